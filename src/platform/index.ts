@@ -1,0 +1,1 @@
+export type { CompressionKind, CompressOptions, DecompressOptions, Hasher, LocalFiles, Platform } from './interface.ts'

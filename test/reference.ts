@@ -1,0 +1,65 @@
+/**
+ * The real programs our bytes are held against. On a machine that lacks one, its tests are skipped and say so; with
+ * REQUIRE_REFERENCE=1 in the environment the lack is a failure.
+ */
+import { spawnSync } from 'node:child_process'
+import { describe, test } from 'vitest'
+
+export type ReferenceProgram =
+  | 'ostree'
+  | 'skopeo'
+  | 'umoci'
+  | 'tar'
+  | 'bsdtar'
+  | 'python3'
+  | 'getfattr'
+  | 'zstd'
+  | 'debootstrap'
+
+const found = new Map<ReferenceProgram, boolean>()
+
+export function hasReference(program: ReferenceProgram): boolean {
+  let known = found.get(program)
+  if (known === undefined) {
+    known = spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
+    found.set(program, known)
+  }
+  return known
+}
+
+/** A `describe` whose tests need `programs`. */
+export function describeReference(
+  programs: ReferenceProgram | ReferenceProgram[],
+  title: string,
+  body: () => void,
+): void {
+  const missing = [programs].flat().filter((program) => !hasReference(program))
+  if (missing.length === 0) {
+    describe(title, body)
+  } else if (process.env['REQUIRE_REFERENCE'] === '1') {
+    test(title, () => {
+      throw new Error(`needs ${missing.join(', ')}, which this machine lacks`)
+    })
+  } else {
+    describe.skip(`${title} (needs ${missing.join(', ')})`, body)
+  }
+}
+
+/** Runs a program to its end. @throws when it exits other than 0 */
+export function run(
+  program: string,
+  args: readonly string[],
+  options: { cwd?: string; input?: Uint8Array; env?: Record<string, string> } = {},
+): string {
+  const result = spawnSync(program, args, {
+    maxBuffer: 1 << 30,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.input === undefined ? {} : { input: options.input }),
+    env: { ...process.env, LC_ALL: 'C.UTF-8', TZ: 'UTC', ...options.env },
+  })
+  if (result.error) throw result.error
+  if (result.status !== 0) {
+    throw new Error(`${program} ${args.join(' ')}: exit ${result.status}\n${result.stderr.toString()}`)
+  }
+  return result.stdout.toString()
+}
