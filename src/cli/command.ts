@@ -1,0 +1,116 @@
+/**
+ * What a command is, and what running one means: parsing, `--help`, `--version`, the repository, the `error: ` prefix.
+ * A command's own file holds its options and what it prints; whatever a library user would miss is on a floor below.
+ */
+import { UsageError } from '../errors.ts'
+import type { Repo } from '../repo/index.ts'
+import { formatOptions, type OptionTable, type OptionValues, parseOptions } from './options.ts'
+import type { Output } from './output.ts'
+
+export interface CommandContext<T extends OptionTable> {
+  readonly options: OptionValues<T>
+  /** Positional arguments. */
+  readonly args: readonly string[]
+  readonly out: Output
+  readonly err: Output
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Aborted by SIGINT and SIGTERM. */
+  readonly signal: AbortSignal
+  /** Opens the repository of `--repo`, the current directory or the environment; once. */
+  repo(): Promise<Repo>
+  /** The path `repo()` would open. @throws {UsageError} when there is none */
+  repoPath(): string
+  /** An error that shows the whole help before its message, as ostree does for arguments that are missing. */
+  usageError(message: string): UsageError
+}
+
+export interface CommandSpec<T extends OptionTable> {
+  /** As typed after the program: `rev-parse`, `container image pull`. */
+  readonly name: string
+  readonly summary: string
+  /** Behind `[OPTION…]` in the usage line. */
+  readonly usage: string
+  /** Takes `--repo`. */
+  readonly repo: boolean
+  readonly options: T
+  run(context: CommandContext<T>): Promise<void> | void
+}
+
+export type AnyCommand = CommandSpec<OptionTable>
+
+/** Ties the types of a command's options to its `run`. */
+export function command<const T extends OptionTable>(spec: CommandSpec<T>): AnyCommand {
+  return spec as unknown as AnyCommand // the options a run sees are those of its own table: parseOptions fills all
+}
+
+const REPO_OPTIONS = {
+  repo: {
+    type: 'string',
+    arg: 'PATH',
+    help: 'Path to OSTree repository (defaults to current directory or /sysroot/ostree/repo)',
+  },
+} as const satisfies OptionTable
+
+export const COMMON_OPTIONS = {
+  verbose: { type: 'flag', short: 'v', help: 'Print debug information during command processing' },
+  version: { type: 'flag', help: 'Print version information and exit' },
+} as const satisfies OptionTable
+
+/** An error after which the help of the command has been shown. */
+export class ShownUsageError extends UsageError {
+  readonly help: string
+
+  constructor(message: string, help: string) {
+    super(message)
+    this.help = help
+  }
+}
+
+function tableOf(spec: AnyCommand): OptionTable {
+  const own = Object.fromEntries(Object.entries(spec.options))
+  // A command may give `-v` a second meaning; the common row then goes.
+  return { ...(spec.repo ? REPO_OPTIONS : {}), ...own, ...COMMON_OPTIONS }
+}
+
+export function formatHelp(spec: AnyCommand): string {
+  const { help, application } = formatOptions(tableOf(spec))
+  const usage = spec.usage === '' ? '' : ` ${spec.usage}`
+  return `Usage:\n  ostree ${spec.name} [OPTION…]${usage}\n\n${spec.summary}\n\nHelp Options:\n${help}\nApplication Options:\n${application}\n`
+}
+
+export interface Surroundings {
+  readonly out: Output
+  readonly err: Output
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly signal: AbortSignal
+  version(): string
+  /** @returns `undefined` when neither option, current directory nor environment name one */
+  findRepo(option: string | undefined): string | undefined
+  openRepo(path: string): Promise<Repo>
+}
+
+/** Runs one command with the arguments that are left of it. */
+export async function runCommand(spec: AnyCommand, args: readonly string[], around: Surroundings): Promise<void> {
+  const { values, positionals, help } = parseOptions(tableOf(spec), args)
+  if (help) return around.out.write(formatHelp(spec))
+  if (values['version'] === true) return around.out.write(around.version())
+
+  const usageError = (message: string): UsageError => new ShownUsageError(message, formatHelp(spec))
+  const repoPath = (): string => {
+    const path = around.findRepo(values['repo'] as string | undefined)
+    if (path === undefined) throw usageError('Command requires a --repo argument')
+    return path
+  }
+  let opened: Promise<Repo> | undefined
+  const repo = (): Promise<Repo> => {
+    opened ??= around.openRepo(repoPath())
+    return opened
+  }
+  const { out, err, env, signal } = around
+  try {
+    await spec.run({ options: values, args: positionals, out, err, env, signal, repo, repoPath, usageError })
+  } finally {
+    const held = await opened?.catch(() => undefined)
+    await held?.[Symbol.asyncDispose]()
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * The `ostree` command. The first argument that is no option names the command, wherever it stands; all others go to
+ * it. Failure is `error: MESSAGE` on standard error and exit status 1. Source: ostree's main (ot-main.c), GOption.
+ */
+import { existsSync, statSync } from 'node:fs'
+import type { Repo } from '../repo/index.ts'
+import { type AnyCommand, COMMON_OPTIONS, runCommand, ShownUsageError, type Surroundings } from './command.ts'
+import { formatOptions, parseOptions } from './options.ts'
+import { isBrokenPipe, Output } from './output.ts'
+import { COMMANDS, type CommandEntry, type CommandGroup, isGroup } from './registry.ts'
+import { formatVersion } from './version.ts'
+
+const out = new Output(1)
+const err = new Output(2)
+
+function formatOverview(group: CommandGroup | undefined, path: string): string {
+  const members = [...(group?.members ?? COMMANDS)].sort((a, b) => (a.name < b.name ? -1 : 1))
+  const width = Math.max(16, ...members.map(({ name }) => name.length)) + 2
+  const rows = members.map(({ name, summary }) => `  ${name.padEnd(width)}${summary}\n`).join('')
+  const { help, application } = formatOptions(COMMON_OPTIONS)
+  const title = path === '' ? 'Builtin Commands' : `Builtin "${path}" Commands`
+  const summary = group === undefined ? '' : `${group.summary}\n\n`
+  const program = path === '' ? 'ostree' : `ostree ${path}`
+  return `Usage:\n  ${program} [OPTION…] COMMAND\n\n${summary}${title}:\n${rows}\nHelp Options:\n${help}\nApplication Options:\n${application}\n`
+}
+
+/** Takes the first non-option out of `args`. */
+function takeWord(args: readonly string[]): [word: string | undefined, rest: string[]] {
+  for (const [i, arg] of args.entries()) {
+    if (arg === '--') break
+    if (!arg.startsWith('-')) return [arg, [...args.slice(0, i), ...args.slice(i + 1)]]
+  }
+  return [undefined, [...args]]
+}
+
+async function find(words: readonly string[]): Promise<{ command: AnyCommand; args: string[] } | undefined> {
+  let members = COMMANDS
+  let group: CommandGroup | undefined
+  let args = [...words]
+  const path: string[] = []
+  for (;;) {
+    const [word, rest] = takeWord(args)
+    const name = path.join(' ')
+    if (word === undefined) {
+      const { values, help } = parseOptions(COMMON_OPTIONS, args)
+      if (help) out.write(formatOverview(group, name))
+      else if (values.version) out.write(formatVersion())
+      else
+        throw new ShownUsageError(
+          name === '' ? 'No command specified' : `No "${name}" subcommand specified`,
+          formatOverview(group, name).slice(0, -1),
+        )
+      return undefined
+    }
+    const entry: CommandEntry | CommandGroup | undefined = members.find((member) => member.name === word)
+    if (entry === undefined) {
+      const message = name === '' ? `Unknown command '${word}'` : `Unknown "${name}" subcommand '${word}'`
+      throw new ShownUsageError(message, formatOverview(group, name).slice(0, -1))
+    }
+    args = rest
+    if (!isGroup(entry)) return { command: await entry.load(), args }
+    path.push(word)
+    group = entry
+    members = entry.members
+  }
+}
+
+/** The rules of ostree: the option, the current directory if it is a repository, $OSTREE_REPO, the system's. */
+function findRepo(option: string | undefined): string | undefined {
+  if (option !== undefined) return option
+  const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+  if (isDirectory('objects') && existsSync('config')) return '.'
+  const { OSTREE_REPO, OSTREE_SYSROOT } = process.env
+  if (OSTREE_REPO !== undefined && OSTREE_REPO !== '') return OSTREE_REPO
+  const system = `${(OSTREE_SYSROOT ?? '/').replace(/\/+$/, '')}/ostree/repo`
+  return isDirectory(system) ? system : undefined
+}
+
+async function openRepo(path: string): Promise<Repo> {
+  const node = await import('../repo/node/index.ts')
+  return node.openRepo(path)
+}
+
+function fail(error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error)
+  if (error instanceof ShownUsageError) err.write(`${error.help}`)
+  err.line(err.isTerminal ? `\u001b[31m\u001b[1merror:\u001b[22m\u001b[0m ${message}` : `error: ${message}`)
+  if (process.env['OSTREE_TS_DEBUG'] !== undefined && error instanceof Error) err.line(error.stack ?? '')
+}
+
+async function main(words: readonly string[]): Promise<number> {
+  const cancel = new AbortController()
+  const interrupt = (signal: NodeJS.Signals): void => {
+    process.exitCode = signal === 'SIGINT' ? 130 : 143
+    cancel.abort(new Error(`Interrupted by ${signal}`))
+  }
+  process.once('SIGINT', interrupt)
+  process.once('SIGTERM', interrupt)
+  const around: Surroundings = {
+    out,
+    err,
+    env: process.env,
+    signal: cancel.signal,
+    version: formatVersion,
+    findRepo,
+    openRepo,
+  }
+  let status = 0
+  try {
+    const found = await find(words)
+    if (found !== undefined) await runCommand(found.command, found.args, around)
+    out.flush()
+  } catch (error) {
+    if (isBrokenPipe(error)) return 141
+    status = 1
+    try {
+      out.flush()
+      fail(error)
+      err.flush()
+    } catch (again) {
+      if (!isBrokenPipe(again)) throw again
+    }
+  }
+  return cancel.signal.aborted ? Number(process.exitCode ?? 1) : status
+}
+
+process.exitCode = await main(process.argv.slice(2))

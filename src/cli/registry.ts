@@ -1,0 +1,106 @@
+/** Every command: its name, its line in the overview, and where it is. A command's module loads when it is called. */
+import type { AnyCommand } from './command.ts'
+
+export interface CommandEntry {
+  readonly name: string
+  readonly summary: string
+  load(): Promise<AnyCommand>
+}
+
+/** A word before which further words choose the command: `ostree container image pull`. */
+export interface CommandGroup {
+  readonly name: string
+  readonly summary: string
+  readonly members: readonly (CommandEntry | CommandGroup)[]
+}
+
+export function isGroup(entry: CommandEntry | CommandGroup): entry is CommandGroup {
+  return 'members' in entry
+}
+
+const CONTAINER_IMAGE: CommandGroup = {
+  name: 'image',
+  summary: 'Images kept in the repository',
+  members: [
+    {
+      name: 'list',
+      summary: 'List the images',
+      load: async () => (await import('./commands/container/image-list.ts')).imageList,
+    },
+    {
+      name: 'pull',
+      summary: 'Fetch an image into the repository',
+      load: async () => (await import('./commands/container/image-pull.ts')).imagePull,
+    },
+    {
+      name: 'metadata',
+      summary: 'Print the manifest or configuration of an image',
+      load: async () => (await import('./commands/container/image-metadata.ts')).imageMetadata,
+    },
+    {
+      name: 'history',
+      summary: 'Print the layers of an image and how they came about',
+      load: async () => (await import('./commands/container/image-history.ts')).imageHistory,
+    },
+  ],
+}
+
+export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
+  { name: 'cat', summary: 'Concatenate contents of files', load: async () => (await import('./commands/cat.ts')).cat },
+  {
+    name: 'checkout',
+    summary: 'Check out a commit into a filesystem tree',
+    load: async () => (await import('./commands/checkout.ts')).checkout,
+  },
+  { name: 'commit', summary: 'Commit a new revision', load: async () => (await import('./commands/commit.ts')).commit },
+  {
+    name: 'config',
+    summary: 'Change repo configuration settings',
+    load: async () => (await import('./commands/config.ts')).config,
+  },
+  {
+    name: 'container',
+    summary: 'Container images kept as commits',
+    members: [
+      CONTAINER_IMAGE,
+      {
+        name: 'unencapsulate',
+        summary: 'Fetch the commit an image carries',
+        load: async () => (await import('./commands/container/unencapsulate.ts')).unencapsulate,
+      },
+    ],
+  },
+  {
+    name: 'diff',
+    summary: 'Compare directory TARGETDIR against revision REV',
+    load: async () => (await import('./commands/diff.ts')).diff,
+  },
+  {
+    name: 'fsck',
+    summary: 'Check the repository for consistency',
+    load: async () => (await import('./commands/fsck.ts')).fsck,
+  },
+  {
+    name: 'init',
+    summary: 'Initialize a new empty repository',
+    load: async () => (await import('./commands/init.ts')).init,
+  },
+  {
+    name: 'log',
+    summary: 'Show log starting at commit or ref',
+    load: async () => (await import('./commands/log.ts')).log,
+  },
+  { name: 'ls', summary: 'List file paths', load: async () => (await import('./commands/ls.ts')).ls },
+  {
+    name: 'prune',
+    summary: 'Search for unreachable objects',
+    load: async () => (await import('./commands/prune.ts')).prune,
+  },
+  { name: 'refs', summary: 'List refs', load: async () => (await import('./commands/refs.ts')).refs },
+  {
+    name: 'rev-parse',
+    summary: 'Output the target of a rev',
+    load: async () => (await import('./commands/rev-parse.ts')).revParse,
+  },
+  { name: 'show', summary: 'Output a metadata object', load: async () => (await import('./commands/show.ts')).show },
+]
