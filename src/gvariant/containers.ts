@@ -1,0 +1,175 @@
+/** Codecs made of codecs. Their layout is drawn in `framing.ts`. */
+
+import { type Codec, makeCodec, type Value } from './codec.ts'
+import { GVariantTypeError, GVariantValueError } from './errors.ts'
+import { arrayTable, offsetWidth, readOffset, TupleLayout } from './framing.ts'
+import { isBasicType, padTo } from './type-string.ts'
+import type { Writer } from './writer.ts'
+
+/** `aT`. For `ay` as one byte array see `bytes`. */
+export function array<T>(element: Codec<T>): Codec<readonly T[]> {
+  const type = `a${element.type}`
+  return element.fixedSize === undefined ? variableArray(type, element) : fixedArray(type, element, element.fixedSize)
+}
+
+function fixedArray<T>(type: string, element: Codec<T>, stride: number): Codec<readonly T[]> {
+  return makeCodec<readonly T[]>(
+    type,
+    (writer, values) => {
+      for (const value of values) element.encodeTo(writer, value)
+    },
+    (bytes, start, end) => {
+      const values: T[] = []
+      if ((end - start) % stride !== 0) return values
+      for (let at = start; at < end; at += stride) values.push(element.decodeAt(bytes, at, at + stride))
+      return values
+    },
+  )
+}
+
+function variableArray<T>(type: string, element: Codec<T>): Codec<readonly T[]> {
+  const { align } = element
+  return makeCodec<readonly T[]>(
+    type,
+    (writer, values) => {
+      const base = writer.length
+      const ends: number[] = []
+      for (const value of values) {
+        writer.pad(align)
+        element.encodeTo(writer, value)
+        ends.push(writer.length - base)
+      }
+      writer.offsets(base, ends, false)
+    },
+    (bytes, start, end) => {
+      const values: T[] = []
+      const table = arrayTable(bytes, start, end)
+      const width = offsetWidth(end - start)
+      const most = table - start
+      let previous = 0
+      let inOrder = true
+      for (let at = table; at < end; at += width) {
+        const from = padTo(previous, align)
+        const to = readOffset(bytes, at, width)
+        if (to < previous) inOrder = false
+        const good = inOrder && from < to && to <= most
+        values.push(good ? element.decodeAt(bytes, start + from, start + to) : element.decodeAt(bytes, 0, 0))
+        previous = to
+      }
+      return values
+    },
+  )
+}
+
+/** Tuples, structs and dict entries: values in, values out, as an array. */
+function membersCodec(type: string, members: readonly Codec<unknown>[]) {
+  const layout = new TupleLayout(members.map((member) => ({ ...member, depth: 0 })))
+  const { fixedSize } = layout
+  const last = members.length - 1
+  return {
+    encode(writer: Writer, valueAt: (index: number) => unknown): void {
+      const base = writer.length
+      const ends: number[] = []
+      for (let i = 0; i <= last; i++) {
+        const member = members[i] as Codec<unknown>
+        writer.pad(member.align)
+        member.encodeTo(writer, valueAt(i))
+        if (member.fixedSize === undefined && i < last) ends.push(writer.length - base)
+      }
+      if (fixedSize === undefined) writer.offsets(base, ends, true)
+      else while (writer.length < base + fixedSize) writer.byte(0)
+    },
+    decode(bytes: Uint8Array, start: number, end: number, take: (index: number, value: unknown) => void): void {
+      const spans = layout.locate(bytes, start, end)
+      for (let i = 0; i <= last; i++) {
+        const member = members[i] as Codec<unknown>
+        take(i, member.decodeAt(bytes, spans[2 * i] as number, spans[2 * i + 1] as number))
+      }
+    },
+    type,
+  }
+}
+
+type Codecs = readonly Codec<unknown>[]
+type TupleValue<C extends Codecs> = { readonly [I in keyof C]: Value<C[I]> }
+
+function fixedLengthArray<C extends Codecs>(type: string, members: C): Codec<TupleValue<C>> {
+  const fields = membersCodec(type, members)
+  return makeCodec<TupleValue<C>>(
+    type,
+    (writer, value) => {
+      if (value.length !== members.length)
+        throw new GVariantValueError(type, value, `it has ${value.length} members, not ${members.length}`)
+      fields.encode(writer, (i) => value[i])
+    },
+    (bytes, start, end) => {
+      const values: unknown[] = []
+      fields.decode(bytes, start, end, (_, value) => values.push(value))
+      // Each member was decoded by the codec at its place.
+      return values as unknown as TupleValue<C>
+    },
+  )
+}
+
+/** `(…)` as a JavaScript array. */
+export function tuple<const C extends Codecs>(...members: C): Codec<TupleValue<C>> {
+  return fixedLengthArray(`(${members.map((member) => member.type).join('')})`, members)
+}
+
+/** `{KV}` as a pair. The key is of a basic type. */
+export function dictEntry<K, V>(key: Codec<K>, value: Codec<V>): Codec<readonly [key: K, value: V]> {
+  if (!isBasicType(key.type)) throw new GVariantTypeError(`{${key.type}${value.type}}`)
+  return fixedLengthArray<readonly [Codec<K>, Codec<V>]>(`{${key.type}${value.type}}`, [key, value])
+}
+
+/** `a{KV}` as pairs. Order and duplicate keys are kept: they are part of the bytes. */
+export function dict<K, V>(key: Codec<K>, value: Codec<V>): Codec<readonly (readonly [key: K, value: V])[]> {
+  return array(dictEntry(key, value))
+}
+
+type Fields = Readonly<Record<string, Codec<unknown>>>
+type StructValue<F extends Fields> = { readonly [K in keyof F]: Value<F[K]> }
+
+/** `(…)` as an object. The members are the fields in the order they are written; names that look like integers have none. */
+export function struct<const F extends Fields>(fields: F): Codec<StructValue<F>> {
+  const names = Object.keys(fields)
+  const codecs = Object.values(fields)
+  const type = `(${codecs.map((codec) => codec.type).join('')})`
+  const integerName = names.find((name) => /^\d+$/.test(name))
+  if (integerName !== undefined) throw new GVariantTypeError(type, `Field name '${integerName}' has no order`)
+  const members = membersCodec(type, codecs)
+  return makeCodec<StructValue<F>>(
+    type,
+    (writer, value) => members.encode(writer, (i) => value[names[i] as string]),
+    (bytes, start, end) => {
+      const value: Record<string, unknown> = {}
+      members.decode(bytes, start, end, (i, field) => {
+        value[names[i] as string] = field
+      })
+      // Each field was decoded by the codec of its name.
+      return value as StructValue<F>
+    },
+  )
+}
+
+/** Nothing, or just a value. In a box, so that `mmT` can tell Nothing from Just Nothing. */
+export type Maybe<T> = { readonly just: T } | undefined
+
+/** `mT` */
+export function maybe<T>(element: Codec<T>): Codec<Maybe<T>> {
+  const { fixedSize } = element
+  return makeCodec<Maybe<T>>(
+    `m${element.type}`,
+    (writer, value) => {
+      if (value === undefined) return
+      element.encodeTo(writer, value.just)
+      // Tells Just of an empty value from Nothing.
+      if (fixedSize === undefined) writer.byte(0)
+    },
+    (bytes, start, end) => {
+      if (fixedSize !== undefined)
+        return end - start === fixedSize ? { just: element.decodeAt(bytes, start, end) } : undefined
+      return end > start ? { just: element.decodeAt(bytes, start, end - 1) } : undefined
+    },
+  )
+}

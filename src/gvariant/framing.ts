@@ -1,0 +1,148 @@
+/**
+ * Where the children of a container lie. A container of variable-size children ends with a table of offsets, each
+ * telling where a child ends, counted from the start of the container, little-endian whatever the value's byte order.
+ *
+ *     array of variable elements   child 0 │pad│ child 1 │ … │ end 0 │ end 1 │ …
+ *     tuple                        member 0 │pad│ member 1 │ … │ … │ end 1 │ end 0      none for fixed or last members
+ *
+ * Offsets are as wide as the size of the whole container asks for: 1, 2, 4 or 8 bytes.
+ * Source: GLib, gvariant-serialiser.c.
+ */
+
+import { type Align, measureTuple, padTo, type TypeMeasure } from './type-string.ts'
+
+export type OffsetWidth = 0 | 1 | 2 | 4 | 8
+
+/** Of a container of `size` bytes, table included. */
+export function offsetWidth(size: number): OffsetWidth {
+  if (size <= 0xff) return size === 0 ? 0 : 1
+  if (size <= 0xffff) return 2
+  return size <= 0xffffffff ? 4 : 8
+}
+
+/** The narrowest that fits a container of `body` bytes and a table of `count` offsets. */
+export function offsetWidthFor(body: number, count: number): OffsetWidth {
+  if (body + count <= 0xff) return 1
+  if (body + count * 2 <= 0xffff) return 2
+  return body + count * 4 <= 0xffffffff ? 4 : 8
+}
+
+/** Beyond 2^53 the result is inexact, and beyond any buffer all the same. */
+export function readOffset(bytes: Uint8Array, at: number, width: OffsetWidth): number {
+  switch (width) {
+    case 1:
+      return bytes[at] as number
+    case 2:
+      return (bytes[at] as number) | ((bytes[at + 1] as number) << 8)
+    case 4:
+      return readU32(bytes, at)
+    case 8:
+      return readU32(bytes, at) + readU32(bytes, at + 4) * 0x1_0000_0000
+    default:
+      return 0
+  }
+}
+
+/** Little-endian. */
+export function readU32(bytes: Uint8Array, at: number): number {
+  const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16)
+  return low + (bytes[at + 3] as number) * 0x100_0000
+}
+
+export function writeOffset(bytes: Uint8Array, at: number, width: OffsetWidth, offset: number): void {
+  let rest = offset
+  for (let i = 0; i < width; i++) {
+    bytes[at + i] = rest & 0xff
+    rest = Math.floor(rest / 0x100)
+  }
+}
+
+/**
+ * Finds the offset table of an array of variable-size elements in `bytes[start, end)`.
+ * @returns its offset in `bytes`, or `end` when there is none to be believed: the array is then empty
+ */
+export function arrayTable(bytes: Uint8Array, start: number, end: number): number {
+  const size = end - start
+  if (size === 0) return end
+  const width = offsetWidth(size)
+  const last = readOffset(bytes, end - width, width)
+  return last > size || (size - last) % width !== 0 ? end : start + last
+}
+
+/** The layout of a tuple or dict entry, worked out once per type. */
+export class TupleLayout {
+  readonly align: Align
+  readonly fixedSize: number | undefined
+  readonly #members: readonly TypeMeasure[]
+  /** Members whose end is in the offset table. */
+  readonly #framed: number
+  /** First of the fixed-size members that end the tuple. */
+  readonly #tail: number
+
+  constructor(members: readonly TypeMeasure[]) {
+    const measure = measureTuple(members)
+    this.align = measure.align
+    this.fixedSize = measure.fixedSize
+    this.#members = members
+    this.#framed = members.filter((m, i) => m.fixedSize === undefined && i < members.length - 1).length
+    let tail = members.length
+    while (tail > 0 && members[tail - 1]?.fixedSize !== undefined) tail--
+    this.#tail = tail
+  }
+
+  /**
+   * Start and end in `bytes` of each member of the tuple in `bytes[start, end)`, in turn. A member that is not where it
+   * should be gets `0, 0`, which every type decodes to its default.
+   */
+  locate(bytes: Uint8Array, start: number, end: number): number[] {
+    const members = this.#members
+    const spans: number[] = []
+    const size = end - start
+    if (this.fixedSize !== undefined && size !== this.fixedSize) return this.#nowhere()
+    const width = offsetWidth(size)
+    const bodyEnd = this.#bodyEnd(bytes, start, end, width)
+    let frames = 0
+    let previous = 0
+    // A fault of order hides all members from there on. GLib does not notice one in the very first member (its count of
+    // good members wraps around), and then judges each of the others alone.
+    let judgeOrder = true
+    let hidden = false
+    for (let i = 0; i < members.length; i++) {
+      const member = members[i] as TypeMeasure
+      const from = padTo(previous, member.align)
+      let to: number
+      if (member.fixedSize !== undefined) to = from + member.fixedSize
+      else if (i === members.length - 1) to = size - width * frames
+      else {
+        frames++
+        to = width * frames <= size ? readOffset(bytes, end - width * frames, width) : Number.POSITIVE_INFINITY
+      }
+      const astray = width * frames > size
+      if (judgeOrder && (astray || from > to || to > size)) {
+        if (i === 0) judgeOrder = false
+        else hidden = true
+      }
+      if (hidden || astray || from >= to || to > size || to > bodyEnd) spans.push(0, 0)
+      else spans.push(start + from, start + to)
+      previous = to
+    }
+    return spans
+  }
+
+  #nowhere(): number[] {
+    return new Array<number>(this.#members.length * 2).fill(0)
+  }
+
+  /** Where the last member ends: no other may reach beyond. */
+  #bodyEnd(bytes: Uint8Array, start: number, end: number, width: OffsetWidth): number {
+    const members = this.#members
+    const table = end - width * this.#framed
+    if (this.#tail === members.length) return table < start ? Number.POSITIVE_INFINITY : table - start
+    let at = this.#framed > 0 && table >= start ? readOffset(bytes, table, width) : 0
+    for (let i = this.#tail; i < members.length; i++) {
+      const member = members[i] as TypeMeasure
+      at = padTo(at, member.align) + (member.fixedSize ?? 0)
+    }
+    return at
+  }
+}

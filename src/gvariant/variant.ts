@@ -1,0 +1,77 @@
+/**
+ * `v`: a value that carries its type. `child │ NUL │ type string`; the child starts at an offset aligned to 8, the type
+ * string is what follows the last NUL.
+ * Source: GLib, gvariant-serialiser.c (gvs_variant_get_child).
+ */
+
+import { type Codec, makeCodec } from './codec.ts'
+import { dict } from './containers.ts'
+import { GVariantValueError } from './errors.ts'
+import { readAscii, string } from './strings.ts'
+import { MAX_DEPTH, tryMeasureType } from './type-string.ts'
+
+/** A value of a type known only at run time. */
+export interface Variant {
+  /** Type string of the child. */
+  readonly type: string
+  /** The child, serialised little-endian. */
+  readonly bytes: Uint8Array
+}
+
+/** `()`, which stands for every variant that cannot be read. */
+export function unitVariant(): Variant {
+  return { type: '()', bytes: new Uint8Array(1) }
+}
+
+/**
+ * Reads `bytes[start, end)`.
+ * @param depth of the variant: how many containers it is in
+ */
+export function readVariant(bytes: Uint8Array, start: number, end: number, depth: number): Variant {
+  if (start === end) return unitVariant()
+  let nul = end - 1
+  while (nul > start && bytes[nul] !== 0) nul--
+  if (bytes[nul] !== 0) return unitVariant()
+  const type = readAscii(bytes, nul + 1, end)
+  const measure = type === undefined ? undefined : tryMeasureType(type)
+  if (type === undefined || measure === undefined || depth + measure.depth >= MAX_DEPTH) return unitVariant()
+  if (measure.fixedSize !== undefined && measure.fixedSize !== nul - start) return unitVariant()
+  return { type, bytes: bytes.subarray(start, nul) }
+}
+
+/** `v`. The child is neither decoded nor checked: see `variantAs`. Decoding gives a view. Default `<()>`. */
+export const variant: Codec<Variant> = makeCodec(
+  'v',
+  (writer, value) => {
+    const measure = tryMeasureType(value.type)
+    if (measure === undefined || measure.depth >= MAX_DEPTH)
+      throw new GVariantValueError('v', value.type, 'it is no type string')
+    if (measure.fixedSize !== undefined && measure.fixedSize !== value.bytes.length)
+      throw new GVariantValueError('v', value, `a child of type ${value.type} takes ${measure.fixedSize} bytes`)
+    writer.append(value.bytes)
+    writer.byte(0)
+    for (let i = 0; i < value.type.length; i++) writer.byte(value.type.charCodeAt(i))
+  },
+  (bytes, start, end) => readVariant(bytes, start, end, 0),
+)
+
+/** Entries of a dictionary of variants: order and duplicates are part of the bytes. */
+export type Vardict = readonly (readonly [key: string, value: Variant])[]
+
+/** `a{sv}` */
+export const vardict: Codec<Vardict> = dict(string, variant)
+
+export function variantOf<T>(codec: Codec<T>, value: T): Variant {
+  return { type: codec.type, bytes: codec.encode(value) }
+}
+
+/** @returns `undefined` when the variant is of another type */
+export function variantAs<T>(codec: Codec<T>, value: Variant): T | undefined {
+  return value.type === codec.type ? codec.decode(value.bytes) : undefined
+}
+
+/** The first entry of that key, as GLib finds it. @returns `undefined` when there is none or it is of another type */
+export function lookup<T>(entries: Vardict, key: string, codec: Codec<T>): T | undefined {
+  const entry = entries.find(([name]) => name === key)
+  return entry && variantAs(codec, entry[1])
+}
