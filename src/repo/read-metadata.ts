@@ -1,0 +1,82 @@
+/**
+ * Metadata objects as values, checked before anybody relies on them. libostree looks names up by binary search and so
+ * trusts a dirtree to be sorted; here one that is not is refused, and with it every later surprise (two files of one
+ * name, a name with a slash that would leave the tree).
+ *
+ * Source: ostree-core.c, ostree_validate_structureof_{commit,dirtree,dirmeta}.
+ */
+
+import { type Checksum, compareUtf8 } from '../bytes.ts'
+import { FormatError, withContext } from '../errors.ts'
+import {
+  Commit,
+  DirMeta,
+  DirTree,
+  type MetaType,
+  validateCommit,
+  validateDirMeta,
+  validateDirTree,
+} from '../objects/index.ts'
+import type { ObjectReader } from './interface.ts'
+
+async function read<T>(
+  reader: ObjectReader,
+  type: MetaType,
+  checksum: Checksum,
+  decode: (bytes: Uint8Array) => T,
+): Promise<T> {
+  const pending = reader.readMeta(type, checksum)
+  const bytes = pending instanceof Promise ? await pending : pending
+  try {
+    return decode(bytes)
+  } catch (error) {
+    throw withContext(`${checksum}.${type}`, error)
+  }
+}
+
+/** @throws {ObjectNotFoundError}, {FormatError} */
+export function readCommit(reader: ObjectReader, checksum: Checksum): Promise<Commit> {
+  return read(reader, 'commit', checksum, (bytes) => {
+    validateCommit(bytes)
+    return Commit.decode(bytes)
+  })
+}
+
+/** @throws {ObjectNotFoundError}, {FormatError} */
+export function readDirMeta(reader: ObjectReader, checksum: Checksum): Promise<DirMeta> {
+  return read(reader, 'dirmeta', checksum, (bytes) => {
+    validateDirMeta(bytes)
+    return DirMeta.decode(bytes)
+  })
+}
+
+/** @throws {ObjectNotFoundError}, {FormatError} also when names are unsorted, double, or both a file and a directory */
+export function readDirTree(reader: ObjectReader, checksum: Checksum): Promise<DirTree> {
+  return read(reader, 'dirtree', checksum, (bytes) => {
+    validateDirTree(bytes)
+    const tree = DirTree.decode(bytes)
+    requireOrder(tree, checksum)
+    return tree
+  })
+}
+
+function requireOrder({ files, dirs }: DirTree, checksum: Checksum): void {
+  for (const names of [files, dirs]) {
+    for (let i = 1; i < names.length; i++) {
+      const previous = names[i - 1]?.name as string
+      const name = names[i]?.name as string
+      const order = compareUtf8(previous, name)
+      if (order === 0) throw new FormatError(`${checksum}.dirtree`, `Duplicate filename ${name}`)
+      if (order > 0)
+        throw new FormatError(`${checksum}.dirtree`, `Incorrectly sorted filename (prev=${previous}, cur=${name})`)
+    }
+  }
+  // Both lists are sorted, so one walk finds a name in common.
+  for (let f = 0, d = 0; f < files.length && d < dirs.length; ) {
+    const name = files[f]?.name as string
+    const order = compareUtf8(name, dirs[d]?.name as string)
+    if (order === 0) throw new FormatError(`${checksum}.dirtree`, `Duplicate filename ${name}`)
+    if (order < 0) f++
+    else d++
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * A repository: a storage, the platform, and what both together can answer. Operations (commit, checkout, prune, …) are
+ * functions that take a `Repo`; here is only what all of them need.
+ *
+ * Source: ostree-repo.c, ostree_repo_open.
+ */
+
+import type { Checksum } from '../bytes.ts'
+import { FormatError } from '../errors.ts'
+import { type Variant, vardict } from '../gvariant/index.ts'
+import type { KeyFile } from '../keyfile/index.ts'
+import type { Commit, DirMeta, DirTree } from '../objects/index.ts'
+import type { Platform } from '../platform/index.ts'
+import { parseConfig, type RepoSettings } from './config.ts'
+import type {
+  BeginOptions,
+  CommitState,
+  ObjectStore,
+  RefStore,
+  RefTarget,
+  RepoMode,
+  Storage,
+  Transaction,
+} from './interface.ts'
+import { readCommit, readDirMeta, readDirTree } from './read-metadata.ts'
+import { type ListedRef, type ListRefsOptions, listRefs, parseRefspec, pathOf, validateNewRef } from './refs.ts'
+import { resolveRev, tryResolveRev } from './resolve.ts'
+import { objectsWithParent, transactionWithParent } from './with-parent.ts'
+
+export interface RepoOptions {
+  /** Where objects and refs are looked for that are not here (`core.parent`). */
+  readonly parent?: Repo | undefined
+  /** Closing this one closes the parent too. Default: it stays the caller's to close. */
+  readonly closeParent?: boolean | undefined
+}
+
+export class Repo implements AsyncDisposable {
+  readonly storage: Storage
+  readonly platform: Platform
+  readonly mode: RepoMode
+  /** Read with the parent as fallback; list, delete and write concern this repository alone. */
+  readonly objects: ObjectStore
+  /** This repository's own refs. */
+  readonly refs: RefStore
+  readonly parent: Repo | undefined
+  readonly #closeParent: boolean
+  #config: KeyFile
+  #settings: RepoSettings
+
+  private constructor(
+    storage: Storage,
+    platform: Platform,
+    text: string,
+    { parent, closeParent = false }: RepoOptions,
+  ) {
+    const { config, settings } = parseConfig(text)
+    if (settings.mode !== storage.mode) {
+      throw new FormatError('config', `Mode ${settings.mode} configured, but stored as ${storage.mode}`)
+    }
+    this.storage = storage
+    this.platform = platform
+    this.mode = storage.mode
+    this.parent = parent
+    this.#closeParent = closeParent
+    this.objects = parent === undefined ? storage.objects : objectsWithParent(storage.objects, parent.objects)
+    this.refs = storage.refs
+    this.#config = config
+    this.#settings = settings
+  }
+
+  /** Takes the storage over: `close` closes it. @throws {FormatError}, {UnsupportedError} when the config is not right */
+  static async open(storage: Storage, platform: Platform, options: RepoOptions = {}): Promise<Repo> {
+    return new Repo(storage, platform, await storage.readConfig(), options)
+  }
+
+  /** The key file as last read or written. Changing it changes nothing: see `writeConfig`. */
+  get config(): KeyFile {
+    return this.#config
+  }
+
+  /** The same, checked, with defaults. */
+  get settings(): RepoSettings {
+    return this.#settings
+  }
+
+  /** Replaces the key file. @throws {FormatError}, {UnsupportedError}, and nothing is written, when it is not right */
+  async writeConfig(text: string): Promise<void> {
+    const { config, settings } = parseConfig(text)
+    await this.storage.writeConfig(text)
+    this.#config = config
+    this.#settings = settings
+  }
+
+  /** The commit that a checksum, abbreviation, ref or any of them with `^` names. Rules and errors: resolve.ts. */
+  resolve(rev: string): Promise<Checksum> {
+    return resolveRev(this, rev)
+  }
+
+  /** As `resolve`, but `undefined` when there is no such ref. */
+  tryResolve(rev: string): Promise<Checksum | undefined> {
+    return tryResolveRev(this, rev)
+  }
+
+  /** @throws {ObjectNotFoundError}, {FormatError}, as do the next two */
+  readCommit(checksum: Checksum): Promise<Commit> {
+    return readCommit(this.objects, checksum)
+  }
+
+  readDirTree(checksum: Checksum): Promise<DirTree> {
+    return readDirTree(this.objects, checksum)
+  }
+
+  readDirMeta(checksum: Checksum): Promise<DirMeta> {
+    return readDirMeta(this.objects, checksum)
+  }
+
+  /** What was attached to a commit after it was made: signatures and the like. Empty when there is none. */
+  async readDetachedMetadata(commit: Checksum): Promise<[string, Variant][]> {
+    const bytes = await this.objects.readAttached('commitmeta', commit)
+    return bytes === undefined ? [] : vardict.decode(bytes)
+  }
+
+  /** Replaces it, outside a transaction. */
+  async writeDetachedMetadata(commit: Checksum, metadata: readonly (readonly [string, Variant])[]): Promise<void> {
+    const entries = metadata.map(([key, value]): [string, Variant] => [key, value])
+    await this.objects.writeAttached('commitmeta', commit, vardict.encode(entries))
+  }
+
+  commitState(commit: Checksum): Promise<CommitState> {
+    return Promise.resolve(this.objects.commitState(commit))
+  }
+
+  /** Starts a transaction: commit it, or dispose of it. @throws {ReadOnlyError}, {RepoLockedError}, {ConflictError} */
+  async begin(options: BeginOptions = {}): Promise<Transaction> {
+    const tx = await this.storage.begin({ fsync: options.fsync ?? this.#settings.fsync })
+    return this.parent === undefined ? tx : transactionWithParent(tx, this.parent.objects, this.platform)
+  }
+
+  /** Runs `work` in a transaction; commits when it is done, aborts when it throws. */
+  async transaction<T>(work: (tx: Transaction) => Promise<T>, options: BeginOptions = {}): Promise<T> {
+    const tx = await this.begin(options)
+    try {
+      const result = await work(tx)
+      await tx.commit()
+      return result
+    } finally {
+      await tx[Symbol.asyncDispose]()
+    }
+  }
+
+  /**
+   * Points a ref at a commit, or deletes it with `undefined`; outside a transaction.
+   * @throws {InvalidNameError}, {ConflictError} when a directory of refs stands there
+   */
+  async setRef(refspec: string, target: Checksum | undefined): Promise<void> {
+    const parsed = parseRefspec(refspec)
+    validateNewRef(parsed)
+    const to: RefTarget | undefined = target === undefined ? undefined : { commit: target }
+    await this.refs.write(pathOf(parsed), to)
+  }
+
+  /** Names of this repository's refs; see refs.ts for prefixes. */
+  listRefs(prefix?: string, options?: ListRefsOptions): Promise<ListedRef[]> {
+    return listRefs(this.refs, prefix, options)
+  }
+
+  async close(): Promise<void> {
+    await this.storage[Symbol.asyncDispose]()
+    if (this.#closeParent) await this.parent?.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
