@@ -1,0 +1,84 @@
+/**
+ * The platform on Node: OpenSSL's SHA-256 and zlib. Bun and Deno offer the same modules.
+ */
+
+import { createHash, hash } from 'node:crypto'
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import { type Checksum, EMPTY_BYTES } from '../bytes.ts'
+import { CompressionError } from '../errors.ts'
+import type { Hasher, Platform } from './interface.ts'
+import { MAX_DEFLATE_RATIO } from './limits.ts'
+import { compress, decompress } from './node-codecs.ts'
+
+/** Up to here joining the parts and one call of `hash` is cheaper than a hash object: 0.7 against 1.2 µs at 120 bytes. */
+const JOIN_LIMIT = 1 << 15
+const scratch = new Uint8Array(JOIN_LIMIT)
+
+class NodeHasher implements Hasher {
+  readonly #hash = createHash('sha256')
+
+  update(bytes: Uint8Array): void {
+    this.#hash.update(bytes)
+  }
+
+  digest(): Checksum {
+    return this.#hash.digest('hex') as Checksum
+  }
+}
+
+function sha256(...parts: readonly Uint8Array[]): Checksum {
+  // OpenSSL gives 64 lower-case hex digits: what a Checksum is.
+  if (parts.length <= 1) return hash('sha256', parts[0] ?? EMPTY_BYTES, 'hex') as Checksum
+  let length = 0
+  for (const part of parts) length += part.length
+  if (length <= JOIN_LIMIT) {
+    let offset = 0
+    for (const part of parts) {
+      scratch.set(part, offset)
+      offset += part.length
+    }
+    return hash('sha256', scratch.subarray(0, length), 'hex') as Checksum
+  }
+  const sum = createHash('sha256')
+  for (const part of parts) sum.update(part)
+  return sum.digest('hex') as Checksum
+}
+
+/** zlib hands out views of Node's shared pool; the result here owns its memory, and no more than it needs. */
+function owned(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength === bytes.buffer.byteLength ? new Uint8Array(bytes.buffer) : new Uint8Array(bytes)
+}
+
+function deflateRaw(bytes: Uint8Array, level: number): Uint8Array {
+  return owned(deflateRawSync(bytes, { level }))
+}
+
+function inflateRaw(bytes: Uint8Array, size: number): Uint8Array {
+  if (size > bytes.length * MAX_DEFLATE_RATIO) {
+    throw new CompressionError('deflate-raw', `${bytes.length} bytes cannot inflate to ${size}`, 0)
+  }
+  let inflated: Uint8Array
+  try {
+    // One byte of room tells "exactly size" from "more"; with exact room zlib would ask for a second buffer to see the end.
+    inflated = inflateRawSync(bytes, { chunkSize: Math.max(64, size + 1), maxOutputLength: Math.max(1, size) })
+  } catch (error) {
+    const tooLong = error instanceof RangeError
+    const message = tooLong ? `inflates to more than ${size} bytes` : (error as Error).message
+    throw new CompressionError('deflate-raw', message, bytes.length, { cause: error })
+  }
+  if (inflated.length !== size) {
+    throw new CompressionError('deflate-raw', `inflates to ${inflated.length} bytes, expected ${size}`, bytes.length)
+  }
+  return owned(inflated)
+}
+
+/** node:crypto and node:zlib. */
+export const nodePlatform: Platform = {
+  name: 'node',
+  sha256,
+  createSha256: () => new NodeHasher(),
+  deflateRaw,
+  inflateRaw,
+  decompress,
+  compress,
+}
