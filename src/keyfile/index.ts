@@ -1,0 +1,1 @@
+export { KeyFile, type KeyFileOptions } from './keyfile.ts'
