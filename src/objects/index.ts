@@ -1,4 +1,36 @@
-export * from './interface.ts'
+/** What OSTree objects are: values, bytes, names and rules. */
+
+export {
+  checksumFile,
+  checksumMeta,
+  createFileHasher,
+  createFileVerifier,
+  type FileVerifier,
+  verifyFile,
+} from './checksum.ts'
+export { checksum, optionalChecksum } from './checksum-codec.ts'
+export { Commit, contentChecksum, encodeTombstone } from './commit.ts'
+export { DirMeta, decodeOstreeMeta, encodeOstreeMeta } from './dirmeta.ts'
+export { DirTree, EMPTY_TREE } from './dirtree.ts'
+export { decodeFileHeader, encodeFileHeader, FileHeaderCache } from './file-header.ts'
+export { decodeFilezHeader, encodeFilezHeader } from './filez.ts'
+export { framedSize } from './frame.ts'
+export {
+  type AttachedType,
+  type FileHeader,
+  type FileInfo,
+  type FileObject,
+  isSymlink,
+  type MetaType,
+  type ObjectName,
+  type ObjectType,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  type Xattr,
+} from './interface.ts'
+export { MAX_METADATA_SIZE } from './limits.ts'
 export {
   checksumFromBytes,
   checksumToBytes,
@@ -17,3 +49,18 @@ export {
   parseObjectName,
   validateCollectionId,
 } from './names.ts'
+export { decodeSizes, encodeSizes, type ObjectSize } from './sizes.ts'
+export {
+  validateBareUserOnlyMode,
+  validateCommit,
+  validateDirMeta,
+  validateDirTree,
+  validateFileHeader,
+  validateFileMode,
+  validateFilename,
+  validateMeta,
+  validateObjectTypeNumber,
+  validateXattrs,
+  type XattrOrder,
+} from './validate.ts'
+export { isCanonical, NO_XATTRS, sortXattrs, Xattrs, xattrsEqual } from './xattrs.ts'

@@ -77,10 +77,13 @@ export function objectTypeNumber(type: ObjectType): number {
   return TYPES.indexOf(type)
 }
 
-/** @throws {FormatError} when no type has that number */
-export function objectTypeFromNumber(number: number): ObjectType {
+/** @throws what `unknown` makes, by default a FormatError, when no type has that number */
+export function objectTypeFromNumber(
+  number: number,
+  unknown: () => Error = () => new FormatError('object type', `Invalid object type '${number}'`),
+): ObjectType {
   const type = TYPES[number]
-  if (type === undefined) throw new FormatError('object type', `Invalid object type '${number}'`)
+  if (type === undefined) throw unknown()
   return type
 }
 
