@@ -15,33 +15,49 @@ export type Content = Uint8Array | AsyncIterable<Uint8Array>
 
 export const EMPTY_BYTES: Uint8Array = new Uint8Array(0)
 
-const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+const DIGITS = new TextEncoder().encode('0123456789abcdef')
+/** By character code; -1 is no digit. */
+const DIGIT_VALUES = Int8Array.from({ length: 128 }, (_, code) =>
+  '0123456789abcdef'.indexOf(String.fromCharCode(code | 32)),
+)
+DIGIT_VALUES.fill(-1, 0, 0x30) // what `| 32` folded onto the digits
+const ascii = new TextDecoder('latin1')
+/** Room for a checksum, the commonest case by far. */
+const hexScratch = new Uint8Array(64)
 
-/** @returns two lower-case hex digits a byte */
-export function toHex(bytes: Uint8Array): string {
-  let text = ''
-  for (let i = 0; i < bytes.length; i++) text += HEX[bytes[i] as number]
-  return text
-}
-
-function hexDigit(code: number): number {
-  if (code >= 0x30 && code <= 0x39) return code - 0x30
-  if (code >= 0x61 && code <= 0x66) return code - 0x61 + 10
-  if (code >= 0x41 && code <= 0x46) return code - 0x41 + 10
-  return -1
-}
-
-/** @throws {RangeError} on an odd length or a character that is no hex digit */
-export function fromHex(text: string): Uint8Array {
-  if (text.length % 2 !== 0) throw new RangeError(`hex text of odd length ${text.length}`)
-  const bytes = new Uint8Array(text.length / 2)
-  for (let i = 0; i < bytes.length; i++) {
-    const high = hexDigit(text.charCodeAt(2 * i))
-    const low = hexDigit(text.charCodeAt(2 * i + 1))
-    if (high < 0 || low < 0)
-      throw new RangeError(`no hex digits at ${2 * i}: ${JSON.stringify(text.slice(2 * i, 2 * i + 2))}`)
-    bytes[i] = (high << 4) | low
+/**
+ * Digits go through a decoder: a string made by appending is a chain of pieces, which costs three times as much once
+ * it is hashed or compared.
+ * @returns two lower-case hex digits a byte of `bytes[start, end)`
+ */
+export function toHex(bytes: Uint8Array, start = 0, end = bytes.length): string {
+  const text = end - start === 32 ? hexScratch : new Uint8Array((end - start) * 2)
+  for (let i = start, at = 0; i < end; i++, at += 2) {
+    const byte = bytes[i] as number
+    text[at] = DIGITS[byte >> 4] as number
+    text[at + 1] = DIGITS[byte & 15] as number
   }
+  return ascii.decode(text)
+}
+
+/**
+ * Writes `text.length / 2` bytes to `into` at `at`.
+ * @throws {RangeError} on an odd length or a character that is no hex digit
+ */
+export function writeHex(text: string, into: Uint8Array, at: number): void {
+  if (text.length % 2 !== 0) throw new RangeError(`hex text of odd length ${text.length}`)
+  for (let i = 0; i < text.length; i += 2) {
+    const high = DIGIT_VALUES[text.charCodeAt(i)] ?? -1
+    const low = DIGIT_VALUES[text.charCodeAt(i + 1)] ?? -1
+    if ((high | low) < 0) throw new RangeError(`no hex digits at ${i}: ${JSON.stringify(text.slice(i, i + 2))}`)
+    into[at + i / 2] = (high << 4) | low
+  }
+}
+
+/** @throws {RangeError} as `writeHex` */
+export function fromHex(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length >> 1)
+  writeHex(text, bytes, 0)
   return bytes
 }
 
