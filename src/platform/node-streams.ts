@@ -36,12 +36,13 @@ function write(engine: Engine, bytes: Uint8Array): Promise<void> {
   })
 }
 
-/** After its last member gzip may be padded with zeros, and nothing else may follow the end of any stream. */
+/**
+ * After its last member gzip may be padded with zeros, and with nothing else; Go's reader refuses even those. What
+ * follows a raw deflate stream is nobody's, and left alone, as ostree does.
+ */
 function checkPadding(kind: CompressionKind, bytes: Uint8Array, offset: number): void {
-  const stray = kind === 'gzip' ? bytes.findIndex((byte) => byte !== 0) : bytes.length - 1
-  if (stray < 0) return
-  const message = kind === 'gzip' ? 'invalid gzip header after the last member' : 'data after the end of the stream'
-  throw new CompressionError(kind, message, offset + stray)
+  const stray = kind === 'gzip' ? bytes.findIndex((byte) => byte !== 0) : -1
+  if (stray >= 0) throw new CompressionError(kind, 'invalid gzip header after the last member', offset + stray)
 }
 
 /**
