@@ -1,4 +1,4 @@
-/** What a codec is; the declared ones are made of `primitives.ts`, `containers.ts` and `variant.ts`. */
+/** What a codec is; the declared ones are made of `numbers.ts`, `strings.ts`, `byte-arrays.ts`, `containers.ts` and `variant.ts`. */
 
 import { type Align, measureType } from './type-string.ts'
 import { collect, type Writer } from './writer.ts'

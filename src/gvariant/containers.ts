@@ -2,60 +2,28 @@
 
 import { type Codec, makeCodec, type Value } from './codec.ts'
 import { GVariantTypeError, GVariantValueError } from './errors.ts'
-import { arrayTable, offsetWidth, readOffset, TupleLayout } from './framing.ts'
-import { isBasicType, padTo } from './type-string.ts'
+import { eachElement, TupleLayout } from './framing.ts'
+import { isBasicType, measureType } from './type-string.ts'
 import type { Writer } from './writer.ts'
 
 /** `aT`. For `ay` as one byte array see `bytes`. */
 export function array<T>(element: Codec<T>): Codec<readonly T[]> {
-  const type = `a${element.type}`
-  return element.fixedSize === undefined ? variableArray(type, element) : fixedArray(type, element, element.fixedSize)
-}
-
-function fixedArray<T>(type: string, element: Codec<T>, stride: number): Codec<readonly T[]> {
+  const { align, fixedSize } = element
   return makeCodec<readonly T[]>(
-    type,
-    (writer, values) => {
-      for (const value of values) element.encodeTo(writer, value)
-    },
-    (bytes, start, end) => {
-      const values: T[] = []
-      if ((end - start) % stride !== 0) return values
-      for (let at = start; at < end; at += stride) values.push(element.decodeAt(bytes, at, at + stride))
-      return values
-    },
-  )
-}
-
-function variableArray<T>(type: string, element: Codec<T>): Codec<readonly T[]> {
-  const { align } = element
-  return makeCodec<readonly T[]>(
-    type,
+    `a${element.type}`,
     (writer, values) => {
       const base = writer.length
       const ends: number[] = []
       for (const value of values) {
         writer.pad(align)
         element.encodeTo(writer, value)
-        ends.push(writer.length - base)
+        if (fixedSize === undefined) ends.push(writer.length - base)
       }
       writer.offsets(base, ends, false)
     },
     (bytes, start, end) => {
       const values: T[] = []
-      const table = arrayTable(bytes, start, end)
-      const width = offsetWidth(end - start)
-      const most = table - start
-      let previous = 0
-      let inOrder = true
-      for (let at = table; at < end; at += width) {
-        const from = padTo(previous, align)
-        const to = readOffset(bytes, at, width)
-        if (to < previous) inOrder = false
-        const good = inOrder && from < to && to <= most
-        values.push(good ? element.decodeAt(bytes, start + from, start + to) : element.decodeAt(bytes, 0, 0))
-        previous = to
-      }
+      eachElement(bytes, start, end, element, (from, to) => values.push(element.decodeAt(bytes, from, to)))
       return values
     },
   )
@@ -63,8 +31,8 @@ function variableArray<T>(type: string, element: Codec<T>): Codec<readonly T[]> 
 
 /** Tuples, structs and dict entries: values in, values out, as an array. */
 function membersCodec(type: string, members: readonly Codec<unknown>[]) {
-  const layout = new TupleLayout(members.map((member) => ({ ...member, depth: 0 })))
-  const { fixedSize } = layout
+  const { fixedSize } = measureType(type)
+  const layout = new TupleLayout(members, fixedSize)
   const last = members.length - 1
   return {
     encode(writer: Writer, valueAt: (index: number) => unknown): void {

@@ -9,7 +9,7 @@
  * Source: GLib, gvariant-serialiser.c.
  */
 
-import { type Align, measureTuple, padTo, type TypeMeasure } from './type-string.ts'
+import { type Extent, padTo } from './type-string.ts'
 
 export type OffsetWidth = 0 | 1 | 2 | 4 | 8
 
@@ -61,7 +61,7 @@ export function writeOffset(bytes: Uint8Array, at: number, width: OffsetWidth, o
  * Finds the offset table of an array of variable-size elements in `bytes[start, end)`.
  * @returns its offset in `bytes`, or `end` when there is none to be believed: the array is then empty
  */
-export function arrayTable(bytes: Uint8Array, start: number, end: number): number {
+function arrayTable(bytes: Uint8Array, start: number, end: number): number {
   const size = end - start
   if (size === 0) return end
   const width = offsetWidth(size)
@@ -69,21 +69,51 @@ export function arrayTable(bytes: Uint8Array, start: number, end: number): numbe
   return last > size || (size - last) % width !== 0 ? end : start + last
 }
 
+/**
+ * Visits start and end in `bytes` of each element of the array in `bytes[start, end)`. An element that is not where it
+ * should be gets `0, 0`, which every type decodes to its default; so do all after one that ends before its predecessor.
+ */
+export function eachElement(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  element: Extent,
+  visit: (start: number, end: number) => void,
+): void {
+  const { align, fixedSize } = element
+  if (fixedSize !== undefined) {
+    if ((end - start) % fixedSize !== 0) return
+    for (let at = start; at < end; at += fixedSize) visit(at, at + fixedSize)
+    return
+  }
+  const table = arrayTable(bytes, start, end)
+  const width = offsetWidth(end - start)
+  const most = table - start
+  let previous = 0
+  let inOrder = true
+  for (let at = table; at < end; at += width) {
+    const from = padTo(previous, align)
+    const to = readOffset(bytes, at, width)
+    if (to < previous) inOrder = false
+    if (inOrder && from < to && to <= most) visit(start + from, start + to)
+    else visit(0, 0)
+    previous = to
+  }
+}
+
 /** The layout of a tuple or dict entry, worked out once per type. */
 export class TupleLayout {
-  readonly align: Align
-  readonly fixedSize: number | undefined
-  readonly #members: readonly TypeMeasure[]
+  readonly #members: readonly Extent[]
+  readonly #fixedSize: number | undefined
   /** Members whose end is in the offset table. */
   readonly #framed: number
   /** First of the fixed-size members that end the tuple. */
   readonly #tail: number
 
-  constructor(members: readonly TypeMeasure[]) {
-    const measure = measureTuple(members)
-    this.align = measure.align
-    this.fixedSize = measure.fixedSize
+  /** @param fixedSize of the tuple */
+  constructor(members: readonly Extent[], fixedSize: number | undefined) {
     this.#members = members
+    this.#fixedSize = fixedSize
     this.#framed = members.filter((m, i) => m.fixedSize === undefined && i < members.length - 1).length
     let tail = members.length
     while (tail > 0 && members[tail - 1]?.fixedSize !== undefined) tail--
@@ -98,7 +128,7 @@ export class TupleLayout {
     const members = this.#members
     const spans: number[] = []
     const size = end - start
-    if (this.fixedSize !== undefined && size !== this.fixedSize) return this.#nowhere()
+    if (this.#fixedSize !== undefined && size !== this.#fixedSize) return this.#nowhere()
     const width = offsetWidth(size)
     const bodyEnd = this.#bodyEnd(bytes, start, end, width)
     let frames = 0
@@ -108,7 +138,7 @@ export class TupleLayout {
     let judgeOrder = true
     let hidden = false
     for (let i = 0; i < members.length; i++) {
-      const member = members[i] as TypeMeasure
+      const member = members[i] as Extent
       const from = padTo(previous, member.align)
       let to: number
       if (member.fixedSize !== undefined) to = from + member.fixedSize
@@ -140,7 +170,7 @@ export class TupleLayout {
     if (this.#tail === members.length) return table < start ? Number.POSITIVE_INFINITY : table - start
     let at = this.#framed > 0 && table >= start ? readOffset(bytes, table, width) : 0
     for (let i = this.#tail; i < members.length; i++) {
-      const member = members[i] as TypeMeasure
+      const member = members[i] as Extent
       at = padTo(at, member.align) + (member.fixedSize ?? 0)
     }
     return at

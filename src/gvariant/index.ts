@@ -1,13 +1,15 @@
 /** GVariant: GLib's serialisation format and its text form. */
 
+export { byteString, bytes } from './byte-arrays.ts'
 export { type Codec, makeCodec, mapCodec, type Value } from './codec.ts'
 export { array, dict, dictEntry, type Maybe, maybe, struct, tuple } from './containers.ts'
+export { GHashOrder, stringHash } from './dict-order.ts'
+export { bigEndian, codecFor } from './dynamic.ts'
 export { GVariantTextError, GVariantTypeError, GVariantValueError } from './errors.ts'
+export { byteswap, isNormal, normalForm } from './normal-form.ts'
 export {
   bool,
   byte,
-  byteString,
-  bytes,
   f64,
   f64be,
   handle,
@@ -17,16 +19,16 @@ export {
   i32be,
   i64,
   i64be,
-  objectPath,
-  signature,
-  string,
   u16,
   u16be,
   u32,
   u32be,
   u64,
   u64be,
-} from './primitives.ts'
-export { isTypeString } from './type-string.ts'
+} from './numbers.ts'
+export { printVariant } from './print.ts'
+export { objectPath, signature, string } from './strings.ts'
+export { parseVariantText } from './text-parser.ts'
+export { isObjectPath, isSignature, isTypeString, MAX_DEPTH, MAX_TYPE_LENGTH } from './type-string.ts'
 export { lookup, type Vardict, type Variant, vardict, variant, variantAs, variantOf } from './variant.ts'
 export type { Writer } from './writer.ts'

@@ -14,10 +14,20 @@ export type Align = 1 | 2 | 4 | 8
 /** How deep types, and values with the variants inside them, may nest. Source: G_VARIANT_MAX_RECURSION_DEPTH. */
 export const MAX_DEPTH = 128
 
-export interface TypeMeasure {
+/**
+ * Longest type string taken for one, in characters. GLib has no such ceiling; a variant names its own type, so without
+ * one a few hostile bytes would have us build a tree of any size.
+ */
+export const MAX_TYPE_LENGTH = 65_536
+
+/** How much room values of a type take. */
+export interface Extent {
   readonly align: Align
   /** Bytes; `undefined` when it varies. */
   readonly fixedSize: number | undefined
+}
+
+export interface TypeMeasure extends Extent {
   /** Nested types, the type itself included; 0 for `()`. */
   readonly depth: number
 }
@@ -54,19 +64,23 @@ export function padTo(offset: number, align: Align): number {
   return offset + (-offset & (align - 1))
 }
 
-/** Layout of a tuple whose members have these measures. */
-export function measureTuple(members: readonly TypeMeasure[]): TypeMeasure {
-  let align: Align = 1
-  let size: number | undefined = 0
-  let depth = 0
-  for (const member of members) {
-    if (member.align > align) align = member.align
-    if (member.depth >= depth) depth = member.depth + 1
-    if (size !== undefined)
-      size = member.fixedSize === undefined ? undefined : padTo(size, member.align) + member.fixedSize
+/** Of a tuple, before its first member. */
+const NO_MEMBERS: TypeMeasure = { align: 1, fixedSize: 0, depth: 0 }
+
+/** The `as`: the larger of two alignments is one. */
+function addMember(tuple: TypeMeasure, member: TypeMeasure): TypeMeasure {
+  const fixed = tuple.fixedSize !== undefined && member.fixedSize !== undefined
+  return {
+    align: Math.max(member.align, tuple.align) as Align,
+    fixedSize: fixed ? padTo(tuple.fixedSize, member.align) + member.fixedSize : undefined,
+    depth: Math.max(tuple.depth, member.depth + 1),
   }
+}
+
+function closeTuple(tuple: TypeMeasure): TypeMeasure {
+  if (tuple.fixedSize === undefined) return tuple
   // The empty tuple takes a byte too, so that an array of them has a length.
-  return { align, fixedSize: size === undefined ? undefined : Math.max(1, padTo(size, align)), depth }
+  return { ...tuple, fixedSize: Math.max(1, padTo(tuple.fixedSize, tuple.align)) }
 }
 
 function scan(text: string, at: number, levels: number): ScannedType | undefined {
@@ -93,17 +107,19 @@ function scan(text: string, at: number, levels: number): ScannedType | undefined
 function scanMembers(text: string, at: number, levels: number): ScannedType | undefined {
   const entry = text[at] === '{'
   const close = entry ? '}' : ')'
-  const members: TypeMeasure[] = []
+  let measure = NO_MEMBERS
+  let count = 0
   let end = at + 1
   while (text[end] !== close) {
     const member = scan(text, end, levels - 1)
     if (member === undefined) return undefined
-    if (entry && members.length === 0 && !isBasicType(text.slice(end, member.end))) return undefined
-    members.push(member)
+    if (entry && count === 0 && !isBasicType(text.slice(end, member.end))) return undefined
+    measure = addMember(measure, member)
+    count++
     end = member.end
   }
-  if (entry && members.length !== 2) return undefined
-  return { ...measureTuple(members), end: end + 1 }
+  if (entry && count !== 2) return undefined
+  return { ...closeTuple(measure), end: end + 1 }
 }
 
 /** @returns where the complete type that starts at `at` ends, or -1 when there is none */
@@ -119,6 +135,7 @@ const remembered = new Map<string, TypeMeasure>()
 export function tryMeasureType(text: string): TypeMeasure | undefined {
   const known = remembered.get(text)
   if (known !== undefined) return known
+  if (text.length > MAX_TYPE_LENGTH) return undefined
   const scanned = scan(text, 0, MAX_DEPTH)
   if (scanned === undefined || scanned.end !== text.length) return undefined
   if (text.length <= LONGEST_REMEMBERED) {

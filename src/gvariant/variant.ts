@@ -8,7 +8,7 @@ import { type Codec, makeCodec } from './codec.ts'
 import { dict } from './containers.ts'
 import { GVariantValueError } from './errors.ts'
 import { readAscii, string } from './strings.ts'
-import { MAX_DEPTH, tryMeasureType } from './type-string.ts'
+import { MAX_DEPTH, MAX_TYPE_LENGTH, tryMeasureType } from './type-string.ts'
 
 /** A value of a type known only at run time. */
 export interface Variant {
@@ -18,24 +18,20 @@ export interface Variant {
   readonly bytes: Uint8Array
 }
 
-/** `()`, which stands for every variant that cannot be read. */
-export function unitVariant(): Variant {
-  return { type: '()', bytes: new Uint8Array(1) }
-}
-
 /**
- * Reads `bytes[start, end)`.
+ * Reads `bytes[start, end)`; the child is a view.
  * @param depth of the variant: how many containers it is in
+ * @returns `undefined` when there is no type, or the child cannot be of it
  */
-export function readVariant(bytes: Uint8Array, start: number, end: number, depth: number): Variant {
-  if (start === end) return unitVariant()
+export function readVariant(bytes: Uint8Array, start: number, end: number, depth: number): Variant | undefined {
+  const least = Math.max(start, end - MAX_TYPE_LENGTH - 1)
   let nul = end - 1
-  while (nul > start && bytes[nul] !== 0) nul--
-  if (bytes[nul] !== 0) return unitVariant()
+  while (nul > least && bytes[nul] !== 0) nul--
+  if (nul < start || bytes[nul] !== 0) return undefined
   const type = readAscii(bytes, nul + 1, end)
   const measure = type === undefined ? undefined : tryMeasureType(type)
-  if (type === undefined || measure === undefined || depth + measure.depth >= MAX_DEPTH) return unitVariant()
-  if (measure.fixedSize !== undefined && measure.fixedSize !== nul - start) return unitVariant()
+  if (type === undefined || measure === undefined || depth + measure.depth >= MAX_DEPTH) return undefined
+  if (measure.fixedSize !== undefined && measure.fixedSize !== nul - start) return undefined
   return { type, bytes: bytes.subarray(start, nul) }
 }
 
@@ -52,7 +48,7 @@ export const variant: Codec<Variant> = makeCodec(
     writer.byte(0)
     for (let i = 0; i < value.type.length; i++) writer.byte(value.type.charCodeAt(i))
   },
-  (bytes, start, end) => readVariant(bytes, start, end, 0),
+  (bytes, start, end) => readVariant(bytes, start, end, 0) ?? { type: '()', bytes: new Uint8Array(1) },
 )
 
 /** Entries of a dictionary of variants: order and duplicates are part of the bytes. */

@@ -1,0 +1,20 @@
+/** Doubles as C writes and reads them. */
+
+/** C's `%.17g`, with `.0` added where a reader could take it for an integer. Source: g_variant_print. */
+export function formatDouble(value: number): string {
+  if (Number.isNaN(value)) return 'nan'
+  if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf'
+  const sign = value < 0 || Object.is(value, -0) ? '-' : ''
+  // Seventeen digits, exactly rounded, and the exponent of the first.
+  const [digits = '', exponentText = ''] = Math.abs(value).toExponential(16).replace('.', '').split('e')
+  const exponent = Number(exponentText)
+  const significant = digits.replace(/0+$/, '') || '0'
+  if (exponent < -4 || exponent >= 17) {
+    const fraction = significant.length > 1 ? `.${significant.slice(1)}` : ''
+    const power = `${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`
+    return `${sign}${significant.charAt(0)}${fraction}e${power}`
+  }
+  if (exponent < 0) return `${sign}0.${'0'.repeat(-exponent - 1)}${significant}`
+  const whole = significant.slice(0, exponent + 1).padEnd(exponent + 1, '0')
+  return `${sign}${whole}.${significant.slice(exponent + 1) || '0'}`
+}

@@ -1,0 +1,82 @@
+/**
+ * Patterns: what is known of the type of an expression before its surroundings are. A type string, with
+ *
+ *     *   any type              N   some number          S   a string, an object path or a signature
+ *     M   maybe a maybe: any number of `m`, none included
+ *
+ * Source: GLib, gvariant-parser.c (pattern_coalesce).
+ */
+
+const NUMBER_TYPES = 'ynqiuxthd'
+const STRING_TYPES = 'sog'
+
+/** End of the pattern that begins at `at`. */
+function patternEnd(pattern: string, at: number): number {
+  let end = at
+  while (end < pattern.length && 'amM'.includes(pattern.charAt(end))) end++
+  let depth = 0
+  do {
+    const character = pattern.charAt(end++)
+    if (character === '(' || character === '{') depth++
+    else if (character === ')' || character === '}') depth--
+  } while (depth > 0 && end < pattern.length)
+  return end
+}
+
+/** What `general`, seen from its side, allows next: text for the result, and how far both move. */
+interface Step {
+  readonly taken: string
+  readonly general: number
+  readonly special: number
+}
+
+function narrow(general: string, at: number, special: string, specialAt: number): Step | undefined {
+  const wanted = general.charAt(at)
+  const found = special.charAt(specialAt)
+  if (wanted === '*' && found !== ')') {
+    const end = patternEnd(special, specialAt)
+    return { taken: special.slice(specialAt, end), general: at + 1, special: end }
+  }
+  if (wanted === 'M')
+    return found === 'm'
+      ? { taken: found, general: at, special: specialAt + 1 }
+      : { taken: '', general: at + 1, special: specialAt }
+  const choices = wanted === 'N' ? NUMBER_TYPES : wanted === 'S' ? STRING_TYPES : ''
+  return choices.includes(found) && choices !== ''
+    ? { taken: found, general: at + 1, special: specialAt + 1 }
+    : undefined
+}
+
+/** The pattern of what fits both, or `undefined` when nothing does. */
+export function coalesce(left: string, right: string): string | undefined {
+  const taken: string[] = []
+  let l = 0
+  let r = 0
+  while (l < left.length && r < right.length) {
+    if (left[l] === right[r]) {
+      taken.push(left.charAt(l))
+      l++
+      r++
+      continue
+    }
+    const onLeft = narrow(left, l, right, r)
+    if (onLeft !== undefined) {
+      taken.push(onLeft.taken)
+      l = onLeft.general
+      r = onLeft.special
+      continue
+    }
+    const onRight = narrow(right, r, left, l)
+    if (onRight === undefined) return undefined
+    taken.push(onRight.taken)
+    r = onRight.general
+    l = onRight.special
+  }
+  return l < left.length || r < right.length ? undefined : taken.join('')
+}
+
+/** The type to take where the text leaves a choice: no maybe, `s`, `i`. `undefined` where it could be any type. */
+export function defaultType(pattern: string): string | undefined {
+  if (pattern.includes('*')) return undefined
+  return pattern.replaceAll('M', '').replaceAll('S', 's').replaceAll('N', 'i')
+}

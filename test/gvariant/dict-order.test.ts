@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'vitest'
+import { GHashOrder } from '../../src/gvariant/index.ts'
+import { goldenJson } from '../golden.ts'
+
+interface OrderVector {
+  readonly start?: readonly string[]
+  readonly insert?: readonly string[]
+  readonly remove?: readonly string[]
+  readonly order: readonly string[]
+}
+
+describe('the order of a GLib hash table', () => {
+  test.each(goldenJson<OrderVector[]>('core/hash-order.json'))('$insert, without $remove', (vector) => {
+    const table = new GHashOrder<number>()
+    for (const key of vector.start ?? []) table.set(key, 0)
+    for (const key of vector.insert ?? []) table.set(key, 1)
+    for (const key of vector.remove ?? []) table.delete(key)
+    expect([...table].map(([key]) => key)).toEqual(vector.order)
+    expect(table.size).toBe(vector.order.length)
+  })
+
+  test('the last value of a key wins, in the place of the first', () => {
+    const table = new GHashOrder([
+      ['a', 1],
+      ['b', 2],
+      ['a', 3],
+    ])
+    expect([...table]).toEqual([
+      ['b', 2],
+      ['a', 3],
+    ])
+    expect(table.get('a')).toBe(3)
+    expect(table.get('c')).toBeUndefined()
+    expect(table.has('b')).toBe(true)
+    expect(table.delete('b')).toBe(true)
+    expect(table.delete('b')).toBe(false)
+    expect(table.has('b')).toBe(false)
+    expect(table.get('b')).toBeUndefined()
+  })
+
+  test('ten thousand keys come and go, and all that stay are found', () => {
+    const table = new GHashOrder<number>()
+    for (let i = 0; i < 10_000; i++) table.set(`key-${i}`, i)
+    for (let i = 0; i < 10_000; i++) if (i % 7 !== 0) expect(table.delete(`key-${i}`)).toBe(true)
+    const left = [...table]
+    expect(left).toHaveLength(1429)
+    expect(new Set(left.map(([, value]) => value % 7))).toEqual(new Set([0]))
+    for (const [key, value] of left) expect(table.get(key)).toBe(value)
+  })
+})
