@@ -1,0 +1,331 @@
+/** A repository in memory: gone with the process, and otherwise like any other. */
+
+import { type Checksum, compareUtf8, EMPTY_BYTES } from '../../bytes.ts'
+import { ConflictError, ObjectNotFoundError, UsageError } from '../../errors.ts'
+import {
+  type AttachedType,
+  decodeFileHeader,
+  type FileInfo,
+  type FileObject,
+  formatObjectName,
+  type MetaType,
+  type ObjectName,
+  type ObjectType,
+} from '../../objects/index.ts'
+import type { Platform } from '../../platform/index.ts'
+import { initialConfig } from '../config.ts'
+import {
+  type CommitState,
+  type ObjectStore,
+  type RefPath,
+  type RefStore,
+  type RefTarget,
+  type RepoMode,
+  SMALL_FILE,
+  type Storage,
+  type Transaction,
+} from '../interface.ts'
+import { requireNoRefConflict } from '../ref-conflicts.ts'
+import { type BodyWriter, type Changes, type EmbeddedBackend, EmbeddedTransaction } from './embedded-transaction.ts'
+
+export interface MemoryStorageOptions {
+  readonly platform: Platform
+  /** Default `archive`. */
+  readonly mode?: RepoMode | undefined
+  readonly collectionId?: string | undefined
+}
+
+/** A new, empty repository. */
+export function createMemoryStorage(options: MemoryStorageOptions): Storage {
+  return new MemoryStorage(options)
+}
+
+interface StoredFile {
+  readonly framedHeader: Uint8Array
+  readonly size: number
+  /** One piece, unless the content is larger than SMALL_FILE. */
+  readonly pieces: readonly Uint8Array[]
+}
+
+type Stored = Uint8Array | StoredFile
+
+/** Objects by type and checksum, laid over others that stay as they are. */
+class ObjectTable {
+  readonly #byType = new Map<ObjectType, Map<Checksum, Stored>>()
+  readonly #below: ObjectTable | undefined
+
+  constructor(below?: ObjectTable) {
+    this.#below = below
+  }
+
+  of(type: ObjectType): Map<Checksum, Stored> {
+    let table = this.#byType.get(type)
+    if (table === undefined) {
+      table = new Map()
+      this.#byType.set(type, table)
+    }
+    return table
+  }
+
+  types(): ObjectType[] {
+    return [...this.#byType.keys()]
+  }
+
+  find({ type, checksum }: ObjectName): Stored | undefined {
+    return this.#byType.get(type)?.get(checksum) ?? this.#below?.find({ type, checksum })
+  }
+
+  has(name: ObjectName): boolean {
+    return this.find(name) !== undefined
+  }
+
+  bytes(name: ObjectName): Uint8Array {
+    const stored = this.find(name)
+    if (!(stored instanceof Uint8Array)) throw new ObjectNotFoundError(formatObjectName(name))
+    return stored
+  }
+
+  file(checksum: Checksum): StoredFile {
+    const name: ObjectName = { checksum, type: 'file' }
+    const stored = this.find(name)
+    if (stored === undefined || stored instanceof Uint8Array) throw new ObjectNotFoundError(formatObjectName(name))
+    return stored
+  }
+
+  readMeta(type: MetaType, checksum: Checksum): Uint8Array {
+    return this.bytes({ checksum, type }).slice()
+  }
+
+  readAttached(type: AttachedType, commit: Checksum): Uint8Array | undefined {
+    const stored = this.find({ checksum: commit, type })
+    return stored instanceof Uint8Array ? stored.slice() : undefined
+  }
+
+  statFile(checksum: Checksum): FileInfo {
+    const { framedHeader, size } = this.file(checksum)
+    return { header: decodeFileHeader(framedHeader.slice()).header, size }
+  }
+
+  readFile(checksum: Checksum): FileObject {
+    const { pieces, size } = this.file(checksum)
+    const body = size > SMALL_FILE ? copies(pieces) : (pieces[0] ?? EMPTY_BYTES).slice()
+    return { ...this.statFile(checksum), body }
+  }
+}
+
+async function* copies(pieces: readonly Uint8Array[]): AsyncIterable<Uint8Array> {
+  for (const piece of pieces) yield piece.slice()
+}
+
+class MemoryObjects implements ObjectStore {
+  readonly table = new ObjectTable()
+  readonly states = new Map<Checksum, CommitState>()
+
+  has(name: ObjectName): boolean {
+    return this.table.has(name)
+  }
+
+  readMeta(type: MetaType, checksum: Checksum): Uint8Array {
+    return this.table.readMeta(type, checksum)
+  }
+
+  readAttached(type: AttachedType, commit: Checksum): Uint8Array | undefined {
+    return this.table.readAttached(type, commit)
+  }
+
+  statFile(checksum: Checksum): FileInfo {
+    return this.table.statFile(checksum)
+  }
+
+  readFile(checksum: Checksum): FileObject {
+    return this.table.readFile(checksum)
+  }
+
+  async *list(type?: ObjectType): AsyncIterable<ObjectName> {
+    for (const each of type === undefined ? this.table.types() : [type]) {
+      for (const checksum of this.table.of(each).keys()) yield { checksum, type: each }
+    }
+  }
+
+  delete(name: ObjectName): void {
+    if (!this.table.of(name.type).delete(name.checksum)) throw new ObjectNotFoundError(formatObjectName(name))
+  }
+
+  storageSize(name: ObjectName): number {
+    const stored = this.table.find(name)
+    if (stored === undefined) throw new ObjectNotFoundError(formatObjectName(name))
+    return stored instanceof Uint8Array ? stored.length : stored.framedHeader.length + stored.size
+  }
+
+  commitState(commit: Checksum): CommitState {
+    return this.states.get(commit) ?? 'complete'
+  }
+
+  setCommitState(commit: Checksum, state: CommitState): void {
+    if (state === 'complete') this.states.delete(commit)
+    else this.states.set(commit, state)
+  }
+
+  writeAttached(type: AttachedType, commit: Checksum, bytes: Uint8Array | undefined): void {
+    if (bytes === undefined) this.table.of(type).delete(commit)
+    else this.table.of(type).set(commit, bytes.slice())
+  }
+}
+
+class MemoryRefs implements RefStore {
+  readonly #targets = new Map<RefPath, RefTarget>()
+
+  has(path: RefPath): boolean {
+    return this.#targets.has(path)
+  }
+
+  below(path: RefPath): RefPath[] {
+    return [...this.#targets.keys()].filter((other) => other.startsWith(`${path}/`)).sort(compareUtf8)
+  }
+
+  read(path: RefPath): RefTarget | undefined {
+    return this.#targets.get(path)
+  }
+
+  list(prefix: RefPath): RefPath[] {
+    return this.has(prefix) ? [prefix] : this.below(prefix)
+  }
+
+  write(path: RefPath, target: RefTarget | undefined): void {
+    this.update(new Map([[path, target]]))
+  }
+
+  /** All or none. */
+  update(updates: ReadonlyMap<RefPath, RefTarget | undefined>): void {
+    requireNoRefConflict(this, updates)
+    for (const [path, target] of updates) {
+      if (target === undefined) this.#targets.delete(path)
+      else this.#targets.set(path, target)
+    }
+  }
+}
+
+/** A transaction's own objects lie over the store's until they are published. */
+class MemoryBackend implements EmbeddedBackend {
+  readonly #storage: MemoryStorage
+  #table: ObjectTable
+
+  constructor(storage: MemoryStorage) {
+    this.#storage = storage
+    this.#table = new ObjectTable(storage.objects.table)
+  }
+
+  has(name: ObjectName): boolean {
+    return this.#table.has(name)
+  }
+
+  readMeta(type: MetaType, checksum: Checksum): Uint8Array {
+    return this.#table.readMeta(type, checksum)
+  }
+
+  readAttached(type: AttachedType, commit: Checksum): Uint8Array | undefined {
+    return this.#table.readAttached(type, commit)
+  }
+
+  statFile(checksum: Checksum): FileInfo {
+    return this.#table.statFile(checksum)
+  }
+
+  readFile(checksum: Checksum): FileObject {
+    return this.#table.readFile(checksum)
+  }
+
+  insertMeta(type: MetaType, checksum: Checksum, bytes: Uint8Array): boolean {
+    if (this.#table.has({ checksum, type })) return false
+    this.#table.of(type).set(checksum, bytes.slice())
+    return true
+  }
+
+  insertFile(checksum: Checksum, framedHeader: Uint8Array, body: Uint8Array): boolean {
+    if (this.#table.has({ checksum, type: 'file' })) return false
+    this.#table.of('file').set(checksum, { framedHeader, size: body.length, pieces: [body.slice()] })
+    return true
+  }
+
+  openBody(): BodyWriter {
+    const pieces: Uint8Array[] = []
+    return {
+      write: (bytes) => {
+        for (let at = 0; at < bytes.length; at += SMALL_FILE) pieces.push(bytes.slice(at, at + SMALL_FILE))
+      },
+      keep: (checksum, framedHeader, size) => {
+        this.#table.of('file').set(checksum, { framedHeader, size, pieces })
+      },
+      drop: () => {
+        pieces.length = 0
+      },
+    }
+  }
+
+  publish({ refs, states, attached }: Changes): void {
+    const { objects } = this.#storage
+    this.#storage.refs.update(refs)
+    for (const type of this.#table.types()) {
+      const published = objects.table.of(type)
+      for (const [checksum, stored] of this.#table.of(type)) published.set(checksum, stored)
+    }
+    this.#table = new ObjectTable(objects.table)
+    for (const [commit, state] of states) objects.setCommitState(commit, state)
+    for (const type of ['commitmeta', 'tombstone-commit'] as const) {
+      for (const [commit, bytes] of attached[type]) objects.writeAttached(type, commit, bytes)
+    }
+  }
+
+  end(): void {
+    this.#storage.transactionEnded()
+  }
+}
+
+class MemoryStorage implements Storage {
+  readonly location = 'memory'
+  readonly writable = true
+  readonly mode: RepoMode
+  readonly objects = new MemoryObjects()
+  readonly refs = new MemoryRefs()
+  readonly #platform: Platform
+  #config: string
+  #transaction: Transaction | undefined
+  #closed = false
+
+  constructor({ platform, mode = 'archive', collectionId }: MemoryStorageOptions) {
+    this.#platform = platform
+    this.mode = mode
+    this.#config = initialConfig(mode, collectionId)
+  }
+
+  readConfig(): string {
+    return this.#config
+  }
+
+  writeConfig(text: string): void {
+    this.#config = text
+  }
+
+  async begin(): Promise<Transaction> {
+    if (this.#closed) throw new UsageError('The repository is closed')
+    if (this.#transaction !== undefined) {
+      throw new ConflictError(this.location, 'Failed to prepare transaction, another transaction is in progress')
+    }
+    this.#transaction = new EmbeddedTransaction(new MemoryBackend(this), this.#platform, this.mode)
+    return this.#transaction
+  }
+
+  transactionEnded(): void {
+    this.#transaction = undefined
+  }
+
+  /** There is nobody to be locked out: what is in memory belongs to this storage alone. */
+  async lock(): Promise<AsyncDisposable> {
+    return { [Symbol.asyncDispose]: async () => {} }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
+    await this.#transaction?.[Symbol.asyncDispose]()
+  }
+}

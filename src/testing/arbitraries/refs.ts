@@ -1,0 +1,47 @@
+/** Refs and what they point at. */
+
+import fc from 'fast-check'
+import type { Checksum } from '../../bytes.ts'
+import type { RefPath, RefTarget } from '../../repo/index.ts'
+
+/** A few paths that get into each other's way: some are directories of others. */
+export const refPool: readonly RefPath[] = [
+  'heads/a',
+  'heads/a/b',
+  'heads/a/b/c',
+  'heads/a-b',
+  'heads/b/c',
+  'heads/b',
+  'remotes/origin/a',
+  'remotes/origin/a/b',
+  'mirrors/org.example.C/a',
+]
+
+/** One part of a ref name by libostree's grammar: `[\w\d][-._\w\d]*`, any script. */
+export const anyRefPart: fc.Arbitrary<string> = fc
+  .tuple(
+    fc.constantFrom(...'abzAZ09_éßж字'),
+    fc.array(fc.constantFrom(...'abzAZ09_-.éßж字'), { maxLength: 12 }).map((chars) => chars.join('')),
+  )
+  .map(([first, rest]) => first + rest)
+
+/** A ref name: parts joined by `/`. */
+export const anyRefName: fc.Arbitrary<string> = fc
+  .array(anyRefPart, { minLength: 1, maxLength: 5 })
+  .map((parts) => parts.join('/'))
+
+export interface RefUpdate {
+  readonly path: RefPath
+  readonly target: RefTarget | undefined
+}
+
+/** A ref of `refPool` set to one of `commits`, made an alias (local ones only), or deleted. */
+export function anyRefUpdate(commits: readonly Checksum[]): fc.Arbitrary<RefUpdate> {
+  const local = fc.constantFrom(...refPool.filter((path) => path.startsWith('heads/')))
+  const any = fc.constantFrom(...refPool)
+  return fc.oneof(
+    { weight: 4, arbitrary: fc.record({ path: any, target: fc.record({ commit: fc.constantFrom(...commits) }) }) },
+    { weight: 1, arbitrary: fc.record({ path: local, target: fc.record({ alias: local }) }) },
+    { weight: 2, arbitrary: any.map((path) => ({ path, target: undefined })) },
+  )
+}

@@ -1,0 +1,2 @@
+export type { StorageSubject, TestTools } from './kit.ts'
+export { storageSuite } from './storage.ts'

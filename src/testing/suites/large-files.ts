@@ -1,0 +1,142 @@
+/** Content larger than SMALL_FILE travels as a stream, in and out. */
+
+import { type Checksum, equalBytes } from '../../bytes.ts'
+import { SMALL_FILE } from '../../repo/index.ts'
+import { attempt, collect, contentOf, fileChecksum, fileOf, noise, reusing, type SuiteContext } from './kit.ts'
+
+const CHUNK = 65_521
+/** 5 MiB, and a bit so that nothing divides it. */
+const LARGE = 5 * SMALL_FILE + 4321
+
+export function largeFileTests(context: SuiteContext): void {
+  const { describe, test, expect, headers } = context
+  const [header] = headers
+
+  describe('large files', () => {
+    test('stream in and stream out', async () => {
+      const content = noise(LARGE)
+      const storage = await context.create()
+      const tx = await storage.begin()
+      const checksum = await tx.writeFile({ header, size: LARGE, body: reusing(content, CHUNK) })
+      expect(checksum).toBe(fileChecksum(context, header, content))
+      expect(tx.stats).toMatchObject({ contentWritten: 1, contentBytesWritten: LARGE })
+      const within = await tx.readFile(checksum)
+      expect(equalBytes(await contentOf(within.body), content)).toBe(true)
+      await tx.commit()
+
+      const file = await storage.objects.readFile(checksum)
+      expect(file).toMatchObject({ header, size: LARGE })
+      expect(file.body).not.toBeInstanceOf(Uint8Array)
+      let largest = 0
+      let length = 0
+      for await (const chunk of file.body as AsyncIterable<Uint8Array>) {
+        if (!equalBytes(chunk, content.subarray(length, length + chunk.length)))
+          throw new Error(`other bytes in the chunk at ${length}`)
+        length += chunk.length
+        largest = Math.max(largest, chunk.length)
+      }
+      expect(length).toBe(LARGE)
+      expect(largest).toBeLessThanOrEqual(SMALL_FILE)
+      expect(await storage.objects.statFile(checksum)).toEqual({ header, size: LARGE })
+      expect(await storage.objects.storageSize({ checksum, type: 'file' })).toBeGreaterThan(LARGE / 2)
+      await storage[Symbol.asyncDispose]()
+    })
+
+    test('are the same as an array, and stored once', async () => {
+      const content = noise(2 * SMALL_FILE, 7)
+      const storage = await context.create()
+      const tx = await storage.begin()
+      const checksum = await tx.writeFile(fileOf(header, content))
+      expect(await tx.writeFile({ header, size: content.length, body: reusing(content, CHUNK) })).toBe(checksum)
+      const sink = tx.openFile(header, content.length, checksum)
+      for await (const chunk of reusing(content, SMALL_FILE)) {
+        sink.write(chunk)
+        await tx.drained()
+      }
+      expect(await sink.finish()).toBe(checksum)
+      expect(await tx.commit()).toMatchObject({
+        contentTotal: 3,
+        contentWritten: 1,
+        contentBytesWritten: content.length,
+      })
+      expect(await collect(storage.objects.list())).toEqual([{ checksum, type: 'file' }])
+      await storage[Symbol.asyncDispose]()
+    })
+
+    test.each([
+      { size: SMALL_FILE - 1, whole: true },
+      { size: SMALL_FILE, whole: true },
+      { size: SMALL_FILE + 1, whole: false },
+    ])('begin right above SMALL_FILE: $size bytes', async ({ size, whole }) => {
+      const content = noise(size, size)
+      const storage = await context.create()
+      const tx = await storage.begin()
+      const checksum = await tx.writeFile(fileOf(header, content))
+      await tx.commit()
+      const { body } = await storage.objects.readFile(checksum)
+      expect(body instanceof Uint8Array).toBe(whole)
+      expect(equalBytes(await contentOf(body), content)).toBe(true)
+      await storage[Symbol.asyncDispose]()
+    })
+
+    test('may be left half read, and the store goes on', async () => {
+      const content = noise(LARGE, 3)
+      const storage = await context.create()
+      let tx = await storage.begin()
+      const checksum = await tx.writeFile(fileOf(header, content))
+      await tx.commit()
+      for await (const chunk of (await storage.objects.readFile(checksum)).body as AsyncIterable<Uint8Array>) {
+        expect(chunk.length).toBeGreaterThan(0)
+        break
+      }
+      tx = await storage.begin()
+      const second = await tx.writeFile(fileOf(header, noise(10)))
+      await tx.commit()
+      expect(await storage.objects.has({ checksum: second, type: 'file' })).toBe(true)
+      await storage.objects.delete({ checksum, type: 'file' })
+      expect(await collect(storage.objects.list())).toEqual([{ checksum: second, type: 'file' }])
+      await storage[Symbol.asyncDispose]()
+    })
+
+    test('may be written side by side, with small objects in between', async () => {
+      const contents = [noise(LARGE, 11), noise(LARGE - 1, 12)] as const
+      const storage = await context.create()
+      const tx = await storage.begin()
+      const sinks = contents.map((content) => tx.openFile(header, content.length))
+      const small: Checksum[] = []
+      for (let offset = 0; offset < LARGE; offset += SMALL_FILE) {
+        for (const [i, sink] of sinks.entries())
+          sink.write((contents[i] as Uint8Array).subarray(offset, offset + SMALL_FILE))
+        small.push(await tx.writeFile(fileOf(header, noise(100, 1000 + offset))))
+      }
+      const large = [await sinks[1]?.finish(), await sinks[0]?.finish()]
+      expect(large).toEqual([contents[1], contents[0]].map((content) => fileChecksum(context, header, content)))
+      await tx.commit()
+      for (const checksum of small) expect(await storage.objects.has({ checksum, type: 'file' })).toBe(true)
+      const { body } = await storage.objects.readFile(large[1] as Checksum)
+      expect(equalBytes(await contentOf(body), contents[0])).toBe(true)
+      await storage[Symbol.asyncDispose]()
+    })
+
+    test('dropped, forged or cut short leave nothing', async () => {
+      const content = noise(LARGE, 5)
+      const wrong = '11'.repeat(32) as Checksum
+      const storage = await context.create()
+      const tx = await storage.begin()
+      const dropped = tx.openFile(header, LARGE)
+      dropped.write(content.subarray(0, 3 * SMALL_FILE))
+      dropped.abort()
+      const forged = attempt(() => tx.writeFile({ header, size: LARGE, body: reusing(content, CHUNK) }, wrong))
+      await expect(forged).rejects.toMatchObject({ name: 'ChecksumMismatchError' })
+      const short = attempt(() =>
+        tx.writeFile({ header, size: LARGE, body: reusing(content.subarray(0, LARGE - 1), CHUNK) }),
+      )
+      await expect(short).rejects.toMatchObject({ name: 'FormatError' })
+      const long = attempt(() => tx.writeFile({ header, size: LARGE - 1, body: reusing(content, CHUNK) }))
+      await expect(long).rejects.toMatchObject({ name: 'FormatError' })
+      await tx.commit()
+      expect(await collect(storage.objects.list())).toEqual([])
+      await storage[Symbol.asyncDispose]()
+    })
+  })
+}

@@ -1,0 +1,236 @@
+/**
+ * Any sequence of operations, done to the store under test and to the memory store side by side: every answer and
+ * every error is the same, and so is what is left in the end.
+ */
+
+import fc from 'fast-check'
+import type { Checksum } from '../../bytes.ts'
+import { FormatError, OstreeError } from '../../errors.ts'
+import type { AttachedType, FileHeader, ObjectName } from '../../objects/index.ts'
+import { createMemoryStorage, type Storage, type Transaction } from '../../repo/index.ts'
+import { anyRefUpdate, refPool } from '../arbitraries/refs.ts'
+import {
+  collect,
+  commitOf,
+  contentOf,
+  directory,
+  emptyTree,
+  fileChecksum,
+  fileOf,
+  type MetaObject,
+  reusing,
+  type SuiteContext,
+  text,
+} from './kit.ts'
+
+/** One of the two storages, with the transaction it may have open. */
+interface Side {
+  storage: Storage
+  tx: Transaction | undefined
+}
+
+/** What both sides are asked; the answer is compared as plain data. */
+type Operation = (side: Side) => Promise<unknown>
+
+interface Step {
+  readonly title: string
+  readonly run: Operation
+}
+
+/** The answer, or the error as far as a caller can tell errors apart. */
+async function outcome(run: Operation, side: Side): Promise<unknown> {
+  try {
+    return { value: await run(side) }
+  } catch (error) {
+    if (error instanceof FormatError) return { error: error.name }
+    if (error instanceof OstreeError) return { error: error.name, message: error.message }
+    throw error
+  }
+}
+
+function plain(bytes: Uint8Array | undefined): number[] | undefined {
+  return bytes && Array.from(bytes)
+}
+
+async function readBack(reader: Storage['objects'] | Transaction, { type, checksum }: ObjectName): Promise<unknown> {
+  switch (type) {
+    case 'file': {
+      const { header, size, body } = await reader.readFile(checksum)
+      return { header, size, body: plain(await contentOf(body)) }
+    }
+    case 'commit':
+    case 'dirtree':
+    case 'dirmeta':
+      return plain(await reader.readMeta(type, checksum))
+    case 'commitmeta':
+    case 'tombstone-commit':
+      return plain(await reader.readAttached(type, checksum))
+    default:
+      throw new Error(`no ${type} was written`)
+  }
+}
+
+async function everything({ storage }: Side): Promise<unknown> {
+  const { objects, refs } = storage
+  const names = await collect(objects.list())
+  names.sort((a, b) => (`${a.checksum}.${a.type}` < `${b.checksum}.${b.type}` ? -1 : 1))
+  const read: unknown[] = []
+  for (const name of names) read.push([name.checksum, name.type, await readBack(objects, name)])
+  const targets: unknown[] = []
+  for (const area of ['heads', 'remotes', 'mirrors'])
+    for (const path of await refs.list(area)) targets.push([path, await refs.read(path)])
+  return { read, targets }
+}
+
+/** A small world, so that steps meet each other. */
+function steps(context: SuiteContext): fc.Arbitrary<Step[]> {
+  const { platform } = context
+  const commits = ['one', 'two', 'three'].map((subject) => commitOf(platform, subject))
+  const metas: readonly MetaObject[] = [directory, emptyTree, ...commits]
+  const bodies = ['', 'a', 'b'.repeat(5000)].map(text)
+  const contents = context.headers.flatMap((header) => bodies.map((body) => ({ header, body })))
+  const files = [...contents, { header: context.symlink, body: text('') }]
+  const names: ObjectName[] = [
+    ...files.map(({ header, body }) => ({ type: 'file' as const, checksum: fileChecksum(context, header, body) })),
+    ...commits.flatMap(({ checksum }) =>
+      (['commit', 'commitmeta', 'tombstone-commit'] as const).map((type) => ({ type, checksum })),
+    ),
+    { type: 'dirtree', checksum: fileChecksum(context, context.headers[0], text('never written')) },
+  ]
+
+  const commit = fc.constantFrom(...commits.map(({ checksum }) => checksum))
+  const attachedType = fc.constantFrom<AttachedType[]>('commitmeta', 'tombstone-commit')
+  const attachedBytes = fc.option(fc.uint8Array({ maxLength: 20 }), { nil: undefined })
+  const refPath = fc.constantFrom(...refPool)
+  const refUpdate = anyRefUpdate(commits.map(({ checksum }) => checksum))
+  const state = fc.constantFrom('complete', 'partial', 'fsck-partial')
+  const expected = fc.option(fc.constantFrom(...names.map(({ checksum }) => checksum)), { nil: undefined, freq: 5 })
+
+  const step = (title: string, run: Operation): Step => ({ title, run })
+  /** Both sides have a transaction open, or neither has. */
+  const within = (title: string, work: (tx: Transaction) => unknown): Step =>
+    step(title, async ({ tx }) => (tx ? await work(tx) : 'no transaction'))
+  /** Writes outside a transaction belong where none is open. */
+  const outside = (title: string, work: (storage: Storage) => unknown): Step =>
+    step(title, async ({ storage, tx }) => (tx ? 'in a transaction' : await work(storage)))
+
+  const writeFile = (
+    { header, body }: { header: FileHeader; body: Uint8Array },
+    way: string,
+    wanted: Checksum | undefined,
+    size: number,
+  ): Step =>
+    within(`write file of ${body.length} bytes as ${way}`, async (tx) => {
+      if (way === 'array') return await tx.writeFile({ ...fileOf(header, body), size }, wanted)
+      if (way === 'stream') return await tx.writeFile({ header, size, body: reusing(body, 999) }, wanted)
+      const sink = tx.openFile(header, size, wanted)
+      try {
+        sink.write(body)
+        return await sink.finish()
+      } finally {
+        sink.abort()
+      }
+    })
+
+  const begin = step('begin', async (side) => {
+    side.tx = await side.storage.begin()
+  })
+
+  const any: fc.Arbitrary<Step> = fc.oneof(
+    { weight: 3, arbitrary: fc.constant(begin) },
+    {
+      weight: 6,
+      arbitrary: fc
+        .tuple(
+          fc.constantFrom(...files),
+          fc.constantFrom('array', 'stream', 'sink'),
+          expected,
+          fc.constantFrom(0, 0, 0, 1),
+        )
+        .map(([file, way, wanted, more]) => writeFile(file, way, wanted, file.body.length + more)),
+    },
+    {
+      weight: 4,
+      arbitrary: fc
+        .tuple(fc.constantFrom(...metas), expected)
+        .map(([{ type, bytes }, wanted]) => within(`write ${type}`, (tx) => tx.writeMeta(type, bytes, wanted))),
+    },
+    {
+      weight: 3,
+      arbitrary: refUpdate.map(({ path, target }) => within(`set ${path}`, (tx) => tx.setRef(path, target))),
+    },
+    fc
+      .tuple(attachedType, commit, attachedBytes)
+      .map(([type, sum, bytes]) => within(`attach ${type}`, (tx) => tx.writeAttached(type, sum, bytes))),
+    fc.tuple(commit, state).map(([sum, to]) => within(`mark ${to}`, (tx) => tx.setCommitState(sum, to))),
+    fc
+      .constantFrom(...names)
+      .map((name) =>
+        step(`read ${name.type} in the transaction`, async ({ tx }) =>
+          tx ? [await tx.has(name), await readBack(tx, name)] : 'no transaction',
+        ),
+      ),
+    fc.constant(within('checkpoint', (tx) => tx.checkpoint())),
+    {
+      weight: 2,
+      arbitrary: fc.constant(
+        step('commit', async (side) => {
+          const { tx } = side
+          side.tx = undefined
+          try {
+            return await tx?.commit()
+          } finally {
+            await tx?.[Symbol.asyncDispose]()
+          }
+        }),
+      ),
+    },
+    fc.constant(
+      step('abort', async (side) => {
+        await side.tx?.[Symbol.asyncDispose]()
+        side.tx = undefined
+      }),
+    ),
+    refUpdate.map(({ path, target }) => outside(`write ref ${path}`, (storage) => storage.refs.write(path, target))),
+    fc
+      .tuple(attachedType, commit, attachedBytes)
+      .map(([type, sum, bytes]) =>
+        outside(`attach ${type} at once`, (storage) => storage.objects.writeAttached(type, sum, bytes)),
+      ),
+    fc
+      .tuple(commit, state)
+      .map(([sum, to]) => outside(`mark ${to} at once`, (storage) => storage.objects.setCommitState(sum, to))),
+    fc.constantFrom(...names).map((name) => outside(`delete ${name.type}`, (storage) => storage.objects.delete(name))),
+    commit.map((sum) => step('commit state', async ({ storage }) => await storage.objects.commitState(sum))),
+    refPath.map((path) => step(`list ${path}`, async ({ storage }) => await storage.refs.list(path))),
+    fc.constant(step('look at everything', everything)),
+  )
+  return fc.array(any, { maxLength: 40, size: 'max' })
+}
+
+export function modelTests(context: SuiteContext): void {
+  const { describe, test, expect, subject, mode, platform } = context
+
+  describe('whatever is done', () => {
+    test('answers as the memory store does', { timeout: 120_000 }, async () => {
+      await fc.assert(
+        fc.asyncProperty(steps(context), async (sequence) => {
+          const real: Side = { storage: await context.create(), tx: undefined }
+          const model: Side = { storage: createMemoryStorage({ mode, platform }), tx: undefined }
+          try {
+            const done: string[] = []
+            for (const { title, run } of [...sequence, { title: 'the end', run: everything }]) {
+              done.push(title)
+              const expected = await outcome(run, model)
+              expect(await outcome(run, real), done.join('\n')).toEqual(expected)
+            }
+          } finally {
+            await real.storage[Symbol.asyncDispose]()
+            await model.storage[Symbol.asyncDispose]()
+          }
+        }),
+        { numRuns: subject.runs ?? 30 },
+      )
+    })
+  })
+}
