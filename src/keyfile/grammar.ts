@@ -11,6 +11,7 @@ import { isSpace, trimEnd, trimStart } from './values.ts'
 export type Line =
   | { readonly kind: 'comment'; readonly text: string }
   | { readonly kind: 'group'; readonly name: string }
+  /** `key` may still be none: `isKeyName` says. */
   | { readonly kind: 'pair'; readonly key: string; readonly value: string }
   | { readonly kind: 'junk'; readonly message: string }
 
@@ -27,9 +28,7 @@ export function parseLine(line: string): Line {
 
   const equals = start.indexOf('=')
   if (equals > 0) {
-    const key = trimEnd(start.slice(0, equals))
-    if (!isKeyName(key)) return { kind: 'junk', message: `Invalid key name: ${key}` }
-    return { kind: 'pair', key, value: trimStart(start.slice(equals + 1)) }
+    return { kind: 'pair', key: trimEnd(start.slice(0, equals)), value: trimStart(start.slice(equals + 1)) }
   }
   return {
     kind: 'junk',

@@ -53,12 +53,12 @@ export class KeyFile {
     const values = options.keep === 'values'
     let group: Group = file.#groups[0] as Group // made above
     const lines = text.split('\n')
+    const breaks = lines.length - 1
     // what follows the last line break is a line only if it is not empty
-    if (lines.at(-1) === '') lines.pop()
+    if (lines[breaks] === '') lines.pop()
     for (const [index, text] of lines.entries()) {
       const fail = (message: string) => new FormatError(`${what}:${index + 1}`, message)
-      // a carriage return is part of the line break, and a last line has none
-      const line = parseLine(text.endsWith('\r') && index < lines.length - 1 ? text.slice(0, -1) : text)
+      const line = parseLine(index < breaks && text.endsWith('\r') ? text.slice(0, -1) : text)
       switch (line.kind) {
         case 'junk':
           throw fail(line.message)
@@ -70,6 +70,7 @@ export class KeyFile {
           break
         case 'pair': {
           if (group.name === undefined) throw fail('Key file does not start with a group')
+          if (!isKeyName(line.key)) throw fail(`Invalid key name: ${line.key}`)
           if (line.key === 'Encoding' && group === file.#groups[1] && line.value.toUpperCase() !== 'UTF-8')
             throw fail(`Key file contains unsupported encoding “${line.value}”`)
           if (!values || !isTranslation(line.key)) addPair(group, line.key, line.value)

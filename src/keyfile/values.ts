@@ -56,16 +56,28 @@ function escapePiece(text: string, separator: string | undefined): string {
   let escaped = ''
   let leading = true
   for (const char of text) {
-    if (char === ' ' || char === '\t') {
-      // GLib stays in "leading" here: every one of a run is escaped
-      escaped += leading ? (char === ' ' ? '\\s' : '\\t') : char
-      continue
+    switch (char) {
+      case ' ':
+        escaped += leading ? '\\s' : char
+        break
+      case '\t':
+        escaped += leading ? '\\t' : char
+        break
+      // a line break does not end the leading part: the blanks behind it are escaped too
+      case '\n':
+        escaped += '\\n'
+        break
+      case '\r':
+        escaped += '\\r'
+        break
+      case '\\':
+        escaped += '\\\\'
+        leading = false
+        break
+      default:
+        escaped += char === separator ? `\\${char}` : char
+        leading = char === separator
     }
-    leading = char === separator
-    if (char === '\n') escaped += '\\n'
-    else if (char === '\r') escaped += '\\r'
-    else if (char === '\\') escaped += '\\\\'
-    else escaped += char === separator ? `\\${char}` : char
   }
   return escaped
 }
@@ -105,11 +117,11 @@ export function parseInteger(raw: string): number | undefined {
 
 const UINT64_MAX = (1n << 64n) - 1n
 
-/** As `g_ascii_strtoull` reads it: a minus sign wraps around, nothing may follow. */
+/** As `g_ascii_strtoull` reads it: a minus sign wraps around, too much is the greatest, nothing may follow. */
 export function parseUint64(raw: string): bigint | undefined {
-  const match = /^[ \t\n\f\r]*([+-]?)([0-9]+)$/.exec(raw)
+  const match = /^[ \t\n\v\f\r]*([+-]?)([0-9]+)$/.exec(raw)
   if (match === null) return undefined
   const magnitude = BigInt(match[2] ?? '')
-  if (magnitude > UINT64_MAX) return undefined
+  if (magnitude > UINT64_MAX) return UINT64_MAX
   return match[1] === '-' ? BigInt.asUintN(64, -magnitude) : magnitude
 }
