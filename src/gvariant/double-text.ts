@@ -5,8 +5,7 @@ export function formatDouble(value: number): string {
   if (Number.isNaN(value)) return 'nan'
   if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf'
   const sign = value < 0 || Object.is(value, -0) ? '-' : ''
-  // Seventeen digits, exactly rounded, and the exponent of the first.
-  const [digits = '', exponentText = ''] = Math.abs(value).toExponential(16).replace('.', '').split('e')
+  const [digits, exponentText] = seventeenDigits(Math.abs(value))
   const exponent = Number(exponentText)
   const significant = digits.replace(/0+$/, '') || '0'
   if (exponent < -4 || exponent >= 17) {
@@ -17,4 +16,16 @@ export function formatDouble(value: number): string {
   if (exponent < 0) return `${sign}0.${'0'.repeat(-exponent - 1)}${significant}`
   const whole = significant.slice(0, exponent + 1).padEnd(exponent + 1, '0')
   return `${sign}${whole}.${significant.slice(exponent + 1) || '0'}`
+}
+
+/** Significant digits, and the decimal exponent of the first. */
+function seventeenDigits(value: number): readonly [digits: string, exponent: string] {
+  const [digits = '', exponent = ''] = value.toExponential(16).replace('.', '').split('e')
+  // JavaScript rounds half up, C half to even. No double comes as near to half as this without being there.
+  const exact = value.toExponential(60).replace('.', '')
+  const isHalf = /^50*e/.test(exact.slice(17))
+  const below = exact.slice(0, 17)
+  return isHalf && '02468'.includes(below.charAt(16))
+    ? [below, exact.slice(exact.indexOf('e') + 1)]
+    : [digits, exponent]
 }

@@ -129,6 +129,7 @@ function isNormalVariableArray(
   return true
 }
 
+/** No bytes at all are normal too if every member may be empty, though encoding writes offsets: so says GLib. */
 function isNormalTuple(node: TypeNode, bytes: Uint8Array, start: number, end: number, depth: number): boolean {
   const { members } = node
   const size = end - start
@@ -143,7 +144,7 @@ function isNormalTuple(node: TypeNode, bytes: Uint8Array, start: number, end: nu
     else if (i === members.length - 1) to = table
     else {
       table -= width
-      if (table < from || width === 0) return false
+      if (table < from) return false
       to = readOffset(bytes, start + table, width)
     }
     if (from > to || to > table || !isZero(bytes, start + at, start + from)) return false

@@ -10,7 +10,7 @@ import { readDouble, readInteger } from './text-number.ts'
 import { coalesce, defaultType } from './text-pattern.ts'
 import type { TextRange, TokenStream } from './text-tokens.ts'
 import { type TypeNode, typeNode } from './type-node.ts'
-import { isBasicType, isObjectPath, isSignature } from './type-string.ts'
+import { isBasicType, isObjectPath, isSignature, isTypeString } from './type-string.ts'
 import type { Variant } from './variant.ts'
 
 export interface Expression {
@@ -25,6 +25,8 @@ export interface Expression {
 export function resolve(stream: TokenStream, expression: Expression): Variant {
   const type = defaultType(expression.pattern())
   if (type === undefined) return stream.fail(expression.range, 'unable to infer type')
+  // A level of text can be two of type: `{1:` is `a` and `{`.
+  if (!isTypeString(type)) return stream.fail(expression.range, 'variant nested too deeply')
   const node = typeNode(type)
   return { type, bytes: codecOf(node).encode(expression.value(node)) }
 }

@@ -50,7 +50,7 @@ const KEYWORDS: Readonly<Record<string, string>> = {
 function parseValue(stream: TokenStream, levels: number): make.Expression {
   const { start } = stream.current
   const range = () => ({ start, end: stream.position })
-  if (levels === 0) stream.fail(stream.current, 'variant nested too deeply')
+  if (levels === 0) stream.fail(start, 'variant nested too deeply')
 
   if (stream.consume('[')) {
     const children = parseElements(stream, levels)

@@ -37,10 +37,8 @@ function narrow(general: string, at: number, special: string, specialAt: number)
     const end = patternEnd(special, specialAt)
     return { taken: special.slice(specialAt, end), general: at + 1, special: end }
   }
-  if (wanted === 'M')
-    return found === 'm'
-      ? { taken: found, general: at, special: specialAt + 1 }
-      : { taken: '', general: at + 1, special: specialAt }
+  if (wanted === 'M' && found === 'm') return { taken: found, general: at, special: specialAt + 1 }
+  if (wanted === 'M' && found !== '*') return { taken: '', general: at + 1, special: specialAt }
   const choices = wanted === 'N' ? NUMBER_TYPES : wanted === 'S' ? STRING_TYPES : ''
   return choices.includes(found) && choices !== ''
     ? { taken: found, general: at + 1, special: specialAt + 1 }

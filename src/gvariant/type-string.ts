@@ -88,7 +88,7 @@ function scan(text: string, at: number, levels: number): ScannedType | undefined
   switch (code) {
     case '(':
     case '{':
-      return levels === 0 ? undefined : scanMembers(text, at, levels)
+      return scanMembers(text, at, levels)
     case 'a':
     case 'm': {
       const element = levels === 0 ? undefined : scan(text, at + 1, levels - 1)
@@ -111,7 +111,8 @@ function scanMembers(text: string, at: number, levels: number): ScannedType | un
   let count = 0
   let end = at + 1
   while (text[end] !== close) {
-    const member = scan(text, end, levels - 1)
+    // Asked only here: `()` itself may stand one level deeper than any other container.
+    const member = levels === 0 ? undefined : scan(text, end, levels - 1)
     if (member === undefined) return undefined
     if (entry && count === 0 && !isBasicType(text.slice(end, member.end))) return undefined
     measure = addMember(measure, member)
