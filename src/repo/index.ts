@@ -1,5 +1,45 @@
-export type { CommitInput } from './commit.ts'
-export { writeCommit } from './commit.ts'
+export {
+  type CommitInput,
+  type CommitOptions,
+  type CommitResult,
+  commit,
+  importTar,
+  type TreeInput,
+  writeCommit,
+} from './commit.ts'
+export {
+  type ConsumedPath,
+  type DirectorySource,
+  type OverlayDirectoryOptions,
+  overlayDirectory,
+  reportObjects,
+  type SourceEntry,
+} from './commit-directory.ts'
+export {
+  BOOTABLE,
+  COLLECTION_BINDING,
+  keepMetadata,
+  LINUX,
+  REF_BINDING,
+  SIZES,
+  withBindings,
+  withBootable,
+} from './commit-metadata.ts'
+export {
+  type CommitFilter,
+  type CommitFilterOptions,
+  CommitModifier,
+  createCommitFilter,
+  type DevInoCache,
+  type InodeInfo,
+  type ModifierOptions,
+  parseSkipList,
+  parseStatOverrides,
+  type StatOverrides,
+  type XattrCallback,
+} from './commit-modifier.ts'
+export { SizeRecorder } from './commit-sizes.ts'
+export { TarTreeBuilder, type TarTreeOptions } from './commit-tar.ts'
 export {
   DEFAULT_LOCK_TIMEOUT_SECS,
   DEFAULT_MIN_FREE_SPACE_PERCENT,
@@ -27,13 +67,14 @@ export {
   refNameFromBytes,
   refPath,
   refspecOf,
-  validateCollectionId,
   validateNewRef,
   validateRefName,
   validateRemoteName,
 } from './refs.ts'
 export { Repo, type RepoOptions } from './repo.ts'
 export { type ResolveScope, resolveRev, tryResolveRev } from './resolve.ts'
+export { createMemoryStorage, type MemoryStorageOptions } from './stores/memory.ts'
+export { xattrsFromPax } from './tar-xattrs.ts'
 export { collectReachable, ReachableSet, type TraverseOptions, traverseCommit } from './traverse.ts'
 export { MAX_TREE_DEPTH, MutableTree, overlayTree, type TreeRoot, writeTree } from './tree.ts'
-export { createMemoryStorage, type MemoryStorageOptions } from './stores/memory.ts'
+export { createTreeSource } from './tree-source.ts'

@@ -12,7 +12,7 @@
 
 import { type Checksum, decodeUtf8 } from '../bytes.ts'
 import { FormatError, InvalidNameError } from '../errors.ts'
-import { isChecksum } from '../objects/index.ts'
+import { isChecksum, validateCollectionId } from '../objects/index.ts'
 import type { RefPath, RefStore } from './interface.ts'
 
 /** A name, and the remote whose it is; none for a local ref. */
@@ -26,7 +26,6 @@ const FRAGMENT = '[\\p{L}\\p{N}_][-._\\p{L}\\p{N}]*'
 const REF = new RegExp(`^${FRAGMENT}(?:/${FRAGMENT})*$`, 'u')
 const REFSPEC = new RegExp(`^(?:(${FRAGMENT}):)?(${FRAGMENT}(?:/${FRAGMENT})*)$`, 'u')
 const REMOTE = new RegExp(`^${FRAGMENT}$`, 'u')
-const COLLECTION_ID = /^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+$/
 
 /** Symbolic links in a row the kernel follows; aliases are links. */
 export const MAX_ALIAS_HOPS = 40
@@ -39,11 +38,6 @@ export function validateRefName(name: string): void {
 /** @throws {InvalidNameError} `Invalid remote name …` */
 export function validateRemoteName(name: string): void {
   if (!REMOTE.test(name)) throw new InvalidNameError(name, `Invalid remote name ${name}`)
-}
-
-/** @throws {InvalidNameError} `Invalid collection ID …` */
-export function validateCollectionId(id: string): void {
-  if (id.length > 255 || !COLLECTION_ID.test(id)) throw new InvalidNameError(id, `Invalid collection ID ${id}`)
 }
 
 /** @throws {InvalidNameError} `Invalid refspec …` */

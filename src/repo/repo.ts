@@ -7,7 +7,7 @@
 
 import type { Checksum } from '../bytes.ts'
 import { FormatError } from '../errors.ts'
-import { type Variant, vardict } from '../gvariant/index.ts'
+import { type Vardict, vardict } from '../gvariant/index.ts'
 import type { KeyFile } from '../keyfile/index.ts'
 import type { Commit, DirMeta, DirTree } from '../objects/index.ts'
 import type { Platform } from '../platform/index.ts'
@@ -115,15 +115,14 @@ export class Repo implements AsyncDisposable {
   }
 
   /** What was attached to a commit after it was made: signatures and the like. Empty when there is none. */
-  async readDetachedMetadata(commit: Checksum): Promise<[string, Variant][]> {
+  async readDetachedMetadata(commit: Checksum): Promise<Vardict> {
     const bytes = await this.objects.readAttached('commitmeta', commit)
     return bytes === undefined ? [] : vardict.decode(bytes)
   }
 
   /** Replaces it, outside a transaction. */
-  async writeDetachedMetadata(commit: Checksum, metadata: readonly (readonly [string, Variant])[]): Promise<void> {
-    const entries = metadata.map(([key, value]): [string, Variant] => [key, value])
-    await this.objects.writeAttached('commitmeta', commit, vardict.encode(entries))
+  async writeDetachedMetadata(commit: Checksum, metadata: Vardict): Promise<void> {
+    await this.objects.writeAttached('commitmeta', commit, vardict.encode(metadata))
   }
 
   commitState(commit: Checksum): Promise<CommitState> {

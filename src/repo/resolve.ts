@@ -77,8 +77,8 @@ async function resolveRef(refs: RefStore, refspec: Refspec): Promise<Checksum | 
   if (remote !== undefined) return readNamed(refs, pathOf(refspec), refspec)
   return (
     (await readNamed(refs, pathOf(refspec), refspec)) ??
-    (name.includes('/') ? await readNamed(refs, `remotes/${name}`, refspec) : undefined) ??
-    (await findInRemotes(refs, name))
+    (await readNamed(refs, `remotes/${name}`, refspec)) ??
+    (await findInRemotes(refs, refspec))
   )
 }
 
@@ -91,10 +91,10 @@ async function readNamed(refs: RefStore, path: RefPath, refspec: Refspec): Promi
   return commit
 }
 
-async function findInRemotes(refs: RefStore, name: string): Promise<Checksum | undefined> {
+async function findInRemotes(refs: RefStore, refspec: Refspec): Promise<Checksum | undefined> {
   const remotes = new Set((await refs.list('remotes')).map((path) => path.split('/')[1] as string))
   for (const remote of [...remotes].sort(compareUtf8)) {
-    const commit = await readRef(refs, `remotes/${remote}/${name}`)
+    const commit = await readNamed(refs, `remotes/${remote}/${refspec.name}`, refspec)
     if (commit !== undefined) return commit
   }
   return undefined

@@ -7,7 +7,7 @@
 
 import type { Checksum } from '../bytes.ts'
 import { ObjectNotFoundError } from '../errors.ts'
-import type { DirTree, ObjectName, ObjectType } from '../objects/index.ts'
+import type { Commit, DirTree, ObjectName, ObjectType } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
 import type { Repo } from './repo.ts'
 import type { TreeRoot } from './tree.ts'
@@ -89,7 +89,7 @@ async function* batches(
 ): AsyncGenerator<ObjectName[], void> {
   let checksum: Checksum | undefined = start
   for (let left = depth; checksum !== undefined; left--) {
-    const commit = await unlessMissing(repo.readCommit(checksum), checksum, 'commit')
+    const commit: Commit | undefined = await unlessMissing(repo.readCommit(checksum), checksum, 'commit')
     if (commit === undefined || !reached.add('commit', checksum)) return
     yield [{ checksum, type: 'commit' }]
     if (!commitOnly) {

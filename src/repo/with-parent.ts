@@ -11,7 +11,6 @@ import {
   type AttachedType,
   checksumFile,
   checksumMeta,
-  type FileHeader,
   type FileInfo,
   type FileObject,
   type MetaType,
@@ -19,16 +18,8 @@ import {
   type ObjectType,
 } from '../objects/index.ts'
 import type { Platform } from '../platform/index.ts'
-import type {
-  CommitState,
-  FileSink,
-  ObjectReader,
-  ObjectStore,
-  RefPath,
-  RefTarget,
-  Transaction,
-  TransactionStats,
-} from './interface.ts'
+import { ForwardingTransaction } from './forwarding.ts'
+import type { CommitState, ObjectReader, ObjectStore, Transaction } from './interface.ts'
 
 /** The first of two readers that has it. */
 class FallbackReader implements ObjectReader {
@@ -72,12 +63,16 @@ class FallbackReader implements ObjectReader {
 
 class ObjectsWithParent extends FallbackReader implements ObjectStore {
   readonly #store: ObjectStore
-  readonly loosePath: (name: ObjectName) => string | undefined
+  readonly #parent: ObjectStore
 
   constructor(store: ObjectStore, parent: ObjectStore) {
     super(store, parent)
     this.#store = store
-    this.loosePath = (name) => store.loosePath?.(name) ?? parent.loosePath?.(name)
+    this.#parent = parent
+  }
+
+  loosePath(name: ObjectName): string | undefined {
+    return this.#store.loosePath?.(name) ?? this.#parent.loosePath?.(name)
   }
 
   list(type?: ObjectType): AsyncIterable<ObjectName> {
@@ -105,74 +100,58 @@ class ObjectsWithParent extends FallbackReader implements ObjectStore {
   }
 }
 
-class TransactionWithParent extends FallbackReader implements Transaction {
-  readonly #tx: Transaction
+class TransactionWithParent extends ForwardingTransaction {
   readonly #parent: ObjectReader
+  readonly #both: ObjectReader
   readonly #platform: Platform
 
   constructor(tx: Transaction, parent: ObjectReader, platform: Platform) {
-    super(tx, parent)
-    this.#tx = tx
+    super(tx)
     this.#parent = parent
+    this.#both = new FallbackReader(tx, parent)
     this.#platform = platform
   }
 
-  get stats(): TransactionStats {
-    return this.#tx.stats
+  override has(name: ObjectName): MaybePromise<boolean> {
+    return this.#both.has(name)
   }
 
-  async writeMeta(type: MetaType, bytes: Uint8Array, expected?: Checksum): Promise<Checksum> {
+  override readMeta(type: MetaType, checksum: Checksum): MaybePromise<Uint8Array> {
+    return this.#both.readMeta(type, checksum)
+  }
+
+  override readAttached(type: AttachedType, commit: Checksum): MaybePromise<Uint8Array | undefined> {
+    return this.#both.readAttached(type, commit)
+  }
+
+  override statFile(checksum: Checksum): MaybePromise<FileInfo> {
+    return this.#both.statFile(checksum)
+  }
+
+  override readFile(checksum: Checksum): MaybePromise<FileObject> {
+    return this.#both.readFile(checksum)
+  }
+
+  override async writeMeta(type: MetaType, bytes: Uint8Array, expected?: Checksum): Promise<Checksum> {
     const checksum = checksumMeta(this.#platform, bytes)
     if ((expected === undefined || expected === checksum) && (await this.#parent.has({ checksum, type }))) {
-      this.#tx.stats.metadataTotal++
+      this.stats.metadataTotal++
       return checksum
     }
-    return this.#tx.writeMeta(type, bytes, expected)
+    return this.tx.writeMeta(type, bytes, expected)
   }
 
-  async writeFile(file: FileObject, expected?: Checksum): Promise<Checksum> {
+  override async writeFile(file: FileObject, expected?: Checksum): Promise<Checksum> {
     // A stream is not worth reading twice to save a copy.
-    if (!(file.body instanceof Uint8Array)) return this.#tx.writeFile(file, expected)
+    if (!(file.body instanceof Uint8Array)) return this.tx.writeFile(file, expected)
     const checksum = checksumFile(this.#platform, file.header, file.body)
     // The body may be a view that is gone after the first await.
     const body = file.body.slice()
     if ((expected === undefined || expected === checksum) && (await this.#parent.has({ checksum, type: 'file' }))) {
-      this.#tx.stats.contentTotal++
+      this.stats.contentTotal++
       return checksum
     }
-    return this.#tx.writeFile({ ...file, body }, expected)
-  }
-
-  openFile(header: FileHeader, size: number, expected?: Checksum): FileSink {
-    return this.#tx.openFile(header, size, expected)
-  }
-
-  writeAttached(type: AttachedType, commit: Checksum, bytes: Uint8Array | undefined): MaybePromise<void> {
-    return this.#tx.writeAttached(type, commit, bytes)
-  }
-
-  drained(): Promise<void> | undefined {
-    return this.#tx.drained()
-  }
-
-  setRef(path: RefPath, target: RefTarget | undefined): void {
-    this.#tx.setRef(path, target)
-  }
-
-  setCommitState(commit: Checksum, state: CommitState): void {
-    this.#tx.setCommitState(commit, state)
-  }
-
-  checkpoint(): Promise<void> {
-    return this.#tx.checkpoint()
-  }
-
-  commit(): Promise<TransactionStats> {
-    return this.#tx.commit()
-  }
-
-  [Symbol.asyncDispose](): PromiseLike<void> {
-    return this.#tx[Symbol.asyncDispose]()
+    return this.tx.writeFile({ ...file, body }, expected)
   }
 }
 

@@ -1,3 +1,4 @@
+export { scanHardLinks } from './devino.ts'
 export {
   type CreateRepoOptions,
   createRepo,
@@ -6,3 +7,4 @@ export {
   type OpenRepoOptions,
   openRepo,
 } from './open.ts'
+export { createDirectorySource } from './walk.ts'

@@ -6,11 +6,11 @@
 
 import { isAbsolute, resolve } from 'node:path'
 import { FormatError } from '../../errors.ts'
+import { validateCollectionId } from '../../objects/index.ts'
 import type { Platform } from '../../platform/index.ts'
 import { nodePlatform } from '../../platform/node.ts'
 import { parseConfig } from '../config.ts'
 import type { RepoMode, Storage } from '../interface.ts'
-import { validateCollectionId } from '../refs.ts'
 import { Repo } from '../repo.ts'
 import { initFsStorage, openFsStorage } from '../stores/fs/index.ts'
 import { createSqliteStorage, openSqliteStorage } from '../stores/sqlite.ts'

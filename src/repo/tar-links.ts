@@ -1,0 +1,110 @@
+/**
+ * Hard links of an archive, kept until its end. A link shows what its target path holds then; where that is a link
+ * itself, what the link shows. libostree leaves chains to the order of a hash table.
+ *
+ * Source: ostree-repo-libarchive.c, aic_import_deferred_hardlinks.
+ */
+
+import type { Checksum } from '../bytes.ts'
+import { displayUtf8 } from '../bytes.ts'
+import { InvalidNameError, TarFormatError, UsageError, withContext } from '../errors.ts'
+import type { MutableTree } from './tree.ts'
+
+export interface DeferredLink {
+  /** Where the link stands. */
+  readonly tree: MutableTree
+  readonly name: string
+  /** Names on the way to the target, from the root. */
+  readonly target: readonly string[]
+  /** The target as messages show it. */
+  readonly written: string
+  /** Of the entry in the stream. */
+  readonly offset: number
+}
+
+/** What is wrong with names and trees is the archive's fault: the error says where in it. Others pass unchanged. */
+export function tarFault(error: unknown, offset: number, path: Uint8Array | string): unknown {
+  if (!(error instanceof InvalidNameError || error instanceof UsageError)) return error
+  return new TarFormatError(error.message, offset, typeof path === 'string' ? path : displayUtf8(path), {
+    cause: error,
+  })
+}
+
+export class DeferredLinks {
+  readonly #root: MutableTree
+  readonly #links: DeferredLink[] = []
+  /** By place; the last link of a name counts. */
+  readonly #places = new Map<MutableTree, Map<string, DeferredLink>>()
+  readonly #resolved = new Map<DeferredLink, Checksum>()
+
+  constructor(root: MutableTree) {
+    this.#root = root
+  }
+
+  add(link: DeferredLink): void {
+    this.#links.push(link)
+    let names = this.#places.get(link.tree)
+    if (names === undefined) {
+      names = new Map()
+      this.#places.set(link.tree, names)
+    }
+    names.set(link.name, link)
+  }
+
+  /** Puts every link in its place. @throws {TarFormatError} when a target is missing, a directory, or only links in a ring */
+  resolve(): void {
+    for (const link of this.#links) this.#follow(link)
+    for (const link of this.#links) {
+      try {
+        link.tree.replaceFile(link.name, this.#resolved.get(link) as Checksum)
+      } catch (error) {
+        throw fault(withContext('Failed to replace file', error), link)
+      }
+    }
+  }
+
+  /** Walks a chain to the file at its end, and remembers that for every link on the way. */
+  #follow(start: DeferredLink): void {
+    const chain = new Set<DeferredLink>()
+    let link = start
+    let checksum = this.#resolved.get(link)
+    while (checksum === undefined) {
+      chain.add(link)
+      try {
+        const { tree, name } = this.#find(link)
+        const next = this.#places.get(tree)?.get(name)
+        // A ring ends where an entry with content stands, if one does.
+        if (next === undefined || chain.has(next)) checksum = fileAt(tree, name)
+        else {
+          link = next
+          checksum = this.#resolved.get(link)
+        }
+      } catch (error) {
+        throw fault(withContext('Failed to find object', error), link)
+      }
+    }
+    for (const passed of chain) this.#resolved.set(passed, checksum)
+  }
+
+  #find({ target, written }: DeferredLink): { tree: MutableTree; name: string } {
+    let tree = this.#root
+    const last = target.length - 1
+    for (const [i, name] of target.entries()) {
+      const child = tree.dirs.get(name)
+      if (i === last && child === undefined) return { tree, name }
+      if (child === undefined) throw new UsageError(`No such file or directory: ${name}`, name)
+      tree = child
+    }
+    throw new UsageError(`Expected hardlink file target at "${written}" but found a directory`, written)
+  }
+}
+
+function fileAt(tree: MutableTree, name: string): Checksum {
+  const checksum = tree.files.get(name)
+  if (checksum === undefined) throw new UsageError(`No such file or directory: ${name}`, name)
+  return checksum
+}
+
+function fault(error: unknown, { offset, written, name }: DeferredLink): unknown {
+  return tarFault(withContext(`ostree-tar: Processing deferred hardlink ${written}`, error), offset, name)
+}
