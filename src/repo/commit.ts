@@ -1,13 +1,13 @@
 /**
- * The commit object, and the whole of `ostree commit`: trees laid over each other, metadata, the object, the ref.
+ * The whole of `ostree commit`: trees laid over each other, metadata, the commit object, the ref.
  *
- * Source: ostree-repo-commit.c, ostree_repo_write_commit_with_time; ot-builtin-commit.c.
+ * Source: ot-builtin-commit.c.
  */
 
 import type { Checksum } from '../bytes.ts'
 import { ConflictError, UsageError } from '../errors.ts'
 import { type Vardict, vardict } from '../gvariant/index.ts'
-import { Commit, encodeSizes } from '../objects/index.ts'
+import { encodeSizes } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
 import { TarParser } from '../tar/index.ts'
 import { type ConsumedPath, type DirectorySource, overlayDirectory, reportObjects } from './commit-directory.ts'
@@ -25,32 +25,7 @@ import { parseRefspec, pathOf, validateNewRef } from './refs.ts'
 import type { Repo } from './repo.ts'
 import { MutableTree, overlayTree, type TreeRoot, writeTree } from './tree.ts'
 import { createTreeSource } from './tree-source.ts'
-
-export interface CommitInput {
-  readonly root: TreeRoot
-  readonly parent?: Checksum | undefined
-  readonly subject?: string | undefined
-  readonly body?: string | undefined
-  /** Seconds since the epoch, UTC. */
-  readonly timestamp: bigint
-  /** In this order into the object; a key given twice stands twice. */
-  readonly metadata?: Vardict | undefined
-}
-
-/** @returns its checksum. Any ref is the caller's to set. */
-export async function writeCommit(tx: Transaction, input: CommitInput): Promise<Checksum> {
-  const bytes = Commit.encode({
-    metadata: input.metadata ?? [],
-    parent: input.parent,
-    related: [],
-    subject: input.subject ?? '',
-    body: input.body ?? '',
-    timestamp: input.timestamp,
-    rootTree: input.root.tree,
-    rootMeta: input.root.meta,
-  })
-  return tx.writeMeta('commit', bytes)
-}
+import { type CommitInput, writeCommit } from './write-commit.ts'
 
 /** What to commit. A directory is read as it is, a tar stream must be uncompressed, a rev names a commit of the repository. */
 export type TreeInput =

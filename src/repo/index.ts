@@ -1,13 +1,4 @@
 export {
-  type CommitInput,
-  type CommitOptions,
-  type CommitResult,
-  commit,
-  importTar,
-  type TreeInput,
-  writeCommit,
-} from './commit.ts'
-export {
   type ConsumedPath,
   type DirectorySource,
   type OverlayDirectoryOptions,
@@ -78,3 +69,4 @@ export { xattrsFromPax } from './tar-xattrs.ts'
 export { collectReachable, ReachableSet, type TraverseOptions, traverseCommit } from './traverse.ts'
 export { MAX_TREE_DEPTH, MutableTree, overlayTree, type TreeRoot, writeTree } from './tree.ts'
 export { createTreeSource } from './tree-source.ts'
+export { type CommitInput, writeCommit } from './write-commit.ts'
