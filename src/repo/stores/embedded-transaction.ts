@@ -3,7 +3,7 @@
  * both (checking, hashing, counting, and holding back what must not show before its objects); a backend keeps bytes.
  */
 
-import type { Checksum } from '../../bytes.ts'
+import type { Checksum, MaybePromise } from '../../bytes.ts'
 import { ChecksumMismatchError, FormatError, UsageError, withContext } from '../../errors.ts'
 import {
   type AttachedType,
@@ -63,9 +63,11 @@ export interface EmbeddedBackend {
   insertFile(checksum: Checksum, framedHeader: Uint8Array, body: Uint8Array): boolean
   openBody(): BodyWriter
   /** Everything so far becomes durable and visible, or, throwing, nothing since the last time. */
-  publish(changes: Changes): void
+  publish(changes: Changes): MaybePromise<void>
+  /** After `publish`, when the transaction goes on. */
+  resume(): MaybePromise<void>
   /** Drops what was not published, and lets the next transaction begin. */
-  end(): void
+  end(): MaybePromise<void>
 }
 
 function noChanges(): Changes {
@@ -110,7 +112,9 @@ export class EmbeddedTransaction implements Transaction {
   readAttached(type: AttachedType, commit: Checksum): Uint8Array | undefined {
     this.#requireOpen()
     const changed = this.#changes.attached[type]
-    return changed.has(commit) ? changed.get(commit)?.slice() : this.#backend.readAttached(type, commit)
+    if (!changed.has(commit)) return this.#backend.readAttached(type, commit)
+    const bytes = changed.get(commit)
+    return bytes && new Uint8Array(bytes)
   }
 
   statFile(checksum: Checksum): FileInfo {
@@ -137,7 +141,7 @@ export class EmbeddedTransaction implements Transaction {
 
   writeAttached(type: AttachedType, commit: Checksum, bytes: Uint8Array | undefined): void {
     this.#requireOpen()
-    this.#changes.attached[type].set(commit, bytes?.slice())
+    this.#changes.attached[type].set(commit, bytes && new Uint8Array(bytes))
   }
 
   writeFile(file: FileObject, expected?: Checksum): Checksum | Promise<Checksum> {
@@ -234,29 +238,41 @@ export class EmbeddedTransaction implements Transaction {
   }
 
   async checkpoint(): Promise<void> {
-    this.#requireOpen()
+    await this.#publish()
     try {
-      this.#backend.publish(this.#changes)
-      this.#changes = noChanges()
+      await this.#backend.resume()
     } catch (error) {
-      this.#end()
+      await this.#end()
       throw error
     }
   }
 
   async commit(): Promise<TransactionStats> {
-    await this.checkpoint()
-    this.#end()
+    await this.#publish()
+    await this.#end()
     return this.stats
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#ended) this.#end()
+  /** When it fails the transaction is over: what was lost cannot be told from what is still to come. */
+  async #publish(): Promise<void> {
+    this.#requireOpen()
+    try {
+      await this.#backend.publish(this.#changes)
+      this.#changes = noChanges()
+    } catch (error) {
+      await this.#end()
+      throw error
+    }
   }
 
-  #end(): void {
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#end()
+  }
+
+  async #end(): Promise<void> {
+    if (this.#ended) return
     this.#ended = true
-    this.#backend.end()
+    await this.#backend.end()
   }
 
   #requireOpen(): void {

@@ -49,7 +49,10 @@ interface StoredFile {
 
 type Stored = Uint8Array | StoredFile
 
-/** Objects by type and checksum, laid over others that stay as they are. */
+/**
+ * Objects by type and checksum, laid over others that stay as they are. Copies are made by `new Uint8Array`:
+ * `slice` of a Buffer, which callers may pass, is a view.
+ */
 class ObjectTable {
   readonly #byType = new Map<ObjectType, Map<Checksum, Stored>>()
   readonly #below: ObjectTable | undefined
@@ -93,28 +96,28 @@ class ObjectTable {
   }
 
   readMeta(type: MetaType, checksum: Checksum): Uint8Array {
-    return this.bytes({ checksum, type }).slice()
+    return new Uint8Array(this.bytes({ checksum, type }))
   }
 
   readAttached(type: AttachedType, commit: Checksum): Uint8Array | undefined {
     const stored = this.find({ checksum: commit, type })
-    return stored instanceof Uint8Array ? stored.slice() : undefined
+    return stored instanceof Uint8Array ? new Uint8Array(stored) : undefined
   }
 
   statFile(checksum: Checksum): FileInfo {
     const { framedHeader, size } = this.file(checksum)
-    return { header: decodeFileHeader(framedHeader.slice()).header, size }
+    return { header: decodeFileHeader(new Uint8Array(framedHeader)).header, size }
   }
 
   readFile(checksum: Checksum): FileObject {
     const { pieces, size } = this.file(checksum)
-    const body = size > SMALL_FILE ? copies(pieces) : (pieces[0] ?? EMPTY_BYTES).slice()
+    const body = size > SMALL_FILE ? copies(pieces) : new Uint8Array(pieces[0] ?? EMPTY_BYTES)
     return { ...this.statFile(checksum), body }
   }
 }
 
 async function* copies(pieces: readonly Uint8Array[]): AsyncIterable<Uint8Array> {
-  for (const piece of pieces) yield piece.slice()
+  for (const piece of pieces) yield new Uint8Array(piece)
 }
 
 class MemoryObjects implements ObjectStore {
@@ -168,7 +171,7 @@ class MemoryObjects implements ObjectStore {
 
   writeAttached(type: AttachedType, commit: Checksum, bytes: Uint8Array | undefined): void {
     if (bytes === undefined) this.table.of(type).delete(commit)
-    else this.table.of(type).set(commit, bytes.slice())
+    else this.table.of(type).set(commit, new Uint8Array(bytes))
   }
 }
 
@@ -237,13 +240,13 @@ class MemoryBackend implements EmbeddedBackend {
 
   insertMeta(type: MetaType, checksum: Checksum, bytes: Uint8Array): boolean {
     if (this.#table.has({ checksum, type })) return false
-    this.#table.of(type).set(checksum, bytes.slice())
+    this.#table.of(type).set(checksum, new Uint8Array(bytes))
     return true
   }
 
   insertFile(checksum: Checksum, framedHeader: Uint8Array, body: Uint8Array): boolean {
     if (this.#table.has({ checksum, type: 'file' })) return false
-    this.#table.of('file').set(checksum, { framedHeader, size: body.length, pieces: [body.slice()] })
+    this.#table.of('file').set(checksum, { framedHeader, size: body.length, pieces: [new Uint8Array(body)] })
     return true
   }
 
@@ -251,7 +254,8 @@ class MemoryBackend implements EmbeddedBackend {
     const pieces: Uint8Array[] = []
     return {
       write: (bytes) => {
-        for (let at = 0; at < bytes.length; at += SMALL_FILE) pieces.push(bytes.slice(at, at + SMALL_FILE))
+        for (let at = 0; at < bytes.length; at += SMALL_FILE)
+          pieces.push(new Uint8Array(bytes.subarray(at, at + SMALL_FILE)))
       },
       keep: (checksum, framedHeader, size) => {
         this.#table.of('file').set(checksum, { framedHeader, size, pieces })
@@ -275,6 +279,8 @@ class MemoryBackend implements EmbeddedBackend {
       for (const [commit, bytes] of attached[type]) objects.writeAttached(type, commit, bytes)
     }
   }
+
+  resume(): void {}
 
   end(): void {
     this.#storage.transactionEnded()

@@ -235,14 +235,19 @@ export function objectTests(context: SuiteContext): void {
   })
 
   describe('the store', () => {
-    test('keeps its own copy of what it is given, and gives copies', async () => {
-      const meta = directory.bytes.slice()
-      const body = text('mine')
+    // A Buffer's `slice` is a view: a store that copies with it has copied nothing.
+    test.each([
+      { kind: 'Uint8Array', copy: (bytes: Uint8Array) => new Uint8Array(bytes) },
+      { kind: 'Buffer', copy: (bytes: Uint8Array) => Buffer.from(bytes) },
+    ])('keeps its own copy of a $kind it is given, and gives copies', async ({ copy }) => {
+      const meta = copy(directory.bytes)
+      const body = copy(text('mine'))
+      const attached = copy(text('note'))
       const { storage, value } = await stored(async (tx) => {
         const metaChecksum = await tx.writeMeta('dirmeta', meta)
         const fileSum = await tx.writeFile(fileOf(headers[0], body))
-        meta.fill(0xff)
-        body.fill(0xff)
+        await tx.writeAttached('commitmeta', metaChecksum, attached)
+        for (const given of [meta, body, attached]) given.fill(0xff)
         return { metaChecksum, fileSum }
       })
       for (let round = 0; round < 2; round++) {
@@ -250,8 +255,9 @@ export function objectTests(context: SuiteContext): void {
         const content = await contentOf((await storage.objects.readFile(value.fileSum)).body)
         expect(new Uint8Array(bytes)).toEqual(directory.bytes)
         expect(new Uint8Array(content)).toEqual(text('mine'))
-        bytes.fill(0xaa)
-        content.fill(0xaa)
+        const note = (await storage.objects.readAttached('commitmeta', value.metaChecksum)) ?? new Uint8Array(0)
+        expect(new Uint8Array(note)).toEqual(text('note'))
+        for (const read of [bytes, content, note]) read.fill(0xaa)
       }
       await storage[Symbol.asyncDispose]()
     })
