@@ -4,7 +4,7 @@
  * Source: ostree-repo.c, reload_core_config and ostree_repo_create_at.
  */
 
-import { FormatError, UnsupportedError } from '../errors.ts'
+import { FormatError, UnsupportedError, withContext } from '../errors.ts'
 import { KeyFile } from '../keyfile/index.ts'
 import type { RepoMode } from './interface.ts'
 
@@ -60,12 +60,12 @@ export function initialConfig(mode: RepoMode, collectionId?: string): string {
   return `[core]\nrepo_version=1\nmode=${mode === 'archive' ? 'archive-z2' : mode}\n${collection}`
 }
 
-/** @throws {FormatError}, {UnsupportedError} naming the key at fault */
+/** @throws {FormatError}, {UnsupportedError} naming the key at fault; {NotFoundError} when there is no version */
 export function readSettings(config: KeyFile): RepoSettings {
-  const core = (key: string): string | undefined => config.getString('core', key)
-  const flag = (key: string, absent: boolean): boolean => config.getBoolean('core', key) ?? absent
-  const version = core('repo_version')
-  if (version !== '1') throw new FormatError('config', `Invalid repository version '${version ?? '(null)'}'`)
+  const core = (key: string): string | undefined => config.get('core', key)
+  const flag = (key: string, absent: boolean): boolean => config.getBoolean('core', key, absent)
+  const version = config.getString('core', 'repo_version')
+  if (version !== '1') throw new FormatError('config', `Invalid repository version '${version}'`)
   if (flag('archive', false)) {
     throw new UnsupportedError(
       'archive repositories of version 0',
@@ -91,7 +91,7 @@ export function readSettings(config: KeyFile): RepoSettings {
 
 /** As libostree reads numbers here: leading digits count, what follows does not, and no digits are 0. */
 function integer(config: KeyFile, group: string, key: string, absent: number): number {
-  const text = config.getString(group, key)
+  const text = config.get(group, key)
   if (text === undefined) return absent
   const value = Number.parseInt(text, 10)
   return Number.isSafeInteger(value) ? value : 0
@@ -105,11 +105,12 @@ function freeSpace(percent: string | undefined, size: string | undefined) {
       `Invalid min-free-space-size '${size}': It should be of the format '123MB', '123GB' or '123TB'`,
     )
   }
-  if (percent !== undefined && !/^\s*[0-9]+$/.test(percent)) {
+  if (percent !== undefined && !/^\s*-?[0-9]+$/.test(percent)) {
     throw new FormatError('config', `Invalid min-free-space-percent '${percent}': must be a number`)
   }
   const minFreeSpacePercent = percent === undefined ? DEFAULT_MIN_FREE_SPACE_PERCENT : Number(percent)
-  if (minFreeSpacePercent > 99) throw new FormatError('config', `Invalid min-free-space-percent '${percent}'`)
+  if (minFreeSpacePercent < 0 || minFreeSpacePercent > 99)
+    throw new FormatError('config', `Invalid min-free-space-percent '${percent}'`)
   const minFreeSpaceBytes = match === undefined ? 0 : Number(match[1]) * (UNITS[match[2] as string] as number)
   // A size of zero turns the check off altogether, whatever the percentage.
   return {
@@ -120,6 +121,11 @@ function freeSpace(percent: string | undefined, size: string | undefined) {
 
 /** @throws {FormatError} when the text is no key file, or says what no repository may say */
 export function parseConfig(text: string): { config: KeyFile; settings: RepoSettings } {
-  const config = KeyFile.parse(text, 'config')
+  let config: KeyFile
+  try {
+    config = KeyFile.parse(text, 'config')
+  } catch (error) {
+    throw withContext("Couldn't parse config file", error)
+  }
   return { config, settings: readSettings(config) }
 }

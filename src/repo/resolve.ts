@@ -84,7 +84,7 @@ async function resolveRef(refs: RefStore, refspec: Refspec): Promise<Checksum | 
 
 async function readNamed(refs: RefStore, path: RefPath, refspec: Refspec): Promise<Checksum | undefined> {
   const commit = await readRef(refs, path)
-  if (commit === undefined && (await refs.list(path)).length > 0) {
+  if (commit === undefined && (await refs.list(path)).some((other) => other !== path)) {
     const text = formatRefspec(refspec)
     throw new ConflictError(text, `Couldn't open ref '${text}': Is a directory`)
   }

@@ -7,7 +7,7 @@
 
 import type { Checksum } from '../bytes.ts'
 import { displayUtf8 } from '../bytes.ts'
-import { InvalidNameError, TarFormatError, UsageError, withContext } from '../errors.ts'
+import { FormatError, InvalidNameError, TarFormatError, UsageError, withContext } from '../errors.ts'
 import type { MutableTree } from './tree.ts'
 
 export interface DeferredLink {
@@ -24,7 +24,7 @@ export interface DeferredLink {
 
 /** What is wrong with names and trees is the archive's fault: the error says where in it. Others pass unchanged. */
 export function tarFault(error: unknown, offset: number, path: Uint8Array | string): unknown {
-  if (!(error instanceof InvalidNameError || error instanceof UsageError)) return error
+  if (!(error instanceof InvalidNameError || error instanceof FormatError || error instanceof UsageError)) return error
   return new TarFormatError(error.message, offset, typeof path === 'string' ? path : displayUtf8(path), {
     cause: error,
   })

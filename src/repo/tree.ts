@@ -8,7 +8,7 @@
  */
 
 import { type Checksum, compareUtf8 } from '../bytes.ts'
-import { LimitError, UsageError } from '../errors.ts'
+import { FormatError, LimitError, UsageError } from '../errors.ts'
 import { DirTree, EMPTY_TREE, validateFilename } from '../objects/index.ts'
 import type { ObjectReader, Transaction } from './interface.ts'
 import { readDirTree } from './read-metadata.ts'
@@ -130,25 +130,25 @@ export class MutableTree {
     if (this.#parent !== undefined) this.#parent.#invalidate()
   }
 
-  /** Puts a file in, over another file if there is one. @throws {UsageError} over a directory; {InvalidNameError} */
+  /** Puts a file in, over another file if there is one. @throws {UsageError} over a directory; {FormatError} on a bad name */
   replaceFile(name: string, checksum: Checksum): void {
     this.#requireLoaded()
     const present = this.#files.get(name)
     if (present === checksum) return
     if (present === undefined) {
-      validateFilename(name)
+      requireName(name)
       if (this.#dirs.has(name)) throw new UsageError(`Can't replace directory with file: ${name}`, name)
     }
     this.#files.set(name, checksum)
     this.#invalidate()
   }
 
-  /** The directory of that name, made when missing. @throws {UsageError} over a file; {InvalidNameError}, {LimitError} */
+  /** The directory of that name, made when missing. @throws {UsageError} over a file; {FormatError}, {LimitError} */
   ensureDir(name: string): MutableTree {
     this.#requireLoaded()
     const present = this.#dirs.get(name)
     if (present !== undefined) return present
-    validateFilename(name)
+    requireName(name)
     if (this.#files.has(name)) throw new UsageError(`Can't replace file with directory: ${name}`, name)
     const child = new MutableTree(this)
     this.#dirs.set(name, child)
@@ -181,6 +181,12 @@ export class MutableTree {
   #requireLoaded(): void {
     if (this.#source !== undefined) throw new UsageError(`Tree ${this.#contents} is not loaded`)
   }
+}
+
+/** What neither a dirtree nor a disk can hold. */
+function requireName(name: string): void {
+  validateFilename(name)
+  if (name.includes('\0')) throw new FormatError('filename', `Invalid NUL in filename ${JSON.stringify(name)}`)
 }
 
 /**

@@ -4,8 +4,8 @@
  * Source: ostree-repo.c, ostree_repo_open and ostree_repo_create.
  */
 
-import { isAbsolute, resolve } from 'node:path'
-import { FormatError } from '../../errors.ts'
+import { resolve } from 'node:path'
+import { FormatError, withContext } from '../../errors.ts'
 import { validateCollectionId } from '../../objects/index.ts'
 import type { Platform } from '../../platform/index.ts'
 import { nodePlatform } from '../../platform/node.ts'
@@ -49,15 +49,20 @@ async function openWithParents(path: string, platform: Platform, depth: number):
   let parent: Repo | undefined
   try {
     const { settings } = parseConfig(await storage.readConfig())
-    if (settings.parent !== undefined) {
-      const parentPath = isAbsolute(settings.parent) ? settings.parent : resolve(path, settings.parent)
-      parent = await openWithParents(parentPath, platform, depth + 1)
-    }
+    if (settings.parent !== undefined) parent = await openParent(resolve(path, settings.parent), platform, depth + 1)
     return await Repo.open(storage, platform, { parent, closeParent: true })
   } catch (error) {
     await parent?.close()
     await storage[Symbol.asyncDispose]()
-    throw error
+    throw withContext('opening repo', error)
+  }
+}
+
+async function openParent(path: string, platform: Platform, depth: number): Promise<Repo> {
+  try {
+    return await openWithParents(path, platform, depth)
+  } catch (error) {
+    throw withContext(`While checking parent repository '${path}'`, error)
   }
 }
 
