@@ -1,0 +1,66 @@
+/**
+ * Keeps part of the file system free: content is counted in blocks before it is written. Metadata is never refused, so
+ * that what is stored can always be described.
+ *
+ * Source: ostree-repo-commit.c, ostree_repo_prepare_transaction (max_blocks), throw_min_free_space_error.
+ */
+
+import { statfsSync } from 'node:fs'
+import { IoError } from '../../../errors.ts'
+import type { RepoSettings } from '../../config.ts'
+import { withIo } from './errno.ts'
+
+const UNITS = ['kB', 'MB', 'GB', 'TB', 'PB', 'EB']
+const MEBIBYTE = 2 ** 20
+
+/** As GLib's g_format_size: powers of 1000, one digit, a no-break space before the unit. */
+export function formatSize(bytes: number): string {
+  if (bytes < 1000) return bytes === 1 ? '1 byte' : `${bytes} bytes`
+  let value = bytes / 1000
+  let unit = 0
+  while (value >= 1000 && unit < UNITS.length - 1) {
+    value /= 1000
+    unit++
+  }
+  return `${value.toFixed(1)}\u00a0${UNITS[unit]}`
+}
+
+export class FreeSpace {
+  readonly #settings: RepoSettings
+  readonly #blockSize: number
+  /** Blocks that may still be taken. */
+  #blocks: number
+
+  private constructor(settings: RepoSettings, blockSize: number, blocks: number) {
+    this.#settings = settings
+    this.#blockSize = blockSize
+    this.#blocks = blocks
+  }
+
+  /** @returns `undefined` when nothing has to be kept free */
+  static measure(path: string, settings: RepoSettings): FreeSpace | undefined {
+    const { minFreeSpaceBytes, minFreeSpacePercent } = settings
+    if (minFreeSpaceBytes === 0 && minFreeSpacePercent === 0) return undefined
+    const { bsize, blocks, bfree, bavail } = withIo(path, () => statfsSync(path))
+    const reserved =
+      minFreeSpaceBytes > 0 ? Math.floor(minFreeSpaceBytes / bsize) : Math.floor((blocks * minFreeSpacePercent) / 100)
+    // The blocks kept for root are root's to use.
+    const free = process.getuid?.() === 0 ? bfree : bavail
+    return new FreeSpace(settings, bsize, Math.max(0, free - reserved))
+  }
+
+  /** @param size bytes of content. @throws {IoError} ENOSPC */
+  reserve(size: number): void {
+    const needed = Math.floor(size / this.#blockSize) + 1
+    if (needed > this.#blocks) {
+      const { minFreeSpaceBytes, minFreeSpacePercent } = this.#settings
+      const rule =
+        minFreeSpaceBytes > 0
+          ? `min-free-space-size ${Math.floor(minFreeSpaceBytes / MEBIBYTE)}MB`
+          : `min-free-space-percent '${minFreeSpacePercent}%'`
+      const wanted = formatSize(needed * this.#blockSize)
+      throw new IoError(`${rule} would be exceeded, at least ${wanted} requested`, 'ENOSPC')
+    }
+    this.#blocks -= needed
+  }
+}

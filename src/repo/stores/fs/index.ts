@@ -1,0 +1,3 @@
+/** Repositories as directories, in every mode of libostree. */
+
+export { type InitFsStorageOptions, initFsStorage, type OpenFsStorageOptions, openFsStorage } from './open.ts'

@@ -1,0 +1,140 @@
+/**
+ * The lock of a repository directory: `.lock`, shared for transactions, exclusive for prune. With the native provider
+ * it is the lock libostree takes, so that both keep each other out. Without it the lock holds among the storages of
+ * this process only: nothing Node offers by itself excludes libostree, and a lock nobody else honours would only
+ * pretend to.
+ *
+ * Source: ostree-repo.c, ostree_repo_lock_push, do_repo_lock.
+ */
+
+import { closeSync, constants, openSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { RepoLockedError } from '../../../errors.ts'
+import type { LockKind, Native } from '../../node/native.ts'
+import { withIo } from './errno.ts'
+
+/** First and longest pause between attempts, in milliseconds; libostree tries once a second. */
+const FIRST_PAUSE = 10
+const LONGEST_PAUSE = 500
+
+const OPEN_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW
+
+/** What takes the lock for a whole storage; the counting is done by `RepoLock`. */
+export interface Locker {
+  /** Replaces what is held. @returns `false` when somebody else is in the way */
+  try(kind: LockKind | 'none'): boolean
+  close(): void
+}
+
+export function fileLocker(path: string, native: Native): Locker {
+  let fd: number | undefined
+  return {
+    try(kind) {
+      if (fd === undefined && kind === 'none') return true
+      fd ??= withIo('.lock', () => openSync(path, OPEN_FLAGS, 0o660))
+      return native.lock(fd, kind)
+    },
+    close() {
+      if (fd !== undefined) closeSync(fd)
+      fd = undefined
+    },
+  }
+}
+
+/** Nothing to lock: `core.locking=false`, or a repository that cannot be written. */
+export const noLocker: Locker = { try: () => true, close() {} }
+
+const holders = new Map<string, Map<object, LockKind>>()
+
+/** @param identity the same for every storage on one directory */
+export function processLocker(identity: string): Locker {
+  const me = {}
+  let held = holders.get(identity)
+  if (held === undefined) {
+    held = new Map()
+    holders.set(identity, held)
+  }
+  const all = held
+  return {
+    try(kind) {
+      if (kind !== 'none') {
+        for (const [holder, other] of all) {
+          if (holder !== me && (kind === 'exclusive' || other === 'exclusive')) return false
+        }
+        all.set(me, kind)
+      } else {
+        all.delete(me)
+      }
+      return true
+    },
+    close: () => void all.delete(me),
+  }
+}
+
+/** Counts who holds the lock inside one storage, and holds the strongest kind asked for. */
+export class RepoLock {
+  readonly #makeLocker: () => Locker
+  #locker: Locker | undefined
+  #shared = 0
+  #exclusive = 0
+  #closed = false
+
+  /** @param makeLocker called when a lock is first asked for */
+  constructor(makeLocker: () => Locker) {
+    this.#makeLocker = makeLocker
+  }
+
+  get exclusive(): boolean {
+    return this.#exclusive > 0
+  }
+
+  /**
+   * @param timeout seconds to wait; 0 not at all, -1 forever
+   * @param mayTake asked before each attempt: `false` means that this storage itself is in the way
+   * @throws {RepoLockedError}, {IoError}
+   */
+  async acquire(kind: LockKind, timeout: number, mayTake: () => boolean = () => true): Promise<AsyncDisposable> {
+    const deadline = timeout < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeout * 1000
+    for (let pause = FIRST_PAUSE; !this.#tryAcquire(kind, mayTake); pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+      const left = deadline - performance.now()
+      if (left <= 0) throw new RepoLockedError(kind)
+      await sleep(Math.min(pause, left))
+    }
+    let held = true
+    return {
+      [Symbol.asyncDispose]: async () => {
+        if (held) this.#release(kind)
+        held = false
+      },
+    }
+  }
+
+  /** Gives up whatever is held. */
+  close(): void {
+    this.#closed = true
+    this.#locker?.close()
+  }
+
+  #tryAcquire(kind: LockKind, mayTake: () => boolean): boolean {
+    if (this.#closed) throw new RepoLockedError(kind)
+    if (!mayTake()) return false
+    const covered = this.#exclusive > 0 || (kind === 'shared' && this.#shared > 0)
+    this.#locker ??= this.#makeLocker()
+    if (!covered && !this.#locker.try(kind)) return false
+    if (kind === 'shared') this.#shared++
+    else this.#exclusive++
+    return true
+  }
+
+  #release(kind: LockKind): void {
+    const before = this.#held()
+    if (kind === 'shared') this.#shared--
+    else this.#exclusive--
+    const after = this.#held()
+    if (after !== before && !this.#closed) this.#locker?.try(after)
+  }
+
+  #held(): LockKind | 'none' {
+    return this.#exclusive > 0 ? 'exclusive' : this.#shared > 0 ? 'shared' : 'none'
+  }
+}

@@ -1,0 +1,99 @@
+/** Opening and making repository directories. Source: ostree-repo.c, ostree_repo_open, ostree_repo_create_at. */
+
+import { closeSync, existsSync, mkdirSync, opendirSync, openSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { encodeUtf8 } from '../../../bytes.ts'
+import { withContext } from '../../../errors.ts'
+import type { Platform } from '../../../platform/index.ts'
+import { initialConfig } from '../../config.ts'
+import type { RepoMode, Storage } from '../../interface.ts'
+import { loadNative, type Native, type NativeSource, requireNative } from '../../node/native.ts'
+import { unless, withIo } from './errno.ts'
+import { CREATE_FLAGS, randomName, removeFile, replaceFile } from './file-io.ts'
+import { OSTREE_META } from './mode-bare-user.ts'
+import { FsStorage } from './storage.ts'
+
+const DIRECTORY_MODE = 0o775
+const DIRECTORIES = ['tmp', 'extensions', 'state', 'refs', 'refs/heads', 'refs/mirrors', 'refs/remotes', 'objects']
+/** A repository one may not write to is still one to read. */
+const NOT_WRITABLE = ['EROFS', 'EACCES', 'EPERM']
+
+export interface OpenFsStorageOptions {
+  readonly platform: Platform
+  /** System calls Node lacks; `null` does without. Default: what `loadNative` finds, when it is first needed. */
+  readonly native?: Native | null | undefined
+}
+
+export interface InitFsStorageOptions extends OpenFsStorageOptions {
+  /** Default `bare`. */
+  readonly mode?: RepoMode | undefined
+  readonly collectionId?: string | undefined
+}
+
+/** @throws {IoError}, {FormatError}, {UnsupportedError} `opening repo: …` */
+export async function openFsStorage(path: string, options: OpenFsStorageOptions): Promise<Storage> {
+  try {
+    requireDirectory(path, path)
+    const root = resolve(path)
+    requireDirectory(`${root}/objects`, 'objects')
+    ensureTmp(root)
+    return new FsStorage({ path: root, platform: options.platform, native: nativeOf(options) })
+  } catch (error) {
+    throw withContext('opening repo', error)
+  }
+}
+
+/**
+ * Makes a repository where there is none, and opens it. Where `objects/` exists nothing is changed, whatever its mode.
+ * @throws {IoError}, {UnsupportedError} `Creating repo: …`; and as `openFsStorage`
+ */
+export async function initFsStorage(path: string, options: InitFsStorageOptions): Promise<Storage> {
+  const { mode = 'bare', collectionId } = options
+  try {
+    const objects = withIo(`${path}/objects`, () => statSync(`${path}/objects`, { throwIfNoEntry: false }))
+    if (objects === undefined) {
+      unless(['EEXIST'], undefined, () => mkdirSync(path, DIRECTORY_MODE))
+      const root = resolve(path)
+      if (mode === 'bare-user') requireUserXattrs(root, nativeOf(options))
+      if (!existsSync(`${root}/config`)) {
+        replaceFile(`${root}/config`, encodeUtf8(initialConfig(mode, collectionId)), { tmp: root, shown: 'config' })
+      }
+      for (const name of DIRECTORIES) {
+        unless(['EEXIST'], name, () => mkdirSync(`${root}/${name}`, DIRECTORY_MODE))
+      }
+    }
+  } catch (error) {
+    throw withContext('Creating repo', error)
+  }
+  return openFsStorage(path, options)
+}
+
+function nativeOf({ native }: OpenFsStorageOptions): NativeSource {
+  return native === undefined ? loadNative : () => native ?? undefined
+}
+
+function requireDirectory(path: string, shown: string): void {
+  withIo(shown, () => opendirSync(path).closeSync())
+}
+
+function ensureTmp(root: string): void {
+  const cache = `${root}/tmp/cache`
+  if (existsSync(cache)) return
+  for (const directory of process.env['OSTREE_SKIP_CACHE'] === undefined ? ['tmp', 'tmp/cache'] : ['tmp']) {
+    unless(['EEXIST', ...NOT_WRITABLE], directory, () => mkdirSync(`${root}/${directory}`, DIRECTORY_MODE))
+  }
+  requireDirectory(`${root}/tmp`, 'tmp')
+}
+
+/** Better now than with the first commit. */
+function requireUserXattrs(root: string, native: NativeSource): void {
+  const provider = requireNative('Mode bare-user', native)
+  const probe = `${root}/tmp.${randomName()}`
+  const fd = withIo(undefined, () => openSync(probe, CREATE_FLAGS, 0o600))
+  try {
+    provider.setXattrOf(fd, OSTREE_META, new Uint8Array(12))
+  } finally {
+    closeSync(fd)
+    removeFile(probe, probe)
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * From staging into the repository. Objects of a directory of staging move in one call where `objects/` has no such
+ * directory yet, or an empty one: in a new repository that saves a rename for each object.
+ *
+ * In this order, so that a crash leaves nothing that points at what is not there:
+ *
+ *   marks of partial commits · objects · what is attached to commits · commits · marks removed · refs
+ */
+
+import { closeSync, constants, fsync, fsyncSync, openSync, readdirSync, renameSync, statSync } from 'node:fs'
+import { promisify } from 'node:util'
+import type { Native } from '../../node/native.ts'
+import type { Changes } from '../embedded-transaction.ts'
+import { errnoOf, ioError, unless, withIo } from './errno.ts'
+import { READ_FLAGS, syncDirectory } from './file-io.ts'
+import type { LooseObjects } from './loose.ts'
+import type { FsRefs } from './refs.ts'
+import type { Staging } from './staging.ts'
+
+const fsyncAsync = promisify(fsync)
+/** Directories flushed at a time. */
+const CONCURRENT_SYNCS = 16
+const S_ISGID = 0o2000
+
+export class Publisher {
+  readonly #root: string
+  readonly #objects: LooseObjects
+  readonly #refs: FsRefs
+  readonly #native: Native | undefined
+  readonly #fsync: boolean
+
+  /** @param fsync make everything durable before anything shows */
+  constructor(root: string, objects: LooseObjects, refs: FsRefs, native: Native | undefined, fsync: boolean) {
+    this.#root = root
+    this.#objects = objects
+    this.#refs = refs
+    this.#native = native
+    this.#fsync = fsync
+  }
+
+  /** @throws {ConflictError} before anything was changed, {IoError} */
+  async publish(staging: Staging, { refs, states, attached }: Changes): Promise<void> {
+    this.#refs.requireNoConflict(refs)
+    for (const [commit, state] of states) {
+      if (state !== 'complete') this.#objects.setCommitState(commit, state)
+    }
+    if (this.#fsync) await this.#flush(staging)
+    await this.#syncDirectories(this.#moveObjects(staging))
+
+    for (const type of ['commitmeta', 'tombstone-commit'] as const) {
+      for (const [commit, bytes] of attached[type]) {
+        if (bytes !== undefined) this.#objects.writeAttached(type, commit, bytes)
+      }
+    }
+    await this.#syncDirectories(this.#moveCommits(staging))
+    for (const type of ['commitmeta', 'tombstone-commit'] as const) {
+      for (const [commit, bytes] of attached[type]) {
+        if (bytes === undefined) this.#objects.writeAttached(type, commit, undefined)
+      }
+    }
+    for (const [commit, state] of states) {
+      if (state === 'complete') this.#objects.setCommitState(commit, state)
+    }
+    this.#refs.update(refs, this.#fsync)
+  }
+
+  /** @returns the directories of `objects/` that have changed */
+  #moveObjects(staging: Staging): Set<string> {
+    const whole = this.#mayMoveDirectories(staging)
+    const changed = new Set<string>()
+    for (const { name, path } of staging.directories()) {
+      changed.add(name)
+      if (!whole || !moveWhole(path, `${this.#root}/objects/${name}`)) this.#moveEach(name, path)
+    }
+    staging.published()
+    return changed
+  }
+
+  #moveEach(name: string, path: string): void {
+    const directory = this.#objects.makeFanOut(name)
+    withIo(`objects/${name}`, () => {
+      // What is there already under such a name is the same object; either may stay.
+      for (const file of readdirSync(path)) renameSync(`${path}/${file}`, `${directory}/${file}`)
+    })
+  }
+
+  #moveCommits(staging: Staging): Set<string> {
+    const changed = new Set<string>()
+    for (const file of withIo(staging.commits, () => readdirSync(staging.commits))) {
+      const head = file.slice(0, 2)
+      const directory = this.#objects.makeFanOut(head)
+      changed.add(head)
+      withIo(`objects/${head}`, () => renameSync(`${staging.commits}/${file}`, `${directory}/${file.slice(2)}`))
+    }
+    return changed
+  }
+
+  /** A directory made in `tmp/` has to be like one made in `objects/`: of the same group, where groups are inherited. */
+  #mayMoveDirectories(staging: Staging): boolean {
+    return withIo('objects', () => {
+      const there = statSync(`${this.#root}/objects`)
+      const here = statSync(staging.path)
+      return there.gid === here.gid && (there.mode & S_ISGID) === (here.mode & S_ISGID)
+    })
+  }
+
+  /** Content reaches the disk before names do. */
+  async #flush(staging: Staging): Promise<void> {
+    if (this.#native !== undefined) {
+      const fd = withIo('tmp', () => openSync(staging.path, constants.O_RDONLY | constants.O_DIRECTORY))
+      try {
+        await this.#native.syncfs(fd)
+      } finally {
+        closeSync(fd)
+      }
+      return
+    }
+    for (const { path } of staging.directories()) flushFiles(path)
+    flushFiles(staging.commits)
+  }
+
+  async #syncDirectories(names: ReadonlySet<string>): Promise<void> {
+    if (!this.#fsync || names.size === 0) return
+    const paths = [...names].map((name) => `${this.#root}/objects/${name}`)
+    try {
+      while (paths.length > 0) await Promise.all(paths.splice(0, CONCURRENT_SYNCS).map(syncDirectoryAsync))
+      syncDirectory(`${this.#root}/objects`)
+    } catch (error) {
+      throw ioError(error, 'objects')
+    }
+  }
+}
+
+/** @returns `false` when there are objects already: then each has to move by itself */
+function moveWhole(from: string, to: string): boolean {
+  try {
+    renameSync(from, to)
+    return true
+  } catch (error) {
+    const errno = errnoOf(error)
+    if (errno === 'ENOTEMPTY' || errno === 'EEXIST' || errno === 'ENOTDIR') return false
+    throw ioError(error, to)
+  }
+}
+
+function flushFiles(directory: string): void {
+  for (const file of withIo(directory, () => readdirSync(directory))) {
+    const path = `${directory}/${file}`
+    // A symbolic link has nothing that could be flushed.
+    const fd = unless(['ELOOP'], path, () => openSync(path, READ_FLAGS))
+    if (fd === undefined) continue
+    try {
+      withIo(path, () => fsyncSync(fd))
+    } finally {
+      closeSync(fd)
+    }
+  }
+}
+
+async function syncDirectoryAsync(path: string): Promise<void> {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    await fsyncAsync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+export function noChanges(): Changes {
+  return {
+    refs: new Map(),
+    states: new Map(),
+    attached: { commitmeta: new Map(), 'tombstone-commit': new Map() },
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * Refs as files: `refs/heads/NAME` holds the checksum of a commit and a newline; an alias is a relative symbolic link to
+ * another ref. Written under `tmp/` and renamed, for every file below `refs/` is a ref to those who list them.
+ *
+ * Source: ostree-repo-refs.c, _ostree_repo_write_ref, write_checksum_file_at, _ostree_repo_update_refs.
+ */
+
+import { lstatSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, utimesSync } from 'node:fs'
+import { compareUtf8, decodeUtf8, displayUtf8, encodeUtf8 } from '../../../bytes.ts'
+import { InvalidNameError } from '../../../errors.ts'
+import { isChecksum } from '../../../objects/index.ts'
+import type { RefPath, RefStore, RefTarget } from '../../interface.ts'
+import { type RefView, requireNoRefConflict } from '../../ref-conflicts.ts'
+import { unless, withIo } from './errno.ts'
+import { readWhole, removeFile, replaceFile, replaceLink, syncDirectory } from './file-io.ts'
+
+type RefUpdates = ReadonlyMap<RefPath, RefTarget | undefined>
+
+const NOTHING_THERE = ['ENOENT', 'ENOTDIR']
+/** Messages show no more of a file that is no ref. */
+const SHOWN = 80
+
+export class FsRefs implements RefStore, RefView {
+  readonly #root: string
+  readonly #requireWritable: () => void
+  readonly #fsync: () => boolean
+
+  /** @param root the repository */
+  constructor(root: string, requireWritable: () => void, fsync: () => boolean) {
+    this.#root = root
+    this.#requireWritable = requireWritable
+    this.#fsync = fsync
+  }
+
+  read(path: RefPath): RefTarget | undefined {
+    const file = this.#file(path)
+    const stat = unless(NOTHING_THERE, shown(path), () => lstatSync(file, { throwIfNoEntry: false }))
+    if (stat === undefined || stat.isDirectory()) return undefined
+    if (stat.isSymbolicLink()) return { alias: this.#readAlias(path, file) }
+    const bytes = readWhole(file)
+    if (bytes === undefined) return undefined
+    const text = decodeUtf8(bytes)?.trimEnd()
+    if (text === undefined || !isChecksum(text)) {
+      const found = displayUtf8(bytes.subarray(0, SHOWN)).trimEnd()
+      throw new InvalidNameError(found, `Invalid rev ${found}`)
+    }
+    return { commit: text }
+  }
+
+  #readAlias(path: RefPath, file: string): RefPath {
+    const target = withIo(shown(path), () => readlinkSync(file))
+    const alias = resolveAlias(path, target)
+    if (alias === undefined) throw new InvalidNameError(target, `Invalid alias ${path}: ${target} is no local ref`)
+    return alias
+  }
+
+  has(path: RefPath): boolean {
+    const file = this.#file(path)
+    const stat = unless(NOTHING_THERE, shown(path), () => lstatSync(file, { throwIfNoEntry: false }))
+    return stat !== undefined && !stat.isDirectory()
+  }
+
+  list(prefix: RefPath): RefPath[] {
+    return this.has(prefix) ? [prefix] : this.below(prefix)
+  }
+
+  below(path: RefPath): RefPath[] {
+    const found: RefPath[] = []
+    const visit = (at: RefPath): void => {
+      const entries = unless(NOTHING_THERE, shown(at), () => readdirSync(this.#file(at), { withFileTypes: true }))
+      for (const entry of entries ?? []) {
+        const child = `${at}/${entry.name}`
+        if (entry.isDirectory()) visit(child)
+        else found.push(child)
+      }
+    }
+    visit(path)
+    return found.sort(compareUtf8)
+  }
+
+  write(path: RefPath, target: RefTarget | undefined): void {
+    this.#requireWritable()
+    this.update(new Map([[path, target]]), this.#fsync())
+  }
+
+  /** @throws {ConflictError} when the updates cannot all be made */
+  requireNoConflict(updates: RefUpdates): void {
+    for (const [path, target] of updates) {
+      this.#file(path)
+      if (target !== undefined && 'alias' in target) requireLocal(path, target.alias)
+    }
+    requireNoRefConflict(this, updates)
+  }
+
+  /** Deletes, then writes; nothing when a conflict is seen beforehand. */
+  update(updates: RefUpdates, fsync: boolean): void {
+    if (updates.size === 0) return
+    this.requireNoConflict(updates)
+    for (const [path, target] of updates) {
+      if (target === undefined) removeFile(this.#file(path), shown(path), [...NOTHING_THERE, 'EISDIR', 'EPERM'])
+    }
+    for (const [path, target] of updates) {
+      if (target !== undefined) this.#put(path, target, fsync)
+    }
+    this.#touch()
+  }
+
+  #put(path: RefPath, target: RefTarget, fsync: boolean): void {
+    const file = this.#file(path)
+    const directory = file.slice(0, file.lastIndexOf('/'))
+    const tmp = `${this.#root}/tmp`
+    withIo(shown(path), () => mkdirSync(directory, { recursive: true, mode: 0o777 }))
+    // Directories stay when the refs in them go; the names are free again.
+    removeEmptyTree(file)
+    if ('commit' in target) {
+      replaceFile(file, encodeUtf8(`${target.commit}\n`), { tmp, fsync, shown: shown(path) })
+    } else {
+      replaceLink(file, relativeAlias(path, target.alias), tmp, shown(path))
+    }
+    if (fsync) withIo(shown(path), () => syncDirectory(directory))
+  }
+
+  /** Tells those who watch the repository that its refs changed. */
+  #touch(): void {
+    const now = Date.now() / 1000
+    withIo(undefined, () => utimesSync(this.#root, now, now))
+  }
+
+  /** The grammar is checked elsewhere; here only that no path leads out of `refs/`. */
+  #file(path: RefPath): string {
+    if (path.includes('\0') || path.split('/').some((part) => part === '' || part === '.' || part === '..')) {
+      throw new InvalidNameError(path, `Invalid ref name ${path}`)
+    }
+    return `${this.#root}/refs/${path}`
+  }
+}
+
+function shown(path: RefPath): string {
+  return `refs/${path}`
+}
+
+function requireLocal(path: RefPath, alias: RefPath): void {
+  if (path.startsWith('heads/') && alias.startsWith('heads/')) return
+  throw new InvalidNameError(alias, `Invalid alias ${path} of ${alias}: only local refs may be or have one`)
+}
+
+/** @returns `undefined` when the link leads out of `refs/heads` */
+function resolveAlias(path: RefPath, target: string): RefPath | undefined {
+  if (target.startsWith('/')) return undefined
+  const parts = path.split('/').slice(0, -1)
+  for (const part of target.split('/')) {
+    if (part === '' || part === '.') continue
+    if (part !== '..') parts.push(part)
+    else if (parts.pop() === undefined) return undefined
+  }
+  return parts.length > 1 && parts[0] === 'heads' ? parts.join('/') : undefined
+}
+
+/** `../main` for `heads/a/b` and `heads/main`: up to `heads`, then down, as libostree writes it. */
+function relativeAlias(path: RefPath, alias: RefPath): string {
+  const depth = path.split('/').length - 2
+  return '../'.repeat(depth) + alias.slice('heads/'.length)
+}
+
+function removeEmptyTree(path: string): void {
+  const entries = unless([...NOTHING_THERE, 'ELOOP'], path, () => readdirSync(path, { withFileTypes: true }))
+  if (entries === undefined || !lstatSync(path).isDirectory()) return
+  for (const entry of entries) if (entry.isDirectory()) removeEmptyTree(`${path}/${entry.name}`)
+  unless(['ENOTEMPTY', 'EEXIST', 'ENOENT'], path, () => rmdirSync(path))
+}

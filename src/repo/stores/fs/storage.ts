@@ -1,0 +1,223 @@
+/**
+ * A repository directory, as libostree has it:
+ *
+ *   config                                  key file
+ *   objects/ab/cdef….TYPE                   loose.ts, mode-*.ts
+ *   refs/{heads,remotes/R,mirrors/C}/NAME   refs.ts
+ *   state/CHECKSUM.commitpartial            loose.ts
+ *   tmp/staging-…  tmp/cache                staging.ts
+ *   .lock                                   lock.ts
+ *
+ * Source: ostree-repo.c, ostree_repo_open, reload_core_config.
+ */
+
+import { accessSync, constants, lstatSync, realpathSync } from 'node:fs'
+import { decodeUtf8, encodeUtf8 } from '../../../bytes.ts'
+import { ConflictError, FormatError, ReadOnlyError, UsageError, withContext } from '../../../errors.ts'
+import { KeyFile } from '../../../keyfile/index.ts'
+import type { Platform } from '../../../platform/index.ts'
+import { type RepoSettings, readSettings } from '../../config.ts'
+import type { BeginOptions, LockOptions, RepoMode, Storage, Transaction } from '../../interface.ts'
+import type { NativeSource } from '../../node/native.ts'
+import { BareContent } from './bare-content.ts'
+import type { ContentMode } from './content-mode.ts'
+import { errnoOf, errnoText, ioError, withIo } from './errno.ts'
+import { readWhole, removeFile, replaceFile } from './file-io.ts'
+import { FreeSpace } from './free-space.ts'
+import { fileLocker, type Locker, noLocker, processLocker, RepoLock } from './lock.ts'
+import { LooseObjects } from './loose.ts'
+import { LooseReader } from './loose-reader.ts'
+import { ArchiveContent } from './mode-archive.ts'
+import { bareForm } from './mode-bare.ts'
+import { bareSplitXattrsForm } from './mode-bare-split-xattrs.ts'
+import { bareUserForm } from './mode-bare-user.ts'
+import { bareUserOnlyForm } from './mode-bare-user-only.ts'
+import { Publisher } from './publish.ts'
+import { FsRefs } from './refs.ts'
+import { cleanTmp, readBootId, Staging, type StagingPlace } from './staging.ts'
+import { FsTransaction } from './transaction.ts'
+
+export interface FsStorageContext {
+  /** Absolute. */
+  readonly path: string
+  readonly platform: Platform
+  readonly native: NativeSource
+}
+
+export class FsStorage implements Storage {
+  readonly location: string
+  readonly path: string
+  readonly mode: RepoMode
+  readonly writable: boolean
+  readonly objects: LooseObjects
+  readonly refs: FsRefs
+  readonly #context: FsStorageContext
+  readonly #reader: LooseReader
+  readonly #lock: RepoLock
+  readonly #notWritable: ReadOnlyError | undefined
+  #settings: RepoSettings
+  #transaction: Transaction | 'beginning' | undefined
+  #closed = false
+
+  /** @throws {FormatError}, {UnsupportedError} when the config is not right */
+  constructor(context: FsStorageContext) {
+    const { path } = context
+    this.#context = context
+    this.location = path
+    this.path = path
+    this.#settings = parseSettings(this.readConfig())
+    this.mode = this.#settings.mode
+    this.#notWritable = whyNotWritable(path)
+    this.writable = this.#notWritable === undefined
+    this.#reader = new LooseReader(contentMode(context, this.#settings))
+    const requireWritable = () => this.#requireWritable()
+    const fsync = () => this.#settings.fsync
+    this.objects = new LooseObjects(path, this.#reader, requireWritable, fsync)
+    this.refs = new FsRefs(path, requireWritable, fsync)
+    this.#lock = new RepoLock(() => this.#makeLocker())
+  }
+
+  #makeLocker(): Locker {
+    const { path, native } = this.#context
+    if (!this.#settings.locking || !this.writable) return noLocker
+    const provider = native()
+    return provider === undefined ? processLocker(realpathSync(path)) : fileLocker(`${path}/.lock`, provider)
+  }
+
+  readConfig(): string {
+    const { path } = this.#context
+    const bytes = readWhole(`${path}/config`)
+    // Opened again for the error it gives.
+    if (bytes === undefined) throw withIo('config', () => missing(`${path}/config`))
+    const text = decodeUtf8(bytes)
+    if (text === undefined) throw new FormatError('config', "Couldn't parse config file: Key file is not valid UTF-8")
+    return text
+  }
+
+  writeConfig(text: string): void {
+    this.#requireWritable()
+    const settings = parseSettings(text)
+    const { path } = this.#context
+    const mode = withIo('config', () => lstatSync(`${path}/config`)).mode & 0o777
+    replaceFile(`${path}/config`, encodeUtf8(text), {
+      tmp: `${path}/tmp`,
+      mode,
+      fsync: this.#settings.fsync,
+      shown: 'config',
+    })
+    this.#settings = settings
+    this.#reader.content = contentMode(this.#context, settings)
+  }
+
+  async begin({ fsync = this.#settings.fsync }: BeginOptions = {}): Promise<Transaction> {
+    if (this.#closed) throw new UsageError('The repository is closed')
+    if (this.#transaction !== undefined) {
+      throw new ConflictError(this.location, 'Failed to prepare transaction, another transaction is in progress')
+    }
+    this.#requireWritable()
+    this.#transaction = 'beginning'
+    let lock: AsyncDisposable | undefined
+    let staging: Staging | undefined
+    try {
+      lock = await this.#lock.acquire('shared', this.#settings.lockTimeout)
+      const held = lock
+      const { path, platform, native } = this.#context
+      const freeSpace = FreeSpace.measure(path, this.#settings)
+      staging = Staging.begin(this.#stagingPlace())
+      this.#transaction = new FsTransaction({
+        platform,
+        mode: this.mode,
+        objects: this.objects,
+        reader: this.#reader,
+        staging,
+        publisher: new Publisher(path, this.objects, this.refs, native(), fsync),
+        freeSpace,
+        perObjectFsync: fsync && this.#settings.perObjectFsync,
+        ended: (committed) => this.#ended(held, committed),
+      })
+      return this.#transaction
+    } catch (error) {
+      this.#transaction = undefined
+      staging?.remove()
+      await lock?.[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  async #ended(lock: AsyncDisposable, committed: boolean): Promise<void> {
+    this.#transaction = undefined
+    try {
+      const { path } = this.#context
+      cleanTmp(this.#stagingPlace(), this.#settings.tmpExpiry, Math.floor(Date.now() / 1000))
+      // Of versions long ago.
+      if (committed) removeFile(`${path}/transaction`, 'transaction')
+    } finally {
+      await lock[Symbol.asyncDispose]()
+    }
+  }
+
+  #stagingPlace(): StagingPlace {
+    const { path, native } = this.#context
+    return { tmp: `${path}/tmp`, bootId: readBootId(), native: native() }
+  }
+
+  async lock(kind: 'shared' | 'exclusive', options: LockOptions = {}): Promise<AsyncDisposable> {
+    const timeout = options.timeout ?? this.#settings.lockTimeout
+    // A transaction relies on what it has seen: nobody, not even its own storage, may delete beside it.
+    const mayTake = () => kind === 'shared' || this.#transaction === undefined || this.#lock.exclusive
+    return this.#lock.acquire(kind, timeout, mayTake)
+  }
+
+  #requireWritable(): void {
+    if (this.#notWritable !== undefined) throw this.#notWritable
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    if (this.#transaction instanceof FsTransaction) await this.#transaction[Symbol.asyncDispose]()
+    this.#lock.close()
+  }
+}
+
+/** @throws {FormatError}, {UnsupportedError} */
+export function parseSettings(text: string): RepoSettings {
+  let config: KeyFile
+  try {
+    config = KeyFile.parse(text, 'config')
+  } catch (error) {
+    throw withContext("Couldn't parse config file", error)
+  }
+  return readSettings(config)
+}
+
+function contentMode({ platform, native }: FsStorageContext, settings: RepoSettings): ContentMode {
+  switch (settings.mode) {
+    case 'archive':
+      return new ArchiveContent(platform, settings.zlibLevel)
+    case 'bare':
+      return new BareContent(bareForm(native, settings.disableXattrs))
+    case 'bare-user':
+      return new BareContent(bareUserForm(native))
+    case 'bare-user-only':
+      return new BareContent(bareUserOnlyForm)
+    case 'bare-split-xattrs':
+      return new BareContent(bareSplitXattrsForm)
+  }
+}
+
+function whyNotWritable(path: string): ReadOnlyError | undefined {
+  try {
+    accessSync(`${path}/objects`, constants.W_OK)
+    return undefined
+  } catch (error) {
+    const errno = errnoOf(error)
+    if (errno === undefined) throw error
+    return new ReadOnlyError(path, `Cannot write to repository: ${errnoText(errno)}`, { cause: ioError(error) })
+  }
+}
+
+function missing(path: string): never {
+  accessSync(path)
+  throw new FormatError('config', `Not a regular file: ${path}`)
+}

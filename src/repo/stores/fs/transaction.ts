@@ -1,0 +1,374 @@
+/**
+ * A transaction of a repository directory: objects are written into staging as they come, and published together.
+ *
+ * Source: ostree-repo-commit.c, ostree_repo_prepare_transaction to ostree_repo_abort_transaction.
+ */
+
+import { renameSync } from 'node:fs'
+import type { Checksum, MaybePromise } from '../../../bytes.ts'
+import { ChecksumMismatchError, FormatError, UsageError, withContext } from '../../../errors.ts'
+import {
+  type AttachedType,
+  checksumMeta,
+  type FileHeader,
+  FileHeaderCache,
+  type FileInfo,
+  type FileObject,
+  isSymlink,
+  type MetaType,
+  type ObjectName,
+  validateFileHeader,
+  verifyFile,
+} from '../../../objects/index.ts'
+import type { Platform } from '../../../platform/index.ts'
+import {
+  type CommitState,
+  type FileSink,
+  type RefPath,
+  type RefTarget,
+  type RepoMode,
+  SMALL_FILE,
+  type Transaction,
+  type TransactionStats,
+} from '../../interface.ts'
+import { requireHoldable } from '../../mode-rules.ts'
+import type { BodyWriter } from './content-mode.ts'
+import { withIo } from './errno.ts'
+import { FsFileSink } from './file-sink.ts'
+import type { FreeSpace } from './free-space.ts'
+import type { LooseObjects } from './loose.ts'
+import type { LooseReader } from './loose-reader.ts'
+import { NewFiles } from './new-file.ts'
+import { noChanges, type Publisher } from './publish.ts'
+import type { Staging } from './staging.ts'
+
+const META_PERMISSIONS = 0o644
+
+/** What a transaction needs of its storage. */
+export interface TransactionContext {
+  readonly platform: Platform
+  readonly mode: RepoMode
+  readonly objects: LooseObjects
+  readonly reader: LooseReader
+  readonly staging: Staging
+  readonly publisher: Publisher
+  readonly freeSpace: FreeSpace | undefined
+  readonly perObjectFsync: boolean
+  /** Called once, with staging removed. @param committed leftovers of others may be removed too */
+  ended(committed: boolean): Promise<void>
+}
+
+type WrittenType = MetaType | 'file'
+/** Where an object is known to be. */
+type Place = 'objects' | 'staged' | 'inherited'
+
+export class FsTransaction implements Transaction {
+  readonly stats: TransactionStats = {
+    metadataTotal: 0,
+    metadataWritten: 0,
+    contentTotal: 0,
+    contentWritten: 0,
+    contentBytesWritten: 0,
+    contentCacheHits: 0,
+  }
+  readonly #context: TransactionContext
+  readonly #headers = new FileHeaderCache()
+  readonly #metaFiles = new NewFiles()
+  readonly #sinks = new Set<FsFileSink>()
+  /** What was written or seen: asking again costs no system call. */
+  readonly #places: Readonly<Record<WrittenType, Map<Checksum, Place>>> = {
+    file: new Map(),
+    dirtree: new Map(),
+    dirmeta: new Map(),
+    commit: new Map(),
+  }
+  /** Directories of `objects/` that exist; in others there is nothing to look for. */
+  #fanOut: Set<string>
+  #changes = noChanges()
+  #ended = false
+
+  constructor(context: TransactionContext) {
+    const { objects, reader, staging, perObjectFsync } = context
+    this.#context = context
+    this.#fanOut = new Set(objects.fanOut())
+    this.#metaFiles.begin(perObjectFsync)
+    reader.content.begin(perObjectFsync)
+    for (const { type, checksum } of staging.inherited) {
+      if (type === 'file' || type === 'dirtree' || type === 'dirmeta') this.#places[type].set(checksum, 'inherited')
+    }
+  }
+
+  has(name: ObjectName): boolean {
+    this.#requireOpen()
+    const { type, checksum } = name
+    switch (type) {
+      case 'file':
+      case 'dirtree':
+      case 'dirmeta':
+      case 'commit':
+        return this.#exists(type, checksum)
+      case 'commitmeta':
+      case 'tombstone-commit':
+        return this.#changes.attached[type].has(checksum)
+          ? this.#changes.attached[type].get(checksum) !== undefined
+          : this.#context.objects.has(name)
+      default:
+        return this.#context.objects.has(name)
+    }
+  }
+
+  #exists(type: WrittenType, checksum: Checksum): boolean {
+    const places = this.#places[type]
+    if (places.has(checksum)) return true
+    if (!this.#fanOut.has(checksum.slice(0, 2))) return false
+    const { objects } = this.#context
+    if (!objects.has({ type, checksum })) return false
+    places.set(checksum, 'objects')
+    return true
+  }
+
+  #path(type: WrittenType, checksum: Checksum): string {
+    const { objects, staging } = this.#context
+    switch (this.#places[type].get(checksum)) {
+      case 'staged':
+        return this.#stagedPath(type, checksum)
+      case 'inherited':
+        return staging.inheritedPath(checksum, this.#suffix(type))
+      default:
+        return objects.path({ type, checksum })
+    }
+  }
+
+  #stagedPath(type: WrittenType, checksum: Checksum): string {
+    const { staging } = this.#context
+    return type === 'commit' ? staging.commitPath(checksum) : staging.objectPath(checksum, this.#suffix(type))
+  }
+
+  #suffix(type: WrittenType): string {
+    return type === 'file' ? this.#context.reader.content.suffix : type
+  }
+
+  readMeta(type: MetaType, checksum: Checksum): Uint8Array {
+    this.#requireOpen()
+    return this.#context.reader.meta(this.#path(type, checksum), type, checksum)
+  }
+
+  readAttached(type: AttachedType, commit: Checksum): Uint8Array | undefined {
+    this.#requireOpen()
+    const changed = this.#changes.attached[type]
+    return changed.has(commit) ? changed.get(commit)?.slice() : this.#context.objects.readAttached(type, commit)
+  }
+
+  statFile(checksum: Checksum): FileInfo {
+    this.#requireOpen()
+    return this.#context.reader.stat(this.#path('file', checksum), checksum)
+  }
+
+  readFile(checksum: Checksum): MaybePromise<FileObject> {
+    this.#requireOpen()
+    return this.#context.reader.file(this.#path('file', checksum), checksum)
+  }
+
+  writeMeta(type: MetaType, bytes: Uint8Array, expected?: Checksum): Checksum {
+    this.#requireOpen()
+    const checksum = checksumMeta(this.#context.platform, bytes)
+    if (expected !== undefined && expected !== checksum) {
+      throw withContext('Writing metadata object', new ChecksumMismatchError(type, expected, checksum))
+    }
+    if (!this.#exists(type, checksum)) {
+      try {
+        this.#metaFiles.create(this.#stagedPath(type, checksum), META_PERMISSIONS, bytes, (fd) =>
+          this.#metaFiles.setPermissions(fd, META_PERMISSIONS),
+        )
+      } catch (error) {
+        throw withContext('Writing metadata object', error)
+      }
+      this.#places[type].set(checksum, 'staged')
+      this.stats.metadataWritten++
+    }
+    this.stats.metadataTotal++
+    if (type === 'commit') this.#changes.attached['tombstone-commit'].set(checksum, undefined)
+    return checksum
+  }
+
+  writeAttached(type: AttachedType, commit: Checksum, bytes: Uint8Array | undefined): void {
+    this.#requireOpen()
+    this.#changes.attached[type].set(commit, bytes === undefined ? undefined : new Uint8Array(bytes))
+  }
+
+  writeFile(file: FileObject, expected?: Checksum): MaybePromise<Checksum> {
+    this.#requireOpen()
+    const { header, size, body } = file
+    if (body instanceof Uint8Array && body.length === size && size <= SMALL_FILE) {
+      return this.#writeSmall(header, body, expected)
+    }
+    return this.#writeStream(file, expected)
+  }
+
+  #writeSmall(header: FileHeader, body: Uint8Array, expected: Checksum | undefined): Checksum {
+    const { platform } = this.#context
+    try {
+      acceptHeader(header, body.length)
+      let checksum = platform.sha256(this.#headers.encode(header), body)
+      if (expected !== undefined && expected !== checksum) {
+        verifyFile(platform, header, body, expected)
+        checksum = expected
+      }
+      this.#store(checksum, header, body)
+      return checksum
+    } catch (error) {
+      throw withContext('Writing content object', error)
+    }
+  }
+
+  async #writeStream({ header, size, body }: FileObject, expected: Checksum | undefined): Promise<Checksum> {
+    const sink = this.openFile(header, size, expected)
+    try {
+      if (body instanceof Uint8Array) sink.write(body)
+      else {
+        for await (const chunk of body) {
+          sink.write(chunk)
+          const pending = this.drained()
+          if (pending !== undefined) await pending
+        }
+      }
+      return await sink.finish()
+    } finally {
+      sink.abort()
+    }
+  }
+
+  openFile(header: FileHeader, size: number, expected?: Checksum): FileSink {
+    this.#requireOpen()
+    const { platform, reader, staging, freeSpace } = this.#context
+    try {
+      acceptHeader(header, size)
+      let path: string | undefined
+      let large: BodyWriter | undefined
+      if (size > SMALL_FILE) {
+        freeSpace?.reserve(size)
+        path = staging.streamPath()
+        large = reader.content.open(path, header, size)
+      }
+      const sink = new FsFileSink(platform, {
+        header,
+        size,
+        expected,
+        large,
+        requireOpen: () => this.#requireOpen(),
+        store: (checksum, content) =>
+          content instanceof Uint8Array
+            ? this.#store(checksum, header, content)
+            : this.#keep(checksum, header, size, path as string, content),
+        closed: () => this.#sinks.delete(sink),
+      })
+      this.#sinks.add(sink)
+      return sink
+    } catch (error) {
+      throw withContext('Writing content object', error)
+    }
+  }
+
+  /** Takes in content that is in memory. */
+  #store(checksum: Checksum, header: FileHeader, content: Uint8Array): void {
+    const { mode, freeSpace, reader } = this.#context
+    requireHoldable(mode, header, checksum)
+    const fresh = !this.#exists('file', checksum)
+    if (fresh) {
+      freeSpace?.reserve(content.length)
+      reader.content.create(this.#stagedPath('file', checksum), header, content)
+      this.#places.file.set(checksum, 'staged')
+    }
+    this.#countFile(fresh, content.length)
+  }
+
+  /** Takes in content that was written to `path`. */
+  #keep(checksum: Checksum, header: FileHeader, size: number, path: string, content: BodyWriter): MaybePromise<void> {
+    requireHoldable(this.#context.mode, header, checksum)
+    if (this.#exists('file', checksum)) {
+      content.abort()
+      this.#countFile(false, size)
+      return
+    }
+    const place = (): void => {
+      this.#requireOpen()
+      withIo(undefined, () => renameSync(path, this.#stagedPath('file', checksum)))
+      // The same content may have come another way while this was being finished.
+      this.#countFile(!this.#places.file.has(checksum), size)
+      this.#places.file.set(checksum, 'staged')
+    }
+    const finished = content.finish()
+    return finished instanceof Promise ? finished.then(place) : place()
+  }
+
+  #countFile(fresh: boolean, size: number): void {
+    this.stats.contentTotal++
+    if (!fresh) return
+    this.stats.contentWritten++
+    this.stats.contentBytesWritten += size
+  }
+
+  drained(): Promise<void> | undefined {
+    for (const sink of this.#sinks) {
+      const pending = sink.drained()
+      if (pending !== undefined) return pending
+    }
+    return undefined
+  }
+
+  setRef(path: RefPath, target: RefTarget | undefined): void {
+    this.#requireOpen()
+    this.#changes.refs.set(path, target)
+  }
+
+  setCommitState(commit: Checksum, state: CommitState): void {
+    this.#requireOpen()
+    this.#changes.states.set(commit, state)
+  }
+
+  async checkpoint(): Promise<void> {
+    this.#requireOpen()
+    const { publisher, staging, objects } = this.#context
+    try {
+      await publisher.publish(staging, this.#changes)
+    } catch (error) {
+      await this.#end(false)
+      throw error
+    }
+    this.#changes = noChanges()
+    for (const places of Object.values(this.#places)) places.clear()
+    this.#fanOut = new Set(objects.fanOut())
+  }
+
+  async commit(): Promise<TransactionStats> {
+    await this.checkpoint()
+    await this.#end(true)
+    return this.stats
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#ended) await this.#end(false)
+  }
+
+  async #end(committed: boolean): Promise<void> {
+    this.#ended = true
+    for (const sink of [...this.#sinks]) sink.abort()
+    try {
+      this.#context.staging.remove()
+    } finally {
+      await this.#context.ended(committed)
+    }
+  }
+
+  #requireOpen(): void {
+    if (this.#ended) throw new UsageError('The transaction has ended')
+  }
+}
+
+/** @throws {FormatError} */
+function acceptHeader(header: FileHeader, size: number): void {
+  validateFileHeader(header)
+  if (isSymlink(header) && size > 0) {
+    throw new FormatError('file header', `Symbolic link with ${size} bytes of content`)
+  }
+}
