@@ -46,8 +46,12 @@ describe('a stored dirtree', () => {
 
   test.each(['dirtree', 'dirmeta', 'commit'] as const)('of bytes that are no %s is corrupt', async (type) => {
     const [repo, checksum] = await store(type, Uint8Array.of(1, 2, 3))
-    const read = { dirtree: repo.readDirTree, dirmeta: repo.readDirMeta, commit: repo.readCommit }[type]
-    await expect(read.call(repo, checksum)).rejects.toMatchObject({
+    const read: Record<string, (of: Checksum) => Promise<unknown>> = {
+      dirtree: (of) => repo.readDirTree(of),
+      dirmeta: (of) => repo.readDirMeta(of),
+      commit: (of) => repo.readCommit(of),
+    }
+    await expect(read[type]?.(checksum)).rejects.toMatchObject({
       code: 'corrupt',
       message: expect.stringContaining(`${checksum}.${type}: `),
     })

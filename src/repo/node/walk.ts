@@ -20,12 +20,12 @@ import {
   unlinkSync,
 } from 'node:fs'
 import { type Content, displayUtf8 } from '../../bytes.ts'
-import { InvalidNameError, IoError } from '../../errors.ts'
+import { InvalidNameError, IoError, UnsupportedError } from '../../errors.ts'
 import type { Xattrs } from '../../objects/index.ts'
 import type { ConsumedPath, DirectorySource, SourceEntry } from '../commit-directory.ts'
 import { SMALL_FILE } from '../interface.ts'
 import { withIo } from '../stores/fs/errno.ts'
-import { loadNative, type Native, requireNative } from './native.ts'
+import { loadNative, type Native } from './native.ts'
 
 /** Should the file have become a pipe meanwhile, opening it must not wait for a writer. */
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
@@ -38,7 +38,7 @@ export function createDirectorySource(path: string): DirectorySource {
 class LocalDirectory implements DirectorySource {
   readonly location: string
   /** The content of the last small file, and one byte to see that there is no more. */
-  readonly #buffer = Buffer.allocUnsafeSlow(SMALL_FILE + 1)
+  readonly #buffer = new Uint8Array(SMALL_FILE + 1)
   #native: Native | undefined
 
   constructor(path: string) {
@@ -71,7 +71,7 @@ class LocalDirectory implements DirectorySource {
   }
 
   xattrs(path: string): Xattrs {
-    this.#native ??= requireNative('committing a directory with its xattrs', loadNative())
+    this.#native ??= requireXattrs()
     return this.#native.readXattrs(this.#at(path))
   }
 
@@ -143,6 +143,15 @@ class LocalDirectory implements DirectorySource {
   #at(path: string): string {
     return path === '' ? this.location : `${this.location}/${path}`
   }
+}
+
+function requireXattrs(): Native {
+  const native = loadNative()
+  if (native !== undefined) return native
+  throw new UnsupportedError(
+    'extended attributes',
+    'Reading extended attributes needs the optional package koffi (Linux); without it commit without them: --no-xattrs',
+  )
 }
 
 function entryOf(name: string, { uid, gid, mode, size }: Stats): SourceEntry {

@@ -1,0 +1,175 @@
+/** Every commit that `ostree commit` made for test/golden/core/commits.json, made again from its arguments. */
+import { describe, expect, test } from 'vitest'
+import type { Checksum } from '../../src/bytes.ts'
+import { parseVariantText, string, type Variant, variantOf } from '../../src/gvariant/index.ts'
+import { loosePath, type MetaType, S_IFDIR, S_IFLNK, S_IFREG } from '../../src/objects/index.ts'
+import { nodePlatform } from '../../src/platform/node.ts'
+import {
+  type CommitOptions,
+  commit,
+  createMemoryStorage,
+  type DirectorySource,
+  parseSkipList,
+  parseStatOverrides,
+  Repo,
+  type TreeInput,
+  xattrsFromPax,
+} from '../../src/repo/index.ts'
+import { type TarHeader, TarParser } from '../../src/tar/index.ts'
+import { goldenBytes, goldenJson } from '../golden.ts'
+import { type MemoryNode, memoryDirectory } from './memory-directory.ts'
+
+interface Case {
+  readonly description: string
+  readonly args: readonly string[]
+  readonly checksum: Checksum
+  readonly commit_b64: string
+  readonly env?: Readonly<Record<string, string>>
+  readonly aux?: { readonly statoverride?: string; readonly skiplist?: string; readonly tar_b64?: string }
+  readonly detached_b64?: string
+}
+
+interface Input {
+  readonly path: string
+  readonly mode: string
+  readonly content_b64: string
+}
+
+const golden = goldenJson<{ inputs: Record<string, Input[]>; commits: Case[] }>('core/commits.json')
+const objects = goldenJson<{ loose_path: string; data_b64: string }[]>('core/commits-objects.json')
+const bytes = (base64: string) => new Uint8Array(Buffer.from(base64, 'base64'))
+
+/** The tree as a disk would hold it, which keeps no xattr without value (libostree drops them). */
+function unpacked(tar: Uint8Array): DirectorySource {
+  const nodes: Record<string, MemoryNode> = {}
+  const types = { file: S_IFREG, symlink: S_IFLNK, directory: S_IFDIR } as const
+  let current: { path: string; header: TarHeader; content: Uint8Array[] }
+  const parser = new TarParser({
+    entry(header) {
+      const path = new TextDecoder().decode(header.path).replace(/^\.\//, '').replace(/\/$/, '')
+      current = { path, header, content: [] }
+    },
+    data: (chunk) => void current.content.push(chunk.slice()),
+    end() {
+      const { path, header, content } = current
+      const type = types[header.type as keyof typeof types]
+      nodes[path] = {
+        mode: type | header.mode,
+        uid: header.uid,
+        gid: header.gid,
+        xattrs: xattrsFromPax(header.pax).filter(([, value]) => value.length > 0),
+        content: type === S_IFLNK ? new TextDecoder().decode(header.linkPath) : Buffer.concat(content),
+      }
+    },
+  })
+  parser.push(tar)
+  parser.finish()
+  return memoryDirectory(nodes)
+}
+
+function described(inputs: readonly Input[]): DirectorySource {
+  return memoryDirectory(
+    Object.fromEntries(
+      inputs.map(({ path, mode, content_b64 }) => [
+        path,
+        { mode: Number.parseInt(mode, 8), content: bytes(content_b64) },
+      ]),
+    ),
+  )
+}
+
+const directories: Record<string, DirectorySource> = {
+  'tree-a': unpacked(goldenBytes('core/tree-a.tar')),
+  tiny: described(golden.inputs['tiny'] as Input[]),
+  'so-tree': described(golden.inputs['so-tree'] as Input[]),
+}
+/** The archive is recorded once, where it was first used. */
+const tar = bytes(golden.commits.find(({ aux }) => aux?.tar_b64 !== undefined)?.aux?.tar_b64 as string)
+
+function parseTimestamp(text: string): bigint {
+  if (text.startsWith('@')) return BigInt(text.slice(1))
+  return BigInt(Date.parse(text.replace(' +0000', 'Z')) / 1000)
+}
+
+/** What the command line does with its arguments. */
+function optionsOf({ args, aux, env }: Case): CommitOptions {
+  const values = (name: string) =>
+    args.filter((arg) => arg.startsWith(`--${name}=`)).map((arg) => arg.slice(name.length + 3))
+  const value = (name: string) => values(name)[0]
+  const short = (name: string) => (args.includes(name) ? args[args.indexOf(name) + 1] : undefined)
+  const pairs = (name: string, parse: (text: string) => Variant) =>
+    values(name).map((pair) => [pair.slice(0, pair.indexOf('=')), parse(pair.slice(pair.indexOf('=') + 1))] as const)
+  const asString = (text: string) => variantOf(string, text)
+
+  const pathFilter = value('tar-pathname-filter')?.split(',') as [string, string] | undefined
+  const rename = pathFilter && ((path: string) => path.replaceAll(new RegExp(pathFilter[0], 'g'), pathFilter[1]))
+  const autocreateParents = args.includes('--tar-autocreate-parents')
+  const trees = values('tree').map((tree): TreeInput => {
+    const [kind, name = ''] = tree.split('=')
+    if (kind === 'dir') return { directory: directories[name] as DirectorySource }
+    if (kind === 'ref') return { rev: name }
+    return {
+      tar: (async function* () {
+        yield tar
+      })(),
+      options: { autocreateParents, rename },
+    }
+  })
+  const modifiers = ['owner-uid=', 'owner-gid=', 'canonical-permissions', 'no-xattrs', 'statoverride=', 'skip-list=']
+  const modifier = args.some((arg) => modifiers.some((name) => arg.startsWith(`--${name}`)))
+    ? {
+        ownerUid: value('owner-uid') === undefined ? undefined : Number(value('owner-uid')),
+        ownerGid: value('owner-gid') === undefined ? undefined : Number(value('owner-gid')),
+        canonicalPermissions: args.includes('--canonical-permissions'),
+        noXattrs: args.includes('--no-xattrs'),
+        statOverrides: aux?.statoverride === undefined ? undefined : parseStatOverrides(aux.statoverride),
+        skipList: aux?.skiplist === undefined ? undefined : parseSkipList(aux.skiplist),
+      }
+    : undefined
+  const detached = pairs('add-detached-metadata-string', asString)
+  return {
+    trees,
+    modifier,
+    branch: short('-b'),
+    orphan: args.includes('--orphan'),
+    parent: value('parent') as Checksum | 'none' | undefined,
+    subject: short('-s'),
+    timestamp: parseTimestamp(value('timestamp') ?? `@${env?.['SOURCE_DATE_EPOCH']}`),
+    metadata: [...pairs('add-metadata-string', asString), ...pairs('add-metadata', (text) => parseVariantText(text))],
+    keepMetadata: values('keep-metadata'),
+    bindings: !args.includes('--no-bindings'),
+    bindRefs: values('bind-ref'),
+    generateSizes: args.includes('--generate-sizes'),
+    detachedMetadata: detached.length === 0 ? undefined : detached,
+  }
+}
+
+describe('a commit has the bytes ostree gives it', async () => {
+  const repo = await Repo.open(createMemoryStorage({ platform: nodePlatform, mode: 'archive' }), nodePlatform)
+
+  // In order: a commit is the parent of the next on its branch.
+  for (const given of golden.commits) {
+    test(given.description, async () => {
+      const { commit: checksum } = await commit(repo, optionsOf(given))
+      const stored = await repo.objects.readMeta('commit', checksum)
+      expect(Buffer.from(stored).toString('base64')).toBe(given.commit_b64)
+      expect(checksum).toBe(given.checksum)
+      if (given.detached_b64 !== undefined) {
+        expect(await repo.objects.readAttached('commitmeta', checksum)).toEqual(bytes(given.detached_b64))
+      }
+    })
+  }
+
+  test('and so have all its directories', async () => {
+    const found: Record<string, string> = {}
+    for (const type of ['commit', 'dirtree', 'dirmeta'] satisfies MetaType[]) {
+      for await (const name of repo.objects.list(type)) {
+        const data = await repo.objects.readMeta(type, name.checksum)
+        found[`objects/${loosePath(name, true)}`] = Buffer.from(data).toString('base64')
+      }
+    }
+    const expected = objects.filter(({ loose_path }) => /\.(commit|dirtree|dirmeta)$/.test(loose_path))
+    expect(expected.length).toBeGreaterThan(30)
+    expect(found).toEqual(Object.fromEntries(expected.map(({ loose_path, data_b64 }) => [loose_path, data_b64])))
+  })
+})
