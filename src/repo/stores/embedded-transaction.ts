@@ -61,7 +61,7 @@ export interface EmbeddedBackend {
   insertMeta(type: MetaType, checksum: Checksum, bytes: Uint8Array): boolean
   /** As `insertMeta`. @param body at most SMALL_FILE bytes */
   insertFile(checksum: Checksum, framedHeader: Uint8Array, body: Uint8Array): boolean
-  openBody(): BodyWriter
+  openBody(size: number): BodyWriter
   /** Everything so far becomes durable and visible, or, throwing, nothing since the last time. */
   publish(changes: Changes): MaybePromise<void>
   /** After `publish`, when the transaction goes on. */
@@ -188,7 +188,7 @@ export class EmbeddedTransaction implements Transaction {
       header,
       size,
       expected,
-      large: size > SMALL_FILE ? this.#backend.openBody() : undefined,
+      large: size > SMALL_FILE ? this.#backend.openBody(size) : undefined,
       requireOpen: () => this.#requireOpen(),
       store: (checksum, content) => {
         requireHoldable(this.#mode, header, checksum)

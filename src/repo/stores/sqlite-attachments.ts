@@ -1,0 +1,60 @@
+/** What belongs to a commit but is not part of it: detached metadata, tombstones, and whether it is complete. */
+
+import { type Checksum, fromHex } from '../../bytes.ts'
+import {
+  type AttachedType,
+  checksumFromBytes,
+  type ObjectName,
+  objectTypeFromNumber,
+  objectTypeNumber,
+} from '../../objects/index.ts'
+import type { CommitState } from '../interface.ts'
+import type { Connection, Statement } from './sqlite-connection.ts'
+
+export class AttachmentRows {
+  readonly #select: Statement<{ bytes: Uint8Array }>
+  readonly #set: Statement
+  readonly #delete: Statement
+  readonly #list: Statement<{ checksum: Uint8Array; type: number }>
+  readonly #selectState: Statement<{ state: string }>
+  readonly #setState: Statement
+  readonly #deleteState: Statement
+
+  constructor(connection: Connection) {
+    this.#select = connection.prepare('SELECT bytes FROM attached WHERE checksum = ? AND type = ?')
+    this.#set = connection.prepare('INSERT OR REPLACE INTO attached VALUES (?, ?, ?)')
+    this.#delete = connection.prepare('DELETE FROM attached WHERE checksum = ? AND type = ?')
+    this.#list = connection.prepare('SELECT checksum, type FROM attached ORDER BY checksum, type')
+    this.#selectState = connection.prepare('SELECT state FROM states WHERE checksum = ?')
+    this.#setState = connection.prepare('INSERT OR REPLACE INTO states VALUES (?, ?)')
+    this.#deleteState = connection.prepare('DELETE FROM states WHERE checksum = ?')
+  }
+
+  read(type: AttachedType, commit: Checksum): Uint8Array | undefined {
+    const row = this.#select.get(fromHex(commit), objectTypeNumber(type))
+    return row && new Uint8Array(row.bytes)
+  }
+
+  /** @returns whether something changed */
+  write(type: AttachedType, commit: Checksum, bytes: Uint8Array | undefined): boolean {
+    const key = fromHex(commit)
+    const number = objectTypeNumber(type)
+    return (bytes === undefined ? this.#delete.run(key, number) : this.#set.run(key, number, bytes)) > 0
+  }
+
+  list(): ObjectName[] {
+    return this.#list
+      .all()
+      .map(({ checksum, type }) => ({ checksum: checksumFromBytes(checksum), type: objectTypeFromNumber(type) }))
+  }
+
+  state(commit: Checksum): CommitState {
+    const state = this.#selectState.get(fromHex(commit))?.state
+    return state === 'partial' || state === 'fsck-partial' ? state : 'complete'
+  }
+
+  setState(commit: Checksum, state: CommitState): void {
+    if (state === 'complete') this.#deleteState.run(fromHex(commit))
+    else this.#setState.run(fromHex(commit), state)
+  }
+}

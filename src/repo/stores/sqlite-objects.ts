@@ -1,0 +1,213 @@
+/** Objects in rows. Statements are prepared once; every read of an object is one of them. */
+
+import type { Checksum } from '../../bytes.ts'
+import { FormatError, LimitError, ObjectNotFoundError } from '../../errors.ts'
+import {
+  checksumFromBytes,
+  decodeFileHeader,
+  type FileInfo,
+  type FileObject,
+  formatObjectName,
+  type MetaType,
+  type ObjectName,
+  type ObjectType,
+  objectTypeFromNumber,
+  objectTypeNumber,
+} from '../../objects/index.ts'
+import { SMALL_FILE } from '../interface.ts'
+import { Chunks, MAX_CONTENT, type Packing } from './sqlite-bodies.ts'
+import type { Connection, Statement } from './sqlite-connection.ts'
+
+const FILE = objectTypeNumber('file')
+/** Names read at a time when listing. */
+const PAGE = 1000
+/** Checksums remembered as being there; 64 Ki of them are about 8 MB. */
+const MOST_SEEN = 1 << 16
+
+interface Row {
+  readonly size: number
+  readonly header: Uint8Array | null
+  readonly body: Uint8Array | number
+}
+
+interface NameRow {
+  readonly checksum: Uint8Array
+  readonly type: number
+}
+
+/** Rows as values. What it reads and writes is in whatever transaction the connection has open. */
+export class ObjectRows {
+  readonly chunks: Chunks
+  /** Rows with higher numbers belong to the open transaction, and are seen by nobody else. */
+  visible = Number.MAX_SAFE_INTEGER
+  readonly #packing: Packing
+  readonly #seen = new Map<ObjectType, Set<Checksum>>()
+  readonly #key = Buffer.alloc(32)
+  #next = 0
+  #nextBody = 0
+
+  readonly #insert: Statement
+  readonly #find: Statement<{ n: number }>
+  readonly #select: Statement<Row>
+  readonly #stat: Statement<Omit<Row, 'body'>>
+  readonly #stored: Statement<{ stored: number; body: number | null }>
+  readonly #delete: Statement
+  readonly #list: Statement<NameRow>
+  readonly #listCommits: Statement<NameRow>
+  readonly #last: Statement<{ n: number | null }>
+
+  constructor(connection: Connection, packing: Packing) {
+    this.#packing = packing
+    this.chunks = new Chunks(connection, packing)
+    const named = 'FROM objects WHERE checksum = ? AND type = ? AND n <= ?'
+    this.#insert = connection.prepare('INSERT OR IGNORE INTO objects VALUES (?, ?, ?, ?, ?, ?)')
+    this.#find = connection.prepare(`SELECT n ${named}`)
+    this.#select = connection.prepare(`SELECT size, header, body ${named}`)
+    this.#stat = connection.prepare(`SELECT size, header ${named}`)
+    this.#stored = connection.prepare(
+      `SELECT ifnull(length(header), 0) + length(body) AS stored, iif(typeof(body) = 'blob', NULL, body) AS body ${named}`,
+    )
+    this.#delete = connection.prepare('DELETE FROM objects WHERE checksum = ? AND type = ?')
+    this.#list = connection.prepare(
+      `SELECT checksum, type FROM objects WHERE (checksum, type) > (?, ?) AND n <= ? ORDER BY checksum, type LIMIT ${PAGE}`,
+    )
+    this.#listCommits = connection.prepare(
+      `SELECT checksum, type FROM objects WHERE type = 4 AND checksum > ? AND n <= ? ORDER BY checksum LIMIT ${PAGE}`,
+    )
+    this.#last = connection.prepare('SELECT max(n) AS n FROM objects')
+  }
+
+  /** To be called once a transaction is open, or open again: what is there now is what others see. */
+  startWriting(): void {
+    this.visible = this.#last.get()?.n ?? 0
+    this.#next = this.visible + 1
+    this.#nextBody = this.chunks.nextBody()
+  }
+
+  /** The transaction is over. Until the next one begins, others may delete what was seen. */
+  stopWriting(): void {
+    this.visible = Number.MAX_SAFE_INTEGER
+    this.#seen.clear()
+  }
+
+  has({ checksum, type }: ObjectName, visible: number): boolean {
+    return this.#find.get(this.#bind(checksum), objectTypeNumber(type), visible) !== undefined
+  }
+
+  readMeta(type: MetaType, checksum: Checksum, visible: number): Uint8Array {
+    const row = this.#select.get(this.#bind(checksum), objectTypeNumber(type), visible)
+    if (row === undefined) throw new ObjectNotFoundError(formatObjectName({ checksum, type }))
+    if (typeof row.body === 'number') throw new FormatError(formatObjectName({ checksum, type }), 'Not a whole object')
+    return this.#packing.unpack(row.body, row.size)
+  }
+
+  statFile(checksum: Checksum, visible: number): FileInfo {
+    const row = this.#stat.get(this.#bind(checksum), FILE, visible)
+    if (row === undefined) throw new ObjectNotFoundError(formatObjectName({ checksum, type: 'file' }))
+    return info(checksum, row)
+  }
+
+  readFile(checksum: Checksum, visible: number): FileObject {
+    const row = this.#select.get(this.#bind(checksum), FILE, visible)
+    if (row === undefined) throw new ObjectNotFoundError(formatObjectName({ checksum, type: 'file' }))
+    const { header, size } = info(checksum, row)
+    const { body } = row
+    if (typeof body === 'number') return { header, size, body: this.chunks.read(body, size) }
+    if (size > SMALL_FILE) throw new FormatError(`${checksum}.file`, `${size} bytes of content in one row`)
+    return { header, size, body: this.#packing.unpack(body, size) }
+  }
+
+  insertMeta(type: MetaType, checksum: Checksum, bytes: Uint8Array): boolean {
+    const seen = this.#seenOf(type)
+    if (seen.has(checksum)) return false
+    const key = this.#bind(checksum)
+    const fresh = this.#insert.run(this.#next++, key, objectTypeNumber(type), bytes.length, null, bytes) > 0
+    seen.add(checksum)
+    return fresh
+  }
+
+  insertFile(checksum: Checksum, framedHeader: Uint8Array, content: Uint8Array): boolean {
+    const seen = this.#seenOf('file')
+    if (seen.has(checksum)) return false
+    const fresh = this.#insertNew(checksum, framedHeader, content)
+    seen.add(checksum)
+    return fresh
+  }
+
+  #insertNew(checksum: Checksum, framedHeader: Uint8Array, content: Uint8Array): boolean {
+    const key = this.#bind(checksum)
+    let body = content
+    if (this.#packing.level > 0) {
+      // Looking first is cheaper than packing in vain.
+      if (this.#find.get(key, FILE, Number.MAX_SAFE_INTEGER) !== undefined) return false
+      body = this.#packing.pack(content)
+    }
+    return this.#insert.run(this.#next++, key, FILE, content.length, framedHeader, body) > 0
+  }
+
+  /** A body that goes into chunks; `keep` makes it a file. */
+  openBody(size: number) {
+    if (size > MAX_CONTENT) throw new LimitError('file size', MAX_CONTENT)
+    const body = this.#nextBody++
+    const writer = this.chunks.writer(body)
+    return {
+      write: (bytes: Uint8Array) => writer.write(bytes),
+      keep: (checksum: Checksum, framedHeader: Uint8Array, length: number) => {
+        writer.end()
+        this.#insert.run(this.#next++, this.#bind(checksum), FILE, length, framedHeader, body)
+      },
+      drop: () => this.chunks.delete(body),
+    }
+  }
+
+  /** @returns false when there is no such object among the visible ones */
+  delete({ checksum, type }: ObjectName): boolean {
+    const key = this.#bind(checksum)
+    const number = objectTypeNumber(type)
+    const row = this.#stored.get(key, number, this.visible)
+    if (row === undefined) return false
+    if (row.body !== null) this.chunks.delete(row.body)
+    this.#delete.run(key, number)
+    this.#seen.clear()
+    return true
+  }
+
+  /** Bytes stored, or `undefined` when there is no such object. */
+  storedSize({ checksum, type }: ObjectName): number | undefined {
+    const row = this.#stored.get(this.#bind(checksum), objectTypeNumber(type), this.visible)
+    if (row === undefined || row.body === null) return row?.stored
+    return row.stored + this.chunks.storedSize(row.body)
+  }
+
+  /** The names after `last`, in an order of their own; none when there are no more. */
+  namesAfter(last: ObjectName | undefined, type: ObjectType | undefined): ObjectName[] {
+    const key = last === undefined ? Buffer.alloc(0) : this.#bind(last.checksum)
+    const rows =
+      type === 'commit'
+        ? this.#listCommits.all(key, this.visible)
+        : this.#list.all(key, last === undefined ? 0 : objectTypeNumber(last.type), this.visible)
+    return rows.map((row) => ({ checksum: checksumFromBytes(row.checksum), type: objectTypeFromNumber(row.type) }))
+  }
+
+  /** The checksum as it is bound next: one buffer serves them all, since binding copies. */
+  #bind(checksum: Checksum): Uint8Array {
+    this.#key.write(checksum, 'hex')
+    return this.#key
+  }
+
+  #seenOf(type: ObjectType): Set<Checksum> {
+    let seen = this.#seen.get(type)
+    if (seen === undefined || seen.size >= MOST_SEEN) {
+      seen = new Set()
+      this.#seen.set(type, seen)
+    }
+    return seen
+  }
+}
+
+function info(checksum: Checksum, { size, header }: Omit<Row, 'body'>): FileInfo {
+  if (header === null) throw new FormatError(`${checksum}.file`, 'File without a header')
+  // The header's xattrs are views: of plain bytes, whatever subclass the driver handed out.
+  const framed = new Uint8Array(header.buffer, header.byteOffset, header.length)
+  return { header: decodeFileHeader(framed).header, size }
+}
