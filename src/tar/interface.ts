@@ -13,7 +13,7 @@ export type TarEntryType =
   | 'fifo'
   /** PAX global header (`g`): its records are handed over as they are and apply to nothing. */
   | 'pax-global'
-  /** Any other type flag; the data, if any, is delivered. */
+  /** Any other type flag; the data, if any, is delivered. libarchive, and so ostree, takes it for a regular file. */
   | 'unknown'
 
 /** One PAX record in the order of the archive; a name given twice stands twice. */
@@ -73,4 +73,6 @@ export interface TarLimits {
   readonly maxFileBytes?: number | undefined
   /** Entries in one archive. Default 10 million. */
   readonly maxEntries?: number | undefined
+  /** Zeros that sparse files of one archive may expand to: few bytes can ask for any number. Default 2^34 (16 GiB). */
+  readonly maxHoleBytes?: number | undefined
 }

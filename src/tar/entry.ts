@@ -1,0 +1,232 @@
+/** From a header block, and what extension headers before it said, to a `TarHeader`. */
+
+import { displayUtf8, EMPTY_BYTES } from '../bytes.ts'
+import { TarFormatError } from '../errors.ts'
+import {
+  DEVMAJOR,
+  DEVMINOR,
+  GID,
+  GNAME,
+  headerFormat,
+  LINKNAME,
+  MODE,
+  MTIME,
+  NAME,
+  readNumber,
+  readText,
+  readUstarPath,
+  SIZE,
+  TYPEFLAG,
+  textEnd,
+  UID,
+  UNAME,
+} from './header.ts'
+import type { PaxRecord, TarEntryType, TarHeader } from './interface.ts'
+import { NO_RECORDS, parseInteger, parseSeconds } from './pax.ts'
+import { type PaxSparse, readOldRealSize, readOldSparse, readPaxSparse, type SparseMap } from './sparse.ts'
+
+/** What extension headers said about the entry to come. */
+export class Extensions {
+  /** Where the first of them started. */
+  readonly offset: number
+  count = 0
+  longName: Uint8Array | undefined
+  longLink: Uint8Array | undefined
+  pax: readonly PaxRecord[] | undefined
+  /** Names given both ways: what came first has its way. */
+  gnuNameFirst = false
+  gnuLinkFirst = false
+
+  constructor(offset: number) {
+    this.offset = offset
+  }
+}
+
+export interface SparseInfo {
+  readonly map: SparseMap
+  /** Where the rest of the map is: in blocks before the body, or at the start of the body. */
+  readonly rest: 'none' | 'blocks' | 'body'
+}
+
+const TYPES: Readonly<Record<number, TarEntryType>> = {
+  0: 'file',
+  48: 'file', // 0
+  49: 'hardlink', // 1
+  50: 'symlink', // 2
+  51: 'char', // 3
+  52: 'block', // 4
+  53: 'directory', // 5
+  54: 'fifo', // 6
+  55: 'file', // 7: contiguous
+  68: 'directory', // D: of a GNU incremental archive, names as data
+  83: 'file', // S: GNU sparse
+}
+
+export class EntryReader {
+  /** Bytes of data the archive holds for the entry read last. */
+  packed = 0
+  sparse: SparseInfo | undefined
+  /** Set by PAX headers, their global kind included; lost at a header that is not ustar. */
+  paxSeen = false
+
+  // owners repeat: one array serves all entries of the same
+  #userName: Uint8Array = EMPTY_BYTES
+  #groupName: Uint8Array = EMPTY_BYTES
+
+  /** @param offset of the block in the stream */
+  read(block: Uint8Array, at: number, offset: number, extensions: Extensions | undefined): TarHeader {
+    const format = headerFormat(block, at)
+    if (format !== 'ustar') this.paxSeen = false
+    const typeflag = block[at + TYPEFLAG] as number // inside the block
+    const start = extensions?.offset ?? offset
+    const pax = extensions?.pax ?? NO_RECORDS
+    const paxFields = extensions?.pax === undefined ? undefined : readPaxFields(extensions.pax)
+
+    const headerLinkName = block[at + LINKNAME] === 0 ? EMPTY_BYTES : readText(block, at + LINKNAME, 100)
+    let path = format === 'ustar' ? readUstarPath(block, at) : readText(block, at + NAME, 100)
+    if (extensions !== undefined) path = choose(path, extensions.longName, paxFields?.path, extensions.gnuNameFirst)
+    const fail = (message: string) => new TarFormatError(message, start, displayUtf8(path))
+
+    const sparse = paxFields?.sparse
+    if (typeof sparse === 'string') throw fail(sparse)
+    if (sparse?.name !== undefined) path = sparse.name
+
+    let type = TYPES[typeflag] ?? 'unknown'
+    let linkPath = EMPTY_BYTES
+    if (type === 'hardlink' || type === 'symlink') {
+      linkPath = headerLinkName
+      if (extensions !== undefined)
+        linkPath = choose(linkPath, extensions.longLink, paxFields?.linkPath, extensions.gnuLinkFirst)
+    }
+
+    let size = readNumber(block, at + SIZE, 12)
+    if (size < 0) throw fail('Tar entry has negative size')
+    if (size >= 2 ** 63) throw fail('Tar entry size overflow')
+    // v7 and GNU leave the size of the target in a link and store no data; PAX stores what it says; of plain ustar
+    // one cannot know, and libarchive 3.6 takes it for the former
+    if (type === 'hardlink' ? format !== 'ustar' || !this.paxSeen : DATALESS.has(typeflag)) size = 0
+    if (paxFields?.size !== undefined) {
+      size = paxFields.size
+      if (size < 0) throw fail('Tar size attribute is negative')
+      if (size >= 2 ** 63) throw fail('Tar size attribute overflow')
+    }
+    // how v7 marked directories, and the data is none of it
+    if ((type === 'file' || type === 'unknown') && path.at(-1) === 0x2f) {
+      type = 'directory'
+      size = 0
+    }
+    this.packed = size
+    this.sparse = undefined
+    if (format === 'gnu' && typeflag === 0x53) {
+      const map: SparseMap = []
+      this.sparse = { map, rest: readOldSparse(block, at, map) ? 'blocks' : 'none' }
+      size = readOldRealSize(block, at)
+    } else if (sparse !== undefined) {
+      if (type !== 'file') throw fail('Non-regular file cannot be sparse')
+      this.sparse = sparse.map === 'body' ? { map: [], rest: 'body' } : { map: sparse.map ?? [0, size], rest: 'none' }
+      size = sparse.realSize ?? size
+    }
+
+    const hasDevice = format !== 'v7' && (type === 'char' || type === 'block')
+    const mtime = readNumber(block, at + MTIME, 12)
+    if (format === 'v7') this.#userName = this.#groupName = EMPTY_BYTES
+    else {
+      this.#userName = sameOrRead(this.#userName, block, at + UNAME)
+      this.#groupName = sameOrRead(this.#groupName, block, at + GNAME)
+    }
+    return {
+      offset: start,
+      type,
+      typeflag,
+      path,
+      linkPath,
+      headerLinkName,
+      mode: readNumber(block, at + MODE, 8) & 0o7777,
+      uid: paxFields?.uid ?? readNumber(block, at + UID, 8),
+      gid: paxFields?.gid ?? readNumber(block, at + GID, 8),
+      size,
+      mtime: paxFields?.mtime ?? mtime,
+      headerMtime: mtime,
+      devMajor: hasDevice ? readNumber(block, at + DEVMAJOR, 8) : 0,
+      devMinor: hasDevice ? readNumber(block, at + DEVMINOR, 8) : 0,
+      userName: this.#userName,
+      groupName: this.#groupName,
+      pax,
+    }
+  }
+}
+
+/** Type flags whose size field says nothing about data: `2` to `6`. */
+const DATALESS: ReadonlySet<number> = new Set([0x32, 0x33, 0x34, 0x35, 0x36])
+
+function choose(
+  inHeader: Uint8Array,
+  gnu: Uint8Array | undefined,
+  pax: Uint8Array | undefined,
+  gnuFirst: boolean,
+): Uint8Array {
+  if (gnuFirst) return gnu ?? pax ?? inHeader
+  return pax ?? gnu ?? inHeader
+}
+
+/** `previous` when the 32-byte field holds the same text, else a copy of what it holds. */
+function sameOrRead(previous: Uint8Array, block: Uint8Array, start: number): Uint8Array {
+  const end = textEnd(block, start, 32)
+  if (end === start) return EMPTY_BYTES
+  if (end - start !== previous.length) return block.slice(start, end)
+  for (let i = 0; i < previous.length; i++) if (previous[i] !== block[start + i]) return block.slice(start, end)
+  return previous
+}
+
+interface PaxFields {
+  path: Uint8Array | undefined
+  linkPath: Uint8Array | undefined
+  size: number | undefined
+  uid: number | undefined
+  gid: number | undefined
+  mtime: number | undefined
+  sparse: PaxSparse | string | undefined
+}
+
+function readPaxFields(records: readonly PaxRecord[]): PaxFields {
+  const fields: PaxFields = {
+    path: undefined,
+    linkPath: undefined,
+    size: undefined,
+    uid: undefined,
+    gid: undefined,
+    mtime: undefined,
+    sparse: undefined,
+  }
+  for (const { key, value } of records) {
+    switch (key) {
+      // an empty value takes an earlier one back
+      case 'path':
+        fields.path = upToNul(value)
+        break
+      case 'linkpath':
+        fields.linkPath = upToNul(value)
+        break
+      case 'size':
+        fields.size = parseInteger(value)
+        break
+      case 'uid':
+        fields.uid = parseInteger(value)
+        break
+      case 'gid':
+        fields.gid = parseInteger(value)
+        break
+      case 'mtime':
+        fields.mtime = parseSeconds(value)
+        break
+      default:
+        if (fields.sparse === undefined && key.startsWith('GNU.sparse.')) fields.sparse = readPaxSparse(records)
+    }
+  }
+  return fields
+}
+
+function upToNul(value: Uint8Array): Uint8Array | undefined {
+  const end = textEnd(value, 0, value.length)
+  return end === 0 ? undefined : value.subarray(0, end)
+}

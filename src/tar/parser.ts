@@ -1,0 +1,376 @@
+/**
+ * A tar reader without I/O: bytes are pushed in, calls to a `TarSink` come out, before `push` returns.
+ *
+ * v7, ustar, GNU and PAX, with GNU's long names and sparse files in all four layouts. What is malformed but common is
+ * read as libarchive reads it, which is what libostree stands on; docs/formats/tar.md has the list.
+ */
+
+import { displayUtf8, EMPTY_BYTES } from '../bytes.ts'
+import { LimitError, TarFormatError } from '../errors.ts'
+import { EntryReader, Extensions } from './entry.ts'
+import {
+  BLOCK,
+  isChecksumRight,
+  isZeroBlock,
+  MTIME,
+  NAME,
+  readNumber,
+  readText,
+  SIZE,
+  TYPEFLAG,
+  textEnd,
+} from './header.ts'
+import type { TarHeader, TarLimits, TarSink } from './interface.ts'
+import { NO_RECORDS, parsePax } from './pax.ts'
+import { BodyMapReader, isSaneMap, MALFORMED, readSparseExtension, SparseExpander, type SparseMap } from './sparse.ts'
+
+export const MAX_EXTENSION_BYTES: number = 1 << 20
+export const MAX_FILE_BYTES: number = 2 ** 43
+export const MAX_ENTRIES = 10_000_000
+export const MAX_HOLE_BYTES: number = 2 ** 34
+
+/** Extension headers in a row that one entry may have. */
+const MAX_EXTENSIONS = 32
+
+type State =
+  /** At the start of a block: a header, or the end. */
+  | 'header'
+  /** In the data of an extension header. */
+  | 'extension'
+  /** At a block with more of an old GNU sparse map. */
+  | 'sparse-blocks'
+  /** At a block of the map that leads the body of a PAX 1.0 sparse file. */
+  | 'sparse-body'
+  /** In the data of an entry. */
+  | 'data'
+  /** Behind the end of the archive, whatever may follow. */
+  | 'end'
+
+/**
+ * The headers it hands out own their bytes; `data` are views into what was pushed.
+ *
+ * @example
+ * const parser = new TarParser(sink)
+ * for await (const chunk of stream) parser.push(chunk)
+ * parser.finish()
+ */
+export class TarParser {
+  readonly #sink: TarSink
+  readonly #maxExtensionBytes: number
+  readonly #maxFileBytes: number
+  readonly #maxEntries: number
+  readonly #maxHoleBytes: number
+  readonly #reader = new EntryReader()
+
+  #state: State = 'header'
+  #failure: { readonly error: unknown } | undefined
+  /** Bytes taken in. */
+  #position = 0
+  #entries = 0
+  #holes = 0
+
+  /** A block that did not come in one piece. */
+  readonly #partial: Uint8Array = new Uint8Array(BLOCK)
+  #partialLength = 0
+
+  /** Bytes still to come of the data, then of the padding, of the running entry or extension. */
+  #dataLeft = 0
+  #paddingLeft = 0
+
+  #extensions: Extensions | undefined
+  #extension: Uint8Array = EMPTY_BYTES
+  #extensionType = 0
+  #extensionOffset = 0
+  /** Of a global header: its own. */
+  #extensionHeader: TarHeader | undefined
+
+  #header: TarHeader | undefined
+  #map: SparseMap = []
+  #mapBytes = 0
+  #bodyMap: BodyMapReader | undefined
+  #expander: SparseExpander | undefined
+
+  constructor(sink: TarSink, limits: TarLimits = {}) {
+    this.#sink = sink
+    this.#maxExtensionBytes = limits.maxExtensionBytes ?? MAX_EXTENSION_BYTES
+    this.#maxFileBytes = Math.min(limits.maxFileBytes ?? MAX_FILE_BYTES, Number.MAX_SAFE_INTEGER)
+    this.#maxEntries = limits.maxEntries ?? MAX_ENTRIES
+    this.#maxHoleBytes = limits.maxHoleBytes ?? MAX_HOLE_BYTES
+  }
+
+  /** Whether the end of the archive was seen; what is pushed from then on is ignored. */
+  get ended(): boolean {
+    return this.#state === 'end'
+  }
+
+  /**
+   * @param bytes any piece of the stream; not kept
+   * @throws {TarFormatError}, {LimitError}, and whatever the sink throws; the parser is of no use from then on
+   */
+  push(bytes: Uint8Array): void {
+    if (this.#failure !== undefined) throw this.#failure.error
+    try {
+      this.#take(bytes)
+    } catch (error) {
+      this.#failure = { error }
+      throw error
+    }
+  }
+
+  /** To be called at the end of the stream. An archive may lack its closing zero blocks. @throws {TarFormatError} */
+  finish(): void {
+    if (this.#failure !== undefined) throw this.#failure.error
+    if (this.#state === 'end') return
+    if (this.#state !== 'header' || this.#partialLength > 0 || this.#paddingLeft > 0)
+      throw this.#fault('Truncated tar archive', this.#header?.offset ?? this.#extensions?.offset ?? this.#position)
+    if (this.#extensions !== undefined) throw this.#fault('Damaged tar archive', this.#extensions.offset)
+    this.#state = 'end'
+  }
+
+  #take(bytes: Uint8Array): void {
+    let at = 0
+    while (at < bytes.length && this.#state !== 'end') {
+      const available = bytes.length - at
+      if (this.#paddingLeft > 0 && this.#dataLeft === 0) {
+        const length = Math.min(this.#paddingLeft, available)
+        this.#paddingLeft -= length
+        this.#position += length
+        at += length
+      } else if (this.#dataLeft > 0 && (this.#state === 'data' || this.#state === 'extension')) {
+        const length = Math.min(this.#dataLeft, available)
+        const piece = length === bytes.length ? bytes : bytes.subarray(at, at + length)
+        this.#dataLeft -= length
+        this.#position += length
+        at += length
+        this.#data(piece)
+      } else if (this.#partialLength === 0 && available >= BLOCK) {
+        this.#position += BLOCK
+        this.#block(bytes, at)
+        at += BLOCK
+      } else {
+        const length = Math.min(BLOCK - this.#partialLength, available)
+        this.#partial.set(bytes.subarray(at, at + length), this.#partialLength)
+        this.#partialLength += length
+        this.#position += length
+        at += length
+        if (this.#partialLength === BLOCK) {
+          this.#partialLength = 0
+          this.#block(this.#partial, 0)
+        }
+      }
+    }
+  }
+
+  #block(bytes: Uint8Array, at: number): void {
+    if (this.#state === 'sparse-blocks') this.#sparseBlock(bytes, at)
+    else if (this.#state === 'sparse-body') this.#sparseBody(bytes, at)
+    else this.#headerBlock(bytes, at, this.#position - BLOCK)
+  }
+
+  #headerBlock(bytes: Uint8Array, at: number, offset: number): void {
+    if (bytes[at] === 0 && isZeroBlock(bytes, at)) {
+      if (this.#extensions !== undefined) throw this.#fault('Damaged tar archive', this.#extensions.offset)
+      this.#state = 'end'
+      return
+    }
+    if (!isChecksumRight(bytes, at))
+      throw this.#fault(offset === 0 ? 'Unrecognized archive format' : 'Damaged tar archive', offset)
+    switch (bytes[at + TYPEFLAG]) {
+      case 0x67: // g
+        this.#reader.paxSeen = true
+        this.#extensionHeader = globalHeader(bytes, at, offset)
+        this.#startExtension(bytes, at, offset)
+        break
+      case 0x78: // x
+      case 0x58: // X, its name in Solaris
+        this.#reader.paxSeen = true
+        this.#startExtension(bytes, at, offset)
+        break
+      case 0x4c: // L, long name
+      case 0x4b: // K, long link
+      case 0x41: // A, Solaris access control list
+      case 0x56: // V, GNU volume label
+        this.#startExtension(bytes, at, offset)
+        break
+      default:
+        this.#startEntry(bytes, at, offset)
+    }
+  }
+
+  #startExtension(bytes: Uint8Array, at: number, offset: number): void {
+    const type = bytes[at + TYPEFLAG] as number // inside the block
+    if (type !== 0x67) {
+      this.#extensions ??= new Extensions(offset)
+      if (++this.#extensions.count > MAX_EXTENSIONS) throw this.#fault('Too many special headers', offset)
+    }
+    const size = readNumber(bytes, at + SIZE, 12)
+    if (size < 0) throw this.#fault('Tar entry has negative size', offset)
+    if (size > this.#maxExtensionBytes) throw new LimitError('tar extension header', this.#maxExtensionBytes)
+    this.#extensionType = type
+    this.#extensionOffset = offset
+    this.#extension = new Uint8Array(size)
+    this.#state = 'extension'
+    this.#expect(size)
+    if (size === 0) this.#endExtension()
+  }
+
+  #endExtension(): void {
+    const body = this.#extension
+    const offset = this.#extensionOffset
+    this.#extension = EMPTY_BYTES
+    this.#state = 'header'
+    const global = this.#extensionHeader
+    if (global !== undefined) {
+      this.#extensionHeader = undefined
+      this.#countEntry(global)
+      // nothing depends on these records, so a fault in them is nobody's trouble
+      this.#sink.entry({ ...global, pax: parsePax(body).records })
+      this.#sink.end()
+      return
+    }
+    const extensions = this.#extensions
+    if (extensions === undefined) return
+    switch (this.#extensionType) {
+      case 0x4c:
+        extensions.longName = readText(body, 0, body.length)
+        extensions.gnuNameFirst = extensions.pax === undefined
+        break
+      case 0x4b:
+        extensions.longLink = readText(body, 0, body.length)
+        extensions.gnuLinkFirst = extensions.pax === undefined
+        break
+      case 0x78:
+      case 0x58: {
+        if (extensions.pax !== undefined) throw this.#fault('Two pax extension headers for one entry', offset)
+        const { records, fault } = parsePax(body)
+        if (fault !== undefined) throw this.#fault(fault, offset)
+        extensions.pax = records
+      }
+    }
+  }
+
+  #startEntry(bytes: Uint8Array, at: number, offset: number): void {
+    const reader = this.#reader
+    const header = reader.read(bytes, at, offset, this.#extensions)
+    this.#extensions = undefined
+    this.#countEntry(header)
+    if (header.size > this.#maxFileBytes || reader.packed > this.#maxFileBytes) {
+      const path = displayUtf8(header.path)
+      throw new LimitError('tar entry', this.#maxFileBytes, `${path}: larger than ${this.#maxFileBytes} bytes`, path)
+    }
+    this.#header = header
+    this.#expect(reader.packed)
+    if (reader.sparse === undefined) {
+      this.#openEntry(header)
+      return
+    }
+    this.#map = reader.sparse.map
+    this.#mapBytes = 0
+    if (reader.sparse.rest === 'none') this.#openSparse(header)
+    else if (reader.sparse.rest === 'blocks') this.#state = 'sparse-blocks'
+    else {
+      this.#bodyMap = new BodyMapReader()
+      this.#state = 'sparse-body'
+    }
+  }
+
+  #countEntry(header: TarHeader): void {
+    if (++this.#entries > this.#maxEntries)
+      throw new LimitError('tar entries', this.#maxEntries, undefined, displayUtf8(header.path))
+  }
+
+  #expect(size: number): void {
+    this.#dataLeft = size
+    this.#paddingLeft = (BLOCK - (size % BLOCK)) % BLOCK
+  }
+
+  #openEntry(header: TarHeader): void {
+    this.#sink.entry(header)
+    if (this.#dataLeft === 0) this.#endEntry()
+    else this.#state = 'data'
+  }
+
+  #endEntry(): void {
+    this.#expander?.finish()
+    this.#expander = undefined
+    this.#header = undefined
+    this.#state = 'header'
+    this.#sink.end()
+  }
+
+  #data(piece: Uint8Array): void {
+    if (this.#state === 'extension') {
+      this.#extension.set(piece, this.#extension.length - this.#dataLeft - piece.length)
+      if (this.#dataLeft === 0) this.#endExtension()
+      return
+    }
+    if (this.#expander === undefined) this.#sink.data(piece)
+    else this.#expander.write(piece)
+    if (this.#dataLeft === 0) this.#endEntry()
+  }
+
+  #sparseBlock(bytes: Uint8Array, at: number): void {
+    const header = this.#countMapBlock()
+    if (!readSparseExtension(bytes, at, this.#map)) this.#openSparse(header)
+  }
+
+  #sparseBody(bytes: Uint8Array, at: number): void {
+    const header = this.#countMapBlock()
+    this.#dataLeft -= BLOCK
+    if (this.#dataLeft < 0 || this.#bodyMap === undefined) throw this.#fault(MALFORMED, header.offset)
+    const complete = this.#bodyMap.block(bytes, at)
+    if (typeof complete === 'string') throw this.#fault(complete, header.offset)
+    if (!complete) return
+    this.#map = this.#bodyMap.map
+    this.#bodyMap = undefined
+    this.#openSparse(header)
+  }
+
+  #countMapBlock(): TarHeader {
+    const header = this.#header as TarHeader // set in every sparse state
+    this.#mapBytes += BLOCK
+    if (this.#mapBytes > this.#maxExtensionBytes)
+      throw new LimitError('tar sparse map', this.#maxExtensionBytes, undefined, displayUtf8(header.path))
+    return header
+  }
+
+  #openSparse(header: TarHeader): void {
+    const map = this.#map
+    if (!isSaneMap(map, header.size, this.#dataLeft)) throw this.#fault(MALFORMED, header.offset)
+    this.#holes += SparseExpander.holes(map, header.size)
+    if (this.#holes > this.#maxHoleBytes)
+      throw new LimitError('zeros in sparse files', this.#maxHoleBytes, undefined, displayUtf8(header.path))
+    this.#expander = new SparseExpander(map, header.size, this.#sink)
+    this.#map = []
+    this.#openEntry(header)
+  }
+
+  #fault(message: string, offset: number): TarFormatError {
+    const header = this.#header
+    return new TarFormatError(message, offset, header === undefined ? undefined : displayUtf8(header.path))
+  }
+}
+
+/** A global header is an entry of its own, under its own name and without data. */
+function globalHeader(bytes: Uint8Array, at: number, offset: number): TarHeader {
+  const mtime = readNumber(bytes, at + MTIME, 12)
+  return {
+    offset,
+    type: 'pax-global',
+    typeflag: 0x67,
+    path: bytes.slice(at + NAME, textEnd(bytes, at + NAME, 100)),
+    linkPath: EMPTY_BYTES,
+    headerLinkName: EMPTY_BYTES,
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    size: 0,
+    mtime,
+    headerMtime: mtime,
+    devMajor: 0,
+    devMinor: 0,
+    userName: EMPTY_BYTES,
+    groupName: EMPTY_BYTES,
+    pax: NO_RECORDS,
+  }
+}
