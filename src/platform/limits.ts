@@ -9,3 +9,6 @@ export const CHUNK_SIZE = 1 << 20
 /** Default levels: zlib's own, and zstd's own. */
 export const DEFLATE_LEVEL = 6
 export const ZSTD_LEVEL = 3
+
+/** A zstd frame that wants to reach back further is refused: 128 MiB, what the zstd program takes without `--long`. */
+export const MAX_ZSTD_WINDOW = 1 << 27

@@ -1,13 +1,13 @@
 /**
- * Which codec of node:zlib serves which kind. zstd came to Node with 22.15.
+ * Which codec of node:zlib serves which kind. zstd is in `node-zstd.ts`.
  */
 
 import * as zlib from 'node:zlib'
-import { UnsupportedError } from '../errors.ts'
-import { gzipHeader, gzipTrailer } from './gzip-frame.ts'
+import { gzipMember } from './gzip-frame.ts'
 import type { CompressionKind, CompressOptions, DecompressOptions } from './interface.ts'
-import { DEFLATE_LEVEL } from './limits.ts'
+import { DEFLATE_LEVEL, ZSTD_LEVEL } from './limits.ts'
 import { STREAM_OPTIONS, through } from './node-streams.ts'
+import { compressZstd, decompressZstd } from './node-zstd.ts'
 
 export function decompress(
   kind: CompressionKind,
@@ -20,24 +20,8 @@ export function decompress(
     case 'deflate-raw':
       return through(kind, from, () => zlib.createInflateRaw(STREAM_OPTIONS), options)
     case 'zstd':
-      throw new UnsupportedError('zstd', 'no zstd decoder')
+      return decompressZstd(from, options)
   }
-}
-
-/** zlib makes the deflate stream; the frame is ours, for zlib writes the machine's name into it. */
-async function* compressGzip(from: AsyncIterable<Uint8Array>, level: number): AsyncGenerator<Uint8Array> {
-  let crc = 0
-  let size = 0
-  async function* measured() {
-    for await (const chunk of from) {
-      crc = zlib.crc32(chunk, crc)
-      size += chunk.length
-      yield chunk
-    }
-  }
-  yield gzipHeader(level)
-  yield* through('deflate-raw', measured(), () => zlib.createDeflateRaw({ ...STREAM_OPTIONS, level }))
-  yield gzipTrailer(crc, size)
 }
 
 export function compress(
@@ -45,14 +29,10 @@ export function compress(
   from: AsyncIterable<Uint8Array>,
   options: CompressOptions = {},
 ): AsyncIterable<Uint8Array> {
-  switch (kind) {
-    case 'gzip':
-      return compressGzip(from, options.level ?? DEFLATE_LEVEL)
-    case 'deflate-raw':
-      return through(kind, from, () =>
-        zlib.createDeflateRaw({ ...STREAM_OPTIONS, level: options.level ?? DEFLATE_LEVEL }),
-      )
-    case 'zstd':
-      throw new UnsupportedError('zstd', 'This platform has no zstd encoder; gzip would do')
-  }
+  if (kind === 'zstd') return compressZstd(from, options.level ?? ZSTD_LEVEL)
+  const level = options.level ?? DEFLATE_LEVEL
+  const deflate = (source: AsyncIterable<Uint8Array>) =>
+    through('deflate-raw', source, () => zlib.createDeflateRaw({ ...STREAM_OPTIONS, level }))
+  // zlib would write the machine's name into the header of a gzip stream.
+  return kind === 'gzip' ? gzipMember(from, level, deflate, zlib.crc32) : deflate(from)
 }

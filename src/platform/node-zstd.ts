@@ -1,0 +1,94 @@
+/**
+ * zstd on Node, which has it from 22.15. Its decoder there stops at the end of the first frame and takes a stream cut
+ * short for a whole one, both without a word; layers of many frames are common. So it is used only where it passes a
+ * test with two frames and half a frame, and else our own is.
+ */
+
+import type { Transform } from 'node:stream'
+import * as zlib from 'node:zlib'
+import { UnsupportedError } from '../errors.ts'
+import { drive } from './input.ts'
+import type { DecompressOptions } from './interface.ts'
+import { MAX_ZSTD_WINDOW } from './limits.ts'
+import { type Engine, STREAM_OPTIONS, through } from './node-streams.ts'
+import { unzstd } from './zstd/index.ts'
+
+interface ZstdOptions {
+  chunkSize?: number
+  readableHighWaterMark?: number
+  params?: Record<number, number>
+}
+
+/** What later versions have besides what the oldest supported one declares. */
+interface Zstd {
+  readonly createZstdCompress: (options: ZstdOptions) => Transform & Engine
+  readonly createZstdDecompress: (options: ZstdOptions) => Transform & Engine
+  readonly constants: { readonly ZSTD_c_compressionLevel: number; readonly ZSTD_d_windowLogMax: number }
+}
+
+function findZstd(): Zstd | undefined {
+  return 'createZstdDecompress' in zlib ? (zlib as unknown as Zstd) : undefined
+}
+
+/** A frame holding `a`, without a check sum. */
+const FRAME = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x01, 0x09, 0x00, 0x00, 0x61)
+
+function openDecoder(zstd: Zstd): Engine {
+  return zstd.createZstdDecompress({
+    ...STREAM_OPTIONS,
+    params: { [zstd.constants.ZSTD_d_windowLogMax]: Math.log2(MAX_ZSTD_WINDOW) },
+  })
+}
+
+async function passesTest(zstd: Zstd): Promise<boolean> {
+  const length = async (...parts: Uint8Array[]) => {
+    async function* source() {
+      yield* parts
+    }
+    let size = 0
+    for await (const chunk of through('zstd', source(), () => openDecoder(zstd))) size += chunk.length
+    return size
+  }
+  try {
+    const whole = new Uint8Array(2 * FRAME.length)
+    whole.set(FRAME)
+    whole.set(FRAME, FRAME.length)
+    if ((await length(whole)) !== 2 || (await length(FRAME, FRAME)) !== 2) return false
+  } catch {
+    return false
+  }
+  return length(FRAME.subarray(0, -1)).then(
+    () => false,
+    () => true,
+  )
+}
+
+let native: Promise<Zstd | undefined> | undefined
+
+/** Node's decoder if it is there and can be trusted; found out once. */
+function trustedZstd(): Promise<Zstd | undefined> {
+  native ??= (async () => {
+    const zstd = findZstd()
+    return zstd !== undefined && (await passesTest(zstd)) ? zstd : undefined
+  })()
+  return native
+}
+
+export async function* decompressZstd(
+  from: AsyncIterable<Uint8Array>,
+  options: DecompressOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const zstd = await trustedZstd()
+  if (zstd === undefined) yield* drive('zstd', unzstd, from, options)
+  else yield* through('zstd', from, () => openDecoder(zstd), options)
+}
+
+/** @throws {UnsupportedError} before Node 22.15 */
+export function compressZstd(from: AsyncIterable<Uint8Array>, level: number): AsyncIterable<Uint8Array> {
+  const zstd = findZstd()
+  if (zstd === undefined) {
+    throw new UnsupportedError('zstd', 'This version of Node has no zstd encoder (22.15 has); gzip would do')
+  }
+  const params = { [zstd.constants.ZSTD_c_compressionLevel]: level }
+  return through('zstd', from, () => zstd.createZstdCompress({ ...STREAM_OPTIONS, params }))
+}

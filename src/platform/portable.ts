@@ -1,0 +1,118 @@
+/**
+ * The platform in nothing but JavaScript: for browsers, and to hold the other one against. Hashing is noble's and deflate
+ * fflate's; the decoders are our own, because what they take in is hostile (inflate.ts, zstd/).
+ */
+
+import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js'
+import { Deflate, deflateSync } from 'fflate'
+import { type Checksum, toHex } from '../bytes.ts'
+import { CompressionError, UnsupportedError } from '../errors.ts'
+import { crc32 } from './crc32.ts'
+import { gunzip } from './gunzip.ts'
+import { gzipMember } from './gzip-frame.ts'
+import { INFLATE_SLACK, inflate, inflateBuffer } from './inflate.ts'
+import { type Decoder, drive, Input } from './input.ts'
+import type { CompressionKind, CompressOptions, DecompressOptions, Hasher, Platform } from './interface.ts'
+import { CHUNK_SIZE, DEFLATE_LEVEL, MAX_DEFLATE_RATIO } from './limits.ts'
+import { unzstd } from './zstd/index.ts'
+
+class PortableHasher implements Hasher {
+  readonly #hash = nobleSha256.create()
+
+  update(bytes: Uint8Array): void {
+    this.#hash.update(bytes)
+  }
+
+  digest(): Checksum {
+    return toHex(this.#hash.digest()) as Checksum
+  }
+}
+
+function sha256(...parts: readonly Uint8Array[]): Checksum {
+  const hasher = new PortableHasher()
+  for (const part of parts) hasher.update(part)
+  return hasher.digest()
+}
+
+type Level = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9
+
+function toLevel(level: number): Level {
+  return Math.min(9, Math.max(0, Math.trunc(level))) as Level
+}
+
+function deflateRaw(bytes: Uint8Array, level: number): Uint8Array {
+  return deflateSync(bytes, { level: toLevel(level) })
+}
+
+function inflateRaw(bytes: Uint8Array, size: number): Uint8Array {
+  if (size > bytes.length * MAX_DEFLATE_RATIO) {
+    throw new CompressionError('deflate-raw', `${bytes.length} bytes cannot inflate to ${size}`, 0)
+  }
+  const input = new Input('deflate-raw')
+  input.append(bytes)
+  input.ended = true
+  const out = new Uint8Array(size + INFLATE_SLACK)
+  let length = 0
+  for (const step of inflate(input, out)) {
+    length += step?.length ?? 0
+    if (length > size) throw input.fault(`inflates to more than ${size} bytes`)
+  }
+  if (length !== size) throw input.fault(`inflates to ${length} bytes, expected ${size}`)
+  return out.slice(0, size)
+}
+
+/** What follows the end of a raw deflate stream is nobody's, and left alone, as ostree does. */
+function* inflateAlone(input: Input): Decoder {
+  yield* inflate(input, inflateBuffer())
+  for (;;) {
+    input.pos = input.bytes.length
+    if (input.ended) return
+    yield undefined
+  }
+}
+
+function decompress(
+  kind: CompressionKind,
+  from: AsyncIterable<Uint8Array>,
+  options: DecompressOptions = {},
+): AsyncIterable<Uint8Array> {
+  const decoders = { gzip: gunzip, zstd: unzstd, 'deflate-raw': inflateAlone }
+  return drive(kind, decoders[kind], from, options)
+}
+
+async function* deflate(from: AsyncIterable<Uint8Array>, level: number): AsyncGenerator<Uint8Array> {
+  let made: Uint8Array[] = []
+  const encoder = new Deflate({ level: toLevel(level) }, (chunk) => void made.push(chunk))
+  for await (const chunk of from) {
+    for (let at = 0; at < chunk.length; at += CHUNK_SIZE) {
+      encoder.push(chunk.subarray(at, at + CHUNK_SIZE))
+      const ready = made
+      made = []
+      yield* ready
+    }
+  }
+  encoder.push(new Uint8Array(0), true)
+  yield* made
+}
+
+function compress(
+  kind: CompressionKind,
+  from: AsyncIterable<Uint8Array>,
+  options: CompressOptions = {},
+): AsyncIterable<Uint8Array> {
+  const level = options.level ?? DEFLATE_LEVEL
+  if (kind === 'gzip') return gzipMember(from, level, (source) => deflate(source, level), crc32)
+  if (kind === 'deflate-raw') return deflate(from, level)
+  throw new UnsupportedError('zstd', 'The portable platform has no zstd encoder; gzip would do')
+}
+
+/** No module of the runtime: what the language has, and libraries written in it. */
+export const portablePlatform: Platform = {
+  name: 'portable',
+  sha256,
+  createSha256: () => new PortableHasher(),
+  deflateRaw,
+  inflateRaw,
+  decompress,
+  compress,
+}

@@ -1,0 +1,95 @@
+/**
+ * Finite state entropy: tables that turn a state into a symbol and, with some bits more, into the next state.
+ * Source: RFC 8878, 4.1.
+ */
+
+/** By state, packed: `base(16) │ bits(8) │ symbol(8)`. The next state is `base` plus what the next `bits` bits say. */
+export interface FseTable {
+  readonly log: number
+  readonly entries: Int32Array
+}
+
+/** @param norm probability of each symbol in units of `2 ** -log`; -1 is "less than one" */
+export function buildFse(norm: Int16Array, log: number): FseTable {
+  const size = 1 << log
+  const symbols = new Uint8Array(size)
+  const next = new Uint16Array(norm.length)
+  let high = size
+  norm.forEach((share, symbol) => {
+    if (share === -1) symbols[--high] = symbol
+    next[symbol] = share === -1 ? 1 : share
+  })
+  const step = (size >> 1) + (size >> 3) + 3
+  let at = 0
+  norm.forEach((share, symbol) => {
+    for (let i = 0; i < share; i++) {
+      symbols[at] = symbol
+      do at = (at + step) & (size - 1)
+      while (at >= high)
+    }
+  })
+  const entries = new Int32Array(size)
+  for (let state = 0; state < size; state++) {
+    const symbol = symbols[state] as number
+    const from = next[symbol] as number
+    next[symbol] = from + 1
+    const bits = log - (31 - Math.clz32(from))
+    entries[state] = (((from << bits) - size) << 16) | (bits << 8) | symbol
+  }
+  return { log, entries }
+}
+
+/** A table that is always in the same state. */
+export function constantFse(symbol: number): FseTable {
+  return { log: 0, entries: Int32Array.of(symbol) }
+}
+
+/**
+ * Reads the description of a table at `bytes[start]`.
+ * @returns the table and the offset behind its description, or `undefined` when it is malformed or reaches beyond `end`
+ */
+export function readFse(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  mostLog: number,
+  mostSymbols: number,
+): { table: FseTable; end: number } | undefined {
+  let bit = start * 8
+  const take = (width: number): number => {
+    const at = bit >> 3
+    const word = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16)
+    const value = (word >> (bit & 7)) & ((1 << width) - 1)
+    bit += width
+    return value
+  }
+  const log = take(4) + 5
+  if (log > mostLog) return undefined
+  const norm = new Int16Array(mostSymbols)
+  let remaining = 1 << log
+  let symbol = 0
+  while (remaining > 0 && symbol < mostSymbols) {
+    // Values up to `remaining + 1`; the smallest of them take one bit less.
+    const width = 32 - Math.clz32(remaining + 1)
+    const lowMask = (1 << (width - 1)) - 1
+    const short = (1 << width) - 2 - remaining
+    let value = take(width)
+    if ((value & lowMask) < short) {
+      bit--
+      value &= lowMask
+    } else if (value > lowMask) value -= short
+    const share = value - 1
+    remaining -= Math.abs(share)
+    norm[symbol++] = share
+    if (share !== 0) continue
+    // Further zeros come as counts of up to three.
+    let zeros: number
+    do {
+      zeros = take(2)
+      symbol += zeros
+    } while (zeros === 3 && symbol < mostSymbols)
+  }
+  const behind = (bit + 7) >> 3
+  if (remaining !== 0 || symbol > mostSymbols || behind > end) return undefined
+  return { table: buildFse(norm.subarray(0, symbol), log), end: behind }
+}
