@@ -6,7 +6,14 @@
 
 import { type Checksum, encodeUtf8, type MaybePromise } from '../bytes.ts'
 import { ObjectNotFoundError } from '../errors.ts'
-import { type FileHeader, type FileObject, isSymlink, type MetaType, type ObjectSize } from '../objects/index.ts'
+import {
+  encodeFilezHeader,
+  type FileHeader,
+  type FileObject,
+  isSymlink,
+  type MetaType,
+  type ObjectSize,
+} from '../objects/index.ts'
 import { ForwardingTransaction } from './forwarding.ts'
 import type { FileSink } from './interface.ts'
 import type { Repo } from './repo.ts'
@@ -40,12 +47,12 @@ export class SizeRecorder extends ForwardingTransaction {
     }
   }
 
-  /** Of all objects noted. Makes them visible first: a file weighs what it takes in the store. */
+  /** Of all objects noted. Makes them visible first: a file weighs what it takes in an archive. */
   async sizes(repo: Repo): Promise<ObjectSize[]> {
     await this.checkpoint()
     const sizes: ObjectSize[] = []
     for (const [checksum, { type, unpacked }] of this.#noted) {
-      const archived = type === 'file' ? await storedSize(repo, checksum) : unpacked
+      const archived = type === 'file' ? await archivedSize(repo, checksum) : unpacked
       sizes.push({ checksum, type, archived, unpacked })
     }
     return sizes
@@ -68,11 +75,24 @@ function unpackedSize(header: FileHeader, size: number): number {
   return isSymlink(header) ? encodeUtf8(header.target).length : size
 }
 
-async function storedSize(repo: Repo, checksum: Checksum): Promise<number> {
+/** Bytes of the `.filez`: as it lies in the store, or as it would where the store keeps files in another form. */
+async function archivedSize(repo: Repo, checksum: Checksum): Promise<number> {
+  const { objects } = repo.storage
+  if (objects.loosePath === undefined) return wouldTake(repo, checksum)
   try {
-    return await repo.storage.objects.storageSize({ checksum, type: 'file' })
+    return await objects.storageSize({ checksum, type: 'file' })
   } catch (error) {
     if (!(error instanceof ObjectNotFoundError) || repo.parent === undefined) throw error
-    return storedSize(repo.parent, checksum)
+    return repo.parent.mode === 'archive' ? archivedSize(repo.parent, checksum) : wouldTake(repo.parent, checksum)
   }
+}
+
+async function wouldTake({ objects, platform, settings }: Repo, checksum: Checksum): Promise<number> {
+  const { header, size, body } = await objects.readFile(checksum)
+  let bytes = encodeFilezHeader({ header, size }).length
+  if (isSymlink(header)) return bytes
+  const level = settings.zlibLevel
+  if (body instanceof Uint8Array) return bytes + platform.deflateRaw(body, level).length
+  for await (const chunk of platform.compress('deflate-raw', body, { level })) bytes += chunk.length
+  return bytes
 }

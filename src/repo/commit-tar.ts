@@ -45,6 +45,9 @@ interface Pending {
   readonly settle: (checksum: Checksum) => void
 }
 
+/** `M`, of GNU tar. */
+const CONTINUED_FILE = 0x4d
+
 type EntryKind = 'file' | 'symlink' | 'directory' | 'ignored' | 'unsupported'
 
 export class TarTreeBuilder implements TarSink {
@@ -340,15 +343,9 @@ function kindOf(header: TarHeader): EntryKind {
     case 'pax-global':
       return 'ignored'
     case 'unknown':
-      return kindOfFlag(String.fromCharCode(header.typeflag))
+      // As libarchive has it: a regular file, but for the continuation of one in an earlier volume.
+      return header.typeflag === CONTINUED_FILE ? 'unsupported' : 'file'
     default:
       return 'unsupported'
   }
-}
-
-/** As libarchive takes what POSIX leaves open: `D` GNU directory, `V` volume name, `M` continued file. */
-function kindOfFlag(flag: string): EntryKind {
-  if (flag === 'D') return 'directory'
-  if (flag === 'V') return 'ignored'
-  return flag === 'M' ? 'unsupported' : 'file'
 }

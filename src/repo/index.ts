@@ -1,4 +1,11 @@
 export {
+  type CommitOptions,
+  type CommitResult,
+  commit,
+  importTar,
+  type TreeInput,
+} from './commit.ts'
+export {
   type ConsumedPath,
   type DirectorySource,
   type OverlayDirectoryOptions,

@@ -73,8 +73,8 @@ export class DeferredLinks {
       try {
         const { tree, name } = this.#find(link)
         const next = this.#places.get(tree)?.get(name)
-        // A ring ends where an entry with content stands, if one does.
-        if (next === undefined || chain.has(next)) checksum = fileAt(tree, name)
+        if (next === undefined) checksum = fileAt(tree, name)
+        else if (chain.has(next)) checksum = contentIn(chain) ?? fileAt(tree, name)
         else {
           link = next
           checksum = this.#resolved.get(link)
@@ -97,6 +97,15 @@ export class DeferredLinks {
     }
     throw new UsageError(`Expected hardlink file target at "${written}" but found a directory`, written)
   }
+}
+
+/** A ring shows what an entry with content left in one of its places, if one did. */
+function contentIn(ring: ReadonlySet<DeferredLink>): Checksum | undefined {
+  for (const { tree, name } of ring) {
+    const checksum = tree.files.get(name)
+    if (checksum !== undefined) return checksum
+  }
+  return undefined
 }
 
 function fileAt(tree: MutableTree, name: string): Checksum {
