@@ -71,6 +71,7 @@ export class TarParser {
 
   /** A block that did not come in one piece. */
   readonly #partial: Uint8Array = new Uint8Array(BLOCK)
+  readonly #partialView: DataView = new DataView(this.#partial.buffer)
   #partialLength = 0
 
   /** Bytes still to come of the data, then of the padding, of the running entry or extension. */
@@ -83,6 +84,8 @@ export class TarParser {
   #extensionOffset = 0
   /** Of a global header: its own. */
   #extensionHeader: TarHeader | undefined
+
+  readonly #paxKeys: string[] = []
 
   #header: TarHeader | undefined
   #map: SparseMap = []
@@ -128,6 +131,7 @@ export class TarParser {
   }
 
   #take(bytes: Uint8Array): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     let at = 0
     while (at < bytes.length && this.#state !== 'end') {
       const available = bytes.length - at
@@ -145,7 +149,7 @@ export class TarParser {
         this.#data(piece)
       } else if (this.#partialLength === 0 && available >= BLOCK) {
         this.#position += BLOCK
-        this.#block(bytes, at)
+        this.#block(bytes, view, at)
         at += BLOCK
       } else {
         const length = Math.min(BLOCK - this.#partialLength, available)
@@ -155,25 +159,25 @@ export class TarParser {
         at += length
         if (this.#partialLength === BLOCK) {
           this.#partialLength = 0
-          this.#block(this.#partial, 0)
+          this.#block(this.#partial, this.#partialView, 0)
         }
       }
     }
   }
 
-  #block(bytes: Uint8Array, at: number): void {
+  #block(bytes: Uint8Array, view: DataView, at: number): void {
     if (this.#state === 'sparse-blocks') this.#sparseBlock(bytes, at)
     else if (this.#state === 'sparse-body') this.#sparseBody(bytes, at)
-    else this.#headerBlock(bytes, at, this.#position - BLOCK)
+    else this.#headerBlock(bytes, view, at, this.#position - BLOCK)
   }
 
-  #headerBlock(bytes: Uint8Array, at: number, offset: number): void {
+  #headerBlock(bytes: Uint8Array, view: DataView, at: number, offset: number): void {
     if (bytes[at] === 0 && isZeroBlock(bytes, at)) {
       if (this.#extensions !== undefined) throw this.#fault('Damaged tar archive', this.#extensions.offset)
       this.#state = 'end'
       return
     }
-    if (!isChecksumRight(bytes, at))
+    if (!isChecksumRight(bytes, view, at))
       throw this.#fault(offset === 0 ? 'Unrecognized archive format' : 'Damaged tar archive', offset)
     switch (bytes[at + TYPEFLAG]) {
       case 0x67: // g
@@ -224,7 +228,7 @@ export class TarParser {
       this.#extensionHeader = undefined
       this.#countEntry(global)
       // nothing depends on these records, so a fault in them is nobody's trouble
-      this.#sink.entry({ ...global, pax: parsePax(body).records })
+      this.#sink.entry({ ...global, pax: parsePax(body, this.#paxKeys).records })
       this.#sink.end()
       return
     }
@@ -242,7 +246,7 @@ export class TarParser {
       case 0x78:
       case 0x58: {
         if (extensions.pax !== undefined) throw this.#fault('Two pax extension headers for one entry', offset)
-        const { records, fault } = parsePax(body)
+        const { records, fault } = parsePax(body, this.#paxKeys)
         if (fault !== undefined) throw this.#fault(fault, offset)
         extensions.pax = records
       }

@@ -16,8 +16,11 @@ export interface PaxBody {
   readonly fault: string | undefined
 }
 
-/** @param body the values are views into it */
-export function parsePax(body: Uint8Array): PaxBody {
+/**
+ * @param body the values are views into it
+ * @param memo keys by their place in the last header read with it; entries of an archive tend to have the same ones
+ */
+export function parsePax(body: Uint8Array, memo: string[] = []): PaxBody {
   const records: PaxRecord[] = []
   let start = 0
   while (start < body.length) {
@@ -36,10 +39,24 @@ export function parsePax(body: Uint8Array): PaxBody {
     while (equals < end && body[equals] !== 0x3d) equals++
     if (equals >= end - 1 && body[end - 2] !== 0x3d) return { records, fault: 'Invalid pax extended attributes' }
     if (equals === keyStart) return { records, fault: 'Invalid pax extended attributes' }
-    records.push({ key: latin1(body, keyStart, equals), value: body.subarray(equals + 1, end - 1) })
+    const remembered = memo[records.length]
+    const key =
+      remembered !== undefined && isLatin1(body, keyStart, equals, remembered)
+        ? remembered
+        : latin1(body, keyStart, equals)
+    if (records.length < MEMO_SIZE) memo[records.length] = key
+    records.push({ key, value: body.subarray(equals + 1, end - 1) })
     start = end
   }
   return { records, fault: undefined }
+}
+
+const MEMO_SIZE = 16
+
+function isLatin1(bytes: Uint8Array, start: number, end: number, text: string): boolean {
+  if (end - start !== text.length) return false
+  for (let i = 0; i < text.length; i++) if (bytes[start + i] !== text.charCodeAt(i)) return false
+  return true
 }
 
 function latin1(bytes: Uint8Array, start: number, end: number): string {
