@@ -2,16 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Checksum } from '../../src/bytes.ts'
 import { parseVariantText, string, type Vardict, type Variant, variantOf } from '../../src/gvariant/index.ts'
-import {
-  Commit,
-  decodeSizes,
-  loosePath,
-  type MetaType,
-  type ObjectSize,
-  S_IFDIR,
-  S_IFLNK,
-  S_IFREG,
-} from '../../src/objects/index.ts'
+import { Commit, decodeSizes, loosePath, type MetaType, type ObjectSize } from '../../src/objects/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import {
   type CommitOptions,
@@ -23,11 +14,9 @@ import {
   Repo,
   SIZES,
   type TreeInput,
-  xattrsFromPax,
 } from '../../src/repo/index.ts'
-import { type TarHeader, TarParser } from '../../src/tar/index.ts'
 import { goldenBytes, goldenJson } from '../golden.ts'
-import { type MemoryNode, memoryDirectory } from './memory-directory.ts'
+import { memoryDirectory, unpackedTar } from './memory-directory.ts'
 
 interface Case {
   readonly description: string
@@ -49,34 +38,6 @@ const golden = goldenJson<{ inputs: Record<string, Input[]>; commits: Case[] }>(
 const objects = goldenJson<{ loose_path: string; data_b64: string }[]>('core/commits-objects.json')
 const bytes = (base64: string) => new Uint8Array(Buffer.from(base64, 'base64'))
 
-/** The tree as a disk would hold it, which keeps no xattr without value (libostree drops them). */
-function unpacked(tar: Uint8Array): DirectorySource {
-  const nodes: Record<string, MemoryNode> = {}
-  const types = { file: S_IFREG, symlink: S_IFLNK, directory: S_IFDIR } as const
-  let current: { path: string; header: TarHeader; content: Uint8Array[] }
-  const parser = new TarParser({
-    entry(header) {
-      const path = new TextDecoder().decode(header.path).replace(/^\.\//, '').replace(/\/$/, '')
-      current = { path, header, content: [] }
-    },
-    data: (chunk) => void current.content.push(chunk.slice()),
-    end() {
-      const { path, header, content } = current
-      const type = types[header.type as keyof typeof types]
-      nodes[path] = {
-        mode: type | header.mode,
-        uid: header.uid,
-        gid: header.gid,
-        xattrs: xattrsFromPax(header.pax).filter(([, value]) => value.length > 0),
-        content: type === S_IFLNK ? new TextDecoder().decode(header.linkPath) : Buffer.concat(content),
-      }
-    },
-  })
-  parser.push(tar)
-  parser.finish()
-  return memoryDirectory(nodes)
-}
-
 function described(inputs: readonly Input[]): DirectorySource {
   return memoryDirectory(
     Object.fromEntries(
@@ -89,7 +50,7 @@ function described(inputs: readonly Input[]): DirectorySource {
 }
 
 const directories: Record<string, DirectorySource> = {
-  'tree-a': unpacked(goldenBytes('core/tree-a.tar')),
+  'tree-a': unpackedTar(goldenBytes('core/tree-a.tar')),
   tiny: described(golden.inputs['tiny'] as Input[]),
   'so-tree': described(golden.inputs['so-tree'] as Input[]),
 }

@@ -1,7 +1,8 @@
 /** A directory to commit that exists in memory only: any owner, mode and name, whoever runs the tests. */
 import { encodeUtf8 } from '../../src/bytes.ts'
 import { S_IFDIR, S_IFLNK, S_IFREG, sortXattrs, type Xattrs } from '../../src/objects/index.ts'
-import type { DirectorySource, SourceEntry } from '../../src/repo/index.ts'
+import { type DirectorySource, type SourceEntry, xattrsFromPax } from '../../src/repo/index.ts'
+import { type TarHeader, TarParser } from '../../src/tar/index.ts'
 
 export interface MemoryNode {
   readonly mode: number
@@ -56,6 +57,34 @@ export function memoryDirectory(nodes: Readonly<Record<string, MemoryNode>>): Di
     readLink: (path) => String(all.get(path)?.content),
     read: (path) => bytesOf(all.get(path)?.content ?? ''),
   }
+}
+
+/** The tree as a disk would hold it, which keeps no xattr without value (libostree drops them). */
+export function unpackedTar(tar: Uint8Array): DirectorySource {
+  const nodes: Record<string, MemoryNode> = {}
+  const types = { file: S_IFREG, symlink: S_IFLNK, directory: S_IFDIR } as const
+  let current: { path: string; header: TarHeader; content: Uint8Array[] }
+  const parser = new TarParser({
+    entry(header) {
+      const path = new TextDecoder().decode(header.path).replace(/^\.\//, '').replace(/\/$/, '')
+      current = { path, header, content: [] }
+    },
+    data: (chunk) => void current.content.push(chunk.slice()),
+    end() {
+      const { path, header, content } = current
+      const type = types[header.type as keyof typeof types]
+      nodes[path] = {
+        mode: type | header.mode,
+        uid: header.uid,
+        gid: header.gid,
+        xattrs: xattrsFromPax(header.pax).filter(([, value]) => value.length > 0),
+        content: type === S_IFLNK ? new TextDecoder().decode(header.linkPath) : Buffer.concat(content),
+      }
+    },
+  })
+  parser.push(tar)
+  parser.finish()
+  return memoryDirectory(nodes)
 }
 
 function bytesOf(content: string | Uint8Array): Uint8Array {
