@@ -33,14 +33,15 @@ export class LooseReader {
     return loosePath(name, this.archive)
   }
 
-  exists(path: string, type: ObjectType): boolean {
-    // A quarter of the price of lstat, but a link that leads nowhere does not exist for it.
-    if (existsSync(path)) return true
-    if (type === 'payload-link' || (type === 'file' && this.content.realLinks)) {
-      const stat = unless(NOTHING_THERE, path, () => lstatSync(path, { throwIfNoEntry: false }))
-      return stat !== undefined
-    }
-    return false
+  /** @param link whether the object may be a symbolic link in the file system, as far as the caller knows */
+  exists(path: string, type: ObjectType, link = this.#mayBeLink(type)): boolean {
+    // Half the price of lstat when it is there; but a link that leads nowhere does not exist for it.
+    if (!link) return existsSync(path)
+    return unless(NOTHING_THERE, path, () => lstatSync(path, { throwIfNoEntry: false })) !== undefined
+  }
+
+  #mayBeLink(type: ObjectType): boolean {
+    return type === 'payload-link' || (type === 'file' && this.content.realLinks)
   }
 
   /** @throws {ObjectNotFoundError} when nothing is at `path` */

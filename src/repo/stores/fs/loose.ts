@@ -23,6 +23,7 @@ import type { CommitState, ObjectStore } from '../../interface.ts'
 import { unless, withIo } from './errno.ts'
 import { readWhole, removeFile, replaceFile, syncDirectory } from './file-io.ts'
 import type { LooseReader } from './loose-reader.ts'
+import { PresentObjects } from './present.ts'
 
 /** The 256 directories of `objects/`. */
 const FAN_OUT = /^[0-9a-f]{2}$/
@@ -74,7 +75,7 @@ export class LooseObjects implements ObjectStore {
   }
 
   async *list(type?: ObjectType): AsyncGenerator<ObjectName, void, undefined> {
-    for (const head of this.fanOut()) {
+    for (const head of this.#fanOut()) {
       const names = unless(NOTHING_THERE, `objects/${head}`, () => readdirSync(`${this.#root}/objects/${head}`))
       for (const file of names ?? []) {
         const name = parseLoosePath(`${head}/${file}`)
@@ -88,9 +89,14 @@ export class LooseObjects implements ObjectStore {
   }
 
   /** The directories there are, in order. */
-  fanOut(): string[] {
+  #fanOut(): string[] {
     const entries = withIo('objects', () => readdirSync(`${this.#root}/objects`))
     return entries.filter((name) => FAN_OUT.test(name)).sort()
+  }
+
+  /** For the time of a transaction. */
+  present(): PresentObjects {
+    return new PresentObjects(`${this.#root}/objects`, this.#fanOut(), this.#reader)
   }
 
   delete(name: ObjectName): void {

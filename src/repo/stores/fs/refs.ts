@@ -5,7 +5,7 @@
  * Source: ostree-repo-refs.c, _ostree_repo_write_ref, write_checksum_file_at, _ostree_repo_update_refs.
  */
 
-import { lstatSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, utimesSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, type Stats, utimesSync } from 'node:fs'
 import { compareUtf8, decodeUtf8, displayUtf8, encodeUtf8 } from '../../../bytes.ts'
 import { InvalidNameError } from '../../../errors.ts'
 import { isChecksum } from '../../../objects/index.ts'
@@ -33,9 +33,9 @@ export class FsRefs implements RefStore, RefView {
   }
 
   read(path: RefPath): RefTarget | undefined {
-    const file = this.#file(path)
-    const stat = unless(NOTHING_THERE, shown(path), () => lstatSync(file, { throwIfNoEntry: false }))
+    const stat = this.#stat(path)
     if (stat === undefined || stat.isDirectory()) return undefined
+    const file = this.#file(path)
     if (stat.isSymbolicLink()) return { alias: this.#readAlias(path, file) }
     const bytes = readWhole(file)
     if (bytes === undefined) return undefined
@@ -55,9 +55,23 @@ export class FsRefs implements RefStore, RefView {
   }
 
   has(path: RefPath): boolean {
-    const file = this.#file(path)
-    const stat = unless(NOTHING_THERE, shown(path), () => lstatSync(file, { throwIfNoEntry: false }))
+    const stat = this.#stat(path)
     return stat !== undefined && !stat.isDirectory()
+  }
+
+  /** What is at `path`, reached through directories alone: an alias may lead to a directory, but is none. */
+  #stat(path: RefPath): Stats | undefined {
+    const file = this.#file(path)
+    return unless(NOTHING_THERE, shown(path), () => {
+      for (
+        let end = file.indexOf('/', this.#root.length + '/refs/'.length);
+        end > 0;
+        end = file.indexOf('/', end + 1)
+      ) {
+        if (!lstatSync(file.slice(0, end)).isDirectory()) return undefined
+      }
+      return lstatSync(file)
+    })
   }
 
   list(prefix: RefPath): RefPath[] {
@@ -74,7 +88,7 @@ export class FsRefs implements RefStore, RefView {
         else found.push(child)
       }
     }
-    visit(path)
+    if (this.#stat(path)?.isDirectory()) visit(path)
     return found.sort(compareUtf8)
   }
 
@@ -97,7 +111,7 @@ export class FsRefs implements RefStore, RefView {
     if (updates.size === 0) return
     this.requireNoConflict(updates)
     for (const [path, target] of updates) {
-      if (target === undefined) removeFile(this.#file(path), shown(path), [...NOTHING_THERE, 'EISDIR', 'EPERM'])
+      if (target === undefined && this.has(path)) removeFile(this.#file(path), shown(path))
     }
     for (const [path, target] of updates) {
       if (target !== undefined) this.#put(path, target, fsync)

@@ -39,6 +39,7 @@ import type { FreeSpace } from './free-space.ts'
 import type { LooseObjects } from './loose.ts'
 import type { LooseReader } from './loose-reader.ts'
 import { NewFiles } from './new-file.ts'
+import type { PresentObjects } from './present.ts'
 import { noChanges, type Publisher } from './publish.ts'
 import type { Staging } from './staging.ts'
 
@@ -59,8 +60,8 @@ export interface TransactionContext {
 }
 
 type WrittenType = MetaType | 'file'
-/** Where an object is known to be. */
-type Place = 'objects' | 'staged' | 'inherited'
+/** Where an object is that is not in `objects/` yet. */
+type Place = 'staged' | 'inherited'
 
 export class FsTransaction implements Transaction {
   readonly stats: TransactionStats = {
@@ -75,22 +76,21 @@ export class FsTransaction implements Transaction {
   readonly #headers = new FileHeaderCache()
   readonly #metaFiles = new NewFiles()
   readonly #sinks = new Set<FsFileSink>()
-  /** What was written or seen: asking again costs no system call. */
+  /** What was written. */
   readonly #places: Readonly<Record<WrittenType, Map<Checksum, Place>>> = {
     file: new Map(),
     dirtree: new Map(),
     dirmeta: new Map(),
     commit: new Map(),
   }
-  /** Directories of `objects/` that exist; in others there is nothing to look for. */
-  #fanOut: Set<string>
+  #present: PresentObjects
   #changes = noChanges()
   #ended = false
 
   constructor(context: TransactionContext) {
     const { objects, reader, staging, perObjectFsync } = context
     this.#context = context
-    this.#fanOut = new Set(objects.fanOut())
+    this.#present = objects.present()
     this.#metaFiles.begin(perObjectFsync)
     reader.content.begin(perObjectFsync)
     for (const { type, checksum } of staging.inherited) {
@@ -106,7 +106,7 @@ export class FsTransaction implements Transaction {
       case 'dirtree':
       case 'dirmeta':
       case 'commit':
-        return this.#exists(type, checksum)
+        return this.#exists(type, checksum, type === 'file')
       case 'commitmeta':
       case 'tombstone-commit':
         return this.#changes.attached[type].has(checksum)
@@ -117,14 +117,11 @@ export class FsTransaction implements Transaction {
     }
   }
 
-  #exists(type: WrittenType, checksum: Checksum): boolean {
-    const places = this.#places[type]
-    if (places.has(checksum)) return true
-    if (!this.#fanOut.has(checksum.slice(0, 2))) return false
-    const { objects } = this.#context
-    if (!objects.has({ type, checksum })) return false
-    places.set(checksum, 'objects')
-    return true
+  /** @param link the object is, or may be, a symbolic link */
+  #exists(type: WrittenType, checksum: Checksum, link: boolean): boolean {
+    if (this.#places[type].has(checksum)) return true
+    const asLink = link && this.#context.reader.content.realLinks
+    return this.#present.has(type, checksum, this.#suffix(type), asLink)
   }
 
   #path(type: WrittenType, checksum: Checksum): string {
@@ -175,7 +172,7 @@ export class FsTransaction implements Transaction {
     if (expected !== undefined && expected !== checksum) {
       throw withContext('Writing metadata object', new ChecksumMismatchError(type, expected, checksum))
     }
-    if (!this.#exists(type, checksum)) {
+    if (!this.#exists(type, checksum, false)) {
       try {
         this.#metaFiles.create(this.#stagedPath(type, checksum), META_PERMISSIONS, bytes, (fd) =>
           this.#metaFiles.setPermissions(fd, META_PERMISSIONS),
@@ -273,7 +270,7 @@ export class FsTransaction implements Transaction {
   #store(checksum: Checksum, header: FileHeader, content: Uint8Array): void {
     const { mode, freeSpace, reader } = this.#context
     requireHoldable(mode, header, checksum)
-    const fresh = !this.#exists('file', checksum)
+    const fresh = !this.#exists('file', checksum, isSymlink(header))
     if (fresh) {
       freeSpace?.reserve(content.length)
       reader.content.create(this.#stagedPath('file', checksum), header, content)
@@ -285,7 +282,7 @@ export class FsTransaction implements Transaction {
   /** Takes in content that was written to `path`. */
   #keep(checksum: Checksum, header: FileHeader, size: number, path: string, content: BodyWriter): MaybePromise<void> {
     requireHoldable(this.#context.mode, header, checksum)
-    if (this.#exists('file', checksum)) {
+    if (this.#exists('file', checksum, false)) {
       content.abort()
       this.#countFile(false, size)
       return
@@ -337,7 +334,7 @@ export class FsTransaction implements Transaction {
     }
     this.#changes = noChanges()
     for (const places of Object.values(this.#places)) places.clear()
-    this.#fanOut = new Set(objects.fanOut())
+    this.#present = objects.present()
   }
 
   async commit(): Promise<TransactionStats> {
