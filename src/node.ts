@@ -1,0 +1,17 @@
+/**
+ * The library on Node: all of `ostree-ts`, with repositories in directories and in SQLite files, directories to commit,
+ * and the platform of Node itself.
+ */
+
+export type { Checksum, Content, MaybePromise } from './bytes.ts'
+export { compareUtf8, fromHex, readAll, toHex } from './bytes.ts'
+export * from './errors.ts'
+export type * from './objects/index.ts'
+export { formatObjectName, isChecksum, parseChecksum, parseObjectName } from './objects/index.ts'
+export type * from './platform/index.ts'
+export { nodePlatform } from './platform/node.ts'
+export { nodeFiles } from './platform/node-files.ts'
+export { portablePlatform } from './platform/portable.ts'
+export type { Progress, ProgressOptions } from './progress.ts'
+export * from './repo/index.ts'
+export * from './repo/node/index.ts'
