@@ -88,7 +88,8 @@ export class EmbeddedTransaction implements Transaction {
   readonly #mode: RepoMode
   readonly #headers = new FileHeaderCache()
   #changes = noChanges()
-  #ended = false
+  /** `publishing`: what is written now would be in no transaction at all. */
+  #state: 'open' | 'publishing' | 'ended' = 'open'
 
   constructor(backend: EmbeddedBackend, platform: Platform, mode: RepoMode) {
     this.#backend = backend
@@ -241,6 +242,7 @@ export class EmbeddedTransaction implements Transaction {
     await this.#publish()
     try {
       await this.#backend.resume()
+      this.#state = 'open'
     } catch (error) {
       await this.#end()
       throw error
@@ -256,6 +258,7 @@ export class EmbeddedTransaction implements Transaction {
   /** When it fails the transaction is over: what was lost cannot be told from what is still to come. */
   async #publish(): Promise<void> {
     this.#requireOpen()
+    this.#state = 'publishing'
     try {
       await this.#backend.publish(this.#changes)
       this.#changes = noChanges()
@@ -270,12 +273,13 @@ export class EmbeddedTransaction implements Transaction {
   }
 
   async #end(): Promise<void> {
-    if (this.#ended) return
-    this.#ended = true
+    if (this.#state === 'ended') return
+    this.#state = 'ended'
     await this.#backend.end()
   }
 
   #requireOpen(): void {
-    if (this.#ended) throw new UsageError('The transaction has ended')
+    if (this.#state === 'open') return
+    throw new UsageError(this.#state === 'ended' ? 'The transaction has ended' : 'The transaction is being committed')
   }
 }

@@ -60,15 +60,14 @@ export class SqliteBackend implements EmbeddedBackend {
     return this.#storage.rows.openBody(size)
   }
 
-  publish({ refs, states, attached }: Changes): void {
+  async publish({ refs, states, attached }: Changes): Promise<void> {
     const { connection, attachments, rows } = this.#storage
-    connection.commit(() => {
-      for (const [commit, state] of states) attachments.setState(commit, state)
-      for (const type of ['commitmeta', 'tombstone-commit'] as const) {
-        for (const [commit, bytes] of attached[type]) attachments.write(type, commit, bytes)
-      }
-      this.#storage.refs.update(refs)
-    })
+    for (const [commit, state] of states) attachments.setState(commit, state)
+    for (const type of ['commitmeta', 'tombstone-commit'] as const) {
+      for (const [commit, bytes] of attached[type]) attachments.write(type, commit, bytes)
+    }
+    this.#storage.refs.update(refs)
+    await connection.commit()
     rows.stopWriting()
     this.#storage.transactionPublished()
   }

@@ -122,7 +122,7 @@ export class SqliteStorage implements Storage {
     // Now, not when the lock was had: two calls in a row must not both get through.
     this.#transaction = new EmbeddedTransaction(backend, this.#platform, this.mode)
     try {
-      this.flush()
+      await this.flush()
       const lock = await this.lock('shared')
       await backend.start(lock)
       return this.#transaction
@@ -132,7 +132,7 @@ export class SqliteStorage implements Storage {
     }
   }
 
-  /** @param kept whether what was written beside it went in with it */
+  /** What was written beside it and went down with it is written again. */
   transactionEnded(): MaybePromise<void> {
     this.#transaction = undefined
     const beside = this.#beside
@@ -167,10 +167,10 @@ export class SqliteStorage implements Storage {
   }
 
   /** Makes durable what was gathered. */
-  flush(): void {
+  async flush(): Promise<void> {
     if (!this.#gathering) return
     this.#gathering = false
-    this.connection.commit()
+    await this.connection.commit()
   }
 
   async lock(kind: LockKind, options: LockOptions = {}): Promise<AsyncDisposable> {
@@ -184,7 +184,7 @@ export class SqliteStorage implements Storage {
         if (!held) return
         held = false
         try {
-          if (kind === 'exclusive') this.flush()
+          if (kind === 'exclusive') await this.flush()
         } finally {
           this.#lock.release(kind)
         }
@@ -195,7 +195,7 @@ export class SqliteStorage implements Storage {
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       await this.#transaction?.[Symbol.asyncDispose]()
-      this.flush()
+      await this.flush()
     } finally {
       this.connection.close()
       this.#lock.close()
