@@ -81,7 +81,7 @@ export function paxValue(records: readonly PaxRecord[], key: string): Uint8Array
 export function parseSeconds(value: Uint8Array): number | undefined {
   // no number a double can hold apart is longer
   const digits = /^-?[0-9]+(?:\.[0-9]+)?/.exec(latin1(value, 0, Math.min(value.length, 64)))?.[0]
-  return digits === undefined ? undefined : Number(digits)
+  return digits === undefined ? undefined : Number(digits) + 0 // no -0
 }
 
 /** A decimal integer as `atol` reads it: what follows it is ignored, none at all is 0. */

@@ -1,0 +1,56 @@
+/** A reader that keeps everything, and ways to feed it. */
+
+import { concatBytes } from '../../src/bytes.ts'
+import { type TarHeader, type TarLimits, TarParser } from '../../src/tar/index.ts'
+
+export interface ReadEntry {
+  readonly header: TarHeader
+  readonly body: Uint8Array
+  /** `data` calls it took. */
+  readonly calls: number
+}
+
+/** @param pieces the archive, in one piece or several */
+export function readTar(pieces: Uint8Array | readonly Uint8Array[], limits?: TarLimits): ReadEntry[] {
+  const entries: ReadEntry[] = []
+  let open: { header: TarHeader; parts: Uint8Array[] } | undefined
+  const parser = new TarParser(
+    {
+      entry(header) {
+        if (open !== undefined) throw new Error('an entry before the end of the last')
+        open = { header, parts: [] }
+      },
+      data(bytes) {
+        if (open === undefined) throw new Error('data outside of an entry')
+        if (bytes.length === 0) throw new Error('a call for no data')
+        open.parts.push(bytes.slice())
+      },
+      end() {
+        if (open === undefined) throw new Error('an end without an entry')
+        const { header, parts } = open
+        const body = concatBytes(parts)
+        if (body.length !== header.size) throw new Error(`${body.length} bytes came, ${header.size} were promised`)
+        entries.push({ header, body, calls: parts.length })
+        open = undefined
+      },
+    },
+    limits,
+  )
+  for (const piece of pieces instanceof Uint8Array ? [pieces] : pieces) parser.push(piece)
+  parser.finish()
+  if (open !== undefined) throw new Error('an entry without an end')
+  return entries
+}
+
+export function text(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('latin1') === Buffer.from(bytes).toString('utf8')
+    ? Buffer.from(bytes).toString('latin1')
+    : Buffer.from(bytes).toString('utf8')
+}
+
+/** Extended attributes as `SCHILY.xattr.` records have them. */
+export function xattrsOf(header: TarHeader): [string, Uint8Array][] {
+  return header.pax
+    .filter(({ key }) => key.startsWith('SCHILY.xattr.'))
+    .map(({ key, value }) => [key.slice('SCHILY.xattr.'.length), value])
+}
