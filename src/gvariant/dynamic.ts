@@ -1,9 +1,10 @@
 /** Codecs for types known only at run time, and for values of the other byte order. */
 
 import { bytes as byteArray } from './byte-arrays.ts'
+import { byteswap } from './byteswap.ts'
 import { type Codec, makeCodec } from './codec.ts'
 import { array, dictEntry, maybe, tuple } from './containers.ts'
-import { byteswap, isNormal, normalForm } from './normal-form.ts'
+import { rewrite } from './normal-form.ts'
 import * as numbers from './numbers.ts'
 import * as strings from './strings.ts'
 import { type TypeNode, typeNode } from './type-node.ts'
@@ -49,18 +50,17 @@ export function codecOf(node: TypeNode): Codec<unknown> {
  * The codec of a type string. Its values are those of the declared codecs: `boolean`, `number`, `bigint` (`x` and `t`),
  * `string`, `Variant`, `Uint8Array` (`ay`), `Maybe`, and arrays for arrays, tuples and dict entries.
  *
- * Decoding throws a `LimitError` for bytes that are made to have a value many times their size; they cannot be normal.
+ * Unlike theirs, its types may come from anywhere: decoding copies, and throws a `LimitError` for bytes that are made to
+ * have a value many times their size.
  * @throws {GVariantTypeError}
  */
 export function codecFor(type: string): Codec<unknown> {
-  const codec = codecOf(typeNode(type))
+  const node = typeNode(type)
+  const codec = codecOf(node)
   return makeCodec(
     type,
     (writer, value) => codec.encodeTo(writer, value),
-    (bytes, start, end) => {
-      const value = bytes.subarray(start, end)
-      return codec.decode(isNormal(type, value) ? value : normalForm(type, value))
-    },
+    (bytes, start, end) => codec.decode(rewrite(node, bytes.subarray(start, end))),
   )
 }
 

@@ -1,12 +1,14 @@
 /** GVariant: GLib's serialisation format and its text form. */
 
 export { byteString, bytes } from './byte-arrays.ts'
+export { byteswap } from './byteswap.ts'
 export { type Codec, makeCodec, mapCodec, type Value } from './codec.ts'
 export { array, dict, dictEntry, type Maybe, maybe, struct, tuple } from './containers.ts'
 export { GHashOrder, stringHash } from './dict-order.ts'
 export { bigEndian, codecFor } from './dynamic.ts'
 export { GVariantTextError, GVariantTypeError, GVariantValueError } from './errors.ts'
-export { byteswap, isNormal, normalForm } from './normal-form.ts'
+export { isNormal } from './is-normal.ts'
+export { normalForm } from './normal-form.ts'
 export {
   bool,
   byte,
@@ -29,6 +31,7 @@ export {
 export { printVariant } from './print.ts'
 export { objectPath, signature, string } from './strings.ts'
 export { parseVariantText } from './text-parser.ts'
+export { TypeNode, typeNode } from './type-node.ts'
 export { isObjectPath, isSignature, isTypeString, MAX_DEPTH, MAX_TYPE_LENGTH } from './type-string.ts'
 export { lookup, type Vardict, type Variant, vardict, variant, variantAs, variantOf } from './variant.ts'
 export type { Writer } from './writer.ts'

@@ -13,13 +13,20 @@ import { readVariant, type Variant } from './variant.ts'
 /**
  * @param annotate name the types that a reader could not tell, as in `uint32 5` or `@as []`
  * @throws {GVariantTypeError}
- * @throws {LimitError} the text would be many times longer than the bytes, as only bytes made for that purpose give
+ * @throws {LimitError} the text would be many times longer than the bytes, as only bytes made for that purpose give, or
+ *   longer than a string should be
  */
 export function printVariant(value: Variant, annotate: boolean): string {
   const printer = new Printer(value.bytes)
   printer.print(typeNode(value.type), 0, value.bytes.length, 0, annotate)
-  return printer.text
+  return printer.text()
 }
+
+const LEAST_TEXT = 1 << 24
+/** A byte prints as `0x00, `, or in a string as `\u0001`. */
+const TEXT_PER_BYTE = 64
+/** Half of what V8 lets a string have. */
+const MOST_TEXT = 1 << 28
 
 /** Keyword and codec of the types that print as a number. */
 const NUMBERS: Readonly<Record<string, readonly [keyword: string, codec: typeof numbers.u32 | typeof numbers.u64]>> = {
@@ -32,24 +39,38 @@ const NUMBERS: Readonly<Record<string, readonly [keyword: string, codec: typeof 
   t: ['uint64 ', numbers.u64],
 }
 
+const PARTS_A_CHUNK = 4096
+
 class Printer {
   readonly #bytes: Uint8Array
   readonly #budget: Budget
-  text: string
+  /** Flat strings; `#recent` are joined to one of them now and then, as a string of millions of parts is slow. */
+  readonly #chunks: string[]
+  readonly #recent: string[]
+  #length: number
 
   constructor(bytes: Uint8Array) {
+    const mostText = Math.min(LEAST_TEXT + TEXT_PER_BYTE * bytes.length, MOST_TEXT)
     this.#bytes = bytes
-    this.#budget = new Budget('Text of a GVariant', bytes.length)
-    this.text = ''
+    this.#budget = new Budget('text of a GVariant', bytes.length, mostText)
+    this.#chunks = []
+    this.#recent = []
+    this.#length = 0
+  }
+
+  text(): string {
+    return this.#chunks.join('') + this.#recent.join('')
   }
 
   #put(text: string): void {
-    this.#budget.spend(text.length)
-    this.text += text
+    this.#length += text.length
+    if (this.#recent.push(text) < PARTS_A_CHUNK) return
+    this.#chunks.push(this.#recent.join(''))
+    this.#recent.length = 0
   }
 
   print(node: TypeNode, start: number, end: number, depth: number, annotate: boolean): void {
-    this.#budget.spend(1 + end - start)
+    this.#budget.spend(node.members.length === 0 && node.kind !== 'v' ? end - start : 0, this.#length)
     switch (node.kind) {
       case 'v':
         this.#printVariant(start, end, depth)
@@ -98,6 +119,7 @@ class Printer {
   #printArray(node: TypeNode, start: number, end: number, depth: number, annotate: boolean): void {
     const { element } = node
     if (element.kind === 'y') {
+      this.#budget.spend(end - start, this.#length)
       const nul = this.#bytes.subarray(start, end).indexOf(0)
       if (nul >= 0 && nul === end - start - 1) {
         this.#put(quoteBytes(this.#bytes.subarray(start, end - 1)))
@@ -119,7 +141,7 @@ class Printer {
 
   /** An entry of a dictionary, whose braces are around all of them. */
   #printEntry(node: TypeNode, start: number, end: number, depth: number, annotate: boolean): void {
-    this.#budget.spend(1 + end - start)
+    this.#budget.spend(0, this.#length)
     node.eachChild(this.#bytes, start, end, (child, from, to, index) => {
       if (index > 0) this.#put(': ')
       this.print(child, from, to, depth + 1, annotate)

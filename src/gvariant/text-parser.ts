@@ -82,20 +82,20 @@ function parseValue(stream: TokenStream, levels: number): make.Expression {
     const child = parseValue(stream, levels - 1)
     return make.maybeExpression(stream, range(), child)
   }
-  if (stream.beginsWith('@') || /^[A-Za-z]{2}/.test(stream.currentText)) {
-    const type = parseType(stream, levels)
-    const child = parseValue(stream, levels - 1)
-    return make.typedExpression(range(), type, child)
-  }
   if (stream.beginsWith('\'"')) {
     const utf8 = unquoteString(stream, stream.current)
     stream.next()
     return make.stringExpression(stream, range(), utf8)
   }
-  if (/^b['"]/.test(stream.currentText)) {
+  if (stream.beginsWith('b') && stream.secondIs('\'"')) {
     const bytes = unquoteBytes(stream, stream.current)
     stream.next()
     return make.byteStringExpression(stream, range(), bytes)
+  }
+  if (stream.beginsWith('@') || /^[A-Za-z]{2}/.test(stream.currentText)) {
+    const type = parseType(stream, levels)
+    const child = parseValue(stream, levels - 1)
+    return make.typedExpression(range(), type, child)
   }
   return stream.fail(start, 'expected value')
 }

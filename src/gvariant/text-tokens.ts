@@ -84,6 +84,12 @@ export class TokenStream {
     return start < end && isOneOf(characters, this.bytes[start] as number)
   }
 
+  /** Whether a second character of the current token is one of these. */
+  secondIs(characters: string): boolean {
+    const { start, end } = this.current
+    return start + 1 < end && isOneOf(characters, this.bytes[start + 1] as number)
+  }
+
   /** Whether the current token is this one, of ASCII characters. */
   is(token: string): boolean {
     const { start, end } = this.current

@@ -13,6 +13,11 @@ export class TypeNode {
   readonly fixedSize: number | undefined
   readonly members: readonly TypeNode[]
   readonly layout: TupleLayout | undefined
+  /**
+   * Levels of values in the one that no bytes at all are the normal form of: an array or maybe without elements, or a
+   * tuple of such. Infinite when every value takes bytes.
+   */
+  readonly emptyLevels: number
 
   constructor(type: string, members: readonly TypeNode[]) {
     const measure = measureType(type)
@@ -21,7 +26,11 @@ export class TypeNode {
     this.align = measure.align
     this.fixedSize = measure.fixedSize
     this.members = members
-    this.layout = this.kind === '(' || this.kind === '{' ? new TupleLayout(members, measure.fixedSize) : undefined
+    const isTuple = this.kind === '(' || this.kind === '{'
+    this.layout = isTuple ? new TupleLayout(members, measure.fixedSize) : undefined
+    if (this.kind === 'a' || this.kind === 'm') this.emptyLevels = 1
+    else if (!isTuple || measure.fixedSize !== undefined) this.emptyLevels = Number.POSITIVE_INFINITY
+    else this.emptyLevels = members.reduce((most, member) => Math.max(most, 1 + member.emptyLevels), 1)
   }
 
   /** Of an array or a maybe. */
