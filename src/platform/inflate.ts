@@ -16,7 +16,7 @@ import {
   lengthCode,
   literalCode,
 } from './inflate-tables.ts'
-import type { Decoder, Input } from './input.ts'
+import { type Decoder, Input } from './input.ts'
 import { CHUNK_SIZE } from './limits.ts'
 
 const WINDOW = 32768
@@ -45,7 +45,24 @@ export function inflate(input: Input, out: Uint8Array): Decoder {
   return new Inflater(input, out).run()
 }
 
+/**
+ * Where the last block of a whole stream begins and where it ends, in bits.
+ * @param size bytes that it inflates to
+ */
+export function findLastBlock(stream: Uint8Array, size: number): { start: number; end: number } {
+  const input = new Input('deflate-raw')
+  input.append(stream)
+  input.ended = true
+  const inflater = new Inflater(input, new Uint8Array(size + INFLATE_SLACK))
+  const steps = inflater.run()
+  while (!steps.next().done);
+  return { start: inflater.block, end: inflater.end }
+}
+
 class Inflater {
+  /** In bits of the stream, once it is at its end: its last block, and the end itself. */
+  block = 0
+  end = 0
   readonly #input: Input
   /** What was given out, at least the last 32 KiB of it, then what is new. */
   readonly #out: Uint8Array
@@ -70,6 +87,7 @@ class Inflater {
   *run(): Decoder {
     for (let last = false; !last; ) {
       yield* this.#fill(1)
+      this.block = this.#base * 8 + this.#p
       last = this.#take(1) === 1
       switch (this.#take(2)) {
         case 0:
@@ -86,7 +104,8 @@ class Inflater {
       }
     }
     this.#check()
-    this.#input.pos = this.#base + ((this.#p + 7) >> 3)
+    this.end = this.#base * 8 + this.#p
+    this.#input.pos = (this.end + 7) >> 3
     if (this.#at > this.#fresh) yield this.#out.subarray(this.#fresh, this.#at)
   }
 

@@ -4,16 +4,17 @@
  */
 
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js'
-import { Deflate, deflateSync } from 'fflate'
+import { deflateSync } from 'fflate'
 import { type Checksum, toHex } from '../bytes.ts'
 import { CompressionError, UnsupportedError } from '../errors.ts'
 import { crc32 } from './crc32.ts'
+import { deflateSlabs } from './deflate-slabs.ts'
 import { gunzip } from './gunzip.ts'
 import { gzipMember } from './gzip-frame.ts'
 import { INFLATE_SLACK, inflate, inflateBuffer } from './inflate.ts'
 import { type Decoder, drive, Input } from './input.ts'
 import type { CompressionKind, CompressOptions, DecompressOptions, Hasher, Platform } from './interface.ts'
-import { CHUNK_SIZE, DEFLATE_LEVEL, MAX_DEFLATE_RATIO } from './limits.ts'
+import { DEFLATE_LEVEL, MAX_DEFLATE_RATIO } from './limits.ts'
 import { unzstd } from './zstd/index.ts'
 
 class PortableHasher implements Hasher {
@@ -80,29 +81,15 @@ function decompress(
   return drive(kind, decoders[kind], from, options)
 }
 
-async function* deflate(from: AsyncIterable<Uint8Array>, level: number): AsyncGenerator<Uint8Array> {
-  let made: Uint8Array[] = []
-  const encoder = new Deflate({ level: toLevel(level) }, (chunk) => void made.push(chunk))
-  for await (const chunk of from) {
-    for (let at = 0; at < chunk.length; at += CHUNK_SIZE) {
-      encoder.push(chunk.subarray(at, at + CHUNK_SIZE))
-      const ready = made
-      made = []
-      yield* ready
-    }
-  }
-  encoder.push(new Uint8Array(0), true)
-  yield* made
-}
-
 function compress(
   kind: CompressionKind,
   from: AsyncIterable<Uint8Array>,
   options: CompressOptions = {},
 ): AsyncIterable<Uint8Array> {
   const level = options.level ?? DEFLATE_LEVEL
-  if (kind === 'gzip') return gzipMember(from, level, (source) => deflate(source, level), crc32)
-  if (kind === 'deflate-raw') return deflate(from, level)
+  const encode = (slab: Uint8Array) => deflateRaw(slab, level)
+  if (kind === 'gzip') return gzipMember(from, level, (source) => deflateSlabs(source, encode), crc32)
+  if (kind === 'deflate-raw') return deflateSlabs(from, encode)
   throw new UnsupportedError('zstd', 'The portable platform has no zstd encoder; gzip would do')
 }
 

@@ -1,0 +1,100 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { equalBytes, readAll } from '../../src/bytes.ts'
+import { IoError, LimitError } from '../../src/errors.ts'
+import { nodeFiles } from '../../src/platform/node-files.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'files-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const content = new Uint8Array(2_500_000).map((_, i) => i % 251)
+const file = join(folder, 'file')
+writeFileSync(file, content)
+writeFileSync(join(folder, 'empty'), '')
+mkdirSync(join(folder, 'directory'))
+symlinkSync('file', join(folder, 'link'))
+symlinkSync('nowhere', join(folder, 'dangling'))
+
+const openFiles = () => readdirSync('/proc/self/fd').length
+
+describe('stat', () => {
+  test('tells files from directories and what they weigh, through links', async () => {
+    expect(await nodeFiles.stat(file)).toEqual({ kind: 'file', size: content.length })
+    expect(await nodeFiles.stat(join(folder, 'link'))).toEqual({ kind: 'file', size: content.length })
+    expect(await nodeFiles.stat(join(folder, 'directory'))).toMatchObject({ kind: 'directory' })
+    expect(await nodeFiles.stat('/dev/null')).toMatchObject({ kind: 'other' })
+  })
+
+  test('is undefined where nothing is', async () => {
+    expect(await nodeFiles.stat(join(folder, 'nothing'))).toBeUndefined()
+    expect(await nodeFiles.stat(join(folder, 'file', 'below'))).toBeUndefined()
+    expect(await nodeFiles.stat(join(folder, 'dangling'))).toBeUndefined()
+  })
+})
+
+describe('stream', () => {
+  test('reads a file whole, at 1 MiB a chunk', async () => {
+    const sizes: number[] = []
+    for await (const chunk of nodeFiles.stream(file)) sizes.push(chunk.length)
+    expect(sizes).toEqual([1 << 20, 1 << 20, content.length - (2 << 20)])
+    expect(equalBytes(await readAll(nodeFiles.stream(file)), content)).toBe(true)
+    expect(await readAll(nodeFiles.stream(join(folder, 'empty')))).toEqual(new Uint8Array(0))
+  })
+
+  test.each([
+    [0, 10],
+    [5, 0],
+    [1_000_000, 1_100_000],
+    [2_499_999, 1],
+    [2_000_000, undefined],
+  ])('reads from offset %i %s bytes', async (offset, length) => {
+    const range = length === undefined ? { offset } : { offset, length }
+    const expected = content.subarray(offset, length === undefined ? undefined : offset + length)
+    expect(equalBytes(await readAll(nodeFiles.stream(file, range)), expected)).toBe(true)
+  })
+
+  test('a range beyond the end is an error, not a short answer', async () => {
+    await expect(readAll(nodeFiles.stream(file, { offset: 2_499_990, length: 11 }))).rejects.toThrow(IoError)
+  })
+
+  test('what the system refuses is an IoError with its errno and path', async () => {
+    const missing = join(folder, 'nothing')
+    await expect(readAll(nodeFiles.stream(missing))).rejects.toMatchObject({
+      code: 'io',
+      data: { errno: 'ENOENT', path: missing },
+    })
+    await expect(readAll(nodeFiles.stream(folder))).rejects.toMatchObject({ data: { errno: 'EISDIR' } })
+  })
+
+  test.skipIf(process.platform !== 'linux')('closes the file, also when it is left early', async () => {
+    const before = openFiles()
+    for (let i = 0; i < 5; i++) for await (const _ of nodeFiles.stream(file)) break
+    await readAll(nodeFiles.stream(file))
+    expect(openFiles()).toBe(before)
+  })
+})
+
+describe('read', () => {
+  test('reads up to the limit', async () => {
+    expect(equalBytes(await nodeFiles.read(file, content.length), content)).toBe(true)
+    expect(await nodeFiles.read(join(folder, 'empty'), 0)).toEqual(new Uint8Array(0))
+    await expect(nodeFiles.read(file, content.length - 1)).rejects.toThrow(LimitError)
+  })
+
+  test.skipIf(process.platform !== 'linux')('reads files that say they are empty and are not', async () => {
+    expect((await nodeFiles.read('/proc/self/status', 1 << 20)).length).toBeGreaterThan(100)
+    await expect(nodeFiles.read('/proc/self/status', 100)).rejects.toThrow(LimitError)
+    await expect(nodeFiles.read('/dev/zero', 1 << 20)).rejects.toThrow(LimitError)
+  })
+
+  test('what the system refuses is an IoError', async () => {
+    await expect(nodeFiles.read(join(folder, 'nothing'), 10)).rejects.toMatchObject({ data: { errno: 'ENOENT' } })
+    await expect(nodeFiles.read(folder, 1 << 20)).rejects.toMatchObject({ data: { errno: 'EISDIR' } })
+  })
+})
+
+test('join joins as the system does', () => {
+  expect(nodeFiles.join('a', 'b', '../c')).toBe(join('a', 'c'))
+})

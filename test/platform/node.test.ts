@@ -1,0 +1,5 @@
+import { describe } from 'vitest'
+import { nodePlatform } from '../../src/platform/node.ts'
+import { platformSuite } from './suite.ts'
+
+describe('node', () => platformSuite(nodePlatform))

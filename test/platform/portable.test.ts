@@ -1,0 +1,5 @@
+import { describe } from 'vitest'
+import { portablePlatform } from '../../src/platform/portable.ts'
+import { platformSuite } from './suite.ts'
+
+describe('portable', () => platformSuite(portablePlatform))
