@@ -69,7 +69,6 @@ export class SqliteBackend implements EmbeddedBackend {
     this.#storage.refs.update(refs)
     await connection.commit()
     rows.stopWriting()
-    this.#storage.transactionPublished()
   }
 
   async resume(): Promise<void> {

@@ -49,6 +49,7 @@ export class Chunks {
   readonly #delete: Statement
   readonly #size: Statement<{ size: number | null }>
   readonly #last: Statement<{ n: number | null }>
+  readonly #sweep: Statement
 
   constructor(connection: Connection, packing: Packing) {
     this.#packing = packing
@@ -57,6 +58,9 @@ export class Chunks {
     this.#select = connection.prepare('SELECT data FROM chunks WHERE n = ?')
     this.#delete = connection.prepare('DELETE FROM chunks WHERE n >= ? AND n < ?')
     this.#size = connection.prepare('SELECT sum(length(data)) AS size FROM chunks WHERE n >= ? AND n < ?')
+    this.#sweep = connection.prepare(
+      `DELETE FROM chunks WHERE n / ${CHUNKS_PER_BODY} NOT IN (SELECT body FROM objects WHERE size > ${SMALL_FILE})`,
+    )
     this.#last = connection.prepare('SELECT max(n) AS n FROM chunks')
   }
 
@@ -100,6 +104,11 @@ export class Chunks {
 
   delete(body: number): void {
     this.#delete.run(body * CHUNKS_PER_BODY, (body + 1) * CHUNKS_PER_BODY)
+  }
+
+  /** Deletes bodies no file has: of a process that died between a checkpoint and the end of a large file. */
+  sweep(): void {
+    this.#sweep.run()
   }
 
   /** Bytes stored. */

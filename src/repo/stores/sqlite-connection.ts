@@ -76,8 +76,13 @@ export class Connection {
   readonly #handle: SqliteHandle
   /** When the read transaction that is open was opened; it ends when the event loop comes round, or later reads end it. */
   #burst: number | undefined
-  /** `single`: ends with the write it was opened for; `long`: somebody else decides, and single writes go into it. */
-  #transaction: 'none' | 'single' | 'long' = 'none'
+  /**
+   * - `single`    ends with the write it was opened for
+   * - `gathering` single writes go into it until somebody commits
+   * - `long`      the same, and it belongs to a transaction of the repository
+   */
+  #transaction: 'none' | 'single' | 'gathering' | 'long' = 'none'
+  readonly #beside: (() => void)[] = []
   /** What broke the transaction. SQLite may have rolled it back and would go on without one. */
   #failure: OstreeError | undefined
   #closed = false
@@ -116,12 +121,21 @@ export class Connection {
     })
   }
 
-  /** Writes at once, in a transaction of its own unless one is open. @throws {ReadOnlyError}, {RepoLockedError} */
-  write(work: () => void): MaybePromise<void> {
+  /**
+   * Writes at once, in a transaction of its own unless one is open.
+   * @param gather leaves that open for others to come
+   * @throws {ReadOnlyError}, {RepoLockedError}
+   */
+  write(work: () => void, gather = false): MaybePromise<void> {
     this.requireWritable()
     return patiently('exclusive', this.lockTimeout, () => {
-      if (this.#transaction === 'long') return work()
-      this.#start(this.fsync)
+      if (this.#transaction !== 'none') {
+        work()
+        if (this.#transaction === 'long') this.#beside.push(work)
+        return
+      }
+      this.#start(this.fsync, gather ? 'gathering' : 'single')
+      if (gather) return work()
       try {
         work()
         this.#commit()
@@ -134,10 +148,16 @@ export class Connection {
   /** Opens a transaction that lasts until `commit` or `rollback`. */
   begin(fsync: boolean): MaybePromise<void> {
     this.requireWritable()
-    return patiently('exclusive', this.lockTimeout, () => {
-      this.#start(fsync)
-      this.#transaction = 'long'
-    })
+    return patiently('exclusive', this.lockTimeout, () => this.#start(fsync, 'long'))
+  }
+
+  /** Single writes that went into a long transaction and were rolled back with it; they belong to nobody then. */
+  takeLost(): readonly (() => void)[] {
+    return this.#beside.splice(0)
+  }
+
+  get transaction(): 'none' | 'single' | 'gathering' | 'long' {
+    return this.#transaction
   }
 
   /** Commits, when the readers of other processes let it; if not, all is rolled back. */
@@ -206,17 +226,18 @@ export class Connection {
     this.#handle.exec('COMMIT')
   }
 
-  #start(fsync: boolean): void {
+  #start(fsync: boolean, kind: 'single' | 'gathering' | 'long'): void {
     this.#endBurst()
     this.exec(`PRAGMA synchronous = ${fsync ? 'FULL' : 'OFF'}; BEGIN IMMEDIATE`)
     this.#failure = undefined
-    this.#transaction = 'single'
+    this.#transaction = kind
   }
 
   #commit(): void {
     this.requireWhole()
     this.exec('COMMIT')
     this.#transaction = 'none'
+    this.#beside.length = 0
   }
 }
 

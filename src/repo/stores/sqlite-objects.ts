@@ -40,6 +40,8 @@ export class ObjectRows {
   readonly chunks: Chunks
   /** Rows with higher numbers belong to the open transaction, and are seen by nobody else. */
   visible = Number.MAX_SAFE_INTEGER
+  /** There may be space to give back. */
+  deleted = false
   readonly #packing: Packing
   readonly #seen = new Map<ObjectType, Set<Checksum>>()
   readonly #key = Buffer.alloc(32)
@@ -169,6 +171,7 @@ export class ObjectRows {
     if (row.body !== null) this.chunks.delete(row.body)
     this.#delete.run(key, number)
     this.#seen.clear()
+    this.deleted = true
     return true
   }
 

@@ -41,6 +41,7 @@ const TABLES = `
   );
   CREATE UNIQUE INDEX objects_by_name ON objects (checksum, type);
   CREATE INDEX commits ON objects (checksum) WHERE type = 4;
+  CREATE INDEX large ON objects (body) WHERE size > 1048576;
   CREATE TABLE chunks (n INTEGER PRIMARY KEY, data BLOB NOT NULL);
   CREATE TABLE attached (checksum BLOB, type INTEGER, bytes BLOB NOT NULL, PRIMARY KEY (checksum, type));
   CREATE TABLE refs (path TEXT PRIMARY KEY, target TEXT NOT NULL, alias INTEGER NOT NULL) WITHOUT ROWID;

@@ -62,10 +62,6 @@ export class SqliteStorage implements Storage {
   readonly #writeConfig: Statement
   #locking = true
   #transaction: Transaction | undefined
-  /** Writes made beside an open transaction, which must outlive its rollback. */
-  #beside: (() => void)[] = []
-  /** Single writes are gathered in one transaction while the repository is locked for us alone. */
-  #gathering = false
 
   private constructor(connection: Connection, driver: SqliteDriver, platform: Platform, mode: RepoMode) {
     this.location = connection.path
@@ -132,44 +128,29 @@ export class SqliteStorage implements Storage {
     }
   }
 
-  /** What was written beside it and went down with it is written again. */
+  /** What others wrote meanwhile did not belong to it: if it went down with it, it is written again. */
   transactionEnded(): MaybePromise<void> {
     this.#transaction = undefined
-    const beside = this.#beside
-    this.#beside = []
-    if (beside.length === 0) return
+    const lost = this.connection.takeLost()
+    if (lost.length === 0) return
     return this.write(() => {
-      for (const work of beside) work()
+      for (const work of lost) work()
     })
-  }
-
-  /** A transaction made itself durable, and with it what was written beside it. */
-  transactionPublished(): void {
-    this.#beside = []
   }
 
   /** Runs a write that belongs to no transaction of the caller's. */
   write(work: () => void): MaybePromise<void> {
-    if (this.#transaction !== undefined) {
-      this.connection.requireWritable()
-      work()
-      this.#beside.push(work)
-      return
-    }
-    if (!this.#lock.exclusive) return this.connection.write(work)
-    if (this.#gathering) return work()
-    const begun = this.connection.begin(this.connection.fsync)
-    const go = (): void => {
-      this.#gathering = true
-      work()
-    }
-    return begun instanceof Promise ? begun.then(go) : go()
+    return this.connection.write(work, this.#lock.exclusive)
   }
 
-  /** Makes durable what was gathered. */
+  /** Makes durable what was gathered under an exclusive lock, and gives back the space of what was deleted. */
   async flush(): Promise<void> {
-    if (!this.#gathering) return
-    this.#gathering = false
+    if (this.connection.transaction !== 'gathering') return
+    if (this.rows.deleted) {
+      this.rows.chunks.sweep()
+      this.connection.exec('PRAGMA incremental_vacuum')
+      this.rows.deleted = false
+    }
     await this.connection.commit()
   }
 

@@ -110,8 +110,11 @@ function steps(context: SuiteContext): fc.Arbitrary<Step[]> {
   /** Both sides have a transaction open, or neither has. */
   const within = (title: string, work: (tx: Transaction) => unknown): Step =>
     step(title, async ({ tx }) => (tx ? await work(tx) : 'no transaction'))
-  /** Writes outside a transaction belong where none is open. */
+  /** Takes effect at once, whatever becomes of a transaction that is open. */
   const outside = (title: string, work: (storage: Storage) => unknown): Step =>
+    step(title, async ({ storage }) => await work(storage))
+  /** What deletes objects holds an exclusive lock, and so has no transaction. */
+  const alone = (title: string, work: (storage: Storage) => unknown): Step =>
     step(title, async ({ storage, tx }) => (tx ? 'in a transaction' : await work(storage)))
 
   const writeFile = (
@@ -200,7 +203,7 @@ function steps(context: SuiteContext): fc.Arbitrary<Step[]> {
     fc
       .tuple(commit, state)
       .map(([sum, to]) => outside(`mark ${to} at once`, (storage) => storage.objects.setCommitState(sum, to))),
-    fc.constantFrom(...names).map((name) => outside(`delete ${name.type}`, (storage) => storage.objects.delete(name))),
+    fc.constantFrom(...names).map((name) => alone(`delete ${name.type}`, (storage) => storage.objects.delete(name))),
     commit.map((sum) => step('commit state', async ({ storage }) => await storage.objects.commitState(sum))),
     refPath.map((path) => step(`list ${path}`, async ({ storage }) => await storage.refs.list(path))),
     fc.constant(step('look at everything', everything)),
