@@ -39,8 +39,11 @@ export class GHashOrder<V> {
   #used: number
   /** Used slots and tombstones. */
   #occupied: number
+  readonly #hash: (key: string) => number
 
-  constructor(entries: Iterable<readonly [string, V]> = []) {
+  /** @param hash of the table, an unsigned 32-bit integer; that of strings unless told */
+  constructor(entries: Iterable<readonly [string, V]> = [], hash: (key: string) => number = stringHash) {
+    this.#hash = hash
     this.#size = 1 << MIN_SHIFT
     this.#prime = PRIMES[MIN_SHIFT]
     this.#states = new Uint32Array(this.#size)
@@ -69,7 +72,7 @@ export class GHashOrder<V> {
     const state = this.#states[slot] as number
     this.#values[slot] = value
     if (state >= FIRST_HASH) return
-    this.#states[slot] = slotHash(key)
+    this.#states[slot] = this.#slotHash(key)
     this.#keys[slot] = key
     this.#used++
     if (state === UNUSED) {
@@ -100,7 +103,7 @@ export class GHashOrder<V> {
 
   /** @returns the slot of the key, or else the one it would go to: the first tombstone met, or the unused slot */
   #find(key: string): number {
-    const hash = slotHash(key)
+    const hash = this.#slotHash(key)
     const mask = this.#size - 1
     let slot = this.#home(hash)
     let tombstone = -1
@@ -110,6 +113,11 @@ export class GHashOrder<V> {
       slot = (slot + step) & mask
     }
     return tombstone < 0 ? slot : tombstone
+  }
+
+  /** What a slot holds for the key: never one of the states that are no hash. */
+  #slotHash(key: string): number {
+    return Math.max(FIRST_HASH, this.#hash(key))
   }
 
   #home(hash: number): number {
@@ -177,8 +185,4 @@ export class GHashOrder<V> {
     values.length = this.#size
     this.#states = states.slice(0, this.#size)
   }
-}
-
-function slotHash(key: string): number {
-  return Math.max(FIRST_HASH, stringHash(key))
 }
