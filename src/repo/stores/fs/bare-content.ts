@@ -16,7 +16,7 @@ import { type FileHeader, type FileInfo, type FileObject, isSymlink, S_IFLNK } f
 import { SMALL_FILE } from '../../interface.ts'
 import type { BodyWriter, ContentMode } from './content-mode.ts'
 import { ioError, withIo } from './errno.ts'
-import { type OpenedFile, readHead, readRest, streamFile, writeAll } from './file-io.ts'
+import { type OpenedFile, readHead, readRest, readWhole, streamFile, writeAll } from './file-io.ts'
 import { discard, NewFiles } from './new-file.ts'
 
 /** What one mode writes on an inode, and reads from it. */
@@ -57,7 +57,8 @@ export class BareContent implements ContentMode {
     if (!stat.isFile()) throw new FormatError(`${checksum}.file`, `Not a regular file or symlink: ${path}`)
     const header = this.#form.headerOf(path, stat, '')
     if (!isSymlink(header)) return { header, size: stat.size }
-    return readHead(path, true, (file) => fileLink(header, file, checksum)) as FileInfo | undefined
+    const content = stat.size <= SMALL_FILE ? readWhole(path) : undefined
+    return fileLink(header, content, checksum)
   }
 
   read(path: string, checksum: Checksum): FileObject | undefined {
@@ -68,10 +69,12 @@ export class BareContent implements ContentMode {
   }
 
   #readOpened(path: string, file: OpenedFile, checksum: Checksum): FileObject {
-    const header = this.#form.headerOf(path, file.stat as Stats, '', file.fd)
-    if (isSymlink(header)) return { ...fileLink(header, file, checksum), body: EMPTY_BYTES }
-    const { size } = file
-    return { header, size, body: size <= SMALL_FILE ? readRest(file, path) : exactly(path, size, checksum) }
+    const { size, stat, fd } = file
+    // Copied before the header is read: that may take the buffer for another file.
+    const content = size <= SMALL_FILE ? readRest(file, path) : undefined
+    const header = this.#form.headerOf(path, stat as Stats, '', fd)
+    if (isSymlink(header)) return { ...fileLink(header, content, checksum), body: EMPTY_BYTES }
+    return { header, size, body: content ?? exactly(path, size, checksum) }
   }
 
   #link(path: string, stat: Stats): FileInfo {
@@ -123,13 +126,11 @@ export class BareContent implements ContentMode {
   }
 }
 
-/** The link that a bare-user file stands for. Older versions wrote no NUL. */
-function fileLink(header: FileHeader, { head, size }: OpenedFile, checksum: Checksum): FileInfo {
-  const nul = head.indexOf(0)
-  if (nul < 0 && size > head.length) {
-    throw new FormatError(`${checksum}.file`, `Symbolic link target of ${size} bytes`)
-  }
-  const target = decodeTarget(nul < 0 ? head : head.subarray(0, nul), `${checksum}.file`)
+/** The link that a bare-user file stands for. Older versions wrote no NUL. @param content unless it is too large */
+function fileLink(header: FileHeader, content: Uint8Array | undefined, checksum: Checksum): FileInfo {
+  if (content === undefined) throw new FormatError(`${checksum}.file`, 'Symbolic link with a target that is too long')
+  const nul = content.indexOf(0)
+  const target = decodeTarget(nul < 0 ? content : content.subarray(0, nul), `${checksum}.file`)
   return { header: { ...header, target }, size: 0 }
 }
 

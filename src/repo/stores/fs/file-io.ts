@@ -34,7 +34,7 @@ export const CREATE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O
 /** Bytes of a file that is read into one array: a metadata object, a ref, a config. Sparse files can claim anything. */
 export const MAX_WHOLE_FILE = 1 << 30
 
-/** One read is enough for most objects. Its content is copied out before the next use. */
+/** One read is enough for most objects. What was read is copied out before anything else is read. */
 const scratch = new Uint8Array(1 << 16)
 
 /** A file under way of being read; `bytes` are valid until the next read. */

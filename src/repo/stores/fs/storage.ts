@@ -11,7 +11,7 @@
  * Source: ostree-repo.c, ostree_repo_open, reload_core_config.
  */
 
-import { accessSync, constants, lstatSync, realpathSync } from 'node:fs'
+import { accessSync, closeSync, constants, lstatSync, openSync, readFileSync, realpathSync } from 'node:fs'
 import { decodeUtf8, encodeUtf8 } from '../../../bytes.ts'
 import { ConflictError, FormatError, ReadOnlyError, UsageError, withContext } from '../../../errors.ts'
 import { KeyFile } from '../../../keyfile/index.ts'
@@ -22,7 +22,7 @@ import type { NativeSource } from '../../node/native.ts'
 import { BareContent } from './bare-content.ts'
 import type { ContentMode } from './content-mode.ts'
 import { errnoOf, errnoText, ioError, withIo } from './errno.ts'
-import { readWhole, removeFile, replaceFile } from './file-io.ts'
+import { removeFile, replaceFile } from './file-io.ts'
 import { FreeSpace } from './free-space.ts'
 import { fileLocker, type Locker, noLocker, processLocker, RepoLock } from './lock.ts'
 import { LooseObjects } from './loose.ts'
@@ -86,9 +86,15 @@ export class FsStorage implements Storage {
 
   readConfig(): string {
     const { path } = this.#context
-    const bytes = readWhole(`${path}/config`)
-    // Opened again for the error it gives.
-    if (bytes === undefined) throw withIo('config', () => missing(`${path}/config`))
+    const bytes = withIo('config', () => {
+      // Links are followed here: it is the owner's file, and may lie elsewhere.
+      const fd = openSync(`${path}/config`, constants.O_RDONLY | constants.O_NONBLOCK)
+      try {
+        return readFileSync(fd)
+      } finally {
+        closeSync(fd)
+      }
+    })
     const text = decodeUtf8(bytes)
     if (text === undefined) throw new FormatError('config', "Couldn't parse config file: Key file is not valid UTF-8")
     return text
@@ -215,9 +221,4 @@ function whyNotWritable(path: string): ReadOnlyError | undefined {
     if (errno === undefined) throw error
     return new ReadOnlyError(path, `Cannot write to repository: ${errnoText(errno)}`, { cause: ioError(error) })
   }
-}
-
-function missing(path: string): never {
-  accessSync(path)
-  throw new FormatError('config', `Not a regular file: ${path}`)
 }
