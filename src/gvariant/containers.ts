@@ -54,7 +54,6 @@ function membersCodec(type: string, members: readonly Codec<unknown>[]) {
         take(i, member.decodeAt(bytes, spans[2 * i] as number, spans[2 * i + 1] as number))
       }
     },
-    type,
   }
 }
 
