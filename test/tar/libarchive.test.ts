@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { toHex } from '../../src/bytes.ts'
+import { TarFormatError } from '../../src/errors.ts'
+import { type TarHeader, TarParser } from '../../src/tar/index.ts'
+import { anyTarArchive } from '../../src/testing/arbitraries/tar.ts'
+import { describeReference, run } from '../reference.ts'
+import { xattrsOf } from './kit.ts'
+import { oddArchives } from './odd-archives.ts'
+
+interface Entry {
+  hardlink: string
+  filetype: number
+  size: number
+  [field: string]: unknown
+}
+
+interface Outcome {
+  entries: Entry[]
+  /** libarchive's words; libostree passes them on. */
+  error: string | null
+}
+
+function libarchive(archives: readonly Uint8Array[]): Outcome[] {
+  const script = fileURLToPath(new URL('libarchive.py', import.meta.url))
+  const input = JSON.stringify(archives.map((bytes) => Buffer.from(bytes).toString('base64')))
+  const outcomes = JSON.parse(run('python3', [script], { input: new TextEncoder().encode(input) })) as Outcome[]
+  for (const { entries } of outcomes) for (const entry of entries) forget(entry)
+  return outcomes
+}
+
+/** libarchive keeps the size field of what has no data, and the type of a link as far as the size betrays it. */
+function forget(entry: Entry): void {
+  if (entry.hardlink !== '') entry.filetype = 0
+  if (entry.filetype === 0o040000) entry.size = 0
+}
+
+const FILE_TYPES: Readonly<Record<TarHeader['type'], number>> = {
+  file: 0o100000,
+  hardlink: 0,
+  symlink: 0o120000,
+  char: 0o020000,
+  block: 0o060000,
+  directory: 0o040000,
+  fifo: 0o010000,
+  // libarchive takes what it does not know for a file
+  unknown: 0o100000,
+  'pax-global': 0,
+}
+
+/** What we read, told as libarchive tells it. */
+function ours(bytes: Uint8Array): Outcome {
+  const entries: Entry[] = []
+  let header: TarHeader | undefined
+  let hash = createHash('sha256')
+  let length = 0
+  const parser = new TarParser({
+    entry(next) {
+      header = next
+      hash = createHash('sha256')
+      length = 0
+    },
+    data(piece) {
+      hash.update(piece)
+      length += piece.length
+    },
+    end() {
+      if (header === undefined || header.type === 'pax-global') return
+      const { type, path, linkPath, userName, groupName, uid, gid, size, mtime, mode } = header
+      entries.push({
+        pathname: toHex(path),
+        hardlink: type === 'hardlink' ? toHex(linkPath) : '',
+        symlink: type === 'symlink' ? toHex(linkPath) : '',
+        uname: toHex(userName),
+        gname: toHex(groupName),
+        uid,
+        gid,
+        size: type === 'directory' ? 0 : size,
+        mtime: Math.floor(mtime),
+        filetype: FILE_TYPES[type],
+        perm: mode,
+        nsec: Math.round((mtime - Math.floor(mtime)) * 1e9),
+        xattrs: xattrsOf(header)
+          .map(([name, value]) => [name, toHex(value)])
+          .reverse(),
+        rdev: [header.devMajor, header.devMinor],
+        sha256: hash.digest('hex'),
+        length,
+      })
+    },
+  })
+  try {
+    parser.push(bytes)
+    parser.finish()
+  } catch (error) {
+    if (error instanceof TarFormatError) return { entries, error: error.message }
+    throw error
+  }
+  return { entries, error: null }
+}
+
+describeReference(['python3', 'ostree'], 'libarchive', () => {
+  test('takes odd archives as we do', () => {
+    const archives = (['v7', 'ustar', 'gnu'] as const).flatMap((magic) => oddArchives(magic))
+    const theirs = libarchive(archives.map(({ bytes }) => bytes))
+    for (const [i, { title, bytes, differs }] of archives.entries()) {
+      if (differs === undefined) expect({ title, ...ours(bytes) }).toEqual({ title, ...theirs[i] })
+      else expect(ours(bytes), `${title}: no longer differs`).not.toEqual(theirs[i])
+    }
+  })
+
+  test('reads what we read', () => {
+    const archives = fc.sample(anyTarArchive({ text: true }), { numRuns: 400, seed: Number(process.env['SEED'] ?? 1) })
+    const theirs = libarchive(archives.map(({ bytes }) => bytes))
+    for (const [i, { bytes }] of archives.entries()) expect(ours(bytes)).toEqual(theirs[i])
+  })
+})
