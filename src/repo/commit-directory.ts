@@ -33,7 +33,10 @@ export interface SourceEntry {
   readonly size: number
 }
 
-/** A directory to commit. Paths are relative to it, '' itself, parts joined by `/`. Answers at once where it can. */
+/**
+ * A directory to commit. Paths are relative to it, '' itself, parts joined by `/`. Answers at once where it can. What is
+ * asked about a directory or its entries is asked between its `list` and the next.
+ */
 export interface DirectorySource {
   /** What messages call it. */
   readonly location: string
@@ -49,6 +52,8 @@ export interface DirectorySource {
    * @param size bytes expected: other than these, and the file changed meanwhile, which is an error
    */
   read(path: string, size: number): MaybePromise<Content>
+  /** Gives back what `list` took; called when all is read. */
+  close?(): void
   /** Device and inode as a DevInoCache has them. Sources without inodes omit it. */
   identity?(path: string): string
   /** Deletes what was committed, contents before their directory. Sources that cannot be consumed omit it. */
@@ -84,7 +89,11 @@ export async function overlayDirectory(
   const top = await source.stat()
   const root = inodeOf(top)
   if (!modifier.apply('/', root)) return
-  await new DirectoryWriter(tx, source, modifier, options).write(onto, root)
+  try {
+    await new DirectoryWriter(tx, source, modifier, options).write(onto, root)
+  } finally {
+    source.close?.()
+  }
 }
 
 /** A directory whose turn is still to come; `inode` as its own filter call left it. */
@@ -121,6 +130,8 @@ class DirectoryWriter {
   async #writeDirectory(directory: Waiting, waiting: Waiting[]): Promise<void> {
     const { path, tree, inode } = directory
     if (!tree.loaded) await tree.load()
+    const listed = this.#source.list(path)
+    const entries = listed instanceof Promise ? await listed : listed
     const { uid, gid, mode } = inode
     const found = this.#xattrs(path, inode)
     const xattrs = found instanceof Promise ? await found : found
@@ -128,8 +139,6 @@ class DirectoryWriter {
     tree.setMeta(meta instanceof Promise ? await meta : meta)
     this.#options.consumed?.push({ path, kind: 'directory' })
 
-    const listed = this.#source.list(path)
-    const entries = listed instanceof Promise ? await listed : listed
     // In byte order whatever the disk gives, so that of several faults the same one is told.
     entries.sort((a, b) => compareUtf8(a.name, b.name))
     for (const entry of entries) {

@@ -152,6 +152,9 @@ export class TarTreeBuilder implements TarSink {
     this.#sink?.abort()
     this.#sink = undefined
     this.#file = undefined
+    // Nobody waits for these any more, also not for their failure.
+    for (const { answer } of this.#pending) answer.catch(() => undefined)
+    this.#pending = []
   }
 
   #begin(header: TarHeader): void {

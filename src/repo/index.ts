@@ -72,8 +72,17 @@ export {
 export { Repo, type RepoOptions } from './repo.ts'
 export { type ResolveScope, resolveRev, tryResolveRev } from './resolve.ts'
 export { createMemoryStorage, type MemoryStorageOptions } from './stores/memory.ts'
+export { uncompressedTar } from './tar-input.ts'
 export { xattrsFromPax } from './tar-xattrs.ts'
 export { collectReachable, ReachableSet, type TraverseOptions, traverseCommit } from './traverse.ts'
-export { MAX_TREE_DEPTH, MutableTree, overlayTree, type TreeRoot, writeTree } from './tree.ts'
+export {
+  MAX_TREE_DEPTH,
+  MAX_TREE_DIRECTORIES,
+  MutableTree,
+  overlayTree,
+  type TreeLimits,
+  type TreeRoot,
+  writeTree,
+} from './tree.ts'
 export { createTreeSource } from './tree-source.ts'
 export { type CommitInput, writeCommit } from './write-commit.ts'

@@ -16,36 +16,57 @@ import { readDirTree } from './read-metadata.ts'
 /** Directories nested deeper than this are refused. A path of 4096 bytes, the most Linux takes, cannot reach it. */
 export const MAX_TREE_DEPTH = 2048
 
+/**
+ * Directories one tree may have in memory. A store can name the same directory over and over, a tar many in a few bytes:
+ * what would unfold to more is refused instead of filling the memory (about 500 bytes each).
+ */
+export const MAX_TREE_DIRECTORIES = 1 << 20
+
+/** Ceilings of one tree, with the constants as defaults. */
+export interface TreeLimits {
+  readonly maxDepth?: number | undefined
+  readonly maxDirectories?: number | undefined
+}
+
 /** A directory as its parent names it. */
 export interface TreeRoot {
   readonly tree: Checksum
   readonly meta: Checksum
 }
 
+const NONE: ReadonlyMap<string, never> = new Map<string, never>()
+
 export class MutableTree {
   /** Directories between this one and the root. */
   readonly depth: number
   readonly #parent: MutableTree | undefined
-  readonly #files = new Map<string, Checksum>()
-  readonly #dirs = new Map<string, MutableTree>()
+  /** Shared by all trees under one root. */
+  readonly #bounds: { directories: number; readonly maxDirectories: number; readonly maxDepth: number }
+  // Made when needed: most directories are leaves, or are never looked into.
+  #files: Map<string, Checksum> | undefined
+  #dirs: Map<string, MutableTree> | undefined
   #meta: Checksum | undefined
   /** The dirtree that says the same as this; `undefined` once something changed. */
   #contents: Checksum | undefined
   /** Where `#contents` is still to be read from. */
   #source: ObjectReader | undefined
 
-  constructor(parent?: MutableTree) {
+  constructor(limits: TreeLimits = {}, parent?: MutableTree) {
     this.depth = parent === undefined ? 0 : parent.depth + 1
-    if (this.depth > MAX_TREE_DEPTH) throw new LimitError('directory depth', MAX_TREE_DEPTH)
     this.#parent = parent
+    const { maxDepth = MAX_TREE_DEPTH, maxDirectories = MAX_TREE_DIRECTORIES } = limits
+    this.#bounds = parent === undefined ? { directories: 0, maxDirectories, maxDepth } : parent.#bounds
+    this.#files = undefined
+    this.#dirs = undefined
     this.#meta = undefined
     this.#contents = undefined
     this.#source = undefined
+    this.#count()
   }
 
   /** A tree in the store. Nothing is read before `load`. */
-  static from(reader: ObjectReader, root: TreeRoot): MutableTree {
-    const tree = new MutableTree()
+  static from(reader: ObjectReader, root: TreeRoot, limits?: TreeLimits): MutableTree {
+    const tree = new MutableTree(limits)
     tree.fillEmpty(reader, root)
     return tree
   }
@@ -68,12 +89,12 @@ export class MutableTree {
   /** In the order they were put in. @throws {UsageError} when not loaded, as does all that looks inside */
   get files(): ReadonlyMap<string, Checksum> {
     this.#requireLoaded()
-    return this.#files
+    return this.#files ?? NONE
   }
 
   get dirs(): ReadonlyMap<string, MutableTree> {
     this.#requireLoaded()
-    return this.#dirs
+    return this.#dirs ?? NONE
   }
 
   /** Reads this one directory; those below stay names. May be repeated. @throws {ObjectNotFoundError}, {FormatError} */
@@ -83,12 +104,8 @@ export class MutableTree {
     if (source === undefined || contents === undefined) return this
     const { files, dirs } = await readDirTree(source, contents)
     if (this.#source !== source) return this
-    for (const { name, checksum } of files) this.#files.set(name, checksum)
-    for (const { name, tree, meta } of dirs) {
-      const child = new MutableTree(this)
-      child.#become(source, { tree, meta })
-      this.#dirs.set(name, child)
-    }
+    if (files.length > 0) this.#files = new Map(files.map(({ name, checksum }) => [name, checksum]))
+    for (const { name, tree, meta } of dirs) this.#addDir(name).#become(source, { tree, meta })
     this.#source = undefined
     return this
   }
@@ -98,7 +115,7 @@ export class MutableTree {
     const waiting: MutableTree[] = [this]
     for (let tree = waiting.pop(); tree !== undefined; tree = waiting.pop()) {
       await tree.load()
-      for (const child of tree.#dirs.values()) waiting.push(child)
+      for (const child of tree.dirs.values()) waiting.push(child)
     }
     return this
   }
@@ -108,7 +125,7 @@ export class MutableTree {
    * @returns false, with nothing changed, when there is something in it: then the caller has to merge
    */
   fillEmpty(reader: ObjectReader, root: TreeRoot): boolean {
-    if (this.#source === undefined ? this.#files.size > 0 || this.#dirs.size > 0 : this.#contents !== EMPTY_TREE) {
+    if (this.#source === undefined ? this.files.size > 0 || this.dirs.size > 0 : this.#contents !== EMPTY_TREE) {
       if (this.#contents !== root.tree && root.tree !== EMPTY_TREE) return false
       this.setMeta(root.meta)
       return true
@@ -133,12 +150,13 @@ export class MutableTree {
   /** Puts a file in, over another file if there is one. @throws {UsageError} over a directory; {FormatError} on a bad name */
   replaceFile(name: string, checksum: Checksum): void {
     this.#requireLoaded()
-    const present = this.#files.get(name)
+    const present = this.#files?.get(name)
     if (present === checksum) return
     if (present === undefined) {
       requireName(name)
-      if (this.#dirs.has(name)) throw new UsageError(`Can't replace directory with file: ${name}`, name)
+      if (this.#dirs?.has(name)) throw new UsageError(`Can't replace directory with file: ${name}`, name)
     }
+    this.#files ??= new Map()
     this.#files.set(name, checksum)
     this.#invalidate()
   }
@@ -146,20 +164,26 @@ export class MutableTree {
   /** The directory of that name, made when missing. @throws {UsageError} over a file; {FormatError}, {LimitError} */
   ensureDir(name: string): MutableTree {
     this.#requireLoaded()
-    const present = this.#dirs.get(name)
+    const present = this.#dirs?.get(name)
     if (present !== undefined) return present
     requireName(name)
-    if (this.#files.has(name)) throw new UsageError(`Can't replace file with directory: ${name}`, name)
-    const child = new MutableTree(this)
-    this.#dirs.set(name, child)
+    if (this.#files?.has(name)) throw new UsageError(`Can't replace file with directory: ${name}`, name)
+    const child = this.#addDir(name)
     this.#invalidate()
+    return child
+  }
+
+  #addDir(name: string): MutableTree {
+    const child = new MutableTree(undefined, this)
+    this.#dirs ??= new Map()
+    this.#dirs.set(name, child)
     return child
   }
 
   /** Takes a file, or a directory and all below, out. @returns whether it was there */
   remove(name: string): boolean {
     this.#requireLoaded()
-    const removed = this.#files.delete(name) || this.#dirs.delete(name)
+    const removed = (this.#files?.delete(name) ?? false) || (this.#dirs?.delete(name) ?? false)
     if (removed) this.#invalidate()
     return removed
   }
@@ -176,6 +200,12 @@ export class MutableTree {
       tree.#contents = undefined
       tree = tree.#parent
     }
+  }
+
+  #count(): void {
+    const { maxDepth, maxDirectories } = this.#bounds
+    if (this.depth > maxDepth) throw new LimitError('directory depth', maxDepth)
+    if (++this.#bounds.directories > maxDirectories) throw new LimitError('directories of a tree', maxDirectories)
   }
 
   #requireLoaded(): void {

@@ -195,6 +195,18 @@ describe('a tree', () => {
     })
   })
 
+  test('does not unfold without end', async () => {
+    await withTx(async (tx, _repo, meta) => {
+      // Thirty directories, each twice in the next, are a thousand million paths.
+      let tree = await tx.writeMeta('dirtree', DirTree.encode({ files: [], dirs: [] }))
+      for (let level = 0; level < 30; level++) {
+        const dirs = ['a', 'b'].map((name) => ({ name, tree, meta }))
+        tree = await tx.writeMeta('dirtree', DirTree.encode({ files: [], dirs }))
+      }
+      await expect(MutableTree.from(tx, { tree, meta }, { maxDirectories: 1000 }).loadAll()).rejects.toThrow(LimitError)
+    })
+  })
+
   test('without metadata is no tree to commit', async () => {
     await withTx(async (tx, _repo, meta) => {
       const tree = new MutableTree()

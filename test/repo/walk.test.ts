@@ -6,6 +6,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -143,6 +144,39 @@ describe('a directory on a disk', () => {
     await expect(readAll(await source.read('f', SMALL_FILE + 9))).rejects.toThrow('changed while it was read')
     await expect(readAll(await source.read('f', SMALL_FILE + 11))).rejects.toThrow('changed while it was read')
     expect((await readAll(await source.read('f', SMALL_FILE + 10))).length).toBe(SMALL_FILE + 10)
+  })
+
+  test.each(['a link', 'another directory'])('is left when %s takes the place of a directory below', async (what) => {
+    const path = join(folder, `swapped ${what}`)
+    for (const name of ['top/d/e', 'secret/e']) mkdirSync(join(path, name), { recursive: true })
+    writeFileSync(join(path, 'top/d/e/f'), 'mine')
+    writeFileSync(join(path, 'secret/e/f'), 'secret')
+    const swap = () => {
+      renameSync(join(path, 'top/d'), join(path, 'gone'))
+      if (what === 'a link') symlinkSync('../secret', join(path, 'top/d'))
+      else renameSync(join(path, 'secret'), join(path, 'top/d'))
+    }
+    let calls = 0
+    const filter = (name: string) => {
+      if (name === '/d/e' && ++calls === 2) swap()
+      return true
+    }
+    await expect(commitOf(join(path, 'top'), { filter })).rejects.toMatchObject({ code: 'io' })
+  })
+
+  test.runIf(process.platform === 'linux')('is read on though its name was taken away', () => {
+    const path = join(folder, 'renamed')
+    mkdirSync(join(path, 'd'), { recursive: true })
+    writeFileSync(join(path, 'd/f'), 'mine')
+    const source = createDirectorySource(path)
+    source.list('')
+    source.list('d')
+    renameSync(join(path, 'd'), join(path, 'e'))
+    mkdirSync(join(path, 'd'))
+    writeFileSync(join(path, 'd/f'), 'else')
+    expect(source.read('d/f', 4)).toEqual(new TextEncoder().encode('mine'))
+    expect(source.xattrs('d')).toEqual([])
+    source.close?.()
   })
 
   test('knows hard links of one file by one identity', async () => {
