@@ -247,20 +247,15 @@ export function cleanTmp({ tmp, bootId, native }: StagingPlace, expiry: number, 
         if (native === undefined || name.startsWith(`${STAGING_PREFIX}${bootId}-`)) continue
         if (isHeld(path + LOCK_SUFFIX, native)) continue
         rmSync(path, { recursive: true, force: true })
-      } else if (now - Math.floor(lstatSync(path).mtimeMs / 1000) > expiry && !locksDirectory(tmp, name)) {
+      } else if (name.startsWith(STAGING_PREFIX) && name.endsWith(LOCK_SUFFIX)) {
+        // Made after its directory, removed after it: alone, it is one that nobody holds, or will not for long.
+        if (native === undefined || isDirectory(path.slice(0, -LOCK_SUFFIX.length))) continue
+        tryHold(path, native)?.release()
+      } else if (now - Math.floor(lstatSync(path).mtimeMs / 1000) > expiry) {
         rmSync(path, { recursive: true, force: true })
       }
     } catch (error) {
       if (errnoOf(error) === undefined) throw error
     }
   }
-}
-
-/** A transaction may take longer than leftovers are kept; its lock file does not get younger. */
-function locksDirectory(tmp: string, name: string): boolean {
-  return (
-    name.startsWith(STAGING_PREFIX) &&
-    name.endsWith(LOCK_SUFFIX) &&
-    isDirectory(`${tmp}/${name.slice(0, -LOCK_SUFFIX.length)}`)
-  )
 }

@@ -1,0 +1,90 @@
+/** The store in a process of its own, that can be stopped and killed. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { buildSync } from 'esbuild'
+
+const repository = fileURLToPath(new URL('../..', import.meta.url))
+let built: string | undefined
+
+/** Path of a module that exports the store and what the children need, as plain JavaScript. */
+function bundle(): string {
+  if (built === undefined) {
+    // Below node_modules, so that the optional packages are found from there.
+    const directory = `${repository}node_modules/.cache/ostree-ts-test`
+    mkdirSync(directory, { recursive: true })
+    built = `${directory}/fs-store-${process.pid}.mjs`
+    buildSync({
+      stdin: {
+        contents: `
+          export { initFsStorage, openFsStorage } from './src/repo/stores/fs/index.ts'
+          export { nodePlatform } from './src/platform/node.ts'
+          export * from './test/fs-store/trees.ts'
+        `,
+        resolveDir: repository,
+        loader: 'ts',
+      },
+      outfile: built,
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      target: 'node20',
+      packages: 'external',
+    })
+  }
+  return built
+}
+
+export interface Ended {
+  readonly signal: NodeJS.Signals | null
+  readonly code: number | null
+  readonly output: string
+}
+
+/** Runs `script`, in which `store` is the bundle, and `say(line)` tells the parent something. */
+export class Child {
+  readonly #process: ChildProcess
+  readonly ended: Promise<Ended>
+  #output = ''
+  #waiting: { text: string; resolve: () => void }[] = []
+
+  constructor(script: string, env: Record<string, string> = {}) {
+    const source = `
+      const store = await import(${JSON.stringify(bundle())})
+      const say = (line) => process.stdout.write(line + '\\n')
+      ${script}
+    `
+    this.#process = spawn(process.execPath, ['--input-type=module', '-e', source], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
+    })
+    const take = (bytes: Buffer) => {
+      this.#output += bytes.toString()
+      this.#waiting = this.#waiting.filter(({ text, resolve }) => {
+        if (!this.#output.includes(text)) return true
+        resolve()
+        return false
+      })
+    }
+    this.#process.stdout?.on('data', take)
+    this.#process.stderr?.on('data', take)
+    this.ended = new Promise((resolve) => {
+      this.#process.on('close', (code, signal) => resolve({ code, signal, output: this.#output }))
+    })
+  }
+
+  /** Until the child has said `text`. */
+  async said(text: string): Promise<void> {
+    if (this.#output.includes(text)) return
+    const heard = new Promise<void>((resolve) => this.#waiting.push({ text, resolve }))
+    const ended = this.ended.then(({ output }) => {
+      throw new Error(`the child ended without saying ${text}: ${output}`)
+    })
+    await Promise.race([heard, ended])
+    ended.catch(() => {})
+  }
+
+  kill(): void {
+    this.#process.kill('SIGKILL')
+  }
+}
