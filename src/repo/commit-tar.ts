@@ -305,11 +305,12 @@ export class TarTreeBuilder implements TarSink {
         return
       }
       const placeholder = this.#placeholder()
-      tree.replaceFile(name, placeholder)
       const settle = (checksum: Checksum) => {
         if (tree.files.get(name) === placeholder) tree.replaceFile(name, checksum)
       }
+      // Noted first: should the tree object, somebody still has to hear how the write went.
       this.#pending.push({ answer: written, settle })
+      tree.replaceFile(name, placeholder)
     } catch (error) {
       throw withContext('ostree-tar: Failed to handle file: ostree-tar: Failed to import file', error)
     }

@@ -49,6 +49,7 @@ export {
   type RepoSettings,
   readSettings,
 } from './config.ts'
+export { ForwardingTransaction } from './forwarding.ts'
 export type * from './interface.ts'
 export { SMALL_FILE } from './interface.ts'
 export { readCommit, readDirMeta, readDirTree } from './read-metadata.ts'

@@ -1,122 +1,16 @@
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, describe, expect, test } from 'vitest'
-import type { Checksum } from '../../src/bytes.ts'
+import { describe, expect, test } from 'vitest'
 import { encodeUtf8 } from '../../src/bytes.ts'
 import { OstreeError, TarFormatError } from '../../src/errors.ts'
-import { DirMeta, type Xattrs } from '../../src/objects/index.ts'
-import { nodePlatform } from '../../src/platform/node.ts'
 import {
-  CommitModifier,
   createCommitFilter,
-  createMemoryStorage,
-  importTar,
   MAX_TREE_DEPTH,
-  type ModifierOptions,
-  MutableTree,
   parseSkipList,
   parseStatOverrides,
-  Repo,
-  type RepoMode,
   SMALL_FILE,
-  type TarTreeOptions,
-  type Transaction,
-  writeCommit,
-  writeTree,
 } from '../../src/repo/index.ts'
-import { describeReference, run } from '../reference.ts'
-import { type RandomNode, randomTree } from './random-trees.ts'
-import { type TarEntry, tarBytes } from './tar-bytes.ts'
-
-interface Options extends Omit<TarTreeOptions, 'modifier' | 'into'> {
-  readonly mode?: RepoMode
-  readonly modifier?: ModifierOptions
-  /** Bytes the reader is given at a time. */
-  readonly chunk?: number
-  /** Earlier archives of the same tree. */
-  readonly below?: readonly TarEntry[]
-}
-
-interface Taken {
-  readonly commit: Checksum
-  /** Lines as `ls -R` would show them: `mode uid:gid path [xattrs] [= content or target]`. */
-  readonly listing: readonly string[]
-}
-
-async function* chunks(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
-  // One buffer for all, as a decompressor may do.
-  const buffer = new Uint8Array(size)
-  for (let at = 0; at < bytes.length; at += size) {
-    const part = bytes.subarray(at, at + size)
-    buffer.set(part)
-    yield buffer.subarray(0, part.length)
-    buffer.fill(0xee)
-  }
-}
-
-async function take(entries: readonly TarEntry[] | Uint8Array, options: Options = {}): Promise<Taken> {
-  const { mode = 'archive', autocreateParents = true, rename, chunk = 10240, below } = options
-  const repo = await Repo.open(createMemoryStorage({ platform: nodePlatform, mode }), nodePlatform)
-  const modifier = options.modifier && new CommitModifier(repo, options.modifier)
-  const tx = await repo.begin()
-  try {
-    const into = new MutableTree()
-    if (below !== undefined) await importTar(repo, tx, chunks(tarBytes(below), chunk), { autocreateParents, into })
-    const bytes = entries instanceof Uint8Array ? entries : tarBytes(entries)
-    const tree = await importTar(repo, tx, chunks(bytes, chunk), { autocreateParents, rename, modifier, into })
-    const commit = await writeCommit(tx, { root: await writeTree(tx, tree), timestamp: 0n })
-    const listing: string[] = []
-    await list(tx, tree, '/', listing)
-    return { commit, listing }
-  } finally {
-    await tx[Symbol.asyncDispose]()
-  }
-}
-
-async function list(tx: Transaction, tree: MutableTree, path: string, into: string[]): Promise<void> {
-  const { uid, gid, mode, xattrs } = DirMeta.decode(await tx.readMeta('dirmeta', tree.meta as Checksum))
-  into.push(`${mode.toString(8)} ${uid}:${gid} ${path}${shown(xattrs)}`)
-  const prefix = path === '/' ? '/' : `${path}/`
-  for (const [name, checksum] of [...tree.files].sort()) {
-    const { header, body, size } = await tx.readFile(checksum)
-    const content = body instanceof Uint8Array ? new TextDecoder().decode(body.subarray(0, 20)) : `${size}`
-    const owner = `${header.mode.toString(8)} ${header.uid}:${header.gid}`
-    into.push(`${owner} ${prefix}${name}${shown(header.xattrs)} = ${header.target || content}`)
-  }
-  for (const [name, child] of [...tree.dirs].sort(([a], [b]) => (a < b ? -1 : 1)))
-    await list(tx, child, prefix + name, into)
-}
-
-function shown(xattrs: Xattrs): string {
-  return xattrs
-    .map(([name, value]) => ` ${Buffer.from(name).toString()}:${Buffer.from(value).toString('latin1')}`)
-    .join('')
-}
-
-const file = (name: string | Uint8Array, content = 'x', more: Partial<TarEntry> = {}): TarEntry => ({
-  name,
-  content,
-  ...more,
-})
-const dir = (name: string, more: Partial<TarEntry> = {}): TarEntry => ({ name, type: '5', mode: 0o755, ...more })
-const symlink = (name: string, link: string | Uint8Array, more: Partial<TarEntry> = {}): TarEntry => {
-  return { name, type: '2', mode: 0o777, link, ...more }
-}
-const hardlink = (name: string, link: string, more: Partial<TarEntry> = {}): TarEntry => ({
-  name,
-  type: '1',
-  link,
-  ...more,
-})
-
-/** Paths with content only. */
-async function paths(entries: readonly TarEntry[], options?: Options): Promise<string[]> {
-  const { listing } = await take(entries, options)
-  return listing.map((line) => line.replace(/^\d+ \d+:\d+ /, ''))
-}
+import { paths, take } from './take-tar.ts'
+import { dir, file, hardlink, symlink, type TarEntry, tarBytes } from './tar-bytes.ts'
 
 describe('an archive becomes a tree', () => {
   test('of its entries', async () => {
@@ -439,99 +333,5 @@ describe('modifiers', () => {
     expect((await take(entries, { mode: 'bare-user-only' })).listing).toEqual([
       ...['40755 0:0 /', '100755 0:0 /f = ', '120777 0:0 /l = t'],
     ])
-  })
-})
-
-describeReference('ostree', 'a tar has the checksum ostree gives it', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'tar-'))
-  const repo = join(folder, 'repo')
-  run('ostree', ['init', '--repo', repo, '--mode=archive'])
-  afterAll(() => rmSync(folder, { recursive: true }))
-
-  const theirs = (bytes: Uint8Array, ...options: string[]) => {
-    writeFileSync(join(folder, 'input.tar'), bytes)
-    const fixed = ['--orphan', '--no-bindings', '--timestamp=@0', '--fsync=false', '--tar-autocreate-parents']
-    return spawnSync(
-      'ostree',
-      ['commit', '--repo', repo, ...fixed, ...options, `--tree=tar=${join(folder, 'input.tar')}`],
-      {
-        encoding: 'utf8',
-      },
-    )
-  }
-
-  function entriesOf(node: RandomNode, path: string): TarEntry[] {
-    const { mode, uid, gid } = node
-    if (node.kind === 'file')
-      return [{ name: path, mode, uid: uid % 2 ** 21, gid: gid % 2 ** 21, content: node.content }]
-    if (node.kind === 'symlink') return [symlink(path, node.target, { uid: uid % 2 ** 21, gid: gid % 2 ** 21 })]
-    return [
-      dir(`${path}/`, { mode, uid: uid % 2 ** 21, gid: gid % 2 ** 21 }),
-      ...Object.entries(node.children).flatMap(([name, child]) => entriesOf(child, `${path}/${name}`)),
-    ]
-  }
-
-  /** All entries of a tree, some of them missing, in an order that has parents after their children too. */
-  const archives = randomTree.chain((tree) => fc.shuffledSubarray(entriesOf(tree, '.')))
-
-  test('with entries missing and in any order', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        archives,
-        fc.constantFrom('', '--canonical-permissions', '--no-xattrs'),
-        async (entries, option) => {
-          const bytes = tarBytes(entries)
-          const modifier = { canonicalPermissions: option.startsWith('--c'), noXattrs: option.startsWith('--n') }
-          const { commit } = await take(bytes, { modifier, chunk: 4096 })
-          expect(`${commit}\n`).toBe(theirs(bytes, ...(option === '' ? [] : [option])).stdout)
-        },
-      ),
-      { numRuns: 50 },
-    )
-  })
-
-  test.each<[string, TarEntry[]]>([
-    ['a missing link target', [hardlink('b', './nope')]],
-    ['a link to a directory', [dir('d'), hardlink('b', './d')]],
-    ['a link over a directory', [file('a'), dir('b'), hardlink('b', 'a')]],
-    ['a file over a directory', [dir('a'), file('a')]],
-    ['a pipe', [{ name: './p', type: '6' }]],
-    ['a device', [{ name: 'dev/c', type: '3' }]],
-    ['an uplink', [file('a/../b')]],
-    ['a name of one dot', [file('a/.')]],
-    ['a link without target', [hardlink('l', '')]],
-    [
-      'links of every order',
-      [hardlink('b', 'a'), file('a', 'y'), hardlink('d/c', './a'), file('b', 'z'), file('a', '1')],
-    ],
-    ['strange names', [file('./a/./b'), file('//c'), file('/../d'), dir('.//e//'), file('...')]],
-    [
-      'a GNU directory and unknown types',
-      [
-        { name: 'q', type: 'D' },
-        { name: 'r', type: 'Z' },
-        { name: 'v', type: 'V' },
-        { name: 's', type: '7' },
-      ],
-    ],
-    [
-      'xattrs in descending order',
-      [
-        file('f', '', {
-          pax: [
-            ['SCHILY.xattr.user.z', '1'],
-            ['SCHILY.xattr.user.a', ''],
-          ],
-        }),
-      ],
-    ],
-  ])('and %s the same fate', async (_, entries) => {
-    const bytes = tarBytes(entries)
-    const { stdout, stderr } = theirs(bytes)
-    const ours = await take(bytes).then(
-      ({ commit }) => `${commit}\n`,
-      (error: Error) => `error: ${error.message}\n`,
-    )
-    expect(ours).toBe(stdout + stderr)
   })
 })

@@ -14,6 +14,23 @@ export interface TarEntry {
   readonly pax?: readonly (readonly [key: string | Uint8Array, value: string | Uint8Array])[]
 }
 
+/** Entries in one word each. */
+export const file = (name: string | Uint8Array, content = 'x', more: Partial<TarEntry> = {}): TarEntry => ({
+  name,
+  content,
+  ...more,
+})
+export const dir = (name: string, more: Partial<TarEntry> = {}): TarEntry => ({ name, type: '5', mode: 0o755, ...more })
+export const symlink = (name: string, link: string | Uint8Array, more: Partial<TarEntry> = {}): TarEntry => {
+  return { name, type: '2', mode: 0o777, link, ...more }
+}
+export const hardlink = (name: string, link: string, more: Partial<TarEntry> = {}): TarEntry => ({
+  name,
+  type: '1',
+  link,
+  ...more,
+})
+
 const BLOCK = 512
 const raw = (text: string | Uint8Array) => (typeof text === 'string' ? encodeUtf8(text) : text)
 
