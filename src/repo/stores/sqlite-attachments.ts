@@ -1,22 +1,18 @@
 /** What belongs to a commit but is not part of it: detached metadata, tombstones, and whether it is complete. */
 
 import { type Checksum, fromHex } from '../../bytes.ts'
-import {
-  type AttachedType,
-  checksumFromBytes,
-  type ObjectName,
-  objectTypeFromNumber,
-  objectTypeNumber,
-} from '../../objects/index.ts'
+import { type AttachedType, type ObjectName, objectTypeNumber } from '../../objects/index.ts'
 import type { CommitState } from '../interface.ts'
 import type { Connection, Statement } from './sqlite-connection.ts'
+import { nameOf } from './sqlite-objects.ts'
+import { blobOf } from './sqlite-values.ts'
 
 export class AttachmentRows {
-  readonly #select: Statement<{ bytes: Uint8Array }>
+  readonly #select: Statement<{ bytes: unknown }>
   readonly #set: Statement
   readonly #delete: Statement
-  readonly #list: Statement<{ checksum: Uint8Array; type: number }>
-  readonly #selectState: Statement<{ state: string }>
+  readonly #list: Statement<{ checksum: unknown; type: unknown }>
+  readonly #selectState: Statement<{ state: unknown }>
   readonly #setState: Statement
   readonly #deleteState: Statement
 
@@ -32,7 +28,7 @@ export class AttachmentRows {
 
   read(type: AttachedType, commit: Checksum): Uint8Array | undefined {
     const row = this.#select.get(fromHex(commit), objectTypeNumber(type))
-    return row && new Uint8Array(row.bytes)
+    return row && blobOf(row.bytes, `${commit}.${type}`)
   }
 
   /** @returns whether something changed */
@@ -43,9 +39,7 @@ export class AttachmentRows {
   }
 
   list(): ObjectName[] {
-    return this.#list
-      .all()
-      .map(({ checksum, type }) => ({ checksum: checksumFromBytes(checksum), type: objectTypeFromNumber(type) }))
+    return this.#list.all().map(nameOf)
   }
 
   state(commit: Checksum): CommitState {

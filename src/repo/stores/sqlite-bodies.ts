@@ -7,6 +7,7 @@ import { FormatError } from '../../errors.ts'
 import type { Platform } from '../../platform/index.ts'
 import { SMALL_FILE } from '../interface.ts'
 import type { Connection, Statement } from './sqlite-connection.ts'
+import { blobOf } from './sqlite-values.ts'
 
 /** Bytes of content in a chunk, but the last. */
 const CHUNK = SMALL_FILE
@@ -33,11 +34,11 @@ export class Packing {
   }
 
   /** @param size bytes of content. @returns an array of its own. @throws {CompressionError}, {FormatError} */
-  unpack(stored: Uint8Array, size: number): Uint8Array {
-    // A driver may hand out a Buffer, whose `slice` does not copy: not what a caller of ours expects.
-    if (stored.length === size) return new Uint8Array(stored.buffer, stored.byteOffset, size)
-    if (stored.length > size) throw new FormatError('object', `${stored.length} bytes stored of an object of ${size}`)
-    return this.#platform.inflateRaw(stored, size)
+  unpack(stored: unknown, size: number): Uint8Array {
+    const bytes = blobOf(stored, 'content')
+    if (bytes.length === size) return bytes
+    if (bytes.length > size) throw new FormatError('content', `${bytes.length} bytes stored of an object of ${size}`)
+    return this.#platform.inflateRaw(bytes, size)
   }
 }
 
@@ -45,7 +46,7 @@ export class Chunks {
   readonly #packing: Packing
   readonly #connection: Connection
   readonly #insert: Statement
-  readonly #select: Statement<{ data: Uint8Array }>
+  readonly #select: Statement<{ data: unknown }>
   readonly #delete: Statement
   readonly #size: Statement<{ size: number | null }>
   readonly #last: Statement<{ n: number | null }>
@@ -97,7 +98,7 @@ export class Chunks {
     const first = body * CHUNKS_PER_BODY
     for (let at = 0; at < size; at += CHUNK) {
       const row = await this.#connection.read(() => this.#select.get(first + at / CHUNK))
-      if (row === undefined) throw new FormatError('object', `Content of ${size} bytes ends at ${at}`)
+      if (row === undefined) throw new FormatError('content', `Content of ${size} bytes ends at ${at}`)
       yield this.#packing.unpack(row.data, Math.min(CHUNK, size - at))
     }
   }

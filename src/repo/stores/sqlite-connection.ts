@@ -93,7 +93,14 @@ export class Connection {
     this.lockTimeout = options.lockTimeout
     this.fsync = options.fsync
     this.#handle = handle
-    this.exec(`PRAGMA cache_size = -${CACHE}; PRAGMA temp_store = MEMORY`)
+    try {
+      // The last two are what SQLite advises for files that may come from anybody.
+      this.exec(`PRAGMA cache_size = -${CACHE}; PRAGMA temp_store = MEMORY`)
+      this.exec('PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON')
+    } catch (error) {
+      handle.close()
+      throw error
+    }
   }
 
   prepare<Row = never>(sql: string): Statement<Row> {
@@ -173,8 +180,12 @@ export class Connection {
   rollback(): void {
     if (this.#transaction === 'none') return
     this.#transaction = 'none'
+    this.#end('ROLLBACK')
+  }
+
+  #end(how: 'COMMIT' | 'ROLLBACK'): void {
     try {
-      this.#handle.exec('ROLLBACK')
+      this.#handle.exec(how)
     } catch {
       // Some failures have rolled back already.
     }
@@ -223,7 +234,7 @@ export class Connection {
   #endBurst(): void {
     if (this.#burst === undefined) return
     this.#burst = undefined
-    this.#handle.exec('COMMIT')
+    this.#end('COMMIT')
   }
 
   #start(fsync: boolean, kind: 'single' | 'gathering' | 'long'): void {

@@ -17,6 +17,7 @@ import {
 import { SMALL_FILE } from '../interface.ts'
 import { Chunks, MAX_CONTENT, type Packing } from './sqlite-bodies.ts'
 import type { Connection, Statement } from './sqlite-connection.ts'
+import { blobOf, countOf } from './sqlite-values.ts'
 
 const FILE = objectTypeNumber('file')
 /** Names read at a time when listing. */
@@ -25,14 +26,14 @@ const PAGE = 1000
 const MOST_SEEN = 1 << 16
 
 interface Row {
-  readonly size: number
-  readonly header: Uint8Array | null
-  readonly body: Uint8Array | number
+  readonly size: unknown
+  readonly header: unknown
+  readonly body: unknown
 }
 
 interface NameRow {
-  readonly checksum: Uint8Array
-  readonly type: number
+  readonly checksum: unknown
+  readonly type: unknown
 }
 
 /** Rows as values. What it reads and writes is in whatever transaction the connection has open. */
@@ -99,8 +100,7 @@ export class ObjectRows {
   readMeta(type: MetaType, checksum: Checksum, visible: number): Uint8Array {
     const row = this.#select.get(this.#bind(checksum), objectTypeNumber(type), visible)
     if (row === undefined) throw new ObjectNotFoundError(formatObjectName({ checksum, type }))
-    if (typeof row.body === 'number') throw new FormatError(formatObjectName({ checksum, type }), 'Not a whole object')
-    return this.#packing.unpack(row.body, row.size)
+    return this.#packing.unpack(row.body, sizeOf(row, { checksum, type }))
   }
 
   statFile(checksum: Checksum, visible: number): FileInfo {
@@ -189,7 +189,7 @@ export class ObjectRows {
       type === 'commit'
         ? this.#listCommits.all(key, this.visible)
         : this.#list.all(key, last === undefined ? 0 : objectTypeNumber(last.type), this.visible)
-    return rows.map((row) => ({ checksum: checksumFromBytes(row.checksum), type: objectTypeFromNumber(row.type) }))
+    return rows.map(nameOf)
   }
 
   /** The checksum as it is bound next: one buffer serves them all, since binding copies. */
@@ -208,9 +208,20 @@ export class ObjectRows {
   }
 }
 
-function info(checksum: Checksum, { size, header }: Omit<Row, 'body'>): FileInfo {
-  if (header === null) throw new FormatError(`${checksum}.file`, 'File without a header')
-  // The header's xattrs are views: of plain bytes, whatever subclass the driver handed out.
-  const framed = new Uint8Array(header.buffer, header.byteOffset, header.length)
-  return { header: decodeFileHeader(framed).header, size }
+/** A row of the index as an object name. @throws {FormatError} */
+export function nameOf({ checksum, type }: NameRow): ObjectName {
+  return {
+    checksum: checksumFromBytes(blobOf(checksum, 'checksum')),
+    type: objectTypeFromNumber(countOf(type, 'object type')),
+  }
+}
+
+function sizeOf({ size }: { readonly size: unknown }, name: ObjectName): number {
+  return countOf(size, formatObjectName(name))
+}
+
+function info(checksum: Checksum, row: Omit<Row, 'body'>): FileInfo {
+  const name: ObjectName = { checksum, type: 'file' }
+  const { header } = decodeFileHeader(blobOf(row.header, formatObjectName(name)))
+  return { header, size: sizeOf(row, name) }
 }

@@ -6,17 +6,18 @@ import { isChecksum } from '../../objects/index.ts'
 import type { RefPath, RefStore, RefTarget } from '../interface.ts'
 import { type RefUpdates, requireNoRefConflict } from '../ref-conflicts.ts'
 import type { Connection, Statement } from './sqlite-connection.ts'
+import { textOf } from './sqlite-values.ts'
 
 interface RefRow {
-  readonly target: string
-  readonly alias: number
+  readonly target: unknown
+  readonly alias: unknown
 }
 
 export class SqliteRefs implements RefStore {
   readonly #connection: Connection
   readonly #write: (work: () => void) => MaybePromise<void>
   readonly #select: Statement<RefRow>
-  readonly #below: Statement<{ path: string }>
+  readonly #below: Statement<{ path: unknown }>
   readonly #set: Statement
   readonly #delete: Statement
 
@@ -35,7 +36,8 @@ export class SqliteRefs implements RefStore {
     return this.#connection.read(() => {
       const row = this.#select.get(path)
       if (row === undefined) return undefined
-      return row.alias ? { alias: row.target } : { commit: requireChecksum(row.target) }
+      const target = textOf(row.target, path)
+      return row.alias ? { alias: target } : { commit: requireChecksum(target) }
     })
   }
 
@@ -52,7 +54,7 @@ export class SqliteRefs implements RefStore {
   }
 
   below(path: RefPath): RefPath[] {
-    return this.#below.all(`${path}/`, `${path}0`).map((row) => row.path)
+    return this.#below.all(`${path}/`, `${path}0`).map((row) => textOf(row.path, 'ref'))
   }
 
   /** All or none; a transaction must be open. @throws {ConflictError} */

@@ -30,24 +30,18 @@ export const SCHEMA_VERSION = 1
 /** Bytes. Most bodies fit a page: 112 000 objects a second are inserted, 90 000 with pages of 4096 (bench/stores.mjs). */
 const PAGE_SIZE = 16_384
 
-const TABLES = `
-  CREATE TABLE objects (
-    n INTEGER PRIMARY KEY,
-    checksum BLOB NOT NULL,
-    type INTEGER NOT NULL,
-    size INTEGER NOT NULL,
-    header BLOB,
-    body BLOB NOT NULL
-  );
-  CREATE UNIQUE INDEX objects_by_name ON objects (checksum, type);
-  CREATE INDEX commits ON objects (checksum) WHERE type = 4;
-  CREATE INDEX large ON objects (body) WHERE size > 1048576;
-  CREATE TABLE chunks (n INTEGER PRIMARY KEY, data BLOB NOT NULL);
-  CREATE TABLE attached (checksum BLOB, type INTEGER, bytes BLOB NOT NULL, PRIMARY KEY (checksum, type));
-  CREATE TABLE refs (path TEXT PRIMARY KEY, target TEXT NOT NULL, alias INTEGER NOT NULL) WITHOUT ROWID;
-  CREATE TABLE states (checksum BLOB PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
-  CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-`
+/** As SQLite keeps them, letter for letter. */
+const SCHEMA: readonly string[] = [
+  'CREATE TABLE objects (n INTEGER PRIMARY KEY, checksum BLOB NOT NULL, type INTEGER NOT NULL, size INTEGER NOT NULL, header BLOB, body BLOB NOT NULL)',
+  'CREATE UNIQUE INDEX objects_by_name ON objects (checksum, type)',
+  'CREATE INDEX commits ON objects (checksum) WHERE type = 4',
+  'CREATE INDEX large ON objects (body) WHERE size > 1048576',
+  'CREATE TABLE chunks (n INTEGER PRIMARY KEY, data BLOB NOT NULL)',
+  'CREATE TABLE attached (checksum BLOB, type INTEGER, bytes BLOB NOT NULL, PRIMARY KEY (checksum, type))',
+  'CREATE TABLE refs (path TEXT PRIMARY KEY, target TEXT NOT NULL, alias INTEGER NOT NULL) WITHOUT ROWID',
+  'CREATE TABLE states (checksum BLOB PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID',
+  'CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID',
+]
 
 /** Makes the tables, unless they are there. Safe against another process doing the same. */
 export function createSchema(handle: SqliteHandle, path: string, config: string): void {
@@ -56,7 +50,7 @@ export function createSchema(handle: SqliteHandle, path: string, config: string)
   handle.exec('BEGIN EXCLUSIVE')
   try {
     if (isEmpty(handle)) {
-      handle.exec(TABLES)
+      handle.exec(SCHEMA.join(';'))
       handle.prepare("INSERT INTO settings VALUES ('config', ?)").run(config)
       handle.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}`)
     } else {
@@ -87,7 +81,12 @@ export function requireSchema(handle: SqliteHandle, path: string): void {
       `${path} was written by a newer version (schema ${version}, this one knows ${SCHEMA_VERSION})`,
     )
   }
-  if (version < 1) throw new FormatError(path, `${path}: invalid schema version ${version}`)
+  // A view, a trigger or a generated column could make any statement of ours do something else, or never end.
+  const found = handle.prepare('SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL').all() as { sql: string }[]
+  const expected = new Set(SCHEMA)
+  if (version < 1 || found.length !== expected.size || !found.every(({ sql }) => expected.has(sql))) {
+    throw new FormatError(path, `${path} has other tables than schema ${SCHEMA_VERSION}`)
+  }
 }
 
 function pragma(handle: SqliteHandle, name: string): number {

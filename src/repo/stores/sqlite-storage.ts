@@ -32,6 +32,7 @@ import type { SqliteDriver } from './sqlite-driver.ts'
 import { type LockKind, SqliteLock } from './sqlite-lock.ts'
 import { ObjectRows } from './sqlite-objects.ts'
 import { SqliteRefs } from './sqlite-refs.ts'
+import { textOf } from './sqlite-values.ts'
 
 /** What the key file says of this store. */
 function packingLevel(config: KeyFile): number {
@@ -58,7 +59,7 @@ export class SqliteStorage implements Storage {
   readonly #platform: Platform
   readonly #packing: Packing
   readonly #lock: SqliteLock
-  readonly #readConfig: Statement<{ value: string }>
+  readonly #readConfig: Statement<{ value: unknown }>
   readonly #writeConfig: Statement
   #locking = true
   #transaction: Transaction | undefined
@@ -82,9 +83,8 @@ export class SqliteStorage implements Storage {
 
   /** @throws {FormatError} when the configuration is not right */
   static async open(connection: Connection, driver: SqliteDriver, platform: Platform): Promise<SqliteStorage> {
-    const select = connection.prepare<{ value: string }>("SELECT value FROM settings WHERE name = 'config'")
-    const text = (await connection.read(() => select.get()))?.value
-    if (text === undefined) throw new FormatError(connection.path, `${connection.path} has no configuration`)
+    const select = connection.prepare<{ value: unknown }>("SELECT value FROM settings WHERE name = 'config'")
+    const text = textOf((await connection.read(() => select.get()))?.value, 'config')
     const storage = new SqliteStorage(connection, driver, platform, parseConfig(text).settings.mode)
     storage.#configure(text)
     return storage
@@ -99,7 +99,7 @@ export class SqliteStorage implements Storage {
   }
 
   readConfig(): MaybePromise<string> {
-    return this.connection.read(() => this.#readConfig.get()?.value ?? '')
+    return this.connection.read(() => textOf(this.#readConfig.get()?.value, 'config'))
   }
 
   /** @throws {FormatError}, and nothing is written, when it says what no repository may say */

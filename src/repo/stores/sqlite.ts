@@ -15,7 +15,7 @@
 
 import { accessSync, constants, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { FormatError, IoError, OstreeError, withContext } from '../../errors.ts'
+import { IoError, OstreeError, withContext } from '../../errors.ts'
 import { KeyFile } from '../../keyfile/index.ts'
 import type { Platform } from '../../platform/index.ts'
 import { initialConfig } from '../config.ts'
@@ -83,12 +83,12 @@ export async function openSqliteStorage(path: string, options: OpenSqliteOptions
     if (statSync(path, { throwIfNoEntry: false }) === undefined) throw noSuchFile(path)
     const writable = !options.readOnly && mayWrite(path)
     const handle = openHandle(driver, path, writable ? 'write' : 'read')
+    const connection = new Connection(handle, { path, writable, lockTimeout: 0, fsync: true })
     try {
-      const connection = new Connection(handle, { path, writable, lockTimeout: 0, fsync: true })
       await connection.read(() => requireRepository(handle, path))
       return await SqliteStorage.open(connection, driver, options.platform)
     } catch (error) {
-      handle.close()
+      connection.close()
       throw error
     }
   } catch (error) {
@@ -110,8 +110,7 @@ function requireRepository(handle: SqliteHandle, path: string): void {
   try {
     requireSchema(handle, path)
   } catch (error) {
-    const translated = translateSqliteError(error, path)
-    throw translated instanceof FormatError ? new FormatError(path, translated.message, { cause: error }) : translated
+    throw translateSqliteError(error, path)
   }
 }
 
