@@ -43,7 +43,7 @@ function transactionScript(path: string): string {
     arm()
     const tx = await storage.begin()
     const files = []
-    for (let i = 0; i < 4; i++) files.push({ name: 'f' + i, header: store.regular(0o644), body: encodeUtf8('file ' + i) })
+    for (let i = 0; i < 2; i++) files.push({ name: 'f' + i, header: store.regular(0o644), body: encodeUtf8('file ' + i) })
     files.push({ name: 'large', header: store.regular(0o755), body: new Uint8Array(1_100_000).fill(7) })
     files.push({ name: 'link', header: store.linkTo('f0'), body: new Uint8Array(0) })
     const commit = await store.writeFlatCommit(tx, files, 'main', 'to be killed')
@@ -73,18 +73,18 @@ function requireWhole(path: string): void {
 
 describeReference('ostree', 'a process killed', () => {
   test.each([
-    ['any one', 'bare-user-only', 1],
-    ['every fifth', 'archive', 5],
+    ['every second', 'bare-user-only', 0, 2],
+    ['every fourth', 'archive', 1, 4],
   ] as const)(
     'before %s of its changes leaves a repository without fault: mode %s',
     { timeout: 120_000 },
-    async (_, mode, step) => {
+    async (_, mode, first, step) => {
       const template = join(root, `template-${mode}`)
       await prepare(template, mode)
       const path = join(root, `killed-${mode}`)
       let survived = false
       let published = 0
-      for (let point = 0; !survived; point += step) {
+      for (let point = first; !survived; point += step) {
         if (point > 300) throw new Error('this never ends')
         rmSync(path, { recursive: true, force: true })
         cpSync(template, path, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true })
@@ -98,13 +98,13 @@ describeReference('ostree', 'a process killed', () => {
         const main = spawnSync('ostree', ['ls', '-R', `--repo=${path}`, 'main'])
         if (main.status === 0) published++
         else expect(main.stderr.toString()).toContain("Refspec 'main' not found")
-        // Every third time ostree comes next, else we do: both have to cope with what lies about.
+        // Every third time ostree comes first: both have to cope with what lies about.
         if (point % 3 === 0) {
           run('ostree', ['commit', `--repo=${path}`, '-b', 'next', `--tree=ref=old`, '-s', 'next'])
         }
         const storage = await openFsStorage(path, { platform })
         const tx = await storage.begin()
-        const files = Array.from({ length: 4 }, (_, i) => ({
+        const files = Array.from({ length: 2 }, (_, i) => ({
           name: `f${i}`,
           header: regular(0o644),
           body: new TextEncoder().encode(`file ${i}`),

@@ -57,7 +57,8 @@ interface NativeFunction {
 
 interface Koffi {
   load(library: null): { func(prototype: string): NativeFunction }
-  struct(name: string, fields: Record<string, string>): unknown
+  struct(fields: Record<string, string>): unknown
+  pointer(type: unknown): unknown
   errno(): number
   os: { errno: Record<string, number> }
 }
@@ -86,13 +87,12 @@ export function requireNative(feature: string, source: NativeSource = loadNative
 
 function tryLoad(): Native | undefined {
   if (process.platform !== 'linux' || !ARCHITECTURES.includes(process.arch)) return undefined
-  let koffi: Koffi
   try {
-    koffi = createRequire(import.meta.url)('koffi')
+    return bind(createRequire(import.meta.url)('koffi'))
   } catch {
+    // Not installed, not built for this machine, or a C library that lacks one of the calls.
     return undefined
   }
-  return bind(koffi)
 }
 
 /** NUL-terminated, whatever came. */
@@ -106,13 +106,15 @@ function cString(text: NativePath): Uint8Array {
 
 function bind(koffi: Koffi): Native {
   const library = koffi.load(null)
-  koffi.struct('ostree_flock', {
+  // Without a name: names are registered once in a process, and this module may be loaded twice.
+  const lockRegion = koffi.struct({
     l_type: 'short',
     l_whence: 'short',
     l_start: 'int64_t',
     l_len: 'int64_t',
     l_pid: 'int',
   })
+  const lockRegionPointer = koffi.pointer(lockRegion)
   const lgetxattr = library.func('long lgetxattr(const uint8_t *path, const uint8_t *name, void *value, size_t size)')
   const fgetxattr = library.func('long fgetxattr(int fd, const uint8_t *name, void *value, size_t size)')
   const llistxattr = library.func('long llistxattr(const uint8_t *path, void *list, size_t size)')
@@ -218,7 +220,7 @@ function bind(koffi: Koffi): Native {
       }),
     lock(fd, kind) {
       const region = { l_type: LOCK_TYPES[kind], l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 }
-      let result = fcntl(fd, F_OFD_SETLK, 'ostree_flock *', region)
+      let result = fcntl(fd, F_OFD_SETLK, lockRegionPointer, region)
       let errno = result < 0 ? lastErrno() : ''
       // Kernels before 3.15: libostree then locks with flock, and so must we.
       if (errno === 'EINVAL') {

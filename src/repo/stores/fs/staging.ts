@@ -112,8 +112,9 @@ export class Staging {
     const head = checksum.slice(0, 2)
     let directory = this.#directories.get(head)
     if (directory === undefined) {
-      directory = `${this.#unsealed}/${head}`
-      mkdirSync(directory, 0o777)
+      const made = `${this.#unsealed}/${head}`
+      withIo('tmp', () => mkdirSync(made, 0o777))
+      directory = made
       this.#directories.set(head, directory)
     }
     return `${directory}/${checksum.slice(2)}.${suffix}`
@@ -237,7 +238,7 @@ function isHeld(path: string, native: Native): boolean {
  * @param now seconds since the epoch
  */
 export function cleanTmp({ tmp, bootId, native }: StagingPlace, expiry: number, now: number): void {
-  for (const entry of readdirSync(tmp, { withFileTypes: true })) {
+  for (const entry of withIo('tmp', () => readdirSync(tmp, { withFileTypes: true }))) {
     const { name } = entry
     const path = `${tmp}/${name}`
     if (name === 'cache') continue
