@@ -13,15 +13,20 @@
 import type { Checksum, MaybePromise } from '../bytes.ts'
 import { EMPTY_BYTES } from '../bytes.ts'
 import { UsageError, withContext } from '../errors.ts'
-import { DirMeta, type FileHeader, S_IFDIR, S_IFLNK, S_IFREG, type Xattrs } from '../objects/index.ts'
+import { DirMeta, type FileHeader, S_IFDIR, S_IFLNK, S_IFREG, sortXattrs, type Xattrs } from '../objects/index.ts'
 import type { TarHeader, TarSink } from '../tar/index.ts'
 import { CommitModifier, type InodeInfo } from './commit-modifier.ts'
 import { type FileSink, SMALL_FILE, type Transaction } from './interface.ts'
 import type { Repo } from './repo.ts'
 import { DeferredLinks, tarFault } from './tar-links.ts'
-import { decodeTarName, relativeTarPath, splitTarPath, withoutTrailingSlashes } from './tar-path.ts'
+import { decodeTarName, detached, relativeTarPath, splitTarPath, withoutTrailingSlashes } from './tar-path.ts'
 import { NO_XATTRS, xattrsFromPax } from './tar-xattrs.ts'
 import { MutableTree } from './tree.ts'
+
+/** File headers remembered, directories remembered by the path of an entry, and the length beyond which none is. */
+const MAX_KNOWN_HEADERS = 1 << 12
+const MAX_KNOWN_PARENTS = 1 << 14
+const LONGEST_KNOWN_PARENT = 4096
 
 export interface TarTreeOptions {
   /** Make the directories an entry lacks, 0755 and of its owner. Else they are an error. */
@@ -29,6 +34,8 @@ export interface TarTreeOptions {
   readonly modifier?: CommitModifier | undefined
   /** Gives an entry, or the target of a hard link, another path; both without leading slash. */
   readonly rename?: ((path: string) => string) | undefined
+  /** Bytes that hard links may take until the end of the archive. Default MAX_LINK_MEMORY. */
+  readonly maxLinkMemory?: number | undefined
   /** Tree to lay the archive over, read to its leaves (`loadAll`). Default: an empty one. */
   readonly into?: MutableTree | undefined
 }
@@ -79,7 +86,7 @@ export class TarTreeBuilder implements TarSink {
     this.#modifier = options.modifier ?? new CommitModifier(repo)
     this.#autocreate = options.autocreateParents === true
     this.#rename = options.rename
-    this.#links = new DeferredLinks(this.tree)
+    this.#links = new DeferredLinks(this.tree, options.maxLinkMemory)
   }
 
   entry(header: TarHeader): void {
@@ -200,9 +207,10 @@ export class TarTreeBuilder implements TarSink {
     let tree = this.#parents.get(parentPath)
     if (tree === undefined) {
       tree = this.#findParent(splitTarPath(parentPath), header)
-      this.#parents.set(parentPath, tree)
+      if (this.#parents.size >= MAX_KNOWN_PARENTS) this.#parents.clear()
+      if (parentPath.length <= LONGEST_KNOWN_PARENT) this.#parents.set(parentPath, tree)
     }
-    return { tree, name: path.slice(slash + 1) }
+    return { tree, name: detached(path.slice(slash + 1), path) }
   }
 
   #findParent(names: readonly string[], header: TarHeader): MutableTree {
@@ -241,7 +249,7 @@ export class TarTreeBuilder implements TarSink {
 
   #xattrs(header: TarHeader, path: string, inode: InodeInfo): Xattrs {
     if (this.#modifier.skipTarXattrs) return NO_XATTRS
-    if (this.#modifier.xattrCallback !== undefined) return this.#modifier.xattrCallback(`/${path}`, inode)
+    if (this.#modifier.xattrCallback !== undefined) return sortXattrs(this.#modifier.xattrCallback(`/${path}`, inode))
     return xattrsFromPax(header.pax)
   }
 
@@ -275,6 +283,7 @@ export class TarTreeBuilder implements TarSink {
     let known = this.#headers.get(key)
     if (known === undefined) {
       known = { uid, gid, mode, target: '', xattrs: NO_XATTRS }
+      if (this.#headers.size >= MAX_KNOWN_HEADERS) this.#headers.clear()
       this.#headers.set(key, known)
     }
     return known

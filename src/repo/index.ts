@@ -74,11 +74,12 @@ export { Repo, type RepoOptions } from './repo.ts'
 export { type ResolveScope, resolveRev, tryResolveRev } from './resolve.ts'
 export { createMemoryStorage, type MemoryStorageOptions } from './stores/memory.ts'
 export { uncompressedTar } from './tar-input.ts'
+export { MAX_LINK_MEMORY } from './tar-links.ts'
 export { xattrsFromPax } from './tar-xattrs.ts'
 export { collectReachable, ReachableSet, type TraverseOptions, traverseCommit } from './traverse.ts'
 export {
   MAX_TREE_DEPTH,
-  MAX_TREE_DIRECTORIES,
+  MAX_TREE_MEMORY,
   MutableTree,
   overlayTree,
   type TreeLimits,

@@ -7,8 +7,15 @@
 
 import type { Checksum } from '../bytes.ts'
 import { displayUtf8 } from '../bytes.ts'
-import { FormatError, InvalidNameError, TarFormatError, UsageError, withContext } from '../errors.ts'
+import { FormatError, InvalidNameError, LimitError, TarFormatError, UsageError, withContext } from '../errors.ts'
 import type { MutableTree } from './tree.ts'
+
+/** Bytes the links of one archive may take, as counted below: near a million of them. */
+export const MAX_LINK_MEMORY = 1 << 29
+
+/** Bytes of a link beside its target, which is kept whole and in parts. */
+const LINK_MEMORY = 512
+const TARGET_UNIT_MEMORY = 4
 
 export interface DeferredLink {
   /** Where the link stands. */
@@ -37,11 +44,18 @@ export class DeferredLinks {
   readonly #places = new Map<MutableTree, Map<string, DeferredLink>>()
   readonly #resolved = new Map<DeferredLink, Checksum>()
 
-  constructor(root: MutableTree) {
+  readonly #maxMemory: number
+  #memory = 0
+
+  constructor(root: MutableTree, maxMemory = MAX_LINK_MEMORY) {
     this.#root = root
+    this.#maxMemory = maxMemory
   }
 
+  /** @throws {LimitError} */
   add(link: DeferredLink): void {
+    this.#memory += LINK_MEMORY + link.written.length * TARGET_UNIT_MEMORY
+    if (this.#memory > this.#maxMemory) throw new LimitError('memory of hard links', this.#maxMemory)
     this.#links.push(link)
     let names = this.#places.get(link.tree)
     if (names === undefined) {

@@ -4,7 +4,7 @@
  * Source: ostree-repo-libarchive.c, path_relative; ot-unix-utils.c, ot_util_path_split_validate.
  */
 
-import { displayUtf8 } from '../bytes.ts'
+import { displayUtf8, encodeUtf8 } from '../bytes.ts'
 import { InvalidNameError } from '../errors.ts'
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -62,4 +62,15 @@ export function splitTarPath(path: string): string[] {
   const names = path.split('/').filter((name) => name !== '' && name !== '.')
   if (names.includes('..')) throw new InvalidNameError(path, `Invalid uplink '..' in path ${path}`)
   return names
+}
+
+/** Strings up to this length may keep each other alive. */
+const LONGEST_SHARED = 1024
+
+/**
+ * A part of a string that does not keep all of it in memory: engines let a slice refer to what it was cut from, and a
+ * name kept for long must not hold on to a path of a megabyte.
+ */
+export function detached(part: string, whole: string): string {
+  return whole.length <= LONGEST_SHARED ? part : strict.decode(encodeUtf8(part))
 }

@@ -17,15 +17,20 @@ import { readDirTree } from './read-metadata.ts'
 export const MAX_TREE_DEPTH = 2048
 
 /**
- * Directories one tree may have in memory. A store can name the same directory over and over, a tar many in a few bytes:
- * what would unfold to more is refused instead of filling the memory (about 500 bytes each).
+ * Bytes one tree may take in memory, as counted below: five million files. A store can name the same directory over and
+ * over, an archive many things in few bytes; what would unfold to more is refused before it fills the memory.
  */
-export const MAX_TREE_DIRECTORIES = 1 << 20
+export const MAX_TREE_MEMORY = 1 << 30
+
+/** Bytes of a file or directory beside its name; measured: at most 190 and 630. */
+const FILE_MEMORY = 192
+const DIRECTORY_MEMORY = 640
+const NAME_UNIT_MEMORY = 2
 
 /** Ceilings of one tree, with the constants as defaults. */
 export interface TreeLimits {
   readonly maxDepth?: number | undefined
-  readonly maxDirectories?: number | undefined
+  readonly maxMemory?: number | undefined
 }
 
 /** A directory as its parent names it. */
@@ -41,7 +46,7 @@ export class MutableTree {
   readonly depth: number
   readonly #parent: MutableTree | undefined
   /** Shared by all trees under one root. */
-  readonly #bounds: { directories: number; readonly maxDirectories: number; readonly maxDepth: number }
+  readonly #bounds: { memory: number; readonly maxMemory: number; readonly maxDepth: number }
   // Made when needed: most directories are leaves, or are never looked into.
   #files: Map<string, Checksum> | undefined
   #dirs: Map<string, MutableTree> | undefined
@@ -54,14 +59,14 @@ export class MutableTree {
   constructor(limits: TreeLimits = {}, parent?: MutableTree) {
     this.depth = parent === undefined ? 0 : parent.depth + 1
     this.#parent = parent
-    const { maxDepth = MAX_TREE_DEPTH, maxDirectories = MAX_TREE_DIRECTORIES } = limits
-    this.#bounds = parent === undefined ? { directories: 0, maxDirectories, maxDepth } : parent.#bounds
+    const { maxDepth = MAX_TREE_DEPTH, maxMemory = MAX_TREE_MEMORY } = limits
+    this.#bounds = parent === undefined ? { memory: 0, maxMemory, maxDepth } : parent.#bounds
+    if (this.depth > this.#bounds.maxDepth) throw new LimitError('directory depth', this.#bounds.maxDepth)
     this.#files = undefined
     this.#dirs = undefined
     this.#meta = undefined
     this.#contents = undefined
     this.#source = undefined
-    this.#count()
   }
 
   /** A tree in the store. Nothing is read before `load`. */
@@ -103,8 +108,9 @@ export class MutableTree {
     const contents = this.#contents
     if (source === undefined || contents === undefined) return this
     const { files, dirs } = await readDirTree(source, contents)
+    // Another call was quicker.
     if (this.#source !== source) return this
-    if (files.length > 0) this.#files = new Map(files.map(({ name, checksum }) => [name, checksum]))
+    for (const { name, checksum } of files) this.#addFile(name, checksum)
     for (const { name, tree, meta } of dirs) this.#addDir(name).#become(source, { tree, meta })
     this.#source = undefined
     return this
@@ -156,9 +162,15 @@ export class MutableTree {
       requireName(name)
       if (this.#dirs?.has(name)) throw new UsageError(`Can't replace directory with file: ${name}`, name)
     }
+    if (present === undefined) this.#addFile(name, checksum)
+    else this.#files?.set(name, checksum)
+    this.#invalidate()
+  }
+
+  #addFile(name: string, checksum: Checksum): void {
+    this.#count(FILE_MEMORY, name)
     this.#files ??= new Map()
     this.#files.set(name, checksum)
-    this.#invalidate()
   }
 
   /** The directory of that name, made when missing. @throws {UsageError} over a file; {FormatError}, {LimitError} */
@@ -174,6 +186,7 @@ export class MutableTree {
   }
 
   #addDir(name: string): MutableTree {
+    this.#count(DIRECTORY_MEMORY, name)
     const child = new MutableTree(undefined, this)
     this.#dirs ??= new Map()
     this.#dirs.set(name, child)
@@ -202,10 +215,11 @@ export class MutableTree {
     }
   }
 
-  #count(): void {
-    const { maxDepth, maxDirectories } = this.#bounds
-    if (this.depth > maxDepth) throw new LimitError('directory depth', maxDepth)
-    if (++this.#bounds.directories > maxDirectories) throw new LimitError('directories of a tree', maxDirectories)
+  /** Things taken out are not taken off: the ceiling is far, and few are. */
+  #count(bytes: number, name: string): void {
+    const bounds = this.#bounds
+    bounds.memory += bytes + name.length * NAME_UNIT_MEMORY
+    if (bounds.memory > bounds.maxMemory) throw new LimitError('memory of a tree', bounds.maxMemory)
   }
 
   #requireLoaded(): void {

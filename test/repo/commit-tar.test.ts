@@ -254,6 +254,12 @@ describe('hard links', () => {
     await expect(take(entries)).rejects.toMatchObject({ name: 'TarFormatError', message, data: { offset } })
   })
 
+  test('are not kept without end', async () => {
+    const links = ['a', 'b', 'c'].map((name) => hardlink(name, 'f'))
+    await expect(take([file('f'), ...links], { maxLinkMemory: 1500 })).rejects.toMatchObject({ code: 'limit' })
+    expect((await take([file('f'), ...links], { maxLinkMemory: 1600 })).listing.length).toBe(5)
+  })
+
   test('resolve in a chain of any length', async () => {
     const length = 5000
     const links = Array.from({ length }, (_, i) => hardlink(`l${i}`, i === length - 1 ? 'f' : `l${i + 1}`))

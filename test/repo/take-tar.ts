@@ -44,7 +44,7 @@ export async function* chunks(bytes: Uint8Array, size: number): AsyncGenerator<U
 }
 
 export async function take(entries: readonly TarEntry[] | Uint8Array, options: TakeOptions = {}): Promise<Taken> {
-  const { mode = 'archive', autocreateParents = true, rename, chunk = 10240, below } = options
+  const { mode = 'archive', autocreateParents = true, rename, maxLinkMemory, chunk = 10240, below } = options
   const repo = await Repo.open(createMemoryStorage({ platform: nodePlatform, mode }), nodePlatform)
   const modifier = options.modifier && new CommitModifier(repo, options.modifier)
   const tx = await repo.begin()
@@ -52,7 +52,13 @@ export async function take(entries: readonly TarEntry[] | Uint8Array, options: T
     const into = new MutableTree()
     if (below !== undefined) await importTar(repo, tx, chunks(tarBytes(below), chunk), { autocreateParents, into })
     const bytes = entries instanceof Uint8Array ? entries : tarBytes(entries)
-    const tree = await importTar(repo, tx, chunks(bytes, chunk), { autocreateParents, rename, modifier, into })
+    const tree = await importTar(repo, tx, chunks(bytes, chunk), {
+      autocreateParents,
+      rename,
+      maxLinkMemory,
+      modifier,
+      into,
+    })
     const commit = await writeCommit(tx, { root: await writeTree(tx, tree), timestamp: 0n })
     const listing: string[] = []
     await list(tx, tree, '/', listing)

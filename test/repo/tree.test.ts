@@ -203,8 +203,23 @@ describe('a tree', () => {
         const dirs = ['a', 'b'].map((name) => ({ name, tree, meta }))
         tree = await tx.writeMeta('dirtree', DirTree.encode({ files: [], dirs }))
       }
-      await expect(MutableTree.from(tx, { tree, meta }, { maxDirectories: 1000 }).loadAll()).rejects.toThrow(LimitError)
+      await expect(MutableTree.from(tx, { tree, meta }, { maxMemory: 1_000_000 }).loadAll()).rejects.toThrow(LimitError)
     })
+  })
+
+  test('takes no more memory than it may, with few long names or many short ones', () => {
+    const long = new MutableTree({ maxMemory: 100_000 })
+    expect(() => long.replaceFile('n'.repeat(60_000), A)).toThrow(LimitError)
+    const many = new MutableTree({ maxMemory: 100_000 })
+    const fill = () => {
+      for (let i = 0; i < 1000; i++) many.ensureDir('d').replaceFile(`${i}`, A)
+    }
+    expect(fill).toThrow(LimitError)
+    expect(many.dirs.get('d')?.files.size).toBeGreaterThan(400)
+    // The same file again is nothing more.
+    const one = new MutableTree({ maxMemory: 1000 })
+    for (let i = 0; i < 1000; i++) one.replaceFile('f', i % 2 ? A : B)
+    expect(one.files.size).toBe(1)
   })
 
   test('without metadata is no tree to commit', async () => {
