@@ -1,0 +1,5 @@
+export * from './gvariant.ts'
+export * from './objects.ts'
+export * from './refs.ts'
+export * from './tar.ts'
+export * from './trees.ts'
