@@ -149,8 +149,8 @@ export class EntryReader {
       headerMtime: mtime,
       devMajor: hasDevice ? readNumber(block, at + DEVMAJOR, 8) : 0,
       devMinor: hasDevice ? readNumber(block, at + DEVMINOR, 8) : 0,
-      userName: this.#userName,
-      groupName: this.#groupName,
+      userName: paxFields?.userName ?? this.#userName,
+      groupName: paxFields?.groupName ?? this.#groupName,
       pax,
     }
   }
@@ -185,6 +185,8 @@ interface PaxFields {
   uid: number | undefined
   gid: number | undefined
   mtime: number | undefined
+  userName: Uint8Array | undefined
+  groupName: Uint8Array | undefined
   sparse: PaxSparse | string | undefined
 }
 
@@ -196,6 +198,8 @@ function readPaxFields(records: readonly PaxRecord[]): PaxFields {
     uid: undefined,
     gid: undefined,
     mtime: undefined,
+    userName: undefined,
+    groupName: undefined,
     sparse: undefined,
   }
   for (const { key, value } of records) {
@@ -218,6 +222,12 @@ function readPaxFields(records: readonly PaxRecord[]): PaxFields {
         break
       case 'mtime':
         fields.mtime = parseSeconds(value)
+        break
+      case 'uname':
+        fields.userName = upToNul(value)
+        break
+      case 'gname':
+        fields.groupName = upToNul(value)
         break
       default:
         if (fields.sparse === undefined && key.startsWith('GNU.sparse.')) fields.sparse = readPaxSparse(records)

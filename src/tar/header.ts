@@ -94,7 +94,7 @@ function countHighBytes(bytes: Uint8Array, at: number): number {
 
 /**
  * Octal behind leading spaces, up to the first byte that is no octal digit; nothing at all reads as 0. Or base 256.
- * @returns an integer; infinite when beyond 64 bits, inexact beyond 53
+ * @returns an integer of at most 64 bits, where what is too large for that ends; inexact beyond 53
  */
 export function readNumber(bytes: Uint8Array, start: number, length: number): number {
   const first = bytes[start] as number
@@ -110,7 +110,13 @@ export function readNumber(bytes: Uint8Array, start: number, length: number): nu
     if (digit < 0 || digit > 7) break
     value = value * 8 + digit
   }
-  return negative ? 0 - value : value
+  return clampInt64(negative ? 0 - value : value)
+}
+
+const INT64_END = 2 ** 63
+
+export function clampInt64(value: number): number {
+  return Math.min(Math.max(value, -INT64_END), INT64_END)
 }
 
 function readBase256(bytes: Uint8Array, start: number, length: number): number {
@@ -119,9 +125,7 @@ function readBase256(bytes: Uint8Array, start: number, length: number): number {
   // the top bit is the mark and the next the sign: as two's complement the mark reads as a copy of the sign
   let value = negative ? (first | 0x80) - 0x100 : first & 0x7f
   for (let i = start + 1; i < start + length; i++) value = value * 256 + (bytes[i] as number)
-  if (value >= 2 ** 63) return Number.POSITIVE_INFINITY
-  if (value < -(2 ** 63)) return Number.NEGATIVE_INFINITY
-  return value
+  return clampInt64(value)
 }
 
 /** Bytes of a field up to its NUL, or the whole field; a copy. What follows the NUL counts for nothing. */

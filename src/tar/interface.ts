@@ -48,6 +48,7 @@ export interface TarHeader {
   readonly headerMtime: number
   readonly devMajor: number
   readonly devMinor: number
+  /** PAX `uname` and `gname` honoured. */
   readonly userName: Uint8Array
   readonly groupName: Uint8Array
   /** Records of the PAX header of this entry (for `pax-global`: of itself). */

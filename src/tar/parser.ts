@@ -208,7 +208,7 @@ export class TarParser {
       if (++this.#extensions.count > MAX_EXTENSIONS) throw this.#fault('Too many special headers', offset)
     }
     const size = readNumber(bytes, at + SIZE, 12)
-    if (size < 0) throw this.#fault('Tar entry has negative size', offset)
+    if (size < 0) throw this.#fault('Special header too large', offset)
     if (size > this.#maxExtensionBytes) throw new LimitError('tar extension header', this.#maxExtensionBytes)
     this.#extensionType = type
     this.#extensionOffset = offset

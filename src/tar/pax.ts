@@ -6,6 +6,7 @@
  */
 
 import { encodeUtf8 } from '../bytes.ts'
+import { clampInt64 } from './header.ts'
 import type { PaxRecord } from './interface.ts'
 
 export const NO_RECORDS: readonly PaxRecord[] = []
@@ -74,14 +75,11 @@ export function paxValue(records: readonly PaxRecord[], key: string): Uint8Array
   return undefined
 }
 
-/**
- * Seconds, fraction allowed; what follows the number is ignored.
- * @returns `undefined` when there is no digit
- */
-export function parseSeconds(value: Uint8Array): number | undefined {
+/** Seconds, fraction allowed; what follows the number is ignored, none at all is 0. */
+export function parseSeconds(value: Uint8Array): number {
   // no number a double can hold apart is longer
   const digits = /^-?[0-9]+(?:\.[0-9]+)?/.exec(latin1(value, 0, Math.min(value.length, 64)))?.[0]
-  return digits === undefined ? undefined : Number(digits) + 0 // no -0
+  return clampInt64(Number(digits ?? 0)) + 0 // no -0
 }
 
 /** A decimal integer as `atol` reads it: what follows it is ignored, none at all is 0. */
@@ -96,7 +94,7 @@ export function parseInteger(value: Uint8Array): number {
     if (digit < 0 || digit > 9) break
     number = number * 10 + digit
   }
-  return negative ? 0 - number : number
+  return clampInt64(negative ? 0 - number : number)
 }
 
 /** @param key latin1, as in `PaxRecord`, without `=` */

@@ -1,7 +1,8 @@
 /** A reader that keeps everything, and ways to feed it. */
 
 import { concatBytes } from '../../src/bytes.ts'
-import { type TarHeader, type TarLimits, TarParser } from '../../src/tar/index.ts'
+import { packTar, type TarEntry, type TarHeader, type TarLimits, TarParser } from '../../src/tar/index.ts'
+import { type TarSample, tarEntryOf } from '../../src/testing/arbitraries/tar.ts'
 
 export interface ReadEntry {
   readonly header: TarHeader
@@ -43,9 +44,17 @@ export function readTar(pieces: Uint8Array | readonly Uint8Array[], limits?: Tar
 }
 
 export function text(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('latin1') === Buffer.from(bytes).toString('utf8')
-    ? Buffer.from(bytes).toString('latin1')
-    : Buffer.from(bytes).toString('utf8')
+  return Buffer.from(bytes).toString('utf8')
+}
+
+export async function packed(entries: Iterable<TarEntry>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = []
+  for await (const part of packTar(entries)) parts.push(part.slice())
+  return concatBytes(parts)
+}
+
+export async function packSamples(samples: readonly TarSample[]): Promise<Uint8Array> {
+  return packed(samples.map(tarEntryOf))
 }
 
 /** Extended attributes as `SCHILY.xattr.` records have them. */

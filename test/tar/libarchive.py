@@ -39,7 +39,7 @@ texts = {name: field(name, c_char_p) for name in ("pathname", "hardlink", "symli
 numbers = {name: field(name, c_int64) for name in ("uid", "gid", "size", "mtime")}
 filetype, perm = field("filetype", ctypes.c_uint), field("perm", ctypes.c_uint)
 mtime_nsec = field("mtime_nsec", c_long)
-rdevmajor, rdevminor = field("rdevmajor", ctypes.c_uint64), field("rdevminor", ctypes.c_uint64)
+rdevmajor, rdevminor = field("rdevmajor", c_int64), field("rdevminor", c_int64)
 buffer = ctypes.create_string_buffer(1 << 16)
 
 
@@ -74,7 +74,9 @@ def read(data):
         while (got := read_data(archive, buffer, len(buffer))) > 0:
             digest.update(buffer.raw[:got])
             length += got
-        failed = got < 0
+        if got < 0:
+            failed = True
+            break
         one.update(sha256=digest.hexdigest(), length=length)
         entries.append(one)
     error = (error_string(archive) or b"").decode("utf-8", "replace") if failed else None
