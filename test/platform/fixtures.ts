@@ -1,5 +1,6 @@
 /** Streams that the zstd and gzip programs wrote, and sources that feed them as awkwardly as a network may. */
 import { gzipSync } from 'node:zlib'
+import fc from 'fast-check'
 import { concatBytes, encodeUtf8 } from '../../src/bytes.ts'
 
 function decode(base64: string): Uint8Array {
@@ -105,3 +106,15 @@ export function watched(parts: Iterable<Uint8Array>) {
   }
   return { seen, source: source() }
 }
+
+/** A copy with one byte changed. */
+export function changed(bytes: Uint8Array, at: number, change = 1): Uint8Array {
+  const copy = new Uint8Array(bytes)
+  copy[at] = (copy[at] as number) ^ change
+  return copy
+}
+
+/** Bytes that compress: few values, long runs. */
+export const anyContent = fc
+  .array(fc.tuple(fc.integer({ min: 0, max: 255 }), fc.integer({ min: 1, max: 400 })), { maxLength: 20 })
+  .map((runs) => concatBytes(runs.map(([byte, length]) => new Uint8Array(length).fill(byte))))

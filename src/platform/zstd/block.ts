@@ -3,71 +3,20 @@
  * written before. Source: RFC 8878, 3.1.1.3.
  */
 
-import { buildFse, constantFse, type FseTable, readFse } from './fse.ts'
+import { constantFse, type FseTable, readFse } from './fse.ts'
 import { decodeHuffman, type HuffmanTable, lastBit, readHuffman } from './huffman.ts'
 import { MAX_BLOCK, type Output } from './output.ts'
+import {
+  LITERAL_CODE,
+  LITERAL_LENGTHS,
+  MATCH_CODE,
+  MATCH_LENGTHS,
+  OFFSET_CODE,
+  type SequenceCode,
+} from './sequence-codes.ts'
 
 /** Why a block cannot be decoded; the caller knows where it is. */
 export class BlockFault extends Error {}
-
-/** Bits and baseline of the lengths a code stands for. */
-interface Lengths {
-  readonly extra: Uint8Array
-  readonly base: Uint32Array
-}
-
-function lengths(first: number, extra: readonly number[]): Lengths {
-  const base = new Uint32Array(extra.length)
-  let next = first
-  extra.forEach((bits, code) => {
-    base[code] = next
-    next += 2 ** bits
-  })
-  return { extra: Uint8Array.from(extra), base }
-}
-
-function zeros(count: number): number[] {
-  return new Array<number>(count).fill(0)
-}
-
-const LITERAL_LENGTHS = lengths(0, [...zeros(16), 1, 1, 1, 1, 2, 2, 3, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16])
-const MATCH_LENGTHS = lengths(3, [
-  ...zeros(32),
-  ...[1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16],
-])
-
-interface SequenceCode {
-  readonly mostLog: number
-  readonly symbols: number
-  /** Used when a block says so rather than describing its own. */
-  readonly predefined: FseTable
-}
-
-function code(mostLog: number, symbols: number, log: number, norm: readonly number[]): SequenceCode {
-  return { mostLog, symbols, predefined: buildFse(Int16Array.from(norm), log) }
-}
-
-/** Source: RFC 8878, 3.1.1.3.2.2. In the order their tables are described. */
-const LITERAL_CODE = code(
-  9,
-  36,
-  6,
-  [4, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 2, 1, 1, 1, 1, 1, -1, -1, -1, -1],
-)
-const OFFSET_CODE = code(
-  8,
-  32,
-  5,
-  [1, 1, 1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1],
-)
-const MATCH_CODE = code(9, 53, 6, [
-  1,
-  4,
-  3,
-  ...new Array<number>(6).fill(2),
-  ...new Array<number>(37).fill(1),
-  ...new Array<number>(7).fill(-1),
-])
 
 /** An offset of more bits than the largest window has can only be wrong. */
 const MOST_OFFSET_BITS = 27
