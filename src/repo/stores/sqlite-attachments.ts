@@ -18,7 +18,7 @@ export class AttachmentRows {
 
   constructor(connection: Connection) {
     this.#select = connection.prepare('SELECT bytes FROM attached WHERE checksum = ? AND type = ?')
-    this.#set = connection.prepare('INSERT OR REPLACE INTO attached VALUES (?, ?, ?)')
+    this.#set = connection.prepare("INSERT OR REPLACE INTO attached VALUES (?, ?, ifnull(?, x''))")
     this.#delete = connection.prepare('DELETE FROM attached WHERE checksum = ? AND type = ?')
     this.#list = connection.prepare('SELECT checksum, type FROM attached ORDER BY checksum, type')
     this.#selectState = connection.prepare('SELECT state FROM states WHERE checksum = ?')

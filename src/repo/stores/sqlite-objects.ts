@@ -63,7 +63,10 @@ export class ObjectRows {
     this.#packing = packing
     this.chunks = new Chunks(connection, packing)
     const named = 'FROM objects WHERE checksum = ? AND type = ? AND n <= ?'
-    this.#insert = connection.prepare('INSERT OR IGNORE INTO objects VALUES (?, ?, ?, ?, ?, ?)')
+    // ifnull: node:sqlite binds an empty array as NULL.
+    this.#insert = connection.prepare(
+      "INSERT INTO objects VALUES (?, ?, ?, ?, ?, ifnull(?, x'')) ON CONFLICT (checksum, type) DO NOTHING",
+    )
     this.#find = connection.prepare(`SELECT n ${named}`)
     this.#select = connection.prepare(`SELECT size, header, body ${named}`)
     this.#stat = connection.prepare(`SELECT size, header ${named}`)
