@@ -119,9 +119,10 @@ const UINT64_MAX = (1n << 64n) - 1n
 
 /** As `g_ascii_strtoull` reads it: a minus sign wraps around, too much is the greatest, nothing may follow. */
 export function parseUint64(raw: string): bigint | undefined {
-  const match = /^[ \t\n\v\f\r]*([+-]?)([0-9]+)$/.exec(raw)
+  const match = /^[ \t\n\v\f\r]*([+-]?)0*([0-9]+)$/.exec(raw)
   if (match === null) return undefined
-  const magnitude = BigInt(match[2] ?? '')
-  if (magnitude > UINT64_MAX) return UINT64_MAX
+  const digits = match[2] ?? ''
+  const magnitude = digits.length > 20 ? UINT64_MAX : BigInt(digits)
+  if (magnitude >= UINT64_MAX) return UINT64_MAX
   return match[1] === '-' ? BigInt.asUintN(64, -magnitude) : magnitude
 }

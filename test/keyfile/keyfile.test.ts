@@ -1,0 +1,150 @@
+import { describe, expect, test } from 'vitest'
+import { FormatError, InvalidNameError, NotFoundError } from '../../src/errors.ts'
+import { KeyFile } from '../../src/keyfile/index.ts'
+
+const CONFIG = `# the repository of the build server
+
+[core]
+repo_version=1
+mode = bare-user
+
+# where it all comes from
+[remote "origin"]
+url=https://example.com/repo
+gpg-verify=false
+branches=stable;testing;
+name[de]=Herkunft
+`
+
+describe('KeyFile', () => {
+  test('reads values by group and key', () => {
+    const file = KeyFile.parse(CONFIG)
+    expect(file.groups()).toEqual(['core', 'remote "origin"'])
+    expect(file.keys('core')).toEqual(['repo_version', 'mode'])
+    expect(file.getString('core', 'mode')).toBe('bare-user')
+    expect(file.getInteger('core', 'repo_version')).toBe(1)
+    expect(file.getBoolean('remote "origin"', 'gpg-verify')).toBe(false)
+    expect(file.getList('remote "origin"', 'branches')).toEqual(['stable', 'testing'])
+    expect(file.getString('remote "origin"', 'name[de]')).toBe('Herkunft')
+    expect(file.has('core')).toBe(true)
+    expect(file.has('core', 'nope')).toBe(false)
+    expect(file.has('nope', 'mode')).toBe(false)
+  })
+
+  test('an edit leaves comments, order and all other keys alone', () => {
+    const file = KeyFile.parse(CONFIG)
+    file.set('remote "origin"', 'url', 'https://example.org/')
+    file.remove('remote "origin"', 'gpg-verify')
+    expect(file.toString()).toBe(
+      // a group header has an empty line before it
+      CONFIG.replace('comes from\n', 'comes from\n\n')
+        .replace('mode = bare-user', 'mode=bare-user')
+        .replace('https://example.com/repo', 'https://example.org/')
+        .replace('gpg-verify=false\n', ''),
+    )
+  })
+
+  test('can forget what is no value, as libostree does when it edits a configuration', () => {
+    expect(KeyFile.parse(CONFIG, 'config', { keep: 'values' }).toString()).toBe(
+      '[core]\nrepo_version=1\nmode=bare-user\n\n[remote "origin"]\nurl=https://example.com/repo\ngpg-verify=false\nbranches=stable;testing;\n',
+    )
+  })
+
+  test('new keys go to the end of their group, new groups to the end of the file', () => {
+    const file = KeyFile.parse('[a]\nx=1\n[b]\ny=2\n')
+    file.set('a', 'z', true)
+    file.set('c', 'n', 42)
+    file.setList('c', 'list', ['one', 'two;three'])
+    expect(file.toString()).toBe('[a]\nx=1\nz=true\n\n[b]\ny=2\n\n[c]\nn=42\nlist=one;two\\;three;\n')
+  })
+
+  test('a group opened twice is one, of a key given twice the last one counts', () => {
+    const file = KeyFile.parse('[a]\nx=1\n[b]\n[a]\nx=2\ny=3\n')
+    expect(file.getString('a', 'x')).toBe('2')
+    expect(file.toString()).toBe('[a]\nx=1\nx=2\ny=3\n\n[b]\n')
+    expect(file.remove('a', 'x')).toBe(true)
+    expect(file.get('a', 'x')).toBeUndefined()
+    expect(file.remove('a', 'x')).toBe(false)
+  })
+
+  test('a group that goes takes its keys along', () => {
+    const file = KeyFile.parse('[a]\nx=1\n\n[b]\ny=2\n')
+    expect(file.removeGroup('a')).toBe(true)
+    expect(file.removeGroup('a')).toBe(false)
+    expect(file.toString()).toBe('[b]\ny=2\n')
+    file.set('a', 'x', '3')
+    expect(file.toString()).toBe('[b]\ny=2\n\n[a]\nx=3\n')
+  })
+
+  test('spaces, line breaks and backslashes survive', () => {
+    const file = new KeyFile()
+    const text = ' \t leading, \\ inside\nand behind \r'
+    file.set('g', 'k', text)
+    expect(file.toString()).toBe('[g]\nk=\\s\\t\\sleading, \\\\ inside\\nand behind \\r\n')
+    expect(KeyFile.parse(file.toString()).getString('g', 'k')).toBe(text)
+  })
+
+  test('what is missing has a name, unless there is a fallback', () => {
+    const file = KeyFile.parse('[core]\n')
+    expect(() => file.getString('core', 'nope')).toThrow(
+      new NotFoundError('core.nope', 'Key file does not have key “nope” in group “core”'),
+    )
+    expect(() => file.getList('nogroup', 'k')).toThrow('Key file does not have group “nogroup”')
+    expect(() => file.keys('nogroup')).toThrow(NotFoundError)
+    expect(file.get('nogroup', 'k')).toBeUndefined()
+    expect(file.getBoolean('core', 'nope', true)).toBe(true)
+    expect(file.getInteger('core', 'nope', undefined)).toBeUndefined()
+    expect(file.getList('core', 'nope', [])).toEqual([])
+  })
+
+  test('a value of the wrong kind is an error also where there is a fallback', () => {
+    const file = KeyFile.parse('[core]\nfsync=yes\nversion=one\nlimit=-\ntext=\\q\n')
+    expect(() => file.getBoolean('core', 'fsync', true)).toThrow(
+      'Key file contains key “fsync” which has a value that cannot be interpreted.',
+    )
+    expect(() => file.getInteger('core', 'version', 1)).toThrow(
+      'Key file contains key “version” in group “core” which has a value that cannot be interpreted.',
+    )
+    expect(() => file.getUint64('core', 'limit', 1n)).toThrow(
+      'Key “limit” in group “core” has value “-” where uint64 was expected',
+    )
+    expect(() => file.get('core', 'text')).toThrow(FormatError)
+    expect(file.getRaw('core', 'text')).toBe('\\q')
+  })
+
+  test.each([
+    ['[core]\nx=1\njunk\n', 3, 'Key file contains line “junk” which is not a key-value pair, group, or comment'],
+    ['[core\n', 1, 'Key file contains line “[core” which is not a key-value pair, group, or comment'],
+    ['# note\n\n[a[b]\n', 3, 'Invalid group name: a[b'],
+    ['[]\n', 1, 'Invalid group name: '],
+    ['x=1\n', 1, 'Key file does not start with a group'],
+    ['[core]\r\n\r\na[b=1\r\n', 3, 'Invalid key name: a[b'],
+    ['[core]\nEncoding=latin1', 2, 'Key file contains unsupported encoding “latin1”'],
+  ])('junk is named with its line: %j', (text, line, message) => {
+    expect(() => KeyFile.parse(text, 'config')).toThrow(new FormatError(`config:${line}`, message))
+    try {
+      KeyFile.parse(text, 'config')
+    } catch (error) {
+      expect(error).toMatchObject({ data: { what: `config:${line}` } })
+    }
+  })
+
+  test('refuses to write what could not be read again', () => {
+    const file = new KeyFile()
+    expect(() => file.set('a]', 'k', 'v')).toThrow(InvalidNameError)
+    expect(() => file.set('', 'k', 'v')).toThrow(InvalidNameError)
+    expect(() => file.set('g', ' k', 'v')).toThrow('Invalid key name:  k')
+    expect(() => file.set('g', 'a=b', 'v')).toThrow(InvalidNameError)
+    expect(() => file.set('g', 'a\nb', 'v')).toThrow(InvalidNameError)
+    expect(() => file.setRaw('g', 'k', 'v\n[other]')).toThrow(InvalidNameError)
+    expect(file.toString()).toBe('')
+  })
+
+  test('numbers have the width they say', () => {
+    const file = KeyFile.parse('[n]\na=2147483647\nb=2147483648\nc=18446744073709551615\nd=-2147483648\n')
+    expect(file.getInteger('n', 'a')).toBe(2 ** 31 - 1)
+    expect(file.getInteger('n', 'd')).toBe(-(2 ** 31))
+    expect(() => file.getInteger('n', 'b')).toThrow(FormatError)
+    expect(file.getUint64('n', 'c')).toBe(2n ** 64n - 1n)
+  })
+})
