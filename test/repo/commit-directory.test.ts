@@ -22,7 +22,9 @@ import {
   type TreeRoot,
   writeTree,
 } from '../../src/repo/index.ts'
+import { anyTree, storeTree } from '../../src/testing/index.ts'
 import { directory, file, link, type MemoryNode, memoryDirectory, xattr } from './memory-directory.ts'
+import { asSource } from './random-trees.ts'
 
 interface Written {
   readonly repo: Repo
@@ -81,6 +83,16 @@ describe('a directory becomes a tree', () => {
       '/d': '0:0 42777 user.d',
       '/d/e': '0:0 100644',
     })
+  })
+
+  test('that says the same, whatever is in it', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyTree(), async (tree) => {
+        const { tx, root } = await write(asSource(tree))
+        expect(root).toEqual(await storeTree(tx, tree))
+      }),
+      { numRuns: 100 },
+    )
   })
 
   test('whatever the order its names are read in', async () => {

@@ -2,17 +2,33 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { encodeUtf8 } from '../../src/bytes.ts'
 import { OstreeError, TarFormatError } from '../../src/errors.ts'
+import { nodePlatform } from '../../src/platform/node.ts'
 import {
   createCommitFilter,
+  createMemoryStorage,
   MAX_TREE_DEPTH,
   parseSkipList,
   parseStatOverrides,
+  Repo,
   SMALL_FILE,
 } from '../../src/repo/index.ts'
+import { anyTree, storeCommit } from '../../src/testing/index.ts'
+import { tarEntries } from './random-trees.ts'
 import { paths, take } from './take-tar.ts'
 import { dir, file, hardlink, symlink, type TarEntry, tarBytes } from './tar-bytes.ts'
 
 describe('an archive becomes a tree', () => {
+  test('that says the same, whatever is in it', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyTree({ whiteouts: true }), async (tree) => {
+        const repo = await Repo.open(createMemoryStorage({ platform: nodePlatform }), nodePlatform)
+        const expected = await repo.transaction((tx) => storeCommit(tx, tree, { timestamp: 0n }))
+        expect((await take(tarEntries(tree))).commit).toBe(expected)
+      }),
+      { numRuns: 100 },
+    )
+  })
+
   test('of its entries', async () => {
     const entries = [
       dir('./', { mode: 0o1777, uid: 1, gid: 2 }),

@@ -30,9 +30,11 @@ export function xattr(name: string, value: string): [Uint8Array, Uint8Array] {
 }
 
 /** @param nodes by path, '' the root; a parent that is missing is a plain directory */
-export function memoryDirectory(nodes: Readonly<Record<string, MemoryNode>>): DirectorySource {
+export function memoryDirectory(
+  nodes: Readonly<Record<string, MemoryNode>> | ReadonlyMap<string, MemoryNode>,
+): DirectorySource {
   const all = new Map<string, MemoryNode>([['', directory()]])
-  for (const [path, node] of Object.entries(nodes)) {
+  for (const [path, node] of nodes instanceof Map ? nodes : Object.entries(nodes)) {
     const names = path.split('/')
     for (let i = 1; i < names.length; i++) {
       const parent = names.slice(0, i).join('/')

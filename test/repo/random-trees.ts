@@ -1,77 +1,90 @@
-/** Random file trees, and how to put one on a disk. */
-import { chmodSync, lchownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import fc from 'fast-check'
-import { encodeUtf8 } from '../../src/bytes.ts'
-
-export interface RandomInode {
-  readonly mode: number
-  readonly uid: number
-  readonly gid: number
-}
-
-export type RandomNode = RandomInode &
-  (
-    | { readonly kind: 'file'; readonly content: Uint8Array }
-    | { readonly kind: 'symlink'; readonly target: string }
-    | { readonly kind: 'directory'; readonly children: Readonly<Record<string, RandomNode>> }
-  )
-export type RandomDirectory = Extract<RandomNode, { kind: 'directory' }>
+/** The trees of the testing kit on a disk, as entries of an archive, and as a directory in memory. */
+import { chmodSync, lchownSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { decodeUtf8 } from '../../src/bytes.ts'
+import { S_IFDIR, S_IFLNK, S_IFREG } from '../../src/objects/index.ts'
+import type { DirectorySource } from '../../src/repo/index.ts'
+import { loadNative } from '../../src/repo/node/native.ts'
+import { type Directory, directory, type TreeNode, walkNodes } from '../../src/testing/index.ts'
+import { type MemoryNode, memoryDirectory } from './memory-directory.ts'
+import { hardlink, type TarEntry } from './tar-bytes.ts'
 
 export const isRoot = process.getuid?.() === 0
 
-const name = fc.oneof(
-  fc.string({ unit: fc.constantFrom('a', 'b', 'B', '-', '.', '_', '~', ' '), minLength: 1, maxLength: 3 }),
-  fc.string({ unit: 'grapheme', minLength: 1, maxLength: 6 }),
-)
-export const fileName = name.filter((text) => {
-  return (
-    !/[/\0]/.test(text) &&
-    text !== '.' &&
-    text !== '..' &&
-    !/\p{Surrogate}/u.test(text) &&
-    encodeUtf8(text).length < 200
-  )
-})
-
-/** What the owner needs is always there, or nobody but root could read it. */
-function inodes(needed: number): fc.Arbitrary<RandomInode> {
-  const id = isRoot ? fc.constantFrom(0, 1, 1000, 65534, 4294967294) : fc.constant(process.getuid?.() ?? 0)
-  const mode = fc.oneof(fc.constantFrom(0o644, 0o755), fc.nat(0o7777)).map((bits) => bits | needed)
-  return fc.record({ mode, uid: id, gid: isRoot ? id : fc.constant(process.getgid?.() ?? 0) })
+/** The tree as this process can have it on a disk: its own files, attributes of `user.` where those can be. */
+export function possible(tree: Directory): Directory {
+  const owner = isRoot ? {} : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
+  const made = new Map<TreeNode, TreeNode>()
+  const convert = (node: TreeNode): TreeNode => {
+    const known = made.get(node)
+    if (known !== undefined) return known
+    const hasXattrs = node.kind !== 'symlink' && loadNative() !== undefined
+    const xattrs = node.xattrs.filter(([name]) => hasXattrs && decodeUtf8(name)?.startsWith('user.'))
+    // What its owner may not read could be read by root only; what is not writable could not be removed.
+    const mode = node.mode | (node.kind === 'directory' ? 0o700 : 0o400)
+    const converted = { ...node, ...owner, xattrs, mode: node.kind === 'symlink' ? 0o777 : mode }
+    const result = converted.kind === 'directory' ? convertChildren(converted) : converted
+    made.set(node, result)
+    return result
+  }
+  const convertChildren = (node: Directory): Directory => {
+    return directory(
+      [...node.children].map(([name, child]) => [name, convert(child)] as const),
+      node,
+    )
+  }
+  return convert(tree) as Directory
 }
 
-const content = fc.oneof(
-  fc.uint8Array({ maxLength: 40 }),
-  fc.nat(70000).map((size) => new Uint8Array(size).fill(size)),
-)
-const target = fc.oneof(
-  fileName,
-  fc.array(fileName, { minLength: 1, maxLength: 4 }).map((names) => `/${names.join('/')}`),
-)
-
-const directories = fc.memo((depth): fc.Arbitrary<RandomDirectory> => {
-  const leaf = fc.oneof(
-    fc.tuple(inodes(0o400), content).map(([inode, bytes]) => ({ kind: 'file' as const, ...inode, content: bytes })),
-    fc
-      .tuple(inodes(0o400), target)
-      .map(([inode, to]) => ({ kind: 'symlink' as const, ...inode, mode: 0o777, target: to })),
-  )
-  const node: fc.Arbitrary<RandomNode> =
-    depth <= 1 ? leaf : fc.oneof({ weight: 2, arbitrary: leaf }, directories(depth - 1))
-  const children = fc.dictionary(fileName, node, { maxKeys: 6, noNullPrototype: true })
-  return fc.tuple(inodes(0o700), children).map(([inode, below]) => ({ kind: 'directory', ...inode, children: below }))
-})
-
-/** Up to four directories deep. */
-export const randomTree: fc.Arbitrary<RandomDirectory> = directories(4)
-
 /** Makes it real at `path`, which must not exist. */
-export function materialise(path: string, node: RandomNode): void {
-  if (node.kind === 'directory') {
-    mkdirSync(path)
-    for (const [child, below] of Object.entries(node.children)) materialise(`${path}/${child}`, below)
-  } else if (node.kind === 'file') writeFileSync(path, node.content)
-  else symlinkSync(node.target, path)
-  lchownSync(path, node.uid, node.gid)
-  if (node.kind !== 'symlink') chmodSync(path, node.mode)
+export function materialise(path: string, tree: Directory): void {
+  const made = new Map<TreeNode, string>()
+  const make = (at: string, node: TreeNode): void => {
+    const first = made.get(node)
+    if (first !== undefined && node.kind === 'file') {
+      linkSync(first, at)
+      return
+    }
+    made.set(node, at)
+    if (node.kind === 'directory') {
+      mkdirSync(at)
+      for (const [name, child] of node.children) make(`${at}/${name}`, child)
+    } else if (node.kind === 'file') writeFileSync(at, node.content)
+    else symlinkSync(node.target, at)
+    for (const [name, value] of node.xattrs) loadNative()?.setXattr(at, name, value)
+    lchownSync(at, node.uid, node.gid)
+    if (node.kind !== 'symlink') chmodSync(at, node.mode)
+  }
+  make(path, tree)
+}
+
+/** In the order of the tree; a file met again is a hard link. Owners as far as octal digits go. */
+export function tarEntries(tree: Directory): TarEntry[] {
+  const first = new Map<TreeNode, string>()
+  return [...walkNodes(tree)].map(([path, node]): TarEntry => {
+    const name = path === '' ? '.' : `./${path}`
+    const known = first.get(node)
+    if (known !== undefined) return hardlink(name, known)
+    if (node.kind === 'file') first.set(node, name)
+    const { mode, uid, gid, xattrs } = node
+    const pax = [
+      ...xattrs.map(([key, value]) => [Buffer.concat([Buffer.from('SCHILY.xattr.'), key]), value] as const),
+      ...(uid < 2 ** 21 ? [] : [['uid', `${uid}`] as const]),
+      ...(gid < 2 ** 21 ? [] : [['gid', `${gid}`] as const]),
+    ]
+    const entry = { name, mode, uid: uid % 2 ** 21, gid: gid % 2 ** 21, pax }
+    if (node.kind === 'file') return { ...entry, content: node.content }
+    return node.kind === 'symlink' ? { ...entry, type: '2', link: node.target } : { ...entry, type: '5' }
+  })
+}
+
+const TYPES = { file: S_IFREG, symlink: S_IFLNK, directory: S_IFDIR } as const
+
+export function asSource(tree: Directory): DirectorySource {
+  const nodes = new Map<string, MemoryNode>()
+  for (const [path, node] of walkNodes(tree)) {
+    const { uid, gid, mode, xattrs } = node
+    const content = node.kind === 'file' ? node.content : node.kind === 'symlink' ? node.target : ''
+    nodes.set(path, { uid, gid, xattrs, mode: TYPES[node.kind] | mode, content })
+  }
+  return memoryDirectory(nodes)
 }
