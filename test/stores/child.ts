@@ -35,14 +35,23 @@ export interface Child {
   readonly process: ChildProcessWithoutNullStreams
 }
 
-/** @param body of an async function that sees `path`, `platform`, `header`, `say`, `heard` and the SQLite stores */
-export async function bundleChild(folder: string, name: string, body: string): Promise<string> {
+/**
+ * @param packages whether it finds the packages installed here
+ * @param body of an async function that sees `path`, `platform`, `header`, `say`, `heard` and the SQLite stores
+ */
+export async function bundleChild(
+  folder: string,
+  name: string,
+  body: string,
+  { packages = true } = {},
+): Promise<string> {
   mkdirSync(folder, { recursive: true })
   try {
+    if (!packages) throw new Error('none wanted')
     // Packages are looked for from where the bundle lies.
     symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
   } catch {
-    // It is there.
+    // It is there, or not wanted.
   }
   const outfile = join(folder, `${name}.mjs`)
   await build({

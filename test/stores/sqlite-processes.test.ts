@@ -141,6 +141,29 @@ describe('while another process writes', () => {
   })
 })
 
+describe('where better-sqlite3 is not installed', () => {
+  const apart = mkdtempSync(join(tmpdir(), 'ostree-ts-bare-'))
+  afterAll(() => rmSync(apart, { recursive: true }))
+
+  test("Node's own SQLite is used, or both are named that are missing", { timeout: 60_000 }, async () => {
+    const body = `
+      const storage = await createSqliteStorage(path, { platform })
+      await storage.refs.write('heads/main', { commit: '11'.repeat(32) })
+      say((await storage.refs.list('heads')).join())`
+    const script = await bundleChild(apart, 'creator', body, { packages: false })
+    const child = startChild(script, join(apart, 'r.sqlite'), { argv: ['--no-warnings'] })
+    const said = await child.next()
+    if (process.getBuiltinModule('node:sqlite')) expect(said).toBe('heads/main')
+    else {
+      expect(said).toMatch(
+        /^UnsupportedError \| unsupported \| A \.sqlite repository needs the package better-sqlite3 \(Cannot find module/,
+      )
+      expect(said).toContain("or Node's own node:sqlite (No such built-in module: node:sqlite)")
+    }
+    await child.kill()
+  })
+})
+
 describe('an exclusive lock', () => {
   test('of another process keeps transactions out until it ends', { timeout: 60_000 }, async () => {
     const script = await bundleChild(

@@ -48,7 +48,6 @@ function packingLevel(config: KeyFile): number {
 
 export class SqliteStorage implements Storage {
   readonly location: string
-  readonly path: string
   readonly mode: RepoMode
   readonly writable: boolean
   readonly objects: SqliteObjects
@@ -66,7 +65,7 @@ export class SqliteStorage implements Storage {
 
   private constructor(connection: Connection, driver: SqliteDriver, platform: Platform, mode: RepoMode) {
     this.location = connection.path
-    this.path = connection.path
+
     this.mode = mode
     this.writable = connection.writable
     this.connection = connection
@@ -112,7 +111,7 @@ export class SqliteStorage implements Storage {
   async begin({ fsync = this.connection.fsync }: BeginOptions = {}): Promise<Transaction> {
     this.connection.requireWritable()
     if (this.#transaction !== undefined) {
-      throw new ConflictError(this.path, 'Failed to prepare transaction, another transaction is in progress')
+      throw new ConflictError(this.location, 'Failed to prepare transaction, another transaction is in progress')
     }
     const backend = new SqliteBackend(this, fsync)
     // Now, not when the lock was had: two calls in a row must not both get through.

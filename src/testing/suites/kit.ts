@@ -16,7 +16,7 @@ import {
   S_IFREG,
 } from '../../objects/index.ts'
 import type { Platform } from '../../platform/index.ts'
-import type { RepoMode, Storage } from '../../repo/index.ts'
+import type { RepoMode, Storage, Transaction } from '../../repo/index.ts'
 
 /** The functions of the test runner: `import * as vitest from 'vitest'` and pass `vitest`. */
 export type TestTools = Pick<typeof Vitest, 'describe' | 'test' | 'expect'>
@@ -171,4 +171,18 @@ export function commitOf(platform: Platform, subject: string): MetaObject & { re
 
 export function fileChecksum(context: SuiteContext, header: FileHeader, body: Uint8Array): Checksum {
   return checksumFile(context.platform, header, body)
+}
+
+/** Names no object. */
+export const ABSENT = '00'.repeat(32) as Checksum
+
+/** Runs `work` in a transaction of a new storage and commits it. */
+export function storedIn(context: SuiteContext) {
+  return async <T>(work: (tx: Transaction) => Promise<T>): Promise<{ storage: Storage; value: T }> => {
+    const storage = await context.create()
+    const tx = await storage.begin()
+    const value = await work(tx)
+    await tx.commit()
+    return { storage, value }
+  }
 }

@@ -1,35 +1,24 @@
 /** Objects: named by content, stored once, returned as they came. */
 
-import { ChecksumMismatchError, FormatError, ObjectNotFoundError } from '../../errors.ts'
-import { checksumMeta, type ObjectName, S_IFDIR } from '../../objects/index.ts'
-import type { Storage, Transaction } from '../../repo/index.ts'
+import { ChecksumMismatchError, ObjectNotFoundError } from '../../errors.ts'
+import { checksumMeta, type ObjectName } from '../../objects/index.ts'
 import {
+  ABSENT,
   attempt,
   collect,
   commitOf,
   contentOf,
   directory,
   emptyTree,
-  fileChecksum,
   fileOf,
-  plainHeader,
-  reusing,
   type SuiteContext,
+  storedIn,
   text,
 } from './kit.ts'
 
-const ABSENT = '00'.repeat(32) as ObjectName['checksum']
-
 export function objectTests(context: SuiteContext): void {
-  const { describe, test, expect, platform, headers, symlink } = context
-
-  async function stored<T>(work: (tx: Transaction) => Promise<T>): Promise<{ storage: Storage; value: T }> {
-    const storage = await context.create()
-    const tx = await storage.begin()
-    const value = await work(tx)
-    await tx.commit()
-    return { storage, value }
-  }
+  const { describe, test, expect, platform, headers } = context
+  const stored = storedIn(context)
 
   describe('metadata objects', () => {
     test('are stored under the checksum of their bytes and come back as they were', async () => {
@@ -71,165 +60,6 @@ export function objectTests(context: SuiteContext): void {
         expect(await attempt(() => tx.writeMeta('dirmeta', directory.bytes, actual))).toBe(actual)
       })
       expect(await collect(storage.objects.list())).toEqual([{ checksum: actual, type: 'dirmeta' }])
-      await storage[Symbol.asyncDispose]()
-    })
-  })
-
-  describe('files', () => {
-    test.each(headers.map((header) => ({ header })))('come back as they were written: $header', async ({ header }) => {
-      const body = text('some content\n')
-      const { storage, value } = await stored(async (tx) => await tx.writeFile(fileOf(header, body)))
-      expect(value).toBe(fileChecksum(context, header, body))
-      const file = await storage.objects.readFile(value)
-      expect(file.header).toEqual(header)
-      expect(file.size).toBe(body.length)
-      expect(file.body).toBeInstanceOf(Uint8Array)
-      expect(new Uint8Array(await contentOf(file.body))).toEqual(body)
-      expect(await storage.objects.statFile(value)).toEqual({ header, size: body.length })
-      await storage[Symbol.asyncDispose]()
-    })
-
-    test('may be empty', async () => {
-      const { storage, value } = await stored(async (tx) => await tx.writeFile(fileOf(headers[0], new Uint8Array(0))))
-      const file = await storage.objects.readFile(value)
-      expect(file.size).toBe(0)
-      expect(await contentOf(file.body)).toHaveLength(0)
-      await storage[Symbol.asyncDispose]()
-    })
-
-    test('may be symbolic links, which have a target and no content', async () => {
-      const { storage, value } = await stored(async (tx) => await tx.writeFile(fileOf(symlink, new Uint8Array(0))))
-      expect(value).toBe(fileChecksum(context, symlink, new Uint8Array(0)))
-      expect(await storage.objects.statFile(value)).toEqual({ header: symlink, size: 0 })
-      expect(await contentOf((await storage.objects.readFile(value)).body)).toHaveLength(0)
-      await storage[Symbol.asyncDispose]()
-    })
-
-    test('are the same whether they come as an array, a stream or piece by piece', async () => {
-      const body = text('0123456789'.repeat(300))
-      const { storage } = await stored(async (tx) => {
-        const header = headers[0]
-        const size = body.length
-        const checksum = fileChecksum(context, header, body)
-        expect(await tx.writeFile({ header, size, body: reusing(body, 7) })).toBe(checksum)
-        const sink = tx.openFile(header, size)
-        const buffer = new Uint8Array(1000)
-        for (let offset = 0; offset < size; offset += buffer.length) {
-          buffer.set(body.subarray(offset, offset + buffer.length))
-          sink.write(buffer)
-          buffer.fill(0)
-        }
-        expect(await sink.finish()).toBe(checksum)
-        expect(await tx.writeFile(fileOf(header, body))).toBe(checksum)
-        expect(tx.stats).toMatchObject({ contentTotal: 3, contentWritten: 1, contentBytesWritten: size })
-        expect(new Uint8Array(await contentOf((await tx.readFile(checksum)).body))).toEqual(body)
-      })
-      expect(await collect(storage.objects.list('file'))).toHaveLength(1)
-      await storage[Symbol.asyncDispose]()
-    })
-
-    test('with another checksum than expected are refused however they come, and nothing is stored', async () => {
-      const header = headers[0]
-      const body = text('forged')
-      const actual = fileChecksum(context, header, body)
-      const { storage } = await stored(async (tx) => {
-        const sink = tx.openFile(header, body.length, ABSENT)
-        sink.write(body)
-        const ways = [
-          () => tx.writeFile(fileOf(header, body), ABSENT),
-          () => tx.writeFile({ header, size: body.length, body: reusing(body, 2) }, ABSENT),
-          () => sink.finish(),
-        ]
-        for (const way of ways) {
-          const error = await attempt(way).catch((e) => e)
-          expect(error).toBeInstanceOf(ChecksumMismatchError)
-          expect(error.data).toEqual({ type: 'file', expected: ABSENT, actual })
-          expect(error.message).toMatch(/^Writing content object: Corrupted file object; checksum expected=/)
-          expect(await tx.has({ checksum: actual, type: 'file' })).toBe(false)
-        }
-        sink.abort()
-        expect(tx.stats).toMatchObject({ contentWritten: 0, contentBytesWritten: 0 })
-      })
-      expect(await collect(storage.objects.list())).toEqual([])
-      await storage[Symbol.asyncDispose]()
-    })
-
-    test('with more or fewer bytes than promised are refused, and nothing is stored', async () => {
-      const header = headers[0]
-      const body = text('sixteen bytes...')
-      const { storage } = await stored(async (tx) => {
-        for (const size of [body.length - 1, body.length + 1, 0]) {
-          await expect(attempt(() => tx.writeFile({ header, size, body }))).rejects.toThrow(FormatError)
-          await expect(attempt(() => tx.writeFile({ header, size, body: reusing(body, 5) }))).rejects.toThrow(
-            FormatError,
-          )
-          const sink = tx.openFile(header, size)
-          await expect(
-            attempt(() => {
-              sink.write(body)
-              return sink.finish()
-            }),
-          ).rejects.toThrow(FormatError)
-          sink.abort()
-        }
-      })
-      expect(await collect(storage.objects.list())).toEqual([])
-      await storage[Symbol.asyncDispose]()
-    })
-
-    test('that are neither regular nor a symbolic link, or links with content, are refused', async () => {
-      const body = text('x')
-      const { storage } = await stored(async (tx) => {
-        for (const header of [
-          { ...plainHeader(), mode: S_IFDIR | 0o755 },
-          { ...plainHeader(), mode: 0o20644 },
-          symlink,
-        ])
-          await expect(attempt(() => tx.writeFile(fileOf(header, body)))).rejects.toThrow(FormatError)
-      })
-      expect(await collect(storage.objects.list())).toEqual([])
-      await storage[Symbol.asyncDispose]()
-    })
-
-    if (context.mode === 'bare-user-only') {
-      test('that the mode cannot hold are refused, and the error says which modes can', async () => {
-        const plain = plainHeader()
-        const { storage } = await stored(async (tx) => {
-          for (const [header, message] of [
-            [plainHeader(0o4755), /invalid mode 0104755 with bits 04000$/],
-            [plainHeader(0o666), /invalid mode 0100666 with bits 00002$/],
-            [{ ...plain, uid: 1 }, /archive, bare-user and bare can$/],
-            [{ ...plain, gid: 1 }, /archive, bare-user and bare can$/],
-            [{ ...plain, xattrs: [[text('user.a'), text('b')]] }, /archive, bare-user and bare can$/],
-          ] as const) {
-            const body = text('too much')
-            const whole = new RegExp(
-              `^Writing content object: Content object ${fileChecksum(context, header, body)}: .*${message.source}`,
-            )
-            await expect(attempt(() => tx.writeFile(fileOf(header, body)))).rejects.toThrow(whole)
-            const large = attempt(() => tx.writeFile({ header, size: body.length, body: reusing(body, 3) }))
-            await expect(large).rejects.toThrow(whole)
-          }
-        })
-        expect(await collect(storage.objects.list())).toEqual([])
-        await storage[Symbol.asyncDispose]()
-      })
-    }
-
-    test('dropped half way leave nothing', async () => {
-      const { storage } = await stored(async (tx) => {
-        const sink = tx.openFile(headers[0], 10)
-        sink.write(text('01234'))
-        sink.abort()
-        sink.abort()
-        const failing = (async function* () {
-          yield text('01234')
-          throw new Error('the source broke')
-        })()
-        const write = attempt(() => tx.writeFile({ header: headers[0], size: 10, body: failing }))
-        await expect(write).rejects.toThrow('the source broke')
-      })
-      expect(await collect(storage.objects.list())).toEqual([])
       await storage[Symbol.asyncDispose]()
     })
   })

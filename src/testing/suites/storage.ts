@@ -9,6 +9,7 @@
 
 import type { Checksum } from '../../bytes.ts'
 import { RepoLockedError } from '../../errors.ts'
+import { fileTests } from './files.ts'
 import {
   attempt,
   collect,
@@ -32,6 +33,7 @@ export function storageSuite(tools: TestTools, name: string, subject: StorageSub
     const context = suiteContext(tools, subject, mode)
     tools.describe(`${name}, mode ${mode}`, () => {
       objectTests(context)
+      fileTests(context)
       largeFileTests(context)
       transactionTests(context)
       refTests(context)

@@ -12,6 +12,7 @@ import { unless, withIo } from './errno.ts'
 import { CREATE_FLAGS, randomName, removeFile, replaceFile } from './file-io.ts'
 import { OSTREE_META } from './mode-bare-user.ts'
 import { FsStorage } from './storage.ts'
+import { defaultWriters, type WriterThreads } from './write-behind.ts'
 
 const DIRECTORY_MODE = 0o775
 const DIRECTORIES = ['tmp', 'extensions', 'state', 'refs', 'refs/heads', 'refs/mirrors', 'refs/remotes', 'objects']
@@ -22,6 +23,8 @@ export interface OpenFsStorageOptions {
   readonly platform: Platform
   /** System calls Node lacks; `null` does without. Default: what `loadNative` finds, when it is first needed. */
   readonly native?: Native | null | undefined
+  /** Threads that write small files of large transactions; `null` for none. Default: as many as would else be idle. */
+  readonly writers?: WriterThreads | null | undefined
 }
 
 export interface InitFsStorageOptions extends OpenFsStorageOptions {
@@ -37,7 +40,8 @@ export async function openFsStorage(path: string, options: OpenFsStorageOptions)
     const root = resolve(path)
     requireDirectory(`${root}/objects`, 'objects')
     ensureTmp(root)
-    return new FsStorage({ path: root, platform: options.platform, native: nativeOf(options) })
+    const { platform } = options
+    return new FsStorage({ path: root, platform, native: nativeOf(options), writers: writersOf(options) })
   } catch (error) {
     throw withContext('opening repo', error)
   }
@@ -66,6 +70,12 @@ export async function initFsStorage(path: string, options: InitFsStorageOptions)
     throw withContext('Creating repo', error)
   }
   return openFsStorage(path, options)
+}
+
+/** Threads have the platform of Node, and find native calls themselves. */
+function writersOf({ writers, platform, native }: OpenFsStorageOptions): WriterThreads | undefined {
+  if (platform.name !== 'node' || native !== undefined) return undefined
+  return writers === undefined ? defaultWriters() : (writers ?? undefined)
 }
 
 function nativeOf({ native }: OpenFsStorageOptions): NativeSource {

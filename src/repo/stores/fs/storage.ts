@@ -19,29 +19,26 @@ import type { Platform } from '../../../platform/index.ts'
 import { type RepoSettings, readSettings } from '../../config.ts'
 import type { BeginOptions, LockOptions, RepoMode, Storage, Transaction } from '../../interface.ts'
 import type { NativeSource } from '../../node/native.ts'
-import { BareContent } from './bare-content.ts'
-import type { ContentMode } from './content-mode.ts'
+import { contentModeOf } from './content-modes.ts'
 import { errnoOf, errnoText, ioError, withIo } from './errno.ts'
 import { removeFile, replaceFile } from './file-io.ts'
 import { FreeSpace } from './free-space.ts'
 import { fileLocker, type Locker, noLocker, processLocker, RepoLock } from './lock.ts'
 import { LooseObjects } from './loose.ts'
 import { LooseReader } from './loose-reader.ts'
-import { ArchiveContent } from './mode-archive.ts'
-import { bareForm } from './mode-bare.ts'
-import { bareSplitXattrsForm } from './mode-bare-split-xattrs.ts'
-import { bareUserForm } from './mode-bare-user.ts'
-import { bareUserOnlyForm } from './mode-bare-user-only.ts'
 import { Publisher } from './publish.ts'
 import { FsRefs } from './refs.ts'
 import { cleanTmp, readBootId, Staging, type StagingPlace } from './staging.ts'
 import { FsTransaction } from './transaction.ts'
+import { WriteBehind, type WriterThreads } from './write-behind.ts'
 
 export interface FsStorageContext {
   /** Absolute. */
   readonly path: string
   readonly platform: Platform
   readonly native: NativeSource
+  /** Threads that write small files; `undefined` for none. */
+  readonly writers: WriterThreads | undefined
 }
 
 export class FsStorage implements Storage {
@@ -57,6 +54,7 @@ export class FsStorage implements Storage {
   readonly #notWritable: ReadOnlyError | undefined
   #settings: RepoSettings
   #transaction: Transaction | 'beginning' | undefined
+  #writeBehind: WriteBehind | undefined
   #closed = false
 
   /** @throws {FormatError}, {UnsupportedError} when the config is not right */
@@ -69,12 +67,23 @@ export class FsStorage implements Storage {
     this.mode = this.#settings.mode
     this.#notWritable = whyNotWritable(path)
     this.writable = this.#notWritable === undefined
-    this.#reader = new LooseReader(contentMode(context, this.#settings))
+    this.#reader = new LooseReader(contentModeOf(this.#settings, context.platform, context.native))
     const requireWritable = () => this.#requireWritable()
     const fsync = () => this.#settings.fsync
     this.objects = new LooseObjects(path, this.#reader, requireWritable, fsync)
     this.refs = new FsRefs(path, requireWritable, fsync)
     this.#lock = new RepoLock(() => this.#makeLocker())
+  }
+
+  /** Threads stay from one transaction to the next, unless the settings they were started with have changed. */
+  async #makeWriteBehind(): Promise<WriteBehind | undefined> {
+    const { writers } = this.#context
+    if (writers === undefined) return undefined
+    if (this.#writeBehind?.settings !== this.#settings) {
+      await this.#writeBehind?.close()
+      this.#writeBehind = new WriteBehind(writers, this.#settings)
+    }
+    return this.#writeBehind
   }
 
   #makeLocker(): Locker {
@@ -112,7 +121,7 @@ export class FsStorage implements Storage {
       shown: 'config',
     })
     this.#settings = settings
-    this.#reader.content = contentMode(this.#context, settings)
+    this.#reader.content = contentModeOf(settings, this.#context.platform, this.#context.native)
   }
 
   async begin({ fsync = this.#settings.fsync }: BeginOptions = {}): Promise<Transaction> {
@@ -129,6 +138,7 @@ export class FsStorage implements Storage {
       const held = lock
       const { path, platform, native } = this.#context
       const freeSpace = FreeSpace.measure(path, this.#settings)
+      const writeBehind = await this.#makeWriteBehind()
       staging = Staging.begin(this.#stagingPlace())
       this.#transaction = new FsTransaction({
         platform,
@@ -139,6 +149,7 @@ export class FsStorage implements Storage {
         publisher: new Publisher(path, this.objects, this.refs, native(), fsync),
         freeSpace,
         perObjectFsync: fsync && this.#settings.perObjectFsync,
+        writeBehind,
         ended: (committed) => this.#ended(held, committed),
       })
       return this.#transaction
@@ -183,6 +194,7 @@ export class FsStorage implements Storage {
     this.#closed = true
     if (this.#transaction instanceof FsTransaction) await this.#transaction[Symbol.asyncDispose]()
     this.#lock.close()
+    await this.#writeBehind?.close()
   }
 }
 
@@ -195,21 +207,6 @@ export function parseSettings(text: string): RepoSettings {
     throw withContext("Couldn't parse config file", error)
   }
   return readSettings(config)
-}
-
-function contentMode({ platform, native }: FsStorageContext, settings: RepoSettings): ContentMode {
-  switch (settings.mode) {
-    case 'archive':
-      return new ArchiveContent(platform, settings.zlibLevel)
-    case 'bare':
-      return new BareContent(bareForm(native, settings.disableXattrs))
-    case 'bare-user':
-      return new BareContent(bareUserForm(native))
-    case 'bare-user-only':
-      return new BareContent(bareUserOnlyForm)
-    case 'bare-split-xattrs':
-      return new BareContent(bareSplitXattrsForm)
-  }
 }
 
 function whyNotWritable(path: string): ReadOnlyError | undefined {

@@ -42,6 +42,7 @@ import { NewFiles } from './new-file.ts'
 import type { PresentObjects } from './present.ts'
 import { noChanges, type Publisher } from './publish.ts'
 import type { Staging } from './staging.ts'
+import type { WriteBehind } from './write-behind.ts'
 
 const META_PERMISSIONS = 0o644
 
@@ -55,6 +56,8 @@ export interface TransactionContext {
   readonly publisher: Publisher
   readonly freeSpace: FreeSpace | undefined
   readonly perObjectFsync: boolean
+  /** Other threads that write small files. */
+  readonly writeBehind: WriteBehind | undefined
   /** Called once, with staging removed. @param committed leftovers of others may be removed too */
   ended(committed: boolean): Promise<void>
 }
@@ -88,11 +91,12 @@ export class FsTransaction implements Transaction {
   #ended = false
 
   constructor(context: TransactionContext) {
-    const { objects, reader, staging, perObjectFsync } = context
+    const { objects, reader, staging, perObjectFsync, writeBehind } = context
     this.#context = context
     this.#present = objects.present()
     this.#metaFiles.begin(perObjectFsync)
     reader.content.begin(perObjectFsync)
+    writeBehind?.begin(perObjectFsync)
     for (const { type, checksum } of staging.inherited) {
       if (type === 'file' || type === 'dirtree' || type === 'dirmeta') this.#places[type].set(checksum, 'inherited')
     }
@@ -156,14 +160,23 @@ export class FsTransaction implements Transaction {
     return changed.has(commit) ? changed.get(commit)?.slice() : this.#context.objects.readAttached(type, commit)
   }
 
-  statFile(checksum: Checksum): FileInfo {
+  statFile(checksum: Checksum): MaybePromise<FileInfo> {
     this.#requireOpen()
-    return this.#context.reader.stat(this.#path('file', checksum), checksum)
+    return this.#written(checksum, (path) => this.#context.reader.stat(path, checksum))
   }
 
   readFile(checksum: Checksum): MaybePromise<FileObject> {
     this.#requireOpen()
-    return this.#context.reader.file(this.#path('file', checksum), checksum)
+    return this.#written(checksum, (path) => this.#context.reader.file(path, checksum))
+  }
+
+  /** Reads a file, after it was written if that is still to come. */
+  #written<T>(checksum: Checksum, read: (path: string) => MaybePromise<T>): MaybePromise<T> {
+    const { writeBehind } = this.#context
+    if (writeBehind?.pending !== true || this.#places.file.get(checksum) !== 'staged') {
+      return read(this.#path('file', checksum))
+    }
+    return writeBehind.flush().then(() => read(this.#path('file', checksum)))
   }
 
   writeMeta(type: MetaType, bytes: Uint8Array, expected?: Checksum): Checksum {
@@ -268,12 +281,15 @@ export class FsTransaction implements Transaction {
 
   /** Takes in content that is in memory. */
   #store(checksum: Checksum, header: FileHeader, content: Uint8Array): void {
-    const { mode, freeSpace, reader } = this.#context
+    const { mode, freeSpace, reader, writeBehind } = this.#context
     requireHoldable(mode, header, checksum)
     const fresh = !this.#exists('file', checksum, isSymlink(header))
     if (fresh) {
       freeSpace?.reserve(content.length)
-      reader.content.create(this.#stagedPath('file', checksum), header, content)
+      const path = this.#stagedPath('file', checksum)
+      if (isSymlink(header) || writeBehind?.take(path, header, content) !== true) {
+        reader.content.create(path, header, content)
+      }
       this.#places.file.set(checksum, 'staged')
     }
     this.#countFile(fresh, content.length)
@@ -325,8 +341,9 @@ export class FsTransaction implements Transaction {
 
   async checkpoint(): Promise<void> {
     this.#requireOpen()
-    const { publisher, staging, objects } = this.#context
+    const { publisher, staging, objects, writeBehind } = this.#context
     try {
+      await writeBehind?.flush()
       await publisher.publish(staging, this.#changes)
     } catch (error) {
       await this.#end(false)
@@ -350,6 +367,7 @@ export class FsTransaction implements Transaction {
   async #end(committed: boolean): Promise<void> {
     this.#ended = true
     for (const sink of [...this.#sinks]) sink.abort()
+    await this.#context.writeBehind?.discard()
     try {
       this.#context.staging.remove()
     } finally {
