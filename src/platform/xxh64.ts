@@ -81,6 +81,34 @@ class Word {
   }
 }
 
+/**
+ * A round of `lane` over the eight bytes at `start` of every stripe: `Word.round` written out. The hot loop, twice as
+ * quick as with constants of the module, which a bundler may turn into variables.
+ */
+function stripeLane(lane: Word, bytes: Uint8Array, start: number): void {
+  const p1High = 0x9e3779b1 | 0
+  const p1Low = 0x85ebca87 | 0
+  const p2High = 0xc2b2ae3d | 0
+  const p2Low = 0x27d4eb4f
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  let { high, low } = lane
+  for (let at = start; at < bytes.length; at += STRIPE) {
+    const inputLow = view.getInt32(at, true)
+    const inputHigh = view.getInt32(at + 4, true)
+    const scaledLow = Math.imul(inputLow, p2Low)
+    const cross = (Math.imul(inputHigh, p2Low) + Math.imul(inputLow, p2High)) | 0
+    const sumLow = (low + scaledLow) | 0
+    const carry = sumLow >>> 0 < scaledLow >>> 0 ? 1 : 0
+    const sumHigh = (high + multiplyHigh(inputLow, p2Low) + cross + carry) | 0
+    const turnedHigh = (sumHigh << 31) | (sumLow >>> 1)
+    const turnedLow = (sumLow << 31) | (sumHigh >>> 1)
+    high = (multiplyHigh(turnedLow, p1Low) + Math.imul(turnedHigh, p1Low) + Math.imul(turnedLow, p1High)) | 0
+    low = Math.imul(turnedLow, p1Low)
+  }
+  lane.high = high
+  lane.low = low
+}
+
 export class Xxh64 {
   readonly #lanes = [
     new Word(P1_HIGH, P1_LOW).add(P2_HIGH, P2_LOW),
@@ -112,26 +140,8 @@ export class Xxh64 {
 
   /** @param bytes whole stripes */
   #stripes(bytes: Uint8Array): void {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     // Lane by lane: four short loops with everything in registers.
-    this.#lanes.forEach((lane, index) => {
-      let { high, low } = lane
-      for (let at = index * 8; at < bytes.length; at += STRIPE) {
-        const inputLow = view.getInt32(at, true)
-        const inputHigh = view.getInt32(at + 4, true)
-        const scaledLow = Math.imul(inputLow, P2_LOW)
-        const cross = (Math.imul(inputHigh, P2_LOW) + Math.imul(inputLow, P2_HIGH)) | 0
-        const sumLow = (low + scaledLow) | 0
-        const carry = sumLow >>> 0 < scaledLow >>> 0 ? 1 : 0
-        const sumHigh = (high + multiplyHigh(inputLow, P2_LOW) + cross + carry) | 0
-        const turnedHigh = (sumHigh << 31) | (sumLow >>> 1)
-        const turnedLow = (sumLow << 31) | (sumHigh >>> 1)
-        high = (multiplyHigh(turnedLow, P1_LOW) + Math.imul(turnedHigh, P1_LOW) + Math.imul(turnedLow, P1_HIGH)) | 0
-        low = Math.imul(turnedLow, P1_LOW)
-      }
-      lane.high = high
-      lane.low = low
-    })
+    for (let i = 0; i < 4; i++) stripeLane(this.#lanes[i] as Word, bytes, i * 8)
   }
 
   /** Low 32 bits, which are what a frame keeps; unsigned. Ends the hash. */

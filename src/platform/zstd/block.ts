@@ -162,6 +162,8 @@ export class BlockDecoder {
     const literalEntries = literalTable.entries
     const offsetEntries = offsetTable.entries
     const matchEntries = matchTable.entries
+    const { extra: matchExtra, base: matchBase } = MATCH_LENGTHS
+    const { extra: literalExtra, base: literalBase } = LITERAL_LENGTHS
     const { bytes: to } = out
     const view = packedView
     let [recent0, recent1, recent2] = this.#recent
@@ -195,13 +197,13 @@ export class BlockDecoder {
         back += wordAt(view, bit) & ((1 << offsetBits) - 1)
       }
       const matchCode = match & 0xff
-      const matchBits = MATCH_LENGTHS.extra[matchCode]!
+      const matchBits = matchExtra[matchCode]!
       bit -= matchBits
-      const matchLength = MATCH_LENGTHS.base[matchCode]! + (wordAt(view, bit) & ((1 << matchBits) - 1))
+      const matchLength = matchBase[matchCode]! + (wordAt(view, bit) & ((1 << matchBits) - 1))
       const literalCode = literal & 0xff
-      const literalBits = LITERAL_LENGTHS.extra[literalCode]!
+      const literalBits = literalExtra[literalCode]!
       bit -= literalBits
-      const literalLength = LITERAL_LENGTHS.base[literalCode]! + (wordAt(view, bit) & ((1 << literalBits) - 1))
+      const literalLength = literalBase[literalCode]! + (wordAt(view, bit) & ((1 << literalBits) - 1))
       if (left > 1) {
         let bits = (literal >> 8) & 0xff
         bit -= bits
