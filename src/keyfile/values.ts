@@ -122,7 +122,8 @@ export function parseUint64(raw: string): bigint | undefined {
   const match = /^[ \t\n\v\f\r]*([+-]?)0*([0-9]+)$/.exec(raw)
   if (match === null) return undefined
   const digits = match[2] ?? ''
-  const magnitude = digits.length > 20 ? UINT64_MAX : BigInt(digits)
-  if (magnitude >= UINT64_MAX) return UINT64_MAX
+  if (digits.length > 20) return UINT64_MAX
+  const magnitude = BigInt(digits)
+  if (magnitude > UINT64_MAX) return UINT64_MAX
   return match[1] === '-' ? BigInt.asUintN(64, -magnitude) : magnitude
 }

@@ -2,6 +2,7 @@
 
 import { displayUtf8, EMPTY_BYTES } from '../bytes.ts'
 import { TarFormatError } from '../errors.ts'
+import type { Extensions } from './extensions.ts'
 import {
   DEVMAJOR,
   DEVMINOR,
@@ -23,30 +24,14 @@ import {
 } from './header.ts'
 import type { PaxRecord, TarEntryType, TarHeader } from './interface.ts'
 import { NO_RECORDS, parseInteger, parseSeconds } from './pax.ts'
-import { type PaxSparse, readOldRealSize, readOldSparse, readPaxSparse, type SparseMap } from './sparse.ts'
-
-/** What extension headers said about the entry to come. */
-export class Extensions {
-  /** Where the first of them started. */
-  readonly offset: number
-  count = 0
-  longName: Uint8Array | undefined
-  longLink: Uint8Array | undefined
-  pax: readonly PaxRecord[] | undefined
-  /** Names given both ways: what came first has its way. */
-  gnuNameFirst = false
-  gnuLinkFirst = false
-
-  constructor(offset: number) {
-    this.offset = offset
-  }
-}
-
-export interface SparseInfo {
-  readonly map: SparseMap
-  /** Where the rest of the map is: in blocks before the body, or at the start of the body. */
-  readonly rest: 'none' | 'blocks' | 'body'
-}
+import {
+  type PaxSparse,
+  readOldRealSize,
+  readOldSparse,
+  readPaxSparse,
+  type SparseMap,
+  type SparseStart,
+} from './sparse-map.ts'
 
 const TYPES: Readonly<Record<number, TarEntryType>> = {
   0: 'file',
@@ -65,7 +50,7 @@ const TYPES: Readonly<Record<number, TarEntryType>> = {
 export class EntryReader {
   /** Bytes of data the archive holds for the entry read last. */
   packed = 0
-  sparse: SparseInfo | undefined
+  sparse: SparseStart | undefined
   /** Set by PAX headers, their global kind included; lost at a header that is not ustar. */
   paxSeen = false
 
@@ -153,6 +138,30 @@ export class EntryReader {
       groupName: paxFields?.groupName ?? this.#groupName,
       pax,
     }
+  }
+}
+
+/** A global header is an entry of its own, under its own name and without data. */
+export function globalHeader(bytes: Uint8Array, at: number, offset: number): TarHeader {
+  const mtime = readNumber(bytes, at + MTIME, 12)
+  return {
+    offset,
+    type: 'pax-global',
+    typeflag: 0x67,
+    path: bytes.slice(at + NAME, textEnd(bytes, at + NAME, 100)),
+    linkPath: EMPTY_BYTES,
+    headerLinkName: EMPTY_BYTES,
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    size: 0,
+    mtime,
+    headerMtime: mtime,
+    devMajor: 0,
+    devMinor: 0,
+    userName: EMPTY_BYTES,
+    groupName: EMPTY_BYTES,
+    pax: NO_RECORDS,
   }
 }
 

@@ -7,22 +7,22 @@
 
 import { displayUtf8, EMPTY_BYTES } from '../bytes.ts'
 import { LimitError, TarFormatError } from '../errors.ts'
-import { EntryReader, Extensions } from './entry.ts'
+import { EntryReader, globalHeader } from './entry.ts'
 import {
-  BLOCK,
-  isChecksumRight,
-  isZeroBlock,
-  MTIME,
-  NAME,
-  readNumber,
-  readText,
-  SIZE,
-  TYPEFLAG,
-  textEnd,
-} from './header.ts'
+  Extensions,
+  GNU_LONG_LINK,
+  GNU_LONG_NAME,
+  GNU_VOLUME_LABEL,
+  PAX,
+  PAX_GLOBAL,
+  PAX_SOLARIS,
+  SOLARIS_ACL,
+} from './extensions.ts'
+import { BLOCK, isChecksumRight, isZeroBlock, readNumber, SIZE, TYPEFLAG } from './header.ts'
 import type { TarHeader, TarLimits, TarSink } from './interface.ts'
-import { NO_RECORDS, parsePax } from './pax.ts'
-import { BodyMapReader, isSaneMap, MALFORMED, readSparseExtension, SparseExpander, type SparseMap } from './sparse.ts'
+import { parsePax } from './pax.ts'
+import { SparseExpander } from './sparse-expander.ts'
+import { holesIn, isSaneMap, MALFORMED, SparseMapReader } from './sparse-map.ts'
 
 export const MAX_EXTENSION_BYTES: number = 1 << 20
 export const MAX_FILE_BYTES: number = 2 ** 43
@@ -37,10 +37,8 @@ type State =
   | 'header'
   /** In the data of an extension header. */
   | 'extension'
-  /** At a block with more of an old GNU sparse map. */
-  | 'sparse-blocks'
-  /** At a block of the map that leads the body of a PAX 1.0 sparse file. */
-  | 'sparse-body'
+  /** At a block with more of the map of a sparse file. */
+  | 'sparse-map'
   /** In the data of an entry. */
   | 'data'
   /** Behind the end of the archive, whatever may follow. */
@@ -82,15 +80,12 @@ export class TarParser {
   #extension: Uint8Array = EMPTY_BYTES
   #extensionType = 0
   #extensionOffset = 0
-  /** Of a global header: its own. */
-  #extensionHeader: TarHeader | undefined
-
+  #globalHeader: TarHeader | undefined
   readonly #paxKeys: string[] = []
 
   #header: TarHeader | undefined
-  #map: SparseMap = []
-  #mapBytes = 0
-  #bodyMap: BodyMapReader | undefined
+  #sparseMap: SparseMapReader | undefined
+  #sparseMapBytes = 0
   #expander: SparseExpander | undefined
 
   constructor(sink: TarSink, limits: TarLimits = {}) {
@@ -166,8 +161,7 @@ export class TarParser {
   }
 
   #block(bytes: Uint8Array, view: DataView, at: number): void {
-    if (this.#state === 'sparse-blocks') this.#sparseBlock(bytes, at)
-    else if (this.#state === 'sparse-body') this.#sparseBody(bytes, at)
+    if (this.#sparseMap !== undefined) this.#sparseBlock(this.#sparseMap, bytes, at)
     else this.#headerBlock(bytes, view, at, this.#position - BLOCK)
   }
 
@@ -180,20 +174,20 @@ export class TarParser {
     if (!isChecksumRight(bytes, view, at))
       throw this.#fault(offset === 0 ? 'Unrecognized archive format' : 'Damaged tar archive', offset)
     switch (bytes[at + TYPEFLAG]) {
-      case 0x67: // g
+      case PAX_GLOBAL:
         this.#reader.paxSeen = true
-        this.#extensionHeader = globalHeader(bytes, at, offset)
+        this.#globalHeader = globalHeader(bytes, at, offset)
         this.#startExtension(bytes, at, offset)
         break
-      case 0x78: // x
-      case 0x58: // X, its name in Solaris
+      case PAX:
+      case PAX_SOLARIS:
         this.#reader.paxSeen = true
         this.#startExtension(bytes, at, offset)
         break
-      case 0x4c: // L, long name
-      case 0x4b: // K, long link
-      case 0x41: // A, Solaris access control list
-      case 0x56: // V, GNU volume label
+      case GNU_LONG_NAME:
+      case GNU_LONG_LINK:
+      case GNU_VOLUME_LABEL:
+      case SOLARIS_ACL:
         this.#startExtension(bytes, at, offset)
         break
       default:
@@ -203,7 +197,7 @@ export class TarParser {
 
   #startExtension(bytes: Uint8Array, at: number, offset: number): void {
     const type = bytes[at + TYPEFLAG] as number // inside the block
-    if (type !== 0x67) {
+    if (type !== PAX_GLOBAL) {
       this.#extensions ??= new Extensions(offset)
       if (++this.#extensions.count > MAX_EXTENSIONS) throw this.#fault('Too many special headers', offset)
     }
@@ -223,34 +217,17 @@ export class TarParser {
     const offset = this.#extensionOffset
     this.#extension = EMPTY_BYTES
     this.#state = 'header'
-    const global = this.#extensionHeader
+    const global = this.#globalHeader
     if (global !== undefined) {
-      this.#extensionHeader = undefined
+      this.#globalHeader = undefined
       this.#countEntry(global)
       // nothing depends on these records, so a fault in them is nobody's trouble
       this.#sink.entry({ ...global, pax: parsePax(body, this.#paxKeys).records })
       this.#sink.end()
       return
     }
-    const extensions = this.#extensions
-    if (extensions === undefined) return
-    switch (this.#extensionType) {
-      case 0x4c:
-        extensions.longName = readText(body, 0, body.length)
-        extensions.gnuNameFirst = extensions.pax === undefined
-        break
-      case 0x4b:
-        extensions.longLink = readText(body, 0, body.length)
-        extensions.gnuLinkFirst = extensions.pax === undefined
-        break
-      case 0x78:
-      case 0x58: {
-        if (extensions.pax !== undefined) throw this.#fault('Two pax extension headers for one entry', offset)
-        const { records, fault } = parsePax(body, this.#paxKeys)
-        if (fault !== undefined) throw this.#fault(fault, offset)
-        extensions.pax = records
-      }
-    }
+    const fault = this.#extensions?.add(this.#extensionType, body, this.#paxKeys)
+    if (fault !== undefined) throw this.#fault(fault, offset)
   }
 
   #startEntry(bytes: Uint8Array, at: number, offset: number): void {
@@ -268,13 +245,12 @@ export class TarParser {
       this.#openEntry(header)
       return
     }
-    this.#map = reader.sparse.map
-    this.#mapBytes = 0
-    if (reader.sparse.rest === 'none') this.#openSparse(header)
-    else if (reader.sparse.rest === 'blocks') this.#state = 'sparse-blocks'
+    const map = new SparseMapReader(reader.sparse)
+    if (map.rest === 'none') this.#openSparse(map, header)
     else {
-      this.#bodyMap = new BodyMapReader()
-      this.#state = 'sparse-body'
+      this.#sparseMap = map
+      this.#sparseMapBytes = 0
+      this.#state = 'sparse-map'
     }
   }
 
@@ -313,68 +289,29 @@ export class TarParser {
     if (this.#dataLeft === 0) this.#endEntry()
   }
 
-  #sparseBlock(bytes: Uint8Array, at: number): void {
-    const header = this.#countMapBlock()
-    if (!readSparseExtension(bytes, at, this.#map)) this.#openSparse(header)
-  }
-
-  #sparseBody(bytes: Uint8Array, at: number): void {
-    const header = this.#countMapBlock()
-    this.#dataLeft -= BLOCK
-    if (this.#dataLeft < 0 || this.#bodyMap === undefined) throw this.#fault(MALFORMED, header.offset)
-    const complete = this.#bodyMap.block(bytes, at)
-    if (typeof complete === 'string') throw this.#fault(complete, header.offset)
-    if (!complete) return
-    this.#map = this.#bodyMap.map
-    this.#bodyMap = undefined
-    this.#openSparse(header)
-  }
-
-  #countMapBlock(): TarHeader {
-    const header = this.#header as TarHeader // set in every sparse state
-    this.#mapBytes += BLOCK
-    if (this.#mapBytes > this.#maxExtensionBytes)
+  #sparseBlock(reader: SparseMapReader, bytes: Uint8Array, at: number): void {
+    const header = this.#header as TarHeader // there is an entry whose map this is
+    this.#sparseMapBytes += BLOCK
+    if (this.#sparseMapBytes > this.#maxExtensionBytes)
       throw new LimitError('tar sparse map', this.#maxExtensionBytes, undefined, displayUtf8(header.path))
-    return header
+    if (reader.rest === 'body') this.#dataLeft -= BLOCK
+    const complete = this.#dataLeft < 0 ? MALFORMED : reader.block(bytes, at)
+    if (typeof complete === 'string') throw this.#fault(complete, header.offset)
+    if (complete) this.#openSparse(reader, header)
   }
 
-  #openSparse(header: TarHeader): void {
-    const map = this.#map
+  #openSparse({ map }: SparseMapReader, header: TarHeader): void {
+    this.#sparseMap = undefined
     if (!isSaneMap(map, header.size, this.#dataLeft)) throw this.#fault(MALFORMED, header.offset)
-    this.#holes += SparseExpander.holes(map, header.size)
+    this.#holes += holesIn(map, header.size)
     if (this.#holes > this.#maxHoleBytes)
       throw new LimitError('zeros in sparse files', this.#maxHoleBytes, undefined, displayUtf8(header.path))
     this.#expander = new SparseExpander(map, header.size, this.#sink)
-    this.#map = []
     this.#openEntry(header)
   }
 
   #fault(message: string, offset: number): TarFormatError {
     const header = this.#header
     return new TarFormatError(message, offset, header === undefined ? undefined : displayUtf8(header.path))
-  }
-}
-
-/** A global header is an entry of its own, under its own name and without data. */
-function globalHeader(bytes: Uint8Array, at: number, offset: number): TarHeader {
-  const mtime = readNumber(bytes, at + MTIME, 12)
-  return {
-    offset,
-    type: 'pax-global',
-    typeflag: 0x67,
-    path: bytes.slice(at + NAME, textEnd(bytes, at + NAME, 100)),
-    linkPath: EMPTY_BYTES,
-    headerLinkName: EMPTY_BYTES,
-    mode: 0,
-    uid: 0,
-    gid: 0,
-    size: 0,
-    mtime,
-    headerMtime: mtime,
-    devMajor: 0,
-    devMinor: 0,
-    userName: EMPTY_BYTES,
-    groupName: EMPTY_BYTES,
-    pax: NO_RECORDS,
   }
 }

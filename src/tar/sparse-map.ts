@@ -10,7 +10,7 @@
  */
 
 import { BLOCK, readNumber } from './header.ts'
-import type { PaxRecord, TarSink } from './interface.ts'
+import type { PaxRecord } from './interface.ts'
 import { parseInteger } from './pax.ts'
 
 /** Offset and length in turns, as read: not yet checked. */
@@ -32,7 +32,7 @@ export function readOldRealSize(block: Uint8Array, at: number): number {
 }
 
 /** A block of pairs behind the header. @returns whether yet another follows */
-export function readSparseExtension(block: Uint8Array, at: number, map: SparseMap): boolean {
+function readSparseExtension(block: Uint8Array, at: number, map: SparseMap): boolean {
   readPairs(block, at, 21, map)
   return block[at + EXTENSION_EXTENDED] !== 0
 }
@@ -118,40 +118,57 @@ function parseMapRecord(value: Uint8Array): SparseMap | undefined {
   return map.length % 2 === 0 ? map : undefined
 }
 
-/** Collects the map that leads the body of a 1.0 file, block by block. */
-export class BodyMapReader {
-  readonly map: SparseMap = []
+/** What a header says about a sparse file. */
+export interface SparseStart {
+  /** As far as the header has it. */
+  readonly map: SparseMap
+  /** Where the rest is: in blocks before the data, or at the start of the data. */
+  readonly rest: 'none' | 'blocks' | 'body'
+}
+
+/** Collects the rest of a map, block by block. */
+export class SparseMapReader {
+  readonly map: SparseMap
+  readonly rest: SparseStart['rest']
   #wanted: number | undefined
   #number = 0
   #digits = 0
   #comment = false
 
-  /** @returns whether the map is complete, or a fault in words */
+  constructor({ map, rest }: SparseStart) {
+    this.map = map
+    this.rest = rest
+  }
+
+  /** @returns whether the map is complete now, or a fault in words */
   block(bytes: Uint8Array, at: number): boolean | string {
+    if (this.rest === 'blocks') return !readSparseExtension(bytes, at, this.map)
     for (let i = at; i < at + BLOCK; i++) {
-      const byte = bytes[i] as number
+      const byte = bytes[i] as number // inside the block
       if (byte === 0x0a) {
-        if (!this.#comment) {
-          if (this.#digits === 0) return MALFORMED
-          if (this.#wanted === undefined) this.#wanted = 2 * this.#number
-          else this.map.push(this.#number)
-          // what is left of the block is padding
-          if (this.map.length === this.#wanted) return true
-        }
+        // what is left of the block is padding
+        if (!this.#comment && this.#endNumber()) return true
+        if (this.#digits === 0 && !this.#comment) return MALFORMED
         this.#number = 0
         this.#digits = 0
         this.#comment = false
-      } else if (this.#comment) {
-        // up to the line break
       } else if (byte === 0x23 && this.#digits === 0) {
         this.#comment = true
-      } else {
+      } else if (!this.#comment) {
         const digit = byte - 0x30
         if (digit < 0 || digit > 9 || ++this.#digits > 20) return MALFORMED
         this.#number = this.#number * 10 + digit
       }
     }
     return false
+  }
+
+  /** @returns whether that was the last one */
+  #endNumber(): boolean {
+    if (this.#digits === 0) return false
+    if (this.#wanted === undefined) this.#wanted = 2 * this.#number
+    else this.map.push(this.#number)
+    return this.map.length === this.#wanted
   }
 }
 
@@ -173,63 +190,9 @@ export function isSaneMap(map: SparseMap, realSize: number, packed: number): boo
   return held <= packed
 }
 
-const ZEROS = new Uint8Array(64 * 1024)
-
-/** Turns the packed bytes of a sane map into the bytes of the file, holes as zeros. */
-export class SparseExpander {
-  readonly #map: SparseMap
-  readonly #realSize: number
-  readonly #sink: TarSink
-  #next = 0
-  #position = 0
-  #left = 0
-
-  constructor(map: SparseMap, realSize: number, sink: TarSink) {
-    this.#map = map
-    this.#realSize = realSize
-    this.#sink = sink
-  }
-
-  /** Bytes of zeros this will add. */
-  static holes(map: SparseMap, realSize: number): number {
-    let held = 0
-    for (let i = 1; i < map.length; i += 2) held += map[i] as number
-    return realSize - held
-  }
-
-  /** Packed bytes behind the last piece are dropped. */
-  write(bytes: Uint8Array): void {
-    let start = 0
-    while (start < bytes.length && this.#nextPiece()) {
-      const end = Math.min(bytes.length, start + this.#left)
-      this.#sink.data(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end))
-      this.#position += end - start
-      this.#left -= end - start
-      start = end
-    }
-  }
-
-  /** The hole at the end. */
-  finish(): void {
-    this.#skipTo(this.#realSize)
-  }
-
-  #nextPiece(): boolean {
-    while (this.#left === 0) {
-      const offset = this.#map[this.#next]
-      if (offset === undefined) return false
-      this.#left = this.#map[this.#next + 1] as number
-      this.#next += 2
-      if (this.#left > 0) this.#skipTo(offset)
-    }
-    return true
-  }
-
-  #skipTo(offset: number): void {
-    while (this.#position < offset) {
-      const length = Math.min(ZEROS.length, offset - this.#position)
-      this.#sink.data(ZEROS.subarray(0, length))
-      this.#position += length
-    }
-  }
+/** Bytes of a file that its map leaves out. */
+export function holesIn(map: SparseMap, realSize: number): number {
+  let held = 0
+  for (let i = 1; i < map.length; i += 2) held += map[i] as number
+  return realSize - held
 }
