@@ -325,8 +325,30 @@ describe('space', () => {
     expect(statSync(path).size).toBe(full)
     await lock[Symbol.asyncDispose]()
     expect(statSync(path).size).toBeLessThan(full / 5)
-    for (const checksum of checksums.slice(290))
+    for (const checksum of checksums.slice(290)) {
       expect(await storage.objects.has({ checksum, type: 'file' })).toBe(true)
+    }
+    await storage[Symbol.asyncDispose]()
+  })
+
+  test('of large files that a process never finished is found when something is deleted', async () => {
+    const path = fresh()
+    const storage = await createSqliteStorage(path, { platform })
+    const [kept, gone] = (await write(storage, [bytes(2_500_000, 1), bytes(10, 2)])) as [Checksum, Checksum]
+    const other = new Database(path)
+    const chunks = other.prepare('SELECT count(*) FROM chunks').pluck()
+    for (const n of [5 * 2 ** 20, 5 * 2 ** 20 + 1, 9 * 2 ** 20])
+      other.prepare('INSERT INTO chunks VALUES (?, zeroblob(1048576))').run(n)
+    expect(chunks.get()).toBe(6)
+    const lock = await storage.lock('exclusive')
+    await storage.objects.delete({ checksum: gone, type: 'file' })
+    await lock[Symbol.asyncDispose]()
+    expect(chunks.get()).toBe(3)
+    other.close()
+    let length = 0
+    for await (const chunk of (await storage.objects.readFile(kept)).body as AsyncIterable<Uint8Array>)
+      length += chunk.length
+    expect(length).toBe(2_500_000)
     await storage[Symbol.asyncDispose]()
   })
 })

@@ -42,6 +42,14 @@ export class Packing {
   }
 }
 
+export interface BodyChunks {
+  write(bytes: Uint8Array): void
+  /** @returns the number of the body */
+  end(): number
+  /** Deletes what was stored; may be called twice. */
+  drop(): void
+}
+
 export class Chunks {
   readonly #packing: Packing
   readonly #connection: Connection
@@ -65,19 +73,25 @@ export class Chunks {
     this.#last = connection.prepare('SELECT max(n) AS n FROM chunks')
   }
 
-  /** A number no body has. Numbers given out and not used yet are the caller's to remember. */
+  /** A number no body has. */
   nextBody(): number {
     return Math.floor((this.#last.get()?.n ?? -1) / CHUNKS_PER_BODY) + 1
   }
 
-  /** Takes content in pieces of any length and stores it in chunks. */
-  writer(body: number): { write(bytes: Uint8Array): void; end(): void } {
+  /**
+   * Takes content in pieces of any length and stores it in chunks. The body has no number before its first chunk: a
+   * checkpoint may come in between, and another process take the number.
+   */
+  writer(): BodyChunks {
     const chunk = new Uint8Array(CHUNK)
     let filled = 0
-    let n = body * CHUNKS_PER_BODY
-    const flush = (): void => {
-      if (filled > 0) this.#insert.run(n++, this.#packing.pack(chunk.subarray(0, filled)))
+    let body: number | undefined
+    let seq = 0
+    const flush = (): number => {
+      body ??= this.nextBody()
+      if (filled > 0) this.#insert.run(body * CHUNKS_PER_BODY + seq++, this.#packing.pack(chunk.subarray(0, filled)))
       filled = 0
+      return body
     }
     return {
       write: (bytes) => {
@@ -90,6 +104,9 @@ export class Chunks {
         }
       },
       end: flush,
+      drop: () => {
+        if (body !== undefined) this.delete(body)
+      },
     }
   }
 

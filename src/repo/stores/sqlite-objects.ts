@@ -15,6 +15,7 @@ import {
   objectTypeNumber,
 } from '../../objects/index.ts'
 import { SMALL_FILE } from '../interface.ts'
+import type { BodyWriter } from './embedded-transaction.ts'
 import { Chunks, MAX_CONTENT, type Packing } from './sqlite-bodies.ts'
 import type { Connection, Statement } from './sqlite-connection.ts'
 import { blobOf, countOf } from './sqlite-values.ts'
@@ -47,7 +48,6 @@ export class ObjectRows {
   readonly #seen = new Map<ObjectType, Set<Checksum>>()
   readonly #key = Buffer.alloc(32)
   #next = 0
-  #nextBody = 0
 
   readonly #insert: Statement
   readonly #find: Statement<{ n: number }>
@@ -87,7 +87,6 @@ export class ObjectRows {
   startWriting(): void {
     this.visible = this.#last.get()?.n ?? 0
     this.#next = this.visible + 1
-    this.#nextBody = this.chunks.nextBody()
   }
 
   /** The transaction is over. Until the next one begins, others may delete what was seen. */
@@ -151,17 +150,16 @@ export class ObjectRows {
   }
 
   /** A body that goes into chunks; `keep` makes it a file. */
-  openBody(size: number) {
+  openBody(size: number): BodyWriter {
     if (size > MAX_CONTENT) throw new LimitError('file size', MAX_CONTENT)
-    const body = this.#nextBody++
-    const writer = this.chunks.writer(body)
+    const chunks = this.chunks.writer()
     return {
-      write: (bytes: Uint8Array) => writer.write(bytes),
-      keep: (checksum: Checksum, framedHeader: Uint8Array, length: number) => {
-        writer.end()
+      write: (bytes) => chunks.write(bytes),
+      keep: (checksum, framedHeader, length) => {
+        const body = chunks.end()
         this.#insert.run(this.#next++, this.#bind(checksum), FILE, length, framedHeader, body)
       },
-      drop: () => this.chunks.delete(body),
+      drop: () => chunks.drop(),
     }
   }
 

@@ -118,6 +118,29 @@ export function largeFileTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
+    test('may be begun before a checkpoint and ended after it', async () => {
+      const contents = [noise(LARGE, 21), noise(LARGE, 22), noise(LARGE, 23)] as const
+      const storage = await context.create()
+      const tx = await storage.begin()
+      const [early, middle, late] = contents.map((content) => tx.openFile(header, content.length))
+      early?.write(contents[0].subarray(0, 2 * SMALL_FILE))
+      middle?.write(contents[1].subarray(0, 10))
+      await tx.checkpoint()
+      const between = await tx.writeFile(fileOf(header, noise(2 * SMALL_FILE, 24)))
+      early?.write(contents[0].subarray(2 * SMALL_FILE))
+      middle?.write(contents[1].subarray(10))
+      late?.write(contents[2])
+      const checksums = [await early?.finish(), await middle?.finish(), await late?.finish()] as Checksum[]
+      await tx.commit()
+      expect(checksums).toEqual(contents.map((content) => fileChecksum(context, header, content)))
+      for (const [i, checksum] of checksums.entries()) {
+        const { body } = await storage.objects.readFile(checksum)
+        expect(equalBytes(await contentOf(body), contents[i] as Uint8Array)).toBe(true)
+      }
+      expect(await storage.objects.has({ checksum: between, type: 'file' })).toBe(true)
+      await storage[Symbol.asyncDispose]()
+    })
+
     test('dropped, forged or cut short leave nothing', async () => {
       const content = noise(LARGE, 5)
       const wrong = '11'.repeat(32) as Checksum
