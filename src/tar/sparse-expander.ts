@@ -43,7 +43,7 @@ export class SparseExpander {
       if (offset === undefined) return false
       this.#left = this.#map[this.#next + 1] as number
       this.#next += 2
-      if (this.#left > 0) this.#skipTo(offset)
+      this.#skipTo(offset)
     }
     return true
   }

@@ -156,8 +156,9 @@ export class SparseMapReader {
         this.#comment = true
       } else if (!this.#comment) {
         const digit = byte - 0x30
-        if (digit < 0 || digit > 9 || ++this.#digits > 20) return MALFORMED
+        if (digit < 0 || digit > 9) return MALFORMED
         this.#number = this.#number * 10 + digit
+        this.#digits++
       }
     }
     return false

@@ -51,6 +51,14 @@ export function extension(magic: Magic, flag: string, body: string): Uint8Array 
   return concatBytes([header(magic, { name: 'ext', flag, size: Buffer.byteLength(body) }), padded(body)])
 }
 
+/** The same header with the check sum of writers to whom a byte was a number from -128 to 127. */
+function signed(block: Uint8Array): Uint8Array {
+  block.fill(0x20, 148, 156)
+  const sum = new Int8Array(block.buffer).reduce((total, byte) => total + byte, 0)
+  block.set(encodeUtf8(`${sum.toString(8).padStart(6, '0')}\0 `), 148)
+  return block
+}
+
 export const zeros: Uint8Array = new Uint8Array(1024)
 
 export interface OddArchive {
@@ -85,6 +93,21 @@ export function oddArchives(magic: Magic): OddArchive[] {
       z,
       zeros,
     ],
+    'a hard link with data behind a PAX header and a header of this format': [
+      note,
+      a,
+      header('ustar', { name: 'l', flag: '1', size: 5, link: 'a' }),
+      data,
+      z,
+      zeros,
+    ],
+    'a hard link with a size behind a PAX header and a header of this format': [
+      note,
+      a,
+      header('ustar', { name: 'l', flag: '1', size: 5, link: 'a' }),
+      z,
+      zeros,
+    ],
     'a symlink with a size and no data': [a, header(magic, { name: 'l', flag: '2', size: 5, link: 'a' }), z, zeros],
     'a symlink with a PAX size, and data': [
       pax(['size', '5']),
@@ -107,6 +130,18 @@ export function oddArchives(magic: Magic): OddArchive[] {
     'two GNU long names': [extension(magic, 'L', 'one\0'), extension(magic, 'L', 'two\0'), a, zeros],
     'a GNU long name, then a PAX path': [extension(magic, 'L', 'gnu\0'), pax(['path', 'pax']), a, zeros],
     'a PAX path, then a GNU long name': [pax(['path', 'pax']), extension(magic, 'L', 'gnu\0'), a, zeros],
+    'a GNU long link, then a PAX link path': [
+      extension(magic, 'K', 'gnu'),
+      pax(['linkpath', 'pax']),
+      header(magic, { flag: '2', link: 'x' }),
+      zeros,
+    ],
+    'a PAX link path, then a GNU long link': [
+      pax(['linkpath', 'pax']),
+      extension(magic, 'K', 'gnu'),
+      header(magic, { flag: '2', link: 'x' }),
+      zeros,
+    ],
     'two PAX headers': [pax(['path', 'one']), pax(['path', 'two']), a, zeros],
     'a PAX path given twice': [pax(['path', 'one'], ['path', 'two']), a, zeros],
     'an empty PAX path': [pax(['path', '']), a, zeros],
@@ -195,6 +230,7 @@ export function oddArchives(magic: Magic): OddArchive[] {
       data,
       zeros,
     ],
+    'a check sum over signed bytes': [signed(header(magic, { raw: { 400: '\xff\xfe', 10: '\x80' } })), zeros],
     'bytes above 127 in the check sum': [header(magic, { raw: { 400: '\xff\xfe' } }), zeros],
   }
   return Object.entries(cases).map(([title, parts]) => {

@@ -75,11 +75,20 @@ describe('TarWriter', () => {
     const sizes = (path: string) => new TarWriter().header({ path }).length
     const part = 'p'.repeat(99)
     expect(sizes(`${part}/${part}`)).toBe(512)
+    expect(sizes(`${part}/${part}pp`)).toBe(1536)
+    expect(sizes(`${part}/${part}p`)).toBe(512)
     expect(sizes(`${part}/${part}/${part}`)).toBe(1536)
     expect(sizes(`${'p'.repeat(156)}/x`)).toBe(1536)
     expect(sizes(`${part}//${part}`)).toBe(1536)
     expect(sizes('p'.repeat(101))).toBe(1536)
     expect(sizes('été')).toBe(1536)
+  })
+
+  test('an owner goes into the header while there is room for its NUL', () => {
+    const sizes = (userName: string) => new TarWriter().header({ path: 'a', userName }).length
+    expect(sizes('u'.repeat(31))).toBe(512)
+    expect(sizes('u'.repeat(32))).toBe(1536)
+    expect(sizes('ü')).toBe(1536)
   })
 
   test('names that are no UTF-8 are marked as such', () => {
