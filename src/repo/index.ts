@@ -1,4 +1,24 @@
 export {
+  type CheckoutFilter,
+  type CheckoutMode,
+  type CheckoutOptions,
+  type CheckoutResult,
+  checkout,
+  MAX_CHECKOUT_ENTRIES,
+  type OverwriteMode,
+  skipListFilter,
+} from './checkout.ts'
+export type {
+  CheckoutTarget,
+  HardLinkResult,
+  Inode,
+  NewFile,
+  OnExisting,
+  Owner,
+  TargetDirectory,
+  UncompressedCache,
+} from './checkout-target.ts'
+export {
   type CommitOptions,
   type CommitResult,
   commit,
@@ -52,6 +72,21 @@ export {
 export { ForwardingTransaction } from './forwarding.ts'
 export type * from './interface.ts'
 export { SMALL_FILE } from './interface.ts'
+export {
+  childPath,
+  commitRoot,
+  type DirectoryEntry,
+  type FileEntry,
+  followPath,
+  lookupFile,
+  lookupPath,
+  MAX_SYMLINKS,
+  pathNames,
+  type TreeEntry,
+  type WalkOptions,
+  walkTree,
+} from './path.ts'
+export { formatLsLine, formatXattrs, type ListedEntry, type LsLineOptions, listPath } from './path-list.ts'
 export { readCommit, readDirMeta, readDirTree } from './read-metadata.ts'
 export {
   collectionRefPath,
@@ -72,6 +107,18 @@ export {
 } from './refs.ts'
 export { Repo, type RepoOptions } from './repo.ts'
 export { type ResolveScope, resolveRev, tryResolveRev } from './resolve.ts'
+export {
+  findObject,
+  formatCommit,
+  formatHeading,
+  formatMetadataValue,
+  formatObject,
+  formatRaw,
+  HISTORY_ENDS,
+  logCommits,
+  type ShownObject,
+  type ShowOptions,
+} from './show.ts'
 export { createMemoryStorage, type MemoryStorageOptions } from './stores/memory.ts'
 export { uncompressedTar } from './tar-input.ts'
 export { MAX_LINK_MEMORY } from './tar-links.ts'

@@ -1,3 +1,4 @@
+export { type CheckoutTargetOptions, createCheckoutTarget } from './checkout-target.ts'
 export { scanHardLinks } from './devino.ts'
 export {
   type CreateRepoOptions,
@@ -7,4 +8,5 @@ export {
   type OpenRepoOptions,
   openRepo,
 } from './open.ts'
+export { createUncompressedCache, type LocalUncompressedCache } from './uncompressed-cache.ts'
 export { createDirectorySource } from './walk.ts'

@@ -1,0 +1,241 @@
+/**
+ * A commit, or a part of it, as files: hard-linked where the store has files to link, else copied.
+ *
+ *   overwrite          directory there    file there
+ *   none               error              error
+ *   union-files        kept               replaced
+ *   add                kept               kept
+ *   union-identical    kept               kept when it is the same, else an error
+ *
+ * A directory that is kept keeps its owner, permissions, xattrs and time. Hostile input: names come from dirtrees that
+ * are checked when they are read, nothing is written through a symbolic link that leads out of the destination, and
+ * depth and number of entries are limited.
+ *
+ * Source: ostree-repo-checkout.c, checkout_tree_at_recurse and ostree_repo_checkout_at.
+ */
+
+import type { Checksum } from '../bytes.ts'
+import { ConflictError, IoError, LimitError, UsageError, withContext } from '../errors.ts'
+import type { DirMeta, DirTree, FileHeader } from '../objects/index.ts'
+import type { ProgressOptions } from '../progress.ts'
+import { FileCheckout, OPAQUE_WHITEOUT } from './checkout-file.ts'
+import type { CheckoutTarget, TargetDirectory, UncompressedCache } from './checkout-target.ts'
+import { commitRoot, lookupPath } from './path.ts'
+import type { Repo } from './repo.ts'
+import { MAX_TREE_DEPTH, type TreeRoot } from './tree.ts'
+
+/** Files and directories of one checkout. A few hundred objects can name more than any disk holds. */
+export const MAX_CHECKOUT_ENTRIES = 1 << 26
+/** Entries between two rests in which the caller's timers run and a signal can arrive. */
+const ENTRIES_A_REST = 4096
+
+/** `user`: owner of the process, no xattrs, no set-id bits. `none`: all as committed. */
+export type CheckoutMode = 'none' | 'user'
+export type OverwriteMode = 'none' | 'union-files' | 'add' | 'union-identical'
+
+/** @param path of a directory with a slash at its end: `/`, `/usr/`, `/usr/file` */
+export type CheckoutFilter = (path: string, header: FileHeader) => 'allow' | 'skip'
+
+export interface CheckoutOptions extends Pick<ProgressOptions, 'signal'> {
+  /** Default `none`; a bare-user-only repository knows nothing but `user`. */
+  readonly mode?: CheckoutMode | undefined
+  /** Default `none`. */
+  readonly overwrite?: OverwriteMode | undefined
+  /** Path in the commit: of a directory, whose content is checked out, or of a file, which is put into the target. */
+  readonly subpath?: string | undefined
+  /** Each link that cannot be made is an error. */
+  readonly requireHardlinks?: boolean | undefined
+  /** Link nothing, and give directories the time they are made. */
+  readonly forceCopy?: boolean | undefined
+  /** `.wh.NAME` removes NAME, `.wh..wh..opq` whatever the directory had. */
+  readonly whiteouts?: boolean | undefined
+  /** `.ostree-wh.NAME` becomes the device NAME by which overlayfs hides. */
+  readonly passthroughWhiteouts?: boolean | undefined
+  /** Directories lose the bits a bare-user-only repository has no place for. */
+  readonly bareUserOnlyDirs?: boolean | undefined
+  readonly filter?: CheckoutFilter | undefined
+  readonly fsync?: boolean | undefined
+  /** For `user` checkouts of an archive repository; not with `core.enable-uncompressed-cache=false`. */
+  readonly cache?: UncompressedCache | undefined
+  /** Is told the inode of each file that was linked, for a later commit of the same files. */
+  readonly devino?: Map<string, Checksum> | undefined
+}
+
+export interface CheckoutResult {
+  /** Made, not those that were there. */
+  readonly directories: number
+  readonly linked: number
+  readonly copied: number
+  /** Files that were there, and stayed. */
+  readonly kept: number
+}
+
+/** What `--skip-list` means: entries of directories end in a slash. */
+export function skipListFilter(paths: ReadonlySet<string>): CheckoutFilter {
+  return (path) => (paths.has(path) ? 'skip' : 'allow')
+}
+
+/**
+ * @throws {PathNotFoundError}, {IoError} for a subpath that is not there; {ConflictError} when something is in the way;
+ *   {UnsupportedError} when links are required and cannot be; {ObjectNotFoundError}, {FormatError} on a broken repository.
+ *   What was made until then stays.
+ */
+export async function checkout(
+  repo: Repo,
+  commit: Checksum,
+  target: CheckoutTarget,
+  options: CheckoutOptions = {},
+): Promise<CheckoutResult> {
+  const effective = canonical(repo, options)
+  const root = await commitRoot(repo.objects, commit)
+  const { subpath = '/' } = options
+  const entry = subpath === '/' ? root : await lookupPath(repo.objects, root, subpath)
+  const run = new Checkout(repo, target, effective)
+  const parent = await target.open()
+  try {
+    if (entry.kind === 'directory') await run.directory(parent, target.name, entry, '/', 0)
+    else await run.single(parent, entry.path.slice(entry.path.lastIndexOf('/') + 1), entry.checksum)
+  } finally {
+    await parent.close()
+  }
+  return run.result
+}
+
+function canonical(repo: Repo, options: CheckoutOptions): CheckoutOptions {
+  const { forceCopy = false, requireHardlinks = false, overwrite = 'none' } = options
+  if (forceCopy && requireHardlinks) throw new UsageError('Cannot specify both --require-hardlinks and --force-copy')
+  if (overwrite === 'union-identical' && !requireHardlinks) {
+    throw new UsageError('--union-identical requires --require-hardlinks')
+  }
+  return repo.mode === 'bare-user-only' ? { ...options, mode: 'user' } : options
+}
+
+class Checkout {
+  readonly #repo: Repo
+  readonly #target: CheckoutTarget
+  readonly #options: CheckoutOptions
+  readonly #files: FileCheckout
+  #directories = 0
+  #entries = 0
+  #untilRest = ENTRIES_A_REST
+  /** Looked up once. */
+  #repoDevice: number | undefined
+
+  constructor(repo: Repo, target: CheckoutTarget, options: CheckoutOptions) {
+    this.#repo = repo
+    this.#target = target
+    this.#options = options
+    this.#files = new FileCheckout(repo, target, options)
+  }
+
+  get result(): CheckoutResult {
+    const { linked, copied, kept } = this.#files
+    return { directories: this.#directories, linked, copied, kept }
+  }
+
+  /** One file into the directory of the target, which is made if need be. */
+  async single(parent: TargetDirectory, name: string, checksum: Checksum): Promise<void> {
+    const { name: into } = this.#target
+    if (into !== '.' && (await parent.makeDirectory(into))) this.#directories++
+    const directory = await parent.openDirectory(into)
+    try {
+      await this.#files.checkOut(directory, name, checksum, undefined)
+    } finally {
+      await directory.close()
+    }
+  }
+
+  /** @param path as filters see it */
+  async directory(parent: TargetDirectory, name: string, root: TreeRoot, path: string, depth: number): Promise<void> {
+    if (depth > MAX_TREE_DEPTH) throw new LimitError('directory depth', MAX_TREE_DEPTH, undefined, path)
+    const content = await this.#repo.readDirTree(root.tree)
+    const meta = await this.#repo.readDirMeta(root.meta)
+    const { filter, whiteouts, overwrite = 'none' } = this.#options
+    if (filter?.(path, { ...meta, target: '' }) === 'skip') return
+
+    if (whiteouts) await this.#clearWay(parent, name, content, depth)
+    const isNew = await parent.makeDirectory(name)
+    if (isNew) this.#directories++
+    else if (overwrite === 'none') throw new ConflictError(name, 'mkdirat: File exists')
+    const directory = await parent.openDirectory(name)
+    try {
+      await this.#requireLinkable(directory)
+      if (isNew && this.#options.mode !== 'user' && meta.xattrs.length > 0) {
+        await setXattrs(directory, meta, root.meta)
+      }
+      await this.#content(directory, content, path, depth)
+      if (isNew) await this.#complete(directory, meta)
+      if (this.#options.fsync) await directory.sync()
+    } finally {
+      await directory.close()
+    }
+  }
+
+  async #content(directory: TargetDirectory, { files, dirs }: DirTree, path: string, depth: number): Promise<void> {
+    const { filter } = this.#options
+    for (const { name, checksum } of files) {
+      const pending = this.#count(path)
+      if (pending !== undefined) await pending
+      await this.#files.checkOut(directory, name, checksum, filter && `${path}${name}`)
+    }
+    for (const { name, tree, meta } of dirs) {
+      await this.#count(path)
+      await this.directory(directory, name, { tree, meta }, `${path}${name}/`, depth + 1)
+    }
+  }
+
+  #count(path: string): Promise<void> | undefined {
+    if (++this.#entries > MAX_CHECKOUT_ENTRIES) {
+      throw new LimitError('checkout entries', MAX_CHECKOUT_ENTRIES, undefined, path)
+    }
+    if (--this.#untilRest > 0) return undefined
+    this.#untilRest = ENTRIES_A_REST
+    return rest(this.#options.signal)
+  }
+
+  /** What the layers below had here and this one hides or replaces. */
+  async #clearWay(parent: TargetDirectory, name: string, { files }: DirTree, depth: number): Promise<void> {
+    if (files.some((file) => file.name === OPAQUE_WHITEOUT)) {
+      await parent.removeTree(name)
+    } else if (this.#options.overwrite === 'union-files' && depth > 0) {
+      const present = await parent.stat(name)
+      if (present !== undefined && !isDirectory(present.mode)) await parent.removeTree(name)
+    }
+  }
+
+  async #requireLinkable(directory: TargetDirectory): Promise<void> {
+    const { path } = this.#repo.storage
+    if (!this.#options.requireHardlinks || path === undefined) return
+    this.#repoDevice ??= await this.#target.deviceOf(path)
+    const { device } = directory
+    if (this.#repoDevice === device || device === undefined) return
+    const devices = `src=${this.#repoDevice} destination=${device}`
+    throw new IoError(`Unable to do hardlink checkout across devices (${devices})`, 'EXDEV')
+  }
+
+  /** Last, so that nobody else could get at a directory that was still under way. */
+  async #complete(directory: TargetDirectory, { uid, gid, mode }: DirMeta): Promise<void> {
+    const { bareUserOnlyDirs, forceCopy } = this.#options
+    const masked = this.#repo.mode === 'bare-user-only' || bareUserOnlyDirs
+    await directory.setPermissions(mode & (masked ? 0o775 : 0o7777))
+    if (this.#options.mode !== 'user') await directory.setOwner({ uid, gid })
+    if (!forceCopy) await directory.setTimeZero()
+  }
+}
+
+function isDirectory(mode: number): boolean {
+  return (mode & 0o170000) === 0o040000
+}
+
+async function setXattrs(directory: TargetDirectory, { xattrs }: DirMeta, meta: Checksum): Promise<void> {
+  try {
+    await directory.setXattrs(xattrs)
+  } catch (error) {
+    throw withContext(`Processing dirmeta ${meta}`, error)
+  }
+}
+
+async function rest(signal: AbortSignal | undefined): Promise<void> {
+  await new Promise<void>((resolve) => setTimeout(resolve, 0))
+  signal?.throwIfAborted()
+}

@@ -1,0 +1,50 @@
+/** A checkout onto the local file system. */
+
+import { lstatSync, statSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
+import { IoError } from '../../errors.ts'
+import type { CheckoutTarget } from '../checkout-target.ts'
+import { errnoText, withIo } from '../stores/fs/errno.ts'
+import { LocalTargetDirectory } from './checkout-directory.ts'
+import { loadNative, type Native } from './native.ts'
+import { type LinkCalls, loadLinkCalls } from './native-link.ts'
+import { OpenDirectory } from './open-directory.ts'
+
+export interface CheckoutTargetOptions {
+  /** System calls Node lacks; `null` does without, and then no xattrs can be set. Default: what is found. */
+  readonly native?: Native | null | undefined
+  /** As `native`, for links; without them everything works but whiteout devices. */
+  readonly linkCalls?: LinkCalls | null | undefined
+}
+
+/** @param path of the directory to make, or to add to. Links in it are followed: who names the path means them. */
+export function createCheckoutTarget(path: string, options: CheckoutTargetOptions = {}): CheckoutTarget {
+  const linkCalls = options.linkCalls === undefined ? loadLinkCalls() : (options.linkCalls ?? undefined)
+  const native = options.native === undefined ? loadNative : () => options.native ?? undefined
+  return {
+    name: basename(path),
+    open() {
+      const now = Math.floor(Date.now() / 1000)
+      return new LocalTargetDirectory(openParent(path), { native, linkCalls, now, shown: path }, undefined)
+    },
+    deviceOf: (place) => withIo(place, () => statSync(place, { throwIfNoEntry: false }))?.dev,
+    statPath: (file) =>
+      linkCalls === undefined ? withIo(file, () => lstatSync(file, { throwIfNoEntry: false })) : linkCalls.inode(file),
+    identify(file) {
+      const { dev, ino } = withIo(file, () => lstatSync(file, { bigint: true }))
+      return `${dev}:${ino}`
+    },
+  }
+}
+
+/** libostree finds out when it makes the directory. */
+function openParent(path: string): OpenDirectory {
+  try {
+    if (path === '') throw new IoError('mkdirat: No such file or directory', 'ENOENT', path)
+    return OpenDirectory.at(dirname(path))
+  } catch (error) {
+    if (!(error instanceof IoError)) throw error
+    const { errno } = error.data
+    throw new IoError(`mkdirat: ${errnoText(errno)}`, errno, path, { cause: error })
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * System calls by which a checkout makes links and devices relative to an open directory. `link` and `inode` are here for
+ * speed too: with them a file linked costs 7 µs, with `node:fs` 17 (bench/checkout.mjs). Through koffi, as native.ts;
+ * where it is missing, callers do without.
+ *
+ * Source: linkat(2), statx(2), mknod(2).
+ */
+
+import { createRequire } from 'node:module'
+import { UnsupportedError } from '../../errors.ts'
+import { loadNative } from './native.ts'
+
+export interface LinkCalls {
+  /** A link to `from` itself, not to what it may point to. @returns why not, such as `EEXIST`; else `undefined` */
+  link(from: string, directory: number, name: string): string | undefined
+  /** Gives a file that was opened without a name its first one. @returns as `link` */
+  linkOpen(file: number, directory: number, name: string): string | undefined
+  /** Of the file itself. @returns `undefined` when there is none, or it cannot be looked at */
+  inode(path: string): { mode: number; uid: number; gid: number; size: number } | undefined
+  /** Character device 0:0. @returns as `link` */
+  makeWhiteout(directory: number, name: string, permissions: number): string | undefined
+}
+
+interface Koffi {
+  load(library: null): { func(prototype: string): (...args: unknown[]) => number }
+  errno(): number
+  os: { errno: Record<string, number> }
+}
+
+const AT_FDCWD = -100
+const AT_SYMLINK_NOFOLLOW = 0x100
+const AT_SYMLINK_FOLLOW = 0x400
+const STATX_BASIC_STATS = 0x7ff
+const S_IFCHR = 0o020000
+
+/** Of struct statx. */
+const UID = 20
+const GID = 24
+const MODE = 28
+const SIZE = 40
+const STATX_LENGTH = 256
+
+let loaded: LinkCalls | undefined | 'untried' = 'untried'
+
+/** The provider, or `undefined` where there is none. */
+export function loadLinkCalls(): LinkCalls | undefined {
+  if (loaded === 'untried') loaded = tryLoad()
+  return loaded
+}
+
+/** @param feature what is wanted of it, for the message. @throws {UnsupportedError} */
+export function requireLinkCalls(feature: string, linkCalls: LinkCalls | undefined): LinkCalls {
+  if (linkCalls !== undefined) return linkCalls
+  throw new UnsupportedError(feature, `${feature} can be made only with the optional package koffi (Linux)`)
+}
+
+function tryLoad(): LinkCalls | undefined {
+  if (loadNative() === undefined) return undefined
+  try {
+    return bind(createRequire(import.meta.url)('koffi'))
+  } catch {
+    // A C library that lacks one of them.
+    return undefined
+  }
+}
+
+function bind(koffi: Koffi): LinkCalls {
+  const library = koffi.load(null)
+  const linkat = library.func('int linkat(int fromDirectory, str from, int directory, str name, int flags)')
+  const statx = library.func('int statx(int directory, str path, int flags, uint mask, void *buffer)')
+  const mknodat = library.func('int mknodat(int directory, str name, uint mode, uint64_t device)')
+
+  const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]))
+  const reason = (result: number): string | undefined => {
+    if (result === 0) return undefined
+    const number = koffi.errno()
+    return errnoNames.get(number) ?? `errno ${number}`
+  }
+
+  const buffer = new Uint8Array(STATX_LENGTH)
+  const view = new DataView(buffer.buffer)
+  const little = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
+
+  return {
+    link: (from, directory, name) => reason(linkat(AT_FDCWD, from, directory, name, 0)),
+    linkOpen: (file, directory, name) =>
+      reason(linkat(AT_FDCWD, `/proc/self/fd/${file}`, directory, name, AT_SYMLINK_FOLLOW)),
+    inode(path) {
+      if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, buffer) !== 0) return undefined
+      return {
+        mode: view.getUint16(MODE, little),
+        uid: view.getUint32(UID, little),
+        gid: view.getUint32(GID, little),
+        size: Number(view.getBigUint64(SIZE, little)),
+      }
+    },
+    makeWhiteout: (directory, name, permissions) => reason(mknodat(directory, name, S_IFCHR | permissions, 0)),
+  }
+}
