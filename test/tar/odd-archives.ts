@@ -187,6 +187,10 @@ export function oddArchives(magic: Magic): OddArchive[] {
     'a prefix': [header(magic, { name: 'f', prefix: 'some/dir' }), zeros],
     'a prefix with a slash behind': [header(magic, { name: 'f', prefix: 'some/dir/' }), zeros],
     'a link name in a file': [header(magic, { name: 'f', link: 'a' }), zeros],
+    'a device, an owner by name': [
+      header(magic, { flag: '3', raw: { 265: 'me\0', 297: 'us\0', 329: '0000003\0' + '0000004\0' } }),
+      zeros,
+    ],
     'a mode with file type bits': [header(magic, { raw: { 100: '0100644\0' } }), zeros],
     'empty number fields': [header(magic, { raw: { 108: '\0'.repeat(16), 136: ' '.repeat(12) } }), zeros],
     'a uid with leading spaces and a space behind': [header(magic, { raw: { 108: '   1750 ' } }), zeros],

@@ -192,6 +192,21 @@ describe('TarParser', () => {
     expect(failure(concatBytes([small, small]), { maxHoleBytes: 199 })).toBeInstanceOf(LimitError)
   })
 
+  test('a sparse map may be as long as an extension header, wherever it is', () => {
+    const numbers = Array.from({ length: 300 }, (_, i) => `${2 * i}\n1\n`).join('')
+    const map = `300\n${numbers}`
+    const blocks = Math.ceil(map.length / 512)
+    const inBody = concatBytes([
+      pax(['GNU.sparse.major', '1'], ['GNU.sparse.minor', '0'], ['GNU.sparse.realsize', '600']),
+      file('s', map.padEnd(blocks * 512, '\0') + 'x'.repeat(300)),
+    ])
+    expect(text(readTar(inBody, { maxExtensionBytes: blocks * 512 })[0]?.body as Uint8Array)).toBe('x\0'.repeat(300))
+    const limit = blocks * 512 - 1
+    expect(failure(inBody, { maxExtensionBytes: limit })).toMatchObject({
+      data: { what: 'tar sparse map', limit, path: 's' },
+    })
+  })
+
   test('each ceiling is met exactly', () => {
     const two = concatBytes([file('a', 'hello'), file('b', '')])
     expect(readTar(two, { maxEntries: 2, maxFileBytes: 5 }).length).toBe(2)

@@ -84,6 +84,15 @@ describe('TarWriter', () => {
     expect(sizes('été')).toBe(1536)
   })
 
+  test('a header holds only octal, the PAX record the rest', () => {
+    const header = new TarWriter().header({ path: 'a', mtime: -5, uid: 8 ** 7 }, 8 ** 11)
+    const block = header.subarray(header.length - 512)
+    expect(text(block.subarray(108, 116))).toBe('0000000\0')
+    expect(text(block.subarray(124, 148))).toBe('00000000000\0'.repeat(2))
+    const records = text(header.subarray(512, 1024)).replace(/\0+$/, '')
+    expect(records).toBe('15 uid=2097152\n19 size=8589934592\n12 mtime=-5\n')
+  })
+
   test('an owner goes into the header while there is room for its NUL', () => {
     const sizes = (userName: string) => new TarWriter().header({ path: 'a', userName }).length
     expect(sizes('u'.repeat(31))).toBe(512)
