@@ -3,7 +3,7 @@
  * file locked by another process tries again later, and the event loop runs on meanwhile.
  *
  * The journal is a rollback journal. A write-ahead log would let other processes read during a long transaction, but it
- * writes every page twice: 35 000 objects a second on disk against 77 000 (bench/stores.mjs).
+ * writes every page twice: about half as many objects a second, on disk and in memory (bench/sqlite-layout.mjs).
  */
 
 import type { MaybePromise } from '../../bytes.ts'
