@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { Checksum } from '../../src/bytes.ts'
-import { FormatError, IoError, OstreeError, ReadOnlyError, UnsupportedError } from '../../src/errors.ts'
+import { FormatError, IoError, OstreeError, ReadOnlyError, UnsupportedError, UsageError } from '../../src/errors.ts'
 import { nodePlatform as platform } from '../../src/platform/node.ts'
 import { SMALL_FILE, type Storage } from '../../src/repo/index.ts'
 import { createSqliteStorage, openSqliteStorage } from '../../src/repo/stores/sqlite.ts'
@@ -121,6 +121,29 @@ describe('opening', () => {
     expect(betterSqlite3Refusal('13.2.0', '10')).toBeUndefined()
     expect(betterSqlite3Refusal('13.2.0', '9')).toMatch('install better-sqlite3@12')
     expect(betterSqlite3Refusal('14.0.0', undefined)).toBeDefined()
+  })
+})
+
+describe('a storage that is closed', () => {
+  test('says so, also to who was still waiting for the file', async () => {
+    const path = fresh()
+    const storage = await createSqliteStorage(path, { platform })
+    const other = await openSqliteStorage(path, { platform })
+    const tx = await other.begin()
+    const waiting = Promise.allSettled([storage.begin(), storage.refs.write('heads/x', undefined)])
+    await storage[Symbol.asyncDispose]()
+    for (const outcome of await waiting) expect(outcome).toMatchObject({ reason: expect.any(UsageError) })
+    for (const use of [
+      async () => storage.begin(),
+      async () => storage.refs.read('heads/x'),
+      async () => storage.objects.has({ checksum: '11'.repeat(32) as Checksum, type: 'file' }),
+      async () => storage.refs.write('heads/x', undefined),
+      async () => storage.readConfig(),
+      async () => storage.lock('shared'),
+    ])
+      await expect(use()).rejects.toThrow(UsageError)
+    await tx[Symbol.asyncDispose]()
+    await other[Symbol.asyncDispose]()
   })
 })
 

@@ -82,6 +82,7 @@ export class Connection {
    * - `long`      the same, and it belongs to a transaction of the repository
    */
   #transaction: 'none' | 'single' | 'gathering' | 'long' = 'none'
+  /** Single writes that went into the long transaction. */
   readonly #beside: (() => void)[] = []
   /** What broke the transaction. SQLite may have rolled it back and would go on without one. */
   #failure: OstreeError | undefined
@@ -121,8 +122,8 @@ export class Connection {
 
   /** Asks, and asks again while the file is locked. @param work must not write */
   read<T>(work: () => T): MaybePromise<T> {
-    this.requireOpen()
     return patiently('shared', this.lockTimeout, () => {
+      this.requireOpen()
       if (this.#transaction === 'none') this.#readOn()
       return work()
     })
@@ -134,8 +135,8 @@ export class Connection {
    * @throws {ReadOnlyError}, {RepoLockedError}
    */
   write(work: () => void, gather = false): MaybePromise<void> {
-    this.requireWritable()
     return patiently('exclusive', this.lockTimeout, () => {
+      this.requireWritable()
       if (this.#transaction !== 'none') {
         work()
         if (this.#transaction === 'long') this.#beside.push(work)
@@ -154,11 +155,13 @@ export class Connection {
 
   /** Opens a transaction that lasts until `commit` or `rollback`. */
   begin(fsync: boolean): MaybePromise<void> {
-    this.requireWritable()
-    return patiently('exclusive', this.lockTimeout, () => this.#start(fsync, 'long'))
+    return patiently('exclusive', this.lockTimeout, () => {
+      this.requireWritable()
+      this.#start(fsync, 'long')
+    })
   }
 
-  /** Single writes that went into a long transaction and were rolled back with it; they belong to nobody then. */
+  /** The single writes that were rolled back with a long transaction they were no part of. */
   takeLost(): readonly (() => void)[] {
     return this.#beside.splice(0)
   }
@@ -169,9 +172,11 @@ export class Connection {
 
   /** Commits, when the readers of other processes let it; if not, all is rolled back. */
   async commit(): Promise<void> {
-    this.requireOpen()
     try {
-      await patiently('exclusive', this.lockTimeout, () => this.#commit())
+      await patiently('exclusive', this.lockTimeout, () => {
+        this.requireOpen()
+        this.#commit()
+      })
     } finally {
       this.rollback()
     }

@@ -11,7 +11,7 @@ import { loadNative, type Native, type NativeSource, requireNative } from '../..
 import { unless, withIo } from './errno.ts'
 import { CREATE_FLAGS, randomName, removeFile, replaceFile } from './file-io.ts'
 import { OSTREE_META } from './mode-bare-user.ts'
-import { FsStorage } from './storage.ts'
+import { FsStorage, type FsStorageContext } from './storage.ts'
 import { defaultWriters, type WriterThreads } from './write-behind.ts'
 
 const DIRECTORY_MODE = 0o775
@@ -73,9 +73,9 @@ export async function initFsStorage(path: string, options: InitFsStorageOptions)
 }
 
 /** Threads have the platform of Node, and find native calls themselves. */
-function writersOf({ writers, platform, native }: OpenFsStorageOptions): WriterThreads | undefined {
-  if (platform.name !== 'node' || native !== undefined) return undefined
-  return writers === undefined ? defaultWriters() : (writers ?? undefined)
+function writersOf({ writers, platform, native }: OpenFsStorageOptions): FsStorageContext['writers'] {
+  if (platform.name !== 'node' || native !== undefined || writers === null) return () => undefined
+  return writers === undefined ? defaultWriters : () => writers
 }
 
 function nativeOf({ native }: OpenFsStorageOptions): NativeSource {

@@ -37,8 +37,8 @@ export interface FsStorageContext {
   readonly path: string
   readonly platform: Platform
   readonly native: NativeSource
-  /** Threads that write small files; `undefined` for none. */
-  readonly writers: WriterThreads | undefined
+  /** Threads that write small files, in a repository of that mode; `undefined` for none. */
+  readonly writers: (mode: RepoMode) => WriterThreads | undefined
 }
 
 export class FsStorage implements Storage {
@@ -77,11 +77,10 @@ export class FsStorage implements Storage {
 
   /** Threads stay from one transaction to the next, unless the settings they were started with have changed. */
   async #makeWriteBehind(): Promise<WriteBehind | undefined> {
-    const { writers } = this.#context
-    if (writers === undefined) return undefined
     if (this.#writeBehind?.settings !== this.#settings) {
       await this.#writeBehind?.close()
-      this.#writeBehind = new WriteBehind(writers, this.#settings)
+      const writers = this.#context.writers(this.mode)
+      this.#writeBehind = writers && new WriteBehind(writers, this.#settings, this.#reader.content)
     }
     return this.#writeBehind
   }
