@@ -1,19 +1,38 @@
 /** The store in a process of its own, that can be stopped and killed. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { buildSync } from 'esbuild'
 
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 let built: string | undefined
 
+/** The program of writer threads, as plain JavaScript. */
+export function writerProgram(): URL {
+  const outfile = `${cache()}/write-worker-${process.pid}.mjs`
+  buildSync({
+    entryPoints: [`${repository}src/repo/stores/fs/write-worker.ts`],
+    outfile,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    packages: 'external',
+  })
+  return pathToFileURL(outfile)
+}
+
+/** Below node_modules, so that the optional packages are found from there. */
+function cache(): string {
+  const directory = `${repository}node_modules/.cache/ostree-ts-test`
+  mkdirSync(directory, { recursive: true })
+  return directory
+}
+
 /** Path of a module that exports the store and what the children need, as plain JavaScript. */
 function bundle(): string {
   if (built === undefined) {
-    // Below node_modules, so that the optional packages are found from there.
-    const directory = `${repository}node_modules/.cache/ostree-ts-test`
-    mkdirSync(directory, { recursive: true })
-    built = `${directory}/fs-store-${process.pid}.mjs`
+    built = `${cache()}/fs-store-${process.pid}.mjs`
     buildSync({
       stdin: {
         contents: `

@@ -3,6 +3,7 @@ import * as vitest from 'vitest'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { initFsStorage, openFsStorage } from '../../src/repo/stores/fs/index.ts'
 import { storageSuite } from '../../src/testing/suites/index.ts'
+import { writerProgram } from './child.ts'
 import { isRoot, testDirectory } from './places.ts'
 
 const platform = nodePlatform
@@ -23,4 +24,13 @@ storageSuite(vitest, 'directory without native calls', {
   modes: ['archive', 'bare-user-only'],
   create: (mode) => initFsStorage(join(root, `repo-${made++}`), { mode, platform, native: null }),
   reopen: (storage) => openFsStorage(storage.location, { platform, native: null }),
+})
+
+const writers = { count: 2, program: writerProgram(), after: 1 }
+
+storageSuite(vitest, 'directory with writer threads', {
+  platform,
+  modes: ['archive', 'bare-user'],
+  create: (mode) => initFsStorage(join(root, `repo-${made++}`), { mode, platform, writers }),
+  reopen: (storage) => openFsStorage(storage.location, { platform, writers }),
 })

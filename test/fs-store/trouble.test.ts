@@ -22,6 +22,7 @@ import { nodePlatform } from '../../src/platform/node.ts'
 import type { RepoMode, Storage } from '../../src/repo/index.ts'
 import { initFsStorage, openFsStorage } from '../../src/repo/stores/fs/index.ts'
 import { describeReference, run } from '../reference.ts'
+import { writerProgram } from './child.ts'
 import { isRoot, testDirectory } from './places.ts'
 import { linkTo, regular, writeFlatCommit } from './trees.ts'
 
@@ -64,15 +65,20 @@ afterAll(() => {
 })
 
 describe.skipIf(!canMount)('a disk (which only root can mount)', () => {
-  test.each(['archive', 'bare-user-only', 'bare-user'] as const)(
-    'that runs full fails the transaction and loses nothing: mode %s',
-    async (mode) => {
+  test.each([
+    ['archive', undefined],
+    ['bare-user-only', undefined],
+    ['bare-user', undefined],
+    ['bare-user-only', { count: 2, program: writerProgram(), after: 1 }],
+  ] as const)(
+    'that runs full fails the transaction and loses nothing: mode %s, writer threads %j',
+    async (mode, writers) => {
       const disk = place()
       mkdirSync(disk)
       run('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', disk])
       mounted.push(disk)
       const path = join(disk, 'repo')
-      const storage = await initFsStorage(path, { mode, platform })
+      const storage = await initFsStorage(path, { mode, platform, writers })
       await storage.writeConfig(`${await storage.readConfig()}min-free-space-percent=0\n`)
       let tx = await storage.begin()
       const kept = await writeFlatCommit(tx, [{ name: 'a', header: regular(0o644), body: encodeUtf8('kept') }], 'kept')
