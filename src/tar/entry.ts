@@ -2,6 +2,7 @@
 
 import { displayUtf8, EMPTY_BYTES } from '../bytes.ts'
 import { TarFormatError } from '../errors.ts'
+import { Arena } from './arena.ts'
 import type { Extensions } from './extensions.ts'
 import {
   DEVMAJOR,
@@ -54,12 +55,15 @@ export class EntryReader {
   /** Set by PAX headers, their global kind included; lost at a header that is not ustar. */
   paxSeen = false
 
+  /** Where the bytes of headers live. */
+  readonly arena = new Arena()
   // owners repeat: one array serves all entries of the same
   #userName: Uint8Array = EMPTY_BYTES
   #groupName: Uint8Array = EMPTY_BYTES
 
   /** @param offset of the block in the stream */
   read(block: Uint8Array, at: number, offset: number, extensions: Extensions | undefined): TarHeader {
+    const arena = this.arena
     const format = headerFormat(block, at)
     if (format !== 'ustar') this.paxSeen = false
     const typeflag = block[at + TYPEFLAG] as number // inside the block
@@ -67,8 +71,8 @@ export class EntryReader {
     const pax = extensions?.pax ?? NO_RECORDS
     const paxFields = extensions?.pax === undefined ? undefined : readPaxFields(extensions.pax)
 
-    const headerLinkName = block[at + LINKNAME] === 0 ? EMPTY_BYTES : readText(block, at + LINKNAME, 100)
-    let path = format === 'ustar' ? readUstarPath(block, at) : readText(block, at + NAME, 100)
+    const headerLinkName = block[at + LINKNAME] === 0 ? EMPTY_BYTES : readText(block, at + LINKNAME, 100, arena)
+    let path = format === 'ustar' ? readUstarPath(block, at, arena) : readText(block, at + NAME, 100, arena)
     if (extensions !== undefined) path = choose(path, extensions.longName, paxFields?.path, extensions.gnuNameFirst)
     const fail = (message: string) => new TarFormatError(message, start, displayUtf8(path))
 

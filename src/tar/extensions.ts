@@ -1,6 +1,6 @@
 /** Headers that say something about the entry behind them: PAX records, GNU long names, and some to step over. */
 
-import { readText } from './header.ts'
+import { textEnd } from './header.ts'
 import type { PaxRecord } from './interface.ts'
 import { parsePax } from './pax.ts'
 
@@ -36,11 +36,11 @@ export class Extensions {
   add(typeflag: number, body: Uint8Array, memo: string[]): string | undefined {
     switch (typeflag) {
       case GNU_LONG_NAME:
-        this.longName = readText(body, 0, body.length)
+        this.longName = body.subarray(0, textEnd(body, 0, body.length))
         this.gnuNameFirst = this.pax === undefined
         return undefined
       case GNU_LONG_LINK:
-        this.longLink = readText(body, 0, body.length)
+        this.longLink = body.subarray(0, textEnd(body, 0, body.length))
         this.gnuLinkFirst = this.pax === undefined
         return undefined
       case PAX:

@@ -11,7 +11,7 @@
  * Sources: POSIX.1 pax, GNU tar's tar.h, libarchive's archive_read_support_format_tar.c, whose leniency this has.
  */
 
-import { EMPTY_BYTES } from '../bytes.ts'
+import type { Arena } from './arena.ts'
 
 export const BLOCK = 512
 
@@ -129,9 +129,8 @@ function readBase256(bytes: Uint8Array, start: number, length: number): number {
 }
 
 /** Bytes of a field up to its NUL, or the whole field; a copy. What follows the NUL counts for nothing. */
-export function readText(bytes: Uint8Array, start: number, length: number): Uint8Array {
-  const end = textEnd(bytes, start, length)
-  return end === start ? EMPTY_BYTES : bytes.slice(start, end)
+export function readText(bytes: Uint8Array, start: number, length: number, arena: Arena): Uint8Array {
+  return arena.copy(bytes, start, textEnd(bytes, start, length))
 }
 
 export function textEnd(bytes: Uint8Array, start: number, length: number): number {
@@ -141,13 +140,13 @@ export function textEnd(bytes: Uint8Array, start: number, length: number): numbe
 }
 
 /** `prefix/name` of a ustar header; a copy. */
-export function readUstarPath(bytes: Uint8Array, at: number): Uint8Array {
+export function readUstarPath(bytes: Uint8Array, at: number, arena: Arena): Uint8Array {
   const prefix = at + PREFIX
-  if (bytes[prefix] === 0) return readText(bytes, at + NAME, 100)
+  if (bytes[prefix] === 0) return readText(bytes, at + NAME, 100, arena)
   const prefixEnd = textEnd(bytes, prefix, 155)
   const nameEnd = textEnd(bytes, at + NAME, 100)
   const slash = bytes[prefixEnd - 1] === 0x2f ? 0 : 1
-  const path = new Uint8Array(prefixEnd - prefix + slash + (nameEnd - at - NAME))
+  const path = arena.reserve(prefixEnd - prefix + slash + (nameEnd - at - NAME))
   path.set(bytes.subarray(prefix, prefixEnd))
   path[prefixEnd - prefix] = 0x2f
   path.set(bytes.subarray(at + NAME, nameEnd), prefixEnd - prefix + slash)

@@ -29,8 +29,8 @@ export const MAX_FILE_BYTES: number = 2 ** 43
 export const MAX_ENTRIES = 10_000_000
 export const MAX_HOLE_BYTES: number = 2 ** 34
 
-/** Extension headers in a row that one entry may have. */
-const MAX_EXTENSIONS = 32
+/** Extension headers in a row that one entry may have: with its own that makes 32. */
+const MAX_EXTENSIONS = 31
 
 type State =
   /** At the start of a block: a header, or the end. */
@@ -206,7 +206,7 @@ export class TarParser {
     if (size > this.#maxExtensionBytes) throw new LimitError('tar extension header', this.#maxExtensionBytes)
     this.#extensionType = type
     this.#extensionOffset = offset
-    this.#extension = new Uint8Array(size)
+    this.#extension = this.#reader.arena.reserve(size)
     this.#state = 'extension'
     this.#expect(size)
     if (size === 0) this.#endExtension()
