@@ -7,11 +7,11 @@
 
 import type { Checksum } from '../bytes.ts'
 import { ConflictError, FormatError, IoError, ObjectNotFoundError, UnsupportedError, withContext } from '../errors.ts'
-import { type FileInfo, isSymlink, loosePath, S_IFLNK, S_IFMT, validateFilename } from '../objects/index.ts'
+import { type FileInfo, isSymlink, S_IFLNK, S_IFMT, validateFilename } from '../objects/index.ts'
 import type { CheckoutOptions } from './checkout.ts'
 import { FileCopier } from './checkout-copy.ts'
 import { holdsFile } from './checkout-identical.ts'
-import type { CheckoutTarget, HardLinkResult, Inode, TargetDirectory } from './checkout-target.ts'
+import type { CheckoutTarget, FilePlace, HardLinkResult, Inode, TargetDirectory } from './checkout-target.ts'
 import type { Repo } from './repo.ts'
 
 const WHITEOUT_PREFIX = '.wh.'
@@ -46,6 +46,8 @@ interface LinkSource {
   /** Its files are what this checkout would make. */
   readonly fits: boolean
   readonly userMode: boolean
+  /** `objects`; `undefined` where objects are no files. */
+  readonly folder: string | undefined
 }
 
 export class FileCheckout {
@@ -71,7 +73,7 @@ export class FileCheckout {
     for (let at: Repo | undefined = repo; at !== undefined; at = at.parent) {
       const userMode = at.mode === 'bare-user' || at.mode === 'bare-user-only'
       const fits = options.mode === 'user' ? userMode : at.mode === 'bare'
-      sources.push({ repo: at, fits, userMode })
+      sources.push({ repo: at, fits, userMode, folder: looseFolder(at) })
     }
     this.#sources = sources
     const { forceCopy, requireHardlinks, filter, whiteouts, passthroughWhiteouts } = options
@@ -113,9 +115,9 @@ export class FileCheckout {
   }
 
   #shape(checksum: Checksum): Shape | Promise<Shape> {
-    const from = this.#inodesTell ? looseFile(this.#repo, checksum) : undefined
-    if (from === undefined) return this.#shapeOfObject(checksum)
-    const inode = this.#target.statPath(from)
+    const folder = this.#inodesTell ? this.#sources[0]?.folder : undefined
+    if (folder === undefined) return this.#shapeOfObject(checksum)
+    const inode = this.#target.statPlace(looseFile(folder, checksum))
     // Another store in between, or a parent that has it.
     if (inode instanceof Promise || inode === undefined) return this.#shapeOfObject(checksum)
     return { symlink: (inode.mode & S_IFMT) === S_IFLNK, size: inode.size, mode: inode.mode, info: undefined }
@@ -149,7 +151,7 @@ export class FileCheckout {
   }
 
   async #link(directory: TargetDirectory, name: string, checksum: Checksum, shape: Shape): Promise<LinkOutcome> {
-    for (const { repo, fits, userMode } of this.#sources) {
+    for (const { repo, fits, userMode, folder } of this.#sources) {
       const remade = userMode && shape.symlink
       if (this.#options.requireHardlinks && !fits && !remade) {
         const message = userMode
@@ -157,14 +159,14 @@ export class FileCheckout {
           : 'Bare repository mode cannot hardlink in user checkout mode'
         throw new UnsupportedError('hard links', message)
       }
-      let from: string | undefined
+      let from: FilePlace | undefined
       if (fits && !remade) {
-        from = looseFile(repo, checksum)
-        if (from === undefined && this.#options.requireHardlinks) {
+        if (folder !== undefined) from = looseFile(folder, checksum)
+        else if (this.#options.requireHardlinks) {
           throw new UnsupportedError('hard links', `${repo.storage.location} has no files that could be linked`)
         }
       } else if (this.#mayUnpack && repo === this.#repo) {
-        from = this.#options.cache?.path(checksum)
+        from = this.#options.cache?.place(checksum)
       }
       if (from === undefined) continue
       const outcome = await this.#linkFrom(directory, name, checksum, from, true)
@@ -195,7 +197,7 @@ export class FileCheckout {
       throw withContext(`Unpacking loose object ${checksum}`, error)
     }
     try {
-      return await this.#linkFrom(directory, name, checksum, cache.path(checksum), false)
+      return await this.#linkFrom(directory, name, checksum, cache.place(checksum), false)
     } catch (error) {
       throw withContext(`Using new cached uncompressed hardlink of ${checksum} to ${name}`, error)
     }
@@ -205,7 +207,7 @@ export class FileCheckout {
     directory: TargetDirectory,
     name: string,
     checksum: Checksum,
-    from: string,
+    from: FilePlace,
     mayBeMissing: boolean,
   ): Promise<LinkOutcome> {
     const linking = directory.hardLink(name, from)
@@ -217,12 +219,12 @@ export class FileCheckout {
     throw linkError(result, checksum, name)
   }
 
-  async #linkedFrom(checksum: Checksum, from: string): Promise<LinkOutcome> {
+  async #linkedFrom(checksum: Checksum, from: FilePlace): Promise<LinkOutcome> {
     this.#options.devino?.set(await this.#target.identify(from), checksum)
     return 'linked'
   }
 
-  async #linkOver(directory: TargetDirectory, name: string, checksum: Checksum, from: string): Promise<LinkOutcome> {
+  async #linkOver(directory: TargetDirectory, name: string, checksum: Checksum, from: FilePlace): Promise<LinkOutcome> {
     const { overwrite = 'none', whiteouts } = this.#options
     if (overwrite === 'add') return 'kept'
     if (overwrite === 'none') throw linkError('EEXIST', checksum, name)
@@ -238,12 +240,12 @@ export class FileCheckout {
     directory: TargetDirectory,
     name: string,
     checksum: Checksum,
-    from: string,
+    from: FilePlace,
     present: Inode,
   ): Promise<boolean> {
     const identity = await this.#target.identify(from)
     if (identity === present.identity) return true
-    const source = await this.#target.statPath(from)
+    const source = await this.#target.statPlace(from)
     if (source === undefined) throw new ObjectNotFoundError(`${checksum}.file`)
     const alike =
       source.mode === present.mode &&
@@ -254,11 +256,13 @@ export class FileCheckout {
   }
 }
 
-/** Absolute path of a file a checkout may link, whether or not it is there. */
-function looseFile({ storage, objects }: Repo, checksum: Checksum): string | undefined {
-  if (storage.path === undefined || objects.loosePath === undefined) return undefined
-  // Asking the store would look whether it is there, which linking it tells as well.
-  return `${storage.path}/${loosePath({ checksum, type: 'file' }, false)}`
+function looseFolder({ storage, objects }: Repo): string | undefined {
+  return storage.path === undefined || objects.loosePath === undefined ? undefined : `${storage.path}/objects`
+}
+
+/** Whether or not it is there: linking it tells as well as the store would. */
+function looseFile(folder: string, checksum: Checksum): FilePlace {
+  return { folder, path: `${checksum.slice(0, 2)}/${checksum.slice(2)}.file` }
 }
 
 function hiddenName(name: string, prefix: string, what: string): string {
@@ -270,7 +274,7 @@ function hiddenName(name: string, prefix: string, what: string): string {
 }
 
 function linkError(result: Exclude<HardLinkResult, 'linked'>, checksum: Checksum, name: string): Error {
-  const from = loosePath({ checksum, type: 'file' }, false).slice('objects/'.length)
-  const message = `Hardlinking ${from} to ${name}: ${REASONS[result]}`
+  const { path } = looseFile('', checksum)
+  const message = `Hardlinking ${path} to ${name}: ${REASONS[result]}`
   return result === 'EEXIST' ? new ConflictError(name, message) : new IoError(message, result, name)
 }

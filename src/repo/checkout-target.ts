@@ -37,6 +37,14 @@ export interface NewFile {
   readonly fsync: boolean
 }
 
+/** A file that may be linked. */
+export interface FilePlace {
+  /** Absolute path of a directory: the same string each time, so that it is opened once. */
+  readonly folder: string
+  /** Relative to it. */
+  readonly path: string
+}
+
 /** `linked`, or why not; other reasons are thrown. */
 export type HardLinkResult = 'linked' | 'EEXIST' | 'ENOENT' | 'EMLINK' | 'EXDEV' | 'EPERM'
 
@@ -60,10 +68,10 @@ export interface TargetDirectory {
   makeSymlink(name: string, target: string): MaybePromise<boolean>
   /** Of a symbolic link. @throws {IoError} `fchownat: …` */
   setSymlinkMeta(name: string, owner: Owner, xattrs: Xattrs): MaybePromise<void>
-  /** @param from absolute path of a file; a symbolic link is linked itself */
-  hardLink(name: string, from: string): MaybePromise<HardLinkResult>
+  /** A symbolic link is linked itself. */
+  hardLink(name: string, from: FilePlace): MaybePromise<HardLinkResult>
   /** As `hardLink`, in place of a file that is there. @throws {IoError} `renameat(TMP, NAME): …` */
-  replaceByHardLink(name: string, from: string): MaybePromise<void>
+  replaceByHardLink(name: string, from: FilePlace): MaybePromise<void>
   /** Character device 0:0, as overlayfs marks what it hides. @returns false when something of that name is there */
   makeWhiteoutDevice(name: string, permissions: number): MaybePromise<boolean>
   setWhiteoutMeta(name: string, owner: Owner, permissions: number, xattrs: Xattrs): MaybePromise<void>
@@ -88,10 +96,10 @@ export interface CheckoutTarget {
   open(): MaybePromise<TargetDirectory>
   /** Device of a directory elsewhere, to tell whether links can be made. */
   deviceOf(path: string): MaybePromise<number | undefined>
-  /** Of a file elsewhere, that may be linked. `undefined` when there is none. */
-  statPath(path: string): MaybePromise<Omit<Inode, 'identity'> | undefined>
-  /** `Inode.identity` of a file elsewhere. */
-  identify(path: string): MaybePromise<string>
+  /** Of a file that may be linked; `undefined` when there is none. */
+  statPlace(place: FilePlace): MaybePromise<Omit<Inode, 'identity'> | undefined>
+  /** Its `Inode.identity`. */
+  identify(place: FilePlace): MaybePromise<string>
 }
 
 /**
@@ -100,7 +108,7 @@ export interface CheckoutTarget {
  */
 export interface UncompressedCache {
   /** Where the file is, or would be. */
-  path(checksum: Checksum): string
+  place(checksum: Checksum): FilePlace
   /** Nothing happens when it is there already. */
   add(checksum: Checksum, body: Content, permissions: number): MaybePromise<void>
 }

@@ -10,6 +10,7 @@ export {
 } from './checkout.ts'
 export type {
   CheckoutTarget,
+  FilePlace,
   HardLinkResult,
   Inode,
   NewFile,

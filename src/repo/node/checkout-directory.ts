@@ -11,7 +11,6 @@ import {
   fsyncSync,
   futimesSync,
   lchownSync,
-  linkSync,
   lstatSync,
   mkdirSync,
   readlinkSync,
@@ -21,19 +20,28 @@ import {
 import { decodeUtf8, EMPTY_BYTES } from '../../bytes.ts'
 import { FormatError, IoError } from '../../errors.ts'
 import { type FileHeader, type FileObject, NO_XATTRS, S_IFMT, type Xattrs } from '../../objects/index.ts'
-import type { HardLinkResult, Inode, NewFile, OnExisting, Owner, TargetDirectory } from '../checkout-target.ts'
+import type {
+  FilePlace,
+  HardLinkResult,
+  Inode,
+  NewFile,
+  OnExisting,
+  Owner,
+  TargetDirectory,
+} from '../checkout-target.ts'
 import { SMALL_FILE } from '../interface.ts'
 import { errnoOf, errnoText, ioError, unless, withIo } from '../stores/fs/errno.ts'
 import { readWhole, removeFile, streamFile, writeAll } from '../stores/fs/file-io.ts'
+import type { LinkSource } from './link-source.ts'
 import { type Native, type NativeSource, requireNative } from './native.ts'
-import { type LinkCalls, requireLinkCalls } from './native-link.ts'
+import { requireLinkCalls } from './native-link.ts'
 import { OpenDirectory } from './open-directory.ts'
 import { PendingFile, refusal, renameInto, temporaryName } from './pending-file.ts'
 
 /** Shared by the directories of one checkout. */
 export interface TargetContext {
   readonly native: NativeSource
-  readonly linkCalls: LinkCalls | undefined
+  readonly source: LinkSource
   /** Seconds since the epoch. */
   readonly now: number
   /** How the caller named the destination. */
@@ -49,12 +57,15 @@ export class LocalTargetDirectory implements TargetDirectory {
   /** Of the checkout; `undefined` in the directory that holds it. */
   readonly #root: OpenDirectory | undefined
   #device: number | undefined
+  /** Of files as they are made here: the process's, or that of a set-gid directory. Known after the first. */
+  #fileOwner: Owner | undefined
 
   constructor(at: OpenDirectory, context: TargetContext, root: OpenDirectory | undefined) {
     this.#at = at
     this.#context = context
     this.#root = root
     this.#device = undefined
+    this.#fileOwner = undefined
   }
 
   get device(): number {
@@ -106,7 +117,7 @@ export class LocalTargetDirectory implements TargetDirectory {
 
   writeFile(name: string, file: NewFile, existing: OnExisting): boolean | Promise<boolean> {
     const { body } = file
-    const pending = PendingFile.open(this.#at, this.#context.linkCalls)
+    const pending = PendingFile.open(this.#at, this.#context.source.linkCalls)
     if (!(body instanceof Uint8Array)) return this.#writeLong(pending, body, name, file, existing)
     try {
       if (body.length > 0) writeAll(pending.fd, body)
@@ -138,7 +149,7 @@ export class LocalTargetDirectory implements TargetDirectory {
   /** Owner, xattrs, permissions, in this order: each takes away what a later one gives. */
   #complete(pending: PendingFile, name: string, { owner, xattrs, permissions, fsync }: NewFile, existing: OnExisting) {
     const { fd } = pending
-    if (owner !== undefined) calls('fchown', () => fchownSync(fd, owner.uid, owner.gid))
+    if (owner !== undefined) this.#setOwnerOf(fd, owner)
     setXattrs(
       xattrs,
       () => this.#native(),
@@ -147,6 +158,12 @@ export class LocalTargetDirectory implements TargetDirectory {
     calls('fchmod', () => fchmodSync(fd, permissions))
     if (fsync) calls('fsync', () => fsyncSync(fd))
     return pending.place(name, existing)
+  }
+
+  #setOwnerOf(fd: number, { uid, gid }: Owner): void {
+    this.#fileOwner ??= fstatSync(fd)
+    const { uid: ownUid, gid: ownGid } = this.#fileOwner
+    if (uid !== ownUid || gid !== ownGid) calls('fchown', () => fchownSync(fd, uid, gid))
   }
 
   makeSymlink(name: string, target: string): boolean {
@@ -167,19 +184,15 @@ export class LocalTargetDirectory implements TargetDirectory {
     )
   }
 
-  hardLink(name: string, from: string): HardLinkResult {
-    const { linkCalls } = this.#context
-    const reason =
-      linkCalls === undefined
-        ? refusal(() => linkSync(from, this.#at.path(name)))
-        : linkCalls.link(from, this.#at.fd, name)
+  hardLink(name: string, from: FilePlace): HardLinkResult {
+    const reason = this.#context.source.link(from, this.#at, name)
     if (reason === undefined) return 'linked'
     const expected = NOT_LINKED.find((errno) => errno === reason)
     if (expected !== undefined) return expected
-    throw new IoError(`Hardlinking ${from} to ${name}: ${errnoText(reason)}`, reason, name)
+    throw new IoError(`Hardlinking ${from.path} to ${name}: ${errnoText(reason)}`, reason, name)
   }
 
-  replaceByHardLink(name: string, from: string): void {
+  replaceByHardLink(name: string, from: FilePlace): void {
     const temporary = temporaryName()
     const result = this.hardLink(temporary, from)
     if (result !== 'linked') throw new IoError(`linkat: ${errnoText(result)}`, result, name)
@@ -192,7 +205,7 @@ export class LocalTargetDirectory implements TargetDirectory {
   }
 
   makeWhiteoutDevice(name: string, permissions: number): boolean {
-    const reason = requireLinkCalls('A whiteout device', this.#context.linkCalls).makeWhiteout(
+    const reason = requireLinkCalls('A whiteout device', this.#context.source.linkCalls).makeWhiteout(
       this.#at.fd,
       name,
       permissions,
@@ -242,6 +255,7 @@ export class LocalTargetDirectory implements TargetDirectory {
   }
 
   close(): void {
+    if (this.#root === undefined) this.#context.source.close()
     this.#at.close()
   }
 

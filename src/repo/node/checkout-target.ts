@@ -6,6 +6,7 @@ import { IoError } from '../../errors.ts'
 import type { CheckoutTarget } from '../checkout-target.ts'
 import { errnoText, withIo } from '../stores/fs/errno.ts'
 import { LocalTargetDirectory } from './checkout-directory.ts'
+import { LinkSource } from './link-source.ts'
 import { loadNative, type Native } from './native.ts'
 import { type LinkCalls, loadLinkCalls } from './native-link.ts'
 import { OpenDirectory } from './open-directory.ts'
@@ -21,16 +22,17 @@ export interface CheckoutTargetOptions {
 export function createCheckoutTarget(path: string, options: CheckoutTargetOptions = {}): CheckoutTarget {
   const linkCalls = options.linkCalls === undefined ? loadLinkCalls() : (options.linkCalls ?? undefined)
   const native = options.native === undefined ? loadNative : () => options.native ?? undefined
+  const source = new LinkSource(linkCalls)
   return {
     name: basename(path),
     open() {
       const now = Math.floor(Date.now() / 1000)
-      return new LocalTargetDirectory(openParent(path), { native, linkCalls, now, shown: path }, undefined)
+      return new LocalTargetDirectory(openParent(path), { native, source, now, shown: path }, undefined)
     },
     deviceOf: (place) => withIo(place, () => statSync(place, { throwIfNoEntry: false }))?.dev,
-    statPath: (file) =>
-      linkCalls === undefined ? withIo(file, () => lstatSync(file, { throwIfNoEntry: false })) : linkCalls.inode(file),
-    identify(file) {
+    statPlace: (place) => source.stat(place),
+    identify({ folder, path: relative }) {
+      const file = `${folder}/${relative}`
       const { dev, ino } = withIo(file, () => lstatSync(file, { bigint: true }))
       return `${dev}:${ino}`
     },

@@ -5,17 +5,15 @@
  * Source: libglnx, glnx-fdio.c (glnx_open_tmpfile_linkable_at, glnx_link_tmpfile_at).
  */
 
-import { closeSync, constants, linkSync, openSync, renameSync } from 'node:fs'
+import { closeSync, linkSync, openSync, renameSync } from 'node:fs'
 import { ConflictError, IoError } from '../../errors.ts'
 import type { OnExisting } from '../checkout-target.ts'
-import { errnoOf, errnoText, ioError, withIo } from '../stores/fs/errno.ts'
+import { errnoOf, errnoText, withIo } from '../stores/fs/errno.ts'
 import { CREATE_FLAGS, randomName, removeFile } from '../stores/fs/file-io.ts'
 import type { LinkCalls } from './native-link.ts'
 import type { OpenDirectory } from './open-directory.ts'
 
 const PERMISSIONS = 0o600
-/** Node does not name it. */
-const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY
 /** How file systems and kernels say that they have no files without names. */
 const NO_TMPFILE = ['EOPNOTSUPP', 'ENOTSUP', 'EISDIR', 'ENOENT', 'EINVAL']
 
@@ -43,8 +41,9 @@ export class PendingFile {
   /** @param linkCalls without them the file has a temporary name. @throws {IoError} */
   static open(directory: OpenDirectory, linkCalls: LinkCalls | undefined): PendingFile {
     if (linkCalls !== undefined) {
-      const fd = openNameless(directory)
-      if (fd !== undefined) return new PendingFile(fd, directory, undefined, linkCalls)
+      const fd = linkCalls.openNameless(directory.fd)
+      if (typeof fd === 'number') return new PendingFile(fd, directory, undefined, linkCalls)
+      if (!NO_TMPFILE.includes(fd)) throw new IoError(`open(O_TMPFILE): ${errnoText(fd)}`, fd)
     }
     const name = temporaryName()
     const fd = withIo(undefined, () => openSync(directory.path(name), CREATE_FLAGS, PERMISSIONS))
@@ -86,15 +85,6 @@ export class PendingFile {
     this.#open = false
     closeSync(this.fd)
     if (this.#name !== undefined) removeFile(this.#directory.path(this.#name), this.#name)
-  }
-}
-
-function openNameless(directory: OpenDirectory): number | undefined {
-  try {
-    return openSync(directory.path('.'), constants.O_WRONLY | O_TMPFILE, PERMISSIONS)
-  } catch (error) {
-    if (NO_TMPFILE.includes(errnoOf(error) ?? '')) return undefined
-    throw ioError(error)
   }
 }
 

@@ -9,7 +9,7 @@ import { fchmodSync, fsyncSync, lstatSync, mkdirSync, readdirSync, unlinkSync } 
 import type { Checksum, Content } from '../../bytes.ts'
 import { UnsupportedError } from '../../errors.ts'
 import { loosePath } from '../../objects/index.ts'
-import type { UncompressedCache } from '../checkout-target.ts'
+import type { FilePlace, UncompressedCache } from '../checkout-target.ts'
 import type { Repo } from '../repo.ts'
 import { unless, withIo } from '../stores/fs/errno.ts'
 import { writeAll } from '../stores/fs/file-io.ts'
@@ -42,8 +42,8 @@ class DirectoryCache implements LocalUncompressedCache {
     this.#fsync = fsync
   }
 
-  path(checksum: Checksum): string {
-    return `${this.#root}/${relativePath(checksum)}`
+  place(checksum: Checksum): FilePlace {
+    return { folder: this.#root, path: relativePath(checksum) }
   }
 
   async add(checksum: Checksum, body: Content, permissions: number): Promise<void> {
