@@ -43,6 +43,8 @@ export interface Native {
 }
 
 const XATTR_SIZE_MAX = 65536
+/** Tried first: the kernel makes room for as much as is asked for, and for 64 KiB that takes longer than all the rest. */
+const USUAL_VALUE = 256
 const CREATE_OR_REPLACE = 0
 /** Bound to the open file, not the process: two handles in one process exclude each other. */
 const F_OFD_SETLK = 37
@@ -115,6 +117,8 @@ function bind(koffi: Koffi): Native {
     l_pid: 'int',
   })
   const lockRegionPointer = koffi.pointer(lockRegion)
+  // A string argument is converted by koffi itself, in less time than it takes here.
+  const lgetxattrText = library.func('long lgetxattr(str path, str name, void *value, size_t size)')
   const lgetxattr = library.func('long lgetxattr(const uint8_t *path, const uint8_t *name, void *value, size_t size)')
   const fgetxattr = library.func('long fgetxattr(int fd, const uint8_t *name, void *value, size_t size)')
   const llistxattr = library.func('long llistxattr(const uint8_t *path, void *list, size_t size)')
@@ -186,18 +190,29 @@ function bind(koffi: Koffi): Native {
   return {
     readXattrs(path) {
       const at = cString(path)
-      const listed = llistxattr(at, listBuffer, XATTR_SIZE_MAX)
+      let listed = llistxattr(at, listBuffer, USUAL_VALUE)
       if (listed === 0) return []
+      if (listed < 0) listed = llistxattr(at, listBuffer, XATTR_SIZE_MAX)
       return readAll(listed, 'llistxattr', (name) => lgetxattr(at, name, valueBuffer, XATTR_SIZE_MAX), path)
     },
     readXattrsOf(fd) {
-      const listed = flistxattr(fd, listBuffer, XATTR_SIZE_MAX)
+      let listed = flistxattr(fd, listBuffer, USUAL_VALUE)
       if (listed === 0) return []
+      if (listed < 0) listed = flistxattr(fd, listBuffer, XATTR_SIZE_MAX)
       return readAll(listed, 'flistxattr', (name) => fgetxattr(fd, name, valueBuffer, XATTR_SIZE_MAX))
     },
-    getXattr: (path, name) =>
-      get('lgetxattr', lgetxattr(cString(path), cName(name), valueBuffer, XATTR_SIZE_MAX), path),
-    getXattrOf: (fd, name) => get('fgetxattr', fgetxattr(fd, cName(name), valueBuffer, XATTR_SIZE_MAX)),
+    getXattr(path, name) {
+      if (typeof path === 'string' && !path.includes('\0')) {
+        const length = lgetxattrText(path, name, valueBuffer, USUAL_VALUE)
+        if (length >= 0) return valueBuffer.slice(0, length)
+      }
+      return get('lgetxattr', lgetxattr(cString(path), cName(name), valueBuffer, XATTR_SIZE_MAX), path)
+    },
+    getXattrOf(fd, name) {
+      const length = fgetxattr(fd, cName(name), valueBuffer, USUAL_VALUE)
+      if (length >= 0) return valueBuffer.slice(0, length)
+      return get('fgetxattr', fgetxattr(fd, cName(name), valueBuffer, XATTR_SIZE_MAX))
+    },
     setXattr(path, name, value) {
       const result = lsetxattr(cString(path), cName(name), value, value.length, CREATE_OR_REPLACE)
       checked('lsetxattr', result, path)
