@@ -1,7 +1,7 @@
-// 40,000 objects of 4 KiB into a repository directory: written, then committed. By mode, into a new repository, into one
-// that holds as many others, and once more the same. Beside it `ostree commit --tree=tar` of the same contents, which
-// also reads the tar: what it needs for that is a tenth of its time.
-//   node bench/fs-store.mjs [DIRECTORY] [ROUNDS]      (default: /dev/shm, 3; run `npm run build` before)
+// 40,000 objects of 4 KiB into a repository directory: written, then committed. By mode, with and without writer threads,
+// into a new repository, into one that holds as many others, and once more the same. Beside it `ostree commit
+// --tree=tar` of the same contents, which also reads the tar: what it needs for that is a tenth of its time.
+//   node bench/fs-store.mjs [DIRECTORY] [ROUNDS] [fsync]      (default: /dev/shm, 3; run `npm run build` before)
 import { spawnSync } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,6 +12,9 @@ const { nodePlatform: platform } = await import(`${dist}/platform/node.js`)
 
 const where = mkdtempSync(join(process.argv[2] ?? '/dev/shm', 'ostree-bench-'))
 const rounds = Number(process.argv[3] ?? 3)
+const fsync = process.argv[4] === 'fsync'
+/** A chunk of a tar: the event loop turns once for so many files. */
+const CHUNK_FILES = 250
 const COUNT = 40_000
 const SIZE = 4096
 const header = { uid: 0, gid: 0, mode: 0o100644, target: '', xattrs: [] }
@@ -40,14 +43,15 @@ contents.cache = { 1: contents(1), 2: contents(2) }
 const first = prepare(1)
 const second = prepare(2)
 
-async function ingest(storage, bodies, fsync) {
+async function ingest(storage, bodies) {
   const start = performance.now()
   const tx = await storage.begin({ fsync })
-  for (const body of bodies) {
-    tx.writeFile({ header, size: SIZE, body })
+  for (let i = 0; i < bodies.length; i++) {
+    tx.writeFile({ header, size: SIZE, body: bodies[i] })
+    if (i % CHUNK_FILES > 0) continue
+    await new Promise(setImmediate)
+    await tx.drained()
   }
-  const pending = tx.drained()
-  if (pending) await pending
   const written = performance.now()
   await tx.commit()
   return { write: written - start, commit: performance.now() - written }
@@ -56,32 +60,37 @@ async function ingest(storage, bodies, fsync) {
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1]
 const row = (label, times) => {
   const total = median(times.map(({ write, commit }) => write + commit))
-  const part = (key) => median(times.map((time) => time[key])).toFixed(0).padStart(6)
+  const part = (key) =>
+    median(times.map((time) => time[key]))
+      .toFixed(0)
+      .padStart(6)
   console.log(
-    `${label.padEnd(36)} write ${part('write')} ms   commit ${part('commit')} ms   ` +
+    `${label.padEnd(48)} write ${part('write')} ms   commit ${part('commit')} ms   ` +
       `total ${total.toFixed(0).padStart(6)} ms   ${((total / COUNT) * 1000).toFixed(1)} µs an object`,
   )
 }
 
 let made = 0
 for (const mode of ['bare-user-only', 'bare-user', 'bare', 'archive']) {
-  for (const fsync of [false, true]) {
-    const times = { new: [], other: [], same: [] }
-    for (let round = 0; round < rounds; round++) {
-      const storage = await initFsStorage(join(where, `repo-${made++}`), { mode, platform })
-      times.new.push(await ingest(storage, first, fsync))
-      times.other.push(await ingest(storage, second, fsync))
-      times.same.push(await ingest(storage, first, fsync))
+  const times = { false: { new: [], other: [], same: [] }, true: { new: [], other: [], same: [] } }
+  for (let round = 0; round < rounds; round++) {
+    for (const threads of [false, true]) {
+      const path = join(where, `repo-${made++}`)
+      const storage = await initFsStorage(path, { mode, platform, writers: threads ? undefined : null })
+      times[threads].new.push(await ingest(storage, first))
+      times[threads].other.push(await ingest(storage, second))
+      times[threads].same.push(await ingest(storage, first))
       await storage[Symbol.asyncDispose]()
+      rmSync(path, { recursive: true })
     }
-    const title = `${mode}${fsync ? '' : ', no fsync'}`
-    row(`${title}: new repository`, times.new)
-    row(`${title}: beside others`, times.other)
-    row(`${title}: all there`, times.same)
+  }
+  for (const threads of [false, true]) {
+    const title = `${mode}, ${threads ? 'writer threads' : 'one thread'}`
+    row(`${title}: new repository`, times[threads].new)
+    row(`${title}: beside others`, times[threads].other)
+    row(`${title}: all there`, times[threads].same)
   }
 }
-for (let i = 0; i < made; i++) rmSync(join(where, `repo-${i}`), { recursive: true })
-
 if (spawnSync('ostree', ['--version']).status === 0) {
   const tar = join(where, 'layer.tar')
   writeTar(tar, first)
@@ -91,13 +100,21 @@ if (spawnSync('ostree', ['--version']).status === 0) {
       const repo = join(where, `reference-${mode}-${round}`)
       spawnSync('ostree', ['init', `--repo=${repo}`, `--mode=${mode}`])
       const start = performance.now()
-      const args = ['commit', `--repo=${repo}`, '-b', 'x', '--fsync=no', '--canonical-permissions', `--tree=tar=${tar}`]
+      const args = [
+        'commit',
+        `--repo=${repo}`,
+        '-b',
+        'x',
+        `--fsync=${fsync}`,
+        '--canonical-permissions',
+        `--tree=tar=${tar}`,
+      ]
       const run = spawnSync('ostree', [...args, '--tar-autocreate-parents'])
       if (run.status !== 0) throw new Error(run.stderr.toString())
       times.push(performance.now() - start)
       rmSync(repo, { recursive: true })
     }
-    console.log(`ostree commit --tree=tar, ${mode}, no fsync: ${median(times).toFixed(0)} ms`)
+    console.log(`ostree commit --tree=tar, ${mode}, fsync ${fsync}: ${median(times).toFixed(0)} ms`)
   }
 }
 rmSync(where, { recursive: true })
