@@ -20,7 +20,8 @@ function pack(entries) {
     archive.on('error', reject)
     archive.on('end', () => resolve(Buffer.concat(chunks)))
     for (const [name, { data, xattrs, ...rest }] of entries) {
-      const pax = xattrs && Object.fromEntries(Object.entries(xattrs).map(([key, value]) => [`SCHILY.xattr.${key}`, value]))
+      const pax =
+        xattrs && Object.fromEntries(Object.entries(xattrs).map(([key, value]) => [`SCHILY.xattr.${key}`, value]))
       const header = { name, mode: 0o644, uid: 0, gid: 0, mtime: new Date(0), ...rest, ...(pax ? { pax } : {}) }
       if (data === undefined) archive.entry(header)
       else archive.entry(header, data)
@@ -37,7 +38,9 @@ const gone = file('')
 
 /** Text that compresses like text, the same on every machine. */
 function prose(seed, words) {
-  const vocabulary = 'tree commit object layer content checksum reference store merge index bytes digest header'.split(' ')
+  const vocabulary = 'tree commit object layer content checksum reference store merge index bytes digest header'.split(
+    ' ',
+  )
   let state = seed
   const out = []
   for (let i = 0; i < words; i++) {
@@ -116,7 +119,8 @@ function blob(mediaType, bytes) {
 
 async function layer(entries, mediaType, createdBy) {
   const bytes = await pack(entries)
-  const packed = mediaType === ZSTD ? execFileSync('zstd', ['-19', '-c', '-q'], { input: bytes }) : gzipSync(bytes, { level: 9 })
+  const packed =
+    mediaType === ZSTD ? execFileSync('zstd', ['-19', '-c', '-q'], { input: bytes }) : gzipSync(bytes, { level: 9 })
   return { descriptor: blob(mediaType, packed), diffId: sha256(bytes), createdBy }
 }
 
