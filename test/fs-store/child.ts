@@ -1,15 +1,16 @@
 /** The store in a process of its own, that can be stopped and killed. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { buildSync } from 'esbuild'
+import { afterAll } from 'vitest'
 
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 let built: string | undefined
 
 /** The program of writer threads, as plain JavaScript. */
 export function writerProgram(): URL {
-  const outfile = `${cache()}/write-worker-${process.pid}.mjs`
+  const outfile = `${cache()}/write-worker.mjs`
   buildSync({
     entryPoints: [`${repository}src/repo/stores/fs/write-worker.ts`],
     outfile,
@@ -22,17 +23,19 @@ export function writerProgram(): URL {
   return pathToFileURL(outfile)
 }
 
+const cached = `${repository}node_modules/.cache/ostree-ts-test-${process.pid}`
+afterAll(() => rmSync(cached, { recursive: true, force: true }))
+
 /** Below node_modules, so that the optional packages are found from there. */
 function cache(): string {
-  const directory = `${repository}node_modules/.cache/ostree-ts-test`
-  mkdirSync(directory, { recursive: true })
-  return directory
+  mkdirSync(cached, { recursive: true })
+  return cached
 }
 
 /** Path of a module that exports the store and what the children need, as plain JavaScript. */
 function bundle(): string {
   if (built === undefined) {
-    built = `${cache()}/fs-store-${process.pid}.mjs`
+    built = `${cache()}/fs-store.mjs`
     buildSync({
       stdin: {
         contents: `

@@ -15,7 +15,7 @@ import {
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, encodeUtf8, readAll } from '../../src/bytes.ts'
-import { checksumFile, encodeTombstone, verifyFile, Xattrs } from '../../src/objects/index.ts'
+import { checksumFile, encodeTombstone, type MetaType, verifyFile, Xattrs } from '../../src/objects/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { loadNative } from '../../src/repo/node/native.ts'
 import { initFsStorage, openFsStorage } from '../../src/repo/stores/fs/index.ts'
@@ -128,6 +128,47 @@ describeReference('ostree', 'a repository we wrote', () => {
       // tmp/cache comes with the first time ostree opens it.
       run('ostree', ['refs', `--repo=${theirs}-${mode}`])
       expect(look(`${ours}-${mode}`)).toEqual(look(`${theirs}-${mode}`))
+    }
+  })
+
+  test.each([0o077, 0o002, 0o027])('has the permissions ostree gives under umask %o', async (umask) => {
+    const source = join(root, `umask-tree-${umask}`)
+    mkdirSync(source)
+    for (const [name, mode] of [
+      ['a', 0o644],
+      ['b', 0o775],
+      ['c', 0o600],
+    ] as const) {
+      writeFileSync(join(source, name), name)
+      chmodSync(join(source, name), mode)
+    }
+    const before = process.umask(umask)
+    try {
+      for (const mode of ['archive', 'bare-user-only', 'bare-user'] as const) {
+        const theirs = join(root, `umask-theirs-${mode}-${umask}`)
+        const ours = join(root, `umask-ours-${mode}-${umask}`)
+        run('ostree', ['init', `--repo=${theirs}`, `--mode=${mode}`])
+        const canonical = mode === 'bare-user-only' ? ['--canonical-permissions'] : []
+        run('ostree', ['commit', `--repo=${theirs}`, '-b', 'dir/main', `--tree=dir=${source}`, ...canonical])
+        const from = await openFsStorage(theirs, { platform })
+        const storage = await initFsStorage(ours, { mode, platform })
+        const tx = await storage.begin()
+        for await (const { type, checksum } of from.objects.list()) {
+          if (type === 'file') await tx.writeFile(await from.objects.readFile(checksum), checksum)
+          else await tx.writeMeta(type as MetaType, await from.objects.readMeta(type as MetaType, checksum), checksum)
+        }
+        const target = await from.refs.read('heads/dir/main')
+        tx.setRef('heads/dir/main', target)
+        await tx.commit()
+        for (const each of [from, storage]) await each[Symbol.asyncDispose]()
+        const look = (path: string) =>
+          readdirSync(path, { recursive: true, encoding: 'utf8' })
+            .sort()
+            .map((name) => `${lstatSync(join(path, name)).mode.toString(8)} ${name}`)
+        expect(look(ours)).toEqual(look(theirs))
+      }
+    } finally {
+      process.umask(before)
     }
   })
 
