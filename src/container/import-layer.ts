@@ -1,0 +1,57 @@
+/**
+ * One layer as a tree of its own: read once, in order, holding a chunk and a small file at a time.
+ *
+ * ```
+ * chunks -> TarParser -> LayerFilter -> TarTreeBuilder -> objects
+ * ```
+ *
+ * Source: ostree-ext, tar/write.rs, write_tar.
+ */
+
+import { withContext } from '../errors.ts'
+import { type Repo, TarTreeBuilder, type Transaction, type TreeRoot, writeTree } from '../repo/index.ts'
+import { type TarLimits, TarParser } from '../tar/index.ts'
+import { LayerFilter, type LayerFilterOptions } from './layer-filter.ts'
+import type { Digest } from './oci-types.ts'
+
+export interface ImportLayerOptions extends LayerFilterOptions {
+  /** The layer's blob, for messages. */
+  readonly layer: Digest
+  readonly limits?: TarLimits | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface ImportedLayer extends TreeRoot {
+  /** Entries left out, by the name they are counted under (layer-filter.ts). */
+  readonly filtered: ReadonlyMap<string, number>
+}
+
+/**
+ * Writes the tree of a layer, whiteouts as the files they are. A repository in mode bare-user-only gets canonical
+ * permissions.
+ * @param chunks the uncompressed tar; each may be reused once the next is asked for
+ * @throws {TarFormatError} on what cannot be taken in, and whatever `chunks` throw, with the layer in front
+ */
+export async function importLayer(
+  repo: Repo,
+  tx: Transaction,
+  chunks: AsyncIterable<Uint8Array>,
+  options: ImportLayerOptions,
+): Promise<ImportedLayer> {
+  const builder = new TarTreeBuilder(repo, tx, { autocreateParents: true })
+  const filter = new LayerFilter(builder, options)
+  const parser = new TarParser(filter, options.limits)
+  try {
+    for await (const chunk of chunks) {
+      options.signal?.throwIfAborted()
+      parser.push(chunk)
+      const pending = builder.drained()
+      if (pending !== undefined) await pending
+    }
+    parser.finish()
+    return { ...(await writeTree(tx, await builder.finish())), filtered: filter.filtered }
+  } catch (error) {
+    builder.abort()
+    throw withContext(`Parsing layer blob ${options.layer}`, error)
+  }
+}
