@@ -95,10 +95,10 @@ export async function runCommand(spec: AnyCommand, args: readonly string[], arou
   if (help) return around.out.write(formatHelp(spec))
   if (values['version'] === true) return around.out.write(around.version())
 
-  const usageError = (message: string): UsageError => new ShownUsageError(message, formatHelp(spec))
+  const usageError = (message: string): UsageError => new ShownUsageError(message, `${formatHelp(spec)}\n`)
   const repoPath = (): string => {
     const path = around.findRepo(values['repo'] as string | undefined)
-    if (path === undefined) throw usageError('Command requires a --repo argument')
+    if (path === undefined) throw new ShownUsageError('Command requires a --repo argument', formatHelp(spec))
     return path
   }
   let opened: Promise<Repo> | undefined

@@ -48,14 +48,14 @@ async function find(words: readonly string[]): Promise<{ command: AnyCommand; ar
       else
         throw new ShownUsageError(
           name === '' ? 'No command specified' : `No "${name}" subcommand specified`,
-          formatOverview(group, name).slice(0, -1),
+          formatOverview(group, name),
         )
       return undefined
     }
     const entry: CommandEntry | CommandGroup | undefined = members.find((member) => member.name === word)
     if (entry === undefined) {
       const message = name === '' ? `Unknown command '${word}'` : `Unknown "${name}" subcommand '${word}'`
-      throw new ShownUsageError(message, formatOverview(group, name).slice(0, -1))
+      throw new ShownUsageError(message, formatOverview(group, name))
     }
     args = rest
     if (!isGroup(entry)) return { command: await entry.load(), args }

@@ -1,0 +1,35 @@
+/** `ostree log`. Source: ot-builtin-log.c. */
+
+import type { Checksum } from '../../bytes.ts'
+import { logCommits } from '../../repo/index.ts'
+import { command } from '../command.ts'
+import { commitAsJson } from '../json.ts'
+import { JSON_OPTION } from '../values.ts'
+
+export const log = command({
+  name: 'log',
+  summary: 'Show log starting at commit or ref',
+  usage: 'REV',
+  repo: true,
+  options: { raw: { type: 'flag', help: 'Show raw variant data' }, ...JSON_OPTION },
+  async run({ options, args: [rev], out, signal, repo: openRepo, usageError }) {
+    const repo = await openRepo()
+    if (rev === undefined) throw usageError('A rev argument is required')
+    const commit = await repo.resolve(rev)
+    if (!options.json) {
+      for await (const text of logCommits(repo, commit, { raw: options.raw, signal })) out.write(text)
+      return
+    }
+    // One object a line, so that a history of any length can be read as it comes.
+    const seen = new Set<Checksum>()
+    let at: Checksum | undefined = commit
+    while (at !== undefined && !seen.has(at)) {
+      signal.throwIfAborted()
+      seen.add(at)
+      if (at !== commit && !(await repo.objects.has({ checksum: at, type: 'commit' }))) return
+      const value = await repo.readCommit(at)
+      out.json(commitAsJson(repo, at, value))
+      at = value.parent
+    }
+  },
+})

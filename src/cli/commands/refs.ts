@@ -1,0 +1,166 @@
+/** `ostree refs`. Source: ot-builtin-refs.c. */
+
+import { compareUtf8 } from '../../bytes.ts'
+import { ConflictError, InvalidNameError, UsageError } from '../../errors.ts'
+import { validateCollectionId } from '../../objects/index.ts'
+import {
+  collectionRefPath,
+  parseRefspec,
+  type RefPath,
+  type RefTarget,
+  type Repo,
+  readRef,
+  refPath,
+  refspecOf,
+  validateNewRef,
+} from '../../repo/index.ts'
+import { command } from '../command.ts'
+import { JSON_OPTION } from '../values.ts'
+
+/** A ref to show, and where it is. */
+interface Row {
+  readonly name: string
+  readonly path: RefPath
+  readonly collection?: string
+}
+
+export const refs = command({
+  name: 'refs',
+  summary: 'List refs',
+  usage: '[PREFIX]',
+  repo: true,
+  options: {
+    delete: { type: 'flag', help: 'Delete refs which match PREFIX, rather than listing them' },
+    list: { type: 'flag', help: 'Do not remove the prefix from the refs' },
+    revision: { type: 'flag', short: 'r', help: 'Show revisions in listing' },
+    alias: { type: 'flag', short: 'A', help: 'If used with --create, create an alias, otherwise just list aliases' },
+    create: { type: 'string', arg: 'NEWREF', help: 'Create a new ref for an existing commit' },
+    collections: { type: 'flag', short: 'c', help: 'Enable listing collection IDs for refs' },
+    force: { type: 'flag', help: 'Overwrite existing refs when creating' },
+    ...JSON_OPTION,
+  },
+  async run({ options, args, out, repo: openRepo }) {
+    const repo = await openRepo()
+    const { create, alias, collections, force } = options
+    if (options.delete && args.length === 0) {
+      throw new UsageError('At least one PREFIX is required when deleting refs')
+    }
+    if (create !== undefined) return createRef(repo, create, args, { alias, collections, force })
+    for (const prefix of args.length === 0 ? [undefined] : args) {
+      const cutPrefix = !options.list && !options.delete
+      const rows: readonly Row[] = collections
+        ? await collectionRefs(repo, prefix)
+        : alias
+          ? await aliases(repo, prefix, cutPrefix)
+          : await repo.listRefs(prefix, { cutPrefix })
+      if (options.delete) {
+        await deleteRefs(repo, rows, collections)
+        continue
+      }
+      for (const row of rows) {
+        const target = alias ? await repo.refs.read(row.path) : undefined
+        const aliasOf = target !== undefined && 'alias' in target ? refspecOf(target.alias) : undefined
+        const commit = options.revision || options.json ? await readRef(repo.refs, row.path) : undefined
+        const { name, collection } = row
+        if (options.json) out.json({ name, ...(collection && { collection }), commit, ...(aliasOf && { aliasOf }) })
+        else {
+          const shown = collection === undefined ? name : `(${collection}, ${name})`
+          const revision = options.revision ? `\t${commit}` : ''
+          out.line(alias ? `${shown} -> ${aliasOf}` : `${shown}${revision}`)
+        }
+      }
+    }
+  },
+})
+
+async function aliases(repo: Repo, prefix: string | undefined, cutPrefix: boolean): Promise<Row[]> {
+  const found: Row[] = []
+  for (const row of await repo.listRefs(prefix, { cutPrefix })) {
+    const target = await repo.refs.read(row.path)
+    if (target !== undefined && 'alias' in target) found.push(row)
+  }
+  return found
+}
+
+/** Own refs, mirrored ones, and those of remotes whose configuration names their collection. */
+async function collectionRefs(repo: Repo, only: string | undefined): Promise<Row[]> {
+  if (only !== undefined) validateCollectionId(only)
+  const found: Row[] = []
+  const add = async (collection: string | undefined, prefix: RefPath): Promise<void> => {
+    if (collection === undefined || (only !== undefined && only !== collection)) return
+    for (const path of await repo.refs.list(prefix)) {
+      found.push({ name: path.slice(prefix.length + 1), path, collection })
+    }
+  }
+  await add(repo.settings.collectionId, 'heads')
+  const mirrored = await repo.refs.list('mirrors')
+  for (const collection of new Set(mirrored.map((path) => path.split('/')[1]))) {
+    await add(collection, `mirrors/${collection}`)
+  }
+  for (const group of repo.config.groups()) {
+    const remote = /^remote "(.+)"$/.exec(group)?.[1]
+    if (remote !== undefined) await add(repo.config.get(group, 'collection-id'), `remotes/${remote}`)
+  }
+  return found.sort((a, b) => compareUtf8(a.collection ?? '', b.collection ?? '') || compareUtf8(a.name, b.name))
+}
+
+async function deleteRefs(repo: Repo, rows: readonly Row[], collections: boolean): Promise<void> {
+  for (const { name, path } of rows) {
+    if (!collections) {
+      const alias = await activeAlias(repo, path)
+      if (alias !== undefined) {
+        throw new ConflictError(name, `Ref '${name}' has an active alias: '${alias}'`)
+      }
+    }
+    await repo.refs.write(path, undefined)
+  }
+}
+
+/** As in ostree, the remote of a ref is not looked at: an alias of `main` protects `REMOTE:main` too. */
+async function activeAlias(repo: Repo, path: RefPath): Promise<string | undefined> {
+  const name = path.replace(/^(?:heads|remotes\/[^/]+)\//, '')
+  for (const other of await repo.refs.list('heads')) {
+    const target = await repo.refs.read(other)
+    if (target !== undefined && 'alias' in target && target.alias === `heads/${name}`) return refspecOf(other)
+  }
+  return undefined
+}
+
+interface CreateOptions {
+  readonly alias: boolean
+  readonly collections: boolean
+  readonly force: boolean
+}
+
+async function createRef(repo: Repo, name: string, args: readonly string[], options: CreateOptions): Promise<void> {
+  const [rev, more] = args
+  if (rev === undefined) throw new UsageError('You must specify a revision when creating a new ref')
+  if (more !== undefined) throw new UsageError('You must specify only 1 existing ref when creating a new ref')
+  if (options.collections) {
+    const [, collection = '', ref = ''] = /^([^:]*):(.*)$/s.exec(name) ?? []
+    const path = collectionRefPath(collection, ref, repo.settings.collectionId)
+    const commit = await repo.resolve(rev)
+    if (!options.force && (await repo.refs.read(path)) !== undefined) throw alreadyThere(name)
+    return repo.refs.write(path, { commit })
+  }
+  const commit = options.alias ? undefined : await repo.resolve(rev)
+  const refspec = parseRefspec(name)
+  validateNewRef(refspec)
+  const path = refPath(name)
+  if (!options.force && (await repo.refs.read(path)) !== undefined) throw alreadyThere(name)
+  await repo.refs.write(path, commit === undefined ? await aliasTarget(repo, rev) : { commit })
+}
+
+function alreadyThere(name: string): ConflictError {
+  return new ConflictError(name, `--create specified but ref ${name} already exists`)
+}
+
+async function aliasTarget(repo: Repo, name: string): Promise<RefTarget> {
+  const { remote } = parseRefspec(name)
+  if (remote !== undefined) throw new InvalidNameError(name, `Cannot create alias to remote ref: ${remote}`)
+  const path = refPath(name)
+  if ((await repo.refs.read(path)) === undefined) {
+    throw new InvalidNameError(name, `Cannot create alias to non-existent ref: ${name}`)
+  }
+  return { alias: path }
+}

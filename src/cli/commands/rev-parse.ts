@@ -1,0 +1,50 @@
+/** `ostree rev-parse`. Source: ot-builtin-rev-parse.c. */
+
+import type { Checksum } from '../../bytes.ts'
+import { NotFoundError, UsageError } from '../../errors.ts'
+import type { Repo } from '../../repo/index.ts'
+import { command } from '../command.ts'
+import { JSON_OPTION } from '../values.ts'
+
+export const revParse = command({
+  name: 'rev-parse',
+  summary: 'Output the target of a rev',
+  usage: 'REV',
+  repo: true,
+  options: {
+    single: {
+      type: 'flag',
+      short: 'S',
+      help: 'If the repository has exactly one commit, then print it; any other case will result in an error',
+    },
+    ...JSON_OPTION,
+  },
+  async run({ options, args, out, repo: openRepo, usageError }) {
+    const repo = await openRepo()
+    const commits: Checksum[] = []
+    if (options.single) {
+      if (args.length > 0) throw usageError('Cannot specify arguments with --single')
+      commits.push(await onlyCommit(repo))
+      if (!options.json) out.line(commits[0])
+    } else {
+      if (args.length === 0) throw usageError('REV must be specified')
+      for (const rev of args) {
+        const commit = await repo.resolve(rev)
+        commits.push(commit)
+        // At once: what stands before a rev that is none is printed.
+        if (!options.json) out.line(commit)
+      }
+    }
+    if (options.json) out.json(options.single ? commits : commits.map((commit, i) => ({ rev: args[i], commit })))
+  },
+})
+
+async function onlyCommit(repo: Repo): Promise<Checksum> {
+  let found: Checksum | undefined
+  for await (const { checksum } of repo.objects.list('commit')) {
+    if (found !== undefined) throw new UsageError('Multiple commit objects found')
+    found = checksum
+  }
+  if (found === undefined) throw new NotFoundError('commit', 'No commit objects found')
+  return found
+}
