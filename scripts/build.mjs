@@ -15,7 +15,8 @@ const tsc = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p'
 if (tsc.status !== 0) process.exit(tsc.status ?? 1)
 
 await build({
-  entryPoints: ['src/cli/main.ts'],
+  // The worker is started by its path, beside whichever chunk starts it.
+  entryPoints: { main: 'src/cli/main.ts', 'write-worker': 'src/repo/stores/fs/write-worker.ts' },
   outdir: 'dist/bin',
   bundle: true,
   splitting: true,

@@ -1,0 +1,34 @@
+import { formatSize, parseImageReference, queryImage } from '../../../container/index.ts'
+import { NotFoundError, UsageError } from '../../../errors.ts'
+import { command } from '../../command.ts'
+import { formatTable } from '../../table.ts'
+
+const DIGEST_DIGITS = 20
+
+export const imageHistory = command({
+  name: 'container image history',
+  summary: 'Print the layers of an image and how they came about',
+  usage: 'IMGREF',
+  repo: true,
+  options: {
+    json: { type: 'flag', help: 'Print one JSON array' },
+  },
+  async run({ repo, args, options, out }) {
+    const [text, ...more] = args
+    if (text === undefined || more.length > 0) throw new UsageError('One IMGREF must be specified')
+    const image = await queryImage(await repo(), parseImageReference(text))
+    if (image === undefined) throw new NotFoundError(text, `No such image: ${text}`)
+    const layers = image.manifest.layers.map(({ digest, size }, i) => ({
+      digest,
+      size,
+      createdBy: image.configuration.history?.[i]?.created_by ?? '',
+    }))
+    if (options.json) return out.json(layers)
+    const rows = layers.map(({ digest, size, createdBy }) => {
+      const hex = digest.slice(digest.indexOf(':') + 1)
+      return [hex.slice(0, DIGEST_DIGITS), formatSize(size), createdBy]
+    })
+    // The third heading is spelled as the original spells it.
+    out.write(formatTable([['ID', 'SIZE', 'CRCEATED BY'], ...rows]))
+  },
+})

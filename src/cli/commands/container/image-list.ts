@@ -1,0 +1,74 @@
+import { formatSize, listImages, parseImageReference, queryImage, refForLayer } from '../../../container/index.ts'
+import type { Repo } from '../../../repo/index.ts'
+import { command } from '../../command.ts'
+import { formatTable } from '../../table.ts'
+
+interface LayerRow {
+  digest: string
+  size: number
+  /** Checksum of the layer commit. */
+  commit: string | undefined
+  /** Images of this repository that have the layer. */
+  sharedBy: number
+}
+
+interface ImageRow {
+  reference: string
+  manifestDigest: string
+  mergeCommit: string
+  layers: LayerRow[]
+}
+
+async function describe(repo: Repo): Promise<ImageRow[]> {
+  const images: ImageRow[] = []
+  const users = new Map<string, number>()
+  for (const reference of await listImages(repo)) {
+    const image = await queryImage(repo, parseImageReference(reference))
+    if (image === undefined) continue
+    const layers: LayerRow[] = []
+    for (const layer of image.manifest.layers) {
+      users.set(layer.digest, (users.get(layer.digest) ?? 0) + 1)
+      const commit = await repo.tryResolve(refForLayer(layer))
+      layers.push({ digest: layer.digest, size: layer.size, commit, sharedBy: 0 })
+    }
+    images.push({ reference, manifestDigest: image.manifestDigest, mergeCommit: image.mergeCommit, layers })
+  }
+  for (const { layers } of images) for (const layer of layers) layer.sharedBy = users.get(layer.digest) ?? 0
+  return images
+}
+
+export const imageList = command({
+  name: 'container image list',
+  summary: 'List the images',
+  usage: '',
+  repo: true,
+  options: {
+    layers: { type: 'flag', help: 'Also list their layers: size, how many images share them, layer commit' },
+    json: { type: 'flag', help: 'Print one JSON array' },
+  },
+  async run({ repo, options, out }) {
+    const opened = await repo()
+    if (!options.layers && !options.json) {
+      for (const reference of await listImages(opened)) out.line(reference)
+      return
+    }
+    const images = await describe(opened)
+    if (options.json) return out.json(images)
+    for (const { reference, mergeCommit, manifestDigest, layers } of images) {
+      out.line(reference)
+      out.line(`  manifest ${manifestDigest}`)
+      out.line(`  commit   ${mergeCommit}`)
+      const rows = layers.map(({ digest, size, sharedBy, commit }) => [
+        `  ${digest.slice(7, 19)}`,
+        formatSize(size),
+        sharedBy === 1 ? 'only here' : `in ${sharedBy} images`,
+        commit?.slice(0, 12) ?? 'missing',
+      ])
+      out.write(formatTable([['  LAYER', 'SIZE', 'SHARED', 'COMMIT'], ...rows]))
+    }
+    const layers = new Map(images.flatMap((image) => image.layers.map((layer) => [layer.digest, layer.size] as const)))
+    const stored = [...layers.values()].reduce((sum, size) => sum + size, 0)
+    const named = images.flatMap((image) => image.layers).reduce((sum, { size }) => sum + size, 0)
+    out.line(`${images.length} images, ${layers.size} layers: ${formatSize(stored)} for ${formatSize(named)} named`)
+  },
+})
