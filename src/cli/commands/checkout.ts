@@ -1,0 +1,177 @@
+/** `ostree checkout`. Source: ot-builtin-checkout.c. */
+
+import { resolve } from 'node:path'
+import { decodeUtf8 } from '../../bytes.ts'
+import { FormatError, PathNotFoundError, UnsupportedError, UsageError, withContext } from '../../errors.ts'
+import {
+  type CheckoutOptions,
+  checkout as checkoutTree,
+  type OverwriteMode,
+  parseSkipList,
+  type Repo,
+  skipListFilter,
+} from '../../repo/index.ts'
+import { createCheckoutTarget, createUncompressedCache, type LocalUncompressedCache } from '../../repo/node/index.ts'
+import { command } from '../command.ts'
+import type { OptionTable, OptionValues } from '../options.ts'
+import { parseFsync, readBytes, readTextFile, refuseOptions } from '../values.ts'
+
+const OPTIONS = {
+  'user-mode': { type: 'flag', short: 'U', help: 'Do not change file ownership or initialize extended attributes' },
+  'disable-cache': {
+    type: 'flag',
+    help: 'Do not update or use the internal repository uncompressed object cache',
+  },
+  subpath: { type: 'string', arg: 'PATH', help: 'Checkout sub-directory PATH' },
+  union: { type: 'flag', help: 'Keep existing directories, overwrite existing files' },
+  'union-add': { type: 'flag', help: 'Keep existing files/directories, only add new' },
+  'union-identical': {
+    type: 'flag',
+    help: 'When layering checkouts, error out if a file would be replaced with a different version, but add new files and directories',
+  },
+  whiteouts: { type: 'flag', help: "Process 'whiteout' (Docker style) entries" },
+  'process-passthrough-whiteouts': {
+    type: 'flag',
+    help: 'Enable overlayfs whiteout extraction into char 0:0 devices',
+  },
+  'allow-noent': { type: 'flag', help: 'Do nothing if specified path does not exist' },
+  'from-stdin': { type: 'flag', help: 'Process many checkouts from standard input' },
+  'from-file': { type: 'string', arg: 'FILE', help: 'Process many checkouts from input file' },
+  fsync: { type: 'string', arg: 'POLICY', help: 'Specify how to invoke fsync()' },
+  'require-hardlinks': { type: 'flag', short: 'H', help: 'Do not fall back to full copies if hardlinking fails' },
+  'force-copy-zerosized': { type: 'flag', short: 'z', hidden: true },
+  'force-copy': { type: 'flag', short: 'C', help: 'Never hardlink (but may reflink if available)' },
+  'bareuseronly-dirs': {
+    type: 'flag',
+    short: 'M',
+    help: 'Suppress mode bits outside of 0775 for directories (suid, world writable, etc.)',
+  },
+  'skip-list': { type: 'string', arg: 'FILE', help: 'File containing list of files to skip' },
+  'selinux-policy': {
+    type: 'string',
+    arg: 'PATH',
+    help: 'Set SELinux labels based on policy in root filesystem PATH (may be /); implies --force-copy',
+  },
+  'selinux-prefix': {
+    type: 'string',
+    arg: 'PREFIX',
+    help: 'When setting SELinux labels, prefix all paths by PREFIX',
+  },
+  composefs: { type: 'flag', help: 'Only create a composefs blob' },
+  'composefs-noverity': { type: 'flag', help: 'Only create a composefs blob, and disable fsverity' },
+} as const satisfies OptionTable
+
+type Options = OptionValues<typeof OPTIONS>
+
+export const checkout = command({
+  name: 'checkout',
+  summary: 'Check out a commit into a filesystem tree',
+  usage: 'COMMIT [DESTINATION]',
+  repo: true,
+  options: OPTIONS,
+  async run({ options, args, signal, repo: openRepo, usageError }) {
+    const fsync = parseFsync(options.fsync) ?? false
+    const repo = await openRepo()
+    const [first, second] = args
+    if (first === undefined) throw usageError('COMMIT must be specified')
+    if (options.composefs || options['composefs-noverity']) {
+      throw new UnsupportedError('composefs', 'composefs is not supported in this ostree build')
+    }
+    const run = (rev: string, destination: string, subpath: string | undefined): Promise<void> =>
+      checkoutOne(repo, rev, destination, { ...optionsOf(options), fsync, signal, subpath }, options)
+
+    const list = options['from-stdin'] ? 0 : options['from-file']
+    if (list === undefined) return run(first, second ?? first, options.subpath)
+    const records = readBytes(list, (reason) => `Error opening file ${resolve(String(list))}: ${reason}`)
+    for (const { rev, subpath } of parseRecords(records)) {
+      const commit = await repo.resolve(rev)
+      try {
+        await run(commit, first, subpath)
+      } catch (error) {
+        throw withContext(`Processing tree ${commit}`, error)
+      }
+    }
+  },
+})
+
+/** What no checkout knew in its first version: with any of them the cache of unpacked files is not used. */
+function isExtended(options: Options): boolean {
+  return (
+    options['disable-cache'] ||
+    options.whiteouts ||
+    options['require-hardlinks'] ||
+    options['union-add'] ||
+    options['force-copy'] ||
+    options['force-copy-zerosized'] ||
+    options['bareuseronly-dirs'] ||
+    options['union-identical'] ||
+    options['process-passthrough-whiteouts'] ||
+    options['skip-list'] !== undefined ||
+    options['selinux-policy'] !== undefined ||
+    options['selinux-prefix'] !== undefined
+  )
+}
+
+function optionsOf(options: Options): CheckoutOptions {
+  const skipList = options['skip-list']
+  if (options['selinux-prefix'] !== undefined && options['selinux-policy'] === undefined) {
+    throw new UsageError('Cannot specify --selinux-prefix without --selinux-policy')
+  }
+  refuseOptions(options, ['selinux-policy'])
+  return {
+    mode: options['user-mode'] ? 'user' : 'none',
+    overwrite: overwriteOf(options),
+    requireHardlinks: options['require-hardlinks'],
+    forceCopy: options['force-copy'],
+    whiteouts: options.whiteouts,
+    passthroughWhiteouts: options['process-passthrough-whiteouts'],
+    bareUserOnlyDirs: options['bareuseronly-dirs'],
+    filter: skipList === undefined ? undefined : skipListFilter(parseSkipList(readTextFile(skipList))),
+  }
+}
+
+function overwriteOf(options: Options): OverwriteMode {
+  const { union } = options
+  const add = options['union-add']
+  const identical = options['union-identical']
+  if (union && add) throw new UsageError('Cannot specify both --union and --union-add')
+  if (union && identical) throw new UsageError('Cannot specify both --union and --union-identical')
+  if (add && identical) throw new UsageError('Cannot specify both --union-add and --union-identical')
+  return union ? 'union-files' : add ? 'add' : identical ? 'union-identical' : 'none'
+}
+
+async function checkoutOne(
+  repo: Repo,
+  rev: string,
+  destination: string,
+  checkoutOptions: CheckoutOptions,
+  options: Options,
+): Promise<void> {
+  const commit = await repo.resolve(rev)
+  const cache = isExtended(options) ? undefined : cacheOf(repo, checkoutOptions)
+  try {
+    await checkoutTree(repo, commit, createCheckoutTarget(destination), { ...checkoutOptions, cache })
+  } catch (error) {
+    const isMissing = error instanceof PathNotFoundError && checkoutOptions.subpath !== undefined
+    if (!(isMissing && options['allow-noent'] && !isExtended(options))) throw error
+  }
+  cache?.collect()
+}
+
+function cacheOf(repo: Repo, { mode }: CheckoutOptions): LocalUncompressedCache | undefined {
+  if (repo.mode !== 'archive' || mode !== 'user' || repo.storage.path === undefined) return undefined
+  return repo.storage.writable ? createUncompressedCache(repo) : undefined
+}
+
+/** `REV NUL SUBPATH NUL`, again and again. An empty path is the root. */
+function parseRecords(bytes: Uint8Array): { rev: string; subpath: string | undefined }[] {
+  const text = decodeUtf8(bytes)
+  if (text === undefined) throw new FormatError('checkouts', 'Invalid UTF-8 in list of checkouts')
+  const fields = text.split('\0')
+  if (fields.at(-1) === '') fields.pop()
+  const records: { rev: string; subpath: string | undefined }[] = []
+  for (let i = 0; i < fields.length; i += 2) {
+    records.push({ rev: fields[i] ?? '', subpath: fields[i + 1] || undefined })
+  }
+  return records
+}

@@ -1,0 +1,51 @@
+/** `ostree config`. Source: ot-builtin-config.c. */
+
+import { UsageError } from '../../errors.ts'
+import { KeyFile } from '../../keyfile/index.ts'
+import type { Repo } from '../../repo/index.ts'
+import { command } from '../command.ts'
+
+export const config = command({
+  name: 'config',
+  summary: 'Change repo configuration settings',
+  usage: '(get KEY|set KEY VALUE|unset KEY)',
+  repo: true,
+  options: { group: { type: 'string', help: 'Group name' } },
+  async run({ options, args: [operation, ...rest], out, repo: openRepo, usageError }) {
+    const repo = await openRepo()
+    if (operation === undefined) throw usageError('OPERATION must be specified')
+    const { group } = options
+    const most = { set: 2, get: 1, unset: 1 }[operation]
+    if (most === undefined) throw new UsageError(`Unknown operation ${operation}`)
+    if (rest.length > most) throw usageError('Too many arguments given')
+    const [name, value] = rest
+    if (operation === 'set') {
+      if (name === undefined || value === undefined) {
+        throw new UsageError(`${group === undefined ? '' : 'GROUP name, '}KEY and VALUE must be specified`)
+      }
+      await edit(repo, (file) => file.set(...splitKey(name, group), value))
+      return
+    }
+    if (name === undefined) {
+      throw new UsageError(group === undefined ? 'KEY must be specified' : 'Group name and key must be specified')
+    }
+    const [section, key] = splitKey(name, group)
+    if (operation === 'get') out.line(repo.config.getString(section, key))
+    else await edit(repo, (file) => file.remove(section, key))
+  },
+})
+
+/** `core.mode` is key `mode` of group `core`; a group may be given by itself. */
+function splitKey(name: string, group: string | undefined): [group: string, key: string] {
+  if (group !== undefined) return [group, name]
+  const dot = name.indexOf('.')
+  if (dot < 0) throw new UsageError('Key must be of the form "sectionname.keyname"')
+  return [name.slice(0, dot), name.slice(dot + 1)]
+}
+
+/** Rewrites the file as ostree does: what is neither group nor key is dropped. */
+async function edit(repo: Repo, change: (file: KeyFile) => void): Promise<void> {
+  const file = KeyFile.parse(await repo.storage.readConfig(), 'config', { keep: 'values' })
+  change(file)
+  await repo.writeConfig(file.toString())
+}

@@ -1,0 +1,118 @@
+/** `ostree show`. Source: ot-builtin-show.c. */
+
+import { type Checksum, compareUtf8, toHex } from '../../bytes.ts'
+import { NotFoundError, UsageError } from '../../errors.ts'
+import { bytes, isTypeString, type Vardict, variantAs } from '../../gvariant/index.ts'
+import { Commit, decodeSizes } from '../../objects/index.ts'
+import { findObject, formatMetadataValue, formatObject, type Repo, type ShownObject } from '../../repo/index.ts'
+import { type CommandContext, command } from '../command.ts'
+import { commitAsJson, xattrsAsJson } from '../json.ts'
+import type { OptionTable } from '../options.ts'
+import { formatSize, JSON_OPTION, readBytes, refuseOptions } from '../values.ts'
+
+const OPTIONS = {
+  'print-related': { type: 'flag', help: 'Show the "related" commits' },
+  'print-variant-type': {
+    type: 'string',
+    arg: 'TYPE',
+    help: 'Memory map OBJECT (in this case a filename) to the GVariant type string',
+  },
+  'list-metadata-keys': { type: 'flag', help: 'List the available metadata keys' },
+  'print-metadata-key': { type: 'string', arg: 'KEY', help: 'Print string value of metadata key' },
+  'print-hex': { type: 'flag', help: 'For byte array valued keys, output an unquoted hexadecimal string' },
+  'list-detached-metadata-keys': { type: 'flag', help: 'List the available detached metadata keys' },
+  'print-detached-metadata-key': { type: 'string', arg: 'KEY', help: 'Print string value of detached metadata key' },
+  'print-sizes': { type: 'flag', help: 'Show the commit size metadata' },
+  raw: { type: 'flag', help: 'Show raw variant data' },
+  'no-byteswap': { type: 'flag', short: 'B', help: 'Do not automatically convert variant data from big endian' },
+  'gpg-homedir': { type: 'string', arg: 'HOMEDIR', help: 'GPG Homedir to use when looking for keyrings' },
+  'gpg-verify-remote': { type: 'string', arg: 'REMOTE', help: 'Use REMOTE name for GPG configuration' },
+  ...JSON_OPTION,
+} as const satisfies OptionTable
+
+type Context = CommandContext<typeof OPTIONS>
+
+export const show = command({
+  name: 'show',
+  summary: 'Output a metadata object',
+  usage: 'OBJECT',
+  repo: true,
+  options: OPTIONS,
+  async run(context) {
+    const { options, args, out } = context
+    const repo = await context.repo()
+    const [name] = args
+    if (name === undefined) throw context.usageError('An object argument is required')
+    refuseOptions(options, ['gpg-homedir', 'gpg-verify-remote'])
+    const key = options['print-metadata-key']
+    const detachedKey = options['print-detached-metadata-key']
+    if (key !== undefined || options['list-metadata-keys']) {
+      const { metadata } = await repo.readCommit(await repo.resolve(name))
+      printMetadata(context, metadata, key)
+    } else if (detachedKey !== undefined || options['list-detached-metadata-keys']) {
+      const commit = await repo.resolve(name)
+      if ((await repo.objects.readAttached('commitmeta', commit)) === undefined) {
+        throw new NotFoundError(commit, `No detached metadata for commit ${commit}`)
+      }
+      printMetadata(context, await repo.readDetachedMetadata(commit), detachedKey)
+    } else if (options['print-related']) {
+      const { related } = await repo.readCommit(await repo.resolve(name))
+      for (const { name, checksum } of related) out.line(`${name} ${checksum}`)
+    } else if (options['print-variant-type'] !== undefined) {
+      printFile(context, name, options['print-variant-type'])
+    } else if (options['print-sizes']) {
+      await printSizes(context, repo, await repo.resolve(name))
+    } else {
+      const object = await findObject(repo, name)
+      if (options.json) out.json(asJson(repo, object))
+      else out.write(formatObject(repo.platform, object, { raw: options.raw, unswapped: options['no-byteswap'] }))
+    }
+  },
+})
+
+/** One key, or the names of all. */
+function printMetadata({ options, out }: Context, metadata: Vardict, key: string | undefined): void {
+  if (key === undefined) {
+    const keys = metadata.map(([name]) => name).sort(compareUtf8)
+    if (options.json) out.json(keys)
+    else for (const name of keys) out.line(name)
+    return
+  }
+  const value = metadata.find(([name]) => name === key)?.[1]
+  if (value === undefined) throw new NotFoundError(key, `No such metadata key '${key}'`)
+  const blob = options['print-hex'] ? variantAs(bytes, value) : undefined
+  if (blob !== undefined) out.line(toHex(blob))
+  else out.write(formatMetadataValue(value, options['no-byteswap']))
+}
+
+function printFile({ options, out }: Context, path: string, type: string): void {
+  if (!isTypeString(type)) throw new UsageError(`Invalid GVariant type string '${type}'`, '--print-variant-type')
+  const content = readBytes(path, (reason) => `openat(${path}): ${reason}`)
+  out.write(formatMetadataValue({ type, bytes: content }, options['no-byteswap']))
+}
+
+async function printSizes({ options, out }: Context, repo: Repo, commit: Checksum): Promise<void> {
+  const sizes = decodeSizes((await repo.readCommit(commit)).metadata)
+  const total = { archived: 0, unpacked: 0, objects: sizes.length }
+  const needed = { archived: 0, unpacked: 0, objects: 0 }
+  for (const { checksum, type, archived, unpacked } of sizes) {
+    total.archived += archived
+    total.unpacked += unpacked
+    if (await repo.objects.has({ checksum, type })) continue
+    needed.archived += archived
+    needed.unpacked += unpacked
+    needed.objects++
+  }
+  if (options.json) return out.json({ needed, total })
+  out.line(`Compressed size (needed/total): ${formatSize(needed.archived)}/${formatSize(total.archived)}`)
+  out.line(`Unpacked size (needed/total): ${formatSize(needed.unpacked)}/${formatSize(total.unpacked)}`)
+  out.line(`Number of objects (needed/total): ${needed.objects}/${total.objects}`)
+}
+
+function asJson(repo: Repo, object: ShownObject) {
+  const { type, checksum } = object
+  if (type === 'commit') return { type, ...commitAsJson(repo, checksum, Commit.decode(object.bytes)) }
+  if (type !== 'file') return { type, checksum }
+  const { header, size } = object.info
+  return { type, checksum, size, ...header, xattrs: xattrsAsJson(header.xattrs) }
+}
