@@ -1,0 +1,123 @@
+/**
+ * Layers of images: trees made to collide, with whiteouts in them, and the entries of an archive that hold them.
+ */
+
+import fc from 'fast-check'
+import { encodeUtf8 } from '../../bytes.ts'
+import type { Xattrs } from '../../objects/index.ts'
+import type { TarEntry } from '../../tar/index.ts'
+import {
+  type Directory,
+  directory,
+  file,
+  type Inode,
+  type RegularFile,
+  type SymbolicLink,
+  symlink,
+  type TreeNode,
+  walkNodes,
+} from '../builders.ts'
+
+export interface LayerTreeOptions {
+  /** Names that take something of the layers below away. Default true. */
+  readonly whiteouts?: boolean
+  /** Owners, set-id bits, extended attributes. Default true. */
+  readonly metadata?: boolean
+  /** A file under several names. Default true. */
+  readonly hardLinks?: boolean
+  /** Levels of directories below `usr`. Default 3. */
+  readonly depth?: number
+}
+
+/** Few, so that layers meet; the first sorts before `.wh.`, and so is taken away by a whiteout of its own layer. */
+const NAMES = ['-a', 'a', 'b', 'bin', 'é', '...']
+const WHITEOUTS = ['.wh.-a', '.wh.a', '.wh.b', '.wh.bin', '.wh.nothing', '.wh..wh..opq']
+const XATTRS: readonly Xattrs[] = [[], [], [[encodeUtf8('user.a'), Uint8Array.of(0, 255)]]]
+
+function anyInode(modes: readonly number[], metadata: boolean): fc.Arbitrary<Inode> {
+  if (!metadata) return fc.constant({ uid: 0, gid: 0, mode: modes[0] ?? 0o644, xattrs: [] })
+  const id = fc.constantFrom(0, 0, 1000)
+  return fc.record({ uid: id, gid: id, mode: fc.constantFrom(...modes), xattrs: fc.constantFrom(...XATTRS) })
+}
+
+/** A tree with `usr` at its root and, in places, whiteouts: what one layer says. */
+export function anyLayerTree(options: LayerTreeOptions = {}): fc.Arbitrary<Directory> {
+  const { whiteouts = true, metadata = true, hardLinks = true, depth = 3 } = options
+  const files = fc
+    .tuple(fc.constantFrom('', 'x', 'yy', 'z'.repeat(600)), anyInode([0o644, 0o755, 0o4755, 0o200], metadata))
+    .map(([content, inode]) => file(content, inode))
+  const links = fc
+    .tuple(fc.constantFrom('a', 'b', '../a', 'nowhere', '/usr/a'), anyInode([0o777], metadata))
+    .map(([target, inode]) => symlink(target, inode))
+  const gone = fc.tuple(fc.constantFrom(...WHITEOUTS), fc.constant(file('')))
+  const directories = (levels: number): fc.Arbitrary<Directory> => {
+    const leaf: fc.Arbitrary<TreeNode> = fc.oneof({ weight: 3, arbitrary: files }, { weight: 1, arbitrary: links })
+    const node = levels <= 1 ? leaf : fc.oneof(leaf, directories(levels - 1))
+    const child: fc.Arbitrary<readonly [string, TreeNode]> = fc.tuple(fc.constantFrom(...NAMES), node)
+    return fc
+      .tuple(
+        fc.uniqueArray(whiteouts ? fc.oneof({ weight: 4, arbitrary: child }, gone) : child, {
+          selector: ([name]) => name,
+          maxLength: 5,
+        }),
+        anyInode([0o755, 0o700, 0o1777], metadata),
+      )
+      .map(([children, inode]) => directory(children, inode))
+  }
+  const more = fc.array(fc.record({ file: fc.nat(), into: fc.nat(), name: fc.constantFrom('a', 'b', 'link') }), {
+    maxLength: hardLinks ? 3 : 0,
+  })
+  return fc.tuple(directories(depth), more).map(([usr, added]) => directory({ usr: withLinks(usr, added) }))
+}
+
+interface NewName {
+  /** Which file and which directory, in the order they are met, modulo how many there are. */
+  readonly file: number
+  readonly into: number
+  readonly name: string
+}
+
+function withLinks(root: Directory, added: readonly NewName[]): Directory {
+  const files: (RegularFile | SymbolicLink)[] = []
+  const directories: Map<string, TreeNode>[] = []
+  const copy = (node: Directory): Directory => {
+    const children = new Map<string, TreeNode>()
+    directories.push(children)
+    for (const [name, child] of node.children) {
+      children.set(name, child.kind === 'directory' ? copy(child) : child)
+      if (child.kind === 'file' && !name.startsWith('.wh.')) files.push(child)
+    }
+    return { ...node, children }
+  }
+  const copied = copy(root)
+  for (const { file: which, into, name } of added) {
+    const target = files[which % Math.max(1, files.length)]
+    const where = directories[into % directories.length]
+    if (target !== undefined && where !== undefined && !where.has(name)) where.set(name, target)
+  }
+  return copied
+}
+
+/** The tree as a builder of images archives it: directories before what is in them, further names as hard links. */
+export function layerEntries(tree: Directory): TarEntry[] {
+  const first = new Map<TreeNode, string>()
+  const entries: TarEntry[] = []
+  for (const [path, node] of walkNodes(tree)) {
+    if (path === '') continue
+    const known = first.get(node)
+    if (known !== undefined) {
+      entries.push({ type: 'hardlink', path, linkPath: known })
+      continue
+    }
+    const { uid, gid, mode, xattrs } = node
+    const inode = { path, uid, gid, mode, xattrs }
+    if (node.kind === 'directory') entries.push({ ...inode, type: 'directory', path: `${path}/` })
+    else if (node.kind === 'symlink') entries.push({ ...inode, type: 'symlink', linkPath: node.target })
+    else {
+      // Every whiteout is itself, however alike they are.
+      if (!path.includes('/.wh.')) first.set(node, path)
+      entries.push({ ...inode, type: 'file', body: node.content })
+    }
+  }
+  return entries
+}
