@@ -1,0 +1,168 @@
+/**
+ * The layers of one import into one transaction: those that are here already are only named, the others fetched, one
+ * after the other, in the order of the manifest but for the commit layer, which comes when all its chunks are there.
+ *
+ * A layer's ref is set and all made durable once its digest is verified, so the ref stands for a whole layer.
+ *
+ * Source: ostree-ext, container::store (unencapsulate_base, import).
+ */
+
+import type { Checksum } from '../bytes.ts'
+import { withContext } from '../errors.ts'
+import { string, variantOf } from '../gvariant/index.ts'
+import type { ProgressOptions } from '../progress.ts'
+import { type Repo, readCommit, type Transaction, writeCommit } from '../repo/index.ts'
+import { importLayer } from './import-layer.ts'
+import { requireComplete } from './layer-kind.ts'
+import { openLayer } from './layer-stream.ts'
+import { META_IMPORTER_VERSION } from './names.ts'
+import { importCommitLayer, importObjectSet, writeObjectSetCommit } from './ostree-tar.ts'
+import { rootIsTransient } from './prepare-root.ts'
+import type { PreparedImport, PreparedLayer } from './prepared-import.ts'
+import type { ImageSource } from './transport/interface.ts'
+
+export interface ImportRunInput extends ProgressOptions {
+  readonly repo: Repo
+  readonly tx: Transaction
+  readonly source: ImageSource
+  readonly prepared: PreparedImport
+  readonly retainVar: boolean
+  readonly importerVersion: string
+  /** Of the commits of derived layers; seconds since the epoch. */
+  readonly timestamp: bigint
+}
+
+export class ImportRun {
+  readonly #input: ImportRunInput
+  /** Names left out of the layers read, by layer. */
+  readonly filtered = new Map<string, ReadonlyMap<string, number>>()
+  fetched = 0
+  reused = 0
+
+  constructor(input: ImportRunInput) {
+    this.#input = input
+  }
+
+  /**
+   * @param writeRefs keep the layers behind refs; else only the objects are stored
+   * @returns the base commit, as its producer made it; `undefined` when the image has none
+   * @throws {NotFoundError} when the layers do not hold all that the commit needs
+   */
+  async importBase(writeRefs: boolean): Promise<Checksum | undefined> {
+    const { prepared } = this.#input
+    if (prepared.commitLayer === undefined) return undefined
+    try {
+      return await this.#importBase(prepared.commitLayer, prepared.chunks, writeRefs)
+    } catch (error) {
+      throw withContext('Unencapsulating base', error)
+    }
+  }
+
+  async #importBase(layer: PreparedLayer, chunks: readonly PreparedLayer[], writeRefs: boolean): Promise<Checksum> {
+    const { repo, tx, signal } = this.#input
+    const before = this.fetched
+    for (const chunk of chunks) {
+      if (chunk.commit !== undefined) await this.#reuse(chunk, chunk.commit, writeRefs)
+      else {
+        await this.#fetch(chunk, writeRefs, async (stream) => {
+          const set = await importObjectSet(repo, tx, stream, { layer: chunk.layer.digest, signal })
+          return writeRefs ? writeObjectSetCommit(tx, set) : undefined
+        })
+      }
+    }
+    if (layer.commit !== undefined) {
+      await this.#reuse(layer, layer.commit, writeRefs)
+      if (this.fetched > before) await requireComplete(tx, layer.commit)
+      return layer.commit
+    }
+    let commit: Checksum | undefined
+    await this.#fetch(layer, writeRefs, async (stream) => {
+      commit = await importCommitLayer(repo, tx, stream, { layer: layer.layer.digest, signal })
+      await requireComplete(tx, commit)
+      tx.setCommitState(commit, 'complete')
+      return commit
+    })
+    return commit as unknown as Checksum // set before #fetch returned
+  }
+
+  /** @returns the commits of the derived layers, lowest first */
+  async importDerived(base: Checksum | undefined): Promise<Checksum[]> {
+    const { tx, prepared } = this.#input
+    const allowNonusr = base === undefined || (await isTransient(tx, base))
+    const commits = new Map<string, Checksum>()
+    for (const layer of prepared.derived) {
+      const { digest } = layer.layer
+      const known = layer.commit ?? commits.get(digest)
+      if (known !== undefined) await this.#reuse(layer, known, true)
+      const take = async (stream: AsyncIterable<Uint8Array>) => {
+        const commit = await this.#importDerivedLayer(layer, stream, allowNonusr)
+        commits.set(digest, commit)
+        return commit
+      }
+      if (known === undefined) await this.#fetch(layer, true, take)
+      else commits.set(digest, known)
+    }
+    return prepared.derived.map(({ layer }) => commits.get(layer.digest) as Checksum) // each was set above
+  }
+
+  async #importDerivedLayer(
+    { layer, ref }: PreparedLayer,
+    stream: AsyncIterable<Uint8Array>,
+    allowNonusr: boolean,
+  ): Promise<Checksum> {
+    const { repo, tx, retainVar, importerVersion, timestamp, signal } = this.#input
+    const { digest } = layer
+    const options = { layer: digest, allowNonusr, retainVar, signal }
+    const { filtered, ...root } = await importLayer(repo, tx, stream, options)
+    if (filtered.size > 0) this.filtered.set(digest, filtered)
+    const metadata = [[META_IMPORTER_VERSION, variantOf(string, importerVersion)] as const]
+    const present = await repo.refs.read(`heads/${ref}`)
+    const parent = present !== undefined && 'commit' in present ? present.commit : undefined
+    return writeCommit(tx, { root, timestamp, metadata, parent })
+  }
+
+  /** A ref that is there keeps its target. */
+  async #reuse({ layer, ref, index }: PreparedLayer, commit: Checksum, writeRefs: boolean): Promise<void> {
+    const { repo, tx, prepared, onProgress } = this.#input
+    this.reused++
+    const total = prepared.manifest.layers.length
+    onProgress?.({ kind: 'layer-cached', digest: layer.digest, index, total, size: layer.size })
+    if (writeRefs && (await repo.refs.read(`heads/${ref}`)) === undefined) tx.setRef(`heads/${ref}`, { commit })
+  }
+
+  async #fetch(
+    { layer, ref, index }: PreparedLayer,
+    writeRef: boolean,
+    take: (stream: AsyncIterable<Uint8Array>) => Promise<Checksum | undefined>,
+  ): Promise<void> {
+    const { repo, tx, source, prepared, onProgress, signal } = this.#input
+    signal?.throwIfAborted()
+    const { digest, size } = layer
+    const total = prepared.manifest.layers.length
+    onProgress?.({ kind: 'layer-start', digest, index, total, size })
+    const stream = openLayer(source, layer, {
+      platform: repo.platform,
+      diffId: prepared.config.rootfs.diff_ids[index],
+      signal,
+      onBytes: onProgress && ((received) => onProgress({ kind: 'bytes', digest, received, size })),
+    })
+    // The stream ends only when the digest was right.
+    const commit = await take(stream)
+    if (writeRef && commit !== undefined) tx.setRef(`heads/${ref}`, { commit })
+    await tx.checkpoint()
+    this.fetched++
+    onProgress?.({ kind: 'layer-done', digest, index, total, size })
+    onProgress?.(objectsSoFar(tx))
+  }
+}
+
+async function isTransient(tx: Transaction, base: Checksum): Promise<boolean> {
+  const { rootTree, rootMeta } = await readCommit(tx, base)
+  return rootIsTransient(tx, { tree: rootTree, meta: rootMeta })
+}
+
+function objectsSoFar({ stats }: Transaction) {
+  const written = stats.metadataWritten + stats.contentWritten
+  const reused = stats.metadataTotal + stats.contentTotal - written
+  return { kind: 'objects', written, reused, bytes: stats.contentBytesWritten } as const
+}

@@ -1,0 +1,260 @@
+/**
+ * Brings an image into a repository, layer by layer.
+ *
+ * ```
+ * prepare   open, read manifest and config; which layers are here already?
+ * import    chunks, commit layer            the base commit, if there is one
+ *           derived layers                  a commit each
+ *           merge, image ref                what is checked out
+ * ```
+ *
+ * Each layer is made durable when its digest is verified, and not before: an import that was cut off goes on with the
+ * layer it had not finished.
+ *
+ * Source: ostree-ext, container::store (ImageImporter).
+ */
+
+import type { Checksum } from '../bytes.ts'
+import { FormatError, UsageError, withContext } from '../errors.ts'
+import type { LocalFiles } from '../platform/index.ts'
+import type { ProgressOptions } from '../progress.ts'
+import type { Repo, Transaction } from '../repo/index.ts'
+import { defaultPolicy, type MetadataPolicy, type Ownership } from './flatten.ts'
+import { gcImageLayers } from './gc.ts'
+import { timestampOfManifestOrConfig, versionForConfig } from './image-time.ts'
+import { ImportRun } from './import-run.ts'
+import { findLayer, type LayerKind, noteDiffids } from './layer-kind.ts'
+import { parseManifestLayout, parseOstreeManifestLayout } from './layout.ts'
+import { writeMergeCommit } from './merge.ts'
+import { IMPORTER_VERSION, refForImage } from './names.ts'
+import type { Descriptor, DiffId, Digest, HostPlatform, ImageConfiguration, ImageManifest } from './oci-types.ts'
+import { cacheUpdate, digestOfName, isSameImage, requireBootable, requireUnverified } from './preparation.ts'
+import type { ImportedImage, PreparedImport, PreparedLayer, PrepareResult } from './prepared-import.ts'
+import { type LayeredImageState, listImages, queryImageCommit, tryQueryImage } from './query.ts'
+import {
+  formatOstreeImageReference,
+  type ImageReference,
+  type OstreeImageReference,
+  parseImageReference,
+} from './reference.ts'
+import type { ImageSource, TransportContext } from './transport/interface.ts'
+import { openImage } from './transport/open.ts'
+
+export interface ImportOptions extends ProgressOptions {
+  readonly host: HostPlatform
+  /** For transports that live on a disk. */
+  readonly files?: LocalFiles | undefined
+  /** Opens the image instead of the transports built in. */
+  readonly open?: ((image: ImageReference, context: TransportContext) => Promise<ImageSource>) | undefined
+  /** Store the image under this name instead. */
+  readonly target?: OstreeImageReference | undefined
+  /** Write no image ref: the merge commit's checksum is all there is. */
+  readonly noImageRef?: boolean | undefined
+  /** Leave layers alone that no image needs. */
+  readonly disableGc?: boolean | undefined
+  /** Refuse an image without a bootable label, or of another architecture. */
+  readonly requireBootable?: boolean | undefined
+  /** Fail rather than open the image. */
+  readonly offline?: boolean | undefined
+  /** Keep `/var` of derived layers where it is; else it goes to `/usr/share/factory/var`. Default true. */
+  readonly retainVar?: boolean | undefined
+  /** Default: `exact` in bare repositories, else `compat`. */
+  readonly metadata?: MetadataPolicy | undefined
+  /** Owner of what `compat` gives to the importing process. Default 0:0. */
+  readonly owner?: Ownership | undefined
+  /** Into the metadata of merge and layer commits. Default IMPORTER_VERSION. */
+  readonly importerVersion?: string | undefined
+  /** Seconds since the epoch, for commits of layers and of images that do not say when they were made. Default 0. */
+  readonly now?: (() => bigint) | undefined
+  /** Hears of stored images that cannot be read and so are passed over. */
+  readonly onWarning?: ((message: string) => void) | undefined
+}
+
+export interface UnencapsulatedImage {
+  readonly commit: Checksum
+  readonly manifestDigest: Digest
+}
+
+/** Prepare, then import, once each; dispose of it when the import is not made. */
+export class ImageImporter implements AsyncDisposable {
+  readonly #repo: Repo
+  readonly #reference: OstreeImageReference
+  readonly #options: ImportOptions
+  #source: ImageSource | undefined
+
+  /** @throws {UnsupportedError} when the reference asks for signatures to be verified */
+  constructor(repo: Repo, reference: OstreeImageReference, options: ImportOptions) {
+    requireUnverified(reference)
+    this.#repo = repo
+    this.#reference = reference
+    this.#options = options
+  }
+
+  /** Reads manifest and config, and notes a newer image on the commit of the stored one. */
+  async prepare(): Promise<PrepareResult> {
+    try {
+      return await this.#prepare()
+    } catch (error) {
+      throw withContext('Preparing import', error)
+    }
+  }
+
+  async #prepare(): Promise<PrepareResult> {
+    const repo = this.#repo
+    const { imgref } = this.#reference
+    const previous = await tryQueryImage(repo, imgref, (error) => this.#options.onWarning?.(error.message))
+    if (previous !== undefined && digestOfName(imgref) === previous.manifestDigest)
+      return { kind: 'present', state: previous }
+    if (this.#options.offline === true) {
+      throw new UsageError('Manifest fetch required in offline mode', 'offline')
+    }
+
+    const source = await this.#open()
+    const { manifest, manifestDigest } = source
+    if (previous !== undefined && isSameImage(previous, manifest, manifestDigest)) {
+      return { kind: 'present', state: previous }
+    }
+    const config = await source.config()
+    if (previous !== undefined) await cacheUpdate(repo, previous.mergeCommit, manifest, manifestDigest, config)
+    if (this.#options.requireBootable === true) requireBootable(config, this.#options.host)
+    return { kind: 'ready', prepared: await this.#plan(manifest, manifestDigest, config, previous) }
+  }
+
+  async #open(): Promise<ImageSource> {
+    await this.#close()
+    const { files, host, signal, open = openImage } = this.#options
+    const source = await open(this.#reference.imgref, { platform: this.#repo.platform, files, host, signal })
+    this.#source = source
+    return source
+  }
+
+  async #plan(
+    manifest: ImageManifest,
+    manifestDigest: Digest,
+    config: ImageConfiguration,
+    previous: LayeredImageState | undefined,
+  ): Promise<PreparedImport> {
+    const layout = parseManifestLayout(manifest, config)
+    const known = await this.#storedDiffids()
+    const find = async (layer: Descriptor, kind: LayerKind): Promise<PreparedLayer> => {
+      const index = manifest.layers.findIndex(({ digest }) => digest === layer.digest)
+      const diffid = config.rootfs.diff_ids[index]
+      return { index, ...(await findLayer(this.#repo, layer, kind, diffid, known)) }
+    }
+    return {
+      manifestDigest,
+      manifest,
+      config,
+      version: versionForConfig(config),
+      previous,
+      commitLayer: layout.commitLayer && (await find(layout.commitLayer, 'commit')),
+      chunks: await Promise.all(layout.chunks.map((layer) => find(layer, 'chunk'))),
+      derived: await Promise.all(layout.derived.map((layer) => find(layer, 'derived'))),
+    }
+  }
+
+  /** A stored image that cannot be read only offers no layers. */
+  async #storedDiffids(): Promise<Map<DiffId, string>> {
+    const known = new Map<DiffId, string>()
+    const warn = this.#options.onWarning
+    for (const name of await listImages(this.#repo)) {
+      const state = await tryQueryImage(this.#repo, parseImageReference(name), (error) => warn?.(error.message))
+      if (state !== undefined) noteDiffids(known, state.manifest, state.configuration)
+    }
+    return known
+  }
+
+  /** Fetches what is missing and writes the merge commit. The source is closed whatever happens. */
+  async import(prepared: PreparedImport): Promise<ImportedImage> {
+    try {
+      return await this.#import(prepared)
+    } catch (error) {
+      throw withContext('Importing', error)
+    } finally {
+      await this.#close()
+    }
+  }
+
+  async #import(prepared: PreparedImport): Promise<ImportedImage> {
+    const repo = this.#repo
+    const { target, noImageRef, disableGc } = this.#options
+    const { merge, run } = await this.#transaction(prepared, async (tx, run) => {
+      const base = await run.importBase(true)
+      const layers = await run.importDerived(base)
+      const merge = await this.#merge(tx, prepared, base, layers)
+      const { imgref } = target ?? this.#reference
+      if (noImageRef !== true) tx.setRef(`heads/${refForImage(imgref)}`, { commit: merge })
+      return { merge, run }
+    })
+    if (disableGc !== true) await gcImageLayers(repo, [prepared.manifest])
+    const filteredFiles = run.filtered.size === 0 ? undefined : run.filtered
+    const { fetched: layersFetched, reused: layersReused } = run
+    return { ...(await queryImageCommit(repo, merge)), filteredFiles, layersFetched, layersReused }
+  }
+
+  #merge(tx: Transaction, prepared: PreparedImport, base: Checksum | undefined, layers: readonly Checksum[]) {
+    const { metadata, owner, signal } = this.#options
+    const { manifest, manifestDigest, config } = prepared
+    return writeMergeCommit(tx, {
+      mode: this.#repo.mode,
+      base,
+      layers,
+      manifest,
+      manifestDigest,
+      config,
+      importerVersion: this.#importerVersion,
+      timestamp: timestampOfManifestOrConfig(manifest, config) ?? this.#now,
+      policy: metadata ?? defaultPolicy(this.#repo.mode),
+      owner,
+      signal,
+    })
+  }
+
+  /**
+   * Only the OSTree part of an image that has no other: objects and commit, and no refs.
+   * @throws {FormatError} when there are layers on top, or no OSTree base
+   */
+  async unencapsulate(): Promise<UnencapsulatedImage> {
+    try {
+      const source = await this.#open()
+      const { manifest, manifestDigest } = source
+      const prepared = await this.#plan(manifest, manifestDigest, await source.config(), undefined)
+      if (prepared.commitLayer === undefined) parseOstreeManifestLayout(manifest, prepared.config)
+      if (prepared.derived.length > 0) {
+        throw new FormatError('manifest', `Image has ${prepared.derived.length} non-ostree layers`)
+      }
+      const commit = await this.#transaction(prepared, (_, run) => run.importBase(false))
+      return { commit: commit as Checksum, manifestDigest } // a base there is: see above
+    } catch (error) {
+      throw withContext(`Importing ${formatOstreeImageReference(this.#reference)}`, error)
+    } finally {
+      await this.#close()
+    }
+  }
+
+  async #transaction<T>(prepared: PreparedImport, work: (tx: Transaction, run: ImportRun) => Promise<T>): Promise<T> {
+    const repo = this.#repo
+    const { retainVar = true, signal, onProgress } = this.#options
+    const source = this.#source ?? (await this.#open())
+    const settings = { retainVar, importerVersion: this.#importerVersion, timestamp: this.#now, signal, onProgress }
+    return repo.transaction((tx) => work(tx, new ImportRun({ repo, tx, source, prepared, ...settings })))
+  }
+
+  get #importerVersion(): string {
+    return this.#options.importerVersion ?? IMPORTER_VERSION
+  }
+
+  get #now(): bigint {
+    return this.#options.now?.() ?? 0n
+  }
+
+  async #close(): Promise<void> {
+    const source = this.#source
+    this.#source = undefined
+    await source?.[Symbol.asyncDispose]()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#close()
+  }
+}

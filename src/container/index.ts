@@ -1,0 +1,70 @@
+/** Container images kept as OSTree commits. */
+
+export { canonicalJson } from './canonical-json.ts'
+export { normaliseConfig } from './config.ts'
+export { isDigest, parseDigest } from './digest.ts'
+export {
+  defaultPolicy,
+  type FlattenOptions,
+  flattenTree,
+  type MetadataPolicy,
+  type Ownership,
+  ROOT_OWNER,
+} from './flatten.ts'
+export { formatSize } from './format-size.ts'
+export { gcImageLayers, listContainerDeploymentManifests, removeImage, removeImages } from './gc.ts'
+export { timestampOfManifestOrConfig, versionForConfig } from './image-time.ts'
+export { ImageImporter, type ImportOptions, type UnencapsulatedImage } from './importer.ts'
+export {
+  type ManifestLayout,
+  type OstreeManifestLayout,
+  parseManifestLayout,
+  parseOstreeManifestLayout,
+} from './layout.ts'
+export { parseManifest } from './manifest.ts'
+export * from './manifest-diff.ts'
+export * from './names.ts'
+export type * from './oci-types.ts'
+export { OPAQUE_WHITEOUT, type OverlayOptions, overlayLayer, WHITEOUT_PREFIX } from './overlay.ts'
+export {
+  allLayers,
+  formatLayerStatus,
+  type ImportedImage,
+  layerHistory,
+  layersToFetch,
+  type PreparedImport,
+  type PreparedLayer,
+  type PrepareResult,
+} from './prepared-import.ts'
+export { type PulledImage, pullImage } from './pull.ts'
+export {
+  type CachedImageUpdate,
+  clearCachedUpdate,
+  type FilteredFiles,
+  imageConfigFromCommitmeta,
+  imageFilteredContentWarning,
+  type LayeredImageState,
+  type LayerState,
+  listImages,
+  manifestDataFromCommitmeta,
+  manifestForImage,
+  noSuchImage,
+  parseCachedUpdate,
+  queryImage,
+  queryImageCommit,
+  queryLayer,
+  tryQueryImage,
+} from './query.ts'
+export { escapeRef, prefixEscapeRef, unescapeRef, unprefixUnescapeRef } from './ref-escape.ts'
+export {
+  formatImageReference,
+  formatOstreeImageReference,
+  type ImageReference,
+  type OstreeImageReference,
+  parseImageReference,
+  parseOstreeImageReference,
+  type Transport,
+} from './reference.ts'
+export type { ImageSource, TransportContext } from './transport/interface.ts'
+export { openImage } from './transport/open.ts'
+export { unencapsulate } from './unencapsulate.ts'

@@ -1,0 +1,77 @@
+/**
+ * The commit of a whole image: base and layers laid over each other, with manifest and config in its metadata.
+ *
+ * ```
+ * metadata   ostree.container.image-config   canonical JSON
+ *            ostree.importer.version
+ *            ostree.manifest                 canonical JSON
+ *            ostree.manifest-digest
+ * parent     the base commit, if there is one
+ * ```
+ *
+ * Source: ostree-ext, container::store (write_merge_commit_impl).
+ */
+
+import type { Checksum } from '../bytes.ts'
+import { string, type Vardict, variantOf } from '../gvariant/index.ts'
+import { MutableTree, type RepoMode, readCommit, type Transaction, writeCommit, writeTree } from '../repo/index.ts'
+import { canonicalJson } from './canonical-json.ts'
+import { cleanupRoot } from './cleanup-root.ts'
+import { type FlattenOptions, flattenTree } from './flatten.ts'
+import { META_CONFIG, META_IMPORTER_VERSION, META_MANIFEST, META_MANIFEST_DIGEST } from './names.ts'
+import type { Digest, ImageConfiguration, ImageManifest } from './oci-types.ts'
+import { overlayLayer } from './overlay.ts'
+
+export interface MergeInput extends FlattenOptions {
+  readonly mode: RepoMode
+  readonly base: Checksum | undefined
+  /** Commits of the derived layers, lowest first. */
+  readonly layers: readonly Checksum[]
+  readonly manifest: ImageManifest
+  readonly manifestDigest: Digest
+  readonly config: ImageConfiguration
+  readonly importerVersion: string
+  /** Seconds since the epoch, UTC. */
+  readonly timestamp: bigint
+}
+
+/** Any ref is the caller's to set. @returns the checksum of the merge commit */
+export async function writeMergeCommit(tx: Transaction, input: MergeInput): Promise<Checksum> {
+  const tree = await mergeTrees(tx, input.base, input.layers, input.signal)
+  await cleanupRoot(tree, tx)
+  await flattenTree(tx, input.mode, tree, input)
+  return writeCommit(tx, {
+    root: await writeTree(tx, tree),
+    parent: input.base,
+    timestamp: input.timestamp,
+    metadata: mergeMetadata(input),
+  })
+}
+
+/** What is seen of base and layers together; nothing is written yet. */
+export async function mergeTrees(
+  reader: Transaction,
+  base: Checksum | undefined,
+  layers: readonly Checksum[],
+  signal?: AbortSignal,
+): Promise<MutableTree> {
+  const tree = new MutableTree()
+  if (base !== undefined) {
+    const { rootTree, rootMeta } = await readCommit(reader, base)
+    tree.fillEmpty(reader, { tree: rootTree, meta: rootMeta })
+  }
+  for (const layer of layers) {
+    const { rootTree, rootMeta } = await readCommit(reader, layer)
+    await overlayLayer(tree, reader, { tree: rootTree, meta: rootMeta }, { signal })
+  }
+  return tree
+}
+
+function mergeMetadata({ manifest, manifestDigest, config, importerVersion }: MergeInput): Vardict {
+  return [
+    [META_CONFIG, variantOf(string, canonicalJson(config))],
+    [META_IMPORTER_VERSION, variantOf(string, importerVersion)],
+    [META_MANIFEST, variantOf(string, canonicalJson(manifest))],
+    [META_MANIFEST_DIGEST, variantOf(string, manifestDigest)],
+  ]
+}

@@ -1,0 +1,66 @@
+/**
+ * What an import asks before it fetches anything.
+ *
+ * Source: ostree-ext, container::store (prepare_internal).
+ */
+
+import type { Checksum } from '../bytes.ts'
+import { UnsupportedError, UsageError } from '../errors.ts'
+import { string, variantOf } from '../gvariant/index.ts'
+import type { Repo } from '../repo/index.ts'
+import { canonicalJson } from './canonical-json.ts'
+import { label } from './layout.ts'
+import { BOOTABLE_KEY, BOOTC_LABEL, CACHED_CONFIG, CACHED_MANIFEST, CACHED_MANIFEST_DIGEST } from './names.ts'
+import type { Digest, HostPlatform, ImageConfiguration, ImageManifest } from './oci-types.ts'
+import type { LayeredImageState } from './query.ts'
+import { formatOstreeImageReference, type ImageReference, type OstreeImageReference } from './reference.ts'
+
+const BOOTABLE_LABELS = [BOOTABLE_KEY, BOOTC_LABEL]
+
+/**
+ * Signatures are not verified yet, so whoever asks for that is refused rather than given an image unverified.
+ * @throws {UnsupportedError}
+ */
+export function requireUnverified(reference: OstreeImageReference): void {
+  if (reference.sigverify.kind === 'policy-allow-insecure') return
+  const name = formatOstreeImageReference(reference)
+  throw new UnsupportedError(
+    'signature verification',
+    `Cannot verify signatures of ${name}; ostree-unverified-image: pulls without`,
+  )
+}
+
+/** The digest at the end of a name, as of `docker://host/name@sha256:…`. */
+export function digestOfName({ name }: ImageReference): string | undefined {
+  return /^[a-z0-9][^@\s]*@(sha256:[0-9a-f]{64})$/i.exec(name)?.[1]
+}
+
+/** Also when only the compression of layers changed: the config names what is in them. */
+export function isSameImage(stored: LayeredImageState, manifest: ImageManifest, digest: Digest): boolean {
+  return stored.manifestDigest === digest || stored.manifest.config.digest === manifest.config.digest
+}
+
+/** Notes a newer image on the merge commit of the stored one. Detached metadata that was there is replaced. */
+export function cacheUpdate(
+  repo: Repo,
+  commit: Checksum,
+  manifest: ImageManifest,
+  digest: Digest,
+  config: ImageConfiguration,
+): Promise<void> {
+  return repo.writeDetachedMetadata(commit, [
+    [CACHED_CONFIG, variantOf(string, canonicalJson(config))],
+    [CACHED_MANIFEST, variantOf(string, canonicalJson(manifest))],
+    [CACHED_MANIFEST_DIGEST, variantOf(string, digest)],
+  ])
+}
+
+/** @throws {UsageError} when the image says it is not to be booted, or not here */
+export function requireBootable(config: ImageConfiguration, { architecture }: HostPlatform): void {
+  if (BOOTABLE_LABELS.every((name) => label(config, name) === undefined)) {
+    throw new UsageError('Target image does not have ostree.bootable label')
+  }
+  if (config.architecture !== architecture) {
+    throw new UsageError(`Image has architecture ${config.architecture}; expected ${architecture}`)
+  }
+}
