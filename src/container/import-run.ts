@@ -15,7 +15,7 @@ import { type Repo, readCommit, type Transaction, writeCommit } from '../repo/in
 import { importLayer } from './import-layer.ts'
 import { requireComplete } from './layer-kind.ts'
 import { openLayer } from './layer-stream.ts'
-import { META_IMPORTER_VERSION } from './names.ts'
+import { IMPORTER_VERSION } from './names.ts'
 import { importCommitLayer, importObjectSet, writeObjectSetCommit } from './ostree-tar.ts'
 import { rootIsTransient } from './prepare-root.ts'
 import type { PreparedImport, PreparedLayer } from './prepared-import.ts'
@@ -115,7 +115,7 @@ export class ImportRun {
     const options = { layer: digest, allowNonusr, retainVar, signal }
     const { filtered, ...root } = await importLayer(repo, tx, stream, options)
     if (filtered.size > 0) this.filtered.set(digest, filtered)
-    const metadata = [[META_IMPORTER_VERSION, variantOf(string, importerVersion)] as const]
+    const metadata = [[IMPORTER_VERSION, variantOf(string, importerVersion)] as const]
     const present = await repo.refs.read(`heads/${ref}`)
     const parent = present !== undefined && 'commit' in present ? present.commit : undefined
     return writeCommit(tx, { root, timestamp, metadata, parent })

@@ -25,8 +25,8 @@ import { timestampOfManifestOrConfig, versionForConfig } from './image-time.ts'
 import { ImportRun } from './import-run.ts'
 import { findLayer, type LayerKind, noteDiffids } from './layer-kind.ts'
 import { parseManifestLayout, parseOstreeManifestLayout } from './layout.ts'
-import { writeMergeCommit } from './merge.ts'
-import { IMPORTER_VERSION, refForImage } from './names.ts'
+import { DEFAULT_IMPORTER_VERSION, writeMergeCommit } from './merge.ts'
+import { refForImage } from './names.ts'
 import type { Descriptor, DiffId, Digest, HostPlatform, ImageConfiguration, ImageManifest } from './oci-types.ts'
 import { cacheUpdate, digestOfName, isSameImage, requireBootable, requireUnverified } from './preparation.ts'
 import type { ImportedImage, PreparedImport, PreparedLayer, PrepareResult } from './prepared-import.ts'
@@ -62,7 +62,7 @@ export interface ImportOptions extends ProgressOptions {
   readonly metadata?: MetadataPolicy | undefined
   /** Owner of what `compat` gives to the importing process. Default 0:0. */
   readonly owner?: Ownership | undefined
-  /** Into the metadata of merge and layer commits. Default IMPORTER_VERSION. */
+  /** Into the metadata of merge and layer commits. Default DEFAULT_IMPORTER_VERSION. */
   readonly importerVersion?: string | undefined
   /** Seconds since the epoch, for commits of layers and of images that do not say when they were made. Default 0. */
   readonly now?: (() => bigint) | undefined
@@ -159,7 +159,7 @@ export class ImageImporter implements AsyncDisposable {
     const warn = this.#options.onWarning
     for (const name of await listImages(this.#repo)) {
       const state = await tryQueryImage(this.#repo, parseImageReference(name), (error) => warn?.(error.message))
-      if (state !== undefined) noteDiffids(known, state.manifest, state.configuration)
+      if (state !== undefined) noteDiffids(known, state.manifest, state.config)
     }
     return known
   }
@@ -241,7 +241,7 @@ export class ImageImporter implements AsyncDisposable {
   }
 
   get #importerVersion(): string {
-    return this.#options.importerVersion ?? IMPORTER_VERSION
+    return this.#options.importerVersion ?? DEFAULT_IMPORTER_VERSION
   }
 
   get #now(): bigint {

@@ -23,6 +23,7 @@ export {
 } from './layout.ts'
 export { parseManifest } from './manifest.ts'
 export * from './manifest-diff.ts'
+export { DEFAULT_IMPORTER_VERSION } from './merge.ts'
 export * from './names.ts'
 export type * from './oci-types.ts'
 export { OPAQUE_WHITEOUT, type OverlayOptions, overlayLayer, WHITEOUT_PREFIX } from './overlay.ts'

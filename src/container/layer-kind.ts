@@ -9,7 +9,7 @@ import type { Checksum } from '../bytes.ts'
 import { NotFoundError, ObjectNotFoundError } from '../errors.ts'
 import type { Commit, ObjectName } from '../objects/index.ts'
 import { type ObjectReader, type Repo, readCommit, readDirTree, readRef } from '../repo/index.ts'
-import { META_IMPORTER_VERSION, refForLayer } from './names.ts'
+import { IMPORTER_VERSION, refForLayer } from './names.ts'
 import type { Descriptor, DiffId, ImageConfiguration, ImageManifest } from './oci-types.ts'
 import type { LayerState } from './query.ts'
 
@@ -17,7 +17,7 @@ export type LayerKind = 'commit' | 'chunk' | 'derived'
 
 export function kindOfCommit({ metadata, timestamp, subject }: Commit): LayerKind {
   if (metadata.length === 0 && timestamp === 0n && subject === '') return 'chunk'
-  return metadata.length === 1 && metadata[0]?.[0] === META_IMPORTER_VERSION ? 'derived' : 'commit'
+  return metadata.length === 1 && metadata[0]?.[0] === IMPORTER_VERSION ? 'derived' : 'commit'
 }
 
 /** Stored layers of one uncompressed content, whatever they were compressed with. */

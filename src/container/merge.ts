@@ -18,9 +18,12 @@ import { MutableTree, type RepoMode, readCommit, type Transaction, writeCommit, 
 import { canonicalJson } from './canonical-json.ts'
 import { cleanupRoot } from './cleanup-root.ts'
 import { type FlattenOptions, flattenTree } from './flatten.ts'
-import { META_CONFIG, META_IMPORTER_VERSION, META_MANIFEST, META_MANIFEST_DIGEST } from './names.ts'
+import { IMPORTER_VERSION, META_CONFIG, META_MANIFEST, META_MANIFEST_DIGEST } from './names.ts'
 import type { Digest, ImageConfiguration, ImageManifest } from './oci-types.ts'
 import { overlayLayer } from './overlay.ts'
+
+/** Of the importer whose commits these are, byte for byte. */
+export const DEFAULT_IMPORTER_VERSION = '0.15.3'
 
 export interface MergeInput extends FlattenOptions {
   readonly mode: RepoMode
@@ -70,7 +73,7 @@ export async function mergeTrees(
 function mergeMetadata({ manifest, manifestDigest, config, importerVersion }: MergeInput): Vardict {
   return [
     [META_CONFIG, variantOf(string, canonicalJson(config))],
-    [META_IMPORTER_VERSION, variantOf(string, importerVersion)],
+    [IMPORTER_VERSION, variantOf(string, importerVersion)],
     [META_MANIFEST, variantOf(string, canonicalJson(manifest))],
     [META_MANIFEST_DIGEST, variantOf(string, manifestDigest)],
   ]

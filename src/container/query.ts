@@ -47,7 +47,7 @@ export interface LayeredImageState {
   readonly mergeCommit: Checksum
   readonly manifestDigest: Digest
   readonly manifest: ImageManifest
-  readonly configuration: ImageConfiguration
+  readonly config: ImageConfiguration
   readonly version: string | undefined
   readonly cachedUpdate: CachedImageUpdate | undefined
 }
@@ -104,15 +104,15 @@ export async function tryQueryImage(
 export async function queryImageCommit(repo: Repo, commit: Checksum): Promise<LayeredImageState> {
   const { metadata } = await repo.readCommit(commit)
   const { manifest, manifestDigest } = manifestDataFromCommitmeta(metadata)
-  const configuration = imageConfigFromCommitmeta(metadata)
+  const config = imageConfigFromCommitmeta(metadata)
   const [first] = manifest.layers
   if (first === undefined) throw new FormatError(`${commit}.commit`, 'No layers found')
   const baseRef = refForLayer(first)
   const baseCommit = await resolveLocalRef(repo, baseRef)
   if (baseCommit === undefined) throw new NotFoundError(baseRef, `Missing base image ref ${baseRef}`)
   const cachedUpdate = parseCachedUpdate(await repo.readDetachedMetadata(commit))
-  const version = versionForConfig(configuration)
-  return { baseCommit, mergeCommit: commit, manifestDigest, manifest, configuration, version, cachedUpdate }
+  const version = versionForConfig(config)
+  return { baseCommit, mergeCommit: commit, manifestDigest, manifest, config, version, cachedUpdate }
 }
 
 /** @throws {NotFoundError} when the image is not stored */
