@@ -7,7 +7,7 @@
 
 import type { Checksum } from '../bytes.ts'
 import { ConflictError, IoError, withContext } from '../errors.ts'
-import { type FileHeader, type FileObject, isSymlink, NO_XATTRS } from '../objects/index.ts'
+import { type FileHeader, type FileObject, isSymlink, NO_XATTRS, xattrsEqual } from '../objects/index.ts'
 import type { CheckoutOptions } from './checkout.ts'
 import { holdsFile, isRegularOrLink } from './checkout-identical.ts'
 import type { NewFile, OnExisting, TargetDirectory } from './checkout-target.ts'
@@ -106,7 +106,7 @@ export class FileCopier {
       case 'add':
         return false
       case 'union-files':
-        await directory.remove(name)
+        await removeForDevice(directory, name)
         if (!(await this.#makeDevice(directory, name, header))) throw new ConflictError(name, 'mknodat: File exists')
         return true
       case 'union-identical':
@@ -122,15 +122,27 @@ export class FileCopier {
     return true
   }
 
-  /** As far as libostree looks: a user checkout takes anything. */
+  /** As far as libostree looks: in a user checkout at xattrs only, though it would set none. */
   async #requireLike(directory: TargetDirectory, name: string, header: FileHeader): Promise<void> {
-    if (this.#options.mode === 'user') return
     const present = await directory.stat(name)
-    const differs = (what: string) =>
-      new ConflictError(name, `existing destination file ${name} does not match ${what}`)
     if (present === undefined) throw new IoError(`fstatat(${name}): No such file or directory`, 'ENOENT', name)
-    if ((present.mode & 0o7777) !== (header.mode & 0o7777)) throw differs(`mode ${header.mode.toString(8)}`)
-    if (present.uid !== header.uid) throw differs(`uid ${header.uid}`)
-    if (present.gid !== header.gid) throw differs(`gid ${header.gid}`)
+    const fault = (how: string) => new ConflictError(name, `existing destination file ${name} ${how}`)
+    if (!xattrsEqual(await directory.readXattrs(name), header.xattrs)) throw fault("xattrs don't match")
+    if (this.#options.mode === 'user') return
+    if (present.gid !== header.gid) throw fault(`does not match gid ${header.gid}`)
+    if (present.uid !== header.uid) throw fault(`does not match uid ${header.uid}`)
+    if ((present.mode & 0o7777) !== (header.mode & 0o7777))
+      throw fault(`does not match mode ${header.mode.toString(8)}`)
+  }
+}
+
+/** Another call is made here than for a link, and named. */
+async function removeForDevice(directory: TargetDirectory, name: string): Promise<void> {
+  try {
+    await directory.remove(name)
+  } catch (error) {
+    if (!(error instanceof IoError)) throw error
+    const { errno } = error.data
+    throw new IoError(error.message.replace(/^unlinkat/, 'unlink'), errno, name, { cause: error })
   }
 }

@@ -60,6 +60,8 @@ export interface TargetDirectory {
    */
   openDirectory(name: string): MaybePromise<TargetDirectory>
   stat(name: string): MaybePromise<Inode | undefined>
+  /** Sorted. */
+  readXattrs(name: string): MaybePromise<Xattrs>
   /** The file as an object: its header as on disk. @throws {FormatError} when it is neither regular nor a link */
   readFile(name: string, withXattrs: boolean): MaybePromise<FileObject>
   /** @returns false when it was kept. @throws {IoError} `linkat: File exists`, `renameat(TMP, NAME): …` */

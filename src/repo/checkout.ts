@@ -24,7 +24,7 @@ import { commitRoot, lookupPath } from './path.ts'
 import type { Repo } from './repo.ts'
 import { MAX_TREE_DEPTH, type TreeRoot } from './tree.ts'
 
-/** Files and directories of one checkout. A few hundred objects can name more than any disk holds. */
+/** Files and directories of one checkout, unless the caller says otherwise: ten small objects can name a billion. */
 export const MAX_CHECKOUT_ENTRIES = 1 << 26
 /** Entries between two rests in which the caller's timers run and a signal can arrive. */
 const ENTRIES_A_REST = 4096
@@ -55,6 +55,8 @@ export interface CheckoutOptions extends Pick<ProgressOptions, 'signal'> {
   readonly bareUserOnlyDirs?: boolean | undefined
   readonly filter?: CheckoutFilter | undefined
   readonly fsync?: boolean | undefined
+  /** Default MAX_CHECKOUT_ENTRIES. */
+  readonly maxEntries?: number | undefined
   /** For `user` checkouts of an archive repository; not with `core.enable-uncompressed-cache=false`. */
   readonly cache?: UncompressedCache | undefined
   /** Is told the inode of each file that was linked, for a later commit of the same files. */
@@ -185,9 +187,8 @@ class Checkout {
   }
 
   #count(path: string): Promise<void> | undefined {
-    if (++this.#entries > MAX_CHECKOUT_ENTRIES) {
-      throw new LimitError('checkout entries', MAX_CHECKOUT_ENTRIES, undefined, path)
-    }
+    const { maxEntries = MAX_CHECKOUT_ENTRIES } = this.#options
+    if (++this.#entries > maxEntries) throw new LimitError('checkout entries', maxEntries, undefined, path)
     if (--this.#untilRest > 0) return undefined
     this.#untilRest = ENTRIES_A_REST
     return rest(this.#options.signal)

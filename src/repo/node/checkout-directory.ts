@@ -17,8 +17,8 @@ import {
   symlinkSync,
   unlinkSync,
 } from 'node:fs'
-import { decodeUtf8, EMPTY_BYTES } from '../../bytes.ts'
-import { FormatError, IoError } from '../../errors.ts'
+import { decodeUtf8, displayUtf8, EMPTY_BYTES } from '../../bytes.ts'
+import { FormatError, IoError, withContext } from '../../errors.ts'
 import { type FileHeader, type FileObject, NO_XATTRS, S_IFMT, type Xattrs } from '../../objects/index.ts'
 import type {
   FilePlace,
@@ -100,11 +100,15 @@ export class LocalTargetDirectory implements TargetDirectory {
     }
   }
 
+  readXattrs(name: string): Xattrs {
+    return this.#native().readXattrs(this.#at.path(name))
+  }
+
   readFile(name: string, withXattrs: boolean): FileObject {
     const path = this.#at.path(name)
     const stat = withIo(name, () => lstatSync(path))
     const { uid, gid, size } = stat
-    const xattrs = withXattrs ? this.#native().readXattrs(path) : NO_XATTRS
+    const xattrs = withXattrs ? this.readXattrs(name) : NO_XATTRS
     const header: FileHeader = { uid, gid, mode: stat.mode & (S_IFMT | 0o7777), target: '', xattrs }
     if (stat.isSymbolicLink()) {
       const target = decodeUtf8(withIo(name, () => readlinkSync(path, { encoding: 'buffer' })))
@@ -216,7 +220,11 @@ export class LocalTargetDirectory implements TargetDirectory {
   }
 
   setWhiteoutMeta(name: string, { uid, gid }: Owner, permissions: number, xattrs: Xattrs): void {
-    this.#setXattrsOf(name, xattrs)
+    try {
+      this.#setXattrsOf(name, xattrs)
+    } catch (error) {
+      throw withContext('Setting xattrs for whiteout char device', error)
+    }
     calls('fchownat', () => lchownSync(this.#at.path(name), uid, gid))
     calls('fchmodat', () => chmodSync(this.#at.path(name), permissions))
   }
@@ -264,6 +272,7 @@ export class LocalTargetDirectory implements TargetDirectory {
   }
 }
 
+/** @throws {IoError} `lsetxattr(user.x): Operation not permitted` */
 function setXattrs(
   xattrs: Xattrs,
   native: () => Native,
@@ -271,7 +280,16 @@ function setXattrs(
 ): void {
   if (xattrs.length === 0) return
   const provider = native()
-  for (const [attribute, value] of xattrs) set(provider, attribute, value)
+  for (const [attribute, value] of xattrs) {
+    try {
+      set(provider, attribute, value)
+    } catch (error) {
+      if (!(error instanceof IoError)) throw error
+      const { errno } = error.data
+      const call = error.message.startsWith('f') ? 'Setting xattrs: fsetxattr' : 'lsetxattr'
+      throw new IoError(`${call}(${displayUtf8(attribute)}): ${errnoText(errno)}`, errno, undefined, { cause: error })
+    }
+  }
 }
 
 /** @throws {IoError} `fchown: Operation not permitted` */
