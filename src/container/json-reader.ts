@@ -111,15 +111,19 @@ export class ObjectReader {
     return value === undefined ? undefined : new ObjectReader(value, this.#at(name), this.#reader)
   }
 
-  /** @returns members in order; those of a list hold null where the text does */
+  /** @returns items in order; null where the text has it */
   list(name: string): readonly unknown[] | undefined {
     const value = this.get(name)
     if (value === undefined || Array.isArray(value)) return value
     throw this.#mismatch(name, 'a list')
   }
 
+  /** In the lenient way null is an object without members. */
   objects(name: string): ObjectReader[] | undefined {
-    return this.list(name)?.map((item, index) => new ObjectReader(item, `${this.#at(name)}[${index}]`, this.#reader))
+    return this.list(name)?.map((item, index) => {
+      const value = item === null && this.#reader.anyCase ? {} : item
+      return new ObjectReader(value, `${this.#at(name)}[${index}]`, this.#reader)
+    })
   }
 
   /** In the lenient way null is the empty string. */

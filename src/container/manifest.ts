@@ -48,7 +48,7 @@ export function parseManifest(bytes: Uint8Array): ImageManifest {
     artifactType: reader.string('artifactType'),
     config: readDescriptor(reader.required('config', reader.object('config'))),
     layers: reader.required('layers', reader.objects('layers')).map(readDescriptor),
-    subject: subject === undefined ? undefined : readDescriptor(subject),
+    subject: subject && readDescriptor(subject),
     annotations: reader.stringMap('annotations'),
   })
 }
@@ -61,7 +61,7 @@ export function parseIndex(bytes: Uint8Array): ImageIndex {
   return present({
     schemaVersion: reader.required('schemaVersion', reader.integer('schemaVersion')),
     mediaType: reader.string('mediaType'),
-    manifests: reader.required('manifests', reader.objects('manifests')).map(readDescriptor),
+    manifests: reader.required('manifests', reader.objects('manifests')).map(readIndexEntry),
   })
 }
 
@@ -115,17 +115,35 @@ function rejectAmbiguous(isIndex: boolean, isManifest: boolean): void {
   }
 }
 
+/** An entry for some other machine must not spoil the rest: its platform may be of any kind. */
+function readIndexEntry(reader: ObjectReader): Descriptor {
+  const platform = reader.object('platform')
+  return present({
+    ...readBlobDescriptor(reader),
+    platform:
+      platform &&
+      present({
+        architecture: platform.string('architecture') ?? '',
+        os: platform.string('os') ?? '',
+        variant: platform.string('variant'),
+      }),
+  })
+}
+
 function readDescriptor(reader: ObjectReader): Descriptor {
+  const platform = reader.object('platform')
+  return present({ ...readBlobDescriptor(reader), platform: platform && readPlatform(platform) })
+}
+
+function readBlobDescriptor(reader: ObjectReader): Descriptor {
   const digest = reader.required('digest', reader.string('digest'))
   if (!isDigest(digest)) throw new FormatError('manifest', `Invalid manifest: ${faultOf(digest)}`)
-  const platform = reader.object('platform')
   return present({
     mediaType: reader.required('mediaType', reader.string('mediaType')),
     digest,
     size: reader.required('size', reader.integer('size')),
     urls: reader.strings('urls'),
     annotations: reader.stringMap('annotations'),
-    platform: platform === undefined ? undefined : readPlatform(platform),
     artifactType: reader.string('artifactType'),
     data: reader.string('data'),
   })
