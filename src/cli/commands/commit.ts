@@ -1,0 +1,150 @@
+/** `ostree commit`. Source: ot-builtin-commit.c. */
+
+import { UnsupportedError, UsageError } from '../../errors.ts'
+import { parseChecksum } from '../../objects/index.ts'
+import {
+  type CommitOptions,
+  type CommitResult,
+  commit as commitTrees,
+  parseSkipList,
+  parseStatOverrides,
+  type Repo,
+} from '../../repo/index.ts'
+import { scanHardLinks } from '../../repo/node/index.ts'
+import { type CommandContext, command } from '../command.ts'
+import { detachedMetadata, givenMetadata, timestampOf, treesOf } from '../commit-inputs.ts'
+import { COMMIT_OPTIONS } from '../commit-options.ts'
+import { editMessage } from '../editor.ts'
+import type { Output } from '../output.ts'
+import { parseFsync, readTextFile, refuseOptions } from '../values.ts'
+
+type Context = CommandContext<typeof COMMIT_OPTIONS>
+
+const REFUSED = ['gpg-sign', 'gpg-homedir', 'sign', 'sign-from-file', 'sign-type']
+const REFUSED_SELINUX = ['selinux-policy', 'selinux-policy-from-base', 'selinux-labeling-epoch']
+
+export const commit = command({
+  name: 'commit',
+  summary: 'Commit a new revision',
+  usage: '[PATH]',
+  repo: true,
+  options: COMMIT_OPTIONS,
+  async run(context) {
+    const { options, out, err } = context
+    const fsync = parseFsync(options.fsync) ?? (options['disable-fsync'] ? false : undefined)
+    const repo = await context.repo()
+    const modifier = modifierOf(context, repo)
+    const parent = await checkParent(context, repo)
+    const metadata = givenMetadata(options)
+    const attached = detachedMetadata(options)
+    refuse(context)
+    const message = messageOf(context)
+    let result: CommitResult
+    try {
+      result = await commitTrees(repo, {
+        ...message,
+        trees: treesOf(context, repo),
+        base: options.base,
+        modifier,
+        branch: options.branch,
+        orphan: options.orphan,
+        parent,
+        metadata,
+        detachedMetadata: attached,
+        keepMetadata: options['keep-metadata'],
+        bindings: !options['no-bindings'],
+        bindRefs: options['bind-ref'],
+        bootable: options.bootable,
+        generateSizes: options['generate-sizes'],
+        skipIfUnchanged: options['skip-if-unchanged'],
+        consume: options.consume,
+        timestamp: timestampOf(context),
+        fsync,
+        signal: context.signal,
+      })
+    } catch (error) {
+      reportUnmatched(err, modifier, error)
+      throw error
+    }
+    if (options.json) out.json({ commit: result.commit, skipped: result.skipped, ...result.stats })
+    else if (options['table-output']) out.write(formatTable(result))
+    else out.line(result.commit)
+  },
+})
+
+function modifierOf({ options }: Context, repo: Repo): CommitOptions['modifier'] {
+  const statOverride = options.statoverride
+  const skipList = options['skip-list']
+  const canonicalDevino = options['devino-canonical']
+  const owner = (id: number | undefined): number | undefined => (id === undefined || id < 0 ? undefined : id)
+  const rules = {
+    statOverrides: statOverride === undefined ? undefined : parseStatOverrides(readTextFile(statOverride)),
+    skipList: skipList === undefined ? undefined : parseSkipList(readTextFile(skipList)),
+    canonicalPermissions: options['canonical-permissions'] || undefined,
+    noXattrs: options['no-xattrs'] || undefined,
+    ownerUid: owner(options['owner-uid']),
+    ownerGid: owner(options['owner-gid']),
+    readOnlyExecutables: options['mode-ro-executables'] || undefined,
+    devinoCanonical: canonicalDevino || undefined,
+    devino: options['link-checkout-speedup'] || canonicalDevino ? scanHardLinks(repo) : undefined,
+  }
+  return Object.values(rules).some((rule) => rule !== undefined) ? rules : undefined
+}
+
+/** Says early what the library would say after metadata has been looked at. */
+async function checkParent({ options }: Context, repo: Repo): Promise<CommitOptions['parent']> {
+  const { branch, orphan, parent } = options
+  if (branch === undefined && !orphan) {
+    throw new UsageError('A branch must be specified with --branch, or use --orphan')
+  }
+  if (parent !== undefined) return parent === 'none' ? 'none' : parseChecksum(parent)
+  if (!orphan && branch !== undefined && (await repo.refs.list(`heads/${branch}`)).length === 0) {
+    await repo.tryResolve(branch)
+  }
+  return undefined
+}
+
+function refuse({ options }: Context): void {
+  if (options['selinux-policy'] !== undefined && options['selinux-policy-from-base']) {
+    throw new UsageError('Cannot specify both --selinux-policy and --selinux-policy-from-base')
+  }
+  const epoch = options['selinux-labeling-epoch']
+  if (epoch !== undefined && epoch !== 0 && epoch !== 1) {
+    throw new UsageError(`Unknown SELinux labeling epoch: ${epoch}`)
+  }
+  refuseOptions(options, [...REFUSED, ...REFUSED_SELINUX])
+  if (options['generate-composefs-metadata']) {
+    throw new UnsupportedError('composefs', 'composefs is not supported in this ostree build')
+  }
+}
+
+function messageOf({ options, env }: Context): { subject: string | undefined; body: string | undefined } {
+  const { subject, branch } = options
+  const file = options['body-file']
+  const body = file === undefined ? options.body : readTextFile(file)
+  if (!options.editor) return { subject, body }
+  return editMessage({ branch, subject, body, env })
+}
+
+/** Which entries of the lists matched nothing, before the error that says that some did. */
+function reportUnmatched(err: Output, rules: CommitOptions['modifier'], error: unknown): void {
+  if (!(error instanceof UsageError)) return
+  if (error.message === 'Unmatched statoverride paths') {
+    for (const path of rules?.statOverrides?.add.keys() ?? []) err.line(`Unmatched statoverride path: ${path}`)
+  } else if (error.message === 'Unmatched skip-list paths') {
+    for (const path of rules?.skipList ?? []) err.line(`Unmatched skip-list path: ${path}`)
+  }
+}
+
+function formatTable({ commit, stats }: CommitResult): string {
+  return [
+    `Commit: ${commit}`,
+    `Metadata Total: ${stats.metadataTotal}`,
+    `Metadata Written: ${stats.metadataWritten}`,
+    `Content Total: ${stats.contentTotal}`,
+    `Content Written: ${stats.contentWritten}`,
+    `Content Cache Hits: ${stats.contentCacheHits}`,
+    `Content Bytes Written: ${stats.contentBytesWritten}`,
+    '',
+  ].join('\n')
+}

@@ -1,0 +1,95 @@
+/** What the options of `ostree commit` say about metadata, time and trees. Source: ot-builtin-commit.c. */
+
+import { createReadStream } from 'node:fs'
+import { resolve } from 'node:path'
+import { UsageError, withContext } from '../errors.ts'
+import { parseVariantText, string, type Vardict, variantOf } from '../gvariant/index.ts'
+import { type Repo, type TreeInput, uncompressedTar } from '../repo/index.ts'
+import { createDirectorySource } from '../repo/node/index.ts'
+import type { CommandContext } from './command.ts'
+import type { COMMIT_OPTIONS } from './commit-options.ts'
+import { parseDate } from './date.ts'
+import type { OptionValues } from './options.ts'
+import { pathnameFilter } from './pathname-filter.ts'
+import { fileError } from './values.ts'
+
+type Options = OptionValues<typeof COMMIT_OPTIONS>
+
+/** Strings first, then typed values, each in the order given. */
+export function givenMetadata(options: Options): Vardict {
+  return [...strings(options['add-metadata-string']), ...options['add-metadata'].map(typedPair)]
+}
+
+export function detachedMetadata(options: Options): Vardict | undefined {
+  const given = options['add-detached-metadata-string']
+  return given.length === 0 ? undefined : strings(given)
+}
+
+function strings(given: readonly string[]): Vardict {
+  return given.map((text) => {
+    const [key, value] = splitPair(text)
+    return [key, variantOf(string, value)]
+  })
+}
+
+function typedPair(text: string): Vardict[number] {
+  const [key, value] = splitPair(text)
+  try {
+    return [key, parseVariantText(value)]
+  } catch (error) {
+    throw withContext(`Parsing ${text}`, error)
+  }
+}
+
+function splitPair(text: string): [key: string, value: string] {
+  const at = text.indexOf('=')
+  if (at < 0) throw new UsageError(`Missing '=' in KEY=VALUE metadata '${text}'`)
+  return [text.slice(0, at), text.slice(at + 1)]
+}
+
+/** Of the option, `SOURCE_DATE_EPOCH`, or now. @returns seconds since the epoch */
+export function timestampOf({ options, env }: Pick<CommandContext<typeof COMMIT_OPTIONS>, 'options' | 'env'>): bigint {
+  const now = Date.now()
+  if (options.timestamp !== undefined) return parseDate(options.timestamp, now)
+  const epoch = env['SOURCE_DATE_EPOCH']
+  if (epoch === undefined) return BigInt(Math.floor(now / 1000))
+  if (!/^\d+$/.test(epoch) || BigInt(epoch) > 0xffffffffffffffffn) {
+    throw new UsageError('Failed to convert SOURCE_DATE_EPOCH')
+  }
+  return BigInt(epoch)
+}
+
+/** `--tree=dir=PATH`, `tar=FILE` or `ref=REV`, or the directory that is the argument. */
+export function treesOf(
+  { options, args: [path = '.'] }: Pick<CommandContext<typeof COMMIT_OPTIONS>, 'options' | 'args'>,
+  repo: Repo,
+): TreeInput[] {
+  if (options.tree.length === 0) return [{ directory: createDirectorySource(path) }]
+  return options.tree.map((text): TreeInput => {
+    const at = text.indexOf('=')
+    if (at < 0) throw new UsageError(`Missing type in tree specification '${text}'`)
+    const kind = text.slice(0, at)
+    const what = text.slice(at + 1)
+    if (kind === 'dir') return { directory: createDirectorySource(what) }
+    if (kind === 'ref') return { rev: what }
+    if (kind !== 'tar') throw new UsageError(`Invalid tree type specification '${kind}'`)
+    const filter = options['tar-pathname-filter']
+    const rename = filter === undefined ? undefined : pathnameFilter(filter)
+    const autocreateParents = options['tar-autocreate-parents']
+    return { tar: uncompressedTar(repo.platform, readArchive(what)), options: { rename, autocreateParents } }
+  })
+}
+
+const CHUNK = 1 << 18
+
+async function* readArchive(path: string): AsyncGenerator<Uint8Array, void> {
+  const stream = createReadStream(path, path === '-' ? { fd: 0, highWaterMark: CHUNK } : { highWaterMark: CHUNK })
+  try {
+    yield* stream
+  } catch (error) {
+    const shown = resolve(path)
+    throw fileError(error, shown, () => `archive_read_open_filename: Failed to open '${shown}'`)
+  } finally {
+    stream.destroy()
+  }
+}
