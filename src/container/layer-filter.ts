@@ -68,6 +68,7 @@ export class LayerFilter implements TarSink {
   /** @throws {TarFormatError} on a path with `..` or not in UTF-8; {LimitError}; and whatever the sink throws */
   entry(header: TarHeader): void {
     this.#course = 'drop'
+    this.#held = undefined
     const outgoing = this.#place(header)
     if (outgoing === undefined) return
     this.#course = 'pass'
