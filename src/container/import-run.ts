@@ -27,6 +27,8 @@ export interface ImportRunInput extends ProgressOptions {
   readonly source: ImageSource
   readonly prepared: PreparedImport
   readonly retainVar: boolean
+  /** Default: as the base says. */
+  readonly allowNonusr: boolean | undefined
   readonly importerVersion: string
   /** Of the commits of derived layers; seconds since the epoch. */
   readonly timestamp: bigint
@@ -88,7 +90,7 @@ export class ImportRun {
   /** @returns the commits of the derived layers, lowest first */
   async importDerived(base: Checksum | undefined): Promise<Checksum[]> {
     const { tx, prepared } = this.#input
-    const allowNonusr = base === undefined || (await isTransient(tx, base))
+    const allowNonusr = this.#input.allowNonusr ?? (base === undefined || (await isTransient(tx, base)))
     const commits = new Map<string, Checksum>()
     for (const layer of prepared.derived) {
       const { digest } = layer.layer

@@ -58,6 +58,11 @@ export interface ImportOptions extends ProgressOptions {
   readonly offline?: boolean | undefined
   /** Keep `/var` of derived layers where it is; else it goes to `/usr/share/factory/var`. Default true. */
   readonly retainVar?: boolean | undefined
+  /**
+   * Keep what derived layers put beside `/usr`, `/etc` and `/var`. Default: when the root of the base is transient, or
+   * there is no base.
+   */
+  readonly allowNonusr?: boolean | undefined
   /** Default: `exact` in bare repositories, else `compat`. */
   readonly metadata?: MetadataPolicy | undefined
   /** Owner of what `compat` gives to the importing process. Default 0:0. */
@@ -234,9 +239,10 @@ export class ImageImporter implements AsyncDisposable {
 
   async #transaction<T>(prepared: PreparedImport, work: (tx: Transaction, run: ImportRun) => Promise<T>): Promise<T> {
     const repo = this.#repo
-    const { retainVar = true, signal, onProgress } = this.#options
+    const { retainVar = true, allowNonusr, signal, onProgress } = this.#options
     const source = this.#source ?? (await this.#open())
-    const settings = { retainVar, importerVersion: this.#importerVersion, timestamp: this.#now, signal, onProgress }
+    const commits = { importerVersion: this.#importerVersion, timestamp: this.#now }
+    const settings = { retainVar, allowNonusr, ...commits, signal, onProgress }
     return repo.transaction((tx) => work(tx, new ImportRun({ repo, tx, source, prepared, ...settings })))
   }
 

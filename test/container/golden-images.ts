@@ -1,0 +1,108 @@
+/** Images of the vectors, and ones made of them, as files in memory and as sources. */
+
+import { gunzipSync } from 'node:zlib'
+import type { Checksum } from '../../src/bytes.ts'
+import {
+  canonicalJson,
+  type Digest,
+  type ImageSource,
+  normaliseConfig,
+  parseManifest,
+} from '../../src/container/index.ts'
+import { NotFoundError } from '../../src/errors.ts'
+import { nodePlatform } from '../../src/platform/node.ts'
+import { type TarHeader, TarParser } from '../../src/tar/index.ts'
+import { goldenBytes } from '../golden.ts'
+
+/** Blobs by digest, and the digest of the manifest. */
+export interface GoldenImage {
+  readonly blobs: Map<string, Uint8Array>
+  readonly manifest: Digest
+}
+
+/** The only image of an OCI layout in a `.tar.gz`. */
+export function goldenImage(name: string): GoldenImage {
+  const files = unpack(gunzipSync(goldenBytes(name)))
+  const blobs = new Map<string, Uint8Array>()
+  for (const [path, bytes] of files) {
+    const hex = /^(?:\.\/)?blobs\/sha256\/([0-9a-f]{64})$/.exec(path)?.[1]
+    if (hex !== undefined) blobs.set(`sha256:${hex}`, bytes)
+  }
+  const index = JSON.parse(text(files.get('index.json') ?? files.get('./index.json')))
+  return { blobs, manifest: index.manifests[0].digest }
+}
+
+/** Files of a tar by path. */
+export function unpack(tar: Uint8Array): Map<string, Uint8Array> {
+  const files = new Map<string, Uint8Array>()
+  let parts: Uint8Array[] = []
+  let at = ''
+  const parser = new TarParser({
+    entry(header: TarHeader) {
+      at = new TextDecoder().decode(header.path)
+      parts = []
+    },
+    data(bytes) {
+      parts.push(bytes.slice())
+    },
+    end() {
+      files.set(at, Buffer.concat(parts))
+    },
+  })
+  parser.push(tar)
+  parser.finish()
+  return files
+}
+
+function text(bytes: Uint8Array | undefined): string {
+  return new TextDecoder().decode(bytes)
+}
+
+interface LooseManifest {
+  config: { digest: string; size: number }
+  layers: { mediaType: string; digest: string; size: number }[]
+}
+
+/** The image with layers of gzip on top, manifest and config as canonical JSON. */
+export function withLayers(image: GoldenImage, layers: readonly Uint8Array[]): GoldenImage {
+  const blobs = new Map(image.blobs)
+  const put = (bytes: Uint8Array) => {
+    const digest = digestOf(bytes)
+    blobs.set(digest, bytes)
+    return { digest, size: bytes.length }
+  }
+  const manifest: LooseManifest = JSON.parse(text(blobs.get(image.manifest)))
+  const config = JSON.parse(text(blobs.get(manifest.config.digest)))
+  for (const blob of layers) {
+    manifest.layers.push({ mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', ...put(blob) })
+    config.rootfs.diff_ids.push(digestOf(gunzipSync(blob)))
+    config.history.push({ created_by: 'generate_derived_oci' })
+  }
+  manifest.config = { ...manifest.config, ...put(new TextEncoder().encode(canonicalJson(config))) }
+  return { blobs, manifest: put(new TextEncoder().encode(canonicalJson(manifest))).digest }
+}
+
+/** Opens that image whatever is asked for. */
+export function sourceOf({ blobs, manifest }: GoldenImage): () => Promise<ImageSource> {
+  const blob = (digest: string) => {
+    const bytes = blobs.get(digest)
+    if (bytes === undefined) throw new NotFoundError(digest, `No blob ${digest}`)
+    return bytes
+  }
+  const parsed = parseManifest(blob(manifest))
+  return async () => ({
+    manifestDigest: manifest,
+    manifest: parsed,
+    config: async () => normaliseConfig(blob(parsed.config.digest)),
+    async *blob({ digest }) {
+      yield blob(digest)
+    },
+    sniffCompression: false,
+    async [Symbol.asyncDispose]() {},
+  })
+}
+
+export function digestOf(bytes: Uint8Array): Digest {
+  const checksum: Checksum = nodePlatform.sha256(bytes)
+  return `sha256:${checksum}` as Digest // just made
+}
