@@ -5,6 +5,7 @@
 
 export type { Checksum, Content, MaybePromise } from './bytes.ts'
 export { compareUtf8, fromHex, readAll, toHex } from './bytes.ts'
+export * from './container/index.ts'
 export * from './errors.ts'
 export type * from './objects/index.ts'
 export { formatObjectName, isChecksum, parseChecksum, parseObjectName } from './objects/index.ts'

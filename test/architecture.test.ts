@@ -22,7 +22,13 @@ const FLOORS: Readonly<Record<string, number>> = {
 /** The faces of the library: they may see every floor. */
 const ENTRY_POINTS = ['index.ts', 'node.ts']
 /** Providers an edge picks by name; everything else goes through a folder's index.ts. */
-const NAMED_PROVIDERS = ['platform/node.ts', 'platform/node-files.ts', 'platform/portable.ts', 'repo/node/index.ts']
+const NAMED_PROVIDERS = [
+  'platform/node.ts',
+  'platform/node-files.ts',
+  'platform/node-host.ts',
+  'platform/portable.ts',
+  'repo/node/index.ts',
+]
 /** Where Node itself may be named. */
 const NODE_PLACES = [
   /^platform\/node[^/]*\.ts$/,

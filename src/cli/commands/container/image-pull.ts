@@ -1,0 +1,121 @@
+import { writeFileSync } from 'node:fs'
+import {
+  formatLayerStatus,
+  formatOstreeImageReference,
+  ImageImporter,
+  type ImportedImage,
+  imageFilteredContentWarning,
+  layersToFetch,
+  type PreparedImport,
+} from '../../../container/index.ts'
+import { UsageError } from '../../../errors.ts'
+import { nodeFiles } from '../../../platform/node-files.ts'
+import { hostPlatform } from '../../../platform/node-host.ts'
+import type { Repo } from '../../../repo/index.ts'
+import { command } from '../../command.ts'
+import { openOrCreateStore } from '../../container-repo.ts'
+import { parseReference, processOwner } from '../../image-reference.ts'
+import { ProgressBar } from '../../progress-bar.ts'
+
+const POLICIES = ['exact', 'compat'] as const
+
+function metadataPolicy(text: string | undefined): (typeof POLICIES)[number] | undefined {
+  if (text === undefined) return undefined
+  const policy = POLICIES.find((name) => name === text)
+  if (policy === undefined)
+    throw new UsageError(`Invalid metadata policy '${text}', expected exact or compat`, 'metadata')
+  return policy
+}
+
+interface Result {
+  changed: boolean
+  image: string
+  mergeCommit: string
+  manifestDigest: string
+  layersFetched: number
+  filtered: Record<string, Record<string, number>>
+}
+
+function result(image: string, changed: boolean, state: Pick<ImportedImage, 'mergeCommit' | 'manifestDigest'>): Result {
+  const { mergeCommit, manifestDigest } = state
+  return { changed, image, mergeCommit, manifestDigest, layersFetched: 0, filtered: {} }
+}
+
+export const imagePull = command({
+  name: 'container image pull',
+  summary: 'Fetch an image into the repository',
+  usage: 'REPO IMGREF',
+  repo: true,
+  options: {
+    'ostree-digestfile': { type: 'string', arg: 'PATH', help: 'Write the checksum of the merge commit to PATH' },
+    metadata: {
+      type: 'string',
+      arg: 'POLICY',
+      help: 'exact keeps all metadata; compat flattens that of directories, links and empty files as ostree-ext does',
+    },
+    'no-imgref': { type: 'flag', help: 'Do not write a ref for the image' },
+    'disable-gc': { type: 'flag', help: 'Keep layers that no image needs' },
+    quiet: { type: 'flag', short: 'q', help: 'Show no progress' },
+    json: { type: 'flag', help: 'Print events and result as JSON, one a line' },
+  },
+  async run({ repo, args, options, out, err, signal }) {
+    const named = [...args]
+    const reference = named.pop()
+    const path = named.pop()
+    if (reference === undefined || named.length > 0) throw new UsageError('REPO and IMGREF must be specified')
+    const image = parseReference(reference)
+    const name = formatOstreeImageReference(image)
+    const metadata = metadataPolicy(options.metadata)
+
+    const opened = path === undefined ? await repo() : await openOrCreateStore(path)
+    const bar = options.quiet || options.json ? undefined : new ProgressBar(err)
+    const pull = async (into: Repo): Promise<Result> => {
+      const listen = options.json ? (event: object): void => out.json(event) : bar?.listen
+      await using importer = new ImageImporter(into, image, {
+        host: hostPlatform(),
+        files: nodeFiles,
+        owner: processOwner(),
+        now: () => BigInt(Math.floor(Date.now() / 1000)),
+        onWarning: (message) => err.line(`warning: ${message}`),
+        noImageRef: options['no-imgref'],
+        disableGc: options['disable-gc'],
+        metadata,
+        signal,
+        onProgress: listen,
+      })
+      const prepared = await importer.prepare()
+      if (prepared.kind === 'present') return result(name, false, prepared.state)
+      return fetch(importer, prepared.prepared)
+    }
+    const fetch = async (importer: ImageImporter, prepared: PreparedImport): Promise<Result> => {
+      const status = formatLayerStatus(prepared)
+      if (status !== undefined && !options.json) out.line(status)
+      out.flush()
+      const imported = await importer.import(prepared)
+      bar?.end()
+      const warning = imageFilteredContentWarning(imported.filteredFiles)
+      if (warning !== undefined && !options.json) err.line(warning)
+      const filtered = [...(imported.filteredFiles ?? [])].map(([digest, counts]) => [
+        digest,
+        Object.fromEntries(counts),
+      ])
+      return {
+        ...result(name, true, imported),
+        layersFetched: layersToFetch(prepared).length,
+        filtered: Object.fromEntries(filtered),
+      }
+    }
+
+    try {
+      const pulled = await pull(opened)
+      const digestFile = options['ostree-digestfile']
+      if (digestFile !== undefined) writeFileSync(digestFile, pulled.mergeCommit)
+      if (options.json) out.json({ kind: 'result', ...pulled })
+      else if (pulled.changed) out.line(`Wrote: ${name} => ${pulled.mergeCommit}`)
+      else out.line(`No changes in ${name} => ${pulled.mergeCommit}`)
+    } finally {
+      bar?.end()
+      if (path !== undefined) await opened[Symbol.asyncDispose]()
+    }
+  },
+})

@@ -1,0 +1,43 @@
+import { formatOstreeImageReference, unencapsulate as unencapsulateImage } from '../../../container/index.ts'
+import { UsageError } from '../../../errors.ts'
+import { nodeFiles } from '../../../platform/node-files.ts'
+import { hostPlatform } from '../../../platform/node-host.ts'
+import { command } from '../../command.ts'
+import { parseReference, processOwner } from '../../image-reference.ts'
+import { ProgressBar } from '../../progress-bar.ts'
+
+export const unencapsulate = command({
+  name: 'container unencapsulate',
+  summary: 'Fetch the commit an image carries',
+  usage: 'IMGREF',
+  repo: true,
+  options: {
+    'write-ref': { type: 'string', arg: 'REF', help: 'Point REF at the commit; without it nothing does' },
+    quiet: { type: 'flag', short: 'q', help: 'Show no progress' },
+    json: { type: 'flag', help: 'Print events and result as JSON, one a line' },
+  },
+  async run({ repo, args, options, out, err, signal }) {
+    const [text, ...more] = args
+    if (text === undefined || more.length > 0) throw new UsageError('One IMGREF must be specified')
+    const image = parseReference(text)
+    const into = await repo()
+    const bar = options.quiet || options.json ? undefined : new ProgressBar(err)
+    try {
+      const { commit, manifestDigest } = await unencapsulateImage(into, image, {
+        host: hostPlatform(),
+        files: nodeFiles,
+        owner: processOwner(),
+        signal,
+        onProgress: options.json ? (event) => out.json(event) : bar?.listen,
+      })
+      bar?.end()
+      const ref = options['write-ref']
+      if (ref !== undefined) await into.setRef(ref, commit)
+      if (options.json)
+        out.json({ kind: 'result', image: formatOstreeImageReference(image), commit, manifestDigest, ref })
+      else out.line(ref === undefined ? `Imported: ${commit}` : `Imported: ${ref} => ${commit}`)
+    } finally {
+      bar?.end()
+    }
+  },
+})

@@ -1,0 +1,14 @@
+/** The machine as container images name it. */
+
+/** Go's names of what Node calls otherwise. */
+const ARCHITECTURES: Readonly<Record<string, string>> = {
+  x64: 'amd64',
+  ia32: '386',
+  ppc64: 'ppc64le',
+  mipsel: 'mipsle',
+}
+
+/** What images to choose for this machine; `os` is Linux wherever they are read. */
+export function hostPlatform(): { architecture: string; os: string } {
+  return { architecture: ARCHITECTURES[process.arch] ?? process.arch, os: 'linux' }
+}
