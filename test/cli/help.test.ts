@@ -1,0 +1,17 @@
+import { expect, test } from 'vitest'
+import { formatHelp } from '../../src/cli/command.ts'
+import { COMMANDS, isGroup } from '../../src/cli/registry.ts'
+import { goldenJson } from '../golden.ts'
+
+type Versions = Readonly<Record<string, { readonly stdout: string }>>
+
+const known = goldenJson<Record<string, Versions>>('core/cli-help.json')
+
+for (const entry of COMMANDS) {
+  if (isGroup(entry)) continue
+  test(`${entry.name} --help is that of ostree`, async () => {
+    const versions = known[`ostree ${entry.name}`]
+    const expected = versions?.['2026'] ?? versions?.['both']
+    expect(formatHelp(await entry.load())).toBe(expected?.stdout)
+  })
+}
