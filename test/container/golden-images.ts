@@ -1,7 +1,7 @@
 /** Images of the vectors, and ones made of them, as files in memory and as sources. */
 
 import { gunzipSync } from 'node:zlib'
-import type { Checksum } from '../../src/bytes.ts'
+import { type Checksum, concatBytes } from '../../src/bytes.ts'
 import {
   canonicalJson,
   type Digest,
@@ -46,7 +46,7 @@ export function unpack(tar: Uint8Array): Map<string, Uint8Array> {
       parts.push(bytes.slice())
     },
     end() {
-      files.set(at, Buffer.concat(parts))
+      files.set(at, concatBytes(parts))
     },
   })
   parser.push(tar)
