@@ -3,6 +3,7 @@
  * it. Failure is `error: MESSAGE` on standard error and exit status 1. Source: ostree's main (ot-main.c), GOption.
  */
 import { existsSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
 import type { Repo } from '../repo/index.ts'
 import { type AnyCommand, COMMON_OPTIONS, runCommand, ShownUsageError, type Surroundings } from './command.ts'
 import { formatOptions, parseOptions } from './options.ts'
@@ -78,7 +79,7 @@ function findRepo(option: string | undefined): string | undefined {
 
 async function openRepo(path: string): Promise<Repo> {
   const node = await import('../repo/node/index.ts')
-  return node.openRepo(path)
+  return node.openRepo(resolve(path))
 }
 
 function fail(error: unknown): void {

@@ -57,7 +57,7 @@ export const refs = command({
         await deleteRefs(repo, rows, collections)
         continue
       }
-      for (const row of rows) {
+      for (const row of collections ? rows : rows.toSorted((a, b) => compareUtf8(a.name, b.name))) {
         const target = alias ? await repo.refs.read(row.path) : undefined
         const aliasOf = target !== undefined && 'alias' in target ? refspecOf(target.alias) : undefined
         const commit = options.revision || options.json ? await readRef(repo.refs, row.path) : undefined
