@@ -28,19 +28,23 @@ export function normaliseConfig(bytes: Uint8Array): ImageConfiguration {
   if (rootfs.diff_ids === null) {
     throw new FormatError(LENIENT.what, 'Invalid image config: missing field `rootfs.diff_ids`')
   }
-  return { ...others, config: kept, rootfs: { type: rootfs.type, diff_ids: rootfs.diff_ids } }
+  return {
+    ...others,
+    // A slip of the Rust types, which commits hold on to.
+    architecture: others.architecture === 'armbe' ? 'arm64be' : others.architecture,
+    config: kept,
+    rootfs: { type: rootfs.type, diff_ids: rootfs.diff_ids },
+  }
 }
 
 /** @throws as `normaliseConfig`, except that diff ids may be missing */
 export function readGoConfig(bytes: Uint8Array): GoConfig {
   const reader = new ObjectReader(parseJsonObject(bytes, LENIENT), LENIENT.what, LENIENT)
   const rootfs = reader.object('rootfs')
-  const architecture = reader.string('architecture') ?? ''
   return present({
     created: time(reader),
     author: filled(reader.string('author')),
-    // The replacement is Go's reader's own, and it sticks.
-    architecture: architecture === 'armbe' ? 'arm64be' : architecture,
+    architecture: reader.string('architecture') ?? '',
     os: reader.string('os') ?? '',
     'os.version': filled(reader.string('os.version')),
     'os.features': filled(reader.strings('os.features')),

@@ -133,6 +133,12 @@ describe('configs', () => {
     expect(normaliseConfig(bytes).author).toBe('x\ufffd')
   })
 
+  test('the architecture armbe is stored under the name the Rust types give it', () => {
+    const config = json({ ...CONFIG, architecture: 'armbe' })
+    expect(normaliseConfig(config).architecture).toBe('arm64be')
+    expect(readGoConfig(config).architecture).toBe('armbe')
+  })
+
   test('a label may have any name', () => {
     const text = JSON.stringify(CONFIG).replace('{', '{"config":{"Labels":{"__proto__":"p","10":"t","A":"u"}},')
     expect(canonicalJson(normaliseConfig(encodeUtf8(text)).config)).toBe(
