@@ -35,11 +35,11 @@ import { readWhole, removeFile, streamFile, writeAll } from '../stores/fs/file-i
 import type { LinkSource } from './link-source.ts'
 import { type Native, type NativeSource, requireNative } from './native.ts'
 import { requireLinkCalls } from './native-link.ts'
-import { OpenDirectory } from './open-directory.ts'
+import { OpenDirectory, type OpenDirectoryOptions } from './open-directory.ts'
 import { PendingFile, refusal, renameInto, temporaryName } from './pending-file.ts'
 
 /** Shared by the directories of one checkout. */
-export interface TargetContext {
+export interface TargetContext extends OpenDirectoryOptions {
   readonly native: NativeSource
   readonly source: LinkSource
   /** Seconds since the epoch. */
@@ -82,7 +82,7 @@ export class LocalTargetDirectory implements TargetDirectory {
     if (root !== undefined) {
       return new LocalTargetDirectory(this.#at.openDirectoryWithin(name, root), this.#context, root)
     }
-    const opened = OpenDirectory.at(this.#at.path(name), this.#context.shown)
+    const opened = OpenDirectory.at(this.#at.path(name), this.#context.shown, this.#context)
     return new LocalTargetDirectory(opened, this.#context, opened)
   }
 

@@ -9,9 +9,9 @@ import { LocalTargetDirectory } from './checkout-directory.ts'
 import { LinkSource } from './link-source.ts'
 import { loadNative, type Native } from './native.ts'
 import { type LinkCalls, loadLinkCalls } from './native-link.ts'
-import { OpenDirectory } from './open-directory.ts'
+import { OpenDirectory, type OpenDirectoryOptions } from './open-directory.ts'
 
-export interface CheckoutTargetOptions {
+export interface CheckoutTargetOptions extends OpenDirectoryOptions {
   /** System calls Node lacks; `null` does without, and then no xattrs can be set. Default: what is found. */
   readonly native?: Native | null | undefined
   /** As `native`, for links; without them everything works but whiteout devices. */
@@ -27,7 +27,11 @@ export function createCheckoutTarget(path: string, options: CheckoutTargetOption
     name: basename(path),
     open() {
       const now = Math.floor(Date.now() / 1000)
-      return new LocalTargetDirectory(openParent(path), { native, source, now, shown: path }, undefined)
+      return new LocalTargetDirectory(
+        openParent(path, options),
+        { native, source, now, shown: path, byPath: options.byPath },
+        undefined,
+      )
     },
     deviceOf: (place) => withIo(place, () => statSync(place, { throwIfNoEntry: false }))?.dev,
     statPlace: (place) => source.stat(place),
@@ -40,10 +44,10 @@ export function createCheckoutTarget(path: string, options: CheckoutTargetOption
 }
 
 /** libostree finds out when it makes the directory. */
-function openParent(path: string): OpenDirectory {
+function openParent(path: string, options: OpenDirectoryOptions): OpenDirectory {
   try {
     if (path === '') throw new IoError('mkdirat: No such file or directory', 'ENOENT', path)
-    return OpenDirectory.at(dirname(path))
+    return OpenDirectory.at(dirname(path), undefined, options)
   } catch (error) {
     if (!(error instanceof IoError)) throw error
     const { errno } = error.data

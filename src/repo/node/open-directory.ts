@@ -23,29 +23,39 @@ import { DeniedError, IoError } from '../../errors.ts'
 import { errnoOf, errnoText, unless, withIo } from '../stores/fs/errno.ts'
 
 const DIRECTORY_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY
+/** What O_NOFOLLOW says of a link, with and without O_DIRECTORY. */
+const LINK_REFUSED = ['ENOTDIR', 'ELOOP', 'EMLINK']
 /** Text, or the bytes of a name that is none. */
 type Name = string | Buffer
 
 const HAS_PROC = process.platform === 'linux' && existsSync('/proc/self/fd')
+
+export interface OpenDirectoryOptions {
+  /** Join names to the path, even where names could be looked up in the directory. */
+  readonly byPath?: boolean | undefined
+}
 
 export class OpenDirectory {
   readonly fd: number
   /** A name after this is a path to it, for `node:fs`. */
   readonly prefix: string
 
-  private constructor(fd: number, path: string) {
+  readonly #byPath: boolean
+
+  private constructor(fd: number, path: string, byPath: boolean) {
     this.fd = fd
-    this.prefix = HAS_PROC ? `/proc/self/fd/${fd}/` : `${path}/`
+    this.prefix = byPath ? `${path}/` : `/proc/self/fd/${fd}/`
+    this.#byPath = byPath
   }
 
   /** Follows links: what a person names is meant. @param shown in messages. @throws {IoError} `opendir(…): …` */
-  static at(path: string, shown = path): OpenDirectory {
-    return OpenDirectory.#open(path, DIRECTORY_FLAGS, shown)
+  static at(path: string, shown = path, { byPath = !HAS_PROC }: OpenDirectoryOptions = {}): OpenDirectory {
+    return OpenDirectory.#open(path, DIRECTORY_FLAGS, shown, byPath)
   }
 
-  static #open(path: Name, flags: number, shown: string): OpenDirectory {
+  static #open(path: Name, flags: number, shown: string, byPath: boolean): OpenDirectory {
     try {
-      return new OpenDirectory(openSync(path, flags), path.toString())
+      return new OpenDirectory(openSync(path, flags), path.toString(), byPath)
     } catch (error) {
       const errno = errnoOf(error)
       if (errno === undefined) throw error
@@ -62,8 +72,9 @@ export class OpenDirectory {
   /** Not through a link. @throws {IoError} `opendir(NAME): Not a directory` */
   openDirectory(name: Name): OpenDirectory {
     const path = this.path(name)
-    const directory = OpenDirectory.#open(path, DIRECTORY_FLAGS | constants.O_NOFOLLOW, name.toString())
-    if (!HAS_PROC) directory.#requireSame(path, name.toString())
+    const shown = name.toString()
+    const directory = OpenDirectory.#open(path, DIRECTORY_FLAGS | constants.O_NOFOLLOW, shown, this.#byPath)
+    if (this.#byPath) directory.#requireSame(path, shown)
     return directory
   }
 
@@ -82,9 +93,14 @@ export class OpenDirectory {
    */
   openDirectoryWithin(name: string, root: OpenDirectory): OpenDirectory {
     const path = this.path(name)
-    const stat = withIo(name, () => lstatSync(path, { throwIfNoEntry: false }))
-    if (!stat?.isSymbolicLink()) return this.openDirectory(name)
-    const directory = OpenDirectory.#open(path, DIRECTORY_FLAGS, name)
+    try {
+      return this.openDirectory(name)
+    } catch (error) {
+      if (!(error instanceof IoError) || !LINK_REFUSED.includes(error.data.errno)) throw error
+      const stat = withIo(name, () => lstatSync(path, { throwIfNoEntry: false }))
+      if (!stat?.isSymbolicLink()) throw error
+    }
+    const directory = OpenDirectory.#open(path, DIRECTORY_FLAGS, name, this.#byPath)
     const base = root.location()
     const at = directory.location()
     if (at === base || at.startsWith(base === '/' ? base : `${base}/`)) return directory
@@ -94,7 +110,7 @@ export class OpenDirectory {
 
   /** Where it is now, without links. */
   location(): string {
-    return HAS_PROC ? readlinkSync(`/proc/self/fd/${this.fd}`) : realpathSync(this.prefix)
+    return this.#byPath ? realpathSync(this.prefix) : readlinkSync(`/proc/self/fd/${this.fd}`)
   }
 
   /** Removes whatever has that name, with all below; nothing there is success. Goes through no link. */
