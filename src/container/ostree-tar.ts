@@ -51,8 +51,8 @@ export async function writeObjectSetCommit(tx: Transaction, objects: ReadonlySet
 }
 
 /**
- * Stores the commit of a commit layer, its detached metadata and all objects that come with it. That it has all its
- * objects is not looked into: the layers before brought the rest.
+ * Stores the commit of a commit layer, its detached metadata and all objects that come with it. The commit is marked
+ * partial, for the caller to take back: the other layers bring the rest of its objects.
  * @returns the commit, the very one that was encapsulated
  * @throws as `importObjectSet`
  */
@@ -154,7 +154,6 @@ class CommitRules implements StreamRules {
   finish(): Checksum {
     if (this.#commit === undefined) throw new TarFormatError('Commit object not found', 0)
     if (this.#count < 2) throw new TarFormatError('End of stream after commit object', 0)
-    this.#tx.setCommitState(this.#commit, 'complete')
     return this.#commit
   }
 }

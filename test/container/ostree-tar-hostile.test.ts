@@ -235,7 +235,7 @@ describe('a commit layer', () => {
     ]) {
       const { repo, result } = await take('commit', entries)
       expect(result).toEqual([commitSum])
-      expect(await repo.commitState(commitSum)).toBe('complete')
+      expect(await repo.commitState(commitSum)).toBe('partial')
       expect(await repo.objects.readMeta('dirmeta', metaSum)).toEqual(meta)
     }
   })

@@ -67,7 +67,7 @@ describe('an encapsulated commit', () => {
     })
     expect(result.commit).toBe(commitLayer?.commit)
     expect(result.sets).toEqual(chunkLayers.map(({ objects, commit }) => ({ objects, commit })))
-    expect(await repo.commitState(result.commit)).toBe('complete')
+    expect(await repo.commitState(result.commit)).toBe('partial')
     // Whole: every object is there.
     for await (const name of traverseCommit(repo, result.commit)) expect(await repo.objects.has(name)).toBe(true)
   })
@@ -80,6 +80,15 @@ describe('an encapsulated commit', () => {
     const attached = (await repo.objects.readAttached('commitmeta', result)) as Uint8Array
     if (name.includes('signed')) expect(toHex(attached)).toBe(signed.commitmeta_hex)
     expect(await repo.readDetachedMetadata(result)).toHaveLength(name.includes('signed') ? 2 : 1)
+    for await (const object of traverseCommit(repo, result)) expect(await repo.objects.has(object)).toBe(true)
+  })
+  test('comes out of the only layer of its image', async () => {
+    const stream = layerTar(
+      'oci-single.tar.gz',
+      'sha256:c926e13c79cdbe59b6bf48ed8eb868c7f8f8875be8be414f7a9a966c88c500c5',
+    )
+    const { repo, result } = await take((repo, tx) => importCommitLayer(repo, tx, inChunks(stream)))
+    expect(result).toBe('616069c200463abca9c1d3adc65b948f1f1d3ddd42bc2c8ea3308535a0e44c24')
     for await (const object of traverseCommit(repo, result)) expect(await repo.objects.has(object)).toBe(true)
   })
 })
