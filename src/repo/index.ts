@@ -88,6 +88,7 @@ export {
   walkTree,
 } from './path.ts'
 export { formatLsLine, formatXattrs, type ListedEntry, type LsLineOptions, listPath } from './path-list.ts'
+export { deleteCommit, type PruneOptions, type PruneResult, prune } from './prune.ts'
 export { readCommit, readDirMeta, readDirTree } from './read-metadata.ts'
 export {
   collectionRefPath,
