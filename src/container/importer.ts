@@ -18,7 +18,7 @@ import type { Checksum } from '../bytes.ts'
 import { FormatError, UsageError, withContext } from '../errors.ts'
 import type { LocalFiles } from '../platform/index.ts'
 import type { ProgressOptions } from '../progress.ts'
-import type { Repo, Transaction } from '../repo/index.ts'
+import { commitRoot, type Repo, type Transaction } from '../repo/index.ts'
 import { defaultPolicy, type MetadataPolicy, type Ownership } from './flatten.ts'
 import { gcImageLayers } from './gc.ts'
 import { timestampOfManifestOrConfig, versionForConfig } from './image-time.ts'
@@ -37,6 +37,7 @@ import {
   type OstreeImageReference,
   parseImageReference,
 } from './reference.ts'
+import { hasSelinuxPolicy } from './selinux.ts'
 import type { ImageSource, TransportContext } from './transport/interface.ts'
 import { openImage } from './transport/open.ts'
 
@@ -192,9 +193,19 @@ export class ImageImporter implements AsyncDisposable {
       return { merge, run }
     })
     if (disableGc !== true) await gcImageLayers(repo, [prepared.manifest])
+    await this.#warnOfLabels(merge, prepared.derived.length)
     const filteredFiles = run.filtered.size === 0 ? undefined : run.filtered
     const { fetched: layersFetched, reused: layersReused } = run
     return { ...(await queryImageCommit(repo, merge)), filteredFiles, layersFetched, layersReused }
+  }
+
+  async #warnOfLabels(merge: Checksum, derived: number): Promise<void> {
+    const { onWarning } = this.#options
+    if (onWarning === undefined || derived === 0) return
+    if (!(await hasSelinuxPolicy(this.#repo.objects, await commitRoot(this.#repo.objects, merge)))) return
+    onWarning(
+      'The image has an SELinux policy, which is not applied: files of derived layers keep the labels they have',
+    )
   }
 
   #merge(tx: Transaction, prepared: PreparedImport, base: Checksum | undefined, layers: readonly Checksum[]) {
