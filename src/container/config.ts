@@ -6,8 +6,8 @@
 import { FormatError } from '../errors.ts'
 import { GoStruct, goJson } from './go-json.ts'
 import { ObjectReader, parseJsonObject } from './json-reader.ts'
-import { present } from './manifest.ts'
 import type { ContainerConfig, HistoryEntry, ImageConfiguration } from './oci-types.ts'
+import { present } from './present.ts'
 import { parseRfc3339 } from './rfc3339.ts'
 
 const LENIENT = { what: 'image config', anyCase: true }

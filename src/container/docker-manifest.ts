@@ -8,7 +8,7 @@ import { UnsupportedError } from '../errors.ts'
 import type { Platform } from '../platform/index.ts'
 import { goConfigJson, readGoConfig } from './config.ts'
 import { digestOf } from './digest.ts'
-import { parseManifest, present } from './manifest.ts'
+import { parseManifest } from './manifest.ts'
 import {
   DOCKER_FOREIGN_LAYER,
   DOCKER_FOREIGN_LAYER_GZIP,
@@ -24,6 +24,7 @@ import {
   OCI_MANIFEST,
 } from './media-types.ts'
 import type { Descriptor, ImageManifest } from './oci-types.ts'
+import { present } from './present.ts'
 
 const LAYER_TYPES: ReadonlyMap<string, string> = new Map([
   [DOCKER_LAYER, OCI_LAYER],

@@ -7,9 +7,9 @@
  * Source: OCI image-spec 1.1, manifest.md and image-index.md; what is kept is what the Rust crate oci-spec keeps, as
  * commit metadata holds the manifest after it went through that.
  */
-import { FormatError, UnsupportedError } from '../errors.ts'
-import { isDigest, parseDigest } from './digest.ts'
-import { MAX_MANIFEST_SIZE, type ObjectReader, parseJsonObject, ObjectReader as Reader } from './json-reader.ts'
+import { FormatError, InvalidNameError, UnsupportedError } from '../errors.ts'
+import { parseDigest } from './digest.ts'
+import { MAX_MANIFEST_SIZE, ObjectReader, parseJsonObject } from './json-reader.ts'
 import {
   DOCKER_CONFIG,
   DOCKER_LIST,
@@ -20,7 +20,8 @@ import {
   OCI_INDEX,
   OCI_MANIFEST,
 } from './media-types.ts'
-import type { Descriptor, ImageManifest } from './oci-types.ts'
+import type { Descriptor, Digest, ImageManifest } from './oci-types.ts'
+import { present } from './present.ts'
 
 export { MAX_MANIFEST_SIZE }
 
@@ -40,7 +41,7 @@ const STRICT_INDEX = { what: 'image index', anyCase: false }
 export function parseManifest(bytes: Uint8Array): ImageManifest {
   const members = parseJsonObject(bytes, STRICT)
   rejectAmbiguous(members.has('manifests'), members.has('config') || members.has('layers'))
-  const reader = new Reader(members, STRICT.what, STRICT)
+  const reader = new ObjectReader(members, STRICT.what, STRICT)
   const subject = reader.object('subject')
   return present({
     schemaVersion: reader.required('schemaVersion', reader.integer('schemaVersion')),
@@ -57,7 +58,7 @@ export function parseManifest(bytes: Uint8Array): ImageManifest {
 export function parseIndex(bytes: Uint8Array): ImageIndex {
   const members = parseJsonObject(bytes, STRICT_INDEX)
   rejectAmbiguous(members.has('manifests'), members.has('config') || members.has('layers'))
-  const reader = new Reader(members, STRICT_INDEX.what, STRICT_INDEX)
+  const reader = new ObjectReader(members, STRICT_INDEX.what, STRICT_INDEX)
   return present({
     schemaVersion: reader.required('schemaVersion', reader.integer('schemaVersion')),
     mediaType: reader.string('mediaType'),
@@ -136,11 +137,9 @@ function readDescriptor(reader: ObjectReader): Descriptor {
 }
 
 function readBlobDescriptor(reader: ObjectReader): Descriptor {
-  const digest = reader.required('digest', reader.string('digest'))
-  if (!isDigest(digest)) throw new FormatError('manifest', `Invalid manifest: ${faultOf(digest)}`)
   return present({
     mediaType: reader.required('mediaType', reader.string('mediaType')),
-    digest,
+    digest: readDigest(reader.required('digest', reader.string('digest'))),
     size: reader.required('size', reader.integer('size')),
     urls: reader.strings('urls'),
     annotations: reader.stringMap('annotations'),
@@ -149,13 +148,13 @@ function readBlobDescriptor(reader: ObjectReader): Descriptor {
   })
 }
 
-function faultOf(digest: string): string {
+function readDigest(text: string): Digest {
   try {
-    parseDigest(digest)
+    return parseDigest(text)
   } catch (error) {
-    return (error as Error).message
+    if (!(error instanceof InvalidNameError)) throw error
+    throw new FormatError('manifest', `Invalid manifest: ${error.message}`, { cause: error })
   }
-  return digest
 }
 
 /** The dotted names of the specification (`os.version`) are not among those that are kept. */
@@ -169,11 +168,3 @@ function readPlatform(reader: ObjectReader): Record<string, unknown> {
     features: reader.strings('features'),
   })
 }
-
-/** Without the members that are `undefined`. */
-export function present<T extends object>(value: T): Present<T> {
-  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Present<T>
-}
-
-type OptionalKeys<T> = { [K in keyof T]-?: undefined extends T[K] ? K : never }[keyof T]
-export type Present<T> = Omit<T, OptionalKeys<T>> & { [K in OptionalKeys<T>]?: Exclude<T[K], undefined> }
