@@ -22,18 +22,27 @@ export interface JsonReader {
 }
 
 /** @throws {FormatError} {LimitError} */
-export function parseJsonObject(bytes: Uint8Array, { what, anyCase }: JsonReader): JsonObject {
+export function parseJsonObject(bytes: Uint8Array, reader: JsonReader): JsonObject {
+  return asObject(parseJson(bytes, reader), reader.what, reader)
+}
+
+/** A document that is a list. @throws {FormatError} {LimitError} */
+export function parseJsonArray(bytes: Uint8Array, reader: JsonReader): readonly unknown[] {
+  const value = parseJson(bytes, reader)
+  if (!Array.isArray(value)) throw mismatch(reader.what, reader.what, 'a list')
+  return value
+}
+
+function parseJson(bytes: Uint8Array, { what, anyCase }: JsonReader): unknown {
   if (bytes.length > MAX_MANIFEST_SIZE) throw new LimitError(`Size of ${what}`, MAX_MANIFEST_SIZE)
   const text = anyCase ? displayUtf8(bytes) : decodeUtf8(bytes)
   if (text === undefined) throw new FormatError(what, `Invalid ${what}: not UTF-8`)
   checkDepth(text, what)
-  let value: unknown
   try {
-    value = JSON.parse(text)
+    return JSON.parse(text)
   } catch (error) {
     throw new FormatError(what, `Invalid ${what}: ${(error as Error).message}`, { cause: error })
   }
-  return asObject(value, what, { what, anyCase })
 }
 
 /** Brackets outside strings; `JSON.parse` alone would go as deep as the text does. */
