@@ -1,0 +1,255 @@
+/**
+ * The files of a tar archive, never unpacked: one pass notes where each lies, later reads go there. An archive that is
+ * compressed as a whole has no such places; there each read decompresses again up to its file.
+ *
+ * What a name means must not depend on the reader, so a file that stands in the archive twice cannot be read at all.
+ */
+import { displayUtf8, readAll } from '../../bytes.ts'
+import { FormatError, LimitError, PathNotFoundError, UnsupportedError, withContext } from '../../errors.ts'
+import type { LocalFiles, Platform } from '../../platform/index.ts'
+import { uncompressedTar } from '../../repo/index.ts'
+import { type TarHeader, type TarLimits, TarParser, type TarSink } from '../../tar/index.ts'
+import { LAYER_RATIO_FLOOR, MAX_LAYER_RATIO } from '../layer-stream.ts'
+import { type FileTree, missingFile } from './file-tree.ts'
+
+/** Members of an archive: an image has a few hundred at most. */
+export const MAX_ARCHIVE_MEMBERS = 100_000
+/** Code units of the names of all members together. */
+export const MAX_ARCHIVE_NAMES: number = 1 << 24
+/** Bytes a compressed archive may decompress to: 1 TiB. */
+export const MAX_ARCHIVE_BYTES: number = 2 ** 40
+/** Bytes `hasMagic` looks at. */
+export const MAGIC_LENGTH = 4
+const MAX_LINKS = 8
+
+const LIMITS: TarLimits = { maxEntries: MAX_ARCHIVE_MEMBERS, maxExtensionBytes: 1 << 16 }
+
+interface Member {
+  readonly ordinal: number
+  readonly size: number
+  /** Path the link leads to; `undefined` for a file, `null` for a link out of the archive. */
+  readonly link: string | null | undefined
+  readonly sparse: boolean
+  /** Where its bytes begin; -1 when it is empty. */
+  offset: number
+  duplicate: boolean
+}
+
+/**
+ * @param path of the archive, in the platform's own terms
+ * @throws {PathNotFoundError}, {TarFormatError}, {CompressionError}, {LimitError}
+ */
+export async function openArchive(
+  platform: Platform,
+  files: LocalFiles,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<FileTree> {
+  const found = await files.stat(path)
+  if (found === undefined) throw new PathNotFoundError(path)
+  if (found.kind !== 'file') throw new PathNotFoundError(path, `${path}: not a regular file`)
+  const archive = new Archive(platform, files, path, found.size, signal)
+  try {
+    await archive.index()
+  } catch (error) {
+    throw withContext(path, error)
+  }
+  return archive
+}
+
+class Archive implements FileTree {
+  readonly what: string
+  readonly #platform: Platform
+  readonly #files: LocalFiles
+  readonly #signal: AbortSignal | undefined
+  readonly #members = new Map<string, Member>()
+  readonly #size: number
+  #compressed = false
+
+  constructor(platform: Platform, files: LocalFiles, path: string, size: number, signal: AbortSignal | undefined) {
+    this.#size = size
+    this.what = path
+    this.#platform = platform
+    this.#files = files
+    this.#signal = signal
+  }
+
+  async index(): Promise<void> {
+    const start = await readAll(this.#files.stream(this.what, { length: Math.min(MAGIC_LENGTH, this.#size) }))
+    this.#compressed = hasMagic(start)
+    const index = new ArchiveIndex(this.#members)
+    const parser = new TarParser(index, LIMITS)
+    for await (const chunk of this.#tar()) {
+      index.chunk(chunk)
+      parser.push(chunk)
+      if (parser.ended) break
+    }
+    parser.finish()
+  }
+
+  async size(path: string): Promise<number | undefined> {
+    return this.#find(path)?.size
+  }
+
+  async *stream(path: string): AsyncGenerator<Uint8Array, void, undefined> {
+    const member = this.#find(path)
+    if (member === undefined) throw missingFile(this.what, path)
+    if (member.size === 0) return
+    if (this.#compressed) yield* this.#again(member)
+    else yield* this.#files.stream(this.what, { offset: member.offset, length: member.size })
+  }
+
+  /** The plain tar. */
+  async *#tar(): AsyncGenerator<Uint8Array, void, undefined> {
+    const { what: path } = this
+    const files = this.#files
+    let taken = 0
+    async function* counted() {
+      for await (const chunk of files.stream(path)) {
+        taken += chunk.length
+        yield chunk
+      }
+    }
+    let given = 0
+    const options = { maxBytes: MAX_ARCHIVE_BYTES, signal: this.#signal }
+    for await (const chunk of uncompressedTar(this.#platform, counted(), options)) {
+      this.#signal?.throwIfAborted()
+      given += chunk.length
+      if (given > LAYER_RATIO_FLOOR && given > taken * MAX_LAYER_RATIO)
+        throw new LimitError('compression ratio of the archive', MAX_LAYER_RATIO)
+      yield chunk
+    }
+  }
+
+  async *#again(member: Member): AsyncGenerator<Uint8Array, void, undefined> {
+    const reader = new MemberReader(member.ordinal)
+    const parser = new TarParser(reader, LIMITS)
+    for await (const chunk of this.#tar()) {
+      parser.push(chunk)
+      yield* reader.take()
+      if (reader.done) return
+    }
+    parser.finish()
+    throw new FormatError(this.what, `${this.what} changed while it was read`)
+  }
+
+  #find(path: string): Member | undefined {
+    let at = path
+    for (let links = 0; links <= MAX_LINKS; links++) {
+      const member = this.#members.get(at)
+      if (member === undefined) return undefined
+      if (member.duplicate) throw new FormatError(this.what, `${this.what}: ${at} is in the archive more than once`)
+      if (member.sparse) throw new UnsupportedError('sparse', `${this.what}: ${at} is a sparse file; pack it without`)
+      if (member.link === undefined) return member
+      if (member.link === null) throw new FormatError(this.what, `${this.what}: ${at} is a link out of the archive`)
+      at = member.link
+    }
+    throw new FormatError(this.what, `${this.what}: ${path}: too many links`)
+  }
+}
+
+/** Whether a stream begins as gzip or zstd do, or with a frame that zstd skips. */
+export function hasMagic([a, b, c, d]: Uint8Array): boolean {
+  if (a === 0x1f && b === 0x8b) return true
+  if (b === 0x2a && c === 0x4d && d === 0x18) return ((a ?? 0) & 0xf0) === 0x50
+  return a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd
+}
+
+/** Notes where each member lies. To be told of each chunk before the parser is. */
+class ArchiveIndex implements TarSink {
+  readonly #members: Map<string, Member>
+  #chunk: Uint8Array = new Uint8Array(0)
+  /** Bytes of the stream before the chunk. */
+  #base = 0
+  #ordinal = 0
+  #names = 0
+  #member: Member | undefined
+
+  constructor(members: Map<string, Member>) {
+    this.#members = members
+  }
+
+  chunk(bytes: Uint8Array): void {
+    this.#base += this.#chunk.length
+    this.#chunk = bytes
+  }
+
+  entry(header: TarHeader): void {
+    const ordinal = this.#ordinal++
+    this.#member = undefined
+    if (header.type === 'directory' || header.type === 'pax-global') return
+    const path = resolvePath('', displayUtf8(header.path))
+    if (path === null || path === '') return
+    const link = linkOf(header, path)
+    this.#names += path.length + (link?.length ?? 0)
+    if (this.#names > MAX_ARCHIVE_NAMES) throw new LimitError('names in the archive', MAX_ARCHIVE_NAMES)
+    const known = this.#members.get(path)
+    if (known !== undefined) {
+      known.duplicate = true
+      return
+    }
+    const sparse = header.typeflag === 0x53 || header.pax.some(({ key }) => key.startsWith('GNU.sparse.'))
+    const member = { ordinal, size: header.size, link, sparse, offset: -1, duplicate: false }
+    this.#members.set(path, member)
+    this.#member = member
+  }
+
+  data(bytes: Uint8Array): void {
+    const member = this.#member
+    if (member === undefined || member.offset >= 0) return
+    // a view of the chunk, but for what sparse files are filled with
+    member.offset = this.#base + bytes.byteOffset - this.#chunk.byteOffset
+  }
+
+  end(): void {}
+}
+
+function linkOf(header: TarHeader, path: string): string | null | undefined {
+  const target = displayUtf8(header.linkPath)
+  if (header.type === 'symlink')
+    return target.startsWith('/') ? null : resolvePath(path.slice(0, path.lastIndexOf('/') + 1), target)
+  if (header.type === 'hardlink') return resolvePath('', target)
+  return header.type === 'file' ? undefined : null
+}
+
+/** @returns the path from the root of the archive, without `.` and `..`; `null` when it leads out */
+function resolvePath(folder: string, path: string): string | null {
+  const parts: string[] = []
+  for (const part of `${folder}${path}`.split('/')) {
+    if (part === '' || part === '.') continue
+    if (part !== '..') parts.push(part)
+    else if (parts.pop() === undefined) return null
+  }
+  return parts.join('/')
+}
+
+/** Lets the bytes of one member through. */
+class MemberReader implements TarSink {
+  done = false
+  readonly #ordinal: number
+  #next = 0
+  #pieces: Uint8Array[] = []
+
+  constructor(ordinal: number) {
+    this.#ordinal = ordinal
+  }
+
+  entry(): void {
+    this.#next++
+  }
+
+  data(bytes: Uint8Array): void {
+    if (this.#next === this.#ordinal + 1) this.#pieces.push(bytes)
+  }
+
+  end(): void {
+    if (this.#next === this.#ordinal + 1) this.done = true
+  }
+
+  /** What came since the last call: views of the chunk pushed last. */
+  take(): Uint8Array[] {
+    const pieces = this.#pieces
+    this.#pieces = []
+    return pieces
+  }
+}

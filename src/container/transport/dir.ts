@@ -1,0 +1,40 @@
+/**
+ * A directory of blobs.
+ *
+ *     version                `Directory Transport Version: 1.1\n`
+ *     manifest.json          as it came; of an index the manifests are <hex>.manifest.json
+ *     <hex>                  config and layers
+ *
+ * Source: containers/image, package `directory`.
+ */
+import { displayUtf8 } from '../../bytes.ts'
+import { UnsupportedError, withContext } from '../../errors.ts'
+import { digestChecksum } from '../digest.ts'
+import { MAX_MANIFEST_SIZE } from '../manifest.ts'
+import { type FileTree, readFile } from './file-tree.ts'
+import type { ImageSource, TransportContext } from './interface.ts'
+import { openManifest } from './manifest-source.ts'
+
+/** Like the original, takes a directory without the file `version` for one of the first version. */
+export async function openDir(tree: FileTree, context: TransportContext): Promise<ImageSource> {
+  try {
+    await checkVersion(tree)
+    const bytes = await readFile(tree, 'manifest.json', MAX_MANIFEST_SIZE)
+    const reader = {
+      manifest: ({ digest }) => readFile(tree, `${digestChecksum(digest)}.manifest.json`, MAX_MANIFEST_SIZE),
+      config: ({ digest }, limit) => readFile(tree, digestChecksum(digest), limit),
+      blob: ({ digest }) => tree.stream(digestChecksum(digest)),
+      sniffCompression: false,
+    } satisfies Parameters<typeof openManifest>[0]
+    return await openManifest(reader, bytes, undefined, context)
+  } catch (error) {
+    throw withContext(`dir:${tree.what}`, error)
+  }
+}
+
+async function checkVersion(tree: FileTree): Promise<void> {
+  if ((await tree.size('version')) === undefined) return
+  const text = displayUtf8(await readFile(tree, 'version', 1024)).trimEnd()
+  if (/^Directory Transport Version: 1\.[0-9]+$/.test(text)) return
+  throw new UnsupportedError('directory version', `unsupported directory transport version ${JSON.stringify(text)}`)
+}

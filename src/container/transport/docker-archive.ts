@@ -1,0 +1,161 @@
+/**
+ * What `docker save` writes.
+ *
+ *     manifest.json      [{"Config": PATH, "RepoTags": [..], "Layers": [PATH, ..]}, ..]
+ *     PATH ..            config as it is; layers plain or compressed, or links to them
+ *
+ * It has no manifest, so one is made: Docker's, with the diff ids for digests, since layers are handed out plain whatever
+ * they are in the archive. Named FILE, FILE:REF or FILE:@N. Source: containers/image, package `docker/internal/tarfile`.
+ */
+import { concatBytes, EMPTY_BYTES, encodeUtf8 } from '../../bytes.ts'
+import { FormatError, LimitError, NotFoundError, withContext } from '../../errors.ts'
+import type { Platform } from '../../platform/index.ts'
+import { uncompressedTar } from '../../repo/index.ts'
+import { normaliseConfig } from '../config.ts'
+import { digestOf, parseDigest } from '../digest.ts'
+import { ObjectReader, parseJsonObject } from '../json-reader.ts'
+import { LAYER_RATIO_FLOOR, MAX_LAYER_BYTES, MAX_LAYER_RATIO } from '../layer-stream.ts'
+import { MAX_MANIFEST_SIZE } from '../manifest.ts'
+import { DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_MANIFEST } from '../media-types.ts'
+import type { Descriptor, Digest } from '../oci-types.ts'
+import { hasMagic, MAGIC_LENGTH } from './archive-tree.ts'
+import { type FileTree, missingFile, readFile } from './file-tree.ts'
+import type { ImageSource, TransportContext } from './interface.ts'
+import { MAX_CONFIG_SIZE, openManifest } from './manifest-source.ts'
+
+const LENIENT = { what: 'manifest.json', anyCase: true }
+
+interface SavedImage {
+  readonly config: string
+  readonly tags: readonly string[]
+  readonly layers: readonly string[]
+}
+
+/**
+ * Reads every layer that is compressed in the archive once, for its size.
+ * @param image a reference among the tags, or `@N`; without it the archive must hold exactly one image
+ * @throws {NotFoundError}, {FormatError}, {LimitError}
+ */
+export async function openDockerArchive(
+  tree: FileTree,
+  image: string | undefined,
+  context: TransportContext,
+): Promise<ImageSource> {
+  try {
+    const saved = chooseImage(parseSavedImages(await readFile(tree, 'manifest.json', MAX_MANIFEST_SIZE)), image)
+    const config = await readFile(tree, saved.config, MAX_CONFIG_SIZE)
+    const paths = layerPaths(saved, normaliseConfig(config).rootfs.diff_ids)
+    const { platform, signal } = context
+    const plain = (path: string) => plainLayer(platform, tree, path, signal)
+    const layers: object[] = []
+    for (const [digest, path] of paths.all) {
+      const size = await plainSize(tree, path, plain)
+      layers.push({ mediaType: DOCKER_LAYER_GZIP, size, digest })
+    }
+    const configDigest = digestOf(platform.sha256(config))
+    const manifest = {
+      schemaVersion: 2,
+      mediaType: DOCKER_MANIFEST,
+      config: { mediaType: DOCKER_CONFIG, size: config.length, digest: configDigest },
+      layers,
+    }
+    const blob = ({ digest }: Descriptor) => {
+      const path = paths.byDigest.get(digest)
+      if (path === undefined) throw new NotFoundError(digest, `${tree.what}: no such layer: ${digest}`)
+      return plain(path)
+    }
+    const nothing = async (): Promise<never> => {
+      throw new NotFoundError('manifest', 'a docker-archive has no index')
+    }
+    const reader = { manifest: nothing, config: async () => config, blob, sniffCompression: true }
+    return await openManifest(reader, encodeUtf8(JSON.stringify(manifest)), DOCKER_MANIFEST, context)
+  } catch (error) {
+    throw withContext(`docker-archive:${tree.what}`, error)
+  }
+}
+
+function parseSavedImages(bytes: Uint8Array): SavedImage[] {
+  // The readers at hand want an object.
+  const members = parseJsonObject(concatBytes([encodeUtf8('{"images":'), bytes, encodeUtf8('}')]), LENIENT)
+  const images = new ObjectReader(members, LENIENT.what, LENIENT)
+  return images.required('images', images.objects('images')).map((saved) => ({
+    config: saved.required('Config', saved.string('Config')),
+    tags: saved.strings('RepoTags') ?? [],
+    layers: saved.strings('Layers') ?? [],
+  }))
+}
+
+function chooseImage(images: readonly SavedImage[], image: string | undefined): SavedImage {
+  if (image === undefined) {
+    const [only, ...others] = images
+    if (only === undefined) throw new NotFoundError('image', 'no image in the archive')
+    if (others.length > 0)
+      throw new NotFoundError('image', `${images.length} images in the archive, choose one by reference or @index`)
+    return only
+  }
+  const wanted = fullReference(image)
+  const found = /^@\d{1,9}$/.test(image)
+    ? images[Number(image.slice(1))]
+    : images.find(({ tags }) => tags.some((tag) => fullReference(tag) === wanted))
+  if (found === undefined) throw new NotFoundError(image, `no image in the archive with reference ${image}`)
+  return found
+}
+
+/** Docker's short names in full: `box` is `docker.io/library/box:latest`. */
+function fullReference(text: string): string {
+  const tagged = text.slice(text.lastIndexOf('/') + 1).includes(':') ? text : `${text}:latest`
+  const [first = '', ...rest] = tagged.split('/')
+  if (rest.length === 0) return `docker.io/library/${tagged}`
+  return /[.:]/.test(first) || first === 'localhost' ? tagged : `docker.io/${tagged}`
+}
+
+function layerPaths({ layers }: SavedImage, diffIds: readonly string[] | null) {
+  const count = diffIds?.length ?? 0
+  if (count !== layers.length)
+    throw new FormatError('manifest.json', `Invalid manifest.json: ${layers.length} layers, ${count} diff ids`)
+  const all = layers.map((path, index): [Digest, string] => [
+    parseDigest(diffIds?.[index] ?? ''),
+    path.replace(/^(\.?\/)+/, ''),
+  ])
+  return { all, byDigest: new Map(all) }
+}
+
+async function* plainLayer(
+  platform: Platform,
+  tree: FileTree,
+  path: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const stored = await tree.size(path)
+  let size = 0
+  for await (const chunk of uncompressedTar(platform, tree.stream(path), { maxBytes: MAX_LAYER_BYTES, signal })) {
+    signal?.throwIfAborted()
+    size += chunk.length
+    if (size > LAYER_RATIO_FLOOR && size > (stored ?? 0) * MAX_LAYER_RATIO)
+      throw new LimitError('compression ratio of the layer', MAX_LAYER_RATIO, undefined, path)
+    yield chunk
+  }
+}
+
+/** Bytes of the plain tar, which only reading tells where the file is compressed. */
+async function plainSize(
+  tree: FileTree,
+  path: string,
+  plain: (path: string) => AsyncIterable<Uint8Array>,
+): Promise<number> {
+  const stored = await tree.size(path)
+  if (stored === undefined) throw missingFile(tree.what, path)
+  if (!(await isCompressed(tree, path))) return stored
+  let size = 0
+  for await (const chunk of plain(path)) size += chunk.length
+  return size
+}
+
+async function isCompressed(tree: FileTree, path: string): Promise<boolean> {
+  let start: Uint8Array = EMPTY_BYTES
+  for await (const chunk of tree.stream(path)) {
+    start = concatBytes([start, chunk.subarray(0, MAGIC_LENGTH)])
+    if (start.length >= MAGIC_LENGTH) break
+  }
+  return hasMagic(start)
+}

@@ -1,0 +1,77 @@
+/**
+ * An OCI image layout.
+ *
+ *     oci-layout            {"imageLayoutVersion":"1.0.0"}
+ *     index.json            manifests[], named by the annotation org.opencontainers.image.ref.name
+ *     blobs/sha256/<hex>
+ *
+ * Named PATH, PATH:TAG or PATH:@N, N counting from 0. Source: OCI image-spec 1.1, image-layout.md; containers/image,
+ * package `oci/layout`.
+ */
+import { InvalidNameError, NotFoundError, withContext } from '../../errors.ts'
+import { digestChecksum } from '../digest.ts'
+import { isIndexType, MAX_MANIFEST_SIZE, parseIndex } from '../manifest.ts'
+import { DOCKER_MANIFEST, OCI_MANIFEST } from '../media-types.ts'
+import type { Descriptor, Digest } from '../oci-types.ts'
+import { type FileTree, readFile } from './file-tree.ts'
+import type { ImageSource, TransportContext } from './interface.ts'
+import { type BlobReader, openDescriptor } from './manifest-source.ts'
+
+export const REF_NAME = 'org.opencontainers.image.ref.name'
+
+/** Splits at the first colon. @returns `image` undefined when there is none, or nothing behind it */
+export function splitImageName(name: string): { path: string; image: string | undefined } {
+  const colon = name.indexOf(':')
+  const path = colon < 0 ? name : name.slice(0, colon)
+  if (path === '') throw new InvalidNameError(name, `Invalid image name ${JSON.stringify(name)}: no path`)
+  return { path, image: colon < 0 ? undefined : name.slice(colon + 1) || undefined }
+}
+
+/**
+ * @param image a tag, or `@N`; without it the layout must hold exactly one image
+ * @throws {NotFoundError} no such image, or a choice is needed
+ */
+export async function openLayout(
+  tree: FileTree,
+  image: string | undefined,
+  context: TransportContext,
+): Promise<ImageSource> {
+  try {
+    const { manifests } = parseIndex(await readFile(tree, 'index.json', MAX_MANIFEST_SIZE))
+    return await openDescriptor(layoutReader(tree), chooseImage(manifests, image), context)
+  } catch (error) {
+    throw withContext(`oci:${tree.what}`, error)
+  }
+}
+
+function chooseImage(manifests: readonly Descriptor[], image: string | undefined): Descriptor {
+  if (image === undefined) {
+    const [only, ...others] = manifests
+    if (only === undefined) throw new NotFoundError('image', 'no image in oci')
+    if (others.length > 0) throw new NotFoundError('image', 'more than one image in oci, choose an image')
+    return only
+  }
+  const found = /^@\d{1,9}$/.test(image)
+    ? manifests[Number(image.slice(1))]
+    : manifests.find(({ annotations, mediaType }) => annotations?.[REF_NAME] === image && isImageType(mediaType))
+  if (found === undefined) throw new NotFoundError(image, `no descriptor found for reference ${JSON.stringify(image)}`)
+  return found
+}
+
+function isImageType(mediaType: string): boolean {
+  return mediaType === OCI_MANIFEST || mediaType === DOCKER_MANIFEST || isIndexType(mediaType)
+}
+
+/** @throws {UnsupportedError} unless it is sha256: then the name has 64 hex digits and nothing else */
+export function blobPath(digest: Digest): string {
+  return `blobs/sha256/${digestChecksum(digest)}`
+}
+
+function layoutReader(tree: FileTree): BlobReader {
+  return {
+    manifest: ({ digest }) => readFile(tree, blobPath(digest), MAX_MANIFEST_SIZE),
+    config: ({ digest }, limit) => readFile(tree, blobPath(digest), limit),
+    blob: ({ digest }) => tree.stream(blobPath(digest)),
+    sniffCompression: false,
+  }
+}
