@@ -70,6 +70,14 @@ export {
   type RepoSettings,
   readSettings,
 } from './config.ts'
+export {
+  type DiffDirectoryOptions,
+  type DiffEntry,
+  type Difference,
+  diff,
+  diffCommit,
+  diffDirectory,
+} from './diff.ts'
 export { ForwardingTransaction } from './forwarding.ts'
 export type * from './interface.ts'
 export { SMALL_FILE } from './interface.ts'

@@ -42,6 +42,8 @@ export async function prune(repo: Repo, options: PruneOptions = {}): Promise<Pru
     const { objects } = repo.storage
     let total = 0
     for await (const name of objects.list(options.commitOnly ? 'commit' : undefined)) {
+      // These belong to a commit, go with it, and are not counted.
+      if (name.type === 'commitmeta' || name.type === 'tombstone-commit') continue
       total++
       if (!reached.has(name)) unreachable.push(name)
     }
