@@ -154,9 +154,10 @@ class VerifiedBlob implements AsyncIterable<Uint8Array> {
     this.#options.signal?.throwIfAborted()
     let next: IteratorResult<Uint8Array>
     try {
-      next = await this.#from.next()
+      next = await this.#pull()
     } catch (error) {
-      this.#ended = true
+      // Not ended when aborted: the source has not been told.
+      this.#ended = this.#options.signal?.aborted !== true
       throw error
     }
     if (next.done) {
@@ -170,6 +171,12 @@ class VerifiedBlob implements AsyncIterable<Uint8Array> {
     this.#sum.update(next.value)
     this.#options.onBytes?.(this.received)
     return next
+  }
+
+  #pull(): Promise<IteratorResult<Uint8Array>> {
+    const { signal } = this.#options
+    const next = this.#from.next()
+    return signal === undefined ? next : unlessAborted(next, signal)
   }
 
   #verify(): void {
@@ -189,9 +196,21 @@ class VerifiedBlob implements AsyncIterable<Uint8Array> {
     while (!(await this.#next()).done);
   }
 
+  /** An aborted reader does not wait for a source that may never answer. */
   async close(): Promise<void> {
     if (this.#ended) return
     this.#ended = true
-    await this.#from.return?.()
+    const returned = this.#from.return?.()
+    if (this.#options.signal?.aborted) returned?.catch(() => undefined)
+    else await returned
   }
+}
+
+/** As `pending`, but rejects at once when the signal is aborted, whether `pending` ever settles or not. */
+function unlessAborted<T>(pending: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    pending.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
 }
