@@ -21,4 +21,5 @@ export {
   type TreeNode,
   walkNodes,
 } from './builders.ts'
+export { buildImage, type ImageFields, type LayerFields } from './image-builder.ts'
 export { type StorageSubject, storageSuite, type TestTools } from './suites/index.ts'
