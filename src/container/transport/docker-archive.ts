@@ -13,7 +13,7 @@ import type { Platform } from '../../platform/index.ts'
 import { uncompressedTar } from '../../repo/index.ts'
 import { normaliseConfig } from '../config.ts'
 import { digestOf, parseDigest } from '../digest.ts'
-import { ObjectReader, parseJsonObject } from '../json-reader.ts'
+import { ObjectReader, parseJsonArray } from '../json-reader.ts'
 import { LAYER_RATIO_FLOOR, MAX_LAYER_BYTES, MAX_LAYER_RATIO } from '../layer-stream.ts'
 import { MAX_MANIFEST_SIZE } from '../manifest.ts'
 import { DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_MANIFEST } from '../media-types.ts'
@@ -75,10 +75,8 @@ export async function openDockerArchive(
 }
 
 function parseSavedImages(bytes: Uint8Array): SavedImage[] {
-  // The readers at hand want an object.
-  const members = parseJsonObject(concatBytes([encodeUtf8('{"images":'), bytes, encodeUtf8('}')]), LENIENT)
-  const images = new ObjectReader(members, LENIENT.what, LENIENT)
-  return images.required('images', images.objects('images')).map((saved) => ({
+  const items = parseJsonArray(bytes, LENIENT).map((item, i) => new ObjectReader(item, `[${i}]`, LENIENT))
+  return items.map((saved) => ({
     config: saved.required('Config', saved.string('Config')),
     tags: saved.strings('RepoTags') ?? [],
     layers: saved.strings('Layers') ?? [],
