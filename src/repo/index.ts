@@ -71,14 +71,18 @@ export {
   readSettings,
 } from './config.ts'
 export {
-  type DiffDirectoryOptions,
+  type DiffDirectory,
   type DiffEntry,
   type Difference,
-  diff,
-  diffCommit,
-  diffDirectory,
+  type DiffOptions,
+  type DiffStats,
+  diffDirectories,
+  diffStats,
+  formatDifference,
+  treeToDiff,
 } from './diff.ts'
 export { ForwardingTransaction } from './forwarding.ts'
+export { type CommitCensus, countCommits, inspectObject, type ObjectFinding, verifyObject } from './fsck.ts'
 export type * from './interface.ts'
 export { SMALL_FILE } from './interface.ts'
 export {

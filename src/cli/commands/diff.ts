@@ -1,19 +1,15 @@
 /** `ostree diff`. Source: ot-builtin-diff.c. */
 
-import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { IoError } from '../../errors.ts'
 import {
-  collectReachable,
   commitRoot,
-  type DiffEntry,
-  type Difference,
-  diffCommit,
-  diffDirectory,
-  diff as diffTrees,
+  type DiffDirectory,
+  diffDirectories,
+  diffStats,
+  formatDifference,
   type Repo,
+  treeToDiff,
 } from '../../repo/index.ts'
-import { createDirectorySource } from '../../repo/node/index.ts'
+import { createDiskTree } from '../../repo/node/index.ts'
 import { type CommandContext, command } from '../command.ts'
 import type { OptionTable } from '../options.ts'
 import { formatSize, JSON_OPTION } from '../values.ts'
@@ -45,53 +41,33 @@ export const diff = command({
     if (options['fs-diff'] || !options.stats) {
       const a = await entryOf(repo, from, context)
       const b = await entryOf(repo, to, context)
-      const found = await diffTrees(a, b, { signal })
+      const found = await diffDirectories(a, b, { noXattrs: options['no-xattrs'], signal })
       if (options.json) out.json(found)
-      else out.write(format(found))
+      else out.write(formatDifference(found))
     }
     if (options.stats) await printStats(repo, from, to, context)
   },
 })
 
 /** What begins with a slash, or with `./`, is a directory of the disk. */
-async function entryOf(repo: Repo, text: string, { options }: Context): Promise<DiffEntry> {
+async function entryOf(repo: Repo, text: string, { options }: Context): Promise<DiffDirectory> {
   if (!text.startsWith('/') && !text.startsWith('./')) {
-    return diffCommit(repo.objects, await commitRoot(repo.objects, await repo.resolve(text)))
+    return treeToDiff(repo, await commitRoot(repo.objects, await repo.resolve(text)))
   }
-  const source = createDirectorySource(text)
-  if (!existsSync(text)) {
-    const shown = resolve(text)
-    const message = `Error when getting information for file “${shown}”: No such file or directory`
-    throw new IoError(message, 'ENOENT', shown)
-  }
-  await source.stat()
   const owner = (id: number | undefined): number | undefined => (id === undefined || id < 0 ? undefined : id)
-  return diffDirectory(repo.platform, source, {
-    noXattrs: options['no-xattrs'] || repo.mode === 'bare-user-only' || repo.settings.disableXattrs,
-    uid: owner(options['owner-uid']),
-    gid: owner(options['owner-gid']),
+  const { platform } = repo
+  return createDiskTree(text, {
+    platform,
+    ownerUid: owner(options['owner-uid']),
+    ownerGid: owner(options['owner-gid']),
   })
 }
 
-function format({ modified, removed, added }: Difference): string {
-  const lines = (letter: string, paths: readonly string[]): string =>
-    paths.map((path) => `${letter}    ${path}\n`).join('')
-  return lines('M', modified) + lines('D', removed) + lines('A', added)
-}
-
-async function printStats(repo: Repo, from: string, to: string, { options, out, signal }: Context): Promise<void> {
-  const a = await collectReachable(repo, await repo.resolve(from), { signal })
-  const b = await collectReachable(repo, await repo.resolve(to), { signal })
-  let common = 0
-  let bytes = 0
-  for (const name of a) {
-    if (!b.has(name)) continue
-    common++
-    bytes += await repo.objects.storageSize(name)
-  }
-  if (options.json) return out.json({ objects: [a.size, b.size], common, bytes })
-  out.line(`[A] Object Count: ${a.size}`)
-  out.line(`[B] Object Count: ${b.size}`)
-  out.line(`Common Object Count: ${common}`)
-  out.line(`Common Object Size: ${formatSize(bytes)}`)
+async function printStats(repo: Repo, from: string, to: string, { options, out }: Context): Promise<void> {
+  const stats = await diffStats(repo, await repo.resolve(from), await repo.resolve(to))
+  if (options.json) return out.json(stats)
+  out.line(`[A] Object Count: ${stats.from}`)
+  out.line(`[B] Object Count: ${stats.to}`)
+  out.line(`Common Object Count: ${stats.common}`)
+  out.line(`Common Object Size: ${formatSize(stats.commonSize)}`)
 }
