@@ -34,6 +34,8 @@ export interface FlattenOptions {
   readonly policy: MetadataPolicy
   /** Who imports; only `compat` asks. Default 0:0. */
   readonly owner?: Ownership | undefined
+  /** Files known to stay as they are: these are not looked at. */
+  readonly flat?: ReadonlySet<Checksum> | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -73,12 +75,19 @@ export async function flattenTree(
       directory.setMeta(meta)
     }
     for (const [name, checksum] of directory.files) {
+      if (options.flat?.has(checksum)) continue
       const flat = files.get(checksum) ?? (await flattenFile(tx, checksum, rules))
       files.set(checksum, flat)
       directory.replaceFile(name, flat)
     }
     waiting.push(...directory.dirs.values())
   }
+}
+
+/** Tells of a file whether flattening leaves it as it is. */
+export function isFlat(mode: RepoMode, options: FlattenOptions): (header: FileHeader, size: number) => boolean {
+  const rules = rulesOf(mode, options)
+  return (header, size) => rules === undefined || rules.file(header, size) === header
 }
 
 async function flattenMeta(tx: Transaction, checksum: Checksum, rules: Rules): Promise<Checksum> {

@@ -18,8 +18,9 @@ import type { Checksum } from '../bytes.ts'
 import { FormatError, UsageError, withContext } from '../errors.ts'
 import type { LocalFiles } from '../platform/index.ts'
 import type { ProgressOptions } from '../progress.ts'
-import { commitRoot, type Repo, type Transaction } from '../repo/index.ts'
-import { defaultPolicy, type MetadataPolicy, type Ownership } from './flatten.ts'
+import { commitRoot, type Repo } from '../repo/index.ts'
+import { FlatFileNotes } from './flat-files.ts'
+import { defaultPolicy, type FlattenOptions, type MetadataPolicy, type Ownership } from './flatten.ts'
 import { gcImageLayers } from './gc.ts'
 import { timestampOfManifestOrConfig, versionForConfig } from './image-time.ts'
 import { ImportRun } from './import-run.ts'
@@ -208,8 +209,8 @@ export class ImageImporter implements AsyncDisposable {
     )
   }
 
-  #merge(tx: Transaction, prepared: PreparedImport, base: Checksum | undefined, layers: readonly Checksum[]) {
-    const { metadata, owner, signal } = this.#options
+  #merge(tx: FlatFileNotes, prepared: PreparedImport, base: Checksum | undefined, layers: readonly Checksum[]) {
+    const { signal } = this.#options
     const { manifest, manifestDigest, config } = prepared
     return writeMergeCommit(tx, {
       mode: this.#repo.mode,
@@ -220,10 +221,15 @@ export class ImageImporter implements AsyncDisposable {
       config,
       importerVersion: this.#importerVersion,
       timestamp: timestampOfManifestOrConfig(manifest, config) ?? this.#now,
-      policy: metadata ?? defaultPolicy(this.#repo.mode),
-      owner,
+      ...this.#flattening,
+      flat: tx.flat,
       signal,
     })
+  }
+
+  get #flattening(): Pick<FlattenOptions, 'policy' | 'owner'> {
+    const { metadata, owner } = this.#options
+    return { policy: metadata ?? defaultPolicy(this.#repo.mode), owner }
   }
 
   /**
@@ -248,13 +254,16 @@ export class ImageImporter implements AsyncDisposable {
     }
   }
 
-  async #transaction<T>(prepared: PreparedImport, work: (tx: Transaction, run: ImportRun) => Promise<T>): Promise<T> {
+  async #transaction<T>(prepared: PreparedImport, work: (tx: FlatFileNotes, run: ImportRun) => Promise<T>): Promise<T> {
     const repo = this.#repo
     const { retainVar = true, allowNonusr, signal, onProgress } = this.#options
     const source = this.#source ?? (await this.#open())
     const commits = { importerVersion: this.#importerVersion, timestamp: this.#now }
     const settings = { retainVar, allowNonusr, ...commits, signal, onProgress }
-    return repo.transaction((tx) => work(tx, new ImportRun({ repo, tx, source, prepared, ...settings })))
+    return repo.transaction((plain) => {
+      const tx = new FlatFileNotes(plain, repo.mode, this.#flattening)
+      return work(tx, new ImportRun({ repo, tx, source, prepared, ...settings }))
+    })
   }
 
   get #importerVersion(): string {
