@@ -11,6 +11,7 @@
 import { withContext } from '../errors.ts'
 import { type Repo, TarTreeBuilder, type Transaction, type TreeRoot, writeTree } from '../repo/index.ts'
 import { type TarLimits, TarParser } from '../tar/index.ts'
+import { HeldFiles } from './held-files.ts'
 import { LayerFilter, type LayerFilterOptions } from './layer-filter.ts'
 import type { Digest } from './oci-types.ts'
 
@@ -38,8 +39,9 @@ export async function importLayer(
   chunks: AsyncIterable<Uint8Array>,
   options: ImportLayerOptions,
 ): Promise<ImportedLayer> {
-  const builder = new TarTreeBuilder(repo, tx, { autocreateParents: true })
-  const filter = new LayerFilter(builder, options)
+  const files = new HeldFiles(repo, tx)
+  const builder = new TarTreeBuilder(repo, files, { autocreateParents: true })
+  const filter = new LayerFilter(builder, { files, ...options })
   const parser = new TarParser(filter, options.limits)
   try {
     for await (const chunk of chunks) {
@@ -52,6 +54,7 @@ export async function importLayer(
     return { ...(await writeTree(tx, await builder.finish())), filtered: filter.filtered }
   } catch (error) {
     builder.abort()
+    files.abort()
     throw withContext(`Parsing layer blob ${options.layer}`, error)
   }
 }

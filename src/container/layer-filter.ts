@@ -15,9 +15,11 @@
  * Source: ostree-ext, tar/write.rs, filter_tar.
  */
 
-import { displayUtf8, EMPTY_BYTES } from '../bytes.ts'
+import { type Checksum, displayUtf8, EMPTY_BYTES, type MaybePromise } from '../bytes.ts'
 import { InvalidNameError, LimitError, TarFormatError } from '../errors.ts'
+import type { FileSink } from '../repo/index.ts'
 import type { TarHeader, TarSink } from '../tar/index.ts'
+import type { HeldFiles } from './held-files.ts'
 import {
   normalisePath,
   normaliseSymlinkTarget,
@@ -27,7 +29,10 @@ import {
 } from './path-rules.ts'
 
 /** Bytes one layer may make the filter hold: objects waiting for their link, and names. */
-export const MAX_HELD_BYTES = 1 << 29
+export const MAX_HELD_BYTES = 1 << 27
+
+/** Bytes of content held in memory where there is a store; objects beyond go there. */
+const HELD_CONTENT = 1 << 24
 
 /** Bytes of anything held beside its names and content. */
 const HELD_OVERHEAD = 512
@@ -35,12 +40,17 @@ const HELD_OVERHEAD = 512
 export interface LayerFilterOptions extends PathRules {
   /** Default MAX_HELD_BYTES. */
   readonly maxHeldBytes?: number | undefined
+  /** Where the sink's files are written, for objects too large to be held in memory. */
+  readonly files?: HeldFiles | undefined
 }
 
 /** An object of the store, waiting for the link that says where its file is. */
 interface Held {
   readonly header: TarHeader
   readonly parts: Uint8Array[]
+  /** Where its content goes instead of `parts`, and what became of it there. */
+  readonly stored: FileSink | undefined
+  checksum: MaybePromise<Checksum> | undefined
 }
 
 /** What becomes of the data of the entry at hand. */
@@ -52,10 +62,12 @@ export class LayerFilter implements TarSink {
   readonly #sink: TarSink
   readonly #rules: PathRules
   readonly #maxHeld: number
+  readonly #files: HeldFiles | undefined
   readonly #objects = new Map<string, Held>()
   /** Paths at which objects became files. */
   readonly #moved = new Map<string, Uint8Array>()
   #heldBytes = 0
+  #heldContent = 0
   #course: Course = 'drop'
   #held: Held | undefined
 
@@ -63,6 +75,7 @@ export class LayerFilter implements TarSink {
     this.#sink = sink
     this.#rules = options
     this.#maxHeld = options.maxHeldBytes ?? MAX_HELD_BYTES
+    this.#files = options.files
   }
 
   /** @throws {TarFormatError} on a path with `..` or not in UTF-8; {LimitError}; and whatever the sink throws */
@@ -77,11 +90,20 @@ export class LayerFilter implements TarSink {
 
   data(bytes: Uint8Array): void {
     if (this.#course === 'pass') this.#sink.data(bytes)
-    else if (this.#course === 'hold') this.#held?.parts.push(bytes.slice())
+    else if (this.#course === 'hold') {
+      if (this.#held?.stored === undefined) this.#held?.parts.push(bytes.slice())
+      else this.#held.stored.write(bytes)
+    }
   }
 
   end(): void {
     if (this.#course === 'pass') this.#sink.end()
+    else if (this.#course === 'hold' && this.#held?.stored !== undefined) {
+      const checksum = this.#held.stored.finish()
+      this.#held.checksum = checksum
+      // Should nobody ever link to it, nobody asks how the write went.
+      if (checksum instanceof Promise) checksum.catch(() => undefined)
+    }
   }
 
   /** @returns the entry as it goes on, `undefined` when it does not or went by another way */
@@ -115,8 +137,12 @@ export class LayerFilter implements TarSink {
     if (header.type !== 'file') return false
     const name = pathInObjectStore(header.path)
     if (name === undefined) return false
-    this.#hold(header.size + name.length, header.path)
-    this.#held = { header: detachedHeader(header), parts: [] }
+    const inStore = this.#files !== undefined && this.#heldContent + header.size > HELD_CONTENT
+    const stored = inStore ? this.#files?.hold(header) : undefined
+    const bytes = stored === undefined ? header.size : 0
+    this.#heldContent += bytes
+    this.#hold(bytes + name.length, header.path)
+    this.#held = { header: detachedHeader(header), parts: [], stored, checksum: undefined }
     this.#objects.set(name, this.#held)
     this.#course = 'hold'
     return true
@@ -126,9 +152,18 @@ export class LayerFilter implements TarSink {
     const object = this.#objects.get(target)
     if (object !== undefined) {
       this.#objects.delete(target)
-      this.#hold(header.path.length - object.header.size, header.path)
+      const bytes = object.checksum === undefined ? object.header.size : 0
+      this.#heldContent -= bytes
+      this.#hold(header.path.length - bytes, header.path)
       this.#moved.set(target, header.path.slice())
-      this.#sink.entry({ ...object.header, offset: header.offset, path: header.path })
+      const place = { ...object.header, offset: header.offset, path: header.path }
+      if (object.checksum !== undefined) {
+        this.#files?.place(object.checksum)
+        this.#sink.entry({ ...place, size: 0 })
+        this.#sink.end()
+        return
+      }
+      this.#sink.entry(place)
       for (const part of object.parts) this.#sink.data(part)
       this.#sink.end()
       return
