@@ -1,77 +1,259 @@
 /**
- * Whether all objects that commits reach are there and are what their names say. Source: ot-builtin-fsck.c;
- * ostree-repo.c, ostree_repo_fsck_object.
+ * Whether a repository is whole: each ref has its commit, each commit all it reaches, each object the bytes its name
+ * promises. A commit that misses something is marked partial, where that can be written.
+ *
+ * Source: ot-builtin-fsck.c. Objects are verified in another order, and no lock is taken unless something is deleted.
  */
 
 import type { Checksum } from '../bytes.ts'
-import { ChecksumMismatchError, ObjectNotFoundError, withContext } from '../errors.ts'
-import {
-  checksumMeta,
-  createFileVerifier,
-  formatObjectName,
-  type ObjectName,
-  validateFileHeader,
-  validateMeta,
-} from '../objects/index.ts'
+import { FormatError, InvalidNameError, ObjectNotFoundError, OstreeError, withContext } from '../errors.ts'
+import { Commit, formatObjectName, type ObjectName } from '../objects/index.ts'
+import type { ProgressOptions } from '../progress.ts'
+import { type CollectionRef, verifyBackRefs, verifyBindings } from './fsck-bindings.ts'
+import { isMissing, verifyObject } from './fsck-object.ts'
+import { CommitsOf, reachLeniently } from './fsck-reach.ts'
+import type { RefPath } from './interface.ts'
+import { deleteObject, enableTombstones } from './prune-delete.ts'
+import { readRef, refspecOf } from './refs.ts'
 import type { Repo } from './repo.ts'
 
-/**
- * Reads one object whole, checks its structure, and that it hashes to its name.
- * @throws {ObjectNotFoundError}, {ChecksumMismatchError}, {FormatError}
- */
-export async function verifyObject(repo: Repo, { type, checksum }: ObjectName): Promise<void> {
-  if (type === 'file') {
-    const { header, body } = await repo.objects.readFile(checksum)
-    validateFileHeader(header)
-    const verifier = createFileVerifier(repo.platform, header, checksum)
-    if (body instanceof Uint8Array) verifier.update(body)
-    else for await (const chunk of body) verifier.update(chunk)
-    try {
-      verifier.finish()
-    } catch (error) {
-      throw withContext(`fsck content object ${checksum}`, error)
-    }
-    return
-  }
-  if (type !== 'commit' && type !== 'dirtree' && type !== 'dirmeta') return
-  const bytes = await repo.objects.readMeta(type, checksum)
-  const actual = checksumMeta(repo.platform, bytes)
-  if (actual !== checksum) throw new ChecksumMismatchError(formatObjectName({ type, checksum }), checksum, actual)
-  validateMeta(type, bytes)
+export type FsckEvent =
+  /** Something begins; `commits` are those about to be verified. */
+  | { readonly kind: 'stage'; readonly stage: 'refs' | 'collections' | 'commits' }
+  | { readonly kind: 'stage'; readonly stage: 'objects'; readonly commits: number }
+  | { readonly kind: 'progress'; readonly done: number; readonly total: number }
+  /** `object` is a name, or what a broken ref holds in the place of one; `commits` reach it. */
+  | { readonly kind: 'missing'; readonly object: string; readonly commits: readonly Checksum[] }
+  | { readonly kind: 'corrupt'; readonly object: string; readonly error: OstreeError }
+  | { readonly kind: 'marked-partial' | 'tombstone'; readonly commit: Checksum }
+
+export interface FsckOptions extends Pick<ProgressOptions, 'signal'> {
+  /** Tell all that is corrupt instead of failing with the first. */
+  readonly all?: boolean | undefined
+  /** Delete what is corrupt, and go on as if it were missing. */
+  readonly delete?: boolean | undefined
+  /** Refs and the commits they point to must name each other. */
+  readonly verifyBindings?: boolean | undefined
+  /** Every commit's refs must point to it. */
+  readonly verifyBackRefs?: boolean | undefined
+  /** Delete commits whose parent is missing, leaving tombstones; and leave them for all that will be deleted. */
+  readonly addTombstones?: boolean | undefined
+  /** Told synchronously, in order. */
+  readonly onEvent?: ((event: FsckEvent) => void) | undefined
 }
 
-/** A missing object is one kind of finding, anything else wrong with it the other. */
-export type ObjectFinding =
-  | { readonly kind: 'sound' | 'missing' }
-  | { readonly kind: 'corrupt'; readonly error: unknown }
-
-/** As `verifyObject`, and tells what is wrong in place of throwing it. */
-export async function inspectObject(repo: Repo, name: ObjectName): Promise<ObjectFinding> {
-  try {
-    await verifyObject(repo, name)
-    return { kind: 'sound' }
-  } catch (error) {
-    return error instanceof ObjectNotFoundError ? { kind: 'missing' } : { kind: 'corrupt', error }
-  }
-}
-
-export interface CommitCensus {
-  readonly complete: readonly Checksum[]
+export interface FsckResult {
+  /** Commits verified: of the repository and its parents, partial ones not counted. */
+  readonly commits: number
+  readonly objects: number
+  /** Objects found missing or corrupt. */
+  readonly damaged: number
+  /** Commits that were partial already. */
   readonly partial: number
   /** Of these, marked by an earlier fsck. */
   readonly fsckPartial: number
 }
 
-/** The commits of this repository, by whether all they reach should be there. */
-export async function countCommits(repo: Repo): Promise<CommitCensus> {
-  const complete: Checksum[] = []
-  let partial = 0
-  let fsckPartial = 0
-  for await (const { checksum } of repo.storage.objects.list('commit')) {
-    const state = await repo.commitState(checksum)
-    if (state === 'complete') complete.push(checksum)
-    else partial++
-    if (state === 'fsck-partial') fsckPartial++
+/**
+ * @throws {FormatError}, {ChecksumMismatchError} and others on the first corrupt object, unless told to go on;
+ *   {ObjectNotFoundError} when the commit of a ref, or a directory of a commit, is missing: then nothing more can be said
+ */
+export async function fsck(repo: Repo, options: FsckOptions = {}): Promise<FsckResult> {
+  const changes = options.delete || options.addTombstones
+  const lock = changes ? await repo.storage.lock('exclusive') : undefined
+  try {
+    return await new Fsck(repo, options).run()
+  } finally {
+    await lock?.[Symbol.asyncDispose]()
   }
-  return { complete, partial, fsckPartial }
+}
+
+/** @throws {FormatError} unless all is well, as `ostree fsck` ends */
+export function requireSound({ damaged, fsckPartial }: FsckResult): void {
+  if (damaged > 0) throw new FormatError('repository', 'Repository corruption encountered')
+  if (fsckPartial > 0) {
+    throw new FormatError('repository', `${fsckPartial} partial commits from fsck-detected corruption`)
+  }
+}
+
+const STAGES = {
+  refs: 'Validating refs...',
+  collections: 'Validating refs in collections...',
+  commits: 'Enumerating commits...',
+} as const
+
+/** One line of `ostree fsck`, without the newline. */
+export function formatFsckEvent(event: FsckEvent): string {
+  switch (event.kind) {
+    case 'stage':
+      if (event.stage !== 'objects') return STAGES[event.stage]
+      return `Verifying content integrity of ${event.commits} commit objects...`
+    case 'progress':
+      return `fsck objects (${event.done}/${event.total}) ${Math.floor((100 * event.done) / event.total)}%`
+    case 'missing':
+      return event.commits.length === 0
+        ? `Object missing: ${event.object}`
+        : `Object missing in commits ${event.commits.join(', ')}: ${event.object}`
+    case 'corrupt':
+      return event.error.message
+    case 'marked-partial':
+      return `Marking commit as partial: ${event.commit}`
+    case 'tombstone':
+      return `Adding tombstone for commit ${event.commit}`
+  }
+}
+
+class Fsck {
+  readonly #repo: Repo
+  readonly #options: FsckOptions
+  readonly #event: (event: FsckEvent) => void
+  #damaged = 0
+
+  constructor(repo: Repo, options: FsckOptions) {
+    this.#repo = repo
+    this.#options = options
+    this.#event = options.onEvent ?? (() => {})
+  }
+
+  async run(): Promise<FsckResult> {
+    await this.#refs()
+    const { whole, orphans, ...partial } = await this.#commits()
+    this.#event({ kind: 'stage', stage: 'objects', commits: whole.length })
+    const objects = await this.#objects(whole)
+    if (this.#options.addTombstones) {
+      await enableTombstones(this.#repo)
+      for (const commit of orphans) {
+        this.#event({ kind: 'tombstone', commit })
+        await deleteObject(this.#repo, { checksum: commit, type: 'commit' })
+      }
+    }
+    return { commits: whole.length, objects, damaged: this.#damaged, ...partial }
+  }
+
+  async #refs(): Promise<void> {
+    const { refs, settings } = this.#repo
+    this.#event({ kind: 'stage', stage: 'refs' })
+    for (const path of [...(await refs.list('heads')), ...(await refs.list('remotes'))]) {
+      const name = (refspecOf(path) ?? path).replace(/^[^:]*:/, '')
+      await this.#ref(path, { collection: undefined, name })
+    }
+    this.#event({ kind: 'stage', stage: 'collections' })
+    if (settings.collectionId !== undefined) {
+      for (const path of await refs.list('heads')) {
+        await this.#ref(path, { collection: settings.collectionId, name: path.slice('heads/'.length) })
+      }
+    }
+    for (const path of await refs.list('mirrors')) {
+      const [collection, name = ''] = /^mirrors\/([^/]+)\/(.+)$/.exec(path)?.slice(1) ?? []
+      await this.#ref(path, { collection, name })
+    }
+  }
+
+  async #ref(path: RefPath, ref: CollectionRef): Promise<void> {
+    this.#options.signal?.throwIfAborted()
+    const checksum = await this.#target(path)
+    if (checksum === undefined) return
+    const name: ObjectName = { checksum, type: 'commit' }
+    await this.#verify(name, async () => [])
+    const shown = ref.collection === undefined ? ref.name : `(${ref.collection}, ${ref.name})`
+    let commit: Commit
+    try {
+      commit = Commit.decode(await this.#repo.objects.readMeta('commit', checksum))
+    } catch (error) {
+      throw withContext(`Loading commit for ref ${shown}`, error)
+    }
+    if (!this.#options.verifyBindings) return
+    try {
+      verifyBindings(commit, ref)
+    } catch (error) {
+      throw withContext(`Commit ${checksum}`, error)
+    }
+  }
+
+  /** What stands in the ref, be it a checksum or not: a name no commit has. */
+  async #target(path: RefPath): Promise<Checksum | undefined> {
+    try {
+      return await readRef(this.#repo.refs, path)
+    } catch (error) {
+      if (!(error instanceof InvalidNameError)) throw error
+      const object = `${error.data.value}.commit`
+      this.#event({ kind: 'missing', object, commits: [] })
+      throw withContext(`Loading commit for ref ${refspecOf(path) ?? path}`, new ObjectNotFoundError(object))
+    }
+  }
+
+  /** Those of parent repositories too: what they reach may be here. */
+  async #commits() {
+    this.#event({ kind: 'stage', stage: 'commits' })
+    const { signal, verifyBackRefs: backRefs, addTombstones } = this.#options
+    const whole = new Set<Checksum>()
+    const orphans: Checksum[] = []
+    let partial = 0
+    let fsckPartial = 0
+    for (let at: Repo | undefined = this.#repo; at !== undefined; at = at.parent) {
+      for await (const { checksum } of at.storage.objects.list('commit')) {
+        signal?.throwIfAborted()
+        if (whole.has(checksum)) continue
+        if (backRefs || addTombstones) {
+          const commit = Commit.decode(await at.objects.readMeta('commit', checksum))
+          if (backRefs) await verifyBackRefs(this.#repo, checksum, commit)
+          if (addTombstones && (await this.#lacksParent(commit))) orphans.push(checksum)
+        }
+        const state = await this.#repo.commitState(checksum)
+        if (state === 'complete') whole.add(checksum)
+        else partial++
+        if (state === 'fsck-partial') fsckPartial++
+      }
+    }
+    return { whole: [...whole], orphans, partial, fsckPartial }
+  }
+
+  async #lacksParent({ parent }: Commit): Promise<boolean> {
+    return parent !== undefined && !(await this.#repo.objects.has({ checksum: parent, type: 'commit' }))
+  }
+
+  async #objects(commits: readonly Checksum[]): Promise<number> {
+    const { signal } = this.#options
+    const reached = await reachLeniently(this.#repo, commits, signal)
+    const commitsOf = new CommitsOf(this.#repo, commits)
+    const total = reached.size
+    let done = 0
+    for (const name of reached) {
+      signal?.throwIfAborted()
+      await this.#verify(name, () => commitsOf.find(name))
+      this.#event({ kind: 'progress', done: ++done, total })
+    }
+    return total
+  }
+
+  async #verify(name: ObjectName, findCommits: () => Promise<Checksum[]>): Promise<void> {
+    try {
+      await verifyObject(this.#repo, name)
+    } catch (error) {
+      if (!(error instanceof OstreeError)) throw error
+      const commits = await findCommits()
+      if (isMissing(error, name)) {
+        this.#event({ kind: 'missing', object: formatObjectName(name), commits })
+      } else {
+        const { all, delete: remove } = this.#options
+        const told = commits.length === 0 ? error : withContext(`In commits ${commits.join(', ')}`, error)
+        if (!all && !remove) throw told
+        this.#event({ kind: 'corrupt', object: formatObjectName(name), error: told })
+        if (remove) await deleteObject(this.#repo, name)
+        else {
+          this.#damaged++
+          return
+        }
+      }
+      this.#damaged++
+      if (name.type !== 'commit') for (const commit of commits) await this.#markPartial(commit)
+    }
+  }
+
+  async #markPartial(commit: Checksum): Promise<void> {
+    if (!this.#repo.storage.writable) return
+    if ((await this.#repo.commitState(commit)) !== 'complete') return
+    this.#event({ kind: 'marked-partial', commit })
+    await this.#repo.objects.setCommitState(commit, 'fsck-partial')
+  }
 }

@@ -82,7 +82,16 @@ export {
   treeToDiff,
 } from './diff.ts'
 export { ForwardingTransaction } from './forwarding.ts'
-export { type CommitCensus, countCommits, inspectObject, type ObjectFinding, verifyObject } from './fsck.ts'
+export {
+  type FsckEvent,
+  type FsckOptions,
+  type FsckResult,
+  formatFsckEvent,
+  fsck,
+  requireSound,
+} from './fsck.ts'
+export { type CollectionRef, verifyBackRefs, verifyBindings } from './fsck-bindings.ts'
+export { verifyObject } from './fsck-object.ts'
 export type * from './interface.ts'
 export { SMALL_FILE } from './interface.ts'
 export {
@@ -100,7 +109,16 @@ export {
   walkTree,
 } from './path.ts'
 export { formatLsLine, formatXattrs, type ListedEntry, type LsLineOptions, listPath } from './path-list.ts'
-export { deleteCommit, type PruneOptions, type PruneResult, prune } from './prune.ts'
+export {
+  type KeptCommit,
+  type PruneOptions,
+  type PruneResult,
+  prune,
+  whyKept,
+} from './prune.ts'
+export { deleteObject, enableTombstones } from './prune-delete.ts'
+export { deleteCommit, pruneDeltas, pruneSummaryCache } from './prune-extras.ts'
+export type { PruneRoot, RootRules } from './prune-roots.ts'
 export { readCommit, readDirMeta, readDirTree } from './read-metadata.ts'
 export {
   collectionRefPath,

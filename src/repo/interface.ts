@@ -106,6 +106,8 @@ export interface ObjectStore extends ObjectReader {
   setCommitState(commit: Checksum, state: CommitState): MaybePromise<void>
   /** Writes outside a transaction: detached metadata and tombstones. */
   writeAttached(type: AttachedType, commit: Checksum, bytes: Uint8Array | undefined): MaybePromise<void>
+  /** The file whose content a payload link stands for; stores without such links omit it. */
+  payloadTarget?(payload: Checksum): MaybePromise<Checksum | undefined>
   /** Absolute path of the loose file, in stores that have one: what a checkout may hard-link. */
   loosePath?(name: ObjectName): string | undefined
 }
@@ -135,6 +137,25 @@ export interface LockOptions {
   readonly timeout?: number | undefined
 }
 
+/** A static delta by the commits between which it leads; `from` is absent when it starts from nothing. */
+export interface DeltaName {
+  readonly from: Checksum | undefined
+  readonly to: Checksum
+}
+
+export interface DeltaStore {
+  list(): MaybePromise<DeltaName[]>
+  /** Deleting what is not there is success. */
+  delete(delta: DeltaName): MaybePromise<void>
+}
+
+/** Summaries as remotes gave them, by remote: `NAME` and `NAME.sig`. */
+export interface SummaryCache {
+  list(): MaybePromise<string[]>
+  /** Deleting what is not there is success. */
+  delete(name: string): MaybePromise<void>
+}
+
 /** A backend: objects, refs and configuration that live and move together. */
 export interface Storage extends AsyncDisposable {
   /** For messages: a path, or `memory`. */
@@ -143,6 +164,9 @@ export interface Storage extends AsyncDisposable {
   readonly writable: boolean
   readonly objects: ObjectStore
   readonly refs: RefStore
+  /** Backends that keep none omit it, as they do the next. */
+  readonly deltas?: DeltaStore
+  readonly summaryCache?: SummaryCache
   /** Text of the configuration key file. */
   readConfig(): MaybePromise<string>
   writeConfig(text: string): MaybePromise<void>

@@ -1,100 +1,142 @@
 /**
- * Objects that nothing reaches, counted and deleted. Source: ostree-repo-prune.c; ot-builtin-prune.c.
+ * Deleting what nothing needs. First is found out what stays: commits, each for a reason, and all they reach. Of the rest
+ * commits go first and files last, so that a prune which is interrupted leaves objects over, and no commit without its
+ * tree. The repository is held exclusively meanwhile: nobody may come to rely on what is about to go.
+ *
+ *   refsOnly        what stays
+ *   no              what any commit reaches (so that only leftovers go)
+ *   yes             what refs reach, each with `depth` parents
+ *   branch rules    per ref: a depth of its own; else commits of a certain age; else `depth`. Mirrored refs do not count.
+ *
+ * Source: ostree-repo-prune.c, ot-builtin-prune.c.
  */
 
 import type { Checksum } from '../bytes.ts'
-import { encodeTombstone, type ObjectName } from '../objects/index.ts'
+import { ObjectNotFoundError } from '../errors.ts'
+import type { Commit, ObjectName, ObjectType } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
-import { readRef } from './refs.ts'
+import { CommitsOf } from './fsck-reach.ts'
+import { deleteObject } from './prune-delete.ts'
+import { pruneDeltas, pruneSummaryCache } from './prune-extras.ts'
+import { listRoots, type PruneRoot, type RootRules } from './prune-roots.ts'
 import type { Repo } from './repo.ts'
 import { collectReachable, ReachableSet } from './traverse.ts'
 
-export interface PruneOptions extends Pick<ProgressOptions, 'signal'> {
-  /** What refs reach stays; else all that any commit reaches. */
-  readonly refsOnly?: boolean | undefined
-  /** Parents that stay with a commit; -1 all (default). */
-  readonly depth?: number | undefined
-  /** Look at commits alone. */
+export interface PruneOptions extends RootRules, Pick<ProgressOptions, 'signal' | 'onProgress'> {
+  /** Look at commits alone, and delete no other objects. */
   readonly commitOnly?: boolean | undefined
-  /** Count only. */
-  readonly noPrune?: boolean | undefined
-  /** Commits to keep, each with so many parents; in place of refs and `refsOnly`. */
-  readonly roots?: ReadonlyMap<Checksum, number> | undefined
+  /** Change nothing; tell what would be deleted, and why the rest stays. */
+  readonly dryRun?: boolean | undefined
+}
+
+/** A commit that stays, by the first reason found. */
+export interface KeptCommit {
+  readonly commit: Checksum
+  readonly because: PruneRoot
+  /** 0 is the commit of the root itself, 1 its parent, … */
+  readonly generation: number
 }
 
 export interface PruneResult {
   /** Objects looked at. */
   readonly total: number
-  readonly unreachable: number
-  /** Bytes of these in the store. */
+  /** Of these, what nothing needs; deleted, unless it was a dry run. In the order of deletion. */
+  readonly unreachable: readonly ObjectName[]
+  /** Bytes these take in the store. */
   readonly bytes: number
+  readonly kept: readonly KeptCommit[]
 }
 
 /**
- * Holds the repository alone while it runs. Objects of a parent repository are neither counted nor deleted.
- * @throws {RepoLockedError}; {ObjectNotFoundError} when a commit that is not marked partial lacks a directory
+ * Objects of parent repositories are neither counted nor deleted, nor is what is attached to commits counted. When it
+ * deletes, static deltas to commits that are gone go too, and cached summaries of remotes nobody knows.
+ * @throws {RepoLockedError}; {RefNotFoundError} for a branch that is none; {ObjectNotFoundError} when a commit that is not
+ *   marked partial lacks a directory: then nothing was deleted
  */
 export async function prune(repo: Repo, options: PruneOptions = {}): Promise<PruneResult> {
   const lock = await repo.storage.lock('exclusive')
   try {
-    const reached = await findReachable(repo, options)
-    const unreachable: ObjectName[] = []
-    const { objects } = repo.storage
-    let total = 0
-    for await (const name of objects.list(options.commitOnly ? 'commit' : undefined)) {
-      // These belong to a commit, go with it, and are not counted.
-      if (name.type === 'commitmeta' || name.type === 'tombstone-commit') continue
-      total++
-      if (!reached.has(name)) unreachable.push(name)
-    }
-    let bytes = 0
-    for (const name of unreachable) {
+    const result = await plan(repo, options)
+    if (options.dryRun) return result
+    let done = 0
+    for (const name of result.unreachable) {
       options.signal?.throwIfAborted()
-      bytes += await objects.storageSize(name)
-      if (options.noPrune) continue
-      if (name.type === 'commit') await deleteCommit(repo, name.checksum)
-      else await objects.delete(name)
+      await deleteObject(repo, name)
+      options.onProgress?.({ kind: 'step', label: 'prune', done: ++done, total: result.unreachable.length })
     }
-    return { total, unreachable: unreachable.length, bytes }
+    await pruneDeltas(repo)
+    await pruneSummaryCache(repo)
+    return result
   } finally {
     await lock[Symbol.asyncDispose]()
   }
 }
 
-async function findReachable(repo: Repo, options: PruneOptions): Promise<ReachableSet> {
-  const { depth = -1, commitOnly, signal, refsOnly } = options
+async function plan(repo: Repo, options: PruneOptions): Promise<PruneResult> {
+  const { commitOnly, signal } = options
+  const roots = await listRoots(repo, options)
   const reached = new ReachableSet()
-  const roots = options.roots ?? new Map<Checksum, number>()
-  for (const [commit, own] of roots) await collectReachable(repo, commit, { depth: own, commitOnly, signal }, reached)
-  if (options.roots !== undefined) return reached
-  const from = refsOnly ? refTargets(repo) : allCommits(repo)
-  for await (const commit of from) await collectReachable(repo, commit, { depth, commitOnly, signal }, reached)
-  return reached
+  for (const { commit, depth } of roots) await collectReachable(repo, commit, { depth, commitOnly, signal }, reached)
+  const { objects } = repo.storage
+  const unreachable: ObjectName[] = []
+  let total = 0
+  let bytes = 0
+  for await (const name of objects.list(commitOnly ? 'commit' : undefined)) {
+    signal?.throwIfAborted()
+    if (!COUNTED.has(name.type)) continue
+    total++
+    if (reached.has(name) || (name.type === 'payload-link' && (await isNeededLink(repo, name.checksum, reached))))
+      continue
+    bytes += await objects.storageSize(name)
+    unreachable.push(name)
+  }
+  unreachable.sort((a, b) => ORDER.indexOf(a.type) - ORDER.indexOf(b.type))
+  return { total, unreachable, bytes, kept: await keptBy(repo, roots) }
 }
 
-async function* refTargets(repo: Repo): AsyncGenerator<Checksum, void> {
-  for (const prefix of ['heads', 'remotes', 'mirrors']) {
-    for (const path of await repo.refs.list(prefix)) {
-      const commit = await readRef(repo.refs, path)
-      if (commit !== undefined) yield commit
+/** Of deletion: what is named after what names it. */
+const ORDER: readonly ObjectType[] = ['commit', 'dirtree', 'dirmeta', 'payload-link', 'file']
+/** Xattrs of their own (bare-split-xattrs) stay: which file shares which is not to be seen from here. */
+const COUNTED: ReadonlySet<ObjectType> = new Set(ORDER)
+
+/** A link by payload is worth keeping while its file is, and as long as the configuration still wants such links. */
+async function isNeededLink(repo: Repo, payload: Checksum, reached: ReachableSet): Promise<boolean> {
+  const { objects } = repo.storage
+  const threshold = Number(repo.config.get('core', 'payload-link-threshold') ?? Number.POSITIVE_INFINITY)
+  const checksum = await objects.payloadTarget?.(payload)
+  if (checksum === undefined || !reached.has({ checksum, type: 'file' })) return false
+  return (await objects.storageSize({ checksum, type: 'file' })) >= threshold
+}
+
+async function keptBy(repo: Repo, roots: readonly PruneRoot[]): Promise<KeptCommit[]> {
+  const kept = new Map<Checksum, KeptCommit>()
+  for (const because of roots) {
+    let commit: Checksum | undefined = because.commit
+    for (let generation = 0; commit !== undefined && !kept.has(commit); generation++) {
+      const content: Commit | undefined = await readIfThere(repo, commit)
+      if (content === undefined) break
+      kept.set(commit, { commit, because, generation })
+      if (generation === because.depth) break
+      commit = content.parent
     }
   }
+  return [...kept.values()]
 }
 
-async function* allCommits(repo: Repo): AsyncGenerator<Checksum, void> {
-  for await (const { checksum } of repo.storage.objects.list('commit')) yield checksum
-}
-
-/**
- * Deletes a commit with what is attached to it, its tree not; leaves a tombstone where the configuration wants one.
- * @throws {ObjectNotFoundError}
- */
-export async function deleteCommit(repo: Repo, commit: Checksum): Promise<void> {
-  const { objects } = repo.storage
-  await objects.setCommitState(commit, 'complete')
-  await objects.delete({ checksum: commit, type: 'commit' })
-  await objects.writeAttached('commitmeta', commit, undefined)
-  if (repo.config.getBoolean('core', 'tombstone-commits', false)) {
-    await objects.writeAttached('tombstone-commit', commit, encodeTombstone(commit))
+async function readIfThere(repo: Repo, commit: Checksum): Promise<Commit | undefined> {
+  try {
+    return await repo.readCommit(commit)
+  } catch (error) {
+    if (error instanceof ObjectNotFoundError) return undefined
+    throw error
   }
+}
+
+/** Why an object stays: the kept commits that reach it, by checksum. None: it does not. */
+export async function whyKept(repo: Repo, { kept }: PruneResult, name: ObjectName): Promise<KeptCommit[]> {
+  const reaching = await new CommitsOf(
+    repo,
+    kept.map(({ commit }) => commit),
+  ).find(name)
+  return reaching.flatMap((commit) => kept.find((entry) => entry.commit === commit) ?? [])
 }

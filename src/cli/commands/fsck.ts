@@ -1,20 +1,9 @@
 /** `ostree fsck`. Source: ot-builtin-fsck.c. */
 
-import type { Checksum } from '../../bytes.ts'
-import { FormatError, ObjectNotFoundError, withContext } from '../../errors.ts'
-import { formatObjectName, type ObjectName } from '../../objects/index.ts'
-import {
-  countCommits,
-  inspectObject,
-  type RefPath,
-  type Repo,
-  readRef,
-  refspecOf,
-  traverseCommit,
-} from '../../repo/index.ts'
-import { type CommandContext, command } from '../command.ts'
+import { type FsckEvent, formatFsckEvent, fsck as fsckRepo, requireSound } from '../../repo/index.ts'
+import { command } from '../command.ts'
 import type { OptionTable } from '../options.ts'
-import { JSON_OPTION, refuseOptions } from '../values.ts'
+import { JSON_OPTION } from '../values.ts'
 
 const OPTIONS = {
   'add-tombstones': { type: 'flag', help: 'Add tombstones for missing commits' },
@@ -26,102 +15,35 @@ const OPTIONS = {
   ...JSON_OPTION,
 } as const satisfies OptionTable
 
-type Context = CommandContext<typeof OPTIONS>
-
 export const fsck = command({
   name: 'fsck',
   summary: 'Check the repository for consistency',
   usage: '',
   repo: true,
   options: OPTIONS,
-  async run(context) {
-    const { options, out } = context
-    refuseOptions(options, ['add-tombstones', 'verify-bindings', 'verify-back-refs'])
-    const repo = await context.repo()
-    const say = (text: string): void => {
-      if (!options.quiet && !options.json) out.line(text)
+  async run({ options, out, err, signal, repo: openRepo }) {
+    const repo = await openRepo()
+    const print = (event: FsckEvent): void => {
+      // Of an object among many nothing is said; the first and the last show that it goes on.
+      if (event.kind === 'progress' && event.done !== 1 && event.done !== event.total) return
+      const isError = event.kind === 'missing' || event.kind === 'corrupt' || event.kind === 'marked-partial'
+      if (isError) err.line(formatFsckEvent(event))
+      else if (!options.json && !(options.quiet && event.kind === 'stage')) out.line(formatFsckEvent(event))
     }
-    say('Validating refs...')
-    for (const prefix of ['heads', 'remotes']) await verifyRefs(repo, prefix, context)
-    say('Validating refs in collections...')
-    await verifyRefs(repo, 'mirrors', context)
-    say('Enumerating commits...')
-    const census = await countCommits(repo)
-    say(`Verifying content integrity of ${census.complete.length} commit objects...`)
-    const { objects, damaged } = await verifyCommits(repo, census.complete, context)
-    const { partial } = census
-    if (options.json) out.json({ commits: census.complete.length, objects, damaged, partial })
-    else if (partial > 0) out.line(`${partial} partial commits not verified`)
-    if (damaged > 0) throw new FormatError('repository', 'Repository corruption encountered')
-    if (census.fsckPartial > 0) {
-      const message = `${census.fsckPartial} partial commits from fsck-detected corruption`
-      throw new FormatError('repository', message)
-    }
+    const result = await fsckRepo(repo, {
+      all: options.all,
+      delete: options.delete,
+      verifyBindings: options['verify-bindings'],
+      verifyBackRefs: options['verify-back-refs'],
+      addTombstones: options['add-tombstones'],
+      onEvent: print,
+      signal,
+    })
+    if (options.json) out.json(result)
+    else if (result.partial > 0 && !options['add-tombstones'])
+      out.line(`${result.partial} partial commits not verified`)
+    requireSound(result)
     if (options.json) return
-    out.line(`object fsck of ${census.complete.length} commits completed successfully - no errors found.`)
+    out.line(`object fsck of ${result.commits} commits completed successfully - no errors found.`)
   },
 })
-
-async function verifyRefs(repo: Repo, prefix: RefPath, context: Context): Promise<void> {
-  for (const path of await repo.refs.list(prefix)) {
-    const checksum = await readRef(repo.refs, path)
-    if (checksum === undefined) continue
-    const name: ObjectName = { type: 'commit', checksum }
-    const [, collection, ref] = /^mirrors\/([^/]+)\/(.+)$/.exec(path) ?? []
-    const shown = collection === undefined ? refspecOf(path) : `(${collection}, ${ref})`
-    if (!(await isDamaged(repo, name, [], context)) || (await repo.objects.has(name))) continue
-    throw withContext(`Loading commit for ref ${shown}`, new ObjectNotFoundError(formatObjectName(name)))
-  }
-}
-
-async function verifyCommits(
-  repo: Repo,
-  commits: readonly Checksum[],
-  context: Context,
-): Promise<{ objects: number; damaged: number }> {
-  const parents = new Map<string, { name: ObjectName; commits: Checksum[] }>()
-  for (const commit of commits) {
-    for await (const name of traverseCommit(repo, commit, { signal: context.signal })) {
-      const key = formatObjectName(name)
-      const known = parents.get(key)
-      if (known === undefined) parents.set(key, { name, commits: [commit] })
-      else known.commits.push(commit)
-    }
-  }
-  const total = parents.size
-  let done = 0
-  let damaged = 0
-  for (const { name, commits } of parents.values()) {
-    context.signal.throwIfAborted()
-    if (await isDamaged(repo, name, commits.sort(), context)) damaged++
-    done++
-    if (context.options.json || (done !== 1 && done !== total)) continue
-    context.out.line(`fsck objects (${done}/${total}) ${Math.floor((100 * done) / total)}%`)
-  }
-  return { objects: total, damaged }
-}
-
-/** Says so where it goes on, and throws where it does not. */
-async function isDamaged(
-  repo: Repo,
-  name: ObjectName,
-  commits: readonly Checksum[],
-  { options, err }: Context,
-): Promise<boolean> {
-  const finding = await inspectObject(repo, name)
-  if (finding.kind === 'sound') return false
-  const shown = formatObjectName(name)
-  if (finding.kind === 'corrupt') {
-    const error = commits.length === 0 ? finding.error : withContext(`In commits ${commits.join(', ')}`, finding.error)
-    if (!options.all && !options.delete) throw error
-    err.line(error instanceof Error ? error.message : String(error))
-    if (!options.delete) return true
-    await repo.storage.objects.delete(name)
-  } else err.line(`Object missing${commits.length === 0 ? '' : ` in commits ${commits.join(', ')}`}: ${shown}`)
-  for (const commit of commits) {
-    if (name.type === 'commit' || (await repo.commitState(commit)) !== 'complete') continue
-    err.line(`Marking commit as partial: ${commit}`)
-    await repo.objects.setCommitState(commit, 'fsck-partial')
-  }
-  return true
-}

@@ -1,16 +1,14 @@
 /** `ostree prune`. Source: ot-builtin-prune.c. */
 
 import type { Checksum } from '../../bytes.ts'
-import { ConflictError, IoError, UsageError } from '../../errors.ts'
-import { isChecksum, parseChecksum } from '../../objects/index.ts'
+import { UsageError } from '../../errors.ts'
+import { formatObjectName } from '../../objects/index.ts'
 import {
   deleteCommit,
   type PruneResult,
+  pruneDeltas,
   prune as pruneObjects,
-  type Repo,
-  readRef,
-  refPath,
-  refspecOf,
+  pruneSummaryCache,
 } from '../../repo/index.ts'
 import { type CommandContext, command } from '../command.ts'
 import { parseDate } from '../date.ts'
@@ -51,80 +49,46 @@ export const prune = command({
     const commit = options['delete-commit']
     if (commit !== undefined) {
       if (options['no-prune']) throw context.usageError('Cannot specify both --delete-commit and --no-prune')
-      // Without static deltas there is none to delete.
-      if (!options['static-deltas-only']) await deleteByHand(repo, commit)
+      if (options['static-deltas-only']) await pruneDeltas(repo, commit as Checksum)
+      else await deleteCommit(repo, commit)
     } else if (options['static-deltas-only']) {
       throw new UsageError(
         '--static-deltas-only requires --delete-commit; see https://github.com/ostreedev/ostree/issues/1479',
       )
     }
+    const since = options['keep-younger-than']
+    const retain = options['retain-branch-depth']
     const result = await pruneObjects(repo, {
       refsOnly: options['refs-only'],
       depth: options.depth,
       commitOnly: options['commit-only'],
-      noPrune: options['no-prune'],
-      roots: await rootsOf(repo, context),
+      keepYoungerThan: since === undefined ? undefined : parseDate(since, Date.now()),
+      retainBranchDepth: retain.length === 0 ? undefined : new Map(retain.map(parseRetain)),
+      onlyBranches: options['only-branch'],
+      dryRun: options['no-prune'],
       signal,
     })
-    if (options.json) out.json(result)
+    if (options['no-prune']) {
+      // As ostree: what is left of deltas and caches goes even so.
+      await pruneDeltas(repo)
+      await pruneSummaryCache(repo)
+    }
+    if (options.json) out.json(asJson(result, context))
     else out.write(format(result, context))
   },
 })
 
+function asJson({ total, unreachable, bytes, kept }: PruneResult, { options }: Context) {
+  const counts = { total, unreachable: unreachable.length, bytes }
+  return options['no-prune'] ? { ...counts, objects: unreachable.map(formatObjectName), kept } : counts
+}
+
 function format({ total, unreachable, bytes }: PruneResult, { options }: Context): string {
   const head = `${options['commit-only'] ? 'Total (commit only) objects' : 'Total objects'}: ${total}\n`
-  if (unreachable === 0) return `${head}No unreachable objects\n`
+  if (unreachable.length === 0) return `${head}No unreachable objects\n`
   const size = formatSize(bytes)
-  if (options['no-prune']) return `${head}Would delete: ${unreachable} objects, freeing ${size}\n`
-  return `${head}Deleted ${unreachable} objects, ${size} freed\n`
-}
-
-/** Turns tombstones on, as ostree does: who pulls is to know that the commit went on purpose. */
-async function deleteByHand(repo: Repo, commit: string): Promise<void> {
-  for (const prefix of ['heads', 'remotes']) {
-    for (const path of await repo.refs.list(prefix)) {
-      if ((await readRef(repo.refs, path)) !== commit) continue
-      throw new ConflictError(commit, `Commit '${commit}' is referenced by '${refspecOf(path)}'`)
-    }
-  }
-  for (const path of await repo.refs.list('mirrors')) {
-    if ((await readRef(repo.refs, path)) !== commit) continue
-    const [, collection, name] = /^mirrors\/([^/]+)\/(.+)$/.exec(path) ?? []
-    throw new ConflictError(commit, `Commit '${commit}' is referenced by (${collection}, ${name})`)
-  }
-  const file = repo.config
-  file.set('core', 'tombstone-commits', 'true')
-  await repo.writeConfig(file.toString())
-  const exists = isChecksum(commit) && (await repo.storage.objects.has({ checksum: commit, type: 'commit' }))
-  if (!exists) {
-    const path = `${commit.slice(0, 2)}/${commit.slice(2)}.commit`
-    const message = `Deleting object ${commit}.commit: unlinkat(${path}): No such file or directory`
-    throw new IoError(message, 'ENOENT', path)
-  }
-  await deleteCommit(repo, parseChecksum(commit))
-}
-
-/** What the options on time and branches keep; `undefined` when there are none. */
-async function rootsOf(repo: Repo, { options }: Context): Promise<ReadonlyMap<Checksum, number> | undefined> {
-  const since = options['keep-younger-than']
-  const only = options['only-branch']
-  const retain = new Map(options['retain-branch-depth'].map(parseRetain))
-  if (since === undefined && only.length === 0 && retain.size === 0) return undefined
-  const oldest = since === undefined ? undefined : parseDate(since, Date.now())
-  for (const branch of only) await repo.resolve(branch)
-  const onlyPaths = new Set(only.map(refPath))
-  const roots = new Map<Checksum, number>()
-  for (const { name, path } of await repo.listRefs()) {
-    const tip = await readRef(repo.refs, path)
-    if (tip === undefined) continue
-    const retained = retain.get(name)
-    // As in ostree, to retain none is the same as to say nothing.
-    if (retained !== undefined && retained !== 0) keep(roots, tip, retained)
-    else if (only.length > 0 && !onlyPaths.has(path)) keep(roots, tip, -1)
-    else if (oldest !== undefined) await keepYounger(repo, roots, tip, oldest)
-    else keep(roots, tip, options.depth ?? -1)
-  }
-  return roots
+  if (options['no-prune']) return `${head}Would delete: ${unreachable.length} objects, freeing ${size}\n`
+  return `${head}Deleted ${unreachable.length} objects, ${size} freed\n`
 }
 
 function parseRetain(text: string): [branch: string, depth: number] {
@@ -135,23 +99,4 @@ function parseRetain(text: string): [branch: string, depth: number] {
   const depth = Number(number)
   if (Math.abs(depth) > 0x7fffffff) throw new UsageError(`Out of range depth ${number}`)
   return [text.slice(0, at), depth]
-}
-
-function keep(roots: Map<Checksum, number>, commit: Checksum, depth: number): void {
-  const known = roots.get(commit)
-  if (known === undefined || (known >= 0 && (depth < 0 || depth > known))) roots.set(commit, depth)
-}
-
-/** The tip always, and parents that are young enough, up to the first that is not. */
-async function keepYounger(repo: Repo, roots: Map<Checksum, number>, tip: Checksum, oldest: bigint): Promise<void> {
-  keep(roots, tip, 0)
-  const seen = new Set<Checksum>([tip])
-  let at = (await repo.readCommit(tip)).parent
-  while (at !== undefined && !seen.has(at) && (await repo.objects.has({ checksum: at, type: 'commit' }))) {
-    seen.add(at)
-    const commit = await repo.readCommit(at)
-    if (commit.timestamp < oldest) return
-    keep(roots, at, 0)
-    at = commit.parent
-  }
 }

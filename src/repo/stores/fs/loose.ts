@@ -6,7 +6,7 @@
  * (ostree_repo_mark_commit_partial_reason), ostree-repo-pull.c (commitpartial).
  */
 
-import { lstatSync, mkdirSync, readdirSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, readlinkSync } from 'node:fs'
 import { type Checksum, EMPTY_BYTES, encodeUtf8, type MaybePromise } from '../../../bytes.ts'
 import { IoError, ObjectNotFoundError, withContext } from '../../../errors.ts'
 import {
@@ -109,6 +109,13 @@ export class LooseObjects implements ObjectStore {
       throw withContext(`Deleting object ${formatObjectName(name)}`, error)
     }
     if (!removed) throw new ObjectNotFoundError(formatObjectName(name))
+  }
+
+  /** A link `../ab/cdef….file`, relative to its own directory. */
+  payloadTarget(payload: Checksum): Checksum | undefined {
+    const path = this.path({ checksum: payload, type: 'payload-link' })
+    const target = unless([...NOTHING_THERE, 'EINVAL'], path, () => readlinkSync(path))
+    return target === undefined ? undefined : parseLoosePath(target.replace(/^\.\.\//, ''))?.checksum
   }
 
   storageSize(name: ObjectName): number {

@@ -5,6 +5,7 @@
  *   objects/ab/cdef….TYPE                   loose.ts, mode-*.ts
  *   refs/{heads,remotes/R,mirrors/C}/NAME   refs.ts
  *   state/CHECKSUM.commitpartial            loose.ts
+ *   deltas/…  tmp/cache/summaries/          deltas.ts
  *   tmp/staging-…  tmp/cache                staging.ts
  *   .lock                                   lock.ts
  *
@@ -20,6 +21,7 @@ import { type RepoSettings, readSettings } from '../../config.ts'
 import type { BeginOptions, LockOptions, RepoMode, Storage, Transaction } from '../../interface.ts'
 import type { NativeSource } from '../../node/native.ts'
 import { contentModeOf } from './content-modes.ts'
+import { FsDeltas, FsSummaryCache } from './deltas.ts'
 import { errnoOf, errnoText, ioError, withIo } from './errno.ts'
 import { removeFile, replaceFile } from './file-io.ts'
 import { FreeSpace } from './free-space.ts'
@@ -48,6 +50,8 @@ export class FsStorage implements Storage {
   readonly writable: boolean
   readonly objects: LooseObjects
   readonly refs: FsRefs
+  readonly deltas: FsDeltas
+  readonly summaryCache: FsSummaryCache
   readonly #context: FsStorageContext
   readonly #reader: LooseReader
   readonly #lock: RepoLock
@@ -72,6 +76,8 @@ export class FsStorage implements Storage {
     const fsync = () => this.#settings.fsync
     this.objects = new LooseObjects(path, this.#reader, requireWritable, fsync)
     this.refs = new FsRefs(path, requireWritable, fsync)
+    this.deltas = new FsDeltas(path, requireWritable)
+    this.summaryCache = new FsSummaryCache(path, requireWritable)
     this.#lock = new RepoLock(() => this.#makeLocker())
   }
 

@@ -1,0 +1,85 @@
+/**
+ * What a repository directory keeps for exchange with others, as far as it is looked after here:
+ *
+ *   deltas/Ab/REST[-TO]/superblock    a static delta; Ab and REST are the commit it starts from (or leads to, if it
+ *                                     starts from nothing) in modified base64, TO the one it leads to
+ *   tmp/cache/summaries/NAME[.sig]    the summary of a remote, as it was last fetched
+ *
+ * Source: ostree-core.c, _ostree_get_relative_static_delta_path; ostree-repo-static-delta-core.c, list_static_delta_names;
+ * ostree-repo-prune.c, _ostree_repo_prune_tmp.
+ */
+
+import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { InvalidNameError } from '../../../errors.ts'
+import { modifiedBase64, parseModifiedBase64 } from '../../../objects/index.ts'
+import type { DeltaName, DeltaStore, SummaryCache } from '../../interface.ts'
+import { unless, withIo } from './errno.ts'
+import { removeFile } from './file-io.ts'
+
+const NOTHING_THERE = ['ENOENT', 'ENOTDIR']
+
+export class FsDeltas implements DeltaStore {
+  readonly #root: string
+  readonly #requireWritable: () => void
+
+  /** @param root the repository */
+  constructor(root: string, requireWritable: () => void) {
+    this.#root = root
+    this.#requireWritable = requireWritable
+  }
+
+  list(): DeltaName[] {
+    const deltas: DeltaName[] = []
+    const root = `${this.#root}/deltas`
+    for (const head of namesIn(root)) {
+      for (const tail of namesIn(`${root}/${head}`)) {
+        const delta = parseDelta(head + tail)
+        if (delta !== undefined && existsSync(`${root}/${head}/${tail}/superblock`)) deltas.push(delta)
+      }
+    }
+    return deltas
+  }
+
+  delete({ from, to }: DeltaName): void {
+    this.#requireWritable()
+    const name = from === undefined ? modifiedBase64(to) : `${modifiedBase64(from)}-${modifiedBase64(to)}`
+    const path = `deltas/${name.slice(0, 2)}/${name.slice(2)}`
+    withIo(path, () => rmSync(`${this.#root}/${path}`, { recursive: true, force: true }))
+  }
+}
+
+/** What has another name is no delta, and nobody's business. */
+function parseDelta(name: string): DeltaName | undefined {
+  const [first = '', second] = name.split('-')
+  try {
+    if (second === undefined) return { from: undefined, to: parseModifiedBase64(first) }
+    return { from: parseModifiedBase64(first), to: parseModifiedBase64(second) }
+  } catch (error) {
+    if (error instanceof InvalidNameError) return undefined
+    throw error
+  }
+}
+
+export class FsSummaryCache implements SummaryCache {
+  readonly #path: string
+  readonly #requireWritable: () => void
+
+  /** @param root the repository */
+  constructor(root: string, requireWritable: () => void) {
+    this.#path = `${root}/tmp/cache/summaries`
+    this.#requireWritable = requireWritable
+  }
+
+  list(): string[] {
+    return namesIn(this.#path)
+  }
+
+  delete(name: string): void {
+    this.#requireWritable()
+    removeFile(`${this.#path}/${name}`, name)
+  }
+}
+
+function namesIn(directory: string): string[] {
+  return unless(NOTHING_THERE, directory, () => readdirSync(directory)) ?? []
+}
