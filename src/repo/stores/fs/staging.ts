@@ -113,7 +113,12 @@ export class Staging {
     let directory = this.#directories.get(head)
     if (directory === undefined) {
       const made = `${this.#unsealed}/${head}`
-      withIo('tmp', () => mkdirSync(made, 0o777))
+      // After a checkpoint it may still be there: what had nothing to publish is not renamed.
+      const fresh = unless(['EEXIST'], 'tmp', () => {
+        mkdirSync(made, 0o777)
+        return true
+      })
+      if (!fresh && !isDirectory(made)) throw new ConflictError(made, `${made} is no directory`)
       directory = made
       this.#directories.set(head, directory)
     }
