@@ -91,8 +91,4 @@ describeReference(['ostree', 'umoci', 'debootstrap'], 'a real root file system',
     run(ostreeTs, ['checkout', `--repo=${work}/store.sqlite`, ref, target])
     expect(differences(asStored(inventory(image.unpacked)), inventory(target))).toEqual([])
   })
-
-  test.each(DIRECTORY_MODES)('is sound to ostree in the %s repository', (mode) => {
-    run('ostree', ['fsck', '-q', `--repo=${work}/${mode}`])
-  })
 })
