@@ -12,6 +12,7 @@ import { withContext } from '../errors.ts'
 import { string, variantOf } from '../gvariant/index.ts'
 import type { ProgressOptions } from '../progress.ts'
 import { type Repo, readCommit, type Transaction, writeCommit } from '../repo/index.ts'
+import type { ImageLimits } from './image-limits.ts'
 import { importLayer } from './import-layer.ts'
 import { requireComplete } from './layer-kind.ts'
 import { openLayer } from './layer-stream.ts'
@@ -32,6 +33,7 @@ export interface ImportRunInput extends ProgressOptions {
   readonly importerVersion: string
   /** Of the commits of derived layers; seconds since the epoch. */
   readonly timestamp: bigint
+  readonly limits: ImageLimits
 }
 
 export class ImportRun {
@@ -61,13 +63,13 @@ export class ImportRun {
   }
 
   async #importBase(layer: PreparedLayer, chunks: readonly PreparedLayer[], writeRefs: boolean): Promise<Checksum> {
-    const { repo, tx, signal } = this.#input
+    const { repo, tx, limits, signal } = this.#input
     const before = this.fetched
     for (const chunk of chunks) {
       if (chunk.commit !== undefined) await this.#reuse(chunk, chunk.commit, writeRefs)
       else {
         await this.#fetch(chunk, writeRefs, async (stream) => {
-          const set = await importObjectSet(repo, tx, stream, { layer: chunk.layer.digest, signal })
+          const set = await importObjectSet(repo, tx, stream, { layer: chunk.layer.digest, limits: limits.tar, signal })
           return writeRefs ? writeObjectSetCommit(tx, set) : undefined
         })
       }
@@ -79,7 +81,7 @@ export class ImportRun {
     }
     let commit: Checksum | undefined
     await this.#fetch(layer, writeRefs, async (stream) => {
-      commit = await importCommitLayer(repo, tx, stream, { layer: layer.layer.digest, signal })
+      commit = await importCommitLayer(repo, tx, stream, { layer: layer.layer.digest, limits: limits.tar, signal })
       await requireComplete(tx, commit)
       tx.setCommitState(commit, 'complete')
       return commit
@@ -112,9 +114,9 @@ export class ImportRun {
     stream: AsyncIterable<Uint8Array>,
     allowNonusr: boolean,
   ): Promise<Checksum> {
-    const { repo, tx, retainVar, importerVersion, timestamp, signal } = this.#input
+    const { repo, tx, retainVar, importerVersion, timestamp, limits, signal } = this.#input
     const { digest } = layer
-    const options = { layer: digest, allowNonusr, retainVar, signal }
+    const options = { layer: digest, allowNonusr, retainVar, limits: limits.tar, signal }
     const { filtered, ...root } = await importLayer(repo, tx, stream, options)
     if (filtered.size > 0) this.filtered.set(digest, filtered)
     const metadata = [[IMPORTER_VERSION, variantOf(string, importerVersion)] as const]
@@ -137,7 +139,7 @@ export class ImportRun {
     writeRef: boolean,
     take: (stream: AsyncIterable<Uint8Array>) => Promise<Checksum | undefined>,
   ): Promise<void> {
-    const { repo, tx, source, prepared, onProgress, signal } = this.#input
+    const { repo, tx, source, prepared, limits, onProgress, signal } = this.#input
     signal?.throwIfAborted()
     const { digest, size } = layer
     const total = prepared.manifest.layers.length
@@ -145,6 +147,7 @@ export class ImportRun {
     const stream = openLayer(source, layer, {
       platform: repo.platform,
       diffId: prepared.config.rootfs.diff_ids[index],
+      maxBytes: limits.maxLayerBytes,
       signal,
       onBytes: onProgress && ((received) => onProgress({ kind: 'bytes', digest, received, size })),
     })

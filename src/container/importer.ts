@@ -15,13 +15,14 @@
  */
 
 import type { Checksum } from '../bytes.ts'
-import { FormatError, UsageError, withContext } from '../errors.ts'
+import { FormatError, LimitError, UsageError, withContext } from '../errors.ts'
 import type { LocalFiles } from '../platform/index.ts'
 import type { ProgressOptions } from '../progress.ts'
 import { commitRoot, type Repo } from '../repo/index.ts'
 import { FlatFileNotes } from './flat-files.ts'
 import { defaultPolicy, type FlattenOptions, type MetadataPolicy, type Ownership } from './flatten.ts'
 import { gcImageLayers } from './gc.ts'
+import { type ImageLimits, MAX_LAYERS } from './image-limits.ts'
 import { timestampOfManifestOrConfig, versionForConfig } from './image-time.ts'
 import { ImportRun } from './import-run.ts'
 import { findLayer, type LayerKind, noteDiffids } from './layer-kind.ts'
@@ -73,6 +74,7 @@ export interface ImportOptions extends ProgressOptions {
   readonly importerVersion?: string | undefined
   /** Seconds since the epoch, for commits of layers and of images that do not say when they were made. Default 0. */
   readonly now?: (() => bigint) | undefined
+  readonly limits?: ImageLimits | undefined
   /** Hears of stored images that cannot be read and so are passed over. */
   readonly onWarning?: ((message: string) => void) | undefined
 }
@@ -132,6 +134,8 @@ export class ImageImporter implements AsyncDisposable {
     const { files, host, signal, open = openImage } = this.#options
     const source = await open(this.#reference.imgref, { platform: this.#repo.platform, files, host, signal })
     this.#source = source
+    const { maxLayers = MAX_LAYERS } = this.#options.limits ?? {}
+    if (source.manifest.layers.length > maxLayers) throw new LimitError('number of layers', maxLayers)
     return source
   }
 
@@ -256,10 +260,10 @@ export class ImageImporter implements AsyncDisposable {
 
   async #transaction<T>(prepared: PreparedImport, work: (tx: FlatFileNotes, run: ImportRun) => Promise<T>): Promise<T> {
     const repo = this.#repo
-    const { retainVar = true, allowNonusr, signal, onProgress } = this.#options
+    const { retainVar = true, allowNonusr, limits = {}, signal, onProgress } = this.#options
     const source = this.#source ?? (await this.#open())
     const commits = { importerVersion: this.#importerVersion, timestamp: this.#now }
-    const settings = { retainVar, allowNonusr, ...commits, signal, onProgress }
+    const settings = { retainVar, allowNonusr, ...commits, limits, signal, onProgress }
     return repo.transaction((plain) => {
       const tx = new FlatFileNotes(plain, repo.mode, this.#flattening)
       return work(tx, new ImportRun({ repo, tx, source, prepared, ...settings }))

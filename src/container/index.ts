@@ -13,8 +13,10 @@ export {
 } from './flatten.ts'
 export { formatSize } from './format-size.ts'
 export { gcImageLayers, listContainerDeploymentManifests, removeImage, removeImages } from './gc.ts'
+export { type ImageLimits, MAX_LAYERS } from './image-limits.ts'
 export { timestampOfManifestOrConfig, versionForConfig } from './image-time.ts'
 export { ImageImporter, type ImportOptions, type UnencapsulatedImage } from './importer.ts'
+export { type LayerOptions, MAX_LAYER_BYTES, MAX_LAYER_RATIO, openLayer } from './layer-stream.ts'
 export {
   type ManifestLayout,
   type OstreeManifestLayout,
@@ -67,5 +69,6 @@ export {
   type Transport,
 } from './reference.ts'
 export type { ImageSource, TransportContext } from './transport/interface.ts'
+export { openMemoryLayout } from './transport/memory.ts'
 export { openImage } from './transport/open.ts'
 export { unencapsulate } from './unencapsulate.ts'

@@ -1,12 +1,14 @@
 /**
  * What commits reach, when nothing may be taken for granted: metadata is decoded as far as it can be, for whether it is
- * right is found out later, object by object. As in ostree a directory that is missing ends the search.
+ * right is found out later, object by object. As in ostree a directory that is missing ends the search; but not one that
+ * only a corrupt object names.
  *
  * Source: ostree-repo-traverse.c, ostree_repo_traverse_commit_union_with_parents.
  */
 
 import type { Checksum } from '../bytes.ts'
 import { Commit, DirTree, formatObjectName, isChecksum, type ObjectName } from '../objects/index.ts'
+import { isMissing, verifyObject } from './fsck-object.ts'
 import type { Repo } from './repo.ts'
 import { ReachableSet } from './traverse.ts'
 
@@ -31,17 +33,31 @@ async function visit(
   meet: (parent: Reachable | undefined, child: Reachable) => boolean,
 ): Promise<void> {
   for (const checksum of commits) {
-    const waiting: Reachable[] = []
+    const waiting: { parent: Reachable | undefined; child: Reachable }[] = []
     const add = (parent: Reachable | undefined, child: Reachable): void => {
       // Of another length it names nothing; whoever says so is found corrupt.
       if (!isChecksum(child.checksum) || !meet(parent, child)) return
-      if (child.type === 'commit' || child.type === 'dirtree') waiting.push(child)
+      if (child.type === 'commit' || child.type === 'dirtree') waiting.push({ parent, child })
     }
     add(undefined, { type: 'commit', checksum })
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       signal?.throwIfAborted()
-      for (const child of await childrenOf(repo, next)) add(next, child)
+      const { parent, child } = next
+      try {
+        for (const grandchild of await childrenOf(repo, child)) add(child, grandchild)
+      } catch (error) {
+        if (parent === undefined || !isMissing(error, child) || (await isWhatItSays(repo, parent))) throw error
+      }
     }
+  }
+}
+
+async function isWhatItSays(repo: Repo, name: Reachable): Promise<boolean> {
+  try {
+    await verifyObject(repo, name)
+    return true
+  } catch {
+    return false
   }
 }
 
@@ -63,10 +79,10 @@ async function childrenOf(repo: Repo, { type, checksum }: Reachable): Promise<Re
 }
 
 /**
- * Which commits reach an object. The answer needs what is above every object; that is gathered with the first question,
+ * What is above an object: which commits reach it. The answer needs that of every object; it is gathered with the first question,
  * so that a sound repository never pays for it.
  */
-export class CommitsOf {
+export class Above {
   readonly #repo: Repo
   readonly #commits: readonly Checksum[]
   #above: Map<string, Set<string>> | undefined
@@ -89,6 +105,12 @@ export class CommitsOf {
       waiting.push(...(this.#above.get(key) ?? []))
     }
     return [...found].sort()
+  }
+
+  /** Names, as `formatObjectName` gives them, of the objects that name this one. */
+  async directlyAbove(name: ObjectName): Promise<ReadonlySet<string>> {
+    this.#above ??= await this.#gather()
+    return this.#above.get(formatObjectName(name)) ?? new Set()
   }
 
   async #gather(): Promise<Map<string, Set<string>>> {

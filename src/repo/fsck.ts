@@ -11,7 +11,7 @@ import { Commit, formatObjectName, type ObjectName } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
 import { type CollectionRef, verifyBackRefs, verifyBindings } from './fsck-bindings.ts'
 import { isMissing, verifyObject } from './fsck-object.ts'
-import { CommitsOf, reachLeniently } from './fsck-reach.ts'
+import { Above, reachLeniently } from './fsck-reach.ts'
 import type { RefPath } from './interface.ts'
 import { deleteObject, enableTombstones } from './prune-delete.ts'
 import { readRef, refspecOf } from './refs.ts'
@@ -107,6 +107,7 @@ class Fsck {
   readonly #repo: Repo
   readonly #options: FsckOptions
   readonly #event: (event: FsckEvent) => void
+  readonly #corruptNames = new Set<string>()
   #damaged = 0
 
   constructor(repo: Repo, options: FsckOptions) {
@@ -154,7 +155,7 @@ class Fsck {
     const checksum = await this.#target(path)
     if (checksum === undefined) return
     const name: ObjectName = { checksum, type: 'commit' }
-    await this.#verify(name, async () => [])
+    await this.#verify(name, undefined)
     const shown = ref.collection === undefined ? ref.name : `(${ref.collection}, ${ref.name})`
     let commit: Commit
     try {
@@ -215,39 +216,48 @@ class Fsck {
   async #objects(commits: readonly Checksum[]): Promise<number> {
     const { signal } = this.#options
     const reached = await reachLeniently(this.#repo, commits, signal)
-    const commitsOf = new CommitsOf(this.#repo, commits)
+    const above = new Above(this.#repo, commits)
     const total = reached.size
     let done = 0
     for (const name of reached) {
       signal?.throwIfAborted()
-      await this.#verify(name, () => commitsOf.find(name))
+      await this.#verify(name, above)
       this.#event({ kind: 'progress', done: ++done, total })
     }
     return total
   }
 
-  async #verify(name: ObjectName, findCommits: () => Promise<Checksum[]>): Promise<void> {
+  /** @param above `undefined` when no commit is to be blamed */
+  async #verify(name: ObjectName, above: Above | undefined): Promise<void> {
     try {
       await verifyObject(this.#repo, name)
     } catch (error) {
       if (!(error instanceof OstreeError)) throw error
-      const commits = await findCommits()
-      if (isMissing(error, name)) {
-        this.#event({ kind: 'missing', object: formatObjectName(name), commits })
-      } else {
-        const { all, delete: remove } = this.#options
-        const told = commits.length === 0 ? error : withContext(`In commits ${commits.join(', ')}`, error)
-        if (!all && !remove) throw told
-        this.#event({ kind: 'corrupt', object: formatObjectName(name), error: told })
-        if (remove) await deleteObject(this.#repo, name)
-        else {
-          this.#damaged++
-          return
-        }
-      }
+      const missing = isMissing(error, name)
+      if (missing && above !== undefined && (await this.#isMisnamed(name, above))) return
+      const commits = (await above?.find(name)) ?? []
+      if (missing) this.#event({ kind: 'missing', object: formatObjectName(name), commits })
+      else await this.#corrupt(name, commits, error)
       this.#damaged++
-      if (name.type !== 'commit') for (const commit of commits) await this.#markPartial(commit)
+      if (name.type === 'commit' || !(missing || this.#options.delete)) return
+      for (const commit of commits) await this.#markPartial(commit)
     }
+  }
+
+  /** Named by corrupt objects only: there never was such an object. */
+  async #isMisnamed(name: ObjectName, above: Above): Promise<boolean> {
+    const parents = await above.directlyAbove(name)
+    return parents.size > 0 && [...parents].every((parent) => this.#corruptNames.has(parent))
+  }
+
+  async #corrupt(name: ObjectName, commits: readonly Checksum[], error: OstreeError): Promise<void> {
+    const object = formatObjectName(name)
+    this.#corruptNames.add(object)
+    const { all, delete: remove } = this.#options
+    const told = commits.length === 0 ? error : withContext(`In commits ${commits.join(', ')}`, error)
+    if (!all && !remove) throw told
+    this.#event({ kind: 'corrupt', object, error: told })
+    if (remove) await deleteObject(this.#repo, name)
   }
 
   async #markPartial(commit: Checksum): Promise<void> {

@@ -15,7 +15,7 @@ import type { Checksum } from '../bytes.ts'
 import { ObjectNotFoundError } from '../errors.ts'
 import type { Commit, ObjectName, ObjectType } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
-import { CommitsOf } from './fsck-reach.ts'
+import { Above } from './fsck-reach.ts'
 import { deleteObject } from './prune-delete.ts'
 import { pruneDeltas, pruneSummaryCache } from './prune-extras.ts'
 import { listRoots, type PruneRoot, type RootRules } from './prune-roots.ts'
@@ -134,7 +134,7 @@ async function readIfThere(repo: Repo, commit: Checksum): Promise<Commit | undef
 
 /** Why an object stays: the kept commits that reach it, by checksum. None: it does not. */
 export async function whyKept(repo: Repo, { kept }: PruneResult, name: ObjectName): Promise<KeptCommit[]> {
-  const reaching = await new CommitsOf(
+  const reaching = await new Above(
     repo,
     kept.map(({ commit }) => commit),
   ).find(name)
