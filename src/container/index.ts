@@ -68,6 +68,7 @@ export {
   parseOstreeImageReference,
   type Transport,
 } from './reference.ts'
+export type * from './transport/destination.ts'
 export type { ImageSource, TransportContext } from './transport/interface.ts'
 export { openMemoryLayout } from './transport/memory.ts'
 export { openImage } from './transport/open.ts'

@@ -1,1 +1,10 @@
-export type { CompressionKind, CompressOptions, DecompressOptions, Hasher, LocalFiles, Platform } from './interface.ts'
+export type {
+  CompressionKind,
+  CompressOptions,
+  DecompressOptions,
+  FileWriter,
+  Hasher,
+  LocalFiles,
+  Platform,
+  WritableFiles,
+} from './interface.ts'

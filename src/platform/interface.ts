@@ -62,3 +62,27 @@ export interface LocalFiles {
   read(path: string, limit: number): Promise<Uint8Array>
   join(...parts: string[]): string
 }
+
+/** One file being written, front to back. */
+export interface FileWriter {
+  /** Done with `bytes` once it resolves. @throws {IoError} */
+  write(bytes: Uint8Array): Promise<void>
+  /** Nothing may follow. @param sync also wait until the content is on the disk */
+  close(sync?: boolean): Promise<void>
+}
+
+/** Local files that can be written as well, for image transports that lay images down on a disk. */
+export interface WritableFiles extends LocalFiles {
+  /** Its parent must exist; being there already is success. @throws {IoError} */
+  createDirectory(path: string): Promise<void>
+  /** A new, empty directory inside `parent`, nobody else's. @returns its path */
+  createTemporary(parent: string): Promise<string>
+  /** A new file; one that is there is emptied. @throws {IoError} */
+  createFile(path: string): Promise<FileWriter>
+  /** Atomic within one file system; replaces a file. @throws {IoError} */
+  rename(from: string, to: string): Promise<void>
+  /** A file, or a directory with all in it; nothing there is success. @throws {IoError} */
+  remove(path: string): Promise<void>
+  /** The directory that holds `path`. */
+  parent(path: string): string
+}

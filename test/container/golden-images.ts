@@ -92,7 +92,9 @@ export function sourceOf({ blobs, manifest }: GoldenImage): () => Promise<ImageS
   const parsed = parseManifest(blob(manifest))
   return async () => ({
     manifestDigest: manifest,
+    original: { bytes: blob(manifest), mediaType: 'application/vnd.oci.image.manifest.v1+json' },
     manifest: parsed,
+    configBytes: async () => blob(parsed.config.digest),
     config: async () => normaliseConfig(blob(parsed.config.digest)),
     async *blob({ digest }) {
       yield blob(digest)

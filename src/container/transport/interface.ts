@@ -14,9 +14,13 @@ export interface TransportContext {
 export interface ImageSource extends AsyncDisposable {
   /** Of the original bytes of the selected manifest; never that of an index. */
   readonly manifestDigest: Digest
+  /** The very bytes `manifestDigest` is of, and what they are: what a copy hands on. */
+  readonly original: { readonly bytes: Uint8Array; readonly mediaType: string }
   /** As OCI, converted where the original is Docker's. */
   readonly manifest: ImageManifest
-  /** Normalised; verified against the manifest. */
+  /** The config blob as it stands, verified against the original manifest. */
+  configBytes(): Promise<Uint8Array>
+  /** The same, normalised. */
   config(): Promise<ImageConfiguration>
   /** The blob as stored, not verified. @throws {NotFoundError} naming the digest */
   blob(layer: Descriptor): AsyncIterable<Uint8Array>

@@ -74,7 +74,8 @@ export async function openManifest(
     return config
   }
   const manifest = type === DOCKER_MANIFEST ? convertDockerManifest(platform, selected, await readConfig()) : original
-  return new ManifestSource(reader, digestOf(platform.sha256(selected)), manifest, readConfig)
+  const digest = digestOf(platform.sha256(selected))
+  return new ManifestSource(reader, digest, { bytes: selected, mediaType: type }, manifest, readConfig)
 }
 
 async function readManifest(
@@ -97,6 +98,7 @@ async function readVerifiedConfig(reader: BlobReader, descriptor: Descriptor, pl
 
 class ManifestSource implements ImageSource {
   readonly manifestDigest: ImageSource['manifestDigest']
+  readonly original: ImageSource['original']
   readonly manifest: ImageManifest
   readonly #reader: BlobReader
   readonly #readConfig: () => Promise<Uint8Array>
@@ -104,17 +106,23 @@ class ManifestSource implements ImageSource {
   constructor(
     reader: BlobReader,
     manifestDigest: ImageSource['manifestDigest'],
+    original: ImageSource['original'],
     manifest: ImageManifest,
     readConfig: () => Promise<Uint8Array>,
   ) {
     this.#reader = reader
     this.manifestDigest = manifestDigest
+    this.original = original
     this.manifest = manifest
     this.#readConfig = readConfig
   }
 
   get sniffCompression(): boolean {
     return this.#reader.sniffCompression
+  }
+
+  configBytes(): Promise<Uint8Array> {
+    return this.#readConfig()
   }
 
   async config(): Promise<ImageConfiguration> {

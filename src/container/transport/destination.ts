@@ -1,0 +1,70 @@
+/**
+ * Where images go. One image a destination: its blobs in any order and several at once, then the manifest, then `commit`,
+ * which is when others get to see it.
+ *
+ * ```
+ * blobs (layers, config) ──▶ putBlob … putBlob ──▶ putManifest ──▶ commit ──▶ there, whole, under its name
+ *                                                        └ disposed of before that: nothing of it shows
+ * ```
+ */
+import type { WritableFiles } from '../../platform/index.ts'
+import type { Digest } from '../oci-types.ts'
+import type { ImageReference } from '../reference.ts'
+import type { TransportContext } from './interface.ts'
+
+export interface DestinationContext extends TransportContext {
+  /** Absent where there is no file system, or none to write to: then only transports that need none work. */
+  readonly files?: WritableFiles | undefined
+}
+
+/** A blob as stored: the two members of a descriptor that follow from its bytes. */
+export interface StoredBlob {
+  readonly digest: Digest
+  /** Bytes. */
+  readonly size: number
+}
+
+export interface PutBlobOptions {
+  /** What the blob is, where the sender knows before it is through: lets a transport do without a spool. */
+  readonly digest?: Digest | undefined
+  readonly size?: number | undefined
+  readonly mediaType?: string | undefined
+}
+
+export interface PutManifestOptions {
+  /** One of the types of manifest, whether the bytes name it or not. */
+  readonly mediaType: string
+  /** For the index entry of transports that keep one. */
+  readonly platform?: { readonly architecture: string; readonly os: string; readonly variant?: string } | undefined
+}
+
+export interface ImageDestination extends AsyncDisposable {
+  /** Names it in messages; without credentials. */
+  readonly what: string
+  /** Whether a manifest of that media type can be kept as it is. */
+  acceptsManifest(mediaType: string): boolean
+  /**
+   * Whether the blob need not be sent: it is there, or the destination could fetch it from a place nearer to itself.
+   * @param origin where the image that has it comes from, for transports that can mount across repositories
+   */
+  hasBlob(blob: StoredBlob, origin?: ImageReference): Promise<boolean>
+  /**
+   * Stores one blob, whole or not at all. `bytes` is read once, in order, one chunk at a time; each chunk may be reused
+   * by its producer once the next one is asked for. Several calls may be in flight; the same blob twice is success.
+   * @returns digest and size of what came
+   * @throws {DigestMismatchError} when that is not what `options` promised; what `bytes` throws; {IoError},
+   *   network errors of the transport
+   */
+  putBlob(bytes: AsyncIterable<Uint8Array>, options?: PutBlobOptions): Promise<StoredBlob>
+  /**
+   * Takes the manifest, once, when config and layers are all there. The bytes are kept as they are.
+   * @throws {UnsupportedError} for a type that `acceptsManifest` denies
+   */
+  putManifest(bytes: Uint8Array, options: PutManifestOptions): Promise<Digest>
+  /**
+   * Publishes the image under its name, in one step; what had that name before is replaced.
+   * @returns the digest of the manifest
+   * @throws {UsageError} without a manifest
+   */
+  commit(): Promise<Digest>
+}
