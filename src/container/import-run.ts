@@ -14,6 +14,7 @@ import type { ProgressOptions } from '../progress.ts'
 import { type Repo, readCommit, type Transaction, writeCommit } from '../repo/index.ts'
 import type { ImageLimits } from './image-limits.ts'
 import { importLayer } from './import-layer.ts'
+import type { ImportListeners } from './import-progress.ts'
 import { requireComplete } from './layer-kind.ts'
 import { openLayer } from './layer-stream.ts'
 import { IMPORTER_VERSION } from './names.ts'
@@ -22,7 +23,7 @@ import { rootIsTransient } from './prepare-root.ts'
 import type { PreparedImport, PreparedLayer } from './prepared-import.ts'
 import type { ImageSource } from './transport/interface.ts'
 
-export interface ImportRunInput extends ProgressOptions {
+export interface ImportRunInput extends ProgressOptions, ImportListeners {
   readonly repo: Repo
   readonly tx: Transaction
   readonly source: ImageSource
@@ -40,6 +41,8 @@ export class ImportRun {
   readonly #input: ImportRunInput
   /** Names left out of the layers read, by layer. */
   readonly filtered = new Map<string, ReadonlyMap<string, number>>()
+  /** What verifying the signature of the base commit said. */
+  verifyText: string | undefined = undefined
   fetched = 0
   reused = 0
 
@@ -54,9 +57,9 @@ export class ImportRun {
    */
   async importBase(writeRefs: boolean): Promise<Checksum | undefined> {
     const { prepared } = this.#input
-    if (prepared.commitLayer === undefined) return undefined
+    if (prepared.ostreeCommitLayer === undefined) return undefined
     try {
-      return await this.#importBase(prepared.commitLayer, prepared.chunks, writeRefs)
+      return await this.#importBase(prepared.ostreeCommitLayer, prepared.ostreeLayers, writeRefs)
     } catch (error) {
       throw withContext('Unencapsulating base', error)
     }
@@ -68,7 +71,7 @@ export class ImportRun {
     for (const chunk of chunks) {
       if (chunk.commit !== undefined) await this.#reuse(chunk, chunk.commit, writeRefs)
       else {
-        await this.#fetch(chunk, writeRefs, async (stream) => {
+        await this.#fetch('ostree-chunk', chunk, writeRefs, async (stream) => {
           const set = await importObjectSet(repo, tx, stream, { layer: chunk.layer.digest, limits: limits.tar, signal })
           return writeRefs ? writeObjectSetCommit(tx, set) : undefined
         })
@@ -80,7 +83,7 @@ export class ImportRun {
       return layer.commit
     }
     let commit: Checksum | undefined
-    await this.#fetch(layer, writeRefs, async (stream) => {
+    await this.#fetch('ostree-chunk', layer, writeRefs, async (stream) => {
       commit = await importCommitLayer(repo, tx, stream, { layer: layer.layer.digest, limits: limits.tar, signal })
       await requireComplete(tx, commit)
       tx.setCommitState(commit, 'complete')
@@ -94,7 +97,7 @@ export class ImportRun {
     const { tx, prepared } = this.#input
     const allowNonusr = this.#input.allowNonusr ?? (base === undefined || (await isTransient(tx, base)))
     const commits = new Map<string, Checksum>()
-    for (const layer of prepared.derived) {
+    for (const layer of prepared.layers) {
       const { digest } = layer.layer
       const known = layer.commit ?? commits.get(digest)
       if (known !== undefined) await this.#reuse(layer, known, true)
@@ -103,14 +106,14 @@ export class ImportRun {
         commits.set(digest, commit)
         return commit
       }
-      if (known === undefined) await this.#fetch(layer, true, take)
+      if (known === undefined) await this.#fetch('derived-layer', layer, true, take)
       else commits.set(digest, known)
     }
-    return prepared.derived.map(({ layer }) => commits.get(layer.digest) as Checksum) // each was set above
+    return prepared.layers.map(({ layer }) => commits.get(layer.digest) as Checksum) // each was set above
   }
 
   async #importDerivedLayer(
-    { layer, ref }: PreparedLayer,
+    { layer, ostreeRef }: PreparedLayer,
     stream: AsyncIterable<Uint8Array>,
     allowNonusr: boolean,
   ): Promise<Checksum> {
@@ -120,44 +123,51 @@ export class ImportRun {
     const { filtered, ...root } = await importLayer(repo, tx, stream, options)
     if (filtered.size > 0) this.filtered.set(digest, filtered)
     const metadata = [[IMPORTER_VERSION, variantOf(string, importerVersion)] as const]
-    const present = await repo.refs.read(`heads/${ref}`)
+    const present = await repo.refs.read(`heads/${ostreeRef}`)
     const parent = present !== undefined && 'commit' in present ? present.commit : undefined
     return writeCommit(tx, { root, timestamp, metadata, parent })
   }
 
   /** A ref that is there keeps its target. */
-  async #reuse({ layer, ref, index }: PreparedLayer, commit: Checksum, writeRefs: boolean): Promise<void> {
+  async #reuse({ layer, ostreeRef, index }: PreparedLayer, commit: Checksum, writeRefs: boolean): Promise<void> {
     const { repo, tx, prepared, onProgress } = this.#input
     this.reused++
     const total = prepared.manifest.layers.length
     onProgress?.({ kind: 'layer-cached', digest: layer.digest, index, total, size: layer.size })
-    if (writeRefs && (await repo.refs.read(`heads/${ref}`)) === undefined) tx.setRef(`heads/${ref}`, { commit })
+    if (writeRefs && (await repo.refs.read(`heads/${ostreeRef}`)) === undefined)
+      tx.setRef(`heads/${ostreeRef}`, { commit })
   }
 
   async #fetch(
-    { layer, ref, index }: PreparedLayer,
+    kind: 'ostree-chunk' | 'derived-layer',
+    { layer, ostreeRef, index }: PreparedLayer,
     writeRef: boolean,
     take: (stream: AsyncIterable<Uint8Array>) => Promise<Checksum | undefined>,
   ): Promise<void> {
-    const { repo, tx, source, prepared, limits, onProgress, signal } = this.#input
+    const { repo, tx, source, prepared, limits, signal, onProgress, onImportProgress, onLayerProgress } = this.#input
     signal?.throwIfAborted()
     const { digest, size } = layer
     const total = prepared.manifest.layers.length
     onProgress?.({ kind: 'layer-start', digest, index, total, size })
+    await onImportProgress?.({ kind: `${kind}-started`, layer })
     const stream = openLayer(source, layer, {
       platform: repo.platform,
       diffId: prepared.config.rootfs.diff_ids[index],
       maxBytes: limits.maxLayerBytes,
       signal,
-      onBytes: onProgress && ((received) => onProgress({ kind: 'bytes', digest, received, size })),
+      onBytes: (received) => {
+        onProgress?.({ kind: 'bytes', digest, received, size })
+        onLayerProgress?.({ layerIndex: index, fetched: received, total: size })
+      },
     })
     // The stream ends only when the digest was right.
     const commit = await take(stream)
-    if (writeRef && commit !== undefined) tx.setRef(`heads/${ref}`, { commit })
+    if (writeRef && commit !== undefined) tx.setRef(`heads/${ostreeRef}`, { commit })
     await tx.checkpoint()
     this.fetched++
     onProgress?.({ kind: 'layer-done', digest, index, total, size })
     onProgress?.(objectsSoFar(tx))
+    await onImportProgress?.({ kind: `${kind}-completed`, layer })
   }
 }
 

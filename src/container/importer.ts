@@ -24,6 +24,7 @@ import { defaultPolicy, type FlattenOptions, type MetadataPolicy, type Ownership
 import { gcImageLayers } from './gc.ts'
 import { type ImageLimits, MAX_LAYERS } from './image-limits.ts'
 import { timestampOfManifestOrConfig, versionForConfig } from './image-time.ts'
+import type { ImportListeners } from './import-progress.ts'
 import { ImportRun } from './import-run.ts'
 import { findLayer, type LayerKind, noteDiffids } from './layer-kind.ts'
 import { parseManifestLayout, parseOstreeManifestLayout } from './layout.ts'
@@ -43,7 +44,13 @@ import { hasSelinuxPolicy } from './selinux.ts'
 import type { ImageSource, TransportContext } from './transport/interface.ts'
 import { openImage } from './transport/open.ts'
 
-export interface ImportOptions extends ProgressOptions {
+/** Of libostree, as `2024.3`. */
+export interface OstreeVersion {
+  readonly year: number
+  readonly release: number
+}
+
+export interface ImportOptions extends ProgressOptions, ImportListeners {
   readonly host: HostPlatform
   /** For transports that live on a disk. */
   readonly files?: LocalFiles | undefined
@@ -52,14 +59,16 @@ export interface ImportOptions extends ProgressOptions {
   /** Store the image under this name instead. */
   readonly target?: OstreeImageReference | undefined
   /** Write no image ref: the merge commit's checksum is all there is. */
-  readonly noImageRef?: boolean | undefined
+  readonly noImgref?: boolean | undefined
   /** Leave layers alone that no image needs. */
   readonly disableGc?: boolean | undefined
   /** Refuse an image without a bootable label, or of another architecture. */
   readonly requireBootable?: boolean | undefined
   /** Fail rather than open the image. */
   readonly offline?: boolean | undefined
-  /** Keep `/var` of derived layers where it is; else it goes to `/usr/share/factory/var`. Default true. */
+  /** Do as an importer on that version would: before 2024.3, `/var` of derived layers is not kept where it is. */
+  readonly ostreeVersion?: OstreeVersion | undefined
+  /** Keep `/var` of derived layers where it is; else it goes to `/usr/share/factory/var`. Default: `ostreeVersion`. */
   readonly retainVar?: boolean | undefined
   /**
    * Keep what derived layers put beside `/usr`, `/etc` and `/var`. Default: when the root of the base is transient, or
@@ -113,7 +122,7 @@ export class ImageImporter implements AsyncDisposable {
     const { imgref } = this.#reference
     const previous = await tryQueryImage(repo, imgref, (error) => this.#options.onWarning?.(error.message))
     if (previous !== undefined && digestOfName(imgref) === previous.manifestDigest)
-      return { kind: 'present', state: previous }
+      return { kind: 'already-present', state: previous }
     if (this.#options.offline === true) {
       throw new UsageError('Manifest fetch required in offline mode', 'offline')
     }
@@ -121,7 +130,7 @@ export class ImageImporter implements AsyncDisposable {
     const source = await this.#open()
     const { manifest, manifestDigest } = source
     if (previous !== undefined && isSameImage(previous, manifest, manifestDigest)) {
-      return { kind: 'present', state: previous }
+      return { kind: 'already-present', state: previous }
     }
     const config = await source.config()
     if (previous !== undefined) await cacheUpdate(repo, previous.mergeCommit, manifest, manifestDigest, config)
@@ -157,10 +166,13 @@ export class ImageImporter implements AsyncDisposable {
       manifest,
       config,
       version: versionForConfig(config),
-      previous,
-      commitLayer: layout.commitLayer && (await find(layout.commitLayer, 'commit')),
-      chunks: await Promise.all(layout.chunks.map((layer) => find(layer, 'chunk'))),
-      derived: await Promise.all(layout.derived.map((layer) => find(layer, 'derived'))),
+      previousState: previous,
+      previousManifestDigest: previous?.manifestDigest,
+      previousImageid: previous?.manifest.config.digest,
+      ostreeCommitLayer: layout.commitLayer && (await find(layout.commitLayer, 'commit')),
+      ostreeLayers: await Promise.all(layout.chunks.map((layer) => find(layer, 'chunk'))),
+      layers: await Promise.all(layout.derived.map((layer) => find(layer, 'derived'))),
+      verifyText: undefined,
     }
   }
 
@@ -170,7 +182,7 @@ export class ImageImporter implements AsyncDisposable {
     const warn = this.#options.onWarning
     for (const name of await listImages(this.#repo)) {
       const state = await tryQueryImage(this.#repo, parseImageReference(name), (error) => warn?.(error.message))
-      if (state !== undefined) noteDiffids(known, state.manifest, state.config)
+      if (state !== undefined) noteDiffids(known, state.manifest, state.configuration)
     }
     return known
   }
@@ -188,20 +200,20 @@ export class ImageImporter implements AsyncDisposable {
 
   async #import(prepared: PreparedImport): Promise<ImportedImage> {
     const repo = this.#repo
-    const { target, noImageRef, disableGc } = this.#options
+    const { target, noImgref, disableGc } = this.#options
     const { merge, run } = await this.#transaction(prepared, async (tx, run) => {
       const base = await run.importBase(true)
       const layers = await run.importDerived(base)
       const merge = await this.#merge(tx, prepared, base, layers)
       const { imgref } = target ?? this.#reference
-      if (noImageRef !== true) tx.setRef(`heads/${refForImage(imgref)}`, { commit: merge })
+      if (noImgref !== true) tx.setRef(`heads/${refForImage(imgref)}`, { commit: merge })
       return { merge, run }
     })
     if (disableGc !== true) await gcImageLayers(repo, [prepared.manifest])
-    await this.#warnOfLabels(merge, prepared.derived.length)
+    await this.#warnOfLabels(merge, prepared.layers.length)
     const filteredFiles = run.filtered.size === 0 ? undefined : run.filtered
-    const { fetched: layersFetched, reused: layersReused } = run
-    return { ...(await queryImageCommit(repo, merge)), filteredFiles, layersFetched, layersReused }
+    const { verifyText, fetched: layersFetched, reused: layersReused } = run
+    return { ...(await queryImageCommit(repo, merge)), verifyText, filteredFiles, layersFetched, layersReused }
   }
 
   async #warnOfLabels(merge: Checksum, derived: number): Promise<void> {
@@ -245,9 +257,9 @@ export class ImageImporter implements AsyncDisposable {
       const source = await this.#open()
       const { manifest, manifestDigest } = source
       const prepared = await this.#plan(manifest, manifestDigest, await source.config(), undefined)
-      if (prepared.commitLayer === undefined) parseOstreeManifestLayout(manifest, prepared.config)
-      if (prepared.derived.length > 0) {
-        throw new FormatError('manifest', `Image has ${prepared.derived.length} non-ostree layers`)
+      if (prepared.ostreeCommitLayer === undefined) parseOstreeManifestLayout(manifest, prepared.config)
+      if (prepared.layers.length > 0) {
+        throw new FormatError('manifest', `Image has ${prepared.layers.length} non-ostree layers`)
       }
       const commit = await this.#transaction(prepared, (_, run) => run.importBase(false))
       return { commit: commit as Checksum, manifestDigest } // a base there is: see above
@@ -260,10 +272,12 @@ export class ImageImporter implements AsyncDisposable {
 
   async #transaction<T>(prepared: PreparedImport, work: (tx: FlatFileNotes, run: ImportRun) => Promise<T>): Promise<T> {
     const repo = this.#repo
-    const { retainVar = true, allowNonusr, limits = {}, signal, onProgress } = this.#options
+    const { ostreeVersion, retainVar = keepsVar(ostreeVersion), allowNonusr, limits = {}, signal } = this.#options
+    const { onProgress, onImportProgress, onLayerProgress } = this.#options
+    const listeners = { signal, onProgress, onImportProgress, onLayerProgress }
     const source = this.#source ?? (await this.#open())
     const commits = { importerVersion: this.#importerVersion, timestamp: this.#now }
-    const settings = { retainVar, allowNonusr, ...commits, limits, signal, onProgress }
+    const settings = { retainVar, allowNonusr, ...commits, limits, ...listeners }
     return repo.transaction((plain) => {
       const tx = new FlatFileNotes(plain, repo.mode, this.#flattening)
       return work(tx, new ImportRun({ repo, tx, source, prepared, ...settings }))
@@ -287,4 +301,9 @@ export class ImageImporter implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#close()
   }
+}
+
+function keepsVar(version: OstreeVersion | undefined): boolean {
+  if (version === undefined) return true
+  return version.year > 2024 || (version.year === 2024 && version.release >= 3)
 }

@@ -1,6 +1,7 @@
 /** Container images kept as OSTree commits. */
 
 export { canonicalJson } from './canonical-json.ts'
+export { cleanupRoot } from './cleanup-root.ts'
 export { normaliseConfig } from './config.ts'
 export { isDigest, parseDigest } from './digest.ts'
 export {
@@ -15,9 +16,11 @@ export { formatSize } from './format-size.ts'
 export { gcImageLayers, listContainerDeploymentManifests, removeImage, removeImages } from './gc.ts'
 export { type ImageLimits, MAX_LAYERS } from './image-limits.ts'
 export { timestampOfManifestOrConfig, versionForConfig } from './image-time.ts'
-export { ImageImporter, type ImportOptions, type UnencapsulatedImage } from './importer.ts'
+export * from './import-progress.ts'
+export { ImageImporter, type ImportOptions, type OstreeVersion, type UnencapsulatedImage } from './importer.ts'
 export { type LayerOptions, MAX_LAYER_BYTES, MAX_LAYER_RATIO, openLayer } from './layer-stream.ts'
 export {
+  layerFromDiffid,
   type ManifestLayout,
   type OstreeManifestLayout,
   parseManifestLayout,
@@ -31,10 +34,13 @@ export type * from './oci-types.ts'
 export { OPAQUE_WHITEOUT, type OverlayOptions, overlayLayer, WHITEOUT_PREFIX } from './overlay.ts'
 export {
   allLayers,
+  deprecatedWarning,
   formatLayerStatus,
   type ImportedImage,
   layerHistory,
   layersToFetch,
+  layersWithHistory,
+  missingLayers,
   type PreparedImport,
   type PreparedLayer,
   type PrepareResult,
@@ -43,13 +49,15 @@ export { type PulledImage, pullImage } from './pull.ts'
 export {
   type CachedImageUpdate,
   clearCachedUpdate,
-  type FilteredFiles,
+  countLayerReferences,
   imageConfigFromCommitmeta,
   imageFilteredContentWarning,
   type LayeredImageState,
-  type LayerState,
   listImages,
+  type ManifestLayerState,
+  type MetaFilteredData,
   manifestDataFromCommitmeta,
+  manifestDigestFromCommit,
   manifestForImage,
   noSuchImage,
   parseCachedUpdate,

@@ -11,7 +11,7 @@ import type { Commit, ObjectName } from '../objects/index.ts'
 import { type ObjectReader, type Repo, readCommit, readDirTree, readRef } from '../repo/index.ts'
 import { IMPORTER_VERSION, refForLayer } from './names.ts'
 import type { Descriptor, DiffId, ImageConfiguration, ImageManifest } from './oci-types.ts'
-import type { LayerState } from './query.ts'
+import type { ManifestLayerState } from './query.ts'
 
 export type LayerKind = 'commit' | 'chunk' | 'derived'
 
@@ -38,13 +38,13 @@ export async function findLayer(
   kind: LayerKind,
   diffid: DiffId | undefined,
   known: RefsByDiffid,
-): Promise<LayerState> {
+): Promise<ManifestLayerState> {
   const ref = refForLayer(layer)
   for (const candidate of [ref, diffid === undefined ? undefined : known.get(diffid)]) {
     const commit = candidate === undefined ? undefined : await readRef(repo.refs, `heads/${candidate}`)
-    if (commit !== undefined && (await isOfKind(repo, commit, kind))) return { layer, ref, commit }
+    if (commit !== undefined && (await isOfKind(repo, commit, kind))) return { layer, ostreeRef: ref, commit }
   }
-  return { layer, ref, commit: undefined }
+  return { layer, ostreeRef: ref, commit: undefined }
 }
 
 async function isOfKind(repo: Repo, commit: Checksum, kind: LayerKind): Promise<boolean> {

@@ -4,12 +4,13 @@
  * Source: ostree-ext, container::store (PreparedImport).
  */
 
+import { FormatError } from '../errors.ts'
 import { formatSize } from './format-size.ts'
 import type { Descriptor, Digest, HistoryEntry, ImageConfiguration, ImageManifest } from './oci-types.ts'
-import type { LayeredImageState, LayerState } from './query.ts'
+import type { LayeredImageState, ManifestLayerState } from './query.ts'
 
 /** A layer at its place in the manifest. */
-export interface PreparedLayer extends LayerState {
+export interface PreparedLayer extends ManifestLayerState {
   /** In `manifest.layers`. */
   readonly index: number
 }
@@ -21,40 +22,75 @@ export interface PreparedImport {
   readonly config: ImageConfiguration
   readonly version: string | undefined
   /** The same image as it is stored now, if it is. */
-  readonly previous: LayeredImageState | undefined
-  readonly commitLayer: PreparedLayer | undefined
-  readonly chunks: readonly PreparedLayer[]
-  readonly derived: readonly PreparedLayer[]
+  readonly previousState: LayeredImageState | undefined
+  readonly previousManifestDigest: Digest | undefined
+  /** Digest of the config of the image as it is stored now. */
+  readonly previousImageid: Digest | undefined
+  /** Holds the commit itself; none in an image without an OSTree base. */
+  readonly ostreeCommitLayer: PreparedLayer | undefined
+  /** The chunks: content objects of that commit. */
+  readonly ostreeLayers: readonly PreparedLayer[]
+  /** The derived layers, lowest first. */
+  readonly layers: readonly PreparedLayer[]
+  /** Nothing is verified before the import; it is in the state an import gives. */
+  readonly verifyText: string | undefined
 }
 
 export type PrepareResult =
-  | { readonly kind: 'present'; readonly state: LayeredImageState }
+  | { readonly kind: 'already-present'; readonly state: LayeredImageState }
   | { readonly kind: 'ready'; readonly prepared: PreparedImport }
 
 /** What the import gave, beside what a query gives. */
 export interface ImportedImage extends LayeredImageState {
-  /** Left out of the layers that were read in this run; `undefined` when nothing was. */
-  readonly filteredFiles: ReadonlyMap<string, ReadonlyMap<string, number>> | undefined
   readonly layersFetched: number
   readonly layersReused: number
 }
 
 /** The commit layer, the chunks, the derived layers. */
-export function allLayers({ commitLayer, chunks, derived }: PreparedImport): PreparedLayer[] {
-  return [...(commitLayer === undefined ? [] : [commitLayer]), ...chunks, ...derived]
+export function allLayers({ ostreeCommitLayer, ostreeLayers, layers }: PreparedImport): PreparedLayer[] {
+  return [...(ostreeCommitLayer === undefined ? [] : [ostreeCommitLayer]), ...ostreeLayers, ...layers]
 }
 
-export function layersToFetch(prepared: PreparedImport): PreparedLayer[] {
+/** Those that are not stored. */
+export function missingLayers(prepared: PreparedImport): PreparedLayer[] {
   return allLayers(prepared).filter(({ commit }) => commit === undefined)
+}
+
+/**
+ * All layers in the order of `allLayers`, each with how it came to be. Entries that made no layer are passed over.
+ * @throws {FormatError} when the history ends before the layers do, at the first that has none
+ */
+export function* layersWithHistory(prepared: PreparedImport): Generator<[layer: PreparedLayer, made: HistoryEntry]> {
+  const entries = historyOfLayers(prepared.config)
+  for (const [i, layer] of allLayers(prepared).entries()) {
+    const made = entries[i]
+    if (made === undefined) throw new FormatError('config', 'Truncated history')
+    yield [layer, made]
+  }
+}
+
+/**
+ * Those that are not stored, each with what its history says made it.
+ * @throws {FormatError} as `layersWithHistory`
+ */
+export function layersToFetch(prepared: PreparedImport): [layer: PreparedLayer, createdBy: string][] {
+  return Array.from(layersWithHistory(prepared))
+    .filter(([{ commit }]) => commit === undefined)
+    .map(([layer, { created_by }]) => [layer, created_by ?? ''])
 }
 
 /** `layers already present: 1; layers needed: 2 (9.2 kB)`, or `undefined` when none is needed. */
 export function formatLayerStatus(prepared: PreparedImport): string | undefined {
-  const needed = layersToFetch(prepared)
+  const needed = missingLayers(prepared)
   if (needed.length === 0) return undefined
   const present = allLayers(prepared).length - needed.length
   const size = needed.reduce((sum, { layer }) => sum + layer.size, 0)
   return `layers already present: ${present}; layers needed: ${needed.length} (${formatSize(size)})`
+}
+
+/** Reasons to warn of an image before it is imported: none today. */
+export function deprecatedWarning(_prepared: PreparedImport): string | undefined {
+  return undefined
 }
 
 /** How each layer came to be, by its place; entries that made no layer are passed over, a short history gives none. */
@@ -62,6 +98,10 @@ export function layerHistory(
   manifest: ImageManifest,
   config: ImageConfiguration,
 ): { layer: Descriptor; history: HistoryEntry | undefined }[] {
-  const entries = (config.history ?? []).filter(({ empty_layer }) => empty_layer !== true)
+  const entries = historyOfLayers(config)
   return manifest.layers.map((layer, index) => ({ layer, history: entries[index] }))
+}
+
+function historyOfLayers({ history = [] }: ImageConfiguration): HistoryEntry[] {
+  return history.filter(({ empty_layer }) => empty_layer !== true)
 }

@@ -31,5 +31,5 @@ export async function pullImage(
   const result = await importer.prepare()
   if (result.kind === 'ready') return { ...(await importer.import(result.prepared)), changed: true }
   const layersReused = result.state.manifest.layers.length
-  return { ...result.state, filteredFiles: undefined, layersFetched: 0, layersReused, changed: false }
+  return { ...result.state, layersFetched: 0, layersReused, changed: false }
 }

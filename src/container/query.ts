@@ -11,6 +11,7 @@
 import { type Checksum, compareUtf8, encodeUtf8 } from '../bytes.ts'
 import { FormatError, NotFoundError, OstreeError, withContext } from '../errors.ts'
 import { lookup, string, type Vardict } from '../gvariant/index.ts'
+import type { Commit } from '../objects/index.ts'
 import { type Repo, readRef } from '../repo/index.ts'
 import { normaliseConfig } from './config.ts'
 import { parseDigest } from './digest.ts'
@@ -21,6 +22,7 @@ import {
   CACHED_MANIFEST,
   CACHED_MANIFEST_DIGEST,
   IMAGE_PREFIX,
+  LAYER_PREFIX,
   META_CONFIG,
   META_MANIFEST,
   META_MANIFEST_DIGEST,
@@ -47,15 +49,22 @@ export interface LayeredImageState {
   readonly mergeCommit: Checksum
   readonly manifestDigest: Digest
   readonly manifest: ImageManifest
-  readonly config: ImageConfiguration
+  readonly configuration: ImageConfiguration
   readonly version: string | undefined
+  /** A newer image that was seen when this one was stored already. */
   readonly cachedUpdate: CachedImageUpdate | undefined
+  /** What verifying the signature of the base commit said; only an import gives it. */
+  readonly verifyText: string | undefined
+  /** What the import left out of the layers it read; `undefined` when nothing was, and of a query. */
+  readonly filteredFiles: MetaFilteredData | undefined
 }
 
 /** A layer, and the commit it is stored as. */
-export interface LayerState {
+export interface ManifestLayerState {
   readonly layer: Descriptor
-  readonly ref: string
+  /** The layer's own ref, also when the commit was found behind another. */
+  readonly ostreeRef: string
+  /** `undefined` when the layer has to be fetched. */
   readonly commit: Checksum | undefined
 }
 
@@ -104,15 +113,24 @@ export async function tryQueryImage(
 export async function queryImageCommit(repo: Repo, commit: Checksum): Promise<LayeredImageState> {
   const { metadata } = await repo.readCommit(commit)
   const { manifest, manifestDigest } = manifestDataFromCommitmeta(metadata)
-  const config = imageConfigFromCommitmeta(metadata)
+  const configuration = imageConfigFromCommitmeta(metadata)
   const [first] = manifest.layers
   if (first === undefined) throw new FormatError(`${commit}.commit`, 'No layers found')
   const baseRef = refForLayer(first)
   const baseCommit = await resolveLocalRef(repo, baseRef)
   if (baseCommit === undefined) throw new NotFoundError(baseRef, `Missing base image ref ${baseRef}`)
   const cachedUpdate = parseCachedUpdate(await repo.readDetachedMetadata(commit))
-  const version = versionForConfig(config)
-  return { baseCommit, mergeCommit: commit, manifestDigest, manifest, config, version, cachedUpdate }
+  return {
+    baseCommit,
+    mergeCommit: commit,
+    manifestDigest,
+    manifest,
+    configuration,
+    version: versionForConfig(configuration),
+    cachedUpdate,
+    verifyText: undefined,
+    filteredFiles: undefined,
+  }
 }
 
 /** @throws {NotFoundError} when the image is not stored */
@@ -147,6 +165,11 @@ export function manifestDataFromCommitmeta(metadata: Vardict): { manifest: Image
   }
 }
 
+/** Of a merge commit. @throws {FormatError} as `manifestDataFromCommitmeta` */
+export function manifestDigestFromCommit({ metadata }: Commit): Digest {
+  return manifestDataFromCommitmeta(metadata).manifestDigest
+}
+
 /** Images of the first stores have none: the default has no diff ids. */
 export function imageConfigFromCommitmeta(metadata: Vardict): ImageConfiguration {
   const config = text(metadata, META_CONFIG)
@@ -157,9 +180,14 @@ export function imageConfigFromCommitmeta(metadata: Vardict): ImageConfiguration
 }
 
 /** The commit behind the layer's own ref, if any. */
-export async function queryLayer(repo: Repo, layer: Descriptor): Promise<LayerState> {
+export async function queryLayer(repo: Repo, layer: Descriptor): Promise<ManifestLayerState> {
   const ref = refForLayer(layer)
-  return { layer, ref, commit: await resolveLocalRef(repo, ref) }
+  return { layer, ostreeRef: ref, commit: await resolveLocalRef(repo, ref) }
+}
+
+/** How many layers are stored, needed or not. */
+export async function countLayerReferences(repo: Repo): Promise<number> {
+  return (await listLocalRefs(repo, LAYER_PREFIX)).length
 }
 
 /** @param detached metadata of a merge commit @throws {FormatError} when only part of an update is there */
@@ -199,11 +227,11 @@ export async function clearCachedUpdate(repo: Repo, image: ImageReference): Prom
 
 const CACHED_KEYS = new Set<string>([CACHED_MANIFEST_DIGEST, CACHED_MANIFEST, CACHED_CONFIG])
 
-/** What a merge left out, by layer and by name. */
-export type FilteredFiles = ReadonlyMap<string, ReadonlyMap<string, number>>
+/** What an import left out: by the digest of the layer, and in it by name. */
+export type MetaFilteredData = ReadonlyMap<string, ReadonlyMap<string, number>>
 
 /** One line for people; `undefined` when nothing was left out. */
-export function imageFilteredContentWarning(filtered: FilteredFiles | undefined): string | undefined {
+export function imageFilteredContentWarning(filtered: MetaFilteredData | undefined): string | undefined {
   if (filtered === undefined) return undefined
   const counts = new Map<string, number>()
   for (const layer of filtered.values()) {

@@ -200,7 +200,7 @@ describe('layers', () => {
 
   test('of an image that got no ref stay until the next collection', async () => {
     const repo = await memory()
-    const { mergeCommit } = await pull(repo, CHUNKED, { noImageRef: true })
+    const { mergeCommit } = await pull(repo, CHUNKED, { noImgref: true })
     expect(await listImages(repo)).toEqual([])
     expect((await queryImageCommit(repo, mergeCommit)).mergeCommit).toBe(mergeCommit)
     expect(await gcImageLayers(repo)).toBe(3)

@@ -21,7 +21,7 @@ export const imageHistory = command({
     const layers = image.manifest.layers.map(({ digest, size }, i) => ({
       digest,
       size,
-      createdBy: image.config.history?.[i]?.created_by ?? '',
+      createdBy: image.configuration.history?.[i]?.created_by ?? '',
     }))
     if (options.json) return out.json(layers)
     const rows = layers.map(({ digest, size, createdBy }) => {

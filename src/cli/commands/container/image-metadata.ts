@@ -15,6 +15,6 @@ export const imageMetadata = command({
     if (text === undefined || more.length > 0) throw new UsageError('One IMGREF must be specified')
     const image = await queryImage(await repo(), parseImageReference(text))
     if (image === undefined) throw new NotFoundError(text, 'No such image')
-    out.write(canonicalJson(options.config ? image.config : image.manifest))
+    out.write(canonicalJson(options.config ? image.configuration : image.manifest))
   },
 })

@@ -5,7 +5,6 @@ import {
   ImageImporter,
   type ImportedImage,
   imageFilteredContentWarning,
-  layersToFetch,
   type PreparedImport,
 } from '../../../container/index.ts'
 import { UsageError } from '../../../errors.ts'
@@ -77,14 +76,14 @@ export const imagePull = command({
         owner: processOwner(),
         now: () => BigInt(Math.floor(Date.now() / 1000)),
         onWarning: (message) => err.line(`warning: ${message}`),
-        noImageRef: options['no-imgref'],
+        noImgref: options['no-imgref'],
         disableGc: options['disable-gc'],
         metadata,
         signal,
         onProgress: listen,
       })
       const prepared = await importer.prepare()
-      if (prepared.kind === 'present') return result(name, false, prepared.state)
+      if (prepared.kind === 'already-present') return result(name, false, prepared.state)
       return fetch(importer, prepared.prepared)
     }
     const fetch = async (importer: ImageImporter, prepared: PreparedImport): Promise<Result> => {
@@ -101,7 +100,7 @@ export const imagePull = command({
       ])
       return {
         ...result(name, true, imported),
-        layersFetched: layersToFetch(prepared).length,
+        layersFetched: imported.layersFetched,
         filtered: Object.fromEntries(filtered),
       }
     }
