@@ -14,6 +14,7 @@ import { type TarLimits, TarParser } from '../tar/index.ts'
 import { HeldFiles } from './held-files.ts'
 import { LayerFilter, type LayerFilterOptions } from './layer-filter.ts'
 import type { Digest } from './oci-types.ts'
+import { WHITEOUT_PREFIX } from './overlay.ts'
 
 export interface ImportLayerOptions extends LayerFilterOptions {
   /** The layer's blob, for messages. */
@@ -28,8 +29,8 @@ export interface ImportedLayer extends TreeRoot {
 }
 
 /**
- * Writes the tree of a layer, whiteouts as the files they are. A repository in mode bare-user-only gets canonical
- * permissions.
+ * Writes the tree of a layer, whiteouts as the files they are; of those that a file makes needless, some may be missing.
+ * A repository in mode bare-user-only gets canonical permissions.
  * @param chunks the uncompressed tar; each may be reused once the next is asked for
  * @throws {TarFormatError} on what cannot be taken in, and whatever `chunks` throw, with the layer in front
  */
@@ -40,7 +41,7 @@ export async function importLayer(
   options: ImportLayerOptions,
 ): Promise<ImportedLayer> {
   const files = new HeldFiles(repo, tx)
-  const builder = new TarTreeBuilder(repo, files, { autocreateParents: true })
+  const builder = new TarTreeBuilder(repo, files, { autocreateParents: true, whiteoutPrefix: WHITEOUT_PREFIX })
   const filter = new LayerFilter(builder, { files, ...options })
   const parser = new TarParser(filter, options.limits)
   try {

@@ -20,6 +20,7 @@ import { type FileSink, SMALL_FILE, type Transaction } from './interface.ts'
 import type { Repo } from './repo.ts'
 import { DeferredLinks, tarFault } from './tar-links.ts'
 import { decodeTarName, detached, relativeTarPath, splitTarPath, withoutTrailingSlashes } from './tar-path.ts'
+import { TarWhiteouts } from './tar-whiteouts.ts'
 import { NO_XATTRS, xattrsFromPax } from './tar-xattrs.ts'
 import { MutableTree } from './tree.ts'
 
@@ -38,6 +39,8 @@ export interface TarTreeOptions {
   readonly maxLinkMemory?: number | undefined
   /** Tree to lay the archive over, read to its leaves (`loadAll`). Default: an empty one. */
   readonly into?: MutableTree | undefined
+  /** What names of whiteouts begin with, to let those pass that only say again what a file says. Default: no name does. */
+  readonly whiteoutPrefix?: string | undefined
 }
 
 /** Where a file is to stand in the tree. */
@@ -64,6 +67,7 @@ export class TarTreeBuilder implements TarSink {
   readonly #autocreate: boolean
   readonly #rename: ((path: string) => string) | undefined
   readonly #links: DeferredLinks
+  readonly #whiteouts: TarWhiteouts | undefined
   /** Trees by the path of the directory as entries spell it. */
   readonly #parents = new Map<string, MutableTree>()
   readonly #headers = new Map<number, FileHeader>()
@@ -87,6 +91,9 @@ export class TarTreeBuilder implements TarSink {
     this.#autocreate = options.autocreateParents === true
     this.#rename = options.rename
     this.#links = new DeferredLinks(this.tree, options.maxLinkMemory)
+    const { whiteoutPrefix } = options
+    this.#whiteouts =
+      whiteoutPrefix === undefined ? undefined : new TarWhiteouts(this.tree, whiteoutPrefix, this.#links)
   }
 
   entry(header: TarHeader): void {
@@ -144,6 +151,7 @@ export class TarTreeBuilder implements TarSink {
   /** To be called once, when the reader is done. @returns the tree, with every hard link in place; nothing of it written */
   async finish(): Promise<MutableTree> {
     await this.#settleAll(this.#tx.drained())
+    this.#whiteouts?.giveWayToLinks()
     this.#links.resolve()
     if (this.#autocreate && this.tree.meta === undefined) {
       const inode = { uid: 0, gid: 0, mode: S_IFDIR | 0o755 }
@@ -173,6 +181,7 @@ export class TarTreeBuilder implements TarSink {
     const inode = { uid: header.uid, gid: header.gid, mode: type | header.mode }
     if (!this.#modifier.isIdentity && !this.#modifier.apply(`/${path}`, inode)) return
 
+    if (kind === 'file' && this.#whiteouts?.isMoot(path)) return
     const place = this.#locate(path, header)
     if (kind === 'unsupported' || (isLink && header.linkPath.length === 0)) {
       throw new UsageError(`Unsupported file type for path "${path}"`, path)
@@ -189,6 +198,7 @@ export class TarTreeBuilder implements TarSink {
       this.#links.add({ tree, name, target: splitTarPath(target), written: target, offset: header.offset })
       if (header.size === 0) return
     }
+    if (tree.dirs.size > 0 && this.#whiteouts?.giveWay(tree, name)) this.#parents.clear()
     this.#place = { tree, name }
     this.#file = this.#fileHeader(header, inode, this.#xattrs(header, path, inode))
   }

@@ -65,6 +65,16 @@ export class DeferredLinks {
     names.set(link.name, link)
   }
 
+  /** Names in `tree` that are to be links. */
+  namesIn(tree: MutableTree): Iterable<string> {
+    return this.#places.get(tree)?.keys() ?? []
+  }
+
+  /** Where links are to stand, each place once. */
+  *places(): Generator<readonly [tree: MutableTree, name: string]> {
+    for (const [tree, names] of this.#places) for (const name of names.keys()) yield [tree, name]
+  }
+
   /** Puts every link in its place. @throws {TarFormatError} when a target is missing, a directory, or only links in a ring */
   resolve(): void {
     for (const link of this.#links) this.#follow(link)
