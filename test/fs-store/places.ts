@@ -20,11 +20,12 @@ function keepsXattrs(directory: string): boolean {
   }
 }
 
-const parent = keepsXattrs('/dev/shm') ? '/dev/shm' : tmpdir()
+/** Directories of tests are in here. */
+export const testParent = keepsXattrs('/dev/shm') ? '/dev/shm' : tmpdir()
 
 /** A directory that is gone when the tests of the file are done. */
 export function testDirectory(): string {
-  const root = mkdtempSync(join(parent, 'ostree-ts-'))
+  const root = mkdtempSync(join(testParent, 'ostree-ts-'))
   afterAll(() => rmSync(root, { recursive: true, force: true }))
   return root
 }
