@@ -26,7 +26,7 @@ import type { ImageSource } from './transport/interface.ts'
 export interface ImportRunInput extends ProgressOptions, ImportListeners {
   readonly repo: Repo
   readonly tx: Transaction
-  readonly source: ImageSource
+  readonly source: Pick<ImageSource, 'blob' | 'sniffCompression'>
   readonly prepared: PreparedImport
   readonly retainVar: boolean
   /** Default: as the base says. */

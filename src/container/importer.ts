@@ -32,8 +32,15 @@ import { DEFAULT_IMPORTER_VERSION, writeMergeCommit } from './merge.ts'
 import { refForImage } from './names.ts'
 import type { Descriptor, DiffId, Digest, HostPlatform, ImageConfiguration, ImageManifest } from './oci-types.ts'
 import { cacheUpdate, digestOfName, isSameImage, requireBootable, requireUnverified } from './preparation.ts'
-import type { ImportedImage, PreparedImport, PreparedLayer, PrepareResult } from './prepared-import.ts'
+import {
+  fetchOrder,
+  type ImportedImage,
+  type PreparedImport,
+  type PreparedLayer,
+  type PrepareResult,
+} from './prepared-import.ts'
 import { type LayeredImageState, listImages, queryImageCommit, tryQueryImage } from './query.ts'
+import { ReadAhead, type ReadAheadOptions } from './read-ahead.ts'
 import {
   formatOstreeImageReference,
   type ImageReference,
@@ -84,6 +91,8 @@ export interface ImportOptions extends ProgressOptions, ImportListeners {
   /** Seconds since the epoch, for commits of layers and of images that do not say when they were made. Default 0. */
   readonly now?: (() => bigint) | undefined
   readonly limits?: ImageLimits | undefined
+  /** How far layers are fetched before their turn comes. */
+  readonly readAhead?: ReadAheadOptions | undefined
   /** Hears of stored images that cannot be read and so are passed over. */
   readonly onWarning?: ((message: string) => void) | undefined
 }
@@ -272,15 +281,23 @@ export class ImageImporter implements AsyncDisposable {
 
   async #transaction<T>(prepared: PreparedImport, work: (tx: FlatFileNotes, run: ImportRun) => Promise<T>): Promise<T> {
     const repo = this.#repo
-    const { ostreeVersion, retainVar = keepsVar(ostreeVersion), allowNonusr, limits = {}, signal } = this.#options
+    const {
+      ostreeVersion,
+      retainVar = keepsVar(ostreeVersion),
+      allowNonusr,
+      limits = {},
+      readAhead,
+      signal,
+    } = this.#options
     const { onProgress, onImportProgress, onLayerProgress } = this.#options
     const listeners = { signal, onProgress, onImportProgress, onLayerProgress }
     const source = this.#source ?? (await this.#open())
     const commits = { importerVersion: this.#importerVersion, timestamp: this.#now }
     const settings = { retainVar, allowNonusr, ...commits, limits, ...listeners }
-    return repo.transaction((plain) => {
+    return repo.transaction(async (plain) => {
       const tx = new FlatFileNotes(plain, repo.mode, this.#flattening)
-      return work(tx, new ImportRun({ repo, tx, source, prepared, ...settings }))
+      await using blobs = new ReadAhead(source, fetchOrder(prepared), readAhead)
+      return await work(tx, new ImportRun({ repo, tx, source: blobs, prepared, ...settings }))
     })
   }
 

@@ -56,6 +56,13 @@ export function missingLayers(prepared: PreparedImport): PreparedLayer[] {
   return allLayers(prepared).filter(({ commit }) => commit === undefined)
 }
 
+/** What an import reads, in its order: a commit can be checked only when its chunks are there. Each digest once. */
+export function fetchOrder({ ostreeCommitLayer, ostreeLayers, layers }: PreparedImport): Descriptor[] {
+  const commitLayer = ostreeCommitLayer === undefined ? [] : [ostreeCommitLayer]
+  const missing = [...ostreeLayers, ...commitLayer, ...layers].filter(({ commit }) => commit === undefined)
+  return [...new Map(missing.map(({ layer }) => [layer.digest, layer])).values()]
+}
+
 /**
  * All layers in the order of `allLayers`, each with how it came to be. Entries that made no layer are passed over.
  * @throws {FormatError} when the history ends before the layers do, at the first that has none
