@@ -4,6 +4,15 @@ export { canonicalJson } from './canonical-json.ts'
 export { cleanupRoot } from './cleanup-root.ts'
 export { normaliseConfig } from './config.ts'
 export { isDigest, parseDigest } from './digest.ts'
+export { Chunk, type ChunkedObject, Chunking } from './encapsulate/chunk.ts'
+export {
+  type ChunkExportOptions,
+  type ExportOptions,
+  exportChunk,
+  exportCommit,
+  exportFinalChunk,
+  exportTree,
+} from './encapsulate/tar-export.ts'
 export {
   defaultPolicy,
   type FlattenOptions,
@@ -13,7 +22,8 @@ export {
   ROOT_OWNER,
 } from './flatten.ts'
 export { formatSize } from './format-size.ts'
-export { gcImageLayers, listContainerDeploymentManifests, removeImage, removeImages } from './gc.ts'
+export { gcImageLayers, listUndeployedImages, removeImage, removeImages, removeUndeployedImages } from './gc.ts'
+export * from './gc-plan.ts'
 export { type ImageLimits, MAX_LAYERS } from './image-limits.ts'
 export { timestampOfManifestOrConfig, versionForConfig } from './image-time.ts'
 export * from './import-progress.ts'
@@ -81,3 +91,5 @@ export type { ImageSource, TransportContext } from './transport/interface.ts'
 export { openMemoryLayout } from './transport/memory.ts'
 export { openImage } from './transport/open.ts'
 export { unencapsulate } from './unencapsulate.ts'
+export * from './verify.ts'
+export * from './verify-tree.ts'

@@ -70,6 +70,7 @@ export {
   type RepoSettings,
   readSettings,
 } from './config.ts'
+export { addCookie, type Cookie, type CookieKey, cookieJar, deleteCookie, parseCookies } from './cookies.ts'
 export {
   type DiffDirectory,
   type DiffEntry,
@@ -81,6 +82,8 @@ export {
   formatDifference,
   treeToDiff,
 } from './diff.ts'
+export { editConfig } from './edit-config.ts'
+export { filesOf } from './files.ts'
 export { ForwardingTransaction } from './forwarding.ts'
 export {
   type FsckEvent,
@@ -119,7 +122,9 @@ export {
 export { deleteObject, enableTombstones } from './prune-delete.ts'
 export { deleteCommit, pruneDeltas, pruneSummaryCache } from './prune-extras.ts'
 export type { PruneRoot, RootRules } from './prune-roots.ts'
-export { readCommit, readDirMeta, readDirTree } from './read-metadata.ts'
+export { type PullLocalOptions, type PullLocalResult, pullLocal } from './pull-local.ts'
+export type { ImportRules } from './pull-local-objects.ts'
+export { decodeDirTree, readCommit, readDirMeta, readDirTree } from './read-metadata.ts'
 export {
   collectionRefPath,
   formatRefspec,
@@ -137,6 +142,17 @@ export {
   validateRefName,
   validateRemoteName,
 } from './refs.ts'
+export {
+  addRemote,
+  deleteRemote,
+  findRemote,
+  listRemotes,
+  type NewRemote,
+  type Remote,
+  type RemoteOption,
+  remoteCollections,
+  remoteUrl,
+} from './remotes.ts'
 export { Repo, type RepoOptions } from './repo.ts'
 export { type ResolveScope, resolveRev, tryResolveRev } from './resolve.ts'
 export {

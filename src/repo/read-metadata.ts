@@ -52,12 +52,23 @@ export function readDirMeta(reader: ObjectReader, checksum: Checksum): Promise<D
 
 /** @throws {ObjectNotFoundError}, {FormatError} also when names are unsorted, double, or both a file and a directory */
 export function readDirTree(reader: ObjectReader, checksum: Checksum): Promise<DirTree> {
-  return read(reader, 'dirtree', checksum, (bytes) => {
-    validateDirTree(bytes)
-    const tree = DirTree.decode(bytes)
-    requireOrder(tree, checksum)
-    return tree
-  })
+  return read(reader, 'dirtree', checksum, (bytes) => checkedDirTree(bytes, checksum))
+}
+
+/** As `readDirTree`, of bytes that were read already. @throws {FormatError} */
+export function decodeDirTree(bytes: Uint8Array, checksum: Checksum): DirTree {
+  try {
+    return checkedDirTree(bytes, checksum)
+  } catch (error) {
+    throw withContext(`${checksum}.dirtree`, error)
+  }
+}
+
+function checkedDirTree(bytes: Uint8Array, checksum: Checksum): DirTree {
+  validateDirTree(bytes)
+  const tree = DirTree.decode(bytes)
+  requireOrder(tree, checksum)
+  return tree
 }
 
 function requireOrder({ files, dirs }: DirTree, checksum: Checksum): void {

@@ -1,0 +1,196 @@
+/**
+ * The entries of a layer that carries OSTree objects: a repository in little, and beside it the files as hard links to
+ * its objects.
+ *
+ * ```
+ * ./                                             the root of the tree
+ * sysroot/ostree/repo/objects/00 … ff, refs, …   the repository's directories
+ * sysroot/ostree/repo/config                     mode=bare-split-xattrs
+ * sysroot/ostree/repo/objects/ab/cd….commit .commitmeta .dirmeta .dirtree
+ * sysroot/ostree/repo/objects/ab/cd….file-xattrs-link, .file
+ * usr/bin/bash                                   hard link to ….file
+ * ```
+ *
+ * Everything is in the headers of GNU tar, times are 0, owners have no names. Source: ostree-ext, tar/export.rs.
+ */
+
+import { type Checksum, decodeUtf8, displayUtf8, EMPTY_BYTES, encodeUtf8 } from '../../bytes.ts'
+import { FormatError } from '../../errors.ts'
+import { type FileHeader, type FileInfo, isSymlink, type ObjectName, Xattrs } from '../../objects/index.ts'
+import { END_OF_ARCHIVE, encodePaxHeader, HeaderBlock, paddingFor } from '../../tar/index.ts'
+import { placeName, placeTarget } from './header-names.ts'
+import type { SlabBuffer } from './slab-buffer.ts'
+
+const REPO = 'sysroot/ostree/repo'
+const CONFIG = encodeUtf8('[core]\nrepo_version=1\nmode=bare-split-xattrs\n')
+const SELINUX = 'security.selinux'
+
+/** Owner and permissions of an entry. */
+export interface EntryOwner {
+  readonly uid: number
+  readonly gid: number
+  /** Type bits are left out. */
+  readonly mode: number
+}
+
+const ROOT_DIRECTORY: EntryOwner = { uid: 0, gid: 0, mode: 0o755 }
+const ROOT_FILE: EntryOwner = { uid: 0, gid: 0, mode: 0o644 }
+const TMP_DIRECTORY: EntryOwner = { uid: 0, gid: 0, mode: 0o1777 }
+
+/** Paths are relative, of plain names; the `./` some begin with shows only where a header cannot hold them. */
+export class LayerTar {
+  readonly #out: SlabBuffer
+
+  constructor(out: SlabBuffer) {
+    this.#out = out
+  }
+
+  /** The empty repository. */
+  structure(): void {
+    for (const path of ['sysroot', 'sysroot/ostree', REPO, `${REPO}/objects`]) this.directory(path, ROOT_DIRECTORY)
+    for (let byte = 0; byte < 256; byte++) {
+      this.directory(`${REPO}/objects/${byte.toString(16).padStart(2, '0')}`, ROOT_DIRECTORY)
+    }
+    for (const name of STATE_DIRECTORIES) this.directory(`${REPO}/${name}`, ROOT_DIRECTORY)
+    this.#smallFile(`${REPO}/config`, CONFIG)
+  }
+
+  directory(path: string, owner: EntryOwner): void {
+    const block = headerOf(owner)
+    block.type = 'directory'
+    block.size = 0
+    this.#header(block, path)
+  }
+
+  /** The directory that must be there for a system to start, where the tree has none. */
+  varTmp(): void {
+    this.directory('var/tmp', TMP_DIRECTORY)
+  }
+
+  /** A commit, its detached metadata, a dirtree or a dirmeta. */
+  metadata(name: ObjectName, bytes: Uint8Array): void {
+    this.#smallFile(objectPath(name), bytes)
+  }
+
+  /**
+   * All of a content object but its bytes, which the caller puts itself, with `padding` behind them.
+   * @returns the header it went under, for `link` to go on with
+   */
+  content(checksum: Checksum, { header, size }: FileInfo): HeaderBlock {
+    this.#smallFile(objectPath({ checksum, type: 'file-xattrs-link' }), xattrBytes(header))
+    this.#paxXattrs(header)
+    const block = headerOf(header)
+    this.#body(block, objectPath({ checksum, type: 'file' }), header, size)
+    return block
+  }
+
+  /**
+   * The name of a content object in the tree. Nothing links to an empty file: it is one.
+   * @param block as `content` gave it, or a new one by `headerOf`: what is left in it of its former name is part of the
+   *   bytes
+   */
+  link(block: HeaderBlock, path: string, checksum: Checksum, { header, size }: FileInfo): void {
+    const isEmpty = size === 0 && !isSymlink(header)
+    block.type = isEmpty ? 'file' : 'hardlink'
+    block.size = 0
+    const long = placeName(block, path)
+    if (!isEmpty) block.linkName = encodeUtf8(objectPath({ checksum, type: 'file' }))
+    this.#out.put(long)
+    this.#out.put(block.seal())
+  }
+
+  /** A file by its own name, with its xattrs, as in any archive; its bytes and `padding` come from the caller. */
+  plainFile(path: string, { header, size }: FileInfo): void {
+    this.#paxXattrs(header)
+    this.#body(headerOf(header), path, header, size)
+  }
+
+  padding(size: number): void {
+    this.#out.put(paddingFor(size))
+  }
+
+  end(): void {
+    this.#out.put(END_OF_ARCHIVE)
+  }
+
+  #body(block: HeaderBlock, path: string, header: FileHeader, size: number): void {
+    block.size = size
+    block.type = isSymlink(header) ? 'symlink' : 'file'
+    this.#out.put(placeName(block, path))
+    if (isSymlink(header)) this.#out.put(placeTarget(block, header.target))
+    this.#out.put(block.seal())
+  }
+
+  #smallFile(path: string, bytes: Uint8Array): void {
+    const block = headerOf(ROOT_FILE)
+    block.type = 'file'
+    block.size = bytes.length
+    this.#header(block, path)
+    this.#out.put(bytes)
+    this.padding(bytes.length)
+  }
+
+  #header(block: HeaderBlock, path: string): void {
+    this.#out.put(placeName(block, path))
+    this.#out.put(block.seal())
+  }
+
+  /** For readers that unpack the layer as it is; the label of SELinux is none of what they should bring. */
+  #paxXattrs({ xattrs }: FileHeader): void {
+    if (xattrs.length === 0) return
+    const records: [string, Uint8Array][] = []
+    for (const [name, value] of xattrs) {
+      const text = decodeUtf8(name)
+      if (text === undefined) throw new FormatError('xattr', `Invalid UTF-8 xattr name: ${displayUtf8(name)}`)
+      if (text !== SELINUX) records.push([`SCHILY.xattr.${latin1(name)}`, value])
+    }
+    if (records.length > 0) this.#out.put(encodePaxHeader(records))
+  }
+}
+
+const STATE_DIRECTORIES = [
+  'extensions',
+  'refs',
+  'refs/heads',
+  'refs/mirrors',
+  'refs/remotes',
+  'state',
+  'tmp',
+  'tmp/cache',
+]
+
+/** A header of which nothing was used yet. */
+export function headerOf({ uid, gid, mode }: EntryOwner): HeaderBlock {
+  const block = new HeaderBlock('gnu')
+  block.mode = mode & 0o7777
+  block.uid = uid
+  block.gid = gid
+  return block
+}
+
+/** `usr/etc` of a commit is `etc` of the system. @param path relative, `./` in front or not */
+export function mapPath(path: string): string {
+  const dot = path.startsWith('./') ? './' : ''
+  const rest = path.slice(dot.length)
+  if (rest !== 'usr/etc' && !rest.startsWith('usr/etc/')) return path
+  return `${dot}${rest.slice('usr/'.length)}`
+}
+
+/** The inverse of `mapPath`, for looking up in the commit. Absolute paths stay. */
+export function unmapPath(path: string): string {
+  return path === 'etc' || path.startsWith('etc/') ? `usr/${path}` : path
+}
+
+function objectPath({ checksum, type }: ObjectName): string {
+  return `${REPO}/objects/${checksum.slice(0, 2)}/${checksum.slice(2)}.${type}`
+}
+
+function xattrBytes({ xattrs }: FileHeader): Uint8Array {
+  return xattrs.length === 0 ? EMPTY_BYTES : Xattrs.encode(xattrs)
+}
+
+function latin1(bytes: Uint8Array): string {
+  let text = ''
+  for (const byte of bytes) text += String.fromCharCode(byte)
+  return text
+}

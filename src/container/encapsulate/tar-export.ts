@@ -1,0 +1,296 @@
+/**
+ * A commit as a tar stream, one that can be unpacked like any other and from which the commit can be had back bit by
+ * bit. layer-tar.ts says what the entries look like, here is which of them come and in what order:
+ *
+ * ```
+ * exportCommit       root, repository, commit, commitmeta, root dirmeta, the tree: each object where it is first met
+ * exportFinalChunk   the same without files, then the files of the remainder
+ * exportChunk        repository, then the files of the chunk
+ * exportTree         the tree alone, as an ordinary archive
+ * ```
+ *
+ * Source: ostree-ext, tar/export.rs.
+ */
+
+import type { Checksum } from '../../bytes.ts'
+import { LimitError, withContext } from '../../errors.ts'
+import { type FileInfo, type FileObject, isSymlink, type ObjectName } from '../../objects/index.ts'
+import { decodeDirTree, lookupPath, MAX_TREE_DEPTH, type Repo, type TreeRoot } from '../../repo/index.ts'
+import type { HeaderBlock } from '../../tar/index.ts'
+import type { Chunk } from './chunk.ts'
+import { headerOf, LayerTar, mapPath, unmapPath } from './layer-tar.ts'
+import { SlabBuffer } from './slab-buffer.ts'
+
+export interface ExportOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface ChunkExportOptions extends ExportOptions {
+  /** Before each file the directories it lies in, with their owner and mode, once a layer. Default false. */
+  readonly createParentDirs?: boolean | undefined
+}
+
+type Stream = AsyncGenerator<Uint8Array, void, undefined>
+
+/**
+ * The whole commit. Pieces are about 1 MiB, and each may be reused once the next is asked for. The same commit and
+ * detached metadata give the same bytes, always.
+ * @param rev anything that resolves to a commit
+ * @throws {RefNotFoundError}, {ObjectNotFoundError}, {FormatError}
+ */
+export async function* exportCommit(repo: Repo, rev: string, options: ExportOptions = {}): Stream {
+  const commit = await repo.resolve(rev)
+  yield* inContext('Exporting commit', commitStream(repo, commit, options))
+}
+
+async function* commitStream(repo: Repo, commit: Checksum, options: ExportOptions): Stream {
+  const writer = new ObjectWriter(repo, options)
+  const root = await writer.prelude(commit)
+  yield* writer.walk(root, true)
+  yield* writer.end()
+}
+
+/** The layer of a chunk: its files and nothing else. @param root of the commit the chunk is of, for parent directories */
+export async function* exportChunk(
+  repo: Repo,
+  chunk: Chunk,
+  options: ChunkExportOptions & { readonly root?: TreeRoot | undefined } = {},
+): Stream {
+  const writer = new ObjectWriter(repo, options)
+  writer.tar.structure()
+  yield* writer.chunk(chunk, parentsOf(repo, options.root, options))
+  yield* writer.end()
+}
+
+/** The layer that brings the commit itself, and what files no other chunk has. */
+export async function* exportFinalChunk(
+  repo: Repo,
+  commit: Checksum,
+  remainder: Chunk,
+  options: ChunkExportOptions = {},
+): Stream {
+  const writer = new ObjectWriter(repo, options)
+  const root = await writer.prelude(commit)
+  yield* writer.walk(root, false)
+  yield* writer.chunk(remainder, parentsOf(repo, root, options))
+  yield* writer.end()
+}
+
+/**
+ * The files of a tree as an ordinary archive: no objects, no hard links, no times. Xattrs of files are kept but for
+ * SELinux's, those of directories are not.
+ */
+export async function* exportTree(repo: Repo, root: TreeRoot, { signal }: ExportOptions = {}): Stream {
+  const out = new SlabBuffer()
+  const tar = new LayerTar(out)
+  const waiting: Directory[] = [{ ...root, path: '', depth: 0 }]
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    signal?.throwIfAborted()
+    const { path, depth, meta } = next
+    if (path !== '') tar.directory(mapPath(path), await repo.readDirMeta(meta))
+    const { files, dirs } = await readDirectory(repo, next)
+    for (const { name, checksum } of files) {
+      signal?.throwIfAborted()
+      const file = await repo.objects.readFile(checksum)
+      const to = join(path, name)
+      tar.plainFile(mapPath(to), file)
+      yield* body(out, tar, file)
+    }
+    for (const dir of dirs.toReversed()) {
+      waiting.push({ tree: dir.tree, meta: dir.meta, path: join(path, dir.name), depth: depth + 1 })
+    }
+  }
+  tar.end()
+  yield* out.full()
+  yield out.rest()
+}
+
+interface Directory extends TreeRoot {
+  readonly path: string
+  readonly depth: number
+}
+
+/** Puts the content of a file; only what is larger than a slab or two has to wait for the reader. */
+async function* body(out: SlabBuffer, tar: LayerTar, { header, size, body: content }: FileObject): Stream {
+  if (!isSymlink(header)) {
+    if (content instanceof Uint8Array) out.put(content)
+    else {
+      for await (const piece of content) {
+        out.put(piece)
+        if (out.hasFull) yield* out.full()
+      }
+    }
+    tar.padding(size)
+  }
+  if (out.hasFull) yield* out.full()
+}
+
+function join(directory: string, name: string): string {
+  return directory === '' ? name : `${directory}/${name}`
+}
+
+/** Dirtrees with the bytes they were read from. */
+async function readDirectory(repo: Repo, { tree, path, depth }: Directory) {
+  if (depth > MAX_TREE_DEPTH) throw new LimitError('directory depth', MAX_TREE_DEPTH, undefined, path)
+  const bytes = await repo.objects.readMeta('dirtree', tree)
+  return { bytes, ...decodeDirTree(bytes, tree) }
+}
+
+/** What of a directory goes into the stream: all of it, no files, or the objects alone and no names. */
+type WalkMode = 'full' | 'structure' | 'objects' | 'metadata'
+
+/** One stream: every object in it once. */
+class ObjectWriter {
+  readonly tar: LayerTar
+  readonly #out = new SlabBuffer()
+  readonly #repo: Repo
+  readonly #signal: AbortSignal | undefined
+  readonly #written = new Set<Checksum>()
+  /** Directories that have no place among the files. */
+  readonly #passed: Directory[] = []
+  #hasVarTmp = false
+
+  constructor(repo: Repo, { signal }: ExportOptions) {
+    this.#repo = repo
+    this.#signal = signal
+    this.tar = new LayerTar(this.#out)
+  }
+
+  /** Everything before the tree. @returns the root of the commit */
+  async prelude(commit: Checksum): Promise<TreeRoot> {
+    const { objects } = this.#repo
+    const { rootTree, rootMeta } = await this.#repo.readCommit(commit)
+    this.tar.directory('./', await this.#repo.readDirMeta(rootMeta))
+    this.tar.structure()
+    this.tar.metadata({ checksum: commit, type: 'commit' }, await objects.readMeta('commit', commit))
+    const attached = await objects.readAttached('commitmeta', commit)
+    if (attached !== undefined) this.tar.metadata({ checksum: commit, type: 'commitmeta' }, attached)
+    await this.#dirMeta(rootMeta)
+    return { tree: rootTree, meta: rootMeta }
+  }
+
+  /** The tree, and the directory for temporary files if it has none. */
+  async *walk(root: TreeRoot, withFiles: boolean): Stream {
+    yield* this.#descend({ ...root, path: '.', depth: 0 }, withFiles ? 'full' : 'structure')
+    // What lies below the system's own directory gets no names, but it belongs to the commit.
+    for (const directory of this.#passed) yield* this.#descend(directory, withFiles ? 'objects' : 'metadata')
+    if (!this.#hasVarTmp) this.tar.varTmp()
+  }
+
+  /** The files of a chunk, by checksum, each with all its names. */
+  async *chunk(chunk: Chunk, parents: ParentDirs | undefined): Stream {
+    for (const [checksum, { paths }] of chunk.sorted()) {
+      this.#signal?.throwIfAborted()
+      const file = await this.#repo.objects.readFile(checksum)
+      const header = this.tar.content(checksum, file)
+      yield* body(this.#out, this.tar, file)
+      for (const path of paths) {
+        const to = mapPath(path.replace(/^\//, ''))
+        await parents?.write(this.tar, to)
+        this.tar.link(header, to, checksum, file)
+      }
+      yield* this.#out.full()
+    }
+  }
+
+  *end(): Generator<Uint8Array, void, undefined> {
+    this.tar.end()
+    yield* this.#out.full()
+    yield this.#out.rest()
+  }
+
+  /** Writes what `mode` says of a directory and of all below it. */
+  async *#descend(start: Directory, mode: WalkMode): Stream {
+    const named = mode === 'full' || mode === 'structure'
+    const waiting = [start]
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      this.#signal?.throwIfAborted()
+      const { path, depth, tree, meta } = next
+      await this.#dirMeta(meta)
+      if (named && path === './sysroot') {
+        this.#passed.push(next)
+        continue
+      }
+      if (named && depth > 0) this.tar.directory(mapPath(path), await this.#repo.readDirMeta(meta))
+      this.#hasVarTmp ||= path === './var/tmp'
+      const { bytes, files, dirs } = await readDirectory(this.#repo, next)
+      this.#metadata({ checksum: tree, type: 'dirtree' }, bytes)
+      if (mode === 'full' || mode === 'objects') {
+        for (const { name, checksum } of files) yield* this.#file(checksum, named ? `${path}/${name}` : undefined)
+      }
+      for (const dir of dirs.toReversed()) {
+        waiting.push({ tree: dir.tree, meta: dir.meta, path: `${path}/${dir.name}`, depth: depth + 1 })
+      }
+      if (this.#out.hasFull) yield* this.#out.full()
+    }
+  }
+
+  /** The object where it is first met, and a link to it. @param path where there is none, the object alone */
+  async *#file(checksum: Checksum, path: string | undefined): Stream {
+    let info: FileInfo
+    let header: HeaderBlock
+    if (this.#written.has(checksum)) {
+      if (path === undefined) return
+      info = await this.#repo.objects.statFile(checksum)
+      header = headerOf(info.header)
+    } else {
+      this.#written.add(checksum)
+      const file = await this.#repo.objects.readFile(checksum)
+      info = file
+      header = this.tar.content(checksum, file)
+      yield* body(this.#out, this.tar, file)
+    }
+    if (path !== undefined) this.tar.link(header, mapPath(path), checksum, info)
+  }
+
+  async #dirMeta(checksum: Checksum): Promise<void> {
+    if (this.#written.has(checksum)) return
+    this.#metadata({ checksum, type: 'dirmeta' }, await this.#repo.objects.readMeta('dirmeta', checksum))
+  }
+
+  #metadata(name: ObjectName, bytes: Uint8Array): void {
+    if (this.#written.has(name.checksum)) return
+    this.#written.add(name.checksum)
+    this.tar.metadata(name, bytes)
+  }
+}
+
+/** The directories of a commit, each written before the first file that lies in it. */
+class ParentDirs {
+  readonly #repo: Repo
+  readonly #root: TreeRoot
+  readonly #written = new Set<string>()
+
+  constructor(repo: Repo, root: TreeRoot) {
+    this.#repo = repo
+    this.#root = root
+  }
+
+  /** @param path of a file as the layer has it */
+  async write(tar: LayerTar, path: string): Promise<void> {
+    for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
+      const directory = path.slice(0, slash)
+      if (this.#written.has(directory)) continue
+      this.#written.add(directory)
+      const entry = await lookupPath(this.#repo.objects, this.#root, unmapPath(directory))
+      if (entry.kind === 'directory') tar.directory(directory, await this.#repo.readDirMeta(entry.meta))
+    }
+  }
+}
+
+function parentsOf(
+  repo: Repo,
+  root: TreeRoot | undefined,
+  { createParentDirs = false }: ChunkExportOptions,
+): ParentDirs | undefined {
+  return createParentDirs && root !== undefined ? new ParentDirs(repo, root) : undefined
+}
+
+/** Names in the message what was being written. */
+async function* inContext(context: string, stream: Stream): Stream {
+  try {
+    yield* stream
+  } catch (error) {
+    throw withContext(context, error)
+  }
+}
