@@ -10,7 +10,7 @@
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll } from 'vitest'
+import { afterAll, describe, test } from 'vitest'
 import type { Platform } from '../src/platform/index.ts'
 import { nodePlatform } from '../src/platform/node.ts'
 import { portablePlatform } from '../src/platform/portable.ts'
@@ -39,6 +39,18 @@ export const PLACES: readonly Place[] = STORES.flatMap((store) =>
 /** Whether this process can keep a repository of that mode there: in `bare` the inodes have the owners of the files. */
 export function canKeep({ store }: Pick<Place, 'store'>, mode: RepoMode): boolean {
   return store !== 'directory' || mode !== 'bare' || isRoot
+}
+
+/** A `test` with a repository of that mode; where it cannot be kept, the test is passed over and says why. */
+export function testIn(place: Place, mode: RepoMode, title: string, work: () => Promise<void>): void {
+  const possible = canKeep(place, mode)
+  test.runIf(possible)(possible ? title : `${title} (needs root: files of mode bare have owners)`, work)
+}
+
+/** As `testIn`, for all tests of the group. */
+export function describeIn(place: Place, mode: RepoMode, title: string, body: () => void): void {
+  const possible = canKeep(place, mode)
+  describe.runIf(possible)(possible ? title : `${title} (needs root: files of mode bare have owners)`, body)
 }
 
 export interface Places {

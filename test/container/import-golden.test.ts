@@ -21,7 +21,7 @@ import { contentChecksum } from '../../src/objects/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import type { Repo, RepoMode } from '../../src/repo/index.ts'
 import { goldenBytes, goldenJson } from '../golden.ts'
-import { canKeep, makePlaces, PLACES } from '../places.ts'
+import { makePlaces, PLACES, testIn } from '../places.ts'
 import { type GoldenImage, goldenImage, sourceOf, withLayers } from './golden-images.ts'
 
 interface Root {
@@ -294,17 +294,19 @@ describe.each(PLACES)('in bare-user in $name', (place) => {
   }
 })
 
-describe.each(PLACES)('under the exact policy in $name', (place) => {
-  const exact = (['archive', 'bare'] satisfies RepoMode[]).filter((mode) => canKeep(place, mode))
+const exact = ['archive', 'bare'] satisfies RepoMode[]
 
-  test.each(exact)('the base stays as it is in %s', async (mode) => {
-    const repo = await places.create(place, mode)
-    const pulled = await pull(repo, 'nocap', NOCAP, mode === 'bare' ? {} : { metadata: 'exact' })
-    expect(pulled.mergeCommit).toBe(modes.results.bare.merge_commit)
-    const commit = await repo.readCommit(pulled.mergeCommit)
-    expect(contentChecksum(place.platform, commit)).toBe(modes.base_content_checksum)
-    await repo.close()
-  })
+describe.each(PLACES)('under the exact policy in $name', (place) => {
+  for (const mode of exact) {
+    testIn(place, mode, `the base stays as it is in ${mode}`, async () => {
+      const repo = await places.create(place, mode)
+      const pulled = await pull(repo, 'nocap', NOCAP, mode === 'bare' ? {} : { metadata: 'exact' })
+      expect(pulled.mergeCommit).toBe(modes.results.bare.merge_commit)
+      const commit = await repo.readCommit(pulled.mergeCommit)
+      expect(contentChecksum(place.platform, commit)).toBe(modes.base_content_checksum)
+      await repo.close()
+    })
+  }
 
   // On a disk the capability of the base cannot be set.
   const holding = exact.filter((mode) => place.store !== 'directory' || mode !== 'bare')
@@ -326,7 +328,7 @@ describe.each(['bare-user-only', 'archive', 'bare'] as const)('in mode %s', (mod
   const base = mode === 'bare-user-only' ? PLAIN : NOCAP
 
   describe.each(PLACES)('$name', (place) => {
-    test.runIf(canKeep(place, mode))('has the commits of every other store', async () => {
+    testIn(place, mode, 'has the commits of every other store', async () => {
       const repo = await places.create(place, mode)
       const refused: string[] = []
       for (const given of merged) {

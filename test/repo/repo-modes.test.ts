@@ -1,28 +1,36 @@
 /** One tree, committed into every store in every mode: the commit ostree made of it. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { mkdirSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
 import type { Checksum } from '../../src/bytes.ts'
-import { nodePlatform } from '../../src/platform/node.ts'
 import {
   type CommitOptions,
   commit,
-  createMemoryStorage,
+  commitRoot,
   type DirectorySource,
-  Repo,
+  formatLsLine,
+  type LsLineOptions,
+  listPath,
+  type Repo,
   type RepoMode,
 } from '../../src/repo/index.ts'
-import { createDirectorySource, createRepo } from '../../src/repo/node/index.ts'
+import { createDirectorySource } from '../../src/repo/node/index.ts'
 import { goldenBytes, goldenJson, goldenPath } from '../golden.ts'
+import { MODES, makePlaces, PLACES, type Place, testIn } from '../places.ts'
 import { describeReference, hasReference, run } from '../reference.ts'
 import { unpackedTar } from './memory-directory.ts'
 import { isRoot } from './random-trees.ts'
 
-const golden = goldenJson<Record<string, { commit: Checksum }>>('core/repo-modes.json')
+interface Vector {
+  readonly commit: Checksum
+  readonly commit_args: readonly string[]
+  readonly config: string
+  readonly ls: string
+  readonly ls_checksum: string
+}
+
+const golden = goldenJson<Record<string, Vector>>('core/repo-modes.json')
 const modes = Object.keys(golden) as RepoMode[]
-const folder = mkdtempSync(join(tmpdir(), 'modes-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const places = makePlaces()
 
 const tar = goldenBytes('core/tree-a.tar')
 const options: Omit<CommitOptions, 'trees'> = {
@@ -34,47 +42,58 @@ const options: Omit<CommitOptions, 'trees'> = {
 }
 
 async function check(repo: Repo, mode: RepoMode, directory: DirectorySource): Promise<void> {
-  try {
-    const made = await commit(repo, { ...options, trees: [{ directory }] })
-    expect(made.commit).toBe(golden[mode]?.commit)
-    const again = await commit(repo, { ...options, trees: [{ directory }], skipIfUnchanged: true })
-    expect([again.commit, again.skipped]).toEqual([made.commit, true])
-    const { contentWritten, metadataWritten, contentTotal, metadataTotal } = again.stats
-    expect([contentWritten, metadataWritten, contentTotal, metadataTotal]).toEqual([0, 0, 27, 22])
-    const copied = await commit(repo, { ...options, trees: [{ rev: 'main' }], branch: 'copy', bindings: false })
-    expect((await repo.readCommit(copied.commit)).rootTree).toBe((await repo.readCommit(made.commit)).rootTree)
-  } finally {
-    await repo.close()
-  }
+  const made = await commit(repo, { ...options, trees: [{ directory }] })
+  expect(made.commit).toBe(golden[mode]?.commit)
+  const again = await commit(repo, { ...options, trees: [{ directory }], skipIfUnchanged: true })
+  expect([again.commit, again.skipped]).toEqual([made.commit, true])
+  const { contentWritten, metadataWritten, contentTotal, metadataTotal } = again.stats
+  expect([contentWritten, metadataWritten, contentTotal, metadataTotal]).toEqual([0, 0, 27, 22])
+  const copied = await commit(repo, { ...options, trees: [{ rev: 'main' }], branch: 'copy', bindings: false })
+  expect((await repo.readCommit(copied.commit)).rootTree).toBe((await repo.readCommit(made.commit)).rootTree)
 }
+
+test('each mode has its vector', () => {
+  expect(modes.toSorted()).toEqual(MODES.toSorted())
+  const given = ['-b', 'main', '-s', options.subject, '-m', options.body, '--timestamp=2024-01-02 03:04:05 +0000']
+  for (const [mode, { commit_args }] of Object.entries(golden)) {
+    const canonical = mode === 'bare-user-only' ? ['--canonical-permissions', '--no-xattrs'] : []
+    expect(commit_args).toEqual([...given, ...canonical, '--tree=dir=tree-a'])
+  }
+})
 
 describe.each(modes)('in mode %s', (mode) => {
   const source = unpackedTar(tar)
-  // The inodes of a bare repository have the owners of its files.
-  const possible = mode !== 'bare' || isRoot
 
-  test('a repository in memory', async () => {
-    await check(await Repo.open(createMemoryStorage({ platform: nodePlatform, mode }), nodePlatform), mode, source)
-  })
-
-  test('a repository in one file', async () => {
-    await check(await createRepo(join(folder, `${mode}.sqlite`), { mode }), mode, source)
-  })
-
-  test.runIf(possible)('a repository in a directory, which ostree finds in order', async () => {
-    const path = join(folder, mode)
-    await check(await createRepo(path, { mode }), mode, source)
-    if (hasReference('ostree')) expect(run('ostree', ['fsck', '--repo', path])).toContain('no errors found')
+  describe.each(PLACES)('a repository in $name', (place) => {
+    testIn(place, mode, 'has the commit of ostree, its configuration, and lists it as ostree does', async () => {
+      const repo = await places.create(place, mode)
+      expect(await repo.storage.readConfig()).toBe(golden[mode]?.config)
+      await check(repo, mode, source)
+      expect(await listing(repo, { xattrs: true, checksums: true })).toBe(golden[mode]?.ls)
+      expect(await listing(repo, { checksums: true })).toBe(golden[mode]?.ls_checksum)
+      await repo.close()
+      if (place.store === 'directory' && hasReference('ostree'))
+        expect(run('ostree', ['fsck', '--repo', repo.storage.location])).toContain('no errors found')
+    })
   })
 })
 
+/** As `ls -R` prints it. */
+async function listing(repo: Repo, options: LsLineOptions): Promise<string> {
+  const root = await commitRoot(repo.objects, await repo.resolve('main'))
+  const lines: string[] = []
+  for await (const listed of listPath(repo.objects, root, '/', { depth: Number.POSITIVE_INFINITY }))
+    lines.push(formatLsLine(listed, options))
+  return lines.join('\n')
+}
+
 describeReference('tar', 'unpacked onto a disk by tar', () => {
   test.runIf(isRoot)('the tree is committed the same', async () => {
-    const path = join(folder, 'tree-a')
+    const path = places.path()
     mkdirSync(path)
     run('tar', ['-C', path, '--xattrs', '--xattrs-include=*', '-xpf', goldenPath('core/tree-a.tar')])
     for (const mode of modes) {
-      const repo = await Repo.open(createMemoryStorage({ platform: nodePlatform, mode }), nodePlatform)
+      const repo = await places.create(PLACES[0] as Place, mode)
       await check(repo, mode, createDirectorySource(path))
     }
   })
