@@ -67,9 +67,11 @@ export class ShownUsageError extends UsageError {
 }
 
 function tableOf(spec: AnyCommand): OptionTable {
-  const own = Object.fromEntries(Object.entries(spec.options))
-  // A command may give `-v` a second meaning; the common row then goes.
-  return { ...(spec.repo ? REPO_OPTIONS : {}), ...own, ...COMMON_OPTIONS }
+  const own: OptionTable = { ...(spec.repo ? REPO_OPTIONS : {}), ...spec.options }
+  // A command may give `-v` a meaning of its own; the common option then goes without.
+  const taken = Object.values(own).some(({ short }) => short === COMMON_OPTIONS.verbose.short)
+  const { type, help } = COMMON_OPTIONS.verbose
+  return { ...own, ...COMMON_OPTIONS, ...(taken ? { verbose: { type, help } } : {}) }
 }
 
 export function formatHelp(spec: AnyCommand): string {
@@ -97,7 +99,8 @@ export async function runCommand(spec: AnyCommand, args: readonly string[], arou
 
   const usageError = (message: string): UsageError => new ShownUsageError(message, `${formatHelp(spec)}\n`)
   const repoPath = (): string => {
-    const path = around.findRepo(values['repo'] as string | undefined)
+    const { repo, sysroot } = values as { repo?: string; sysroot?: string }
+    const path = around.findRepo(sysroot === undefined ? repo : `${sysroot}/ostree/repo`)
     if (path === undefined) throw new ShownUsageError('Command requires a --repo argument', formatHelp(spec))
     return path
   }

@@ -4,6 +4,7 @@
  */
 import { existsSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { UsageError } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
 import { type AnyCommand, COMMON_OPTIONS, runCommand, ShownUsageError, type Surroundings } from './command.ts'
 import { formatOptions, parseOptions } from './options.ts'
@@ -15,7 +16,7 @@ const out = new Output(1)
 const err = new Output(2)
 
 function formatOverview(group: CommandGroup | undefined, path: string): string {
-  const members = [...(group?.members ?? COMMANDS)].sort((a, b) => (a.name < b.name ? -1 : 1))
+  const members = group?.members ?? [...COMMANDS].sort((a, b) => (a.name < b.name ? -1 : 1))
   const width = Math.max(16, ...members.map(({ name }) => name.length)) + 2
   const rows = members.map(({ name, summary }) => `  ${name.padEnd(width)}${summary}\n`).join('')
   const { help, application } = formatOptions(COMMON_OPTIONS)
@@ -42,21 +43,10 @@ async function find(words: readonly string[]): Promise<{ command: AnyCommand; ar
   for (;;) {
     const [word, rest] = takeWord(args)
     const name = path.join(' ')
-    if (word === undefined) {
-      const { values, help } = parseOptions(COMMON_OPTIONS, args)
-      if (help) out.write(formatOverview(group, name))
-      else if (values.version) out.write(formatVersion())
-      else
-        throw new ShownUsageError(
-          name === '' ? 'No command specified' : `No "${name}" subcommand specified`,
-          formatOverview(group, name),
-        )
-      return undefined
-    }
     const entry: CommandEntry | CommandGroup | undefined = members.find((member) => member.name === word)
-    if (entry === undefined) {
-      const message = name === '' ? `Unknown command '${word}'` : `Unknown "${name}" subcommand '${word}'`
-      throw new ShownUsageError(message, formatOverview(group, name))
+    if (word === undefined || entry === undefined) {
+      answerAlone(group, name, word, rest)
+      return undefined
     }
     args = rest
     if (!isGroup(entry)) return { command: await entry.load(), args }
@@ -64,6 +54,22 @@ async function find(words: readonly string[]): Promise<{ command: AnyCommand; ar
     group = entry
     members = entry.members
   }
+}
+
+/** What follows where no command is named: help, version, or an error behind the help. @param word that names none */
+function answerAlone(group: CommandGroup | undefined, path: string, word: string | undefined, args: string[]): void {
+  const overview = formatOverview(group, path)
+  const shown = (message: string): ShownUsageError => new ShownUsageError(message, overview)
+  let parsed: ReturnType<typeof parseOptions<typeof COMMON_OPTIONS>>
+  try {
+    parsed = parseOptions(COMMON_OPTIONS, args)
+  } catch (error) {
+    throw error instanceof UsageError ? shown(error.message) : error
+  }
+  if (parsed.help) out.write(overview)
+  else if (parsed.values.version) out.write(formatVersion())
+  else if (word === undefined) throw shown(path === '' ? 'No command specified' : `No "${path}" subcommand specified`)
+  else throw shown(path === '' ? `Unknown command '${word}'` : `Unknown "${path}" subcommand '${word}'`)
 }
 
 /** The rules of ostree: the option, the current directory if it is a repository, $OSTREE_REPO, the system's. */

@@ -45,6 +45,58 @@ const CONTAINER_IMAGE: CommandGroup = {
   ],
 }
 
+const REMOTE: CommandGroup = {
+  name: 'remote',
+  summary: 'Remote commands that may involve internet access',
+  members: [
+    {
+      name: 'add',
+      summary: 'Add a remote repository',
+      load: async () => (await import('./commands/remote/add.ts')).add,
+    },
+    {
+      name: 'delete',
+      summary: 'Delete a remote repository',
+      load: async () => (await import('./commands/remote/delete.ts')).deleteRemote,
+    },
+    {
+      name: 'show-url',
+      summary: 'Show remote repository URL',
+      load: async () => (await import('./commands/remote/show-url.ts')).showUrl,
+    },
+    {
+      name: 'list',
+      summary: 'List remote repository names',
+      load: async () => (await import('./commands/remote/list.ts')).list,
+    },
+    {
+      name: 'gpg-import',
+      summary: 'Import GPG keys',
+      load: async () => (await import('./commands/remote/gpg-keys.ts')).gpgImport,
+    },
+    {
+      name: 'gpg-list-keys',
+      summary: 'Show remote GPG keys',
+      load: async () => (await import('./commands/remote/gpg-keys.ts')).gpgListKeys,
+    },
+    {
+      name: 'add-cookie',
+      summary: 'Add a cookie to remote',
+      load: async () => (await import('./commands/remote/cookies.ts')).addCookie,
+    },
+    {
+      name: 'delete-cookie',
+      summary: 'Remove one cookie from remote',
+      load: async () => (await import('./commands/remote/cookies.ts')).deleteCookie,
+    },
+    {
+      name: 'list-cookies',
+      summary: 'Show remote repository cookies',
+      load: async () => (await import('./commands/remote/cookies.ts')).listCookies,
+    },
+  ],
+}
+
 export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
   { name: 'cat', summary: 'Concatenate contents of files', load: async () => (await import('./commands/cat.ts')).cat },
   {
@@ -102,5 +154,6 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     summary: 'Output the target of a rev',
     load: async () => (await import('./commands/rev-parse.ts')).revParse,
   },
+  REMOTE,
   { name: 'show', summary: 'Output a metadata object', load: async () => (await import('./commands/show.ts')).show },
 ]

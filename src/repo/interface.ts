@@ -168,6 +168,28 @@ export interface Storage extends AsyncDisposable {
   readonly deltas?: DeltaStore
   readonly summaryCache?: SummaryCache
   /** Text of the configuration key file. */
+export interface WriteFileOptions {
+  /** Permission bits. Default 0644. */
+  readonly mode?: number | undefined
+}
+
+/**
+ * What lies beside objects and refs, by its path: `summary`, `deltas/Ab/REST/superblock`, `NAME.cookies.txt`. No part of
+ * a path may be empty, `.` or `..`.
+ */
+export interface RepoFiles {
+  /** For messages: the directory. */
+  readonly location: string
+  /** `undefined` when there is no such file; links count as none. */
+  read(path: string): MaybePromise<Uint8Array | undefined>
+  /** Names in a directory, sorted in byte order; empty when there is none. @param path empty for the topmost */
+  list(path: string): MaybePromise<string[]>
+  /** Replaces the file at once and makes the directories it needs. */
+  write(path: string, bytes: Uint8Array, options?: WriteFileOptions): MaybePromise<void>
+  /** @returns whether it was there */
+  delete(path: string): MaybePromise<boolean>
+}
+
   readConfig(): MaybePromise<string>
   writeConfig(text: string): MaybePromise<void>
   /** @throws {RepoLockedError}, {ReadOnlyError}, {ConflictError} when one is open already */
@@ -177,3 +199,6 @@ export interface Storage extends AsyncDisposable {
   /** A small named note beside the objects (`tmp/cache` of a directory). Optional: backends without one omit it. */
   readonly path?: string
 }
+  readonly files?: RepoFiles
+  /** Where remotes may be configured too, one `*.conf` each: `/etc/ostree/remotes.d` for the repository of a system. */
+  readonly remoteFiles?: RepoFiles | undefined

@@ -1,8 +1,7 @@
 /** `ostree config`. Source: ot-builtin-config.c. */
 
 import { UsageError } from '../../errors.ts'
-import { KeyFile } from '../../keyfile/index.ts'
-import type { Repo } from '../../repo/index.ts'
+import { editConfig } from '../../repo/index.ts'
 import { command } from '../command.ts'
 
 export const config = command({
@@ -23,7 +22,7 @@ export const config = command({
       if (name === undefined || value === undefined) {
         throw new UsageError(`${group === undefined ? '' : 'GROUP name, '}KEY and VALUE must be specified`)
       }
-      await edit(repo, (file) => file.set(...splitKey(name, group), value))
+      await editConfig(repo, (file) => file.set(...splitKey(name, group), value))
       return
     }
     if (name === undefined) {
@@ -31,7 +30,7 @@ export const config = command({
     }
     const [section, key] = splitKey(name, group)
     if (operation === 'get') out.line(repo.config.getString(section, key))
-    else await edit(repo, (file) => file.remove(section, key))
+    else await editConfig(repo, (file) => void file.remove(section, key))
   },
 })
 
@@ -41,11 +40,4 @@ function splitKey(name: string, group: string | undefined): [group: string, key:
   const dot = name.indexOf('.')
   if (dot < 0) throw new UsageError('Key must be of the form "sectionname.keyname"')
   return [name.slice(0, dot), name.slice(dot + 1)]
-}
-
-/** Rewrites the file as ostree does: what is neither group nor key is dropped. */
-async function edit(repo: Repo, change: (file: KeyFile) => void): Promise<void> {
-  const file = KeyFile.parse(await repo.storage.readConfig(), 'config', { keep: 'values' })
-  change(file)
-  await repo.writeConfig(file.toString())
 }

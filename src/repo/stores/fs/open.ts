@@ -16,6 +16,8 @@ import { defaultWriters, type WriterThreads } from './write-behind.ts'
 
 const DIRECTORY_MODE = 0o775
 const DIRECTORIES = ['tmp', 'extensions', 'state', 'refs', 'refs/heads', 'refs/mirrors', 'refs/remotes', 'objects']
+const SYSTEM_REPO = '/ostree/repo'
+const SYSTEM_REMOTES = '/etc/ostree/remotes.d'
 /** A repository one may not write to is still one to read. */
 const NOT_WRITABLE = ['EROFS', 'EACCES', 'EPERM']
 
@@ -25,6 +27,8 @@ export interface OpenFsStorageOptions {
   readonly native?: Native | null | undefined
   /** Threads that write small files of large transactions; `null` for none. Default: as many as would else be idle. */
   readonly writers?: WriterThreads | null | undefined
+  /** Where remotes are configured too, one file each. Default: `/etc/ostree/remotes.d` for `/ostree/repo`, else nowhere. */
+  readonly remotesDirectory?: string | undefined
 }
 
 export interface InitFsStorageOptions extends OpenFsStorageOptions {
@@ -41,7 +45,13 @@ export async function openFsStorage(path: string, options: OpenFsStorageOptions)
     requireDirectory(`${root}/objects`, 'objects')
     ensureTmp(root)
     const { platform } = options
-    return new FsStorage({ path: root, platform, native: nativeOf(options), writers: writersOf(options) })
+    return new FsStorage({
+      path: root,
+      platform,
+      native: nativeOf(options),
+      writers: writersOf(options),
+      remotesDirectory: options.remotesDirectory ?? (isSystemRepo(root) ? SYSTEM_REMOTES : undefined),
+    })
   } catch (error) {
     throw withContext('opening repo', error)
   }
@@ -76,6 +86,14 @@ export async function initFsStorage(path: string, options: InitFsStorageOptions)
 function writersOf({ writers, platform, native }: OpenFsStorageOptions): FsStorageContext['writers'] {
   if (platform.name !== 'node' || native !== undefined || writers === null) return () => undefined
   return writers === undefined ? defaultWriters : () => writers
+}
+
+/** Whether it is the repository the running system was deployed from, whatever it is called. */
+function isSystemRepo(root: string): boolean {
+  const system = unless(['ENOENT', 'ENOTDIR', 'EACCES'], SYSTEM_REPO, () => statSync(SYSTEM_REPO))
+  if (system === undefined) return false
+  const own = statSync(root)
+  return own.dev === system.dev && own.ino === system.ino
 }
 
 function nativeOf({ native }: OpenFsStorageOptions): NativeSource {

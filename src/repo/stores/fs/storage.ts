@@ -6,6 +6,7 @@
  *   refs/{heads,remotes/R,mirrors/C}/NAME   refs.ts
  *   state/CHECKSUM.commitpartial            loose.ts
  *   deltas/…  tmp/cache/summaries/          deltas.ts
+ *   summary  NAME.cookies.txt  …            files.ts
  *   tmp/staging-…  tmp/cache                staging.ts
  *   .lock                                   lock.ts
  *
@@ -24,6 +25,7 @@ import { contentModeOf } from './content-modes.ts'
 import { FsDeltas, FsSummaryCache } from './deltas.ts'
 import { errnoOf, errnoText, ioError, withIo } from './errno.ts'
 import { removeFile, replaceFile } from './file-io.ts'
+import { FsFiles } from './files.ts'
 import { FreeSpace } from './free-space.ts'
 import { fileLocker, type Locker, noLocker, processLocker, RepoLock } from './lock.ts'
 import { LooseObjects } from './loose.ts'
@@ -41,6 +43,8 @@ export interface FsStorageContext {
   readonly native: NativeSource
   /** Threads that write small files, in a repository of that mode; `undefined` for none. */
   readonly writers: (mode: RepoMode) => WriterThreads | undefined
+  /** Directory of the files that configure remotes. */
+  readonly remotesDirectory: string | undefined
 }
 
 export class FsStorage implements Storage {
@@ -52,6 +56,8 @@ export class FsStorage implements Storage {
   readonly refs: FsRefs
   readonly deltas: FsDeltas
   readonly summaryCache: FsSummaryCache
+  readonly files: FsFiles
+  readonly remoteFiles: FsFiles | undefined
   readonly #context: FsStorageContext
   readonly #reader: LooseReader
   readonly #lock: RepoLock
@@ -78,6 +84,9 @@ export class FsStorage implements Storage {
     this.refs = new FsRefs(path, requireWritable, fsync)
     this.deltas = new FsDeltas(path, requireWritable)
     this.summaryCache = new FsSummaryCache(path, requireWritable)
+    this.files = new FsFiles(path, `${path}/tmp`, requireWritable, fsync)
+    const remotes = context.remotesDirectory
+    this.remoteFiles = remotes === undefined ? undefined : new FsFiles(remotes, remotes, requireWritable, fsync)
     this.#lock = new RepoLock(() => this.#makeLocker())
   }
 

@@ -1,0 +1,85 @@
+/** `ostree remote add-cookie`, `delete-cookie` and `list-cookies`. Source: ot-remote-builtin-{add,delete,list}-cookie*.c. */
+
+import { IoError } from '../../../errors.ts'
+import { addCookie as add, cookieJar, deleteCookie as deleteFromJar, parseCookies } from '../../../repo/index.ts'
+import { command } from '../../command.ts'
+import { JSON_OPTION, readTextFile } from '../../values.ts'
+
+const LIFETIME_YEARS = 25
+
+export const addCookie = command({
+  name: 'remote add-cookie',
+  summary: 'Add a cookie to remote',
+  usage: 'NAME DOMAIN PATH COOKIE_NAME VALUE',
+  repo: true,
+  options: {},
+  async run({ args: [remote, domain, path, name, value], repo, usageError }) {
+    const opened = await repo()
+    if (
+      remote === undefined ||
+      domain === undefined ||
+      path === undefined ||
+      name === undefined ||
+      value === undefined
+    ) {
+      throw usageError('NAME, DOMAIN, PATH, COOKIE_NAME and VALUE must be specified')
+    }
+    const end = new Date()
+    end.setUTCFullYear(end.getUTCFullYear() + LIFETIME_YEARS)
+    const expires = BigInt(Math.floor(end.getTime() / 1000))
+    await add(opened, remote, { domain, path, secure: false, expires, name, value })
+  },
+})
+
+export const deleteCookie = command({
+  name: 'remote delete-cookie',
+  summary: 'Remove one cookie from remote',
+  usage: 'NAME DOMAIN PATH COOKIE_NAME',
+  repo: true,
+  options: {},
+  async run({ args: [remote, domain, path, name], repo, usageError }) {
+    const opened = await repo()
+    if (remote === undefined || domain === undefined || path === undefined || name === undefined) {
+      throw usageError('NAME, DOMAIN, PATH and COOKIE_NAME must be specified')
+    }
+    await deleteFromJar(opened, remote, { domain, path, name })
+  },
+})
+
+export const listCookies = command({
+  name: 'remote list-cookies',
+  summary: 'Show remote repository cookies',
+  usage: 'NAME',
+  repo: true,
+  options: JSON_OPTION,
+  async run({ options, args: [remote], out, repo, usageError }) {
+    await repo()
+    if (remote === undefined) throw usageError('NAME must be specified')
+    // As ostree does: of the current directory, not of the repository.
+    for (const cookie of parseCookies(readJarHere(cookieJar(remote)))) {
+      const { domain, path, name, secure, expires, value } = cookie
+      if (options.json) {
+        out.json({ ...cookie, expires: Number(expires) })
+        continue
+      }
+      out.write(`--\nDomain: ${domain}\nPath: ${path}\nName: ${name}\nSecure: ${secure ? 'TRUE' : 'FALSE'}\n`)
+      out.write(`Expires: ${formatDate(expires)}\nValue: ${value}\n`)
+    }
+  },
+})
+
+function readJarHere(jar: string): string {
+  try {
+    return readTextFile(jar)
+  } catch (error) {
+    if (error instanceof IoError && error.data.errno === 'ENOENT') return ''
+    throw error
+  }
+}
+
+/** `2051-11-23 12:55:55 +0000` */
+function formatDate(seconds: bigint): string {
+  const date = new Date(Number(seconds) * 1000)
+  if (Number.isNaN(date.getTime())) return String(seconds)
+  return `${date.toISOString().slice(0, 19).replace('T', ' ')} +0000`
+}

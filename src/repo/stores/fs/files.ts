@@ -1,0 +1,57 @@
+/**
+ * Files of a directory by their path from it: of a repository, what is neither object nor ref; or the directory in
+ * which the remotes of a system are configured, one file each.
+ *
+ * Source: ostree-repo.c, _ostree_repo_file_replace_contents.
+ */
+
+import { mkdirSync, readdirSync } from 'node:fs'
+import { compareUtf8 } from '../../../bytes.ts'
+import { InvalidNameError } from '../../../errors.ts'
+import type { RepoFiles, WriteFileOptions } from '../../interface.ts'
+import { unless, withIo } from './errno.ts'
+import { readWhole, removeFile, replaceFile } from './file-io.ts'
+
+export class FsFiles implements RepoFiles {
+  readonly location: string
+  readonly #tmp: string
+  readonly #requireWritable: () => void
+  readonly #fsync: () => boolean
+
+  /** @param tmp directory on the same file system for files that are unfinished */
+  constructor(root: string, tmp: string, requireWritable: () => void, fsync: () => boolean) {
+    this.location = root
+    this.#tmp = tmp
+    this.#requireWritable = requireWritable
+    this.#fsync = fsync
+  }
+
+  read(path: string): Uint8Array | undefined {
+    return readWhole(this.#place(path))
+  }
+
+  list(path: string): string[] {
+    const place = path === '' ? this.location : this.#place(path)
+    return (unless(['ENOENT', 'ENOTDIR'], path, () => readdirSync(place)) ?? []).sort(compareUtf8)
+  }
+
+  write(path: string, bytes: Uint8Array, { mode }: WriteFileOptions = {}): void {
+    this.#requireWritable()
+    const place = this.#place(path)
+    withIo(path, () => mkdirSync(place.slice(0, place.lastIndexOf('/')), { recursive: true, mode: 0o777 }))
+    const options = { tmp: this.#tmp, fsync: this.#fsync(), shown: path }
+    replaceFile(place, bytes, mode === undefined ? options : { ...options, mode })
+  }
+
+  delete(path: string): boolean {
+    this.#requireWritable()
+    return removeFile(this.#place(path), path)
+  }
+
+  #place(path: string): string {
+    if (path.includes('\0') || path.split('/').some((part) => part === '' || part === '.' || part === '..')) {
+      throw new InvalidNameError(path, `Invalid file name ${path}`)
+    }
+    return `${this.location}/${path}`
+  }
+}

@@ -1,0 +1,67 @@
+/** Commands without a process for each: the same words in, the same text and status out. */
+import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { type AnyCommand, runCommand, ShownUsageError } from '../../src/cli/command.ts'
+import { Output } from '../../src/cli/output.ts'
+import { COMMANDS, type CommandEntry, isGroup } from '../../src/cli/registry.ts'
+import { OstreeError } from '../../src/errors.ts'
+import { openRepo } from '../../src/repo/node/index.ts'
+
+export interface Outcome {
+  readonly stdout: string
+  readonly stderr: string
+  readonly status: number | null
+}
+
+let count = 0
+
+/**
+ * Paths are absolute, and `--repo` is given.
+ * @param words the command first, in as many words as it has
+ * @param scratch a directory for what is printed
+ * @throws what is no error of ours: a bug
+ */
+export async function runInProcess(words: readonly string[], scratch: string): Promise<Outcome> {
+  const { command, args } = await find(words)
+  const id = count++
+  const files = { out: `${scratch}/.out${id}`, err: `${scratch}/.err${id}` }
+  const fds = { out: openSync(files.out, 'wx'), err: openSync(files.err, 'wx') }
+  const out = new Output(fds.out)
+  const err = new Output(fds.err)
+  let status = 0
+  try {
+    await runCommand(command, args, {
+      out,
+      err,
+      env: {},
+      signal: new AbortController().signal,
+      version: () => '',
+      findRepo: (option) => option,
+      openRepo,
+    })
+  } catch (error) {
+    if (!(error instanceof OstreeError)) throw error
+    status = 1
+    if (error instanceof ShownUsageError) err.write(error.help)
+    err.line(`error: ${error.message}`)
+  } finally {
+    out.flush()
+    err.flush()
+    closeSync(fds.out)
+    closeSync(fds.err)
+  }
+  const [stdout, stderr] = [readFileSync(files.out, 'utf8'), readFileSync(files.err, 'utf8')]
+  rmSync(files.out)
+  rmSync(files.err)
+  return { stdout, stderr, status }
+}
+
+async function find(words: readonly string[]): Promise<{ command: AnyCommand; args: readonly string[] }> {
+  let members = COMMANDS
+  for (const [index, word] of words.entries()) {
+    const entry: (typeof members)[number] | undefined = members.find(({ name }) => name === word)
+    if (entry === undefined) break
+    if (!isGroup(entry)) return { command: await (entry as CommandEntry).load(), args: words.slice(index + 1) }
+    members = entry.members
+  }
+  throw new Error(`no command ${words.join(' ')}`)
+}
