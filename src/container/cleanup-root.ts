@@ -5,7 +5,7 @@
  * Source: ostree-ext, container::store::cleanup_root.
  */
 
-import { isSymlink } from '../objects/index.ts'
+import { type FileInfo, isSymlink } from '../objects/index.ts'
 import type { MutableTree, ObjectReader } from '../repo/index.ts'
 
 const LEFTOVERS = ['hostname', 'resolv.conf']
@@ -18,7 +18,15 @@ export async function cleanupRoot(root: MutableTree, reader: ObjectReader): Prom
   for (const name of LEFTOVERS) {
     const checksum = etc?.files.get(name)
     if (checksum === undefined) continue
-    const { header, size } = await reader.statFile(checksum)
-    if (!isSymlink(header) && size === 0) etc?.remove(name)
+    if (isEmpty(await reader.statFile(checksum))) etc?.remove(name)
   }
+}
+
+/** Whether `cleanupRoot` takes that file away. @param path absolute */
+export function isLeftover(path: string, file: FileInfo): boolean {
+  return LEFTOVERS.some((name) => path === `/usr/etc/${name}`) && isEmpty(file)
+}
+
+function isEmpty({ header, size }: FileInfo): boolean {
+  return !isSymlink(header) && size === 0
 }

@@ -84,6 +84,12 @@ export async function flattenTree(
   }
 }
 
+/** The header a file has after flattening: the very same where nothing changes. */
+export function flatHeader(mode: RepoMode, options: FlattenOptions): (header: FileHeader, size: number) => FileHeader {
+  const rules = rulesOf(mode, options)
+  return rules === undefined ? (header) => header : rules.file
+}
+
 /** Tells of a file whether flattening leaves it as it is. */
 export function isFlat(mode: RepoMode, options: FlattenOptions): (header: FileHeader, size: number) => boolean {
   const rules = rulesOf(mode, options)

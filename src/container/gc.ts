@@ -2,28 +2,21 @@
  * What may go: images by name, and the layers that no image needs any more. Only refs are deleted; objects go with the
  * next prune.
  *
- * Source: ostree-ext, container::store (remove_images, gc_image_layers, list_container_deployment_manifests).
+ * Source: ostree-ext, container::store (remove_images, gc_image_layers), container::deploy (remove_undeployed_images).
  */
 
-import type { Checksum } from '../bytes.ts'
-import { NotFoundError, withContext } from '../errors.ts'
+import { InvalidNameError, NotFoundError, withContext } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
-import {
-  BASE_IMAGE_PREFIX,
-  IMAGE_PREFIX,
-  LAYER_PREFIX,
-  META_MANIFEST_DIGEST,
-  OSTREE_BASE_DEPLOYMENT_REFS,
-  RPMOSTREE_BASE_REFS,
-  refForImage,
-} from './names.ts'
+import { planLayerGc } from './gc-plan.ts'
+import { refForImage } from './names.ts'
 import type { ImageManifest } from './oci-types.ts'
-import { listLocalRefs, manifestDataFromCommitmeta, resolveLocalRef } from './query.ts'
-import { unprefixUnescapeRef } from './ref-escape.ts'
-import { formatImageReference, type ImageReference, parseImageReference } from './reference.ts'
-
-/** Refs of commits that are, were or will be booted. */
-const DEPLOYMENT_PREFIXES = [...OSTREE_BASE_DEPLOYMENT_REFS, ...RPMOSTREE_BASE_REFS, BASE_IMAGE_PREFIX]
+import { listImages, resolveLocalRef } from './query.ts'
+import {
+  formatImageReference,
+  type ImageReference,
+  parseImageReference,
+  parseOstreeImageReference,
+} from './reference.ts'
 
 /** Deletes the ref of an image; its layers stay. @returns whether it was there */
 export async function removeImage(repo: Repo, image: ImageReference): Promise<boolean> {
@@ -50,68 +43,49 @@ export async function removeImages(repo: Repo, images: readonly ImageReference[]
  * Deletes the refs of layers that neither a stored image nor a deployment names. Not inside a transaction.
  * @param inUse manifests that count as stored too
  * @returns how many were deleted
+ * @throws as `planLayerGc`, which also says why a layer stays
  */
 export async function gcImageLayers(repo: Repo, inUse: readonly ImageManifest[] = []): Promise<number> {
+  const { unneeded } = await planLayerGc(repo, { inUse })
   try {
-    const needed = new Set<string>()
-    for (const manifest of [...inUse, ...(await listImageManifests(repo)), ...(await listDeployed(repo))]) {
-      for (const { digest } of manifest.layers) needed.add(digest)
+    if (unneeded.length > 0) {
+      await repo.transaction(async (tx) => {
+        for (const { ref } of unneeded) tx.setRef(`heads/${ref}`, undefined)
+      })
     }
-    const refs = await listLocalRefs(repo, LAYER_PREFIX)
-    const unneeded = refs.filter((ref) => !needed.has(unprefixUnescapeRef(LAYER_PREFIX, ref)))
-    if (unneeded.length === 0) return 0
-    await repo.transaction(async (tx) => {
-      for (const ref of unneeded) tx.setRef(`heads/${ref}`, undefined)
-    })
     return unneeded.length
   } catch (error) {
     throw withContext('Pruning image layers', error)
   }
 }
 
-/** A stored image whose name or commit cannot be read stops a collection: what it needs is not known. */
-async function listImageManifests(repo: Repo): Promise<ImageManifest[]> {
-  const refs = await listLocalRefs(repo, IMAGE_PREFIX)
-  const commits = new Set<Checksum>()
-  for (const ref of refs) {
-    parseImageReference(unprefixUnescapeRef(IMAGE_PREFIX, ref))
-    const commit = await resolveLocalRef(repo, ref)
-    if (commit !== undefined) commits.add(commit)
+/**
+ * The stored images that no deployment came from.
+ * @param origins what the origin files of the deployments name (`container-image-reference`). What is no image
+ *   reference, here or in the repository, is passed over.
+ */
+export async function listUndeployedImages(repo: Repo, origins: readonly string[]): Promise<ImageReference[]> {
+  const deployed = new Set<string>()
+  for (const origin of origins) {
+    const image = readable(() => parseOstreeImageReference(origin).imgref)
+    if (image !== undefined) deployed.add(formatImageReference(image))
   }
-  return readManifests(repo, commits)
+  const images = (await listImages(repo)).map((name) => readable(() => parseImageReference(name)))
+  return images.filter((image) => image !== undefined).filter((image) => !deployed.has(formatImageReference(image)))
 }
 
-/** Manifests of the images that deployments and base image refs hold. */
-export async function listContainerDeploymentManifests(repo: Repo): Promise<ImageManifest[]> {
+function readable(parse: () => ImageReference): ImageReference | undefined {
   try {
-    return await listDeployed(repo)
+    return parse()
   } catch (error) {
-    throw withContext('Listing deployment manifests', error)
+    if (error instanceof InvalidNameError) return undefined
+    throw error
   }
 }
 
-async function listDeployed(repo: Repo): Promise<ImageManifest[]> {
-  const commits = new Set<Checksum>()
-  for (const prefix of DEPLOYMENT_PREFIXES) {
-    for (const ref of await listLocalRefs(repo, prefix)) {
-      const commit = await resolveLocalRef(repo, ref)
-      if (commit !== undefined) commits.add(commit)
-    }
-  }
-  return readManifests(repo, commits, { onlyImages: true })
-}
-
-async function readManifests(
-  repo: Repo,
-  commits: Iterable<Checksum>,
-  { onlyImages = false } = {},
-): Promise<ImageManifest[]> {
-  const manifests: ImageManifest[] = []
-  for (const commit of commits) {
-    const { metadata } = await repo.readCommit(commit)
-    // A deployment need not come from an image.
-    if (onlyImages && !metadata.some(([key]) => key === META_MANIFEST_DIGEST)) continue
-    manifests.push(manifestDataFromCommitmeta(metadata).manifest)
-  }
-  return manifests
+/** As `listUndeployedImages`, and removes them. @returns those removed */
+export async function removeUndeployedImages(repo: Repo, origins: readonly string[]): Promise<ImageReference[]> {
+  const images = await listUndeployedImages(repo, origins)
+  await removeImages(repo, images)
+  return images
 }
