@@ -148,6 +148,11 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     summary: 'Search for unreachable objects',
     load: async () => (await import('./commands/prune.ts')).prune,
   },
+  {
+    name: 'pull-local',
+    summary: 'Copy data from SRC_REPO',
+    load: async () => (await import('./commands/pull-local.ts')).pullLocal,
+  },
   { name: 'refs', summary: 'List refs', load: async () => (await import('./commands/refs.ts')).refs },
   {
     name: 'rev-parse',

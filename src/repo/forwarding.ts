@@ -1,6 +1,15 @@
 import type { Checksum, MaybePromise } from '../bytes.ts'
 import type { AttachedType, FileHeader, FileInfo, FileObject, MetaType, ObjectName } from '../objects/index.ts'
-import type { CommitState, FileSink, RefPath, RefTarget, Transaction, TransactionStats } from './interface.ts'
+import type {
+  Adopted,
+  CommitState,
+  FileSink,
+  ObjectStore,
+  RefPath,
+  RefTarget,
+  Transaction,
+  TransactionStats,
+} from './interface.ts'
 
 /** A transaction that hands everything on to another: what stands between the two overrides what it changes. */
 export class ForwardingTransaction implements Transaction {
@@ -48,6 +57,10 @@ export class ForwardingTransaction implements Transaction {
 
   openFile(header: FileHeader, size: number, expected?: Checksum): FileSink {
     return this.tx.openFile(header, size, expected)
+  }
+
+  adopt(from: ObjectStore, name: ObjectName, trusted: boolean): Adopted {
+    return this.tx.adopt(from, name, trusted)
   }
 
   drained(): Promise<void> | undefined {

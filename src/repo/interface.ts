@@ -66,6 +66,9 @@ export interface TransactionStats {
   contentCacheHits: number
 }
 
+/** What became of an object that another store has; `unlike`: it has to be read and written instead. */
+export type Adopted = 'taken' | 'absent' | 'unlike'
+
 /**
  * What makes objects and refs visible together. Reads see what was written through it. Disposing without `commit`
  * aborts: no ref moves, and objects written since the last `checkpoint` are gone or unreachable staging.
@@ -84,6 +87,13 @@ export interface Transaction extends ObjectReader, AsyncDisposable {
   writeFile(file: FileObject, expected?: Checksum): MaybePromise<Checksum>
   /** @param size bytes that will come */
   openFile(header: FileHeader, size: number, expected?: Checksum): FileSink
+  /**
+   * Takes an object over as `from` keeps it, by a link or a copy of its loose file, without looking into it. To be asked
+   * only for what is not there already; `stats` do not count it.
+   * @param trusted nobody changes it behind our back, even if `from` belongs to somebody else
+   * @returns `taken` only by a store that keeps this object in the very same form
+   */
+  adopt(from: ObjectStore, name: ObjectName, trusted: boolean): Adopted
   /** `undefined` while the store keeps up; else wait for it before writing more. Asked once a chunk. */
   drained(): Promise<void> | undefined
   /** Takes effect at `commit` or `checkpoint`; `undefined` deletes. */
@@ -130,6 +140,8 @@ export interface RefStore {
 export interface BeginOptions {
   /** Overrides `core.fsync`. */
   readonly fsync?: boolean | undefined
+  /** Overrides `core.per-object-fsync`. */
+  readonly perObjectFsync?: boolean | undefined
 }
 
 export interface LockOptions {

@@ -4,9 +4,17 @@
  */
 
 import type { Checksum } from '../bytes.ts'
-import { UnsupportedError } from '../errors.ts'
-import { type FileHeader, isSymlink, S_IFLNK, validateBareUserOnlyMode } from '../objects/index.ts'
+import { FormatError, UnsupportedError } from '../errors.ts'
+import { type FileHeader, isSymlink, S_IFLNK, validateBareUserOnlyMode, validateFileHeader } from '../objects/index.ts'
 import type { RepoMode } from './interface.ts'
+
+/** What no mode can hold. @param size bytes of content. @throws {FormatError} */
+export function requireSoundHeader(header: FileHeader, size: number): void {
+  validateFileHeader(header)
+  if (isSymlink(header) && size > 0) {
+    throw new FormatError('file header', `Symbolic link with ${size} bytes of content`)
+  }
+}
 
 /** How every symbolic link there is read. */
 const USER_ONLY_SYMLINK = S_IFLNK | 0o777

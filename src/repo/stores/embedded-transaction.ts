@@ -4,7 +4,7 @@
  */
 
 import type { Checksum, MaybePromise } from '../../bytes.ts'
-import { ChecksumMismatchError, FormatError, UsageError, withContext } from '../../errors.ts'
+import { ChecksumMismatchError, UsageError, withContext } from '../../errors.ts'
 import {
   type AttachedType,
   checksumMeta,
@@ -12,14 +12,13 @@ import {
   FileHeaderCache,
   type FileInfo,
   type FileObject,
-  isSymlink,
   type MetaType,
   type ObjectName,
-  validateFileHeader,
   verifyFile,
 } from '../../objects/index.ts'
 import type { Platform } from '../../platform/index.ts'
 import {
+  type Adopted,
   type CommitState,
   type FileSink,
   type RefPath,
@@ -29,7 +28,7 @@ import {
   type Transaction,
   type TransactionStats,
 } from '../interface.ts'
-import { requireHoldable } from '../mode-rules.ts'
+import { requireHoldable, requireSoundHeader } from '../mode-rules.ts'
 import { EmbeddedFileSink } from './embedded-file-sink.ts'
 
 /** Small and late: what a transaction keeps in memory until it is published. */
@@ -208,10 +207,7 @@ export class EmbeddedTransaction implements Transaction {
   /** @returns the framed header. @throws {FormatError} */
   #acceptHeader(header: FileHeader, size: number): Uint8Array {
     try {
-      validateFileHeader(header)
-      if (isSymlink(header) && size > 0) {
-        throw new FormatError('file header', `Symbolic link with ${size} bytes of content`)
-      }
+      requireSoundHeader(header, size)
     } catch (error) {
       throw withContext('Writing content object', error)
     }
@@ -223,6 +219,11 @@ export class EmbeddedTransaction implements Transaction {
     if (!fresh) return
     this.stats.contentWritten++
     this.stats.contentBytesWritten += size
+  }
+
+  /** Nothing here has the form of another store's. */
+  adopt(): Adopted {
+    return 'unlike'
   }
 
   /** Everything is written when the call returns. */

@@ -19,7 +19,7 @@ import {
   type ObjectType,
   parseLoosePath,
 } from '../../../objects/index.ts'
-import type { CommitState, ObjectStore } from '../../interface.ts'
+import type { CommitState, ObjectStore, RepoMode } from '../../interface.ts'
 import { unless, withIo } from './errno.ts'
 import { readWhole, removeFile, replaceFile, syncDirectory } from './file-io.ts'
 import type { LooseReader } from './loose-reader.ts'
@@ -31,14 +31,16 @@ const FSCK_PARTIAL = 'f'.charCodeAt(0)
 const NOTHING_THERE = ['ENOENT', 'ENOTDIR']
 
 export class LooseObjects implements ObjectStore {
-  readonly #root: string
+  /** The repository. */
+  readonly root: string
+  readonly mode: RepoMode
   readonly #reader: LooseReader
   readonly #requireWritable: () => void
   readonly #fsync: () => boolean
 
-  /** @param root the repository */
-  constructor(root: string, reader: LooseReader, requireWritable: () => void, fsync: () => boolean) {
-    this.#root = root
+  constructor(root: string, mode: RepoMode, reader: LooseReader, requireWritable: () => void, fsync: () => boolean) {
+    this.root = root
+    this.mode = mode
     this.#reader = reader
     this.#requireWritable = requireWritable
     this.#fsync = fsync
@@ -46,7 +48,7 @@ export class LooseObjects implements ObjectStore {
 
   /** Of an object that may or may not be there. */
   path(name: ObjectName): string {
-    return `${this.#root}/${this.#reader.relativePath(name)}`
+    return `${this.root}/${this.#reader.relativePath(name)}`
   }
 
   loosePath(name: ObjectName): string | undefined {
@@ -76,7 +78,7 @@ export class LooseObjects implements ObjectStore {
 
   async *list(type?: ObjectType): AsyncGenerator<ObjectName, void, undefined> {
     for (const head of this.#fanOut()) {
-      const names = unless(NOTHING_THERE, `objects/${head}`, () => readdirSync(`${this.#root}/objects/${head}`))
+      const names = unless(NOTHING_THERE, `objects/${head}`, () => readdirSync(`${this.root}/objects/${head}`))
       for (const file of names ?? []) {
         const name = parseLoosePath(`${head}/${file}`)
         if (name === undefined || (type !== undefined && name.type !== type)) continue
@@ -90,13 +92,13 @@ export class LooseObjects implements ObjectStore {
 
   /** The directories there are, in order. */
   #fanOut(): string[] {
-    const entries = withIo('objects', () => readdirSync(`${this.#root}/objects`))
+    const entries = withIo('objects', () => readdirSync(`${this.root}/objects`))
     return entries.filter((name) => FAN_OUT.test(name)).sort()
   }
 
   /** For the time of a transaction. */
   present(): PresentObjects {
-    return new PresentObjects(`${this.#root}/objects`, this.#fanOut(), this.#reader)
+    return new PresentObjects(`${this.root}/objects`, this.#fanOut(), this.#reader)
   }
 
   delete(name: ObjectName): void {
@@ -163,7 +165,7 @@ export class LooseObjects implements ObjectStore {
   /** One of the 256, made if need be; never a link to somewhere else. @returns its path */
   makeFanOut(head: string): string {
     const shown = `objects/${head}`
-    const path = `${this.#root}/${shown}`
+    const path = `${this.root}/${shown}`
     unless(['EEXIST'], shown, () => mkdirSync(path, 0o777))
     const stat = withIo(shown, () => lstatSync(path))
     if (!stat.isDirectory()) throw new IoError(`opendir(${shown}): Not a directory`, 'ENOTDIR', path)
@@ -171,10 +173,10 @@ export class LooseObjects implements ObjectStore {
   }
 
   get #tmp(): string {
-    return `${this.#root}/tmp`
+    return `${this.root}/tmp`
   }
 
   #statePath(commit: Checksum): string {
-    return `${this.#root}/state/${commit}.commitpartial`
+    return `${this.root}/state/${commit}.commitpartial`
   }
 }

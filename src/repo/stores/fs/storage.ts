@@ -80,7 +80,7 @@ export class FsStorage implements Storage {
     this.#reader = new LooseReader(contentModeOf(this.#settings, context.platform, context.native))
     const requireWritable = () => this.#requireWritable()
     const fsync = () => this.#settings.fsync
-    this.objects = new LooseObjects(path, this.#reader, requireWritable, fsync)
+    this.objects = new LooseObjects(path, this.mode, this.#reader, requireWritable, fsync)
     this.refs = new FsRefs(path, requireWritable, fsync)
     this.deltas = new FsDeltas(path, requireWritable)
     this.summaryCache = new FsSummaryCache(path, requireWritable)
@@ -138,7 +138,8 @@ export class FsStorage implements Storage {
     this.#reader.content = contentModeOf(settings, this.#context.platform, this.#context.native)
   }
 
-  async begin({ fsync = this.#settings.fsync }: BeginOptions = {}): Promise<Transaction> {
+  async begin(options: BeginOptions = {}): Promise<Transaction> {
+    const { fsync = this.#settings.fsync, perObjectFsync = this.#settings.perObjectFsync } = options
     if (this.#closed) throw new UsageError('The repository is closed')
     if (this.#transaction !== undefined) {
       throw new ConflictError(this.location, 'Failed to prepare transaction, another transaction is in progress')
@@ -162,7 +163,7 @@ export class FsStorage implements Storage {
         staging,
         publisher: new Publisher(path, this.objects, this.refs, native(), fsync),
         freeSpace,
-        perObjectFsync: fsync && this.#settings.perObjectFsync,
+        perObjectFsync: fsync && perObjectFsync,
         writeBehind,
         ended: (committed) => this.#ended(held, committed),
       })

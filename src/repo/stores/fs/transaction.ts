@@ -6,7 +6,7 @@
 
 import { renameSync } from 'node:fs'
 import type { Checksum, MaybePromise } from '../../../bytes.ts'
-import { ChecksumMismatchError, FormatError, UsageError, withContext } from '../../../errors.ts'
+import { ChecksumMismatchError, UsageError, withContext } from '../../../errors.ts'
 import {
   type AttachedType,
   checksumMeta,
@@ -17,13 +17,15 @@ import {
   isSymlink,
   type MetaType,
   type ObjectName,
-  validateFileHeader,
+  type ObjectType,
   verifyFile,
 } from '../../../objects/index.ts'
 import type { Platform } from '../../../platform/index.ts'
 import {
+  type Adopted,
   type CommitState,
   type FileSink,
+  type ObjectStore,
   type RefPath,
   type RefTarget,
   type RepoMode,
@@ -31,7 +33,8 @@ import {
   type Transaction,
   type TransactionStats,
 } from '../../interface.ts'
-import { requireHoldable } from '../../mode-rules.ts'
+import { requireHoldable, requireSoundHeader } from '../../mode-rules.ts'
+import { Adoption } from './adopt.ts'
 import type { BodyWriter } from './content-mode.ts'
 import { withIo } from './errno.ts'
 import { FsFileSink } from './file-sink.ts'
@@ -86,6 +89,7 @@ export class FsTransaction implements Transaction {
     dirmeta: new Map(),
     commit: new Map(),
   }
+  readonly #adoption: Adoption
   #present: PresentObjects
   #changes = noChanges()
   #ended = false
@@ -93,6 +97,7 @@ export class FsTransaction implements Transaction {
   constructor(context: TransactionContext) {
     const { objects, reader, staging, perObjectFsync, writeBehind } = context
     this.#context = context
+    this.#adoption = new Adoption(objects)
     this.#present = objects.present()
     this.#metaFiles.begin(perObjectFsync)
     reader.content.begin(perObjectFsync)
@@ -105,20 +110,11 @@ export class FsTransaction implements Transaction {
   has(name: ObjectName): boolean {
     this.#requireOpen()
     const { type, checksum } = name
-    switch (type) {
-      case 'file':
-      case 'dirtree':
-      case 'dirmeta':
-      case 'commit':
-        return this.#exists(type, checksum, type === 'file')
-      case 'commitmeta':
-      case 'tombstone-commit':
-        return this.#changes.attached[type].has(checksum)
-          ? this.#changes.attached[type].get(checksum) !== undefined
-          : this.#context.objects.has(name)
-      default:
-        return this.#context.objects.has(name)
+    if (isWritten(type)) return this.#exists(type, checksum, type === 'file')
+    if ((type === 'commitmeta' || type === 'tombstone-commit') && this.#changes.attached[type].has(checksum)) {
+      return this.#changes.attached[type].get(checksum) !== undefined
     }
+    return this.#context.objects.has(name)
   }
 
   /** @param link the object is, or may be, a symbolic link */
@@ -218,7 +214,7 @@ export class FsTransaction implements Transaction {
   #writeSmall(header: FileHeader, body: Uint8Array, expected: Checksum | undefined): Checksum {
     const { platform } = this.#context
     try {
-      acceptHeader(header, body.length)
+      requireSoundHeader(header, body.length)
       let checksum = platform.sha256(this.#headers.encode(header), body)
       if (expected !== undefined && expected !== checksum) {
         verifyFile(platform, header, body, expected)
@@ -252,7 +248,7 @@ export class FsTransaction implements Transaction {
     this.#requireOpen()
     const { platform, reader, staging, freeSpace } = this.#context
     try {
-      acceptHeader(header, size)
+      requireSoundHeader(header, size)
       let path: string | undefined
       let large: BodyWriter | undefined
       if (size > SMALL_FILE) {
@@ -321,6 +317,18 @@ export class FsTransaction implements Transaction {
     this.stats.contentBytesWritten += size
   }
 
+  adopt(from: ObjectStore, name: ObjectName, trusted: boolean): Adopted {
+    this.#requireOpen()
+    const { type, checksum } = name
+    if (!isWritten(type)) return 'unlike'
+    const adopted = this.#adoption.take(from, name, trusted, () => this.#stagedPath(type, checksum))
+    if (adopted === 'taken') {
+      this.#places[type].set(checksum, 'staged')
+      if (type === 'commit') this.#changes.attached['tombstone-commit'].set(checksum, undefined)
+    }
+    return adopted
+  }
+
   drained(): Promise<void> | undefined {
     for (const sink of this.#sinks) {
       const pending = sink.drained()
@@ -380,10 +388,6 @@ export class FsTransaction implements Transaction {
   }
 }
 
-/** @throws {FormatError} */
-function acceptHeader(header: FileHeader, size: number): void {
-  validateFileHeader(header)
-  if (isSymlink(header) && size > 0) {
-    throw new FormatError('file header', `Symbolic link with ${size} bytes of content`)
-  }
+function isWritten(type: ObjectType): type is WrittenType {
+  return type === 'file' || type === 'dirtree' || type === 'dirmeta' || type === 'commit'
 }

@@ -1,0 +1,84 @@
+/** `ostree pull-local`. Source: ot-builtin-pull-local.c. */
+
+import { resolve } from 'node:path'
+import { UnsupportedError, UsageError } from '../../errors.ts'
+import { type PullLocalResult, pullLocal as pullBetween, type Repo } from '../../repo/index.ts'
+import { openRepo } from '../../repo/node/index.ts'
+import { command } from '../command.ts'
+import { formatSize, JSON_OPTION } from '../values.ts'
+
+export const pullLocal = command({
+  name: 'pull-local',
+  summary: 'Copy data from SRC_REPO',
+  usage: 'SRC_REPO [REFS...]',
+  repo: true,
+  options: {
+    'commit-metadata-only': { type: 'flag', help: 'Fetch only the commit metadata' },
+    remote: { type: 'string', arg: 'REMOTE', help: 'Add REMOTE to refspec' },
+    'disable-fsync': { type: 'flag', help: 'Do not invoke fsync()' },
+    'per-object-fsync': {
+      type: 'flag',
+      help: 'Perform writes in such a way that avoids stalling concurrent processes',
+    },
+    untrusted: { type: 'flag', help: 'Verify checksums of local sources (always enabled for HTTP pulls)' },
+    'bareuseronly-files': {
+      type: 'flag',
+      help: 'Reject regular files with mode outside of 0775 (world writable, suid, etc.)',
+    },
+    'require-static-deltas': { type: 'flag', help: 'Require static deltas' },
+    'disable-static-deltas': { type: 'flag', help: 'Do not use static deltas' },
+    'gpg-verify': { type: 'flag', help: 'GPG verify commits (must specify --remote)' },
+    'gpg-verify-summary': { type: 'flag', help: 'GPG verify summary (must specify --remote)' },
+    'disable-verify-bindings': { type: 'flag', help: 'Do not verify commit bindings' },
+    depth: { type: 'integer', arg: 'DEPTH', help: 'Traverse DEPTH parents (-1=infinite) (default: 0)' },
+    ...JSON_OPTION,
+  },
+  async run({ options, args: [source, ...refs], out, signal, repo: openTarget, usageError }) {
+    const into = await openTarget()
+    if (source === undefined) throw usageError('DESTINATION must be specified')
+    const from = await openRepo(resolve(source))
+    try {
+      const { remote } = options
+      if (options['gpg-verify'] || options['gpg-verify-summary']) refuseGpg(remote)
+      if (options['require-static-deltas']) await refuseDeltas(from, into)
+      const result = await pullBetween(from, into, {
+        refs: refs.length === 0 ? undefined : refs,
+        remote,
+        depth: options.depth,
+        commitOnly: options['commit-metadata-only'],
+        untrusted: options.untrusted,
+        bareUserOnlyFiles: options['bareuseronly-files'],
+        verifyBindings: !options['disable-verify-bindings'],
+        ...(options['disable-fsync'] && { fsync: false }),
+        ...(options['per-object-fsync'] && { perObjectFsync: true }),
+        signal,
+      })
+      if (options.json) out.json(result)
+      else out.line(formatResult(result))
+    } finally {
+      await from.close()
+    }
+  },
+})
+
+function formatResult({ metadata, content, contentBytes, attachedBytes }: PullLocalResult): string {
+  const transferred = attachedBytes === 0 ? '' : ` ${formatTransferred(attachedBytes)} transferred in 0 seconds;`
+  return `${metadata} metadata, ${content} content objects imported;${transferred} ${formatSize(contentBytes)} content written`
+}
+
+function formatTransferred(bytes: number): string {
+  return bytes < 1024 ? `${bytes} B` : `${Math.floor(bytes / 1024)} KiB`
+}
+
+function refuseGpg(remote: string | undefined): never {
+  if (remote === undefined) throw new UsageError('Must specify remote name to enable gpg verification')
+  throw new UnsupportedError('gpg', 'GPG feature is disabled at build time')
+}
+
+async function refuseDeltas(from: Repo, into: Repo): Promise<never> {
+  if (into.mode === 'archive') throw new UsageError("Can't use static deltas in an archive repo")
+  if (((await from.storage.deltas?.list()) ?? []).length === 0) {
+    throw new UsageError('Fetch configured to require static deltas, but no summary deltas or delta index found')
+  }
+  throw new UnsupportedError('static deltas', 'Static deltas cannot be applied; pull without --require-static-deltas')
+}

@@ -1,0 +1,217 @@
+/**
+ * Commits from one repository into another on the same machine. What both keep in the same form is taken over as it is,
+ * by a hard link where that can be; the rest is read and written anew. Refs move last, and only if all went well.
+ *
+ *   a commit that is                  its trees            its parents
+ *   new, or marked partial            are walked           are, as far as `depth` says
+ *   here and complete                 are taken for here   are, as far as `depth` says
+ *
+ * Commits are verified against the refs they are asked for by (their bindings), and trusted otherwise: what the source
+ * keeps under a name is what is kept here, unless `untrusted`.
+ *
+ * Source: ostree-repo-pull.c (ostree_repo_pull_with_options, scan_one_metadata_object, scan_commit_object,
+ * scan_dirtree_object), ostree-repo-commit.c (_ostree_repo_import_object).
+ */
+
+import type { Checksum } from '../bytes.ts'
+import { UsageError, withContext } from '../errors.ts'
+import { isChecksum } from '../objects/index.ts'
+import type { ProgressOptions } from '../progress.ts'
+import { type CollectionRef, verifyBindings } from './fsck-bindings.ts'
+import type { BeginOptions, Transaction } from './interface.ts'
+import { type ImportRules, ObjectImport } from './pull-local-objects.ts'
+import { readCommit, readDirTree } from './read-metadata.ts'
+import { formatRefspec, parseRefspec, pathOf, readRef, validateRefName } from './refs.ts'
+import type { Repo } from './repo.ts'
+
+export interface PullLocalOptions extends BeginOptions, ImportRules, Pick<ProgressOptions, 'signal' | 'onProgress'> {
+  /** Names of refs, each set here when it has come, and checksums of commits. Default: all refs of the source. */
+  readonly refs?: readonly string[] | undefined
+  /** Refs are set as those of this remote. Default: as local ones. */
+  readonly remote?: string | undefined
+  /** Parents to fetch of each commit: 0 none (default), -1 all. Where the history of the source ends, so does this one. */
+  readonly depth?: number | undefined
+  /** Only commit objects; they are marked partial. */
+  readonly commitOnly?: boolean | undefined
+  /** Whether a commit has to name the ref it is asked for by, if it names any. Default true. */
+  readonly verifyBindings?: boolean | undefined
+}
+
+export interface PullLocalResult {
+  /** Objects that were not here before. */
+  readonly metadata: number
+  readonly content: number
+  /** Bytes of content written; what was linked or copied is not. */
+  readonly contentBytes: number
+  /** Bytes of detached metadata fetched again, of commits that were here. */
+  readonly attachedBytes: number
+}
+
+/**
+ * @throws {RefNotFoundError}, {InvalidNameError} for a ref; {FormatError} `Commit X: …` for a commit of other bindings;
+ *   `Importing X.TYPE: …` for what cannot be brought over. Nothing has changed then.
+ */
+export async function pullLocal(from: Repo, into: Repo, options: PullLocalOptions = {}): Promise<PullLocalResult> {
+  const { depth = 0 } = options
+  if (depth < -1) throw new UsageError(`Invalid depth ${depth}`, '--depth')
+  const wanted = await resolveWanted(from, options)
+  const tx = await into.begin({ fsync: options.fsync, perObjectFsync: options.perObjectFsync })
+  try {
+    const pull = new LocalPull(from, into, tx, options)
+    for (const { commit, ref } of wanted) await pull.commit(commit, depth, ref)
+    for (const { commit, ref } of wanted)
+      if (ref !== undefined) await setRef(into, tx, options.remote, ref.name, commit)
+    const { contentBytesWritten } = await tx.commit()
+    return { ...pull.counts, contentBytes: contentBytesWritten }
+  } finally {
+    await tx[Symbol.asyncDispose]()
+  }
+}
+
+interface Wanted {
+  readonly commit: Checksum
+  /** What the commit has to be bound to, and what is set at the end. */
+  readonly ref: CollectionRef | undefined
+}
+
+async function resolveWanted(from: Repo, { refs, remote }: PullLocalOptions): Promise<Wanted[]> {
+  const names = new Set(refs ?? (await from.listRefs()).map(({ name }) => name))
+  for (const name of names) if (!isChecksum(name)) validateRefName(name)
+  const wanted: Wanted[] = []
+  for (const name of names) {
+    if (isChecksum(name)) {
+      wanted.push({ commit: name, ref: undefined })
+      continue
+    }
+    const commit = await from.resolve(name)
+    if (remote !== undefined) parseRefspec(formatRefspec({ remote, name }))
+    wanted.push({ commit, ref: { collection: from.settings.collectionId, name } })
+  }
+  return wanted
+}
+
+async function setRef(into: Repo, tx: Transaction, remote: string | undefined, name: string, commit: Checksum) {
+  const path = pathOf({ remote, name })
+  if ((await readRef(into.refs, path)) !== commit) tx.setRef(path, { commit })
+}
+
+class LocalPull {
+  readonly counts = { metadata: 0, content: 0, attachedBytes: 0 }
+  readonly #from: Repo
+  readonly #into: Repo
+  readonly #tx: Transaction
+  readonly #options: PullLocalOptions
+  readonly #objects: ObjectImport
+  /** Commits looked at, with the depth they were followed to. */
+  readonly #commits = new Map<Checksum, number>()
+  readonly #seen = { file: new Set<Checksum>(), dirtree: new Set<Checksum>(), dirmeta: new Set<Checksum>() }
+
+  constructor(from: Repo, into: Repo, tx: Transaction, options: PullLocalOptions) {
+    this.#from = from
+    this.#into = into
+    this.#tx = tx
+    this.#options = options
+    this.#objects = new ObjectImport(from, into, tx, options)
+  }
+
+  /** The commit, what belongs to it, and parents. @param ref what it is asked for by */
+  async commit(start: Checksum, depth: number, ref: CollectionRef | undefined): Promise<void> {
+    const { onProgress } = this.#options
+    let next: Checksum | undefined = start
+    for (let left = depth; next !== undefined; left--) {
+      const isNew = await this.#importCommit(next, next === start)
+      if (isNew === undefined) return
+      const commit = await readCommit(this.#tx, next)
+      if (next === start && ref !== undefined && this.#options.verifyBindings !== false) {
+        requireBinding(next, commit, ref)
+      }
+      const before = this.#commits.get(next)
+      if (before === undefined) await this.#trees(next, isNew, commit.rootTree, commit.rootMeta)
+      onProgress?.({ kind: 'objects', written: this.counts.metadata + this.counts.content, reused: 0, bytes: 0 })
+      // What is above was followed at least as far when the commit was met before.
+      if (before !== undefined && (before < 0 || (left >= 0 && left <= before))) return
+      this.#commits.set(next, left)
+      if (left === 0) return
+      next = commit.parent
+    }
+  }
+
+  /** @returns whether it is new; `undefined` when the source has no such parent either */
+  async #importCommit(checksum: Checksum, required: boolean): Promise<boolean | undefined> {
+    const name = { checksum, type: 'commit' } as const
+    const isHere = await this.#tx.has(name)
+    if (!isHere && !required && !(await this.#from.objects.has(name))) return undefined
+    if (!this.#commits.has(checksum)) {
+      // What is attached may have changed since the commit came.
+      const attached = await this.#from.objects.readAttached('commitmeta', checksum)
+      if (attached !== undefined) await this.#tx.writeAttached('commitmeta', checksum, attached)
+      if (isHere) this.counts.attachedBytes += attached?.length ?? 0
+    }
+    if (isHere) return false
+    await this.#objects.take(name)
+    this.counts.metadata++
+    return true
+  }
+
+  async #trees(commit: Checksum, isNew: boolean, tree: Checksum, meta: Checksum): Promise<void> {
+    const isPartial = isNew || (await this.#into.commitState(commit)) !== 'complete'
+    if (this.#options.commitOnly) {
+      if (isNew) this.#tx.setCommitState(commit, 'partial')
+      return
+    }
+    if (!isPartial) return
+    await this.#walk(tree, meta)
+    if (!isNew) this.#tx.setCommitState(commit, 'complete')
+  }
+
+  async #walk(tree: Checksum, meta: Checksum): Promise<void> {
+    const waiting = [{ tree, meta }]
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      this.#options.signal?.throwIfAborted()
+      await this.#metadata('dirmeta', next.meta)
+      if (!(await this.#metadata('dirtree', next.tree))) continue
+      const content = await readDirTree(this.#tx, next.tree)
+      for (const { checksum } of content.files) {
+        const pending = this.#file(checksum)
+        if (pending !== undefined) await pending
+      }
+      const pending = this.#tx.drained()
+      if (pending !== undefined) await pending
+      // Backwards, so that they come off the stack in their order.
+      for (let i = content.dirs.length - 1; i >= 0; i--) waiting.push(content.dirs[i] as (typeof waiting)[number])
+    }
+  }
+
+  /** @returns whether it is met for the first time */
+  async #metadata(type: 'dirtree' | 'dirmeta', checksum: Checksum): Promise<boolean> {
+    if (this.#seen[type].has(checksum)) return false
+    this.#seen[type].add(checksum)
+    if (!(await this.#tx.has({ checksum, type }))) {
+      await this.#objects.take({ checksum, type })
+      this.counts.metadata++
+    }
+    return true
+  }
+
+  /** Without a promise where both stores answer at once. */
+  #file(checksum: Checksum): Promise<void> | undefined {
+    if (this.#seen.file.has(checksum)) return undefined
+    this.#seen.file.add(checksum)
+    const name = { checksum, type: 'file' } as const
+    const take = (isHere: boolean): Promise<void> | undefined => {
+      if (isHere) return undefined
+      this.counts.content++
+      return this.#objects.take(name)
+    }
+    const isHere = this.#tx.has(name)
+    return isHere instanceof Promise ? isHere.then(take) : take(isHere)
+  }
+}
+
+function requireBinding(checksum: Checksum, commit: Parameters<typeof verifyBindings>[0], ref: CollectionRef): void {
+  try {
+    verifyBindings(commit, ref)
+  } catch (error) {
+    throw withContext(`Commit ${checksum}`, error)
+  }
+}
