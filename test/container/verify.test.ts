@@ -199,6 +199,7 @@ describe('comparing trees', () => {
         true,
       )
 
+      await merged.loadAll()
       merged.dirs
         .get('usr')
         ?.dirs.get('etc')
