@@ -12,8 +12,8 @@
 import type { Descriptor } from './oci-types.ts'
 import type { ImageSource } from './transport/interface.ts'
 
-/** Layers on their way at once beside the one being imported. */
-export const LAYERS_AHEAD = 3
+/** Layers on their way at once beside the one being imported: six connections, as other tools for images have. */
+export const LAYERS_AHEAD = 5
 /** Bytes of all layers that may wait in memory, as compressed: 8 MiB. */
 export const READ_AHEAD_BYTES: number = 8 << 20
 
