@@ -2,18 +2,18 @@
 
 import { IoError, ObjectNotFoundError } from '../errors.ts'
 import { encodeTombstone, formatObjectName, loosePath, type ObjectName } from '../objects/index.ts'
+import { editConfig } from './edit-config.ts'
 import type { Repo } from './repo.ts'
 
 /**
- * A commit is no longer partial, loses its detached metadata, and leaves a tombstone where the configuration wants one;
- * its tree stays.
+ * A commit loses its detached metadata, and leaves a tombstone where the configuration wants one; its tree stays, as does
+ * the note that it was partial.
  * @throws {IoError} `Deleting object …` when it is not there
  */
 export async function deleteObject(repo: Repo, name: ObjectName): Promise<void> {
   const { objects } = repo.storage
   const { checksum, type } = name
   if (type === 'commit') {
-    await objects.setCommitState(checksum, 'complete')
     await objects.writeAttached('commitmeta', checksum, undefined)
   }
   try {
@@ -36,7 +36,5 @@ export function notThere(object: string, path: string): IoError {
 /** Sets `core.tombstone-commits`, once and for all. */
 export async function enableTombstones(repo: Repo): Promise<void> {
   if (repo.settings.tombstoneCommits) return
-  const { config } = repo
-  config.set('core', 'tombstone-commits', 'true')
-  await repo.writeConfig(config.toString())
+  await editConfig(repo, (config) => config.set('core', 'tombstone-commits', 'true'))
 }

@@ -8,9 +8,11 @@
 import type { Checksum } from '../bytes.ts'
 import { ConflictError } from '../errors.ts'
 import { isChecksum } from '../objects/index.ts'
+import type { RefPath } from './interface.ts'
 import { deleteObject, enableTombstones, notThere } from './prune-delete.ts'
 import { readRef, refspecOf } from './refs.ts'
 import type { Repo } from './repo.ts'
+import { collectionRefsInOrder, plainRefsInOrder } from './table-order.ts'
 
 /**
  * Deletes static deltas to a commit, or to all that are not there.
@@ -53,13 +55,14 @@ export async function pruneSummaryCache(repo: Repo): Promise<void> {
  * @throws {ConflictError} `Commit '…' is referenced by …`; {IoError} `Deleting object …: unlinkat(…): …`
  */
 export async function deleteCommit(repo: Repo, commit: string): Promise<void> {
-  for (const prefix of ['heads', 'remotes', 'mirrors']) {
-    for (const path of await repo.refs.list(prefix)) {
-      if ((await readRef(repo.refs, path)) !== commit) continue
-      const [collection, name] = /^mirrors\/([^/]+)\/(.+)$/.exec(path)?.slice(1) ?? []
-      const shown = collection === undefined ? `'${refspecOf(path)}'` : `(${collection}, ${name})`
-      throw new ConflictError(commit, `Commit '${commit}' is referenced by ${shown}`)
-    }
+  const { refs } = repo
+  const refuse = async (path: RefPath, shown: string): Promise<void> => {
+    if ((await readRef(refs, path)) !== commit) return
+    throw new ConflictError(commit, `Commit '${commit}' is referenced by ${shown}`)
+  }
+  for (const path of await plainRefsInOrder(refs)) await refuse(path, `'${refspecOf(path)}'`)
+  for (const { collection, name, path } of await collectionRefsInOrder(refs, undefined)) {
+    await refuse(path, `(${collection}, ${name})`)
   }
   await enableTombstones(repo)
   if (!isChecksum(commit)) throw notThere(`${commit}.commit`, `${commit.slice(0, 2)}/${commit.slice(2)}.commit`)

@@ -61,6 +61,7 @@ export async function prune(repo: Repo, options: PruneOptions = {}): Promise<Pru
     let done = 0
     for (const name of result.unreachable) {
       options.signal?.throwIfAborted()
+      if (name.type === 'commit') await repo.storage.objects.setCommitState(name.checksum, 'complete')
       await deleteObject(repo, name)
       options.onProgress?.({ kind: 'step', label: 'prune', done: ++done, total: result.unreachable.length })
     }

@@ -94,9 +94,14 @@ function format({ total, unreachable, bytes }: PruneResult, { options }: Context
 function parseRetain(text: string): [branch: string, depth: number] {
   const at = text.indexOf('=')
   if (at < 0) throw new UsageError(`Invalid value ${text}, must specify BRANCH=DEPTH`)
-  const number = text.slice(at + 1)
-  if (!/^[+-]?\d+$/.test(number)) throw new UsageError(`Invalid depth ${number}`)
-  const depth = Number(number)
-  if (Math.abs(depth) > 0x7fffffff) throw new UsageError(`Out of range depth ${number}`)
-  return [text.slice(0, at), depth]
+  const number = /^\s*([+-]?\d+)/.exec(text.slice(at + 1))?.[1]
+  if (number === undefined) throw new UsageError(`Invalid depth ${text.slice(at + 1)}`)
+  return [text.slice(0, at), toInt(BigInt(number.replace(/^\+/, '')))]
+}
+
+/** As C converts what strtoll reads. */
+function toInt(value: bigint): number {
+  const max = 2n ** 63n - 1n
+  const long = value > max ? max : value < -max - 1n ? -max - 1n : value
+  return Number(BigInt.asIntN(32, long))
 }

@@ -1,0 +1,61 @@
+/**
+ * The order in which libostree comes by objects and refs: that of its hash tables. What is looked at first decides which
+ * of several faults is told of, and in which order all of them are.
+ *
+ * Source: ostree-core.c, ostree_hash_object_name; ostree-ref.c, ostree_collection_ref_hash; GLib, g_str_hash.
+ */
+
+import { GHashOrder, stringHash } from '../gvariant/index.ts'
+import { type ObjectName, objectTypeNumber } from '../objects/index.ts'
+import type { RefPath, RefStore } from './interface.ts'
+import { refspecOf } from './refs.ts'
+
+/** A set of objects. Keys are the names as `formatObjectName` gives them. */
+export function createObjectTable<V = ObjectName>(): GHashOrder<V> {
+  return new GHashOrder<V>([], (key) => {
+    const dot = key.lastIndexOf('.')
+    const type = key.slice(dot + 1) as ObjectName['type'] // the keys are names of objects
+    return (stringHash(key.slice(0, dot)) + objectTypeNumber(type)) >>> 0
+  })
+}
+
+/** In the order of a table of strings. */
+export function inTableOrder<T extends string>(texts: Iterable<T>): T[] {
+  const table = new GHashOrder<T>()
+  for (const text of texts) table.set(text, text)
+  return [...table].map(([, text]) => text)
+}
+
+/** Those below `heads` and `remotes`, by refspec. */
+export async function plainRefsInOrder(refs: RefStore): Promise<RefPath[]> {
+  const table = new GHashOrder<RefPath>()
+  for (const path of [...(await refs.list('heads')), ...(await refs.list('remotes'))]) {
+    const refspec = refspecOf(path)
+    if (refspec !== undefined) table.set(refspec, path)
+  }
+  return [...table].map(([, path]) => path)
+}
+
+export interface MirroredRef {
+  readonly collection: string
+  readonly name: string
+  readonly path: RefPath
+}
+
+/** Those of the repository's own collection, if it has one, and those below `mirrors`. */
+export async function collectionRefsInOrder(refs: RefStore, own: string | undefined): Promise<MirroredRef[]> {
+  const table = new GHashOrder<MirroredRef>([], (key) => {
+    const [collection = '', name = ''] = key.split('\0')
+    return (stringHash(collection) ^ stringHash(name)) >>> 0
+  })
+  const add = (collection: string, name: string, path: RefPath) =>
+    table.set(`${collection}\0${name}`, { collection, name, path })
+  if (own !== undefined) {
+    for (const path of await refs.list('heads')) add(own, path.slice('heads/'.length), path)
+  }
+  for (const path of await refs.list('mirrors')) {
+    const [collection, name] = /^mirrors\/([^/]+)\/(.+)$/.exec(path)?.slice(1) ?? []
+    if (collection !== undefined && name !== undefined) add(collection, name, path)
+  }
+  return [...table].map(([, ref]) => ref)
+}
