@@ -168,18 +168,6 @@ export interface SummaryCache {
   delete(name: string): MaybePromise<void>
 }
 
-/** A backend: objects, refs and configuration that live and move together. */
-export interface Storage extends AsyncDisposable {
-  /** For messages: a path, or `memory`. */
-  readonly location: string
-  readonly mode: RepoMode
-  readonly writable: boolean
-  readonly objects: ObjectStore
-  readonly refs: RefStore
-  /** Backends that keep none omit it, as they do the next. */
-  readonly deltas?: DeltaStore
-  readonly summaryCache?: SummaryCache
-  /** Text of the configuration key file. */
 export interface WriteFileOptions {
   /** Permission bits. Default 0644. */
   readonly mode?: number | undefined
@@ -202,6 +190,21 @@ export interface RepoFiles {
   delete(path: string): MaybePromise<boolean>
 }
 
+/** A backend: objects, refs and configuration that live and move together. */
+export interface Storage extends AsyncDisposable {
+  /** For messages: a path, or `memory`. */
+  readonly location: string
+  readonly mode: RepoMode
+  readonly writable: boolean
+  readonly objects: ObjectStore
+  readonly refs: RefStore
+  /** Backends that keep none omit it, as they do the next. */
+  readonly deltas?: DeltaStore
+  readonly summaryCache?: SummaryCache
+  readonly files?: RepoFiles
+  /** Where remotes may be configured too, one `*.conf` each: `/etc/ostree/remotes.d` for the repository of a system. */
+  readonly remoteFiles?: RepoFiles | undefined
+  /** Text of the configuration key file. */
   readConfig(): MaybePromise<string>
   writeConfig(text: string): MaybePromise<void>
   /** @throws {RepoLockedError}, {ReadOnlyError}, {ConflictError} when one is open already */
@@ -211,6 +214,3 @@ export interface RepoFiles {
   /** A small named note beside the objects (`tmp/cache` of a directory). Optional: backends without one omit it. */
   readonly path?: string
 }
-  readonly files?: RepoFiles
-  /** Where remotes may be configured too, one `*.conf` each: `/etc/ostree/remotes.d` for the repository of a system. */
-  readonly remoteFiles?: RepoFiles | undefined
