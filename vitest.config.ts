@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // Most tests wait for other programs or the disk now and then.
+    maxWorkers: '100%',
     testTimeout: 120_000,
     hookTimeout: 120_000,
     reporters: [process.env['CI'] === undefined ? 'default' : 'dot', './test/reporter.ts'],

@@ -76,6 +76,7 @@ export {
   queryLayer,
   tryQueryImage,
 } from './query.ts'
+export { LAYERS_AHEAD, READ_AHEAD_BYTES, type ReadAheadOptions } from './read-ahead.ts'
 export { escapeRef, prefixEscapeRef, unescapeRef, unprefixUnescapeRef } from './ref-escape.ts'
 export {
   formatImageReference,
