@@ -4,6 +4,8 @@ import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { OstreeError } from '../../src/errors.ts'
+import type { MetaType } from '../../src/objects/index.ts'
+import type { Platform } from '../../src/platform/index.ts'
 import {
   type CheckoutOptions,
   checkout,
@@ -20,9 +22,10 @@ import {
   createUncompressedCache,
   openRepo,
 } from '../../src/repo/node/index.ts'
-import { isRoot, testDirectory } from '../fs-store/places.ts'
+import { isRoot } from '../fs-store/places.ts'
 import { putUp, type RepoFile } from '../fs-store/repo-files.ts'
 import { goldenJson } from '../golden.ts'
+import { MODES, makePlaces, PLACES } from '../places.ts'
 import { type DiskEntry, describeDisk } from './disk.ts'
 
 interface Case {
@@ -43,7 +46,7 @@ const contents = new Map(
     createHash('sha256').update(Buffer.from(file.content_b64, 'base64')).digest('hex'),
   ]),
 )
-const root = testDirectory()
+const places = makePlaces()
 
 const OVERWRITE: Readonly<Record<string, OverwriteMode>> = {
   '--union': 'union-files',
@@ -67,11 +70,12 @@ function optionsOf(argv: readonly string[], repo: Repo): CheckoutOptions {
     whiteouts: has('--whiteouts'),
     passthroughWhiteouts: has('--process-passthrough-whiteouts'),
     filter: skipList && skipListFilter(skipList),
-    cache: legacy && repo.mode === 'archive' ? createUncompressedCache(repo) : undefined,
+    cache:
+      legacy && repo.mode === 'archive' && repo.storage.path !== undefined ? createUncompressedCache(repo) : undefined,
   }
 }
 
-async function whiteoutRepo(path: string): Promise<void> {
+async function whiteoutRepo(path: string): Promise<Repo> {
   const tree = `${path}-tree`
   mkdirSync(`${tree}/op`, { recursive: true })
   for (const name of ['.wh.gone', 'op/.wh..wh..opq', '.ostree-wh.dev']) writeFileSync(join(tree, name), '')
@@ -79,16 +83,16 @@ async function whiteoutRepo(path: string): Promise<void> {
   writeFileSync(join(tree, 'f'), 'f')
   const repo = await createRepo(path, { mode: 'bare-user' })
   await commit(repo, { trees: [{ directory: createDirectorySource(tree) }], branch: 'main', timestamp: 1n })
-  await repo.close()
+  return repo
 }
 
-async function prepare({ mode, argv, prepared = '' }: Case, place: string): Promise<string> {
+/** The repository of the vector, as ostree left it on the disk, and at the target what stood there before. */
+async function prepare({ mode, argv, prepared = '' }: Case, place: string, platform: Platform): Promise<Repo> {
   const target = join(place, 'co')
   if (argv.includes('--repo=rwh')) {
-    await whiteoutRepo(join(place, 'rwh'))
     mkdirSync(join(target, 'op'), { recursive: true })
     for (const name of ['gone', 'op/old', 'keep']) writeFileSync(join(target, name), 'x')
-    return join(place, 'rwh')
+    return whiteoutRepo(join(place, 'rwh'))
   }
   const repo = join(place, `repo-${mode}`)
   mkdirSync(repo)
@@ -100,7 +104,18 @@ async function prepare({ mode, argv, prepared = '' }: Case, place: string): Prom
     writeFileSync(join(target, 'extra'), 'x')
     symlinkSync('other', join(target, 'link'))
   }
-  return repo
+  return openRepo(repo, { platform })
+}
+
+/** All objects and the ref `main` into another store. */
+async function copyInto(to: Repo, from: Repo): Promise<void> {
+  await to.transaction(async (tx) => {
+    for await (const { checksum, type } of from.objects.list()) {
+      if (type === 'file') await tx.writeFile(await from.objects.readFile(checksum), checksum)
+      else await tx.writeMeta(type as MetaType, await from.objects.readMeta(type as MetaType, checksum), checksum)
+    }
+    tx.setRef('heads/main', { commit: await from.resolve('main') })
+  })
 }
 
 /** The vectors say nothing of content; of these paths it is known. */
@@ -111,40 +126,73 @@ function contentsOf(entries: readonly DiskEntry[], subpath: string): [string, st
   })
 }
 
-describe.runIf(isRoot)('a checkout is what ostree makes of it', () => {
-  test.each(cases.map((each, index) => ({ ...each, index, words: each.argv.slice(3).join(' ') })))(
-    '$mode: $words ($case)',
-    async (vector) => {
-      const place = join(root, String(vector.index))
-      mkdirSync(place)
-      const path = await prepare(vector, place)
-      const target = join(place, 'co')
-      const repo = await openRepo(path)
-      let stderr = ''
-      try {
-        const revision = await repo.resolve('main')
-        await checkout(repo, revision, createCheckoutTarget(target), optionsOf(vector.argv, repo))
-      } catch (error) {
-        if (!(error instanceof OstreeError)) throw error
-        stderr = `error: ${error.message}\n`
-      }
-      await repo.close()
-      expect(stderr).toBe(vector.stderr)
-      expect(existsSync(target)).toBe(true)
+/** What is a link to an object's file in the vector, where there is no such file: new, and without what only we read. */
+function copied({ hardlink_of, ...entry }: DiskEntry): DiskEntry {
+  if (hardlink_of === undefined) return entry
+  const { xattrs_b64, ...rest } = entry
+  const xattrs = Object.entries(xattrs_b64 ?? {}).filter(([name]) => name !== 'user.ostreemeta')
+  return { ...rest, mtime: 'now', ...(xattrs.length > 0 && { xattrs_b64: Object.fromEntries(xattrs) }) }
+}
 
-      const made = describeDisk(target, path)
-      expect(made.map(({ sha256, target: _, ...entry }) => entry)).toEqual(
-        vector.tree.map(({ target: _, ...entry }) => entry).toSorted((a, b) => (a.path < b.path ? -1 : 1)),
-      )
-      for (const [name, link] of vector.tree.flatMap((entry) => (entry.target ? [[entry.path, entry.target]] : []))) {
-        expect(made.find((entry) => entry.path === name)?.target).toBe(link)
-      }
-      if (vector.rc === 0 && vector.prepared === undefined) {
-        const subpath = vector.argv.includes('--subpath=/deep') ? 'deep/' : ''
-        const compared = contentsOf(made, subpath)
-        expect(compared.length).toBeGreaterThan(0)
-        expect(compared.filter(([, how]) => how !== 'as committed')).toEqual([])
-      }
+const vectors = cases.map((each, index) => ({ ...each, index, words: each.argv.slice(3).join(' ') }))
+
+test('every vector is of a mode that there is', () => {
+  expect(cases.length).toBe(55)
+  expect(new Set(cases.map(({ mode }) => mode))).toEqual(new Set(MODES))
+  expect(Object.keys(repos).sort()).toEqual(MODES.toSorted())
+})
+
+describe.each(PLACES)('from $name', ({ store, platform, name }) => {
+  const given = { store, platform, name }
+  // Only a directory has files to link, and a cache of them.
+  const linking = store === 'directory'
+
+  describe.runIf(isRoot)(
+    isRoot ? 'a checkout is what ostree makes of it' : 'a checkout (needs root: files have owners)',
+    () => {
+      test.each(vectors)('$mode: $words ($case)', async (vector) => {
+        const place = places.path()
+        mkdirSync(place)
+        const target = join(place, 'co')
+        const disk = await prepare(vector, place, platform)
+        let repo = disk
+        if (!linking) {
+          repo = await places.create(given, disk.mode)
+          await copyInto(repo, disk)
+        }
+        let stderr = ''
+        try {
+          const revision = await repo.resolve('main')
+          await checkout(repo, revision, createCheckoutTarget(target), optionsOf(vector.argv, repo))
+        } catch (error) {
+          if (!(error instanceof OstreeError)) throw error
+          stderr = `error: ${error.message}\n`
+        }
+        await disk.close()
+        await repo.close()
+        if (!linking && vector.argv.includes('-H') && !vector.stderr.includes('repository mode')) {
+          expect(stderr).toBe(`error: ${repo.storage.location} has no files that could be linked\n`)
+          return
+        }
+        expect(stderr).toBe(vector.stderr)
+        expect(existsSync(target)).toBe(true)
+
+        const made = describeDisk(target, disk.storage.location)
+        expect(made.map(({ sha256: _, target: __, ...entry }) => entry)).toEqual(
+          vector.tree
+            .map(({ target: _, ...entry }) => (linking ? entry : copied(entry)))
+            .toSorted((a, b) => (a.path < b.path ? -1 : 1)),
+        )
+        for (const [path, link] of vector.tree.flatMap((entry) => (entry.target ? [[entry.path, entry.target]] : []))) {
+          expect(made.find((entry) => entry.path === path)?.target).toBe(link)
+        }
+        if (vector.rc === 0 && vector.prepared === undefined) {
+          const subpath = vector.argv.includes('--subpath=/deep') ? 'deep/' : ''
+          const compared = contentsOf(made, subpath)
+          expect(compared.length).toBeGreaterThan(0)
+          expect(compared.filter(([, how]) => how !== 'as committed')).toEqual([])
+        }
+      })
     },
   )
 })
