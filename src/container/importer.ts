@@ -47,6 +47,7 @@ import {
   type OstreeImageReference,
   parseImageReference,
 } from './reference.ts'
+import type { RegistryOptions } from './registry/options.ts'
 import { hasSelinuxPolicy } from './selinux.ts'
 import type { ImageSource, TransportContext } from './transport/interface.ts'
 import { openImage } from './transport/open.ts'
@@ -61,6 +62,8 @@ export interface ImportOptions extends ProgressOptions, ImportListeners {
   readonly host: HostPlatform
   /** For transports that live on a disk. */
   readonly files?: LocalFiles | undefined
+  /** For images in registries. */
+  readonly registry?: RegistryOptions | undefined
   /** Opens the image instead of the transports built in. */
   readonly open?: ((image: ImageReference, context: TransportContext) => Promise<ImageSource>) | undefined
   /** Store the image under this name instead. */
@@ -149,8 +152,9 @@ export class ImageImporter implements AsyncDisposable {
 
   async #open(): Promise<ImageSource> {
     await this.#close()
-    const { files, host, signal, open = openImage } = this.#options
-    const source = await open(this.#reference.imgref, { platform: this.#repo.platform, files, host, signal })
+    const { files, host, registry, signal, open = openImage } = this.#options
+    const { platform } = this.#repo
+    const source = await open(this.#reference.imgref, { platform, files, host, registry, signal })
     this.#source = source
     const { maxLayers = MAX_LAYERS } = this.#options.limits ?? {}
     if (source.manifest.layers.length > maxLayers) throw new LimitError('number of layers', maxLayers)

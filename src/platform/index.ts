@@ -8,3 +8,5 @@ export type {
   Platform,
   WritableFiles,
 } from './interface.ts'
+export type { Clock, Fetch, FetchInit, FetchResponse, Network } from './network.ts'
+export { webClock, webNetwork } from './web-network.ts'

@@ -9,7 +9,7 @@ import { digestChecksum, digestOf } from '../digest.ts'
 import { convertDockerManifest } from '../docker-manifest.ts'
 import { guessManifestType, isIndexType, parseIndex, parseManifest } from '../manifest.ts'
 import { DOCKER_MANIFEST } from '../media-types.ts'
-import type { Descriptor, ImageConfiguration, ImageManifest } from '../oci-types.ts'
+import type { Descriptor, Digest, ImageConfiguration, ImageManifest } from '../oci-types.ts'
 import { chooseManifest } from '../platform-choice.ts'
 import type { ImageSource, TransportContext } from './interface.ts'
 
@@ -26,12 +26,20 @@ export interface BlobReader {
   config(descriptor: Descriptor, limit: number): Promise<Uint8Array>
   blob(descriptor: Descriptor): AsyncIterable<Uint8Array>
   readonly sniffCompression: boolean
+  /** Lets go of what is held for the image, whatever is still being read. */
+  close?(): void
 }
 
 /** @throws {DigestMismatchError}, {UnsupportedError} when the digest cannot be verified */
 export function verifyBytes(platform: Platform, bytes: Uint8Array, { digest, size }: Descriptor): void {
-  const expected = digestChecksum(digest)
+  digestChecksum(digest)
   if (bytes.length !== size) throw new DigestMismatchError('size', digest, size, bytes.length)
+  verifyDigest(platform, bytes, digest)
+}
+
+/** As `verifyBytes`, where nobody said how many there are. */
+export function verifyDigest(platform: Platform, bytes: Uint8Array, digest: Digest): void {
+  const expected = digestChecksum(digest)
   const actual = platform.sha256(bytes)
   if (actual !== expected) throw new DigestMismatchError('digest', digest, digest, digestOf(actual))
 }
@@ -140,6 +148,8 @@ class ManifestSource implements ImageSource {
     return this.#reader.blob(layer)
   }
 
-  /** Files are open only while they are read. */
-  async [Symbol.asyncDispose](): Promise<void> {}
+  /** Files are open only while they are read; a network may hold more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#reader.close?.()
+  }
 }

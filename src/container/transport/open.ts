@@ -2,6 +2,7 @@
 import { UnsupportedError } from '../../errors.ts'
 import type { LocalFiles } from '../../platform/index.ts'
 import { formatImageReference, type ImageReference } from '../reference.ts'
+import { openRegistryImage } from '../registry/source.ts'
 import { openArchive } from './archive-tree.ts'
 import { openDir } from './dir.ts'
 import { openDockerArchive } from './docker-archive.ts'
@@ -37,6 +38,7 @@ export async function openImage(ref: ImageReference, context: TransportContext):
     case 'dir':
       return await openDir(directoryTree(localFiles(ref, context), ref.name), context)
     case 'registry':
+      return await openRegistryImage(ref.name, context)
     case 'containers-storage':
     case 'docker-daemon':
       throw new UnsupportedError(

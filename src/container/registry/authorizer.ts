@@ -1,0 +1,160 @@
+/**
+ * Tokens, as a registry's token server hands them out for a while and for a purpose.
+ *
+ * ```
+ * GET  realm?service=…&scope=repository:a/b:pull      with user and password, or without
+ * POST realm   grant_type=refresh_token…              with an identity token
+ *   ─▶ {"token": …, "expires_in": 300}
+ * ```
+ *
+ * Source: distribution, docs/spec/auth/token.md and oauth.md; containers/image, docker/docker_client.go.
+ */
+import { encodeUtf8 } from '../../bytes.ts'
+import { FormatError } from '../../errors.ts'
+import { ObjectReader, parseJsonObject } from '../json-reader.ts'
+import type { Challenge } from './challenge.ts'
+import { basicAuthorization, type Credentials } from './credentials.ts'
+import { printable, RegistryError, type RegistryPlace, statusError } from './errors.ts'
+import { type ExchangeOptions, exchange } from './exchange.ts'
+import { parseRetryAfter, type RetrySurroundings, withRetries } from './retry.ts'
+
+interface Token {
+  readonly value: string
+  /** Milliseconds since the epoch. */
+  readonly until: number
+}
+
+/** Seconds a token is good for when its server does not say, or says less. Source: token.md, `expires_in`. */
+const SHORTEST_LIFE = 60
+/** Milliseconds: a token about to expire is as good as expired. */
+const MARGIN = 5000
+/** Bytes. */
+const MAX_TOKEN_ANSWER = 1 << 20
+const CLIENT_ID = 'ostree-ts'
+
+/** What one registry wants to see, for one set of credentials. */
+export class Authorizer {
+  readonly #options: ExchangeOptions
+  readonly #retry: RetrySurroundings
+  readonly #place: RegistryPlace
+  readonly #credentials: Credentials | undefined
+  readonly #secure: boolean
+  readonly #tokens = new Map<string, Promise<Token>>()
+  #challenges: readonly Challenge[] = []
+
+  /** @param secure the registry is spoken to over TLS: then secrets go nowhere without */
+  constructor(
+    options: ExchangeOptions,
+    retry: RetrySurroundings,
+    place: RegistryPlace,
+    credentials: Credentials | undefined,
+    secure: boolean,
+  ) {
+    this.#options = options
+    this.#retry = retry
+    this.#place = place
+    this.#credentials = credentials
+    this.#secure = secure
+  }
+
+  /** Remembers what the registry asked for. */
+  challenged(challenges: readonly Challenge[]): void {
+    if (challenges.some(({ scheme }) => scheme === 'bearer' || scheme === 'basic')) this.#challenges = challenges
+  }
+
+  /**
+   * The header to show for `scopes`, such as `repository:a/b:pull`; the first challenge that can be met decides.
+   * @throws {RegistryError} when credentials are refused, or none are there for a registry that insists
+   */
+  async header(scopes: readonly string[]): Promise<string | undefined> {
+    for (const { scheme, parameters } of this.#challenges) {
+      if (scheme === 'bearer') return `Bearer ${await this.#token(parameters, scopes)}`
+      if (scheme === 'basic' && this.#credentials?.kind === 'password') {
+        return basicAuthorization(this.#credentials.username, this.#credentials.password)
+      }
+    }
+    return undefined
+  }
+
+  /** The next one is a new one. */
+  forget(scopes: readonly string[]): void {
+    this.#tokens.delete(scopes.join(' '))
+  }
+
+  async #token(parameters: ReadonlyMap<string, string>, scopes: readonly string[]): Promise<string> {
+    const key = scopes.join(' ')
+    const now = this.#options.network.clock.now()
+    const known = await this.#tokens.get(key)
+    if (known !== undefined && known.until > now + MARGIN) return known.value
+    const fetched = withRetries(this.#retry, () => this.#fetch(parameters, scopes))
+    this.#tokens.set(key, fetched)
+    fetched.catch(() => this.#tokens.delete(key))
+    return (await fetched).value
+  }
+
+  async #fetch(parameters: ReadonlyMap<string, string>, scopes: readonly string[]): Promise<Token> {
+    const { clock } = this.#options.network
+    const asked = clock.now()
+    const request = tokenRequest(this.#realm(parameters), parameters.get('service'), scopes, this.#credentials)
+    const place = { ...this.#place, what: 'unable to retrieve auth token' }
+    const answer = await exchange(this.#options, place, request)
+    const { status } = answer
+    if (status !== 200) {
+      const body = await answer.excerpt(MAX_TOKEN_ANSWER)
+      if (status === 401) {
+        const message = this.#credentials === undefined ? 'unauthorized' : 'invalid username/password'
+        throw new RegistryError('denied', place, message, { status })
+      }
+      throw statusError(place, status, body, parseRetryAfter(answer.header('retry-after'), clock.now()))
+    }
+    return readToken(await answer.read(MAX_TOKEN_ANSWER), asked, place)
+  }
+
+  #realm(parameters: ReadonlyMap<string, string>): URL {
+    const realm = parameters.get('realm')
+    if (realm === undefined || realm === '') {
+      throw new RegistryError('network', this.#place, 'missing realm in bearer auth challenge')
+    }
+    const url = URL.canParse(realm) ? new URL(realm) : undefined
+    if (url?.protocol === 'https:' || (url?.protocol === 'http:' && !(this.#secure && this.#credentials))) return url
+    throw new RegistryError('denied', this.#place, `credentials are not sent to ${printable(realm)}: it is not https`)
+  }
+}
+
+function tokenRequest(
+  url: URL,
+  service: string | undefined,
+  scopes: readonly string[],
+  credentials: Credentials | undefined,
+) {
+  if (credentials?.kind === 'identity-token') {
+    const form = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: credentials.token })
+    form.set('client_id', CLIENT_ID)
+    if (service !== undefined) form.set('service', service)
+    if (scopes.length > 0) form.set('scope', scopes.join(' '))
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+    return { method: 'POST', url: url.href, headers, body: encodeUtf8(form.toString()) }
+  }
+  const { username = '', password = '' } = credentials ?? {}
+  if (username !== '') url.searchParams.set('account', username)
+  if (service !== undefined) url.searchParams.set('service', service)
+  for (const scope of scopes) url.searchParams.append('scope', scope)
+  const authorization = username !== '' && password !== '' ? basicAuthorization(username, password) : undefined
+  return { method: 'GET', url: url.href, authorization }
+}
+
+function readToken(bytes: Uint8Array, asked: number, place: RegistryPlace): Token {
+  const what = 'token'
+  try {
+    const reader = new ObjectReader(parseJsonObject(bytes, { what, anyCase: false }), what, { what, anyCase: false })
+    const value = reader.string('token') || reader.string('access_token')
+    if (value !== undefined && value !== '' && !/[\s\p{Cc}]/u.test(value)) {
+      const life = Math.max(reader.integer('expires_in') ?? 0, SHORTEST_LIFE)
+      return { value, until: asked + life * 1000 }
+    }
+  } catch (error) {
+    // the text of the answer is a secret: what a parser quotes from it stays here
+    if (!(error instanceof FormatError)) throw error
+  }
+  throw new RegistryError('network', place, 'the answer holds no token')
+}

@@ -1,0 +1,152 @@
+/**
+ * Who we are to a registry: files as containers-auth.json(5) and Docker's config.json describe them.
+ *
+ *     {"auths": {"quay.io/a": {"auth": base64("user:password")}},
+ *      "credHelpers": {"gcr.io": "gcloud"}, "credsStore": "desktop"}
+ *
+ * Source: containers/image, pkg/docker/config; docker/docker-credential-helpers.
+ */
+import { displayUtf8 } from '../../bytes.ts'
+import { FormatError, UnsupportedError } from '../../errors.ts'
+import { ObjectReader, parseJsonObject } from '../json-reader.ts'
+import { type RegistryReference, repositoryName } from './reference.ts'
+
+export type Credentials =
+  | { readonly kind: 'password'; readonly username: string; readonly password: string }
+  /** A token that is exchanged for others. */
+  | { readonly kind: 'identity-token'; readonly token: string }
+
+/** @returns `undefined`: be anonymous */
+export type CredentialSource = (
+  repository: Pick<RegistryReference, 'domain' | 'repository'>,
+) => Promise<Credentials | undefined>
+
+/** What `docker-credential-NAME get` answers for a server; `undefined` when it knows none. */
+export type CredentialHelper = (
+  name: string,
+  server: string,
+) => Promise<{ readonly username: string; readonly secret: string } | undefined>
+
+export interface AuthFile {
+  readonly auths: ReadonlyMap<string, Credentials>
+  /** Names of helpers, by host. */
+  readonly helpers: ReadonlyMap<string, string>
+  /** Helper for all other hosts. */
+  readonly store: string | undefined
+}
+
+export const anonymous: CredentialSource = async () => undefined
+
+/** What a helper gives as user name when the secret is an identity token. */
+const TOKEN_USER = '<token>'
+const DOCKER_HUB_NAMES = ['docker.io', 'registry-1.docker.io', 'index.docker.io']
+
+/**
+ * @param what names the file in errors, which never quote from it
+ * @throws {FormatError}
+ */
+export function parseAuthFile(bytes: Uint8Array, what = 'auth file'): AuthFile {
+  const reader = new ObjectReader(parse(bytes, what), what, { what, anyCase: false })
+  const auths = new Map<string, Credentials>()
+  const entries = reader.object('auths')
+  for (const key of keysOf(reader.get('auths'))) {
+    const found = readEntry(entries?.object(key), key, what)
+    if (found !== undefined) auths.set(key, found)
+  }
+  const helpers = new Map(Object.entries(reader.stringMap('credHelpers') ?? {}))
+  return { auths, helpers, store: reader.string('credsStore') || undefined }
+}
+
+/** Parsers quote what they choke on, and here that is a secret. */
+function parse(bytes: Uint8Array, what: string): ReadonlyMap<string, unknown> {
+  try {
+    return parseJsonObject(bytes, { what, anyCase: false })
+  } catch (error) {
+    if (error instanceof FormatError) throw new FormatError(what, `Invalid ${what}: not a JSON object`)
+    throw error
+  }
+}
+
+function keysOf(value: unknown): string[] {
+  return typeof value === 'object' && value !== null ? Object.keys(value) : []
+}
+
+function readEntry(entry: ObjectReader | undefined, key: string, what: string): Credentials | undefined {
+  const token = entry?.string('identitytoken')
+  if (token !== undefined && token !== '') return { kind: 'identity-token', token }
+  const auth = entry?.string('auth')
+  if (auth === undefined || auth === '') return undefined
+  const text = decodeBase64(auth)
+  const colon = text?.indexOf(':') ?? -1
+  if (text === undefined || colon < 0) throw new FormatError(what, `Invalid ${what}: malformed entry for ${key}`)
+  return { kind: 'password', username: text.slice(0, colon), password: text.slice(colon + 1).replace(/\0+$/, '') }
+}
+
+function decodeBase64(text: string): string | undefined {
+  try {
+    return displayUtf8(Uint8Array.from(atob(text), (unit) => unit.charCodeAt(0)))
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * The files are asked in order, each in this order: the helper of the host, entries from the whole repository down to
+ * the host, entries under other spellings of the host, the helper for all.
+ */
+export function credentialsFromFiles(files: readonly AuthFile[], helper?: CredentialHelper): CredentialSource {
+  return async (reference) => {
+    for (const file of files) {
+      const found = await findIn(file, reference, helper)
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+}
+
+async function findIn(
+  { auths, helpers, store }: AuthFile,
+  reference: Pick<RegistryReference, 'domain' | 'repository'>,
+  helper: CredentialHelper | undefined,
+): Promise<Credentials | undefined> {
+  const { domain } = reference
+  const own = helpers.get(domain)
+  if (own !== undefined && own !== '') return await askHelper(own, domain, helper)
+  for (let key = repositoryName(reference); ; key = key.slice(0, key.lastIndexOf('/'))) {
+    const found = auths.get(key)
+    if (found !== undefined) return found
+    if (!key.includes('/')) break
+  }
+  for (const [key, found] of auths) if (normalHost(key) === normalHost(domain)) return found
+  if (store === undefined) return undefined
+  return await askHelper(store, domain === 'docker.io' ? 'https://index.docker.io/v1/' : domain, helper)
+}
+
+/** `https://index.docker.io/v1/` is what Docker itself writes for its own registry. */
+function normalHost(key: string): string {
+  const bare = key.replace(/^https?:\/\//, '')
+  const host = bare === key ? key : bare.replace(/\/.*$/s, '')
+  return DOCKER_HUB_NAMES.includes(host) ? 'index.docker.io' : host
+}
+
+async function askHelper(
+  name: string,
+  server: string,
+  helper: CredentialHelper | undefined,
+): Promise<Credentials | undefined> {
+  if (helper === undefined) {
+    const message = `Credentials of ${server} are kept by the helper ${name}, which cannot be asked here`
+    throw new UnsupportedError('credential helper', message)
+  }
+  const answer = await helper(name, server)
+  if (answer === undefined) return undefined
+  const { username, secret } = answer
+  if (username === TOKEN_USER) return { kind: 'identity-token', token: secret }
+  return { kind: 'password', username, password: secret }
+}
+
+/** The value of an `Authorization` header. */
+export function basicAuthorization(username: string, password: string): string {
+  const units = Array.from(new TextEncoder().encode(`${username}:${password}`), (byte) => String.fromCharCode(byte))
+  return `Basic ${btoa(units.join(''))}`
+}

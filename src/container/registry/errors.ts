@@ -1,0 +1,136 @@
+/**
+ * What goes wrong with a registry, and what may be done about it.
+ *
+ *     {"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{…}}]}
+ *
+ * Source: OCI distribution-spec 1.1, "Error codes".
+ */
+import { displayUtf8 } from '../../bytes.ts'
+import { OstreeError } from '../../errors.ts'
+
+/** What an error is about. Never holds credentials. */
+export interface RegistryPlace {
+  /** Host and port as asked, a mirror's where it was a mirror. */
+  readonly registry: string
+  readonly repository: string
+  /** A tag or a digest, or what else was asked for. */
+  readonly what: string
+}
+
+export interface Diagnostic {
+  readonly code: string
+  readonly message: string
+}
+
+export interface RegistryFailure {
+  readonly status?: number | undefined
+  /** Asking again may help. */
+  readonly retryable?: boolean | undefined
+  /** Milliseconds the registry wants to be left alone. */
+  readonly retryAfter?: number | undefined
+  readonly diagnostics?: readonly Diagnostic[] | undefined
+  readonly cause?: unknown
+}
+
+/** A registry did not give what was asked for: not there, not allowed, or not as it should. */
+export class RegistryError extends OstreeError {
+  override readonly name = 'RegistryError'
+  readonly code: 'network' | 'denied' | 'not-found' | 'unsupported'
+  readonly data: RegistryPlace & {
+    readonly retryable: boolean
+    readonly status?: number
+    readonly retryAfter?: number
+    readonly diagnostics: readonly Diagnostic[]
+  }
+
+  constructor(code: RegistryError['code'], place: RegistryPlace, message: string, failure: RegistryFailure = {}) {
+    const { registry, repository, what } = place
+    const { status, retryable = false, retryAfter, diagnostics = [], cause } = failure
+    super(`${registry}/${repository}: ${what}: ${message}`, cause === undefined ? {} : { cause })
+    this.code = code
+    this.data = {
+      registry,
+      repository,
+      what,
+      retryable,
+      diagnostics,
+      ...(status === undefined ? {} : { status }),
+      ...(retryAfter === undefined ? {} : { retryAfter }),
+    }
+  }
+}
+
+export function isRetryable(error: unknown): error is RegistryError {
+  return error instanceof RegistryError && error.data.retryable
+}
+
+/** Statuses that may be gone a moment later. */
+const PASSING: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504])
+const REASONS: ReadonlyMap<number, string> = new Map([
+  [400, 'bad request'],
+  [401, 'unauthorized'],
+  [403, 'denied'],
+  [404, 'not found'],
+  [405, 'method not allowed'],
+  [408, 'request timeout'],
+  [416, 'range not satisfiable'],
+  [429, 'too many requests'],
+  [500, 'internal server error'],
+  [502, 'bad gateway'],
+  [503, 'service unavailable'],
+  [504, 'gateway timeout'],
+])
+
+/** The error a status means, with what the registry says about it. */
+export function statusError(
+  place: RegistryPlace,
+  status: number,
+  body: Uint8Array,
+  retryAfter?: number | undefined,
+): RegistryError {
+  const diagnostics = parseDiagnostics(body)
+  const reason = REASONS.get(status) ?? 'unexpected status'
+  const said = diagnostics.map(({ code, message }) => message || code).filter((text) => text !== '')
+  const message = [`${reason} (${status})`, ...said].join(': ')
+  return new RegistryError(codeOf(status, diagnostics), place, message, {
+    status,
+    diagnostics,
+    retryAfter,
+    retryable: PASSING.has(status),
+  })
+}
+
+function codeOf(status: number, diagnostics: readonly Diagnostic[]): RegistryError['code'] {
+  const said = new Set(diagnostics.map(({ code }) => code))
+  if (status === 401 || status === 403) return 'denied'
+  if (status === 404) return 'not-found'
+  if (status < 400 || status >= 500) return 'network'
+  if (said.has('UNAUTHORIZED') || said.has('DENIED')) return 'denied'
+  if (status === 405 || said.has('UNSUPPORTED')) return 'unsupported'
+  return 'network'
+}
+
+/** Characters of what a registry says that go into a message. */
+const MAX_MESSAGE = 300
+const MAX_DIAGNOSTICS = 5
+
+/** @returns nothing where the body is something else: a proxy's page, an empty answer */
+function parseDiagnostics(body: Uint8Array): Diagnostic[] {
+  let document: unknown
+  try {
+    document = JSON.parse(displayUtf8(body))
+  } catch {
+    return []
+  }
+  const errors = (document as { errors?: unknown } | null)?.errors
+  if (!Array.isArray(errors)) return []
+  return errors.slice(0, MAX_DIAGNOSTICS).map((item: { code?: unknown; message?: unknown } | null) => ({
+    code: printable(item?.code),
+    message: printable(item?.message),
+  }))
+}
+
+/** Others wrote it, and it ends on a terminal. */
+export function printable(text: unknown): string {
+  return typeof text === 'string' ? text.slice(0, MAX_MESSAGE).replaceAll(/[\p{Cc}\p{Cf}]+/gu, ' ') : ''
+}

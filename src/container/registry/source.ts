@@ -1,0 +1,83 @@
+/**
+ * An image in a registry, open for reading. A tag is looked up once; from there on all is asked for by digest, so that
+ * a tag which moves meanwhile changes nothing.
+ *
+ * Source: OCI distribution-spec 1.1, "Pull"; containers/image, package `docker`.
+ */
+import { readAll } from '../../bytes.ts'
+import { LimitError, withContext } from '../../errors.ts'
+import { digestChecksum } from '../digest.ts'
+import { MAX_MANIFEST_SIZE } from '../manifest.ts'
+import {
+  DOCKER_LIST,
+  DOCKER_MANIFEST,
+  DOCKER_SCHEMA1,
+  DOCKER_SCHEMA1_SIGNED,
+  OCI_INDEX,
+  OCI_MANIFEST,
+} from '../media-types.ts'
+import type { ImageSource, TransportContext } from '../transport/interface.ts'
+import { type BlobReader, openManifest, verifyDigest } from '../transport/manifest-source.ts'
+import { RegistryClient } from './client.ts'
+import { downloadBlob, firstOf, isHtml } from './download.ts'
+import { endpointsOf } from './endpoints.ts'
+import { RegistryError } from './errors.ts'
+import { clientOptions } from './options.ts'
+import { formatRegistryReference, parseRegistryReference } from './reference.ts'
+
+/** Schema 1 as well: who has nothing else is then told so, and not that there is nothing. */
+const ACCEPT = [OCI_MANIFEST, DOCKER_MANIFEST, OCI_INDEX, DOCKER_LIST, DOCKER_SCHEMA1_SIGNED, DOCKER_SCHEMA1].join(', ')
+
+/** @param name what follows `docker://` */
+export async function openRegistryImage(name: string, context: TransportContext): Promise<ImageSource> {
+  const { registry, platform, signal } = context
+  const reference = parseRegistryReference(name)
+  const closing = new AbortController()
+  const ends = signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal])
+  const options = clientOptions(registry, ends)
+  const clients = endpointsOf(reference, registry?.registries, registry?.insecure).map(
+    (endpoint) => new RegistryClient(endpoint, 'pull', options),
+  )
+  if (reference.digest !== undefined) digestChecksum(reference.digest)
+  try {
+    const wanted = reference.digest ?? reference.tag ?? 'latest'
+    const { client, value } = await firstOf(clients, async (from) => {
+      const document = await readManifest(from, wanted)
+      if (reference.digest !== undefined) verifyDigest(platform, document.bytes, reference.digest)
+      return document
+    })
+    // Blobs come from where the manifest is; elsewhere only when they are not there.
+    const order = [client, ...clients.filter((other) => other !== client)]
+    const reader: BlobReader = {
+      manifest: async ({ digest }) => (await firstOf(order, (from) => readManifest(from, digest))).value.bytes,
+      config: (config, limit) => {
+        const tooLarge = () => new LimitError(`config ${config.digest}`, limit)
+        if (config.size > limit) throw tooLarge()
+        return readAll(downloadBlob(order, config), limit, tooLarge)
+      },
+      blob: (blob) => downloadBlob(order, blob),
+      close: () => closing.abort(),
+      sniffCompression: false,
+    }
+    return await openManifest(reader, value.bytes, value.mediaType, context)
+  } catch (error) {
+    closing.abort()
+    throw withContext(`docker://${formatRegistryReference(reference)}`, error)
+  }
+}
+
+async function readManifest(client: RegistryClient, what: string) {
+  const answer = await client.ask({
+    method: 'GET',
+    path: `/manifests/${what}`,
+    what,
+    headers: { accept: ACCEPT },
+    expect: [200],
+  })
+  if (isHtml(answer)) {
+    answer.discard()
+    throw new RegistryError('network', client.place(what), 'the answer is a web page, not a manifest')
+  }
+  const mediaType = answer.header('content-type') ?? undefined
+  return { bytes: await answer.read(MAX_MANIFEST_SIZE), mediaType }
+}
