@@ -154,6 +154,12 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     load: async () => (await import('./commands/pull-local.ts')).pullLocal,
   },
   { name: 'refs', summary: 'List refs', load: async () => (await import('./commands/refs.ts')).refs },
+  REMOTE,
+  {
+    name: 'reset',
+    summary: 'Reset a REF to a previous COMMIT',
+    load: async () => (await import('./commands/reset.ts')).reset,
+  },
   {
     name: 'rev-parse',
     summary: 'Output the target of a rev',
