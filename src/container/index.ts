@@ -6,6 +6,17 @@ export { normaliseConfig } from './config.ts'
 export { isDigest, parseDigest } from './digest.ts'
 export { Chunk, type ChunkedObject, Chunking } from './encapsulate/chunk.ts'
 export {
+  type ClaimedPath,
+  chunkingFromLayerCommitted,
+  chunkingFromMapping,
+  MAX_CHUNKS,
+  type MappingOptions,
+  newChunking,
+  processMapping,
+} from './encapsulate/chunking.ts'
+export * from './encapsulate/object-meta.ts'
+export { basicPacking, MIN_CHUNKED_LAYERS } from './encapsulate/packing.ts'
+export {
   type ChunkExportOptions,
   type ExportOptions,
   exportChunk,

@@ -39,6 +39,10 @@ export const OSTREE_COMMIT_LABEL = 'ostree.commit'
 export const VERSION_LABELS: readonly string[] = ['org.opencontainers.image.version', 'version']
 export const CREATED_ANNOTATION = 'org.opencontainers.image.created'
 
+/** Annotation of a chunk layer: names of the components in it, in byte order. */
+export const CONTENT_ANNOTATION = 'ostree.components'
+export const COMPONENT_SEPARATOR = ','
+
 /** Key of a deployment's origin file. */
 export const ORIGIN_GROUP = 'origin'
 export const ORIGIN_IMAGE_KEY = 'container-image-reference'

@@ -1,0 +1,64 @@
+/**
+ * Who the files of a commit belong to: packages or other components, with what is known about how often they change.
+ *
+ * Source: ostree-ext, objectsource.rs and chunking.rs (ObjectMetaSized).
+ */
+
+import { type Checksum, compareUtf8 } from '../../bytes.ts'
+import { FormatError } from '../../errors.ts'
+import type { Repo } from '../../repo/index.ts'
+
+/** How often a component changes that always does, or of which nothing is known. */
+export const MAX_CHANGE_FREQUENCY = 0xffff_ffff
+
+/** A component; what tells it from others is `identifier`. */
+export interface ObjectSourceMeta {
+  /** Such as name, version and architecture. */
+  readonly identifier: string
+  /** The same from build to build. */
+  readonly name: string
+  /** Source package. */
+  readonly srcid: string
+  /** Hours between the oldest change of any component and the last one of this. */
+  readonly changeTimeOffset: number
+  /** Greater changes more often; at most `MAX_CHANGE_FREQUENCY`. */
+  readonly changeFrequency: number
+}
+
+export interface ObjectSourceMetaSized extends ObjectSourceMeta {
+  /** Bytes of content. */
+  readonly size: number
+}
+
+/** Components by identifier, and the identifier of each file. */
+export interface ObjectMeta {
+  readonly set: ReadonlyMap<string, ObjectSourceMeta>
+  /** By checksum of the file object, in the order of the checksums. */
+  readonly map: ReadonlyMap<Checksum, string>
+}
+
+/** As `ObjectMeta`, with the bytes of each component, largest first. */
+export interface ObjectMetaSized {
+  readonly map: ReadonlyMap<Checksum, string>
+  readonly sizes: readonly ObjectSourceMetaSized[]
+}
+
+/**
+ * Adds up the files of each component. Components without files are left out.
+ * @throws {FormatError} when a file belongs to a component that is not in the set; {ObjectNotFoundError}
+ */
+export async function computeSizes(repo: Repo, meta: ObjectMeta): Promise<ObjectMetaSized> {
+  const bytes = new Map<string, number>()
+  for (const [checksum, identifier] of meta.map) {
+    const { size } = await repo.objects.statFile(checksum)
+    bytes.set(identifier, (bytes.get(identifier) ?? 0) + size)
+  }
+  const sizes: ObjectSourceMetaSized[] = []
+  for (const [identifier, size] of bytes) {
+    const component = meta.set.get(identifier)
+    if (component === undefined) throw new FormatError('content set', `Failed to find ${identifier} in content set`)
+    sizes.push({ ...component, size })
+  }
+  sizes.sort((a, b) => b.size - a.size || compareUtf8(a.identifier, b.identifier))
+  return { map: meta.map, sizes }
+}
