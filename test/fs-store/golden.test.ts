@@ -12,10 +12,10 @@ import {
   sortXattrs,
   type Xattr,
 } from '../../src/objects/index.ts'
-import { nodePlatform } from '../../src/platform/node.ts'
 import type { RepoMode } from '../../src/repo/index.ts'
 import { initFsStorage, openFsStorage } from '../../src/repo/stores/fs/index.ts'
 import { goldenJson } from '../golden.ts'
+import { PLATFORMS } from '../places.ts'
 import { isRoot, testDirectory } from './places.ts'
 import { essence, putUp, type RepoFile, takeDown } from './repo-files.ts'
 
@@ -35,7 +35,6 @@ interface FileVector {
   readonly checksum: Checksum
 }
 
-const platform = nodePlatform
 const repos = goldenJson<Record<string, RepoVector>>('core/repo-modes.json')
 const inputs = goldenJson<FileVector[]>('core/file-checksums.json')
 const root = testDirectory()
@@ -62,62 +61,69 @@ function asOurs(mode: string, file: RepoFile): RepoFile {
   return { ...file, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
 }
 
-describe.each(Object.entries(repos))('a repository of mode %s that ostree wrote', (mode, { commit, files }) => {
-  const possible = isRoot || mode !== 'bare'
+const vectors = Object.entries(repos).flatMap(([mode, vector]) =>
+  PLATFORMS.map((platform) => [mode, platform.name, { ...vector, platform }] as const),
+)
 
-  test.runIf(possible)('is written by us to the last bit: bytes, modes, owners, times, xattrs, links', async () => {
-    const path = join(root, `written-${mode}`)
-    const storage = await initFsStorage(path, { mode: mode as RepoMode, platform })
-    const tx = await storage.begin()
-    for (const { header, body, checksum } of sourceFiles(mode)) {
-      const written = await tx.writeFile({ header, size: body.length, body }, checksum)
-      if (checksum !== undefined) expect(written).toBe(checksum)
-    }
-    for (const { path: file, content_b64 = '' } of files) {
-      const name = parseLoosePath(file.replace('objects/', ''))
-      if (name === undefined || name.type === 'file') continue
-      await tx.writeMeta(name.type as MetaType, new Uint8Array(Buffer.from(content_b64, 'base64')), name.checksum)
-    }
-    tx.setRef('heads/main', { commit })
-    await tx.commit()
-    await storage[Symbol.asyncDispose]()
+describe.each(vectors)(
+  'a repository of mode %s that ostree wrote, on platform %s',
+  (mode, _, { commit, files, platform }) => {
+    const possible = isRoot || mode !== 'bare'
 
-    const expected = files.map((file) => essence(asOurs(mode, file)))
-    const byPath = (a: RepoFile, b: RepoFile) => (a.path < b.path ? -1 : 1)
-    expect(takeDown(path).sort(byPath).map(essence)).toEqual(
-      [...expected].sort((a, b) => byPath(a as RepoFile, b as RepoFile)),
-    )
-  })
-
-  test.runIf(possible)('is read by us as what went into it', async () => {
-    const path = join(root, `read-${mode}`)
-    mkdirSync(path)
-    putUp(path, files)
-    const storage = await openFsStorage(path, { platform })
-    expect(storage.mode).toBe(mode)
-    expect(await storage.refs.list('heads')).toEqual(['heads/main'])
-    expect(await storage.refs.read('heads/main')).toEqual({ commit })
-    expect(await storage.objects.commitState(commit)).toBe('complete')
-
-    const wanted = new Map(
-      sourceFiles(mode).map((file) => [checksumFile(platform, file.header, file.body), file] as const),
-    )
-    let read = 0
-    for await (const name of storage.objects.list()) {
-      if (name.type === 'file') {
-        const source = wanted.get(name.checksum)
-        const { header, size, body } = await storage.objects.readFile(name.checksum)
-        expect(header).toEqual(source?.header)
-        expect(equalBytes(body as Uint8Array, source?.body as Uint8Array)).toBe(true)
-        expect(size).toBe(source?.body.length)
-        expect(await storage.objects.statFile(name.checksum)).toEqual({ header, size })
-      } else {
-        const bytes = await storage.objects.readMeta(name.type as MetaType, name.checksum)
-        expect(platform.sha256(bytes)).toBe(name.checksum)
+    test.runIf(possible)('is written by us to the last bit: bytes, modes, owners, times, xattrs, links', async () => {
+      const path = join(root, `written-${mode}-${platform.name}`)
+      const storage = await initFsStorage(path, { mode: mode as RepoMode, platform })
+      const tx = await storage.begin()
+      for (const { header, body, checksum } of sourceFiles(mode)) {
+        const written = await tx.writeFile({ header, size: body.length, body }, checksum)
+        if (checksum !== undefined) expect(written).toBe(checksum)
       }
-      read++
-    }
-    expect(read).toBe(files.filter((file) => /^objects\/..\//.test(file.path)).length)
-    await storage[Symbol.asyncDispose]()
-  })
-})
+      for (const { path: file, content_b64 = '' } of files) {
+        const name = parseLoosePath(file.replace('objects/', ''))
+        if (name === undefined || name.type === 'file') continue
+        await tx.writeMeta(name.type as MetaType, new Uint8Array(Buffer.from(content_b64, 'base64')), name.checksum)
+      }
+      tx.setRef('heads/main', { commit })
+      await tx.commit()
+      await storage[Symbol.asyncDispose]()
+
+      const expected = files.map((file) => essence(asOurs(mode, file)))
+      const byPath = (a: RepoFile, b: RepoFile) => (a.path < b.path ? -1 : 1)
+      expect(takeDown(path).sort(byPath).map(essence)).toEqual(
+        [...expected].sort((a, b) => byPath(a as RepoFile, b as RepoFile)),
+      )
+    })
+
+    test.runIf(possible)('is read by us as what went into it', async () => {
+      const path = join(root, `read-${mode}-${platform.name}`)
+      mkdirSync(path)
+      putUp(path, files)
+      const storage = await openFsStorage(path, { platform })
+      expect(storage.mode).toBe(mode)
+      expect(await storage.refs.list('heads')).toEqual(['heads/main'])
+      expect(await storage.refs.read('heads/main')).toEqual({ commit })
+      expect(await storage.objects.commitState(commit)).toBe('complete')
+
+      const wanted = new Map(
+        sourceFiles(mode).map((file) => [checksumFile(platform, file.header, file.body), file] as const),
+      )
+      let read = 0
+      for await (const name of storage.objects.list()) {
+        if (name.type === 'file') {
+          const source = wanted.get(name.checksum)
+          const { header, size, body } = await storage.objects.readFile(name.checksum)
+          expect(header).toEqual(source?.header)
+          expect(equalBytes(body as Uint8Array, source?.body as Uint8Array)).toBe(true)
+          expect(size).toBe(source?.body.length)
+          expect(await storage.objects.statFile(name.checksum)).toEqual({ header, size })
+        } else {
+          const bytes = await storage.objects.readMeta(name.type as MetaType, name.checksum)
+          expect(platform.sha256(bytes)).toBe(name.checksum)
+        }
+        read++
+      }
+      expect(read).toBe(files.filter((file) => /^objects\/..\//.test(file.path)).length)
+      await storage[Symbol.asyncDispose]()
+    })
+  },
+)
