@@ -15,6 +15,7 @@ export type ReferenceProgram =
   | 'getfattr'
   | 'zstd'
   | 'debootstrap'
+  | 'docker-registry'
 
 const found = new Map<ReferenceProgram, boolean>()
 

@@ -1,0 +1,89 @@
+/** Against a real registry, with skopeo on the other side of it. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openImage, parseImageReference, pullImage } from '../../../src/container/index.ts'
+import type { RegistryOptions } from '../../../src/container/registry/options.ts'
+import { webNetwork } from '../../../src/platform/index.ts'
+import { nodePlatform } from '../../../src/platform/node.ts'
+import { nodeFiles } from '../../../src/platform/node-files.ts'
+import { nodeNetwork } from '../../../src/platform/node-network.ts'
+import { createMemoryStorage, Repo } from '../../../src/repo/index.ts'
+import { describeReference, run } from '../../reference.ts'
+import { startRegistry, TESTER, type TestRegistry } from './server.ts'
+
+const LAYOUT = fileURLToPath(new URL('../../../examples/exampleos', import.meta.url))
+const host = { architecture: 'amd64', os: 'linux' }
+const NETWORKS = { 'node:http': nodeNetwork(), 'the global fetch': webNetwork }
+const TAGS = ['1.0', '1.0-appliance']
+
+const directory = mkdtempSync(join(tmpdir(), 'docker-registry-test-'))
+afterAll(() => rmSync(directory, { recursive: true }))
+
+async function commitOf(reference: string, registry?: RegistryOptions): Promise<{ commit: string; manifest: string }> {
+  const repo = await Repo.open(createMemoryStorage({ mode: 'bare-user', platform: nodePlatform }), nodePlatform)
+  const options = { host, files: nodeFiles, registry }
+  const { mergeCommit, manifestDigest } = await pullImage(repo, `ostree-unverified-image:${reference}`, options)
+  await repo.close()
+  return { commit: mergeCommit, manifest: manifestDigest }
+}
+
+describeReference(['docker-registry', 'skopeo'], 'a registry', () => {
+  let open: TestRegistry
+  let closed: TestRegistry
+  beforeAll(async () => {
+    open = await startRegistry()
+    closed = await startRegistry({ password: true })
+    for (const tag of TAGS) {
+      run('skopeo', ['copy', '--dest-tls-verify=false', `oci:${LAYOUT}:${tag}`, `docker://${open.host}/os:${tag}`])
+    }
+    const creds = `--dest-creds=${TESTER.username}:${TESTER.password}`
+    run('skopeo', ['copy', creds, '--dest-tls-verify=false', `oci:${LAYOUT}:1.0`, `docker://${closed.host}/a/b/os`])
+  })
+  afterAll(async () => {
+    await open?.[Symbol.asyncDispose]()
+    await closed?.[Symbol.asyncDispose]()
+  })
+
+  describe.each(Object.entries(NETWORKS))('over %s', (_, network) => {
+    test.each(TAGS)('what skopeo pushed as %s is pulled as the commit its layout gives', async (tag) => {
+      const pulled = await commitOf(`docker://${open.host}/os:${tag}`, { network, insecure: true })
+      expect(pulled).toEqual(await commitOf(`oci:${LAYOUT}:${tag}`))
+      const byDigest = `docker://${open.host}/os@${pulled.manifest}`
+      expect(await commitOf(byDigest, { network, insecure: true })).toEqual(pulled)
+    })
+
+    test('a password opens what is closed without', async () => {
+      const name = `docker://${closed.host}/a/b/os`
+      const credentials = async () => ({ kind: 'password', ...TESTER }) as const
+      expect(await commitOf(name, { network, insecure: true, credentials })).toEqual(
+        await commitOf(`oci:${LAYOUT}:1.0`),
+      )
+      await expect(commitOf(name, { network, insecure: true })).rejects.toMatchObject({ code: 'denied' })
+      const wrong = async () => ({ kind: 'password', username: 'tester', password: 'wrong' }) as const
+      await expect(commitOf(name, { network, insecure: true, credentials: wrong })).rejects.toMatchObject({
+        code: 'denied',
+        message: expect.not.stringContaining('wrong'),
+      })
+    })
+
+    test('an image that is not there is named', async () => {
+      const opened = openImage(parseImageReference(`docker://${open.host}/os:nonesuch`), {
+        platform: nodePlatform,
+        host,
+        registry: { network, insecure: true },
+      })
+      await expect(opened).rejects.toMatchObject({
+        code: 'not-found',
+        message: expect.stringMatching(/\/os:nonesuch: .*manifest unknown/),
+      })
+    })
+
+    test('without TLS it is not spoken to unless that is allowed', async () => {
+      const opened = commitOf(`docker://${open.host}/os:1.0`, { network, retries: 0 })
+      await expect(opened).rejects.toMatchObject({ code: 'network', message: expect.stringContaining('connection') })
+    })
+  })
+})

@@ -1,0 +1,101 @@
+/** The registry of Debian's `docker-registry`, on a free port of the loopback, its blobs in a temporary directory. */
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+export interface TestRegistry extends AsyncDisposable {
+  /** `127.0.0.1:PORT`, as in names of images. */
+  readonly host: string
+}
+
+export interface TestRegistryOptions {
+  /** Only this user with this password is let in: `tester`, `secret`. */
+  readonly password?: boolean
+  /** Let in with a token of this server only. */
+  readonly token?: { readonly realm: string; readonly certificate: string }
+}
+
+/** `secret`, as crypt(3) makes it with bcrypt. */
+const HTPASSWD = 'tester:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n'
+export const TESTER = { username: 'tester', password: 'secret' }
+/** What a token server of ours has to put into its tokens. */
+export const TOKEN_SERVICE = 'test-registry'
+export const TOKEN_ISSUER = 'test-issuer'
+
+export async function freePort(): Promise<number> {
+  const probe = createServer()
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
+  const address = probe.address()
+  await new Promise((resolve) => probe.close(resolve))
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
+
+function authConfig({ password, token }: TestRegistryOptions, directory: string): string {
+  if (token !== undefined) {
+    writeFileSync(join(directory, 'token.crt'), token.certificate)
+    return `auth:
+  token:
+    realm: ${token.realm}
+    service: ${TOKEN_SERVICE}
+    issuer: ${TOKEN_ISSUER}
+    rootcertbundle: ${directory}/token.crt
+`
+  }
+  if (password !== true) return ''
+  writeFileSync(join(directory, 'htpasswd'), HTPASSWD)
+  return `auth:
+  htpasswd:
+    realm: test
+    path: ${directory}/htpasswd
+`
+}
+
+export async function startRegistry(options: TestRegistryOptions = {}): Promise<TestRegistry> {
+  const directory = mkdtempSync(join(tmpdir(), 'registry-'))
+  const host = `127.0.0.1:${await freePort()}`
+  const config = `version: 0.1
+log:
+  level: error
+  accesslog:
+    disabled: true
+storage:
+  filesystem:
+    rootdirectory: ${directory}/data
+  delete:
+    enabled: true
+http:
+  addr: ${host}
+  secret: test
+${authConfig(options, directory)}`
+  writeFileSync(join(directory, 'config.yml'), config)
+  const child = spawn('docker-registry', ['serve', join(directory, 'config.yml')], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let said = ''
+  child.stderr.on('data', (chunk) => {
+    said += chunk
+  })
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
+  const stop = async () => {
+    child.kill('SIGKILL')
+    await ended
+    rmSync(directory, { recursive: true, force: true })
+  }
+  for (let tries = 0; ; tries++) {
+    try {
+      const { status } = await fetch(`http://${host}/v2/`)
+      if (status === 200 || status === 401) break
+    } catch {
+      // not yet
+    }
+    if (tries === 200 || child.exitCode !== null) {
+      await stop()
+      throw new Error(`docker-registry does not start: ${said}`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  return { host, [Symbol.asyncDispose]: stop }
+}
