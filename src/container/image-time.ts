@@ -13,6 +13,7 @@ export function timestampOfManifestOrConfig(manifest: ImageManifest, config: Ima
   return seconds === undefined ? undefined : BigInt.asUintN(64, BigInt(seconds))
 }
 
+/** What the first of VERSION_LABELS that is there says. */
 export function versionForConfig(config: ImageConfiguration): string | undefined {
   for (const label of VERSION_LABELS) {
     const version = own(config.config?.Labels, label)

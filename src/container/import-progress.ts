@@ -13,6 +13,7 @@ export interface ImportProgress {
   readonly layer: Descriptor
 }
 
+/** How far the layer at hand is. */
 export interface LayerProgress {
   /** In the manifest's layers. */
   readonly layerIndex: number
@@ -21,6 +22,7 @@ export interface LayerProgress {
   readonly total: number
 }
 
+/** Who hears of an import. */
 export interface ImportListeners {
   /** The import waits for the promise it gives, and fails when it throws. */
   readonly onImportProgress?: ((event: ImportProgress) => MaybePromise<void>) | undefined

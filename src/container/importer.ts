@@ -58,6 +58,7 @@ export interface OstreeVersion {
   readonly release: number
 }
 
+/** How an image is imported; all but `host` may be left out. */
 export interface ImportOptions extends ProgressOptions, ImportListeners {
   readonly host: HostPlatform
   /** For transports that live on a disk. */

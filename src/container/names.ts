@@ -16,9 +16,11 @@ export const BASE_IMAGE_PREFIX = 'ostree/container/baseimage'
 export const OSTREE_BASE_DEPLOYMENT_REFS: readonly string[] = ['ostree/0', 'ostree/1']
 export const RPMOSTREE_BASE_REFS: readonly string[] = ['rpmostree/base']
 
-/** Metadata of a merge commit; every value is a string. */
+/** Metadata of a merge commit, where every value is a string: key of the digest of the original manifest. */
 export const META_MANIFEST_DIGEST = 'ostree.manifest-digest'
+/** Key of the manifest as canonical JSON. */
 export const META_MANIFEST = 'ostree.manifest'
+/** Key of the config as canonical JSON. */
 export const META_CONFIG = 'ostree.container.image-config'
 /** Also on commits of derived layers. */
 export const IMPORTER_VERSION = 'ostree.importer.version'
@@ -53,6 +55,7 @@ export function refForBlobDigest(digest: Digest): string {
   return prefixEscapeRef(LAYER_PREFIX, digest)
 }
 
+/** As `refForBlobDigest`, of the layer's digest. */
 export function refForLayer(layer: Descriptor): string {
   return refForBlobDigest(layer.digest)
 }

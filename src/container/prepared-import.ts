@@ -15,6 +15,7 @@ export interface PreparedLayer extends ManifestLayerState {
   readonly index: number
 }
 
+/** What `ImageImporter.prepare` found out, and `import` goes by. */
 export interface PreparedImport {
   /** Of the original bytes. */
   readonly manifestDigest: Digest
@@ -36,6 +37,7 @@ export interface PreparedImport {
   readonly verifyText: string | undefined
 }
 
+/** Either nothing is to be done, or it is known what. */
 export type PrepareResult =
   | { readonly kind: 'already-present'; readonly state: LayeredImageState }
   | { readonly kind: 'ready'; readonly prepared: PreparedImport }
