@@ -128,6 +128,11 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     load: async () => (await import('./commands/diff.ts')).diff,
   },
   {
+    name: 'export',
+    summary: 'Stream COMMIT to stdout in tar format',
+    load: async () => (await import('./commands/export.ts')).exportCommand,
+  },
+  {
     name: 'fsck',
     summary: 'Check the repository for consistency',
     load: async () => (await import('./commands/fsck.ts')).fsck,

@@ -83,6 +83,7 @@ export {
   treeToDiff,
 } from './diff.ts'
 export { editConfig } from './edit-config.ts'
+export { type ExportTarOptions, exportTar } from './export-tar.ts'
 export { filesOf } from './files.ts'
 export { ForwardingTransaction } from './forwarding.ts'
 export {

@@ -110,10 +110,14 @@ export class HeaderBlock {
     this.#number(DEVMINOR, 8, minor)
   }
 
-  /** Computes the check sum: seven digits and a NUL. @returns a copy of the block, its own from now on */
-  seal(): Uint8Array {
+  /**
+   * Computes the check sum.
+   * @param digits seven and a NUL, or six, a NUL and the space that libarchive and GNU tar leave behind it
+   * @returns a copy of the block, its own from now on
+   */
+  seal(digits: 6 | 7 = 7): Uint8Array {
     this.bytes.fill(0x20, CHECKSUM, CHECKSUM + 8)
-    this.#number(CHECKSUM, 8, sumBlock(this.#view, 0))
+    this.#number(CHECKSUM, digits + 1, sumBlock(this.#view, 0))
     return this.bytes.slice()
   }
 

@@ -1,0 +1,55 @@
+/** `ostree export`. Source: ot-builtin-export.c. */
+
+import { closeSync, openSync } from 'node:fs'
+import { IoError } from '../../errors.ts'
+import { exportTar } from '../../repo/index.ts'
+import { END_OF_ARCHIVE } from '../../tar/index.ts'
+import { command } from '../command.ts'
+import { Output } from '../output.ts'
+
+/** Bytes of a tar record: what goes to standard output is a whole number of them, a file is not padded. */
+const RECORD = 20 * 512
+
+export const exportCommand = command({
+  name: 'export',
+  summary: 'Stream COMMIT to stdout in tar format',
+  usage: 'COMMIT',
+  repo: true,
+  options: {
+    'no-xattrs': { type: 'flag', help: 'Skip output of extended attributes' },
+    subpath: { type: 'string', arg: 'PATH', help: 'Checkout sub-directory PATH' },
+    prefix: { type: 'string', arg: 'PATH', help: 'Add PATH as prefix to archive pathnames' },
+    output: { type: 'string', short: 'o', arg: 'PATH', help: 'Output to PATH ' },
+  },
+  async run({ options, args: [rev], out, signal, repo: openRepo, usageError }) {
+    const repo = await openRepo()
+    if (rev === undefined) throw usageError('A COMMIT argument is required')
+    const { subpath, prefix, output } = options
+    const fd = output === undefined ? undefined : openOutput(output)
+    const to = fd === undefined ? out : new Output(fd)
+    let length = 0
+    const send = (bytes: Uint8Array): void => {
+      to.write(bytes)
+      length += bytes.length
+    }
+    try {
+      for await (const bytes of exportTar(repo, rev, { subpath, prefix, signal })) send(bytes)
+    } catch (error) {
+      // What cannot be exported leaves an archive that ends early, not one without an end.
+      send(END_OF_ARCHIVE)
+      throw error
+    } finally {
+      if (fd === undefined) send(new Uint8Array((RECORD - (length % RECORD)) % RECORD))
+      to.flush()
+      if (fd !== undefined) closeSync(fd)
+    }
+  },
+})
+
+function openOutput(path: string): number {
+  try {
+    return openSync(path, 'w')
+  } catch (error) {
+    throw new IoError(`Failed to open '${path}'`, 'EIO', path, { cause: error })
+  }
+}
