@@ -32,7 +32,8 @@ function strings(given: readonly string[]): Vardict {
   })
 }
 
-function typedPair(text: string): Vardict[number] {
+/** `KEY=VALUE` with VALUE in GVariant text. */
+export function typedPair(text: string): Vardict[number] {
   const [key, value] = splitPair(text)
   try {
     return [key, parseVariantText(value)]

@@ -94,6 +94,16 @@ const REMOTE: CommandGroup = {
       summary: 'Show remote repository cookies',
       load: async () => (await import('./commands/remote/cookies.ts')).listCookies,
     },
+    {
+      name: 'refs',
+      summary: 'List remote refs',
+      load: async () => (await import('./commands/remote/refs.ts')).refs,
+    },
+    {
+      name: 'summary',
+      summary: 'Show remote summary',
+      load: async () => (await import('./commands/remote/summary.ts')).summary,
+    },
   ],
 }
 

@@ -19,6 +19,7 @@ export type {
   TargetDirectory,
   UncompressedCache,
 } from './checkout-target.ts'
+export { type ListCollectionRefsOptions, listCollectionRefs } from './collection-refs.ts'
 export {
   type CommitOptions,
   type CommitResult,
@@ -71,6 +72,7 @@ export {
   readSettings,
 } from './config.ts'
 export { addCookie, type Cookie, type CookieKey, cookieJar, deleteCookie, parseCookies } from './cookies.ts'
+export { deltaPath, formatDeltaName, listIndexes, reindexDeltas, STATIC_DELTAS } from './delta-index.ts'
 export {
   type DiffDirectory,
   type DiffEntry,
@@ -169,6 +171,14 @@ export {
   type ShowOptions,
 } from './show.ts'
 export { createMemoryStorage, type MemoryStorageOptions } from './stores/memory.ts'
+export { CollectionMap, readSummary, SUMMARY, SUMMARY_SIGNATURES, Summary, type SummaryRef } from './summary.ts'
+export {
+  commitCollectionMetadata,
+  OSTREE_METADATA,
+  type UpdateSummaryOptions,
+  updateSummary,
+} from './summary-update.ts'
+export { formatRawSummary, formatSummary, formatSummaryValue, summaryMetadataKeys } from './summary-view.ts'
 export { uncompressedTar } from './tar-input.ts'
 export { MAX_LINK_MEMORY } from './tar-links.ts'
 export { xattrsFromPax } from './tar-xattrs.ts'

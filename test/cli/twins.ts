@@ -7,7 +7,7 @@ import { expect } from 'vitest'
 import { run } from '../reference.ts'
 import { type Outcome, runInProcess } from './in-process.ts'
 
-/** Stands for the directory of each in what is given, and in what is compared. */
+/** Before a slash, stands for the directory of each in what is given; and in what is compared. */
 const HERE = '@'
 
 export interface Differences {
@@ -72,7 +72,7 @@ function same(text: string): string {
 }
 
 function at(words: readonly string[], place: string): string[] {
-  return words.map((word) => word.replaceAll(HERE, place))
+  return words.map((word) => word.replaceAll(`${HERE}/`, `${place}/`))
 }
 
 function clean({ status, stdout, stderr }: Outcome, place: string): Outcome {
@@ -93,5 +93,6 @@ function describe(full: string, name: string, root: string): string {
   const mode = stat.mode.toString(8)
   if (stat.isSymbolicLink()) return `${name} -> ${readlinkSync(full).replaceAll(root, HERE)}`
   if (!stat.isFile()) return `${name} ${mode}`
-  return `${name} ${mode} ${readFileSync(full).toString('latin1').replaceAll(root, HERE)}`
+  const text = readFileSync(full).toString('latin1').replaceAll(root, HERE)
+  return `${name} ${mode} ${/[^\t\n -~]/.test(text) ? JSON.stringify(text) : text}`
 }

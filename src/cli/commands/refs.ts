@@ -2,9 +2,9 @@
 
 import { compareUtf8 } from '../../bytes.ts'
 import { ConflictError, InvalidNameError, UsageError } from '../../errors.ts'
-import { validateCollectionId } from '../../objects/index.ts'
 import {
   collectionRefPath,
+  listCollectionRefs,
   parseRefspec,
   type RefPath,
   type RefTarget,
@@ -49,12 +49,12 @@ export const refs = command({
     for (const prefix of args.length === 0 ? [undefined] : args) {
       const cutPrefix = !options.list && !options.delete
       const rows: readonly Row[] = collections
-        ? await collectionRefs(repo, prefix)
+        ? await listCollectionRefs(repo, { only: prefix })
         : alias
           ? await aliases(repo, prefix, cutPrefix)
           : await repo.listRefs(prefix, { cutPrefix })
       if (options.delete) {
-        await deleteRefs(repo, rows, collections)
+        await deleteRefs(repo, rows)
         continue
       }
       for (const row of collections ? rows : rows.toSorted((a, b) => compareUtf8(a.name, b.name))) {
@@ -82,36 +82,15 @@ async function aliases(repo: Repo, prefix: string | undefined, cutPrefix: boolea
   return found
 }
 
-/** Own refs, mirrored ones, and those of remotes whose configuration names their collection. */
-async function collectionRefs(repo: Repo, only: string | undefined): Promise<Row[]> {
-  if (only !== undefined) validateCollectionId(only)
-  const found: Row[] = []
-  const add = async (collection: string | undefined, prefix: RefPath): Promise<void> => {
-    if (collection === undefined || (only !== undefined && only !== collection)) return
-    for (const path of await repo.refs.list(prefix)) {
-      found.push({ name: path.slice(prefix.length + 1), path, collection })
+async function deleteRefs(repo: Repo, rows: readonly Row[]): Promise<void> {
+  for (const { name, path, collection } of rows) {
+    if (collection !== undefined) {
+      // As ostree: what a remote has of a collection stays, only what is mirrored goes.
+      await repo.refs.write(collectionRefPath(collection, name, repo.settings.collectionId), undefined)
+      continue
     }
-  }
-  await add(repo.settings.collectionId, 'heads')
-  const mirrored = await repo.refs.list('mirrors')
-  for (const collection of new Set(mirrored.map((path) => path.split('/')[1]))) {
-    await add(collection, `mirrors/${collection}`)
-  }
-  for (const group of repo.config.groups()) {
-    const remote = /^remote "(.+)"$/.exec(group)?.[1]
-    if (remote !== undefined) await add(repo.config.get(group, 'collection-id'), `remotes/${remote}`)
-  }
-  return found.sort((a, b) => compareUtf8(a.collection ?? '', b.collection ?? '') || compareUtf8(a.name, b.name))
-}
-
-async function deleteRefs(repo: Repo, rows: readonly Row[], collections: boolean): Promise<void> {
-  for (const { name, path } of rows) {
-    if (!collections) {
-      const alias = await activeAlias(repo, path)
-      if (alias !== undefined) {
-        throw new ConflictError(name, `Ref '${name}' has an active alias: '${alias}'`)
-      }
-    }
+    const alias = await activeAlias(repo, path)
+    if (alias !== undefined) throw new ConflictError(name, `Ref '${name}' has an active alias: '${alias}'`)
     await repo.refs.write(path, undefined)
   }
 }

@@ -10,3 +10,8 @@ export const REPO_OR_SYSROOT = {
 
 /** Kinds of signatures a remote may be configured to want. */
 export const SIGNATURE_TYPES: readonly string[] = ['ed25519', 'spki', 'dummy']
+
+/** For what is fetched. What is read from a local remote is not kept, so there is nothing to put there. */
+export const CACHE_DIR = {
+  'cache-dir': { type: 'string', help: 'Use custom cache dir' },
+} as const satisfies OptionTable

@@ -1,0 +1,31 @@
+/** `ostree remote summary`. Source: ot-remote-builtin-summary.c. */
+
+import { NotFoundError } from '../../../errors.ts'
+import { formatRawSummary, formatSummary, formatSummaryValue, summaryMetadataKeys } from '../../../repo/index.ts'
+import { command } from '../../command.ts'
+import { formatSize } from '../../values.ts'
+import { CACHE_DIR } from './options.ts'
+import { summaryOf } from './summary-of.ts'
+
+export const summary = command({
+  name: 'remote summary',
+  summary: 'Show remote summary',
+  usage: 'NAME',
+  repo: true,
+  options: {
+    'list-metadata-keys': { type: 'flag', help: 'List the available metadata keys' },
+    'print-metadata-key': { type: 'string', arg: 'KEY', help: 'Print string value of metadata key' },
+    ...CACHE_DIR,
+    raw: { type: 'flag', help: 'Show raw variant data' },
+  },
+  async run({ options, args: [remote], out, repo, usageError }) {
+    const opened = await repo()
+    if (remote === undefined) throw usageError('NAME must be specified')
+    const bytes = await summaryOf(opened, remote)
+    if (bytes === undefined) throw new NotFoundError(remote, 'Remote server has no summary file')
+    const key = options['print-metadata-key']
+    if (options['list-metadata-keys']) for (const name of summaryMetadataKeys(bytes)) out.line(name)
+    else if (key !== undefined) out.write(formatSummaryValue(bytes, key))
+    else out.write(options.raw ? formatRawSummary(bytes) : formatSummary(bytes, formatSize))
+  },
+})

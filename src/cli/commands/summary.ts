@@ -1,0 +1,68 @@
+/** `ostree summary`. Source: ot-builtin-summary.c. */
+
+import { UsageError } from '../../errors.ts'
+import {
+  commitCollectionMetadata,
+  formatRawSummary,
+  formatSummary,
+  formatSummaryValue,
+  type Repo,
+  readSummary,
+  SUMMARY_SIGNATURES,
+  summaryMetadataKeys,
+  updateSummary,
+} from '../../repo/index.ts'
+import { command } from '../command.ts'
+import { typedPair } from '../commit-inputs.ts'
+import type { Output } from '../output.ts'
+import { formatSize, refuseOptions } from '../values.ts'
+
+export const summary = command({
+  name: 'summary',
+  summary: 'Manage summary metadata',
+  usage: '',
+  repo: true,
+  options: {
+    update: { type: 'flag', short: 'u', help: 'Update the summary' },
+    view: { type: 'flag', short: 'v', help: 'View the local summary file' },
+    raw: { type: 'flag', help: 'View the raw bytes of the summary file' },
+    'list-metadata-keys': { type: 'flag', help: 'List the available metadata keys' },
+    'print-metadata-key': { type: 'string', arg: 'KEY', help: 'Print string value of metadata key' },
+    'gpg-sign': { type: 'strings', arg: 'KEY-ID', help: 'GPG Key ID to sign the summary with' },
+    'gpg-homedir': { type: 'string', arg: 'HOMEDIR', help: 'GPG Homedir to use when looking for keyrings' },
+    sign: { type: 'strings', arg: 'KEY-ID', help: 'Key ID to sign the summary with' },
+    'sign-type': { type: 'string', arg: 'NAME', help: "Signature type to use (defaults to 'ed25519')" },
+    'add-metadata': {
+      type: 'strings',
+      short: 'm',
+      arg: 'KEY=VALUE',
+      help: 'Additional metadata field to add to the summary',
+    },
+  },
+  async run({ options, out, repo: openRepo }) {
+    const repo = await openRepo()
+    const key = options['print-metadata-key']
+    if (options.update) {
+      refuseOptions(options, ['gpg-sign', 'gpg-homedir', 'sign', 'sign-type'])
+      const metadata = options['add-metadata'].map((text) => typedPair(text))
+      const update = { metadata, timestamp: BigInt(Math.floor(Date.now() / 1000)) }
+      await commitCollectionMetadata(repo, update)
+      await updateSummary(repo, update)
+    } else if (options.view || options.raw) {
+      await view(repo, out, options.raw)
+    } else if (options['list-metadata-keys']) {
+      for (const name of summaryMetadataKeys(await readSummary(repo))) out.line(name)
+    } else if (key !== undefined) {
+      out.write(formatSummaryValue(await readSummary(repo), key))
+    } else {
+      throw new UsageError('No option specified; use -u to update summary')
+    }
+  },
+})
+
+async function view(repo: Repo, out: Output, raw: boolean): Promise<void> {
+  const bytes = await readSummary(repo)
+  if (raw) return out.write(formatRawSummary(bytes))
+  out.write(formatSummary(bytes, formatSize))
+  if ((await repo.storage.files?.read(SUMMARY_SIGNATURES)) === undefined) out.line('Summary is unsigned')
+}
