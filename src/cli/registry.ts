@@ -180,6 +180,10 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     summary: 'Output the target of a rev',
     load: async () => (await import('./commands/rev-parse.ts')).revParse,
   },
-  REMOTE,
   { name: 'show', summary: 'Output a metadata object', load: async () => (await import('./commands/show.ts')).show },
+  {
+    name: 'summary',
+    summary: 'Manage summary metadata',
+    load: async () => (await import('./commands/summary.ts')).summary,
+  },
 ]
