@@ -14,6 +14,15 @@ export {
   newChunking,
   processMapping,
 } from './encapsulate/chunking.ts'
+export {
+  CONTAINER_CMD_KEY,
+  type EncapsulateConfig,
+  type EncapsulateOptions,
+  encapsulate,
+  encapsulateTo,
+  LEGACY_VERSION_LABEL,
+} from './encapsulate/encapsulate.ts'
+export { formatCreated, LAYER_CONCURRENCY, type LayerCompression } from './encapsulate/image-writer.ts'
 export * from './encapsulate/object-meta.ts'
 export { basicPacking, MIN_CHUNKED_LAYERS } from './encapsulate/packing.ts'
 export {
@@ -66,6 +75,7 @@ export {
   type PreparedLayer,
   type PrepareResult,
 } from './prepared-import.ts'
+export * from './proxy-config.ts'
 export { type PulledImage, pullImage } from './pull.ts'
 export {
   type CachedImageUpdate,
@@ -98,10 +108,27 @@ export {
   parseOstreeImageReference,
   type Transport,
 } from './reference.ts'
+export {
+  type AuthFile,
+  anonymous,
+  type CredentialHelper,
+  type CredentialSource,
+  type Credentials,
+  credentialsFromFiles,
+  parseAuthFile,
+} from './registry/credentials.ts'
+export { openRegistryDestination } from './registry/destination.ts'
+export type { Mirror, RegistryRule } from './registry/endpoints.ts'
+export { type Diagnostic, RegistryError, type RegistryPlace } from './registry/errors.ts'
+export type { SpeedLimit } from './registry/lifeline.ts'
+export type { RegistryOptions, RegistryOptions } from './registry/options.ts'
+export { formatRegistryReference, parseRegistryReference, type RegistryReference } from './registry/reference.ts'
+export type { RetryOptions } from './registry/retry.ts'
 export type * from './transport/destination.ts'
 export type { ImageSource, TransportContext } from './transport/interface.ts'
 export { openMemoryLayout } from './transport/memory.ts'
 export { openImage } from './transport/open.ts'
+export { type OpenDestinationOptions, openDestination, openMemoryDestination } from './transport/open-destination.ts'
 export { unencapsulate } from './unencapsulate.ts'
 export * from './verify.ts'
 export * from './verify-tree.ts'

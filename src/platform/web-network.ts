@@ -5,11 +5,14 @@
 
 import type { Clock, Fetch, Network } from './network.ts'
 
+/** Milliseconds; a timer set to more goes off at once. */
+const LONGEST_TIMER = 2 ** 31 - 1
+
 export const webClock: Clock = {
   now: () => performance.timeOrigin + performance.now(),
   random: () => (crypto.getRandomValues(new Uint32Array(1))[0] as number) / 2 ** 32,
   after(milliseconds, callback) {
-    const timer = setTimeout(callback, milliseconds)
+    const timer = setTimeout(callback, Math.min(milliseconds, LONGEST_TIMER))
     return () => clearTimeout(timer)
   },
 }

@@ -36,9 +36,6 @@ export interface ClientRequest {
   readonly expect: readonly number[]
 }
 
-/** Bytes of an error's body that are looked at. */
-const MAX_ERROR_BODY = 64 * 1024
-
 interface Session {
   /** `https://host` or `http://host`. */
   readonly base: string
@@ -86,7 +83,7 @@ export class RegistryClient {
       const again = first && own && (body === undefined || body instanceof Uint8Array)
       const wanted = again ? this.#challenged(answer, authorizer, scopes, authorization) : undefined
       if (wanted === undefined) throw await this.#failure(answer, place)
-      await answer.excerpt(MAX_ERROR_BODY)
+      await answer.excerpt()
       scopes = wanted
     }
   }
@@ -115,7 +112,7 @@ export class RegistryClient {
     // The server's own clock, if it shows it, is the one its dates are of.
     const now = Date.parse(answer.header('date') ?? '') || clock.now()
     const retryAfter = parseRetryAfter(answer.header('retry-after'), now)
-    return statusError(place, answer.status, await answer.excerpt(MAX_ERROR_BODY), retryAfter)
+    return statusError(place, answer.status, await answer.excerpt(), retryAfter)
   }
 
   get #retry() {
@@ -152,7 +149,7 @@ export class RegistryClient {
     const answer = await exchange(this.options, place, { method: 'GET', url: `${base}/v2/` })
     if (answer.status !== 200 && answer.status !== 401) throw await this.#failure(answer, place)
     const challenges = parseChallenges(answer.header('www-authenticate') ?? '')
-    await answer.excerpt(MAX_ERROR_BODY)
+    await answer.excerpt()
     const credentials = await this.options.credentials(this.endpoint)
     const secure = base.startsWith('https:')
     const authorizer = new Authorizer(this.options, this.#retry, this.place('authentication'), credentials, secure)

@@ -33,9 +33,11 @@ export interface ExchangeRequest {
 const DEFAULT_RESPONSE_TIMEOUT = 60_000
 /** Bytes a millisecond that an upload is taken to make at least. */
 const SLOWEST_UPLOAD = 10
+/** Milliseconds for one whose length nobody knows: a day. */
+const ENDLESS_UPLOAD = 86_400_000
 const MAX_REDIRECTS = 10
-/** Bytes. */
-const MAX_REDIRECT_BODY = 64 * 1024
+/** Bytes of an error's body, or another nobody needs, that are looked at. */
+const MAX_EXCERPT = 64 * 1024
 const DEFAULT_USER_AGENT = 'ostree-ts'
 const SAFE = ['GET', 'HEAD']
 
@@ -56,8 +58,7 @@ export async function exchange(
     })
     const target = redirectOf(answer, request)
     if (target === undefined) return answer
-    // to the end, as far as that is near: the connection can then be used again
-    await answer.excerpt(MAX_REDIRECT_BODY)
+    await answer.excerpt()
     if (redirects === MAX_REDIRECTS) throw new RegistryError('network', place, `more than ${MAX_REDIRECTS} redirects`)
     url = nextUrl(target, url, place)
   }
@@ -101,8 +102,7 @@ async function ask(options: ExchangeOptions, place: RegistryPlace, request: Exch
     ...request.headers,
     ...(authorization === undefined ? {} : { authorization }),
   }
-  const upload = body instanceof Uint8Array ? body.length : Number(headers['content-length'] ?? 0)
-  const most = responseTimeout + upload / SLOWEST_UPLOAD
+  const most = responseTimeout + uploadTime(body, headers['content-length'])
   const lifeline = new Lifeline(network.clock, signal)
   try {
     const pending = network.fetch(url, { method, headers, body, signal: lifeline.signal })
@@ -113,6 +113,13 @@ async function ask(options: ExchangeOptions, place: RegistryPlace, request: Exch
     signal?.throwIfAborted()
     throw unanswered(place, error)
   }
+}
+
+/** @returns milliseconds an upload may take */
+function uploadTime(body: Content | undefined, length: string | undefined): number {
+  if (body === undefined) return 0
+  if (body instanceof Uint8Array) return body.length / SLOWEST_UPLOAD
+  return length === undefined ? ENDLESS_UPLOAD : Number(length) / SLOWEST_UPLOAD
 }
 
 /** Codes that the next attempt would meet again. */
@@ -213,8 +220,11 @@ export class Answer {
     return concatBytes(parts)
   }
 
-  /** The first `limit` bytes of a body nobody depends on; never throws. */
-  async excerpt(limit: number): Promise<Uint8Array> {
+  /**
+   * The first `limit` bytes of a body nobody depends on; never throws. Read to its end, it leaves a connection that can
+   * be used again.
+   */
+  async excerpt(limit: number = MAX_EXCERPT): Promise<Uint8Array> {
     const parts: Uint8Array[] = []
     let size = 0
     try {
