@@ -48,6 +48,7 @@ export { type ImageLimits, MAX_LAYERS } from './image-limits.ts'
 export { timestampOfManifestOrConfig, versionForConfig } from './image-time.ts'
 export * from './import-progress.ts'
 export { ImageImporter, type ImportOptions, type OstreeVersion, type UnencapsulatedImage } from './importer.ts'
+export type { LayerKind } from './layer-kind.ts'
 export { type LayerOptions, MAX_LAYER_BYTES, MAX_LAYER_RATIO, openLayer } from './layer-stream.ts'
 export {
   layerFromDiffid,
@@ -62,6 +63,7 @@ export { DEFAULT_IMPORTER_VERSION } from './merge.ts'
 export * from './names.ts'
 export type * from './oci-types.ts'
 export { OPAQUE_WHITEOUT, type OverlayOptions, overlayLayer, WHITEOUT_PREFIX } from './overlay.ts'
+export * from './plan.ts'
 export {
   allLayers,
   deprecatedWarning,
@@ -111,7 +113,6 @@ export {
 export {
   type AuthFile,
   anonymous,
-  type CredentialHelper,
   type CredentialSource,
   type Credentials,
   credentialsFromFiles,

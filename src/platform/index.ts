@@ -8,5 +8,5 @@ export type {
   Platform,
   WritableFiles,
 } from './interface.ts'
-export type { Clock, Fetch, FetchInit, FetchResponse, Network } from './network.ts'
+export type { Clock, CredentialHelper, Fetch, FetchInit, FetchResponse, Network } from './network.ts'
 export { webClock, webNetwork } from './web-network.ts'

@@ -33,7 +33,18 @@ export interface Clock {
   after(milliseconds: number, callback: () => void): () => void
 }
 
+/**
+ * What the program `docker-credential-NAME get` answers for a server; `undefined` when it knows none.
+ * @throws {InvalidNameError}, {IoError} when there is no such program, or it fails
+ */
+export type CredentialHelper = (
+  name: string,
+  server: string,
+) => Promise<{ readonly username: string; readonly secret: string } | undefined>
+
 export interface Network {
   readonly fetch: Fetch
   readonly clock: Clock
+  /** Absent where no programs can be run. */
+  readonly credentialHelper?: CredentialHelper | undefined
 }

@@ -15,6 +15,7 @@ import { finished } from 'node:stream/promises'
 import { rootCertificates } from 'node:tls'
 import { IoError } from '../errors.ts'
 import type { FetchInit, FetchResponse, Network } from './network.ts'
+import { askCredentialHelper } from './node-credentials.ts'
 import { webClock } from './web-network.ts'
 
 export interface NodeNetworkOptions {
@@ -51,6 +52,7 @@ export function nodeNetwork(options: NodeNetworkOptions = {}): Network {
   }
   return {
     clock: webClock,
+    credentialHelper: askCredentialHelper,
     fetch: async (url, init) => {
       const { protocol, host } = new URL(url)
       return await ask(url, init, protocol === 'https:' ? agentOf(host) : http)

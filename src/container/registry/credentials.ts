@@ -8,6 +8,7 @@
  */
 import { displayUtf8 } from '../../bytes.ts'
 import { FormatError, UnsupportedError } from '../../errors.ts'
+import type { CredentialHelper } from '../../platform/index.ts'
 import { ObjectReader, parseJsonObject } from '../json-reader.ts'
 import { type RegistryReference, repositoryName } from './reference.ts'
 
@@ -20,12 +21,6 @@ export type Credentials =
 export type CredentialSource = (
   repository: Pick<RegistryReference, 'domain' | 'repository'>,
 ) => Promise<Credentials | undefined>
-
-/** What `docker-credential-NAME get` answers for a server; `undefined` when it knows none. */
-export type CredentialHelper = (
-  name: string,
-  server: string,
-) => Promise<{ readonly username: string; readonly secret: string } | undefined>
 
 export interface AuthFile {
   readonly auths: ReadonlyMap<string, Credentials>
