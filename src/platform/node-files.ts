@@ -1,10 +1,10 @@
-/** Local files over node:fs, for image transports that live on a disk. */
+/** Local files over node:fs, for image transports that live on a disk: reading them, and laying them down. */
 
 import type { Stats } from 'node:fs'
-import { type FileHandle, open, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { type FileHandle, mkdir, mkdtemp, open, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { IoError, LimitError } from '../errors.ts'
-import type { LocalFiles } from './interface.ts'
+import type { FileWriter, WritableFiles } from './interface.ts'
 import { CHUNK_SIZE } from './limits.ts'
 
 function errnoOf(error: unknown): string | undefined {
@@ -56,7 +56,31 @@ function kindOf(stats: Stats): 'file' | 'directory' | 'other' {
   return stats.isDirectory() ? 'directory' : 'other'
 }
 
-export const nodeFiles: LocalFiles = {
+class NodeFileWriter implements FileWriter {
+  readonly #file: FileHandle
+  readonly #path: string
+
+  constructor(file: FileHandle, path: string) {
+    this.#file = file
+    this.#path = path
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length; ) {
+      at += (await system(this.#path, () => this.#file.write(bytes, at))).bytesWritten
+    }
+  }
+
+  async close(sync = false): Promise<void> {
+    try {
+      if (sync) await system(this.#path, () => this.#file.sync())
+    } finally {
+      await this.#file.close()
+    }
+  }
+}
+
+export const nodeFiles: WritableFiles = {
   async stat(path) {
     try {
       const stats = await stat(path)
@@ -95,4 +119,25 @@ export const nodeFiles: LocalFiles = {
   },
 
   join,
+
+  parent: dirname,
+
+  async createDirectory(path) {
+    try {
+      await system(path, () => mkdir(path))
+    } catch (error) {
+      const isThere = error instanceof IoError && error.data.errno === 'EEXIST'
+      if (!isThere || (await nodeFiles.stat(path))?.kind !== 'directory') throw error
+    }
+  },
+
+  createTemporary: (parent) => system(parent, () => mkdtemp(join(parent, '.tmp-'))),
+
+  async createFile(path) {
+    return new NodeFileWriter(await system(path, () => open(path, 'w')), path)
+  },
+
+  rename: (from, to) => system(to, () => rename(from, to)),
+
+  remove: (path) => system(path, () => rm(path, { recursive: true, force: true })),
 }

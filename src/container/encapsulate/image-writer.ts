@@ -1,0 +1,180 @@
+/**
+ * Layers out of streams of tar, and the image around them:
+ *
+ * ```
+ * tar ─ sha256 (diff id) ─ compress ─▶ blob ─▶ digest, size
+ *                                              └ config: diff ids, history ─▶ manifest: descriptors
+ * ```
+ *
+ * Documents are canonical JSON: the same layers and fields give the same image.
+ */
+
+import { encodeUtf8 } from '../../bytes.ts'
+import { withContext } from '../../errors.ts'
+import type { CompressionKind, Platform } from '../../platform/index.ts'
+import { canonicalJson } from '../canonical-json.ts'
+import { digestOf } from '../digest.ts'
+import { OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST } from '../media-types.ts'
+import type {
+  ContainerConfig,
+  Descriptor,
+  DiffId,
+  Digest,
+  HistoryEntry,
+  ImageConfiguration,
+  ImageManifest,
+} from '../oci-types.ts'
+import { present } from '../present.ts'
+import type { ImageDestination } from '../transport/destination.ts'
+
+/** Layers in the making at the same time. */
+export const LAYER_CONCURRENCY = 4
+
+export interface LayerCompression {
+  readonly kind: Exclude<CompressionKind, 'deflate-raw'> | 'none'
+  /** Default: that of the kind. */
+  readonly level?: number | undefined
+}
+
+/** A layer to be written. */
+export interface LayerInput {
+  /** Opens the plain tar. */
+  readonly tar: () => AsyncIterable<Uint8Array>
+  readonly compression: LayerCompression
+  /** Of the descriptor. */
+  readonly annotations?: Readonly<Record<string, string>> | undefined
+  readonly history: HistoryEntry
+  /** What is being done, for the errors. */
+  readonly context: string
+}
+
+export interface WrittenLayer {
+  readonly descriptor: Descriptor
+  readonly diffId: DiffId
+  readonly history: HistoryEntry
+  /** Bytes of the plain tar. */
+  readonly tarSize: number
+}
+
+export interface WriteOptions {
+  /** Layers in the making at the same time. Default `LAYER_CONCURRENCY`. */
+  readonly concurrency?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Writes the layers, several at once. @returns in the order given */
+export async function writeLayers(
+  platform: Platform,
+  to: ImageDestination,
+  layers: readonly LayerInput[],
+  { concurrency = LAYER_CONCURRENCY, signal }: WriteOptions = {},
+): Promise<WrittenLayer[]> {
+  const written: WrittenLayer[] = []
+  let next = 0
+  let failed = false
+  const work = async () => {
+    for (let index = next++; index < layers.length && !failed; index = next++) {
+      signal?.throwIfAborted()
+      const layer = layers[index] as LayerInput // the bounds were just checked
+      try {
+        written[index] = await writeLayer(platform, to, layer)
+      } catch (error) {
+        failed = true
+        throw withContext(layer.context, error)
+      }
+    }
+  }
+  const workers = Array.from({ length: Math.max(1, Math.min(concurrency, layers.length)) }, work)
+  // All of them come to rest before anyone hears of a failure: none may go on writing to what is gone.
+  const results = await Promise.allSettled(workers)
+  for (const result of results) if (result.status === 'rejected') throw result.reason
+  return written
+}
+
+async function writeLayer(platform: Platform, to: ImageDestination, layer: LayerInput): Promise<WrittenLayer> {
+  const { kind, level } = layer.compression
+  const sum = platform.createSha256()
+  let tarSize = 0
+  async function* measured() {
+    for await (const chunk of layer.tar()) {
+      sum.update(chunk)
+      tarSize += chunk.length
+      yield chunk
+    }
+  }
+  const mediaType = layerType(kind)
+  const blob = kind === 'none' ? measured() : platform.compress(kind, measured(), { level })
+  const { digest, size } = await to.putBlob(blob, { mediaType })
+  const { annotations, history } = layer
+  const descriptor = present({ mediaType, digest, size, annotations })
+  return { descriptor, diffId: digestOf(sum.digest()), history, tarSize }
+}
+
+function layerType(kind: LayerCompression['kind']): string {
+  switch (kind) {
+    case 'gzip':
+      return OCI_LAYER_GZIP
+    case 'zstd':
+      return OCI_LAYER_ZSTD
+    case 'none':
+      return OCI_LAYER
+  }
+}
+
+export interface ImageFields {
+  readonly architecture: string
+  readonly os: string
+  readonly variant?: string | undefined
+  readonly created?: string | undefined
+  readonly config?: ContainerConfig | undefined
+  /** Of the manifest. */
+  readonly annotations?: Readonly<Record<string, string>> | undefined
+}
+
+/** Writes config and manifest of an image whose layers are there. @returns the digest under which it was published */
+export async function writeImage(
+  to: ImageDestination,
+  layers: readonly Pick<WrittenLayer, 'descriptor' | 'diffId' | 'history'>[],
+  { annotations, variant, ...fields }: ImageFields,
+): Promise<Digest> {
+  const config: ImageConfiguration = present({
+    ...fields,
+    variant,
+    rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
+    history: layers.map(({ history }) => history),
+  })
+  return await writeDocuments(to, config, {
+    schemaVersion: 2,
+    layers: layers.map(({ descriptor }) => descriptor),
+    annotations,
+  })
+}
+
+/** Writes these documents and publishes the image. @param manifest lacks what the config decides */
+export async function writeDocuments(
+  to: ImageDestination,
+  config: ImageConfiguration,
+  manifest: Omit<ImageManifest, 'config' | 'annotations'> & {
+    readonly annotations?: Readonly<Record<string, string>> | undefined
+  },
+): Promise<Digest> {
+  const blob = await to.putBlob(one(encodeUtf8(canonicalJson(config))), { mediaType: OCI_CONFIG })
+  const document: ImageManifest = present({ ...manifest, config: { mediaType: OCI_CONFIG, ...blob } })
+  const { architecture, os, variant } = config
+  await to.putManifest(encodeUtf8(canonicalJson(document)), {
+    mediaType: OCI_MANIFEST,
+    platform: present({ architecture, os, variant }),
+  })
+  return await to.commit()
+}
+
+async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+  yield bytes
+}
+
+/** @param seconds since the epoch, UTC @returns as `1997-08-29T18:30:42Z` */
+export function formatCreated(seconds: bigint | number): string {
+  const time = new Date(Number(seconds) * 1000)
+  if (Number.isNaN(time.getTime())) return '1970-01-01T00:00:00Z'
+  return `${time.toISOString().slice(0, -5)}Z`
+}

@@ -1,0 +1,141 @@
+/**
+ * An image into an OCI layout: a directory, an archive, memory.
+ *
+ * Blobs come first, under the names their digests give them; then the manifest, a blob as well; `index.json` last, and
+ * with it the image is there. Without a tag the image replaces whatever the index named; with one, what had that tag.
+ *
+ * Source: OCI image-spec 1.1, image-layout.md; ocidir (insert_manifest, replace_with_single_manifest).
+ */
+import { encodeUtf8 } from '../../bytes.ts'
+import { ConflictError, DigestMismatchError, UnsupportedError, UsageError, withContext } from '../../errors.ts'
+import type { Platform } from '../../platform/index.ts'
+import { canonicalJson } from '../canonical-json.ts'
+import { digestOf } from '../digest.ts'
+import { MAX_MANIFEST_SIZE, parseIndex } from '../manifest.ts'
+import { OCI_MANIFEST } from '../media-types.ts'
+import type { Descriptor, Digest } from '../oci-types.ts'
+import { present } from '../present.ts'
+import type { ImageDestination, PutBlobOptions, PutManifestOptions, StoredBlob } from './destination.ts'
+import { readFile } from './file-tree.ts'
+import { blobPath, REF_NAME } from './oci-layout.ts'
+import type { WritableTree } from './writable-tree.ts'
+
+const LAYOUT_VERSION = '{"imageLayoutVersion":"1.0.0"}'
+
+export class LayoutDestination implements ImageDestination {
+  readonly #tree: WritableTree
+  readonly #platform: Platform
+  readonly #tag: string | undefined
+  readonly #publish: () => Promise<void>
+  #entry: Descriptor | undefined
+
+  /**
+   * Takes the tree over: disposing of this disposes of it.
+   * @param publish called when the layout is complete, for what is more than its files
+   */
+  constructor(
+    tree: WritableTree,
+    platform: Platform,
+    tag: string | undefined,
+    publish: () => Promise<void> = async () => {},
+  ) {
+    this.#tree = tree
+    this.#platform = platform
+    this.#tag = tag
+    this.#publish = publish
+  }
+
+  get what(): string {
+    return this.#tree.what
+  }
+
+  acceptsManifest(mediaType: string): boolean {
+    return mediaType === OCI_MANIFEST
+  }
+
+  async hasBlob({ digest, size }: StoredBlob): Promise<boolean> {
+    return (await this.#tree.size(blobPath(digest))) === size
+  }
+
+  async putBlob(bytes: AsyncIterable<Uint8Array>, options: PutBlobOptions = {}): Promise<StoredBlob> {
+    const sum = this.#platform.createSha256()
+    let size = 0
+    async function* measured() {
+      for await (const chunk of bytes) {
+        size += chunk.length
+        if (options.size !== undefined && size > options.size) throw wrongSize(options, options.size, size)
+        sum.update(chunk)
+        yield chunk
+      }
+    }
+    let stored: StoredBlob | undefined
+    await this.#tree.put(measured(), () => {
+      stored = { digest: digestOf(sum.digest()), size }
+      requirePromised(stored, options)
+      return blobPath(stored.digest)
+    })
+    if (stored === undefined) throw new UsageError(`${this.what}: a blob was not stored`)
+    return stored
+  }
+
+  async putManifest(bytes: Uint8Array, { mediaType, platform }: PutManifestOptions): Promise<Digest> {
+    if (!this.acceptsManifest(mediaType)) {
+      throw new UnsupportedError('manifest type', `oci:${this.what}: a layout cannot hold ${mediaType}`)
+    }
+    if (this.#entry !== undefined) throw new ConflictError('manifest', `oci:${this.what}: there is a manifest already`)
+    const { digest, size } = await this.putBlob(only(bytes))
+    const annotations = this.#tag === undefined ? undefined : { [REF_NAME]: this.#tag }
+    this.#entry = present({
+      mediaType,
+      digest,
+      size,
+      annotations,
+      platform: platform && present({ ...platform }),
+    })
+    return digest
+  }
+
+  async commit(): Promise<Digest> {
+    const entry = this.#entry
+    if (entry === undefined) throw new UsageError(`oci:${this.what}: an image needs a manifest`)
+    const manifests = this.#tag === undefined ? [entry] : [...(await this.#others(this.#tag)), entry]
+    await this.#tree.replace('oci-layout', encodeUtf8(LAYOUT_VERSION))
+    await this.#tree.replace('index.json', encodeUtf8(canonicalJson({ schemaVersion: 2, manifests })))
+    await this.#publish()
+    return entry.digest
+  }
+
+  /** Entries of other names, as they are. */
+  async #others(tag: string): Promise<readonly Descriptor[]> {
+    if ((await this.#tree.size('index.json')) === undefined) return []
+    try {
+      const { manifests } = parseIndex(await readFile(this.#tree, 'index.json', MAX_MANIFEST_SIZE))
+      return manifests.filter(({ annotations }) => annotations?.[REF_NAME] !== tag)
+    } catch (error) {
+      throw withContext(`oci:${this.what}: index.json`, error)
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve(this.#tree[Symbol.asyncDispose]())
+  }
+}
+
+function requirePromised({ digest, size }: StoredBlob, promised: PutBlobOptions): void {
+  if (promised.size !== undefined && size !== promised.size) throw wrongSize(promised, promised.size, size)
+  if (promised.digest !== undefined && digest !== promised.digest) {
+    throw new DigestMismatchError('digest', promised.digest, promised.digest, digest)
+  }
+}
+
+function wrongSize(
+  { digest = 'without a digest' }: { readonly digest?: string | undefined },
+  expected: number,
+  actual: number,
+) {
+  return new DigestMismatchError('size', digest, expected, actual)
+}
+
+async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+  yield bytes
+}
