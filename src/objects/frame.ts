@@ -25,8 +25,7 @@ export function frameHeader(header: Uint8Array): Uint8Array {
  * @throws {FormatError} when there is no room for what the length claims
  */
 export function framedSize(prefix: Uint8Array, size: number): number {
-  if (prefix.length < 4 || size < PREFIX)
-    throw new FormatError('file header', `File header of ${size} bytes is truncated`)
+  if (prefix.length < 4) throw new FormatError('file header', `File header of ${size} bytes is truncated`)
   const length = new DataView(prefix.buffer, prefix.byteOffset).getUint32(0, false)
   if (length === 0) throw new FormatError('file header', 'File header size is zero')
   if (length > size - PREFIX) throw new FormatError('file header', `File header size ${length} exceeds size ${size}`)

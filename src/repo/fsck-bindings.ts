@@ -61,6 +61,8 @@ async function find(repo: Repo, collection: string, name: string): Promise<Check
   const { config, refs, settings } = repo
   const own = await readRef(refs, collectionRefPath(collection, name, settings.collectionId))
   if (own !== undefined) return own
+  const mirrored = await readRef(refs, collectionRefPath(collection, name))
+  if (mirrored !== undefined) return mirrored
   for (const path of await refs.list('remotes')) {
     const [remote, ref] = /^([^:]+):(.+)$/.exec(refspecOf(path) ?? '')?.slice(1) ?? []
     if (ref !== name || config.get(`remote "${remote}"`, 'collection-id') !== collection) continue

@@ -1,86 +1,90 @@
 /**
  * What commits reach, when nothing may be taken for granted: metadata is decoded as far as it can be, for whether it is
- * right is found out later, object by object. As in ostree a directory that is missing ends the search; but not one that
- * only a corrupt object names.
+ * right is found out later, object by object. A directory that is missing ends the search.
  *
- * Source: ostree-repo-traverse.c, ostree_repo_traverse_commit_union_with_parents.
+ * Source: ostree-repo-traverse.c, ostree_repo_traverse_commit_union_with_parents and
+ * ostree_repo_traverse_parents_get_commits.
  */
 
 import type { Checksum } from '../bytes.ts'
+import { FormatError } from '../errors.ts'
+import type { GHashOrder } from '../gvariant/index.ts'
 import { Commit, DirTree, formatObjectName, isChecksum, type ObjectName } from '../objects/index.ts'
-import { isMissing, verifyObject } from './fsck-object.ts'
 import type { Repo } from './repo.ts'
-import { ReachableSet } from './traverse.ts'
+import { createObjectTable, inTableOrder } from './table-order.ts'
+import type { TreeRoot } from './tree.ts'
 
-/** @throws {ObjectNotFoundError} `No such metadata object …` for a dirtree that is not there */
+/**
+ * In the order in which ostree would verify them.
+ * @throws {ObjectNotFoundError} `No such metadata object …` for a dirtree that is not there; {FormatError} for a checksum
+ *   that is none
+ */
 export async function reachLeniently(
   repo: Repo,
   commits: readonly Checksum[],
   signal: AbortSignal | undefined,
-): Promise<ReachableSet> {
-  const reached = new ReachableSet()
-  await visit(repo, commits, signal, (_, child) => reached.add(child.type, child.checksum))
+): Promise<GHashOrder<ObjectName>> {
+  const reached = createObjectTable()
+  await visit(repo, commits, signal, reached)
   return reached
 }
 
-type Reachable = ObjectName & { readonly type: 'commit' | 'dirtree' | 'dirmeta' | 'file' }
-
-/** @param meet told of each object below another; whether it is new, and so to be looked into */
+/**
+ * A dirtree counts as reached when all below it is, for that is its place in the table.
+ * @param tell of each object, and of one that names it
+ */
 async function visit(
   repo: Repo,
   commits: readonly Checksum[],
   signal: AbortSignal | undefined,
-  meet: (parent: Reachable | undefined, child: Reachable) => boolean,
+  reached: GHashOrder<ObjectName>,
+  tell: (parent: ObjectName, child: ObjectName) => void = () => {},
 ): Promise<void> {
+  const add = (name: ObjectName) => reached.set(formatObjectName(name), name)
   for (const checksum of commits) {
-    const waiting: { parent: Reachable | undefined; child: Reachable }[] = []
-    const add = (parent: Reachable | undefined, child: Reachable): void => {
-      // Of another length it names nothing; whoever says so is found corrupt.
-      if (!isChecksum(child.checksum) || !meet(parent, child)) return
-      if (child.type === 'commit' || child.type === 'dirtree') waiting.push({ parent, child })
-    }
-    add(undefined, { type: 'commit', checksum })
+    const commit: ObjectName = { type: 'commit', checksum }
+    add(commit)
+    const { rootTree, rootMeta } = Commit.decode(await repo.objects.readMeta('commit', checksum))
+    const waiting: (Entrance | { readonly leave: ObjectName })[] = [{ parent: commit, tree: rootTree, meta: rootMeta }]
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       signal?.throwIfAborted()
-      const { parent, child } = next
-      try {
-        for (const grandchild of await childrenOf(repo, child)) add(child, grandchild)
-      } catch (error) {
-        if (parent === undefined || !isMissing(error, child) || (await isWhatItSays(repo, parent))) throw error
+      if ('leave' in next) {
+        add(next.leave)
+        continue
       }
+      const { parent } = next
+      const tree: ObjectName = { type: 'dirtree', checksum: requireChecksum(next.tree, parent) }
+      const meta: ObjectName = { type: 'dirmeta', checksum: requireChecksum(next.meta, parent) }
+      add(meta)
+      tell(parent, meta)
+      tell(parent, tree)
+      if (reached.has(formatObjectName(tree))) continue
+      const { files, dirs } = DirTree.decode(await repo.objects.readMeta('dirtree', tree.checksum))
+      for (const { checksum } of files) {
+        const file: ObjectName = { type: 'file', checksum: requireChecksum(checksum, tree) }
+        add(file)
+        tell(tree, file)
+      }
+      waiting.push({ leave: tree })
+      // Backwards, so that they come off the stack in their order.
+      for (const { tree: below, meta } of dirs.toReversed()) waiting.push({ parent: tree, tree: below, meta })
     }
   }
 }
 
-async function isWhatItSays(repo: Repo, name: Reachable): Promise<boolean> {
-  try {
-    await verifyObject(repo, name)
-    return true
-  } catch {
-    return false
-  }
+interface Entrance extends TreeRoot {
+  readonly parent: ObjectName
 }
 
-async function childrenOf(repo: Repo, { type, checksum }: Reachable): Promise<Reachable[]> {
-  if (type === 'commit') {
-    const { rootTree, rootMeta } = Commit.decode(await repo.objects.readMeta('commit', checksum))
-    return [
-      { type: 'dirmeta', checksum: rootMeta },
-      { type: 'dirtree', checksum: rootTree },
-    ]
-  }
-  if (type !== 'dirtree') return []
-  const { files, dirs } = DirTree.decode(await repo.objects.readMeta('dirtree', checksum))
-  const children: Reachable[] = files.map((file) => ({ type: 'file', checksum: file.checksum }))
-  for (const { tree, meta } of dirs) {
-    children.push({ type: 'dirmeta', checksum: meta }, { type: 'dirtree', checksum: tree })
-  }
-  return children
+function requireChecksum(checksum: Checksum, where: ObjectName): Checksum {
+  if (isChecksum(checksum)) return checksum
+  const length = (checksum as string).length / 2
+  throw new FormatError(formatObjectName(where), `Invalid checksum of length ${length} expected 32`)
 }
 
 /**
- * What is above an object: which commits reach it. The answer needs that of every object; it is gathered with the first question,
- * so that a sound repository never pays for it.
+ * What is above an object: which commits reach it. The answer needs that of every object; it is gathered with the first
+ * question, so that a sound repository never pays for it.
  */
 export class Above {
   readonly #repo: Repo
@@ -92,7 +96,7 @@ export class Above {
     this.#commits = commits
   }
 
-  /** Sorted. */
+  /** In the order in which ostree tells of them. */
   async find(name: ObjectName): Promise<Checksum[]> {
     this.#above ??= await this.#gather()
     const found = new Set<Checksum>()
@@ -102,26 +106,18 @@ export class Above {
       if (seen.has(key)) continue
       seen.add(key)
       if (key.endsWith('.commit')) found.add(key.slice(0, -'.commit'.length) as Checksum)
-      waiting.push(...(this.#above.get(key) ?? []))
+      waiting.push(...[...(this.#above.get(key) ?? [])].reverse())
     }
-    return [...found].sort()
-  }
-
-  /** Names, as `formatObjectName` gives them, of the objects that name this one. */
-  async directlyAbove(name: ObjectName): Promise<ReadonlySet<string>> {
-    this.#above ??= await this.#gather()
-    return this.#above.get(formatObjectName(name)) ?? new Set()
+    return inTableOrder(found)
   }
 
   async #gather(): Promise<Map<string, Set<string>>> {
     const above = new Map<string, Set<string>>()
-    await visit(this.#repo, this.#commits, undefined, (parent, child) => {
+    await visit(this.#repo, this.#commits, undefined, createObjectTable(), (parent, child) => {
       const key = formatObjectName(child)
-      const known = above.get(key)
-      const parents = known ?? new Set()
-      if (known === undefined) above.set(key, parents)
-      if (parent !== undefined) parents.add(formatObjectName(parent))
-      return known === undefined
+      const parents = above.get(key)
+      if (parents === undefined) above.set(key, new Set([formatObjectName(parent)]))
+      else parents.add(formatObjectName(parent))
     })
     return above
   }

@@ -2,7 +2,7 @@
  * Whether a repository is whole: each ref has its commit, each commit all it reaches, each object the bytes its name
  * promises. A commit that misses something is marked partial, where that can be written.
  *
- * Source: ot-builtin-fsck.c. Objects are verified in another order, and no lock is taken unless something is deleted.
+ * Source: ot-builtin-fsck.c, whose order it keeps. No lock is taken unless something is deleted.
  */
 
 import type { Checksum } from '../bytes.ts'
@@ -16,6 +16,7 @@ import type { RefPath } from './interface.ts'
 import { deleteObject, enableTombstones } from './prune-delete.ts'
 import { readRef, refspecOf } from './refs.ts'
 import type { Repo } from './repo.ts'
+import { collectionRefsInOrder, createObjectTable, plainRefsInOrder } from './table-order.ts'
 
 export type FsckEvent =
   /** Something begins; `commits` are those about to be verified. */
@@ -69,10 +70,11 @@ export async function fsck(repo: Repo, options: FsckOptions = {}): Promise<FsckR
 }
 
 /** @throws {FormatError} unless all is well, as `ostree fsck` ends */
-export function requireSound({ damaged, fsckPartial }: FsckResult): void {
+export function requireSound({ damaged, partial, fsckPartial }: FsckResult): void {
   if (damaged > 0) throw new FormatError('repository', 'Repository corruption encountered')
   if (fsckPartial > 0) {
-    throw new FormatError('repository', `${fsckPartial} partial commits from fsck-detected corruption`)
+    // As ostree: all partial commits are counted once one of them was marked by an earlier fsck.
+    throw new FormatError('repository', `${partial} partial commits from fsck-detected corruption`)
   }
 }
 
@@ -107,7 +109,6 @@ class Fsck {
   readonly #repo: Repo
   readonly #options: FsckOptions
   readonly #event: (event: FsckEvent) => void
-  readonly #corruptNames = new Set<string>()
   #damaged = 0
 
   constructor(repo: Repo, options: FsckOptions) {
@@ -122,7 +123,7 @@ class Fsck {
     this.#event({ kind: 'stage', stage: 'objects', commits: whole.length })
     const objects = await this.#objects(whole)
     if (this.#options.addTombstones) {
-      await enableTombstones(this.#repo)
+      if (orphans.length > 0) await enableTombstones(this.#repo)
       for (const commit of orphans) {
         this.#event({ kind: 'tombstone', commit })
         await deleteObject(this.#repo, { checksum: commit, type: 'commit' })
@@ -134,29 +135,21 @@ class Fsck {
   async #refs(): Promise<void> {
     const { refs, settings } = this.#repo
     this.#event({ kind: 'stage', stage: 'refs' })
-    for (const path of [...(await refs.list('heads')), ...(await refs.list('remotes'))]) {
+    for (const path of await plainRefsInOrder(refs)) {
       const name = (refspecOf(path) ?? path).replace(/^[^:]*:/, '')
       await this.#ref(path, { collection: undefined, name })
     }
     this.#event({ kind: 'stage', stage: 'collections' })
-    if (settings.collectionId !== undefined) {
-      for (const path of await refs.list('heads')) {
-        await this.#ref(path, { collection: settings.collectionId, name: path.slice('heads/'.length) })
-      }
-    }
-    for (const path of await refs.list('mirrors')) {
-      const [collection, name = ''] = /^mirrors\/([^/]+)\/(.+)$/.exec(path)?.slice(1) ?? []
-      await this.#ref(path, { collection, name })
-    }
+    for (const { path, ...ref } of await collectionRefsInOrder(refs, settings.collectionId)) await this.#ref(path, ref)
   }
 
   async #ref(path: RefPath, ref: CollectionRef): Promise<void> {
     this.#options.signal?.throwIfAborted()
-    const checksum = await this.#target(path)
+    const shown = ref.collection === undefined ? ref.name : `(${ref.collection}, ${ref.name})`
+    const checksum = await this.#target(path, shown)
     if (checksum === undefined) return
     const name: ObjectName = { checksum, type: 'commit' }
     await this.#verify(name, undefined)
-    const shown = ref.collection === undefined ? ref.name : `(${ref.collection}, ${ref.name})`
     let commit: Commit
     try {
       commit = Commit.decode(await this.#repo.objects.readMeta('commit', checksum))
@@ -172,14 +165,14 @@ class Fsck {
   }
 
   /** What stands in the ref, be it a checksum or not: a name no commit has. */
-  async #target(path: RefPath): Promise<Checksum | undefined> {
+  async #target(path: RefPath, shown: string): Promise<Checksum | undefined> {
     try {
       return await readRef(this.#repo.refs, path)
     } catch (error) {
       if (!(error instanceof InvalidNameError)) throw error
       const object = `${error.data.value}.commit`
       this.#event({ kind: 'missing', object, commits: [] })
-      throw withContext(`Loading commit for ref ${refspecOf(path) ?? path}`, new ObjectNotFoundError(object))
+      throw withContext(`Loading commit for ref ${shown}`, new ObjectNotFoundError(object))
     }
   }
 
@@ -187,26 +180,28 @@ class Fsck {
   async #commits() {
     this.#event({ kind: 'stage', stage: 'commits' })
     const { signal, verifyBackRefs: backRefs, addTombstones } = this.#options
-    const whole = new Set<Checksum>()
+    const all = createObjectTable()
+    for (let at: Repo | undefined = this.#repo; at !== undefined; at = at.parent) {
+      for await (const name of at.storage.objects.list('commit')) all.set(formatObjectName(name), name)
+    }
+    const whole = createObjectTable()
     const orphans: Checksum[] = []
     let partial = 0
     let fsckPartial = 0
-    for (let at: Repo | undefined = this.#repo; at !== undefined; at = at.parent) {
-      for await (const { checksum } of at.storage.objects.list('commit')) {
-        signal?.throwIfAborted()
-        if (whole.has(checksum)) continue
-        if (backRefs || addTombstones) {
-          const commit = Commit.decode(await at.objects.readMeta('commit', checksum))
-          if (backRefs) await verifyBackRefs(this.#repo, checksum, commit)
-          if (addTombstones && (await this.#lacksParent(commit))) orphans.push(checksum)
-        }
-        const state = await this.#repo.commitState(checksum)
-        if (state === 'complete') whole.add(checksum)
-        else partial++
-        if (state === 'fsck-partial') fsckPartial++
+    for (const [key, name] of all) {
+      signal?.throwIfAborted()
+      const { checksum } = name
+      if (backRefs || addTombstones) {
+        const commit = Commit.decode(await this.#repo.objects.readMeta('commit', checksum))
+        if (backRefs) await verifyBackRefs(this.#repo, checksum, commit)
+        if (addTombstones && (await this.#lacksParent(commit))) orphans.push(checksum)
       }
+      const state = await this.#repo.commitState(checksum)
+      if (state === 'complete') whole.set(key, name)
+      else partial++
+      if (state === 'fsck-partial') fsckPartial++
     }
-    return { whole: [...whole], orphans, partial, fsckPartial }
+    return { whole: [...whole].map(([, { checksum }]) => checksum), orphans, partial, fsckPartial }
   }
 
   async #lacksParent({ parent }: Commit): Promise<boolean> {
@@ -219,7 +214,7 @@ class Fsck {
     const above = new Above(this.#repo, commits)
     const total = reached.size
     let done = 0
-    for (const name of reached) {
+    for (const [, name] of reached) {
       signal?.throwIfAborted()
       await this.#verify(name, above)
       this.#event({ kind: 'progress', done: ++done, total })
@@ -234,7 +229,6 @@ class Fsck {
     } catch (error) {
       if (!(error instanceof OstreeError)) throw error
       const missing = isMissing(error, name)
-      if (missing && above !== undefined && (await this.#isMisnamed(name, above))) return
       const commits = (await above?.find(name)) ?? []
       if (missing) this.#event({ kind: 'missing', object: formatObjectName(name), commits })
       else await this.#corrupt(name, commits, error)
@@ -244,15 +238,8 @@ class Fsck {
     }
   }
 
-  /** Named by corrupt objects only: there never was such an object. */
-  async #isMisnamed(name: ObjectName, above: Above): Promise<boolean> {
-    const parents = await above.directlyAbove(name)
-    return parents.size > 0 && [...parents].every((parent) => this.#corruptNames.has(parent))
-  }
-
   async #corrupt(name: ObjectName, commits: readonly Checksum[], error: OstreeError): Promise<void> {
     const object = formatObjectName(name)
-    this.#corruptNames.add(object)
     const { all, delete: remove } = this.#options
     const told = commits.length === 0 ? error : withContext(`In commits ${commits.join(', ')}`, error)
     if (!all && !remove) throw told

@@ -1,168 +1,104 @@
-/** Random repositories, one object of each damaged: what `ostree fsck` says of it, and leaves of it, and what we do. */
+/** Random repositories, sound and damaged: what `ostree fsck` says of them and leaves of them, and what we do. */
 import {
   chmodSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
   truncateSync,
-  unlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { OstreeError } from '../../src/errors.ts'
-import { type FsckOptions, formatFsckEvent, fsck, requireSound } from '../../src/repo/index.ts'
-import { openRepo } from '../../src/repo/node/index.ts'
+import { createRepo } from '../../src/repo/node/index.ts'
 import { isRoot, testDirectory } from '../fs-store/places.ts'
 import { describeReference } from '../reference.ts'
-import { anyTree, place } from './places.ts'
-import { type Outcome, ReferenceRepo } from './reference-repo.ts'
+import { runBoth } from './beside.ts'
+import { addFolders, anyRepo, buildRepo } from './random-repo.ts'
 
 const root = testDirectory()
 let count = 0
 
-/** As the command prints it. */
-async function ours(path: string, options: FsckOptions): Promise<Outcome> {
-  const repo = await openRepo(path)
-  let stdout = ''
-  let stderr = ''
-  try {
-    const result = await fsck(repo, {
-      ...options,
-      onEvent: (event) => {
-        if (event.kind === 'progress' && event.done !== 1 && event.done !== event.total) return
-        const line = `${formatFsckEvent(event)}\n`
-        if (event.kind === 'stage' || event.kind === 'progress' || event.kind === 'tombstone') stdout += line
-        else stderr += line
-      },
-    })
-    if (result.partial > 0 && !options.addTombstones) stdout += `${result.partial} partial commits not verified\n`
-    requireSound(result)
-    stdout += `object fsck of ${result.commits} commits completed successfully - no errors found.\n`
-    return { stdout, stderr, status: 0 }
-  } catch (error) {
-    if (!(error instanceof OstreeError)) throw error
-    return { stdout, stderr: `${stderr}error: ${error.message}\n`, status: 1 }
-  } finally {
-    await repo.close()
-  }
+interface Damage {
+  readonly type: 'commit' | 'dirtree' | 'dirmeta' | 'file' | 'ref'
+  readonly how: 'missing' | 'flipped' | 'truncated' | 'empty' | 'nowhere' | 'garbage'
+  readonly at: number
 }
 
-/** Commits in the order of a hash table, and lines of two that say the same of them. */
-function unordered({ stdout, stderr, status }: Outcome, mode: string): object {
-  const lines = stderr
-    .replace(
-      /ommits ([0-9a-f]{64}(?:, [0-9a-f]{64})+)/g,
-      (_, list: string) => `ommits ${list.split(', ').sort().join(', ')}`,
-    )
-    // Which fault of a compressed file is seen first, and what zlib says of it.
-    .replace(/(fsck content object [0-9a-f]{64}): .*/g, mode === 'archive' ? '$1: unreadable' : '$&')
-    .split('\n')
-  // Whether the first object came before the one that ended it.
-  return {
-    status,
-    stdout: status === 0 ? stdout : stdout.replace(/^fsck objects \(1\/.*\n/m, ''),
-    stderr: lines.sort(),
-  }
+const anyDamage: fc.Arbitrary<Damage> = fc.record({
+  type: fc.constantFrom('commit', 'dirtree', 'dirmeta', 'file', 'file', 'ref'),
+  how: fc.constantFrom('missing', 'flipped', 'truncated', 'empty', 'nowhere', 'garbage'),
+  at: fc.nat(),
+})
+
+function filesBelow(directory: string, suffix: string): string[] {
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .map((name) => join(directory, name))
+    .filter((path) => path.endsWith(suffix) && !lstatSync(path).isDirectory())
+    .sort()
 }
 
-type Damage = 'missing' | 'flipped' | 'truncated' | 'empty'
-
-function damage(path: string, how: Damage, at: number): void {
+function damage(repo: string, mode: string, { type, how, at }: Damage): void {
+  const suffix = type === 'file' ? (mode === 'archive' ? '.filez' : '.file') : `.${type}`
+  const victims = type === 'ref' ? filesBelow(`${repo}/refs`, '') : filesBelow(`${repo}/objects`, suffix)
+  const path = victims[at % Math.max(victims.length, 1)]
+  if (path === undefined) return
   if (how === 'missing') {
-    unlinkSync(path)
+    rmSync(path)
     return
   }
+  const stat = lstatSync(path)
+  // What damage to a link is, is another question in each mode.
+  if (!stat.isFile()) return
   chmodSync(path, 0o644)
-  const bytes = readFileSync(path)
-  if (how === 'truncated') truncateSync(path, bytes.length >> 1)
+  if (how === 'truncated') truncateSync(path, stat.size >> 1)
   else if (how === 'empty') truncateSync(path, 0)
+  else if (how === 'nowhere') writeFileSync(path, `${'0'.repeat(64)}\n`)
+  else if (how === 'garbage') writeFileSync(path, 'garbage')
   else {
-    const index = at % Math.max(bytes.length, 1)
+    const bytes = readFileSync(path)
+    // The size in the head of a compressed file is in no checksum: ostree does not look at it, we rely on it.
+    const first = type === 'file' && mode === 'archive' ? 16 : 0
+    const index = first + (at % Math.max(bytes.length - first, 1))
     bytes[index] = (bytes[index] ?? 0) ^ 0x55
     writeFileSync(path, bytes)
   }
 }
 
-/** Regular files only: what damage to a link is, is another question in each mode. */
-function objectsOf(repo: ReferenceRepo, suffix: string): string[] {
-  const objects = join(repo.path, 'objects')
-  return readdirSync(objects, { recursive: true, encoding: 'utf8', withFileTypes: false })
-    .filter((name) => name.endsWith(suffix))
-    .sort()
-    .map((name) => join(objects, name))
-}
-
-const OPTIONS: readonly [FsckOptions, string[]][] = [
-  [{}, []],
-  [{ all: true }, ['--all']],
-  [{ delete: true }, ['--delete']],
-]
+const anyOptions = fc.subarray(
+  ['--all', '--delete', '--add-tombstones', '--quiet', '--verify-bindings', '--verify-back-refs'],
+  { maxLength: 2 },
+)
 
 describeReference('ostree', 'fsck, beside ostree', () => {
-  const modes = ['archive', 'bare', 'bare-user', 'bare-user-only']
-  const tree = anyTree({ names: ['a', 'b', 'c', 'd'], depth: 2 })
-
-  test.runIf(isRoot)('finds sound repositories sound, and a damaged object in them damaged', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.constantFrom(...modes),
-        tree,
-        tree,
-        fc.constantFrom('file', 'dirmeta', 'dirtree', 'commit'),
-        fc.constantFrom<Damage>('missing', 'flipped', 'truncated', 'empty'),
-        fc.nat(),
-        fc.constantFrom(...OPTIONS),
-        async (mode, one, two, type, how, at, [options, flags]) => {
-          const here = join(root, String(count++))
-          mkdirSync(here)
-          place(join(here, 'one'), one)
-          place(join(here, 'two'), two)
-          const theirs = ReferenceRepo.create(join(here, 'repo'), mode)
-          for (const [branch, name] of [
-            ['main', 'one'],
-            ['main', 'two'],
-            ['other', 'one'],
-          ] as const) {
-            theirs.commit(branch, join(here, name), `--timestamp=@${count}`)
-          }
-          expect(unordered(await ours(theirs.path, {}), mode)).toEqual(unordered(theirs.attempt('fsck'), mode))
-
-          const suffix = type === 'file' ? (mode === 'archive' ? '.filez' : '.file') : `.${type}`
-          const files = objectsOf(theirs, suffix).filter((path) => type !== 'file' || isSizedFile(path, mode))
-          const victim = files[at % Math.max(files.length, 1)]
-          if (victim === undefined) return
-          damage(victim, how, at)
-          const copy = theirs.copy(join(here, 'copy'))
-          const said = theirs.attempt('fsck', ...flags)
-          const ourSaid = await ours(copy.path, options)
-          expect(ourSaid.status).toBe(said.status)
-          // What a broken dirtree or commit names is looked for by ostree, which then misses what never was.
-          const isTree = type === 'dirtree' || type === 'commit'
-          if (!isTree || how === 'missing') expect(unordered(ourSaid, mode)).toEqual(unordered(said, mode))
-          else expect(ourSaid.stderr).toContain(`Corrupted ${type} object; checksum expected=`)
-
-          const files2 = (repo: ReferenceRepo) => readdirSync(repo.path, { recursive: true, encoding: 'utf8' }).sort()
-          const strict = (!isTree || how === 'missing') && !options.all
-          if (strict) expect(files2(copy)).toEqual(files2(theirs))
-          rmSync(here, { recursive: true })
-        },
-      ),
-      { numRuns: Number(process.env['RUNS'] ?? 25) },
-    )
-  })
-})
-
-function isSizedFile(path: string, mode: string): boolean {
-  return mode === 'archive' || readFileIfRegular(path) > 0
-}
-
-function readFileIfRegular(path: string): number {
-  try {
-    return readFileSync(path).length
-  } catch {
-    return 0
+  for (const mode of ['archive', 'bare', 'bare-user', 'bare-user-only'] as const) {
+    const check = (title: string, damages: fc.Arbitrary<Damage[]>) =>
+      test.runIf(isRoot)(`${title} of mode ${mode}: says the same, and leaves the same`, async () => {
+        await fc.assert(
+          fc.asyncProperty(anyRepo, damages, anyOptions, async (plan, done, options) => {
+            const here = join(root, String(count++))
+            mkdirSync(here)
+            const path = join(here, 'repo')
+            const repo = await createRepo(path, { mode })
+            addFolders(path, plan, await buildRepo(repo, plan))
+            await repo.close()
+            for (const one of done) damage(path, mode, one)
+            const { theirs, ours } = await runBoth(path, here, ['fsck', ...options])
+            // Of some damage ostree dies; we never do.
+            if (theirs.status === null) return
+            // Of refs whose names fall into one slot of a hash table, the directory decides which is looked at first.
+            const byRefs = theirs.status !== 0 && !theirs.stdout.includes('Enumerating') && !options.includes('--quiet')
+            if (byRefs && Object.keys(plan.refs).length > 1) {
+              expect({ ...ours, stderr: '', left: [] }).toEqual({ ...theirs, stderr: '', left: [] })
+            } else expect(ours).toEqual(theirs)
+            rmSync(here, { recursive: true })
+          }),
+          { numRuns: Number(process.env['RUNS'] ?? 8) },
+        )
+      })
+    check('of random repositories', fc.constant([]))
+    check('of damaged repositories', fc.array(anyDamage, { minLength: 1, maxLength: 2 }))
   }
-}
+})
