@@ -26,6 +26,7 @@ const NAMED_PROVIDERS = [
   'platform/node.ts',
   'platform/node-files.ts',
   'platform/node-host.ts',
+  'platform/node-network.ts',
   'platform/portable.ts',
   'repo/node/index.ts',
 ]

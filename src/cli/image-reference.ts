@@ -1,5 +1,18 @@
 /** What the container commands take from the machine: its user, and references as people type them. */
-import { type OstreeImageReference, parseImageReference, parseOstreeImageReference } from '../container/index.ts'
+import {
+  type ImageReference,
+  type ImageSource,
+  type MetadataPolicy,
+  type OstreeImageReference,
+  openImage,
+  parseImageReference,
+  parseOstreeImageReference,
+} from '../container/index.ts'
+import { UsageError } from '../errors.ts'
+import { nodePlatform } from '../platform/node.ts'
+import { nodeFiles } from '../platform/node-files.ts'
+import { hostPlatform } from '../platform/node-host.ts'
+import { type ProxyOptions, registryOptions } from './registry-access.ts'
 
 export function processOwner(): { uid: number; gid: number } {
   return { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
@@ -11,4 +24,24 @@ const SCHEMES = /^ostree-(?:image-signed|unverified-image|unverified-registry|re
 export function parseReference(text: string): OstreeImageReference {
   if (SCHEMES.test(text) || !text.includes(':')) return parseOstreeImageReference(text)
   return { ...parseOstreeImageReference('ostree-unverified-image:oci:image'), imgref: parseImageReference(text) }
+}
+
+const POLICIES: readonly MetadataPolicy[] = ['exact', 'compat']
+
+/** The value of `--metadata`. */
+export function metadataPolicy(text: string | undefined): MetadataPolicy | undefined {
+  if (text === undefined) return undefined
+  const policy = POLICIES.find((name) => name === text)
+  if (policy !== undefined) return policy
+  throw new UsageError(`Invalid metadata policy '${text}', expected exact or compat`, 'metadata')
+}
+
+/** Opens an image that is not to be stored. */
+export async function openSource(
+  image: ImageReference,
+  options: ProxyOptions,
+  signal: AbortSignal,
+): Promise<ImageSource> {
+  const registry = image.transport === 'registry' ? await registryOptions(options) : undefined
+  return openImage(image, { platform: nodePlatform, files: nodeFiles, host: hostPlatform(), registry, signal })
 }

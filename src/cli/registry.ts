@@ -1,5 +1,6 @@
 /** Every command: its name, its line in the overview, and where it is. A command's module loads when it is called. */
 import type { AnyCommand } from './command.ts'
+import { CONTAINER } from './container-commands.ts'
 
 export interface CommandEntry {
   readonly name: string
@@ -16,33 +17,6 @@ export interface CommandGroup {
 
 export function isGroup(entry: CommandEntry | CommandGroup): entry is CommandGroup {
   return 'members' in entry
-}
-
-const CONTAINER_IMAGE: CommandGroup = {
-  name: 'image',
-  summary: 'Images kept in the repository',
-  members: [
-    {
-      name: 'list',
-      summary: 'List the images',
-      load: async () => (await import('./commands/container/image-list.ts')).imageList,
-    },
-    {
-      name: 'pull',
-      summary: 'Fetch an image into the repository',
-      load: async () => (await import('./commands/container/image-pull.ts')).imagePull,
-    },
-    {
-      name: 'metadata',
-      summary: 'Print the manifest or configuration of an image',
-      load: async () => (await import('./commands/container/image-metadata.ts')).imageMetadata,
-    },
-    {
-      name: 'history',
-      summary: 'Print the layers of an image and how they came about',
-      load: async () => (await import('./commands/container/image-history.ts')).imageHistory,
-    },
-  ],
 }
 
 const REMOTE: CommandGroup = {
@@ -120,18 +94,7 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     summary: 'Change repo configuration settings',
     load: async () => (await import('./commands/config.ts')).config,
   },
-  {
-    name: 'container',
-    summary: 'Container images kept as commits',
-    members: [
-      CONTAINER_IMAGE,
-      {
-        name: 'unencapsulate',
-        summary: 'Fetch the commit an image carries',
-        load: async () => (await import('./commands/container/unencapsulate.ts')).unencapsulate,
-      },
-    ],
-  },
+  CONTAINER,
   {
     name: 'diff',
     summary: 'Compare directory TARGETDIR against revision REV',

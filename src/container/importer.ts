@@ -71,6 +71,8 @@ export interface ImportOptions extends ProgressOptions, ImportListeners {
   readonly target?: OstreeImageReference | undefined
   /** Write no image ref: the merge commit's checksum is all there is. */
   readonly noImgref?: boolean | undefined
+  /** Leave the stored image as it is: note no newer one on it. */
+  readonly noCachedUpdate?: boolean | undefined
   /** Leave layers alone that no image needs. */
   readonly disableGc?: boolean | undefined
   /** Refuse an image without a bootable label, or of another architecture. */
@@ -146,7 +148,9 @@ export class ImageImporter implements AsyncDisposable {
       return { kind: 'already-present', state: previous }
     }
     const config = await source.config()
-    if (previous !== undefined) await cacheUpdate(repo, previous.mergeCommit, manifest, manifestDigest, config)
+    if (previous !== undefined && this.#options.noCachedUpdate !== true) {
+      await cacheUpdate(repo, previous.mergeCommit, manifest, manifestDigest, config)
+    }
     if (this.#options.requireBootable === true) requireBootable(config, this.#options.host)
     return { kind: 'ready', prepared: await this.#plan(manifest, manifestDigest, config, previous) }
   }

@@ -3,6 +3,7 @@
 export { canonicalJson } from './canonical-json.ts'
 export { cleanupRoot } from './cleanup-root.ts'
 export { normaliseConfig } from './config.ts'
+export { copyImage } from './copy-image.ts'
 export { isDigest, parseDigest } from './digest.ts'
 export { Chunk, type ChunkedObject, Chunking } from './encapsulate/chunk.ts'
 export {
@@ -22,6 +23,12 @@ export {
   encapsulateTo,
   LEGACY_VERSION_LABEL,
 } from './encapsulate/encapsulate.ts'
+export {
+  type ExportImageOptions,
+  type ExportToOciOptions,
+  exportImage,
+  exportToOci,
+} from './encapsulate/export-image.ts'
 export { formatCreated, LAYER_CONCURRENCY, type LayerCompression } from './encapsulate/image-writer.ts'
 export * from './encapsulate/object-meta.ts'
 export { basicPacking, MIN_CHUNKED_LAYERS } from './encapsulate/packing.ts'
@@ -122,7 +129,7 @@ export { openRegistryDestination } from './registry/destination.ts'
 export type { Mirror, RegistryRule } from './registry/endpoints.ts'
 export { type Diagnostic, RegistryError, type RegistryPlace } from './registry/errors.ts'
 export type { SpeedLimit } from './registry/lifeline.ts'
-export type { RegistryOptions, RegistryOptions } from './registry/options.ts'
+export type { RegistryOptions } from './registry/options.ts'
 export { formatRegistryReference, parseRegistryReference, type RegistryReference } from './registry/reference.ts'
 export type { RetryOptions } from './registry/retry.ts'
 export type * from './transport/destination.ts'

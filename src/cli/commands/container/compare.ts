@@ -1,0 +1,24 @@
+import { formatManifestDiff, manifestDiff, manifestDiffJson } from '../../../container/index.ts'
+import { UsageError } from '../../../errors.ts'
+import { command } from '../../command.ts'
+import { openSource, parseReference } from '../../image-reference.ts'
+import { PROXY_OPTIONS } from '../../registry-access.ts'
+
+export const compare = command({
+  name: 'container compare',
+  summary: 'Print what changes between two images, by layers',
+  usage: 'IMGREF_OLD IMGREF_NEW',
+  repo: false,
+  options: { ...PROXY_OPTIONS, json: { type: 'flag', help: 'Print one JSON object' } },
+  async run({ args, options, out, signal }) {
+    const [from, to, ...more] = args
+    if (from === undefined || to === undefined || more.length > 0) {
+      throw new UsageError('IMGREF_OLD and IMGREF_NEW must be specified')
+    }
+    await using old = await openSource(parseReference(from).imgref, options, signal)
+    await using next = await openSource(parseReference(to).imgref, options, signal)
+    const diff = manifestDiff(old.manifest, next.manifest)
+    if (options.json) out.json(manifestDiffJson(diff))
+    else out.write(formatManifestDiff(diff))
+  },
+})

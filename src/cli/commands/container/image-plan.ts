@@ -1,0 +1,75 @@
+import {
+  formatImageReference,
+  formatManifestDiff,
+  formatOstreeImageReference,
+  formatSize,
+  manifestDiffJson,
+  type PullPlan,
+  planLayerGc,
+  planPull,
+} from '../../../container/index.ts'
+import { UsageError } from '../../../errors.ts'
+import { nodeFiles } from '../../../platform/node-files.ts'
+import { hostPlatform } from '../../../platform/node-host.ts'
+import { openRepo } from '../../../repo/node/index.ts'
+import { command } from '../../command.ts'
+import { parseReference } from '../../image-reference.ts'
+import type { Output } from '../../output.ts'
+import { PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
+import { formatTable } from '../../table.ts'
+
+const DIGEST_DIGITS = 19
+
+export const imagePlan = command({
+  name: 'container image plan',
+  summary: 'Tell what a pull would fetch',
+  usage: 'REPO IMGREF',
+  repo: true,
+  options: { ...PROXY_OPTIONS, json: { type: 'flag', help: 'Print one JSON object' } },
+  async run({ repo, args, options, out, err, signal }) {
+    const named = [...args]
+    const text = named.pop()
+    const path = named.pop()
+    if (text === undefined || named.length > 0) throw new UsageError('REPO and IMGREF must be specified')
+    const image = parseReference(text)
+    const opened = path === undefined ? await repo() : await openRepo(path)
+    try {
+      const plan = await planPull(opened, image, {
+        host: hostPlatform(),
+        files: nodeFiles,
+        registry: image.imgref.transport === 'registry' ? await registryOptions(options) : undefined,
+        onWarning: (message) => err.line(`warning: ${message}`),
+        signal,
+      })
+      // Layers that only the stored image needs, and the new one does not.
+      const needed = new Set<string>(plan.layers.map(({ digest }) => digest))
+      const gc = await planLayerGc(opened, { without: plan.diff === undefined ? [] : [image.imgref] })
+      const removed = gc.unneeded.map(({ digest }) => digest).filter((digest) => !needed.has(digest))
+      const name = formatOstreeImageReference(image)
+      if (options.json) out.json({ image: name, ...plan, diff: plan.diff && manifestDiffJson(plan.diff), removed })
+      else print(out, formatImageReference(image.imgref), plan, removed)
+    } finally {
+      if (path !== undefined) await opened[Symbol.asyncDispose]()
+    }
+  },
+})
+
+function print(out: Output, name: string, plan: PullPlan, removed: readonly string[]): void {
+  const { changed, layers, fetchBytes, reuseBytes, diff, version, manifestDigest } = plan
+  out.line(`${name}${version === undefined ? '' : ` ${version}`}`)
+  out.line(`manifest ${manifestDigest}`)
+  if (diff !== undefined) out.write(formatManifestDiff(diff))
+  const rows = layers.map(({ action, digest, size, kind, createdBy }) => [
+    action,
+    digest.slice(digest.indexOf(':') + 1).slice(0, DIGEST_DIGITS),
+    formatSize(size),
+    kind,
+    createdBy,
+  ])
+  out.write(formatTable([['ACTION', 'LAYER', 'SIZE', 'KIND', 'CREATED BY'], ...rows]))
+  const count = (action: string) => layers.filter((layer) => layer.action === action).length
+  out.line(`fetch: ${count('fetch')} layers, ${formatSize(fetchBytes)}`)
+  out.line(`reuse: ${count('reuse')} layers, ${formatSize(reuseBytes)}`)
+  if (removed.length > 0) out.line(`remove: ${removed.length} layers that nothing needs any more`)
+  if (!changed) out.line('No changes.')
+}

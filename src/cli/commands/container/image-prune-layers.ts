@@ -1,0 +1,24 @@
+import { gcImageLayers, planLayerGc } from '../../../container/index.ts'
+import { command } from '../../command.ts'
+import { printLayerPlan } from '../../layer-report.ts'
+
+export const imagePruneLayers = command({
+  name: 'container image prune-layers',
+  summary: 'Remove layers that no image needs',
+  usage: '',
+  repo: true,
+  options: {
+    'dry-run': { type: 'flag', help: 'Only say what would go, and why the rest stays' },
+    json: { type: 'flag', help: 'Print one JSON object' },
+  },
+  async run({ repo, options, out }) {
+    const opened = await repo()
+    if (options['dry-run']) {
+      const plan = await planLayerGc(opened)
+      return options.json ? out.json(plan) : printLayerPlan(out, plan)
+    }
+    const layers = await gcImageLayers(opened)
+    if (options.json) out.json({ layers })
+    else out.line(`Removed layers: ${layers}`)
+  },
+})

@@ -1,0 +1,46 @@
+import {
+  listImages,
+  noSuchImage,
+  parseImageReference,
+  queryImage,
+  verifyContainerImage,
+} from '../../../container/index.ts'
+import { FormatError } from '../../../errors.ts'
+import { command } from '../../command.ts'
+import { metadataPolicy, processOwner } from '../../image-reference.ts'
+
+export const imageVerify = command({
+  name: 'container image verify',
+  summary: 'Look whether stored images still hold what their layers do',
+  usage: '[IMGREF...]',
+  repo: true,
+  options: {
+    metadata: { type: 'string', arg: 'POLICY', help: 'The one the images were pulled with' },
+    paths: { type: 'flag', help: 'Name every path that is wrong' },
+    json: { type: 'flag', help: 'Print one JSON object an image, one a line' },
+  },
+  async run({ repo, args, options, out, err, signal }) {
+    const opened = await repo()
+    const names = args.length === 0 ? await listImages(opened) : args
+    const metadata = metadataPolicy(options.metadata)
+    let corrupted = 0
+    for (const name of names) {
+      const image = parseImageReference(name)
+      const state = await queryImage(opened, image)
+      if (state === undefined) throw noSuchImage(image)
+      const found = await verifyContainerImage(opened, image, state, {
+        verbose: options.paths,
+        metadata,
+        owner: processOwner(),
+        onLine: options.json ? undefined : (line, stream) => (stream === 'out' ? out : err).line(line),
+        signal,
+      })
+      if (!found.ok) corrupted++
+      if (!options.json) continue
+      const { ok, verified, inodeCorrupted, unknownCorrupted } = found
+      const wrong = { inodeCorrupted: [...inodeCorrupted], unknownCorrupted: [...unknownCorrupted] }
+      out.json({ image: name, ok, verified: verified.size, ...wrong })
+    }
+    if (corrupted > 0) throw new FormatError('image', `Found corruption in images: ${corrupted}`)
+  },
+})

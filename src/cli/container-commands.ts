@@ -1,0 +1,87 @@
+/** The commands behind `ostree container`. */
+import type { CommandGroup } from './registry.ts'
+
+const IMAGE: CommandGroup = {
+  name: 'image',
+  summary: 'Images kept in the repository',
+  members: [
+    {
+      name: 'list',
+      summary: 'List the images',
+      load: async () => (await import('./commands/container/image-list.ts')).imageList,
+    },
+    {
+      name: 'plan',
+      summary: 'Tell what a pull would fetch',
+      load: async () => (await import('./commands/container/image-plan.ts')).imagePlan,
+    },
+    {
+      name: 'pull',
+      summary: 'Fetch an image into the repository',
+      load: async () => (await import('./commands/container/image-pull.ts')).imagePull,
+    },
+    {
+      name: 'metadata',
+      summary: 'Print the manifest or configuration of an image',
+      load: async () => (await import('./commands/container/image-metadata.ts')).imageMetadata,
+    },
+    {
+      name: 'history',
+      summary: 'Print the layers of an image and how they came about',
+      load: async () => (await import('./commands/container/image-history.ts')).imageHistory,
+    },
+    {
+      name: 'verify',
+      summary: 'Look whether stored images still hold what their layers do',
+      load: async () => (await import('./commands/container/image-verify.ts')).imageVerify,
+    },
+    {
+      name: 'clear-cached-update',
+      summary: 'Forget a newer image that was seen',
+      load: async () => (await import('./commands/container/image-clear-cached-update.ts')).imageClearCachedUpdate,
+    },
+    {
+      name: 'remove',
+      summary: 'Remove images, and the layers only they need',
+      load: async () => (await import('./commands/container/image-remove.ts')).imageRemove,
+    },
+    {
+      name: 'prune-layers',
+      summary: 'Remove layers that no image needs',
+      load: async () => (await import('./commands/container/image-prune-layers.ts')).imagePruneLayers,
+    },
+    {
+      name: 'prune-images',
+      summary: 'Remove images that no deployment came from',
+      load: async () => (await import('./commands/container/image-prune-images.ts')).imagePruneImages,
+    },
+  ],
+}
+
+export const CONTAINER: CommandGroup = {
+  name: 'container',
+  summary: 'Container images kept as commits',
+  members: [
+    IMAGE,
+    {
+      name: 'compare',
+      summary: 'Print what changes between two images, by layers',
+      load: async () => (await import('./commands/container/compare.ts')).compare,
+    },
+    {
+      name: 'info',
+      summary: 'Print the digest of an image',
+      load: async () => (await import('./commands/container/info.ts')).info,
+    },
+    {
+      name: 'unencapsulate',
+      summary: 'Fetch the commit an image carries',
+      load: async () => (await import('./commands/container/unencapsulate.ts')).unencapsulate,
+    },
+    {
+      name: 'import',
+      summary: 'Another name of unencapsulate',
+      load: async () => (await import('./commands/container/unencapsulate.ts')).unencapsulate,
+    },
+  ],
+}

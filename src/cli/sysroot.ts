@@ -1,0 +1,32 @@
+/** What the container commands read of a sysroot: its repository, and what its deployments came from. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { ORIGIN_GROUP, ORIGIN_IMAGE_KEY } from '../container/index.ts'
+import { KeyFile } from '../keyfile/index.ts'
+
+export function sysrootRepo(sysroot: string): string {
+  return `${sysroot}/ostree/repo`
+}
+
+/** The image references of all origin files below `ostree/deploy`. An origin that is no key file stops whoever prunes. */
+export function listOrigins(sysroot: string): string[] {
+  const deploy = `${sysroot}/ostree/deploy`
+  const origins: string[] = []
+  for (const stateroot of namesIn(deploy)) {
+    const folder = `${deploy}/${stateroot}/deploy`
+    for (const name of namesIn(folder).filter((name) => name.endsWith('.origin'))) {
+      const path = `${folder}/${name}`
+      const origin = KeyFile.parse(readFileSync(path, 'utf8'), path)
+      if (origin.has(ORIGIN_GROUP, ORIGIN_IMAGE_KEY)) origins.push(origin.getString(ORIGIN_GROUP, ORIGIN_IMAGE_KEY))
+    }
+  }
+  return origins
+}
+
+function namesIn(path: string): string[] {
+  try {
+    return readdirSync(path)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return []
+    throw error
+  }
+}
