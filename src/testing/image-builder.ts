@@ -1,12 +1,15 @@
 /**
- * Images in a line: layers in, the files of an OCI layout out, as a map for memory or to be written to a directory.
+ * Images in a line: layers in, files out, by path; for memory, or to be written to a directory, or packed.
  *
  * ```ts
- * const files = buildImage(platform, [{ tar, blob: gzipped, mediaType: OCI_LAYER_GZIP }], { tag: 'latest' })
+ * const layers = [await compressLayer(platform, await packLayer([{ path: 'usr/hello', body }]), 'gzip')]
+ * const layout = buildImage(platform, layers, { tag: 'latest' })    // an OCI layout: `openMemoryLayout`, `oci:`
+ * const archive = await packFiles(layout)                           // `oci-archive:`
  * ```
  */
-import { encodeUtf8 } from '../bytes.ts'
+import { encodeUtf8, readAll } from '../bytes.ts'
 import type { Platform } from '../platform/index.ts'
+import { packTar } from '../tar/index.ts'
 
 export interface LayerFields {
   /** The plain tar. */
@@ -15,6 +18,8 @@ export interface LayerFields {
   readonly blob?: Uint8Array | undefined
   /** Default: that of a plain tar. */
   readonly mediaType?: string | undefined
+  /** What lies in the place of the blob, for images that are broken; `null` for nothing. */
+  readonly found?: Uint8Array | null | undefined
 }
 
 export interface ImageFields {
@@ -28,28 +33,104 @@ export interface ImageFields {
 
 const PREFIX = 'application/vnd.oci.image'
 
-/** @returns `oci-layout`, `index.json` and the blobs, by path */
+interface StoredBlob {
+  readonly mediaType: string
+  readonly digest: string
+  readonly size: number
+}
+
+/** @param put is given every blob there is to store, the manifest last. @returns the descriptor of the manifest */
+function describeImage(
+  platform: Platform,
+  layers: readonly LayerFields[],
+  { architecture = 'amd64', config, created, annotations }: ImageFields,
+  put: (checksum: string, bytes: Uint8Array) => void,
+): StoredBlob {
+  const store = (mediaType: string, bytes: Uint8Array, found: Uint8Array | null = bytes): StoredBlob => {
+    const checksum = platform.sha256(bytes)
+    if (found !== null) put(checksum, found)
+    return { mediaType, digest: `sha256:${checksum}`, size: bytes.length }
+  }
+  const stored = layers.map(({ tar, blob = tar, mediaType = `${PREFIX}.layer.v1.tar`, found }) =>
+    store(mediaType, blob, found),
+  )
+  const image = store(`${PREFIX}.config.v1+json`, configOf(platform, layers, { architecture, config, created }))
+  const manifestType = `${PREFIX}.manifest.v1+json`
+  const manifest = { schemaVersion: 2, mediaType: manifestType, config: image, layers: stored, annotations }
+  return store(manifestType, json(manifest))
+}
+
+/** An OCI layout. @returns `oci-layout`, `index.json` and the blobs, by path */
 export function buildImage(
   platform: Platform,
   layers: readonly LayerFields[],
-  { tag, architecture = 'amd64', config, created, annotations }: ImageFields = {},
+  fields: ImageFields = {},
 ): Map<string, Uint8Array> {
   const files = new Map<string, Uint8Array>()
-  const store = (mediaType: string, bytes: Uint8Array) => {
-    const checksum = platform.sha256(bytes)
-    files.set(`blobs/sha256/${checksum}`, bytes)
-    return { mediaType, digest: `sha256:${checksum}`, size: bytes.length }
-  }
-  const json = (value: object) => encodeUtf8(JSON.stringify(value))
-  const diffIds = layers.map(({ tar }) => `sha256:${platform.sha256(tar)}`)
-  const rootfs = { type: 'layers', diff_ids: diffIds }
-  const stored = layers.map(({ tar, blob = tar, mediaType = `${PREFIX}.layer.v1.tar` }) => store(mediaType, blob))
-  const image = store(`${PREFIX}.config.v1+json`, json({ created, architecture, os: 'linux', config, rootfs }))
-  const manifestType = `${PREFIX}.manifest.v1+json`
-  const manifest = { schemaVersion: 2, mediaType: manifestType, config: image, layers: stored, annotations }
+  const manifest = describeImage(platform, layers, fields, (checksum, bytes) =>
+    files.set(`blobs/sha256/${checksum}`, bytes),
+  )
+  const { tag } = fields
   const named = tag === undefined ? {} : { annotations: { 'org.opencontainers.image.ref.name': tag } }
-  const manifests = [{ ...store(manifestType, json(manifest)), ...named }]
   files.set('oci-layout', json({ imageLayoutVersion: '1.0.0' }))
-  files.set('index.json', json({ schemaVersion: 2, manifests }))
+  files.set('index.json', json({ schemaVersion: 2, manifests: [{ ...manifest, ...named }] }))
   return files
+}
+
+/** What the transport `dir:` reads. @returns `version`, `manifest.json` and the blobs, by path */
+export function buildDirectoryImage(
+  platform: Platform,
+  layers: readonly LayerFields[],
+  fields: ImageFields = {},
+): Map<string, Uint8Array> {
+  const files = new Map<string, Uint8Array>()
+  let last = ''
+  describeImage(platform, layers, fields, (checksum, bytes) => {
+    files.set(checksum, bytes)
+    last = checksum
+  })
+  files.set('version', encodeUtf8('Directory Transport Version: 1.1\n'))
+  files.set('manifest.json', files.get(last) ?? new Uint8Array(0))
+  files.delete(last)
+  return files
+}
+
+/**
+ * What `docker save` writes, before it is packed: layers are plain there, and found by name, not by digest.
+ * @returns `manifest.json`, the config and the layers, by path
+ */
+export function buildDockerImage(
+  platform: Platform,
+  layers: readonly LayerFields[],
+  fields: ImageFields = {},
+): Map<string, Uint8Array> {
+  const config = configOf(platform, layers, { architecture: 'amd64', ...fields })
+  const configName = `${platform.sha256(config)}.json`
+  const files = new Map([[configName, config]])
+  const names = layers.map(({ tar, found = tar }) => {
+    const name = `${platform.sha256(tar)}.tar`
+    if (found !== null) files.set(name, found)
+    return name
+  })
+  const tags = fields.tag === undefined ? [] : [fields.tag]
+  files.set('manifest.json', json([{ Config: configName, RepoTags: tags, Layers: names }]))
+  return files
+}
+
+/** The files as a tar: an OCI layout becomes what `oci-archive:` reads, a `buildDockerImage` what `docker-archive:` does. */
+export function packFiles(files: ReadonlyMap<string, Uint8Array>): Promise<Uint8Array> {
+  return readAll(packTar([...files].map(([path, body]) => ({ path, body }))))
+}
+
+function configOf(
+  platform: Platform,
+  layers: readonly LayerFields[],
+  { architecture, config, created }: ImageFields,
+): Uint8Array {
+  const diffIds = layers.map(({ tar }) => `sha256:${platform.sha256(tar)}`)
+  return json({ created, architecture, os: 'linux', config, rootfs: { type: 'layers', diff_ids: diffIds } })
+}
+
+function json(value: object): Uint8Array {
+  return encodeUtf8(JSON.stringify(value))
 }

@@ -21,5 +21,21 @@ export {
   type TreeNode,
   walkNodes,
 } from './builders.ts'
-export { buildImage, type ImageFields, type LayerFields } from './image-builder.ts'
-export { type StorageSubject, storageSuite, type TestTools } from './suites/index.ts'
+export { compressLayer, LAYER_CODECS, type LayerCodec } from './compress-layer.ts'
+export {
+  buildDirectoryImage,
+  buildDockerImage,
+  buildImage,
+  type ImageFields,
+  type LayerFields,
+  packFiles,
+} from './image-builder.ts'
+export { isTextEntry, packLayer } from './pack-layer.ts'
+export {
+  type StorageSubject,
+  storageSuite,
+  type TestTools,
+  type TransportImage,
+  type TransportSubject,
+  transportSuite,
+} from './suites/index.ts'

@@ -1,2 +1,3 @@
 export type { StorageSubject, TestTools } from './kit.ts'
 export { storageSuite } from './storage.ts'
+export { type TransportImage, type TransportSubject, transportSuite } from './transports.ts'
