@@ -1,4 +1,5 @@
 export * from './gvariant.ts'
+export * from './images.ts'
 export * from './layers.ts'
 export * from './objects.ts'
 export * from './refs.ts'

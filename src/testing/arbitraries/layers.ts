@@ -25,14 +25,29 @@ export interface LayerTreeOptions {
   readonly metadata?: boolean
   /** A file under several names. Default true. */
   readonly hardLinks?: boolean
+  /** Names that careless code stumbles over, few enough to meet as well. Default true. */
+  readonly oddNames?: boolean
   /** Levels of directories below `usr`. Default 3. */
   readonly depth?: number
 }
 
 /** Few, so that layers meet; the first sorts before `.wh.`, and so is taken away by a whiteout of its own layer. */
 const NAMES = ['-a', 'a', 'b', 'bin', 'é', '...']
+const ODD_NAMES = [
+  '__proto__',
+  'a b',
+  'new\nline',
+  '\u{1f600}',
+  '\\',
+  '-rf',
+  `long-${'n'.repeat(120)}`,
+  'constructor',
+  '.wh',
+]
 const WHITEOUTS = ['.wh.-a', '.wh.a', '.wh.b', '.wh.bin', '.wh.nothing', '.wh..wh..opq']
-const XATTRS: readonly Xattrs[] = [[], [], [[encodeUtf8('user.a'), Uint8Array.of(0, 255)]]]
+const BINARY = [encodeUtf8('user.a'), Uint8Array.of(0, 255)] as const
+const TEXT = [encodeUtf8('user.text'), encodeUtf8('v\u00e4lue\n=')] as const
+const XATTRS: readonly Xattrs[] = [[], [], [], [BINARY], [TEXT], [TEXT], [BINARY, TEXT]]
 
 function anyInode(modes: readonly number[], metadata: boolean): fc.Arbitrary<Inode> {
   if (!metadata) return fc.constant({ uid: 0, gid: 0, mode: modes[0] ?? 0o644, xattrs: [] })
@@ -42,7 +57,13 @@ function anyInode(modes: readonly number[], metadata: boolean): fc.Arbitrary<Ino
 
 /** A tree with `usr` at its root and, in places, whiteouts: what one layer says. */
 export function anyLayerTree(options: LayerTreeOptions = {}): fc.Arbitrary<Directory> {
-  const { whiteouts = true, metadata = true, hardLinks = true, depth = 3 } = options
+  const { whiteouts = true, metadata = true, hardLinks = true, oddNames = true, depth = 3 } = options
+  const names = oddNames
+    ? fc.oneof(
+        { weight: 8, arbitrary: fc.constantFrom(...NAMES) },
+        { weight: 1, arbitrary: fc.constantFrom(...ODD_NAMES) },
+      )
+    : fc.constantFrom(...NAMES)
   const files = fc
     .tuple(fc.constantFrom('', 'x', 'yy', 'z'.repeat(600)), anyInode([0o644, 0o755, 0o4755, 0o200], metadata))
     .map(([content, inode]) => file(content, inode))
@@ -53,7 +74,7 @@ export function anyLayerTree(options: LayerTreeOptions = {}): fc.Arbitrary<Direc
   const directories = (levels: number): fc.Arbitrary<Directory> => {
     const leaf: fc.Arbitrary<TreeNode> = fc.oneof({ weight: 3, arbitrary: files }, { weight: 1, arbitrary: links })
     const node = levels <= 1 ? leaf : fc.oneof(leaf, directories(levels - 1))
-    const child: fc.Arbitrary<readonly [string, TreeNode]> = fc.tuple(fc.constantFrom(...NAMES), node)
+    const child: fc.Arbitrary<readonly [string, TreeNode]> = fc.tuple(names, node)
     return fc
       .tuple(
         fc.uniqueArray(whiteouts ? fc.oneof({ weight: 4, arbitrary: child }, gone) : child, {
@@ -98,7 +119,10 @@ function withLinks(root: Directory, added: readonly NewName[]): Directory {
   return copied
 }
 
-/** The tree as a builder of images archives it: directories before what is in them, further names as hard links. */
+/**
+ * The tree as a builder of images archives it: directories before what is in them, further names as hard links. Xattrs
+ * go last first, an order that ostree takes whether its version sorts them or reverses them.
+ */
 export function layerEntries(tree: Directory): TarEntry[] {
   const first = new Map<TreeNode, string>()
   const entries: TarEntry[] = []
@@ -110,7 +134,7 @@ export function layerEntries(tree: Directory): TarEntry[] {
       continue
     }
     const { uid, gid, mode, xattrs } = node
-    const inode = { path, uid, gid, mode, xattrs }
+    const inode = { path, uid, gid, mode, xattrs: xattrs.toReversed() }
     if (node.kind === 'directory') entries.push({ ...inode, type: 'directory', path: `${path}/` })
     else if (node.kind === 'symlink') entries.push({ ...inode, type: 'symlink', linkPath: node.target })
     else {
