@@ -21,7 +21,7 @@ import { type CollectionRef, verifyBindings } from './fsck-bindings.ts'
 import type { BeginOptions, Transaction } from './interface.ts'
 import { type ImportRules, ObjectImport } from './pull-local-objects.ts'
 import { readCommit, readDirTree } from './read-metadata.ts'
-import { formatRefspec, parseRefspec, pathOf, readRef, validateRefName } from './refs.ts'
+import { formatRefspec, parseRefspec, pathOf, validateRefName } from './refs.ts'
 import type { Repo } from './repo.ts'
 
 export interface PullLocalOptions extends BeginOptions, ImportRules, Pick<ProgressOptions, 'signal' | 'onProgress'> {
@@ -92,7 +92,8 @@ async function resolveWanted(from: Repo, { refs, remote }: PullLocalOptions): Pr
 
 async function setRef(into: Repo, tx: Transaction, remote: string | undefined, name: string, commit: Checksum) {
   const path = pathOf({ remote, name })
-  if ((await readRef(into.refs, path)) !== commit) tx.setRef(path, { commit })
+  // As ostree: what already leads to the commit is left, be it by the ref of a remote that answers to the name.
+  if ((await into.tryResolve(formatRefspec({ remote, name }))) !== commit) tx.setRef(path, { commit })
 }
 
 class LocalPull {
