@@ -21,13 +21,17 @@ export interface CollectionRef {
   readonly name: string
 }
 
-/** @throws {FormatError} when the commit was made for other refs, or for another collection */
-export function verifyBindings({ metadata }: Commit, { collection, name }: CollectionRef): void {
+/**
+ * @param ref without a name, any that the commit has will do
+ * @throws {FormatError} when the commit was made for other refs, or for another collection
+ */
+export function verifyBindings({ metadata }: Commit, ref: Partial<CollectionRef>): void {
+  const { collection, name } = ref
   const refs = lookup(metadata, REF_BINDING, refNames)
   if (refs === undefined && collection !== undefined) {
     throw fault('Expected commit metadata to have ref binding information, found none')
   }
-  if (refs !== undefined && !refs.includes(name)) {
+  if (refs !== undefined && name !== undefined && !refs.includes(name)) {
     const shown = refs.length === 0 ? 'no refs' : refs.map((ref) => `‘${ref}’`).join(', ')
     throw fault(`Commit has no requested ref ‘${name}’ in ref binding metadata (${shown})`)
   }

@@ -7,7 +7,7 @@
 import type { Checksum } from '../bytes.ts'
 import { IoError, ObjectNotFoundError, withContext } from '../errors.ts'
 import { formatObjectName, type MetaType, validateBareUserOnlyMode } from '../objects/index.ts'
-import { verifyObject } from './fsck-object.ts'
+import { isMissing, verifyObject } from './fsck-object.ts'
 import type { Transaction } from './interface.ts'
 import type { Repo } from './repo.ts'
 
@@ -56,7 +56,16 @@ export class ObjectImport {
     }
     // What is written anew is verified then, unless nobody looks at its structure.
     if (this.#untrusted && (name.type !== 'file' || this.#from.mode === this.#into.mode)) {
+      await this.#verify(name)
+    }
+  }
+
+  async #verify(name: ImportName): Promise<void> {
+    try {
       await verifyObject(this.#from, name)
+    } catch (error) {
+      const what = name.type === 'file' ? `content object ${name.checksum}` : formatObjectName(name)
+      throw isMissing(error, name) ? withContext(`fsck ${what}`, error) : error
     }
   }
 

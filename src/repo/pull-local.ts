@@ -14,15 +14,18 @@
  */
 
 import type { Checksum } from '../bytes.ts'
-import { UsageError, withContext } from '../errors.ts'
-import { isChecksum } from '../objects/index.ts'
+import { FormatError, RefNotFoundError, UsageError, withContext } from '../errors.ts'
+import { isNormal } from '../gvariant/index.ts'
+import { type Commit, isChecksum } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
-import { type CollectionRef, verifyBindings } from './fsck-bindings.ts'
+import { verifyBindings } from './fsck-bindings.ts'
 import type { BeginOptions, Transaction } from './interface.ts'
 import { type ImportRules, ObjectImport } from './pull-local-objects.ts'
 import { readCommit, readDirTree } from './read-metadata.ts'
-import { formatRefspec, parseRefspec, pathOf, validateRefName } from './refs.ts'
+import { formatRefspec, refPath, validateRefName } from './refs.ts'
 import type { Repo } from './repo.ts'
+import { resolveRev } from './resolve.ts'
+import { SUMMARY, Summary } from './summary.ts'
 
 export interface PullLocalOptions extends BeginOptions, ImportRules, Pick<ProgressOptions, 'signal' | 'onProgress'> {
   /** Names of refs, each set here when it has come, and checksums of commits. Default: all refs of the source. */
@@ -54,13 +57,12 @@ export interface PullLocalResult {
 export async function pullLocal(from: Repo, into: Repo, options: PullLocalOptions = {}): Promise<PullLocalResult> {
   const { depth = 0 } = options
   if (depth < -1) throw new UsageError(`Invalid depth ${depth}`, '--depth')
-  const wanted = await resolveWanted(from, options)
+  const wanted = await resolveWanted(from, options.refs)
   const tx = await into.begin({ fsync: options.fsync, perObjectFsync: options.perObjectFsync })
   try {
     const pull = new LocalPull(from, into, tx, options)
     for (const { commit, ref } of wanted) await pull.commit(commit, depth, ref)
-    for (const { commit, ref } of wanted)
-      if (ref !== undefined) await setRef(into, tx, options.remote, ref.name, commit)
+    for (const { commit, ref } of wanted) if (ref !== undefined) await setRef(into, tx, options.remote, ref, commit)
     const { contentBytesWritten } = await tx.commit()
     return { ...pull.counts, contentBytes: contentBytesWritten }
   } finally {
@@ -71,27 +73,36 @@ export async function pullLocal(from: Repo, into: Repo, options: PullLocalOption
 interface Wanted {
   readonly commit: Checksum
   /** What the commit has to be bound to, and what is set at the end. */
-  readonly ref: CollectionRef | undefined
+  readonly ref: string | undefined
 }
 
-async function resolveWanted(from: Repo, { refs, remote }: PullLocalOptions): Promise<Wanted[]> {
+async function resolveWanted(from: Repo, refs: PullLocalOptions['refs']): Promise<Wanted[]> {
   const names = new Set(refs ?? (await from.listRefs()).map(({ name }) => name))
   for (const name of names) if (!isChecksum(name)) validateRefName(name)
+  const summary = [...names].every(isChecksum) ? undefined : await readSummaryRefs(from)
   const wanted: Wanted[] = []
   for (const name of names) {
     if (isChecksum(name)) {
       wanted.push({ commit: name, ref: undefined })
       continue
     }
-    const commit = await from.resolve(name)
-    if (remote !== undefined) parseRefspec(formatRefspec({ remote, name }))
-    wanted.push({ commit, ref: { collection: from.settings.collectionId, name } })
+    const commit = summary === undefined ? await resolveRev(from, name, { localOnly: true }) : summary.get(name)
+    if (commit === undefined) throw new RefNotFoundError(name, `No such branch '${name}' in repository summary`)
+    wanted.push({ commit, ref: name })
   }
   return wanted
 }
 
+/** What the source tells others of its refs; `undefined` when it has no summary. @throws {FormatError} */
+async function readSummaryRefs(from: Repo): Promise<ReadonlyMap<string, Checksum> | undefined> {
+  const bytes = await from.storage.files?.read(SUMMARY)
+  if (bytes === undefined) return undefined
+  if (!isNormal(Summary.type, bytes)) throw new FormatError(SUMMARY, 'Not normal form')
+  return new Map(Summary.decode(bytes).refs.map(({ name, latest }) => [name, latest.commit]))
+}
+
 async function setRef(into: Repo, tx: Transaction, remote: string | undefined, name: string, commit: Checksum) {
-  const path = pathOf({ remote, name })
+  const path = refPath(formatRefspec({ remote, name }))
   // As ostree: what already leads to the commit is left, be it by the ref of a remote that answers to the name.
   if ((await into.tryResolve(formatRefspec({ remote, name }))) !== commit) tx.setRef(path, { commit })
 }
@@ -116,16 +127,14 @@ class LocalPull {
   }
 
   /** The commit, what belongs to it, and parents. @param ref what it is asked for by */
-  async commit(start: Checksum, depth: number, ref: CollectionRef | undefined): Promise<void> {
+  async commit(start: Checksum, depth: number, ref: string | undefined): Promise<void> {
     const { onProgress } = this.#options
     let next: Checksum | undefined = start
     for (let left = depth; next !== undefined; left--) {
       const isNew = await this.#importCommit(next, next === start)
       if (isNew === undefined) return
       const commit = await readCommit(this.#tx, next)
-      if (next === start && ref !== undefined && this.#options.verifyBindings !== false) {
-        requireBinding(next, commit, ref)
-      }
+      this.#requireBindings(next, commit, next === start ? ref : undefined)
       const before = this.#commits.get(next)
       if (before === undefined) await this.#trees(next, isNew, commit.rootTree, commit.rootMeta)
       onProgress?.({ kind: 'objects', written: this.counts.metadata + this.counts.content, reused: 0, bytes: 0 })
@@ -141,7 +150,11 @@ class LocalPull {
   async #importCommit(checksum: Checksum, required: boolean): Promise<boolean | undefined> {
     const name = { checksum, type: 'commit' } as const
     const isHere = await this.#tx.has(name)
-    if (!isHere && !required && !(await this.#from.objects.has(name))) return undefined
+    if (!isHere && !required && !(await this.#from.objects.has(name))) {
+      // There is nothing of it but its name: the mark is set as for any other commit, and removed with theirs.
+      this.#tx.setCommitState(checksum, this.#options.commitOnly ? 'partial' : 'complete')
+      return undefined
+    }
     if (!this.#commits.has(checksum)) {
       // What is attached may have changed since the commit came.
       const attached = await this.#from.objects.readAttached('commitmeta', checksum)
@@ -152,6 +165,16 @@ class LocalPull {
     await this.#objects.take(name)
     this.counts.metadata++
     return true
+  }
+
+  #requireBindings(checksum: Checksum, commit: Commit, name: string | undefined): void {
+    if (this.#options.verifyBindings === false) return
+    const { collectionId: collection } = this.#from.settings
+    try {
+      verifyBindings(commit, { collection, ...(name !== undefined && { name }) })
+    } catch (error) {
+      throw withContext(`Commit ${checksum}`, error)
+    }
   }
 
   async #trees(commit: Checksum, isNew: boolean, tree: Checksum, meta: Checksum): Promise<void> {
@@ -206,13 +229,5 @@ class LocalPull {
     }
     const isHere = this.#tx.has(name)
     return isHere instanceof Promise ? isHere.then(take) : take(isHere)
-  }
-}
-
-function requireBinding(checksum: Checksum, commit: Parameters<typeof verifyBindings>[0], ref: CollectionRef): void {
-  try {
-    verifyBindings(commit, ref)
-  } catch (error) {
-    throw withContext(`Commit ${checksum}`, error)
   }
 }

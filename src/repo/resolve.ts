@@ -25,19 +25,28 @@ export interface ResolveScope {
   readonly parent: ResolveScope | undefined
 }
 
+export interface ResolveOptions {
+  /** A bare name is a local ref, and not looked for in remotes. */
+  readonly localOnly?: boolean | undefined
+}
+
 /**
  * @returns `undefined` when there is no such ref
  * @throws {InvalidNameError} when `rev` is no refspec or stands for several commits; {RefNotFoundError} when a commit has
  * no parent; {ConflictError} when the name is that of a directory of refs
  */
-export async function tryResolveRev(scope: ResolveScope, rev: string): Promise<Checksum | undefined> {
+export async function tryResolveRev(
+  scope: ResolveScope,
+  rev: string,
+  options: ResolveOptions = {},
+): Promise<Checksum | undefined> {
   if (isChecksum(rev)) return rev
   const unabbreviated = /^[0-9a-f]{0,63}$/.test(rev) ? await resolveAbbreviated(scope, rev) : undefined
   if (unabbreviated !== undefined) return unabbreviated
   // Each `^` is one more parent; a loop, as a name may have any number of them.
   const name = rev.replace(/\^+$/, '')
   if (name !== rev) {
-    let commit = await tryResolveRev(scope, name)
+    let commit = await tryResolveRev(scope, name, options)
     for (let steps = rev.length - name.length; steps > 0 && commit !== undefined; steps--) {
       const { parent } = await readCommit(scope.objects, commit)
       if (parent === undefined) throw new RefNotFoundError(rev, `Commit ${commit} has no parent`)
@@ -47,15 +56,15 @@ export async function tryResolveRev(scope: ResolveScope, rev: string): Promise<C
   }
   const refspec = parseRefspec(rev)
   for (let at: ResolveScope | undefined = scope; at !== undefined; at = at.parent) {
-    const commit = await resolveRef(at.refs, refspec)
+    const commit = await resolveRef(at.refs, refspec, options)
     if (commit !== undefined) return commit
   }
   return undefined
 }
 
 /** As `tryResolveRev`. @throws {RefNotFoundError} `Refspec '…' not found` */
-export async function resolveRev(scope: ResolveScope, rev: string): Promise<Checksum> {
-  const commit = await tryResolveRev(scope, rev)
+export async function resolveRev(scope: ResolveScope, rev: string, options?: ResolveOptions): Promise<Checksum> {
+  const commit = await tryResolveRev(scope, rev, options)
   if (commit === undefined) throw new RefNotFoundError(rev)
   return commit
 }
@@ -72,9 +81,13 @@ async function resolveAbbreviated(scope: ResolveScope, prefix: string): Promise<
   return found
 }
 
-async function resolveRef(refs: RefStore, refspec: Refspec): Promise<Checksum | undefined> {
+async function resolveRef(
+  refs: RefStore,
+  refspec: Refspec,
+  { localOnly = false }: ResolveOptions,
+): Promise<Checksum | undefined> {
   const { remote, name } = refspec
-  if (remote !== undefined) return readNamed(refs, pathOf(refspec), refspec)
+  if (remote !== undefined || localOnly) return readNamed(refs, pathOf(refspec), refspec)
   return (
     (await readNamed(refs, pathOf(refspec), refspec)) ??
     (await readNamed(refs, `remotes/${name}`, refspec)) ??
