@@ -2,11 +2,13 @@
  * The one line a terminal shows while an image comes in: layers, bytes, objects, rate. Where output is no terminal
  * nothing is shown; who wants events there asks for `--json`.
  */
+import { formatSize, type ImportProgress, isStarting } from '../container/index.ts'
 import type { Progress } from '../progress.ts'
 import type { Output } from './output.ts'
 
 const REDRAW_MS = 100
 const WIDTH = 24
+const DIGEST_DIGITS = 19
 
 function size(bytes: number): string {
   return bytes < 1000 ? `${bytes} B` : bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
@@ -23,9 +25,18 @@ export class ProgressBar {
   #objects = 0
   #drawn = 0
   #shown = false
+  #message = ''
 
   constructor(err: Output) {
     this.#err = err
+  }
+
+  /** Says which layer is at hand. */
+  readonly listenToLayers = (event: ImportProgress): void => {
+    const { digest, size } = event.layer
+    const kind = event.kind.startsWith('ostree-chunk') ? 'ostree chunk' : 'layer'
+    const name = `${kind} ${digest.slice(digest.indexOf(':') + 1).slice(0, DIGEST_DIGITS)}`
+    this.#message = isStarting(event) ? `Fetching ${name} (${formatSize(size)})` : `Fetched ${name}`
   }
 
   readonly listen = (event: Progress): void => {
@@ -59,7 +70,7 @@ export class ProgressBar {
     const objects = this.#objects > 0 ? `  ${this.#objects} objects` : ''
     this.#err.write(
       `\r\u001b[K[${'#'.repeat(filled)}${'-'.repeat(WIDTH - filled)}] layers ${this.#done}/${this.#layers}` +
-        `  ${size(received)}/${size(expected)}  ${size(Math.round(rate))}/s${objects}`,
+        `  ${size(received)}/${size(expected)}  ${size(Math.round(rate))}/s${objects}  ${this.#message}`,
     )
     this.#err.flush()
     this.#shown = true

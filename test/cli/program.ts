@@ -20,7 +20,8 @@ export class Program {
     this.#folder = folder
   }
 
-  static async build(): Promise<Program> {
+  /** @param container with the container commands, which take longer to bundle */
+  static async build({ container = false } = {}): Promise<Program> {
     const cache = join(ROOT, 'node_modules', '.cache')
     mkdirSync(cache, { recursive: true })
     const folder = mkdtempSync(join(cache, 'ostree-ts-'))
@@ -33,7 +34,7 @@ export class Program {
       platform: 'node',
       target: 'node20',
       packages: 'external',
-      external: ['./commands/container/*'],
+      external: container ? [] : ['./commands/container/*'],
       logLevel: 'silent',
     })
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}')

@@ -1,10 +1,13 @@
-import { writeFileSync } from 'node:fs'
+import { renameSync, writeFileSync } from 'node:fs'
 import {
+  canonicalJson,
   formatLayerStatus,
+  formatManifestDiff,
   formatOstreeImageReference,
   ImageImporter,
   type ImportedImage,
   imageFilteredContentWarning,
+  manifestDiff,
   type PreparedImport,
 } from '../../../container/index.ts'
 import { UsageError } from '../../../errors.ts'
@@ -13,18 +16,9 @@ import { hostPlatform } from '../../../platform/node-host.ts'
 import type { Repo } from '../../../repo/index.ts'
 import { command } from '../../command.ts'
 import { openOrCreateStore } from '../../container-repo.ts'
-import { parseReference, processOwner } from '../../image-reference.ts'
+import { metadataPolicy, parseReference, processOwner } from '../../image-reference.ts'
 import { ProgressBar } from '../../progress-bar.ts'
-
-const POLICIES = ['exact', 'compat'] as const
-
-function metadataPolicy(text: string | undefined): (typeof POLICIES)[number] | undefined {
-  if (text === undefined) return undefined
-  const policy = POLICIES.find((name) => name === text)
-  if (policy === undefined)
-    throw new UsageError(`Invalid metadata policy '${text}', expected exact or compat`, 'metadata')
-  return policy
-}
+import { PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
 
 interface Result {
   changed: boolean
@@ -40,12 +34,20 @@ function result(image: string, changed: boolean, state: Pick<ImportedImage, 'mer
   return { changed, image, mergeCommit, manifestDigest, layersFetched: 0, filtered: {} }
 }
 
+/** Appears whole, or not at all. */
+function writeCheck(path: string, { manifest }: PreparedImport): undefined {
+  const temporary = `${path}.${process.pid}.tmp`
+  writeFileSync(temporary, canonicalJson(manifest))
+  renameSync(temporary, path)
+}
+
 export const imagePull = command({
   name: 'container image pull',
   summary: 'Fetch an image into the repository',
   usage: 'REPO IMGREF',
   repo: true,
   options: {
+    ...PROXY_OPTIONS,
     'ostree-digestfile': { type: 'string', arg: 'PATH', help: 'Write the checksum of the merge commit to PATH' },
     metadata: {
       type: 'string',
@@ -54,6 +56,7 @@ export const imagePull = command({
     },
     'no-imgref': { type: 'flag', help: 'Do not write a ref for the image' },
     'disable-gc': { type: 'flag', help: 'Keep layers that no image needs' },
+    check: { type: 'string', arg: 'PATH', help: 'Fetch no layers; of a newer image write the manifest to PATH' },
     quiet: { type: 'flag', short: 'q', help: 'Show no progress' },
     json: { type: 'flag', help: 'Print events and result as JSON, one a line' },
   },
@@ -68,7 +71,7 @@ export const imagePull = command({
 
     const opened = path === undefined ? await repo() : await openOrCreateStore(path)
     const bar = options.quiet || options.json ? undefined : new ProgressBar(err)
-    const pull = async (into: Repo): Promise<Result> => {
+    const pull = async (into: Repo): Promise<Result | undefined> => {
       const listen = options.json ? (event: object): void => out.json(event) : bar?.listen
       await using importer = new ImageImporter(into, image, {
         host: hostPlatform(),
@@ -81,19 +84,27 @@ export const imagePull = command({
         metadata,
         signal,
         onProgress: listen,
+        onImportProgress: bar?.listenToLayers,
+        registry: image.imgref.transport === 'registry' ? await registryOptions(options) : undefined,
       })
       const prepared = await importer.prepare()
       if (prepared.kind === 'already-present') return result(name, false, prepared.state)
+      if (options.check !== undefined) return writeCheck(options.check, prepared.prepared)
       return fetch(importer, prepared.prepared)
     }
     const fetch = async (importer: ImageImporter, prepared: PreparedImport): Promise<Result> => {
+      const { previousState, manifest } = prepared
       const status = formatLayerStatus(prepared)
-      if (status !== undefined && !options.json) out.line(status)
+      if (!options.json) {
+        if (previousState !== undefined) out.write(formatManifestDiff(manifestDiff(previousState.manifest, manifest)))
+        if (status !== undefined) out.line(status)
+      }
       out.flush()
       const imported = await importer.import(prepared)
       bar?.end()
       const warning = imageFilteredContentWarning(imported.filteredFiles)
       if (warning !== undefined && !options.json) err.line(warning)
+      if (imported.verifyText !== undefined && !options.json) out.line(imported.verifyText)
       const filtered = [...(imported.filteredFiles ?? [])].map(([digest, counts]) => [
         digest,
         Object.fromEntries(counts),
@@ -107,6 +118,7 @@ export const imagePull = command({
 
     try {
       const pulled = await pull(opened)
+      if (pulled === undefined) return
       const digestFile = options['ostree-digestfile']
       if (digestFile !== undefined) writeFileSync(digestFile, pulled.mergeCommit)
       if (options.json) out.json({ kind: 'result', ...pulled })

@@ -5,6 +5,7 @@ import { hostPlatform } from '../../../platform/node-host.ts'
 import { command } from '../../command.ts'
 import { parseReference, processOwner } from '../../image-reference.ts'
 import { ProgressBar } from '../../progress-bar.ts'
+import { PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
 
 export const unencapsulate = command({
   name: 'container unencapsulate',
@@ -12,6 +13,7 @@ export const unencapsulate = command({
   usage: 'IMGREF',
   repo: true,
   options: {
+    ...PROXY_OPTIONS,
     'write-ref': { type: 'string', arg: 'REF', help: 'Point REF at the commit; without it nothing does' },
     quiet: { type: 'flag', short: 'q', help: 'Show no progress' },
     json: { type: 'flag', help: 'Print events and result as JSON, one a line' },
@@ -27,6 +29,7 @@ export const unencapsulate = command({
         host: hostPlatform(),
         files: nodeFiles,
         owner: processOwner(),
+        registry: image.imgref.transport === 'registry' ? await registryOptions(options) : undefined,
         signal,
         onProgress: options.json ? (event) => out.json(event) : bar?.listen,
       })
