@@ -3,6 +3,7 @@ import { PathNotFoundError, UnsupportedError, withContext } from '../../errors.t
 import type { Platform, WritableFiles } from '../../platform/index.ts'
 import { packTar } from '../../tar/index.ts'
 import { formatImageReference, type ImageReference } from '../reference.ts'
+import { openRegistryDestination } from '../registry/destination.ts'
 import type { DestinationContext, ImageDestination } from './destination.ts'
 import { LayoutDestination } from './layout-destination.ts'
 import { splitImageName } from './oci-layout.ts'
@@ -36,6 +37,7 @@ export async function openDestination(
       return await openArchiveDestination(platform, writableFiles(ref, context), path, image)
     }
     case 'registry':
+      return openRegistryDestination(ref.name, context)
     case 'docker-archive':
     case 'dir':
     case 'containers-storage':

@@ -1,0 +1,202 @@
+/**
+ * A stored image, written out as an image again.
+ *
+ * The layers of its commit are written as they were when it was encapsulated, so that their diff ids are the ones they
+ * had. Layers on top of it come from the commits they are kept as: ordinary archives that say the same, but are not the
+ * ones they were made of.
+ *
+ * Source: ostree-ext, container::store (export_to_oci, export).
+ */
+
+import { NotFoundError, withContext } from '../../errors.ts'
+import { commitRoot, type Repo } from '../../repo/index.ts'
+import { parseManifestLayout } from '../layout.ts'
+import { CONTENT_ANNOTATION, DIFFID_LABEL, refForLayer } from '../names.ts'
+import type { Descriptor, Digest, HistoryEntry, HostPlatform, ImageConfiguration } from '../oci-types.ts'
+import { layerHistory } from '../prepared-import.ts'
+import { type LayeredImageState, noSuchImage, queryImage, resolveLocalRef } from '../query.ts'
+import { formatImageReference, type ImageReference, parseImageReference } from '../reference.ts'
+import { parseRfc3339 } from '../rfc3339.ts'
+import type { DestinationContext, ImageDestination } from '../transport/destination.ts'
+import { openDestination } from '../transport/open-destination.ts'
+import { chunkingFromLayerCommitted, newChunking } from './chunking.ts'
+import { lastDiffId, writeOstreeLayers } from './encapsulate.ts'
+import {
+  formatCreated,
+  type LayerInput,
+  type WriteOptions,
+  type WrittenLayer,
+  writeDocuments,
+  writeLayers,
+} from './image-writer.ts'
+import { exportTree } from './tar-export.ts'
+
+/** How a stored image is written out; all may be left out. */
+export interface ExportToOciOptions extends WriteOptions {
+  /** Compress as fast as can be, layers on top not at all. Default false. */
+  readonly skipCompression?: boolean | undefined
+  /**
+   * Give every layer the component names and the history it has in the stored image. The original empties those of the
+   * commit's layers, and gives those on top what belongs to the layers below; so it is by default.
+   */
+  readonly keepLayerNotes?: boolean | undefined
+}
+
+/** As `ExportToOciOptions`, and what the transport needs. */
+export interface ExportImageOptions extends ExportToOciOptions, Pick<DestinationContext, 'files' | 'registry'> {
+  readonly host: HostPlatform
+}
+
+/**
+ * Writes a stored image and publishes it. An `oci:` directory must be there already; any other transport is written
+ * with fast compression.
+ * @param to a reference, or its text
+ * @returns the digest of the manifest
+ * @throws {NotFoundError} when there is no such image, or one of its layers is gone
+ */
+export async function exportImage(
+  repo: Repo,
+  image: ImageReference,
+  to: string | ImageReference,
+  options: ExportImageOptions,
+): Promise<Digest> {
+  const reference = typeof to === 'string' ? parseImageReference(to) : to
+  const { files, registry, host, signal } = options
+  const isLayout = reference.transport === 'oci'
+  const skipCompression = options.skipCompression ?? !isLayout
+  const context = { platform: repo.platform, files, registry, host, signal }
+  await using destination = await openDestination(reference, context, { create: !isLayout })
+  return await exportToOci(repo, image, destination, { ...options, skipCompression })
+}
+
+/** As `exportImage`, into a destination that is open already. It is committed, and stays the caller's to dispose of. */
+export async function exportToOci(
+  repo: Repo,
+  image: ImageReference,
+  to: ImageDestination,
+  options: ExportToOciOptions = {},
+): Promise<Digest> {
+  const state = await queryImage(repo, image)
+  if (state === undefined) throw noSuchImage(image)
+  try {
+    return await write(repo, state, to, options)
+  } catch (error) {
+    throw withContext(`Exporting ${formatImageReference(image)}`, error)
+  }
+}
+
+async function write(
+  repo: Repo,
+  { manifest, configuration: config, baseCommit }: LayeredImageState,
+  to: ImageDestination,
+  options: ExportToOciOptions,
+): Promise<Digest> {
+  const { commitLayer, chunks, derived } = parseManifestLayout(manifest, config)
+  const notes = new StoredNotes(layerHistory(manifest, config), options.keepLayerNotes ?? false)
+  const layers: WrittenLayer[] = []
+  let documents = { manifest, config }
+  if (commitLayer !== undefined) {
+    await commitOf(repo, commitLayer)
+    const chunking = await newChunking(repo, baseCommit)
+    for (const layer of chunks) await chunkingFromLayerCommitted(repo, layer, chunking)
+    const created = config.created ?? ''
+    const written = await writeOstreeLayers(repo, baseCommit, chunking, to, { ...options, created, description: '' })
+    layers.push(...notes.ofCommit(written, [commitLayer, ...chunks]))
+    documents = relabelled(documents, lastDiffId(written))
+  }
+  const inputs = derived.map((layer, i) => derivedLayer(repo, layer, notes.ofDerived(layer, i), options))
+  layers.push(...(await writeLayers(repo.platform, to, inputs, options)))
+  return await writeDocuments(
+    to,
+    {
+      ...documents.config,
+      rootfs: { ...config.rootfs, diff_ids: layers.map(({ diffId }) => diffId) },
+      history: layers.map(({ history }) => history),
+    },
+    { ...documents.manifest, layers: layers.map(({ descriptor }) => descriptor) },
+  )
+}
+
+function derivedLayer(repo: Repo, layer: Descriptor, notes: LayerNotes, options: ExportToOciOptions): LayerInput {
+  const { skipCompression = false, signal } = options
+  async function* tar() {
+    const commit = await commitOf(repo, layer)
+    yield* exportTree(repo, await commitRoot(repo.objects, commit), { signal })
+  }
+  return {
+    tar,
+    compression: { kind: 'gzip', level: skipCompression ? 0 : 6 },
+    annotations: notes.annotations,
+    history: notes.history,
+    context: `Exporting layer ${layer.digest}`,
+  }
+}
+
+async function commitOf(repo: Repo, layer: Descriptor) {
+  const ref = refForLayer(layer)
+  const commit = await resolveLocalRef(repo, ref)
+  if (commit === undefined) throw new NotFoundError(ref, `No such ref: ${ref}`)
+  return commit
+}
+
+interface LayerNotes {
+  readonly annotations: Readonly<Record<string, string>> | undefined
+  readonly history: HistoryEntry
+}
+
+type StoredLayers = readonly { readonly layer: Descriptor; readonly history: HistoryEntry | undefined }[]
+
+/** Annotations and history, the ones a layer has or the ones the original gives it. */
+class StoredNotes {
+  readonly #layers: StoredLayers
+  readonly #keep: boolean
+
+  constructor(layers: StoredLayers, keep: boolean) {
+    this.#layers = layers
+    this.#keep = keep
+  }
+
+  ofCommit(written: readonly WrittenLayer[], stored: readonly Descriptor[]): WrittenLayer[] {
+    if (!this.#keep) return [...written]
+    return written.map((layer, i) => {
+      const before = stored[i]
+      const components = before?.annotations?.[CONTENT_ANNOTATION]
+      const annotations = components === undefined ? layer.descriptor.annotations : { [CONTENT_ANNOTATION]: components }
+      const descriptor = annotations === undefined ? layer.descriptor : { ...layer.descriptor, annotations }
+      return { ...layer, descriptor, history: this.#entryOf(before)?.history ?? layer.history }
+    })
+  }
+
+  /** @param index among the derived layers: the original takes it for one among all */
+  ofDerived(layer: Descriptor, index: number): LayerNotes {
+    if (this.#keep) {
+      const created = formatTime(undefined)
+      return { annotations: layer.annotations, history: this.#entryOf(layer)?.history ?? { created, created_by: '' } }
+    }
+    const entry = this.#layers[index]
+    return {
+      annotations: entry?.layer.annotations,
+      history: { created: formatTime(entry?.history?.created), created_by: entry?.history?.comment ?? '' },
+    }
+  }
+
+  #entryOf(layer: Descriptor | undefined) {
+    return this.#layers.find((entry) => entry.layer === layer)
+  }
+}
+
+function formatTime(created: string | undefined): string {
+  return formatCreated(parseRfc3339(created ?? '')?.seconds ?? 0)
+}
+
+/** The label must name the last layer of the commit; it says so already where that came out as it was. */
+function relabelled<
+  D extends { readonly config: ImageConfiguration; readonly manifest: LayeredImageState['manifest'] },
+>({ config, manifest }: D, diffId: string) {
+  if (config.config?.Labels?.[DIFFID_LABEL] === diffId) return { config, manifest }
+  const label = { [DIFFID_LABEL]: diffId }
+  return {
+    config: { ...config, config: { ...config.config, Labels: { ...config.config?.Labels, ...label } } },
+    manifest: { ...manifest, annotations: { ...manifest.annotations, ...label } },
+  }
+}
