@@ -1,0 +1,274 @@
+/** Who gets to see credentials, and who does not. */
+import { describe, expect, test } from 'vitest'
+import { encodeUtf8, readAll } from '../../../src/bytes.ts'
+import { parseChallenges } from '../../../src/container/registry/challenge.ts'
+import type { Credentials } from '../../../src/container/registry/credentials.ts'
+import type { RegistryOptions } from '../../../src/container/registry/options.ts'
+import { openRegistryImage } from '../../../src/container/registry/source.ts'
+import { portablePlatform as platform } from '../../../src/platform/portable.ts'
+import { FakeRegistry, type Handler, type Reply } from './fake.ts'
+
+const host = { architecture: 'amd64', os: 'linux' }
+const LAYER = new Uint8Array(5000).fill(9)
+const PASSWORD = { kind: 'password', username: 'user', password: 'pass:word' } as const
+const BASIC = `Basic ${btoa('user:pass:word')}`
+
+function open(registry: FakeRegistry, credentials?: Credentials, more: Partial<RegistryOptions> = {}) {
+  const options = registry.options({ credentials: async () => credentials, ...more })
+  return openRegistryImage('example.com/a/b:1', { platform, host, registry: options })
+}
+
+function fresh(fault: Handler): FakeRegistry {
+  const registry = new FakeRegistry(platform)
+  registry.putImage('a/b:1', LAYER)
+  registry.fault = fault
+  return registry
+}
+
+const json = (value: object): Reply => ({ body: encodeUtf8(JSON.stringify(value)) })
+const unauthorized = (challenge: string): Reply => ({ status: 401, headers: { 'www-authenticate': challenge } })
+const BEARER = 'Bearer realm="https://auth.example.com/token?x=1",service="the service",scope="ignored"'
+
+/** Answers like a registry with a token server of `life` seconds. */
+function withTokens(life: number | undefined, challenge = BEARER): { handler: Handler; tokens: string[] } {
+  const tokens: string[] = []
+  const handler: Handler = ({ url, headers }) => {
+    if (url.startsWith('https://auth.example.com/')) {
+      tokens.push(`t${tokens.length}`)
+      return json({ token: tokens.at(-1), expires_in: life })
+    }
+    const current = `Bearer ${tokens.at(-1)}`
+    return headers['authorization'] === current ? undefined : unauthorized(challenge)
+  }
+  return { handler, tokens }
+}
+
+describe('a token', () => {
+  test('is asked for with the repository as scope, and used from then on', async () => {
+    const { handler, tokens } = withTokens(300)
+    const registry = fresh(handler)
+    const source = await open(registry, PASSWORD)
+    await Promise.all(source.manifest.layers.map((layer) => readAll(source.blob(layer))))
+    await source.config()
+    expect(tokens).toEqual(['t0'])
+    const [asked] = registry.requests('GET', 'auth.example.com')
+    const url = new URL(asked?.url ?? '')
+    expect(Object.fromEntries(url.searchParams)).toEqual({
+      x: '1',
+      account: 'user',
+      service: 'the service',
+      scope: 'repository:a/b:pull',
+    })
+    expect(asked?.headers['authorization']).toBe(BASIC)
+  })
+
+  test('is asked for without a name where there is none', async () => {
+    const { handler } = withTokens(undefined)
+    const registry = fresh(handler)
+    await open(registry)
+    const [asked] = registry.requests('GET', 'auth.example.com')
+    expect(asked?.headers['authorization']).toBeUndefined()
+    expect(asked?.url).not.toContain('account')
+  })
+
+  test('is exchanged for an identity token', async () => {
+    const { handler } = withTokens(300)
+    const registry = fresh(handler)
+    await open(registry, { kind: 'identity-token', token: 'who I am' })
+    const [asked] = registry.requests('POST', 'auth.example.com')
+    expect(Object.fromEntries(new URLSearchParams(new TextDecoder().decode(asked?.body)))).toMatchObject({
+      grant_type: 'refresh_token',
+      refresh_token: 'who I am',
+      service: 'the service',
+      scope: 'repository:a/b:pull',
+    })
+  })
+
+  test('that ends is replaced in time', async () => {
+    const { handler, tokens } = withTokens(300)
+    const registry = fresh(handler)
+    const source = await open(registry, PASSWORD)
+    registry.clock.pass(294_000)
+    await source.config()
+    expect(tokens).toHaveLength(1)
+    registry.clock.pass(2_000)
+    await Promise.all(source.manifest.layers.map((layer) => readAll(source.blob(layer))))
+    expect(tokens).toHaveLength(2)
+  })
+
+  test('that ends before its time is replaced when it is refused', async () => {
+    const { handler, tokens } = withTokens(300)
+    const registry = fresh(handler)
+    const source = await open(registry, PASSWORD)
+    tokens.push('revoked')
+    await source.config()
+    expect(tokens).toHaveLength(3)
+  })
+
+  test('is not asked for again and again', async () => {
+    const registry = fresh(({ url }) => {
+      if (url.startsWith('https://auth')) return json({ access_token: 'wrong' })
+      return unauthorized(BEARER)
+    })
+    await expect(open(registry, PASSWORD)).rejects.toMatchObject({ code: 'denied', data: { status: 401 } })
+    expect(registry.requests('GET', 'auth.example.com')).toHaveLength(2)
+  })
+
+  test('of a wider scope is asked for when the registry says so', async () => {
+    const { handler } = withTokens(300)
+    let scopes: string[] = []
+    const registry = fresh((seen) => {
+      if (seen.url.includes('auth.example.com')) scopes = new URL(seen.url).searchParams.getAll('scope')
+      const short = seen.url.includes('/manifests/') && !scopes.includes('repository:up/stream:pull')
+      const challenge = `${BEARER.replace('ignored', 'repository:up/stream:pull')},error="insufficient_scope"`
+      return short && seen.headers['authorization'] !== undefined
+        ? { ...unauthorized(challenge), status: 403 }
+        : handler(seen)
+    })
+    await open(registry, PASSWORD)
+    expect(scopes).toEqual(['repository:a/b:pull', 'repository:up/stream:pull'])
+  })
+
+  test.each([
+    ['a realm in the clear', BEARER.replace('https://auth', 'http://auth'), /credentials are not sent to http:/],
+    ['a realm that is no address', 'Bearer realm="nowhere"', /credentials are not sent to nowhere/],
+    ['no realm', 'Bearer service="x"', /missing realm in bearer auth challenge/],
+  ])('is not asked of %s', async (_, challenge, message) => {
+    const registry = fresh(({ headers }) => (headers['authorization'] ? undefined : unauthorized(challenge)))
+    await expect(open(registry, PASSWORD)).rejects.toMatchObject({ message: expect.stringMatching(message) })
+    expect(registry.seen.every(({ headers }) => headers['authorization'] === undefined)).toBe(true)
+  })
+
+  test.each([
+    ['refused', { status: 401, body: encodeUtf8('secret text') }, 'denied'],
+    ['no JSON', { body: encodeUtf8('secret text') }, 'network'],
+    ['without a token', json({ expires_in: 60 }), 'network'],
+    ['of two lines', json({ token: 'a\r\nsecret text: b' }), 'network'],
+    ['gone', { status: 404 }, 'not-found'],
+  ])('that is %s says whose it is, and gives nothing away', async (_, reply, code) => {
+    const registry = fresh(({ url, headers }) => {
+      if (url.startsWith('https://auth')) return reply
+      return headers['authorization'] ? undefined : unauthorized(BEARER)
+    })
+    const error = await open(registry, PASSWORD).catch((thrown) => thrown)
+    expect(error).toMatchObject({ code, message: expect.stringContaining('unable to retrieve auth token') })
+    const told = `${error.stack} ${JSON.stringify(error.data)} ${error.cause?.stack}`
+    expect(told).not.toMatch(/secret text|pass:word/)
+  })
+})
+
+describe('a password', () => {
+  test('is shown where Basic is asked for, and nowhere else', async () => {
+    const registry = fresh(({ headers }) => (headers['authorization'] ? undefined : unauthorized('Basic realm="x"')))
+    const source = await open(registry, PASSWORD)
+    await source.config()
+    const shown = registry.seen.filter(({ headers }) => headers['authorization'] === BASIC)
+    expect(shown.length).toBe(registry.seen.length - 1)
+  })
+
+  test('that is refused is not shown twice', async () => {
+    const registry = fresh(() => unauthorized('Basic realm="x"'))
+    await expect(open(registry, PASSWORD)).rejects.toMatchObject({ code: 'denied' })
+    expect(registry.seen.filter(({ headers }) => headers['authorization'] !== undefined)).toHaveLength(1)
+  })
+
+  test('is not shown to who did not ask', async () => {
+    const registry = fresh(() => undefined)
+    await open(registry, PASSWORD)
+    expect(registry.seen.every(({ headers }) => headers['authorization'] === undefined)).toBe(true)
+  })
+})
+
+describe('a redirect', () => {
+  async function follow(location: string): Promise<[string, string | undefined][]> {
+    const registry = fresh(({ url, headers }) => {
+      if (url.includes('/blobs/') && !url.includes('moved')) return { status: 307, headers: { location } }
+      if (url.includes('moved')) return { body: LAYER }
+      return headers['authorization'] ? undefined : unauthorized('Basic realm="x"')
+    })
+    const source = await open(registry, PASSWORD)
+    for (const layer of source.manifest.layers) await readAll(source.blob(layer))
+    return registry.requests('GET', 'moved').map(({ url, headers }) => [url, headers['authorization']])
+  }
+
+  test('elsewhere carries no credentials', async () => {
+    const url = 'https://cdn.example.org/moved?signature=1'
+    expect(await follow(url)).toEqual([[url, undefined]])
+    expect(await follow('https://sub.example.com/moved')).toEqual([['https://sub.example.com/moved', undefined]])
+    expect(await follow('https://example.com:8443/moved')).toEqual([['https://example.com:8443/moved', undefined]])
+    expect(await follow('https://u:p@cdn.example.org/moved')).toEqual([['https://cdn.example.org/moved', undefined]])
+  })
+
+  test('on the same host does', async () => {
+    expect(await follow('/moved')).toEqual([['https://example.com/moved', BASIC]])
+    expect(await follow('https://example.com/moved')).toEqual([['https://example.com/moved', BASIC]])
+  })
+})
+
+describe('plain HTTP', () => {
+  const noTls: Handler = ({ url }) => {
+    if (url.startsWith('https:')) throw Object.assign(new Error('wrong version number'), { code: 'EPROTO' })
+    return undefined
+  }
+
+  test('is taken where TLS fails and that is allowed', async () => {
+    const registry = fresh(noTls)
+    await open(registry, undefined, { insecure: true })
+    expect(registry.requests('GET', '/manifests/')[0]?.url).toBe('http://example.com/v2/a/b/manifests/1')
+  })
+
+  test('is not taken otherwise, nor asked for again and again', async () => {
+    const registry = fresh(noTls)
+    await expect(open(registry)).rejects.toMatchObject({ code: 'network', message: expect.stringContaining('EPROTO') })
+    expect(registry.seen).toHaveLength(1)
+  })
+
+  test('is not taken because TLS was refused something', async () => {
+    const registry = fresh(() => ({ status: 403 }))
+    await expect(open(registry, undefined, { insecure: true })).rejects.toMatchObject({ code: 'denied' })
+    expect(registry.seen.every(({ url }) => url.startsWith('https:'))).toBe(true)
+  })
+})
+
+describe('what a registry asks for', () => {
+  const parsed = (header: string) =>
+    parseChallenges(header).map(({ scheme, parameters }) => [scheme, Object.fromEntries(parameters)])
+
+  test.each([
+    [
+      'Bearer realm="https://a/t",service="s",scope="repository:a:pull,push"',
+      [['bearer', { realm: 'https://a/t', service: 's', scope: 'repository:a:pull,push' }]],
+    ],
+    ['bearer Realm = "a" , SERVICE=s', [['bearer', { realm: 'a', service: 's' }]]],
+    ['Basic realm="a \\"b\\" \\\\ c"', [['basic', { realm: 'a "b" \\ c' }]]],
+    ['Basic realm="not closed', [['basic', { realm: 'not closed' }]]],
+    [
+      'Negotiate, Basic realm="a", Bearer realm=b',
+      [
+        ['negotiate', {}],
+        ['basic', { realm: 'a' }],
+        ['bearer', { realm: 'b' }],
+      ],
+    ],
+    [
+      'Negotiate YII+/==, Basic realm=x',
+      [
+        ['negotiate', {}],
+        ['basic', { realm: 'x' }],
+      ],
+    ],
+    ['Basic', [['basic', {}]]],
+    ['Bearer realm="a",,  realm="b"', [['bearer', { realm: 'a' }]]],
+    [
+      '"stray" = , Basic realm=',
+      [
+        ['stray', {}],
+        ['basic', { realm: '' }],
+      ],
+    ],
+    ['', []],
+  ])('%s', (header, challenges) => {
+    if (header.startsWith('"stray"')) expect(parsed(header).at(-1)?.[0]).toBe('basic')
+    else expect(parsed(header)).toEqual(challenges)
+  })
+})
