@@ -54,10 +54,18 @@ export function timestampOf({ options, env }: Pick<CommandContext<typeof COMMIT_
   if (options.timestamp !== undefined) return parseDate(options.timestamp, now)
   const epoch = env['SOURCE_DATE_EPOCH']
   if (epoch === undefined) return BigInt(Math.floor(now / 1000))
-  if (!/^\d+$/.test(epoch) || BigInt(epoch) > 0xffffffffffffffffn) {
-    throw new UsageError('Failed to convert SOURCE_DATE_EPOCH')
+  return parseEpoch(epoch)
+}
+
+/** As strtoll reads it: blanks and a sign in front, and whatever behind. */
+function parseEpoch(text: string): bigint {
+  const digits = /^\s*([+-]?\d+)/.exec(text)?.[1]
+  if (digits === undefined) throw new UsageError('Failed to convert SOURCE_DATE_EPOCH')
+  const seconds = BigInt(digits.replace('+', ''))
+  if (BigInt.asIntN(64, seconds) !== seconds) {
+    throw new UsageError('Parsing SOURCE_DATE_EPOCH: Numerical result out of range')
   }
-  return BigInt(epoch)
+  return BigInt.asUintN(64, seconds)
 }
 
 /** `--tree=dir=PATH`, `tar=FILE` or `ref=REV`, or the directory that is the argument. */

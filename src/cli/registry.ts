@@ -13,6 +13,8 @@ export interface CommandGroup {
   readonly name: string
   readonly summary: string
   readonly members: readonly (CommandEntry | CommandGroup)[]
+  /** Its help is the list of its members and nothing else, and it has no options of its own. */
+  readonly plain?: true
 }
 
 export function isGroup(entry: CommandEntry | CommandGroup): entry is CommandGroup {
@@ -116,6 +118,11 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     load: async () => (await import('./commands/init.ts')).init,
   },
   {
+  {
+    name: 'checksum',
+    summary: 'Checksum a file or directory',
+    load: async () => (await import('./commands/checksum.ts')).checksum,
+  },
     name: 'log',
     summary: 'Show log starting at commit or ref',
     load: async () => (await import('./commands/log.ts')).log,
@@ -150,3 +157,4 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     load: async () => (await import('./commands/summary.ts')).summary,
   },
 ]
+  STATIC_DELTA,

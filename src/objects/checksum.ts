@@ -6,7 +6,7 @@ import type { Checksum } from '../bytes.ts'
 import { ChecksumMismatchError } from '../errors.ts'
 import type { Hasher, Platform } from '../platform/index.ts'
 import { encodeFileHeader, type FileHeaderCache } from './file-header.ts'
-import { type FileHeader, isSymlink } from './interface.ts'
+import { type FileHeader, type FileObject, isSymlink } from './interface.ts'
 import { isCanonical, sortXattrs } from './xattrs.ts'
 
 export function checksumMeta(platform: Platform, bytes: Uint8Array): Checksum {
@@ -32,6 +32,14 @@ export function createFileHasher(platform: Platform, header: FileHeader): Hasher
   const hasher = platform.createSha256()
   hasher.update(encodeFileHeader(header))
   return hasher
+}
+
+/** Of a file as it was read; a stream is read to its end. */
+export async function checksumObject(platform: Platform, { header, body }: FileObject): Promise<Checksum> {
+  if (body instanceof Uint8Array) return checksumFile(platform, header, body)
+  const hasher = createFileHasher(platform, header)
+  for await (const chunk of body) hasher.update(chunk)
+  return hasher.digest()
 }
 
 /** Holds content against the name it came under. */

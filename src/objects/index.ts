@@ -3,6 +3,7 @@
 export {
   checksumFile,
   checksumMeta,
+  checksumObject,
   createFileHasher,
   createFileVerifier,
   type FileVerifier,

@@ -54,6 +54,8 @@ export interface DirectorySource {
   read(path: string, size: number): MaybePromise<Content>
   /** Gives back what `list` took; called when all is read. */
   close?(): void
+  /** Where the entry is in the local file system. Sources that are not there omit it. */
+  localPath?(path: string): string
   /** Device and inode as a DevInoCache has them. Sources without inodes omit it. */
   identity?(path: string): string
   /** Deletes what was committed, contents before their directory. Sources that cannot be consumed omit it. */
@@ -180,6 +182,9 @@ class DirectoryWriter {
       this.#options.consumed?.push({ path, kind: 'skipped' })
       return undefined
     }
+    if (this.#options.consumed !== undefined && (entry.mode & S_IFMT) === S_IFREG) {
+      return this.#writeConsumed(path, entry, inode)
+    }
     const xattrs = this.#xattrs(path, inode)
     const isLink = (entry.mode & S_IFMT) === S_IFLNK
     const target = isLink ? this.#source.readLink(path) : ''
@@ -188,6 +193,14 @@ class DirectoryWriter {
       return Promise.all([xattrs, target, body]).then(([x, t, b]) => this.#store(headerOf(inode, t, x), entry, b))
     }
     return this.#store(headerOf(inode, target, xattrs), entry, body)
+  }
+
+  /** A regular file that is to go anyway: its inode becomes the object where it can. */
+  async #writeConsumed(path: string, entry: SourceEntry, inode: InodeInfo): Promise<Checksum> {
+    const header = headerOf(inode, '', await this.#xattrs(path, inode))
+    const local = this.#source.localPath?.(path)
+    const linked = local === undefined ? undefined : await this.#tx.linkFile(local, header)
+    return linked ?? this.#store(header, entry, await this.#source.read(path, entry.size))
   }
 
   /** A file that may be a checkout of an object: that object it is while its metadata stays as the object has it. */

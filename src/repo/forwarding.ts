@@ -63,6 +63,10 @@ export class ForwardingTransaction implements Transaction {
     return this.tx.adopt(from, name, trusted)
   }
 
+  linkFile(path: string, header: FileHeader): MaybePromise<Checksum | undefined> {
+    return this.tx.linkFile(path, header)
+  }
+
   drained(): Promise<void> | undefined {
     return this.tx.drained()
   }

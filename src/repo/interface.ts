@@ -94,6 +94,12 @@ export interface Transaction extends ObjectReader, AsyncDisposable {
    * @returns `taken` only by a store that keeps this object in the very same form
    */
   adopt(from: ObjectStore, name: ObjectName, trusted: boolean): Adopted
+  /**
+   * As `writeFile`, of a regular file of the local file system that is to go anyway: where store and file system let it,
+   * its inode becomes the object. Nobody may change it from then on.
+   * @returns `undefined` when it has to be read and written instead
+   */
+  linkFile(path: string, header: FileHeader): MaybePromise<Checksum | undefined>
   /** `undefined` while the store keeps up; else wait for it before writing more. Asked once a chunk. */
   drained(): Promise<void> | undefined
   /** Takes effect at `commit` or `checkpoint`; `undefined` deletes. */

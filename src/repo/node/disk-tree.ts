@@ -42,6 +42,15 @@ export function createDiskTree(path: string, options: DiskTreeOptions): DiffDire
   return new DiskDirectory(Buffer.from(resolve(path)), '', options)
 }
 
+/**
+ * The checksum a file, link or directory would have as an object: of a directory that of its dirmeta.
+ * @throws {IoError} `Error when getting information for file “…”: No such file or directory`
+ */
+export function checksumPath(path: string, platform: Platform, ignoreXattrs = false): Checksum {
+  const whole = resolve(path)
+  return checksumInode(Buffer.from(whole), inspect(whole), { platform }, ignoreXattrs)
+}
+
 class DiskDirectory implements DiffDirectory {
   readonly tree = undefined
   readonly withoutXattrs = false
@@ -81,22 +90,27 @@ class DiskDirectory implements DiffDirectory {
       name: isUtf8(bytes) ? text : `\0${bytes.toString('hex')}`,
       path: shown,
       directory: stat.isDirectory() ? new DiskDirectory(path, shown, this.#options) : undefined,
-      checksum: (ignoreXattrs) => this.#checksum(path, stat, ignoreXattrs),
+      checksum: (ignoreXattrs) => checksumInode(path, stat, this.#options, ignoreXattrs),
     }
   }
+}
 
-  #checksum(path: Buffer, stat: BigIntStats, ignoreXattrs: boolean): Checksum {
-    const { platform, ownerUid, ownerGid } = this.#options
-    const uid = ownerUid ?? Number(stat.uid)
-    const gid = ownerGid ?? Number(stat.gid)
-    const xattrs = ignoreXattrs ? NO_XATTRS : readXattrs(path)
-    const meta = { uid, gid, mode: Number(stat.mode), xattrs }
-    if (stat.isDirectory()) return checksumMeta(platform, DirMeta.encode(meta))
-    const target = stat.isSymbolicLink() ? displayUtf8(withIo(shownPath(path), () => readlinkSync(path, 'buffer'))) : ''
-    // Devices, pipes and sockets have no content; their mode alone makes them different from every file.
-    if (!stat.isFile()) return createFileHasher(platform, { ...meta, target }).digest()
-    return hashFile(platform, { ...meta, target }, path)
-  }
+/** Of a file, or of the dirmeta of a directory. */
+function checksumInode(
+  path: Buffer,
+  stat: BigIntStats,
+  { platform, ownerUid, ownerGid }: DiskTreeOptions,
+  ignoreXattrs: boolean,
+): Checksum {
+  const uid = ownerUid ?? Number(stat.uid)
+  const gid = ownerGid ?? Number(stat.gid)
+  const xattrs = ignoreXattrs ? NO_XATTRS : readXattrs(path)
+  const meta = { uid, gid, mode: Number(stat.mode), xattrs }
+  if (stat.isDirectory()) return checksumMeta(platform, DirMeta.encode(meta))
+  const target = stat.isSymbolicLink() ? displayUtf8(withIo(shownPath(path), () => readlinkSync(path, 'buffer'))) : ''
+  // Devices, pipes and sockets have no content; their mode alone makes them different from every file.
+  if (!stat.isFile()) return createFileHasher(platform, { ...meta, target }).digest()
+  return hashFile(platform, { ...meta, target }, path)
 }
 
 const SLASH = Buffer.from('/')
@@ -120,7 +134,7 @@ function hashFile(platform: Platform, header: FileHeader, path: Buffer): Checksu
 }
 
 function readXattrs(path: Buffer): Xattrs {
-  return requireNative('A difference with extended attributes').readXattrs(path)
+  return requireNative('A checksum with extended attributes').readXattrs(path)
 }
 
 function shownPath(path: Buffer): string {

@@ -1,6 +1,6 @@
 export { type CheckoutTargetOptions, createCheckoutTarget } from './checkout-target.ts'
 export { scanHardLinks } from './devino.ts'
-export { createDiskTree, type DiskTreeOptions } from './disk-tree.ts'
+export { checksumPath, createDiskTree, type DiskTreeOptions } from './disk-tree.ts'
 export {
   type CreateRepoOptions,
   createRepo,

@@ -128,6 +128,10 @@ class LocalDirectory implements DirectorySource {
     }
   }
 
+  localPath(path: string): string {
+    return this.#at(path)
+  }
+
   identity(path: string): string {
     const file = this.#at(path)
     const { dev, ino } = withIo(this.#shown(path), () => lstatSync(file, { bigint: true }))

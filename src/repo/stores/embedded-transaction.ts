@@ -226,6 +226,9 @@ export class EmbeddedTransaction implements Transaction {
     return 'unlike'
   }
 
+  /** Nothing here is an inode. */
+  linkFile(): undefined {}
+
   /** Everything is written when the call returns. */
   drained(): undefined {}
 

@@ -4,12 +4,13 @@
  * Source: ostree-repo-commit.c, ostree_repo_prepare_transaction to ostree_repo_abort_transaction.
  */
 
-import { renameSync } from 'node:fs'
+import { renameSync, unlinkSync } from 'node:fs'
 import type { Checksum, MaybePromise } from '../../../bytes.ts'
 import { ChecksumMismatchError, UsageError, withContext } from '../../../errors.ts'
 import {
   type AttachedType,
   checksumMeta,
+  checksumObject,
   type FileHeader,
   FileHeaderCache,
   type FileInfo,
@@ -17,7 +18,6 @@ import {
   isSymlink,
   type MetaType,
   type ObjectName,
-  type ObjectType,
   verifyFile,
 } from '../../../objects/index.ts'
 import type { Platform } from '../../../platform/index.ts'
@@ -39,6 +39,7 @@ import type { BodyWriter } from './content-mode.ts'
 import { withIo } from './errno.ts'
 import { FsFileSink } from './file-sink.ts'
 import type { FreeSpace } from './free-space.ts'
+import { linkInode } from './link-inode.ts'
 import type { LooseObjects } from './loose.ts'
 import type { LooseReader } from './loose-reader.ts'
 import { NewFiles } from './new-file.ts'
@@ -46,6 +47,7 @@ import type { PresentObjects } from './present.ts'
 import { noChanges, type Publisher } from './publish.ts'
 import type { Staging } from './staging.ts'
 import type { WriteBehind } from './write-behind.ts'
+import { isWritten, noStats, type Place, type WrittenType } from './written.ts'
 
 const META_PERMISSIONS = 0o644
 
@@ -65,19 +67,8 @@ export interface TransactionContext {
   ended(committed: boolean): Promise<void>
 }
 
-type WrittenType = MetaType | 'file'
-/** Where an object is that is not in `objects/` yet. */
-type Place = 'staged' | 'inherited'
-
 export class FsTransaction implements Transaction {
-  readonly stats: TransactionStats = {
-    metadataTotal: 0,
-    metadataWritten: 0,
-    contentTotal: 0,
-    contentWritten: 0,
-    contentBytesWritten: 0,
-    contentCacheHits: 0,
-  }
+  readonly stats = noStats()
   readonly #context: TransactionContext
   readonly #headers = new FileHeaderCache()
   readonly #metaFiles = new NewFiles()
@@ -329,6 +320,20 @@ export class FsTransaction implements Transaction {
     return adopted
   }
 
+  async linkFile(path: string, header: FileHeader): Promise<Checksum | undefined> {
+    this.#requireOpen()
+    const { platform, mode, staging, reader } = this.#context
+    const place = staging.streamPath()
+    const file = await linkInode(path, place, header, { mode, content: reader.content })
+    if (file === undefined) return undefined
+    const checksum = await checksumObject(platform, file)
+    const fresh = !this.#exists('file', checksum, false)
+    withIo(undefined, () => (fresh ? renameSync(place, this.#stagedPath('file', checksum)) : unlinkSync(place)))
+    if (fresh) this.#places.file.set(checksum, 'staged')
+    this.#countFile(fresh, file.size)
+    return checksum
+  }
+
   drained(): Promise<void> | undefined {
     for (const sink of this.#sinks) {
       const pending = sink.drained()
@@ -386,8 +391,4 @@ export class FsTransaction implements Transaction {
   #requireOpen(): void {
     if (this.#ended) throw new UsageError('The transaction has ended')
   }
-}
-
-function isWritten(type: ObjectType): type is WrittenType {
-  return type === 'file' || type === 'dirtree' || type === 'dirmeta' || type === 'commit'
 }

@@ -1,0 +1,18 @@
+/** `ostree checksum`. Source: ot-builtin-checksum.c. */
+
+import { UsageError } from '../../errors.ts'
+import { nodePlatform } from '../../platform/node.ts'
+import { checksumPath } from '../../repo/node/index.ts'
+import { command } from '../command.ts'
+
+export const checksum = command({
+  name: 'checksum',
+  summary: 'Checksum a file or directory',
+  usage: 'PATH',
+  repo: false,
+  options: { 'ignore-xattrs': { type: 'flag', help: "Don't include xattrs in checksum" } },
+  run({ options, args: [path], out }) {
+    if (path === undefined) throw new UsageError('A filename must be given')
+    out.line(checksumPath(path, nodePlatform, options['ignore-xattrs']))
+  },
+})
