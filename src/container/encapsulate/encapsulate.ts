@@ -94,12 +94,13 @@ export async function encapsulate(
   repo: Repo,
   rev: string,
   config: EncapsulateConfig,
-  options: EncapsulateOptions & Pick<DestinationContext, 'files'>,
+  options: EncapsulateOptions & Pick<DestinationContext, 'files' | 'registry'>,
   to: string | ImageReference,
 ): Promise<Digest> {
   const reference = typeof to === 'string' ? parseImageReference(to) : to
-  const { files, host, signal } = options
-  await using destination = await openDestination(reference, { platform: repo.platform, files, host, signal })
+  const { files, registry, host, signal } = options
+  const context = { platform: repo.platform, files, registry, host, signal }
+  await using destination = await openDestination(reference, context)
   return await encapsulateTo(repo, rev, config, options, destination)
 }
 

@@ -1,18 +1,23 @@
 /** The registry of Debian's `docker-registry`, on a free port of the loopback, its blobs in a temporary directory. */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { run } from '../../reference.ts'
 
 export interface TestRegistry extends AsyncDisposable {
   /** `127.0.0.1:PORT`, as in names of images. */
   readonly host: string
+  /** With `tls`: holds the authority to trust, as a certificate directory does. */
+  readonly certificates: string
 }
 
 export interface TestRegistryOptions {
   /** Only this user with this password is let in: `tester`, `secret`. */
   readonly password?: boolean
+  /** Spoken to over TLS, with a certificate made for it. */
+  readonly tls?: boolean
   /** Let in with a token of this server only. */
   readonly token?: { readonly realm: string; readonly certificate: string }
 }
@@ -53,6 +58,26 @@ function authConfig({ password, token }: TestRegistryOptions, directory: string)
 `
 }
 
+/** @returns the certificate, which is its own authority */
+export function makeCertificate(directory: string, name: string): { certificate: string; key: string } {
+  const certificate = join(directory, `${name}.crt`)
+  const key = join(directory, `${name}.pem`)
+  const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost']
+  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
+  run('openssl', ['req', '-x509', ...kind, '-keyout', key, '-out', certificate, ...subject])
+  return { certificate, key }
+}
+
+function tlsConfig(directory: string): string {
+  mkdirSync(join(directory, 'certificates'))
+  const { certificate, key } = makeCertificate(directory, 'registry')
+  copyFileSync(certificate, join(directory, 'certificates', 'ca.crt'))
+  return `  tls:
+    certificate: ${certificate}
+    key: ${key}
+`
+}
+
 export async function startRegistry(options: TestRegistryOptions = {}): Promise<TestRegistry> {
   const directory = mkdtempSync(join(tmpdir(), 'registry-'))
   const host = `127.0.0.1:${await freePort()}`
@@ -69,7 +94,7 @@ storage:
 http:
   addr: ${host}
   secret: test
-${authConfig(options, directory)}`
+${options.tls === true ? tlsConfig(directory) : ''}${authConfig(options, directory)}`
   writeFileSync(join(directory, 'config.yml'), config)
   const child = spawn('docker-registry', ['serve', join(directory, 'config.yml')], {
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -86,8 +111,9 @@ ${authConfig(options, directory)}`
   }
   for (let tries = 0; ; tries++) {
     try {
+      // over TLS any answer will do: it is not let in without
       const { status } = await fetch(`http://${host}/v2/`)
-      if (status === 200 || status === 401) break
+      if (status === 200 || status === 401 || options.tls === true) break
     } catch {
       // not yet
     }
@@ -97,5 +123,5 @@ ${authConfig(options, directory)}`
     }
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-  return { host, [Symbol.asyncDispose]: stop }
+  return { host, certificates: join(directory, 'certificates'), [Symbol.asyncDispose]: stop }
 }

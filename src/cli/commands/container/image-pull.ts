@@ -90,7 +90,8 @@ export const imagePull = command({
       const prepared = await importer.prepare()
       if (prepared.kind === 'already-present') return result(name, false, prepared.state)
       if (options.check !== undefined) return writeCheck(options.check, prepared.prepared)
-      return fetch(importer, prepared.prepared)
+      // waited for: the image is closed when this block is left
+      return await fetch(importer, prepared.prepared)
     }
     const fetch = async (importer: ImageImporter, prepared: PreparedImport): Promise<Result> => {
       const { previousState, manifest } = prepared

@@ -1,0 +1,89 @@
+/** The command against a real registry: options, files of credentials, certificates. */
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Program, type RunResult } from '../../cli/program.ts'
+import { describeReference, run } from '../../reference.ts'
+import { startRegistry, TESTER, type TestRegistry } from './server.ts'
+
+const LAYOUT = fileURLToPath(new URL('../../../examples/exampleos', import.meta.url))
+
+describeReference(['docker-registry', 'skopeo'], 'ostree-ts container image pull', () => {
+  let directory = ''
+  let program: Program
+  let closed: TestRegistry
+  let secure: TestRegistry
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'registry-command-'))
+    program = await Program.build({ container: true })
+    closed = await startRegistry({ password: true })
+    secure = await startRegistry({ tls: true })
+    const creds = `--dest-creds=${TESTER.username}:${TESTER.password}`
+    run('skopeo', ['copy', creds, '--dest-tls-verify=false', `oci:${LAYOUT}:1.0`, `docker://${closed.host}/os:1.0`])
+    run('skopeo', [
+      'copy',
+      `--dest-cert-dir=${secure.certificates}`,
+      `oci:${LAYOUT}:1.0`,
+      `docker://${secure.host}/os:1.0`,
+    ])
+  }, 120_000)
+  afterAll(async () => {
+    program?.remove()
+    await closed?.[Symbol.asyncDispose]()
+    await secure?.[Symbol.asyncDispose]()
+    rmSync(directory, { recursive: true, force: true })
+  })
+
+  let repos = 0
+  function pull(name: string, options: string[], env: Record<string, string> = {}): RunResult {
+    const repo = join(directory, `repo${++repos}.sqlite`)
+    const image = `ostree-unverified-registry:${name}`
+    return program.run(['container', 'image', 'pull', repo, image, '--quiet', ...options], directory, '', env)
+  }
+
+  const wrote = { rc: 0, stderr: '', stdout: expect.stringMatching(/Wrote: ostree-unverified-registry:\S+ => [0-9a-f]{64}\n$/) }
+  const plain = '--insecure-skip-tls-verification'
+
+  function authfile(document: object): string {
+    const path = join(directory, `auth${repos}.json`)
+    writeFileSync(path, JSON.stringify(document))
+    return path
+  }
+
+  test('shows the password of the file it is given', () => {
+    const auth = Buffer.from(`${TESTER.username}:${TESTER.password}`).toString('base64')
+    const path = authfile({ auths: { [closed.host]: { auth } } })
+    const name = `${closed.host}/os:1.0`
+    expect(pull(name, [plain, '--authfile', path])).toMatchObject(wrote)
+    const refused = { rc: 1, stderr: expect.stringMatching(/^error: .*unauthorized/) }
+    expect(pull(name, [plain, '--auth-anonymous'])).toMatchObject(refused)
+  })
+
+  test('asks a helper', () => {
+    const helpers = join(directory, 'bin')
+    mkdirSync(helpers)
+    const helper = join(helpers, 'docker-credential-test')
+    writeFileSync(
+      helper,
+      `#!/bin/sh\nread server\n[ "$1 $server" = "get ${closed.host}" ] && echo '{"Username":"${TESTER.username}","Secret":"${TESTER.password}"}'\n`,
+    )
+    chmodSync(helper, 0o755)
+    const path = authfile({ credHelpers: { [closed.host]: 'test' } })
+    const env = { PATH: `${helpers}:${process.env['PATH']}` }
+    expect(pull(`${closed.host}/os:1.0`, [plain, '--authfile', path], env)).toMatchObject(wrote)
+  })
+
+  test('trusts the authority it is given, and no other', () => {
+    const name = `${secure.host}/os:1.0`
+    expect(pull(name, ['--cert-dir', secure.certificates])).toMatchObject(wrote)
+    expect(pull(name, [plain])).toMatchObject(wrote)
+    expect(pull(name, [])).toMatchObject({ rc: 1, stderr: expect.stringMatching(/connection failed: DEPTH_ZERO/) })
+  })
+
+  test('names what is not there', () => {
+    const failed = pull(`${secure.host}/os:2.0`, [plain])
+    expect(failed).toMatchObject({ rc: 1, stderr: expect.stringMatching(/^error: .*os:2\.0.*manifest unknown/) })
+  })
+})
