@@ -28,6 +28,7 @@ export function parseDigest(text: string): Digest {
   return text as Digest // the grammar was just checked
 }
 
+/** Whether `parseDigest` would take it. */
 export function isDigest(text: string): text is Digest {
   return text.length <= MAX_DIGEST_LENGTH && faultOf(text) === undefined
 }
@@ -51,6 +52,7 @@ function faultOf(text: string): string | undefined {
   return undefined
 }
 
+/** The digest of bytes whose checksum is known: `digestOf(platform.sha256(bytes))`. */
 export function digestOf(checksum: Checksum): Digest {
   return `sha256:${checksum}` as Digest // 64 hex digits by type
 }

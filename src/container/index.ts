@@ -4,7 +4,7 @@ export { canonicalJson } from './canonical-json.ts'
 export { cleanupRoot } from './cleanup-root.ts'
 export { normaliseConfig } from './config.ts'
 export { copyImage } from './copy-image.ts'
-export { isDigest, parseDigest } from './digest.ts'
+export { digestChecksum, digestOf, isDigest, parseDigest } from './digest.ts'
 export { Chunk, type ChunkedObject, Chunking } from './encapsulate/chunk.ts'
 export {
   type ClaimedPath,
@@ -64,13 +64,14 @@ export {
   parseManifestLayout,
   parseOstreeManifestLayout,
 } from './layout.ts'
-export { parseManifest } from './manifest.ts'
+export { guessManifestType, type ImageIndex, isIndexType, parseIndex, parseManifest } from './manifest.ts'
 export * from './manifest-diff.ts'
 export { DEFAULT_IMPORTER_VERSION } from './merge.ts'
 export * from './names.ts'
 export type * from './oci-types.ts'
 export { OPAQUE_WHITEOUT, type OverlayOptions, overlayLayer, WHITEOUT_PREFIX } from './overlay.ts'
 export * from './plan.ts'
+export { chooseManifest } from './platform-choice.ts'
 export {
   allLayers,
   deprecatedWarning,
@@ -111,10 +112,15 @@ export { escapeRef, prefixEscapeRef, unescapeRef, unprefixUnescapeRef } from './
 export {
   formatImageReference,
   formatOstreeImageReference,
+  formatSignatureSource,
   type ImageReference,
   type OstreeImageReference,
   parseImageReference,
   parseOstreeImageReference,
+  parseSignatureSource,
+  parseTransport,
+  type SignatureSource,
+  sameImageReference,
   type Transport,
 } from './reference.ts'
 export {

@@ -25,6 +25,7 @@ import { present } from './present.ts'
 
 export { MAX_MANIFEST_SIZE }
 
+/** Manifests of one image for several platforms. */
 export interface ImageIndex {
   readonly schemaVersion: number
   readonly mediaType?: string
@@ -105,6 +106,7 @@ function supported(type: string): string {
   throw new UnsupportedError('manifest type', `unsupported manifest MIME type: ${type}`)
 }
 
+/** Whether a document of that type lists manifests: an OCI index or a Docker manifest list. */
 export function isIndexType(mediaType: string): boolean {
   return mediaType === OCI_INDEX || mediaType === DOCKER_LIST
 }

@@ -84,6 +84,7 @@ export function formatImageReference({ transport, name }: ImageReference): strin
   return transport === 'registry' ? `docker://${name}` : `${transport}:${name}`
 }
 
+/** Whether both name one image: `registry:NAME` and `docker://NAME` do. */
 export function sameImageReference(a: ImageReference, b: ImageReference): boolean {
   return a.transport === b.transport && a.name === b.name
 }
