@@ -11,7 +11,7 @@
  */
 
 import { type Checksum, decodeUtf8 } from '../bytes.ts'
-import { FormatError, InvalidNameError } from '../errors.ts'
+import { FormatError, InvalidNameError, withContext } from '../errors.ts'
 import { isChecksum, validateCollectionId } from '../objects/index.ts'
 import type { RefPath, RefStore } from './interface.ts'
 
@@ -115,7 +115,7 @@ export interface ListRefsOptions {
 /**
  * Names of the refs below a prefix, in byte order: `undefined` for all, `NAME` for a local directory of refs or one ref,
  * `REMOTE:` or `REMOTE:NAME` for those of a remote. Targets are not read, so one with a broken target is listed too.
- * @throws {InvalidNameError} `Listing refs: Invalid refspec …`
+ * @throws {InvalidNameError} `Listing refs: Invalid refspec …`; and as `listPlainRefs`
  */
 export async function listRefs(
   refs: RefStore,
@@ -123,7 +123,7 @@ export async function listRefs(
   { cutPrefix = false }: ListRefsOptions = {},
 ): Promise<ListedRef[]> {
   if (prefix === undefined) {
-    const paths = [...(await refs.list('heads')), ...(await refs.list('remotes'))]
+    const paths = await listPlainRefs(refs)
     return paths.flatMap((path) => {
       const name = refspecOf(path)
       return name === undefined ? [] : [{ name, path }]
@@ -138,6 +138,15 @@ export async function listRefs(
     if (!cutPrefix) return { name: refspecOf(path) ?? below, path }
     return { name: remote === undefined ? below : `${remote}:${below}`, path }
   })
+}
+
+/** Those below `heads` and `remotes`. @throws {IoError} `Listing refs: …` where a repository has lost the directory */
+export async function listPlainRefs(refs: RefStore): Promise<RefPath[]> {
+  try {
+    return [...(await refs.list('heads')), ...(await refs.list('remotes'))]
+  } catch (error) {
+    throw withContext('Listing refs', error)
+  }
 }
 
 function parsePrefix(prefix: string): { remote: string | undefined; at: RefPath } {

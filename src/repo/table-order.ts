@@ -8,7 +8,7 @@
 import { GHashOrder, stringHash } from '../gvariant/index.ts'
 import { type ObjectName, objectTypeNumber } from '../objects/index.ts'
 import type { RefPath, RefStore } from './interface.ts'
-import { refspecOf } from './refs.ts'
+import { listPlainRefs, refspecOf } from './refs.ts'
 
 /** A set of objects. Keys are the names as `formatObjectName` gives them. */
 export function createObjectTable<V = ObjectName>(): GHashOrder<V> {
@@ -29,7 +29,7 @@ export function inTableOrder<T extends string>(texts: Iterable<T>): T[] {
 /** Those below `heads` and `remotes`, by refspec. */
 export async function plainRefsInOrder(refs: RefStore): Promise<RefPath[]> {
   const table = new GHashOrder<RefPath>()
-  for (const path of [...(await refs.list('heads')), ...(await refs.list('remotes'))]) {
+  for (const path of await listPlainRefs(refs)) {
     const refspec = refspecOf(path)
     if (refspec !== undefined) table.set(refspec, path)
   }

@@ -5,7 +5,16 @@
  * Source: ostree-repo-refs.c, _ostree_repo_write_ref, write_checksum_file_at, _ostree_repo_update_refs.
  */
 
-import { lstatSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, type Stats, utimesSync } from 'node:fs'
+import {
+  lstatSync,
+  mkdirSync,
+  opendirSync,
+  readdirSync,
+  readlinkSync,
+  rmdirSync,
+  type Stats,
+  utimesSync,
+} from 'node:fs'
 import { compareUtf8, decodeUtf8, displayUtf8, encodeUtf8 } from '../../../bytes.ts'
 import { InvalidNameError } from '../../../errors.ts'
 import { isChecksum } from '../../../objects/index.ts'
@@ -16,6 +25,7 @@ import { readWhole, removeFile, replaceFile, replaceLink, syncDirectory } from '
 
 type RefUpdates = ReadonlyMap<RefPath, RefTarget | undefined>
 
+const ALWAYS_THERE = ['heads', 'remotes']
 const NOTHING_THERE = ['ENOENT', 'ENOTDIR']
 /** Messages show no more of a file that is no ref. */
 const SHOWN = 80
@@ -74,7 +84,9 @@ export class FsRefs implements RefStore, RefView {
     })
   }
 
+  /** @throws {IoError} when the directory of all local refs or of all remotes is missing: the repository is damaged */
   list(prefix: RefPath): RefPath[] {
+    if (ALWAYS_THERE.includes(prefix)) withIo(shown(prefix), () => opendirSync(this.#file(prefix)).closeSync())
     return this.has(prefix) ? [prefix] : this.below(prefix)
   }
 
