@@ -16,6 +16,7 @@ const out = new Output(1)
 const err = new Output(2)
 
 function formatOverview(group: CommandGroup | undefined, path: string): string {
+  if (group?.plain) return formatPlainOverview(group, path)
   const members = group?.members ?? [...COMMANDS].sort((a, b) => (a.name < b.name ? -1 : 1))
   const width = Math.max(16, ...members.map(({ name }) => name.length)) + 2
   const rows = members.map(({ name, summary }) => `  ${name.padEnd(width)}${summary}\n`).join('')
@@ -24,6 +25,11 @@ function formatOverview(group: CommandGroup | undefined, path: string): string {
   const summary = group === undefined ? '' : `${group.summary}\n\n`
   const program = path === '' ? 'ostree' : `ostree ${path}`
   return `Usage:\n  ${program} [OPTION…] COMMAND\n\n${summary}${title}:\n${rows}\nHelp Options:\n${help}\nApplication Options:\n${application}\n`
+}
+
+function formatPlainOverview({ members }: CommandGroup, path: string): string {
+  const rows = members.map(({ name, summary }) => `  ${name.padEnd(17)}${summary}\n`).join('')
+  return `Usage:\n  ostree ${path} [OPTION...] COMMAND\n\nBuiltin "${path}" Commands:\n${rows}\n`
 }
 
 /** Takes the first non-option out of `args`. */
@@ -60,6 +66,11 @@ async function find(words: readonly string[]): Promise<{ command: AnyCommand; ar
 function answerAlone(group: CommandGroup | undefined, path: string, word: string | undefined, args: string[]): void {
   const overview = formatOverview(group, path)
   const shown = (message: string): ShownUsageError => new ShownUsageError(message, overview)
+  if (group?.plain) {
+    if (args.includes('--help') || args.includes('-h')) out.write(overview)
+    else throw shown(word === undefined ? 'No command specified' : `Unknown "${path}" subcommand '${word}'`)
+    return
+  }
   let parsed: ReturnType<typeof parseOptions<typeof COMMON_OPTIONS>>
   try {
     parsed = parseOptions(COMMON_OPTIONS, args)

@@ -83,6 +83,34 @@ const REMOTE: CommandGroup = {
   ],
 }
 
+const STATIC_DELTA: CommandGroup = {
+  name: 'static-delta',
+  summary: 'Static delta related commands',
+  plain: true,
+  members: [
+    {
+      name: 'list',
+      summary: 'List static delta files',
+      load: async () => (await import('./commands/static-delta/list.ts')).list,
+    },
+    {
+      name: 'delete',
+      summary: 'Remove a delta',
+      load: async () => (await import('./commands/static-delta/delete.ts')).deleteCommand,
+    },
+    {
+      name: 'indexes',
+      summary: 'List static delta indexes',
+      load: async () => (await import('./commands/static-delta/indexes.ts')).indexes,
+    },
+    {
+      name: 'reindex',
+      summary: 'Regenerate static delta indexes',
+      load: async () => (await import('./commands/static-delta/indexes.ts')).reindex,
+    },
+  ],
+}
+
 export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
   { name: 'cat', summary: 'Concatenate contents of files', load: async () => (await import('./commands/cat.ts')).cat },
   {
@@ -151,10 +179,10 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     load: async () => (await import('./commands/rev-parse.ts')).revParse,
   },
   { name: 'show', summary: 'Output a metadata object', load: async () => (await import('./commands/show.ts')).show },
+  STATIC_DELTA,
   {
     name: 'summary',
     summary: 'Manage summary metadata',
     load: async () => (await import('./commands/summary.ts')).summary,
   },
 ]
-  STATIC_DELTA,

@@ -72,6 +72,7 @@ export {
   readSettings,
 } from './config.ts'
 export { addCookie, type Cookie, type CookieKey, cookieJar, deleteCookie, parseCookies } from './cookies.ts'
+export { deleteDelta, parseDeltaName } from './delta-delete.ts'
 export { deltaPath, formatDeltaName, listIndexes, reindexDeltas, STATIC_DELTAS } from './delta-index.ts'
 export {
   type DiffDirectory,

@@ -15,15 +15,14 @@ const steps = goldenJson<Step[]>('core/cli-transcripts.json')
 
 /** That a command is not in the registry is the only reason why a step is left out. */
 function missingCommand({ argv, stderr }: CommandStep): string | undefined {
-  if (stderr.includes('error: Unknown command')) return undefined
+  if (/^error: Unknown (?:command|"[^"]*" subcommand) /m.test(stderr)) return undefined
   let members = COMMANDS
   const path: string[] = []
   for (const word of argv.slice(1)) {
     if (word.startsWith('-')) continue
     const entry = members.find(({ name }) => name === word)
     path.push(word)
-    // Of a group that is there the first word may be no member, which is then what is said.
-    if (entry === undefined) return path.length === 1 ? word : undefined
+    if (entry === undefined) return path.join(' ')
     if (!isGroup(entry)) return undefined
     members = entry.members
   }
@@ -84,7 +83,10 @@ describe('a session, word for word as ostree answers it', () => {
       const isOfThisDay = CHECKSUM_LINE.test(expected.stdout) && !args.some((arg) => arg.startsWith('--timestamp'))
       if (args.includes('--version')) expect(stdout.split('\n')[0]).toBe(expected.stdout.split('\n')[0])
       else if (isOfThisDay && /commit|--single|-S/.test(args.join(' '))) expect(stdout).toMatch(CHECKSUM_LINE)
-      else expect(clean(stdout)).toBe(comparable(expected.stdout))
+      else if (args.includes('static-delta')) {
+        // In the order of a directory, which is none.
+        expect(clean(stdout).split('\n').sort()).toEqual(comparable(expected.stdout).split('\n').sort())
+      } else expect(clean(stdout)).toBe(comparable(expected.stdout))
     })
   }
 })

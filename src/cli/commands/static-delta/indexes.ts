@@ -1,0 +1,31 @@
+/** `ostree static-delta indexes` and `reindex`. Source: ot-builtin-static-delta.c. */
+
+import { parseChecksum } from '../../../objects/index.ts'
+import { listIndexes, reindexDeltas } from '../../../repo/index.ts'
+import { command } from '../../command.ts'
+
+export const indexes = command({
+  name: 'static-delta indexes',
+  summary: 'List static delta indexes',
+  usage: '',
+  repo: true,
+  options: {},
+  async run({ out, repo: openRepo }) {
+    const targets = await listIndexes(await openRepo())
+    // Sic, in the plural.
+    if (targets.length === 0) out.line('(No static deltas indexes)')
+    for (const target of targets) out.line(target)
+  },
+})
+
+export const reindex = command({
+  name: 'static-delta reindex',
+  summary: 'Regenerate static delta indexes',
+  usage: '',
+  repo: true,
+  options: { to: { type: 'string', arg: 'REV', help: 'Only update delta index to revision REV' } },
+  async run({ options: { to }, repo: openRepo }) {
+    const repo = await openRepo()
+    await reindexDeltas(repo, to === undefined ? undefined : parseChecksum(to))
+  },
+})

@@ -1,0 +1,18 @@
+/** `ostree static-delta list`. Source: ot-builtin-static-delta.c. */
+
+import { formatDeltaName } from '../../../repo/index.ts'
+import { command } from '../../command.ts'
+
+export const list = command({
+  name: 'static-delta list',
+  summary: 'List static delta files',
+  usage: '',
+  repo: true,
+  options: {},
+  async run({ out, repo: openRepo }) {
+    const repo = await openRepo()
+    const deltas = (await repo.storage.deltas?.list()) ?? []
+    if (deltas.length === 0) out.line('(No static deltas)')
+    for (const delta of deltas) out.line(formatDeltaName(delta))
+  },
+})
