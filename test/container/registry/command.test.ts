@@ -43,7 +43,11 @@ describeReference(['docker-registry', 'skopeo'], 'ostree-ts container image pull
     return program.run(['container', 'image', 'pull', repo, image, '--quiet', ...options], directory, '', env)
   }
 
-  const wrote = { rc: 0, stderr: '', stdout: expect.stringMatching(/Wrote: ostree-unverified-registry:\S+ => [0-9a-f]{64}\n$/) }
+  const wrote = {
+    rc: 0,
+    stderr: '',
+    stdout: expect.stringMatching(/Wrote: ostree-unverified-registry:\S+ => [0-9a-f]{64}\n$/),
+  }
   const plain = '--insecure-skip-tls-verification'
 
   function authfile(document: object): string {
