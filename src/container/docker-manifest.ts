@@ -41,13 +41,18 @@ const LAYER_TYPES: ReadonlyMap<string, string> = new Map([
  */
 export function convertDockerManifest(platform: Platform, manifest: Uint8Array, config: Uint8Array): ImageManifest {
   const { layers } = parseManifest(manifest)
-  const converted = encodeUtf8(goConfigJson(readGoConfig(config)))
+  const converted = convertDockerConfig(config)
   return {
     schemaVersion: 2,
     mediaType: OCI_MANIFEST,
     config: { mediaType: OCI_CONFIG, digest: digestOf(platform.sha256(converted)), size: converted.length },
     layers: layers.map(convertLayer),
   }
+}
+
+/** The config blob that the converted manifest names. @throws {FormatError}, {LimitError} */
+export function convertDockerConfig(config: Uint8Array): Uint8Array {
+  return encodeUtf8(goConfigJson(readGoConfig(config)))
 }
 
 function convertLayer({ mediaType, digest, size, urls }: Descriptor): Descriptor {

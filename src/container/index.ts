@@ -16,6 +16,12 @@ export {
   processMapping,
 } from './encapsulate/chunking.ts'
 export {
+  replaceDetachedMetadata,
+  type UpdateDetachedOptions,
+  updateDetachedMetadata,
+  updateDetachedMetadataTo,
+} from './encapsulate/detached-metadata.ts'
+export {
   CONTAINER_CMD_KEY,
   type EncapsulateConfig,
   type EncapsulateOptions,
@@ -138,6 +144,7 @@ export type { SpeedLimit } from './registry/lifeline.ts'
 export type { RegistryOptions } from './registry/options.ts'
 export { formatRegistryReference, parseRegistryReference, type RegistryReference } from './registry/reference.ts'
 export type { RetryOptions } from './registry/retry.ts'
+export { TRANSFER_CONCURRENCY, type TransferOptions, transferImage } from './transfer-image.ts'
 export type * from './transport/destination.ts'
 export type { ImageSource, TransportContext } from './transport/interface.ts'
 export { openMemoryLayout } from './transport/memory.ts'

@@ -15,7 +15,7 @@ import { CONTENT_ANNOTATION, DIFFID_LABEL, refForLayer } from '../names.ts'
 import type { Descriptor, Digest, HistoryEntry, HostPlatform, ImageConfiguration } from '../oci-types.ts'
 import { layerHistory } from '../prepared-import.ts'
 import { type LayeredImageState, noSuchImage, queryImage, resolveLocalRef } from '../query.ts'
-import { formatImageReference, type ImageReference, parseImageReference } from '../reference.ts'
+import { type ImageReference, parseImageReference } from '../reference.ts'
 import { parseRfc3339 } from '../rfc3339.ts'
 import type { DestinationContext, ImageDestination } from '../transport/destination.ts'
 import { openDestination } from '../transport/open-destination.ts'
@@ -65,8 +65,12 @@ export async function exportImage(
   const isLayout = reference.transport === 'oci'
   const skipCompression = options.skipCompression ?? !isLayout
   const context = { platform: repo.platform, files, registry, host, signal }
-  await using destination = await openDestination(reference, context, { create: !isLayout })
-  return await exportToOci(repo, image, destination, { ...options, skipCompression })
+  try {
+    await using destination = await openDestination(reference, context, { create: !isLayout })
+    return await exportToOci(repo, image, destination, { ...options, skipCompression })
+  } catch (error) {
+    throw withContext('Export', error)
+  }
 }
 
 /** As `exportImage`, into a destination that is open already. It is committed, and stays the caller's to dispose of. */
@@ -76,12 +80,12 @@ export async function exportToOci(
   to: ImageDestination,
   options: ExportToOciOptions = {},
 ): Promise<Digest> {
-  const state = await queryImage(repo, image)
-  if (state === undefined) throw noSuchImage(image)
   try {
+    const state = await queryImage(repo, image)
+    if (state === undefined) throw noSuchImage(image)
     return await write(repo, state, to, options)
   } catch (error) {
-    throw withContext(`Exporting ${formatImageReference(image)}`, error)
+    throw withContext('Copying image', error)
   }
 }
 

@@ -1,0 +1,212 @@
+/**
+ * Other detached metadata for an encapsulated commit: signatures are made when the image is there already.
+ *
+ * ```
+ * … commit │ commitmeta │ dirmeta dirtree …      only the entry in the middle is replaced, added or left out
+ * ```
+ *
+ * All other bytes of the layer stay as they are, so what comes out is what encapsulating the commit with that metadata
+ * would have given. Source: ostree-ext, tar/export.rs and container/update_detached_metadata.rs.
+ */
+
+import { concatBytes, decodeUtf8, displayUtf8 } from '../../bytes.ts'
+import { FormatError, LimitError, TarFormatError, UnsupportedError, withContext } from '../../errors.ts'
+import type { Platform } from '../../platform/index.ts'
+import { type TarHeader, TarParser, type TarSink } from '../../tar/index.ts'
+import { openLayer } from '../layer-stream.ts'
+import { parseOstreeManifestLayout } from '../layout.ts'
+import { DIFFID_LABEL } from '../names.ts'
+import { type StreamObject, streamObjectAt } from '../object-path.ts'
+import { MAX_STREAM_METADATA } from '../object-sink.ts'
+import type { Digest, HostPlatform, ImageConfiguration } from '../oci-types.ts'
+import { type ImageReference, parseImageReference } from '../reference.ts'
+import { type TransferOptions, transferLayers } from '../transfer-image.ts'
+import type { DestinationContext, ImageDestination } from '../transport/destination.ts'
+import type { ImageSource } from '../transport/interface.ts'
+import { openImage } from '../transport/open.ts'
+import { openDestination } from '../transport/open-destination.ts'
+import { type WriteOptions, writeDocuments, writeLayers } from './image-writer.ts'
+import { LayerTar } from './layer-tar.ts'
+import { SlabBuffer } from './slab-buffer.ts'
+
+/** Bytes before the tree of a stream: the empty repository, the commit, what is attached to it. */
+const MAX_PRELUDE: number = 2 * MAX_STREAM_METADATA + (1 << 20)
+
+/**
+ * Rewrites the stream of a commit layer.
+ * @param metadata serialised `a{sv}`; without it the commit has none any more
+ * @throws {FormatError} when there is no commit, or nothing behind it; {LimitError}, {TarFormatError}
+ */
+export async function* replaceDetachedMetadata(
+  from: AsyncIterable<Uint8Array>,
+  metadata: Uint8Array | undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const places = new PreludeSink()
+  const parser = new TarParser(places)
+  let pending: Uint8Array[] = []
+  let size = 0
+  let done = false
+  for await (const chunk of from) {
+    // The rest is read too: what is cut off must not pass for whole.
+    inContext(() => parser.push(chunk))
+    if (done) {
+      yield chunk
+      continue
+    }
+    pending.push(chunk.slice())
+    size += chunk.length
+    done = places.to !== undefined
+    if (done) {
+      yield* spliced(concatBytes(pending), places, metadata)
+      pending = []
+    } else if (size > MAX_PRELUDE) throw inContextOf(new LimitError('bytes before the tree of a commit', MAX_PRELUDE))
+  }
+  inContext(() => parser.finish())
+  if (done) return
+  throw inContextOf(
+    places.commit === undefined
+      ? new TarFormatError('Missing commit object', 0)
+      : new TarFormatError('Expected metadata object after commit', size),
+  )
+}
+
+const CONTEXT = 'Replacing detached metadata'
+
+function inContextOf<E>(error: E): E {
+  return withContext(CONTEXT, error)
+}
+
+function inContext(work: () => void): void {
+  try {
+    work()
+  } catch (error) {
+    throw inContextOf(error)
+  }
+}
+
+function* spliced(
+  bytes: Uint8Array,
+  { commit, from = 0, to = from }: PreludeSink,
+  metadata: Uint8Array | undefined,
+): Generator<Uint8Array, void, undefined> {
+  yield bytes.subarray(0, from)
+  if (metadata !== undefined && commit !== undefined) {
+    const out = new SlabBuffer()
+    new LayerTar(out).metadata({ checksum: commit.checksum, type: 'commitmeta' }, metadata)
+    yield* out.full()
+    yield out.rest()
+  }
+  yield bytes.subarray(to)
+}
+
+/** Looks for the bytes of the stream in which detached metadata stands, or would stand. */
+class PreludeSink implements TarSink {
+  commit: StreamObject | undefined
+  from: number | undefined
+  to: number | undefined
+
+  entry(header: TarHeader): void {
+    if (this.to !== undefined) return
+    if (this.commit === undefined) this.#beforeCommit(header)
+    else if (this.from === undefined) {
+      this.from = header.offset
+      const next = streamObjectAt(header.path)
+      if (next === undefined) {
+        throw new FormatError('tar stream', `Expected metadata object after commit, not ${displayUtf8(header.path)}`)
+      }
+      if (next.type !== 'commitmeta') this.to = header.offset
+    } else this.to = header.offset
+  }
+
+  #beforeCommit({ type, path }: TarHeader): void {
+    if (type !== 'file' || decodeUtf8(path)?.endsWith('.commit') !== true) return
+    const object = streamObjectAt(path)
+    if (object?.type === 'commit') this.commit = object
+  }
+
+  data(): void {}
+
+  end(): void {}
+}
+
+export interface UpdateDetachedOptions extends WriteOptions, Pick<DestinationContext, 'files' | 'registry'> {
+  readonly platform: Platform
+  readonly host: HostPlatform
+}
+
+/**
+ * An image of a commit, under another name or the same, with other detached metadata.
+ * @param from a reference, or its text, as `to`
+ * @param metadata serialised `a{sv}`; without it the commit has none any more
+ * @returns the digest of the new manifest
+ * @throws {FormatError} when the image holds no commit
+ */
+export async function updateDetachedMetadata(
+  from: string | ImageReference,
+  to: string | ImageReference,
+  metadata: Uint8Array | undefined,
+  options: UpdateDetachedOptions,
+): Promise<Digest> {
+  const { platform, files, registry, host, signal } = options
+  const context = { platform, files, registry, host, signal }
+  const origin = typeof from === 'string' ? parseImageReference(from) : from
+  const target = typeof to === 'string' ? parseImageReference(to) : to
+  await using source = await openImage(origin, context)
+  await using destination = await openDestination(target, context)
+  return await updateDetachedMetadataTo(source, destination, metadata, { ...options, origin })
+}
+
+/** As `updateDetachedMetadata`, between places that are open already. */
+export async function updateDetachedMetadataTo(
+  from: ImageSource,
+  to: ImageDestination,
+  metadata: Uint8Array | undefined,
+  options: Pick<TransferOptions, 'platform' | 'origin'> & WriteOptions,
+): Promise<Digest> {
+  try {
+    return await rewrite(from, to, metadata, options)
+  } catch (error) {
+    throw withContext('Regenerating commit layer', error)
+  }
+}
+
+async function rewrite(
+  from: ImageSource,
+  to: ImageDestination,
+  metadata: Uint8Array | undefined,
+  options: Pick<TransferOptions, 'platform' | 'origin'> & WriteOptions,
+): Promise<Digest> {
+  const { platform, signal } = options
+  const { manifest } = from
+  if (from.sniffCompression) {
+    throw new UnsupportedError(
+      'docker-archive',
+      'Layers of this transport have no fixed form; copy the image to an oci: layout',
+    )
+  }
+  const config = await from.config()
+  if (config.config === undefined) throw new FormatError('config', 'Image is missing container configuration')
+  const { commitLayer } = parseOstreeManifestLayout(manifest, config)
+  const index = manifest.layers.indexOf(commitLayer)
+  const diffId = config.rootfs.diff_ids[index]
+  const [written] = await writeLayers(platform, to, [
+    {
+      tar: () => replaceDetachedMetadata(openLayer(from, commitLayer, { platform, diffId, signal }), metadata),
+      compression: { kind: 'gzip' },
+      history: {},
+      context: `layer ${commitLayer.digest}`,
+    },
+  ])
+  if (written === undefined) throw new FormatError('manifest', 'No layers in manifest')
+  await transferLayers(from, to, manifest.layers.toSpliced(index, 1), options)
+  const updated = withDiffId(config, index, written.diffId, manifest.layers.length === 1)
+  return await writeDocuments(to, updated, { ...manifest, layers: manifest.layers.with(index, written.descriptor) })
+}
+
+/** @param isLast whether the layer is also the one that the label names */
+function withDiffId(config: ImageConfiguration, index: number, diffId: string, isLast: boolean): ImageConfiguration {
+  const rootfs = { ...config.rootfs, diff_ids: config.rootfs.diff_ids.with(index, diffId) }
+  if (!isLast) return { ...config, rootfs }
+  const Labels = { ...config.config?.Labels, [DIFFID_LABEL]: diffId }
+  return { ...config, rootfs, config: { ...config.config, Labels } }
+}
