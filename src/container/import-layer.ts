@@ -8,7 +8,7 @@
  * Source: ostree-ext, tar/write.rs, write_tar.
  */
 
-import { withContext } from '../errors.ts'
+import { TarFormatError, withContext } from '../errors.ts'
 import { type Repo, TarTreeBuilder, type Transaction, type TreeRoot, writeTree } from '../repo/index.ts'
 import { type TarLimits, TarParser } from '../tar/index.ts'
 import { HeldFiles } from './held-files.ts'
@@ -56,6 +56,14 @@ export async function importLayer(
   } catch (error) {
     builder.abort()
     files.abort()
-    throw withContext(`Parsing layer blob ${options.layer}`, error)
+    throw withContext(`Parsing layer blob ${options.layer}`, located(error))
   }
+}
+
+/** Says where in the plain tar the fault is. Of entries that cannot be taken in, ostree-ext's own words name the path. */
+function located(error: unknown): unknown {
+  if (!(error instanceof TarFormatError) || error.cause !== undefined) return error
+  const { offset, path } = error.data
+  if (path === undefined) return withContext(`at offset ${offset}`, error)
+  return error.message.includes(path) ? error : withContext(`${path} at offset ${offset}`, error)
 }

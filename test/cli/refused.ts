@@ -1,0 +1,42 @@
+/** What every refusal has in common, whatever was wrong. */
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { createRepo } from '../../src/repo/node/index.ts'
+import { hasReference, run } from '../reference.ts'
+import { runInProcess } from './in-process.ts'
+
+let count = 0
+
+export interface Place {
+  readonly path: string
+  /** The same empty repository as a directory and as a file. */
+  readonly repos: readonly string[]
+}
+
+/** A directory of its own, with repositories in it and something that must stay as it is. */
+export async function makePlace(root: string): Promise<Place> {
+  const path = join(root, `place${count++}`)
+  mkdirSync(path)
+  const repos = [join(path, 'repo'), join(path, 'repo.sqlite')]
+  for (const repo of repos) await (await createRepo(repo, { mode: 'bare-user' })).close()
+  writeFileSync(join(path, 'outside'), 'as it was')
+  return { path, repos }
+}
+
+const beside = ({ path }: Place): string[] =>
+  readdirSync(path, { recursive: true, encoding: 'utf8' }).filter((name) => !/^repo(\/|\.sqlite|$)/.test(name))
+
+/** The command ends with an error and has left no ref, nothing that fsck objects to and nothing elsewhere. @returns what it said */
+export async function refusal(place: Place, repo: string, words: readonly string[]): Promise<string> {
+  const before = beside(place)
+  const { status, stderr } = await runInProcess(words, place.path)
+  const said = stderr.split('\n').at(-2) ?? ''
+  expect({ status, said: said.slice(0, 7) }, stderr).toEqual({ status: 1, said: 'error: ' })
+  expect(beside(place)).toEqual(before)
+  const refs = await runInProcess(['refs', `--repo=${repo}`], place.path)
+  expect(refs.stdout.split('\n').filter((ref) => !ref.startsWith('ostree/container/blob/'))).toEqual([''])
+  expect(await runInProcess(['fsck', `--repo=${repo}`], place.path)).toMatchObject({ status: 0, stderr: '' })
+  if (!repo.endsWith('.sqlite') && hasReference('ostree')) run('ostree', [`--repo=${repo}`, 'fsck'])
+  return said
+}
