@@ -50,7 +50,8 @@ function owned(bytes: Uint8Array): Uint8Array {
 }
 
 function deflateRaw(bytes: Uint8Array, level: number): Uint8Array {
-  return owned(deflateRawSync(bytes, { level }))
+  // Room for the worst case and no more: zlib's own 16 KiB for every small file leave much to be collected.
+  return owned(deflateRawSync(bytes, { level, chunkSize: bytes.length + (bytes.length >> 6) + 64 }))
 }
 
 function inflateRaw(bytes: Uint8Array, size: number): Uint8Array {

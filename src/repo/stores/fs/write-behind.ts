@@ -235,7 +235,9 @@ export class WriteBehind {
       const { port1: port, port2 } = new MessageChannel()
       const { mode, zlibLevel, disableXattrs } = this.settings
       const workerData = { settings: { mode, zlibLevel, disableXattrs }, port: port2 }
-      const thread = new Worker(this.#threads.program, { workerData, transferList: [port2] })
+      // A file lives for a moment: a small young generation is collected as fast, and 40 MiB less stay resident.
+      const resourceLimits = { maxYoungGenerationSizeMb: 4 }
+      const thread = new Worker(this.#threads.program, { workerData, transferList: [port2], resourceLimits })
       const writer: Writer = { thread, port, ready: false, busy: 0 }
       port.on('message', (message: ToMain) => this.#hear(writer, message))
       thread.on('error', (error) => this.#lose(writer, error))
