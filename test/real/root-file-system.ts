@@ -1,70 +1,130 @@
 /**
- * A real root file system, by debootstrap from the mirror this machine installs from, and an image of several layers
- * made of it by umoci. Made once a run.
+ * A real root file system, by debootstrap from the mirror this machine installs from, and an image of three layers made
+ * of it by umoci. Made once a run.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { run } from '../reference.ts'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { freemem, tmpdir } from 'node:os'
+import { testParent } from '../fs-store/places.ts'
+import { start } from './program.ts'
 
 function mirror(): { url: string; suite: string } {
   const folder = '/etc/apt/sources.list.d'
-  const files = [
-    '/etc/apt/sources.list',
-    ...(existsSync(folder) ? readdirSync(folder).map((name) => `${folder}/${name}`) : []),
-  ]
+  const files = ['/etc/apt/sources.list']
+  if (existsSync(folder)) files.push(...readdirSync(folder).map((name) => `${folder}/${name}`))
   const text = files
-    .filter((file) => existsSync(file))
+    .filter((file) => /\.(?:list|sources)$/.test(file) && existsSync(file))
     .map((file) => readFileSync(file, 'utf8'))
     .join('\n')
-  const url = /^(?:URIs:\s*|deb\s+(?:\[[^\]]*\]\s*)?)(\S+)/m.exec(text)?.[1]
+  const urls = Array.from(text.matchAll(/^(?:URIs:\s*|deb\s+(?:\[[^\]]*\]\s*)?)(\S+)/gm), ([, url]) => url ?? '')
+  const url = urls.find((url) => /\/debian\/?$/.test(url)) ?? urls[0]
   if (url === undefined) throw new Error('no Debian mirror is configured')
   const suite = /^VERSION_CODENAME=(\S+)/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'stable'
   return { url, suite }
 }
 
+/** Bytes of everything the tests keep at a time, with room to spare. */
+const SPACE = 6 * 2 ** 30
+
+/** In memory where there is plenty: these tests write a hundred thousand files. */
+export function workDirectory(): string {
+  const { bavail, bsize } = statfsSync(testParent)
+  const parent = Math.min(bavail * bsize, freemem()) > SPACE ? testParent : tmpdir()
+  return mkdtempSync(`${parent}/ostree-ts-real-`)
+}
+
+/** Whether debootstrap will have a directory there: on many a tmpfs there can be no devices. */
+async function takesDevices(directory: string): Promise<boolean> {
+  const device = `${directory}/null`
+  try {
+    await start('sh', ['-c', `mknod '${device}' c 1 3 && echo > '${device}'`])
+    return true
+  } catch {
+    return false
+  } finally {
+    rmSync(device, { force: true })
+  }
+}
+
 export interface RealImage {
-  /** The root file system as debootstrap left it, without device nodes. */
-  readonly root: string
   /** OCI layout with tag `real`, three layers. */
   readonly layout: string
   /** What umoci unpacks of it. */
   readonly unpacked: string
 }
 
-export function makeRealImage(work: string): RealImage {
+/** Many files, few bytes. */
+const PACKAGES = 'perl,python3,tzdata,git,linux-libc-dev,manpages-dev'
+
+/** A capability set, as `setcap cap_net_bind_service=p` writes it: lost by whoever sets the owner after it. */
+const CAPABILITY = '0x0100000200040000000000000000000000000000'
+
+export async function makeRealImage(work: string): Promise<RealImage> {
   const { url, suite } = mirror()
-  const root = `${work}/root`
-  run('debootstrap', ['--variant=minbase', '--include=perl,python3-minimal,tzdata,git', suite, root, url])
-  for (const name of readdirSync(`${root}/dev`)) rmSync(`${root}/dev/${name}`, { recursive: true, force: true })
+  const root = (await takesDevices(work)) ? `${work}/root` : mkdtempSync(`${tmpdir()}/ostree-ts-real-`)
+  await start('debootstrap', ['--variant=minbase', `--include=${PACKAGES}`, suite, root, url])
+  // No file system in an image has devices, nor what can be fetched again.
+  for (const folder of ['dev', 'var/cache/apt/archives', 'var/lib/apt/lists']) {
+    for (const name of readdirSync(`${root}/${folder}`)) rmSync(`${root}/${folder}/${name}`, { recursive: true })
+  }
 
   const layout = `${work}/layout`
   const bundle = `${work}/bundle`
   const image = `${layout}:real`
-  run('umoci', ['init', '--layout', layout])
-  run('umoci', ['new', '--image', image])
-  run('umoci', ['unpack', '--image', image, bundle])
+  const repack = () => start('umoci', ['repack', '--refresh-bundle', '--image', image, bundle])
+  await start('umoci', ['init', '--layout', layout])
+  await start('umoci', ['new', '--image', image])
+  await start('umoci', ['unpack', '--image', image, bundle])
   const rootfs = `${bundle}/rootfs`
-  run('sh', ['-c', `cp -a '${root}/.' '${rootfs}/'`])
-  run('umoci', ['repack', '--refresh-bundle', '--image', image, bundle])
+  const setfattr = (name: string, value: string, ...paths: string[]) =>
+    start('setfattr', ['-n', name, '-v', value, ...paths.map((path) => `${rootfs}/${path}`)])
+  rmSync(rootfs, { recursive: true })
+  await start('mv', [root, rootfs])
+  // One attribute a path: several of one path come in an order of their own out of libostree's reading of a tar.
+  await setfattr('user.origin', 'debian', 'usr/bin/bash', 'usr/bin/env', 'usr/lib', 'etc/passwd')
+  await setfattr('security.capability', CAPABILITY, 'usr/bin/perl')
+  await repack()
 
-  // Second layer: files and whole directories go, one changes its mode.
+  // Second layer: files and whole directories go, and come as something else; owners and modes change.
   rmSync(`${rootfs}/usr/share/doc`, { recursive: true })
   rmSync(`${rootfs}/etc/issue`)
-  run('chmod', ['0700', `${rootfs}/usr/bin/perl`])
-  rmSync(`${rootfs}/usr/share/zoneinfo/Africa`, { recursive: true })
-  run('umoci', ['repack', '--refresh-bundle', '--image', image, bundle])
+  const zones = `${rootfs}/usr/share/zoneinfo`
+  for (const name of ['Africa', 'America', 'Asia', 'UTC']) rmSync(`${zones}/${name}`, { recursive: true })
+  writeFileSync(`${zones}/Africa`, 'a file\n')
+  await start('ln', [`${zones}/Africa`, `${zones}/America`])
+  symlinkSync('Africa', `${zones}/Asia`)
+  mkdirSync(`${zones}/UTC`)
+  writeFileSync(`${zones}/UTC/inside`, 'of a directory\n')
+  await start('chmod', ['4711', `${rootfs}/usr/bin/git`])
+  await start('chmod', ['0700', `${rootfs}/usr/lib/git-core`])
+  await repack()
 
   // Third: something new, some of it linked and owned by others.
-  mkdirSync(`${rootfs}/opt/app`)
-  writeFileSync(`${rootfs}/opt/app/one`, 'one\n')
-  run('sh', [
-    '-c',
-    `ln '${rootfs}/opt/app/one' '${rootfs}/opt/app/two'; chown 1000:1000 '${rootfs}/opt/app/one'; chmod 4755 '${rootfs}/opt/app/one'`,
-  ])
-  writeFileSync(`${rootfs}/opt/app/large`, Buffer.alloc(5 << 20, 'large '))
-  run('umoci', ['repack', '--refresh-bundle', '--image', image, bundle])
+  const app = `${rootfs}/opt/app`
+  mkdirSync(app)
+  writeFileSync(`${app}/one`, 'one\n')
+  await start('ln', [`${app}/one`, `${app}/two`])
+  await start('chown', ['1000:1000', `${app}/one`])
+  await start('chmod', ['4755', `${app}/one`])
+  writeFileSync(`${app}/empty`, '')
+  writeFileSync(`${app}/unreadable`, 'unreadable\n', { mode: 0o200 })
+  writeFileSync(`${app}/large`, Buffer.alloc(5 << 20, 'large '))
+  await start('chown', ['1000:1000', `${app}/empty`, app])
+  await start('chmod', ['4750', `${app}/empty`])
+  await start('chmod', ['2775', app])
+  await repack()
   rmSync(bundle, { recursive: true })
 
   const check = `${work}/check`
-  run('umoci', ['unpack', '--image', image, check])
-  return { root, layout, unpacked: `${check}/rootfs` }
+  await start('umoci', ['unpack', '--image', image, check])
+  return { layout, unpacked: `${check}/rootfs` }
 }
