@@ -9,6 +9,7 @@ import { guessManifestType, MAX_MANIFEST_SIZE, parseIndex, parseManifest } from 
 import { FormatError, LimitError, OstreeError, UnsupportedError, UsageError } from '../../src/errors.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { goldenJson } from '../golden.ts'
+import { PLATFORMS } from '../places.ts'
 
 interface ConfigVectors {
   cases: {
@@ -260,12 +261,12 @@ describe('the type of a manifest', () => {
   })
 })
 
-describe("Docker's manifests", () => {
+describe.each(PLATFORMS)("Docker's manifests on platform $name", (platform) => {
   const config = encodeUtf8(canonicalJson(transports['oci-zstd'].config))
 
   test('convert to the text the proxy hands out', () => {
     const manifest = json(transports['dir-v2s2'].manifest)
-    const converted = convertDockerManifest(nodePlatform, manifest, config)
+    const converted = convertDockerManifest(platform, manifest, config)
     expect(converted).toEqual(JSON.parse(configs.docker_v2s2_dir.manifest))
     expect(goConfigJson(readGoConfig(config))).toBe(configs.docker_v2s2_dir.config)
   })
@@ -276,15 +277,15 @@ describe("Docker's manifests", () => {
       mediaType: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
       urls: ['https://x/'],
     }
-    expect(convertDockerManifest(nodePlatform, json({ ...MANIFEST, layers: [layer] }), config).layers).toEqual([
+    expect(convertDockerManifest(platform, json({ ...MANIFEST, layers: [layer] }), config).layers).toEqual([
       { ...layer, mediaType: 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip' },
     ])
   })
 
   test('fail on a layer type without a match', () => {
     const manifest = json({ ...MANIFEST, layers: [{ ...LAYER, mediaType: 'text/html' }] })
-    expect(() => convertDockerManifest(nodePlatform, manifest, config)).toThrow(UnsupportedError)
-    expect(() => convertDockerManifest(nodePlatform, manifest, config)).toThrow(
+    expect(() => convertDockerManifest(platform, manifest, config)).toThrow(UnsupportedError)
+    expect(() => convertDockerManifest(platform, manifest, config)).toThrow(
       'Unknown media type during manifest conversion: "text/html"',
     )
   })

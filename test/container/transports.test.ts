@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { concatBytes, encodeUtf8 } from '../../src/bytes.ts'
+import { concatBytes, encodeUtf8, readAll, toHex } from '../../src/bytes.ts'
 import { openLayer } from '../../src/container/layer-stream.ts'
 import type { Descriptor, Digest } from '../../src/container/oci-types.ts'
 import type { ImageReference } from '../../src/container/reference.ts'
@@ -14,11 +14,13 @@ import { nodePlatform } from '../../src/platform/node.ts'
 import { nodeFiles } from '../../src/platform/node-files.ts'
 import { packTar, type TarEntry } from '../../src/tar/index.ts'
 import { goldenBytes, goldenJson, goldenPath } from '../golden.ts'
+import { PLATFORMS } from '../places.ts'
 import { run } from '../reference.ts'
+import { readTar, text } from '../tar/kit.ts'
 
 const context = { platform: nodePlatform, files: nodeFiles, host: { architecture: 'amd64', os: 'linux' } }
 const TRANSPORTS = goldenJson<Record<string, Record<string, unknown>>>('container/transports.json')
-const CONFIGS = goldenJson<{ docker_archive: Record<string, string> }>('container/config-normalisation.json')
+const CONFIGS = goldenJson<{ docker_archive: Record<string, string | number> }>('container/config-normalisation.json')
 const DIFF_IDS = [
   'sha256:1d32881a2cf85092cbf94916728ba447f518b563e0f93621ae1f36349dc3d784',
   'sha256:b9919e119497b9ade1a88ae01502b5bd350006b25968f863cb5066b41ba666fc',
@@ -50,7 +52,8 @@ async function sizeOf(stream: AsyncIterable<Uint8Array>): Promise<number> {
   return size
 }
 
-describe('the same image in every local transport', () => {
+describe.each(PLATFORMS)('the same image in every local transport, on platform $name', (platform) => {
+  const context = { platform, files: nodeFiles, host: { architecture: 'amd64', os: 'linux' } }
   const cases: [ImageReference['transport'], () => string][] = [
     ['oci', () => join(root, 'oci-chunked')],
     ['oci', () => join(root, 'oci-zstd')],
@@ -69,7 +72,7 @@ describe('the same image in every local transport', () => {
     expect(config.rootfs.diff_ids).toEqual(DIFF_IDS)
     const sizes: number[] = []
     for (const [index, layer] of source.manifest.layers.entries())
-      sizes.push(await sizeOf(openLayer(source, layer, { platform: nodePlatform, diffId: DIFF_IDS[index] })))
+      sizes.push(await sizeOf(openLayer(source, layer, { platform, diffId: DIFF_IDS[index] })))
     expect(sizes).toEqual([174080, 179712, 139264])
   })
 
@@ -83,7 +86,57 @@ describe('the same image in every local transport', () => {
   test('a docker-archive reports the manifest that skopeo makes up', async () => {
     const source = await openImage({ transport: 'docker-archive', name: join(root, 'docker.tar') }, context)
     expect(source.manifestDigest).toBe(CONFIGS.docker_archive['manifest_digest_reported'])
-    expect(source.manifest).toEqual(JSON.parse(CONFIGS.docker_archive['manifest'] ?? ''))
+    expect(source.manifest).toEqual(JSON.parse(`${CONFIGS.docker_archive['manifest']}`))
+  })
+
+  test('what a directory has converts to what the proxy hands out', async () => {
+    const { converted_to_oci } = TRANSPORTS['dir-v2s2'] as { converted_to_oci: Record<string, string> }
+    const source = await openImage({ transport: 'dir', name: join(root, 'dir-v2s2') }, context)
+    expect(source.manifest).toEqual(JSON.parse(converted_to_oci['manifest_json'] ?? ''))
+    expect(await source.config()).toEqual(JSON.parse(converted_to_oci['config_json'] ?? ''))
+    expect(JSON.parse(new TextDecoder().decode(source.original.bytes))).toEqual(TRANSPORTS['dir-v2s2']?.['manifest'])
+  })
+
+  test.each(['oci-zstd', 'oci-zstd-chunked'])('%s: the config is the one that was written', async (name) => {
+    const source = await openImage({ transport: 'oci', name: join(root, name) }, context)
+    expect(JSON.parse(new TextDecoder().decode(await source.configBytes()))).toEqual(TRANSPORTS[name]?.['config'])
+  })
+
+  test('a docker-archive hands out layers as they are in it, whatever their type says', async () => {
+    const source = await openImage({ transport: 'docker-archive', name: join(root, 'docker.tar') }, context)
+    const { first_blob_starts_with_hex: start, first_blob_len: length, manifest } = CONFIGS.docker_archive
+    expect(source.manifest.layers[0]?.mediaType).toMatch(/gzip$/)
+    const [layer] = source.manifest.layers
+    if (layer === undefined) throw new Error('no layer')
+    const blob = await readAll(source.blob(layer))
+    expect([toHex(blob.subarray(0, 4)), blob.length]).toEqual([start, length])
+    expect(JSON.parse(`${manifest}`).layers).toHaveLength(3)
+  })
+})
+
+describe('the archives skopeo wrote', () => {
+  const docker = gunzipSync(goldenBytes('container/docker-archive.tar.gz'))
+
+  test.each([
+    ['docker-archive', docker],
+    ['oci-archive', goldenBytes('container/oci-archive.tar')],
+  ])('%s holds what its listing says', (name, bytes) => {
+    const listing = TRANSPORTS[name]?.['entries'] as (readonly [string, string, number, string?])[]
+    const found = readTar(bytes).map(({ header }) => [
+      text(header.path).replace(/\/$/, ''),
+      String.fromCharCode(header.typeflag),
+      header.size,
+      text(header.linkPath),
+    ])
+    expect(found).toEqual(listing.map(([path, type, size, link = '']) => [path, type, size, link]))
+  })
+
+  test('and their documents are the ones listed', () => {
+    const documentOf = (bytes: Uint8Array, name: string) =>
+      JSON.parse(text(readTar(bytes).find(({ header }) => text(header.path) === name)?.body ?? new Uint8Array(0)))
+    expect(documentOf(docker, 'manifest.json')).toEqual(TRANSPORTS['docker-archive']?.['manifest.json'])
+    const index = documentOf(goldenBytes('container/oci-archive.tar'), 'index.json')
+    expect(index).toEqual(TRANSPORTS['oci-archive']?.['index.json'])
   })
 })
 
