@@ -50,10 +50,12 @@ export interface PruneResult {
 /**
  * Objects of parent repositories are neither counted nor deleted, nor is what is attached to commits counted. When it
  * deletes, static deltas to commits that are gone go too, and cached summaries of remotes nobody knows.
- * @throws {RepoLockedError}; {RefNotFoundError} for a branch that is none; {ObjectNotFoundError} when a commit that is not
+ * @throws {ReadOnlyError} even when there is nothing to delete; {RepoLockedError}; {RefNotFoundError} for a branch that is none; {ObjectNotFoundError} when a commit that is not
  *   marked partial lacks a directory: then nothing was deleted
  */
 export async function prune(repo: Repo, options: PruneOptions = {}): Promise<PruneResult> {
+  // The store knows best why nothing can be written, and says so to whoever begins.
+  if (!options.dryRun && !repo.storage.writable) await repo.transaction(async () => {})
   const lock = await repo.storage.lock('exclusive')
   try {
     const result = await plan(repo, options)
