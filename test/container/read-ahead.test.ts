@@ -1,11 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { parseDigest } from '../../src/container/digest.ts'
 import type { Descriptor } from '../../src/container/oci-types.ts'
 import { ReadAhead } from '../../src/container/read-ahead.ts'
 
 const layer = (name: string, size = 0): Descriptor => ({
   mediaType: 'application/vnd.oci.image.layer.v1.tar',
-  digest: `sha256:${name.padStart(64, '0')}`,
+  digest: parseDigest(`sha256:${name.padStart(64, '0')}`),
   size,
 })
 
