@@ -7,12 +7,13 @@ import {
   openImage,
   parseImageReference,
   parseOstreeImageReference,
+  requireAccepted,
 } from '../container/index.ts'
 import { UsageError } from '../errors.ts'
 import { nodePlatform } from '../platform/node.ts'
 import { nodeFiles } from '../platform/node-files.ts'
 import { hostPlatform } from '../platform/node-host.ts'
-import { type ProxyOptions, registryOptions } from './registry-access.ts'
+import { hostPolicy, type ProxyOptions, registryOptions } from './registry-access.ts'
 
 export function processOwner(): { uid: number; gid: number } {
   return { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
@@ -42,6 +43,7 @@ export async function openSource(
   options: ProxyOptions,
   signal: AbortSignal,
 ): Promise<ImageSource> {
+  await requireAccepted(image, await hostPolicy())
   const registry = image.transport === 'registry' ? await registryOptions(options) : undefined
   return openImage(image, { platform: nodePlatform, files: nodeFiles, host: hostPlatform(), registry, signal })
 }

@@ -1,8 +1,11 @@
 /** How the container commands reach registries: the options all of them take, and files of credentials. */
-import { lstatSync, readFileSync, readlinkSync } from 'node:fs'
+import { lstatSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
+import { resolve } from 'node:path'
 import {
+  type HostPolicy,
   type ImageProxyConfig,
   loadGlobalAuthfile,
+  loadPolicy,
   mergeDefaultContainerProxyOpts,
   type RegistryOptions,
   registryOptionsOf,
@@ -36,6 +39,21 @@ export async function registryOptions(options: ProxyOptions): Promise<RegistryOp
   const config = authfile === undefined ? merged : { ...merged, authData: readAuthfile(authfile) }
   const { certificateDirectory, insecureSkipTlsVerification } = config
   return registryOptionsOf(config, nodeNetwork({ certificateDirectory, insecureSkipTlsVerification }))
+}
+
+/** What the host says about images; the file is read anew each time. */
+export async function hostPolicy(): Promise<HostPolicy> {
+  const bytes = await loadPolicy(process.env, (path) => readInRoot('/', resolve(path)))
+  return { bytes, realPath: realpath }
+}
+
+/** Of what is there of it: an image that is not says so itself. */
+async function realpath(path: string): Promise<string> {
+  try {
+    return realpathSync(path)
+  } catch {
+    return resolve(path)
+  }
 }
 
 function readAuthfile(path: string): Uint8Array {

@@ -31,6 +31,7 @@ import { parseManifestLayout, parseOstreeManifestLayout } from './layout.ts'
 import { DEFAULT_IMPORTER_VERSION, writeMergeCommit } from './merge.ts'
 import { refForImage } from './names.ts'
 import type { Descriptor, DiffId, Digest, HostPlatform, ImageConfiguration, ImageManifest } from './oci-types.ts'
+import { type HostPolicy, requireAccepted, requireStrictDefault } from './policy-check.ts'
 import { cacheUpdate, digestOfName, isSameImage, requireBootable, requireUnverified } from './preparation.ts'
 import {
   fetchOrder,
@@ -65,6 +66,8 @@ export interface ImportOptions extends ProgressOptions, ImportListeners {
   readonly files?: LocalFiles | undefined
   /** For images in registries. */
   readonly registry?: RegistryOptions | undefined
+  /** Which images may come in. Without it `ostree-image-signed:` brings in none, and the others all. */
+  readonly policy?: HostPolicy | undefined
   /** Opens the image instead of the transports built in. */
   readonly open?: ((image: ImageReference, context: TransportContext) => Promise<ImageSource>) | undefined
   /** Store the image under this name instead. */
@@ -115,7 +118,7 @@ export class ImageImporter implements AsyncDisposable {
   readonly #options: ImportOptions
   #source: ImageSource | undefined
 
-  /** @throws {UnsupportedError} when the reference asks for signatures to be verified */
+  /** @throws {UnsupportedError} when the reference asks for the signature of its commit to be verified */
   constructor(repo: Repo, reference: OstreeImageReference, options: ImportOptions) {
     requireUnverified(reference)
     this.#repo = repo
@@ -135,6 +138,7 @@ export class ImageImporter implements AsyncDisposable {
   async #prepare(): Promise<PrepareResult> {
     const repo = this.#repo
     const { imgref } = this.#reference
+    requireStrictDefault(this.#reference, this.#options.policy)
     const previous = await tryQueryImage(repo, imgref, (error) => this.#options.onWarning?.(error.message))
     if (previous !== undefined && digestOfName(imgref) === previous.manifestDigest)
       return { kind: 'already-present', state: previous }
@@ -157,6 +161,7 @@ export class ImageImporter implements AsyncDisposable {
 
   async #open(): Promise<ImageSource> {
     await this.#close()
+    await requireAccepted(this.#reference.imgref, this.#options.policy)
     const { files, host, registry, signal, open = openImage } = this.#options
     const { platform } = this.#repo
     const source = await open(this.#reference.imgref, { platform, files, host, registry, signal })
@@ -272,6 +277,7 @@ export class ImageImporter implements AsyncDisposable {
    */
   async unencapsulate(): Promise<UnencapsulatedImage> {
     try {
+      requireStrictDefault(this.#reference, this.#options.policy)
       const source = await this.#open()
       const { manifest, manifestDigest } = source
       const prepared = await this.#plan(manifest, manifestDigest, await source.config(), undefined)

@@ -78,6 +78,16 @@ export type * from './oci-types.ts'
 export { OPAQUE_WHITEOUT, type OverlayOptions, overlayLayer, WHITEOUT_PREFIX } from './overlay.ts'
 export * from './plan.ts'
 export { chooseManifest } from './platform-choice.ts'
+export { type PolicyRequirement, parsePolicy, policyDefaultIsInsecure, type SignaturePolicy } from './policy.ts'
+export {
+  checkPolicy,
+  type HostPolicy,
+  loadPolicy,
+  policyScopes,
+  type RealPath,
+  requireAccepted,
+  requireStrictDefault,
+} from './policy-check.ts'
 export {
   allLayers,
   deprecatedWarning,

@@ -18,11 +18,12 @@ import { formatOstreeImageReference, type ImageReference, type OstreeImageRefere
 const BOOTABLE_LABELS = [BOOTABLE_KEY, BOOTC_LABEL]
 
 /**
- * Signatures are not verified yet, so whoever asks for that is refused rather than given an image unverified.
+ * Signatures of commits are not verified here, so whoever asks for that is refused rather than given an image
+ * unverified.
  * @throws {UnsupportedError}
  */
 export function requireUnverified(reference: OstreeImageReference): void {
-  if (reference.sigverify.kind === 'policy-allow-insecure') return
+  if (reference.sigverify.kind !== 'remote') return
   const name = formatOstreeImageReference(reference)
   throw new UnsupportedError(
     'signature verification',

@@ -15,7 +15,7 @@ import { openRepo } from '../../../repo/node/index.ts'
 import { command } from '../../command.ts'
 import { parseReference } from '../../image-reference.ts'
 import type { Output } from '../../output.ts'
-import { PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
+import { hostPolicy, PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
 import { formatTable } from '../../table.ts'
 
 const DIGEST_DIGITS = 19
@@ -38,6 +38,7 @@ export const imagePlan = command({
         host: hostPlatform(),
         files: nodeFiles,
         registry: image.imgref.transport === 'registry' ? await registryOptions(options) : undefined,
+        policy: await hostPolicy(),
         onWarning: (message) => err.line(`warning: ${message}`),
         signal,
       })

@@ -18,7 +18,7 @@ import { command } from '../../command.ts'
 import { openOrCreateStore } from '../../container-repo.ts'
 import { metadataPolicy, parseReference, processOwner } from '../../image-reference.ts'
 import { ProgressBar } from '../../progress-bar.ts'
-import { PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
+import { hostPolicy, PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
 
 interface Result {
   changed: boolean
@@ -86,6 +86,7 @@ export const imagePull = command({
         onProgress: listen,
         onImportProgress: bar?.listenToLayers,
         registry: image.imgref.transport === 'registry' ? await registryOptions(options) : undefined,
+        policy: await hostPolicy(),
       })
       const prepared = await importer.prepare()
       if (prepared.kind === 'already-present') return result(name, false, prepared.state)

@@ -5,7 +5,7 @@ import { hostPlatform } from '../../../platform/node-host.ts'
 import { command } from '../../command.ts'
 import { parseReference, processOwner } from '../../image-reference.ts'
 import { ProgressBar } from '../../progress-bar.ts'
-import { PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
+import { hostPolicy, PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
 
 export const unencapsulate = command({
   name: 'container unencapsulate',
@@ -30,6 +30,7 @@ export const unencapsulate = command({
         files: nodeFiles,
         owner: processOwner(),
         registry: image.imgref.transport === 'registry' ? await registryOptions(options) : undefined,
+        policy: await hostPolicy(),
         signal,
         onProgress: options.json ? (event) => out.json(event) : bar?.listen,
       })
