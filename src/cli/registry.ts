@@ -126,6 +126,11 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
   },
   CONTAINER,
   {
+    name: 'create-usb',
+    summary: 'Copy the refs to a USB stick',
+    load: async () => (await import('./commands/create-usb.ts')).createUsbCommand,
+  },
+  {
     name: 'diff',
     summary: 'Compare directory TARGETDIR against revision REV',
     load: async () => (await import('./commands/diff.ts')).diff,

@@ -52,7 +52,8 @@ export function verifyBindings({ metadata }: Commit, ref: Partial<CollectionRef>
 export async function verifyBackRefs(repo: Repo, checksum: Checksum, { metadata }: Commit): Promise<void> {
   const collection = lookup(metadata, COLLECTION_BINDING, string)
   for (const name of lookup(metadata, REF_BINDING, refNames) ?? []) {
-    const target = collection === undefined ? await repo.tryResolve(name) : await find(repo, collection, name)
+    const target =
+      collection === undefined ? await repo.tryResolve(name) : await findCollectionRef(repo, collection, name)
     if (target === checksum) continue
     const shown = collection === undefined ? `Ref ‘${name}’` : `Collection–ref (${collection}, ${name})`
     const how = target === undefined ? 'does not exist' : 'does not resolve to that commit'
@@ -61,7 +62,7 @@ export async function verifyBackRefs(repo: Repo, checksum: Checksum, { metadata 
 }
 
 /** In the repository's own collection, in what it mirrors, or in a remote that is configured to be of that collection. */
-async function find(repo: Repo, collection: string, name: string): Promise<Checksum | undefined> {
+export async function findCollectionRef(repo: Repo, collection: string, name: string): Promise<Checksum | undefined> {
   const { config, refs, settings } = repo
   const own = await readRef(refs, collectionRefPath(collection, name, settings.collectionId))
   if (own !== undefined) return own

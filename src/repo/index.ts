@@ -128,6 +128,7 @@ export { deleteCommit, pruneDeltas, pruneSummaryCache } from './prune-extras.ts'
 export type { PruneRoot, RootRules } from './prune-roots.ts'
 export { type PullLocalOptions, type PullLocalResult, pullLocal } from './pull-local.ts'
 export type { ImportRules } from './pull-local-objects.ts'
+export type { WantedCollectionRef, WantedRefs } from './pull-local-refs.ts'
 export { decodeDirTree, readCommit, readDirMeta, readDirTree } from './read-metadata.ts'
 export {
   collectionRefPath,

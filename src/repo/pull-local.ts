@@ -14,24 +14,22 @@
  */
 
 import type { Checksum } from '../bytes.ts'
-import { FormatError, RefNotFoundError, UsageError, withContext } from '../errors.ts'
-import { isNormal } from '../gvariant/index.ts'
-import { type Commit, isChecksum } from '../objects/index.ts'
+import { UsageError, withContext } from '../errors.ts'
+import type { Commit } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
 import { verifyBindings } from './fsck-bindings.ts'
 import type { BeginOptions, Transaction } from './interface.ts'
 import { type ImportRules, ObjectImport } from './pull-local-objects.ts'
+import { resolveWanted, type WantedRefs } from './pull-local-refs.ts'
 import { readCommit, readDirTree } from './read-metadata.ts'
-import { formatRefspec, refPath, validateRefName } from './refs.ts'
+import { readRef } from './refs.ts'
 import type { Repo } from './repo.ts'
-import { resolveRev } from './resolve.ts'
-import { SUMMARY, Summary } from './summary.ts'
 
-export interface PullLocalOptions extends BeginOptions, ImportRules, Pick<ProgressOptions, 'signal' | 'onProgress'> {
-  /** Names of refs, each set here when it has come, and checksums of commits. Default: all refs of the source. */
-  readonly refs?: readonly string[] | undefined
-  /** Refs are set as those of this remote. Default: as local ones. */
-  readonly remote?: string | undefined
+export interface PullLocalOptions
+  extends WantedRefs,
+    BeginOptions,
+    ImportRules,
+    Pick<ProgressOptions, 'signal' | 'onProgress'> {
   /** Parents to fetch of each commit: 0 none (default), -1 all. Where the history of the source ends, so does this one. */
   readonly depth?: number | undefined
   /** Only commit objects; they are marked partial. */
@@ -57,54 +55,20 @@ export interface PullLocalResult {
 export async function pullLocal(from: Repo, into: Repo, options: PullLocalOptions = {}): Promise<PullLocalResult> {
   const { depth = 0 } = options
   if (depth < -1) throw new UsageError(`Invalid depth ${depth}`, '--depth')
-  const wanted = await resolveWanted(from, options.refs)
+  const wanted = await resolveWanted(from, options)
   const tx = await into.begin({ fsync: options.fsync, perObjectFsync: options.perObjectFsync })
   try {
     const pull = new LocalPull(from, into, tx, options)
-    for (const { commit, ref } of wanted) await pull.commit(commit, depth, ref)
-    for (const { commit, ref } of wanted) if (ref !== undefined) await setRef(into, tx, options.remote, ref, commit)
+    for (const { commit, name } of wanted) await pull.commit(commit, depth, name)
+    for (const { commit, path } of wanted) {
+      const at = path(into)
+      if (at !== undefined && (await readRef(into.refs, at)) !== commit) tx.setRef(at, { commit })
+    }
     const { contentBytesWritten } = await tx.commit()
     return { ...pull.counts, contentBytes: contentBytesWritten }
   } finally {
     await tx[Symbol.asyncDispose]()
   }
-}
-
-interface Wanted {
-  readonly commit: Checksum
-  /** What the commit has to be bound to, and what is set at the end. */
-  readonly ref: string | undefined
-}
-
-async function resolveWanted(from: Repo, refs: PullLocalOptions['refs']): Promise<Wanted[]> {
-  const names = new Set(refs ?? (await from.listRefs()).map(({ name }) => name))
-  for (const name of names) if (!isChecksum(name)) validateRefName(name)
-  const summary = [...names].every(isChecksum) ? undefined : await readSummaryRefs(from)
-  const wanted: Wanted[] = []
-  for (const name of names) {
-    if (isChecksum(name)) {
-      wanted.push({ commit: name, ref: undefined })
-      continue
-    }
-    const commit = summary === undefined ? await resolveRev(from, name, { localOnly: true }) : summary.get(name)
-    if (commit === undefined) throw new RefNotFoundError(name, `No such branch '${name}' in repository summary`)
-    wanted.push({ commit, ref: name })
-  }
-  return wanted
-}
-
-/** What the source tells others of its refs; `undefined` when it has no summary. @throws {FormatError} */
-async function readSummaryRefs(from: Repo): Promise<ReadonlyMap<string, Checksum> | undefined> {
-  const bytes = await from.storage.files?.read(SUMMARY)
-  if (bytes === undefined) return undefined
-  if (!isNormal(Summary.type, bytes)) throw new FormatError(SUMMARY, 'Not normal form')
-  return new Map(Summary.decode(bytes).refs.map(({ name, latest }) => [name, latest.commit]))
-}
-
-async function setRef(into: Repo, tx: Transaction, remote: string | undefined, name: string, commit: Checksum) {
-  const path = refPath(formatRefspec({ remote, name }))
-  // As ostree: what already leads to the commit is left, be it by the ref of a remote that answers to the name.
-  if ((await into.tryResolve(formatRefspec({ remote, name }))) !== commit) tx.setRef(path, { commit })
 }
 
 class LocalPull {

@@ -10,4 +10,5 @@ export {
   openRepo,
 } from './open.ts'
 export { createUncompressedCache, type LocalUncompressedCache } from './uncompressed-cache.ts'
+export { type CreateUsbOptions, createUsb, USB_REPO } from './usb.ts'
 export { createDirectorySource } from './walk.ts'

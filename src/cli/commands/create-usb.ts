@@ -1,0 +1,60 @@
+/** `ostree create-usb`. Source: ot-builtin-create-usb.c. */
+
+import { statSync } from 'node:fs'
+import { UsageError } from '../../errors.ts'
+import { parseChecksum, validateCollectionId } from '../../objects/index.ts'
+import { validateRefName, type WantedCollectionRef } from '../../repo/index.ts'
+import { createUsb, USB_REPO } from '../../repo/node/index.ts'
+import { command } from '../command.ts'
+import { fileError } from '../values.ts'
+
+export const createUsbCommand = command({
+  name: 'create-usb',
+  summary: 'Copy the refs to a USB stick',
+  usage: 'MOUNT-PATH COLLECTION-ID REF [COLLECTION-ID REF...]',
+  repo: true,
+  options: {
+    'disable-fsync': { type: 'flag', help: 'Do not invoke fsync()' },
+    'destination-repo': { type: 'string', arg: 'DEST', help: 'Use custom repository directory within the mount' },
+    commit: {
+      type: 'string',
+      arg: 'COMMIT',
+      help: 'Pull a specific commit (only works when a single ref is specified)',
+    },
+  },
+  async run({ options, args: [mount, ...pairs], out, signal, repo: openSource, usageError }) {
+    const from = await openSource()
+    if (mount === undefined) throw usageError('A MOUNT-PATH must be specified')
+    if (pairs.length < 2) throw usageError('At least one COLLECTION-ID REF pair must be specified')
+    if (pairs.length % 2 === 1) throw usageError('Only complete COLLECTION-ID REF pairs may be specified')
+    const { commit, 'destination-repo': destination = USB_REPO } = options
+    if (commit !== undefined && pairs.length > 2) {
+      throw usageError('The --commit option can only be used when a single COLLECTION-ID REF pair is specified')
+    }
+    requireDirectory(mount)
+    const refs: WantedCollectionRef[] = []
+    for (let i = 0; i < pairs.length; i += 2) {
+      const [collection = '', name = ''] = pairs.slice(i)
+      validateCollectionId(collection)
+      validateRefName(name)
+      refs.push({ collection, name, commit: commit === undefined ? undefined : parseChecksum(commit) })
+    }
+    try {
+      await createUsb(from, mount, refs, { destination, signal, ...(options['disable-fsync'] && { fsync: false }) })
+    } catch (error) {
+      // Where the repository would go is part of how the command was called.
+      throw error instanceof UsageError ? usageError(error.message) : error
+    }
+    const n = refs.length
+    const source = from.storage.location
+    out.line(`Copied ${n}/${n} refs successfully from ‘${source}’ to ‘${destination}’ repository in ‘${mount}’.`)
+  },
+})
+
+function requireDirectory(path: string): void {
+  try {
+    statSync(`${path}/`)
+  } catch (error) {
+    throw fileError(error, path, (reason) => `opendir(${path}): ${reason}`)
+  }
+}
