@@ -118,6 +118,11 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     summary: 'Check out a commit into a filesystem tree',
     load: async () => (await import('./commands/checkout.ts')).checkout,
   },
+  {
+    name: 'checksum',
+    summary: 'Checksum a file or directory',
+    load: async () => (await import('./commands/checksum.ts')).checksum,
+  },
   { name: 'commit', summary: 'Commit a new revision', load: async () => (await import('./commands/commit.ts')).commit },
   {
     name: 'config',
@@ -151,11 +156,6 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     load: async () => (await import('./commands/init.ts')).init,
   },
   {
-  {
-    name: 'checksum',
-    summary: 'Checksum a file or directory',
-    load: async () => (await import('./commands/checksum.ts')).checksum,
-  },
     name: 'log',
     summary: 'Show log starting at commit or ref',
     load: async () => (await import('./commands/log.ts')).log,
