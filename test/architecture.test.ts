@@ -12,6 +12,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   gvariant: 2,
   tar: 2,
   keyfile: 2,
+  selinux: 2,
   objects: 3,
   repo: 4,
   container: 5,

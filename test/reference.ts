@@ -15,6 +15,7 @@ export type ReferenceProgram =
   | 'getfattr'
   | 'zstd'
   | 'debootstrap'
+  | 'matchpathcon'
   | 'docker-registry'
 
 const found = new Map<ReferenceProgram, boolean>()

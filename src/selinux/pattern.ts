@@ -1,0 +1,260 @@
+/**
+ * Reads the regular expressions of file contexts: PCRE over bytes, where `.` takes a newline too. What cannot be matched
+ * in time linear in the path (back references, look-around) is refused by name.
+ *
+ * Source: pcre2pattern(3); libselinux, regex.c (PCRE2_DOTALL, no UTF).
+ */
+
+import { FormatError, LimitError, UnsupportedError } from '../errors.ts'
+
+/** 256 entries, 1 for each byte that is in it. */
+export type ByteSet = Uint8Array
+
+export type PatternNode =
+  | { readonly kind: 'byte'; readonly byte: number }
+  | { readonly kind: 'set'; readonly set: ByteSet }
+  | { readonly kind: 'start' }
+  /** Before a newline that ends the text, too. */
+  | { readonly kind: 'end' }
+  | { readonly kind: 'sequence' | 'choice'; readonly of: readonly PatternNode[] }
+  | { readonly kind: 'repeat'; readonly of: PatternNode; readonly min: number; readonly max: number }
+
+/** Groups within groups, as PCRE has it. */
+const MAX_DEPTH = 250
+const MAX_COUNT = 65_535
+
+/**
+ * @param source ASCII
+ * @throws {FormatError} what PCRE refuses too; {UnsupportedError} what only PCRE knows; {LimitError} nested too deep
+ */
+export function parsePattern(source: string): PatternNode {
+  return new PatternParser(source).parse()
+}
+
+class PatternParser {
+  readonly #source: string
+  #at = 0
+  #depth = 0
+
+  constructor(source: string) {
+    this.#source = source
+  }
+
+  parse(): PatternNode {
+    const node = this.#choice()
+    if (this.#at < this.#source.length) throw this.#wrong('unmatched closing parenthesis')
+    return node
+  }
+
+  #choice(): PatternNode {
+    if (++this.#depth > MAX_DEPTH) throw new LimitError('depth of a pattern', MAX_DEPTH)
+    const of = [this.#sequence()]
+    while (this.#take('|')) of.push(this.#sequence())
+    this.#depth--
+    return of.length === 1 ? (of[0] as PatternNode) : { kind: 'choice', of }
+  }
+
+  #sequence(): PatternNode {
+    const of: PatternNode[] = []
+    for (let next = this.#peek(); next !== '' && next !== '|' && next !== ')'; next = this.#peek()) {
+      of.push(this.#repeated(this.#atom()))
+    }
+    return of.length === 1 ? (of[0] as PatternNode) : { kind: 'sequence', of }
+  }
+
+  #repeated(atom: PatternNode): PatternNode {
+    const counts = this.#counts()
+    if (counts === undefined) return atom
+    if (atom.kind === 'start' || atom.kind === 'end') throw this.#unsupported('a repeated assertion')
+    if (this.#peek() === '+') throw this.#unsupported('a possessive quantifier')
+    // Lazy or not: it matches or it does not.
+    this.#take('?')
+    return { kind: 'repeat', of: atom, ...counts }
+  }
+
+  #counts(): { min: number; max: number } | undefined {
+    if (this.#take('*')) return { min: 0, max: Number.POSITIVE_INFINITY }
+    if (this.#take('+')) return { min: 1, max: Number.POSITIVE_INFINITY }
+    if (this.#take('?')) return { min: 0, max: 1 }
+    const found = /^\{(\d+)(,?)(\d*)\}/.exec(this.#source.slice(this.#at, this.#at + 16))
+    if (found === null) return undefined
+    const [text, least, comma, most] = found
+    this.#at += text.length
+    const min = Number(least)
+    const max = comma === '' ? min : most === '' ? Number.POSITIVE_INFINITY : Number(most)
+    if (min > MAX_COUNT || (max > MAX_COUNT && most !== '')) throw this.#wrong('number too big in {} quantifier')
+    if (max < min) throw this.#wrong('numbers out of order in {} quantifier')
+    return { min, max }
+  }
+
+  #atom(): PatternNode {
+    if (this.#counts() !== undefined) throw this.#wrong('quantifier does not follow a repeatable item')
+    const next = this.#next()
+    switch (next) {
+      case '(':
+        return this.#group()
+      case '[':
+        return { kind: 'set', set: this.#class() }
+      case '.':
+        return { kind: 'set', set: new Uint8Array(256).fill(1) }
+      case '^':
+        return { kind: 'start' }
+      case '$':
+        return { kind: 'end' }
+      case '\\':
+        return this.#escape()
+      default:
+        return { kind: 'byte', byte: next.charCodeAt(0) }
+    }
+  }
+
+  #group(): PatternNode {
+    if (this.#peek() === '*') throw this.#unsupported('a verb')
+    if (this.#take('?') && !this.#take(':')) throw this.#unsupported('a group with options')
+    const node = this.#choice()
+    if (!this.#take(')')) throw this.#wrong('missing closing parenthesis')
+    // One node, so that a quantifier takes the whole group.
+    return node.kind === 'sequence' ? { kind: 'sequence', of: [node] } : node
+  }
+
+  #escape(): PatternNode {
+    if (this.#take('A')) return { kind: 'start' }
+    if (this.#take('Z')) return { kind: 'end' }
+    const found = this.#escaped()
+    return typeof found === 'number' ? { kind: 'byte', byte: found } : { kind: 'set', set: found }
+  }
+
+  /** What follows a backslash, outside and inside a class. */
+  #escaped(): number | ByteSet {
+    if (this.#at === this.#source.length) throw this.#wrong('\\ at end of pattern')
+    const next = this.#next()
+    const known = CONTROL[next]
+    if (known !== undefined) return known
+    const set = CLASSES[next.toLowerCase()]
+    if (set !== undefined) return next === next.toLowerCase() ? set : complement(set)
+    if (next === 'x') return this.#hex()
+    if (next === '0') return this.#octal()
+    if (/[1-9]/.test(next)) throw this.#unsupported('a back reference')
+    if (/[A-Za-z]/.test(next)) {
+      if (KNOWN_TO_PCRE.has(next)) throw this.#unsupported(`\\${next}`)
+      throw this.#wrong('unrecognized character follows \\')
+    }
+    return next.charCodeAt(0)
+  }
+
+  #hex(): number {
+    const [text = '', braced, plain] =
+      /^(?:\{([0-9a-fA-F]+)\}|([0-9a-fA-F]{0,2}))/.exec(this.#source.slice(this.#at)) ?? []
+    this.#at += text.length
+    const value = Number.parseInt(braced ?? plain ?? '', 16)
+    if (value > 255) throw this.#wrong('character code point value in \\x{} or \\o{} is too large')
+    return Number.isNaN(value) ? 0 : value
+  }
+
+  #octal(): number {
+    const [text = ''] = /^[0-7]{0,2}/.exec(this.#source.slice(this.#at)) ?? []
+    this.#at += text.length
+    return Number.parseInt(`0${text}`, 8)
+  }
+
+  #class(): ByteSet {
+    const set = new Uint8Array(256)
+    const negated = this.#take('^')
+    let first = true
+    while (first || this.#peek() !== ']') {
+      if (this.#at === this.#source.length) throw this.#wrong('missing terminating ] for character class')
+      first = false
+      const low = this.#classItem()
+      const isRange = this.#peek() === '-' && !['', ']'].includes(this.#source.charAt(this.#at + 1))
+      if (typeof low !== 'number' || !isRange) {
+        add(set, low)
+        continue
+      }
+      this.#at++
+      const high = this.#classItem()
+      if (typeof high !== 'number') throw this.#wrong('invalid range in character class')
+      if (high < low) throw this.#wrong('range out of order in character class')
+      set.fill(1, low, high + 1)
+    }
+    this.#at++
+    return negated ? complement(set) : set
+  }
+
+  #classItem(): number | ByteSet {
+    const posix = /^\[([:.=])(\^?)([a-z]*)\1\]/.exec(this.#source.slice(this.#at, this.#at + 16))
+    if (posix !== null) {
+      const [text, mark, negated, name = ''] = posix
+      if (mark !== ':') throw this.#wrong('POSIX collating elements are not supported')
+      const set = POSIX[name]
+      if (set === undefined) throw this.#wrong('unknown POSIX class name')
+      this.#at += text.length
+      return negated === '' ? set : complement(set)
+    }
+    const next = this.#next()
+    if (next !== '\\') return next.charCodeAt(0)
+    return this.#take('b') ? 0x08 : this.#escaped()
+  }
+
+  #peek(): string {
+    return this.#source.charAt(this.#at)
+  }
+
+  #next(): string {
+    return this.#source.charAt(this.#at++)
+  }
+
+  #take(text: string): boolean {
+    if (this.#peek() !== text) return false
+    this.#at++
+    return true
+  }
+
+  #wrong(reason: string): FormatError {
+    return new FormatError('pattern', `${reason} at offset ${this.#at}`)
+  }
+
+  #unsupported(what: string): UnsupportedError {
+    return new UnsupportedError('pattern', `${what} is not supported, at offset ${this.#at}`)
+  }
+}
+
+function setOf(test: RegExp): ByteSet {
+  return Uint8Array.from({ length: 256 }, (_, byte) => (byte < 0x80 && test.test(String.fromCharCode(byte)) ? 1 : 0))
+}
+
+function complement(set: ByteSet): ByteSet {
+  return set.map((present) => 1 - present)
+}
+
+function add(set: ByteSet, item: number | ByteSet): void {
+  if (typeof item === 'number') set[item] = 1
+  else for (const [byte, present] of item.entries()) if (present === 1) set[byte] = 1
+}
+
+const CONTROL: Readonly<Record<string, number>> = { a: 0x07, e: 0x1b, f: 0x0c, n: 0x0a, r: 0x0d, t: 0x09 }
+const CLASSES: Readonly<Record<string, ByteSet>> = {
+  d: setOf(/[0-9]/),
+  h: setOf(/[\t ]/),
+  s: setOf(/[\t-\r ]/),
+  v: setOf(/[\n-\r]/),
+  w: setOf(/[A-Za-z0-9_]/),
+}
+const POSIX: Readonly<Record<string, ByteSet>> = {
+  alnum: setOf(/[A-Za-z0-9]/),
+  alpha: setOf(/[A-Za-z]/),
+  ascii: new Uint8Array(256).fill(1, 0, 128),
+  blank: setOf(/[\t ]/),
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what the class is
+  cntrl: setOf(/[\x00-\x1f\x7f]/),
+  digit: setOf(/[0-9]/),
+  graph: setOf(/[!-~]/),
+  lower: setOf(/[a-z]/),
+  print: setOf(/[ -~]/),
+  punct: setOf(/[!-/:-@[-`{-~]/),
+  space: setOf(/[\t-\r ]/),
+  upper: setOf(/[A-Z]/),
+  word: setOf(/[A-Za-z0-9_]/),
+  xdigit: setOf(/[0-9A-Fa-f]/),
+}
+/** Escapes with a meaning that cannot be had here. */
+const KNOWN_TO_PCRE = new Set('bBcCEGgkKNopPQRXz')

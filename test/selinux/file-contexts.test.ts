@@ -1,0 +1,123 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { LimitError, OstreeError, UnsupportedError } from '../../src/errors.ts'
+import { FileContexts } from '../../src/selinux/index.ts'
+
+const of = (...lines: string[]) => new FileContexts({ fileContexts: lines.join('\n') })
+
+describe('file contexts', () => {
+  test('the last line that matches path and type has it, an exact one before all patterns', () => {
+    const contexts = of('/usr/.*\tusr', '/usr/bin/sh\texact', '/usr/bin/.*\t--\tbin', '/usr/tmp(/.*)?\t<<none>>')
+    expect(contexts.lookup('/usr/bin/sh', 0o100755)).toBe('exact')
+    expect(contexts.lookup('/usr/bin/bash', 0o100755)).toBe('bin')
+    expect(contexts.lookup('/usr/bin/bash', 0o120777)).toBe('usr')
+    expect(contexts.lookup('/usr/bin/bash', 0)).toBe('bin')
+    expect(contexts.lookup('/usr/tmp/x', 0o100644)).toBeUndefined()
+    expect(contexts.lookup('/var', 0o040755)).toBeUndefined()
+  })
+
+  test('a pattern sees bytes, whatever letters they make', () => {
+    const contexts = of('/.\tone', '/..\ttwo', '/a[^/]+b\tmany')
+    expect(contexts.lookup('/é', 0)).toBe('two')
+    expect(contexts.lookup('/aéb', 0)).toBe('many')
+  })
+
+  test('patterns without letters of their own agree with a plain comparison', () => {
+    const path = fc
+      .array(fc.stringMatching(/^[a-z]{1,3}$/), { minLength: 1, maxLength: 4 })
+      .map((p) => `/${p.join('/')}`)
+    fc.assert(
+      fc.property(fc.array(path, { maxLength: 20 }), path, (lines, asked) => {
+        const contexts = of(...lines.map((line, i) => `${line}(/.*)?\t${i}`))
+        const last = lines.findLastIndex((line) => asked === line || asked.startsWith(`${line}/`))
+        expect(contexts.lookup(asked, 0)).toBe(last < 0 ? undefined : String(last))
+      }),
+    )
+  })
+
+  test('patterns match what RegExp does, where both know them', () => {
+    const atom = fc.constantFrom('a', 'b', '.', '[ab]', '[^a]', '\\.', '(a|b)', '(?:ab)', '(|a)', '(a*b)', '((a|b)*)')
+    const piece = fc
+      .tuple(atom, fc.constantFrom('', '*', '+', '?', '{2}', '{1,2}', '{2,}', '*?'))
+      .map((p) => p.join(''))
+    const pattern = fc.array(piece, { maxLength: 5 }).map((pieces) => pieces.join(''))
+    fc.assert(
+      fc.property(
+        fc.array(pattern, { minLength: 1, maxLength: 2 }),
+        fc.stringMatching(/^[ab.]{0,8}$/),
+        (parts, word) => {
+          const source = `/${parts.join('|')}`
+          const expected = new RegExp(`^${source}$`, 's').test(`/${word}`)
+          expect(of(`${source}\tyes`).lookup(`/${word}`, 0) === 'yes').toBe(expected)
+        },
+      ),
+      { numRuns: 500 },
+    )
+  })
+})
+
+describe('a policy that means harm', () => {
+  test.each(['(a*)*b', '(a|a)*b', '(a|aa)+$', '(.*)*(.*)*(.*)*x', '((a{1,20}){1,20})b', '(a?){200}a{200}'])(
+    '%s takes time linear in the path',
+    (pattern) => {
+      const contexts = of(`/${pattern}\tx`)
+      const started = performance.now()
+      contexts.lookup(`/${'a'.repeat(4000)}c`, 0)
+      expect(performance.now() - started).toBeLessThan(5000)
+    },
+  )
+
+  test.each([
+    ['counts that multiply', '((((a{99}){99}){99}){99})', LimitError],
+    ['counts of nothing', '((((){9999}){9999}){9999})', LimitError],
+    ['groups without end', '('.repeat(3000), LimitError],
+    ['a pattern without end', 'a'.repeat(10_000), LimitError],
+    ['a back reference', '(a)\\1', UnsupportedError],
+    ['look-ahead', '(?=a)b', UnsupportedError],
+    ['a recursion', '(?R)', UnsupportedError],
+    ['a possessive quantifier', 'a++', UnsupportedError],
+  ])('%s is refused', (_, pattern, kind) => {
+    expect(() => of(`/${pattern}\tx`).lookup('/aaaa', 0)).toThrow(kind)
+  })
+
+  test.each([
+    '(a',
+    'a)',
+    '[a',
+    '[z-a]',
+    '|*a',
+    '(+)',
+    'a**',
+    'a{2}{2}',
+    'a{3,2}',
+    'a{99999}',
+    '\\y',
+    '[[:nope:]]',
+    '[[.a.]]',
+  ])('the broken pattern %s is named with file and line', (pattern) => {
+    expect(() => of('/ok\tx', `/${pattern}\tx`)).toThrow(`file_contexts:  line 2 has invalid regex /${pattern}:  `)
+  })
+
+  test('work beyond measure ends the look-ups, not the process', () => {
+    const lines = Array.from({ length: 100 }, (_, i) => `/.*${i}\tx`)
+    const contexts = new FileContexts({ fileContexts: lines.join('\n') }, { maxWork: 100_000 })
+    const lookups = () => {
+      for (let i = 0; i < 1000; i++) contexts.lookup(`/${'a'.repeat(100)}`, 0)
+    }
+    expect(lookups).toThrow(LimitError)
+  })
+
+  test('any text is read or refused by a typed error', () => {
+    const char = fc.constantFrom(...'/ab()[]{}?*+|^$.\\-:,12 \t\n#<>é\0')
+    fc.assert(
+      fc.property(fc.array(char, { maxLength: 60 }), (chars) => {
+        try {
+          new FileContexts({ fileContexts: chars.join('') }).lookup('/ab', 0o100644)
+        } catch (error) {
+          if (!(error instanceof OstreeError)) throw error
+        }
+      }),
+      { numRuns: 1000 },
+    )
+  })
+})
