@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { goldenJson } from '../golden.ts'
 
 const here = fileURLToPath(new URL('../golden/', import.meta.url))
+const tests = fileURLToPath(new URL('../', import.meta.url))
 
 function filesBelow(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -51,6 +52,18 @@ describe('the table of the vectors', () => {
     for (const { what, origin } of rows)
       expect([what.length > 10, origin.replace(/\W/g, '').length > 3]).toEqual([true, true])
   })
+})
+
+test('every file is named by a test', () => {
+  const sources = filesBelow(tests)
+    .filter((name) => /\.ts$/.test(name) && name !== 'testing/vectors.test.ts')
+    .map((name) => readFileSync(`${tests}${name}`, 'utf8'))
+    .join('\n')
+  const nameOf = (file: string) =>
+    /layers2?\//.test(file)
+      ? 'container/derived-layers'
+      : (file.split('/').at(-1) as string).replace(/\.(json|tar|tar\.gz)$/, '')
+  expect(files.filter((file) => !sources.includes(nameOf(file)))).toEqual([])
 })
 
 /** How many vectors each file holds; a file cut short would pass every test that goes through it. */
