@@ -22,6 +22,7 @@ import { nodePlatform } from '../../src/platform/node.ts'
 import type { Repo, RepoMode } from '../../src/repo/index.ts'
 import { goldenBytes, goldenJson } from '../golden.ts'
 import { makePlaces, PLACES, testIn } from '../places.ts'
+import { readTar, text } from '../tar/kit.ts'
 import { type GoldenImage, goldenImage, sourceOf, withLayers } from './golden-images.ts'
 
 interface Root {
@@ -91,8 +92,26 @@ const modes = goldenJson<{
   config: unknown
   results: Record<'bare' | 'bare-user', Merge>
 }>('container/repo-modes.json')
+interface TarLine {
+  path: string
+  type: string
+  mode: string
+  uid: number
+  gid: number
+  size: number
+  mtime: number
+  link?: string
+  data_hex?: string
+}
+
 const plain = goldenJson<
-  Layer & { manifest_digest: string; manifest: unknown; config: unknown; merge_with_timestamp_0_bare_user_uid0: Merge }
+  Layer & {
+    layer_tar_entries: TarLine[]
+    manifest_digest: string
+    manifest: unknown
+    config: unknown
+    merge_with_timestamp_0_bare_user_uid0: Merge
+  }
 >('container/nonostree.json')
 
 const cases: Case[] = [
@@ -172,6 +191,25 @@ describe('the vectors', () => {
       }
     }
   })
+})
+
+test('the layer of the plain image has the entries of its vector', async () => {
+  const source = await sourceOf(PLAIN)()
+  const [layer] = source.manifest.layers
+  const entries = readTar(gunzipSync(PLAIN.blobs.get(layer?.digest ?? '') as Uint8Array)).map(({ header, body }) => ({
+    path: text(header.path),
+    type: String.fromCharCode(header.typeflag),
+    mode: header.mode.toString(8),
+    uid: header.uid,
+    gid: header.gid,
+    size: header.size,
+    mtime: header.mtime,
+    link: text(header.linkPath),
+    data_hex: toHex(body),
+  }))
+  expect(entries).toEqual(
+    plain.layer_tar_entries.map(({ link = '', data_hex = '', ...rest }) => ({ ...rest, link, data_hex })),
+  )
 })
 
 describe.each(PLACES)('in bare-user in $name', (place) => {
