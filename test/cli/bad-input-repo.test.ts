@@ -176,6 +176,24 @@ describeReference('python3', 'a repository that another program writes to', () =
   })
 })
 
+test('a file that another writer holds ends a commit, and takes the next', async () => {
+  const place = await makePlace(root)
+  const path = place.repos[1] as string
+  expect(await ostree(place, 'config', `--repo=${path}`, 'set', 'core.lock-timeout-secs', '0')).toMatchObject({
+    status: 0,
+  })
+  const commit = await withRepo(path, (repo) => commitTree(repo, { f: 'x' }))
+  const words = ['commit', `--repo=${path}`, '-b', 'other', `--tree=ref=${commit}`]
+  await withRepo(path, async (repo) => {
+    const tx = await repo.begin()
+    await tx.writeMeta('dirtree', files('held'))
+    expect(errorOf(await ostree(place, ...words))).toMatch(/lock/i)
+    await tx[Symbol.asyncDispose]()
+  })
+  expect((await ostree(place, 'refs', `--repo=${path}`)).stdout).toBe('main\n')
+  expect(await ostree(place, ...words)).toMatchObject({ status: 0 })
+})
+
 const mounted: string[] = []
 afterAll(() => {
   for (const path of mounted.reverse()) spawnSync('umount', ['-l', path])
