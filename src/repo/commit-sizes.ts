@@ -58,6 +58,11 @@ export class SizeRecorder extends ForwardingTransaction {
     return sizes
   }
 
+  /** Another tree begins. As in libostree nothing is known any more of those before. */
+  forget(): void {
+    this.#noted.clear()
+  }
+
   #note(written: MaybePromise<Checksum>, noted: Noted): MaybePromise<Checksum> {
     if (written instanceof Promise) {
       return written.then((checksum) => {

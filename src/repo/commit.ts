@@ -16,6 +16,7 @@ import {
   type CommitFilterOptions,
   CommitModifier,
   createCommitFilter,
+  type DevInoCache,
   type ModifierOptions,
 } from './commit-modifier.ts'
 import { SizeRecorder } from './commit-sizes.ts'
@@ -39,7 +40,9 @@ export interface CommitOptions extends ProgressOptions, BeginOptions, Omit<Commi
   /** Rev to start from, taken as it is. */
   readonly base?: string | undefined
   /** Changes what is committed. Given, even empty, stored trees are read and written file by file. */
-  readonly modifier?: (ModifierOptions & CommitFilterOptions) | undefined
+  readonly modifier?: (Omit<ModifierOptions, 'devino'> & CommitFilterOptions) | undefined
+  /** Files of directories that need not be read: objects by inode. By itself it changes nothing. */
+  readonly devino?: DevInoCache | undefined
   /** Ref, or `REMOTE:REF`, to move. */
   readonly branch?: string | undefined
   /** No branch is needed, and the parent is none unless given. A branch given nevertheless is moved. */
@@ -139,7 +142,8 @@ function modifierOf(repo: Repo, options: CommitOptions): CommitModifier | undefi
   }
   const inForce = rules !== undefined || options.generateSizes || options.consume || repo.mode === 'bare-user-only'
   if (!inForce) return undefined
-  return new CommitModifier(repo, { ...rules, filter: rules?.filter ?? createCommitFilter(rules ?? {}) })
+  const { devino } = options
+  return new CommitModifier(repo, { ...rules, devino, filter: rules?.filter ?? createCommitFilter(rules ?? {}) })
 }
 
 /** A mode to add or a file to skip that is nowhere is a mistake. What is left stays in the caller's maps. */
@@ -180,6 +184,7 @@ class CommitWriter {
     if (base !== undefined) tree.fillEmpty(this.#repo.objects, await this.#rootOf(base))
     for (const input of trees) {
       this.#options.signal?.throwIfAborted()
+      if (this.#tx instanceof SizeRecorder) this.#tx.forget()
       if ('directory' in input) await this.#layDirectory(tree, input.directory)
       else if ('tar' in input) await this.#layTar(tree, input)
       else await this.#layRev(tree, input.rev)
@@ -194,7 +199,7 @@ class CommitWriter {
 
   async #layDirectory(tree: MutableTree, source: DirectorySource): Promise<void> {
     const consumed: ConsumedPath[] | undefined = this.#options.consume ? [] : undefined
-    const modifier = this.#modifier ?? new CommitModifier(this.#repo)
+    const modifier = this.#modifier ?? new CommitModifier(this.#repo, { devino: this.#options.devino })
     await overlayDirectory(this.#tx, tree, source, modifier, { ...this.#options, consumed })
     if (consumed !== undefined) this.#consumed.push([source, consumed])
   }

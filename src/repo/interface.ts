@@ -96,7 +96,7 @@ export interface Transaction extends ObjectReader, AsyncDisposable {
   adopt(from: ObjectStore, name: ObjectName, trusted: boolean): Adopted
   /**
    * As `writeFile`, of a regular file of the local file system that is to go anyway: where store and file system let it,
-   * its inode becomes the object. Nobody may change it from then on.
+   * its inode becomes the object. Nobody may change it from then on. `stats` do not count it.
    * @returns `undefined` when it has to be read and written instead
    */
   linkFile(path: string, header: FileHeader): MaybePromise<Checksum | undefined>

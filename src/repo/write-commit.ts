@@ -3,6 +3,7 @@
  */
 
 import type { Checksum } from '../bytes.ts'
+import { InvalidNameError } from '../errors.ts'
 import type { Vardict } from '../gvariant/index.ts'
 import { Commit } from '../objects/index.ts'
 import type { Transaction } from './interface.ts'
@@ -19,8 +20,9 @@ export interface CommitInput {
   readonly metadata?: Vardict | undefined
 }
 
-/** @returns its checksum. Any ref is the caller's to set. */
+/** @returns its checksum. Any ref is the caller's to set. @throws {InvalidNameError} `Empty metadata key` */
 export async function writeCommit(tx: Transaction, input: CommitInput): Promise<Checksum> {
+  if (input.metadata?.some(([key]) => key === '')) throw new InvalidNameError('', 'Empty metadata key')
   const bytes = Commit.encode({
     metadata: input.metadata ?? [],
     parent: input.parent,

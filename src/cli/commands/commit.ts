@@ -1,6 +1,7 @@
 /** `ostree commit`. Source: ot-builtin-commit.c. */
 
-import { UnsupportedError, UsageError } from '../../errors.ts'
+import { ConflictError, UnsupportedError, UsageError } from '../../errors.ts'
+import { GHashOrder } from '../../gvariant/index.ts'
 import { parseChecksum } from '../../objects/index.ts'
 import {
   type CommitOptions,
@@ -33,7 +34,7 @@ export const commit = command({
     const { options, out, err } = context
     const fsync = parseFsync(options.fsync) ?? (options['disable-fsync'] ? false : undefined)
     const repo = await context.repo()
-    const modifier = modifierOf(context, repo)
+    const modifier = modifierOf(context)
     const parent = await checkParent(context, repo)
     const metadata = givenMetadata(options)
     const attached = detachedMetadata(options)
@@ -46,6 +47,7 @@ export const commit = command({
         trees: treesOf(context, repo),
         base: options.base,
         modifier,
+        devino: options['link-checkout-speedup'] || options['devino-canonical'] ? scanHardLinks(repo) : undefined,
         branch: options.branch,
         orphan: options.orphan,
         parent,
@@ -72,7 +74,7 @@ export const commit = command({
   },
 })
 
-function modifierOf({ options }: Context, repo: Repo): CommitOptions['modifier'] {
+function modifierOf({ options }: Context): CommitOptions['modifier'] {
   const statOverride = options.statoverride
   const skipList = options['skip-list']
   const canonicalDevino = options['devino-canonical']
@@ -86,7 +88,6 @@ function modifierOf({ options }: Context, repo: Repo): CommitOptions['modifier']
     ownerGid: owner(options['owner-gid']),
     readOnlyExecutables: options['mode-ro-executables'] || undefined,
     devinoCanonical: canonicalDevino || undefined,
-    devino: options['link-checkout-speedup'] || canonicalDevino ? scanHardLinks(repo) : undefined,
   }
   return Object.values(rules).some((rule) => rule !== undefined) ? rules : undefined
 }
@@ -98,8 +99,12 @@ async function checkParent({ options }: Context, repo: Repo): Promise<CommitOpti
     throw new UsageError('A branch must be specified with --branch, or use --orphan')
   }
   if (parent !== undefined) return parent === 'none' ? 'none' : parseChecksum(parent)
-  if (!orphan && branch !== undefined && (await repo.refs.list(`heads/${branch}`)).length === 0) {
+  if (orphan || branch === undefined) return undefined
+  try {
     await repo.tryResolve(branch)
+  } catch (error) {
+    // A directory of refs has that name: writing the ref will tell.
+    if (!(error instanceof ConflictError)) throw error
   }
   return undefined
 }
@@ -130,10 +135,16 @@ function messageOf({ options, env }: Context): { subject: string | undefined; bo
 function reportUnmatched(err: Output, rules: CommitOptions['modifier'], error: unknown): void {
   if (!(error instanceof UsageError)) return
   if (error.message === 'Unmatched statoverride paths') {
-    for (const path of rules?.statOverrides?.add.keys() ?? []) err.line(`Unmatched statoverride path: ${path}`)
+    for (const path of inTableOrder(rules?.statOverrides?.add.keys() ?? []))
+      err.line(`Unmatched statoverride path: ${path}`)
   } else if (error.message === 'Unmatched skip-list paths') {
-    for (const path of rules?.skipList ?? []) err.line(`Unmatched skip-list path: ${path}`)
+    for (const path of inTableOrder(rules?.skipList ?? [])) err.line(`Unmatched skip-list path: ${path}`)
   }
+}
+
+/** In the order of the table ostree keeps them in. */
+function inTableOrder(paths: Iterable<string>): string[] {
+  return [...new GHashOrder([...paths].map((path) => [path, path]))].map(([path]) => path)
 }
 
 function formatTable({ commit, stats }: CommitResult): string {

@@ -65,6 +65,7 @@ export class Staging {
   /** Complete objects of an earlier transaction of libostree. */
   readonly inherited: readonly ObjectName[]
   readonly #unsealed: string
+  #kept = false
   readonly #lock: HeldFile | undefined
   /** By the first byte of the checksum, in hex. */
   readonly #directories = new Map<string, string>()
@@ -150,10 +151,15 @@ export class Staging {
     this.#directories.clear()
   }
 
+  /** What is staged stays when this is removed, as if the process had ended: a later transaction may use it. */
+  keep(): void {
+    this.#kept = true
+  }
+
   /** Removes the directory with all that is in it, and gives up the lock. */
   remove(): void {
     try {
-      rmSync(this.path, { recursive: true, force: true })
+      if (!this.#kept) rmSync(this.path, { recursive: true, force: true })
     } catch (error) {
       throw ioError(error, this.path)
     } finally {

@@ -165,6 +165,7 @@ export class FsStorage implements Storage {
         freeSpace,
         perObjectFsync: fsync && perObjectFsync,
         writeBehind,
+        beforePublish: faultOf(staging),
         ended: (committed) => this.#ended(held, committed),
       })
       return this.#transaction
@@ -210,6 +211,15 @@ export class FsStorage implements Storage {
     if (this.#transaction instanceof FsTransaction) await this.#transaction[Symbol.asyncDispose]()
     this.#lock.close()
     await this.#writeBehind?.close()
+  }
+}
+
+/** A fault on demand, where a test suite asks for one: the transaction ends before it made anything visible. */
+function faultOf(staging: Staging): (() => void) | undefined {
+  if (process.env['OSTREE_REPO_TEST_ERROR'] !== 'pre-commit') return undefined
+  return () => {
+    staging.keep()
+    throw new UsageError('OSTREE_REPO_TEST_ERROR_PRE_COMMIT specified')
   }
 }
 

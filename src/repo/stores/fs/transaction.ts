@@ -63,6 +63,7 @@ export interface TransactionContext {
   readonly perObjectFsync: boolean
   /** Other threads that write small files. */
   readonly writeBehind: WriteBehind | undefined
+  readonly beforePublish: (() => void) | undefined
   /** Called once, with staging removed. @param committed leftovers of others may be removed too */
   ended(committed: boolean): Promise<void>
 }
@@ -330,7 +331,6 @@ export class FsTransaction implements Transaction {
     const fresh = !this.#exists('file', checksum, false)
     withIo(undefined, () => (fresh ? renameSync(place, this.#stagedPath('file', checksum)) : unlinkSync(place)))
     if (fresh) this.#places.file.set(checksum, 'staged')
-    this.#countFile(fresh, file.size)
     return checksum
   }
 
@@ -354,9 +354,10 @@ export class FsTransaction implements Transaction {
 
   async checkpoint(): Promise<void> {
     this.#requireOpen()
-    const { publisher, staging, objects, writeBehind } = this.#context
+    const { publisher, staging, objects, writeBehind, beforePublish } = this.#context
     try {
       await writeBehind?.flush()
+      beforePublish?.()
       await publisher.publish(staging, this.#changes)
     } catch (error) {
       await this.#end(false)
