@@ -48,11 +48,7 @@ export class ObjectImport {
   async #check(name: ImportName): Promise<void> {
     if (this.#bareUserOnly && name.type === 'file') {
       const { header } = await this.#from.objects.statFile(name.checksum)
-      try {
-        validateBareUserOnlyMode(name.checksum, header.mode)
-      } catch (error) {
-        throw importing(name, error)
-      }
+      validateBareUserOnlyMode(name.checksum, header.mode)
     }
     // What is written anew is verified then, unless nobody looks at its structure.
     if (this.#untrusted && (name.type !== 'file' || this.#from.mode === this.#into.mode)) {
