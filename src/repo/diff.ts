@@ -9,8 +9,8 @@
  */
 
 import type { Checksum, MaybePromise } from '../bytes.ts'
-import { LimitError, ObjectNotFoundError } from '../errors.ts'
-import type { ObjectName } from '../objects/index.ts'
+import { IoError, LimitError, ObjectNotFoundError } from '../errors.ts'
+import { formatObjectName, type ObjectName } from '../objects/index.ts'
 import { childPath, type DirectoryEntry } from './path.ts'
 import type { Repo } from './repo.ts'
 import { collectReachable } from './traverse.ts'
@@ -143,27 +143,35 @@ export interface DiffStats {
   readonly commonSize: number
 }
 
-/** @throws {ObjectNotFoundError}, {FormatError} */
-export async function diffStats(repo: Repo, from: Checksum, to: Checksum): Promise<DiffStats> {
+/**
+ * @param onCounts told how many there are, before their sizes are asked for
+ * @throws {ObjectNotFoundError}, {FormatError}; {IoError} `Querying object …` for a common one that is not there
+ */
+export async function diffStats(
+  repo: Repo,
+  from: Checksum,
+  to: Checksum,
+  onCounts?: (counts: Omit<DiffStats, 'commonSize'>) => void,
+): Promise<DiffStats> {
   const a = await collectReachable(repo, from)
   const b = await collectReachable(repo, to)
-  let common = 0
+  const common = [...a].filter((name) => b.has(name))
+  const counts = { from: a.size, to: b.size, common: common.length }
+  onCounts?.(counts)
   let commonSize = 0
-  for (const name of a) {
-    if (!b.has(name)) continue
-    common++
-    commonSize += await storageSize(repo, name)
-  }
-  return { from: a.size, to: b.size, common, commonSize }
+  for (const name of common) commonSize += await storageSize(repo, name)
+  return { ...counts, commonSize }
 }
 
 /** Wherever it is stored. */
 async function storageSize(repo: Repo, name: ObjectName): Promise<number> {
-  for (let at: Repo | undefined = repo; ; at = at.parent) {
+  for (let at: Repo | undefined = repo; at !== undefined; at = at.parent) {
     try {
       return await at.storage.objects.storageSize(name)
     } catch (error) {
-      if (!(error instanceof ObjectNotFoundError) || at.parent === undefined) throw error
+      if (!(error instanceof ObjectNotFoundError)) throw error
     }
   }
+  const object = formatObjectName(name)
+  throw new IoError(`Querying object ${object}: No such file or directory`, 'ENOENT', object)
 }

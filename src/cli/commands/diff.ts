@@ -64,10 +64,13 @@ async function entryOf(repo: Repo, text: string, { options }: Context): Promise<
 }
 
 async function printStats(repo: Repo, from: string, to: string, { options, out }: Context): Promise<void> {
-  const stats = await diffStats(repo, await repo.resolve(from), await repo.resolve(to))
-  if (options.json) return out.json(stats)
-  out.line(`[A] Object Count: ${stats.from}`)
-  out.line(`[B] Object Count: ${stats.to}`)
-  out.line(`Common Object Count: ${stats.common}`)
-  out.line(`Common Object Size: ${formatSize(stats.commonSize)}`)
+  const a = await repo.resolve(from)
+  const b = await repo.resolve(to)
+  if (options.json) return out.json(await diffStats(repo, a, b))
+  const { commonSize } = await diffStats(repo, a, b, (counts) => {
+    out.line(`[A] Object Count: ${counts.from}`)
+    out.line(`[B] Object Count: ${counts.to}`)
+    out.line(`Common Object Count: ${counts.common}`)
+  })
+  out.line(`Common Object Size: ${formatSize(commonSize)}`)
 }
