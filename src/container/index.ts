@@ -38,6 +38,7 @@ export {
 export { formatCreated, LAYER_CONCURRENCY, type LayerCompression } from './encapsulate/image-writer.ts'
 export * from './encapsulate/object-meta.ts'
 export { basicPacking, MIN_CHUNKED_LAYERS } from './encapsulate/packing.ts'
+export { MAX_CONTENT_META, parseRawMeta, type RawMeta } from './encapsulate/raw-meta.ts'
 export {
   type ChunkExportOptions,
   type ExportOptions,

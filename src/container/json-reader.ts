@@ -19,6 +19,8 @@ export interface JsonReader {
   /** Names the document in errors. */
   readonly what: string
   readonly anyCase: boolean
+  /** Default: `MAX_MANIFEST_SIZE`. */
+  readonly maxBytes?: number
 }
 
 /** @throws {FormatError} {LimitError} */
@@ -33,8 +35,8 @@ export function parseJsonArray(bytes: Uint8Array, reader: JsonReader): readonly 
   return value
 }
 
-function parseJson(bytes: Uint8Array, { what, anyCase }: JsonReader): unknown {
-  if (bytes.length > MAX_MANIFEST_SIZE) throw new LimitError(`Size of ${what}`, MAX_MANIFEST_SIZE)
+function parseJson(bytes: Uint8Array, { what, anyCase, maxBytes = MAX_MANIFEST_SIZE }: JsonReader): unknown {
+  if (bytes.length > maxBytes) throw new LimitError(`Size of ${what}`, maxBytes)
   const text = anyCase ? displayUtf8(bytes) : decodeUtf8(bytes)
   if (text === undefined) throw new FormatError(what, `Invalid ${what}: not UTF-8`)
   checkDepth(text, what)

@@ -56,7 +56,8 @@ function component(golden: GoldenComponent): ObjectSourceMetaSized {
 }
 
 function componentsOf({ components }: SmallCase): ObjectSourceMetaSized[] {
-  return typeof components === 'string' ? [] : components.map(component)
+  // Any will do that are more than the bins.
+  return typeof components === 'string' ? componentsOf(small[0] as SmallCase) : components.map(component)
 }
 
 const LAYER: Descriptor = { mediaType: '', digest: `sha256:${'0'.repeat(64)}` as Digest, size: 0 }
@@ -148,6 +149,12 @@ describe('packing', () => {
       }),
       { numRuns: 200 },
     )
+  })
+
+  test('fewer than four bins are enough for as many as have one each', () => {
+    const two = componentsOf(small[0] as SmallCase).slice(0, 2)
+    expect(identifiers(basicPacking(two, 3))).toEqual([['pkg1.0'], ['pkg2.0'], []])
+    expect(() => basicPacking(two, 2)).toThrow('number of bins should be >= 4')
   })
 
   test('starts afresh when the build before had more bins than there may be', () => {

@@ -21,7 +21,7 @@ import type { ImageManifest } from '../oci-types.ts'
 import { MAX_CHANGE_FREQUENCY, type ObjectSourceMetaSized } from './object-meta.ts'
 import { mean, medianAbsoluteDeviation, standardDeviation } from './statistics.ts'
 
-/** Fewer bins than this cannot be packed. */
+/** Into fewer bins than this only so many components can be packed that each has its own, and one stays empty. */
 export const MIN_CHUNKED_LAYERS = 4
 
 type Component = ObjectSourceMetaSized
@@ -41,11 +41,12 @@ const LOW_SIZE = '2ls'
  * @param components largest first
  * @param prior manifest of the build before; its bins are kept where they still fit into `bins`
  * @returns at most `bins` bins, every component in exactly one
- * @throws {UsageError} on fewer bins than `MIN_CHUNKED_LAYERS`; {FormatError} on a prior manifest that says nothing of
+ * @throws {UsageError} on fewer bins than `MIN_CHUNKED_LAYERS`, and not one for each; {FormatError} on a prior manifest that says nothing of
  *   components, or components that cannot be told apart by name
  */
 export function basicPacking(components: Bin, bins: number, prior?: ImageManifest | undefined): Component[][] {
-  if (bins < MIN_CHUNKED_LAYERS) throw tooFewBins()
+  // Where there is a bin for each there is nothing to weigh.
+  if (bins < MIN_CHUNKED_LAYERS && components.length >= bins) throw tooFewBins()
   const kept = prior === undefined ? undefined : packLikeBefore(components, bins, prior)
   if (kept !== undefined) return kept
   if (components.length < bins) {

@@ -1,0 +1,76 @@
+/**
+ * A file that says which layer each file of a commit goes into, for tools that know better than any packing:
+ *
+ * ```json
+ * { "version": 1, "created": "2020-01-02T03:04:05Z", "labels": { "k": "v" },
+ *   "layers": { "bash": "the shell", "unpackaged": "all else" },
+ *   "mapping": { "<checksum of a file>": "bash" } }
+ * ```
+ *
+ * Source: ostree-ext, cli.rs (RawMeta, the option --contentmeta).
+ */
+
+import type { Checksum } from '../../bytes.ts'
+import { FormatError, UnsupportedError } from '../../errors.ts'
+import { isChecksum } from '../../objects/index.ts'
+import { ObjectReader, parseJsonObject } from '../json-reader.ts'
+import { MAX_CHANGE_FREQUENCY, type ObjectMetaSized, type ObjectSourceMetaSized } from './object-meta.ts'
+
+/** Bytes of such a file: enough for a million files. */
+export const MAX_CONTENT_META: number = 128 * 1024 * 1024
+
+const STRICT = { what: 'content metadata', anyCase: false, maxBytes: MAX_CONTENT_META }
+const VERSION = 1
+/** The layer of what belongs to no package, and so changes all the time. */
+const UNPACKAGED = 'unpackaged'
+
+/** What `encapsulate` takes of it: one chunk a layer, in the order of the file, and an empty one. */
+export interface RawMeta {
+  readonly created: string | undefined
+  readonly labels: Readonly<Record<string, string>>
+  readonly packageContentmeta: ObjectMetaSized
+  readonly maxLayers: number
+}
+
+/**
+ * @param bytes JSON; among the names of layers, those that are whole numbers count as first
+ * @throws {FormatError} also for a layer no file is in, and a file in a layer that is not listed; {UnsupportedError} on
+ *   another version; {LimitError}
+ */
+export function parseRawMeta(bytes: Uint8Array): RawMeta {
+  const reader = new ObjectReader(parseJsonObject(bytes, STRICT), STRICT.what, STRICT)
+  const version = reader.required('version', reader.integer('version'))
+  if (version !== VERSION) {
+    throw new UnsupportedError(
+      'content metadata',
+      `Unsupported metadata version: ${version}. Currently supported: ${VERSION}`,
+    )
+  }
+  if (reader.boolean('ordered') === true) {
+    throw new UnsupportedError('ordered mapping', 'Ordered mapping not currently supported.')
+  }
+  const layers = Object.entries(reader.required('layers', reader.stringMap('layers')))
+  const map = readMapping(reader.required('mapping', reader.stringMap('mapping')), new Set(layers.map(([id]) => id)))
+  const used = new Set(map.values())
+  const sizes = layers.map(([identifier, name]): ObjectSourceMetaSized => {
+    if (!used.has(identifier)) throw new FormatError(STRICT.what, `No file is mapped to layer ${identifier}`)
+    const changeFrequency = identifier === UNPACKAGED ? MAX_CHANGE_FREQUENCY : 1
+    return { identifier, name, srcid: identifier, changeFrequency, changeTimeOffset: 1, size: 1 }
+  })
+  return {
+    created: reader.string('created'),
+    labels: reader.stringMap('labels') ?? {},
+    packageContentmeta: { map, sizes },
+    maxLayers: layers.length + 1,
+  }
+}
+
+function readMapping(mapping: Readonly<Record<string, string>>, layers: ReadonlySet<string>): Map<Checksum, string> {
+  const map = new Map<Checksum, string>()
+  for (const [checksum, layer] of Object.entries(mapping)) {
+    if (!isChecksum(checksum)) throw new FormatError(STRICT.what, `Invalid sha256 checksum ${checksum}`)
+    if (!layers.has(layer)) throw new FormatError(STRICT.what, `Failed to find ${layer} in content set`)
+    map.set(checksum, layer)
+  }
+  return map
+}
