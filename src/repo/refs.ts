@@ -35,6 +35,11 @@ export function validateRefName(name: string): void {
   if (!REF.test(name)) throw new InvalidNameError(name, `Invalid ref name ${name}`)
 }
 
+/** Whether a name may be one part of a ref, or that of a remote. */
+export function isRefPart(name: string): boolean {
+  return REMOTE.test(name)
+}
+
 /** @throws {InvalidNameError} `Invalid remote name …` */
 export function validateRemoteName(name: string): void {
   if (!REMOTE.test(name)) throw new InvalidNameError(name, `Invalid remote name ${name}`)
@@ -114,7 +119,7 @@ export interface ListRefsOptions {
 
 /**
  * Names of the refs below a prefix, in byte order: `undefined` for all, `NAME` for a local directory of refs or one ref,
- * `REMOTE:` or `REMOTE:NAME` for those of a remote. Targets are not read, so one with a broken target is listed too.
+ * `REMOTE:` (or `REMOTE:.`) or `REMOTE:NAME` for those of a remote. Targets are not read, so one with a broken target is listed too.
  * @throws {InvalidNameError} `Listing refs: Invalid refspec …`; and as `listPlainRefs`
  */
 export async function listRefs(
@@ -150,7 +155,7 @@ export async function listPlainRefs(refs: RefStore): Promise<RefPath[]> {
 }
 
 function parsePrefix(prefix: string): { remote: string | undefined; at: RefPath } {
-  const bare = /^([^:]+):$/.exec(prefix)?.[1]
+  const bare = /^([^:]+):\.?$/.exec(prefix)?.[1]
   if (bare !== undefined && REMOTE.test(bare)) return { remote: bare, at: `remotes/${bare}` }
   const match = REFSPEC.exec(prefix)
   if (match === null) throw new InvalidNameError(prefix, `Listing refs: Invalid refspec ${prefix}`)

@@ -20,6 +20,7 @@ import { InvalidNameError } from '../../../errors.ts'
 import { isChecksum } from '../../../objects/index.ts'
 import type { RefPath, RefStore, RefTarget } from '../../interface.ts'
 import { type RefView, requireNoRefConflict } from '../../ref-conflicts.ts'
+import { isRefPart } from '../../refs.ts'
 import { unless, withIo } from './errno.ts'
 import { readWhole, removeFile, replaceFile, replaceLink, syncDirectory } from './file-io.ts'
 
@@ -95,6 +96,8 @@ export class FsRefs implements RefStore, RefView {
     const visit = (at: RefPath): void => {
       const entries = unless(NOTHING_THERE, shown(at), () => readdirSync(this.#file(at), { withFileTypes: true }))
       for (const entry of entries ?? []) {
+        // What others leave here, such as files with a dot in front, is no ref.
+        if (!isRefPart(entry.name)) continue
         const child = `${at}/${entry.name}`
         if (entry.isDirectory()) visit(child)
         else found.push(child)

@@ -1,0 +1,223 @@
+#!/usr/bin/env node
+// Runs libostree's own shell tests against our command. They are not ours and not here: Debian's package ostree-tests
+// installs them. Each test runs in a fresh directory with a wrapper named `ostree` first in PATH.
+//
+//   node scripts/conformance.mjs [--expect FILE] [--write-expect FILE] [--ostree PROGRAM] [--jobs N] [--timeout SECONDS]
+//                                [--tail LINES] [--all] [NAME…]
+//
+// Without names it runs the tests that the expect file lists, with --all every shell test there is. An expect file has a
+// test on each line; a number behind it asks for so many points, the single checks of a test, instead of the whole.
+//
+// As root, each test has processes, network and mounts of its own, and a stand-in where the system has its ostree: a
+// test that calls that one fails. Otherwise only its process group is ended with it.
+import { spawn, spawnSync } from 'node:child_process'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { basename, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+
+const SUITE = '/usr/libexec/installed-tests/libostree'
+const SYSTEM = '/usr/bin/ostree'
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+/** Ends with a skip whatever the system; runs from a copy without it, in which xattrs are on. */
+const UNSKIPPED = 'test-xattrs.sh'
+/** What changes the meaning of a test, when the caller has it set. */
+const UNWANTED =
+  /^(OSTREE_|OT_|TEST_|G_TEST|G_DEBUG|G_MESSAGES|GI_|GNUPGHOME$|SOURCE_DATE_EPOCH$|TAR_OPTIONS$|LC_|LANGUAGE$|TZ$|https?_proxy$|HTTPS?_PROXY$)/
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    all: { type: 'boolean', default: false },
+    expect: { type: 'string' },
+    'write-expect': { type: 'string' },
+    ostree: { type: 'string', default: join(ROOT, 'bin/ostree-ts') },
+    jobs: { type: 'string', default: String(availableParallelism()) },
+    timeout: { type: 'string', default: '600' },
+    tail: { type: 'string', default: '0' },
+  },
+})
+
+const expected = values.expect === undefined ? new Map() : readExpect(values.expect)
+if (!existsSync(SUITE)) {
+  console.log('The tests of libostree are not installed: apt-get install ostree-tests')
+  process.exit(process.env['REQUIRE_REFERENCE'] === '1' ? 1 : 0)
+}
+accessSync(values.ostree, constants.X_OK)
+
+const work = mkdtempSync('/var/tmp/ostree-ts-conformance-')
+process.on('exit', () => rmSync(work, { recursive: true, force: true, maxRetries: 3 }))
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
+const unskipped = copyUnskipped()
+const isolated = process.getuid?.() === 0 && spawnSync('unshare', [...namespaces(), 'true']).status === 0
+
+const tests = chosen()
+const results = new Map()
+const waiting = [...tests]
+await Promise.all(Array.from({ length: Math.max(1, Number(values.jobs)) }, worker))
+finish()
+
+function readExpect(path) {
+  const lines = readFileSync(path, 'utf8')
+    .split('\n')
+    .map((line) => line.replace(/#.*/, '').trim().split(/\s+/))
+  return new Map(lines.filter(([name]) => name !== '').map(([name, points]) => [name, points && Number(points)]))
+}
+
+/** The longest first would be best; those with most lines come near. */
+function chosen() {
+  const there = readdirSync(SUITE).filter((name) => /^test-.*\.sh$/.test(name))
+  const wanted = positionals.map((name) => (name.endsWith('.sh') ? name : `${name}.sh`))
+  const names = wanted.length > 0 ? wanted : values.all || expected.size === 0 ? there : [...expected.keys()]
+  const missing = names.filter((name) => !there.includes(name))
+  if (missing.length > 0) throw new Error(`no such test: ${missing.join(', ')}`)
+  const weight = (name) => (/^test-basic/.test(name) ? 1e6 : readFileSync(join(SUITE, name), 'utf8').length)
+  return names.sort((a, b) => weight(b) - weight(a))
+}
+
+function copyUnskipped() {
+  const copy = join(work, 'suite')
+  cpSync(SUITE, copy, { recursive: true, verbatimSymlinks: true })
+  const edit = (name, from, to) =>
+    writeFileSync(join(copy, name), readFileSync(join(copy, name), 'utf8').replace(from, to))
+  edit('libtest.sh', /^_have_selinux_relabel=''$/m, '_have_selinux_relabel=yes')
+  edit(UNSKIPPED, /^skip "We don.t really have.*$/m, ':')
+  return copy
+}
+
+function namespaces() {
+  return ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--']
+}
+
+async function worker() {
+  for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+    const started = Date.now()
+    const result = await runTest(name)
+    results.set(name, result)
+    const seconds = ((Date.now() - started) / 1000).toFixed(1)
+    const { passed, why, points, total } = result
+    const head = `[${results.size}/${tests.length}] ${passed ? 'pass' : 'FAIL'}`
+    console.log(`${head} ${points}/${total} ${name} ${seconds} s${why === '' ? '' : ` (${why})`}`)
+    if (!passed && Number(values.tail) > 0) {
+      for (const line of result.log.trimEnd().split('\n').slice(-Number(values.tail))) console.log(`    | ${line}`)
+    }
+  }
+}
+
+async function runTest(name) {
+  const place = mkdtempSync(join(work, 't'))
+  const suite = name === UNSKIPPED ? unskipped : SUITE
+  const file = (path) => join(place, path)
+  for (const directory of ['bin', 'cwd']) mkdirSync(file(directory))
+  writeFileSync(file('bin/ostree'), `#!/bin/sh\nexec '${resolve(values.ostree)}' "$@"\n`, { mode: 0o755 })
+  // The Python in front may be one that lacks the modules Debian's has.
+  if (existsSync('/usr/bin/python3')) symlinkSync('/usr/bin/python3', file('bin/python3'))
+  writeFileSync(file('guard'), `#!/bin/sh\necho "$@" >> '${file('leaks')}'\nexit 99\n`, { mode: 0o755 })
+  const guarded = existsSync(SYSTEM) && !readFileSync(join(suite, name), 'utf8').includes(SYSTEM)
+  const setUp = `ip link set lo up 2>/dev/null; ${guarded ? `mount --bind '${file('guard')}' ${SYSTEM}; ` : ''}exec "$@"`
+  const inside = isolated ? ['unshare', ...namespaces(), 'sh', '-c', setUp, 'sh'] : []
+  const [program, ...args] = [...inside, join(suite, name)]
+
+  const log = openSync(file('log'), 'w')
+  const child = spawn(program, args, {
+    cwd: file('cwd'),
+    env: environment(file('bin'), suite),
+    stdio: ['ignore', log, log],
+    detached: true,
+  })
+  closeSync(log)
+  const end = () => {
+    try {
+      process.kill(-child.pid, 'SIGKILL')
+    } catch {} // all of them have ended
+  }
+  let timedOut = false
+  const timer = setTimeout(() => {
+    timedOut = true
+    end()
+  }, Number(values.timeout) * 1000)
+  const status = await new Promise((done) => child.on('close', done).on('error', () => done(127)))
+  clearTimeout(timer)
+  end()
+  const text = readFileSync(file('log'), 'utf8')
+  const leaked = existsSync(file('leaks'))
+  rmSync(place, { recursive: true, force: true, maxRetries: 3 })
+  return judge(text, { status, timedOut, leaked })
+}
+
+function environment(bin, suite) {
+  const kept = Object.entries(process.env).filter(([name]) => !UNWANTED.test(name))
+  return {
+    ...Object.fromEntries(kept),
+    PATH: `${bin}:${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin`,
+    LANG: 'C.UTF-8',
+    G_TEST_SRCDIR: suite,
+    G_TEST_BUILDDIR: suite,
+    OSTREE_TEST_ALLOW_RANDOM: '1',
+    ...(process.getuid?.() === 0 ? { OSTREE_TEST_SUDO: '1' } : {}),
+  }
+}
+
+/** Reads what the test printed as TAP: `ok …`, `not ok …`, `1..N`. */
+function judge(log, { status, timedOut, leaked }) {
+  const lines = log.split('\n')
+  const skip = /#\s*skip\b/i
+  const good = lines.filter((line) => /^ok\b/.test(line) && !skip.test(line)).length
+  const bad = lines.filter((line) => /^not ok\b/.test(line)).length
+  const skipped = lines.filter((line) => /^ok\b/.test(line) && skip.test(line)).length
+  const plan = lines.map((line) => /^1\.\.(\d+)/.exec(line)?.[1]).find((count) => count !== undefined)
+  const done = good + bad + skipped
+  const total = Math.max(plan === undefined ? done : Number(plan), done) - skipped
+  let why = ''
+  if (timedOut) why = 'no end'
+  else if (status === 77 || plan === '0') why = 'skips itself'
+  else if (status !== 0) why = `exit status ${status}`
+  else if (bad > 0) why = `${bad} not ok`
+  else if (good < total) why = `${total - good} points missing`
+  else if (good === 0) why = 'no points'
+  else if (leaked) why = `${basename(SYSTEM)} of the system was called`
+  return { passed: why === '', why, points: good, total, log }
+}
+
+function finish() {
+  const failures = []
+  for (const [name, points] of expected) {
+    const result = results.get(name)
+    if (result === undefined) continue
+    if (points === undefined ? !result.passed : result.points < points) {
+      failures.push(`${name}: ${result.points} of ${points ?? result.total} points expected (${result.why})`)
+    }
+  }
+  if (values['write-expect'] !== undefined) {
+    const line = ([name, { passed, points }]) => (passed ? `${name}\n` : points > 0 ? `${name} ${points}\n` : '')
+    writeFileSync(
+      values['write-expect'],
+      [...results]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(line)
+        .join(''),
+    )
+  }
+  const all = [...results.values()]
+  const sum = (of) => all.reduce((total, result) => total + result[of], 0)
+  for (const failure of failures) console.log(`lost: ${failure}`)
+  console.log(
+    `${all.filter(({ passed }) => passed).length} of ${all.length} tests, ${sum('points')} of ${sum('total')} points`,
+  )
+  process.exitCode = failures.length > 0 ? 1 : 0
+}
