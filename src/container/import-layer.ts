@@ -9,7 +9,15 @@
  */
 
 import { TarFormatError, withContext } from '../errors.ts'
-import { type Repo, TarTreeBuilder, type Transaction, type TreeRoot, writeTree } from '../repo/index.ts'
+import {
+  labelTree,
+  type Repo,
+  type SePolicy,
+  TarTreeBuilder,
+  type Transaction,
+  type TreeRoot,
+  writeTree,
+} from '../repo/index.ts'
 import { type TarLimits, TarParser } from '../tar/index.ts'
 import { HeldFiles } from './held-files.ts'
 import { LayerFilter, type LayerFilterOptions } from './layer-filter.ts'
@@ -19,6 +27,8 @@ import { WHITEOUT_PREFIX } from './overlay.ts'
 export interface ImportLayerOptions extends LayerFilterOptions {
   /** The layer's blob, for messages. */
   readonly layer: Digest
+  /** Gives every entry its label. */
+  readonly policy?: SePolicy | undefined
   readonly limits?: TarLimits | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -52,7 +62,9 @@ export async function importLayer(
       if (pending !== undefined) await pending
     }
     parser.finish()
-    return { ...(await writeTree(tx, await builder.finish())), filtered: filter.filtered }
+    const tree = await builder.finish()
+    if (options.policy !== undefined) await labelTree(tx, tree, options.policy, options.signal)
+    return { ...(await writeTree(tx, tree)), filtered: filter.filtered }
   } catch (error) {
     builder.abort()
     files.abort()

@@ -11,7 +11,7 @@ import type { Checksum } from '../bytes.ts'
 import { withContext } from '../errors.ts'
 import { string, variantOf } from '../gvariant/index.ts'
 import type { ProgressOptions } from '../progress.ts'
-import { type Repo, readCommit, type Transaction, writeCommit } from '../repo/index.ts'
+import { type Repo, readCommit, type SePolicy, type Transaction, writeCommit } from '../repo/index.ts'
 import type { ImageLimits } from './image-limits.ts'
 import { importLayer } from './import-layer.ts'
 import type { ImportListeners } from './import-progress.ts'
@@ -21,6 +21,7 @@ import { IMPORTER_VERSION } from './names.ts'
 import { importCommitLayer, importObjectSet, writeObjectSetCommit } from './ostree-tar.ts'
 import { rootIsTransient } from './prepare-root.ts'
 import type { PreparedImport, PreparedLayer } from './prepared-import.ts'
+import { layerPolicy } from './selinux.ts'
 import type { ImageSource } from './transport/interface.ts'
 
 export interface ImportRunInput extends ProgressOptions, ImportListeners {
@@ -31,6 +32,8 @@ export interface ImportRunInput extends ProgressOptions, ImportListeners {
   readonly retainVar: boolean
   /** Default: as the base says. */
   readonly allowNonusr: boolean | undefined
+  /** By the policy of the base, or of this commit where there is none; not at all when `undefined`. */
+  readonly label: { readonly sepolicyCommit: Checksum | undefined } | undefined
   readonly importerVersion: string
   /** Of the commits of derived layers; seconds since the epoch. */
   readonly timestamp: bigint
@@ -95,6 +98,7 @@ export class ImportRun {
   /** @returns the commits of the derived layers, lowest first */
   async importDerived(base: Checksum | undefined): Promise<Checksum[]> {
     const { tx, prepared } = this.#input
+    const policy = await this.#layerPolicy(base)
     const allowNonusr = this.#input.allowNonusr ?? (base === undefined || (await isTransient(tx, base)))
     const commits = new Map<string, Checksum>()
     for (const layer of prepared.layers) {
@@ -102,7 +106,7 @@ export class ImportRun {
       const known = layer.commit ?? commits.get(digest)
       if (known !== undefined) await this.#reuse(layer, known, true)
       const take = async (stream: AsyncIterable<Uint8Array>) => {
-        const commit = await this.#importDerivedLayer(layer, stream, allowNonusr)
+        const commit = await this.#importDerivedLayer(layer, stream, allowNonusr, policy)
         commits.set(digest, commit)
         return commit
       }
@@ -112,14 +116,23 @@ export class ImportRun {
     return prepared.layers.map(({ layer }) => commits.get(layer.digest) as Checksum) // each was set above
   }
 
+  /** Read before any layer is: one that cannot be read stops the import. */
+  async #layerPolicy(base: Checksum | undefined): Promise<SePolicy | undefined> {
+    const { tx, label, prepared } = this.#input
+    const commit = base ?? label?.sepolicyCommit
+    if (label === undefined || commit === undefined || prepared.layers.length === 0) return undefined
+    return layerPolicy(tx, commit)
+  }
+
   async #importDerivedLayer(
     { layer, ostreeRef }: PreparedLayer,
     stream: AsyncIterable<Uint8Array>,
     allowNonusr: boolean,
+    policy: SePolicy | undefined,
   ): Promise<Checksum> {
     const { repo, tx, retainVar, importerVersion, timestamp, limits, signal } = this.#input
     const { digest } = layer
-    const options = { layer: digest, allowNonusr, retainVar, limits: limits.tar, signal }
+    const options = { layer: digest, allowNonusr, retainVar, policy, limits: limits.tar, signal }
     const { filtered, ...root } = await importLayer(repo, tx, stream, options)
     if (filtered.size > 0) this.filtered.set(digest, filtered)
     const metadata = [[IMPORTER_VERSION, variantOf(string, importerVersion)] as const]

@@ -18,7 +18,7 @@ import type { Checksum } from '../bytes.ts'
 import { FormatError, LimitError, UsageError, withContext } from '../errors.ts'
 import type { LocalFiles } from '../platform/index.ts'
 import type { ProgressOptions } from '../progress.ts'
-import { commitRoot, type Repo } from '../repo/index.ts'
+import { prune, type Repo, type SePolicy, type Transaction } from '../repo/index.ts'
 import { FlatFileNotes } from './flat-files.ts'
 import { defaultPolicy, type FlattenOptions, type MetadataPolicy, type Ownership } from './flatten.ts'
 import { gcImageLayers } from './gc.ts'
@@ -49,7 +49,7 @@ import {
   parseImageReference,
 } from './reference.ts'
 import type { RegistryOptions } from './registry/options.ts'
-import { hasSelinuxPolicy } from './selinux.ts'
+import { holdsLabels, relabelLayer } from './selinux.ts'
 import type { ImageSource, TransportContext } from './transport/interface.ts'
 import { openImage } from './transport/open.ts'
 
@@ -95,6 +95,10 @@ export interface ImportOptions extends ProgressOptions, ImportListeners {
   readonly metadata?: MetadataPolicy | undefined
   /** Owner of what `compat` gives to the importing process. Default 0:0. */
   readonly owner?: Ownership | undefined
+  /** Whose policy labels layers of an image that has no base of its own. */
+  readonly sepolicyCommit?: Checksum | undefined
+  /** Leave SELinux labels as they are, whatever policy there is. */
+  readonly noLabels?: boolean | undefined
   /** Into the metadata of merge and layer commits. Default DEFAULT_IMPORTER_VERSION. */
   readonly importerVersion?: string | undefined
   /** Seconds since the epoch, for commits of layers and of images that do not say when they were made. Default 0. */
@@ -224,28 +228,42 @@ export class ImageImporter implements AsyncDisposable {
   async #import(prepared: PreparedImport): Promise<ImportedImage> {
     const repo = this.#repo
     const { target, noImgref, disableGc } = this.#options
-    const { merge, run } = await this.#transaction(prepared, async (tx, run) => {
+    const { merge, run, relabelled } = await this.#transaction(prepared, async (tx, run) => {
       const base = await run.importBase(true)
       const layers = await run.importDerived(base)
-      const merge = await this.#merge(tx, prepared, base, layers)
+      const { commit: merge, policy } = await this.#merge(tx, prepared, base, layers)
+      const relabelled = policy === undefined ? 0 : await this.#relabel(tx, prepared, layers, policy)
       const { imgref } = target ?? this.#reference
       if (noImgref !== true) tx.setRef(`heads/${refForImage(imgref)}`, { commit: merge })
-      return { merge, run }
+      return { merge, run, relabelled }
     })
     if (disableGc !== true) await gcImageLayers(repo, [prepared.manifest])
-    await this.#warnOfLabels(merge, prepared.layers.length)
+    // What was there before the labels; without an image ref the merge commit itself would go.
+    if (disableGc !== true && noImgref !== true && relabelled > 0) await prune(repo, { refsOnly: true })
     const filteredFiles = run.filtered.size === 0 ? undefined : run.filtered
     const { verifyText, fetched: layersFetched, reused: layersReused } = run
     return { ...(await queryImageCommit(repo, merge)), verifyText, filteredFiles, layersFetched, layersReused }
   }
 
-  async #warnOfLabels(merge: Checksum, derived: number): Promise<void> {
-    const { onWarning } = this.#options
-    if (onWarning === undefined || derived === 0) return
-    if (!(await hasSelinuxPolicy(this.#repo.objects, await commitRoot(this.#repo.objects, merge)))) return
-    onWarning(
-      'The image has an SELinux policy, which is not applied: files of derived layers keep the labels they have',
-    )
+  /** Points the refs of layers whose labels change to commits with the new ones. @returns how many did */
+  async #relabel(tx: Transaction, { layers }: PreparedImport, commits: readonly Checksum[], policy: SePolicy) {
+    const { signal } = this.#options
+    let changed = 0
+    const done = new Set<string>()
+    for (const [i, { ostreeRef }] of layers.entries()) {
+      const commit = commits[i] as Checksum // one a layer
+      if (done.has(ostreeRef)) continue
+      done.add(ostreeRef)
+      const relabelled = await relabelLayer(tx, this.#repo, commit, policy, { ...this.#flattening, signal })
+      if (relabelled === commit) continue
+      tx.setRef(`heads/${ostreeRef}`, { commit: relabelled })
+      changed++
+    }
+    return changed
+  }
+
+  get #labels(): boolean {
+    return this.#options.noLabels !== true && holdsLabels(this.#repo)
   }
 
   #merge(tx: FlatFileNotes, prepared: PreparedImport, base: Checksum | undefined, layers: readonly Checksum[]) {
@@ -260,6 +278,7 @@ export class ImageImporter implements AsyncDisposable {
       config,
       importerVersion: this.#importerVersion,
       timestamp: timestampOfManifestOrConfig(manifest, config) ?? this.#now,
+      label: this.#labels,
       ...this.#flattening,
       flat: tx.flat,
       signal,
@@ -308,7 +327,8 @@ export class ImageImporter implements AsyncDisposable {
     const listeners = { signal, onProgress, onImportProgress, onLayerProgress }
     const source = this.#source ?? (await this.#open())
     const commits = { importerVersion: this.#importerVersion, timestamp: this.#now }
-    const settings = { retainVar, allowNonusr, ...commits, limits, ...listeners }
+    const label = this.#labels ? { sepolicyCommit: this.#options.sepolicyCommit } : undefined
+    const settings = { retainVar, allowNonusr, label, ...commits, limits, ...listeners }
     return repo.transaction(async (plain) => {
       const tx = new FlatFileNotes(plain, repo.mode, this.#flattening)
       await using blobs = new ReadAhead(source, fetchOrder(prepared), readAhead)

@@ -14,13 +14,23 @@
 
 import type { Checksum } from '../bytes.ts'
 import { string, type Vardict, variantOf } from '../gvariant/index.ts'
-import { MutableTree, type RepoMode, readCommit, type Transaction, writeCommit, writeTree } from '../repo/index.ts'
+import {
+  labelTree,
+  MutableTree,
+  type RepoMode,
+  readCommit,
+  type SePolicy,
+  type Transaction,
+  writeCommit,
+  writeTree,
+} from '../repo/index.ts'
 import { canonicalJson } from './canonical-json.ts'
 import { cleanupRoot } from './cleanup-root.ts'
 import { type FlattenOptions, flattenTree } from './flatten.ts'
 import { IMPORTER_VERSION, META_CONFIG, META_MANIFEST, META_MANIFEST_DIGEST } from './names.ts'
 import type { Digest, ImageConfiguration, ImageManifest } from './oci-types.ts'
 import { overlayLayer } from './overlay.ts'
+import { treePolicy } from './selinux.ts'
 
 /** Of the importer whose commits these are, byte for byte. */
 export const DEFAULT_IMPORTER_VERSION = '0.15.3'
@@ -34,21 +44,32 @@ export interface MergeInput extends FlattenOptions {
   readonly manifestDigest: Digest
   readonly config: ImageConfiguration
   readonly importerVersion: string
+  /** By the policy the merged tree has. */
+  readonly label: boolean
   /** Seconds since the epoch, UTC. */
   readonly timestamp: bigint
 }
 
-/** Any ref is the caller's to set. @returns the checksum of the merge commit */
-export async function writeMergeCommit(tx: Transaction, input: MergeInput): Promise<Checksum> {
+export interface MergeResult {
+  readonly commit: Checksum
+  /** What the tree was labelled by. */
+  readonly policy: SePolicy | undefined
+}
+
+/** Any ref is the caller's to set. */
+export async function writeMergeCommit(tx: Transaction, input: MergeInput): Promise<MergeResult> {
   const tree = await mergeTrees(tx, input.base, input.layers, input.signal)
   await cleanupRoot(tree, tx)
   await flattenTree(tx, input.mode, tree, input)
-  return writeCommit(tx, {
+  const policy = input.label ? await treePolicy(tx, tree) : undefined
+  if (policy !== undefined) await labelTree(tx, tree, policy, input.signal)
+  const commit = await writeCommit(tx, {
     root: await writeTree(tx, tree),
     parent: input.base,
     timestamp: input.timestamp,
     metadata: mergeMetadata(input),
   })
+  return { commit, policy }
 }
 
 /** What is seen of base and layers together; nothing is written yet. */

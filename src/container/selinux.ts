@@ -1,30 +1,67 @@
 /**
- * Whether a tree has an SELinux policy in force. Labels are not computed from it: what an image already carries stays,
- * and whoever imports is told.
+ * SELinux labels of images: layers are labelled by the policy of the base, what is merged by its own policy, and then the
+ * layers as well.
  *
- * Source: libostree, ostree-sepolicy.c (get_policy_name).
+ * ```
+ * layer   → policy of base or sepolicyCommit, /usr/etc/selinux → layer commit
+ * merge   → policy of the merged tree, /etc/selinux else /usr/etc/selinux → merge commit
+ *           and by the same policy each layer commit anew
+ * ```
+ *
+ * Source: ostree-ext, container::store (write_merge_commit_impl), tar/write.rs (write_tar).
  */
 
-import { displayUtf8, readAll } from '../bytes.ts'
-import { LimitError, OstreeError } from '../errors.ts'
-import { lookupFile, type ObjectReader, type TreeRoot } from '../repo/index.ts'
+import type { Checksum } from '../bytes.ts'
+import {
+  commitRoot,
+  findSePolicy,
+  labelTree,
+  MutableTree,
+  type ObjectReader,
+  type Repo,
+  readCommit,
+  readSePolicy,
+  type SePolicy,
+  type Transaction,
+  writeCommit,
+  writeTree,
+} from '../repo/index.ts'
+import { type FlattenOptions, flattenTree } from './flatten.ts'
 
-const CONFIG_PATHS = ['/etc/selinux/config', '/usr/etc/selinux/config']
-/** Bytes. */
-const MAX_CONFIG_SIZE = 1 << 20
+/** Whether objects of this repository can have labels. */
+export function holdsLabels({ mode, settings }: Pick<Repo, 'mode' | 'settings'>): boolean {
+  return mode !== 'bare-user-only' && !settings.disableXattrs
+}
 
-/** The first config that is there decides. */
-export async function hasSelinuxPolicy(reader: ObjectReader, root: TreeRoot): Promise<boolean> {
-  for (const path of CONFIG_PATHS) {
-    try {
-      const { checksum } = await lookupFile(reader, root, path)
-      const { body } = await reader.readFile(checksum)
-      const tooLong = (limit: number) => new LimitError('size of the SELinux config', limit, undefined, path)
-      const lines = displayUtf8(await readAll(body, MAX_CONFIG_SIZE, tooLong)).split('\n')
-      return lines.some((line) => /^SELINUX=(?:enforcing|permissive)\s*$/.test(line))
-    } catch (error) {
-      if (!(error instanceof OstreeError) || (error.code !== 'not-found' && error.code !== 'io')) throw error
-    }
+/** The policy layers on that commit are labelled by. @throws as `readSePolicy` */
+export async function layerPolicy(reader: ObjectReader, commit: Checksum): Promise<SePolicy | undefined> {
+  return findSePolicy(reader, await commitRoot(reader, commit), ['/usr/etc/selinux'])
+}
+
+/** The policy in a tree that is not written yet; that directory of it is. @throws as `readSePolicy` */
+export async function treePolicy(tx: Transaction, root: MutableTree): Promise<SePolicy | undefined> {
+  for (const path of ['etc/selinux', 'usr/etc/selinux']) {
+    let tree: MutableTree | undefined = root
+    for (const name of path.split('/')) tree = (await tree?.load())?.dirs.get(name)
+    if (tree !== undefined) return readSePolicy(tx, await writeTree(tx, await tree.load()), `/${path}`)
   }
-  return false
+  return undefined
+}
+
+/**
+ * The commit of a layer with the labels of another policy.
+ * @returns the same when nothing changes
+ */
+export async function relabelLayer(
+  tx: Transaction,
+  { mode }: Pick<Repo, 'mode'>,
+  commit: Checksum,
+  policy: SePolicy,
+  options: FlattenOptions,
+): Promise<Checksum> {
+  const { rootTree, rootMeta, metadata, timestamp } = await readCommit(tx, commit)
+  const tree = MutableTree.from(tx, { tree: rootTree, meta: rootMeta })
+  await flattenTree(tx, mode, tree, options)
+  await labelTree(tx, tree, policy, options.signal)
+  return writeCommit(tx, { root: await writeTree(tx, tree), timestamp, metadata })
 }

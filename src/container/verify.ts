@@ -12,13 +12,12 @@
 
 import type { Checksum, MaybePromise } from '../bytes.ts'
 import { NotFoundError, withContext } from '../errors.ts'
-import { commitRoot, type DirectoryEntry, type Repo } from '../repo/index.ts'
+import { commitRoot, type DirectoryEntry, findSePolicy, type Repo } from '../repo/index.ts'
 import { defaultPolicy, type FlattenOptions, flatHeader } from './flatten.ts'
 import { parseManifestLayout } from './layout.ts'
 import type { Descriptor } from './oci-types.ts'
 import { type LayeredImageState, queryLayer } from './query.ts'
 import { formatImageReference, type ImageReference } from './reference.ts'
-import { hasSelinuxPolicy } from './selinux.ts'
 import { type CompareState, compareCommitTrees, createCompareState, isOk } from './verify-tree.ts'
 
 export interface VerifyImageOptions {
@@ -72,7 +71,7 @@ async function verify(
   if (commitLayer !== undefined) {
     out(`Verifying with base ostree layer ${(await queryLayer(repo, commitLayer)).ostreeRef}`)
     // Under a policy the files of the base may have been labelled anew.
-    const exact = layers.length === 0 || !(await hasSelinuxPolicy(objects, merge))
+    const exact = layers.length === 0 || (await findSePolicy(objects, merge)) === undefined
     const above = layers.map(({ tree }) => tree)
     await compareCommitTrees(objects, merge, await commitRoot(objects, baseCommit), compared, {
       ...shared,

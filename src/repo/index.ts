@@ -73,6 +73,17 @@ export {
 } from './config.ts'
 export { addCookie, type Cookie, type CookieKey, cookieJar, deleteCookie, parseCookies } from './cookies.ts'
 export { deleteDelta, parseDeltaName } from './delta-delete.ts'
+export type { ByteOrder } from './delta-format.ts'
+export {
+  DELTA_FILE_SIZE,
+  DELTA_PART_SIZE,
+  type DeltaFile,
+  type DeltaPartStats,
+  type DeltaStats,
+  type GenerateDeltaOptions,
+  generateDelta,
+  writeDelta,
+} from './delta-generate.ts'
 export { deltaPath, formatDeltaName, listIndexes, reindexDeltas, STATIC_DELTAS } from './delta-index.ts'
 export {
   type DiffDirectory,
@@ -101,6 +112,7 @@ export { type CollectionRef, verifyBackRefs, verifyBindings } from './fsck-bindi
 export { verifyObject } from './fsck-object.ts'
 export type * from './interface.ts'
 export { SMALL_FILE } from './interface.ts'
+export { labelTree, withLabel } from './label-tree.ts'
 export {
   childPath,
   commitRoot,
@@ -160,6 +172,7 @@ export {
 } from './remotes.ts'
 export { Repo, type RepoOptions } from './repo.ts'
 export { type ResolveScope, resolveRev, tryResolveRev } from './resolve.ts'
+export * from './sepolicy.ts'
 export {
   findObject,
   formatCommit,
