@@ -6,6 +6,7 @@
  */
 
 import { compareUtf8 } from '../bytes.ts'
+import { withContext } from '../errors.ts'
 import { validateCollectionId } from '../objects/index.ts'
 import type { RefPath } from './interface.ts'
 import { remoteCollections } from './remotes.ts'
@@ -19,10 +20,10 @@ export interface ListCollectionRefsOptions {
   readonly remotes?: boolean | undefined
 }
 
-/** Sorted by collection and name, in byte order. @throws {InvalidNameError} when `only` is no collection id */
+/** Sorted by collection and name, in byte order. @throws {InvalidNameError} `Listing refs: Invalid collection ID …` */
 export async function listCollectionRefs(repo: Repo, options: ListCollectionRefsOptions = {}): Promise<MirroredRef[]> {
   const { only, remotes = true } = options
-  if (only !== undefined) validateCollectionId(only)
+  if (only !== undefined) requireCollectionId(only)
   // Where a collection has a ref in two places the last one counts.
   const found = new Map<string, MirroredRef>()
   const add = async (collection: string | undefined, prefix: RefPath): Promise<void> => {
@@ -41,4 +42,12 @@ export async function listCollectionRefs(repo: Repo, options: ListCollectionRefs
     for (const [remote, collection] of await remoteCollections(repo)) await add(collection, `remotes/${remote}`)
   }
   return [...found.values()].sort((a, b) => compareUtf8(a.collection, b.collection) || compareUtf8(a.name, b.name))
+}
+
+function requireCollectionId(text: string): void {
+  try {
+    validateCollectionId(text)
+  } catch (error) {
+    throw withContext('Listing refs', error)
+  }
 }

@@ -116,22 +116,28 @@ async function createRef(repo: Repo, name: string, args: readonly string[], opti
   if (rev === undefined) throw new UsageError('You must specify a revision when creating a new ref')
   if (more !== undefined) throw new UsageError('You must specify only 1 existing ref when creating a new ref')
   if (options.collections) {
-    const [, collection = '', ref = ''] = /^([^:]*):(.*)$/s.exec(name) ?? []
+    const colon = name.indexOf(':')
+    const [collection, ref] = colon < 0 ? [name, ''] : [name.slice(0, colon), name.slice(colon + 1)]
     const path = collectionRefPath(collection, ref, repo.settings.collectionId)
-    const commit = await repo.resolve(rev)
-    if (!options.force && (await repo.refs.read(path)) !== undefined) throw alreadyThere(name)
-    return repo.refs.write(path, { commit })
+    // As ostree: one that is there is replaced, force or not.
+    return repo.refs.write(path, { commit: await repo.resolve(rev) })
   }
   const commit = options.alias ? undefined : await repo.resolve(rev)
   const refspec = parseRefspec(name)
   validateNewRef(refspec)
   const path = refPath(name)
-  if (!options.force && (await repo.refs.read(path)) !== undefined) throw alreadyThere(name)
-  await repo.refs.write(path, commit === undefined ? await aliasTarget(repo, rev) : { commit })
+  if (!options.force) await requireFree(repo, name, path, options.alias)
+  if (commit !== undefined) return repo.refs.write(path, { commit })
+  const { remote } = refspec
+  if (remote !== undefined) throw new InvalidNameError(name, `Cannot create alias to remote ref: ${remote}`)
+  await repo.refs.write(path, await aliasTarget(repo, rev))
 }
 
-function alreadyThere(name: string): ConflictError {
-  return new ConflictError(name, `--create specified but ref ${name} already exists`)
+/** An alias may take the place of another one. */
+async function requireFree(repo: Repo, name: string, path: RefPath, alias: boolean): Promise<void> {
+  const there = await repo.refs.read(path)
+  if (there === undefined || (alias && 'alias' in there)) return
+  throw new ConflictError(name, `--create specified but ref ${name} already exists`)
 }
 
 async function aliasTarget(repo: Repo, name: string): Promise<RefTarget> {
