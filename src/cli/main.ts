@@ -128,6 +128,7 @@ async function main(words: readonly string[]): Promise<number> {
     const found = await find(words)
     if (found !== undefined) await runCommand(found.command, found.args, around)
     out.flush()
+    err.flush()
   } catch (error) {
     if (isBrokenPipe(error)) return 141
     status = 1

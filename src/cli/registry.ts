@@ -99,6 +99,11 @@ const STATIC_DELTA: CommandGroup = {
       load: async () => (await import('./commands/static-delta/delete.ts')).deleteCommand,
     },
     {
+      name: 'generate',
+      summary: 'Generate static delta files',
+      load: async () => (await import('./commands/static-delta/generate.ts')).generate,
+    },
+    {
       name: 'indexes',
       summary: 'List static delta indexes',
       load: async () => (await import('./commands/static-delta/indexes.ts')).indexes,

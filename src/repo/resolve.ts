@@ -65,7 +65,7 @@ export async function tryResolveRev(
 /** As `tryResolveRev`. @throws {RefNotFoundError} `Refspec '…' not found` */
 export async function resolveRev(scope: ResolveScope, rev: string, options?: ResolveOptions): Promise<Checksum> {
   const commit = await tryResolveRev(scope, rev, options)
-  if (commit === undefined) throw new RefNotFoundError(rev)
+  if (commit === undefined) throw new RefNotFoundError(rev.replace(/\^+$/, ''))
   return commit
 }
 

@@ -1,0 +1,129 @@
+/** `ostree static-delta generate`. Source: ot-builtin-static-delta.c, ostree-repo-static-delta-compilation.c. */
+
+import { writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { Checksum } from '../../../bytes.ts'
+import { UsageError } from '../../../errors.ts'
+import {
+  type ByteOrder,
+  type DeltaStats,
+  formatDeltaName,
+  type GenerateDeltaOptions,
+  generateDelta,
+  type Repo,
+  writeDelta,
+} from '../../../repo/index.ts'
+import { command } from '../../command.ts'
+import type { Output } from '../../output.ts'
+import { fileError, refuseOptions } from '../../values.ts'
+
+const MEGABYTE = 1_000_000
+
+export const generate = command({
+  name: 'static-delta generate',
+  summary: 'Generate static delta files',
+  usage: '[TO]',
+  repo: true,
+  options: {
+    from: { type: 'string', arg: 'REV', help: 'Create delta from revision REV' },
+    empty: { type: 'flag', help: 'Create delta from scratch' },
+    inline: { type: 'flag', help: 'Inline delta parts into main delta' },
+    to: { type: 'string', arg: 'REV', help: 'Create delta to revision REV' },
+    'disable-bsdiff': { type: 'flag', help: 'Disable use of bsdiff' },
+    'if-not-exists': { type: 'flag', short: 'n', help: 'Only generate if a delta does not already exist' },
+    'set-endianness': { type: 'string', arg: 'ENDIAN', help: "Choose metadata endianness ('l' or 'B')" },
+    'swap-endianness': { type: 'flag', help: 'Swap metadata endianness from host order' },
+    'min-fallback-size': {
+      type: 'string',
+      help: 'Minimum uncompressed size in megabytes for individual HTTP request',
+    },
+    'max-bsdiff-size': {
+      type: 'string',
+      help: 'Maximum size in megabytes to consider bsdiff compression for input files',
+    },
+    'max-chunk-size': { type: 'string', help: 'Maximum size of delta chunks in megabytes' },
+    filename: {
+      type: 'string',
+      arg: 'PATH',
+      help: 'Write the delta content to PATH (a directory).  If not specified, the OSTree repository is used',
+    },
+    sign: { type: 'strings', arg: 'KEY_ID', help: 'Sign the delta with' },
+    'sign-type': { type: 'string', arg: 'NAME', help: "Signature type to use (defaults to 'ed25519')" },
+    'keys-file': { type: 'string', arg: 'NAME', help: 'Read key(s) from file' },
+  },
+  async run({ options, args: [positional], out, err, signal, repo: openRepo }) {
+    const repo = await openRepo()
+    refuseOptions(options, ['sign', 'keys-file'])
+    const target = positional ?? options.to
+    if (target === undefined) throw new UsageError('TO revision must be specified')
+    if (options.empty && options.from !== undefined) throw new UsageError('Cannot specify both --empty and --from=REV')
+    const from = options.empty ? undefined : await repo.resolve(options.from ?? `${target}^`)
+    const to = await repo.resolve(target)
+    const name = formatDeltaName({ from, to })
+    if (options['if-not-exists'] && (await exists(repo, from, to))) return out.line(`Delta ${name} already exists.`)
+    const byteOrder = byteOrderOf(options['set-endianness'], options['swap-endianness'])
+    out.line('Generating static delta:')
+    out.line(`  From: ${from ?? 'empty'}`)
+    out.line(`  To:   ${to}`)
+    out.flush()
+    const request: GenerateDeltaOptions = {
+      from,
+      to,
+      timestamp: BigInt(Math.floor(Date.now() / 1000)),
+      inline: options.inline,
+      byteOrder,
+      maxPartSize: megabytes(options['max-chunk-size']),
+      maxFileSize: megabytes(options['min-fallback-size']),
+      signal,
+    }
+    const { filename } = options
+    report(err, await (filename === undefined ? writeDelta(repo, request) : writeFiles(repo, request, filename)))
+  },
+})
+
+async function exists(repo: Repo, from: Checksum | undefined, to: Checksum): Promise<boolean> {
+  const deltas = (await repo.storage.deltas?.list()) ?? []
+  return deltas.some((delta) => delta.from === from && delta.to === to)
+}
+
+/** As C reads numbers: the digits in front, or 0. */
+function megabytes(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : (Number.parseInt(text, 10) || 0) * MEGABYTE
+}
+
+function byteOrderOf(letter: string | undefined, swap: boolean): ByteOrder {
+  if (letter !== undefined && letter !== 'l' && letter !== 'B') throw new UsageError(`Invalid endianness '${letter}'`)
+  return (letter === 'B') === swap ? 'little' : 'big'
+}
+
+/** The superblock becomes the file itself, parts lie beside it. */
+async function writeFiles(repo: Repo, request: GenerateDeltaOptions, path: string): Promise<DeltaStats> {
+  const generated = generateDelta(repo, request)
+  for (;;) {
+    const next = await generated.next()
+    if (next.done) return next.value
+    const { name, bytes } = next.value
+    try {
+      if (name === 'superblock') writeFileSync(path, bytes)
+      else writeFileSync(join(dirname(path), name), bytes)
+    } catch (error) {
+      throw fileError(error, path, (reason) => `opendir(${dirname(path)}): ${reason}`)
+    }
+  }
+}
+
+function report(err: Output, { metadata, regular, symlinks, parts, loose }: DeltaStats): void {
+  // No file is held against another.
+  err.line('modified: 0')
+  err.line(`new reachable: metadata=${metadata} content regular=${regular} symlink=${symlinks}`)
+  err.line('rollsum for 0/0 modified')
+  let [compressed, uncompressed] = [0, 0]
+  for (const [index, { objects, size, unpacked }] of parts.entries()) {
+    err.line(`part ${index + 1} n:${objects} compressed:${size} uncompressed:${unpacked}`)
+    compressed += size
+    uncompressed += unpacked
+  }
+  err.line(`uncompressed=${uncompressed} compressed=${compressed} loose=${loose}`)
+  err.line('rollsum=0 objects, 0 bytes')
+  err.line('bsdiff=0 objects')
+}
