@@ -3,12 +3,15 @@ import { gunzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, decodeUtf8 } from '../../src/bytes.ts'
 import {
+  computeSizes,
   type Digest,
   type EncapsulateConfig,
   type EncapsulateOptions,
   encapsulateTo,
+  newChunking,
   openMemoryDestination,
   openMemoryLayout,
+  parseManifest,
   unencapsulate,
 } from '../../src/container/index.ts'
 import type { Platform } from '../../src/platform/index.ts'
@@ -17,7 +20,7 @@ import { portablePlatform } from '../../src/platform/portable.ts'
 import { type Repo, traverseCommit } from '../../src/repo/index.ts'
 import { directory, file, storeCommit } from '../../src/testing/index.ts'
 import { CHUNKED, COMPONENTS, documentsOf, fixtureRepo, GOLDEN, HOST, withoutBlobs } from './encapsulate-kit.ts'
-import { goldenImage } from './golden-images.ts'
+import { goldenImage, sourceOf } from './golden-images.ts'
 import { entriesOf, memoryRepo } from './tar-kit.ts'
 
 const BASH = 'c16705f12dc6420d69b2177cc0166882ac8e90e2a6780c6af4e586b97a511a87' as Checksum
@@ -222,5 +225,48 @@ describe('an encapsulated commit', () => {
     expect(files.has('index.json')).toBe(false)
     const aborted = { host: HOST, signal: AbortSignal.abort(new Error('enough')) }
     await expect(encapsulateTo(await fixtureRepo(), GOLDEN.commit, {}, aborted, to)).rejects.toThrow('enough')
+  })
+})
+
+describe('the image of the next commit', () => {
+  const UPDATE = goldenImage('container/oci-chunked-update.tar.gz')
+
+  /** The fixture with another bash, out of the image the original made of it. */
+  async function updated() {
+    const repo = await fixtureRepo()
+    const reference = 'ostree-unverified-image:oci:update'
+    const { commit } = await unencapsulate(repo, reference, { host: HOST, open: sourceOf(UPDATE) })
+    const map = new Map<Checksum, string>()
+    for (const [checksum, { paths }] of (await newChunking(repo, commit)).remainder.content) {
+      map.set(checksum, COMPONENTS.map.get(checksum) ?? (paths.includes('/usr/bin/bash') ? 'bash' : 'unknown'))
+    }
+    const set = new Map(COMPONENTS.sizes.map((meta) => [meta.identifier, meta]))
+    return { repo, commit, packageContentmeta: await computeSizes(repo, { set, map }) }
+  }
+
+  test('H3, F6: differs from the one before in two layers, as the one of the original does', async () => {
+    const { repo, commit, packageContentmeta } = await updated()
+    const files = new Map<string, Uint8Array>()
+    await using to = openMemoryDestination(files, undefined, nodePlatform)
+    await encapsulateTo(repo, commit, LABELS, { ...CHUNKED, packageContentmeta }, to)
+    const golden = parseManifest(UPDATE.blobs.get(UPDATE.manifest) as Uint8Array)
+    expect(documentsOf(files).configText).toBe(decodeUtf8(UPDATE.blobs.get(golden.config.digest) as Uint8Array))
+    const before = documentsOf((await imageOf(repo, CHUNKED)).files).manifest.layers
+    const after = documentsOf(files).manifest.layers
+    expect(after.map(({ digest }, i) => digest === before[i]?.digest)).toEqual([false, false, true])
+  })
+
+  test('keeps the layers of the build before, when it is told of it', async () => {
+    const { repo, commit, packageContentmeta } = await updated()
+    const options = { ...CHUNKED, maxLayers: 64 }
+    const first = documentsOf((await imageOf(repo, options)).files)
+    const priorBuild = parseManifest(new TextEncoder().encode(first.manifestText))
+    const files = new Map<string, Uint8Array>()
+    await using to = openMemoryDestination(files, undefined, nodePlatform)
+    await encapsulateTo(repo, commit, LABELS, { ...options, packageContentmeta, priorBuild }, to)
+    const changed = documentsOf(files).manifest.layers.filter(
+      ({ digest }, i) => digest !== first.manifest.layers[i]?.digest,
+    )
+    expect(changed.map(({ annotations }) => annotations)).toEqual([undefined, { 'ostree.components': 'bash' }])
   })
 })

@@ -1,0 +1,51 @@
+// A directory committed in an archive repository, as an image: its layers as tar, as one gzip layer, as chunks; against
+// what there is without ostree-ext, `ostree export | gzip`. On tmpfs, in one process of each.
+//   node bench/encapsulate.mjs [DIRECTORY [ROUNDS]]
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { race } from './measure.mjs'
+
+const [directory = '/usr/share/doc', rounds = 3] = process.argv.slice(2)
+const folder = mkdtempSync('/dev/shm/encapsulate-')
+const library = fileURLToPath(new URL('../dist/node.js', import.meta.url))
+
+const START = `
+const { openRepo, encapsulate, exportCommit, newChunking, computeSizes, nodeFiles } = await import('${library}')
+const repo = await openRepo('${folder}/repo')
+const options = { host: { architecture: 'amd64', os: 'linux' }, files: nodeFiles }
+`
+const TAR = `${START}
+for await (const chunk of exportCommit(repo, 'main'));`
+const SINGLE = `${START}
+await encapsulate(repo, 'main', {}, options, 'oci:${folder}/image:x')`
+const CHUNKED = `${START}
+const map = new Map(), set = new Map()
+for (const [checksum, { paths }] of (await newChunking(repo, 'main')).remainder.content) {
+  const name = paths[0].split('/')[1]
+  map.set(checksum, name)
+  set.set(name, { identifier: name, name, srcid: name, changeTimeOffset: 1, changeFrequency: 1 })
+}
+const packageContentmeta = await computeSizes(repo, { map, set })
+await encapsulate(repo, 'main', {}, { ...options, packageContentmeta }, 'oci:${folder}/image:x')`
+
+const ours = (program) => ({
+  before: () => rmSync(`${folder}/image`, { recursive: true, force: true }),
+  command: [process.execPath, '--input-type=module', '-e', program],
+})
+const reference = (pipe) => ({ command: ['sh', '-c', `ostree export --repo=${folder}/repo main ${pipe}`] })
+
+try {
+  for (const args of [
+    ['init', '--mode=archive'],
+    ['commit', '-b', 'main', `--tree=dir=${directory}`],
+  ]) {
+    const { status, stderr } = spawnSync('ostree', [...args, `--repo=${folder}/repo`])
+    if (status !== 0) throw new Error(`ostree ${args[0]}: ${stderr}`)
+  }
+  race('tar', ours(TAR), reference('> /dev/null'), Number(rounds))
+  race('one layer', ours(SINGLE), reference(`| gzip -6 > ${folder}/layer`), Number(rounds))
+  race('chunks, against one layer', ours(CHUNKED), reference(`| gzip -6 > ${folder}/layer`), Number(rounds))
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
