@@ -46,6 +46,8 @@ export async function inventory(root: string, since = Number.POSITIVE_INFINITY):
     })
     if (type === 'directory') for (const name of readdirSync(full)) waiting.push(`${path}/${name}`)
   }
+  const astray = [...xattrs.keys()].filter((path) => !found.has(path === '' ? '/' : path))
+  if (astray.length > 0) throw new Error(`${root}: attributes of what is not there: ${astray.join(', ')}`)
   return found
 }
 
@@ -69,9 +71,9 @@ async function xattrsBelow(root: string): Promise<Map<string, string[]>> {
     const [name, ...values] = block.trimEnd().split('\n')
     if (name === undefined || name === '') continue
     const path = name
-      .slice('# file: .'.length)
+      .slice('# file: '.length)
       .replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)))
-    found.set(path, values.sort())
+    found.set(path === '.' ? '' : `/${path}`, values.sort())
   }
   return found
 }

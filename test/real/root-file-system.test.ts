@@ -165,6 +165,7 @@ describeReference(['ostree', 'umoci', 'skopeo', 'debootstrap', 'getfattr', 'tar'
     const repo = await openRepo(path)
     const commit = await repo.readCommit(parseChecksum(readFileSync(file, 'utf8')))
     await repo.close()
+    rmSync(path)
     return commit
   }
 
