@@ -22,7 +22,10 @@ function logNormal(next, median, sigma) {
 }
 
 /** @returns {Promise<{layout: string, tar: string, files: number, bytes: number}>} */
-export async function makeImage(directory, { files = 40_000, median = 3072, sigma = 1.13, seed = 1 } = {}) {
+export async function makeImage(
+  directory,
+  { files = 40_000, median = 3072, sigma = 1.13, seed = 1, folder = 'usr' } = {},
+) {
   const layout = `${directory}/image`
   const plain = `${directory}/layer.tar`
   const summary = `${directory}/image.json`
@@ -67,16 +70,16 @@ export async function makeImage(directory, { files = 40_000, median = 3072, sigm
       )
     })
   let bytes = 0
-  await put({ name: 'usr/', type: 'directory', mode: 0o755 })
+  await put({ name: `${folder}/`, type: 'directory', mode: 0o755 })
   for (let i = 0; i < files; i++) {
-    if (i % 200 === 0) await put({ name: `usr/d${i / 200}/`, type: 'directory', mode: 0o755 })
+    if (i % 200 === 0) await put({ name: `${folder}/d${i / 200}/`, type: 'directory', mode: 0o755 })
     const length = Math.min(logNormal(next, median, sigma), noise.length / 2)
     const half = length >> 1
     const at = Math.floor(next() * (noise.length - half))
     const from = Math.floor(next() * (text.length - length))
     const data = Buffer.concat([text.subarray(from, from + length - half), noise.subarray(at, at + half)])
     bytes += length
-    await put({ name: `usr/d${Math.floor(i / 200)}/file-${i}.dat`, mode: i % 10 === 0 ? 0o755 : 0o644 }, data)
+    await put({ name: `${folder}/d${Math.floor(i / 200)}/file-${i}.dat`, mode: i % 10 === 0 ? 0o755 : 0o644 }, data)
   }
   archive.finalize()
   await once(gzip, 'end')
