@@ -1,4 +1,4 @@
-/** The commands behind `ostree container`. */
+/** The commands behind `ostree container`, and those on the tar streams that images are made of. */
 import type { CommandGroup } from './registry.ts'
 
 const IMAGE: CommandGroup = {
@@ -36,6 +36,22 @@ const IMAGE: CommandGroup = {
       load: async () => (await import('./commands/container/image-verify.ts')).imageVerify,
     },
     {
+      name: 'copy',
+      summary: 'Copy a stored image into another repository',
+      load: async () => (await import('./commands/container/image-copy.ts')).imageCopy,
+    },
+    {
+      name: 'reexport',
+      summary: 'Write a stored image as an image again',
+      load: async () => (await import('./commands/container/image-reexport.ts')).imageReexport,
+    },
+    {
+      name: 'replace-detached-metadata',
+      summary: 'Write an image again with other detached metadata of its commit',
+      load: async () =>
+        (await import('./commands/container/image-replace-detached-metadata.ts')).imageReplaceDetachedMetadata,
+    },
+    {
       name: 'clear-cached-update',
       summary: 'Forget a newer image that was seen',
       load: async () => (await import('./commands/container/image-clear-cached-update.ts')).imageClearCachedUpdate,
@@ -69,6 +85,16 @@ export const CONTAINER: CommandGroup = {
       load: async () => (await import('./commands/container/compare.ts')).compare,
     },
     {
+      name: 'encapsulate',
+      summary: 'Write a commit as an image',
+      load: async () => (await import('./commands/container/encapsulate.ts')).encapsulate,
+    },
+    {
+      name: 'export',
+      summary: 'Another name of encapsulate',
+      load: async () => (await import('./commands/container/encapsulate.ts')).encapsulate,
+    },
+    {
       name: 'info',
       summary: 'Print the digest of an image',
       load: async () => (await import('./commands/container/info.ts')).info,
@@ -82,6 +108,23 @@ export const CONTAINER: CommandGroup = {
       name: 'import',
       summary: 'Another name of unencapsulate',
       load: async () => (await import('./commands/container/unencapsulate.ts')).unencapsulate,
+    },
+  ],
+}
+
+export const TAR: CommandGroup = {
+  name: 'tar',
+  summary: 'Commits as tar streams',
+  members: [
+    {
+      name: 'export',
+      summary: 'Write a commit, with its objects, as a tar stream',
+      load: async () => (await import('./commands/tar/tar-export.ts')).tarExport,
+    },
+    {
+      name: 'import',
+      summary: 'Read a commit out of a tar stream',
+      load: async () => (await import('./commands/tar/tar-import.ts')).tarImport,
     },
   ],
 }

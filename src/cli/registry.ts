@@ -1,6 +1,6 @@
 /** Every command: its name, its line in the overview, and where it is. A command's module loads when it is called. */
 import type { AnyCommand } from './command.ts'
-import { CONTAINER } from './container-commands.ts'
+import { CONTAINER, TAR } from './container-commands.ts'
 
 export interface CommandEntry {
   readonly name: string
@@ -195,4 +195,5 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     summary: 'Manage summary metadata',
     load: async () => (await import('./commands/summary.ts')).summary,
   },
+  TAR,
 ]

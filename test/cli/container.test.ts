@@ -245,3 +245,59 @@ describe('C7: credentials of OSTree', () => {
     await expect(both).rejects.toThrow('Conflicting authentication options')
   })
 })
+
+describe('K2: images out of repositories', () => {
+  const COMMIT = '616069c200463abca9c1d3adc65b948f1f1d3ddd42bc2c8ea3308535a0e44c24'
+
+  test('a commit becomes an image, a tar stream, and the same commit again', () => {
+    const path = join(folder, 'producer')
+    expect(program.run(['init', '--repo', path, '--mode=archive'], folder).rc).toBe(0)
+    ok('import', '--repo', path, OLD, '--write-ref', 'main', '--quiet')
+    const labels = ['-l', 'foo=old', '-l', 'foo=bar', '--copymeta', 'buildsys.checksum', '--copymeta-opt', 'nope']
+    const digest = ok('encapsulate', '--repo', path, 'main', 'oci:made:1', ...labels, '--cmd', '/bin/x')
+    expect(digest).toMatch(/^sha256:[0-9a-f]{64}\n$/)
+    expect(ok('info', 'oci:made:1')).toBe(`ostree-unverified-image:oci:made:1 digest: ${digest}`)
+    expect(ok('export', '--repo', path, 'main', 'oci:again:1', ...labels, '--cmd', '/bin/x')).toBe(digest)
+    const back = join(folder, 'back')
+    expect(program.run(['init', '--repo', back, '--mode=archive'], folder).rc).toBe(0)
+    expect(ok('unencapsulate', '--repo', back, 'oci:made:1')).toBe(`Imported: ${COMMIT}\n`)
+
+    for (const [args, message] of [
+      [['-l', 'foo'], "Missing '=' in label foo"],
+      [['--copymeta', 'x'], 'Building oci: Could not find commit metadata key: x'],
+    ] as const) {
+      const failed = run('encapsulate', '--repo', path, 'main', 'oci:fail:1', ...args)
+      expect(failed).toMatchObject({ rc: 1, stderr: `error: ${message}\n` })
+    }
+
+    const tar = program.run(['tar', 'export', '--repo', path, 'main'], folder)
+    expect(tar.rc).toBe(0)
+    expect(tar.stdout).toContain(`${COMMIT.slice(2)}.commit`)
+    writeFileSync(join(folder, 'commit.tar'), gunzipSync(goldenBytes('container/exampleos-export.tar.gz')))
+    const third = join(folder, 'third')
+    expect(program.run(['init', '--repo', third, '--mode=archive'], folder).rc).toBe(0)
+    const imported = program.run(['tar', 'import', '--repo', third, join(folder, 'commit.tar')], folder)
+    expect(imported).toEqual({ rc: 0, stdout: `Imported: ${COMMIT}\n`, stderr: '' })
+  })
+
+  test('a stored image is copied, written out again, and gets other detached metadata', () => {
+    const path = repo('out')
+    const copy = join(folder, 'copy')
+    expect(program.run(['init', '--repo', copy, '--mode=archive'], folder).rc).toBe(0)
+    expect(ok('image', 'copy', '--src-repo', path, '--dest-repo', copy, OLD)).toBe('')
+    expect(ok('image', 'copy', '--src-repo', path, '--dest-repo', copy, OLD, 'docker://host/a:1')).toBe('')
+    expect(ok('image', 'list', '--repo', copy)).toBe('docker://host/a:1\noci:old:1\n')
+    mkdirSync(join(folder, 'again-out'), { recursive: true })
+    expect(ok('image', 'reexport', '--repo', copy, OLD, 'oci:again-out:1')).toMatch(/^Exported: sha256:[0-9a-f]{64}\n$/)
+    expect(ok('compare', OLD, 'oci:again-out:1')).toMatch(/^Total new layers: 3/)
+    const pushed = ok('image', 'replace-detached-metadata', '--src', OLD, '--dest', 'oci:bare:1')
+    expect(pushed).toMatch(/^Pushed: sha256:[0-9a-f]{64}\n$/)
+    const back = join(folder, 'replaced')
+    expect(program.run(['init', '--repo', back, '--mode=archive'], folder).rc).toBe(0)
+    expect(ok('unencapsulate', '--repo', back, 'oci:bare:1')).toBe(`Imported: ${COMMIT}\n`)
+    expect(run('image', 'copy', '--src-repo', path, '--dest-repo', copy, 'oci:x')).toMatchObject({
+      rc: 1,
+      stderr: 'error: Copying image: No such image: oci:x\n',
+    })
+  })
+})

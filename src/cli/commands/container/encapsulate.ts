@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs'
+import {
+  type ContainerConfig,
+  encapsulate as encapsulateCommit,
+  formatCreated,
+  normaliseConfig,
+  parseImageReference,
+  parseRawMeta,
+} from '../../../container/index.ts'
+import { UsageError } from '../../../errors.ts'
+import { nodeFiles } from '../../../platform/node-files.ts'
+import { hostPlatform } from '../../../platform/node-host.ts'
+import { command } from '../../command.ts'
+import { PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
+
+/** `K=V`, the later ones win. */
+function parseLabels(labels: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    labels.map((label) => {
+      const at = label.indexOf('=')
+      if (at < 0) throw new UsageError(`Missing '=' in label ${label}`)
+      return [label.slice(0, at), label.slice(at + 1)]
+    }),
+  )
+}
+
+/** The member `config` of an image's config, or null. */
+function readContainerConfig(path: string): ContainerConfig | undefined {
+  const config: unknown = JSON.parse(readFileSync(path, 'utf8'))
+  if (config === null) return undefined
+  const whole = { architecture: '', os: '', config, rootfs: { type: 'layers', diff_ids: [] } }
+  return normaliseConfig(Buffer.from(JSON.stringify(whole))).config
+}
+
+/** When a reproducible build says it was; by default the time of the commit, which is reproducible too. */
+function sourceDate(text: string | undefined): string | undefined {
+  if (text === undefined || text === '') return undefined
+  if (!/^\d{1,12}$/.test(text)) throw new UsageError(`Invalid SOURCE_DATE_EPOCH '${text}'`)
+  return formatCreated(Number(text))
+}
+
+export const encapsulate = command({
+  name: 'container encapsulate',
+  summary: 'Write a commit as an image',
+  usage: 'REV IMGREF',
+  repo: true,
+  options: {
+    ...PROXY_OPTIONS,
+    label: { type: 'strings', short: 'l', arg: 'KEY=VALUE', help: 'A label of the image' },
+    config: { type: 'string', arg: 'FILE', help: 'JSON of the container config to start from' },
+    copymeta: { type: 'strings', arg: 'KEY', help: 'Key of commit metadata that becomes a label' },
+    'copymeta-opt': { type: 'strings', arg: 'KEY', help: 'The same, where the commit has the key' },
+    cmd: { type: 'strings', arg: 'ARG', help: 'The command of the container, one argument each' },
+    'compression-fast': { type: 'flag', help: 'Compress as fast as can be' },
+    contentmeta: { type: 'string', arg: 'FILE', help: 'JSON that says which layer each file goes into' },
+    'max-layers': { type: 'integer', arg: 'NUM', help: 'Layers at most, where there is content metadata' },
+    'create-parent-dirs': { type: 'flag', help: 'Write the directories a file lies in before it' },
+    json: { type: 'flag', help: 'Print one JSON object' },
+  },
+  async run({ repo, args, options, out, env, signal }) {
+    const [rev, to, ...more] = args
+    if (rev === undefined || to === undefined || more.length > 0)
+      throw new UsageError('REV and IMGREF must be specified')
+    const target = parseImageReference(to)
+    const meta = options.contentmeta === undefined ? undefined : parseRawMeta(readFileSync(options.contentmeta))
+    const labels = { ...parseLabels(options.label), ...meta?.labels }
+    const cmd = options.cmd.length === 0 ? undefined : options.cmd
+    const digest = await encapsulateCommit(
+      await repo(),
+      rev,
+      { labels, cmd },
+      {
+        host: hostPlatform(),
+        files: nodeFiles,
+        registry: target.transport === 'registry' ? await registryOptions(options) : undefined,
+        skipCompression: options['compression-fast'],
+        copyMetaKeys: options.copymeta,
+        copyMetaOptKeys: options['copymeta-opt'],
+        containerConfig: options.config === undefined ? undefined : readContainerConfig(options.config),
+        packageContentmeta: meta?.packageContentmeta,
+        maxLayers: options['max-layers'] ?? meta?.maxLayers,
+        created: meta?.created ?? sourceDate(env['SOURCE_DATE_EPOCH']),
+        tarCreateParentDirs: options['create-parent-dirs'],
+        signal,
+      },
+      target,
+    )
+    if (options.json) out.json({ image: to, digest })
+    else out.line(digest)
+  },
+})

@@ -1,0 +1,30 @@
+import { copyImage, formatImageReference } from '../../../container/index.ts'
+import { UsageError } from '../../../errors.ts'
+import { openRepo } from '../../../repo/node/index.ts'
+import { command } from '../../command.ts'
+import { parseReference } from '../../image-reference.ts'
+
+export const imageCopy = command({
+  name: 'container image copy',
+  summary: 'Copy a stored image into another repository',
+  usage: 'IMGREF [IMGREF_THERE]',
+  repo: false,
+  options: {
+    'src-repo': { type: 'string', arg: 'PATH', help: 'The repository that has it' },
+    'dest-repo': { type: 'string', arg: 'PATH', help: 'The repository that gets it' },
+    json: { type: 'flag', help: 'Print one JSON object' },
+  },
+  async run({ args, options, out, signal }) {
+    const [text, as, ...more] = args
+    if (text === undefined || more.length > 0) throw new UsageError('IMGREF must be specified')
+    const from = options['src-repo']
+    const to = options['dest-repo']
+    if (from === undefined || to === undefined) throw new UsageError('--src-repo and --dest-repo must be specified')
+    const image = parseReference(text).imgref
+    const name = as === undefined ? image : parseReference(as).imgref
+    await using source = await openRepo(from)
+    await using target = await openRepo(to)
+    await copyImage(source, image, target, name, { signal })
+    if (options.json) out.json({ image: formatImageReference(image), as: formatImageReference(name) })
+  },
+})

@@ -1,0 +1,36 @@
+import { exportImage, parseImageReference } from '../../../container/index.ts'
+import { UsageError } from '../../../errors.ts'
+import { nodeFiles } from '../../../platform/node-files.ts'
+import { hostPlatform } from '../../../platform/node-host.ts'
+import { command } from '../../command.ts'
+import { PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
+
+export const imageReexport = command({
+  name: 'container image reexport',
+  summary: 'Write a stored image as an image again',
+  usage: 'IMGREF DESTINATION',
+  repo: true,
+  options: {
+    ...PROXY_OPTIONS,
+    'compression-fast': { type: 'flag', help: 'Compress as fast as can be' },
+    'keep-layer-notes': { type: 'flag', help: 'Keep annotations and history of each layer' },
+    json: { type: 'flag', help: 'Print one JSON object' },
+  },
+  async run({ repo, args, options, out, signal }) {
+    const [text, to, ...more] = args
+    if (text === undefined || to === undefined || more.length > 0) {
+      throw new UsageError('IMGREF and DESTINATION must be specified')
+    }
+    const target = parseImageReference(to)
+    const digest = await exportImage(await repo(), parseImageReference(text), target, {
+      host: hostPlatform(),
+      files: nodeFiles,
+      registry: target.transport === 'registry' ? await registryOptions(options) : undefined,
+      skipCompression: options['compression-fast'] || undefined,
+      keepLayerNotes: options['keep-layer-notes'],
+      signal,
+    })
+    if (options.json) out.json({ image: to, digest })
+    else out.line(`Exported: ${digest}`)
+  },
+})

@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs'
+import { parseImageReference, updateDetachedMetadata } from '../../../container/index.ts'
+import { UsageError } from '../../../errors.ts'
+import { nodePlatform } from '../../../platform/node.ts'
+import { nodeFiles } from '../../../platform/node-files.ts'
+import { hostPlatform } from '../../../platform/node-host.ts'
+import { command } from '../../command.ts'
+import { PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
+
+export const imageReplaceDetachedMetadata = command({
+  name: 'container image replace-detached-metadata',
+  summary: 'Write an image again with other detached metadata of its commit',
+  usage: '[FILE]',
+  repo: false,
+  options: {
+    ...PROXY_OPTIONS,
+    src: { type: 'string', arg: 'IMGREF', help: 'The image' },
+    dest: { type: 'string', arg: 'IMGREF', help: 'What to write it as' },
+    json: { type: 'flag', help: 'Print one JSON object' },
+  },
+  async run({ args, options, out, signal }) {
+    const { src, dest } = options
+    if (src === undefined || dest === undefined || args.length > 1) {
+      throw new UsageError('--src and --dest must be specified, and one FILE at most')
+    }
+    const [path] = args
+    const [from, to] = [parseImageReference(src), parseImageReference(dest)]
+    const remote = from.transport === 'registry' || to.transport === 'registry'
+    // Without a file the image loses what it has.
+    const metadata = path === undefined ? undefined : readFileSync(path)
+    const digest = await updateDetachedMetadata(from, to, metadata, {
+      platform: nodePlatform,
+      host: hostPlatform(),
+      files: nodeFiles,
+      registry: remote ? await registryOptions(options) : undefined,
+      signal,
+    })
+    if (options.json) out.json({ image: dest, digest })
+    else out.line(`Pushed: ${digest}`)
+  },
+})

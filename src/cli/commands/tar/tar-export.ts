@@ -1,0 +1,18 @@
+import { exportCommit } from '../../../container/index.ts'
+import { UsageError } from '../../../errors.ts'
+import { command } from '../../command.ts'
+
+export const tarExport = command({
+  name: 'tar export',
+  summary: 'Write a commit, with its objects, as a tar stream',
+  usage: 'REV',
+  repo: true,
+  options: {
+    'format-version': { type: 'integer', arg: 'NUM', hidden: true },
+  },
+  async run({ repo, args, out, signal }) {
+    const [rev, ...more] = args
+    if (rev === undefined || more.length > 0) throw new UsageError('REV must be specified')
+    for await (const chunk of exportCommit(await repo(), rev, { signal })) out.write(chunk)
+  },
+})

@@ -1,0 +1,26 @@
+import { importOstreeTar } from '../../../container/index.ts'
+import { UsageError } from '../../../errors.ts'
+import { nodeFiles } from '../../../platform/node-files.ts'
+import { command } from '../../command.ts'
+
+async function* standardInput(): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of process.stdin) yield chunk
+}
+
+export const tarImport = command({
+  name: 'tar import',
+  summary: 'Read a commit out of a tar stream',
+  usage: '[PATH]',
+  repo: true,
+  options: {
+    json: { type: 'flag', help: 'Print one JSON object' },
+  },
+  async run({ repo, args, options, out, signal }) {
+    const [path, ...more] = args
+    if (more.length > 0) throw new UsageError('One PATH at most')
+    const stream = path === undefined ? standardInput() : nodeFiles.stream(path)
+    const commit = await importOstreeTar(await repo(), stream, { signal })
+    if (options.json) out.json({ commit })
+    else out.line(`Imported: ${commit}`)
+  },
+})
