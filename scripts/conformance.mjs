@@ -5,7 +5,7 @@
 //   node scripts/conformance.mjs [--expect FILE] [--write-expect FILE] [--ostree PROGRAM] [--jobs N] [--timeout SECONDS]
 //                                [--tail LINES] [--all] [NAME…]
 //
-// Without names it runs the tests that the expect file lists, with --all every shell test there is. An expect file has a
+// Without names it runs the tests that the expect file lists, with --all every script there is. An expect file has a
 // test on each line; a number behind it asks for so many points, the single checks of a test, instead of the whole.
 //
 // As root, each test has processes, network and mounts of its own, and a stand-in where the system has its ostree: a
@@ -39,6 +39,8 @@ const UNSKIPPED = 'test-xattrs.sh'
 /** What changes the meaning of a test, when the caller has it set. */
 const UNWANTED =
   /^(OSTREE_|OT_|TEST_|G_TEST|G_DEBUG|G_MESSAGES|GI_|GNUPGHOME$|SOURCE_DATE_EPOCH$|TAR_OPTIONS$|LC_|LANGUAGE$|TZ$|https?_proxy$|HTTPS?_PROXY$)/
+
+const SKIPS = 'skips itself'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -81,8 +83,10 @@ function readExpect(path) {
 
 /** The longest first would be best; those with most lines come near. */
 function chosen() {
-  const there = readdirSync(SUITE).filter((name) => /^test-.*\.sh$/.test(name))
-  const wanted = positionals.map((name) => (name.endsWith('.sh') ? name : `${name}.sh`))
+  const there = readdirSync(SUITE).filter((name) => /^test-.*\.(sh|py)$/.test(name))
+  const wanted = positionals.map(
+    (name) => there.find((test) => test === name || test.replace(/\.\w+$/, '') === name) ?? name,
+  )
   const names = wanted.length > 0 ? wanted : values.all || expected.size === 0 ? there : [...expected.keys()]
   const missing = names.filter((name) => !there.includes(name))
   if (missing.length > 0) throw new Error(`no such test: ${missing.join(', ')}`)
@@ -110,10 +114,10 @@ async function worker() {
     const result = await runTest(name)
     results.set(name, result)
     const seconds = ((Date.now() - started) / 1000).toFixed(1)
-    const { passed, why, points, total } = result
-    const head = `[${results.size}/${tests.length}] ${passed ? 'pass' : 'FAIL'}`
+    const { passed, skipped, why, points, total } = result
+    const head = `[${results.size}/${tests.length}] ${passed ? 'pass' : skipped ? 'skip' : 'FAIL'}`
     console.log(`${head} ${points}/${total} ${name} ${seconds} s${why === '' ? '' : ` (${why})`}`)
-    if (!passed && Number(values.tail) > 0) {
+    if (!passed && !skipped && Number(values.tail) > 0) {
       for (const line of result.log.trimEnd().split('\n').slice(-Number(values.tail))) console.log(`    | ${line}`)
     }
   }
@@ -179,19 +183,19 @@ function judge(log, { status, timedOut, leaked }) {
   const skip = /#\s*skip\b/i
   const good = lines.filter((line) => /^ok\b/.test(line) && !skip.test(line)).length
   const bad = lines.filter((line) => /^not ok\b/.test(line)).length
-  const skipped = lines.filter((line) => /^ok\b/.test(line) && skip.test(line)).length
+  const left = lines.filter((line) => /^ok\b/.test(line) && skip.test(line)).length
   const plan = lines.map((line) => /^1\.\.(\d+)/.exec(line)?.[1]).find((count) => count !== undefined)
-  const done = good + bad + skipped
-  const total = Math.max(plan === undefined ? done : Number(plan), done) - skipped
+  const done = good + bad + left
+  const total = Math.max(plan === undefined ? done : Number(plan), done) - left
   let why = ''
   if (timedOut) why = 'no end'
-  else if (status === 77 || plan === '0') why = 'skips itself'
+  else if (status === 77 || plan === '0') why = SKIPS
   else if (status !== 0) why = `exit status ${status}`
   else if (bad > 0) why = `${bad} not ok`
   else if (good < total) why = `${total - good} points missing`
   else if (good === 0) why = 'no points'
   else if (leaked) why = `${basename(SYSTEM)} of the system was called`
-  return { passed: why === '', why, points: good, total, log }
+  return { passed: why === '', skipped: why === SKIPS, why, points: good, total, log }
 }
 
 function finish() {
@@ -214,10 +218,11 @@ function finish() {
     )
   }
   const all = [...results.values()]
+  const ran = all.filter(({ skipped }) => !skipped)
   const sum = (of) => all.reduce((total, result) => total + result[of], 0)
   for (const failure of failures) console.log(`lost: ${failure}`)
   console.log(
-    `${all.filter(({ passed }) => passed).length} of ${all.length} tests, ${sum('points')} of ${sum('total')} points`,
+    `${all.filter(({ passed }) => passed).length} of ${ran.length} tests, ${sum('points')} of ${sum('total')} points`,
   )
   process.exitCode = failures.length > 0 ? 1 : 0
 }

@@ -41,7 +41,8 @@ function takeWord(args: readonly string[]): [word: string | undefined, rest: str
   return [undefined, [...args]]
 }
 
-async function find(words: readonly string[]): Promise<{ command: AnyCommand; args: string[] } | undefined> {
+/** @returns the command, or the status where all was done here */
+async function find(words: readonly string[]): Promise<{ command: AnyCommand; args: string[] } | number> {
   let members = COMMANDS
   let group: CommandGroup | undefined
   let args = [...words]
@@ -51,8 +52,13 @@ async function find(words: readonly string[]): Promise<{ command: AnyCommand; ar
     const name = path.join(' ')
     const entry: CommandEntry | CommandGroup | undefined = members.find((member) => member.name === word)
     if (word === undefined || entry === undefined) {
+      if (word !== undefined && group === undefined) {
+        const { findExtension, runExtension } = await import('./extension.ts')
+        const program = findExtension(word, process.env['PATH'])
+        if (program !== undefined) return runExtension(program, word, words)
+      }
       answerAlone(group, name, word, rest)
-      return undefined
+      return 0
     }
     args = rest
     if (!isGroup(entry)) return { command: await entry.load(), args }
@@ -126,7 +132,8 @@ async function main(words: readonly string[]): Promise<number> {
   let status = 0
   try {
     const found = await find(words)
-    if (found !== undefined) await runCommand(found.command, found.args, around)
+    if (typeof found === 'number') status = found
+    else await runCommand(found.command, found.args, around)
     out.flush()
     err.flush()
   } catch (error) {

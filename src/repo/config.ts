@@ -43,6 +43,8 @@ export interface RepoSettings {
   readonly minFreeSpaceBytes: number
   readonly enableUncompressedCache: boolean
   readonly tombstoneCommits: boolean
+  /** Make the summary anew whenever a ref changes. */
+  readonly autoUpdateSummary: boolean
   /** 1..9 */
   readonly zlibLevel: number
 }
@@ -85,6 +87,8 @@ export function readSettings(config: KeyFile): RepoSettings {
     ...freeSpace(core('min-free-space-percent'), core('min-free-space-size')),
     enableUncompressedCache: flag('enable-uncompressed-cache', true),
     tombstoneCommits: flag('tombstone-commits', false),
+    // The second name is the older one.
+    autoUpdateSummary: flag('auto-update-summary', flag('commit-update-summary', false)),
     zlibLevel: Math.min(Math.max(integer(config, 'archive', 'zlib-level', DEFAULT_ZLIB_LEVEL), 1), 9),
   }
 }

@@ -11,6 +11,7 @@ import { type Vardict, vardict } from '../gvariant/index.ts'
 import type { KeyFile } from '../keyfile/index.ts'
 import type { Commit, DirMeta, DirTree } from '../objects/index.ts'
 import type { Platform } from '../platform/index.ts'
+import { refsWithSummary, transactionWithSummary, type UpdateSummary } from './auto-summary.ts'
 import { parseConfig, type RepoSettings } from './config.ts'
 import type {
   BeginOptions,
@@ -32,6 +33,8 @@ export interface RepoOptions {
   readonly parent?: Repo | undefined
   /** Closing this one closes the parent too. Default: it stays the caller's to close. */
   readonly closeParent?: boolean | undefined
+  /** Seconds since the epoch. Without it `core.auto-update-summary` does nothing. */
+  readonly clock?: (() => bigint) | undefined
 }
 
 export class Repo implements AsyncDisposable {
@@ -44,6 +47,7 @@ export class Repo implements AsyncDisposable {
   readonly refs: RefStore
   readonly parent: Repo | undefined
   readonly #closeParent: boolean
+  readonly #updateSummary: UpdateSummary | undefined
   #config: KeyFile
   #settings: RepoSettings
 
@@ -51,7 +55,7 @@ export class Repo implements AsyncDisposable {
     storage: Storage,
     platform: Platform,
     text: string,
-    { parent, closeParent = false }: RepoOptions,
+    { parent, closeParent = false, clock }: RepoOptions,
   ) {
     const { config, settings } = parseConfig(text)
     if (settings.mode !== storage.mode) {
@@ -63,7 +67,8 @@ export class Repo implements AsyncDisposable {
     this.parent = parent
     this.#closeParent = closeParent
     this.objects = parent === undefined ? storage.objects : objectsWithParent(storage.objects, parent.objects)
-    this.refs = storage.refs
+    this.#updateSummary = clock && settings.autoUpdateSummary ? () => this.#makeSummary(clock()) : undefined
+    this.refs = this.#updateSummary === undefined ? storage.refs : refsWithSummary(storage.refs, this.#updateSummary)
     this.#config = config
     this.#settings = settings
   }
@@ -132,7 +137,13 @@ export class Repo implements AsyncDisposable {
   /** Starts a transaction: commit it, or dispose of it. @throws {ReadOnlyError}, {RepoLockedError}, {ConflictError} */
   async begin(options: BeginOptions = {}): Promise<Transaction> {
     const tx = await this.storage.begin({ ...options, fsync: options.fsync ?? this.#settings.fsync })
-    return this.parent === undefined ? tx : transactionWithParent(tx, this.parent.objects, this.platform)
+    const all = this.parent === undefined ? tx : transactionWithParent(tx, this.parent.objects, this.platform)
+    return this.#updateSummary === undefined ? all : transactionWithSummary(all, this.#updateSummary)
+  }
+
+  async #makeSummary(timestamp: bigint): Promise<void> {
+    const { updateSummary } = await import('./summary-update.ts')
+    await updateSummary(this, { timestamp })
   }
 
   /** Runs `work` in a transaction; commits when it is done, aborts when it throws. */

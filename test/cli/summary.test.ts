@@ -136,4 +136,26 @@ describeReference('ostree', 'summaries, beside ostree', () => {
     await twins.run(['remote', 'refs', '--repo=@/other', 'near'])
     await twins.run(['remote', 'summary', '--repo=@/other', 'near'])
   })
+
+  test.each(['auto-update-summary', 'commit-update-summary'])(
+    'are made with every change of a ref under core.%s',
+    async (key) => {
+      await twins.run(['init', '--repo=@/r', '--mode=archive'])
+      await twins.run(['config', '--repo=@/r', 'set', `core.${key}`, 'true'])
+      const changes = [
+        ['commit', '--timestamp=@5', '-b', 'main', '@/tree'],
+        ['refs', '--create=other', 'main'],
+        ['refs', '--delete', 'main'],
+      ]
+      for (const [command = '', ...words] of changes) {
+        await twins.run([command, '--repo=@/r', ...words])
+        const shown = await twins.runBoth(['summary', '--repo=@/r', '--raw'])
+        const [theirs, ours] = shown.map(({ stdout }) =>
+          stdout.replace(/('ostree.summary.last-modified': <uint64) \d+/, '$1'),
+        )
+        expect(ours).toBe(theirs)
+        expect(ours).toContain('last-modified')
+      }
+    },
+  )
 })

@@ -50,7 +50,7 @@ async function openWithParents(path: string, platform: Platform, depth: number):
   try {
     const { settings } = parseConfig(await storage.readConfig())
     if (settings.parent !== undefined) parent = await openParent(resolve(path, settings.parent), platform, depth + 1)
-    return await Repo.open(storage, platform, { parent, closeParent: true })
+    return await Repo.open(storage, platform, { parent, closeParent: true, clock })
   } catch (error) {
     await parent?.close()
     await storage[Symbol.asyncDispose]()
@@ -64,6 +64,10 @@ async function openParent(path: string, platform: Platform, depth: number): Prom
   } catch (error) {
     throw withContext(`While checking parent repository '${path}'`, error)
   }
+}
+
+function clock(): bigint {
+  return BigInt(Math.floor(Date.now() / 1000))
 }
 
 function openStorage(path: string, platform: Platform): Promise<Storage> | Storage {

@@ -1,0 +1,38 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Program } from './program.ts'
+
+let program: Program
+const folder = mkdtempSync(join(tmpdir(), 'ostree-ts-extension-'))
+beforeAll(async () => {
+  program = await Program.build()
+  mkdirSync(join(folder, 'bin'))
+  const place = (name: string, text: string, mode: number): void => {
+    writeFileSync(join(folder, 'bin', name), text)
+    chmodSync(join(folder, 'bin', name), mode)
+  }
+  place('ostree-hello', '#!/bin/sh\necho "$@"\nexit 7\n', 0o755)
+  place('ostree-killed', '#!/bin/sh\nkill -9 $$\n', 0o755)
+  place('ostree-data', 'no program', 0o644)
+  place('ostree-refs', '#!/bin/sh\necho not this one\n', 0o755)
+})
+afterAll(() => {
+  program.remove()
+  rmSync(folder, { recursive: true })
+})
+const run = (...words: string[]) => program.run(words, folder, '', { PATH: `${folder}/bin:${process.env['PATH']}` })
+
+test('an unknown command is a program of that name, with all its arguments and its exit status', () => {
+  expect(run('--x', 'hello', '--help')).toEqual({ rc: 7, stdout: '--x hello --help\n', stderr: '' })
+  expect(run('killed').rc).toBe(137)
+})
+
+test('what is no program, or what we have ourselves, is not run', () => {
+  for (const word of ['data', 'absent', '../bin/ostree-hello']) {
+    const { rc, stderr } = run(word)
+    expect({ rc, message: stderr.split('\n').at(-2) }).toEqual({ rc: 1, message: `error: Unknown command '${word}'` })
+  }
+  expect(run('refs', '--help').stdout).toContain('List refs')
+})
