@@ -7,6 +7,7 @@ import {
   loadGlobalAuthfile,
   loadPolicy,
   mergeDefaultContainerProxyOpts,
+  type RegistryError,
   type RegistryOptions,
   registryOptionsOf,
 } from '../container/index.ts'
@@ -38,7 +39,13 @@ export async function registryOptions(options: ProxyOptions): Promise<RegistryOp
   )
   const config = authfile === undefined ? merged : { ...merged, authData: readAuthfile(authfile) }
   const { certificateDirectory, insecureSkipTlsVerification } = config
-  return registryOptionsOf(config, nodeNetwork({ certificateDirectory, insecureSkipTlsVerification }))
+  const network = nodeNetwork({ certificateDirectory, insecureSkipTlsVerification })
+  return { ...registryOptionsOf(config, network), onRetry: warnOfRetry }
+}
+
+/** Whoever waits shall know what for. */
+function warnOfRetry(error: RegistryError, delay: number): void {
+  process.stderr.write(`warning: ${error.message}; asking again in ${(delay / 1000).toFixed(1)} s\n`)
 }
 
 /** What the host says about images; the file is read anew each time. */

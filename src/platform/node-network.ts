@@ -121,15 +121,25 @@ async function* chunksOf(message: IncomingMessage): AsyncGenerator<Uint8Array, v
 const HOST_DIRECTORIES = ['/etc/containers/certs.d', '/etc/docker/certs.d']
 
 function certificatesFor(host: string, directory: string | undefined): Certificates {
-  if (directory !== undefined) return readCertificates(directory, readdirSync(directory))
+  if (directory !== undefined) return system(directory, () => readCertificates(directory, readdirSync(directory)))
   const home = process.env['HOME']
   const own = home === undefined ? [] : [join(home, '.config/containers/certs.d')]
   for (const parent of [...own, ...HOST_DIRECTORIES]) {
     const path = join(parent, host)
     const names = tryList(path)
-    if (names !== undefined) return readCertificates(path, names)
+    if (names !== undefined) return system(path, () => readCertificates(path, names))
   }
   return {}
+}
+
+/** What the operating system refuses becomes an IoError. */
+function system<T>(path: string, call: () => T): T {
+  try {
+    return call()
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error) || error instanceof IoError) throw error
+    throw new IoError(error.message, String(error.code), path, { cause: error })
+  }
 }
 
 function tryList(path: string): string[] | undefined {

@@ -80,7 +80,9 @@ export class RegistryClient {
       const authorization = own ? await authorizer.header(scopes) : undefined
       const answer = await exchange(this.options, place, { method, url: url.href, headers, authorization, body })
       if (expect.includes(answer.status)) return answer
-      const again = first && own && (body === undefined || body instanceof Uint8Array)
+      // What somebody else asks for, somewhere along redirects, is nothing to show credentials for.
+      const asked = own && new URL(answer.url).origin === base
+      const again = first && asked && (body === undefined || body instanceof Uint8Array)
       const wanted = again ? this.#challenged(answer, authorizer, scopes, authorization) : undefined
       if (wanted === undefined) throw await this.#failure(answer, place)
       await answer.excerpt()

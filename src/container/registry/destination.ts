@@ -154,6 +154,8 @@ class RegistryDestination implements ImageDestination {
         expect: [201, 202],
       })
       await answer.excerpt()
+      const stored = answer.header('docker-content-digest') ?? digest
+      if (stored !== digest) throw new DigestMismatchError('digest', name, digest, stored)
       return digest
     } catch (error) {
       throw withContext('writing manifest', error)

@@ -6,7 +6,7 @@
  * ```
  */
 import { type Content, concatBytes } from '../../bytes.ts'
-import { LimitError } from '../../errors.ts'
+import { LimitError, OstreeError } from '../../errors.ts'
 import type { FetchResponse, Network } from '../../platform/index.ts'
 import { RegistryError, type RegistryPlace } from './errors.ts'
 import { DEFAULT_SPEED_LIMIT, Lifeline, type SpeedLimit, SpeedMeter, TooSlow } from './lifeline.ts'
@@ -126,8 +126,8 @@ function uploadTime(body: Content | undefined, length: string | undefined): numb
 const LASTING =
   /^(?:ENOTFOUND|ERR_INVALID_URL|EPROTO|CERT_|ERR_TLS|ERR_SSL|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_MISMATCH)/
 
-function unanswered(place: RegistryPlace, error: unknown): RegistryError {
-  if (error instanceof RegistryError) return error
+function unanswered(place: RegistryPlace, error: unknown): OstreeError {
+  if (error instanceof OstreeError) return error
   if (error instanceof TooSlow) return new RegistryError('network', place, error.message, { retryable: true })
   const code = codeOf(error)
   const message = code ?? (error instanceof Error ? error.message : 'unknown failure')

@@ -17,7 +17,7 @@ import {
   OCI_MANIFEST,
 } from '../media-types.ts'
 import type { ImageSource, TransportContext } from '../transport/interface.ts'
-import { type BlobReader, openManifest, verifyDigest } from '../transport/manifest-source.ts'
+import { type BlobReader, openManifest, verifyBytes, verifyDigest } from '../transport/manifest-source.ts'
 import { RegistryClient } from './client.ts'
 import { downloadBlob, firstOf, isHtml } from './download.ts'
 import { endpointsOf } from './endpoints.ts'
@@ -49,7 +49,14 @@ export async function openRegistryImage(name: string, context: TransportContext)
     // Blobs come from where the manifest is; elsewhere only when they are not there.
     const order = [client, ...clients.filter((other) => other !== client)]
     const reader: BlobReader = {
-      manifest: async ({ digest }) => (await firstOf(order, (from) => readManifest(from, digest))).value.bytes,
+      manifest: async (descriptor) => {
+        const found = await firstOf(order, async (from) => {
+          const { bytes } = await readManifest(from, descriptor.digest)
+          verifyBytes(platform, bytes, descriptor)
+          return bytes
+        })
+        return found.value
+      },
       config: (config, limit) => {
         const tooLarge = () => new LimitError(`config ${config.digest}`, limit)
         if (config.size > limit) throw tooLarge()

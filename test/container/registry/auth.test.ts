@@ -199,6 +199,23 @@ describe('a redirect', () => {
     expect(await follow('https://u:p@cdn.example.org/moved')).toEqual([['https://cdn.example.org/moved', undefined]])
   })
 
+  test('elsewhere gets no credentials by asking for them', async () => {
+    const registry = fresh(({ url, headers }) => {
+      if (url.startsWith('https://cdn.example.org/'))
+        return unauthorized('Bearer realm="https://cdn.example.org/token"')
+      if (url.includes('/blobs/')) return { status: 307, headers: { location: 'https://cdn.example.org/moved' } }
+      return headers['authorization'] ? undefined : unauthorized('Basic realm="x"')
+    })
+    const source = await open(registry, PASSWORD)
+    const [layer] = source.manifest.layers
+    if (layer === undefined) throw new Error('no layer')
+    await expect(readAll(source.blob(layer))).rejects.toMatchObject({ code: 'denied' })
+    const strange = registry.requests('GET', 'cdn.example.org')
+    expect(strange.map(({ url, headers }) => [url, headers['authorization']])).toEqual([
+      ['https://cdn.example.org/moved', undefined],
+    ])
+  })
+
   test('on the same host does', async () => {
     expect(await follow('/moved')).toEqual([['https://example.com/moved', BASIC]])
     expect(await follow('https://example.com/moved')).toEqual([['https://example.com/moved', BASIC]])

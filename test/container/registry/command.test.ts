@@ -83,6 +83,8 @@ describeReference(['docker-registry', 'skopeo'], 'ostree-ts container image pull
     const name = `${secure.host}/os:1.0`
     expect(pull(name, ['--cert-dir', secure.certificates])).toMatchObject(wrote)
     expect(pull(name, [plain])).toMatchObject(wrote)
+    const nowhere = pull(name, ['--cert-dir', join(directory, 'nowhere')])
+    expect(nowhere).toMatchObject({ rc: 1, stderr: expect.stringMatching(/^error: .*nowhere/) })
     expect(pull(name, [])).toMatchObject({ rc: 1, stderr: expect.stringMatching(/connection failed: DEPTH_ZERO/) })
   })
 
