@@ -17,6 +17,7 @@ export type ReferenceProgram =
   | 'debootstrap'
   | 'matchpathcon'
   | 'docker-registry'
+  | 'openssl'
 
 const found = new Map<ReferenceProgram, boolean>()
 

@@ -10,7 +10,7 @@ import { startRegistry, TESTER, type TestRegistry } from './server.ts'
 
 const LAYOUT = fileURLToPath(new URL('../../../examples/exampleos', import.meta.url))
 
-describeReference(['docker-registry', 'skopeo'], 'ostree-ts container image pull', () => {
+describeReference(['docker-registry', 'skopeo', 'openssl'], 'ostree-ts container image pull', () => {
   let directory = ''
   let program: Program
   let closed: TestRegistry

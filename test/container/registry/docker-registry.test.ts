@@ -11,6 +11,7 @@ import { nodePlatform } from '../../../src/platform/node.ts'
 import { nodeFiles } from '../../../src/platform/node-files.ts'
 import { nodeNetwork } from '../../../src/platform/node-network.ts'
 import { createMemoryStorage, Repo } from '../../../src/repo/index.ts'
+import { goldenPath } from '../../golden.ts'
 import { describeReference, run } from '../../reference.ts'
 import { startRegistry, TESTER, type TestRegistry } from './server.ts'
 
@@ -67,6 +68,19 @@ describeReference(['docker-registry', 'skopeo'], 'a registry', () => {
         code: 'denied',
         message: expect.not.stringContaining('wrong'),
       })
+    })
+
+    test('an image in the form of Docker is pulled as what its directory gives, under the digest it was pushed as', async () => {
+      const name = `${open.host}/docker:1`
+      const form = ['--format', 'v2s2', '--dest-tls-verify=false']
+      run('skopeo', ['copy', ...form, `oci-archive:${goldenPath('container/oci-archive.tar')}`, `docker://${name}`])
+      rmSync(join(directory, 'docker'), { recursive: true, force: true })
+      run('skopeo', ['copy', '--src-tls-verify=false', `docker://${name}`, `dir:${directory}/docker`])
+      const pulled = await commitOf(`docker://${name}`, { network, insecure: true })
+      expect(pulled).toEqual(await commitOf(`dir:${directory}/docker`))
+      const raw = run('skopeo', ['inspect', '--raw', '--tls-verify=false', `docker://${name}`])
+      expect(JSON.parse(raw).mediaType).toBe('application/vnd.docker.distribution.manifest.v2+json')
+      expect(pulled.manifest).toBe(`sha256:${nodePlatform.sha256(new TextEncoder().encode(raw))}`)
     })
 
     test('an image that is not there is named', async () => {

@@ -177,7 +177,7 @@ describeReference(['docker-registry', 'skopeo'], 'through a bad connection', () 
   })
 })
 
-describeReference('docker-registry', 'a registry with a token server', () => {
+describeReference(['docker-registry', 'openssl'], 'a registry with a token server', () => {
   const directory = mkdtempSync(join(tmpdir(), 'token-server-'))
   afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
