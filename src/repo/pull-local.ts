@@ -22,7 +22,7 @@ import type { BeginOptions, Transaction } from './interface.ts'
 import { type ImportRules, ObjectImport } from './pull-local-objects.ts'
 import { resolveWanted, type WantedRefs } from './pull-local-refs.ts'
 import { readCommit, readDirTree } from './read-metadata.ts'
-import { readRef } from './refs.ts'
+import { readRef, refspecOf } from './refs.ts'
 import type { Repo } from './repo.ts'
 
 export interface PullLocalOptions
@@ -62,7 +62,11 @@ export async function pullLocal(from: Repo, into: Repo, options: PullLocalOption
     for (const { commit, name } of wanted) await pull.commit(commit, depth, name)
     for (const { commit, path } of wanted) {
       const at = path(into)
-      if (at !== undefined && (await readRef(into.refs, at)) !== commit) tx.setRef(at, { commit })
+      if (at === undefined) continue
+      // As ostree: what already leads to the commit is left, be it the ref of a remote that answers to the name.
+      const refspec = refspecOf(at)
+      const known = refspec === undefined ? await readRef(into.refs, at) : await into.tryResolve(refspec)
+      if (known !== commit) tx.setRef(at, { commit })
     }
     const { contentBytesWritten } = await tx.commit()
     return { ...pull.counts, contentBytes: contentBytesWritten }

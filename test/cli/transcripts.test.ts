@@ -39,6 +39,8 @@ function comparable(text: string): string {
   return (
     (overview.test(text) ? text.slice(text.search(/^error: |$(?!\n)/m)) : text)
       .replace(/^OT: .*\n/gm, '')
+      // Of a pull that failed ostree keeps what has come, to go on from there; here nothing stays.
+      .replace(/^mnt\/\.ostree\/repo\/(?:tmp\/staging|state\/.).*\n/gm, '')
       .replace(/^(Last-Modified .*: ).*$/gm, '$1')
       .replace(/('ostree.summary.last-modified': <uint64 )\d+/g, '$1')
       // What a part comes to depends on what compresses it.
