@@ -43,6 +43,17 @@ const TYPEFLAGS: Readonly<Record<Exclude<TarEntryType, 'unknown'>, string>> = {
   'pax-global': 'g',
 }
 
+/** Blocks as they begin: a layer has five of them a file. */
+const GNU_START = startBlock('ustar  \0')
+const USTAR_START = startBlock('ustar\x0000')
+
+function startBlock(magic: string): Uint8Array {
+  const block = new Uint8Array(BLOCK)
+  block.set(encodeUtf8(magic), MAGIC)
+  block.set(encodeUtf8('00000000000'), MTIME)
+  return block
+}
+
 export class HeaderBlock {
   /** The block itself, not a copy. Call `seal` before it goes out. */
   readonly bytes: Uint8Array = new Uint8Array(BLOCK)
@@ -50,8 +61,7 @@ export class HeaderBlock {
 
   /** Zeros but for magic and an `mtime` of 0. */
   constructor(format: 'gnu' | 'ustar') {
-    this.bytes.set(encodeUtf8(format === 'gnu' ? 'ustar  \0' : 'ustar\x0000'), MAGIC)
-    this.mtime = 0
+    this.bytes.set(format === 'gnu' ? GNU_START : USTAR_START)
   }
 
   /** At most 100 bytes; at 100 there is no NUL. @throws {UsageError} on more, as do all fields */
@@ -116,9 +126,14 @@ export class HeaderBlock {
    * @returns a copy of the block, its own from now on
    */
   seal(digits: 6 | 7 = 7): Uint8Array {
+    return this.sealed(digits).slice()
+  }
+
+  /** As `seal`. @returns the block itself, for who uses it before the next change */
+  sealed(digits: 6 | 7 = 7): Uint8Array {
     this.bytes.fill(0x20, CHECKSUM, CHECKSUM + 8)
     this.#number(CHECKSUM, digits + 1, sumBlock(this.#view, 0))
-    return this.bytes.slice()
+    return this.bytes
   }
 
   #text(at: number, width: number, text: Uint8Array): void {
@@ -194,7 +209,7 @@ function barePaxBlock(): HeaderBlock {
 
 function withBody(block: HeaderBlock, body: Uint8Array, size: number): Uint8Array {
   const bytes = new Uint8Array(BLOCK + Math.ceil(size / BLOCK) * BLOCK)
-  bytes.set(block.seal())
+  bytes.set(block.sealed())
   bytes.set(body, BLOCK)
   return bytes
 }

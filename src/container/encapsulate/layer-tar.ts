@@ -96,7 +96,7 @@ export class LayerTar {
     const long = placeName(block, path)
     if (!isEmpty) block.linkName = encodeUtf8(objectPath({ checksum, type: 'file' }))
     this.#out.put(long)
-    this.#out.put(block.seal())
+    this.#out.put(block.sealed())
   }
 
   /** A file by its own name, with its xattrs, as in any archive; its bytes and `padding` come from the caller. */
@@ -118,7 +118,7 @@ export class LayerTar {
     block.type = isSymlink(header) ? 'symlink' : 'file'
     this.#out.put(placeName(block, path))
     if (isSymlink(header)) this.#out.put(placeTarget(block, header.target))
-    this.#out.put(block.seal())
+    this.#out.put(block.sealed())
   }
 
   #smallFile(path: string, bytes: Uint8Array): void {
@@ -132,7 +132,7 @@ export class LayerTar {
 
   #header(block: HeaderBlock, path: string): void {
     this.#out.put(placeName(block, path))
-    this.#out.put(block.seal())
+    this.#out.put(block.sealed())
   }
 
   /** For readers that unpack the layer as it is; the label of SELinux is none of what they should bring. */
