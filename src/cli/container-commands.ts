@@ -80,6 +80,11 @@ export const CONTAINER: CommandGroup = {
   members: [
     IMAGE,
     {
+      name: 'commit',
+      summary: 'Tidy the container up at the end of a build step',
+      load: async () => (await import('./commands/container/commit.ts')).commit,
+    },
+    {
       name: 'compare',
       summary: 'Print what changes between two images, by layers',
       load: async () => (await import('./commands/container/compare.ts')).compare,

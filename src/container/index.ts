@@ -136,8 +136,10 @@ export {
   parseImageReference,
   parseOstreeImageReference,
   parseSignatureSource,
+  parseStorageName,
   parseTransport,
   type SignatureSource,
+  type StorageName,
   sameImageReference,
   type Transport,
 } from './reference.ts'

@@ -148,3 +148,20 @@ function splitAtColon(text: string): [before: string, after: string] {
   if (colon < 0) throw new InvalidNameError(text, `Missing ':' in ${text}`)
   return [text.slice(0, colon), text.slice(colon + 1)]
 }
+
+/** The name of a `containers-storage:` image, `[STORE]IMAGE`. */
+export interface StorageName {
+  /** `driver@root+run:options`; `undefined` without brackets. */
+  readonly store: string | undefined
+  /** What to look up; of `sha256:ID` the id. */
+  readonly image: string
+}
+
+/** @throws {InvalidNameError} on a bracket that does not close */
+export function parseStorageName(name: string): StorageName {
+  const end = name.indexOf(']')
+  const hasStore = name.startsWith('[')
+  if (hasStore && end < 0) throw new InvalidNameError(name, `Missing ']' in ${name}`)
+  const image = hasStore ? name.slice(end + 1) : name
+  return { store: hasStore ? name.slice(1, end) : undefined, image: image.replace(/^sha256:/, '') }
+}

@@ -28,7 +28,7 @@ describe('the difference of two manifests', () => {
   const [a, b, c, d] = [layer('a', 1500), layer('b', 20), layer('c', 300), layer('d', 4)]
   const diff = manifestDiff(image(c, a, b), image(d, b, b))
 
-  test('counts layers by digest and bytes as often as they are there', () => {
+  test('C9: counts layers by digest and bytes as often as they are there', () => {
     expect(diff).toEqual({ removed: [a, c], added: [d], total: 2, totalSize: 44, removedSize: 1800, addedSize: 4 })
     expect(manifestDiffJson(diff)).toEqual({
       total: 2,

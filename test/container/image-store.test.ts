@@ -201,7 +201,7 @@ describe.each(PLACES)('in $name', (place) => {
       expect(await gcImageLayers(repo)).toBe(0)
     })
 
-    test('of an image that got no ref stay until the next collection', async () => {
+    test('H17: of an image that got no ref stay until the next collection', async () => {
       const repo = await empty()
       const { mergeCommit } = await pull(repo, CHUNKED, { noImgref: true })
       expect(await listImages(repo)).toEqual([])
@@ -266,7 +266,7 @@ describe.each(PLACES)('in $name', (place) => {
       expect(await unencapsulate(repo, TEXT, { host: HOST, open: sourceOf(image) })).toEqual(result)
     })
 
-    test('refuses an image with other layers, or without a commit', async () => {
+    test('H7: refuses an image with other layers, or without a commit', async () => {
       const repo = await empty()
       const blob = CHUNKED.blobs.values().next().value as Uint8Array
       const derived = withLayers(CHUNKED, [(await import('node:zlib')).gzipSync(blob)])

@@ -219,7 +219,7 @@ describe.each(PLACES)('in bare-user in $name', (place) => {
   })
   afterAll(() => repo.close())
 
-  test('an image with an ostree base becomes the merge commit and layer commits of the reference', async () => {
+  test('H1, H16: an image with an ostree base becomes the merge commit and layer commits of the reference', async () => {
     const golden = one.base_import
     const pulled = await pull(repo, 'image', BASE)
     expect(pulled.mergeCommit).toBe(golden.merge_commit)
@@ -262,7 +262,7 @@ describe.each(PLACES)('in bare-user in $name', (place) => {
     expect(stored).toBe(canonicalJson(normaliseConfig(encodeUtf8(JSON.stringify(modes.config)))))
   })
 
-  test('a plain one becomes the merge commit of the reference, without a parent', async () => {
+  test('H13: a plain one becomes the merge commit of the reference, without a parent', async () => {
     const pulled = await pull(repo, 'plain', PLAIN)
     const { merge_commit, ...root } = plain.merge_with_timestamp_0_bare_user_uid0
     expect(pulled).toMatchObject({ mergeCommit: merge_commit, manifestDigest: plain.manifest_digest })
@@ -272,7 +272,7 @@ describe.each(PLACES)('in bare-user in $name', (place) => {
     await expectLayer(pulled, 0, plain)
   })
 
-  test.each(merged)('$name: layers become the trees and the merge commit of the reference', async (given) => {
+  test.each(merged)('H15, H16: $name: layers become the trees and the merge commit of the reference', async (given) => {
     const { manifest_digest, merge_commit, content_checksum, ...root } =
       given.merge_over_fixture_bare_user_uid0 as NonNullable<Rules['merge_over_fixture_bare_user_uid0']>
     const image = derived(BASE, given)
@@ -303,7 +303,7 @@ describe.each(PLACES)('in bare-user in $name', (place) => {
       expect(await rootOf(repo, found)).toMatchObject({ root_dirtree: layer.layer_root_dirtree })
   })
 
-  test('an image of which only the compression differs is fetched no more', async () => {
+  test('H12: an image of which only the compression differs is fetched no more', async () => {
     const first = await pull(repo, 'image', BASE)
     for (const name of ['oci-zstd', 'oci-zstd-chunked']) {
       const pulled = await pull(repo, name, goldenImage(`container/${name}.tar.gz`))

@@ -64,7 +64,7 @@ async function take(bytes: Uint8Array, options: TakeOptions = {}): Promise<Impor
 }
 
 describe('layers the real programs imported', () => {
-  test.each(vectors)('%s', async (_, vector) => {
+  test.each(vectors)('D6, D8: %s', async (_, vector) => {
     const bytes = goldenBytes(`container/${vector.file}`)
     const rules = { allowNonusr: vector.allow_nonusr, retainVar: vector.retain_var }
     const error = vector.filter_error ?? vector.error?.replace(/^error: /, '').trimEnd()

@@ -110,7 +110,7 @@ describe('a layer through the filter', () => {
     expect(error).toMatchObject({ message: 'Invalid path: usr/../b', data: { offset: 1024, path: 'usr/../b' } })
   })
 
-  test('counts a global PAX header like a file of its name, and hands it to nobody', () => {
+  test('D10: counts a global PAX header like a file of its name, and hands it to nobody', () => {
     const content = encodePaxRecord('comment', encodeUtf8('abc'))
     const archive = tarBytes([{ name: 'pax_global_header', type: 'g', content }])
     expect(pass(archive)).toEqual({ lines: [], filtered: { pax_global_header: 1 } })

@@ -194,7 +194,7 @@ describe('a set of files', () => {
       `Invalid sha256 checksum ${'AB'.repeat(32)}`,
     ],
     ['xattrs of a short name', [file(`${REPO}/xattrs/ab`, new Uint8Array(0))], 'Invalid sha256 checksum (len) ab'],
-  ])('with %s is refused', async (_, entries, message) => {
+  ])('E9: with %s is refused', async (_, entries, message) => {
     const failure = take('set', entries)
     await expect(failure).rejects.toThrow(TarFormatError)
     await expect(failure).rejects.toThrow(message)

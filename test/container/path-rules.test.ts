@@ -55,7 +55,7 @@ describe('the path of an entry', () => {
   const cases = vectors.normalize.flatMap((vector) =>
     (Object.keys(RULES) as RuleName[]).map((rule) => [vector.path, rule, vector[rule]] as const),
   )
-  test.each(cases)('%j goes by the rules %s to %o', (path, rule, expected) => {
+  test.each(cases)('D2, D7: %j goes by the rules %s to %o', (path, rule, expected) => {
     const place = outcome(encodeUtf8(path), RULES[rule])
     expect(place).toEqual('path' in expected ? { path: names(expected.path) } : expected)
   })
@@ -118,7 +118,7 @@ describe('the path of an entry', () => {
 const latin1 = (bytes: Uint8Array) => Array.from(bytes, (code) => String.fromCharCode(code)).join('')
 
 describe('the target of a hard link', () => {
-  test.each(vectors.remap_link_target)('%j becomes %j', (target, expected) => {
+  test.each(vectors.remap_link_target)('D1, D7: %j becomes %j', (target, expected) => {
     expect(decodeUtf8(remapLinkTarget(encodeUtf8(target)))).toBe(expected)
   })
 
@@ -162,7 +162,7 @@ describe('the target of a symbolic link', () => {
     // Tidied it fits into a header, and so is tidied; one more byte and nothing happens.
     [`${'x'.repeat(98)}//y`, `${'x'.repeat(98)}/y`],
     [`${'x'.repeat(99)}//y`, `${'x'.repeat(99)}//y`],
-  ])('%j becomes %j', (target, expected) => {
+  ])('D8: %j becomes %j', (target, expected) => {
     expect(decodeUtf8(normaliseSymlinkTarget(encodeUtf8(target)))).toBe(expected)
   })
 

@@ -127,7 +127,7 @@ describe('the default of a policy', () => {
     ['{"default":[{"type":"reject"}]}', false],
     ['{"default":[{"type":"insecureAcceptAnything"},{"type":"insecureAcceptAnything"}]}', false],
     ['{"default":"insecureAcceptAnything"}', false],
-  ])('%s is insecure: %s', (text, insecure) => {
+  ])('C5: %s is insecure: %s', (text, insecure) => {
     expect(policyDefaultIsInsecure(encodeUtf8(text))).toBe(insecure)
   })
 })
@@ -141,7 +141,7 @@ describe('the policy of a host', () => {
   const user = '/home/u/.config/containers/policy.json'
   const system = '/etc/containers/policy.json'
 
-  test('is the one that is named, else that of the user, else that of the system', async () => {
+  test('C6: is the one that is named, else that of the user, else that of the system', async () => {
     const all = ['/named', user, '/xdg/containers/policy.json', system, '/usr/share/containers/policy.json']
     expect(await found({ CONTAINERS_POLICY_JSON: '/named', HOME: '/home/u' }, all)).toBe('/named')
     expect(await found({ CONTAINERS_POLICY_JSON: '', HOME: '/home/u' }, all)).toBe(user)
@@ -151,7 +151,7 @@ describe('the policy of a host', () => {
     expect(await found({}, [])).toBeUndefined()
   })
 
-  test('that is named and missing is not replaced by another', async () => {
+  test('C6: that is named and missing is not replaced by another', async () => {
     await expect(found({ CONTAINERS_POLICY_JSON: '/gone' }, [system])).rejects.toMatchObject({
       message: expect.stringMatching(/^Opening policy file from CONTAINERS_POLICY_JSON=\/gone/),
     })

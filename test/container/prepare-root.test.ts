@@ -26,12 +26,12 @@ describe('a root', () => {
     ['[composefs]\nenabled=no\n', false],
     ['[composefs]\nenabled=nonsense\n', false],
     ['', false],
-  ])('with %j is transient: %j', async (text, expected) => {
+  ])('C4: with %j is transient: %j', async (text, expected) => {
     expect(await isTransient(inEtc(text))).toBe(expected)
     expect(await isTransient(inUsr(text))).toBe(expected)
   })
 
-  test('without the file is not transient', async () => {
+  test('C4: without the file is not transient', async () => {
     expect(await isTransient(directory())).toBe(false)
     expect(await isTransient(directory({ etc: file('no directory') }))).toBe(false)
   })
@@ -42,7 +42,7 @@ describe('a root', () => {
     expect(await isTransient(both)).toBe(false)
   })
 
-  test('refuses what is no boolean, no key file, or too large', async () => {
+  test('C4: refuses what is no boolean, no key file, or too large', async () => {
     await expect(isTransient(inEtc('[root]\ntransient=perhaps\n'))).rejects.toThrow(OstreeError)
     await expect(isTransient(inEtc('text'))).rejects.toThrow(OstreeError)
     await expect(isTransient(inEtc(new Uint8Array(MAX_PREPARE_ROOT_SIZE + 1)))).rejects.toThrow(/limit/)

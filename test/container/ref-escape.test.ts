@@ -25,11 +25,14 @@ const isRefName = (name: string): boolean => {
 }
 
 describe('ref escaping', () => {
-  test.each(golden.escape)('$input escapes as in ostree-ext and back', ({ input, escaped, valid_ostree_rev }) => {
-    expect(escapeRef(input)).toBe(escaped)
-    expect(unescapeRef(escaped)).toBe(input)
-    expect(isRefName(escaped)).toBe(valid_ostree_rev)
-  })
+  test.each(golden.escape)(
+    'B1, B2: $input escapes as in ostree-ext and back',
+    ({ input, escaped, valid_ostree_rev }) => {
+      expect(escapeRef(input)).toBe(escaped)
+      expect(unescapeRef(escaped)).toBe(input)
+      expect(isRefName(escaped)).toBe(valid_ostree_rev)
+    },
+  )
 
   test.each(golden.errors)('refuses with "$error"', ({ input, error }) => {
     expect(() => escapeRef(input)).toThrow(new InvalidNameError(input, error))
@@ -48,7 +51,7 @@ describe('ref escaping', () => {
     expect(unprefixUnescapeRef(prefix, ref)).toBe(input)
   })
 
-  test('unescaping is the inverse of escaping', () => {
+  test('B4: unescaping is the inverse of escaping', () => {
     const anyText = fc.string({ unit: 'binary', minLength: 1 }).filter((text) => !text.includes('\0'))
     fc.assert(
       fc.property(anyText, (text) => {
@@ -90,7 +93,7 @@ describe('ref escaping', () => {
 describe('names of refs', () => {
   const hex = '2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae'
 
-  test('a layer is named by its digest', () => {
+  test('B3: a layer is named by its digest', () => {
     expect(refForBlobDigest(parseDigest(`sha256:${hex}`))).toBe(`ostree/container/blob/sha256_3A_${hex}`)
   })
 

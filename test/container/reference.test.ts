@@ -41,17 +41,20 @@ const TRANSPORT_NAMES: Readonly<Record<string, Transport>> = {
 }
 
 describe('image references', () => {
-  test.each(golden.image_reference)('$input has transport, name and display as ostree-ext has them', (vector) => {
-    const reference = parseImageReference(vector.input)
-    expect(reference).toEqual({ transport: TRANSPORT_NAMES[vector.transport], name: vector.name })
-    expect(formatImageReference(reference)).toBe(vector.display)
-  })
+  test.each(golden.image_reference)(
+    'A2, A4, A10: $input has transport, name and display as ostree-ext has them',
+    (vector) => {
+      const reference = parseImageReference(vector.input)
+      expect(reference).toEqual({ transport: TRANSPORT_NAMES[vector.transport], name: vector.name })
+      expect(formatImageReference(reference)).toBe(vector.display)
+    },
+  )
 
-  test.each(golden.image_reference_errors)('"$input" is refused with "$error"', ({ input, error }) => {
+  test.each(golden.image_reference_errors)('A3, A10: "$input" is refused with "$error"', ({ input, error }) => {
     expect(() => parseImageReference(input)).toThrow(new InvalidNameError(input, error))
   })
 
-  test('formatting and parsing again gives the same reference', () => {
+  test('A1: formatting and parsing again gives the same reference', () => {
     const anyReference = fc.record({
       transport: fc.constantFrom(...Object.values(TRANSPORT_NAMES)),
       name: fc.string({ minLength: 1 }),
@@ -63,7 +66,7 @@ describe('image references', () => {
     )
   })
 
-  test('the two spellings of a registry image are one image', () => {
+  test('A2: the two spellings of a registry image are one image', () => {
     const one = parseImageReference('registry:quay.io/a')
     expect(sameImageReference(one, parseImageReference('docker://quay.io/a'))).toBe(true)
     expect(sameImageReference(one, parseImageReference('oci:quay.io/a'))).toBe(false)
@@ -72,7 +75,7 @@ describe('image references', () => {
 })
 
 describe('ostree image references', () => {
-  test.each(golden.ostree_image_reference)('$input says how to verify and what to fetch', (vector) => {
+  test.each(golden.ostree_image_reference)('A6, A7, A10: $input says how to verify and what to fetch', (vector) => {
     const reference = parseOstreeImageReference(vector.input)
     const { sigverify, imgref } = reference
     expect(imgref).toEqual({ transport: TRANSPORT_NAMES[vector.transport], name: vector.name })
@@ -86,7 +89,7 @@ describe('ostree image references', () => {
     expect(() => parseOstreeImageReference(input)).toThrow(new InvalidNameError(input, error))
   })
 
-  test('the short spelling with a remote equals the long one', () => {
+  test('A5: the short spelling with a remote equals the long one', () => {
     expect(parseOstreeImageReference('ostree-remote-registry:myremote:quay.io/exampleos/blah')).toEqual(
       parseOstreeImageReference('ostree-remote-image:myremote:registry:quay.io/exampleos/blah'),
     )
@@ -124,7 +127,7 @@ describe('transports', () => {
     ['oci:/path/with:colon/image', 'oci'],
     ['containers-storage', 'containers-storage'],
     ['docker', 'registry'],
-  ])('%s is of transport %s', (text, transport) => expect(parseTransport(text)).toBe(transport))
+  ])('A8: %s is of transport %s', (text, transport) => expect(parseTransport(text)).toBe(transport))
 
   test.each([
     ['example.com:8080/image', 'Invalid transport: example.com'],
@@ -132,5 +135,7 @@ describe('transports', () => {
     ['docker:x', 'Invalid transport: docker'],
     ['', "Missing ':' in imgref"],
     ['example.com/image', "Missing ':' in imgref"],
-  ])('%s is refused', (text, error) => expect(() => parseTransport(text)).toThrow(new InvalidNameError(text, error)))
+  ])('A8: %s is refused', (text, error) =>
+    expect(() => parseTransport(text)).toThrow(new InvalidNameError(text, error)),
+  )
 })

@@ -1,0 +1,15 @@
+import { UsageError } from '../../../errors.ts'
+import { command } from '../../command.ts'
+import { emptyTransient, isOstreeContainer } from '../../container-environment.ts'
+
+export const commit = command({
+  name: 'container commit',
+  summary: 'Tidy the container up at the end of a build step',
+  usage: '',
+  repo: false,
+  options: {},
+  run({ env }) {
+    if (!isOstreeContainer('/', env)) throw new UsageError('Not in an ostree-based container environment')
+    emptyTransient('/')
+  },
+})

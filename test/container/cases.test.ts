@@ -1,0 +1,252 @@
+/** What the store does with images over their life: imported, imported again, updated, removed. */
+import { gunzipSync, gzipSync } from 'node:zlib'
+import { describe, expect, test } from 'vitest'
+import { type Checksum, concatBytes, displayUtf8, encodeUtf8 } from '../../src/bytes.ts'
+import {
+  countLayerReferences,
+  gcImageLayers,
+  ImageImporter,
+  type ImportOptions,
+  imageConfigFromCommitmeta,
+  imageFilteredContentWarning,
+  layersToFetch,
+  listImages,
+  manifestDigestFromCommit,
+  type PulledImage,
+  parseImageReference,
+  parseOstreeImageReference,
+  pullImage,
+  queryImage,
+  refForLayer,
+  removeImage,
+  removeImages,
+} from '../../src/container/index.ts'
+import { nodePlatform } from '../../src/platform/node.ts'
+import { commitRoot, createMemoryStorage, lookupFile, lookupPath, Repo, walkTree } from '../../src/repo/index.ts'
+import { type TarEntryFields, TarWriter } from '../../src/tar/index.ts'
+import { goldenJson } from '../golden.ts'
+import { type GoldenImage, goldenImage, sourceOf, withLayers } from './golden-images.ts'
+
+const HOST = { architecture: 'amd64', os: 'linux' }
+const BASE = 'docker://quay.io/exampleos/exampleos:latest'
+const DERIVED = 'docker://quay.io/exampleos/derived:latest'
+const CHUNKED = goldenImage('container/oci-chunked.tar.gz')
+const golden = goldenJson<{ cases: Record<string, { merge_over_fixture_bare_user_uid0?: { blob_gzip_b64: string } }> }>(
+  'container/derived-layers.json',
+)
+
+/** A layer of the vectors, as it was stored. */
+function layer(name: string): Uint8Array {
+  return new Uint8Array(
+    Buffer.from(golden.cases[name]?.merge_over_fixture_bare_user_uid0?.blob_gzip_b64 ?? '', 'base64'),
+  )
+}
+
+function made(entries: readonly (TarEntryFields & { content?: string })[]): Uint8Array {
+  const writer = new TarWriter()
+  const parts = entries.flatMap(({ content = '', ...entry }) => {
+    const body = encodeUtf8(content)
+    return [writer.header(entry, body.length), body, writer.padding(body.length)]
+  })
+  return gzipSync(concatBytes([...parts, writer.end()]))
+}
+
+function memory(): Promise<Repo> {
+  return Repo.open(createMemoryStorage({ mode: 'bare-user', platform: nodePlatform }), nodePlatform)
+}
+
+function importer(repo: Repo, name: string, image: GoldenImage, options: Partial<ImportOptions> = {}): ImageImporter {
+  const reference = parseOstreeImageReference(`ostree-unverified-image:${name}`)
+  return new ImageImporter(repo, reference, { host: HOST, open: sourceOf(image), ...options })
+}
+
+function pull(
+  repo: Repo,
+  name: string,
+  image: GoldenImage,
+  options: Partial<ImportOptions> = {},
+): Promise<PulledImage> {
+  const reference = `ostree-unverified-image:${name}`
+  return pullImage(repo, reference, { host: HOST, open: sourceOf(image), ...options })
+}
+
+async function paths(repo: Repo, commit: Checksum): Promise<string[]> {
+  const found: string[] = []
+  for await (const { path } of walkTree(repo.objects, await commitRoot(repo.objects, commit))) found.push(path)
+  return found
+}
+
+describe('an image', () => {
+  test('H2: imported once is present, and there is no newer one', async () => {
+    const repo = await memory()
+    const { mergeCommit } = await pull(repo, BASE, CHUNKED)
+    await using again = importer(repo, BASE, CHUNKED)
+    const result = await again.prepare()
+    if (result.kind !== 'already-present') throw new Error('not present')
+    expect(result.state.mergeCommit).toBe(mergeCommit)
+    expect(result.state.cachedUpdate).toBeUndefined()
+  })
+
+  test('H4, H5, H6: with a layer on top shares the rest, comes again as it was, and leaves nothing behind', async () => {
+    const repo = await memory()
+    await pull(repo, BASE, CHUNKED)
+    const image = withLayers(CHUNKED, [layer('simple')])
+    await using opened = importer(repo, DERIVED, image, { disableGc: true })
+    const result = await opened.prepare()
+    if (result.kind !== 'ready') throw new Error('not ready')
+    expect(layersToFetch(result.prepared)).toHaveLength(1)
+    expect(result.prepared.ostreeCommitLayer?.commit).toBeDefined()
+    const { mergeCommit, filteredFiles } = await opened.import(result.prepared)
+    expect(await listImages(repo)).toEqual([DERIVED, BASE])
+    const warning = 'Image contains non-ostree compatible file paths: filtered: 1'
+    expect(imageFilteredContentWarning(filteredFiles)).toBe(warning)
+
+    expect(await removeImage(repo, parseImageReference(DERIVED))).toBe(true)
+    const again = await pull(repo, DERIVED, image, { disableGc: true })
+    expect(again.mergeCommit).toBe(mergeCommit)
+    expect(again.filteredFiles).toBeUndefined()
+
+    expect(await gcImageLayers(repo)).toBe(0)
+    expect(await removeImage(repo, parseImageReference(BASE))).toBe(true)
+    expect(await removeImage(repo, parseImageReference(BASE))).toBe(false)
+    expect(await gcImageLayers(repo)).toBe(0)
+    await removeImages(repo, [parseImageReference(DERIVED)])
+    expect(await gcImageLayers(repo)).toBe(4)
+    expect(await countLayerReferences(repo)).toBe(0)
+    expect(await repo.listRefs()).toEqual([])
+  })
+
+  test('H8: whose layer takes a kernel away and brings another has the other, and says what it is', async () => {
+    const repo = await memory()
+    const image = withLayers(CHUNKED, [layer('kernel-whiteout')])
+    const { mergeCommit } = await pull(repo, DERIVED, image)
+    const modules = (await paths(repo, mergeCommit)).filter((path) => /^\/usr\/lib\/modules\/[^/]+$/.test(path))
+    expect(modules).toEqual(['/usr/lib/modules/5.12.7-42.x86_64'])
+    expect(await listImages(repo)).toEqual([DERIVED])
+    const commit = await repo.readCommit(mergeCommit)
+    expect(manifestDigestFromCommit(commit)).toBe(image.manifest)
+    expect(imageConfigFromCommitmeta(commit.metadata).os).toBe('linux')
+  })
+
+  test('H9: is upgraded in place: one layer is fetched, what only the old one had is gone', async () => {
+    const repo = await memory()
+    const one = withLayers(CHUNKED, [made([{ path: 'usr/share/old', content: 'old' }])])
+    const two = withLayers(CHUNKED, [made([{ path: 'usr/share/new', content: 'new' }])])
+    const before = await pull(repo, DERIVED, one)
+    const after = await pull(repo, DERIVED, two)
+    expect(after).toMatchObject({ changed: true, layersFetched: 1, layersReused: 3 })
+    expect(after.mergeCommit).not.toBe(before.mergeCommit)
+    const found = await paths(repo, after.mergeCommit)
+    expect([found.includes('/usr/share/old'), found.includes('/usr/share/new')]).toEqual([false, true])
+    expect(await pull(repo, DERIVED, two)).toMatchObject({ changed: false, mergeCommit: after.mergeCommit })
+  })
+
+  test.each(['oci-zstd', 'oci-zstd-chunked'])('H12: of layers in %s imports', async (name) => {
+    const repo = await memory()
+    const other = await memory()
+    const plain = await pull(other, BASE, CHUNKED)
+    const state = await pull(repo, BASE, goldenImage(`container/${name}.tar.gz`))
+    expect(state.baseCommit).toBe(plain.baseCommit)
+    const { rootTree } = await other.readCommit(plain.mergeCommit)
+    expect((await repo.readCommit(state.mergeCommit)).rootTree).toBe(rootTree)
+  })
+
+  test('H14: of another architecture does not boot here', async () => {
+    const host = { architecture: 'mips64le', os: 'linux' }
+    const pulled = pull(await memory(), BASE, CHUNKED, { requireBootable: true, host })
+    await expect(pulled).rejects.toThrow('Image has architecture amd64; expected mips64le')
+  })
+
+  test('H15: keeps the attributes of its layer, and those of the commit below', async () => {
+    const repo = await memory()
+    const image = withLayers(CHUNKED, [
+      made([{ path: 'usr/share/x', content: 'x', xattrs: [['user.foo', encodeUtf8('bar')]] }]),
+    ])
+    const { mergeCommit } = await pull(repo, DERIVED, image)
+    const root = await commitRoot(repo.objects, mergeCommit)
+    const xattrs = async (path: string) => {
+      const { header } = await repo.objects.statFile((await lookupFile(repo.objects, root, path)).checksum)
+      return header.xattrs.map(([name]) => displayUtf8(name))
+    }
+    expect(await xattrs('/usr/share/x')).toEqual(['user.foo'])
+    expect(await xattrs('/usr/bin/arping')).toContain('security.capability')
+  })
+
+  test('H17: without an image ref has layers and a merge commit', async () => {
+    for (const disableGc of [true, false]) {
+      const repo = await memory()
+      const { mergeCommit, manifest } = await pull(repo, BASE, CHUNKED, { noImgref: true, disableGc })
+      expect(await listImages(repo)).toEqual([])
+      expect(await queryImage(repo, parseImageReference(BASE))).toBeUndefined()
+      for (const descriptor of manifest.layers) expect(await repo.tryResolve(refForLayer(descriptor))).toBeDefined()
+      expect((await repo.readCommit(mergeCommit)).metadata).toHaveLength(4)
+    }
+  })
+})
+
+describe('a layer', () => {
+  test('D3: has its /etc below /usr, and nothing beside that is no part of an image', async () => {
+    const repo = await memory()
+    const blob = made([
+      { path: 'etc/systemd/system/foo.service', content: 'x' },
+      { path: 'blah', content: 'y' },
+    ])
+    const { manifest } = await pull(repo, DERIVED, withLayers(CHUNKED, [blob]))
+    const top = manifest.layers.at(-1)
+    const found = await paths(repo, await repo.resolve(top === undefined ? '' : refForLayer(top)))
+    expect(found.at(-1)).toBe('/usr/etc/systemd/system/foo.service')
+    expect(found).not.toContain('/blah')
+  })
+
+  test('D4: with content of /run counts it under its own name, and keeps /etc and the logs of /var', async () => {
+    const repo = await memory()
+    const files = ['etc/someconfig.conf', 'var/log/a.log', 'var/log/b.log', 'run/somefile']
+    const image = withLayers(CHUNKED, [made(files.map((path) => ({ path, content: path })))])
+    const { filteredFiles, manifest } = await pull(repo, DERIVED, image)
+    expect(filteredFiles?.get(manifest.layers.at(-1)?.digest ?? '')).toEqual(new Map([['somefile', 1]]))
+    const top = manifest.layers.at(-1)
+    const root = await commitRoot(repo.objects, await repo.resolve(top === undefined ? '' : refForLayer(top)))
+    for (const path of ['/usr/etc/someconfig.conf', '/var/log/a.log', '/var/log/b.log']) {
+      expect((await lookupPath(repo.objects, root, path)).kind).toBe('file')
+    }
+  })
+
+  test('D9: may have links before their targets, to links, over files, and to symbolic links', async () => {
+    const repo = await memory()
+    const blob = made([
+      { path: 'usr/early', type: 'hardlink', linkPath: 'usr/target' },
+      { path: 'usr/target', content: 'content' },
+      { path: 'usr/twice', type: 'hardlink', linkPath: 'usr/early' },
+      { path: 'usr/over', content: 'gone' },
+      { path: 'usr/over', type: 'hardlink', linkPath: 'usr/target' },
+      { path: 'usr/symbolic', type: 'symlink', linkPath: 'target' },
+      { path: 'usr/to-symbolic', type: 'hardlink', linkPath: 'usr/symbolic' },
+    ])
+    const { manifest } = await pull(repo, DERIVED, withLayers(CHUNKED, [blob]))
+    const top = manifest.layers.at(-1)
+    const root = await commitRoot(repo.objects, await repo.resolve(top === undefined ? '' : refForLayer(top)))
+    const checksum = async (name: string) => {
+      const entry = await lookupPath(repo.objects, root, `/usr/${name}`)
+      return entry.kind === 'file' ? entry.checksum : undefined
+    }
+    const target = await checksum('target')
+    for (const name of ['early', 'twice', 'over']) expect(await checksum(name)).toBe(target)
+    expect(await checksum('to-symbolic')).toBe(await checksum('symbolic'))
+  })
+
+  test('D9: of a /var alone has a root of its own making', async () => {
+    const repo = await memory()
+    const blob = made([{ path: 'var/', type: 'directory', mode: 0o700, uid: 5, gid: 6 }])
+    const { manifest } = await pull(repo, DERIVED, withLayers(CHUNKED, [blob]))
+    const top = manifest.layers.at(-1)
+    const root = await commitRoot(repo.objects, await repo.resolve(top === undefined ? '' : refForLayer(top)))
+    expect(await repo.readDirMeta(root.meta)).toMatchObject({ uid: 0, gid: 0, mode: 0o040755 })
+    const entry = await lookupPath(repo.objects, root, '/var')
+    const meta = entry.kind === 'directory' ? await repo.readDirMeta(entry.meta) : undefined
+    expect(meta).toMatchObject({ uid: 5, gid: 6, mode: 0o040700 })
+  })
+})
+
+test('the layers of the vectors are there', () => {
+  for (const name of ['simple', 'kernel-whiteout']) expect(gunzipSync(layer(name)).length).toBeGreaterThan(0)
+})
