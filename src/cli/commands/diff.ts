@@ -39,8 +39,8 @@ export const diff = command({
     const from = second === undefined ? `${first}^` : first
     const to = second ?? first
     if (options['fs-diff'] || !options.stats) {
-      const a = await entryOf(repo, from, context)
-      const b = await entryOf(repo, to, context)
+      const a = await entryOf(repo, from)
+      const b = await entryOf(repo, to, context.options)
       const found = await diffDirectories(a, b, { noXattrs: options['no-xattrs'], signal })
       if (options.json) out.json(found)
       else out.write(formatDifference(found))
@@ -49,8 +49,11 @@ export const diff = command({
   },
 })
 
-/** What begins with a slash, or with `./`, is a directory of the disk. */
-async function entryOf(repo: Repo, text: string, { options }: Context): Promise<DiffDirectory> {
+/**
+ * What begins with a slash, or with `./`, is a directory of the disk.
+ * @param owners take the place of those on the disk, which ostree does for the second directory alone
+ */
+async function entryOf(repo: Repo, text: string, owners?: Context['options']): Promise<DiffDirectory> {
   if (!text.startsWith('/') && !text.startsWith('./')) {
     return treeToDiff(repo, await commitRoot(repo.objects, await repo.resolve(text)))
   }
@@ -58,8 +61,8 @@ async function entryOf(repo: Repo, text: string, { options }: Context): Promise<
   const { platform } = repo
   return createDiskTree(text, {
     platform,
-    ownerUid: owner(options['owner-uid']),
-    ownerGid: owner(options['owner-gid']),
+    ownerUid: owner(owners?.['owner-uid']),
+    ownerGid: owner(owners?.['owner-gid']),
   })
 }
 
