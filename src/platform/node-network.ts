@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
 import { rootCertificates } from 'node:tls'
 import { IoError } from '../errors.ts'
+import { CHUNK_SIZE } from './limits.ts'
 import type { FetchInit, FetchResponse, Network } from './network.ts'
 import { askCredentialHelper } from './node-credentials.ts'
 import { webClock } from './web-network.ts'
@@ -100,8 +101,8 @@ function drained(request: ReturnType<typeof httpRequest>, resolve: () => void): 
 }
 
 function responseOf(message: IncomingMessage): FetchResponse {
-  // A reader that has left is not told of what happens afterwards.
-  finished(message).catch(() => {})
+  // Nobody may be reading when the connection breaks.
+  message.on('error', () => {})
   return {
     status: message.statusCode ?? 0,
     headers: {
@@ -114,8 +115,53 @@ function responseOf(message: IncomingMessage): FetchResponse {
   }
 }
 
+/**
+ * What has come since it was last asked for, as one chunk: little when the network is the slower side, and much when
+ * the reader is, for whom few large chunks are cheaper than many small ones: a sixth of the processor time of a pull.
+ */
 async function* chunksOf(message: IncomingMessage): AsyncGenerator<Uint8Array, void, undefined> {
-  for await (const chunk of message) yield chunk as Buffer
+  let parts: Buffer[] = []
+  let size = 0
+  let ended = false
+  let failure: { error: unknown } | undefined
+  let wake = () => {}
+  message.on('data', (part: Buffer) => {
+    parts.push(part)
+    size += part.length
+    if (size >= CHUNK_SIZE) message.pause()
+    wake()
+  })
+  finished(message, { writable: false })
+    .then(
+      () => {
+        ended = true
+      },
+      (error) => {
+        failure = { error }
+      },
+    )
+    .finally(() => wake())
+  try {
+    for (;;) {
+      if (size > 0) {
+        const chunk = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts, size)
+        parts = []
+        size = 0
+        message.resume()
+        yield chunk
+      } else if (failure !== undefined) {
+        throw failure.error
+      } else if (ended) {
+        return
+      } else {
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+      }
+    }
+  } finally {
+    if (!ended) message.destroy()
+  }
 }
 
 const HOST_DIRECTORIES = ['/etc/containers/certs.d', '/etc/docker/certs.d']
