@@ -16,22 +16,20 @@
 
 import type { Checksum } from '../bytes.ts'
 import { FormatError, LimitError, UsageError, withContext } from '../errors.ts'
-import type { LocalFiles } from '../platform/index.ts'
-import type { ProgressOptions } from '../progress.ts'
 import { prune, type Repo, type SePolicy, type Transaction } from '../repo/index.ts'
 import { FlatFileNotes } from './flat-files.ts'
-import { defaultPolicy, type FlattenOptions, type MetadataPolicy, type Ownership } from './flatten.ts'
+import { defaultPolicy, type FlattenOptions } from './flatten.ts'
 import { gcImageLayers } from './gc.ts'
-import { type ImageLimits, MAX_LAYERS } from './image-limits.ts'
+import { MAX_LAYERS } from './image-limits.ts'
 import { timestampOfManifestOrConfig, versionForConfig } from './image-time.ts'
-import type { ImportListeners } from './import-progress.ts'
+import { type ImportOptions, keepsVar } from './import-options.ts'
 import { ImportRun } from './import-run.ts'
 import { findLayer, type LayerKind, noteDiffids } from './layer-kind.ts'
 import { parseManifestLayout, parseOstreeManifestLayout } from './layout.ts'
 import { DEFAULT_IMPORTER_VERSION, writeMergeCommit } from './merge.ts'
 import { refForImage } from './names.ts'
-import type { Descriptor, DiffId, Digest, HostPlatform, ImageConfiguration, ImageManifest } from './oci-types.ts'
-import { type HostPolicy, requireAccepted, requireStrictDefault } from './policy-check.ts'
+import type { Descriptor, DiffId, Digest, ImageConfiguration, ImageManifest } from './oci-types.ts'
+import { requireAccepted, requireStrictDefault } from './policy-check.ts'
 import { cacheUpdate, digestOfName, isSameImage, requireBootable, requireUnverified } from './preparation.ts'
 import {
   fetchOrder,
@@ -41,74 +39,11 @@ import {
   type PrepareResult,
 } from './prepared-import.ts'
 import { type LayeredImageState, listImages, queryImageCommit, tryQueryImage } from './query.ts'
-import { ReadAhead, type ReadAheadOptions } from './read-ahead.ts'
-import {
-  formatOstreeImageReference,
-  type ImageReference,
-  type OstreeImageReference,
-  parseImageReference,
-} from './reference.ts'
-import type { RegistryOptions } from './registry/options.ts'
+import { ReadAhead } from './read-ahead.ts'
+import { formatOstreeImageReference, type OstreeImageReference, parseImageReference } from './reference.ts'
 import { holdsLabels, relabelLayer } from './selinux.ts'
-import type { ImageSource, TransportContext } from './transport/interface.ts'
+import type { ImageSource } from './transport/interface.ts'
 import { openImage } from './transport/open.ts'
-
-/** Of libostree, as `2024.3`. */
-export interface OstreeVersion {
-  readonly year: number
-  readonly release: number
-}
-
-/** How an image is imported; all but `host` may be left out. */
-export interface ImportOptions extends ProgressOptions, ImportListeners {
-  readonly host: HostPlatform
-  /** For transports that live on a disk. */
-  readonly files?: LocalFiles | undefined
-  /** For images in registries. */
-  readonly registry?: RegistryOptions | undefined
-  /** Which images may come in. Without it `ostree-image-signed:` brings in none, and the others all. */
-  readonly policy?: HostPolicy | undefined
-  /** Opens the image instead of the transports built in. */
-  readonly open?: ((image: ImageReference, context: TransportContext) => Promise<ImageSource>) | undefined
-  /** Store the image under this name instead. */
-  readonly target?: OstreeImageReference | undefined
-  /** Write no image ref: the merge commit's checksum is all there is. */
-  readonly noImgref?: boolean | undefined
-  /** Leave the stored image as it is: note no newer one on it. */
-  readonly noCachedUpdate?: boolean | undefined
-  /** Leave layers alone that no image needs. */
-  readonly disableGc?: boolean | undefined
-  /** Refuse an image without a bootable label, or of another architecture. */
-  readonly requireBootable?: boolean | undefined
-  /** Fail rather than open the image. */
-  readonly offline?: boolean | undefined
-  /** Do as an importer on that version would: before 2024.3, `/var` of derived layers is not kept where it is. */
-  readonly ostreeVersion?: OstreeVersion | undefined
-  /** Keep `/var` of derived layers where it is; else it goes to `/usr/share/factory/var`. Default: `ostreeVersion`. */
-  readonly retainVar?: boolean | undefined
-  /**
-   * Keep what derived layers put beside `/usr`, `/etc` and `/var`. Default: when the root of the base is transient, or
-   * there is no base.
-   */
-  readonly allowNonusr?: boolean | undefined
-  /** Default: `exact` in bare repositories, else `compat`. */
-  readonly metadata?: MetadataPolicy | undefined
-  /** Owner of what `compat` gives to the importing process. Default 0:0. */
-  readonly owner?: Ownership | undefined
-  /** Whose policy labels layers of an image that has no base of its own. */
-  readonly sepolicyCommit?: Checksum | undefined
-  /** Leave SELinux labels as they are, whatever policy there is. */
-  readonly noLabels?: boolean | undefined
-  /** Into the metadata of merge and layer commits. Default DEFAULT_IMPORTER_VERSION. */
-  readonly importerVersion?: string | undefined
-  /** Seconds since the epoch, for commits of layers and of images that do not say when they were made. Default 0. */
-  readonly now?: (() => bigint) | undefined
-  readonly limits?: ImageLimits | undefined
-  /** How far layers are fetched before their turn comes. */
-  readonly readAhead?: ReadAheadOptions | undefined
-  /** Hears of stored images that cannot be read and so are passed over. */
-  readonly onWarning?: ((message: string) => void) | undefined
-}
 
 export interface UnencapsulatedImage {
   readonly commit: Checksum
@@ -135,7 +70,7 @@ export class ImageImporter implements AsyncDisposable {
     try {
       return await this.#prepare()
     } catch (error) {
-      throw withContext('Preparing import', error)
+      throw withContext('Preparing import: Fetching manifest', error)
     }
   }
 
@@ -296,10 +231,8 @@ export class ImageImporter implements AsyncDisposable {
    */
   async unencapsulate(): Promise<UnencapsulatedImage> {
     try {
-      requireStrictDefault(this.#reference, this.#options.policy)
-      const source = await this.#open()
-      const { manifest, manifestDigest } = source
-      const prepared = await this.#plan(manifest, manifestDigest, await source.config(), undefined)
+      const prepared = await this.#prepareBase()
+      const { manifest, manifestDigest } = prepared
       if (prepared.ostreeCommitLayer === undefined) parseOstreeManifestLayout(manifest, prepared.config)
       if (prepared.layers.length > 0) {
         throw new FormatError('manifest', `Image has ${prepared.layers.length} non-ostree layers`)
@@ -310,6 +243,17 @@ export class ImageImporter implements AsyncDisposable {
       throw withContext(`Importing ${formatOstreeImageReference(this.#reference)}`, error)
     } finally {
       await this.#close()
+    }
+  }
+
+  /** Whatever is stored under the image's name. */
+  async #prepareBase(): Promise<PreparedImport> {
+    try {
+      requireStrictDefault(this.#reference, this.#options.policy)
+      const source = await this.#open()
+      return await this.#plan(source.manifest, source.manifestDigest, await source.config(), undefined)
+    } catch (error) {
+      throw withContext('Fetching manifest', error)
     }
   }
 
@@ -353,9 +297,4 @@ export class ImageImporter implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#close()
   }
-}
-
-function keepsVar(version: OstreeVersion | undefined): boolean {
-  if (version === undefined) return true
-  return version.year > 2024 || (version.year === 2024 && version.release >= 3)
 }

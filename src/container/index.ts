@@ -60,8 +60,9 @@ export { gcImageLayers, listUndeployedImages, removeImage, removeImages, removeU
 export * from './gc-plan.ts'
 export { type ImageLimits, MAX_LAYERS } from './image-limits.ts'
 export { timestampOfManifestOrConfig, versionForConfig } from './image-time.ts'
+export type { ImportOptions, OstreeVersion } from './import-options.ts'
 export * from './import-progress.ts'
-export { ImageImporter, type ImportOptions, type OstreeVersion, type UnencapsulatedImage } from './importer.ts'
+export { ImageImporter, type UnencapsulatedImage } from './importer.ts'
 export type { LayerKind } from './layer-kind.ts'
 export { type LayerOptions, MAX_LAYER_BYTES, MAX_LAYER_RATIO, openLayer } from './layer-stream.ts'
 export {

@@ -4,7 +4,8 @@
  */
 
 import type { Repo } from '../repo/index.ts'
-import { ImageImporter, type ImportOptions } from './importer.ts'
+import type { ImportOptions } from './import-options.ts'
+import { ImageImporter } from './importer.ts'
 import type { LayerKind } from './layer-kind.ts'
 import { parseManifestLayout } from './layout.ts'
 import { type ManifestDiff, manifestDiff } from './manifest-diff.ts'

@@ -7,7 +7,8 @@
  */
 
 import type { Repo } from '../repo/index.ts'
-import { ImageImporter, type ImportOptions } from './importer.ts'
+import type { ImportOptions } from './import-options.ts'
+import { ImageImporter } from './importer.ts'
 import type { ImportedImage } from './prepared-import.ts'
 import { type OstreeImageReference, parseOstreeImageReference } from './reference.ts'
 

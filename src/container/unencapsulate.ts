@@ -5,7 +5,8 @@
  */
 
 import type { Repo } from '../repo/index.ts'
-import { ImageImporter, type ImportOptions, type UnencapsulatedImage } from './importer.ts'
+import type { ImportOptions } from './import-options.ts'
+import { ImageImporter, type UnencapsulatedImage } from './importer.ts'
 import { type OstreeImageReference, parseOstreeImageReference } from './reference.ts'
 
 /**
