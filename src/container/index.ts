@@ -10,6 +10,7 @@ export {
   type ClaimedPath,
   chunkingFromLayerCommitted,
   chunkingFromMapping,
+  MAX_CHUNKED_PATHS,
   MAX_CHUNKS,
   type MappingOptions,
   newChunking,
@@ -35,7 +36,12 @@ export {
   exportImage,
   exportToOci,
 } from './encapsulate/export-image.ts'
-export { formatCreated, LAYER_CONCURRENCY, type LayerCompression } from './encapsulate/image-writer.ts'
+export {
+  createdAtSourceDateEpoch,
+  formatCreated,
+  LAYER_CONCURRENCY,
+  type LayerCompression,
+} from './encapsulate/image-writer.ts'
 export * from './encapsulate/object-meta.ts'
 export { basicPacking, MIN_CHUNKED_LAYERS } from './encapsulate/packing.ts'
 export { MAX_CONTENT_META, parseRawMeta, type RawMeta } from './encapsulate/raw-meta.ts'
@@ -46,6 +52,7 @@ export {
   exportCommit,
   exportFinalChunk,
   exportTree,
+  MAX_EXPORT_ENTRIES,
 } from './encapsulate/tar-export.ts'
 export {
   defaultPolicy,

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { type Checksum, decodeUtf8 } from '../../src/bytes.ts'
 import {
   computeSizes,
+  createdAtSourceDateEpoch,
   type Digest,
   type EncapsulateConfig,
   type EncapsulateOptions,
@@ -17,6 +18,7 @@ import {
 import type { Platform } from '../../src/platform/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { portablePlatform } from '../../src/platform/portable.ts'
+import type { Progress } from '../../src/progress.ts'
 import { type Repo, traverseCommit } from '../../src/repo/index.ts'
 import { directory, file, storeCommit } from '../../src/testing/index.ts'
 import { CHUNKED, COMPONENTS, documentsOf, fixtureRepo, GOLDEN, HOST, withoutBlobs } from './encapsulate-kit.ts'
@@ -151,6 +153,18 @@ describe('an encapsulated commit', () => {
     expect(Object.keys(manifest.annotations)).toEqual(['ostree.commit', 'ostree.final-diffid'])
     expect(config.history[0]?.created_by).toBe('plain')
     expect((await unpacked(await memoryRepo(), files)).commit).toBe(commit)
+  })
+
+  test('is dated by SOURCE_DATE_EPOCH, and tells of each layer', async () => {
+    const events: Progress[] = []
+    const created = createdAtSourceDateEpoch('1577934245')
+    const options = { ...CHUNKED, created, onProgress: (event: Progress) => void events.push(event) }
+    const { files } = await imageOf(await fixtureRepo(), options)
+    expect(JSON.parse(documentsOf(files).configText).created).toBe('2020-01-02T03:04:05Z')
+    expect(events).toEqual([1, 2, 3].map((done) => ({ kind: 'step', label: 'layers', done, total: 3 })))
+    for (const text of ['', 'now', '-1', '1e3', '9'.repeat(13)]) {
+      expect(() => createdAtSourceDateEpoch(text)).toThrow('Invalid SOURCE_DATE_EPOCH')
+    }
   })
 
   test('takes time, platform, command and base config from its options', async () => {

@@ -7,13 +7,22 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, decodeUtf8, encodeUtf8, equalBytes, fromHex } from '../../src/bytes.ts'
 import { exportCommit, exportTree } from '../../src/container/encapsulate/tar-export.ts'
+import { newChunking } from '../../src/container/index.ts'
 import { importCommitLayer } from '../../src/container/ostree-tar.ts'
+import { DirTree } from '../../src/objects/index.ts'
 import type { Platform } from '../../src/platform/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { portablePlatform } from '../../src/platform/portable.ts'
-import { commitRoot, type RepoMode, SMALL_FILE, traverseCommit } from '../../src/repo/index.ts'
+import {
+  commitRoot,
+  type RepoMode,
+  SMALL_FILE,
+  type Transaction,
+  traverseCommit,
+  writeCommit,
+} from '../../src/repo/index.ts'
 import { createRepo } from '../../src/repo/node/index.ts'
-import { anyTree, type Directory, directory, file, storeCommit, symlink } from '../../src/testing/index.ts'
+import { anyTree, type Directory, directory, file, storeCommit, storeTree, symlink } from '../../src/testing/index.ts'
 import { goldenBytes, goldenJson } from '../golden.ts'
 import { describeReference, run } from '../reference.ts'
 import { collect, entriesOf, exported, memoryRepo, once, repoFrom } from './tar-kit.ts'
@@ -29,6 +38,17 @@ const goldenTar = new Uint8Array(gunzipSync(goldenBytes('container/exampleos-exp
 async function commitOf(tree: Directory) {
   const repo = await memoryRepo()
   return { repo, commit: await repo.transaction((tx) => storeCommit(tx, tree)) }
+}
+
+/** A commit of 2 ** depth directories, out of a handful of objects. */
+async function storeBomb(tx: Transaction, depth: number): Promise<Checksum> {
+  const { tree: leaf, meta } = await storeTree(tx, directory())
+  let tree = leaf
+  for (let i = 0; i < depth; i++) {
+    const dirs = ['left', 'right'].map((name) => ({ name, tree, meta }))
+    tree = await tx.writeMeta('dirtree', DirTree.encode({ files: [], dirs }))
+  }
+  return writeCommit(tx, { root: { tree, meta }, timestamp: 0n })
 }
 
 describe('a commit as a tar stream', () => {
@@ -143,6 +163,15 @@ describe('a commit as a tar stream', () => {
     const { repo, commit } = await commitOf(directory({ var: directory({ tmp: directory({}, { mode: 0o1770 }) }) }))
     const found = entriesOf(await exported(repo, commit)).filter(({ path }) => path === 'var/tmp')
     expect(found.map(({ mode }) => mode)).toEqual([0o1770])
+  })
+
+  test('a tree that names itself a million times over is not unfolded without end', async () => {
+    const repo = await memoryRepo()
+    const commit = await repo.transaction((tx) => storeBomb(tx, 40))
+    await expect(collect(exportCommit(repo, commit, { maxEntries: 1000 }))).rejects.toThrow('entries to export')
+    await expect(newChunking(repo, commit, 1000)).rejects.toThrow('paths of a commit')
+    const root = await commitRoot(repo.objects, commit)
+    await expect(collect(exportTree(repo, root, { maxEntries: 1000 }))).rejects.toThrow('entries to export')
   })
 
   test('a missing object is named, and an abort is heard', async () => {

@@ -6,7 +6,7 @@
  */
 
 import { type Checksum, compareUtf8 } from '../../bytes.ts'
-import { FormatError, NotFoundError } from '../../errors.ts'
+import { FormatError, LimitError, NotFoundError } from '../../errors.ts'
 import { isChecksum, isSymlink } from '../../objects/index.ts'
 import { commitRoot, type Repo, walkTree } from '../../repo/index.ts'
 import { refForLayer } from '../names.ts'
@@ -18,6 +18,9 @@ import { basicPacking } from './packing.ts'
 
 /** Chunks of an image unless told otherwise. The layer of the commit comes on top. */
 export const MAX_CHUNKS = 64
+
+/** Paths of one commit that are held in memory: some 150 bytes each, and ten small objects can name a billion. */
+export const MAX_CHUNKED_PATHS = 1 << 22
 
 /** Names of more components than this are counted, not listed. */
 const MAX_LISTED = 5
@@ -39,8 +42,12 @@ export interface MappingOptions {
   readonly specificContentmeta?: ReadonlyMap<string, readonly ClaimedPath[]> | undefined
 }
 
-/** The commit as one chunk, which is the remainder. @param rev anything that resolves to a commit */
-export async function newChunking(repo: Repo, rev: string): Promise<Chunking> {
+/**
+ * The commit as one chunk, which is the remainder.
+ * @param rev anything that resolves to a commit
+ * @throws {LimitError} on more files and directories than `maxPaths`
+ */
+export async function newChunking(repo: Repo, rev: string, maxPaths: number = MAX_CHUNKED_PATHS): Promise<Chunking> {
   const commit = await repo.resolve(rev)
   const chunking = new Chunking()
   const { remainder } = chunking
@@ -50,7 +57,9 @@ export async function newChunking(repo: Repo, rev: string): Promise<Chunking> {
     metaSizes.set(checksum, size)
     return size
   }
+  let count = 0
   for await (const entry of walkTree(repo.objects, await commitRoot(repo.objects, commit))) {
+    if (++count > maxPaths) throw new LimitError('paths of a commit', maxPaths, undefined, entry.path)
     if (entry.kind === 'directory') {
       chunking.metadataSize += (await sizeOf('dirtree', entry.tree)) + (await sizeOf('dirmeta', entry.meta))
       continue

@@ -10,8 +10,9 @@
  */
 
 import { encodeUtf8 } from '../../bytes.ts'
-import { withContext } from '../../errors.ts'
+import { UsageError, withContext } from '../../errors.ts'
 import type { CompressionKind, Platform } from '../../platform/index.ts'
+import type { ProgressOptions } from '../../progress.ts'
 import { canonicalJson } from '../canonical-json.ts'
 import { digestOf } from '../digest.ts'
 import { OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST } from '../media-types.ts'
@@ -56,10 +57,10 @@ export interface WrittenLayer {
   readonly tarSize: number
 }
 
-export interface WriteOptions {
+/** A `step` labelled `layers` is told after each layer. */
+export interface WriteOptions extends ProgressOptions {
   /** Layers in the making at the same time. Default `LAYER_CONCURRENCY`. */
   readonly concurrency?: number | undefined
-  readonly signal?: AbortSignal | undefined
 }
 
 /** Writes the layers, several at once. @returns in the order given */
@@ -67,17 +68,19 @@ export async function writeLayers(
   platform: Platform,
   to: ImageDestination,
   layers: readonly LayerInput[],
-  { concurrency = LAYER_CONCURRENCY, signal }: WriteOptions = {},
+  { concurrency = LAYER_CONCURRENCY, signal, onProgress }: WriteOptions = {},
 ): Promise<WrittenLayer[]> {
   const written: WrittenLayer[] = []
   let next = 0
   let failed = false
+  let done = 0
   const work = async () => {
     for (let index = next++; index < layers.length && !failed; index = next++) {
       signal?.throwIfAborted()
       const layer = layers[index] as LayerInput // the bounds were just checked
       try {
         written[index] = await writeLayer(platform, to, layer)
+        onProgress?.({ kind: 'step', label: 'layers', done: ++done, total: layers.length })
       } catch (error) {
         failed = true
         throw withContext(layer.context, error)
@@ -170,6 +173,16 @@ export async function writeDocuments(
 
 async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
   yield bytes
+}
+
+/**
+ * The time of the environment variable SOURCE_DATE_EPOCH, for the option `created`.
+ * @param text decimal seconds since the epoch, UTC
+ * @throws {UsageError}
+ */
+export function createdAtSourceDateEpoch(text: string): string {
+  if (!/^\d{1,12}$/.test(text)) throw new UsageError(`Invalid SOURCE_DATE_EPOCH: ${JSON.stringify(text)}`)
+  return formatCreated(Number(text))
 }
 
 /** @param seconds since the epoch, UTC @returns as `1997-08-29T18:30:42Z` */

@@ -21,8 +21,13 @@ import type { Chunk } from './chunk.ts'
 import { headerOf, LayerTar, mapPath, unmapPath } from './layer-tar.ts'
 import { SlabBuffer } from './slab-buffer.ts'
 
+/** Files and directories of one stream, unless the caller says otherwise: ten small objects can name a billion. */
+export const MAX_EXPORT_ENTRIES = 1 << 26
+
 export interface ExportOptions {
   readonly signal?: AbortSignal | undefined
+  /** Default MAX_EXPORT_ENTRIES. */
+  readonly maxEntries?: number | undefined
 }
 
 export interface ChunkExportOptions extends ExportOptions {
@@ -80,19 +85,23 @@ export async function* exportFinalChunk(
  * The files of a tree as an ordinary archive: no objects, no hard links, no times. Xattrs of files are kept but for
  * SELinux's, those of directories are not.
  */
-export async function* exportTree(repo: Repo, root: TreeRoot, { signal }: ExportOptions = {}): Stream {
+export async function* exportTree(repo: Repo, root: TreeRoot, options: ExportOptions = {}): Stream {
+  const { signal } = options
+  const count = new EntryCount(options)
   const out = new SlabBuffer()
   const tar = new LayerTar(out)
   const waiting: Directory[] = [{ ...root, path: '', depth: 0 }]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     signal?.throwIfAborted()
     const { path, depth, meta } = next
+    count.next(path)
     if (path !== '') tar.directory(mapPath(path), await repo.readDirMeta(meta))
     const { files, dirs } = await readDirectory(repo, next)
     for (const { name, checksum } of files) {
       signal?.throwIfAborted()
       const file = await repo.objects.readFile(checksum)
       const to = join(path, name)
+      count.next(to)
       tar.plainFile(mapPath(to), file)
       yield* body(out, tar, file)
     }
@@ -103,6 +112,20 @@ export async function* exportTree(repo: Repo, root: TreeRoot, { signal }: Export
   tar.end()
   yield* out.full()
   yield out.rest()
+}
+
+class EntryCount {
+  readonly #most: number
+  #count = 0
+
+  constructor({ maxEntries = MAX_EXPORT_ENTRIES }: ExportOptions) {
+    this.#most = maxEntries
+  }
+
+  /** @throws {LimitError} */
+  next(path: string): void {
+    if (++this.#count > this.#most) throw new LimitError('entries to export', this.#most, undefined, path)
+  }
 }
 
 interface Directory extends TreeRoot {
@@ -145,14 +168,16 @@ class ObjectWriter {
   readonly #out = new SlabBuffer()
   readonly #repo: Repo
   readonly #signal: AbortSignal | undefined
+  readonly #count: EntryCount
   readonly #written = new Set<Checksum>()
   /** Directories that have no place among the files. */
   readonly #passed: Directory[] = []
   #hasVarTmp = false
 
-  constructor(repo: Repo, { signal }: ExportOptions) {
+  constructor(repo: Repo, options: ExportOptions) {
     this.#repo = repo
-    this.#signal = signal
+    this.#signal = options.signal
+    this.#count = new EntryCount(options)
     this.tar = new LayerTar(this.#out)
   }
 
@@ -206,17 +231,23 @@ class ObjectWriter {
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       this.#signal?.throwIfAborted()
       const { path, depth, tree, meta } = next
+      this.#count.next(path)
       await this.#dirMeta(meta)
       if (named && path === './sysroot') {
         this.#passed.push(next)
         continue
       }
       if (named && depth > 0) this.tar.directory(mapPath(path), await this.#repo.readDirMeta(meta))
+      // What a tree has below it was written with it.
+      if (!named && this.#written.has(tree)) continue
       this.#hasVarTmp ||= path === './var/tmp'
       const { bytes, files, dirs } = await readDirectory(this.#repo, next)
       this.#metadata({ checksum: tree, type: 'dirtree' }, bytes)
       if (mode === 'full' || mode === 'objects') {
-        for (const { name, checksum } of files) yield* this.#file(checksum, named ? `${path}/${name}` : undefined)
+        for (const { name, checksum } of files) {
+          this.#count.next(path)
+          yield* this.#file(checksum, named ? `${path}/${name}` : undefined)
+        }
       }
       for (const dir of dirs.toReversed()) {
         waiting.push({ tree: dir.tree, meta: dir.meta, path: `${path}/${dir.name}`, depth: depth + 1 })
