@@ -98,3 +98,48 @@ describe('read', () => {
 test('join joins as the system does', () => {
   expect(nodeFiles.join('a', 'b', '../c')).toBe(join('a', 'c'))
 })
+
+describe('writing', () => {
+  test('a file is put together piece by piece, then moved into place', async () => {
+    const temporary = await nodeFiles.createTemporary(folder)
+    expect(nodeFiles.parent(temporary)).toBe(folder)
+    const path = nodeFiles.join(temporary, 'part')
+    const writer = await nodeFiles.createFile(path)
+    const piece = new Uint8Array(1000).fill(7)
+    for (let i = 0; i < 3; i++) await writer.write(piece)
+    piece.fill(0) // it was used when `write` resolved
+    await writer.close(true)
+    const to = join(folder, 'moved')
+    await nodeFiles.rename(path, to)
+    expect(await nodeFiles.read(to, 3000)).toEqual(new Uint8Array(3000).fill(7))
+    await nodeFiles.remove(temporary)
+    await nodeFiles.remove(temporary)
+    expect(await nodeFiles.stat(temporary)).toBeUndefined()
+  })
+
+  test('a file that is there is emptied, a directory that is there stays', async () => {
+    const path = join(folder, 'again')
+    for (const text of ['longer', 'x']) {
+      const writer = await nodeFiles.createFile(path)
+      await writer.write(new TextEncoder().encode(text))
+      await writer.close()
+    }
+    expect(await nodeFiles.read(path, 10)).toEqual(new TextEncoder().encode('x'))
+    await nodeFiles.createDirectory(join(folder, 'directory'))
+    await expect(nodeFiles.createDirectory(path)).rejects.toMatchObject({ data: { errno: 'EEXIST' } })
+    await expect(nodeFiles.createDirectory(join(folder, 'no', 'way'))).rejects.toMatchObject({
+      data: { errno: 'ENOENT' },
+    })
+  })
+
+  test('what the system refuses is an IoError, and no file stays open', async () => {
+    const before = openFiles()
+    const full = await nodeFiles.createFile('/dev/full')
+    await expect(full.write(content)).rejects.toMatchObject({ data: { errno: 'ENOSPC', path: '/dev/full' } })
+    await full.close()
+    await expect(nodeFiles.createFile(folder)).rejects.toThrow(IoError)
+    await expect(nodeFiles.rename(join(folder, 'nothing'), file)).rejects.toThrow(IoError)
+    await expect(nodeFiles.createTemporary(join(folder, 'nothing'))).rejects.toThrow(IoError)
+    expect(openFiles()).toBe(before)
+  })
+})
