@@ -61,7 +61,8 @@ async function find(words: readonly string[]): Promise<{ command: AnyCommand; ar
       return 0
     }
     args = rest
-    if (!isGroup(entry)) return { command: await entry.load(), args }
+    // A command may have several names; it speaks of itself by the one it was called.
+    if (!isGroup(entry)) return { command: { ...(await entry.load()), name: [...path, word].join(' ') }, args }
     path.push(word)
     group = entry
     members = entry.members

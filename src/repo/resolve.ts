@@ -97,11 +97,16 @@ async function resolveRef(
 
 async function readNamed(refs: RefStore, path: RefPath, refspec: Refspec): Promise<Checksum | undefined> {
   const commit = await readRef(refs, path)
-  if (commit === undefined && (await refs.list(path)).some((other) => other !== path)) {
+  if (commit !== undefined) return commit
+  if ((await refs.list(path)).some((other) => other !== path)) {
     const text = formatRefspec(refspec)
     throw new ConflictError(text, `Couldn't open ref '${text}': Is a directory`)
   }
-  return commit
+  for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
+    if ((await refs.read(path.slice(0, end))) === undefined) continue
+    throw new ConflictError(formatRefspec(refspec), `openat(refs/${path}): Not a directory`)
+  }
+  return undefined
 }
 
 async function findInRemotes(refs: RefStore, refspec: Refspec): Promise<Checksum | undefined> {

@@ -122,11 +122,11 @@ async function createRef(repo: Repo, name: string, args: readonly string[], opti
     // As ostree: one that is there is replaced, force or not.
     return repo.refs.write(path, { commit: await repo.resolve(rev) })
   }
-  const commit = options.alias ? undefined : await repo.resolve(rev)
   const refspec = parseRefspec(name)
-  validateNewRef(refspec)
   const path = refPath(name)
-  if (!options.force) await requireFree(repo, name, path, options.alias)
+  await requireFree(repo, name, path, options)
+  const commit = options.alias ? undefined : await repo.resolve(rev)
+  validateNewRef(refspec)
   if (commit !== undefined) return repo.refs.write(path, { commit })
   const { remote } = refspec
   if (remote !== undefined) throw new InvalidNameError(name, `Cannot create alias to remote ref: ${remote}`)
@@ -134,9 +134,13 @@ async function createRef(repo: Repo, name: string, args: readonly string[], opti
 }
 
 /** An alias may take the place of another one. */
-async function requireFree(repo: Repo, name: string, path: RefPath, alias: boolean): Promise<void> {
+async function requireFree(repo: Repo, name: string, path: RefPath, { alias, force }: CreateOptions): Promise<void> {
+  for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
+    if ((await repo.refs.read(path.slice(0, end))) === undefined) continue
+    throw new ConflictError(name, `openat(refs/${path}): Not a directory`)
+  }
   const there = await repo.refs.read(path)
-  if (there === undefined || (alias && 'alias' in there)) return
+  if (there === undefined || force || (alias && 'alias' in there)) return
   throw new ConflictError(name, `--create specified but ref ${name} already exists`)
 }
 

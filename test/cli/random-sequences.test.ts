@@ -1,0 +1,123 @@
+/** Random sessions, gone through by ostree and by us on two repositories: the same words each time, the same files at the end. */
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describeReference } from '../reference.ts'
+import { Twins } from './twins.ts'
+
+/** In each mode; more with SEQUENCES in the environment. */
+const SEQUENCES = Number(process.env['SEQUENCES'] ?? 15)
+
+const TREES = `
+umask 022
+mkdir -p t0/a/b t1/a/b t2/x t3 t4/a
+echo 1 > t0/f; echo 2 > t0/a/g; : > t0/a/nothing; ln -s f t0/link; echo h > t0/a/b/h
+echo 1 > t1/f; echo 3 > t1/a/g; : > t1/a/nothing; ln -s a t1/link; chmod 700 t1/a; echo h > t1/a/b/h
+echo run > t2/x/run; chmod 775 t2/x/run; ln t2/x/run t2/x/same; echo 2 > t2/g; chmod 4755 t2/g
+echo file > t4/a/b; echo w > t4/w; chmod 644 t4/w
+`
+
+const trees = ['t0', 't1', 't2', 't3', 't4']
+const branches = ['main', 'x/y', 'origin:rem']
+/** One that cannot be written is another matter: ostree then leaves a commit behind that nothing names. */
+const anyBranch = fc.constantFrom(...branches)
+const anyRev = fc.constantFrom(...branches, ...branches, 'main^', 'x/y^', 'rem', 'al', 'nope', '', 'main^^')
+const anyTree = fc.oneof(
+  { weight: 4, arbitrary: fc.constantFrom(...trees).map((tree) => `--tree=dir=@/${tree}`) },
+  anyRev.map((rev) => `--tree=ref=${rev}`),
+)
+const maybe = (...options: string[]): fc.Arbitrary<string[]> =>
+  fc.array(fc.constantFrom(...options), { maxLength: 2 }).map((chosen) => [...new Set(chosen)])
+
+const anyCommit = fc
+  .tuple(
+    anyBranch,
+    fc.array(anyTree, { minLength: 1, maxLength: 3 }),
+    maybe(
+      '--canonical-permissions',
+      '--no-xattrs',
+      '--owner-uid=7',
+      '--owner-gid=0',
+      '--skip-if-unchanged',
+      '--orphan',
+      '--add-metadata-string=version=1',
+      '--keep-metadata=version',
+      '--parent=none',
+      '--no-bindings',
+      '--generate-sizes',
+      '--link-checkout-speedup',
+      '--subject=s',
+    ),
+    fc.integer({ min: 1, max: 9 }),
+  )
+  .map(([branch, given, options, time]) => ['commit', '-b', branch, `--timestamp=@${time}000`, ...options, ...given])
+
+const anyCheckout = fc
+  .tuple(
+    anyRev,
+    fc.constantFrom('out', 'out', 'other'),
+    fc.constantFrom('', '--union', '--union', '--union-add'),
+    maybe('-C', '-H', '-M', '-z', '--disable-cache', '--whiteouts', '--subpath=/a', '--fsync=no'),
+  )
+  .map(([rev, place, union, options]) =>
+    ['checkout', '-U', ...options, union, rev, `@/${place}`].filter((word) => word !== ''),
+  )
+
+const anyOther: fc.Arbitrary<string[]> = fc.oneof(
+  fc.constantFrom(...branches, 'x', 'origin:', 'nope').map((prefix) => ['refs', '--list', prefix]),
+  fc.constantFrom(...branches, 'al', 'nope').map((prefix) => ['refs', '--delete', prefix]),
+  fc
+    .tuple(fc.constantFrom('new', 'x', 'main', 'x/y/z'), anyRev)
+    .map(([name, rev]) => ['refs', `--create=${name}`, rev]),
+  fc.constantFrom('main', 'x/y', 'nope').map((target) => ['refs', '-A', '--create=al', target]),
+  anyRev.map((rev) => ['rev-parse', rev]),
+  anyRev.map((rev) => ['log', rev]),
+  anyRev.map((rev) => ['ls', '-RC', rev]),
+  anyRev.map((rev) => ['show', rev]),
+  fc.tuple(anyRev, anyRev).map(([a, b]) => ['diff', a, b]),
+  fc.tuple(fc.constantFrom('main', 'x/y', 'al', 'nope'), anyRev).map(([ref, rev]) => ['reset', ref, rev]),
+  fc
+    .constantFrom('--refs-only', '--depth=0', '--no-prune', '--refs-only --depth=0')
+    .map((text) => ['prune', ...text.split(' ')]),
+  fc.constant('fsck').map((command) => [command, '-q']),
+)
+
+const anySequence = fc.array(
+  fc.oneof(
+    { weight: 4, arbitrary: anyCommit },
+    { weight: 2, arbitrary: anyCheckout },
+    { weight: 4, arbitrary: anyOther },
+  ),
+  { minLength: 3, maxLength: 10 },
+)
+
+describeReference('ostree', 'random sessions, beside ostree', () => {
+  describe.each(['archive', 'bare-user', 'bare-user-only'])('in mode %s', (mode) => {
+    let twins: Twins
+    beforeAll(() => {
+      twins = new Twins()
+      twins.shell(TREES)
+    })
+    afterAll(() => twins.remove())
+
+    test('say the same and leave the same behind', { timeout: 600_000 }, async () => {
+      await fc.assert(
+        fc.asyncProperty(anySequence, async (sequence) => {
+          twins.shell('rm -rf r out other')
+          await twins.run(['init', '--repo=@/r', `--mode=${mode}`])
+          for (const [command = '', ...words] of sequence) {
+            const { status } = await twins.run([command, '--repo=@/r', ...words])
+            // What ostree leaves of a commit that failed gets into the next one.
+            if (status !== 0 && command === 'commit') twins.shell('rm -rf r/tmp/staging-*')
+          }
+          twins.expectSame('r', (name) => /^(tmp|\.lock$|objects\/.*\.filez$)/.test(name))
+          twins.shell(
+            "for place in out other; do find $place -printf '%P %M %n %U %G %l\\n' 2>/dev/null || :; done | sort > found",
+          )
+          twins.expectSame('found')
+        }),
+        { numRuns: SEQUENCES },
+      )
+      expect(SEQUENCES).toBeGreaterThan(0)
+    })
+  })
+})
