@@ -154,7 +154,13 @@ export class RegistryClient {
     await answer.excerpt()
     const credentials = await this.options.credentials(this.endpoint)
     const secure = base.startsWith('https:')
-    const authorizer = new Authorizer(this.options, this.#retry, this.place('authentication'), credentials, secure)
+    const authorizer = new Authorizer(
+      this.options,
+      this.#retry,
+      this.place('authenticating to the registry'),
+      credentials,
+      secure,
+    )
     authorizer.challenged(challenges)
     return { base: new URL(base).origin, authorizer }
   }

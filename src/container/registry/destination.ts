@@ -95,11 +95,11 @@ class RegistryDestination implements ImageDestination {
 
   async putBlob(bytes: AsyncIterable<Uint8Array>, options: PutBlobOptions = {}): Promise<StoredBlob> {
     const blob = new Counted(bytes, this.#platform, options)
-    const session = await UploadSession.begin(this.#client, options.digest ?? 'blob')
+    const session = await UploadSession.begin(this.#client, options.digest ?? 'sending a blob')
     try {
       if (this.#piece === 0) {
         await session.stream(blob, options.size)
-        await finishPieces(this.#client, session, blob.stored().digest)
+        await finishPieces(this.#client, session, (await blob.stored()).digest)
       } else {
         await this.#putPieces(session, blob)
       }
@@ -107,7 +107,7 @@ class RegistryDestination implements ImageDestination {
       if (!this.#closing.signal.aborted) await session.cancel()
       throw error
     }
-    return blob.stored()
+    return await blob.stored()
   }
 
   /** The next piece is gathered while one is sent. */
@@ -116,7 +116,7 @@ class RegistryDestination implements ImageDestination {
     for await (const { bytes, last } of pieces(blob, Math.max(this.#piece, session.minimum))) {
       await sending
       if (last && session.sent === 0) {
-        await uploadWhole(this.#client, bytes, blob.stored().digest, session)
+        await uploadWhole(this.#client, bytes, (await blob.stored()).digest, session)
         return
       }
       sending = session.patch(bytes)
@@ -124,7 +124,7 @@ class RegistryDestination implements ImageDestination {
       sending.catch(() => undefined)
     }
     await sending
-    await finishPieces(this.#client, session, blob.stored().digest)
+    await finishPieces(this.#client, session, (await blob.stored()).digest)
   }
 
   async putManifest(bytes: Uint8Array, { mediaType }: PutManifestOptions): Promise<Digest> {
@@ -170,36 +170,61 @@ class RegistryDestination implements ImageDestination {
 
 /** A blob that is hashed while it is read, and held against what was promised once it has been. */
 class Counted implements AsyncIterable<Uint8Array> {
-  readonly #from: AsyncIterable<Uint8Array>
+  readonly #from: AsyncIterator<Uint8Array>
   readonly #promised: PutBlobOptions
   readonly #hasher: Hasher
   #size = 0
   #stored: StoredBlob | undefined
+  /** The step under way; steps follow one another whoever takes them. */
+  #step: Promise<IteratorResult<Uint8Array, void>> | undefined
 
   constructor(from: AsyncIterable<Uint8Array>, platform: Platform, promised: PutBlobOptions) {
-    this.#from = from
+    this.#from = from[Symbol.asyncIterator]()
     this.#promised = promised
     this.#hasher = platform.createSha256()
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array, void> {
+    return {
+      next: () => this.#next(),
+      return: async () => {
+        await this.#from.return?.()
+        return { done: true, value: undefined }
+      },
+    }
+  }
+
+  #next(): Promise<IteratorResult<Uint8Array, void>> {
+    // A step that failed makes all that follow fail the same way.
+    this.#step = this.#step === undefined ? this.#read() : this.#step.then(() => this.#read())
+    return this.#step
+  }
+
+  async #read(): Promise<IteratorResult<Uint8Array, void>> {
     const { digest: wanted, size: most } = this.#promised
     const name = wanted ?? 'to be stored'
-    for await (const chunk of this.#from) {
-      this.#size += chunk.length
+    if (this.#stored !== undefined) return { done: true, value: undefined }
+    const next = await this.#from.next()
+    if (!next.done) {
+      this.#size += next.value.length
       if (most !== undefined && this.#size > most) throw new DigestMismatchError('size', name, most, this.#size)
-      this.#hasher.update(chunk)
-      yield chunk
+      this.#hasher.update(next.value)
+      return next
     }
     const digest = digestOf(this.#hasher.digest())
     if (most !== undefined && this.#size !== most) throw new DigestMismatchError('size', name, most, this.#size)
     if (wanted !== undefined && digest !== wanted) throw new DigestMismatchError('digest', wanted, wanted, digest)
     this.#stored = { digest, size: this.#size }
+    return { done: true, value: undefined }
   }
 
-  /** Of a blob that was read to its end. */
-  stored(): StoredBlob {
-    if (this.#stored === undefined) throw new UsageError('The blob has not been read to its end')
+  /** What was stored, once all has been read; who knows its length may have left the end of it unread. */
+  async stored(): Promise<StoredBlob> {
+    while (this.#stored === undefined) {
+      const { done } = await this.#next()
+      // reading was given up in the middle: what follows is nowhere stored
+      if (done !== true) throw new UsageError('The blob has not been read to its end')
+    }
     return this.#stored
   }
 }

@@ -46,7 +46,7 @@ export class RegistryError extends OstreeError {
   constructor(code: RegistryError['code'], place: RegistryPlace, message: string, failure: RegistryFailure = {}) {
     const { registry, repository, what } = place
     const { status, retryable = false, retryAfter, diagnostics = [], cause } = failure
-    super(`${registry}/${repository}: ${what}: ${message}`, cause === undefined ? {} : { cause })
+    super(`${nameOf(place)}: ${message}`, cause === undefined ? {} : { cause })
     this.code = code
     this.data = {
       registry,
@@ -58,6 +58,14 @@ export class RegistryError extends OstreeError {
       ...(retryAfter === undefined ? {} : { retryAfter }),
     }
   }
+}
+
+const TAG = /^\w[\w.-]{0,127}$/
+
+/** What is a name of an image, or of a part of one, shows as that. */
+function nameOf({ registry, repository, what }: RegistryPlace): string {
+  const separator = what.startsWith('sha256:') ? '@' : TAG.test(what) ? ':' : ': '
+  return `${registry}/${repository}${separator}${what}`
 }
 
 export function isRetryable(error: unknown): error is RegistryError {

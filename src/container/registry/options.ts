@@ -7,6 +7,7 @@ import type { RegistryRule } from './endpoints.ts'
 import type { SpeedLimit } from './lifeline.ts'
 import type { RetryOptions } from './retry.ts'
 
+/** How registries are reached. */
 export interface RegistryOptions extends RetryOptions {
   readonly network: Network
   /** Default: anonymous. */

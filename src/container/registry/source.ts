@@ -69,7 +69,9 @@ export async function openRegistryImage(name: string, context: TransportContext)
     return await openManifest(reader, value.bytes, value.mediaType, context)
   } catch (error) {
     closing.abort()
-    throw withContext(`docker://${formatRegistryReference(reference)}`, error)
+    // an error of the registry itself names the image already
+    const named = error instanceof RegistryError && error.data.registry === reference.domain
+    throw named ? error : withContext(`docker://${formatRegistryReference(reference)}`, error)
   }
 }
 

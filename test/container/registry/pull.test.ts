@@ -106,7 +106,7 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
       const reading = readLayer(await open(registry, { retries: 2 }))
       await expect(reading).rejects.toMatchObject({
         code: 'network',
-        message: expect.stringContaining(`example.com/a/b: ${layer}`),
+        message: expect.stringContaining(`example.com/a/b@${layer}: `),
         data: { registry: 'example.com', repository: 'a/b', what: layer, retryable: true },
       })
       expect(registry.requests('GET', layer)).toHaveLength(3)
@@ -147,7 +147,7 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
     const old = { 'content-type': 'application/vnd.docker.distribution.manifest.v1+prettyjws' }
     const image = { 'content-type': 'application/vnd.oci.image.manifest.v1+json' }
     test.each([
-      ['a web page', page, { message: expect.stringMatching(/example.com\/a\/b: 1: the answer is a web page/) }],
+      ['a web page', page, { message: expect.stringMatching(/example.com\/a\/b:1: the answer is a web page/) }],
       ['of the first schema', { headers: old, body: encodeUtf8('{"schemaVersion":1}') }, { code: 'unsupported' }],
       ['larger than any', { headers: image, body: new Uint8Array(5 << 20) }, { code: 'limit' }],
       ['without an end', { headers: image, body: endless() }, { code: 'limit' }],

@@ -237,3 +237,44 @@ describe('pieces', () => {
     }
   })
 })
+
+describe('a blob in one request', () => {
+  /** Reads as many bytes as were announced, and not on to the end. */
+  async function sendKnown(promised: { size?: number; digest?: string }) {
+    const registry = new FakeRegistry(platform)
+    const options = registry.options({ uploadPiece: 0 })
+    const fetch: typeof options.network.fetch = async (url, init) => {
+      const { body } = init
+      if (body === undefined || body instanceof Uint8Array) return await options.network.fetch(url, init)
+      const parts: Uint8Array[] = []
+      let left = Number(init.headers['content-length'] ?? Number.POSITIVE_INFINITY)
+      const from = body[Symbol.asyncIterator]()
+      while (left > 0) {
+        const next = await from.next()
+        if (next.done) break
+        parts.push(next.value.slice())
+        left -= next.value.length
+      }
+      return await options.network.fetch(url, { ...init, body: concatBytes(parts) })
+    }
+    const network = { ...options.network, fetch }
+    await using into = openRegistryDestination('example.com/a/b:1', {
+      platform,
+      host,
+      registry: { ...options, network },
+    })
+    return await into.putBlob(chunks(BLOB, 700), promised as { size?: number })
+  }
+
+  test('is known whole when its size was announced, and when it was not', async () => {
+    const blob = { digest: `sha256:${platform.sha256(BLOB)}`, size: BLOB.length }
+    expect(await sendKnown(blob)).toEqual(blob)
+    expect(await sendKnown({ size: BLOB.length })).toEqual(blob)
+    expect(await sendKnown({})).toEqual(blob)
+  })
+
+  test('that goes on after its end is refused', async () => {
+    await expect(sendKnown({ size: BLOB.length - 600 })).rejects.toMatchObject({ data: { what: 'size' } })
+    await expect(sendKnown({ size: 700 })).rejects.toMatchObject({ name: expect.stringMatching(/Mismatch|Usage/) })
+  })
+})
