@@ -89,7 +89,7 @@ export interface Transaction extends ObjectReader, AsyncDisposable {
   openFile(header: FileHeader, size: number, expected?: Checksum): FileSink
   /**
    * Takes an object over as `from` keeps it, by a link or a copy of its loose file, without looking into it. To be asked
-   * only for what is not there already; `stats` do not count it.
+   * only for what is not there already; `stats` do not count it, and a tombstone of a commit stays, as in ostree.
    * @param trusted nobody changes it behind our back, even if `from` belongs to somebody else
    * @returns `taken` only by a store that keeps this object in the very same form
    */

@@ -19,6 +19,7 @@ import type { Commit } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
 import { verifyBindings } from './fsck-bindings.ts'
 import type { BeginOptions, Transaction } from './interface.ts'
+import { refuseCommit } from './pull-local-gpg.ts'
 import { type ImportRules, ObjectImport } from './pull-local-objects.ts'
 import { resolveWanted, type WantedRefs } from './pull-local-refs.ts'
 import { readCommit, readDirTree } from './read-metadata.ts'
@@ -36,6 +37,8 @@ export interface PullLocalOptions
   readonly commitOnly?: boolean | undefined
   /** Whether a commit has to name the ref it is asked for by, if it names any. Default true. */
   readonly verifyBindings?: boolean | undefined
+  /** Commits must be signed; see pull-local-gpg.ts. Needs `remote`. */
+  readonly gpgVerify?: boolean | undefined
 }
 
 export interface PullLocalResult {
@@ -55,6 +58,9 @@ export interface PullLocalResult {
 export async function pullLocal(from: Repo, into: Repo, options: PullLocalOptions = {}): Promise<PullLocalResult> {
   const { depth = 0 } = options
   if (depth < -1) throw new UsageError(`Invalid depth ${depth}`, '--depth')
+  if ((options.gpgVerify || options.gpgVerifySummary) && options.remote === undefined) {
+    throw new UsageError('Must specify remote name to enable gpg verification')
+  }
   const wanted = await resolveWanted(from, options)
   const tx = await into.begin({ fsync: options.fsync, perObjectFsync: options.perObjectFsync })
   try {
@@ -101,6 +107,7 @@ class LocalPull {
     for (let left = depth; next !== undefined; left--) {
       const isNew = await this.#importCommit(next, next === start)
       if (isNew === undefined) return
+      if (this.#options.gpgVerify) await refuseCommit(this.#from, next)
       const commit = await readCommit(this.#tx, next)
       this.#requireBindings(next, commit, next === start ? ref : undefined)
       const before = this.#commits.get(next)

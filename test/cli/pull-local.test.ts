@@ -28,6 +28,7 @@ describeReference('ostree', 'pull-local, beside ostree', () => {
       ostree --repo=coll commit $A -b unbound --no-bindings --timestamp=@7 tree
       cp -a src remote; ostree --repo=remote refs --create=origin:main main
       cp -a src alias; ostree --repo=alias refs --alias --create=also main
+      cp -a src told; ostree --repo=told summary -u
       cp -a src suid; printf '2048 /f\\n' > overrides
       ostree --repo=suid commit -b suid --timestamp=@8 --owner-uid=0 --owner-gid=0 --no-xattrs --statoverride=overrides tree`),
   )
@@ -48,6 +49,10 @@ describeReference('ostree', 'pull-local, beside ostree', () => {
     [['@/src', 'main', '--remote=']],
     [['@/src', 'main', '--gpg-verify']],
     [['@/src', 'main', '--gpg-verify-summary']],
+    [['@/src', 'main', '--gpg-verify', '--remote=origin']],
+    [['@/src', 'nope', '--gpg-verify', '--remote=origin']],
+    [['@/src', 'nope', '--gpg-verify-summary', '--remote=origin']],
+    [['@/told', 'main', '--gpg-verify-summary', '--gpg-verify', '--remote=origin']],
     [['@/src', 'main', '--require-static-deltas']],
     [['@/remote']],
     [['@/coll', 'unbound']],
@@ -85,6 +90,14 @@ describeReference('ostree', 'pull-local, beside ostree', () => {
   test('what bare-user-only cannot hold is not brought there', async () => {
     await twins.run(['pull-local', '--repo=@/bare-user-only', '@/suid', 'suid'])
     twins.expectSame('bare-user-only', marks)
+  })
+
+  test('a commit that was deleted may come back', async () => {
+    twins.shell(`ostree --repo=again init --mode=archive; ostree --repo=again pull-local --depth=-1 src main
+      ostree --repo=again refs --delete main
+      ostree --repo=again prune --refs-only --delete-commit=$(ostree --repo=src rev-parse main)`)
+    await twins.run(['pull-local', '--repo=@/again', '@/src', 'main'])
+    twins.expectSame('again', marks)
   })
 
   test('deltas are required and not there', async () => {

@@ -38,17 +38,17 @@ export const pullLocal = command({
     if (source === undefined) throw usageError('DESTINATION must be specified')
     const from = await openRepo(resolve(source))
     try {
-      const { remote } = options
-      if (options['gpg-verify'] || options['gpg-verify-summary']) refuseGpg(remote)
       if (options['require-static-deltas']) await refuseDeltas(from, into)
       const result = await pullBetween(from, into, {
         refs: refs.length === 0 ? undefined : refs,
-        remote,
+        remote: options.remote,
         depth: options.depth,
         commitOnly: options['commit-metadata-only'],
         untrusted: options.untrusted,
         bareUserOnlyFiles: options['bareuseronly-files'],
         verifyBindings: !options['disable-verify-bindings'],
+        gpgVerify: options['gpg-verify'],
+        gpgVerifySummary: options['gpg-verify-summary'],
         ...(options['disable-fsync'] && { fsync: false }),
         ...(options['per-object-fsync'] && { perObjectFsync: true }),
         signal,
@@ -68,11 +68,6 @@ function formatResult({ metadata, content, contentBytes, attachedBytes }: PullLo
 
 function formatTransferred(bytes: number): string {
   return bytes < 1024 ? `${bytes} B` : `${Math.floor(bytes / 1024)} KiB`
-}
-
-function refuseGpg(remote: string | undefined): never {
-  if (remote === undefined) throw new UsageError('Must specify remote name to enable gpg verification')
-  throw new UnsupportedError('gpg', 'GPG feature is disabled at build time')
 }
 
 async function refuseDeltas(from: Repo, into: Repo): Promise<never> {

@@ -314,10 +314,7 @@ export class FsTransaction implements Transaction {
     const { type, checksum } = name
     if (!isWritten(type)) return 'unlike'
     const adopted = this.#adoption.take(from, name, trusted, () => this.#stagedPath(type, checksum))
-    if (adopted === 'taken') {
-      this.#places[type].set(checksum, 'staged')
-      if (type === 'commit') this.#changes.attached['tombstone-commit'].set(checksum, undefined)
-    }
+    if (adopted === 'taken') this.#places[type].set(checksum, 'staged')
     return adopted
   }
 
