@@ -4,7 +4,11 @@ import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readInRoot } from '../../src/cli/registry-access.ts'
-import { globalAuthfileCandidates, mergeDefaultContainerProxyOpts } from '../../src/container/index.ts'
+import {
+  globalAuthfileCandidates,
+  type ImageProxyConfig,
+  mergeDefaultContainerProxyOpts,
+} from '../../src/container/index.ts'
 import { unpack } from '../container/golden-images.ts'
 import { goldenBytes } from '../golden.ts'
 import { Program, type RunResult } from './program.ts'
@@ -236,7 +240,7 @@ describe('C7: credentials of OSTree', () => {
 
   test('C8: are merged once, and what was said stays', async () => {
     const found = async () => new Uint8Array([1])
-    const merged = await mergeDefaultContainerProxyOpts({}, found)
+    const merged: ImageProxyConfig = await mergeDefaultContainerProxyOpts({}, found)
     expect(merged.authData).toEqual(new Uint8Array([1]))
     expect(await mergeDefaultContainerProxyOpts(merged, () => new Uint8Array([2]))).toEqual(merged)
     expect(await mergeDefaultContainerProxyOpts({}, () => undefined)).toEqual({ authAnonymous: true })

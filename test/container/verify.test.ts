@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Checksum } from '../../src/bytes.ts'
 import {
@@ -20,6 +23,7 @@ import {
 import { NO_XATTRS, S_IFREG } from '../../src/objects/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { createMemoryStorage, MutableTree, Repo, type RepoMode, writeTree } from '../../src/repo/index.ts'
+import { createRepo, inodeOfObject } from '../../src/repo/node/index.ts'
 import { type Directory, directory, file, storeTree, symlink } from '../../src/testing/index.ts'
 import { goldenJson } from '../golden.ts'
 import { type GoldenImage, goldenImage, sourceOf, withLayers } from './golden-images.ts'
@@ -132,6 +136,21 @@ const OTHER = {
   size: 1,
   body: new Uint8Array(1),
 }
+
+test('objects of a directory lie on inodes, those of other stores on none', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ostree-ts-inode-'))
+  try {
+    await using repo = await createRepo(join(folder, 'repo'), { mode: 'archive' })
+    const written = await repo.transaction(async (tx) => tx.writeFile(OTHER))
+    expect(inodeOfObject(repo, written)).toBeGreaterThan(0n)
+    const missing = '0'.repeat(64) as Checksum
+    expect(() => inodeOfObject(repo, missing)).toThrow(`Querying object inode: Couldn't find file object '${missing}'`)
+    const other = await memory()
+    expect(() => inodeOfObject(other, written)).toThrow(/^Querying object inode: Objects of memory/)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
 
 describe('comparing trees', () => {
   const base = directory({

@@ -1,6 +1,7 @@
 export { type CheckoutTargetOptions, createCheckoutTarget } from './checkout-target.ts'
 export { scanHardLinks } from './devino.ts'
 export { checksumPath, createDiskTree, type DiskTreeOptions } from './disk-tree.ts'
+export { inodeOfObject } from './inode.ts'
 export {
   type CreateRepoOptions,
   createRepo,

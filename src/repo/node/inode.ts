@@ -1,0 +1,23 @@
+import { lstatSync } from 'node:fs'
+import type { Checksum } from '../../bytes.ts'
+import { ObjectNotFoundError, OstreeError, UnsupportedError, withContext } from '../../errors.ts'
+import type { Repo } from '../repo.ts'
+
+/**
+ * The inode a file object lies on. Source: ostree-ext, container::store (inode_of_object).
+ * @throws {UnsupportedError} in a store that is no directory; {ObjectNotFoundError}
+ */
+export function inodeOfObject(repo: Repo, file: Checksum): bigint {
+  try {
+    const { objects } = repo
+    if (objects.loosePath === undefined) {
+      throw new UnsupportedError('inode', `Objects of ${repo.storage.location} lie on no inodes of their own`)
+    }
+    const path = objects.loosePath({ checksum: file, type: 'file' })
+    const stats = path === undefined ? path : lstatSync(path, { bigint: true, throwIfNoEntry: false })
+    if (stats === undefined) throw new ObjectNotFoundError(`${file}.file`)
+    return stats.ino
+  } catch (error) {
+    throw error instanceof OstreeError ? withContext('Querying object inode', error) : error
+  }
+}
