@@ -1,6 +1,7 @@
 /** Images written to a disk, and read by us and by others. */
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -59,6 +60,29 @@ describe('an image on a disk', () => {
     if (transport === 'oci') expect(readdirSync(path).sort()).toEqual(['blobs', 'index.json', 'oci-layout'])
   })
 
+  test('is a directory of its own, in the place of the one before', async () => {
+    const path = fresh()
+    const first = await write(`dir:${path}`)
+    expect(await digestAt(`dir:${path}`)).toBe(first)
+    writeFileSync(join(path, 'left'), '')
+    expect(await write(`dir:${path}`)).toBe(first)
+    expect(readdirSync(path).filter((name) => !/^[0-9a-f]{64}$/.test(name))).toEqual(['manifest.json', 'version'])
+    expect((await unencapsulate(await memoryRepo(), `ostree-unverified-image:dir:${path}`, CONTEXT)).commit).toBe(
+      GOLDEN.commit,
+    )
+    const other = fresh()
+    mkdirSync(other)
+    writeFileSync(join(other, 'precious'), '')
+    await expect(write(`dir:${other}`)).rejects.toMatchObject({ code: 'io' })
+    writeFileSync(join(other, 'version'), '2.0')
+    await expect(write(`dir:${other}`)).rejects.toThrow('there is something else already')
+    expect(statSync(path).mode & 0o7777).toBe(0o777 & ~process.umask())
+    writeFileSync(join(folder, 'file'), '')
+    await expect(write(`dir:${join(folder, 'file')}`)).rejects.toThrow('there is something else already')
+    expect(readdirSync(other)).toEqual(['precious', 'version'])
+    expect(readdirSync(folder).filter((name) => name.startsWith('.tmp'))).toEqual([])
+  })
+
   test('keeps images of other tags beside it, and takes the place of its own', async () => {
     const path = fresh()
     const first = await write(`oci:${path}:a`)
@@ -107,7 +131,7 @@ describe('an image on a disk', () => {
     expect(readFileSync(join(path, 'index.json'), 'utf8')).toBe('{"manifests":')
   })
 
-  test.each(['docker-daemon:x:latest', 'containers-storage:x', 'dir:/tmp/x', 'docker-archive:/tmp/x'])(
+  test.each(['docker-daemon:x:latest', 'containers-storage:x', 'docker-archive:/tmp/x'])(
     'cannot be written to %s',
     async (to) => {
       await expect(write(to)).rejects.toThrow('cannot write to transport')
@@ -145,15 +169,15 @@ describe('a destination', () => {
 })
 
 describeReference(['skopeo', 'umoci'], 'an image of ours, to others', () => {
-  test.each(['oci', 'oci-archive'])('is one skopeo copies from %s, digests and all', async (transport) => {
-    const path = fresh()
-    const digest = await write(`${transport}:${path}:latest`)
-    const inspected = JSON.parse(run('skopeo', ['inspect', `${transport}:${path}:latest`]))
+  test.each(['oci', 'oci-archive', 'dir'])('is one skopeo copies from %s, digests and all', async (transport) => {
+    const path = transport === 'dir' ? fresh() : `${fresh()}:latest`
+    const digest = await write(`${transport}:${path}`)
+    const inspected = JSON.parse(run('skopeo', ['inspect', `${transport}:${path}`]))
     expect(inspected.Digest).toBe(digest)
     expect(inspected.Labels['ostree.commit']).toBe(GOLDEN.commit)
     const copy = fresh()
     const policy = ['--insecure-policy']
-    run('skopeo', [...policy, 'copy', `${transport}:${path}:latest`, `oci:${copy}:latest`])
+    run('skopeo', [...policy, 'copy', `${transport}:${path}`, `oci:${copy}:latest`])
     expect(await digestAt(`oci:${copy}:latest`)).toBe(digest)
   })
 

@@ -1,6 +1,6 @@
 /** Images from one transport to another. */
 
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
@@ -73,6 +73,15 @@ describe('an image that is copied', () => {
     expect(manifest.config.digest).toBe(source.manifest.config.digest)
     expect(config.rootfs.diff_ids).toEqual(GOLDEN.chunked.config.rootfs.diff_ids)
     expect(await mergeOf(() => openMemoryLayout(files, undefined, CONTEXT))).toBe(GOLDEN.commit)
+  })
+
+  test('stays Docker in a directory, which takes anything', async () => {
+    const from = laidDown('container/dir-v2s2.tar.gz')
+    await using source = await openImage(parseImageReference(`dir:${from}`), CONTEXT)
+    const path = places.path()
+    await using to = await openDestination(parseImageReference(`dir:${path}`), CONTEXT)
+    expect(await transferImage(source, to, CONTEXT)).toBe(source.manifestDigest)
+    expect(readdirSync(path).sort()).toEqual(readdirSync(from).sort())
   })
 
   test('is compressed on the way where its layers are plain', async () => {

@@ -7,10 +7,9 @@
  * Source: OCI image-spec 1.1, image-layout.md; ocidir (insert_manifest, replace_with_single_manifest).
  */
 import { encodeUtf8 } from '../../bytes.ts'
-import { ConflictError, DigestMismatchError, UnsupportedError, UsageError, withContext } from '../../errors.ts'
+import { ConflictError, UnsupportedError, UsageError, withContext } from '../../errors.ts'
 import type { Platform } from '../../platform/index.ts'
 import { canonicalJson } from '../canonical-json.ts'
-import { digestOf } from '../digest.ts'
 import { MAX_MANIFEST_SIZE, parseIndex } from '../manifest.ts'
 import { OCI_MANIFEST } from '../media-types.ts'
 import type { Descriptor, Digest } from '../oci-types.ts'
@@ -18,7 +17,7 @@ import { present } from '../present.ts'
 import type { ImageDestination, PutBlobOptions, PutManifestOptions, StoredBlob } from './destination.ts'
 import { readFile } from './file-tree.ts'
 import { blobPath, REF_NAME } from './oci-layout.ts'
-import type { WritableTree } from './writable-tree.ts'
+import { putVerified, type WritableTree } from './writable-tree.ts'
 
 const LAYOUT_VERSION = '{"imageLayoutVersion":"1.0.0"}'
 
@@ -57,25 +56,8 @@ export class LayoutDestination implements ImageDestination {
     return (await this.#tree.size(blobPath(digest))) === size
   }
 
-  async putBlob(bytes: AsyncIterable<Uint8Array>, options: PutBlobOptions = {}): Promise<StoredBlob> {
-    const sum = this.#platform.createSha256()
-    let size = 0
-    async function* measured() {
-      for await (const chunk of bytes) {
-        size += chunk.length
-        if (options.size !== undefined && size > options.size) throw wrongSize(options, options.size, size)
-        sum.update(chunk)
-        yield chunk
-      }
-    }
-    let stored: StoredBlob | undefined
-    await this.#tree.put(measured(), () => {
-      stored = { digest: digestOf(sum.digest()), size }
-      requirePromised(stored, options)
-      return blobPath(stored.digest)
-    })
-    if (stored === undefined) throw new UsageError(`${this.what}: a blob was not stored`)
-    return stored
+  putBlob(bytes: AsyncIterable<Uint8Array>, options: PutBlobOptions = {}): Promise<StoredBlob> {
+    return putVerified(this.#tree, this.#platform, bytes, options, blobPath)
   }
 
   async putManifest(bytes: Uint8Array, { mediaType, platform }: PutManifestOptions): Promise<Digest> {
@@ -119,21 +101,6 @@ export class LayoutDestination implements ImageDestination {
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve(this.#tree[Symbol.asyncDispose]())
   }
-}
-
-function requirePromised({ digest, size }: StoredBlob, promised: PutBlobOptions): void {
-  if (promised.size !== undefined && size !== promised.size) throw wrongSize(promised, promised.size, size)
-  if (promised.digest !== undefined && digest !== promised.digest) {
-    throw new DigestMismatchError('digest', promised.digest, promised.digest, digest)
-  }
-}
-
-function wrongSize(
-  { digest = 'without a digest' }: { readonly digest?: string | undefined },
-  expected: number,
-  actual: number,
-) {
-  return new DigestMismatchError('size', digest, expected, actual)
 }
 
 async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {

@@ -5,6 +5,7 @@ import { packTar } from '../../tar/index.ts'
 import { formatImageReference, type ImageReference } from '../reference.ts'
 import { openRegistryDestination } from '../registry/destination.ts'
 import type { DestinationContext, ImageDestination } from './destination.ts'
+import { openDirDestination } from './dir-destination.ts'
 import { LayoutDestination } from './layout-destination.ts'
 import { splitImageName } from './oci-layout.ts'
 import { directoryWritableTree, memoryWritableTree } from './writable-tree.ts'
@@ -38,8 +39,9 @@ export async function openDestination(
     }
     case 'registry':
       return openRegistryDestination(ref.name, context)
-    case 'docker-archive':
     case 'dir':
+      return await openDirDestination(writableFiles(ref, context), ref.name, platform)
+    case 'docker-archive':
     case 'containers-storage':
     case 'docker-daemon':
       throw new UnsupportedError(

@@ -1,9 +1,13 @@
 /** Where the files of a layout are put down, whatever holds them. */
-import type { WritableFiles } from '../../platform/index.ts'
+import { DigestMismatchError, UsageError } from '../../errors.ts'
+import type { Platform, WritableFiles } from '../../platform/index.ts'
+import { digestOf } from '../digest.ts'
+import type { Digest } from '../oci-types.ts'
+import type { PutBlobOptions, StoredBlob } from './destination.ts'
 import { directoryTree, type FileTree, memoryTree } from './file-tree.ts'
 
-/** Directories of a layout, each before what is in it. */
-const LAYOUT_DIRECTORIES = ['blobs', 'blobs/sha256']
+/** Directories of an OCI layout, each before what is in it. */
+export const LAYOUT_DIRECTORIES: readonly string[] = ['blobs', 'blobs/sha256']
 
 export interface WritableTree extends FileTree, AsyncDisposable {
   /**
@@ -49,8 +53,13 @@ async function gather(bytes: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
  * Files are written in a directory of their own below `root` and moved to their places; that directory goes with the
  * tree, and what was not moved with it.
  * @param root an existing directory
+ * @param directories that files will be put into, each before what is in it
  */
-export async function directoryWritableTree(files: WritableFiles, root: string): Promise<WritableTree> {
+export async function directoryWritableTree(
+  files: WritableFiles,
+  root: string,
+  directories: readonly string[] = LAYOUT_DIRECTORIES,
+): Promise<WritableTree> {
   let stage: Promise<string> | undefined
   let count = 0
   let hasDirectories = false
@@ -69,7 +78,7 @@ export async function directoryWritableTree(files: WritableFiles, root: string):
   }
   const ensureDirectories = async () => {
     if (hasDirectories) return
-    for (const path of LAYOUT_DIRECTORIES) await files.createDirectory(files.join(root, path))
+    for (const path of directories) await files.createDirectory(files.join(root, path))
     hasDirectories = true
   }
   return {
@@ -99,4 +108,42 @@ export async function directoryWritableTree(files: WritableFiles, root: string):
 
 async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
   yield bytes
+}
+
+/**
+ * Puts a blob down under the name its digest gives it, if it is what was promised.
+ * @throws {DigestMismatchError}
+ */
+export async function putVerified(
+  tree: WritableTree,
+  platform: Platform,
+  bytes: AsyncIterable<Uint8Array>,
+  promised: PutBlobOptions,
+  nameOf: (digest: Digest) => string,
+): Promise<StoredBlob> {
+  const sum = platform.createSha256()
+  let size = 0
+  async function* measured() {
+    for await (const chunk of bytes) {
+      size += chunk.length
+      if (promised.size !== undefined && size > promised.size) throw wrongSize(promised, promised.size, size)
+      sum.update(chunk)
+      yield chunk
+    }
+  }
+  let digest: Digest | undefined
+  await tree.put(measured(), () => {
+    digest = digestOf(sum.digest())
+    if (promised.size !== undefined && size !== promised.size) throw wrongSize(promised, promised.size, size)
+    if (promised.digest !== undefined && digest !== promised.digest) {
+      throw new DigestMismatchError('digest', promised.digest, promised.digest, digest)
+    }
+    return nameOf(digest)
+  })
+  if (digest === undefined) throw new UsageError(`${tree.what}: a blob was not stored`)
+  return { digest, size }
+}
+
+function wrongSize({ digest = 'without a digest' }: { digest?: string | undefined }, expected: number, actual: number) {
+  return new DigestMismatchError('size', digest, expected, actual)
 }

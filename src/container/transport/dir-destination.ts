@@ -1,0 +1,108 @@
+/**
+ * An image into a directory of its own, everything as it is:
+ *
+ *     version          Directory Transport Version: 1.1
+ *     manifest.json    the bytes of the manifest, of any type
+ *     <hex>            blobs, by the hex of their digests
+ *
+ * It is laid down beside its place and moved there whole. What may be in that place already is such a directory, which
+ * goes, or an empty one. Source: containers/image, package `directory`.
+ */
+import { displayUtf8, encodeUtf8 } from '../../bytes.ts'
+import { ConflictError, UsageError } from '../../errors.ts'
+import type { Platform, WritableFiles } from '../../platform/index.ts'
+import { digestChecksum, digestOf } from '../digest.ts'
+import type { Digest } from '../oci-types.ts'
+import type { ImageDestination, PutBlobOptions, StoredBlob } from './destination.ts'
+import { directoryWritableTree, putVerified, type WritableTree } from './writable-tree.ts'
+
+const VERSION = 'Directory Transport Version: 1.1\n'
+
+/** @throws {ConflictError} when something else is there; {IoError} */
+export async function openDirDestination(
+  files: WritableFiles,
+  path: string,
+  platform: Platform,
+): Promise<ImageDestination> {
+  const older = await isImageDirectory(files, path)
+  // In a directory of its own, as a temporary one is for nobody else to read.
+  const temporary = await files.createTemporary(files.parent(path))
+  const folder = files.join(temporary, 'image')
+  await files.createDirectory(folder)
+  const tree = await directoryWritableTree(files, folder, [])
+  const publish = async () => {
+    await tree[Symbol.asyncDispose]()
+    if (older) await files.remove(path)
+    await files.rename(folder, path)
+  }
+  return new DirDestination(path, tree, platform, publish, () => files.remove(temporary))
+}
+
+/** Whether an image is there that may go. Nobody's files are taken for one. */
+async function isImageDirectory(files: WritableFiles, path: string): Promise<boolean> {
+  const found = await files.stat(path)
+  if (found === undefined) return false
+  const conflict = () => new ConflictError(path, `dir:${path}: there is something else already`)
+  if (found.kind !== 'directory') throw conflict()
+  const version = files.join(path, 'version')
+  const size = (await files.stat(version))?.size
+  if (size === undefined) return false
+  const isOurs = size === VERSION.length && displayUtf8(await files.read(version, VERSION.length)) === VERSION
+  if (!isOurs || (await files.stat(files.join(path, 'manifest.json'))) === undefined) throw conflict()
+  return true
+}
+
+class DirDestination implements ImageDestination {
+  readonly what: string
+  readonly #tree: WritableTree
+  readonly #platform: Platform
+  readonly #publish: () => Promise<void>
+  readonly #remove: () => Promise<void>
+  #manifest: Digest | undefined
+
+  constructor(
+    what: string,
+    tree: WritableTree,
+    platform: Platform,
+    publish: () => Promise<void>,
+    remove: () => Promise<void>,
+  ) {
+    this.what = what
+    this.#tree = tree
+    this.#platform = platform
+    this.#publish = publish
+    this.#remove = remove
+  }
+
+  acceptsManifest(): boolean {
+    return true
+  }
+
+  async hasBlob({ digest, size }: StoredBlob): Promise<boolean> {
+    return (await this.#tree.size(digestChecksum(digest))) === size
+  }
+
+  putBlob(bytes: AsyncIterable<Uint8Array>, options: PutBlobOptions = {}): Promise<StoredBlob> {
+    return putVerified(this.#tree, this.#platform, bytes, options, digestChecksum)
+  }
+
+  async putManifest(bytes: Uint8Array): Promise<Digest> {
+    if (this.#manifest !== undefined)
+      throw new ConflictError('manifest', `dir:${this.what}: there is a manifest already`)
+    await this.#tree.replace('manifest.json', bytes)
+    await this.#tree.replace('version', encodeUtf8(VERSION))
+    this.#manifest = digestOf(this.#platform.sha256(bytes))
+    return this.#manifest
+  }
+
+  async commit(): Promise<Digest> {
+    if (this.#manifest === undefined) throw new UsageError(`dir:${this.what}: an image needs a manifest`)
+    await this.#publish()
+    return this.#manifest
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#tree[Symbol.asyncDispose]()
+    await this.#remove()
+  }
+}
