@@ -99,8 +99,7 @@ async function readNamed(refs: RefStore, path: RefPath, refspec: Refspec): Promi
   const commit = await readRef(refs, path)
   if (commit !== undefined) return commit
   if ((await refs.list(path)).some((other) => other !== path)) {
-    const text = formatRefspec(refspec)
-    throw new ConflictError(text, `Couldn't open ref '${text}': Is a directory`)
+    throw new ConflictError(formatRefspec(refspec), `Couldn't open ref '${refspec.name}': Is a directory`)
   }
   for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
     if ((await refs.read(path.slice(0, end))) === undefined) continue
