@@ -40,6 +40,8 @@ interface Substitution {
 
 interface Entry {
   readonly spec: Spec
+  /** What every path it matches ends with, but for a newline. Spares every other pattern its run. */
+  readonly suffix: string
   matcher: Matcher | undefined
 }
 
@@ -60,9 +62,9 @@ export class FileContexts {
       ...parseSpecs(texts.local ?? '', 'file_contexts.local'),
     ]
     const sorted = [...specs.filter(({ isExact }) => !isExact), ...specs.filter(({ isExact }) => isExact)]
-    this.#entries = sorted.map((spec) => ({ spec, matcher: undefined }))
-    for (const [index, { pattern }] of sorted.entries()) {
-      const prefix = fixedPrefix(pattern)
+    this.#entries = sorted.map((spec) => ({ spec, suffix: fixedSuffix(spec), matcher: undefined }))
+    for (const [index, spec] of sorted.entries()) {
+      const prefix = fixedPrefix(spec)
       const others = this.#byPrefix.get(prefix)
       if (others === undefined) this.#byPrefix.set(prefix, [index])
       else others.push(index)
@@ -90,6 +92,7 @@ export class FileContexts {
       const { spec } = entry
       if (spec.stem !== undefined && spec.stem !== stem) continue
       if (type !== 0 && spec.type !== 0 && spec.type !== type) continue
+      if (!key.endsWith(entry.suffix) && !key.endsWith('\n')) continue
       entry.matcher ??= new Matcher(compilePattern(anchored(spec.pattern)), this.#budget)
       bytes ??= encodeUtf8(key)
       if (entry.matcher.matches(bytes)) return spec.context
@@ -121,12 +124,21 @@ function tidied(path: string): string {
 }
 
 /** Text that every path begins with which the pattern matches; escaped characters end it, they are few. */
-function fixedPrefix(pattern: string): string {
-  if (anchored(pattern).kind === 'choice') return ''
+function fixedPrefix({ pattern, alternates }: Spec): string {
+  if (alternates) return ''
   const backslash = pattern.indexOf('\\')
   const end = Math.min(literalLength(pattern), backslash < 0 ? pattern.length : backslash)
   // The last one may be counted, down to none at all.
   return '?*+{'.includes(pattern.charAt(end) || ' ') ? pattern.slice(0, Math.max(0, end - 1)) : pattern.slice(0, end)
+}
+
+/** Text that every path ends with which the pattern matches. */
+function fixedSuffix({ pattern, alternates }: Spec): string {
+  if (alternates) return ''
+  const backslash = pattern.lastIndexOf('\\')
+  // What is escaped may be a class or a number: only of punctuation it is sure where it ends.
+  if (backslash >= 0 && /[0-9A-Za-z]/.test(pattern.charAt(backslash + 1))) return ''
+  return /[^.^$?*+|[\](){}\\]*$/.exec(pattern.slice(backslash < 0 ? 0 : backslash + 2))?.[0] ?? ''
 }
 
 function parseSubstitutions(text: string): Substitution[] {

@@ -30,6 +30,8 @@ export interface Spec {
   readonly stem: string | undefined
   /** No character of a pattern's own: compared before all patterns. */
   readonly isExact: boolean
+  /** Several patterns, of which only the first is bound to the start of the path, and only the last to its end. */
+  readonly alternates: boolean
 }
 
 /** @throws {FormatError} in libselinux's words; {LimitError} */
@@ -48,10 +50,17 @@ export function parseSpecs(text: string, file: string): Spec[] {
     const type = third === undefined ? 0 : FILE_TYPES[second]
     if (type === undefined) throw wrong(`has invalid file type ${second}`)
     if (specs.length >= MAX_SPECS) throw new LimitError('lines of file contexts', MAX_SPECS, undefined, file)
-    checkPattern(pattern, file, wrong)
+    const alternates = readPattern(pattern, file, wrong).kind === 'choice'
     const context = third ?? second
     const isExact = literalLength(pattern) === pattern.length
-    specs.push({ pattern, type, context: context === NONE ? undefined : context, stem: stemOf(pattern), isExact })
+    specs.push({
+      pattern,
+      type,
+      context: context === NONE ? undefined : context,
+      stem: stemOf(pattern),
+      isExact,
+      alternates,
+    })
   }
   return specs
 }
@@ -69,11 +78,11 @@ const FILE_TYPES: Readonly<Record<string, number>> = {
 }
 
 /** libselinux finds out when it first comes to the line, and then knows no label; here nothing is written before. */
-function checkPattern(pattern: string, file: string, wrong: (reason: string) => FormatError): void {
+function readPattern(pattern: string, file: string, wrong: (reason: string) => FormatError): PatternNode {
   if (pattern.length > MAX_PATTERN_LENGTH)
     throw new LimitError('length of a pattern', MAX_PATTERN_LENGTH, undefined, file)
   try {
-    anchored(pattern)
+    return anchored(pattern)
   } catch (error) {
     if (!(error instanceof OstreeError) || error.code !== 'corrupt') throw error
     throw wrong(`has invalid regex ${pattern}:  ${error.message}`)

@@ -99,7 +99,7 @@ describe('a policy that means harm', () => {
   })
 
   test('work beyond measure ends the look-ups, not the process', () => {
-    const lines = Array.from({ length: 100 }, (_, i) => `/.*${i}\tx`)
+    const lines = Array.from({ length: 100 }, (_, i) => `/.*b${i}.?\tx`)
     const contexts = new FileContexts({ fileContexts: lines.join('\n') }, { maxWork: 100_000 })
     const lookups = () => {
       for (let i = 0; i < 1000; i++) contexts.lookup(`/${'a'.repeat(100)}`, 0)
