@@ -3,8 +3,9 @@
 import type { Checksum } from '../bytes.ts'
 import { ObjectNotFoundError } from '../errors.ts'
 import type { Commit } from '../objects/index.ts'
-import { readRef } from './refs.ts'
+import { readRef, refspecOf } from './refs.ts'
 import type { Repo } from './repo.ts'
+import { collectionRefsInOrder, plainRefsInOrder } from './table-order.ts'
 
 export interface RootRules {
   /** Start from refs, not from every commit there is. */
@@ -71,20 +72,20 @@ interface RefTip {
   readonly commit: Checksum
 }
 
-async function plainRefs(repo: Repo): Promise<RefTip[]> {
+/** In the order of ostree, for of two refs with one history the first decides how much of it stays. */
+async function plainRefs({ refs }: Repo): Promise<RefTip[]> {
   const tips: RefTip[] = []
-  for (const { name, path } of await repo.listRefs()) {
-    const commit = await readRef(repo.refs, path)
-    if (commit !== undefined) tips.push({ ref: name, commit })
+  for (const path of await plainRefsInOrder(refs)) {
+    const commit = await readRef(refs, path)
+    if (commit !== undefined) tips.push({ ref: refspecOf(path) ?? path, commit })
   }
   return tips
 }
 
-async function mirroredRefs(repo: Repo): Promise<RefTip[]> {
+async function mirroredRefs({ refs, settings }: Repo): Promise<RefTip[]> {
   const tips: RefTip[] = []
-  for (const path of await repo.refs.list('mirrors')) {
-    const commit = await readRef(repo.refs, path)
-    const [collection, name] = /^mirrors\/([^/]+)\/(.+)$/.exec(path)?.slice(1) ?? []
+  for (const { path, collection, name } of await collectionRefsInOrder(refs, settings.collectionId)) {
+    const commit = path.startsWith('mirrors/') ? await readRef(refs, path) : undefined
     if (commit !== undefined) tips.push({ ref: `(${collection}, ${name})`, commit })
   }
   return tips

