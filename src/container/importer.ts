@@ -30,7 +30,14 @@ import { DEFAULT_IMPORTER_VERSION, writeMergeCommit } from './merge.ts'
 import { refForImage } from './names.ts'
 import type { Descriptor, DiffId, Digest, ImageConfiguration, ImageManifest } from './oci-types.ts'
 import { requireAccepted, requireStrictDefault } from './policy-check.ts'
-import { cacheUpdate, digestOfName, isSameImage, requireBootable, requireUnverified } from './preparation.ts'
+import {
+  cacheUpdate,
+  digestOfName,
+  isSameImage,
+  requireBootable,
+  requirePlace,
+  requireUnverified,
+} from './preparation.ts'
 import {
   fetchOrder,
   type ImportedImage,
@@ -85,6 +92,8 @@ export class ImageImporter implements AsyncDisposable {
       throw new UsageError('Manifest fetch required in offline mode', 'offline')
     }
 
+    const { target, noImgref } = this.#options
+    if (noImgref !== true) await requirePlace(repo, (target ?? this.#reference).imgref)
     const source = await this.#open()
     const { manifest, manifestDigest } = source
     if (previous !== undefined && isSameImage(previous, manifest, manifestDigest)) {

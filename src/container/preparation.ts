@@ -5,15 +5,29 @@
  */
 
 import type { Checksum } from '../bytes.ts'
-import { UnsupportedError, UsageError } from '../errors.ts'
+import { ConflictError, UnsupportedError, UsageError } from '../errors.ts'
 import { string, variantOf } from '../gvariant/index.ts'
 import type { Repo } from '../repo/index.ts'
 import { canonicalJson } from './canonical-json.ts'
 import { label } from './layout.ts'
-import { BOOTABLE_KEY, BOOTC_LABEL, CACHED_CONFIG, CACHED_MANIFEST, CACHED_MANIFEST_DIGEST } from './names.ts'
+import {
+  BOOTABLE_KEY,
+  BOOTC_LABEL,
+  CACHED_CONFIG,
+  CACHED_MANIFEST,
+  CACHED_MANIFEST_DIGEST,
+  IMAGE_PREFIX,
+  refForImage,
+} from './names.ts'
 import type { Digest, HostPlatform, ImageConfiguration, ImageManifest } from './oci-types.ts'
-import type { LayeredImageState } from './query.ts'
-import { formatOstreeImageReference, type ImageReference, type OstreeImageReference } from './reference.ts'
+import { type LayeredImageState, listLocalRefs } from './query.ts'
+import { unprefixUnescapeRef } from './ref-escape.ts'
+import {
+  formatImageReference,
+  formatOstreeImageReference,
+  type ImageReference,
+  type OstreeImageReference,
+} from './reference.ts'
 
 const BOOTABLE_LABELS = [BOOTABLE_KEY, BOOTC_LABEL]
 
@@ -54,6 +68,28 @@ export function cacheUpdate(
     [CACHED_MANIFEST, variantOf(string, canonicalJson(manifest))],
     [CACHED_MANIFEST_DIGEST, variantOf(string, digest)],
   ])
+}
+
+/**
+ * Refs are files and directories, so an image cannot be stored under the name of a directory that another is in.
+ * @throws {ConflictError} before anything is fetched
+ */
+export async function requirePlace(repo: Repo, image: ImageReference): Promise<void> {
+  const ref = refForImage(image)
+  const names = ref.split('/')
+  const above = names
+    .map((_, i) => names.slice(0, i).join('/'))
+    .filter((prefix) => prefix.startsWith(`${IMAGE_PREFIX}/`))
+  const below = (await listLocalRefs(repo, ref)).find((other) => other !== ref)
+  let inTheWay = below
+  for (const prefix of above) inTheWay ??= (await listLocalRefs(repo, prefix)).find((other) => other === prefix)
+  if (inTheWay === undefined) return
+  const name = formatImageReference(image)
+  const other = unprefixUnescapeRef(IMAGE_PREFIX, inTheWay)
+  throw new ConflictError(
+    name,
+    `${name} cannot be stored beside ${other}: the ref of one would be a directory of the other's; a tag tells them apart`,
+  )
 }
 
 /** @throws {UsageError} when the image says it is not to be booted, or not here */

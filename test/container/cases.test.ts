@@ -141,6 +141,22 @@ describe('an image', () => {
     expect(await pull(repo, DERIVED, two)).toMatchObject({ changed: false, mergeCommit: after.mergeCommit })
   })
 
+  test('whose ref would be a directory of another image is told so before anything is opened', async () => {
+    const repo = await memory()
+    await pull(repo, 'docker://host/a', CHUNKED)
+    const open = () => Promise.reject(new Error('opened'))
+    for (const [name, other] of [
+      ['docker://host/a/b', 'docker://host/a'],
+      ['docker://host/a/b/c:1', 'docker://host/a'],
+      ['docker://host', 'docker://host/a'],
+    ] as const) {
+      const message = `Preparing import: Fetching manifest: ${name} cannot be stored beside ${other}: `
+      await expect(pull(repo, name, CHUNKED, { open })).rejects.toThrow(message)
+    }
+    const tagged = await pull(repo, 'docker://host/a:1', CHUNKED)
+    expect((await pull(repo, 'docker://host/a/b', CHUNKED, { noImgref: true })).mergeCommit).toBe(tagged.mergeCommit)
+  })
+
   test.each(['oci-zstd', 'oci-zstd-chunked'])('H12: of layers in %s imports', async (name) => {
     const repo = await memory()
     const other = await memory()
