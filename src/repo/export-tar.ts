@@ -11,9 +11,9 @@
  * archive_write_set_format_gnutar.c.
  */
 
-import { concatBytes, EMPTY_BYTES, encodeUtf8 } from '../bytes.ts'
+import { type Checksum, concatBytes, EMPTY_BYTES, encodeUtf8 } from '../bytes.ts'
 import { IoError } from '../errors.ts'
-import { isSymlink } from '../objects/index.ts'
+import { type DirMeta, isSymlink } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
 import { END_OF_ARCHIVE, HeaderBlock, paddingFor } from '../tar/index.ts'
 import { commitRoot, lookupPath, type TreeEntry, walkTree } from './path.ts'
@@ -28,6 +28,8 @@ export interface ExportTarOptions extends Pick<ProgressOptions, 'signal'> {
 
 /** Bytes of the name and link name fields. */
 const FIELD = 100
+/** Bytes that go out at once, about. 256 KiB. */
+const PIECE = 1 << 18
 const LARGEST_TIME = 8 ** 11 - 1
 const LONG_NAME = encodeUtf8('././@LongLink')
 const ROOT = encodeUtf8('root')
@@ -48,10 +50,48 @@ export async function* exportTar(
   const start = subpath === undefined ? root : await lookupPath(repo.objects, root, subpath)
   if (start.kind === 'file') throw new IoError('Not a directory', 'ENOTDIR', start.path)
   const cut = start.path === '/' ? 1 : start.path.length + 1
+  const metas = new Map<Checksum, DirMeta>()
+  // Many small entries go out as one piece: each costs a promise on every level it passes.
+  const pending = new Pending()
   for await (const entry of walkTree(repo.objects, start, { signal })) {
-    yield* writeEntry(repo, entry, pathOf(entry, prefix, cut), time)
+    const path = pathOf(entry, prefix, cut)
+    if (entry.kind === 'directory') {
+      const meta = metas.get(entry.meta) ?? (await repo.readDirMeta(entry.meta))
+      metas.set(entry.meta, meta)
+      pending.push(encodeHeader({ ...meta, type: 'directory', path, target: '', size: 0, time }))
+    } else {
+      const reading = repo.objects.readFile(entry.checksum)
+      const { header, size, body } = reading instanceof Promise ? await reading : reading
+      pending.push(encodeHeader({ ...header, type: isSymlink(header) ? 'symlink' : 'file', path, size, time }))
+      if (body instanceof Uint8Array) pending.push(body)
+      else {
+        yield pending.take()
+        yield* body
+      }
+      pending.push(paddingFor(size))
+    }
+    if (pending.length >= PIECE) yield pending.take()
   }
-  yield END_OF_ARCHIVE
+  pending.push(END_OF_ARCHIVE)
+  yield pending.take()
+}
+
+class Pending {
+  length = 0
+  #pieces: Uint8Array[] = []
+
+  push(bytes: Uint8Array): void {
+    if (bytes.length === 0) return
+    this.#pieces.push(bytes)
+    this.length += bytes.length
+  }
+
+  take(): Uint8Array {
+    const all = concatBytes(this.#pieces)
+    this.#pieces = []
+    this.length = 0
+    return all
+  }
 }
 
 function pathOf({ kind, path }: TreeEntry, prefix: string, cut: number): string {
@@ -64,20 +104,6 @@ function pathOf({ kind, path }: TreeEntry, prefix: string, cut: number): string 
 function timeField(timestamp: bigint): number {
   const seconds = Number(BigInt.asIntN(64, timestamp))
   return Math.min(Math.max(seconds, 0), LARGEST_TIME)
-}
-
-async function* writeEntry(repo: Repo, entry: TreeEntry, path: string, time: number): AsyncGenerator<Uint8Array, void> {
-  if (entry.kind === 'directory') {
-    const { uid, gid, mode } = await repo.readDirMeta(entry.meta)
-    yield encodeHeader({ type: 'directory', path, target: '', uid, gid, mode, size: 0, time })
-    return
-  }
-  const { header, size, body } = await repo.objects.readFile(entry.checksum)
-  yield encodeHeader({ ...header, type: isSymlink(header) ? 'symlink' : 'file', path, size, time })
-  if (size === 0) return
-  if (body instanceof Uint8Array) yield body
-  else yield* body
-  yield paddingFor(size)
 }
 
 interface EntryFields {
