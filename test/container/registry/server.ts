@@ -9,6 +9,8 @@ import { run } from '../../reference.ts'
 export interface TestRegistry extends AsyncDisposable {
   /** `127.0.0.1:PORT`, as in names of images. */
   readonly host: string
+  /** Where it keeps a blob. */
+  blobFile(digest: string): string
   /** With `tls`: holds the authority to trust, as a certificate directory does. */
   readonly certificates: string
 }
@@ -123,5 +125,7 @@ ${options.tls === true ? tlsConfig(directory) : ''}${authConfig(options, directo
     }
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-  return { host, certificates: join(directory, 'certificates'), [Symbol.asyncDispose]: stop }
+  const blobFile = (digest: string) =>
+    join(directory, 'data/docker/registry/v2/blobs', digest.slice(0, 6), digest.slice(7, 9), digest.slice(7), 'data')
+  return { host, blobFile, certificates: join(directory, 'certificates'), [Symbol.asyncDispose]: stop }
 }
