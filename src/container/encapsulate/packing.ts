@@ -41,8 +41,8 @@ const LOW_SIZE = '2ls'
  * @param components largest first
  * @param prior manifest of the build before; its bins are kept where they still fit into `bins`
  * @returns at most `bins` bins, every component in exactly one
- * @throws {UsageError} on fewer bins than `MIN_CHUNKED_LAYERS`, and not one for each; {FormatError} on a prior manifest that says nothing of
- *   components, or components that cannot be told apart by name
+ * @throws {UsageError} on fewer bins than `MIN_CHUNKED_LAYERS`, and not one for each; {FormatError} on a prior manifest
+ *   that says nothing of components, or components that cannot be told apart by name
  */
 export function basicPacking(components: Bin, bins: number, prior?: ImageManifest | undefined): Component[][] {
   // Where there is a bin for each there is nothing to weigh.
