@@ -9,7 +9,7 @@ import { ConflictError, UsageError } from '../errors.ts'
 import { type Vardict, vardict } from '../gvariant/index.ts'
 import { encodeSizes } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
-import { TarParser } from '../tar/index.ts'
+import { CpioParser, isCpio, TarParser } from '../tar/index.ts'
 import { type ConsumedPath, type DirectorySource, overlayDirectory, reportObjects } from './commit-directory.ts'
 import { keepMetadata, SIZES, withBindings, withBootable } from './commit-metadata.ts'
 import {
@@ -223,7 +223,7 @@ class CommitWriter {
 }
 
 /**
- * Reads an uncompressed tar stream into a tree; its files and dirmetas are written, its dirtrees not yet.
+ * Reads an uncompressed tar or cpio stream into a tree; its files and dirmetas are written, its dirtrees not yet.
  * @throws {TarFormatError} and nothing half-written stays behind
  */
 export async function importTar(
@@ -234,16 +234,18 @@ export async function importTar(
   progress: ProgressOptions = {},
 ): Promise<MutableTree> {
   const builder = new TarTreeBuilder(repo, tx, options)
-  const parser = new TarParser(builder)
+  let parser: TarParser | CpioParser | undefined
   try {
     for await (const chunk of stream) {
       progress.signal?.throwIfAborted()
+      // The stream comes as it was read or unpacked: its first piece is no shorter than a magic number.
+      parser ??= isCpio(chunk) ? new CpioParser(builder) : new TarParser(builder)
       parser.push(chunk)
       const pending = builder.drained()
       if (pending !== undefined) await pending
       reportObjects(tx, progress)
     }
-    parser.finish()
+    parser?.finish()
     return await builder.finish()
   } catch (error) {
     builder.abort()

@@ -1,6 +1,6 @@
 /**
  * An archive as it comes, compressed or not, as the plain tar stream the reader wants. By its first bytes, as
- * libarchive does it; what else libarchive knows (xz, bzip2, cpio, zip) is refused by name.
+ * libarchive does it; what else libarchive knows (xz, bzip2, zip) is refused by name. A cpio archive passes as it is.
  */
 
 import { concatBytes } from '../bytes.ts'
@@ -9,16 +9,12 @@ import type { CompressionKind, DecompressOptions, Platform } from '../platform/i
 
 const MAGIC_LENGTH = 6
 
-const MAGICS: readonly (readonly [
-  magic: readonly number[],
-  kind: CompressionKind | 'xz' | 'bzip2' | 'zip' | 'cpio',
-])[] = [
+const MAGICS: readonly (readonly [magic: readonly number[], kind: CompressionKind | 'xz' | 'bzip2' | 'zip'])[] = [
   [[0x1f, 0x8b], 'gzip'],
   [[0x28, 0xb5, 0x2f, 0xfd], 'zstd'],
   [[0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], 'xz'],
   [[0x42, 0x5a, 0x68], 'bzip2'],
   [[0x50, 0x4b, 0x03, 0x04], 'zip'],
-  [[0x30, 0x37, 0x30, 0x37, 0x30], 'cpio'],
 ]
 
 /** A zstd stream may begin with a frame to be skipped: 50 to 5f, then these. */
@@ -53,7 +49,7 @@ function compressionOf(start: Uint8Array): CompressionKind | undefined {
   if (((start[0] as number) & 0xf0) === 0x50 && SKIPPABLE.every((byte, i) => start[i + 1] === byte)) return 'zstd'
   const kind = MAGICS.find(([magic]) => magic.every((byte, i) => start[i] === byte))?.[1]
   if (kind === undefined || kind === 'gzip' || kind === 'zstd' || kind === 'deflate-raw') return kind
-  throw new UnsupportedError(kind, `Archives in ${kind} are not supported: tar, plain or in gzip or zstd, is`)
+  throw new UnsupportedError(kind, `Archives in ${kind} are not supported: tar and cpio, plain or in gzip or zstd, are`)
 }
 
 async function* rejoin(start: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array, void> {

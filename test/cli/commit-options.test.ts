@@ -27,6 +27,9 @@ tar --sort=name --mtime=@0 --owner=3 --group=4 --numeric-owner -C tree -cf tree.
 tar --sort=name --mtime=@0 --owner=3 --group=4 --numeric-owner -C tree -cf nodirs.tar etc/conf deep/a/b/c/f
 tar --sort=name --mtime=@0 --owner=3 --group=4 --numeric-owner -C tree -cf whole.tar .
 gzip -n -k tree.tar
+mkdir links; echo l > links/a; ln links/a links/b; ln links/a links/c; : > links/e; ln links/e links/f; ln -s a links/s; mkdir links/d
+for format in newc odc; do bsdtar --format=$format -C links -cf $format.cpio .; done; bsdtar --format=newc -C tree -cf part.cpio etc/conf deep/a/b/c/f
+head -c 300 newc.cpio > short.cpio; gzip -n -k newc.cpio
 `
 
 const commit = (...words: string[]): string[] => ['commit', '--timestamp=@1700000000', ...words]
@@ -110,6 +113,10 @@ const COMMANDS: readonly (readonly string[])[] = [
   commit('-b', 'tar', '--tree=tar=@/tree.tar', '--tar-pathname-filter=nocomma'),
   commit('-b', 'tar', '--tree=dir=@/tree', '--tree=tar=@/nodirs.tar', '--canonical-permissions'),
   commit('-b', 'tar', '--tree=tar=@/whole.tar', '--statoverride=@/statoverride', '--skip-list=@/skip'),
+  commit('-b', 'cpio', '--tree=tar=@/newc.cpio'),
+  commit('-b', 'cpio', '--tree=tar=@/odc.cpio', '--owner-uid=3'),
+  commit('-b', 'cpio', '--tree=tar=@/newc.cpio.gz', '--canonical-permissions'),
+  commit('-b', 'cpio', '--tree=tar=@/part.cpio', '--tar-autocreate-parents'),
   commit('-b', 'x', '--tree=foo'),
   commit('-b', 'x', '--tree=foo=bar'),
   commit('-b', 'x', '--tree=dir=@/absent'),
