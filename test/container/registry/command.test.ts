@@ -88,6 +88,20 @@ describeReference(['docker-registry', 'skopeo', 'openssl'], 'ostree-ts container
     expect(pull(name, [])).toMatchObject({ rc: 1, stderr: expect.stringMatching(/connection failed: DEPTH_ZERO/) })
   })
 
+  test('keeps to the policy it is told of', () => {
+    const path = join(directory, 'policy.json')
+    const env = { CONTAINERS_POLICY_JSON: path }
+    const any = [{ type: 'insecureAcceptAnything' }]
+    const write = (scope: string) =>
+      writeFileSync(path, JSON.stringify({ default: [{ type: 'reject' }], transports: { docker: { [scope]: any } } }))
+    write('quay.io')
+    const name = `${secure.host}/os:1.0`
+    const rejected = { rc: 1, stdout: '', stderr: expect.stringContaining('is rejected by policy.\n') }
+    expect(pull(name, [plain], env)).toMatchObject(rejected)
+    write(`${secure.host}/os`)
+    expect(pull(name, [plain], env)).toMatchObject(wrote)
+  })
+
   test('names what is not there', () => {
     const failed = pull(`${secure.host}/os:2.0`, [plain])
     expect(failed).toMatchObject({ rc: 1, stderr: expect.stringMatching(/^error: .*os:2\.0.*manifest unknown/) })
