@@ -100,6 +100,12 @@ describeReference('ostree', 'pull-local, beside ostree', () => {
     twins.expectSame('again', marks)
   })
 
+  test('with --json the same is said for programs', async () => {
+    twins.shell('ostree --repo=json init --mode=archive')
+    const [, ours] = await twins.runBoth(['pull-local', '--repo=@/json', '--json', '@/src', 'main'])
+    expect(JSON.parse(ours.stdout)).toEqual({ metadata: 4, content: 4, contentBytes: 0, attachedBytes: 0 })
+  })
+
   test('deltas are required and not there', async () => {
     await twins.run(['pull-local', '--repo=@/bare-user', '@/src', 'main', '--require-static-deltas'])
   })
