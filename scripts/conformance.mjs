@@ -104,8 +104,10 @@ function copyUnskipped() {
   return copy
 }
 
+/** A network of its own is of use only where its loopback can be brought up. */
 function namespaces() {
-  return ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--']
+  const network = spawnSync('ip', ['-V']).status === 0 ? ['--net'] : []
+  return [...network, '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--']
 }
 
 async function worker() {
