@@ -182,7 +182,10 @@ class Fsck {
     const { signal, verifyBackRefs: backRefs, addTombstones } = this.#options
     const all = createObjectTable()
     for (let at: Repo | undefined = this.#repo; at !== undefined; at = at.parent) {
-      for await (const name of at.storage.objects.list('commit')) all.set(formatObjectName(name), name)
+      const keys = new Map<string, ObjectName>()
+      for await (const name of at.storage.objects.list('commit')) keys.set(formatObjectName(name), name)
+      // As a directory has them, whichever store it is.
+      for (const [key, name] of [...keys].sort(([a], [b]) => (a < b ? -1 : 1))) all.set(key, name)
     }
     const whole = createObjectTable()
     const orphans: Checksum[] = []

