@@ -181,7 +181,7 @@ async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefin
  * @throws {UsageError}
  */
 export function createdAtSourceDateEpoch(text: string): string {
-  if (!/^\d{1,12}$/.test(text)) throw new UsageError(`Invalid SOURCE_DATE_EPOCH: ${JSON.stringify(text)}`)
+  if (!/^\d{1,12}$/.test(text)) throw new UsageError(`Invalid SOURCE_DATE_EPOCH '${text}'`)
   return formatCreated(Number(text))
 }
 

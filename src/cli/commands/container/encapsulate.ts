@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import {
   type ContainerConfig,
+  createdAtSourceDateEpoch,
   encapsulate as encapsulateCommit,
-  formatCreated,
   normaliseConfig,
   parseImageReference,
   parseRawMeta,
@@ -35,8 +35,7 @@ function readContainerConfig(path: string): ContainerConfig | undefined {
 /** When a reproducible build says it was; by default the time of the commit, which is reproducible too. */
 function sourceDate(text: string | undefined): string | undefined {
   if (text === undefined || text === '') return undefined
-  if (!/^\d{1,12}$/.test(text)) throw new UsageError(`Invalid SOURCE_DATE_EPOCH '${text}'`)
-  return formatCreated(Number(text))
+  return createdAtSourceDateEpoch(text)
 }
 
 export const encapsulate = command({
