@@ -40,6 +40,8 @@ export interface ImportOptions extends ProgressOptions, ImportListeners {
   readonly disableGc?: boolean | undefined
   /** Refuse an image without a bootable label, or of another architecture. */
   readonly requireBootable?: boolean | undefined
+  /** Refuse an image whose label `ostree.commit` does not name the commit it holds; else nobody compares the two. */
+  readonly verifyCommitLabel?: boolean | undefined
   /** Fail rather than open the image. */
   readonly offline?: boolean | undefined
   /** Do as an importer on that version would: before 2024.3, `/var` of derived layers is not kept where it is. */

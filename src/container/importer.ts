@@ -35,6 +35,7 @@ import {
   digestOfName,
   isSameImage,
   requireBootable,
+  requireCommitLabel,
   requirePlace,
   requireUnverified,
 } from './preparation.ts'
@@ -171,9 +172,10 @@ export class ImageImporter implements AsyncDisposable {
 
   async #import(prepared: PreparedImport): Promise<ImportedImage> {
     const repo = this.#repo
-    const { target, noImgref, disableGc } = this.#options
+    const { target, noImgref, disableGc, verifyCommitLabel } = this.#options
     const { merge, run, relabelled } = await this.#transaction(prepared, async (tx, run) => {
       const base = await run.importBase(true)
+      if (verifyCommitLabel === true && base !== undefined) requireCommitLabel(prepared.config, base)
       const layers = await run.importDerived(base)
       const { commit: merge, policy } = await this.#merge(tx, prepared, base, layers)
       const relabelled = policy === undefined ? 0 : await this.#relabel(tx, prepared, layers, policy)

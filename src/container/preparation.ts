@@ -5,7 +5,7 @@
  */
 
 import type { Checksum } from '../bytes.ts'
-import { ConflictError, UnsupportedError, UsageError } from '../errors.ts'
+import { ConflictError, FormatError, UnsupportedError, UsageError } from '../errors.ts'
 import { string, variantOf } from '../gvariant/index.ts'
 import type { Repo } from '../repo/index.ts'
 import { canonicalJson } from './canonical-json.ts'
@@ -17,6 +17,7 @@ import {
   CACHED_MANIFEST,
   CACHED_MANIFEST_DIGEST,
   IMAGE_PREFIX,
+  OSTREE_COMMIT_LABEL,
   refForImage,
 } from './names.ts'
 import type { Digest, HostPlatform, ImageConfiguration, ImageManifest } from './oci-types.ts'
@@ -68,6 +69,13 @@ export function cacheUpdate(
     [CACHED_MANIFEST, variantOf(string, canonicalJson(manifest))],
     [CACHED_MANIFEST_DIGEST, variantOf(string, digest)],
   ])
+}
+
+/** @throws {FormatError} when the label names another commit, or none */
+export function requireCommitLabel(config: ImageConfiguration, commit: Checksum): void {
+  const named = label(config, OSTREE_COMMIT_LABEL)
+  if (named === commit) return
+  throw new FormatError('config', `Label ${OSTREE_COMMIT_LABEL} names ${named ?? 'nothing'}, the image holds ${commit}`)
 }
 
 /**

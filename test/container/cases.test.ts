@@ -141,6 +141,19 @@ describe('an image', () => {
     expect(await pull(repo, DERIVED, two)).toMatchObject({ changed: false, mergeCommit: after.mergeCommit })
   })
 
+  test('whose label names another commit than it holds is refused where that matters', async () => {
+    const repo = await memory()
+    const source = await sourceOf(CHUNKED)()
+    const config = await source.config()
+    const Labels = { ...config.config?.Labels, 'ostree.commit': '0'.repeat(64) }
+    const open = async () => ({ ...source, config: async () => ({ ...config, config: { ...config.config, Labels } }) })
+    const message = /Importing: Label ostree.commit names 0{64}, the image holds 616069c2/
+    await expect(pull(repo, BASE, CHUNKED, { open, verifyCommitLabel: true })).rejects.toThrow(message)
+    expect(await listImages(repo)).toEqual([])
+    expect((await pull(repo, BASE, CHUNKED, { open })).changed).toBe(true)
+    expect((await pull(await memory(), BASE, CHUNKED, { verifyCommitLabel: true })).changed).toBe(true)
+  })
+
   test('whose ref would be a directory of another image is told so before anything is opened', async () => {
     const repo = await memory()
     await pull(repo, 'docker://host/a', CHUNKED)
