@@ -14,7 +14,7 @@ import type { CredentialSource } from './credentials.ts'
 import type { Endpoint } from './endpoints.ts'
 import { RegistryError, type RegistryPlace, statusError } from './errors.ts'
 import { type Answer, type ExchangeOptions, exchange } from './exchange.ts'
-import { parseRetryAfter, type RetryOptions, withRetries } from './retry.ts'
+import { parseRetryAfter, type RetryOptions, type RetrySurroundings, withRetries } from './retry.ts'
 
 export interface ClientOptions extends ExchangeOptions, RetryOptions {
   readonly credentials: CredentialSource
@@ -61,7 +61,7 @@ export class RegistryClient {
 
   /** As `once`, and again where that may help. For requests that may be made twice. */
   ask(request: ClientRequest): Promise<Answer> {
-    return withRetries(this.#retry, () => this.once(request))
+    return withRetries(this.retry, () => this.once(request))
   }
 
   /** @throws {RegistryError} for any status but those expected, and when nothing answers */
@@ -117,7 +117,8 @@ export class RegistryClient {
     return statusError(place, answer.status, await answer.excerpt(), retryAfter)
   }
 
-  get #retry() {
+  /** What `withRetries` wants. */
+  get retry(): RetrySurroundings {
     return { ...this.options, clock: this.options.network.clock }
   }
 
@@ -156,7 +157,7 @@ export class RegistryClient {
     const secure = base.startsWith('https:')
     const authorizer = new Authorizer(
       this.options,
-      this.#retry,
+      this.retry,
       this.place('authenticating to the registry'),
       credentials,
       secure,

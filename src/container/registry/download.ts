@@ -57,8 +57,7 @@ class Download {
   }
 
   async *run(): AsyncGenerator<Uint8Array, void, undefined> {
-    const { options } = this.#client
-    const patience = new Patience({ ...options, clock: options.network.clock })
+    const patience = new Patience(this.#client.retry)
     for (;;) {
       const before = this.#state.offset
       try {

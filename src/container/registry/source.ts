@@ -24,6 +24,7 @@ import { endpointsOf } from './endpoints.ts'
 import { RegistryError } from './errors.ts'
 import { clientOptions } from './options.ts'
 import { formatRegistryReference, parseRegistryReference } from './reference.ts'
+import { withRetries } from './retry.ts'
 
 /** Schema 1 as well: who has nothing else is then told so, and not that there is nothing. */
 const ACCEPT = [OCI_MANIFEST, DOCKER_MANIFEST, OCI_INDEX, DOCKER_LIST, DOCKER_SCHEMA1_SIGNED, DOCKER_SCHEMA1].join(', ')
@@ -75,18 +76,22 @@ export async function openRegistryImage(name: string, context: TransportContext)
   }
 }
 
-async function readManifest(client: RegistryClient, what: string) {
-  const answer = await client.ask({
+/** Again where that may help: an answer that breaks off is as good as none. */
+function readManifest(client: RegistryClient, what: string) {
+  const request = {
     method: 'GET',
     path: `/manifests/${what}`,
     what,
     headers: { accept: ACCEPT },
     expect: [200],
+  } as const
+  return withRetries(client.retry, async () => {
+    const answer = await client.once(request)
+    if (isHtml(answer)) {
+      answer.discard()
+      throw new RegistryError('network', client.place(what), 'the answer is a web page, not a manifest')
+    }
+    const mediaType = answer.header('content-type') ?? undefined
+    return { bytes: await answer.read(MAX_MANIFEST_SIZE), mediaType }
   })
-  if (isHtml(answer)) {
-    answer.discard()
-    throw new RegistryError('network', client.place(what), 'the answer is a web page, not a manifest')
-  }
-  const mediaType = answer.header('content-type') ?? undefined
-  return { bytes: await answer.read(MAX_MANIFEST_SIZE), mediaType }
 }

@@ -56,8 +56,7 @@ export class UploadSession {
 
   /** Sends one piece, again where that may help. @throws {RegistryError} when the registry lost track */
   async patch(piece: Uint8Array): Promise<void> {
-    const { options } = this.#client
-    const patience = new Patience({ ...options, clock: options.network.clock })
+    const patience = new Patience(this.#client.retry)
     const start = this.sent
     const end = start + piece.length
     while (this.sent < end) {
@@ -172,9 +171,8 @@ export async function uploadWhole(
   digest: Digest,
   begun: UploadSession,
 ): Promise<void> {
-  const { options } = client
   let session: UploadSession | undefined = begun
-  await withRetries({ ...options, clock: options.network.clock }, async () => {
+  await withRetries(client.retry, async () => {
     if (session === undefined && (await hasBlob(client, digest))) return
     session ??= await UploadSession.begin(client, digest)
     try {
@@ -188,8 +186,7 @@ export async function uploadWhole(
 
 /** Ends an upload whose pieces are all there; the answer to that may get lost as well. */
 export async function finishPieces(client: RegistryClient, session: UploadSession, digest: Digest): Promise<void> {
-  const { options } = client
-  await withRetries({ ...options, clock: options.network.clock }, async () => {
+  await withRetries(client.retry, async () => {
     try {
       await session.finish(digest)
     } catch (error) {

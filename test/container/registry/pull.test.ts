@@ -142,6 +142,22 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
     })
   })
 
+  test('a manifest and a config that break off are asked for again', async () => {
+    const { registry, manifest, config } = fresh()
+    const broken = new Set<string>()
+    registry.fault = ({ url }) => {
+      if (url.endsWith('/v2/') || broken.has(url)) return undefined
+      broken.add(url)
+      const bytes = registry.manifests.get(manifest)?.bytes ?? LAYER
+      const headers = { 'content-type': 'application/vnd.oci.image.manifest.v1+json' }
+      return url.includes('/manifests/') ? { headers, body: cut(bytes, 100) } : { body: cut(LAYER, 0) }
+    }
+    const source = await open(registry)
+    expect(source.manifestDigest).toBe(manifest)
+    expect((await source.config()).os).toBe('linux')
+    expect(registry.requests('GET', config)).toHaveLength(2)
+  })
+
   describe('what is not the manifest', () => {
     const page = { headers: { 'content-type': 'text/html' }, body: encodeUtf8('<html>') }
     const old = { 'content-type': 'application/vnd.docker.distribution.manifest.v1+prettyjws' }
