@@ -19,14 +19,39 @@ const anyPull: fc.Arbitrary<string[]> = fc
     fc.subarray(['--commit-metadata-only', '--untrusted', '--bareuseronly-files', '--disable-verify-bindings']),
     fc.option(fc.constantFrom('--depth=1', '--depth=2', '--depth=-1', '--depth=0')),
     fc.option(fc.constantFrom('--remote=origin', '--remote=other', '--remote=not/one')),
-    fc.constantFrom('main', 'x/a', 'x/c', '@0', '@1', '@2', '@3', 'nope', 'x', 'bad name', 'origin:main'),
+    fc.constantFrom(
+      'main',
+      'x/a',
+      'x/c',
+      '@0',
+      '@1',
+      '@2',
+      '@3',
+      'nope',
+      'x',
+      'bad name',
+      'origin:main',
+      'all',
+      'all',
+      'all',
+    ),
   )
   .map(([flags, depth, remote, ref]) => [...flags, ...(depth ?? '').split(' '), remote ?? '', `ref ${ref}`])
   .map((words) => words.filter((word) => word !== ''))
 
-function wordsOf(pull: readonly string[], commits: readonly string[], source: string): string[] {
+function wordsOf(
+  pull: readonly string[],
+  commits: readonly string[],
+  source: string,
+  heads: readonly string[],
+): string[] {
   const options = pull.filter((word) => !word.startsWith('ref '))
   const ref = (pull.at(-1) ?? '').slice('ref '.length)
+  // Several at once, of which none may fail.
+  if (ref === 'all') {
+    const safe = options.filter((word) => word !== '--remote=not/one')
+    return [...safe, '--disable-verify-bindings', source, ...heads, ...commits.slice(0, 2)]
+  }
   return [...options, source, ref.replace(/^@(\d)$/, (_, index) => commits[index] ?? 'cd'.repeat(32))]
 }
 
@@ -62,8 +87,11 @@ describeReference('ostree', 'pull-local, beside ostree', () => {
           await repo.close()
           const theirs = ReferenceRepo.create(join(here, 'theirs'), into)
           const ours = theirs.copy(join(here, 'ours'))
+          const heads = Object.keys(commits.length === 0 ? {} : plan.refs).flatMap(
+            (path) => /^heads\/(.*)/.exec(path)?.[1] ?? [],
+          )
           for (const pull of pulls) {
-            const words = wordsOf(pull, commits, source)
+            const words = wordsOf(pull, commits, source, heads)
             const expected = theirs.attempt('pull-local', ...words)
             const actual = await runInProcess(['pull-local', `--repo=${ours.path}`, ...words], here)
             expect({ words, ...actual }).toEqual({ words, ...expected })
