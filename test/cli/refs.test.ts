@@ -148,4 +148,25 @@ describeReference('ostree', 'refs and what is in them, beside ostree', () => {
     await twins.run(['refs', '--repo=@/absent'])
     await twins.run(['init', '--repo=@/x', '--collection-id=bad'])
   })
+
+  test.each([
+    ['tree/a'],
+    ['tree'],
+    ['tree/'],
+    ['tree/l'],
+    ['tree/ld'],
+    ['tree/ld/'],
+    ['tree/pipe'],
+    ['tree/absent'],
+    ['tree/a/below'],
+  ])('the checksum of %s', async (path) => {
+    twins.shell('test -e tree/pipe || mkfifo tree/pipe')
+    await twins.run(['checksum', `@/${path}`])
+    await twins.run(['checksum', '--ignore-xattrs', `@/${path}`])
+  })
+
+  test('no checksum without a path', async () => {
+    await twins.run(['checksum'])
+    await twins.run(['checksum', '--repo=@/r', '@/tree'])
+  })
 })

@@ -43,12 +43,18 @@ export function createDiskTree(path: string, options: DiskTreeOptions): DiffDire
 }
 
 /**
- * The checksum a file, link or directory would have as an object: of a directory that of its dirmeta.
- * @throws {IoError} `Error when getting information for file “…”: No such file or directory`
+ * The checksum a file, link or directory would have as an object: of a directory that of its dirmeta. As ostree, which
+ * has two ways to look: a link is followed where a slash stands behind it, if attributes do not matter.
+ * @throws {IoError} `Error when getting information for file “…”: …`, and `fstatat(…): …` without attributes
  */
 export function checksumPath(path: string, platform: Platform, ignoreXattrs = false): Checksum {
+  const options = { platform }
+  if (ignoreXattrs) {
+    const stat = withIo(path, () => lstatSync(path, { bigint: true }))
+    return checksumInode(Buffer.from(path), stat, options, true)
+  }
   const whole = resolve(path)
-  return checksumInode(Buffer.from(whole), inspect(whole), { platform }, ignoreXattrs)
+  return checksumInode(Buffer.from(whole), inspect(whole), options, false)
 }
 
 class DiskDirectory implements DiffDirectory {
