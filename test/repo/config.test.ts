@@ -25,6 +25,7 @@ describe('the config of a repository', () => {
       minFreeSpaceBytes: 0,
       enableUncompressedCache: true,
       tombstoneCommits: false,
+      autoUpdateSummary: false,
       zlibLevel: 6,
     })
   })
