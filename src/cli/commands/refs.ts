@@ -64,7 +64,8 @@ export const refs = command({
         const { name, collection } = row
         if (options.json) out.json({ name, ...(collection && { collection }), commit, ...(aliasOf && { aliasOf }) })
         else {
-          const shown = collection === undefined ? name : `(${collection}, ${name})`
+          const shown =
+            collection === undefined ? shownBelow(options.list ? prefix : undefined, name) : `(${collection}, ${name})`
           const revision = options.revision ? `\t${commit}` : ''
           out.line(alias ? `${shown} -> ${aliasOf}` : `${shown}${revision}`)
         }
@@ -72,6 +73,12 @@ export const refs = command({
     }
   },
 })
+
+/** With `--list`, ostree lists all of a remote as what is below its directory `.`, and says so. */
+function shownBelow(prefix: string | undefined, name: string): string {
+  const remote = /^([^:]+:)\.?$/.exec(prefix ?? '')?.[1]
+  return remote !== undefined && name.startsWith(remote) ? `${remote}./${name.slice(remote.length)}` : name
+}
 
 async function aliases(repo: Repo, prefix: string | undefined, cutPrefix: boolean): Promise<Row[]> {
   const found: Row[] = []
