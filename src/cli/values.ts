@@ -20,20 +20,6 @@ export function parseFsync(text: string | undefined): boolean | undefined {
   throw new UsageError(`Invalid boolean argument '${text}'`, '--fsync')
 }
 
-const UNITS = ['kB', 'MB', 'GB', 'TB', 'PB', 'EB']
-
-/** As GLib's g_format_size: `1 byte`, `999 bytes`, `3.0 kB` with a no-break space. */
-export function formatSize(bytes: number): string {
-  if (bytes < 1000) return bytes === 1 ? '1 byte' : `${bytes} bytes`
-  let value = bytes / 1000
-  let unit = 0
-  while (value >= 1000 && unit < UNITS.length - 1) {
-    value /= 1000
-    unit++
-  }
-  return `${value.toFixed(1)}\u00a0${UNITS[unit]}`
-}
-
 /** @throws {IoError} `openat(PATH): No such file or directory`; {FormatError} unless it is UTF-8 */
 export function readTextFile(path: string): string {
   const text = decodeUtf8(readBytes(path, (reason) => `openat(${path}): ${reason}`))

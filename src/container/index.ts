@@ -1,5 +1,6 @@
 /** Container images kept as OSTree commits. */
 
+export { formatSize } from '../format-size.ts'
 export { canonicalJson } from './canonical-json.ts'
 export { cleanupRoot } from './cleanup-root.ts'
 export { normaliseConfig } from './config.ts'
@@ -62,7 +63,6 @@ export {
   type Ownership,
   ROOT_OWNER,
 } from './flatten.ts'
-export { formatSize } from './format-size.ts'
 export { gcImageLayers, listUndeployedImages, removeImage, removeImages, removeUndeployedImages } from './gc.ts'
 export * from './gc-plan.ts'
 export { type ImageLimits, MAX_LAYERS } from './image-limits.ts'

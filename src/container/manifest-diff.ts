@@ -1,5 +1,5 @@
 /** What changes between two images, by layers. Source: ostree-ext, `ManifestDiff`. */
-import { formatSize } from './format-size.ts'
+import { formatSize } from '../format-size.ts'
 import type { Descriptor, ImageManifest } from './oci-types.ts'
 
 export interface ManifestDiff {

@@ -5,7 +5,7 @@
  */
 
 import { FormatError } from '../errors.ts'
-import { formatSize } from './format-size.ts'
+import { formatSize } from '../format-size.ts'
 import type { Descriptor, Digest, HistoryEntry, ImageConfiguration, ImageManifest } from './oci-types.ts'
 import type { LayeredImageState, ManifestLayerState } from './query.ts'
 

@@ -2,6 +2,7 @@
 
 import { compareUtf8 } from '../bytes.ts'
 import { NotFoundError } from '../errors.ts'
+import { formatSize } from '../format-size.ts'
 import { byteswap, printVariant, string, u64be, type Vardict, type Variant, variantAs } from '../gvariant/index.ts'
 import { STATIC_DELTAS } from './delta-index.ts'
 import { formatMetadataValue } from './show.ts'
@@ -43,25 +44,20 @@ const NAMES: Readonly<Record<string, readonly [name: string, show: Show]>> = {
   [COMMIT_VERSION]: ['Version', asText],
 }
 
-/** @param formatSize of a commit object, from bytes */
-export function formatSummary(bytes: Uint8Array, formatSize: (bytes: number) => string): string {
+export function formatSummary(bytes: Uint8Array): string {
   const { refs, metadata } = Summary.decode(bytes)
   const find = (key: string): Variant | undefined => metadata.find(([name]) => name === key)?.[1]
   const own = find(SUMMARY_COLLECTION)
   const others = find(COLLECTION_MAP)
   const format = (list: readonly SummaryRef[], collection: string | undefined): string =>
-    list.map((ref) => formatRef(ref, collection, formatSize)).join('')
+    list.map((ref) => formatRef(ref, collection)).join('')
 
   let text = format(refs, own && variantAs(string, own))
   for (const [collection, list] of (others && variantAs(CollectionMap, others)) ?? []) text += format(list, collection)
   return text + metadata.map((entry) => formatEntry(entry)).join('')
 }
 
-function formatRef(
-  { name, latest }: SummaryRef,
-  collection: string | undefined,
-  formatSize: (bytes: number) => string,
-): string {
+function formatRef({ name, latest }: SummaryRef, collection: string | undefined): string {
   const { size, commit, metadata } = latest
   const shown = collection === undefined ? name : `(${collection}, ${name})`
   const entries = metadata.map((entry) => `    ${formatEntry(entry)}`).join('')

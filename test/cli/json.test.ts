@@ -2,7 +2,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { formatSize } from '../../src/cli/values.ts'
+import { formatSize } from '../../src/format-size.ts'
 import { testDirectory } from '../fs-store/places.ts'
 import { runInProcess } from './in-process.ts'
 

@@ -1,6 +1,5 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { formatSize } from '../../src/container/format-size.ts'
 import { timestampOfManifestOrConfig, versionForConfig } from '../../src/container/image-time.ts'
 import type { ImageIndex } from '../../src/container/manifest.ts'
 import { formatManifestDiff, manifestDiff, manifestDiffJson } from '../../src/container/manifest-diff.ts'
@@ -8,6 +7,7 @@ import type { Descriptor, Digest, ImageConfiguration, ImageManifest } from '../.
 import { chooseManifest, wantedVariants } from '../../src/container/platform-choice.ts'
 import { parseRfc3339 } from '../../src/container/rfc3339.ts'
 import { NotFoundError } from '../../src/errors.ts'
+import { formatSize } from '../../src/format-size.ts'
 import { goldenJson } from '../golden.ts'
 
 const layer = (letter: string, size: number): Descriptor => ({

@@ -1,5 +1,6 @@
 /** `ostree diff`. Source: ot-builtin-diff.c. */
 
+import { formatSize } from '../../format-size.ts'
 import {
   commitRoot,
   type DiffDirectory,
@@ -12,7 +13,7 @@ import {
 import { createDiskTree } from '../../repo/node/index.ts'
 import { type CommandContext, command } from '../command.ts'
 import type { OptionTable } from '../options.ts'
-import { formatSize, JSON_OPTION } from '../values.ts'
+import { JSON_OPTION } from '../values.ts'
 
 const OPTIONS = {
   stats: { type: 'flag', help: 'Print various statistics' },

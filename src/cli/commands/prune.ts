@@ -2,6 +2,7 @@
 
 import type { Checksum } from '../../bytes.ts'
 import { UsageError } from '../../errors.ts'
+import { formatSize } from '../../format-size.ts'
 import { formatObjectName } from '../../objects/index.ts'
 import {
   deleteCommit,
@@ -13,7 +14,7 @@ import {
 import { type CommandContext, command } from '../command.ts'
 import { parseDate } from '../date.ts'
 import type { OptionTable } from '../options.ts'
-import { formatSize, JSON_OPTION } from '../values.ts'
+import { JSON_OPTION } from '../values.ts'
 
 const OPTIONS = {
   'no-prune': { type: 'flag', help: "Only display unreachable objects; don't delete" },

@@ -2,10 +2,11 @@
 
 import { resolve } from 'node:path'
 import { UnsupportedError, UsageError } from '../../errors.ts'
+import { formatSize } from '../../format-size.ts'
 import { type PullLocalResult, pullLocal as pullBetween, type Repo } from '../../repo/index.ts'
 import { openRepo } from '../../repo/node/index.ts'
 import { command } from '../command.ts'
-import { formatSize, JSON_OPTION } from '../values.ts'
+import { JSON_OPTION } from '../values.ts'
 
 export const pullLocal = command({
   name: 'pull-local',

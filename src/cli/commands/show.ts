@@ -2,13 +2,14 @@
 
 import { type Checksum, compareUtf8, toHex } from '../../bytes.ts'
 import { NotFoundError, UsageError } from '../../errors.ts'
+import { formatSize } from '../../format-size.ts'
 import { bytes, isTypeString, type Vardict, variantAs } from '../../gvariant/index.ts'
 import { Commit, decodeSizes } from '../../objects/index.ts'
 import { findObject, formatMetadataValue, formatObject, type Repo, type ShownObject } from '../../repo/index.ts'
 import { type CommandContext, command } from '../command.ts'
 import { commitAsJson, xattrsAsJson } from '../json.ts'
 import type { OptionTable } from '../options.ts'
-import { formatSize, JSON_OPTION, readBytes, refuseOptions } from '../values.ts'
+import { JSON_OPTION, readBytes, refuseOptions } from '../values.ts'
 
 const OPTIONS = {
   'print-related': { type: 'flag', help: 'Show the "related" commits' },

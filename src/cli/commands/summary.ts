@@ -15,7 +15,7 @@ import {
 import { command } from '../command.ts'
 import { typedPair } from '../commit-inputs.ts'
 import type { Output } from '../output.ts'
-import { formatSize, refuseOptions } from '../values.ts'
+import { refuseOptions } from '../values.ts'
 
 export const summary = command({
   name: 'summary',
@@ -63,6 +63,6 @@ export const summary = command({
 async function view(repo: Repo, out: Output, raw: boolean): Promise<void> {
   const bytes = await readSummary(repo)
   if (raw) return out.write(formatRawSummary(bytes))
-  out.write(formatSummary(bytes, formatSize))
+  out.write(formatSummary(bytes))
   if ((await repo.storage.files?.read(SUMMARY_SIGNATURES)) === undefined) out.line('Summary is unsigned')
 }

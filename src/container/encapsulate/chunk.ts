@@ -6,7 +6,7 @@
  */
 
 import { type Checksum, compareUtf8 } from '../../bytes.ts'
-import { formatSize } from '../format-size.ts'
+import { formatSize } from '../../format-size.ts'
 
 /** A content object and the paths it has in the commit. */
 export interface ChunkedObject {

@@ -6,17 +6,8 @@ import fc from 'fast-check'
 import { encodeUtf8 } from '../../bytes.ts'
 import type { Xattrs } from '../../objects/index.ts'
 import type { TarEntry } from '../../tar/index.ts'
-import {
-  type Directory,
-  directory,
-  file,
-  type Inode,
-  type RegularFile,
-  type SymbolicLink,
-  symlink,
-  type TreeNode,
-  walkNodes,
-} from '../builders.ts'
+import { type Directory, directory, file, type Inode, symlink, type TreeNode, walkNodes } from '../builders.ts'
+import { withLinks } from './links.ts'
 
 export interface LayerTreeOptions {
   /** Names that take something of the layers below away. Default true. */
@@ -88,35 +79,9 @@ export function anyLayerTree(options: LayerTreeOptions = {}): fc.Arbitrary<Direc
   const more = fc.array(fc.record({ file: fc.nat(), into: fc.nat(), name: fc.constantFrom('a', 'b', 'link') }), {
     maxLength: hardLinks ? 3 : 0,
   })
-  return fc.tuple(directories(depth), more).map(([usr, added]) => directory({ usr: withLinks(usr, added) }))
-}
-
-interface NewName {
-  /** Which file and which directory, in the order they are met, modulo how many there are. */
-  readonly file: number
-  readonly into: number
-  readonly name: string
-}
-
-function withLinks(root: Directory, added: readonly NewName[]): Directory {
-  const files: (RegularFile | SymbolicLink)[] = []
-  const directories: Map<string, TreeNode>[] = []
-  const copy = (node: Directory): Directory => {
-    const children = new Map<string, TreeNode>()
-    directories.push(children)
-    for (const [name, child] of node.children) {
-      children.set(name, child.kind === 'directory' ? copy(child) : child)
-      if (child.kind === 'file' && !name.startsWith('.wh.')) files.push(child)
-    }
-    return { ...node, children }
-  }
-  const copied = copy(root)
-  for (const { file: which, into, name } of added) {
-    const target = files[which % Math.max(1, files.length)]
-    const where = directories[into % directories.length]
-    if (target !== undefined && where !== undefined && !where.has(name)) where.set(name, target)
-  }
-  return copied
+  return fc
+    .tuple(directories(depth), more)
+    .map(([usr, added]) => directory({ usr: withLinks(usr, added, (name) => !name.startsWith('.wh.')) }))
 }
 
 /**

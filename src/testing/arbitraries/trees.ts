@@ -3,16 +3,8 @@
 import fc from 'fast-check'
 import { encodeUtf8 } from '../../bytes.ts'
 import type { Xattrs } from '../../objects/index.ts'
-import {
-  type Directory,
-  directory,
-  file,
-  type Inode,
-  type RegularFile,
-  type SymbolicLink,
-  symlink,
-  type TreeNode,
-} from '../builders.ts'
+import { type Directory, directory, file, type Inode, symlink, type TreeNode } from '../builders.ts'
+import { withLinks } from './links.ts'
 import { anyFilename } from './objects.ts'
 
 /** Each legal, each wrong somewhere: shells, globs, URLs, objects used as maps, sorting, normalisation, width. */
@@ -111,34 +103,4 @@ export function anyTree(options: TreeOptions = {}): fc.Arbitrary<Directory> {
   if (!hardLinks) return directories(depth)
   const more = fc.array(fc.record({ file: fc.nat(), into: fc.nat(), name: names }), { maxLength: 4 })
   return fc.tuple(directories(depth), more).map(([tree, added]) => withLinks(tree, added))
-}
-
-interface NewName {
-  /** Which file and which directory, counted in the order they are met, modulo how many there are. */
-  readonly file: number
-  readonly into: number
-  readonly name: string
-}
-
-/** The tree with some of its files under further names, where those are free. */
-function withLinks(root: Directory, added: readonly NewName[]): Directory {
-  const files: (RegularFile | SymbolicLink)[] = []
-  const directories: Map<string, TreeNode>[] = []
-  const copy = (node: Directory): Directory => {
-    const children = new Map<string, TreeNode>()
-    directories.push(children)
-    for (const [name, child] of node.children) {
-      if (child.kind === 'directory') children.set(name, copy(child))
-      else children.set(name, child)
-      if (child.kind === 'file') files.push(child)
-    }
-    return { ...node, children }
-  }
-  const tree = copy(root)
-  for (const { file, into, name } of added) {
-    const source = files[file % files.length]
-    const target = directories[into % directories.length]
-    if (source && target && !target.has(name)) target.set(name, source)
-  }
-  return tree
 }

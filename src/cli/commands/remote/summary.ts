@@ -3,7 +3,6 @@
 import { NotFoundError } from '../../../errors.ts'
 import { formatRawSummary, formatSummary, formatSummaryValue, summaryMetadataKeys } from '../../../repo/index.ts'
 import { command } from '../../command.ts'
-import { formatSize } from '../../values.ts'
 import { CACHE_DIR } from './options.ts'
 import { summaryOf } from './summary-of.ts'
 
@@ -26,6 +25,6 @@ export const summary = command({
     const key = options['print-metadata-key']
     if (options['list-metadata-keys']) for (const name of summaryMetadataKeys(bytes)) out.line(name)
     else if (key !== undefined) out.write(formatSummaryValue(bytes, key))
-    else out.write(options.raw ? formatRawSummary(bytes) : formatSummary(bytes, formatSize))
+    else out.write(options.raw ? formatRawSummary(bytes) : formatSummary(bytes))
   },
 })

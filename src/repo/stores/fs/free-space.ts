@@ -7,23 +7,11 @@
 
 import { statfsSync } from 'node:fs'
 import { IoError } from '../../../errors.ts'
+import { formatSize } from '../../../format-size.ts'
 import type { RepoSettings } from '../../config.ts'
 import { withIo } from './errno.ts'
 
-const UNITS = ['kB', 'MB', 'GB', 'TB', 'PB', 'EB']
 const MEBIBYTE = 2 ** 20
-
-/** As GLib's g_format_size: powers of 1000, one digit, a no-break space before the unit. */
-export function formatSize(bytes: number): string {
-  if (bytes < 1000) return bytes === 1 ? '1 byte' : `${bytes} bytes`
-  let value = bytes / 1000
-  let unit = 0
-  while (value >= 1000 && unit < UNITS.length - 1) {
-    value /= 1000
-    unit++
-  }
-  return `${value.toFixed(1)}\u00a0${UNITS[unit]}`
-}
 
 export class FreeSpace {
   readonly #settings: RepoSettings
