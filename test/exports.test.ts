@@ -1,0 +1,45 @@
+/** What the package lets be imported, held against what is built of it. */
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const { name, exports } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as {
+  name: string
+  exports: Record<string, string | { types: string; default: string }>
+}
+const entries = Object.entries(exports).flatMap(([entry, target]) =>
+  typeof target === 'string' ? [] : [{ entry, ...target }],
+)
+
+describe('the package', () => {
+  test.each(entries)('has $entry, with its types', (target) => {
+    expect(existsSync(`${root}${target.default}`)).toBe(true)
+    expect(existsSync(`${root}${target.types}`)).toBe(true)
+  })
+
+  test('gives every entry to who imports it by name', () => {
+    // `testing` needs fast-check, which is there for our own tests.
+    const names = entries.map(({ entry }) => name + entry.slice(1))
+    const program = `
+      const counts = {}
+      for (const name of ${JSON.stringify(names)}) counts[name] = Object.keys(await import(name)).length
+      console.log(JSON.stringify(counts))`
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+      cwd: root,
+      encoding: 'utf8',
+    })
+    expect(stderr).toBe('')
+    const counts = JSON.parse(stdout) as Record<string, number>
+    expect(Object.keys(counts)).toEqual(names)
+    expect(Object.entries(counts).filter(([, count]) => count === 0)).toEqual([])
+  })
+
+  test('keeps no floor but the command to itself', () => {
+    const folders = readdirSync(`${root}src`, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && existsSync(`${root}src/${entry.name}/index.ts`))
+      .map((entry) => `./${entry.name}`)
+    expect(folders.filter((folder) => exports[folder] === undefined)).toEqual([])
+  })
+})
