@@ -44,7 +44,7 @@ function withTokens(life: number | undefined, challenge = BEARER): { handler: Ha
 }
 
 describe('a token', () => {
-  test('is asked for with the repository as scope, and used from then on', async () => {
+  test('J2: is asked for with the repository as scope, and used from then on', async () => {
     const { handler, tokens } = withTokens(300)
     const registry = fresh(handler)
     const source = await open(registry, PASSWORD)
@@ -191,7 +191,7 @@ describe('a redirect', () => {
     return registry.requests('GET', 'moved').map(({ url, headers }) => [url, headers['authorization']])
   }
 
-  test('elsewhere carries no credentials', async () => {
+  test('J2: elsewhere carries no credentials', async () => {
     const url = 'https://cdn.example.org/moved?signature=1'
     expect(await follow(url)).toEqual([[url, undefined]])
     expect(await follow('https://sub.example.com/moved')).toEqual([['https://sub.example.com/moved', undefined]])

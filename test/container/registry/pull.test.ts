@@ -42,7 +42,7 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
   })
 
   describe('a blob that breaks off', () => {
-    test('goes on where it broke off, wherever that is', async () => {
+    test('J2: goes on where it broke off, wherever that is', async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(fc.nat({ max: LAYER.length }), { maxLength: 4 }), async (places) => {
           const { registry, layer } = fresh()
@@ -240,7 +240,7 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
       expect(await delays([busy, busy, busy], 0)).toEqual([500, 1000, 2000])
     })
 
-    test('is asked no earlier than it says, but after a minute at the latest', async () => {
+    test('J2: is asked no earlier than it says, but after a minute at the latest', async () => {
       const date = new Date(Date.UTC(2030, 0, 1, 0, 0, 30)).toUTCString()
       const asked = { 'retry-after': date, date: new Date(Date.UTC(2030, 0, 1, 0, 0, 10)).toUTCString() }
       expect(await delays([[429, { 'retry-after': '7' }]])).toEqual([7000])

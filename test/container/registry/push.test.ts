@@ -86,7 +86,7 @@ describeReference(['docker-registry', 'skopeo'], 'an image pushed', () => {
     await expect(copyTo(`${closed.host}/os:2`, registry)).rejects.toMatchObject({ code: 'denied' })
   })
 
-  test('takes blobs over from another repository of the registry', async () => {
+  test('J2: takes blobs over from another repository of the registry', async () => {
     await using first = openRegistryDestination(`${open.host}/mount/from:1`, { ...context, registry })
     await using second = openRegistryDestination(`${open.host}/mount/to:1`, { ...context, registry })
     const content = new Uint8Array(100_000).fill(5)
