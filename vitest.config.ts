@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    setupFiles: ['./test/setup.ts'],
     // Most tests wait for other programs or the disk now and then.
     maxWorkers: '100%',
     testTimeout: 120_000,

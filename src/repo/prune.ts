@@ -119,7 +119,7 @@ async function keptBy(repo: Repo, roots: readonly PruneRoot[]): Promise<KeptComm
       const content: Commit | undefined = await readIfThere(repo, commit)
       if (content === undefined) break
       kept.set(commit, { commit, because, generation })
-      if (generation === because.depth) break
+      if (because.depth !== -1 && generation >= because.depth) break
       commit = content.parent
     }
   }

@@ -13,7 +13,7 @@ import type { Repo } from './repo.ts'
 import type { TreeRoot } from './tree.ts'
 
 export interface TraverseOptions extends Pick<ProgressOptions, 'signal'> {
-  /** Parents to follow: 0 none (default), -1 all. */
+  /** Parents to follow: 0 none (default), -1 all; any other number below 0 none, as in ostree. */
   readonly depth?: number | undefined
   /** Commits alone, not their trees. */
   readonly commitOnly?: boolean | undefined
@@ -88,7 +88,7 @@ async function* batches(
   reached: ReachableSet,
 ): AsyncGenerator<ObjectName[], void> {
   let checksum: Checksum | undefined = start
-  for (let left = depth; checksum !== undefined; left--) {
+  for (let left = depth === -1 ? Number.POSITIVE_INFINITY : depth; checksum !== undefined; left--) {
     const commit: Commit | undefined = await unlessMissing(repo.readCommit(checksum), checksum, 'commit')
     if (commit === undefined || !reached.add('commit', checksum)) return
     yield [{ checksum, type: 'commit' }]
@@ -96,7 +96,7 @@ async function* batches(
       const partial = (await repo.commitState(checksum)) !== 'complete'
       yield* trees(repo, { tree: commit.rootTree, meta: commit.rootMeta }, partial, signal, reached)
     }
-    if (left === 0) return
+    if (left <= 0) return
     checksum = commit.parent
   }
 }

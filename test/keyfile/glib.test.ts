@@ -182,7 +182,7 @@ const anyCase: fc.Arbitrary<Case> = fc.record({
 describeReference(['python3', 'ostree'], 'GKeyFile itself', () => {
   test('reads, edits, complains and writes the same as we do', () => {
     // one process for all of them: starting Python costs more than a thousand cases
-    const cases = fc.sample(anyCase, { numRuns: 3000, seed: Number(process.env['SEED'] ?? 1) })
+    const cases = fc.sample(anyCase, { numRuns: 3000 })
     const theirs = glib(cases)
     expect(theirs.filter((outcome) => 'text' in outcome).length).toBeGreaterThan(1000)
     for (const [i, one] of cases.entries()) expect(visible({ one, ...ours(one) })).toBe(visible({ one, ...theirs[i] }))

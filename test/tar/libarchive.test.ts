@@ -12,7 +12,6 @@ import { packSamples, xattrsOf } from './kit.ts'
 import { oddArchives } from './odd-archives.ts'
 
 /** Fixed, so that a failure stays one; another for a longer look. */
-const seed = Number(process.env['SEED'] ?? 1)
 
 interface Entry {
   hardlink: string
@@ -133,7 +132,7 @@ describeReference(['python3', 'ostree'], 'libarchive', () => {
       // it looks harder at the first header than at any other, to tell what format there is
       .chain(({ bytes }) => fc.tuple(fc.constant(bytes), anyDamage(bytes, 512), fc.boolean()))
     const archives = fc
-      .sample(damaged, { numRuns: 1000, seed })
+      .sample(damaged, { numRuns: 1000 })
       .map(([bytes, damage, sealed]) => withDamage(bytes, damage, sealed))
     const theirs = libarchive(archives)
     const told = ({ entries, error }: Outcome) => ({ entries: entries.map(rounded), failed: error !== null })
@@ -145,13 +144,13 @@ describeReference(['python3', 'ostree'], 'libarchive', () => {
   })
 
   test('reads what we read', () => {
-    const archives = fc.sample(anyTarArchive({ text: true }), { numRuns: 400, seed })
+    const archives = fc.sample(anyTarArchive({ text: true }), { numRuns: 400 })
     const theirs = libarchive(archives.map(({ bytes }) => bytes))
     for (const [i, { bytes }] of archives.entries()) expect(ours(bytes)).toEqual(theirs[i])
   })
 
   test('reads what we write', async () => {
-    const samples = fc.sample(fc.array(anyTarSample({ text: true }), { maxLength: 6 }), { numRuns: 200, seed })
+    const samples = fc.sample(fc.array(anyTarSample({ text: true }), { maxLength: 6 }), { numRuns: 200 })
     const archives = await Promise.all(samples.map(packSamples))
     const theirs = libarchive(archives)
     for (const [i, bytes] of archives.entries()) {

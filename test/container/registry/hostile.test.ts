@@ -104,7 +104,8 @@ test('names of any kind, and what is one stays the same', () => {
       if (found === undefined) return
       const text = formatRegistryReference(found)
       expect(parseRegistryReference(text)).toEqual(found)
-      expect(text).not.toMatch(/\/\/|\.\.|\s|%|\?|#/)
+      // A tag may have two dots, and is no part of a path that anything walks.
+      expect(text.replace(/:[\w.-]+(?=@|$)/, '')).not.toMatch(/\/\/|\.\.|\s|%|\?|#/)
     }),
     { numRuns: 1000 },
   )
