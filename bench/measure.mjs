@@ -1,18 +1,33 @@
 // Whole processes against each other: A B A B …, the median of each and of the ratios pair by pair, so that a machine
-// whose speed drifts still gives a comparison. Peak memory is what the kernel accounts to the process.
+// whose speed drifts still gives a comparison. Processor time and peak memory are what the kernel accounts to the
+// process and those it waited for (wait4, by a line of Python where there is one).
 import { spawnSync } from 'node:child_process'
 
-const hasTime = spawnSync('/usr/bin/time', ['-f', '%M', 'true']).status === 0
+const WAIT4 = `
+import os, sys, time
+start = time.perf_counter()
+child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(child, 0)
+took = time.perf_counter() - start
+print('WAIT4', took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, file=sys.stderr)
+sys.exit(os.waitstatus_to_exitcode(status) & 255)
+`
+const python = ['python3', '-S', '-E', '-c', WAIT4]
+const hasPython = spawnSync(python[0], [...python.slice(1), 'true']).status === 0
 
-/** @returns {{ seconds: number, peak: number }} wall seconds; MiB, NaN where /usr/bin/time is missing */
+/**
+ * @returns {{ seconds: number, cpu: number, peak: number }} seconds of the clock; seconds of processors, user and
+ *   system, and MiB, both NaN where there is no Python
+ */
 export function once([program, ...args], { env = {} } = {}) {
-  const wrapped = hasTime ? ['/usr/bin/time', '-f', 'PEAK %M', program, ...args] : [program, ...args]
+  const wrapped = hasPython ? [...python, program, ...args] : [program, ...args]
   const start = process.hrtime.bigint()
   const result = spawnSync(wrapped[0], wrapped.slice(1), { env: { ...process.env, ...env }, maxBuffer: 1 << 28 })
   const seconds = Number(process.hrtime.bigint() - start) / 1e9
   if (result.status !== 0) throw new Error(`${program} ${args.join(' ')}: ${result.stderr}`)
-  const peak = /PEAK (\d+)/.exec(result.stderr.toString())
-  return { seconds, peak: peak ? Number(peak[1]) / 1024 : Number.NaN }
+  const usage = /WAIT4 (\S+) (\S+) (\d+)\n$/.exec(result.stderr.toString())
+  if (usage === null) return { seconds, cpu: Number.NaN, peak: Number.NaN }
+  return { seconds: Number(usage[1]), cpu: Number(usage[2]), peak: Number(usage[3]) / 1024 }
 }
 
 export function median(values) {
@@ -32,13 +47,25 @@ export function race(title, ours, reference, rounds = 5) {
       if (round >= 0) runs[side].push(run)
     }
   }
-  const seconds = (side) => median(runs[side].map((run) => run.seconds))
-  const ratio = median(runs.ours.map((run, i) => run.seconds / runs.reference[i].seconds))
-  const peak = Math.max(...runs.ours.map((run) => run.peak))
-  const referencePeak = Math.max(...runs.reference.map((run) => run.peak))
+  const middle = (side, what) => median(runs[side].map((run) => run[what]))
+  const against = (what) => median(runs.ours.map((run, i) => run[what] / runs.reference[i][what]))
+  const peak = (side) => Math.max(...runs[side].map((run) => run.peak))
+  const result = {
+    title,
+    ours: middle('ours', 'seconds'),
+    reference: middle('reference', 'seconds'),
+    ratio: against('seconds'),
+    cpu: middle('ours', 'cpu'),
+    referenceCpu: middle('reference', 'cpu'),
+    cpuRatio: against('cpu'),
+    peak: peak('ours'),
+    referencePeak: peak('reference'),
+  }
+  const seconds = (value) => (value < 1 ? value.toFixed(3) : value.toFixed(2)).padStart(5)
   console.log(
-    `${title.padEnd(58)} ${seconds('ours').toFixed(2)} s  ${seconds('reference').toFixed(2)} s  ratio ${ratio.toFixed(2)}  ` +
-      `peak ${peak.toFixed(0)} / ${referencePeak.toFixed(0)} MiB`,
+    `${title.padEnd(48)} ${seconds(result.ours)} s  ${seconds(result.reference)} s  ratio ${result.ratio.toFixed(2)}  ` +
+      `cpu ${seconds(result.cpu)} / ${seconds(result.referenceCpu)} s ${result.cpuRatio.toFixed(2)}  ` +
+      `peak ${result.peak.toFixed(0)} / ${result.referencePeak.toFixed(0)} MiB`,
   )
-  return { title, ours: seconds('ours'), reference: seconds('reference'), ratio, peak }
+  return result
 }
