@@ -29,7 +29,7 @@ import {
   type TransactionStats,
 } from '../interface.ts'
 import { requireHoldable, requireSoundHeader } from '../mode-rules.ts'
-import { EmbeddedFileSink } from './embedded-file-sink.ts'
+import { IncomingFileSink, type LargeBody } from './incoming-file.ts'
 
 /** Small and late: what a transaction keeps in memory until it is published. */
 export interface Changes {
@@ -40,13 +40,9 @@ export interface Changes {
 }
 
 /** Takes a body too large for one array. */
-export interface BodyWriter {
-  /** Copies. */
-  write(bytes: Uint8Array): void
+export interface BodyWriter extends LargeBody {
   /** Makes it the content of a new file object. */
   keep(checksum: Checksum, framedHeader: Uint8Array, size: number): void
-  /** Forgets it; may be called twice. */
-  drop(): void
 }
 
 /** What a transaction asks of its store. Reads see what was inserted through it. */
@@ -184,7 +180,7 @@ export class EmbeddedTransaction implements Transaction {
   openFile(header: FileHeader, size: number, expected?: Checksum): FileSink {
     this.#requireOpen()
     const framed = this.#acceptHeader(header, size)
-    return new EmbeddedFileSink(this.#platform, {
+    return new IncomingFileSink<BodyWriter>(this.#platform, {
       header,
       size,
       expected,
@@ -198,7 +194,7 @@ export class EmbeddedTransaction implements Transaction {
         }
         const fresh = !this.#backend.has({ checksum, type: 'file' })
         if (fresh) content.keep(checksum, framed, size)
-        else content.drop()
+        else content.abort()
         this.#countFile(fresh, size)
       },
     })

@@ -260,7 +260,7 @@ class MemoryBackend implements EmbeddedBackend {
       keep: (checksum, framedHeader, size) => {
         this.#table.of('file').set(checksum, { framedHeader, size, pieces })
       },
-      drop: () => {
+      abort: () => {
         pieces.length = 0
       },
     }

@@ -159,7 +159,7 @@ export class ObjectRows {
         const body = chunks.end()
         this.#insert.run(this.#next++, this.#bind(checksum), FILE, length, framedHeader, body)
       },
-      drop: () => chunks.drop(),
+      abort: () => chunks.drop(),
     }
   }
 

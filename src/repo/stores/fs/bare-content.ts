@@ -109,7 +109,6 @@ export class BareContent implements ContentMode {
     }
     return {
       write: (bytes) => withIo(undefined, () => writeAll(fd, bytes)),
-      drained: () => undefined,
       finish: () =>
         close(() => {
           try {

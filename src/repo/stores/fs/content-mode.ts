@@ -2,17 +2,12 @@
 
 import type { Checksum, MaybePromise } from '../../../bytes.ts'
 import type { FileHeader, FileInfo, FileObject } from '../../../objects/index.ts'
+import type { LargeBody } from '../incoming-file.ts'
 
 /** Takes content piece by piece into a loose file that nobody sees yet. */
-export interface BodyWriter {
-  /** Copies or writes before it returns. */
-  write(bytes: Uint8Array): void
-  /** `undefined` while it keeps up. */
-  drained(): Promise<void> | undefined
-  /** The file is complete, with all that belongs to it. */
+export interface BodyWriter extends LargeBody {
+  /** The file is complete, with all that belongs to it; after this `abort` does nothing. */
   finish(): MaybePromise<void>
-  /** Closes and removes the file; may be called twice, and after `finish` does nothing. */
-  abort(): void
 }
 
 export interface ContentMode {

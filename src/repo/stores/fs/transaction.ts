@@ -34,10 +34,10 @@ import {
   type TransactionStats,
 } from '../../interface.ts'
 import { requireHoldable, requireSoundHeader } from '../../mode-rules.ts'
+import { IncomingFileSink } from '../incoming-file.ts'
 import { Adoption } from './adopt.ts'
 import type { BodyWriter } from './content-mode.ts'
 import { withIo } from './errno.ts'
-import { FsFileSink } from './file-sink.ts'
 import type { FreeSpace } from './free-space.ts'
 import { linkInode } from './link-inode.ts'
 import type { LooseObjects } from './loose.ts'
@@ -73,7 +73,7 @@ export class FsTransaction implements Transaction {
   readonly #context: TransactionContext
   readonly #headers = new FileHeaderCache()
   readonly #metaFiles = new NewFiles()
-  readonly #sinks = new Set<FsFileSink>()
+  readonly #sinks = new Set<IncomingFileSink<BodyWriter>>()
   /** What was written. */
   readonly #places: Readonly<Record<WrittenType, Map<Checksum, Place>>> = {
     file: new Map(),
@@ -248,7 +248,7 @@ export class FsTransaction implements Transaction {
         path = staging.streamPath()
         large = reader.content.open(path, header, size)
       }
-      const sink = new FsFileSink(platform, {
+      const sink = new IncomingFileSink<BodyWriter>(platform, {
         header,
         size,
         expected,

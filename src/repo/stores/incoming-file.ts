@@ -1,36 +1,45 @@
-/** One file on its way into a repository directory: counted and hashed as it comes, and named when it is whole. */
+/** One file on its way into a store: counted and hashed as it comes, gathered if small, and named when it is whole. */
 
-import type { Checksum, MaybePromise } from '../../../bytes.ts'
-import { FormatError, UsageError, withContext } from '../../../errors.ts'
-import { createFileHasher, createFileVerifier, type FileHeader } from '../../../objects/index.ts'
-import type { Platform } from '../../../platform/index.ts'
-import type { FileSink } from '../../interface.ts'
-import type { BodyWriter } from './content-mode.ts'
+import type { Checksum, MaybePromise } from '../../bytes.ts'
+import { FormatError, UsageError, withContext } from '../../errors.ts'
+import { createFileHasher, createFileVerifier, type FileHeader } from '../../objects/index.ts'
+import type { Platform } from '../../platform/index.ts'
+import type { FileSink } from '../interface.ts'
 
-export interface IncomingFile {
+/** What a store makes of content too large to be gathered in memory. */
+export interface LargeBody {
+  /** Copies or writes before it returns. */
+  write(bytes: Uint8Array): void
+  /** `undefined` while it keeps up. Absent: it always does. */
+  drained?(): Promise<void> | undefined
+  /** Forgets it; may be called twice. */
+  abort(): void
+}
+
+export interface IncomingFile<Body extends LargeBody> {
   readonly header: FileHeader
   /** Bytes of content promised. */
   readonly size: number
   readonly expected: Checksum | undefined
-  /** Where content goes that is too large to be gathered in memory. */
-  readonly large: BodyWriter | undefined
+  /** `undefined`: it is gathered in one array. */
+  readonly large: Body | undefined
   /** @throws {UsageError} when the transaction has ended */
   requireOpen(): void
   /** Takes in a file that is all there and is what was expected. */
-  store(checksum: Checksum, content: Uint8Array | BodyWriter): MaybePromise<void>
+  store(checksum: Checksum, content: Uint8Array | Body): MaybePromise<void>
   /** Called once, however it ends. */
-  closed(): void
+  closed?(): void
 }
 
-export class FsFileSink implements FileSink {
-  readonly #file: IncomingFile
-  readonly #content: Uint8Array | BodyWriter
+export class IncomingFileSink<Body extends LargeBody> implements FileSink {
+  readonly #file: IncomingFile<Body>
+  readonly #content: Uint8Array | Body
   readonly #update: (bytes: Uint8Array) => void
   readonly #checksum: () => Checksum
   #received = 0
   #done = false
 
-  constructor(platform: Platform, file: IncomingFile) {
+  constructor(platform: Platform, file: IncomingFile<Body>) {
     const { header, size, expected, large } = file
     this.#file = file
     this.#content = large ?? new Uint8Array(size)
@@ -67,7 +76,7 @@ export class FsFileSink implements FileSink {
   }
 
   drained(): Promise<void> | undefined {
-    return this.#file.large?.drained()
+    return this.#file.large?.drained?.()
   }
 
   finish(): MaybePromise<Checksum> {
@@ -76,11 +85,12 @@ export class FsFileSink implements FileSink {
       if (this.#received !== this.#file.size) throw wrongSize(`${this.#received}`, this.#file.size)
       const checksum = this.#checksum()
       const stored = this.#file.store(checksum, this.#content)
-      if (stored instanceof Promise)
+      if (stored instanceof Promise) {
         return stored.then(
           () => this.#stored(checksum),
           (error) => this.#failed(error),
         )
+      }
       return this.#stored(checksum)
     } catch (error) {
       return this.#failed(error)
@@ -105,7 +115,7 @@ export class FsFileSink implements FileSink {
 
   #close(): void {
     this.#done = true
-    this.#file.closed()
+    this.#file.closed?.()
   }
 
   #requireOpen(): void {
