@@ -32,6 +32,8 @@ export {
 } from './image-builder.ts'
 export { isTextEntry, packLayer } from './pack-layer.ts'
 export {
+  type ImageStoreSubject,
+  imageStoreSuite,
   type StorageSubject,
   storageSuite,
   type TestTools,

@@ -1,3 +1,4 @@
+export { type ImageStoreSubject, imageStoreSuite } from './image-store.ts'
 export type { StorageSubject, TestTools } from './kit.ts'
 export { storageSuite } from './storage.ts'
 export { type TransportImage, type TransportSubject, transportSuite } from './transports.ts'
