@@ -4,8 +4,16 @@ import { createReadStream } from 'node:fs'
 import { resolve } from 'node:path'
 import { UsageError, withContext } from '../errors.ts'
 import { parseVariantText, string, type Vardict, variantOf } from '../gvariant/index.ts'
-import { type Repo, type TreeInput, uncompressedTar } from '../repo/index.ts'
-import { createDirectorySource } from '../repo/node/index.ts'
+import {
+  type CommitOptions,
+  findSePolicyOfCommit,
+  type Repo,
+  type SePolicy,
+  type TreeInput,
+  uncompressedTar,
+  withEtcLabels,
+} from '../repo/index.ts'
+import { createDirectorySource, readLocalSePolicy } from '../repo/node/index.ts'
 import type { CommandContext } from './command.ts'
 import type { COMMIT_OPTIONS } from './commit-options.ts'
 import { parseDate } from './date.ts'
@@ -87,6 +95,36 @@ export function treesOf(
     const autocreateParents = options['tar-autocreate-parents']
     return { tar: uncompressedTar(repo.platform, readArchive(what)), options: { rename, autocreateParents } }
   })
+}
+
+/** Where labels come from: a directory, which is read now, or what the commit begins with, read when that is. */
+export async function sePolicyOf(
+  { options, args: [path = '.'] }: Pick<CommandContext<typeof COMMIT_OPTIONS>, 'options' | 'args'>,
+  repo: Repo,
+): Promise<CommitOptions['sePolicy']> {
+  const root = options['selinux-policy']
+  const isLater = options['selinux-labeling-epoch'] === 1
+  const inEpoch = (policy: SePolicy | undefined) => (isLater && policy !== undefined ? withEtcLabels(policy) : policy)
+  if (root !== undefined) {
+    const policy = inEpoch(await readLocalSePolicy(root))
+    return () => policy
+  }
+  if (!options['selinux-policy-from-base']) return isLater ? () => undefined : undefined
+  const [first = `dir=${path}`] = options.base === undefined ? options.tree : [`ref=${options.base}`]
+  const what = first.slice(first.indexOf('=') + 1)
+  if (first.startsWith('tar=')) {
+    return () => {
+      throw new UsageError('Cannot use --selinux-policy-from-base with tar')
+    }
+  }
+  if (first.startsWith('dir=')) return async () => inEpoch(await readLocalSePolicy(what))
+  return async () => {
+    try {
+      return inEpoch(await findSePolicyOfCommit(repo.objects, await repo.resolve(what)))
+    } catch (error) {
+      throw withContext('setting sepolicy from commit', error)
+    }
+  }
 }
 
 const CHUNK = 1 << 18

@@ -13,8 +13,7 @@
 
 import type { Checksum } from '../bytes.ts'
 import {
-  commitRoot,
-  findSePolicy,
+  findSePolicyOfCommit,
   labelTree,
   MutableTree,
   type ObjectReader,
@@ -35,7 +34,7 @@ export function holdsLabels({ mode, settings }: Pick<Repo, 'mode' | 'settings'>)
 
 /** The policy layers on that commit are labelled by. @throws as `readSePolicy` */
 export async function layerPolicy(reader: ObjectReader, commit: Checksum): Promise<SePolicy | undefined> {
-  return findSePolicy(reader, await commitRoot(reader, commit), ['/usr/etc/selinux'])
+  return findSePolicyOfCommit(reader, commit)
 }
 
 /** The policy in a tree that is not written yet; that directory of it is. @throws as `readSePolicy` */

@@ -220,7 +220,8 @@ class DirectoryWriter {
       return undefined
     }
     const { skipXattrs, xattrCallback } = this.#modifier
-    const xattrs = xattrCallback?.(`/${path}`, inode) ?? (skipXattrs ? NO_XATTRS : header.xattrs)
+    const found = xattrCallback?.(`/${path}`, inode) ?? (skipXattrs ? NO_XATTRS : header.xattrs)
+    const xattrs = this.#modifier.label(`/${path}`, inode, found)
     const { uid, gid, mode } = inode
     const same = uid === header.uid && gid === header.gid && mode === header.mode
     if (same && xattrsEqual(xattrs, header.xattrs)) return this.#reuse(known)
@@ -238,6 +239,13 @@ class DirectoryWriter {
   }
 
   #xattrs(path: string, inode: InodeInfo): MaybePromise<Xattrs> {
+    const found = this.#foundXattrs(path, inode)
+    if (this.#modifier.sePolicy === undefined) return found
+    if (!(found instanceof Promise)) return this.#modifier.label(`/${path}`, inode, found)
+    return found.then((xattrs) => this.#modifier.label(`/${path}`, inode, xattrs))
+  }
+
+  #foundXattrs(path: string, inode: InodeInfo): MaybePromise<Xattrs> {
     const { skipXattrs, xattrCallback } = this.#modifier
     if (xattrCallback !== undefined) return sortXattrs(xattrCallback(`/${path}`, inode))
     return skipXattrs ? NO_XATTRS : this.#source.xattrs(path)

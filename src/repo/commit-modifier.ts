@@ -8,7 +8,9 @@
 import type { Checksum } from '../bytes.ts'
 import { FormatError } from '../errors.ts'
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Xattrs } from '../objects/index.ts'
+import { withLabel } from './label-tree.ts'
 import type { Repo } from './repo.ts'
+import type { SePolicy } from './sepolicy.ts'
 
 /** What a filter sees of a file or directory, and may change. */
 export interface InodeInfo {
@@ -52,6 +54,8 @@ export class CommitModifier {
   readonly skipXattrs: boolean
   /** Attributes in an archive are not to be looked at. */
   readonly skipTarXattrs: boolean
+  /** Set before the first tree is read. */
+  sePolicy: Pick<SePolicy, 'label'> | undefined
   readonly #canonical: boolean
   readonly #forced: boolean
   readonly #filter: CommitFilter | undefined
@@ -86,6 +90,12 @@ export class CommitModifier {
       else if (this.#forced && type === S_IFLNK) inode.mode = S_IFLNK | 0o777
     }
     return keep
+  }
+
+  /** The attributes with the label that the policy has for the path, in canonical order; as they are where it has none. */
+  label(path: string, { mode }: Readonly<InodeInfo>, xattrs: Xattrs): Xattrs {
+    const label = this.sePolicy?.label(path, mode)
+    return label === undefined ? xattrs : withLabel(xattrs, label)
   }
 }
 

@@ -156,7 +156,7 @@ export class TarTreeBuilder implements TarSink {
     if (this.#autocreate && this.tree.meta === undefined) {
       const inode = { uid: 0, gid: 0, mode: S_IFDIR | 0o755 }
       this.#modifier.apply('/', inode)
-      this.#setMeta([this.tree], inode, NO_XATTRS)
+      this.#setMeta([this.tree], inode, this.#modifier.label('/', inode, NO_XATTRS))
       await this.#settleAll(undefined)
     }
     return this.tree
@@ -239,13 +239,19 @@ export class TarTreeBuilder implements TarSink {
 
   /** Not only what is missing: every directory from the root down gets new metadata, as in libostree. */
   #createParents(names: readonly string[], { uid, gid }: TarHeader): MutableTree {
+    const inode = { uid, gid, mode: S_IFDIR | 0o755 }
     const trees = [this.tree]
     let tree = this.tree
     for (const name of names) {
       tree = tree.ensureDir(name)
       trees.push(tree)
     }
-    this.#setMeta(trees, { uid, gid, mode: S_IFDIR | 0o755 }, NO_XATTRS)
+    if (this.#modifier.sePolicy === undefined) this.#setMeta(trees, inode, NO_XATTRS)
+    else {
+      for (const [depth, each] of trees.entries()) {
+        this.#setMeta([each], inode, this.#modifier.label(`/${names.slice(0, depth).join('/')}`, inode, NO_XATTRS))
+      }
+    }
     return tree
   }
 
@@ -258,6 +264,11 @@ export class TarTreeBuilder implements TarSink {
   }
 
   #xattrs(header: TarHeader, path: string, inode: InodeInfo): Xattrs {
+    const found = this.#foundXattrs(header, path, inode)
+    return this.#modifier.sePolicy === undefined ? found : this.#modifier.label(`/${path}`, inode, found)
+  }
+
+  #foundXattrs(header: TarHeader, path: string, inode: InodeInfo): Xattrs {
     if (this.#modifier.skipTarXattrs) return NO_XATTRS
     if (this.#modifier.xattrCallback !== undefined) return sortXattrs(this.#modifier.xattrCallback(`/${path}`, inode))
     return xattrsFromPax(header.pax)

@@ -4,8 +4,8 @@
  * Source: ot-builtin-commit.c.
  */
 
-import type { Checksum } from '../bytes.ts'
-import { ConflictError, UsageError } from '../errors.ts'
+import type { Checksum, MaybePromise } from '../bytes.ts'
+import { ConflictError, UnsupportedError, UsageError } from '../errors.ts'
 import { type Vardict, vardict } from '../gvariant/index.ts'
 import { encodeSizes } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
@@ -24,6 +24,7 @@ import { TarTreeBuilder, type TarTreeOptions } from './commit-tar.ts'
 import type { BeginOptions, Transaction, TransactionStats } from './interface.ts'
 import { parseRefspec, pathOf, validateNewRef } from './refs.ts'
 import type { Repo } from './repo.ts'
+import type { SePolicy } from './sepolicy.ts'
 import { MutableTree, overlayTree, type TreeRoot, writeTree } from './tree.ts'
 import { createTreeSource } from './tree-source.ts'
 import { type CommitInput, writeCommit } from './write-commit.ts'
@@ -61,6 +62,11 @@ export interface CommitOptions extends ProgressOptions, BeginOptions, Omit<Commi
   readonly generateSizes?: boolean | undefined
   /** Attached to the commit, not part of it. */
   readonly detachedMetadata?: Vardict | undefined
+  /**
+   * Asked once, after the base is read and before any tree is: labels all that is committed, as far as the policy has
+   * labels. Given, even when there turns out to be no policy, it counts as a modifier.
+   */
+  readonly sePolicy?: (() => MaybePromise<Pick<SePolicy, 'label'> | undefined>) | undefined
   /** Make no commit when the tree is the parent's. */
   readonly skipIfUnchanged?: boolean | undefined
   /** Delete the directories committed, when all is done. */
@@ -140,7 +146,8 @@ function modifierOf(repo: Repo, options: CommitOptions): CommitModifier | undefi
     if (rules.ownerUid) throw new UsageError('Cannot specify both --canonical-permissions and non-zero --owner-uid')
     if (rules.ownerGid) throw new UsageError('Cannot specify both --canonical-permissions and non-zero --owner-gid')
   }
-  const inForce = rules !== undefined || options.generateSizes || options.consume || repo.mode === 'bare-user-only'
+  const chosen = rules !== undefined || options.sePolicy !== undefined || options.generateSizes || options.consume
+  const inForce = chosen || repo.mode === 'bare-user-only'
   if (!inForce) return undefined
   const { devino } = options
   return new CommitModifier(repo, { ...rules, devino, filter: rules?.filter ?? createCommitFilter(rules ?? {}) })
@@ -182,6 +189,7 @@ class CommitWriter {
     const { base, trees } = this.#options
     const tree = new MutableTree()
     if (base !== undefined) tree.fillEmpty(this.#repo.objects, await this.#rootOf(base))
+    if (this.#modifier !== undefined) this.#modifier.sePolicy = await this.#policy()
     for (const input of trees) {
       this.#options.signal?.throwIfAborted()
       if (this.#tx instanceof SizeRecorder) this.#tx.forget()
@@ -190,6 +198,16 @@ class CommitWriter {
       else await this.#layRev(tree, input.rev)
     }
     return tree
+  }
+
+  async #policy(): Promise<Pick<SePolicy, 'label'> | undefined> {
+    const policy = await this.#options.sePolicy?.()
+    const { mode, settings } = this.#repo
+    if (policy !== undefined && (mode === 'bare-user-only' || settings.disableXattrs)) {
+      // ostree writes objects there that are not what their names say.
+      throw new UnsupportedError('SELinux', 'SELinux labels cannot be kept in a repository without extended attributes')
+    }
+    return policy
   }
 
   /** Deletes what was committed, where that is wanted. */

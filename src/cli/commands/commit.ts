@@ -13,7 +13,7 @@ import {
 } from '../../repo/index.ts'
 import { scanHardLinks } from '../../repo/node/index.ts'
 import { type CommandContext, command } from '../command.ts'
-import { detachedMetadata, givenMetadata, timestampOf, treesOf } from '../commit-inputs.ts'
+import { detachedMetadata, givenMetadata, sePolicyOf, timestampOf, treesOf } from '../commit-inputs.ts'
 import { COMMIT_OPTIONS } from '../commit-options.ts'
 import { editMessage } from '../editor.ts'
 import type { Output } from '../output.ts'
@@ -22,7 +22,6 @@ import { parseFsync, readTextFile, refuseOptions } from '../values.ts'
 type Context = CommandContext<typeof COMMIT_OPTIONS>
 
 const REFUSED = ['gpg-sign', 'gpg-homedir', 'sign', 'sign-from-file', 'sign-type']
-const REFUSED_SELINUX = ['selinux-policy', 'selinux-policy-from-base', 'selinux-labeling-epoch']
 
 export const commit = command({
   name: 'commit',
@@ -39,6 +38,7 @@ export const commit = command({
     const metadata = givenMetadata(options)
     const attached = detachedMetadata(options)
     refuse(context)
+    const sePolicy = await sePolicyOf(context, repo)
     const message = messageOf(context)
     let result: CommitResult
     try {
@@ -47,6 +47,7 @@ export const commit = command({
         trees: treesOf(context, repo),
         base: options.base,
         modifier,
+        sePolicy,
         devino: options['link-checkout-speedup'] || options['devino-canonical'] ? scanHardLinks(repo) : undefined,
         branch: options.branch,
         orphan: options.orphan,
@@ -117,7 +118,7 @@ function refuse({ options }: Context): void {
   if (epoch !== undefined && epoch !== 0 && epoch !== 1) {
     throw new UsageError(`Unknown SELinux labeling epoch: ${epoch}`)
   }
-  refuseOptions(options, [...REFUSED, ...REFUSED_SELINUX])
+  refuseOptions(options, REFUSED)
   if (options['generate-composefs-metadata']) {
     throw new UnsupportedError('composefs', 'composefs is not supported in this ostree build')
   }

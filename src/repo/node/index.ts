@@ -10,6 +10,7 @@ export {
   type OpenRepoOptions,
   openRepo,
 } from './open.ts'
+export { readLocalSePolicy } from './sepolicy.ts'
 export { createUncompressedCache, type LocalUncompressedCache } from './uncompressed-cache.ts'
 export { type CreateUsbOptions, createUsb, USB_REPO } from './usb.ts'
 export { createDirectorySource } from './walk.ts'
