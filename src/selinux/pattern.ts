@@ -130,8 +130,8 @@ class PatternParser {
     const next = this.#next()
     const known = CONTROL[next]
     if (known !== undefined) return known
-    const set = CLASSES[next.toLowerCase()]
-    if (set !== undefined) return next === next.toLowerCase() ? set : complement(set)
+    const members = CLASSES[next.toLowerCase()]
+    if (members !== undefined) return next === next.toLowerCase() ? setOf(members) : complement(setOf(members))
     if (next === 'x') return this.#hex()
     if (next === '0') return this.#octal()
     if (/[1-9]/.test(next)) throw this.#unsupported('a back reference')
@@ -185,10 +185,10 @@ class PatternParser {
     if (posix !== null) {
       const [text, mark, negated, name = ''] = posix
       if (mark !== ':') throw this.#wrong('POSIX collating elements are not supported')
-      const set = POSIX[name]
-      if (set === undefined) throw this.#wrong('unknown POSIX class name')
+      const members = POSIX[name]
+      if (members === undefined) throw this.#wrong('unknown POSIX class name')
       this.#at += text.length
-      return negated === '' ? set : complement(set)
+      return negated === '' ? setOf(members) : complement(setOf(members))
     }
     const next = this.#next()
     if (next !== '\\') return next.charCodeAt(0)
@@ -218,8 +218,16 @@ class PatternParser {
   }
 }
 
-function setOf(test: RegExp): ByteSet {
-  return Uint8Array.from({ length: 256 }, (_, byte) => (byte < 0x80 && test.test(String.fromCharCode(byte)) ? 1 : 0))
+/** Made when first asked for: most runs ask for none. */
+const sets = new Map<RegExp, ByteSet>()
+
+function setOf(members: RegExp): ByteSet {
+  let set = sets.get(members)
+  if (set === undefined) {
+    set = Uint8Array.from({ length: 256 }, (_, byte) => (members.test(String.fromCharCode(byte)) ? 1 : 0))
+    sets.set(members, set)
+  }
+  return set
 }
 
 function complement(set: ByteSet): ByteSet {
@@ -232,29 +240,30 @@ function add(set: ByteSet, item: number | ByteSet): void {
 }
 
 const CONTROL: Readonly<Record<string, number>> = { a: 0x07, e: 0x1b, f: 0x0c, n: 0x0a, r: 0x0d, t: 0x09 }
-const CLASSES: Readonly<Record<string, ByteSet>> = {
-  d: setOf(/[0-9]/),
-  h: setOf(/[\t ]/),
-  s: setOf(/[\t-\r ]/),
-  v: setOf(/[\n-\r]/),
-  w: setOf(/[A-Za-z0-9_]/),
+const CLASSES: Readonly<Record<string, RegExp>> = {
+  d: /[0-9]/,
+  h: /[\t ]/,
+  s: /[\t-\r ]/,
+  v: /[\n-\r]/,
+  w: /[A-Za-z0-9_]/,
 }
-const POSIX: Readonly<Record<string, ByteSet>> = {
-  alnum: setOf(/[A-Za-z0-9]/),
-  alpha: setOf(/[A-Za-z]/),
-  ascii: new Uint8Array(256).fill(1, 0, 128),
-  blank: setOf(/[\t ]/),
+const POSIX: Readonly<Record<string, RegExp>> = {
+  alnum: /[A-Za-z0-9]/,
+  alpha: /[A-Za-z]/,
   // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what the class is
-  cntrl: setOf(/[\x00-\x1f\x7f]/),
-  digit: setOf(/[0-9]/),
-  graph: setOf(/[!-~]/),
-  lower: setOf(/[a-z]/),
-  print: setOf(/[ -~]/),
-  punct: setOf(/[!-/:-@[-`{-~]/),
-  space: setOf(/[\t-\r ]/),
-  upper: setOf(/[A-Z]/),
-  word: setOf(/[A-Za-z0-9_]/),
-  xdigit: setOf(/[0-9A-Fa-f]/),
+  ascii: /[\x00-\x7f]/,
+  blank: /[\t ]/,
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what the class is
+  cntrl: /[\x00-\x1f\x7f]/,
+  digit: /[0-9]/,
+  graph: /[!-~]/,
+  lower: /[a-z]/,
+  print: /[ -~]/,
+  punct: /[!-/:-@[-`{-~]/,
+  space: /[\t-\r ]/,
+  upper: /[A-Z]/,
+  word: /[A-Za-z0-9_]/,
+  xdigit: /[0-9A-Fa-f]/,
 }
 /** Escapes with a meaning that cannot be had here. */
 const KNOWN_TO_PCRE = new Set('bBcCEGgkKNopPQRXz')
