@@ -13,6 +13,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   tar: 2,
   keyfile: 2,
   selinux: 2,
+  sign: 2,
   objects: 3,
   repo: 4,
   container: 5,

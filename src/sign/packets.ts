@@ -1,0 +1,102 @@
+/**
+ * OpenPGP data cut into its packets, nothing else read of them.
+ *
+ * ```
+ * 1 t t t t t t l l   length of 1, 2 or 4 bytes, as `ll` says      old format
+ * 1 1 t t t t t t     length of 1, 2 or 5 bytes, as it begins      new format
+ * ```
+ *
+ * Source: RFC 9580, 4.2.
+ */
+
+import { concatBytes, EMPTY_BYTES } from '../bytes.ts'
+
+export interface Packet {
+  readonly tag: number
+  /** With its header: a view. */
+  readonly bytes: Uint8Array
+}
+
+export interface Packets {
+  readonly packets: readonly Packet[]
+  /** What stopped the reading before the end, if anything did. */
+  readonly fault: 'cut-off' | 'not-openpgp' | 'in-parts' | undefined
+}
+
+/** Total: what comes before a fault is given with it. */
+export function splitPackets(bytes: Uint8Array): Packets {
+  const packets: Packet[] = []
+  let start = 0
+  while (start < bytes.length) {
+    const first = bytes[start] as number // start is inside
+    if ((first & 0x80) === 0) return { packets, fault: 'not-openpgp' }
+    const isNew = (first & 0x40) !== 0
+    const size = isNew ? newSize(bytes, start + 1) : oldSize(bytes, start + 1, first & 3)
+    if (size === 'in-parts') return { packets, fault: size }
+    if (size === undefined || size.end > bytes.length) return { packets, fault: 'cut-off' }
+    packets.push({ tag: isNew ? first & 0x3f : (first >> 2) & 0xf, bytes: bytes.subarray(start, size.end) })
+    start = size.end
+  }
+  return { packets, fault: undefined }
+}
+
+type Size = { readonly end: number } | undefined | 'in-parts'
+
+/** Without a length a packet goes to the end of a stream: no key and no signature does. */
+function oldSize(bytes: Uint8Array, at: number, kind: number): Size {
+  if (kind === 3) return 'in-parts'
+  return sized(bytes, at, 1 << kind, 0)
+}
+
+/** Lengths in parts are for streams; no key and no signature comes so. */
+function newSize(bytes: Uint8Array, at: number): Size {
+  const first = bytes[at]
+  if (first === undefined) return undefined
+  if (first < 192) return { end: at + 1 + first }
+  if (first === 255) return sized(bytes, at + 1, 4, 0)
+  if (first >= 224) return 'in-parts'
+  return sized(bytes, at, 2, 192 - (192 << 8))
+}
+
+/** A big-endian length of `width` bytes, and what it is counted from. */
+function sized(bytes: Uint8Array, at: number, width: number, bias: number): Size {
+  if (at + width > bytes.length) return undefined
+  let length = bias
+  let value = 0
+  for (let i = 0; i < width; i++) value = value * 256 + (bytes[at + i] as number) // checked above
+  length += value
+  return { end: at + width + length }
+}
+
+/** Binary as it is; the blocks of an armored text, joined. Anything else is empty. Check sums are not checked. */
+export function unarmor(bytes: Uint8Array): Uint8Array {
+  if (bytes.length === 0 || ((bytes[0] as number) & 0x80) !== 0) return bytes
+  const blocks: Uint8Array[] = []
+  /** Lines of the block that is open; `undefined` between blocks and in the headers of one. */
+  let body: string[] | undefined
+  let inHeaders = false
+  for (const line of new TextDecoder('latin1')
+    .decode(bytes)
+    .split('\n')
+    .map((line) => line.trim())) {
+    if (line.startsWith('-----BEGIN PGP ')) inHeaders = true
+    else if (line.startsWith('-----END PGP ')) {
+      if (body !== undefined) blocks.push(decodeBase64(body.join('')) ?? EMPTY_BYTES)
+      body = undefined
+      inHeaders = false
+    } else if (inHeaders && line === '') {
+      inHeaders = false
+      body = []
+    } else if (body !== undefined && !line.startsWith('=')) body.push(line)
+  }
+  return concatBytes(blocks)
+}
+
+/** `undefined` when it is none. */
+export function decodeBase64(text: string): Uint8Array | undefined {
+  try {
+    return Uint8Array.from(atob(text.trim()), (character) => character.charCodeAt(0))
+  } catch {
+    return undefined
+  }
+}
