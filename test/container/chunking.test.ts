@@ -8,6 +8,7 @@ import {
   computeSizes,
   encapsulateTo,
   formatSize,
+  type ImageManifest,
   newChunking,
   openMemoryDestination,
   openMemoryLayout,
@@ -145,6 +146,34 @@ describe('a file that maps files to layers', () => {
       'Reserved for new packages',
     ])
     expect(manifest.layers[1]?.annotations).toEqual({ 'ostree.components': 'Kernel' })
+  })
+
+  test('of two chunks that hold nothing only the last is a layer: importers find it by its digest', async () => {
+    const repo = await fixtureRepo()
+    const raw = meta({
+      version: 1,
+      layers: { kernel: 'kernel', unpackaged: 'unpackaged' },
+      mapping: Object.fromEntries([...COMPONENTS.map.keys()].map((sum, i) => [sum, i < 3 ? 'kernel' : 'unpackaged'])),
+    })
+    const components = ['', '', 'kernel,unpackaged', '']
+    const before = components.map((names) => ({
+      mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip',
+      digest: `sha256:${'0'.repeat(64)}`,
+      size: 1,
+      annotations: { 'ostree.components': names },
+    }))
+    const priorBuild = { schemaVersion: 2, layers: before } as unknown as ImageManifest
+    const files = new Map<string, Uint8Array>()
+    await using to = openMemoryDestination(files, undefined, nodePlatform)
+    await encapsulateTo(repo, GOLDEN.commit, {}, { host: HOST, ...raw, maxLayers: 20, priorBuild }, to)
+    const { manifest } = documentsOf(files)
+    const listed = manifest.layers.slice(1).map(({ annotations }) => annotations?.['ostree.components'])
+    expect(listed).toEqual(['kernel,unpackaged', ''])
+    const back = await memoryRepo('archive')
+    const open = () => openMemoryLayout(files, undefined, { platform: nodePlatform, host: HOST })
+    expect((await unencapsulate(back, 'ostree-unverified-image:oci:x', { host: HOST, open })).commit).toBe(
+      GOLDEN.commit,
+    )
   })
 })
 

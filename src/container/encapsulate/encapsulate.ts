@@ -30,7 +30,7 @@ import { type ImageReference, parseImageReference } from '../reference.ts'
 import { parseRfc3339 } from '../rfc3339.ts'
 import type { DestinationContext, ImageDestination } from '../transport/destination.ts'
 import { openDestination } from '../transport/open-destination.ts'
-import type { Chunking } from './chunk.ts'
+import type { Chunk, Chunking } from './chunk.ts'
 import { chunkingFromMapping, type MappingOptions, newChunking } from './chunking.ts'
 import {
   formatCreated,
@@ -152,7 +152,20 @@ async function build(
 async function chunkCommit(repo: Repo, commit: Checksum, options: EncapsulateOptions): Promise<Chunking> {
   const { packageContentmeta } = options
   if (packageContentmeta === undefined) return await newChunking(repo, commit)
-  return await chunkingFromMapping(repo, commit, packageContentmeta, options)
+  const chunking = await chunkingFromMapping(repo, commit, packageContentmeta, options)
+  leaveOutTwins(chunking.chunks)
+  return chunking
+}
+
+/**
+ * Two chunks that hold nothing have one digest, and of the last, by which an importer tells OSTree's layers from those on
+ * top, there may be only one. Packing makes an empty bin when there are no more bins than kinds of component.
+ */
+function leaveOutTwins(chunks: Chunk[]): void {
+  const last = chunks.at(-1)
+  if (last === undefined || last.content.size > 0) return
+  const others = chunks.slice(0, -1).filter(({ content }) => content.size > 0)
+  chunks.splice(0, chunks.length, ...others, last)
 }
 
 function commitLabels(commit: Checksum, metadata: Vardict, options: EncapsulateOptions): Map<string, string> {
