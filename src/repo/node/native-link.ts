@@ -1,13 +1,12 @@
 /**
  * System calls by which a checkout makes links and devices relative to an open directory. `link` and `inode` are here for
- * speed too: relative to an open directory they cost half of what
- * `node:fs` takes (bench/checkout.mjs). Through koffi, as native.ts;
- * where it is missing, callers do without.
+ * speed too: relative to an open directory they cost half of what `node:fs` takes (bench/checkout.mjs). Through koffi, as
+ * native.ts; where it is missing, callers do without.
  *
  * Source: linkat(2), statx(2), mknod(2).
  */
 
-import { constants } from 'node:fs'
+import { closeSync, constants } from 'node:fs'
 import { createRequire } from 'node:module'
 import { UnsupportedError } from '../../errors.ts'
 import { loadNative } from './native.ts'
@@ -90,6 +89,7 @@ function bind(koffi: Koffi): LinkCalls {
     return errnoNames.get(number) ?? `errno ${number}`
   }
 
+  const sharesDescriptors = isKnownToNode(openat(AT_FDCWD, '/', constants.O_RDONLY | O_CLOEXEC, 0))
   const buffer = new Uint8Array(STATX_LENGTH)
   const view = new DataView(buffer.buffer)
   const little = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
@@ -97,6 +97,7 @@ function bind(koffi: Koffi): LinkCalls {
   return {
     link: (fromDirectory, from, directory, name) => reason(linkat(fromDirectory, from, directory, name, 0)),
     openNameless(directory) {
+      if (!sharesDescriptors) return 'EOPNOTSUPP'
       const fd = openat(directory, '.', constants.O_WRONLY | O_TMPFILE | O_CLOEXEC, PRIVATE)
       return fd < 0 ? (reason(fd) as string) : fd
     },
@@ -112,5 +113,15 @@ function bind(koffi: Koffi): LinkCalls {
       }
     },
     makeWhiteout: (directory, name, permissions) => reason(mknodat(directory, name, S_IFCHR | permissions, 0)),
+  }
+}
+
+/** Deno's `node:fs` knows only the descriptors it has opened itself. */
+function isKnownToNode(fd: number): boolean {
+  try {
+    closeSync(fd)
+    return true
+  } catch {
+    return false
   }
 }
