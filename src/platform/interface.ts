@@ -48,7 +48,7 @@ export interface Platform {
     from: AsyncIterable<Uint8Array>,
     options?: DecompressOptions,
   ): AsyncIterable<Uint8Array>
-  /** @throws {UnsupportedError} where the platform has no encoder of that kind */
+  /** The same bytes however the source is cut; its chunks may be reused once the next is asked for. */
   compress(kind: CompressionKind, from: AsyncIterable<Uint8Array>, options?: CompressOptions): AsyncIterable<Uint8Array>
 }
 

@@ -1,16 +1,16 @@
 /**
  * zstd on Node, which has it from 22.15. Its decoder there stops at the end of the first frame and takes a stream cut
  * short for a whole one, both without a word; layers of many frames are common. So it is used only where it passes a
- * test with two frames and half a frame, and else our own is.
+ * test with two frames and half a frame, and else our own is. Its encoder is used wherever it is.
  */
 
 import type { Transform } from 'node:stream'
 import * as zlib from 'node:zlib'
-import { UnsupportedError } from '../errors.ts'
 import { drive } from './input.ts'
 import type { DecompressOptions } from './interface.ts'
 import { MAX_ZSTD_WINDOW } from './limits.ts'
 import { type Engine, STREAM_OPTIONS, through } from './node-streams.ts'
+import { compressFrame } from './zstd/compress.ts'
 import { unzstd } from './zstd/index.ts'
 
 interface ZstdOptions {
@@ -83,12 +83,10 @@ export async function* decompressZstd(
   else yield* through('zstd', from, () => openDecoder(zstd), options)
 }
 
-/** @throws {UnsupportedError} before Node 22.15 */
+/** By Node, on threads of its own; by us where Node cannot. */
 export function compressZstd(from: AsyncIterable<Uint8Array>, level: number): AsyncIterable<Uint8Array> {
   const zstd = findZstd()
-  if (zstd === undefined) {
-    throw new UnsupportedError('zstd', 'This version of Node has no zstd encoder (22.15 has); gzip would do')
-  }
+  if (zstd === undefined) return compressFrame(from, level)
   const params = { [zstd.constants.ZSTD_c_compressionLevel]: level }
   return through('zstd', from, () => zstd.createZstdCompress({ ...STREAM_OPTIONS, params }))
 }

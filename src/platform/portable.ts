@@ -1,12 +1,13 @@
 /**
  * The platform in nothing but JavaScript: for browsers, and to hold the other one against. Hashing is noble's and deflate
- * fflate's; the decoders are our own, because what they take in is hostile (inflate.ts, zstd/).
+ * fflate's; the decoders are our own, because what they take in is hostile (inflate.ts, zstd/), and so is what writes zstd,
+ * because nobody else has one.
  */
 
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js'
 import { deflateSync } from 'fflate'
 import { type Checksum, toHex } from '../bytes.ts'
-import { CompressionError, UnsupportedError } from '../errors.ts'
+import { CompressionError } from '../errors.ts'
 import { crc32 } from './crc32.ts'
 import { deflateSlabs } from './deflate-slabs.ts'
 import { gunzip } from './gunzip.ts'
@@ -15,6 +16,7 @@ import { INFLATE_SLACK, inflate, inflateBuffer } from './inflate.ts'
 import { type Decoder, drive, Input } from './input.ts'
 import type { CompressionKind, CompressOptions, DecompressOptions, Hasher, Platform } from './interface.ts'
 import { DEFLATE_LEVEL, MAX_DEFLATE_RATIO } from './limits.ts'
+import { compressFrame } from './zstd/compress.ts'
 import { unzstd } from './zstd/index.ts'
 
 class PortableHasher implements Hasher {
@@ -86,11 +88,11 @@ function compress(
   from: AsyncIterable<Uint8Array>,
   options: CompressOptions = {},
 ): AsyncIterable<Uint8Array> {
+  if (kind === 'zstd') return compressFrame(from, options.level)
   const level = options.level ?? DEFLATE_LEVEL
   const encode = (slab: Uint8Array) => deflateRaw(slab, level)
   if (kind === 'gzip') return gzipMember(from, level, (source) => deflateSlabs(source, encode), crc32)
-  if (kind === 'deflate-raw') return deflateSlabs(from, encode)
-  throw new UnsupportedError('zstd', 'The portable platform has no zstd encoder; gzip would do')
+  return deflateSlabs(from, encode)
 }
 
 /** No module of the runtime: what the language has, and libraries written in it. */

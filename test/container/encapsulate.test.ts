@@ -33,25 +33,6 @@ const SINGLE: EncapsulateOptions = {
   containerConfig: GOLDEN.single.container_config,
 }
 
-/** As the platform of Node, with an encoder for zstd whatever its version: frames of stored blocks. */
-const STORING: Platform = {
-  ...nodePlatform,
-  compress: (kind, from, options) => (kind === 'zstd' ? stored(from) : nodePlatform.compress(kind, from, options)),
-}
-
-async function* stored(from: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0x38) // magic; no size, no check sum; window of 128 KiB
-  for await (const chunk of from) {
-    for (let at = 0; at < chunk.length; at += 1 << 16) {
-      const block = chunk.subarray(at, at + (1 << 16))
-      const header = block.length << 3
-      yield Uint8Array.of(header, header >> 8, header >> 16)
-      yield block
-    }
-  }
-  yield Uint8Array.of(1, 0, 0) // the last block, empty
-}
-
 async function imageOf(
   repo: Repo,
   options: EncapsulateOptions,
@@ -192,7 +173,7 @@ describe('an encapsulated commit', () => {
     ['zstd', { host: HOST, compression: { kind: 'zstd' } }],
     ['none', { host: HOST, compression: { kind: 'none' } }],
   ])('has the same diff ids with compression: %s', async (_, options) => {
-    const { files } = await imageOf(await fixtureRepo('bare-user', STORING), options)
+    const { files } = await imageOf(await fixtureRepo(), options)
     expect(documentsOf(files).config.rootfs.diff_ids).toEqual(GOLDEN.single.config.rootfs.diff_ids)
     expect((await unpacked(await memoryRepo(), files)).commit).toBe(GOLDEN.commit)
   })

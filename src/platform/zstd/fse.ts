@@ -9,15 +9,16 @@ export interface FseTable {
   readonly entries: Int32Array
 }
 
-/** @param norm probability of each symbol in units of `2 ** -log`; -1 is "less than one" */
-export function buildFse(norm: Int16Array, log: number): FseTable {
+/**
+ * Which symbol each state stands for.
+ * @param norm probability of each symbol in units of `2 ** -log`; -1 is "less than one"
+ */
+export function spreadSymbols(norm: Int16Array, log: number): Uint8Array {
   const size = 1 << log
   const symbols = new Uint8Array(size)
-  const next = new Uint16Array(norm.length)
   let high = size
   norm.forEach((share, symbol) => {
     if (share === -1) symbols[--high] = symbol
-    next[symbol] = share === -1 ? 1 : share
   })
   const step = (size >> 1) + (size >> 3) + 3
   let at = 0
@@ -28,6 +29,14 @@ export function buildFse(norm: Int16Array, log: number): FseTable {
       while (at >= high)
     }
   })
+  return symbols
+}
+
+/** @param norm as for `spreadSymbols` */
+export function buildFse(norm: Int16Array, log: number): FseTable {
+  const size = 1 << log
+  const symbols = spreadSymbols(norm, log)
+  const next = Uint16Array.from(norm, (share) => Math.abs(share))
   const entries = new Int32Array(size)
   for (let state = 0; state < size; state++) {
     const symbol = symbols[state] as number

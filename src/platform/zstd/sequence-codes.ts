@@ -58,10 +58,13 @@ export interface SequenceCode {
   readonly symbols: number
   /** Used when a block says so rather than describing its own. */
   readonly predefined: FseTable
+  /** What that table is made of. */
+  readonly norm: Int16Array
 }
 
-function code(mostLog: number, symbols: number, log: number, norm: readonly number[]): SequenceCode {
-  return { mostLog, symbols, predefined: buildFse(Int16Array.from(norm), log) }
+function code(mostLog: number, symbols: number, log: number, shares: readonly number[]): SequenceCode {
+  const norm = Int16Array.from(shares)
+  return { mostLog, symbols, predefined: buildFse(norm, log), norm }
 }
 
 /** Source: RFC 8878, 3.1.1.3.2.2. In the order their tables are described. */
