@@ -115,7 +115,7 @@ function* cases(mode, place) {
   yield ['cat', ['cat', ...own, 'main', '/changing']]
 }
 
-const command = [process.execPath, '--max-semi-space-size=4', resolve(values.command)]
+const command = [resolve(values.command)]
 const results = []
 
 function compare(mode, title, args, before) {

@@ -1,9 +1,11 @@
-// Two products: the library (plain tsc output, one file a module, with declarations) and the command
-// (esbuild bundles it, split at dynamic imports, so that start-up reads one small file).
+// Two products: the library (plain tsc output, one file a module, with declarations) and the command (esbuild bundles
+// it, split at dynamic imports, so that a run reads what it needs). The command is CommonJS: bin/chunks.js says why.
 import { spawnSync } from 'node:child_process'
-import { rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { build, transform } from 'esbuild'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 process.chdir(root)
@@ -14,16 +16,83 @@ const tsc = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p'
 })
 if (tsc.status !== 0) process.exit(tsc.status ?? 1)
 
-await build({
+/** Modules of Node that take milliseconds to load, and that many commands never call: loaded by the first call. */
+const CALLED_LATE = { 'node:crypto': ['createHash', 'hash', 'randomBytes'], 'node:tty': ['isatty'] }
+
+const calledLate = {
+  name: 'called-late',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:/ }, ({ path }) =>
+      path in CALLED_LATE ? { path, namespace: 'called-late', sideEffects: false } : undefined,
+    )
+    onLoad({ filter: /./, namespace: 'called-late' }, ({ path }) => {
+      const calls = CALLED_LATE[path].map((name) => `export const ${name} = (...args) => loaded().${name}(...args)\n`)
+      const loaded = `let module\nconst loaded = () => (module ??= process.getBuiltinModule('${path}'))\n`
+      return { contents: loaded + calls.join('') }
+    })
+  },
+}
+
+const { outputFiles } = await build({
   // The worker is started by its path, beside whichever chunk starts it.
   entryPoints: { main: 'src/cli/main.ts', 'write-worker': 'src/repo/stores/fs/write-worker.ts' },
   outdir: 'dist/bin',
   bundle: true,
   splitting: true,
+  write: false,
   format: 'esm',
   platform: 'node',
   target: 'node20.19',
   packages: 'external',
+  plugins: [calledLate],
   legalComments: 'none',
   logLevel: 'warning',
 })
+
+// esbuild splits ES modules only; each becomes CommonJS by itself then, `import()` a call of `require`.
+const META = `const importMeta={get url(){return require("node:url").pathToFileURL(__filename).href}};`
+for (const { path, text } of outputFiles) {
+  const { code } = await transform(text, {
+    format: 'cjs',
+    platform: 'node',
+    target: 'node20.19',
+    supported: { 'dynamic-import': false },
+    define: { 'import.meta.url': 'importMeta.url' },
+    banner: text.includes('import.meta.url') ? META : '',
+    minifyWhitespace: true,
+  })
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, code)
+}
+writeFileSync('dist/bin/package.json', '{ "type": "commonjs" }\n')
+
+// What short commands run is compiled now, for the Node that builds. Each run starts from what the last one left.
+const place = mkdtempSync(join(tmpdir(), 'ostree-ts-build-'))
+try {
+  const repo = `--repo=${place}/repo`
+  const runs = [
+    ['--version'],
+    ['init', repo, '--mode=bare-user-only'],
+    ['commit', repo, '-b', 'main', '--canonical-permissions', 'bin'],
+    ['commit', repo, '-b', 'other', '--canonical-permissions', '--tree=dir=scripts'],
+    ...['log', 'show', 'ls', 'rev-parse'].map((name) => [name, repo, 'main']),
+    ['cat', repo, 'main', 'ostree-ts'],
+    ['diff', repo, 'other', 'main'],
+    ['refs', repo],
+    ['config', repo, 'get', 'core.mode'],
+    ['checkout', repo, '-U', '-H', 'main', `${place}/out`],
+    ['summary', repo, '-u'],
+    ['fsck', repo],
+    ['prune', repo, '--refs-only'],
+    ['init', `--repo=${place}/other`, '--mode=archive'],
+    ['pull-local', `--repo=${place}/other`, `${place}/repo`, 'main'],
+    ['remote', repo, 'add', 'origin', 'https://example.com'],
+    ['container', 'image', 'list', repo],
+  ]
+  for (const args of runs) {
+    const { status, stderr } = spawnSync(process.execPath, ['scripts/record-chunks.cjs', ...args], { encoding: 'utf8' })
+    if (status !== 0) throw new Error(`${args.join(' ')}: ${stderr}`)
+  }
+} finally {
+  rmSync(place, { recursive: true })
+}

@@ -4,7 +4,7 @@
  */
 import { existsSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { UsageError } from '../errors.ts'
+import { IoError, UsageError } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
 import { type AnyCommand, COMMON_OPTIONS, runCommand, ShownUsageError, type Surroundings } from './command.ts'
 import { formatOptions, parseOptions } from './options.ts'
@@ -32,10 +32,10 @@ function formatPlainOverview({ members }: CommandGroup, path: string): string {
   return `Usage:\n  ostree ${path} [OPTION...] COMMAND\n\nBuiltin "${path}" Commands:\n${rows}\n`
 }
 
-/** Takes the first non-option out of `args`. */
-function takeWord(args: readonly string[]): [word: string | undefined, rest: string[]] {
+/** Takes the first non-option out of `args`. @param ends whether it must stand before `--` */
+function takeWord(args: readonly string[], ends: boolean): [word: string | undefined, rest: string[]] {
   for (const [i, arg] of args.entries()) {
-    if (arg === '--') break
+    if (ends && arg === '--') break
     if (!arg.startsWith('-')) return [arg, [...args.slice(0, i), ...args.slice(i + 1)]]
   }
   return [undefined, [...args]]
@@ -48,7 +48,7 @@ async function find(words: readonly string[]): Promise<{ command: AnyCommand; ar
   let args = [...words]
   const path: string[] = []
   for (;;) {
-    const [word, rest] = takeWord(args)
+    const [word, rest] = takeWord(args, group !== undefined && group.plain !== true)
     const name = path.join(' ')
     const entry: CommandEntry | CommandGroup | undefined = members.find((member) => member.name === word)
     if (word === undefined || entry === undefined) {
@@ -102,6 +102,8 @@ function findRepo(option: string | undefined): string | undefined {
 }
 
 async function openRepo(path: string): Promise<Repo> {
+  // Resolved, nothing would be the current directory.
+  if (path === '') throw new IoError('opening repo: opendir((null)): Bad address', 'EFAULT', path)
   const node = await import('../repo/node/index.ts')
   return node.openRepo(resolve(path))
 }
@@ -151,4 +153,7 @@ async function main(words: readonly string[]): Promise<number> {
   return cancel.signal.aborted ? Number(process.exitCode ?? 1) : status
 }
 
-process.exitCode = await main(process.argv.slice(2))
+// No await here: the command is built as CommonJS, which has none at its top.
+void main(process.argv.slice(2)).then((status) => {
+  process.exitCode = status
+})

@@ -41,9 +41,13 @@ export function isGroupName(name: string): boolean {
   return /^[^[\]\0-\x1f\x7f]+$/.test(name)
 }
 
+const PLAIN = /^([^=[\]]+)$/u
+const WITH_LOCALE = /^([^=[\]]+)\[[\p{L}\p{N}\-_.@]*\]$/u
+
 /** Spaces inside are fine, at the ends they are not. A locale in brackets may follow: `Name[de]`. */
 export function isKeyName(name: string): boolean {
-  const match = /^([^=[\]]+)(?:\[[\p{L}\p{N}\-_.@]*\])?$/u.exec(name)
+  // Most have no locale behind them, and to compile the classes of Unicode takes milliseconds.
+  const match = (name.includes('[') ? WITH_LOCALE : PLAIN).exec(name)
   if (match === null) return false
   const key = match[1] ?? ''
   return !key.startsWith(' ') && !key.endsWith(' ') && !key.includes('\0') && !isBroken(key)

@@ -1,0 +1,35 @@
+/**
+ * Loads the built command, CommonJS in chunks, each with what V8 compiled of it before: `dist/bin/NAME.js` and
+ * `dist/bin/NAME.js.cache`. A cache that was made by another V8, or is not there, only costs the time it would save.
+ * Node's own loader of modules has no such cache before version 22, and is not started at all here.
+ */
+const { readFileSync } = require('node:fs')
+const { Script } = require('node:vm')
+
+const FOLDER = `${__dirname}/../dist/bin/`
+const loaded = new Map()
+
+function readIfThere(path) {
+  try {
+    return readFileSync(path)
+  } catch {
+    return undefined
+  }
+}
+
+function load(name) {
+  const known = loaded.get(name)
+  if (known !== undefined) return known.exports
+  const filename = FOLDER + name
+  // Nothing but ASCII: esbuild escapes the rest.
+  const source = `(function(exports,require,module,__filename){${readFileSync(filename, 'latin1')}\n})`
+  const script = new Script(source, { filename, cachedData: readIfThere(`${filename}.cache`) })
+  const module = { exports: {}, script }
+  loaded.set(name, module)
+  script.runInThisContext()(module.exports, requireFrom, module, filename)
+  return module.exports
+}
+
+const requireFrom = (name) => (name.startsWith('./') ? load(name.slice(2)) : require(name))
+
+module.exports = { load, loaded, FOLDER }

@@ -1,0 +1,8 @@
+// Runs the built command and keeps what V8 compiled of each chunk beside it; see bin/chunks.js.
+const { writeFileSync } = require('node:fs')
+const { FOLDER, load, loaded } = require('../bin/chunks.js')
+
+process.on('exit', () => {
+  for (const [name, { script }] of loaded) writeFileSync(`${FOLDER}${name}.cache`, script.createCachedData())
+})
+load('main.js')

@@ -1,0 +1,54 @@
+import { spawnSync } from 'node:child_process'
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { formatVersion } from '../../src/cli/version.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** A copy of the built command, whose caches a test may spoil. */
+describe.skipIf(!existsSync(join(root, 'dist/bin/main.js.cache')))('the built command', () => {
+  let place: string
+  let caches: string[]
+
+  beforeAll(() => {
+    place = mkdtempSync(join(tmpdir(), 'ostree-ts-start-'))
+    for (const folder of ['bin', 'dist/bin']) cpSync(join(root, folder), join(place, folder), { recursive: true })
+    symlinkSync(join(root, 'node_modules'), join(place, 'node_modules'))
+    const folder = join(place, 'dist/bin')
+    caches = readdirSync(folder).flatMap((name) => (name.endsWith('.cache') ? [join(folder, name)] : []))
+  })
+  afterAll(() => rmSync(place, { recursive: true, force: true }))
+
+  function run(args: readonly string[], flags: readonly string[] = []): { stdout: string; stderr: string } {
+    const { stdout, stderr } = spawnSync(process.execPath, [...flags, join(place, 'bin/ostree-ts'), ...args], {
+      encoding: 'utf8',
+      cwd: place,
+    })
+    return { stdout, stderr }
+  }
+
+  test('starts by its name, and through a link', () => {
+    const link = join(place, 'link')
+    symlinkSync(join(place, 'bin/ostree-ts'), link)
+    expect(spawnSync(link, ['--version'], { encoding: 'utf8' })).toMatchObject({ stdout: formatVersion(), status: 0 })
+  })
+
+  test('runs where V8 takes no cache that was made under other flags', () => {
+    expect(run(['--version'], ['--no-opt'])).toEqual({ stdout: formatVersion(), stderr: '' })
+  })
+
+  test('runs with caches that hold nothing of use, and without any', () => {
+    expect(caches.length).toBeGreaterThan(20)
+    for (const cache of caches) writeFileSync(cache, 'nothing that V8 knows of')
+    expect(run(['--version'])).toEqual({ stdout: formatVersion(), stderr: '' })
+    for (const cache of caches) writeFileSync(cache, '')
+    expect(run(['--version'])).toEqual({ stdout: formatVersion(), stderr: '' })
+    for (const cache of caches) rmSync(cache)
+    expect(run(['--version'])).toEqual({ stdout: formatVersion(), stderr: '' })
+    expect(run(['init', '--repo=repo', '--mode=archive'])).toEqual({ stdout: '', stderr: '' })
+    expect(run(['refs', '--repo=missing']).stderr).toMatch(/^error: .*missing/)
+  })
+})
