@@ -4,6 +4,8 @@
  */
 
 import type { Checksum } from './bytes.ts'
+// Here, because nothing that is disposed of does without errors.
+import './dispose.ts'
 
 /**
  * - `not-found`    what was asked for does not exist

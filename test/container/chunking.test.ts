@@ -167,8 +167,8 @@ describe('a file that maps files to layers', () => {
     await using to = openMemoryDestination(files, undefined, nodePlatform)
     await encapsulateTo(repo, GOLDEN.commit, {}, { host: HOST, ...raw, maxLayers: 20, priorBuild }, to)
     const { manifest } = documentsOf(files)
-    const listed = manifest.layers.slice(1).map(({ annotations }) => annotations?.['ostree.components'])
-    expect(listed).toEqual(['kernel,unpackaged', ''])
+    const listed = manifest.layers.slice(1).map(({ annotations }) => annotations)
+    expect(listed).toEqual([{ 'ostree.components': 'kernel,unpackaged' }, { 'ostree.components': '' }])
     const back = await memoryRepo('archive')
     const open = () => openMemoryLayout(files, undefined, { platform: nodePlatform, host: HOST })
     expect((await unencapsulate(back, 'ostree-unverified-image:oci:x', { host: HOST, open })).commit).toBe(

@@ -1,0 +1,92 @@
+/** The library where there is no Node: one bundle for browsers, run in a realm that has what the web has and no more. */
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import vm from 'node:vm'
+import { build } from 'esbuild'
+import { describe, expect, test } from 'vitest'
+import { createMemoryStorage, nodeFiles, nodePlatform, pullImage, Repo } from '../src/node.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const { exports } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { exports: Record<string, unknown> }
+
+/** What the core may count on, all of it in browsers, workers, Deno and Bun. */
+const WEB = {
+  AbortController,
+  AbortSignal,
+  atob,
+  btoa,
+  clearTimeout,
+  console,
+  DecompressionStream,
+  CompressionStream,
+  fetch,
+  performance,
+  queueMicrotask,
+  ReadableStream,
+  setTimeout,
+  structuredClone,
+  TextDecoder,
+  TextEncoder,
+  URL,
+  URLSearchParams,
+}
+
+/** A method named by a symbol that is not there is named `undefined`: a realm of its own has the engine's symbols alone. */
+const NAMES = `({
+  all: Object.keys(result).length,
+  unnamed: Object.keys(result).filter((name) => 'undefined' in Object(result[name]?.prototype)),
+})`
+
+async function bundle(contents: string): Promise<string> {
+  const { outputFiles } = await build({
+    stdin: { contents, resolveDir: root, loader: 'ts' },
+    bundle: true,
+    write: false,
+    format: 'iife',
+    globalName: 'result',
+    // Node's own modules are unknown to it: one import of them is an error.
+    platform: 'browser',
+    target: 'es2022',
+    logLevel: 'silent',
+  })
+  return outputFiles[0]?.text ?? ''
+}
+
+describe('without Node', () => {
+  const portable = Object.keys(exports).filter(
+    (entry) => !['./node', './testing', './sqlite', './package.json'].includes(entry),
+  )
+
+  test.each(portable)('%s has nothing in it that only Node has', async (entry) => {
+    const path = entry === '.' ? './src/index.ts' : `./src/${entry.slice(2)}/index.ts`
+    const code = await bundle(`export * from '${path}'`)
+    const found = vm.runInNewContext(`${code}; ${NAMES}`, { ...WEB }) as { all: number; unnamed: string[] }
+    expect(found.all).toBeGreaterThan(0)
+    expect(found.unnamed).toEqual([])
+  })
+
+  test('an image is pulled, and has the commit it has with Node', async () => {
+    const folder = join(root, 'examples/exampleos')
+    const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+      statSync(join(folder, name)).isFile(),
+    )
+    const files = new Map(names.map((name) => [name, new Uint8Array(readFileSync(join(folder, name)))]))
+    const program = await bundle(`
+      import { createMemoryStorage, openMemoryLayout, portablePlatform as platform, pullImage, Repo } from './src/index.ts'
+      const host = { os: 'linux', architecture: 'amd64' }
+      export async function pull(files) {
+        const repo = await Repo.open(createMemoryStorage({ mode: 'archive', platform }), platform)
+        const open = () => openMemoryLayout(files, '1.0', { platform, host })
+        const { mergeCommit } = await pullImage(repo, 'ostree-unverified-image:oci:x:1.0', { host, open })
+        return mergeCommit
+      }`)
+    const { pull } = vm.runInNewContext(`${program}; result`, { ...WEB, Uint8Array }) as {
+      pull(files: ReadonlyMap<string, Uint8Array>): Promise<string>
+    }
+    const repo = await Repo.open(createMemoryStorage({ mode: 'archive', platform: nodePlatform }), nodePlatform)
+    const host = { os: 'linux', architecture: 'amd64' }
+    const image = await pullImage(repo, `ostree-unverified-image:oci:${folder}:1.0`, { host, files: nodeFiles })
+    expect(await pull(files)).toBe(image.mergeCommit)
+  })
+})
