@@ -1,8 +1,9 @@
 /**
- * Options as GOption reads them, over `util.parseArgs`: `--opt=VALUE`, `--opt VALUE`, `-oVALUE`, `-o VALUE`, grouped
- * flags, options between positionals, `--` ends them. Wordings are GLib's. Source: GOption (goption.c).
+ * Options as GOption reads them: `--opt=VALUE`, `--opt VALUE`, `-o VALUE`, grouped letters, options between positionals,
+ * `--` ends them. Wordings are GLib's. Not over `util.parseArgs`, which reads `-oVALUE`, where GOption has a group of
+ * letters and takes the next argument for the value of the first. Source: GOption (goption.c).
  */
-import { type ParseArgsConfig, parseArgs } from 'node:util'
+
 import { UsageError } from '../errors.ts'
 
 export interface OptionSpec {
@@ -35,13 +36,16 @@ export interface ParsedOptions<T extends OptionTable> {
   readonly help: boolean
 }
 
-const HELP: OptionSpec = { type: 'flag', short: 'h' }
+/** GOption's own, beside `--help` and `-h`. */
+const HELP_WORDS = ['help', 'help-all']
+const HELP_LETTERS = ['h', '?']
 
+/** As strtol reads it, in any base a number in C has. */
 function integer(text: string, option: string): number {
-  if (!/^\s*[+-]?(?:0[xX][0-9a-fA-F]+|\d+)$/.test(text)) {
-    throw new UsageError(`Cannot parse integer value “${text}” for ${option}`, option)
-  }
-  const value = Number(text)
+  const [, sign, digits = ''] = /^\s*([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9]\d*)$/.exec(text) ?? []
+  if (digits === '') throw new UsageError(`Cannot parse integer value “${text}” for ${option}`, option)
+  const size = /^0[0-7]/.test(digits) ? Number.parseInt(digits, 8) : Number(digits)
+  const value = sign === '-' && size !== 0 ? -size : size
   if (value > 0x7fffffff || value < -0x80000000) {
     throw new UsageError(`Integer value “${text}” for ${option} out of range`, option)
   }
@@ -58,46 +62,82 @@ function decimal(text: string, option: string): number {
 
 /** @throws {UsageError} with GOption's wording */
 export function parseOptions<const T extends OptionTable>(table: T, args: readonly string[]): ParsedOptions<T> {
-  const config: NonNullable<ParseArgsConfig['options']> = {}
-  for (const [name, spec] of Object.entries({ help: HELP, ...table })) {
-    config[name] = {
-      type: spec.type === 'flag' ? 'boolean' : 'string',
-      ...(spec.short === undefined ? {} : { short: spec.short }),
-    }
-  }
-  const { tokens } = parseArgs({
-    args: [...args],
-    options: config,
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-  })
+  return new Scan(table, args).run()
+}
 
-  const values: Record<string, unknown> = {}
-  for (const [name, spec] of Object.entries(table)) {
-    values[name] = spec.type === 'flag' ? false : spec.type === 'strings' ? [] : undefined
-  }
-  const positionals: string[] = []
-  for (const token of tokens) {
-    if (token.kind === 'positional') positionals.push(token.value)
-    if (token.kind !== 'option') continue
-    const unknown = (): UsageError => new UsageError(`Unknown option ${args[token.index]}`, token.rawName)
-    const spec = table[token.name] ?? (token.name === 'help' ? HELP : undefined)
-    if (spec === undefined) throw unknown()
-    if (spec.type === 'flag') {
-      if (token.value !== undefined) throw unknown()
-      // GOption acts on --help where it meets it: what stands behind is not looked at.
-      if (spec === HELP) return { values: values as OptionValues<T>, positionals, help: true }
-      values[token.name] = true
-      continue
+class Scan<T extends OptionTable> {
+  readonly #table: T
+  readonly #args: readonly string[]
+  readonly #values: Record<string, unknown> = {}
+  readonly #positionals: string[] = []
+  /** The argument looked at, and later the value an option took. */
+  #at = 0
+  #help = false
+
+  constructor(table: T, args: readonly string[]) {
+    this.#table = table
+    this.#args = args
+    for (const [name, { type }] of Object.entries(table)) {
+      this.#values[name] = type === 'flag' ? false : type === 'strings' ? [] : undefined
     }
-    if (token.value === undefined) throw new UsageError(`Missing argument for ${token.rawName}`, token.rawName)
-    if (spec.type === 'strings') (values[token.name] as string[]).push(token.value)
-    else if (spec.type === 'integer') values[token.name] = integer(token.value, token.rawName)
-    else if (spec.type === 'number') values[token.name] = decimal(token.value, token.rawName)
-    else values[token.name] = token.value
   }
-  return { values: values as OptionValues<T>, positionals, help: false }
+
+  run(): ParsedOptions<T> {
+    let ended = false
+    for (; this.#at < this.#args.length && !this.#help; this.#at++) {
+      const arg = this.#args[this.#at] ?? ''
+      if (ended || !arg.startsWith('-') || arg === '-') this.#positionals.push(arg)
+      else if (arg === '--') ended = true
+      else if (arg.startsWith('--')) this.#long(arg)
+      else this.#letters(arg)
+    }
+    return { values: this.#values as OptionValues<T>, positionals: this.#positionals, help: this.#help }
+  }
+
+  #long(arg: string): void {
+    const equals = arg.indexOf('=')
+    const name = arg.slice(2, equals < 0 ? undefined : equals)
+    if (equals < 0 && HELP_WORDS.includes(name)) {
+      // What stands behind is not looked at.
+      this.#help = true
+      return
+    }
+    const spec = Object.hasOwn(this.#table, name) ? this.#table[name] : undefined
+    if (spec === undefined) throw new UsageError(`Unknown option ${arg}`, arg)
+    // A flag may be given a value, which means nothing: `--list=no` lists.
+    if (spec.type === 'flag') this.#values[name] = true
+    else this.#take(name, spec, `--${name}`, equals < 0 ? this.#next(`--${name}`) : arg.slice(equals + 1))
+  }
+
+  /** Of `-rb NAME` the value is the next argument; letters never have it attached, and only one of them may take it. */
+  #letters(arg: string): void {
+    const start = this.#at
+    for (const letter of arg.slice(1)) {
+      if (HELP_LETTERS.includes(letter)) {
+        this.#help = true
+        return
+      }
+      const [name, spec] = Object.entries(this.#table).find(([, { short }]) => short === letter) ?? []
+      if (name === undefined || spec === undefined) throw new UsageError(`Unknown option ${arg}`, arg)
+      const shown = `-${letter}`
+      if (spec.type === 'flag') this.#values[name] = true
+      else if (this.#at > start) throw new UsageError(`Error parsing option ${shown}`, shown)
+      else this.#take(name, spec, shown, this.#next(shown))
+    }
+  }
+
+  #next(shown: string): string {
+    const value = this.#args[++this.#at]
+    if (value === undefined) throw new UsageError(`Missing argument for ${shown}`, shown)
+    return value
+  }
+
+  #take(name: string, { type }: OptionSpec, shown: string, value: string): void {
+    if (type === 'strings') (this.#values[name] as string[]).push(value)
+    else if (type === 'integer') this.#values[name] = integer(value, shown)
+    else if (type === 'number') this.#values[name] = decimal(value, shown)
+    else this.#values[name] = value
+  }
 }
 
 /** One line a listed option, aligned: `  -b, --branch=BRANCH     Branch`. */

@@ -22,7 +22,7 @@ export const ls = command({
     const repo = await openRepo()
     if (rev === undefined) throw usageError('An COMMIT argument is required')
     const root = await commitRoot(repo.objects, await repo.resolve(rev))
-    const depth = options.dironly ? 0 : options.recursive ? Number.POSITIVE_INFINITY : 1
+    const depth = options.recursive ? Number.POSITIVE_INFINITY : options.dironly ? 0 : 1
     const line = { checksums: options.checksum, xattrs: options.xattrs }
     for (const path of paths.length === 0 ? ['/'] : paths) {
       for await (const listed of listPath(repo.objects, root, path, { depth, signal })) {

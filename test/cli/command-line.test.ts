@@ -1,0 +1,87 @@
+/** How words become a command, its options and its arguments: beside ostree, the whole program. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { describeReference, run } from '../reference.ts'
+import { Program, type RunResult, spawn } from './program.ts'
+
+/** Refs are listed in order since 2022.7, help has more lines, and the version is another. */
+function comparable({ rc, stdout, stderr }: RunResult): RunResult {
+  const plain = (text: string) => text.replace(/^( +-| {2}\S+ {2,}).*\n/gm, '').replace(/'\d+\.\d+'/, '')
+  return { rc, stdout: plain(stdout).split('\n').sort().join('\n'), stderr: plain(stderr) }
+}
+
+describeReference('ostree', 'the words of a command, beside ostree', () => {
+  const place = mkdtempSync(join(tmpdir(), 'ostree-ts-words-'))
+  let ours: Program
+  beforeAll(async () => {
+    ours = await Program.build()
+    run('sh', ['-e', '-c', 'mkdir -p t/a; echo f > t/a/f; ostree init --repo=r --mode=archive'], { cwd: place })
+    run('ostree', ['commit', '--repo=r', '-b', 'main', '--timestamp=@1', 't'], { cwd: place })
+  })
+  afterAll(() => {
+    ours?.remove()
+    rmSync(place, { recursive: true, force: true })
+  })
+
+  test.each([
+    'refs --repo r',
+    '--repo=r refs',
+    '--repo r refs',
+    '--repo=r -- refs',
+    '-- refs --repo=r',
+    'refs -- --repo=r',
+    'refs --repo=',
+    'refs --repo',
+    'refs --repo=r --list=no',
+    'refs --repo=r --verbose=no',
+    'rev-parse --repo=r --single=',
+    'rev-parse --repo=r main -- -x',
+    'rev-parse --repo=r - main',
+    'ls --repo=r -dRC main',
+    'ls --repo=r -Rd main',
+    'ls --repo=r -Rx main',
+    'ls --repo=r -R=main',
+    'ls --repo=r -? main',
+    'ls --repo=r -dh main',
+    'ls --repo=r -xh main',
+    'ls --repo=r --help-all main',
+    'ls --repo=r --help-none main',
+    'ls --repo=r --help=x main',
+    'ls --repo=r --toString main',
+    'commit --repo=r --orphan -se subject t --timestamp=@2',
+    'commit --repo=r --orphan -Is subject t --timestamp=@2',
+    'commit --repo=r --orphan -sI subject t --timestamp=@2',
+    'commit --repo=r --orphan -sm subject t --timestamp=@2',
+    'commit --repo=r --orphan -ssubject t --timestamp=@2',
+    'commit --repo=r --orphan -s=x t --timestamp=@2',
+    'commit --repo=r --orphan t --timestamp=@2 -s',
+    'commit --repo=r --orphan t --subject --body --timestamp=@2',
+    'commit --repo=r --orphan t --subject -- --timestamp=@2',
+    'commit --repo=r --orphan t --timestamp=@2 --owner-uid=010',
+    'commit --repo=r --orphan t --timestamp=@2 --owner-uid=0x1F',
+    'commit --repo=r --orphan t --timestamp=@2 --owner-uid=08',
+    'commit --repo=r --orphan t --timestamp=@2 --owner-uid=-0',
+    'commit --repo=r --orphan t --timestamp=@2 --owner-uid=+3',
+    'commit --repo=r --orphan t --timestamp=@2 --owner-uid=',
+    'commit --repo=r --orphan t --timestamp=@2 --owner-uid=4294967296',
+    'remote list -- --repo=r',
+    'remote -- list --repo=r',
+    'remote --repo=r list',
+    'static-delta -- list --repo=r',
+    'static-delta list -- --repo=r',
+    'static-delta --repo=r list',
+    '--version nope',
+    'refs --version=no',
+  ])('%s', (words) => {
+    const env = { EDITOR: 'true' }
+    const theirs = spawn('ostree', words.split(' '), place, '', env)
+    const clean = { ...theirs, stderr: theirs.stderr.replace("'true'Child", "'true': Child") }
+    const found = comparable(ours.run(words.split(' '), place, '', env))
+    const isVersion = words.includes('--version')
+    expect(isVersion ? { ...found, stdout: '' } : found).toEqual(
+      comparable(isVersion ? { ...clean, stdout: '' } : clean),
+    )
+  })
+})
