@@ -45,7 +45,7 @@ export async function transferImage(
   to: ImageDestination,
   options: TransferOptions,
 ): Promise<Digest> {
-  const keeps = to.acceptsManifest(from.original.mediaType) && !from.sniffCompression
+  const keeps = to.acceptsManifest(from.original.mediaType) && (!from.sniffCompression || to.keepsLayersPlain)
   return await (keeps ? transferAsIs(from, to, options) : transferConverted(from, to, options))
 }
 

@@ -95,7 +95,7 @@ export async function writeLayers(
 }
 
 async function writeLayer(platform: Platform, to: ImageDestination, layer: LayerInput): Promise<WrittenLayer> {
-  const { kind, level } = layer.compression
+  const { kind, level }: LayerCompression = to.keepsLayersPlain ? { kind: 'none' } : layer.compression
   const sum = platform.createSha256()
   let tarSize = 0
   async function* measured() {

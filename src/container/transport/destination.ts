@@ -41,6 +41,8 @@ export interface PutManifestOptions {
 export interface ImageDestination extends AsyncDisposable {
   /** Names it in messages; without credentials. */
   readonly what: string
+  /** Layers are kept as plain tar, whatever they come as: who compresses them for this works in vain. */
+  readonly keepsLayersPlain?: boolean
   /** Whether a manifest of that media type can be kept as it is. */
   acceptsManifest(mediaType: string): boolean
   /**

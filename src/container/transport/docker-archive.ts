@@ -19,11 +19,14 @@ import { MAX_MANIFEST_SIZE } from '../manifest.ts'
 import { DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_MANIFEST } from '../media-types.ts'
 import type { Descriptor, Digest } from '../oci-types.ts'
 import { hasMagic, MAGIC_LENGTH } from './archive-tree.ts'
+import type { StoredBlob } from './destination.ts'
 import { type FileTree, missingFile, readFile } from './file-tree.ts'
 import type { ImageSource, TransportContext } from './interface.ts'
 import { MAX_CONFIG_SIZE, openManifest } from './manifest-source.ts'
 
-const LENIENT = { what: 'manifest.json', anyCase: true }
+/** What the archive calls itself. */
+export const SAVED_IMAGES = 'manifest.json'
+const LENIENT = { what: SAVED_IMAGES, anyCase: true }
 
 interface SavedImage {
   readonly config: string
@@ -42,23 +45,14 @@ export async function openDockerArchive(
   context: TransportContext,
 ): Promise<ImageSource> {
   try {
-    const saved = chooseImage(parseSavedImages(await readFile(tree, 'manifest.json', MAX_MANIFEST_SIZE)), image)
+    const saved = chooseImage(parseSavedImages(await readFile(tree, SAVED_IMAGES, MAX_MANIFEST_SIZE)), image)
     const config = await readFile(tree, saved.config, MAX_CONFIG_SIZE)
     const paths = layerPaths(saved, normaliseConfig(config).rootfs.diff_ids)
     const { platform, signal } = context
     const plain = (path: string) => plainLayer(platform, tree, path, signal)
-    const layers: object[] = []
-    for (const [digest, path] of paths.all) {
-      const size = await plainSize(tree, path, plain)
-      layers.push({ mediaType: DOCKER_LAYER_GZIP, size, digest })
-    }
-    const configDigest = digestOf(platform.sha256(config))
-    const manifest = {
-      schemaVersion: 2,
-      mediaType: DOCKER_MANIFEST,
-      config: { mediaType: DOCKER_CONFIG, size: config.length, digest: configDigest },
-      layers,
-    }
+    const layers: StoredBlob[] = []
+    for (const [digest, path] of paths.all) layers.push({ digest, size: await plainSize(tree, path, plain) })
+    const manifest = savedManifest({ digest: digestOf(platform.sha256(config)), size: config.length }, layers)
     const blob = ({ digest }: Descriptor) => {
       const path = paths.byDigest.get(digest)
       if (path === undefined) throw new NotFoundError(digest, `${tree.what}: no such layer: ${digest}`)
@@ -68,10 +62,25 @@ export async function openDockerArchive(
       throw new NotFoundError('manifest', 'a docker-archive has no index')
     }
     const reader = { manifest: nothing, config: async () => config, blob, sniffCompression: true }
-    return await openManifest(reader, encodeUtf8(JSON.stringify(manifest)), DOCKER_MANIFEST, context)
+    return await openManifest(reader, manifest, DOCKER_MANIFEST, context)
   } catch (error) {
     throw withContext(`docker-archive:${tree.what}`, error)
   }
+}
+
+/**
+ * The manifest of an image that is saved without one. Its layers are called compressed, as any reader does.
+ * @param layers by their diff ids, with the sizes they have plain
+ */
+export function savedManifest(config: StoredBlob, layers: readonly StoredBlob[]): Uint8Array {
+  const described = (mediaType: string, { size, digest }: StoredBlob) => ({ mediaType, size, digest })
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: DOCKER_MANIFEST,
+    config: described(DOCKER_CONFIG, config),
+    layers: layers.map((layer) => described(DOCKER_LAYER_GZIP, layer)),
+  }
+  return encodeUtf8(JSON.stringify(manifest))
 }
 
 function parseSavedImages(bytes: Uint8Array): SavedImage[] {

@@ -1,11 +1,12 @@
 /** From an image reference to a place an image can be written to. */
 import { PathNotFoundError, UnsupportedError, withContext } from '../../errors.ts'
 import type { Platform, WritableFiles } from '../../platform/index.ts'
-import { packTar } from '../../tar/index.ts'
 import { formatImageReference, type ImageReference } from '../reference.ts'
 import { openRegistryDestination } from '../registry/destination.ts'
+import { writeArchive } from './archive-file.ts'
 import type { DestinationContext, ImageDestination } from './destination.ts'
 import { openDirDestination } from './dir-destination.ts'
+import { openDockerArchiveDestination } from './docker-archive-destination.ts'
 import { LayoutDestination } from './layout-destination.ts'
 import { splitImageName } from './oci-layout.ts'
 import { directoryWritableTree, memoryWritableTree } from './writable-tree.ts'
@@ -41,7 +42,10 @@ export async function openDestination(
       return openRegistryDestination(ref.name, context)
     case 'dir':
       return await openDirDestination(writableFiles(ref, context), ref.name, platform)
-    case 'docker-archive':
+    case 'docker-archive': {
+      const { path, image } = splitImageName(ref.name)
+      return await openDockerArchiveDestination(writableFiles(ref, context), path, image, platform)
+    }
     case 'containers-storage':
     case 'docker-daemon':
       throw new UnsupportedError(
@@ -96,14 +100,7 @@ async function openArchiveDestination(
     },
   }
   return new LayoutDestination(listed, platform, tag, async () => {
-    const packed = files.join(folder, 'archive')
-    const file = await files.createFile(packed)
-    try {
-      for await (const chunk of packTar(members(files, folder, blobs))) await file.write(chunk)
-    } finally {
-      await file.close(true)
-    }
-    await files.rename(packed, path)
+    await writeArchive(files, folder, members(files, folder, blobs), path)
   })
 }
 

@@ -112,6 +112,7 @@ async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefin
 
 /**
  * Puts a blob down under the name its digest gives it, if it is what was promised.
+ * @param convert what is put down in the place of its bytes; has to read them all
  * @throws {DigestMismatchError}
  */
 export async function putVerified(
@@ -120,6 +121,7 @@ export async function putVerified(
   bytes: AsyncIterable<Uint8Array>,
   promised: PutBlobOptions,
   nameOf: (digest: Digest) => string,
+  convert: (blob: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array> = (blob) => blob,
 ): Promise<StoredBlob> {
   const sum = platform.createSha256()
   let size = 0
@@ -132,7 +134,7 @@ export async function putVerified(
     }
   }
   let digest: Digest | undefined
-  await tree.put(measured(), () => {
+  await tree.put(convert(measured()), () => {
     digest = digestOf(sum.digest())
     if (promised.size !== undefined && size !== promised.size) throw wrongSize(promised, promised.size, size)
     if (promised.digest !== undefined && digest !== promised.digest) {

@@ -1,0 +1,194 @@
+/**
+ * An image as `docker save` writes it: one file, of layers as plain tar, the config as it is, and what belongs together.
+ *
+ *     <diff id>.tar ..    layers, each once
+ *     <hex>.json          the config
+ *     manifest.json       [{"Config": …, "RepoTags": [..], "Layers": [..]}]
+ *
+ * The manifest is not kept: any reader makes one up from config and layers, and its digest is the one told here.
+ * Source: containers/image, package `docker/internal/tarfile`.
+ */
+import { encodeUtf8 } from '../../bytes.ts'
+import {
+  ConflictError,
+  DigestMismatchError,
+  FormatError,
+  InvalidNameError,
+  LimitError,
+  UnsupportedError,
+  UsageError,
+} from '../../errors.ts'
+import type { Platform, WritableFiles } from '../../platform/index.ts'
+import { uncompressedTar } from '../../repo/index.ts'
+import type { TarEntry } from '../../tar/index.ts'
+import { normaliseConfig } from '../config.ts'
+import { digestChecksum, digestOf } from '../digest.ts'
+import { LAYER_RATIO_FLOOR, MAX_LAYER_BYTES, MAX_LAYER_RATIO } from '../layer-stream.ts'
+import { parseManifest } from '../manifest.ts'
+import { DOCKER_CONFIG, DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST } from '../media-types.ts'
+import type { Digest } from '../oci-types.ts'
+import { formatRegistryReference, parseRegistryReference } from '../registry/reference.ts'
+import { writeArchive } from './archive-file.ts'
+import type { ImageDestination, PutBlobOptions, PutManifestOptions, StoredBlob } from './destination.ts'
+import { SAVED_IMAGES, savedManifest } from './docker-archive.ts'
+import { readFile } from './file-tree.ts'
+import { MAX_CONFIG_SIZE } from './manifest-source.ts'
+import { directoryWritableTree, putVerified, type WritableTree } from './writable-tree.ts'
+
+const MODE = 0o444
+
+/**
+ * The archive takes the place of what is there.
+ * @param image its tag in the archive, as Docker names images; none when absent
+ * @throws {InvalidNameError} for what is no such name; {IoError}
+ */
+export async function openDockerArchiveDestination(
+  files: WritableFiles,
+  path: string,
+  image: string | undefined,
+  platform: Platform,
+): Promise<ImageDestination> {
+  const tags = image === undefined ? [] : [tagOf(image)]
+  const folder = await files.createTemporary(files.parent(path))
+  const tree = await directoryWritableTree(files, folder, [])
+  return new DockerArchiveDestination(path, tree, platform, tags, {
+    write: (members) => writeArchive(files, folder, members, path),
+    remove: () => files.remove(folder),
+  })
+}
+
+function tagOf(image: string): string {
+  const reference = parseRegistryReference(image)
+  if (reference.tag !== undefined) return formatRegistryReference(reference)
+  throw new InvalidNameError(image, `Invalid image name ${JSON.stringify(image)}: an archive needs a tag, not a digest`)
+}
+
+interface Place {
+  write(members: AsyncIterable<TarEntry>): Promise<void>
+  remove(): Promise<void>
+}
+
+const layerPath = (diffId: Digest) => `${digestChecksum(diffId)}.tar`
+const configPath = (digest: Digest) => `${digestChecksum(digest)}.json`
+
+class DockerArchiveDestination implements ImageDestination {
+  readonly what: string
+  readonly keepsLayersPlain = true
+  readonly #tree: WritableTree
+  readonly #platform: Platform
+  readonly #tags: readonly string[]
+  readonly #place: Place
+  /** Layers that are here, by the digests of the blobs they came as. */
+  readonly #layers = new Map<Digest, StoredBlob>()
+  #image: { readonly config: StoredBlob; readonly layers: readonly StoredBlob[]; readonly digest: Digest } | undefined
+
+  constructor(what: string, tree: WritableTree, platform: Platform, tags: readonly string[], place: Place) {
+    this.what = what
+    this.#tree = tree
+    this.#platform = platform
+    this.#tags = tags
+    this.#place = place
+  }
+
+  acceptsManifest(mediaType: string): boolean {
+    return mediaType === OCI_MANIFEST || mediaType === DOCKER_MANIFEST
+  }
+
+  async hasBlob({ digest, size }: StoredBlob): Promise<boolean> {
+    return this.#layers.has(digest) || (await this.#tree.size(configPath(digest))) === size
+  }
+
+  async putBlob(bytes: AsyncIterable<Uint8Array>, options: PutBlobOptions = {}): Promise<StoredBlob> {
+    const { mediaType } = options
+    if (mediaType === OCI_CONFIG || mediaType === DOCKER_CONFIG) {
+      return await putVerified(this.#tree, this.#platform, bytes, options, configPath)
+    }
+    const plain = new PlainLayer(this.#platform)
+    let diffId: Digest | undefined
+    const nameOf = () => {
+      diffId = plain.diffId()
+      return layerPath(diffId)
+    }
+    const blob = await putVerified(this.#tree, this.#platform, bytes, options, nameOf, (from) => plain.of(from))
+    if (diffId !== undefined) this.#layers.set(blob.digest, { digest: diffId, size: plain.size })
+    return blob
+  }
+
+  async putManifest(bytes: Uint8Array, { mediaType }: PutManifestOptions): Promise<Digest> {
+    const place = `docker-archive:${this.what}`
+    if (!this.acceptsManifest(mediaType)) {
+      throw new UnsupportedError('manifest type', `${place}: an archive cannot hold ${mediaType}`)
+    }
+    if (this.#image !== undefined) throw new ConflictError('manifest', `${place}: there is a manifest already`)
+    const { config, layers } = parseManifest(bytes)
+    const { rootfs } = normaliseConfig(await readFile(this.#tree, configPath(config.digest), MAX_CONFIG_SIZE))
+    const plain = layers.map(({ digest }, i) => {
+      const layer = this.#layers.get(digest)
+      if (layer === undefined) throw new FormatError('manifest', `${place}: layer ${digest} was not stored`)
+      const diffId = rootfs.diff_ids[i]
+      if (diffId !== layer.digest) throw new DigestMismatchError('diffId', digest, String(diffId), layer.digest)
+      return layer
+    })
+    const digest = digestOf(this.#platform.sha256(savedManifest(config, plain)))
+    this.#image = { config, layers: plain, digest }
+    return digest
+  }
+
+  async commit(): Promise<Digest> {
+    if (this.#image === undefined) throw new UsageError(`docker-archive:${this.what}: an image needs a manifest`)
+    await this.#place.write(this.#members(this.#image))
+    return this.#image.digest
+  }
+
+  async *#members(image: { config: StoredBlob; layers: readonly StoredBlob[] }): AsyncGenerator<TarEntry> {
+    const paths = image.layers.map(({ digest }) => layerPath(digest))
+    const config = configPath(image.config.digest)
+    for (const path of new Set([...paths, config])) {
+      const size = await this.#tree.size(path)
+      yield { path, mode: MODE, body: this.#tree.stream(path), ...(size !== undefined && { size }) }
+    }
+    const saved = [{ Config: config, RepoTags: this.#tags, Layers: paths }]
+    yield { path: SAVED_IMAGES, mode: MODE, body: encodeUtf8(JSON.stringify(saved)) }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#tree[Symbol.asyncDispose]()
+    await this.#place.remove()
+  }
+}
+
+/** What a layer is without its compression. */
+class PlainLayer {
+  readonly #platform: Platform
+  readonly #sum
+  /** Bytes so far. */
+  size = 0
+
+  constructor(platform: Platform) {
+    this.#platform = platform
+    this.#sum = platform.createSha256()
+  }
+
+  async *of(blob: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+    let received = 0
+    async function* counted() {
+      for await (const chunk of blob) {
+        received += chunk.length
+        yield chunk
+      }
+    }
+    for await (const chunk of uncompressedTar(this.#platform, counted(), { maxBytes: MAX_LAYER_BYTES })) {
+      this.size += chunk.length
+      if (this.size > LAYER_RATIO_FLOOR && this.size > received * MAX_LAYER_RATIO) {
+        throw new LimitError('compression ratio of the layer', MAX_LAYER_RATIO)
+      }
+      this.#sum.update(chunk)
+      yield chunk
+    }
+  }
+
+  /** Once it was read. */
+  diffId(): Digest {
+    return digestOf(this.#sum.digest())
+  }
+}
