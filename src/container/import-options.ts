@@ -3,6 +3,7 @@
 import type { Checksum } from '../bytes.ts'
 import type { LocalFiles } from '../platform/index.ts'
 import type { ProgressOptions } from '../progress.ts'
+import type { Verification } from '../repo/index.ts'
 import type { MetadataPolicy, Ownership } from './flatten.ts'
 import type { ImageLimits } from './image-limits.ts'
 import type { ImportListeners } from './import-progress.ts'
@@ -28,6 +29,8 @@ export interface ImportOptions extends ProgressOptions, ImportListeners {
   readonly registry?: RegistryOptions | undefined
   /** Which images may come in. Without it `ostree-image-signed:` brings in none, and the others all. */
   readonly policy?: HostPolicy | undefined
+  /** Whom `ostree-remote-image:` trusts. Without it such references are refused. */
+  readonly verification?: Verification | undefined
   /** Opens the image instead of the transports built in. */
   readonly open?: ((image: ImageReference, context: TransportContext) => Promise<ImageSource>) | undefined
   /** Store the image under this name instead. */

@@ -11,14 +11,15 @@ import type { Checksum } from '../bytes.ts'
 import { withContext } from '../errors.ts'
 import { string, variantOf } from '../gvariant/index.ts'
 import type { ProgressOptions } from '../progress.ts'
-import { type Repo, readCommit, type SePolicy, type Transaction, writeCommit } from '../repo/index.ts'
+import { type Repo, readCommit, readSignedCommit, type SePolicy, type Transaction, writeCommit } from '../repo/index.ts'
 import type { ImageLimits } from './image-limits.ts'
 import { importLayer } from './import-layer.ts'
 import type { ImportListeners } from './import-progress.ts'
 import { requireComplete } from './layer-kind.ts'
 import { openLayer } from './layer-stream.ts'
+import { parseOstreeManifestLayout } from './layout.ts'
 import { IMPORTER_VERSION } from './names.ts'
-import { importCommitLayer, importObjectSet, writeObjectSetCommit } from './ostree-tar.ts'
+import { type CommitVerifier, importCommitLayer, importObjectSet, writeObjectSetCommit } from './ostree-tar.ts'
 import { rootIsTransient } from './prepare-root.ts'
 import type { PreparedImport, PreparedLayer } from './prepared-import.ts'
 import { layerPolicy } from './selinux.ts'
@@ -37,6 +38,8 @@ export interface ImportRunInput extends ProgressOptions, ImportListeners {
   readonly importerVersion: string
   /** Of the commits of derived layers; seconds since the epoch. */
   readonly timestamp: bigint
+  /** The commit of the base has to be signed to its liking; one that is stored already as well. */
+  readonly verifier: CommitVerifier | undefined
   readonly limits: ImageLimits
 }
 
@@ -59,8 +62,12 @@ export class ImportRun {
    * @throws {NotFoundError} when the layers do not hold all that the commit needs
    */
   async importBase(writeRefs: boolean): Promise<Checksum | undefined> {
-    const { prepared } = this.#input
-    if (prepared.ostreeCommitLayer === undefined) return undefined
+    const { prepared, verifier } = this.#input
+    if (prepared.ostreeCommitLayer === undefined) {
+      // There is no commit that could be signed: better nothing than anything.
+      if (verifier !== undefined) parseOstreeManifestLayout(prepared.manifest, prepared.config)
+      return undefined
+    }
     try {
       return await this.#importBase(prepared.ostreeCommitLayer, prepared.ostreeLayers, writeRefs)
     } catch (error) {
@@ -69,7 +76,7 @@ export class ImportRun {
   }
 
   async #importBase(layer: PreparedLayer, chunks: readonly PreparedLayer[], writeRefs: boolean): Promise<Checksum> {
-    const { repo, tx, limits, signal } = this.#input
+    const { repo, tx, limits, signal, verifier } = this.#input
     const before = this.fetched
     for (const chunk of chunks) {
       if (chunk.commit !== undefined) await this.#reuse(chunk, chunk.commit, writeRefs)
@@ -81,13 +88,17 @@ export class ImportRun {
       }
     }
     if (layer.commit !== undefined) {
+      this.verifyText = await verifier?.verify(await readSignedCommit(repo, layer.commit))
       await this.#reuse(layer, layer.commit, writeRefs)
       if (this.fetched > before) await requireComplete(tx, layer.commit)
       return layer.commit
     }
     let commit: Checksum | undefined
     await this.#fetch('ostree-chunk', layer, writeRefs, async (stream) => {
-      commit = await importCommitLayer(repo, tx, stream, { layer: layer.layer.digest, limits: limits.tar, signal })
+      const options = { layer: layer.layer.digest, limits: limits.tar, signal, verifier }
+      const imported = await importCommitLayer(repo, tx, stream, options)
+      commit = imported.commit
+      this.verifyText = imported.verifyText
       await requireComplete(tx, commit)
       tx.setCommitState(commit, 'complete')
       return commit

@@ -16,7 +16,7 @@
 
 import type { Checksum } from '../bytes.ts'
 import { FormatError, LimitError, UsageError, withContext } from '../errors.ts'
-import { prune, type Repo, type SePolicy, type Transaction } from '../repo/index.ts'
+import { findRemote, prune, type Repo, readSignedCommit, type SePolicy, type Transaction } from '../repo/index.ts'
 import { FlatFileNotes } from './flat-files.ts'
 import { defaultPolicy, type FlattenOptions } from './flatten.ts'
 import { gcImageLayers } from './gc.ts'
@@ -29,15 +29,16 @@ import { parseManifestLayout, parseOstreeManifestLayout } from './layout.ts'
 import { DEFAULT_IMPORTER_VERSION, writeMergeCommit } from './merge.ts'
 import { refForImage } from './names.ts'
 import type { Descriptor, DiffId, Digest, ImageConfiguration, ImageManifest } from './oci-types.ts'
+import type { CommitVerifier } from './ostree-tar.ts'
 import { requireAccepted, requireStrictDefault } from './policy-check.ts'
 import {
   cacheUpdate,
+  commitVerifier,
   digestOfName,
   isSameImage,
   requireBootable,
   requireCommitLabel,
   requirePlace,
-  requireUnverified,
 } from './preparation.ts'
 import {
   fetchOrder,
@@ -63,12 +64,13 @@ export class ImageImporter implements AsyncDisposable {
   readonly #repo: Repo
   readonly #reference: OstreeImageReference
   readonly #options: ImportOptions
+  readonly #verifier: CommitVerifier | undefined
   #source: ImageSource | undefined
 
-  /** @throws {UnsupportedError} when the reference asks for the signature of its commit to be verified */
+  /** @throws {UnsupportedError} when the reference asks for signatures to be verified, and the options not how */
   constructor(repo: Repo, reference: OstreeImageReference, options: ImportOptions) {
-    requireUnverified(reference)
     this.#repo = repo
+    this.#verifier = commitVerifier(repo, reference, options.verification)
     this.#reference = reference
     this.#options = options
   }
@@ -87,8 +89,8 @@ export class ImageImporter implements AsyncDisposable {
     const { imgref } = this.#reference
     requireStrictDefault(this.#reference, this.#options.policy)
     const previous = await tryQueryImage(repo, imgref, (error) => this.#options.onWarning?.(error.message))
-    if (previous !== undefined && digestOfName(imgref) === previous.manifestDigest)
-      return { kind: 'already-present', state: previous }
+    if (this.#verifier !== undefined) await findRemote(repo, this.#verifier.remote)
+    if (previous !== undefined && digestOfName(imgref) === previous.manifestDigest) return this.#present(previous)
     if (this.#options.offline === true) {
       throw new UsageError('Manifest fetch required in offline mode', 'offline')
     }
@@ -97,15 +99,22 @@ export class ImageImporter implements AsyncDisposable {
     if (noImgref !== true) await requirePlace(repo, (target ?? this.#reference).imgref)
     const source = await this.#open()
     const { manifest, manifestDigest } = source
-    if (previous !== undefined && isSameImage(previous, manifest, manifestDigest)) {
-      return { kind: 'already-present', state: previous }
-    }
+    if (previous !== undefined && isSameImage(previous, manifest, manifestDigest)) return this.#present(previous)
     const config = await source.config()
     if (previous !== undefined && this.#options.noCachedUpdate !== true) {
       await cacheUpdate(repo, previous.mergeCommit, manifest, manifestDigest, config)
     }
     if (this.#options.requireBootable === true) requireBootable(config, this.#options.host)
     return { kind: 'ready', prepared: await this.#plan(manifest, manifestDigest, config, previous) }
+  }
+
+  /** Whoever stored it may have asked for no signature. */
+  async #present(state: LayeredImageState): Promise<PrepareResult> {
+    if (this.#verifier !== undefined) {
+      parseOstreeManifestLayout(state.manifest, state.configuration)
+      await this.#verifier.verify(await readSignedCommit(this.#repo, state.baseCommit))
+    }
+    return { kind: 'already-present', state }
   }
 
   async #open(): Promise<ImageSource> {
@@ -261,6 +270,7 @@ export class ImageImporter implements AsyncDisposable {
   async #prepareBase(): Promise<PreparedImport> {
     try {
       requireStrictDefault(this.#reference, this.#options.policy)
+      if (this.#verifier !== undefined) await findRemote(this.#repo, this.#verifier.remote)
       const source = await this.#open()
       return await this.#plan(source.manifest, source.manifestDigest, await source.config(), undefined)
     } catch (error) {
@@ -283,7 +293,7 @@ export class ImageImporter implements AsyncDisposable {
     const source = this.#source ?? (await this.#open())
     const commits = { importerVersion: this.#importerVersion, timestamp: this.#now }
     const label = this.#labels ? { sepolicyCommit: this.#options.sepolicyCommit } : undefined
-    const settings = { retainVar, allowNonusr, label, ...commits, limits, ...listeners }
+    const settings = { retainVar, allowNonusr, label, verifier: this.#verifier, ...commits, limits, ...listeners }
     return repo.transaction(async (plain) => {
       const tx = new FlatFileNotes(plain, repo.mode, this.#flattening)
       await using blobs = new ReadAhead(source, fetchOrder(prepared), readAhead)

@@ -9,6 +9,7 @@
 
 import type { Checksum, MaybePromise } from '../bytes.ts'
 import { FormatError, LimitError, TarFormatError, withContext } from '../errors.ts'
+import { type Vardict, vardict } from '../gvariant/index.ts'
 import { DirMeta, DirTree, NO_XATTRS, S_IFDIR } from '../objects/index.ts'
 import { type Repo, type Transaction, writeCommit } from '../repo/index.ts'
 import { type TarHeader, type TarLimits, TarParser } from '../tar/index.ts'
@@ -24,6 +25,25 @@ export interface OstreeTarOptions {
   readonly layer?: Digest | undefined
   readonly limits?: TarLimits | undefined
   readonly signal?: AbortSignal | undefined
+}
+
+/** Who says whether a commit is signed as it should be. */
+export interface CommitVerifier {
+  /** For messages. */
+  readonly remote: string
+  /** @returns what is to be said of its signatures. @throws to refuse the commit */
+  verify(commit: { readonly bytes: Uint8Array; readonly metadata: Vardict }): Promise<string>
+}
+
+export interface CommitTarOptions extends OstreeTarOptions {
+  /** Default: nobody asks. */
+  readonly verifier?: CommitVerifier | undefined
+}
+
+export interface ImportedCommit {
+  readonly commit: Checksum
+  /** What the verifier said. */
+  readonly verifyText: string | undefined
 }
 
 /**
@@ -52,17 +72,18 @@ export async function writeObjectSetCommit(tx: Transaction, objects: ReadonlySet
 
 /**
  * Stores the commit of a commit layer, its detached metadata and all objects that come with it. The commit is marked
- * partial, for the caller to take back: the other layers bring the rest of its objects.
+ * partial, for the caller to take back: the other layers bring the rest of its objects. One that is to be verified is
+ * not written before it was.
  * @returns the commit, the very one that was encapsulated
- * @throws as `importObjectSet`
+ * @throws as `importObjectSet`, and what the verifier throws
  */
 export async function importCommitLayer(
   repo: Repo,
   tx: Transaction,
   chunks: AsyncIterable<Uint8Array>,
-  options: OstreeTarOptions = {},
-): Promise<Checksum> {
-  return run(repo, tx, chunks, new CommitRules(tx), options)
+  { verifier, ...options }: CommitTarOptions = {},
+): Promise<ImportedCommit> {
+  return run(repo, tx, chunks, new CommitRules(tx, verifier), options)
 }
 
 async function run<T>(
@@ -119,12 +140,17 @@ class ObjectSetRules implements StreamRules {
 
 class CommitRules implements StreamRules {
   readonly #tx: Transaction
+  readonly #verifier: CommitVerifier | undefined
   #commit: Checksum | undefined
   /** Objects so far. */
   #count = 0
+  /** Waits for its signatures. */
+  #unverified: Uint8Array | undefined
+  #verifyText: string | undefined
 
-  constructor(tx: Transaction) {
+  constructor(tx: Transaction, verifier: CommitVerifier | undefined) {
     this.#tx = tx
+    this.#verifier = verifier
   }
 
   accept({ checksum, type }: StreamObject, header: TarHeader): void {
@@ -138,6 +164,11 @@ class CommitRules implements StreamRules {
       return
     }
     if (type === 'commit') throw new FormatError(checksum, 'Found multiple commit objects')
+    if (position === 1 && type !== 'commitmeta' && this.#verifier !== undefined) {
+      const { remote } = this.#verifier
+      const reason = `Expected commitmeta object, not ${type}`
+      throw new FormatError(checksum, `Using remote ${remote} for verification; ${reason}`)
+    }
     if (type !== 'commitmeta') return
     if (position > 1) throw new FormatError(checksum, `Invalid metadata object type; ${TYPE_NAMES[type]}`)
     if (checksum !== this.#commit) {
@@ -146,14 +177,36 @@ class CommitRules implements StreamRules {
   }
 
   attached({ checksum, type }: StreamObject, bytes: Uint8Array): MaybePromise<unknown> {
-    if (type === 'commitmeta') return this.#tx.writeAttached('commitmeta', checksum, bytes)
+    if (type === 'commitmeta') {
+      const commit = this.#unverified
+      this.#unverified = undefined
+      return commit === undefined
+        ? this.#tx.writeAttached('commitmeta', checksum, bytes)
+        : this.#verify(checksum, commit, bytes)
+    }
+    if (this.#verifier === undefined) return this.#write(checksum, bytes)
+    this.#unverified = bytes
+    return undefined
+  }
+
+  #write(checksum: Checksum, bytes: Uint8Array): MaybePromise<unknown> {
     this.#tx.setCommitState(checksum, 'partial')
     return this.#tx.writeMeta('commit', bytes, checksum)
   }
 
-  finish(): Checksum {
+  async #verify(checksum: Checksum, bytes: Uint8Array, attached: Uint8Array): Promise<void> {
+    try {
+      this.#verifyText = await this.#verifier?.verify({ bytes, metadata: vardict.decode(attached) })
+    } catch (error) {
+      throw withContext('Verifying ostree commit in tar stream', error)
+    }
+    await this.#write(checksum, bytes)
+    await this.#tx.writeAttached('commitmeta', checksum, attached)
+  }
+
+  finish(): ImportedCommit {
     if (this.#commit === undefined) throw new TarFormatError('Commit object not found', 0)
     if (this.#count < 2) throw new TarFormatError('End of stream after commit object', 0)
-    return this.#commit
+    return { commit: this.#commit, verifyText: this.#verifyText }
   }
 }

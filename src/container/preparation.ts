@@ -7,7 +7,7 @@
 import type { Checksum } from '../bytes.ts'
 import { ConflictError, FormatError, UnsupportedError, UsageError } from '../errors.ts'
 import { string, variantOf } from '../gvariant/index.ts'
-import type { Repo } from '../repo/index.ts'
+import { type Repo, type Verification, verifyCommitFor } from '../repo/index.ts'
 import { canonicalJson } from './canonical-json.ts'
 import { label } from './layout.ts'
 import {
@@ -21,6 +21,7 @@ import {
   refForImage,
 } from './names.ts'
 import type { Digest, HostPlatform, ImageConfiguration, ImageManifest } from './oci-types.ts'
+import type { CommitVerifier } from './ostree-tar.ts'
 import { type LayeredImageState, listLocalRefs } from './query.ts'
 import { unprefixUnescapeRef } from './ref-escape.ts'
 import {
@@ -33,17 +34,25 @@ import {
 const BOOTABLE_LABELS = [BOOTABLE_KEY, BOOTC_LABEL]
 
 /**
- * Signatures of commits are not verified here, so whoever asks for that is refused rather than given an image
- * unverified.
- * @throws {UnsupportedError}
+ * Who verifies the commit in the image: the keys of the remote that the reference names, if it names one.
+ * @throws {UnsupportedError} when nobody said where keys are: no image rather than one unverified
  */
-export function requireUnverified(reference: OstreeImageReference): void {
-  if (reference.sigverify.kind !== 'remote') return
-  const name = formatOstreeImageReference(reference)
-  throw new UnsupportedError(
-    'signature verification',
-    `Cannot verify signatures of ${name}; ostree-unverified-image: pulls without`,
-  )
+export function commitVerifier(
+  repo: Repo,
+  reference: OstreeImageReference,
+  verification: Verification | undefined,
+): CommitVerifier | undefined {
+  const { sigverify } = reference
+  if (sigverify.kind !== 'remote') return undefined
+  const { remote } = sigverify
+  if (verification === undefined) {
+    const name = formatOstreeImageReference(reference)
+    throw new UnsupportedError(
+      'signature verification',
+      `Cannot verify signatures of ${name}; ostree-unverified-image: pulls without`,
+    )
+  }
+  return { remote, verify: (commit) => verifyCommitFor(repo, remote, commit, verification) }
 }
 
 /** The digest at the end of a name, as of `docker://host/name@sha256:…`. */

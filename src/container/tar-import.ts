@@ -8,23 +8,29 @@ import type { Checksum } from '../bytes.ts'
 import { withContext } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
 import { requireComplete } from './layer-kind.ts'
-import { importCommitLayer, importObjectSet, type OstreeTarOptions, writeObjectSetCommit } from './ostree-tar.ts'
+import {
+  type CommitTarOptions,
+  importCommitLayer,
+  importObjectSet,
+  type OstreeTarOptions,
+  writeObjectSetCommit,
+} from './ostree-tar.ts'
 
 /**
  * Stores the commit that the stream carries, whole; any ref is the caller's to set.
  * @param stream uncompressed; a chunk may be reused once the next one is asked for
  * @returns the checksum the commit has wherever it comes from
  * @throws {TarFormatError}, {FormatError}, {ChecksumMismatchError}, {LimitError}; {ObjectNotFoundError} when the stream
- *   lacks objects of its commit that are not here either. Then nothing was stored
+ *   lacks objects of its commit that are not here either; what the verifier throws. Then nothing was stored
  */
 export async function importOstreeTar(
   repo: Repo,
   stream: AsyncIterable<Uint8Array>,
-  options: OstreeTarOptions = {},
+  options: CommitTarOptions = {},
 ): Promise<Checksum> {
   try {
     return await repo.transaction(async (tx) => {
-      const commit = await importCommitLayer(repo, tx, stream, options)
+      const { commit } = await importCommitLayer(repo, tx, stream, options)
       await requireComplete(tx, commit)
       tx.setCommitState(commit, 'complete')
       return commit

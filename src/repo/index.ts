@@ -185,6 +185,7 @@ export {
   type ShownObject,
   type ShowOptions,
 } from './show.ts'
+export { allKeyRings, type KeySource, remoteKeyRings, type Verification } from './signature-keys.ts'
 export { createMemoryStorage, type MemoryStorageOptions } from './stores/memory.ts'
 export { CollectionMap, readSummary, SUMMARY, SUMMARY_SIGNATURES, Summary, type SummaryRef } from './summary.ts'
 export {
@@ -208,4 +209,11 @@ export {
   writeTree,
 } from './tree.ts'
 export { createTreeSource } from './tree-source.ts'
+export {
+  formatSignatures,
+  readSignedCommit,
+  requireGpgSignature,
+  type SignedCommit,
+  verifyCommitFor,
+} from './verify-commit.ts'
 export { type CommitInput, writeCommit } from './write-commit.ts'

@@ -19,12 +19,13 @@ import type { Commit } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
 import { verifyBindings } from './fsck-bindings.ts'
 import type { BeginOptions, Transaction } from './interface.ts'
-import { refuseCommit } from './pull-local-gpg.ts'
+import { requireSignedCommit } from './pull-local-gpg.ts'
 import { type ImportRules, ObjectImport } from './pull-local-objects.ts'
 import { resolveWanted, type WantedRefs } from './pull-local-refs.ts'
 import { readCommit, readDirTree } from './read-metadata.ts'
 import { readRef, refspecOf } from './refs.ts'
 import type { Repo } from './repo.ts'
+import type { Verification } from './signature-keys.ts'
 
 export interface PullLocalOptions
   extends WantedRefs,
@@ -37,8 +38,9 @@ export interface PullLocalOptions
   readonly commitOnly?: boolean | undefined
   /** Whether a commit has to name the ref it is asked for by, if it names any. Default true. */
   readonly verifyBindings?: boolean | undefined
-  /** Commits must be signed; see pull-local-gpg.ts. Needs `remote`. */
+  /** Commits must be signed by keys of `remote`, which then is needed; so is `verification` for one that is signed. */
   readonly gpgVerify?: boolean | undefined
+  readonly verification?: Verification | undefined
 }
 
 export interface PullLocalResult {
@@ -107,7 +109,7 @@ class LocalPull {
     for (let left = depth; next !== undefined; left--) {
       const isNew = await this.#importCommit(next, next === start)
       if (isNew === undefined) return
-      if (this.#options.gpgVerify) await refuseCommit(this.#from, next)
+      if (this.#options.gpgVerify) await this.#requireSigned(next)
       const commit = await readCommit(this.#tx, next)
       this.#requireBindings(next, commit, next === start ? ref : undefined)
       const before = this.#commits.get(next)
@@ -140,6 +142,12 @@ class LocalPull {
     await this.#objects.take(name)
     this.counts.metadata++
     return true
+  }
+
+  async #requireSigned(commit: Checksum): Promise<void> {
+    const { remote = '', verification } = this.#options // without a remote it was refused
+    if (verification === undefined) throw new UsageError('Verifying signatures needs to be told how', 'verification')
+    await requireSignedCommit(this.#from, this.#into, commit, remote, verification)
   }
 
   #requireBindings(checksum: Checksum, commit: Commit, name: string | undefined): void {

@@ -1,4 +1,5 @@
 export { describeSignature, formatTime, type TimeFormat } from './describe.ts'
+export { type Ed25519Keys, parseEd25519Key, verifyEd25519 } from './ed25519.ts'
 export type { KeyRings, OpenPgpIdentity, OpenPgpSignature, OpenPgpStatus } from './interface.ts'
 export { MAX_SIGNATURES, verifyOpenPgp } from './openpgp.ts'
 export { parseUserId, type UserName } from './user-id.ts'

@@ -82,7 +82,7 @@ async function take(kind: 'set' | 'commit', entries: readonly TarEntry[] | Uint8
   const result = await repo.transaction(async (tx): Promise<Checksum[]> => {
     const options = { layer: LAYER }
     if (kind === 'set') return [...(await importObjectSet(repo, tx, inChunks(bytes, chunk), options))]
-    return [await importCommitLayer(repo, tx, inChunks(bytes, chunk), options)]
+    return [(await importCommitLayer(repo, tx, inChunks(bytes, chunk), options)).commit]
   })
   return { repo, result }
 }

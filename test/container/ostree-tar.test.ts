@@ -63,7 +63,7 @@ describe('an encapsulated commit', () => {
         sets.push({ objects: [...objects], commit: await writeObjectSetCommit(tx, objects) })
       }
       const last = layerTar('oci-chunked.tar.gz', commitLayer?.digest ?? '')
-      return { sets, commit: await importCommitLayer(repo, tx, inChunks(last, chunk)) }
+      return { sets, ...(await importCommitLayer(repo, tx, inChunks(last, chunk))) }
     })
     expect(result.commit).toBe(commitLayer?.commit)
     expect(result.sets).toEqual(chunkLayers.map(({ objects, commit }) => ({ objects, commit })))
@@ -74,7 +74,9 @@ describe('an encapsulated commit', () => {
 
   test.each(['exampleos-export.tar.gz', 'exampleos-signed-export.tar.gz'])('comes out of a plain %s', async (name) => {
     const stream = gunzipSync(goldenBytes(`container/${name}`))
-    const { repo, result } = await take((repo, tx) => importCommitLayer(repo, tx, inChunks(stream)))
+    const { repo, result } = await take(
+      async (repo, tx) => (await importCommitLayer(repo, tx, inChunks(stream))).commit,
+    )
     const signed = goldenJson<{ commit: Checksum; commitmeta_hex: string }>('container/signed-commit.json')
     expect(result).toBe(signed.commit)
     const attached = (await repo.objects.readAttached('commitmeta', result)) as Uint8Array
@@ -87,7 +89,9 @@ describe('an encapsulated commit', () => {
       'oci-single.tar.gz',
       'sha256:c926e13c79cdbe59b6bf48ed8eb868c7f8f8875be8be414f7a9a966c88c500c5',
     )
-    const { repo, result } = await take((repo, tx) => importCommitLayer(repo, tx, inChunks(stream)))
+    const { repo, result } = await take(
+      async (repo, tx) => (await importCommitLayer(repo, tx, inChunks(stream))).commit,
+    )
     expect(result).toBe('616069c200463abca9c1d3adc65b948f1f1d3ddd42bc2c8ea3308535a0e44c24')
     for await (const object of traverseCommit(repo, result)) expect(await repo.objects.has(object)).toBe(true)
   })

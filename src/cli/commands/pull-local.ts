@@ -7,6 +7,7 @@ import { type PullLocalResult, pullLocal as pullBetween, type Repo } from '../..
 import { openRepo } from '../../repo/node/index.ts'
 import { command } from '../command.ts'
 import { JSON_OPTION } from '../values.ts'
+import { hostVerification } from '../verification.ts'
 
 export const pullLocal = command({
   name: 'pull-local',
@@ -50,6 +51,7 @@ export const pullLocal = command({
         verifyBindings: !options['disable-verify-bindings'],
         gpgVerify: options['gpg-verify'],
         gpgVerifySummary: options['gpg-verify-summary'],
+        verification: hostVerification(),
         ...(options['disable-fsync'] && { fsync: false }),
         ...(options['per-object-fsync'] && { perObjectFsync: true }),
         signal,

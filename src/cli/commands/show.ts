@@ -1,15 +1,27 @@
 /** `ostree show`. Source: ot-builtin-show.c. */
 
 import { type Checksum, compareUtf8, toHex } from '../../bytes.ts'
-import { NotFoundError, UsageError } from '../../errors.ts'
+import { NotFoundError, UnsupportedError, UsageError } from '../../errors.ts'
 import { formatSize } from '../../format-size.ts'
 import { bytes, isTypeString, type Vardict, variantAs } from '../../gvariant/index.ts'
 import { Commit, decodeSizes } from '../../objects/index.ts'
-import { findObject, formatMetadataValue, formatObject, type Repo, type ShownObject } from '../../repo/index.ts'
+import {
+  allKeyRings,
+  findObject,
+  findRemote,
+  formatMetadataValue,
+  formatObject,
+  formatSignatures,
+  type Repo,
+  readSignedCommit,
+  remoteKeyRings,
+  type ShownObject,
+} from '../../repo/index.ts'
+import { readKeyRings } from '../../repo/node/index.ts'
 import { type CommandContext, command } from '../command.ts'
 import { commitAsJson, xattrsAsJson } from '../json.ts'
 import type { OptionTable } from '../options.ts'
-import { JSON_OPTION, readBytes, refuseOptions } from '../values.ts'
+import { JSON_OPTION, readBytes } from '../values.ts'
 
 const OPTIONS = {
   'print-related': { type: 'flag', help: 'Show the "related" commits' },
@@ -44,7 +56,6 @@ export const show = command({
     const repo = await context.repo()
     const [name] = args
     if (name === undefined) throw context.usageError('An object argument is required')
-    refuseOptions(options, ['gpg-homedir', 'gpg-verify-remote'])
     const key = options['print-metadata-key']
     const detachedKey = options['print-detached-metadata-key']
     if (key !== undefined || options['list-metadata-keys']) {
@@ -67,6 +78,7 @@ export const show = command({
       const object = await findObject(repo, name)
       if (options.json) out.json(asJson(repo, object))
       else out.write(formatObject(repo.platform, object, { raw: options.raw, unswapped: options['no-byteswap'] }))
+      if (object.type === 'commit' && !options.json) await printSignatures(context, repo, object.checksum)
     }
   },
 })
@@ -108,6 +120,25 @@ async function printSizes({ options, out }: Context, repo: Repo, commit: Checksu
   out.line(`Compressed size (needed/total): ${formatSize(needed.archived)}/${formatSize(total.archived)}`)
   out.line(`Unpacked size (needed/total): ${formatSize(needed.unpacked)}/${formatSize(total.unpacked)}`)
   out.line(`Number of objects (needed/total): ${needed.objects}/${total.objects}`)
+}
+
+/** Says nothing about a commit nobody signed, whatever keys are asked for. */
+async function printSignatures({ options, out }: Context, repo: Repo, commit: Checksum): Promise<void> {
+  const remote = options['gpg-verify-remote']
+  const homedir = options['gpg-homedir']
+  const found = remote === undefined ? undefined : await findRemote(repo, remote)
+  const { hostVerification } = await import('../verification.ts')
+  const verification = hostVerification()
+  const rings =
+    found === undefined
+      ? [...(await allKeyRings(repo, verification)), ...(homedir === undefined ? [] : readKeyRings(homedir))]
+      : await remoteKeyRings(repo, found, verification)
+  try {
+    out.write(await formatSignatures(await readSignedCommit(repo, commit), rings, verification))
+  } catch (error) {
+    // Who cannot verify says nothing unless asked, as an ostree that was built without GPG.
+    if (!(error instanceof UnsupportedError) || remote !== undefined || homedir !== undefined) throw error
+  }
 }
 
 function asJson(repo: Repo, object: ShownObject) {

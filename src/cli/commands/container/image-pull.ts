@@ -19,6 +19,7 @@ import { openOrCreateStore } from '../../container-repo.ts'
 import { metadataPolicy, parseReference, processOwner } from '../../image-reference.ts'
 import { ProgressBar } from '../../progress-bar.ts'
 import { hostPolicy, PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
+import { hostVerification } from '../../verification.ts'
 
 interface Result {
   changed: boolean
@@ -89,6 +90,7 @@ export const imagePull = command({
         onImportProgress: bar?.listenToLayers,
         registry: image.imgref.transport === 'registry' ? await registryOptions(options) : undefined,
         policy: await hostPolicy(),
+        verification: hostVerification(),
       })
       const prepared = await importer.prepare()
       if (prepared.kind === 'already-present') return result(name, false, prepared.state)

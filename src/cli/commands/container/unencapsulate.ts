@@ -6,6 +6,7 @@ import { command } from '../../command.ts'
 import { parseReference, processOwner } from '../../image-reference.ts'
 import { ProgressBar } from '../../progress-bar.ts'
 import { hostPolicy, PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
+import { hostVerification } from '../../verification.ts'
 
 export const unencapsulate = command({
   name: 'container unencapsulate',
@@ -31,6 +32,7 @@ export const unencapsulate = command({
         owner: processOwner(),
         registry: image.imgref.transport === 'registry' ? await registryOptions(options) : undefined,
         policy: await hostPolicy(),
+        verification: hostVerification(),
         signal,
         onProgress: options.json ? (event) => out.json(event) : bar?.listen,
       })

@@ -1,0 +1,12 @@
+/** What verifying signatures takes from the machine: keys, the clock, and its zone. */
+import type { Verification } from '../repo/index.ts'
+import { createKeySource } from '../repo/node/index.ts'
+import { formatTime } from '../sign/index.ts'
+
+export function hostVerification(): Verification {
+  return {
+    now: () => Math.floor(Date.now() / 1000),
+    keys: createKeySource({ gpgHome: process.env['OSTREE_GPG_HOME'] }),
+    formatTime: (seconds) => formatTime(seconds - new Date(seconds * 1000).getTimezoneOffset() * 60),
+  }
+}

@@ -1,0 +1,108 @@
+/** Signatures made by GnuPG, beside what ostree says of them. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { array, bytes, vardict, variantOf } from '../../src/gvariant/index.ts'
+import { goldenJson } from '../golden.ts'
+import { describeReference } from '../reference.ts'
+import { Twins } from './twins.ts'
+
+const golden = goldenJson<{
+  commit_b64: string
+  keyrings: Record<string, string>
+  signatures: Record<string, string>
+}>('sign/gpg-results.json')
+/** By its name: that of the commit the signatures are over. */
+const COMMIT = 'ecb0a1622f49210a566b18cde40f41bd460be90ccd3d36e60cd041a2e72b09c2'
+
+function decode(base64: string | undefined): Uint8Array {
+  return new Uint8Array(Buffer.from(base64 as string, 'base64'))
+}
+
+describeReference('ostree', 'signed commits, beside ostree', () => {
+  const twins = new Twins()
+  const zone = process.env['TZ']
+  afterAll(() => {
+    if (zone === undefined) delete process.env['TZ']
+    else process.env['TZ'] = zone
+    twins.remove()
+  })
+  beforeAll(() => {
+    process.env['TZ'] = 'UTC'
+    twins.shell(`for repo in src into; do ostree --repo=$repo init --mode=archive; done
+      mkdir empty home rings files none
+      ostree --repo=src commit -b t -s s --timestamp=@1 --owner-uid=0 --owner-gid=0 --no-xattrs --canonical-permissions \\
+        --tree=dir=empty
+      for repo in src into; do
+        for remote in with bare; do ostree --repo=$repo remote add $remote http://localhost; done
+        ostree --repo=$repo remote add file http://localhost --set=gpgkeypath=$PWD/files/keys.gpg
+        ostree --repo=$repo remote add folder http://localhost --set=gpgkeypath=$PWD/files
+        ostree --repo=$repo remote add gone http://localhost --set=gpgkeypath=/nowhere/at/all
+        ostree --repo=$repo remote add unwilling http://localhost --no-gpg-verify
+      done`)
+    for (const place of [twins.theirs, twins.ours]) {
+      const ring = decode(golden.keyrings['all'])
+      for (const path of ['src/with', 'into/with']) writeFileSync(join(place, `${path}.trustedkeys.gpg`), ring)
+      for (const path of ['home/pubring.gpg', 'rings/x.gpg', 'files/keys.gpg']) writeFileSync(join(place, path), ring)
+    }
+  })
+
+  function sign(...names: string[]): void {
+    const signatures = names.map((name) => decode(golden.signatures[name]))
+    const attached = vardict.encode([['ostree.gpgsigs', variantOf(array(bytes), signatures)]])
+    for (const place of [twins.theirs, twins.ours]) {
+      writeFileSync(join(place, `src/objects/${COMMIT.slice(0, 2)}/${COMMIT.slice(2)}.commitmeta`), attached)
+    }
+  }
+
+  const SIGNED: string[][] = [
+    [],
+    ['good'],
+    ['bad'],
+    ['expired'],
+    ['revoked'],
+    ['sigexp'],
+    ['good', 'rsa', 'sigexp-later'],
+    ['good', 'bad', 'rsa'],
+    ['bad', 'good'],
+    ['garbage'],
+    ['inline'],
+  ]
+
+  describe.each(SIGNED.map((names) => ({ title: names.join(' and ') || 'nothing', names })))(
+    'signed: $title',
+    ({ names }) => {
+      test('is shown with what is to be said of it', async () => {
+        sign(...names)
+        const { stdout } = await twins.run(['show', '--repo=@/src', 't'])
+        await twins.run(['show', '--repo=@/src', '--gpg-verify-remote=with', 't'])
+        if (names.includes('good') && !names.includes('bad')) expect(stdout).toContain('Good signature from "Good One')
+      })
+
+      test('is pulled, or refused', async () => {
+        sign(...names)
+        const others = names.join() === 'good' ? ['file', 'folder', 'gone', 'nosuch', 'unwilling'] : []
+        for (const remote of ['with', ...others]) {
+          await twins.run(['pull-local', '--repo=@/into', '--gpg-verify', `--remote=${remote}`, '@/src', 't'])
+          twins.expectSame('into/refs')
+          twins.shell('rm -rf into/refs/remotes/* into/objects/* into/tmp/*')
+        }
+      })
+    },
+  )
+
+  test('keys are looked for where they may be', async () => {
+    sign('good')
+    await twins.run(['show', '--repo=@/src', '-B', 't'])
+    await twins.run(['show', '--repo=@/src', '--raw', COMMIT])
+    await twins.run(['show', '--repo=@/src', '--gpg-verify-remote=bare', 't'])
+    await twins.run(['show', '--repo=@/src', '--gpg-verify-remote=nosuch', 't'])
+    await twins.run(['show', '--repo=@/src', '--gpg-verify-remote=gone', 't'])
+    await twins.run(['show', '--repo=@/src', '--gpg-verify-remote=bare', '--gpg-homedir=@/home', 't'])
+    twins.shell('rm src/with.trustedkeys.gpg')
+    for (const home of ['home', 'rings', 'files', 'none', 'nowhere']) {
+      await twins.run(['show', '--repo=@/src', `--gpg-homedir=@/${home}`, 't'])
+    }
+    await twins.run(['show', '--repo=@/src', 't'])
+  })
+})
