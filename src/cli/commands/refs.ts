@@ -54,20 +54,25 @@ export const refs = command({
           ? await aliases(repo, prefix, cutPrefix)
           : await repo.listRefs(prefix, { cutPrefix })
       if (options.delete) {
+        // As ostree, which lists all of a remote by names that are none, and then is asked to delete those.
+        const invalid = rows.map(({ name }) => shownBelow(prefix, name)).find((name, i) => name !== rows[i]?.name)
+        if (invalid !== undefined) throw new InvalidNameError(invalid, `Invalid refspec ${invalid}`)
         await deleteRefs(repo, rows)
         continue
       }
       for (const row of collections ? rows : rows.toSorted((a, b) => compareUtf8(a.name, b.name))) {
         const target = alias ? await repo.refs.read(row.path) : undefined
-        const aliasOf = target !== undefined && 'alias' in target ? refspecOf(target.alias) : undefined
-        const commit = options.revision || options.json ? await readRef(repo.refs, row.path) : undefined
+        // Of the one ref that was named ostree does not tell whether it is an alias, only what it resolves to.
+        const isNamed = alias && !options.json && row.name === prefix
+        const aliasOf = target !== undefined && 'alias' in target && !isNamed ? refspecOf(target.alias) : undefined
+        const commit = options.revision || options.json || isNamed ? await readRef(repo.refs, row.path) : undefined
         const { name, collection } = row
         if (options.json) out.json({ name, ...(collection && { collection }), commit, ...(aliasOf && { aliasOf }) })
         else {
           const shown =
             collection === undefined ? shownBelow(options.list ? prefix : undefined, name) : `(${collection}, ${name})`
           const revision = options.revision ? `\t${commit}` : ''
-          out.line(alias ? `${shown} -> ${aliasOf}` : `${shown}${revision}`)
+          out.line(alias ? `${shown} -> ${aliasOf ?? commit}` : `${shown}${revision}`)
         }
       }
     }
@@ -84,7 +89,7 @@ async function aliases(repo: Repo, prefix: string | undefined, cutPrefix: boolea
   const found: Row[] = []
   for (const row of await repo.listRefs(prefix, { cutPrefix })) {
     const target = await repo.refs.read(row.path)
-    if (target !== undefined && 'alias' in target) found.push(row)
+    if (row.name === prefix || (target !== undefined && 'alias' in target)) found.push(row)
   }
   return found
 }
@@ -97,19 +102,23 @@ async function deleteRefs(repo: Repo, rows: readonly Row[]): Promise<void> {
       continue
     }
     const alias = await activeAlias(repo, path)
-    if (alias !== undefined) throw new ConflictError(name, `Ref '${name}' has an active alias: '${alias}'`)
+    if (alias !== undefined) throw new ConflictError(name, `Ref '${nameOf(path)}' has an active alias: '${alias}'`)
     await repo.refs.write(path, undefined)
   }
 }
 
 /** As in ostree, the remote of a ref is not looked at: an alias of `main` protects `REMOTE:main` too. */
 async function activeAlias(repo: Repo, path: RefPath): Promise<string | undefined> {
-  const name = path.replace(/^(?:heads|remotes\/[^/]+)\//, '')
+  const name = nameOf(path)
   for (const other of await repo.refs.list('heads')) {
     const target = await repo.refs.read(other)
     if (target !== undefined && 'alias' in target && target.alias === `heads/${name}`) return refspecOf(other)
   }
   return undefined
+}
+
+function nameOf(path: RefPath): string {
+  return path.replace(/^(?:heads|remotes\/[^/]+)\//, '')
 }
 
 interface CreateOptions {
@@ -125,6 +134,7 @@ async function createRef(repo: Repo, name: string, args: readonly string[], opti
   if (options.collections) {
     const colon = name.indexOf(':')
     const [collection, ref] = colon < 0 ? [name, ''] : [name.slice(0, colon), name.slice(colon + 1)]
+    if (colon >= 0 && ref === '') throw new InvalidNameError(name, `Invalid refspec ${name}`)
     const path = collectionRefPath(collection, ref, repo.settings.collectionId)
     // As ostree: one that is there is replaced, force or not.
     return repo.refs.write(path, { commit: await repo.resolve(rev) })
