@@ -3,6 +3,7 @@
  * REQUIRE_REFERENCE=1 in the environment the lack is a failure.
  */
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { describe, test } from 'vitest'
 
 export type ReferenceProgram =
@@ -36,7 +37,19 @@ export function describeReference(
   title: string,
   body: () => void,
 ): void {
-  const missing = [programs].flat().filter((program) => !hasReference(program))
+  describeUnlessMissing(
+    [programs].flat().filter((program) => !hasReference(program)),
+    title,
+    body,
+  )
+}
+
+/** A `describe` whose tests need a file that a package of a reference program brings. */
+export function describeReferenceFile(path: string, title: string, body: () => void): void {
+  describeUnlessMissing(existsSync(path) ? [] : [path], title, body)
+}
+
+function describeUnlessMissing(missing: readonly string[], title: string, body: () => void): void {
   if (missing.length === 0) {
     describe(title, body)
   } else if (process.env['REQUIRE_REFERENCE'] === '1') {
