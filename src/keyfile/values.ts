@@ -107,10 +107,14 @@ export function parseBoolean(raw: string): boolean | undefined {
   return undefined
 }
 
-/** As `strtol` reads it, so anything may follow a space: `3 apples` is 3. */
+/**
+ * As `strtol` reads it, so anything may follow a space: `3 apples` is 3. Where it finds no number it stops at the start,
+ * and if that is a space all is well with GKeyFile: 0.
+ */
 export function parseInteger(raw: string): number | undefined {
-  const digits = /^[ \t\n\v\f\r]*([+-]?[0-9]+)(?:[ \t\n\f\r]|$)/.exec(raw)?.[1]
-  if (digits === undefined) return undefined
+  const match = /^[ \t\n\v\f\r]*([+-]?[0-9]+)(.?)/s.exec(raw)
+  const [, digits = '0', next = ''] = match ?? ['', '0', raw[0] ?? 'nothing']
+  if (!/^[ \t\n\f\r]?$/.test(next)) return undefined
   const value = Number(digits)
   return value >= -0x80000000 && value <= 0x7fffffff ? value : undefined
 }

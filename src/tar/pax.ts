@@ -37,7 +37,8 @@ export function parsePax(body: Uint8Array, memo: string[] = []): PaxBody {
       return { records, fault: 'Ignoring malformed pax extended attribute' }
     const keyStart = at + 1
     let equals = keyStart
-    while (equals < end && body[equals] !== 0x3d) equals++
+    while (equals < end && body[equals] !== 0x3d && body[equals] !== 0) equals++
+    if (body[equals] === 0) return { records, fault: 'Invalid pax extended attributes' }
     if (equals >= end - 1 && body[end - 2] !== 0x3d) return { records, fault: 'Invalid pax extended attributes' }
     if (equals === keyStart) return { records, fault: 'Invalid pax extended attributes' }
     const remembered = memo[records.length]

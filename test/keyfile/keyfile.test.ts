@@ -97,6 +97,17 @@ describe('KeyFile', () => {
     expect(file.getList('core', 'nope', [])).toEqual([])
   })
 
+  test('an integer that starts with a form feed and has no digits is 0, as strtol and GKeyFile have it between them', () => {
+    const file = new KeyFile()
+    const integer = (raw: string) => {
+      file.setRaw('a', 'k', raw)
+      return file.getInteger('a', 'k')
+    }
+    expect([integer('\f'), integer('\fx')]).toEqual([0, 0])
+    expect(() => integer('\v')).toThrow('cannot be interpreted')
+    expect(() => integer('-\f')).toThrow('cannot be interpreted')
+  })
+
   test('a value of the wrong kind is an error also where there is a fallback', () => {
     const file = KeyFile.parse('[core]\nfsync=yes\nversion=one\nlimit=-\ntext=\\q\n')
     expect(() => file.getBoolean('core', 'fsync', true)).toThrow(

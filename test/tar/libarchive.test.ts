@@ -11,8 +11,6 @@ import { anyDamage, withDamage } from './damage.ts'
 import { packSamples, xattrsOf } from './kit.ts'
 import { oddArchives } from './odd-archives.ts'
 
-/** Fixed, so that a failure stays one; another for a longer look. */
-
 interface Entry {
   hardlink: string
   filetype: number

@@ -146,6 +146,7 @@ export function oddArchives(magic: Magic): OddArchive[] {
     'a PAX path given twice': [pax(['path', 'one'], ['path', 'two']), a, zeros],
     'a PAX path and then an empty one': [pax(['path', 'one'], ['path', '']), a, zeros],
     'an empty PAX path': [pax(['path', '']), a, zeros],
+    'a PAX key with a NUL': [pax(['size\0', '5']), a, zeros],
     'a PAX path with a NUL': [pax(['path', 'b\0c']), a, zeros],
     'an empty PAX uid': [pax(['uid', '']), file('f', 'x', { uid: 7 }), zeros],
     'a PAX uid with something behind': [pax(['uid', '12x']), file('f', 'x', { uid: 7 }), zeros],
