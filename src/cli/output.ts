@@ -20,7 +20,13 @@ export class Output {
     return isatty(this.#fd)
   }
 
+  /** Bytes are taken, or gone out, when this returns. */
   write(text: string | Uint8Array): void {
+    if (typeof text !== 'string' && text.length >= FLUSH_AT) {
+      this.flush()
+      writeWhole(this.#fd, text)
+      return
+    }
     this.#text.push(typeof text === 'string' ? text : text.slice())
     this.#length += text.length
     if (this.#length >= FLUSH_AT) this.flush()

@@ -11,11 +11,11 @@
  * archive_write_set_format_gnutar.c.
  */
 
-import { type Checksum, concatBytes, EMPTY_BYTES, encodeUtf8 } from '../bytes.ts'
+import { type Checksum, encodeUtf8 } from '../bytes.ts'
 import { IoError } from '../errors.ts'
 import { type DirMeta, isSymlink } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
-import { END_OF_ARCHIVE, HeaderBlock, paddingFor } from '../tar/index.ts'
+import { END_OF_ARCHIVE, HeaderBlock, paddingFor, SlabBuffer } from '../tar/index.ts'
 import { commitRoot, lookupPath, type TreeEntry, walkTree } from './path.ts'
 import type { Repo } from './repo.ts'
 
@@ -28,12 +28,13 @@ export interface ExportTarOptions extends Pick<ProgressOptions, 'signal'> {
 
 /** Bytes of the name and link name fields. */
 const FIELD = 100
-/** Bytes that go out at once, about. 256 KiB. */
-const PIECE = 1 << 18
+/** Content of so many bytes goes out as it is, rather than be copied. */
+const LARGE = 1 << 16
 const LARGEST_TIME = 8 ** 11 - 1
 const LONG_NAME = encodeUtf8('././@LongLink')
 const ROOT = encodeUtf8('root')
 const WHEEL = encodeUtf8('wheel')
+const NUL = Uint8Array.of(0)
 
 /**
  * The archive, its end included, in pieces that may be reused once the next is asked for.
@@ -51,47 +52,36 @@ export async function* exportTar(
   if (start.kind === 'file') throw new IoError('Not a directory', 'ENOTDIR', start.path)
   const cut = start.path === '/' ? 1 : start.path.length + 1
   const metas = new Map<Checksum, DirMeta>()
-  // Many small entries go out as one piece: each costs a promise on every level it passes.
-  const pending = new Pending()
+  const out = new SlabBuffer()
   for await (const entry of walkTree(repo.objects, start, { signal })) {
     const path = pathOf(entry, prefix, cut)
     if (entry.kind === 'directory') {
       const meta = metas.get(entry.meta) ?? (await repo.readDirMeta(entry.meta))
       metas.set(entry.meta, meta)
-      pending.push(encodeHeader({ ...meta, type: 'directory', path, target: '', size: 0, time }))
+      putHeader(out, { ...meta, type: 'directory', path, target: '', size: 0, time })
     } else {
       const reading = repo.objects.readFile(entry.checksum)
       const { header, size, body } = reading instanceof Promise ? await reading : reading
-      pending.push(encodeHeader({ ...header, type: isSymlink(header) ? 'symlink' : 'file', path, size, time }))
-      if (body instanceof Uint8Array) pending.push(body)
-      else {
-        yield pending.take()
-        yield* body
+      putHeader(out, { ...header, type: isSymlink(header) ? 'symlink' : 'file', path, size, time })
+      if (body instanceof Uint8Array) {
+        if (body.length < LARGE) out.put(body)
+        else {
+          yield* out.all()
+          yield body
+        }
+      } else {
+        for await (const piece of body) {
+          out.put(piece)
+          if (out.hasFull) yield* out.full()
+        }
       }
-      pending.push(paddingFor(size))
+      out.put(paddingFor(size))
     }
-    if (pending.length >= PIECE) yield pending.take()
+    if (out.hasFull) yield* out.full()
   }
-  pending.push(END_OF_ARCHIVE)
-  yield pending.take()
-}
-
-class Pending {
-  length = 0
-  #pieces: Uint8Array[] = []
-
-  push(bytes: Uint8Array): void {
-    if (bytes.length === 0) return
-    this.#pieces.push(bytes)
-    this.length += bytes.length
-  }
-
-  take(): Uint8Array {
-    const all = concatBytes(this.#pieces)
-    this.#pieces = []
-    this.length = 0
-    return all
-  }
+  out.put(END_OF_ARCHIVE)
+  yield* out.full()
+  yield out.rest()
 }
 
 function pathOf({ kind, path }: TreeEntry, prefix: string, cut: number): string {
@@ -117,10 +107,15 @@ interface EntryFields {
   readonly time: number
 }
 
-function encodeHeader({ type, path, target, uid, gid, mode, size, time }: EntryFields): Uint8Array {
+/** The header in the making: nothing of it is left behind once it is put. */
+const block = new HeaderBlock('gnu')
+
+function putHeader(out: SlabBuffer, { type, path, target, uid, gid, mode, size, time }: EntryFields): void {
   const name = encodeUtf8(path)
   const linkName = encodeUtf8(target)
-  const block = new HeaderBlock('gnu')
+  putLong(out, 'K', linkName, linkName)
+  putLong(out, 'L', name, linkName)
+  block.clear()
   block.name = name.subarray(0, FIELD)
   block.linkName = linkName.subarray(0, FIELD)
   block.mode = mode & 0o7777
@@ -129,14 +124,14 @@ function encodeHeader({ type, path, target, uid, gid, mode, size, time }: EntryF
   block.size = size
   block.mtime = time
   block.type = type
-  return concatBytes([encodeLong('K', linkName, linkName), encodeLong('L', name, linkName), block.seal(6)])
+  out.put(block.sealed(6))
 }
 
 /** The entry that carries a text too long for its field; nothing where it fits. */
-function encodeLong(type: 'K' | 'L', text: Uint8Array, linkName: Uint8Array): Uint8Array {
-  if (text.length <= FIELD) return EMPTY_BYTES
+function putLong(out: SlabBuffer, type: 'K' | 'L', text: Uint8Array, linkName: Uint8Array): void {
+  if (text.length <= FIELD) return
   const size = text.length + 1
-  const block = new HeaderBlock('gnu')
+  block.clear()
   block.name = LONG_NAME
   block.linkName = linkName.subarray(0, FIELD)
   block.mode = 0
@@ -146,5 +141,5 @@ function encodeLong(type: 'K' | 'L', text: Uint8Array, linkName: Uint8Array): Ui
   block.userName = ROOT
   block.groupName = WHEEL
   block.type = type
-  return concatBytes([block.seal(6), text, new Uint8Array(1), paddingFor(size)])
+  for (const bytes of [block.sealed(6), text, NUL, paddingFor(size)]) out.put(bytes)
 }

@@ -58,10 +58,17 @@ export class HeaderBlock {
   /** The block itself, not a copy. Call `seal` before it goes out. */
   readonly bytes: Uint8Array = new Uint8Array(BLOCK)
   readonly #view: DataView = new DataView(this.bytes.buffer)
+  readonly #start: Uint8Array
 
   /** Zeros but for magic and an `mtime` of 0. */
   constructor(format: 'gnu' | 'ustar') {
-    this.bytes.set(format === 'gnu' ? GNU_START : USTAR_START)
+    this.#start = format === 'gnu' ? GNU_START : USTAR_START
+    this.clear()
+  }
+
+  /** As it was when it was new: for who has many to write. */
+  clear(): void {
+    this.bytes.set(this.#start)
   }
 
   /** At most 100 bytes; at 100 there is no NUL. @throws {UsageError} on more, as do all fields */

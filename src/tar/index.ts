@@ -3,4 +3,5 @@ export { END_OF_ARCHIVE, encodeGnuLong, encodePaxHeader, HeaderBlock, paddingFor
 export type { PaxRecord, TarEntryType, TarHeader, TarLimits, TarSink } from './interface.ts'
 export { MAX_ENTRIES, MAX_EXTENSION_BYTES, MAX_FILE_BYTES, MAX_HOLE_BYTES, TarParser } from './parser.ts'
 export { encodePaxRecord, parsePax, paxValue } from './pax.ts'
+export { SLAB_SIZE, SlabBuffer } from './slab-buffer.ts'
 export { packTar, type TarEntry, type TarEntryFields, type TarText, TarWriter } from './writer.ts'

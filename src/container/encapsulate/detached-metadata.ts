@@ -12,7 +12,7 @@
 import { concatBytes, decodeUtf8, displayUtf8 } from '../../bytes.ts'
 import { FormatError, LimitError, TarFormatError, UnsupportedError, withContext } from '../../errors.ts'
 import type { Platform } from '../../platform/index.ts'
-import { type TarHeader, TarParser, type TarSink } from '../../tar/index.ts'
+import { SlabBuffer, type TarHeader, TarParser, type TarSink } from '../../tar/index.ts'
 import { openLayer } from '../layer-stream.ts'
 import { parseOstreeManifestLayout } from '../layout.ts'
 import { DIFFID_LABEL } from '../names.ts'
@@ -27,7 +27,6 @@ import { openImage } from '../transport/open.ts'
 import { openDestination } from '../transport/open-destination.ts'
 import { type WriteOptions, writeDocuments, writeLayers } from './image-writer.ts'
 import { LayerTar } from './layer-tar.ts'
-import { SlabBuffer } from './slab-buffer.ts'
 
 /** Bytes before the tree of a stream: the empty repository, the commit, what is attached to it. */
 const MAX_PRELUDE: number = 2 * MAX_STREAM_METADATA + (1 << 20)

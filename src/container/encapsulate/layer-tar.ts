@@ -17,9 +17,8 @@
 import { type Checksum, decodeUtf8, displayUtf8, EMPTY_BYTES, encodeUtf8 } from '../../bytes.ts'
 import { FormatError } from '../../errors.ts'
 import { type FileHeader, type FileInfo, isSymlink, type ObjectName, Xattrs } from '../../objects/index.ts'
-import { END_OF_ARCHIVE, encodePaxHeader, HeaderBlock, paddingFor } from '../../tar/index.ts'
+import { END_OF_ARCHIVE, encodePaxHeader, HeaderBlock, paddingFor, type SlabBuffer } from '../../tar/index.ts'
 import { placeName, placeTarget } from './header-names.ts'
-import type { SlabBuffer } from './slab-buffer.ts'
 
 const REPO = 'sysroot/ostree/repo'
 const CONFIG = encodeUtf8('[core]\nrepo_version=1\nmode=bare-split-xattrs\n')

@@ -16,10 +16,9 @@ import type { Checksum } from '../../bytes.ts'
 import { LimitError, withContext } from '../../errors.ts'
 import { type FileInfo, type FileObject, isSymlink, type ObjectName } from '../../objects/index.ts'
 import { decodeDirTree, lookupPath, MAX_TREE_DEPTH, type Repo, type TreeRoot } from '../../repo/index.ts'
-import type { HeaderBlock } from '../../tar/index.ts'
+import { type HeaderBlock, SlabBuffer } from '../../tar/index.ts'
 import type { Chunk } from './chunk.ts'
 import { headerOf, LayerTar, mapPath, unmapPath } from './layer-tar.ts'
-import { SlabBuffer } from './slab-buffer.ts'
 
 /** Files and directories of one stream, unless the caller says otherwise: ten small objects can name a billion. */
 export const MAX_EXPORT_ENTRIES = 1 << 26

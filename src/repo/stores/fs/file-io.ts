@@ -79,7 +79,8 @@ export function readHead<T>(path: string, needStat: boolean, use: (file: OpenedF
 export function readRest({ fd, head, size }: OpenedFile, path: string): Uint8Array {
   if (size === head.length) return head.slice()
   if (size > MAX_WHOLE_FILE) throw new LimitError(path, MAX_WHOLE_FILE)
-  const whole = new Uint8Array(size)
+  // Not filled with zeros first, and not in a pool: all of it is written over, and it is the caller's.
+  const whole = new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
   whole.set(head)
   let at = head.length
   while (at < size) {

@@ -62,7 +62,8 @@ export class ArchiveContent implements ContentMode {
         const body = readAll(this.#inflate(path, bodyOffset, size, checksum), size)
         return body.then((bytes) => ({ header, size, body: bytes }))
       }
-      const compressed = readRest(opened, path).subarray(bodyOffset)
+      const { head } = opened
+      const compressed = (head.length === opened.size ? head : readRest(opened, path)).subarray(bodyOffset)
       return { header, size, body: this.#platform.inflateRaw(compressed, size) }
     })
     return file === 'link' ? undefined : file

@@ -47,6 +47,14 @@ export class SlabBuffer {
     }
   }
 
+  /** As `full`, and what is not full as well. */
+  *all(): Generator<Uint8Array, void, undefined> {
+    yield* this.full()
+    if (this.#length === 0) return
+    yield this.#slab.subarray(0, this.#length)
+    this.#length = 0
+  }
+
   /** What is left: nothing may be put afterwards. */
   rest(): Uint8Array {
     return this.#slab.subarray(0, this.#length)
