@@ -59,7 +59,8 @@ function splitPair(text: string): [key: string, value: string] {
 /** Of the option, `SOURCE_DATE_EPOCH`, or now. @returns seconds since the epoch */
 export function timestampOf({ options, env }: Pick<CommandContext<typeof COMMIT_OPTIONS>, 'options' | 'env'>): bigint {
   const now = Date.now()
-  if (options.timestamp !== undefined) return parseDate(options.timestamp, now)
+  // Before 1970, as ostree has it: a number that is read without its sign.
+  if (options.timestamp !== undefined) return BigInt.asUintN(64, parseDate(options.timestamp, now))
   const epoch = env['SOURCE_DATE_EPOCH']
   if (epoch === undefined) return BigInt(Math.floor(now / 1000))
   return parseEpoch(epoch)
@@ -135,7 +136,10 @@ async function* readArchive(path: string): AsyncGenerator<Uint8Array, void> {
     yield* stream
   } catch (error) {
     const shown = resolve(path)
-    throw fileError(error, shown, () => `archive_read_open_filename: Failed to open '${shown}'`)
+    throw fileError(error, shown, (_, errno) => {
+      if (path === '-') return 'archive_read_open_fd: Error reading fd 0'
+      return `archive_read_open_filename: ${errno === 'EISDIR' ? 'Error reading' : 'Failed to open'} '${shown}'`
+    })
   } finally {
     stream.destroy()
   }

@@ -196,7 +196,7 @@ function setYear(pending: Pending, year: number): boolean {
 }
 
 function setTime(pending: Pending, hour: number, minute: number, second: number): boolean {
-  if (!(hour >= 0 && hour < 24) || minute > 59 || second > 60) return false
+  if (!(hour >= 0 && hour < 24) || minute > 59 || second > 59) return false
   pending.isTwice ||= pending.time !== undefined
   pending.time = [hour, minute, second]
   return true

@@ -36,10 +36,10 @@ export function readBytes(path: string | number, message: (reason: string) => st
   }
 }
 
-export function fileError(error: unknown, path: string, message: (reason: string) => string): unknown {
+export function fileError(error: unknown, path: string, message: (reason: string, errno: string) => string): unknown {
   if (!(error instanceof Error) || !('code' in error)) return error
   const errno = String(error.code)
-  return new IoError(message(REASONS[errno] ?? errno), errno, path, { cause: error })
+  return new IoError(message(REASONS[errno] ?? errno, errno), errno, path, { cause: error })
 }
 
 const REASONS: Readonly<Record<string, string>> = {

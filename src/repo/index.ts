@@ -195,6 +195,7 @@ export {
   updateSummary,
 } from './summary-update.ts'
 export { formatRawSummary, formatSummary, formatSummaryValue, summaryMetadataKeys } from './summary-view.ts'
+export { inTableOrder } from './table-order.ts'
 export { uncompressedTar } from './tar-input.ts'
 export { MAX_LINK_MEMORY } from './tar-links.ts'
 export { xattrsFromPax } from './tar-xattrs.ts'

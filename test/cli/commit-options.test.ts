@@ -130,6 +130,13 @@ const COMMANDS: readonly (readonly string[])[] = [
   commit('-b', 'sizes', '--generate-sizes', '--tree=tar=@/whole.tar', '--tree=tar=@/nodirs.tar'),
   commit('-b', 'links', '--link-checkout-speedup', '--table-output', '--tree=ref=main'),
   commit('-b', 'links', '--devino-canonical', '--table-output', '--tree=ref=main'),
+  commit('-b', 'x', '--tree=tar=@/over'),
+  commit('-b', 'x', '--tree=tar=@/body'),
+  commit('-b', 'x', '--tree=tar=@/notutf8'),
+  commit('-b', 'x', '--tree=tar=@/tree/zeros'),
+  commit('-b', 'early', '@/over', '--timestamp=@-5'),
+  commit('-b', 'early', '@/over', '--timestamp=1969-12-31 23:59:59 UTC'),
+  commit('-b', 'early', '@/over', '--timestamp=2020-01-01 10:00:60 UTC'),
   commit('-b', 'x', '@/over', '--selinux-policy=@/absent', '--selinux-policy-from-base'),
 ]
 

@@ -1,12 +1,12 @@
 /** `ostree commit`. Source: ot-builtin-commit.c. */
 
-import { ConflictError, UnsupportedError, UsageError } from '../../errors.ts'
-import { GHashOrder } from '../../gvariant/index.ts'
+import { ConflictError, TarFormatError, UnsupportedError, UsageError, withContext } from '../../errors.ts'
 import { parseChecksum } from '../../objects/index.ts'
 import {
   type CommitOptions,
   type CommitResult,
   commit as commitTrees,
+  inTableOrder,
   parseSkipList,
   parseStatOverrides,
   type Repo,
@@ -28,6 +28,7 @@ export const commit = command({
   summary: 'Commit a new revision',
   usage: '[PATH]',
   repo: true,
+  long: true,
   options: COMMIT_OPTIONS,
   async run(context) {
     const { options, out, err } = context
@@ -67,7 +68,9 @@ export const commit = command({
       })
     } catch (error) {
       reportUnmatched(err, modifier, error)
-      throw error
+      throw isNoArchive(error)
+        ? withContext(`archive_read_open_${options.tree.includes('tar=-') ? 'fd' : 'filename'}`, error)
+        : error
     }
     if (options.json) out.json({ commit: result.commit, skipped: result.skipped, ...result.stats })
     else if (options['table-output']) out.write(formatTable(result))
@@ -143,9 +146,9 @@ function reportUnmatched(err: Output, rules: CommitOptions['modifier'], error: u
   }
 }
 
-/** In the order of the table ostree keeps them in. */
-function inTableOrder(paths: Iterable<string>): string[] {
-  return [...new GHashOrder([...paths].map((path) => [path, path]))].map(([path]) => path)
+/** Found out in what libarchive calls opening. */
+function isNoArchive(error: unknown): boolean {
+  return error instanceof TarFormatError && error.message === 'Unrecognized archive format' && error.data.offset === 0
 }
 
 function formatTable({ commit, stats }: CommitResult): string {

@@ -4,6 +4,7 @@ import { compareUtf8 } from '../../bytes.ts'
 import { ConflictError, InvalidNameError, UsageError } from '../../errors.ts'
 import {
   collectionRefPath,
+  inTableOrder,
   listCollectionRefs,
   parseRefspec,
   type RefPath,
@@ -47,7 +48,7 @@ export const refs = command({
     }
     if (create !== undefined) return createRef(repo, create, args, { alias, collections, force })
     for (const prefix of args.length === 0 ? [undefined] : args) {
-      const cutPrefix = !options.list && !options.delete
+      const cutPrefix = !options.list && !options.delete && !alias
       const rows: readonly Row[] = collections
         ? await listCollectionRefs(repo, { only: prefix })
         : alias
@@ -55,7 +56,9 @@ export const refs = command({
           : await repo.listRefs(prefix, { cutPrefix })
       if (options.delete) {
         // As ostree, which lists all of a remote by names that are none, and then is asked to delete those.
-        const invalid = rows.map(({ name }) => shownBelow(prefix, name)).find((name, i) => name !== rows[i]?.name)
+        const [invalid] = inTableOrder(
+          rows.map(({ name }) => shownBelow(prefix, name)).filter((name) => name.includes(':./')),
+        )
         if (invalid !== undefined) throw new InvalidNameError(invalid, `Invalid refspec ${invalid}`)
         await deleteRefs(repo, rows)
         continue
