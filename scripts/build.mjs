@@ -17,7 +17,11 @@ const tsc = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p'
 if (tsc.status !== 0) process.exit(tsc.status ?? 1)
 
 /** Modules of Node that take milliseconds to load, and that many commands never call: loaded by the first call. */
-const CALLED_LATE = { 'node:crypto': ['createHash', 'hash', 'randomBytes'], 'node:tty': ['isatty'] }
+const CALLED_LATE = {
+  'node:crypto': ['createHash', 'hash', 'randomBytes'],
+  'node:tty': ['isatty'],
+  'node:v8': ['setFlagsFromString'],
+}
 
 const calledLate = {
   name: 'called-late',

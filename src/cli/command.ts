@@ -2,6 +2,7 @@
  * What a command is, and what running one means: parsing, `--help`, `--version`, the repository, the `error: ` prefix.
  * A command's own file holds its options and what it prints; whatever a library user would miss is on a floor below.
  */
+import { setFlagsFromString } from 'node:v8'
 import { UsageError } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
 import { formatOptions, type OptionTable, type OptionValues, parseOptions } from './options.ts'
@@ -32,6 +33,8 @@ export interface CommandSpec<T extends OptionTable> {
   readonly usage: string
   /** Takes `--repo`. */
   readonly repo: boolean
+  /** May run for seconds. */
+  readonly long?: true
   readonly options: T
   run(context: CommandContext<T>): Promise<void> | void
 }
@@ -42,6 +45,12 @@ export type AnyCommand = CommandSpec<OptionTable>
 export function command<const T extends OptionTable>(spec: CommandSpec<T>): AnyCommand {
   return spec as unknown as AnyCommand // the options a run sees are those of its own table: parseOptions fills all
 }
+
+/**
+ * What one file needs dies with it, so the young generation need not grow: a third less memory in the same time. To set
+ * its size on the command line would cost every start the code caches of V8.
+ */
+const YOUNG_GENERATION = '--semi-space-growth-factor=1'
 
 const REPO_OPTIONS = {
   repo: {
@@ -96,6 +105,8 @@ export async function runCommand(spec: AnyCommand, args: readonly string[], arou
   const { values, positionals, help } = parseOptions(tableOf(spec), args)
   if (help) return around.out.write(formatHelp(spec))
   if (values['version'] === true) return around.out.write(around.version())
+
+  if (spec.long) setFlagsFromString(YOUNG_GENERATION)
 
   const usageError = (message: string): UsageError => new ShownUsageError(message, `${formatHelp(spec)}\n`)
   const repoPath = (): string => {

@@ -68,6 +68,7 @@ export const checkout = command({
   summary: 'Check out a commit into a filesystem tree',
   usage: 'COMMIT [DESTINATION]',
   repo: true,
+  long: true,
   options: OPTIONS,
   async run({ options, args, signal, repo: openRepo, usageError }) {
     const fsync = parseFsync(options.fsync) ?? false

@@ -13,6 +13,7 @@ export const createUsbCommand = command({
   summary: 'Copy the refs to a USB stick',
   usage: 'MOUNT-PATH COLLECTION-ID REF [COLLECTION-ID REF...]',
   repo: true,
+  long: true,
   options: {
     'disable-fsync': { type: 'flag', help: 'Do not invoke fsync()' },
     'destination-repo': { type: 'string', arg: 'DEST', help: 'Use custom repository directory within the mount' },

@@ -31,6 +31,7 @@ export const diff = command({
   summary: 'Compare directory TARGETDIR against revision REV',
   usage: 'REV_OR_DIR REV_OR_DIR',
   repo: true,
+  long: true,
   options: OPTIONS,
   async run(context) {
     const { options, args, out, signal } = context

@@ -20,6 +20,7 @@ export const fsck = command({
   summary: 'Check the repository for consistency',
   usage: '',
   repo: true,
+  long: true,
   options: OPTIONS,
   async run({ options, out, err, signal, repo: openRepo }) {
     const repo = await openRepo()

@@ -10,6 +10,7 @@ export const ls = command({
   summary: 'List file paths',
   usage: 'COMMIT [PATH...]',
   repo: true,
+  long: true,
   options: {
     dironly: { type: 'flag', short: 'd', help: 'Do not recurse into directory arguments' },
     recursive: { type: 'flag', short: 'R', help: 'Print directories recursively' },

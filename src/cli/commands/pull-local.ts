@@ -14,6 +14,7 @@ export const pullLocal = command({
   summary: 'Copy data from SRC_REPO',
   usage: 'SRC_REPO [REFS...]',
   repo: true,
+  long: true,
   options: {
     'commit-metadata-only': { type: 'flag', help: 'Fetch only the commit metadata' },
     remote: { type: 'string', arg: 'REMOTE', help: 'Add REMOTE to refspec' },

@@ -7,6 +7,7 @@ export const commit = command({
   summary: 'Tidy the container up at the end of a build step',
   usage: '',
   repo: false,
+  long: true,
   options: {},
   run({ env }) {
     if (!isOstreeContainer('/', env)) throw new UsageError('Not in an ostree-based container environment')

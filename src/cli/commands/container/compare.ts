@@ -9,6 +9,7 @@ export const compare = command({
   summary: 'Print what changes between two images, by layers',
   usage: 'IMGREF_OLD IMGREF_NEW',
   repo: false,
+  long: true,
   options: { ...PROXY_OPTIONS, json: { type: 'flag', help: 'Print one JSON object' } },
   async run({ args, options, out, signal }) {
     const [from, to, ...more] = args

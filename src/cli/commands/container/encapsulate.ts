@@ -43,6 +43,7 @@ export const encapsulate = command({
   summary: 'Write a commit as an image',
   usage: 'REV IMGREF',
   repo: true,
+  long: true,
   options: {
     ...PROXY_OPTIONS,
     label: { type: 'strings', short: 'l', arg: 'KEY=VALUE', help: 'A label of the image' },

@@ -9,6 +9,7 @@ export const imageCopy = command({
   summary: 'Copy a stored image into another repository',
   usage: 'IMGREF [IMGREF_THERE]',
   repo: false,
+  long: true,
   options: {
     'src-repo': { type: 'string', arg: 'PATH', help: 'The repository that has it' },
     'dest-repo': { type: 'string', arg: 'PATH', help: 'The repository that gets it' },

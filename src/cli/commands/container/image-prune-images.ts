@@ -18,6 +18,7 @@ export const imagePruneImages = command({
   summary: 'Remove images that no deployment came from',
   usage: '',
   repo: false,
+  long: true,
   options: {
     sysroot: { type: 'string', arg: 'PATH', help: 'The root of the system' },
     'and-layers': { type: 'flag', help: 'Also remove layers that no image needs' },

@@ -7,6 +7,7 @@ export const imagePruneLayers = command({
   summary: 'Remove layers that no image needs',
   usage: '',
   repo: true,
+  long: true,
   options: {
     'dry-run': { type: 'flag', help: 'Only say what would go, and why the rest stays' },
     json: { type: 'flag', help: 'Print one JSON object' },

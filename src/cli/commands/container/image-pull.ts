@@ -47,6 +47,7 @@ export const imagePull = command({
   summary: 'Fetch an image into the repository',
   usage: 'REPO IMGREF',
   repo: true,
+  long: true,
   options: {
     ...PROXY_OPTIONS,
     'ostree-digestfile': { type: 'string', arg: 'PATH', help: 'Write the checksum of the merge commit to PATH' },

@@ -10,6 +10,7 @@ export const imageReexport = command({
   summary: 'Write a stored image as an image again',
   usage: 'IMGREF DESTINATION',
   repo: true,
+  long: true,
   options: {
     ...PROXY_OPTIONS,
     'compression-fast': { type: 'flag', help: 'Compress as fast as can be' },

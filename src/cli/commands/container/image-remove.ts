@@ -23,6 +23,7 @@ export const imageRemove = command({
   summary: 'Remove images, and the layers only they need',
   usage: 'IMGREF...',
   repo: true,
+  long: true,
   options: {
     'skip-gc': { type: 'flag', help: 'Keep the layers' },
     'dry-run': { type: 'flag', help: 'Only say what would go, and why the rest stays' },

@@ -14,6 +14,7 @@ export const imageVerify = command({
   summary: 'Look whether stored images still hold what their layers do',
   usage: '[IMGREF...]',
   repo: true,
+  long: true,
   options: {
     metadata: { type: 'string', arg: 'POLICY', help: 'The one the images were pulled with' },
     paths: { type: 'flag', help: 'Name every path that is wrong' },

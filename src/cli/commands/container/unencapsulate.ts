@@ -13,6 +13,7 @@ export const unencapsulate = command({
   summary: 'Fetch the commit an image carries',
   usage: 'IMGREF',
   repo: true,
+  long: true,
   options: {
     ...PROXY_OPTIONS,
     'write-ref': { type: 'string', arg: 'REF', help: 'Point REF at the commit; without it nothing does' },

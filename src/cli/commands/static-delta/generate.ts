@@ -24,6 +24,7 @@ export const generate = command({
   summary: 'Generate static delta files',
   usage: '[TO]',
   repo: true,
+  long: true,
   options: {
     from: { type: 'string', arg: 'REV', help: 'Create delta from revision REV' },
     empty: { type: 'flag', help: 'Create delta from scratch' },

@@ -7,6 +7,7 @@ export const tarExport = command({
   summary: 'Write a commit, with its objects, as a tar stream',
   usage: 'REV',
   repo: true,
+  long: true,
   options: {
     'format-version': { type: 'integer', arg: 'NUM', hidden: true },
   },

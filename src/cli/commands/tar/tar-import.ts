@@ -12,6 +12,7 @@ export const tarImport = command({
   summary: 'Read a commit out of a tar stream',
   usage: '[PATH]',
   repo: true,
+  long: true,
   options: {
     json: { type: 'flag', help: 'Print one JSON object' },
   },
