@@ -17,6 +17,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   objects: 3,
   repo: 4,
   container: 5,
+  sysroot: 5,
   cli: 6,
   testing: 6,
 }
@@ -38,6 +39,7 @@ const NODE_PLACES = [
   /^repo\/stores\/fs\//,
   /^repo\/stores\/sqlite[^/]*\.ts$/,
   /^repo\/node\//,
+  /^sysroot\//,
   /^cli\//,
   /^testing\//,
   /^node\.ts$/,

@@ -3,6 +3,7 @@ export { scanHardLinks } from './devino.ts'
 export { checksumPath, createDiskTree, type DiskTreeOptions } from './disk-tree.ts'
 export { inodeOfObject } from './inode.ts'
 export { createKeySource, type KeySourceOptions, readKeyRings } from './keys.ts'
+export { loadNative, type Native } from './native.ts'
 export {
   type CreateRepoOptions,
   createRepo,

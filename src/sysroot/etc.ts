@@ -1,0 +1,109 @@
+/**
+ * `/etc` of a deployment: `/usr/etc` of its commit, and on top what was changed in that of the deployment before.
+ *
+ * ```
+ * changed before     in the new default            becomes
+ * modified, added    whatever                      as it was changed
+ * modified, added    a directory, was no such      an error
+ * removed            whatever                      removed
+ * ```
+ *
+ * Source: ostree-sysroot-deploy.c (prepare_deployment_etc, merge_configuration_from).
+ */
+
+import { lstatSync, mkdirSync, rmSync, unlinkSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { Checksum } from '../bytes.ts'
+import { ConflictError, FormatError } from '../errors.ts'
+import {
+  checkout,
+  commitRoot,
+  type Difference,
+  diffDirectories,
+  findSePolicyOfCommit,
+  labelTree,
+  lookupPath,
+  MutableTree,
+  type Repo,
+  type SePolicy,
+  writeCommit,
+  writeTree,
+} from '../repo/index.ts'
+import { createCheckoutTarget, createDiskTree } from '../repo/node/index.ts'
+import { copyDirectory, copyEntry, copyMetadata } from './files.ts'
+
+const DEFAULTS = 'usr/etc'
+
+/**
+ * Makes `/etc` of a deployment out of its defaults, labelled where the commit has a policy; nothing where it has none.
+ * @returns the policy
+ * @throws {FormatError} `Tree contains both /etc and /usr/etc`
+ */
+export async function createEtc(repo: Repo, commit: Checksum, deployment: string): Promise<SePolicy | undefined> {
+  const policy = await findSePolicyOfCommit(repo.objects, commit)
+  if (!isThere(join(deployment, DEFAULTS))) return policy
+  if (isThere(join(deployment, 'etc'))) {
+    throw new FormatError(commit, 'Preparing /etc: Tree contains both /etc and /usr/etc')
+  }
+  const target = createCheckoutTarget(join(deployment, 'etc'))
+  if (policy === undefined) {
+    await checkout(repo, commit, target, { subpath: `/${DEFAULTS}`, forceCopy: true })
+  } else {
+    await checkout(repo, await labelledEtc(repo, commit, policy), target, { forceCopy: true })
+  }
+  return policy
+}
+
+/** A commit that nothing refers to: the next pruning takes it. */
+async function labelledEtc(repo: Repo, commit: Checksum, policy: SePolicy): Promise<Checksum> {
+  const found = await lookupPath(repo.objects, await commitRoot(repo.objects, commit), `/${DEFAULTS}`)
+  if (found.kind !== 'directory') throw new FormatError(commit, `/${DEFAULTS} is no directory`)
+  return repo.transaction(async (tx) => {
+    const tree = MutableTree.from(tx, found)
+    await labelTree(tx, tree, { label: (path, mode) => policy.label(path === '/' ? '/etc' : `/etc${path}`, mode) })
+    return writeCommit(tx, { root: await writeTree(tx, tree), timestamp: 0n })
+  })
+}
+
+/**
+ * @param from the deployment before, @param to the new one
+ * @throws {ConflictError} `Modified config file newly defaults to directory '…', cannot merge`
+ */
+export async function mergeEtc(repo: Repo, from: string, to: string): Promise<Difference | undefined> {
+  if (!isThere(join(from, DEFAULTS)) || !isThere(join(from, 'etc'))) return undefined
+  const { platform } = repo
+  const [before, now] = [join(from, DEFAULTS), join(from, 'etc')]
+  const changes = await diffDirectories(createDiskTree(before, { platform }), createDiskTree(now, { platform }), {
+    noXattrs: true,
+  })
+  const etc = join(to, 'etc')
+  for (const path of changes.removed) rmSync(join(etc, path), { recursive: true, force: true })
+  for (const path of [...changes.modified, ...changes.added]) change(now, etc, path)
+  return changes
+}
+
+function change(from: string, to: string, path: string): void {
+  const [source, target] = [join(from, path), join(to, path)]
+  const isDirectory = lstatSync(source).isDirectory()
+  ensureParents(from, to, dirname(path))
+  const there = lstatSync(target, { throwIfNoEntry: false })
+  if (there?.isDirectory()) {
+    if (isDirectory) return
+    const message = `Modified config file newly defaults to directory '${path}', cannot merge`
+    throw new ConflictError(path, message)
+  }
+  if (there !== undefined) unlinkSync(target)
+  if (isDirectory) copyDirectory(source, target, path)
+  else copyEntry(source, target, path)
+}
+
+function ensureParents(from: string, to: string, path: string): void {
+  if (path === '.' || isThere(join(to, path))) return
+  ensureParents(from, to, dirname(path))
+  mkdirSync(join(to, path))
+  copyMetadata(join(from, path), join(to, path))
+}
+
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+}

@@ -1,0 +1,89 @@
+/**
+ * The kernel of a tree, and what it is booted with.
+ *
+ * ```
+ * usr/lib/modules/VERSION/vmlinuz          => boot/ostree/NAME-CHECKSUM/vmlinuz-VERSION
+ *                        /initramfs.img                                /initramfs-VERSION.img
+ *                        /devicetree                                   /devicetree-VERSION
+ *                        /.vmlinuz.hmac                                /.vmlinuz-VERSION.hmac
+ * ```
+ *
+ * CHECKSUM is of the content of kernel, initramfs and device tree, one after the other.
+ *
+ * Source: ostree-sysroot-deploy.c (get_kernel_from_tree_usrlib_modules, install_deployment_kernel).
+ */
+
+import { createHash } from 'node:crypto'
+import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Checksum, compareUtf8 } from '../bytes.ts'
+import { FormatError, NotFoundError, UnsupportedError } from '../errors.ts'
+
+const MODULES = 'usr/lib/modules'
+const CHUNK = 1 << 20
+
+export interface BootFile {
+  /** In the tree. */
+  readonly path: string
+  /** In the directory of the boot loader. */
+  readonly name: string
+}
+
+export interface Kernel {
+  readonly checksum: Checksum
+  readonly kernel: BootFile
+  readonly initramfs: BootFile | undefined
+  readonly devicetree: BootFile | undefined
+  readonly hmac: BootFile | undefined
+}
+
+/** @throws {NotFoundError} when there is none; {FormatError} when there are several */
+export function findKernel(tree: string): Kernel {
+  const versions = directoriesIn(join(tree, MODULES)).filter((version) =>
+    isFile(join(tree, MODULES, version, 'vmlinuz')),
+  )
+  const [version, ...others] = versions
+  if (version === undefined) {
+    throw new NotFoundError('vmlinuz', `Failed to find kernel in /${MODULES}, /usr/lib/ostree-boot or /boot`)
+  }
+  if (others.length > 0) throw new FormatError(MODULES, `Multiple kernels found in /${MODULES}`)
+  const folder = join(tree, MODULES, version)
+  if (directoriesIn(folder).includes('dtb')) {
+    throw new UnsupportedError('dtb', `Several device trees (/${MODULES}/${version}/dtb) are not supported`)
+  }
+  const found = (file: string, name: string): BootFile | undefined =>
+    isFile(join(folder, file)) ? { path: join(folder, file), name } : undefined
+  const kernel = { path: join(folder, 'vmlinuz'), name: `vmlinuz-${version}` }
+  const initramfs = found('initramfs.img', `initramfs-${version}.img`)
+  const devicetree = found('devicetree', `devicetree-${version}`)
+  const hmac = found('.vmlinuz.hmac', `.vmlinuz-${version}.hmac`)
+  const parts = [kernel, initramfs, devicetree].flatMap((file) => file?.path ?? [])
+  return { checksum: checksumOf(parts), kernel, initramfs, devicetree, hmac }
+}
+
+function directoriesIn(path: string): string[] {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  if (stats?.isDirectory() !== true) return []
+  const entries = readdirSync(path, { withFileTypes: true })
+  return entries.flatMap((entry) => (entry.isDirectory() ? entry.name : [])).sort(compareUtf8)
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true
+}
+
+function checksumOf(paths: readonly string[]): Checksum {
+  const hash = createHash('sha256')
+  const buffer = new Uint8Array(CHUNK)
+  for (const path of paths) {
+    const fd = openSync(path, 'r')
+    try {
+      for (let length = readSync(fd, buffer); length > 0; length = readSync(fd, buffer)) {
+        hash.update(buffer.subarray(0, length))
+      }
+    } finally {
+      closeSync(fd)
+    }
+  }
+  return hash.digest('hex') as Checksum // 64 lower-case hex digits
+}

@@ -1,0 +1,42 @@
+/** What a tree calls itself. Source: os-release(5); ostree-sysroot-deploy.c. */
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { FormatError } from '../errors.ts'
+
+const PLACES = ['usr/lib/os-release', 'etc/os-release']
+
+/** @throws {FormatError} `No PRETTY_NAME or ID in /etc/os-release` */
+export function prettyName(tree: string): string {
+  const values = parseOsRelease(readFirst(tree))
+  const name = values.get('PRETTY_NAME') ?? values.get('ID')
+  if (name === undefined) throw new FormatError('os-release', 'No PRETTY_NAME or ID in /etc/os-release')
+  return name
+}
+
+/** Values without their quotes; what is no assignment is passed over. */
+export function parseOsRelease(text: string): Map<string, string> {
+  const values = new Map<string, string>()
+  for (const line of text.split('\n')) {
+    const [, key, value] = /^\s*([A-Za-z_][A-Za-z0-9_]*)=(.*?)\s*$/.exec(line) ?? []
+    if (key !== undefined && value !== undefined) values.set(key, unquote(value))
+  }
+  return values
+}
+
+function unquote(value: string): string {
+  if (/^'.*'$/.test(value)) return value.slice(1, -1)
+  const inner = /^".*"$/.test(value) ? value.slice(1, -1) : value
+  return inner.replaceAll(/\\([\s\S])/g, '$1')
+}
+
+function readFirst(tree: string): string {
+  for (const place of PLACES) {
+    try {
+      return readFileSync(join(tree, place), 'utf8')
+    } catch {
+      // The next one, or none.
+    }
+  }
+  return ''
+}

@@ -1,0 +1,180 @@
+/** Deployments, beside those of `ostree admin deploy`. */
+import { spawnSync } from 'node:child_process'
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { KeyFile } from '../../src/keyfile/index.ts'
+import { openRepo } from '../../src/repo/node/index.ts'
+import { deployCommit, readSysroot } from '../../src/sysroot/index.ts'
+import { isRoot } from '../fs-store/places.ts'
+import { describeReference, run } from '../reference.ts'
+
+/** Only root can give files away, so only root has repositories of mode bare. */
+const describeRoot = isRoot
+  ? describeReference
+  : (..._: unknown[]) => test.skip('deployments need root', () => undefined)
+
+const TREE = `mkdir -p tree/usr/etc/sub tree/usr/bin tree/usr/lib/modules/5.10.18 tree/var tree/sysroot
+  echo conf > tree/usr/etc/conf; echo s > tree/usr/etc/sub/s; chmod 600 tree/usr/etc/sub/s; ln -s conf tree/usr/etc/lnk
+  echo gone > tree/usr/etc/gone; mkdir tree/usr/etc/folder; echo f > tree/usr/etc/folder/f; ln -s usr/bin tree/bin
+  printf kernel > tree/usr/lib/modules/5.10.18/vmlinuz; printf initrd > tree/usr/lib/modules/5.10.18/initramfs.img
+  printf 'ID=ex\\nPRETTY_NAME="Example OS 42"\\n' > tree/usr/lib/os-release`
+const COMMIT = 'ostree --repo=sys/ostree/repo commit --owner-uid=0 --owner-gid=0 --no-xattrs -b os/x --tree=dir=tree'
+
+describeRoot('ostree', 'a sysroot, beside ostree', () => {
+  const root = mkdtempSync(join(tmpdir(), 'ostree-ts-sysroot-'))
+  const places = { theirs: join(root, 'theirs'), ours: join(root, 'ours') }
+  afterAll(() => {
+    spawnSync('chattr', ['-R', '-i', root], { stdio: 'ignore' })
+    rmSync(root, { recursive: true, force: true })
+  })
+  const shell = (script: string): void => {
+    for (const cwd of Object.values(places)) run('sh', ['-e', '-c', script], { cwd })
+  }
+
+  beforeAll(() => {
+    for (const place of Object.values(places)) mkdirSync(place)
+    shell(`mkdir sys; ostree admin init-fs --modern sys
+      for os in one two; do ostree admin os-init --sysroot=sys $os; done
+      ${TREE}
+      ${COMMIT} --timestamp=@1700000000 --add-metadata-string=version=42.1`)
+  })
+
+  /** @param args replace those of the deployment before */
+  async function deploy(stateroot: string, args?: readonly string[]): Promise<void> {
+    const words = args === undefined ? [] : ['--karg-none', ...args.map((arg) => `--karg=${arg}`)]
+    run('ostree', ['admin', 'deploy', '--sysroot=sys', `--os=${stateroot}`, ...words, 'os/x'], { cwd: places.theirs })
+    const sysroot = join(places.ours, 'sys')
+    await using repo = await openRepo(join(sysroot, 'ostree/repo'))
+    const origin = KeyFile.parse('', 'origin')
+    origin.set('origin', 'refspec', 'os/x')
+    await deployCommit(sysroot, repo, { stateroot, commit: await repo.resolve('os/x'), origin, kernelArgs: args })
+  }
+
+  function expectSame(): void {
+    expect(listing(join(places.ours, 'sys'))).toEqual(listing(join(places.theirs, 'sys')))
+    expect(run('ostree', ['admin', 'status', '--sysroot=sys'], { cwd: places.ours })).toBe(
+      run('ostree', ['admin', 'status', '--sysroot=sys'], { cwd: places.theirs }),
+    )
+    run('ostree', ['fsck', '--repo=sys/ostree/repo'], { cwd: places.ours })
+  }
+
+  test('is the same file by file, deployment after deployment', async () => {
+    await deploy('one', ['root=UUID=x', 'quiet'])
+    expectSame()
+
+    // Changes in /etc are carried over.
+    shell(`cd sys/ostree/deploy/one/deploy/*.0/etc; echo local >> conf; echo new > mine; chmod 640 mine; chown 7:8 mine
+      mkdir -m 711 dir; echo x > dir/f; ln -s nowhere dir/l; rm gone; rm -r folder; chmod 604 sub/s; mkdir -p made/deep
+      cd ../../../../../../..; echo changed > tree/usr/etc/conf; echo added > tree/usr/etc/added; rm tree/usr/etc/lnk
+      ${COMMIT} --timestamp=@1700000001 --add-metadata-string=version=42.2`)
+    await deploy('one')
+    expectSame()
+    const [first] = readSysroot(join(places.ours, 'sys')).deployments
+    expect(first?.entry.get('title')).toBe('Example OS 42 42.2 (ostree:0)')
+
+    // The same once more: entries stay, links change places.
+    await deploy('one')
+    expectSame()
+
+    await deploy('one', ['root=UUID=x', 'debug'])
+    expectSame()
+
+    shell(`printf kernel2 > tree/usr/lib/modules/5.10.18/vmlinuz; printf dt > tree/usr/lib/modules/5.10.18/devicetree
+      echo h > tree/usr/lib/modules/5.10.18/.vmlinuz.hmac
+      ${COMMIT} --timestamp=@1700000002`)
+    await deploy('one')
+    expectSame()
+
+    await deploy('two', ['a=1'])
+    expectSame()
+
+    shell('ostree admin pin --sysroot=sys 1')
+    await deploy('one')
+    await deploy('one')
+    expectSame()
+  })
+
+  test('goes on where ostree left off, and the other way round', async () => {
+    run('ostree', ['admin', 'deploy', '--sysroot=sys', '--os=two', 'os/x'], { cwd: places.ours })
+    run('ostree', ['admin', 'deploy', '--sysroot=sys', '--os=two', 'os/x'], { cwd: places.theirs })
+    expectSame()
+    await deploy('two')
+    expectSame()
+  })
+
+  test.each([
+    ['nosuch', 'No stateroot "nosuch"'],
+    ['../one', 'No stateroot "../one"'],
+    ['.', 'No stateroot "."'],
+  ])('a stateroot that is not there is refused: %s', async (stateroot, message) => {
+    const sysroot = join(places.ours, 'sys')
+    await using repo = await openRepo(join(sysroot, 'ostree/repo'))
+    const commit = await repo.resolve('os/x')
+    const refused = deployCommit(sysroot, repo, { stateroot, commit, origin: KeyFile.parse('', 'origin') })
+    await expect(refused).rejects.toThrow(message)
+    await expect(deployCommit('/', repo, { stateroot: 'one', commit, origin: KeyFile.parse('', 'o') })).rejects.toThrow(
+      'Deployments of the running system cannot be made',
+    )
+  })
+
+  test.each([
+    ['rm -r tree/usr/lib/modules', 'Failed to find kernel in /usr/lib/modules'],
+    ['cp -r tree/usr/lib/modules/5.10.18 tree/usr/lib/modules/6.0', 'Multiple kernels found in /usr/lib/modules'],
+    ['mkdir tree/etc', 'Tree contains both /etc and /usr/etc'],
+    ['rm tree/usr/lib/os-release', 'No PRETTY_NAME or ID in /etc/os-release'],
+  ])('what cannot be booted leaves things as they were: %s', async (change, message) => {
+    const sysroot = join(places.ours, 'sys')
+    run('sh', ['-e', '-c', `rm -rf tree; ${TREE}; ${change}; ${COMMIT.replace('os/x', 'broken')} --timestamp=@3`], {
+      cwd: places.ours,
+    })
+    const before = listing(sysroot)
+    await using repo = await openRepo(join(sysroot, 'ostree/repo'))
+    const commit = await repo.resolve('broken')
+    const refused = deployCommit(sysroot, repo, { stateroot: 'one', commit, origin: KeyFile.parse('', 'origin') })
+    await expect(refused).rejects.toThrow(message)
+    expect(listing(sysroot)).toEqual(before)
+  })
+
+  test('a changed file that became a directory cannot be carried over', async () => {
+    const sysroot = join(places.ours, 'sys')
+    const [first] = readSysroot(sysroot).deployments.filter(({ stateroot }) => stateroot === 'two')
+    const etc = join(sysroot, `ostree/deploy/two/deploy/${first?.commit}.${first?.serial}/etc`)
+    writeFileSync(join(etc, 'conf'), 'mine')
+    run('sh', ['-e', '-c', `rm -rf tree; ${TREE}; rm tree/usr/etc/conf; mkdir tree/usr/etc/conf; ${COMMIT}`], {
+      cwd: places.ours,
+    })
+    await using repo = await openRepo(join(sysroot, 'ostree/repo'))
+    const commit = await repo.resolve('os/x')
+    const refused = deployCommit(sysroot, repo, { stateroot: 'two', commit, origin: KeyFile.parse('', 'origin') })
+    await expect(refused).rejects.toThrow("Modified config file newly defaults to directory 'conf', cannot merge")
+  })
+})
+
+/** Everything but objects and what is of the moment: kind, permissions, owner, links, content. */
+function listing(sysroot: string): string[] {
+  const lines: string[] = []
+  const walk = (path: string, shown: string): void => {
+    for (const name of readdirSync(path).sort()) {
+      const [at, where] = [join(path, name), `${shown}/${name}`]
+      if (/^\/ostree\/repo\/(objects|tmp|state|extensions|\.lock)/.test(where)) continue
+      const stats = lstatSync(at)
+      const kind = stats.isDirectory() ? 'd' : stats.isSymbolicLink() ? `l ${readlinkSync(at)}` : 'f'
+      const content = kind === 'f' ? JSON.stringify(readFileSync(at, 'utf8')) : ''
+      lines.push(`${where} ${(stats.mode & 0o7777).toString(8)} ${stats.uid}:${stats.gid} ${kind} ${content}`)
+      if (kind === 'd') walk(at, where)
+    }
+  }
+  walk(sysroot, '')
+  return lines
+}
