@@ -1,6 +1,6 @@
 /**
- * The network over node:https, for what the global `fetch` cannot be told: which certificates to trust, and which to
- * show. Nothing is decoded on the way.
+ * The network over node:https, for what the global `fetch` cannot be told: which certificates to trust, which to show,
+ * and which proxy to go through (node-proxy.ts). Nothing is decoded on the way.
  *
  *     DIRECTORY/*.crt                  authorities to trust beside those of the system
  *     DIRECTORY/NAME.cert, NAME.key    who we are
@@ -17,6 +17,7 @@ import { IoError } from '../errors.ts'
 import { CHUNK_SIZE } from './limits.ts'
 import type { FetchInit, FetchResponse, Network } from './network.ts'
 import { askCredentialHelper } from './node-credentials.ts'
+import { type ProxySettings, proxiesOf, proxyAuthorization, proxyFor, TunnelAgent } from './node-proxy.ts'
 import { webClock } from './web-network.ts'
 
 export interface NodeNetworkOptions {
@@ -24,6 +25,8 @@ export interface NodeNetworkOptions {
   readonly certificateDirectory?: string | undefined
   /** Any certificate will do. */
   readonly insecureSkipTlsVerification?: boolean | undefined
+  /** Default: what the environment says when the network is made. */
+  readonly proxies?: ProxySettings | undefined
 }
 
 interface Certificates {
@@ -42,11 +45,13 @@ export function nodeNetwork(options: NodeNetworkOptions = {}): Network {
   const keep = { keepAlive: true, maxFreeSockets: MAX_IDLE, timeout: IDLE_TIME }
   const http = new HttpAgent(keep)
   const agents = new Map<string, HttpsAgent>()
-  const agentOf = (host: string): HttpsAgent => {
+  const { proxies = proxiesOf(process.env) } = options
+  const agentOf = (host: string, proxy: URL | undefined): HttpsAgent => {
     let agent = agents.get(host)
     if (agent === undefined) {
       const rejectUnauthorized = options.insecureSkipTlsVerification !== true
-      agent = new HttpsAgent({ ...keep, rejectUnauthorized, ...certificatesFor(host, options.certificateDirectory) })
+      const settings = { ...keep, rejectUnauthorized, ...certificatesFor(host, options.certificateDirectory) }
+      agent = proxy === undefined ? new HttpsAgent(settings) : new TunnelAgent(proxy, settings)
       agents.set(host, agent)
     }
     return agent
@@ -55,23 +60,29 @@ export function nodeNetwork(options: NodeNetworkOptions = {}): Network {
     clock: webClock,
     credentialHelper: askCredentialHelper,
     fetch: async (url, init) => {
-      const { protocol, host } = new URL(url)
-      return await ask(url, init, protocol === 'https:' ? agentOf(host) : http)
+      const place = new URL(url)
+      const proxy = proxyFor(place, proxies)
+      if (place.protocol === 'https:') return await ask(url, init, agentOf(place.host, proxy))
+      return await ask(url, init, proxy?.protocol === 'https:' ? agentOf(proxy.host, undefined) : http, proxy)
     },
   }
 }
 
-function ask(url: string, init: FetchInit, agent: HttpAgent): Promise<FetchResponse> {
+/** @param proxy is asked in place of the host, for the whole URL */
+function ask(url: string, init: FetchInit, agent: HttpAgent, proxy?: URL): Promise<FetchResponse> {
   const { method, body, signal } = init
   const length = body instanceof Uint8Array ? { 'content-length': String(body.length) } : {}
+  const viaProxy = proxy === undefined ? {} : { host: new URL(url).host, ...proxyAuthorization(proxy) }
   const settings = {
     method,
-    headers: { ...init.headers, ...length },
+    headers: { ...init.headers, ...length, ...viaProxy },
     agent,
+    ...(proxy === undefined ? {} : { path: url }),
     ...(signal === undefined ? {} : { signal }),
   }
   return new Promise((resolve, reject) => {
-    const request = (url.startsWith('https:') ? httpsRequest : httpRequest)(url, settings)
+    const target = proxy ?? new URL(url)
+    const request = (target.protocol === 'https:' ? httpsRequest : httpRequest)(target, settings)
     request.on('response', (message) => resolve(responseOf(message)))
     request.on('error', reject)
     // an answer may come before all was sent; the rest of it then fails, which is nobody's concern any more

@@ -64,7 +64,7 @@ function authConfig({ password, token }: TestRegistryOptions, directory: string)
 export function makeCertificate(directory: string, name: string): { certificate: string; key: string } {
   const certificate = join(directory, `${name}.crt`)
   const key = join(directory, `${name}.pem`)
-  const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost']
+  const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:registry.test']
   const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
   run('openssl', ['req', '-x509', ...kind, '-keyout', key, '-out', certificate, ...subject])
   return { certificate, key }

@@ -1,0 +1,183 @@
+/** Registries that are reached through a proxy: which one, and how. */
+import { createServer, type IncomingMessage, request } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { pullImage } from '../../../src/container/index.ts'
+import { nodePlatform } from '../../../src/platform/node.ts'
+import { nodeFiles } from '../../../src/platform/node-files.ts'
+import { nodeNetwork } from '../../../src/platform/node-network.ts'
+import { type ProxySettings, proxiesOf, proxyFor } from '../../../src/platform/node-proxy.ts'
+import { createMemoryStorage, Repo } from '../../../src/repo/index.ts'
+import { describeReference, run } from '../../reference.ts'
+import { startRegistry, type TestRegistry } from './server.ts'
+
+const LAYOUT = fileURLToPath(new URL('../../../examples/exampleos', import.meta.url))
+const PROXY = 'http://proxy.example:3128'
+
+describe('a proxy is asked', () => {
+  const chosen = (url: string, settings: ProxySettings) => proxyFor(new URL(url), settings)?.href
+
+  test('for what the environment says, in capitals or not', () => {
+    const both = { https_proxy: 'secure:1', HTTP_PROXY: 'plain:2', http_proxy: 'other:3', no_proxy: '' }
+    expect(proxiesOf(both)).toEqual({ https: 'secure:1', http: 'plain:2', none: undefined })
+    expect(chosen('https://quay.io/v2/', proxiesOf(both))).toBe('http://secure:1/')
+    expect(chosen('http://quay.io/v2/', proxiesOf(both))).toBe('http://plain:2/')
+    expect(chosen('https://quay.io/v2/', proxiesOf({ HTTP_PROXY: 'plain:2' }))).toBeUndefined()
+  })
+
+  test.each([
+    ['*', 'quay.io', false],
+    ['', 'quay.io', true],
+    [' , example.com', 'quay.io', true],
+    ['quay.io', 'quay.io', false],
+    ['QUAY.io', 'cdn.quay.io', false],
+    ['quay.io', 'notquay.io', true],
+    ['.quay.io', 'quay.io', true],
+    ['.quay.io', 'cdn.quay.io', false],
+    ['*.quay.io', 'cdn.quay.io', false],
+    ['*.quay.io', 'quay.io', true],
+    ['quay.io:443', 'quay.io', false],
+    ['quay.io:444', 'quay.io', true],
+    ['quay.io:5000', 'quay.io:5000', false],
+    ['10.0.0.0/8', '10.20.30.40', false],
+    ['10.0.0.0/8', '11.20.30.40', true],
+    ['10.0.0.0/99', '10.20.30.40', true],
+    ['10.1.2.3', '10.1.2.3', false],
+    ['10.1.2.3:80', '10.1.2.3', true],
+    ['fe80::/10', '[fe80::1]', false],
+    ['2001:db8::1', '[2001:db8::1]:5000', false],
+    ['[2001:db8::1]:5000', '[2001:db8::1]:5000', false],
+    ['[2001:db8::1]:5000', '[2001:db8::1]', true],
+    ['', 'localhost:5000', false],
+    ['', '127.8.9.1', false],
+    ['', '[::1]:5000', false],
+  ])('with NO_PROXY=%j for %s: %s', (none, host, asked) => {
+    expect(chosen(`https://${host}/v2/`, { https: PROXY, none }) !== undefined).toBe(asked)
+  })
+
+  test('unless it is none, which is said without its password', () => {
+    expect(() => chosen('https://quay.io/', { https: 'socks5://h:1' })).toThrow('Proxies of kind socks5:')
+    const fault = () => chosen('https://quay.io/', { https: 'http://me:secret@:::' })
+    expect(fault).toThrow('Invalid proxy')
+    expect(fault).not.toThrow('secret')
+  })
+})
+
+interface Tunnelled {
+  readonly method: string
+  readonly url: string
+  readonly authorization: string | undefined
+}
+
+/** Knows one host, `registry.test`, wherever that is. */
+async function startForwarder() {
+  const seen: Tunnelled[] = []
+  let target = ''
+  let answer: number | undefined
+  const note = ({ method = '', url = '', headers }: IncomingMessage) =>
+    seen.push({ method, url, authorization: headers['proxy-authorization'] })
+  const server = createServer((incoming, outgoing) => {
+    note(incoming)
+    if (answer !== undefined) return void outgoing.writeHead(answer).end()
+    const { host: _, ...headers } = incoming.headers
+    const url = new URL(incoming.url ?? '')
+    const further = request(`http://${target}${url.pathname}${url.search}`, { method: incoming.method ?? '', headers })
+    further.on('response', (response) => {
+      outgoing.writeHead(response.statusCode ?? 500, response.headers)
+      response.pipe(outgoing)
+    })
+    incoming.pipe(further)
+  })
+  const sockets = new Set<Socket>()
+  server.on('connect', (incoming: IncomingMessage, socket: Socket) => {
+    note(incoming)
+    if (answer !== undefined) return void socket.end(`HTTP/1.1 ${answer} no\r\ncontent-length: 0\r\n\r\n`)
+    const [host = '', port = ''] = target.split(':')
+    const further = connect(Number(port), host, () => {
+      socket.write('HTTP/1.1 200 Connection established\r\n\r\n')
+      further.pipe(socket).pipe(further)
+    })
+    for (const end of [socket, further]) {
+      sockets.add(end)
+      end.on('error', () => {})
+    }
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return {
+    seen,
+    host: `127.0.0.1:${address.port}`,
+    lead(to: string, status?: number) {
+      target = to
+      answer = status
+      seen.length = 0
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+describeReference(['docker-registry', 'skopeo', 'openssl'], 'through a proxy', () => {
+  let proxy: Awaited<ReturnType<typeof startForwarder>>
+  let plain: TestRegistry
+  let secure: TestRegistry
+  beforeAll(async () => {
+    proxy = await startForwarder()
+    plain = await startRegistry()
+    secure = await startRegistry({ tls: true })
+    const to = (registry: TestRegistry) => `docker://${registry.host}/os:1`
+    run('skopeo', ['copy', '--dest-tls-verify=false', `oci:${LAYOUT}:1.0`, to(plain)])
+    run('skopeo', ['copy', `--dest-cert-dir=${secure.certificates}`, `oci:${LAYOUT}:1.0`, to(secure)])
+  }, 60_000)
+  afterAll(async () => {
+    for (const server of [proxy, plain, secure]) await server?.[Symbol.asyncDispose]()
+  })
+  beforeEach(() => proxy.lead(''))
+
+  async function pull(proxies: ProxySettings, options: { insecure?: boolean; certificateDirectory?: string } = {}) {
+    const { insecure = false, certificateDirectory } = options
+    await using repo = await Repo.open(createMemoryStorage({ mode: 'bare-user', platform: nodePlatform }), nodePlatform)
+    const network = nodeNetwork({ proxies, certificateDirectory })
+    const registry = { network, insecure, firstDelay: 1, retries: 1 }
+    const host = { architecture: 'amd64', os: 'linux' }
+    const image = 'ostree-unverified-registry:registry.test/os:1'
+    return (await pullImage(repo, image, { host, files: nodeFiles, registry })).layersFetched
+  }
+
+  test('TLS goes all the way to the registry', async () => {
+    proxy.lead(secure.host)
+    const proxies = { https: `http://me:se%20cret@${proxy.host}` }
+    expect(await pull(proxies, { certificateDirectory: secure.certificates })).toBeGreaterThan(0)
+    const authorization = `Basic ${Buffer.from('me:se cret').toString('base64')}`
+    expect(new Set(proxy.seen.map((each) => JSON.stringify(each)))).toEqual(
+      new Set([JSON.stringify({ method: 'CONNECT', url: 'registry.test:443', authorization })]),
+    )
+    await expect(pull(proxies)).rejects.toThrow(/DEPTH_ZERO_SELF_SIGNED/)
+  })
+
+  test('what is not secret is asked of the proxy', async () => {
+    proxy.lead(plain.host)
+    expect(await pull({ https: proxy.host, http: proxy.host }, { insecure: true })).toBeGreaterThan(0)
+    const [first, second] = proxy.seen
+    expect(first?.method).toBe('CONNECT')
+    expect(second).toMatchObject({ method: 'GET', url: 'http://registry.test/v2/' })
+  })
+
+  test.each([403, 407, 502])('an answer of %i is told as the one of the proxy', async (status) => {
+    proxy.lead(secure.host, status)
+    const pulling = pull({ https: `me:secret@${proxy.host}` }, { certificateDirectory: secure.certificates })
+    await expect(pulling).rejects.toThrow(`proxy ${proxy.host} answers ${status} for registry.test:443`)
+    expect(proxy.seen).toHaveLength(status === 502 ? 2 : 1)
+  })
+
+  test('that is not there is not gone around', async () => {
+    await expect(pull({ https: '127.0.0.1:1', http: '127.0.0.1:1' }, { insecure: true })).rejects.toThrow(
+      'ECONNREFUSED',
+    )
+  })
+})
