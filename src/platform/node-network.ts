@@ -20,6 +20,8 @@ import { askCredentialHelper } from './node-credentials.ts'
 import { type ProxySettings, proxiesOf, proxyAuthorization, proxyFor, TunnelAgent } from './node-proxy.ts'
 import { webClock } from './web-network.ts'
 
+export type { ProxySettings } from './node-proxy.ts'
+
 export interface NodeNetworkOptions {
   /** Holds certificates for all hosts. Default: for each host its own folder below `/etc/containers/certs.d` and so on. */
   readonly certificateDirectory?: string | undefined
