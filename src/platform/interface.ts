@@ -75,7 +75,10 @@ export interface FileWriter {
 export interface WritableFiles extends LocalFiles {
   /** Its parent must exist; being there already is success. @throws {IoError} */
   createDirectory(path: string): Promise<void>
-  /** A new, empty directory inside `parent`, nobody else's. @returns its path */
+  /**
+   * A new, empty directory inside `parent`, nobody else's; those that processes which are no more left there go.
+   * @returns its path
+   */
   createTemporary(parent: string): Promise<string>
   /** A new file; one that is there is emptied. @throws {IoError} */
   createFile(path: string): Promise<FileWriter>

@@ -1,11 +1,12 @@
 /** Local files over node:fs, for image transports that live on a disk: reading them, and laying them down. */
 
 import type { Stats } from 'node:fs'
-import { type FileHandle, mkdir, mkdtemp, open, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { IoError, LimitError } from '../errors.ts'
 import type { FileWriter, WritableFiles } from './interface.ts'
 import { CHUNK_SIZE } from './limits.ts'
+import { createTemporary } from './node-temporary.ts'
 
 function errnoOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
@@ -131,7 +132,7 @@ export const nodeFiles: WritableFiles = {
     }
   },
 
-  createTemporary: (parent) => system(parent, () => mkdtemp(join(parent, '.tmp-'))),
+  createTemporary: (parent) => system(parent, () => createTemporary(parent)),
 
   async createFile(path) {
     return new NodeFileWriter(await system(path, () => open(path, 'w')), path)

@@ -1,0 +1,68 @@
+/** Directories of one's own, and what is taken for left behind by others. */
+import { spawnSync } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { nodeFiles } from '../../src/platform/node-files.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'temporary-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+/** The name a process has there, on this machine or on another one. */
+async function nameFor(pid: number, machine?: string): Promise<string> {
+  const own = await nodeFiles.createTemporary(folder)
+  await nodeFiles.remove(own)
+  const renamed = basename(own).replace(/-\d+-(\w+)$/, `-${pid}-$1`)
+  return join(folder, machine === undefined ? renamed : renamed.replace(/[0-9a-f]{8}-(?=\d)/, `${machine}-`))
+}
+
+function fill(path: string, days = 0): string {
+  mkdirSync(path)
+  writeFileSync(join(path, 'blob'), 'half of it')
+  const time = Date.now() / 1000 - days * 86_400 - 60
+  utimesSync(path, time, time)
+  return path
+}
+
+test('what a process left that was killed goes with the next one that is made; what one still uses stays', async () => {
+  const dead = spawnSync('true').pid
+  const left = fill(await nameFor(dead))
+  const used = fill(await nameFor(process.ppid), 30)
+  const first = await nodeFiles.createTemporary(folder)
+  expect([existsSync(left), existsSync(used), existsSync(first)]).toEqual([false, true, true])
+  const second = await nodeFiles.createTemporary(folder)
+  expect([existsSync(first), existsSync(second)]).toEqual([true, true])
+  for (const path of [used, first, second]) await nodeFiles.remove(path)
+})
+
+test('of other machines only what is older than a day goes', async () => {
+  const dead = spawnSync('true').pid
+  const [recent, old] = [fill(await nameFor(dead, '01234567')), fill(await nameFor(dead, '89abcdef'), 2)]
+  await nodeFiles.remove(await nodeFiles.createTemporary(folder))
+  expect([existsSync(recent), existsSync(old)]).toEqual([true, false])
+  await nodeFiles.remove(recent)
+})
+
+test('nothing goes that is of another name, or no directory', async () => {
+  const dead = spawnSync('true').pid
+  const name = await nameFor(dead)
+  const outside = mkdtempSync(join(tmpdir(), 'temporary-outside-'))
+  writeFileSync(join(outside, 'precious'), '')
+  symlinkSync(outside, name)
+  writeFileSync(`${name}2`, '')
+  const others = ['.tmp-abcdef', `${basename(name)}.old`].map((each) => fill(join(folder, each), 9))
+  await nodeFiles.remove(await nodeFiles.createTemporary(folder))
+  expect(readdirSync(outside)).toEqual(['precious'])
+  expect(readdirSync(folder).sort()).toEqual([name, `${name}2`, ...others].map((path) => basename(path)).sort())
+  rmSync(outside, { recursive: true })
+})
