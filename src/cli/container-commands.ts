@@ -57,6 +57,11 @@ const IMAGE: CommandGroup = {
       load: async () => (await import('./commands/container/image-clear-cached-update.ts')).imageClearCachedUpdate,
     },
     {
+      name: 'deploy',
+      summary: 'Fetch an image and make it what a sysroot boots',
+      load: async () => (await import('./commands/container/image-deploy.ts')).imageDeploy,
+    },
+    {
       name: 'remove',
       summary: 'Remove images, and the layers only they need',
       load: async () => (await import('./commands/container/image-remove.ts')).imageRemove,

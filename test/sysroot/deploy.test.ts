@@ -1,15 +1,6 @@
 /** Deployments, beside those of `ostree admin deploy`. */
 import { spawnSync } from 'node:child_process'
-import {
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -18,6 +9,7 @@ import { openRepo } from '../../src/repo/node/index.ts'
 import { deployCommit, readSysroot } from '../../src/sysroot/index.ts'
 import { isRoot } from '../fs-store/places.ts'
 import { describeReference, run } from '../reference.ts'
+import { listing } from './listing.ts'
 
 /** Only root can give files away, so only root has repositories of mode bare. */
 const describeRoot = isRoot
@@ -160,21 +152,3 @@ describeRoot('ostree', 'a sysroot, beside ostree', () => {
     await expect(refused).rejects.toThrow("Modified config file newly defaults to directory 'conf', cannot merge")
   })
 })
-
-/** Everything but objects and what is of the moment: kind, permissions, owner, links, content. */
-function listing(sysroot: string): string[] {
-  const lines: string[] = []
-  const walk = (path: string, shown: string): void => {
-    for (const name of readdirSync(path).sort()) {
-      const [at, where] = [join(path, name), `${shown}/${name}`]
-      if (/^\/ostree\/repo\/(objects|tmp|state|extensions|\.lock)/.test(where)) continue
-      const stats = lstatSync(at)
-      const kind = stats.isDirectory() ? 'd' : stats.isSymbolicLink() ? `l ${readlinkSync(at)}` : 'f'
-      const content = kind === 'f' ? JSON.stringify(readFileSync(at, 'utf8')) : ''
-      lines.push(`${where} ${(stats.mode & 0o7777).toString(8)} ${stats.uid}:${stats.gid} ${kind} ${content}`)
-      if (kind === 'd') walk(at, where)
-    }
-  }
-  walk(sysroot, '')
-  return lines
-}

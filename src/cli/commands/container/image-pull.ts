@@ -11,15 +11,13 @@ import {
   type PreparedImport,
 } from '../../../container/index.ts'
 import { UsageError } from '../../../errors.ts'
-import { nodeFiles } from '../../../platform/node-files.ts'
-import { hostPlatform } from '../../../platform/node-host.ts'
 import type { Repo } from '../../../repo/index.ts'
 import { command } from '../../command.ts'
 import { openOrCreateStore } from '../../container-repo.ts'
-import { metadataPolicy, parseReference, processOwner } from '../../image-reference.ts'
+import { importSettings } from '../../image-import.ts'
+import { metadataPolicy, parseReference } from '../../image-reference.ts'
 import { ProgressBar } from '../../progress-bar.ts'
-import { hostPolicy, PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
-import { hostVerification } from '../../verification.ts'
+import { PROXY_OPTIONS } from '../../registry-access.ts'
 
 interface Result {
   changed: boolean
@@ -77,10 +75,7 @@ export const imagePull = command({
     const pull = async (into: Repo): Promise<Result | undefined> => {
       const listen = options.json ? (event: object): void => out.json(event) : bar?.listen
       await using importer = new ImageImporter(into, image, {
-        host: hostPlatform(),
-        files: nodeFiles,
-        owner: processOwner(),
-        now: () => BigInt(Math.floor(Date.now() / 1000)),
+        ...(await importSettings(image, options)),
         onWarning: (message) => err.line(`warning: ${message}`),
         noImgref: options['no-imgref'],
         disableGc: options['disable-gc'],
@@ -89,9 +84,6 @@ export const imagePull = command({
         signal,
         onProgress: listen,
         onImportProgress: bar?.listenToLayers,
-        registry: image.imgref.transport === 'registry' ? await registryOptions(options) : undefined,
-        policy: await hostPolicy(),
-        verification: hostVerification(),
       })
       const prepared = await importer.prepare()
       if (prepared.kind === 'already-present') return result(name, false, prepared.state)

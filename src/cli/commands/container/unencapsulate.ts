@@ -1,12 +1,10 @@
 import { formatOstreeImageReference, unencapsulate as unencapsulateImage } from '../../../container/index.ts'
 import { UsageError } from '../../../errors.ts'
-import { nodeFiles } from '../../../platform/node-files.ts'
-import { hostPlatform } from '../../../platform/node-host.ts'
 import { command } from '../../command.ts'
-import { parseReference, processOwner } from '../../image-reference.ts'
+import { importSettings } from '../../image-import.ts'
+import { parseReference } from '../../image-reference.ts'
 import { ProgressBar } from '../../progress-bar.ts'
-import { hostPolicy, PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
-import { hostVerification } from '../../verification.ts'
+import { PROXY_OPTIONS } from '../../registry-access.ts'
 
 export const unencapsulate = command({
   name: 'container unencapsulate',
@@ -28,12 +26,7 @@ export const unencapsulate = command({
     const bar = options.quiet || options.json ? undefined : new ProgressBar(err)
     try {
       const { commit, manifestDigest } = await unencapsulateImage(into, image, {
-        host: hostPlatform(),
-        files: nodeFiles,
-        owner: processOwner(),
-        registry: image.imgref.transport === 'registry' ? await registryOptions(options) : undefined,
-        policy: await hostPolicy(),
-        verification: hostVerification(),
+        ...(await importSettings(image, options)),
         signal,
         onProgress: options.json ? (event) => out.json(event) : bar?.listen,
       })

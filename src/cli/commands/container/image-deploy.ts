@@ -1,0 +1,121 @@
+import { writeFileSync } from 'node:fs'
+import {
+  formatOstreeImageReference,
+  ImageImporter,
+  type ImportedImage,
+  imageFilteredContentWarning,
+  type LayeredImageState,
+  ORIGIN_GROUP,
+  ORIGIN_IMAGE_KEY,
+  type OstreeImageReference,
+  parseTransport,
+  type SignatureSource,
+} from '../../../container/index.ts'
+import { UsageError, withContext } from '../../../errors.ts'
+import { KeyFile } from '../../../keyfile/index.ts'
+import type { Repo } from '../../../repo/index.ts'
+import { openRepo } from '../../../repo/node/index.ts'
+import { deployCommit, requireStateroot } from '../../../sysroot/index.ts'
+import { type CommandContext, command } from '../../command.ts'
+import { importSettings } from '../../image-import.ts'
+import { parseReference } from '../../image-reference.ts'
+import type { OptionTable } from '../../options.ts'
+import { ProgressBar } from '../../progress-bar.ts'
+import { PROXY_OPTIONS } from '../../registry-access.ts'
+import { sysrootRepo } from '../../sysroot.ts'
+
+const OPTIONS = {
+  ...PROXY_OPTIONS,
+  sysroot: { type: 'string', arg: 'PATH', help: 'The root of the system' },
+  stateroot: { type: 'string', arg: 'NAME', help: 'The stateroot to deploy into (default: default)' },
+  imgref: { type: 'string', arg: 'IMGREF', help: 'The image' },
+  image: { type: 'string', arg: 'NAME', help: 'The image, by its name alone' },
+  transport: { type: 'string', arg: 'TRANSPORT', help: 'Where --image is (default: registry)' },
+  'no-signature-verification': { type: 'flag', help: 'Does nothing, and cannot be given with the next' },
+  'enforce-container-sigpolicy': { type: 'flag', help: 'The policy of the host, or --ostree-remote, has to accept it' },
+  'ostree-remote': { type: 'string', arg: 'REMOTE', help: 'Whose keys the commit in it has to be signed by' },
+  'target-imgref': { type: 'string', arg: 'IMGREF', help: 'Store it, and look for updates, under this name' },
+  'no-imgref': { type: 'flag', help: 'Do not write a ref for the image' },
+  karg: { type: 'strings', arg: 'ARG', help: 'Argument of the kernel; they replace those of the deployment before' },
+  'write-commitid-to': { type: 'string', arg: 'PATH', help: 'Write the checksum of the merge commit to PATH' },
+  quiet: { type: 'flag', short: 'q', help: 'Show no progress' },
+  json: { type: 'flag', help: 'Print one JSON object' },
+} as const satisfies OptionTable
+
+type Context = CommandContext<typeof OPTIONS>
+
+export const imageDeploy = command({
+  name: 'container image deploy',
+  summary: 'Fetch an image and make it what a sysroot boots',
+  usage: '',
+  repo: false,
+  long: true,
+  options: OPTIONS,
+  async run(context) {
+    const { args, options, out, err } = context
+    const { sysroot = '/', stateroot = 'default', karg } = options
+    if (args.length > 0) throw new UsageError(`Unexpected argument ${args[0]}`)
+    const image = imageOf(options)
+    const target = options['target-imgref'] === undefined ? undefined : parseReference(options['target-imgref'])
+    const origin = KeyFile.parse('', 'origin')
+    origin.set(ORIGIN_GROUP, ORIGIN_IMAGE_KEY, formatOstreeImageReference(target ?? image))
+    try {
+      await using repo = await openRepo(sysrootRepo(sysroot))
+      requireStateroot(sysroot, stateroot)
+      const state = await fetch(context, repo, image, target)
+      const commit = state.mergeCommit
+      const kernelArgs = karg.length === 0 ? undefined : karg
+      const { deployment, path, etc } = await deployCommit(sysroot, repo, { stateroot, commit, origin, kernelArgs })
+      const warning = imageFilteredContentWarning('filteredFiles' in state ? state.filteredFiles : undefined)
+      if (warning !== undefined && !options.json) err.line(warning)
+      const file = options['write-commitid-to']
+      if (file !== undefined) writeFileSync(file, commit)
+      if (options.json) out.json({ commit, stateroot, serial: deployment.serial, path, etc })
+    } catch (error) {
+      throw withContext('Performing deployment', error)
+    }
+  },
+})
+
+/** By `--imgref`, or put together of the others. */
+function imageOf(options: Context['options']): OstreeImageReference {
+  const { imgref, image, transport = 'registry' } = options
+  const enforced = options['enforce-container-sigpolicy']
+  if (enforced && options['no-signature-verification']) {
+    throw new UsageError('--no-signature-verification and --enforce-container-sigpolicy cannot be used together')
+  }
+  if (imgref !== undefined && image === undefined) return parseReference(imgref)
+  if (imgref !== undefined || image === undefined || image === '') {
+    throw new UsageError('One of --imgref and --image must be specified')
+  }
+  const remote = options['ostree-remote']
+  const signed: SignatureSource = remote === undefined ? { kind: 'policy' } : { kind: 'remote', remote }
+  const sigverify = enforced ? signed : ({ kind: 'policy-allow-insecure' } as const)
+  return { sigverify, imgref: { transport: parseTransport(transport), name: image } }
+}
+
+async function fetch(
+  { options, err, signal }: Context,
+  repo: Repo,
+  image: OstreeImageReference,
+  target: OstreeImageReference | undefined,
+): Promise<LayeredImageState | ImportedImage> {
+  const bar = options.quiet || options.json ? undefined : new ProgressBar(err)
+  try {
+    await using importer = new ImageImporter(repo, image, {
+      ...(await importSettings(image, options)),
+      requireBootable: true,
+      noImgref: options['no-imgref'],
+      target,
+      signal,
+      onWarning: (message) => err.line(`warning: ${message}`),
+      onProgress: bar?.listen,
+      onImportProgress: bar?.listenToLayers,
+    })
+    const prepared = await importer.prepare()
+    // waited for: the image is closed when this block is left
+    return prepared.kind === 'already-present' ? prepared.state : await importer.import(prepared.prepared)
+  } finally {
+    bar?.end()
+  }
+}
