@@ -1,6 +1,6 @@
 /** Deployments, beside those of `ostree admin deploy`. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -150,5 +150,41 @@ describeRoot('ostree', 'a sysroot, beside ostree', () => {
     const commit = await repo.resolve('os/x')
     const refused = deployCommit(sysroot, repo, { stateroot: 'two', commit, origin: KeyFile.parse('', 'origin') })
     await expect(refused).rejects.toThrow("Modified config file newly defaults to directory 'conf', cannot merge")
+  })
+})
+
+describeRoot(['ostree', 'matchpathcon'], 'a deployment with a policy', () => {
+  const root = mkdtempSync(join(tmpdir(), 'ostree-ts-sysroot-labels-'))
+  afterAll(() => {
+    spawnSync('chattr', ['-R', '-i', root], { stdio: 'ignore' })
+    rmSync(root, { recursive: true, force: true })
+  })
+
+  // No comparison: where the kernel has no SELinux, ostree leaves directories and links without labels.
+  test('has the labels of /etc there, not of /usr/etc', async () => {
+    const sh = (script: string) => run('sh', ['-e', '-c', script], { cwd: root })
+    sh(`mkdir sys; ostree admin init-fs --modern sys; ostree admin os-init --sysroot=sys one
+      ${TREE}; mkdir tree/usr/etc/selinux; cp -r /etc/selinux/default tree/usr/etc/selinux
+      find tree -name '*.bin' -delete; echo x > tree/usr/etc/shadow
+      printf 'SELINUX=enforcing\\nSELINUXTYPE=default\\n' > tree/usr/etc/selinux/config
+      ostree --repo=sys/ostree/repo commit -b os/x --owner-uid=0 --owner-gid=0 --selinux-policy=tree --tree=dir=tree`)
+    const sysroot = join(root, 'sys')
+    await using repo = await openRepo(join(sysroot, 'ostree/repo'))
+    const commit = await repo.resolve('os/x')
+    await deployCommit(sysroot, repo, { stateroot: 'one', commit, origin: KeyFile.parse('', 'origin') })
+    const deployment = `sys/ostree/deploy/one/deploy/${commit}.0`
+    const found = ['', '/conf', '/lnk', '/sub', '/shadow', '/selinux'].map((path) => {
+      const label = sh(`getfattr -h -n security.selinux --only-values ${deployment}/etc${path}`)
+      const expected =
+        sh(`matchpathcon -n -m ${path === '/lnk' ? 'symlink' : /^(|.sub|.selinux)$/.test(path) ? 'dir' : 'file'} \\
+        -f tree/usr/etc/selinux/default/contexts/files/file_contexts /etc${path}`)
+      return [path, label.replace('\0', ''), expected.trim()]
+    })
+    for (const [path, label, expected] of found) expect({ path, label }).toEqual({ path, label: expected })
+    expect(found.map(([, label]) => label)).toContain('system_u:object_r:shadow_t:s0')
+    expect(
+      lstatSync(join(root, 'sys/ostree/deploy/one/var/.ostree-selabeled'), { throwIfNoEntry: false }),
+    ).toBeUndefined()
+    run('ostree', ['fsck', '--repo=sys/ostree/repo'], { cwd: root })
   })
 })
