@@ -7,12 +7,14 @@ import {
   computeSizes,
   type EncapsulateOptions,
   encapsulate,
+  exportImage,
   newChunking,
   type ObjectMetaSized,
   type ObjectSourceMeta,
   openDestination,
   openImage,
   parseImageReference,
+  pullImage,
   transferImage,
   unencapsulate,
 } from '../../src/container/index.ts'
@@ -138,6 +140,60 @@ describeReference(['ostree', 'skopeo', 'umoci', 'docker-registry'], 'a commit of
       await using copy = await openDestination(parseImageReference(`oci:${ours}:x`), context)
       expect(await transferImage(from, copy, context)).toBe(digest)
       run('diff', ['-r', join(layout, 'blobs'), join(ours, 'blobs')])
+    },
+    300_000,
+  )
+
+  test.each(['sqlite', 'archive'])(
+    'is the same commit when it was stored in %s, written out, and stored again',
+    async (kind) => {
+      const options = { ...context, registry: context.registry }
+      const name = `docker://${registry.host}/os:chunked`
+      const image = parseImageReference(name)
+      const empty = async (which: string) => {
+        const path = join(folder, `${kind}-${which}${kind === 'sqlite' ? '.sqlite' : ''}`)
+        return await createRepo(path, { mode: kind === 'archive' ? 'archive' : 'bare-user' })
+      }
+      /** What comes of a layout, under the name the image has in the registry. */
+      const storedAgain = async (which: string, layout: string) => {
+        const repo = await empty(which)
+        const open = () => openImage(parseImageReference(`oci:${layout}:x`), context)
+        return { repo, ...(await pullImage(repo, `ostree-unverified-image:${name}`, { ...options, open })) }
+      }
+      const writtenOut = async (from: Repo, which: string) => {
+        const layout = join(folder, `${kind}-${which}`)
+        mkdirSync(layout)
+        return {
+          layout,
+          digest: await exportImage(from, image, `oci:${layout}:x`, { ...options, skipCompression: true }),
+        }
+      }
+
+      await using first = await empty('first')
+      const stored = await pullImage(first, `ostree-unverified-image:${name}`, options)
+      expect(stored.baseCommit).toBe(commit)
+      const out = await writtenOut(first, 'out')
+      const again = await storedAgain('second', out.layout)
+      await using second = again.repo
+      expect(again.baseCommit).toBe(commit)
+      const { rootTree, rootMeta } = await first.readCommit(stored.mergeCommit)
+      expect(await second.readCommit(again.mergeCommit)).toMatchObject({ rootTree, rootMeta, parent: commit })
+
+      if (kind === 'archive') {
+        expect(run('ostree', ['fsck', `--repo=${folder}/archive-second`])).toContain('no errors found')
+        return
+      }
+      // From here on nothing changes any more, the manifest included.
+      const further = await writtenOut(second, 'further')
+      expect(further.digest).toBe(out.digest)
+      const last = await storedAgain('third', further.layout)
+      await last.repo.close()
+      expect(last.mergeCommit).toBe(again.mergeCommit)
+      const unpacked = join(folder, `unpacked-${kind}`)
+      run('umoci', ['raw', 'unpack', '--rootless', '--image', `${out.layout}:x`, unpacked])
+      expect(listed(unpacked)).toBe(listed(tree))
+      run('diff', ['-r', '--no-dereference', '--exclude=sysroot', tree, unpacked])
+      rmSync(unpacked, { recursive: true })
     },
     300_000,
   )
