@@ -151,7 +151,10 @@ async function checkoutOne(
   const commit = await repo.resolve(rev)
   const cache = isExtended(options) ? undefined : cacheOf(repo, checkoutOptions)
   try {
-    await checkoutTree(repo, commit, createCheckoutTarget(destination), { ...checkoutOptions, cache })
+    await checkoutTree(repo, commit, createCheckoutTarget(isExtended(options) ? destination : resolve(destination)), {
+      ...checkoutOptions,
+      cache,
+    })
   } catch (error) {
     const isMissing = error instanceof PathNotFoundError && checkoutOptions.subpath !== undefined
     if (!(isMissing && options['allow-noent'] && !isExtended(options))) throw error
@@ -164,7 +167,7 @@ function cacheOf(repo: Repo, { mode }: CheckoutOptions): LocalUncompressedCache 
   return repo.storage.writable ? createUncompressedCache(repo) : undefined
 }
 
-/** `REV NUL SUBPATH NUL`, again and again. An empty path is the root. */
+/** `REV NUL SUBPATH NUL`, again and again. */
 function parseRecords(bytes: Uint8Array): { rev: string; subpath: string | undefined }[] {
   const text = decodeUtf8(bytes)
   if (text === undefined) throw new FormatError('checkouts', 'Invalid UTF-8 in list of checkouts')
@@ -172,7 +175,7 @@ function parseRecords(bytes: Uint8Array): { rev: string; subpath: string | undef
   if (fields.at(-1) === '') fields.pop()
   const records: { rev: string; subpath: string | undefined }[] = []
   for (let i = 0; i < fields.length; i += 2) {
-    records.push({ rev: fields[i] ?? '', subpath: fields[i + 1] || undefined })
+    records.push({ rev: fields[i] ?? '', subpath: fields[i + 1] })
   }
   return records
 }
