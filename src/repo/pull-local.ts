@@ -92,7 +92,7 @@ class LocalPull {
   readonly #objects: ObjectImport
   /** Commits looked at, with the depth they were followed to. */
   readonly #commits = new Map<Checksum, number>()
-  readonly #seen = { file: new Set<Checksum>(), dirtree: new Set<Checksum>(), dirmeta: new Set<Checksum>() }
+  readonly #seen = { dirtree: new Set<Checksum>(), dirmeta: new Set<Checksum>() }
 
   constructor(from: Repo, into: Repo, tx: Transaction, options: PullLocalOptions) {
     this.#from = from
@@ -202,8 +202,6 @@ class LocalPull {
 
   /** Without a promise where both stores answer at once. */
   #file(checksum: Checksum): Promise<void> | undefined {
-    if (this.#seen.file.has(checksum)) return undefined
-    this.#seen.file.add(checksum)
     const name = { checksum, type: 'file' } as const
     const take = (isHere: boolean): Promise<void> | undefined => {
       if (isHere) return undefined

@@ -1,8 +1,9 @@
 /**
  * Which loose objects a repository has, learned as cheaply as the number of questions allows. Asking the file system
- * about one name costs as much as listing four: so single questions are asked first, and a directory is listed when it
- * has been asked about so often that listing it at the start would have been as cheap. With few questions to a large
- * repository that reads nothing; with many, it saves most of the calls (bench/fs-store.mjs).
+ * about one name costs as much as listing four or five: so single questions are asked first, and a directory is listed
+ * when it has been asked about for a quarter of the price, since a transaction that asks as often most likely asks for
+ * all (a pull, a commit of what is there). With few questions to a large repository that reads nothing; with many, it
+ * saves most of the calls (bench/fs-store.mjs).
  *
  * For the time of a transaction only: its lock keeps everybody from deleting.
  */
@@ -13,10 +14,9 @@ import type { ObjectType } from '../../../objects/index.ts'
 import { withIo } from './errno.ts'
 import type { LooseReader } from './loose-reader.ts'
 
-/** Names listed in the time of one question. */
-const NAMES_A_QUESTION = 4
+const NAMES_A_QUESTION = 16
 /** Questions to the first directory of all, when nothing is known about their size. */
-const FIRST_QUESTIONS = 16
+const FIRST_QUESTIONS = 8
 
 interface Directory {
   questions: number
