@@ -284,6 +284,29 @@ describe('K2: images out of repositories', () => {
     expect(imported).toEqual({ rc: 0, stdout: `Imported: ${COMMIT}\n`, stderr: '' })
   })
 
+  test('layers are compressed as asked for', () => {
+    const path = join(folder, 'compressed')
+    expect(program.run(['init', '--repo', path, '--mode=archive'], folder).rc).toBe(0)
+    ok('import', '--repo', path, OLD, '--write-ref', 'main', '--quiet')
+    const layerTypes = (layout: string): string[] => {
+      const read = (file: string) => JSON.parse(readFileSync(join(folder, layout, file), 'utf8'))
+      const [{ digest }] = read('index.json').manifests
+      return read(`blobs/${digest.replace(':', '/')}`).layers.map(({ mediaType }: { mediaType: string }) => mediaType)
+    }
+    for (const kind of ['zstd', 'none', 'gzip']) {
+      ok('encapsulate', '--repo', path, 'main', `oci:${kind}:1`, '--compression', kind, '--compression-fast')
+      const suffix = kind === 'none' ? '' : `+${kind}`
+      expect(layerTypes(kind)).toEqual([`application/vnd.oci.image.layer.v1.tar${suffix}`])
+      expect(ok('unencapsulate', '--repo', path, `oci:${kind}:1`)).toBe(`Imported: ${COMMIT}\n`)
+    }
+    ok('image', 'pull', path, 'ostree-unverified-image:oci:gzip:1', '--quiet')
+    mkdirSync(join(folder, 'zstd-out'))
+    ok('image', 'reexport', '--repo', path, 'oci:gzip:1', 'oci:zstd-out:1', '--compression=zstd')
+    expect(layerTypes('zstd-out')).toEqual(['application/vnd.oci.image.layer.v1.tar+zstd'])
+    const failed = run('encapsulate', '--repo', path, 'main', 'oci:fail:1', '--compression=xz')
+    expect(failed).toMatchObject({ rc: 1, stderr: "error: Invalid compression 'xz', expected gzip, zstd or none\n" })
+  })
+
   test('a stored image is copied, written out again, and gets other detached metadata', () => {
     const path = repo('out')
     const copy = join(folder, 'copy')

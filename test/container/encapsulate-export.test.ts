@@ -28,7 +28,7 @@ import { nodeFiles } from '../../src/platform/node-files.ts'
 import { type Repo, traverseCommit } from '../../src/repo/index.ts'
 import { packTar } from '../../src/tar/index.ts'
 import { goldenBytes, goldenJson } from '../golden.ts'
-import { canKeep, makePlaces, PLACES } from '../places.ts'
+import { canKeep, makePlaces, PLACES, PLATFORMS } from '../places.ts'
 import { documentsOf, type GoldenConfig, type GoldenManifest, HOST, withoutBlobs } from './encapsulate-kit.ts'
 import { goldenImage, sourceOf, withLayers } from './golden-images.ts'
 import { collect, entriesOf, memoryRepo, once } from './tar-kit.ts'
@@ -113,6 +113,21 @@ describe('a stored image', () => {
       expect(image.baseCommit).toBe(before?.baseCommit)
       expect(await treeOf(again, image.mergeCommit)).toEqual(await treeOf(repo, before?.mergeCommit as Checksum))
     }
+  })
+
+  test.each(PLATFORMS)('has its layers in zstd when that is asked for, on the platform $name', async (platform) => {
+    const repo = await stored(
+      derived('simple'),
+      await places.create({ name: '', store: 'memory', platform }, 'bare-user'),
+    )
+    const { files, manifest, config } = await exported(repo, { compression: { kind: 'zstd' } })
+    expect(new Set(manifest.layers.map((layer) => (layer as Descriptor).mediaType))).toEqual(
+      new Set(['application/vnd.oci.image.layer.v1.tar+zstd']),
+    )
+    expect(config).toEqual(GOLDEN.derived.config)
+    const open = () => openMemoryLayout(files, 'exported-test', { platform, host: HOST })
+    const image = await pullImage(await memoryRepo(), 'ostree-unverified-image:oci:image', { host: HOST, open })
+    expect(image.baseCommit).toBe((await queryImage(repo, IMAGE))?.baseCommit)
   })
 
   test('I3: the /etc of a layer on top is written as /etc', async () => {

@@ -23,6 +23,7 @@ import { chunkingFromLayerCommitted, newChunking } from './chunking.ts'
 import { lastDiffId, writeOstreeLayers } from './encapsulate.ts'
 import {
   formatCreated,
+  type LayerCompression,
   type LayerInput,
   type WriteOptions,
   type WrittenLayer,
@@ -35,6 +36,8 @@ import { exportTree } from './tar-export.ts'
 export interface ExportToOciOptions extends WriteOptions {
   /** Compress as fast as can be, layers on top not at all. Default false. */
   readonly skipCompression?: boolean | undefined
+  /** Of every layer. Default gzip, as fast or as small as `skipCompression` says. */
+  readonly compression?: LayerCompression | undefined
   /**
    * Give every layer the component names and the history it has in the stored image. The original empties those of the
    * commit's layers, and gives those on top what belongs to the layers below; so it is by default.
@@ -122,14 +125,14 @@ async function write(
 }
 
 function derivedLayer(repo: Repo, layer: Descriptor, notes: LayerNotes, options: ExportToOciOptions): LayerInput {
-  const { skipCompression = false, signal } = options
+  const { skipCompression = false, compression = { kind: 'gzip', level: skipCompression ? 0 : 6 }, signal } = options
   async function* tar() {
     const commit = await commitOf(repo, layer)
     yield* exportTree(repo, await commitRoot(repo.objects, commit), { signal })
   }
   return {
     tar,
-    compression: { kind: 'gzip', level: skipCompression ? 0 : 6 },
+    compression,
     annotations: notes.annotations,
     history: notes.history,
     context: `Exporting layer ${layer.digest}`,

@@ -11,6 +11,7 @@ import { UsageError } from '../../../errors.ts'
 import { nodeFiles } from '../../../platform/node-files.ts'
 import { hostPlatform } from '../../../platform/node-host.ts'
 import { command } from '../../command.ts'
+import { COMPRESSION_OPTIONS, layerCompression } from '../../layer-compression.ts'
 import { PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
 
 /** `K=V`, the later ones win. */
@@ -51,7 +52,7 @@ export const encapsulate = command({
     copymeta: { type: 'strings', arg: 'KEY', help: 'Key of commit metadata that becomes a label' },
     'copymeta-opt': { type: 'strings', arg: 'KEY', help: 'The same, where the commit has the key' },
     cmd: { type: 'strings', arg: 'ARG', help: 'The command of the container, one argument each' },
-    'compression-fast': { type: 'flag', help: 'Compress as fast as can be' },
+    ...COMPRESSION_OPTIONS,
     contentmeta: { type: 'string', arg: 'FILE', help: 'JSON that says which layer each file goes into' },
     'max-layers': { type: 'integer', arg: 'NUM', help: 'Layers at most, where there is content metadata' },
     'create-parent-dirs': { type: 'flag', help: 'Write the directories a file lies in before it' },
@@ -74,6 +75,7 @@ export const encapsulate = command({
         files: nodeFiles,
         registry: target.transport === 'registry' ? await registryOptions(options) : undefined,
         skipCompression: options['compression-fast'],
+        compression: layerCompression(options),
         copyMetaKeys: options.copymeta,
         copyMetaOptKeys: options['copymeta-opt'],
         containerConfig: options.config === undefined ? undefined : readContainerConfig(options.config),

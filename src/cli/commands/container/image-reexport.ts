@@ -3,6 +3,7 @@ import { UsageError } from '../../../errors.ts'
 import { nodeFiles } from '../../../platform/node-files.ts'
 import { hostPlatform } from '../../../platform/node-host.ts'
 import { command } from '../../command.ts'
+import { COMPRESSION_OPTIONS, layerCompression } from '../../layer-compression.ts'
 import { PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
 
 export const imageReexport = command({
@@ -13,7 +14,7 @@ export const imageReexport = command({
   long: true,
   options: {
     ...PROXY_OPTIONS,
-    'compression-fast': { type: 'flag', help: 'Compress as fast as can be' },
+    ...COMPRESSION_OPTIONS,
     'keep-layer-notes': { type: 'flag', help: 'Keep annotations and history of each layer' },
     json: { type: 'flag', help: 'Print one JSON object' },
   },
@@ -28,6 +29,7 @@ export const imageReexport = command({
       files: nodeFiles,
       registry: target.transport === 'registry' ? await registryOptions(options) : undefined,
       skipCompression: options['compression-fast'] || undefined,
+      compression: layerCompression(options),
       keepLayerNotes: options['keep-layer-notes'],
       signal,
     })
