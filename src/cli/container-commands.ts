@@ -122,6 +122,43 @@ export const CONTAINER: CommandGroup = {
   ],
 }
 
+/** For who mends what a confusion of inodes has done to stored images. */
+export const PROVISIONAL_REPAIR: CommandGroup = {
+  name: 'provisional-repair',
+  summary: 'Images whose files were confused',
+  hidden: true,
+  members: [
+    {
+      name: 'analyze-inodes',
+      summary: 'Look for inodes that were confused',
+      load: async () => (await import('./commands/provisional-repair/analyze-inodes.ts')).analyzeInodesCommand,
+    },
+    {
+      name: 'repair',
+      summary: 'Forget images whose files were confused',
+      load: async () => (await import('./commands/provisional-repair/repair.ts')).repairCommand,
+    },
+  ],
+}
+
+export const INTERNAL: CommandGroup = {
+  name: 'internal-only-for-testing',
+  summary: 'What tests ask',
+  hidden: true,
+  members: [
+    {
+      name: 'detect-env',
+      summary: 'Print what we run in',
+      load: async () => (await import('./commands/internal-only-for-testing/detect-env.ts')).detectEnv,
+    },
+    {
+      name: 'filter-tar',
+      summary: 'Filter a layer',
+      load: async () => (await import('./commands/internal-only-for-testing/filter-tar.ts')).filterTarCommand,
+    },
+  ],
+}
+
 export const TAR: CommandGroup = {
   name: 'tar',
   summary: 'Commits as tar streams',

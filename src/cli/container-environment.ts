@@ -17,6 +17,13 @@ export function isOstreeContainer(root: string, env: Environment): boolean {
   return mode === 'bare-split-xattrs' && isContainer(root, env)
 }
 
+/** `ostree-container`, `ostree` (a system of its own), `container`, or `none`. */
+export function detectEnvironment(root: string, env: Environment): string {
+  if (isOstreeContainer(root, env)) return 'ostree-container'
+  if (existsSync(join(root, 'run/ostree-booted'))) return 'ostree'
+  return isContainer(root, env) ? 'container' : 'none'
+}
+
 function isContainer(root: string, env: Environment): boolean {
   if (env['container'] !== undefined) return true
   if (existsSync(join(root, 'run/.containerenv')) || existsSync(join(root, '.dockerenv'))) return true

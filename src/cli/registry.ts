@@ -1,6 +1,6 @@
 /** Every command: its name, its line in the overview, and where it is. A command's module loads when it is called. */
 import type { AnyCommand } from './command.ts'
-import { CONTAINER, TAR } from './container-commands.ts'
+import { CONTAINER, INTERNAL, PROVISIONAL_REPAIR, TAR } from './container-commands.ts'
 
 export interface CommandEntry {
   readonly name: string
@@ -15,6 +15,8 @@ export interface CommandGroup {
   readonly members: readonly (CommandEntry | CommandGroup)[]
   /** Its help is the list of its members and nothing else, and it has no options of its own. */
   readonly plain?: true
+  /** Not in the overview. */
+  readonly hidden?: true
 }
 
 export function isGroup(entry: CommandEntry | CommandGroup): entry is CommandGroup {
@@ -135,6 +137,8 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     load: async () => (await import('./commands/config.ts')).config,
   },
   CONTAINER,
+  INTERNAL,
+  PROVISIONAL_REPAIR,
   {
     name: 'create-usb',
     summary: 'Copy the refs to a USB stick',

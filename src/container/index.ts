@@ -55,6 +55,7 @@ export {
   exportTree,
   MAX_EXPORT_ENTRIES,
 } from './encapsulate/tar-export.ts'
+export { filterTar } from './filter-tar.ts'
 export {
   defaultPolicy,
   type FlattenOptions,
@@ -70,6 +71,7 @@ export { timestampOfManifestOrConfig, versionForConfig } from './image-time.ts'
 export type { ImportOptions, OstreeVersion } from './import-options.ts'
 export * from './import-progress.ts'
 export { ImageImporter, type UnencapsulatedImage } from './importer.ts'
+export type { LayerFilterOptions } from './layer-filter.ts'
 export type { LayerKind } from './layer-kind.ts'
 export { type LayerOptions, MAX_LAYER_BYTES, MAX_LAYER_RATIO, openLayer } from './layer-stream.ts'
 export {

@@ -2,6 +2,7 @@ export { type CheckoutTargetOptions, createCheckoutTarget } from './checkout-tar
 export { scanHardLinks } from './devino.ts'
 export { checksumPath, createDiskTree, type DiskTreeOptions } from './disk-tree.ts'
 export { inodeOfObject } from './inode.ts'
+export { collisionsAmong, findInodeCollisions, type InodeCollisions } from './inode-collisions.ts'
 export { createKeySource, type KeySourceOptions, readKeyRings } from './keys.ts'
 export { loadNative, type Native } from './native.ts'
 export {

@@ -1,0 +1,11 @@
+import { command } from '../../command.ts'
+import { detectEnvironment } from '../../container-environment.ts'
+
+export const detectEnv = command({
+  name: 'internal-only-for-testing detect-env',
+  summary: 'Print what we run in',
+  usage: '',
+  repo: false,
+  options: {},
+  run: ({ env, out }) => out.line(detectEnvironment('/', env)),
+})

@@ -1,0 +1,18 @@
+import { filterTar } from '../../../container/index.ts'
+import { command } from '../../command.ts'
+
+/** What becomes of a layer before it is made a tree. */
+export const filterTarCommand = command({
+  name: 'internal-only-for-testing filter-tar',
+  summary: 'Filter a layer from standard input to standard output',
+  usage: '',
+  repo: false,
+  long: true,
+  options: {},
+  async run({ out, signal }) {
+    for await (const bytes of filterTar(process.stdin)) {
+      signal.throwIfAborted()
+      out.write(bytes)
+    }
+  },
+})

@@ -1,0 +1,26 @@
+import { writeFileSync } from 'node:fs'
+import { UsageError } from '../../../errors.ts'
+import { command } from '../../command.ts'
+import { analyzeInodes, inodesAsJson } from '../../inode-report.ts'
+
+export const analyzeInodesCommand = command({
+  name: 'provisional-repair analyze-inodes',
+  summary: 'Look for inodes that were confused',
+  usage: '',
+  repo: true,
+  long: true,
+  options: {
+    verbose: { type: 'flag', short: 'v', help: 'Name every inode' },
+    'write-result-to': { type: 'string', arg: 'FILE', help: 'Write what was found as JSON' },
+  },
+  async run({ repo, args, options, out, err, signal }) {
+    if (args.length > 0) throw new UsageError(`Unexpected argument ${args[0]}`)
+    const found = await analyzeInodes(await repo(), out, signal)
+    const { collisions } = found
+    if (options.verbose) for (const inode of collisions) out.line(`Inode collision: ${inode}`)
+    if (collisions.length === 0) out.line('OK: No colliding objects found.')
+    else err.line(`warning: ${collisions.length} potentially colliding inodes found`)
+    const file = options['write-result-to']
+    if (file !== undefined) writeFileSync(file, inodesAsJson(found))
+  },
+})
