@@ -5,7 +5,7 @@
  * Source: ostree-repo-checkout.c, checkout_one_file_at.
  */
 
-import type { Checksum } from '../bytes.ts'
+import type { Checksum, MaybePromise } from '../bytes.ts'
 import { ConflictError, FormatError, IoError, ObjectNotFoundError, UnsupportedError, withContext } from '../errors.ts'
 import { type FileInfo, isSymlink, S_IFLNK, S_IFMT, validateFilename } from '../objects/index.ts'
 import type { CheckoutOptions } from './checkout.ts'
@@ -63,6 +63,8 @@ export class FileCheckout {
   readonly #onlyCopies: boolean
   /** The inode of a loose file tells all there is to know. */
   readonly #inodesTell: boolean
+  /** Where files can be linked from with no more than a look at the inode. */
+  readonly #plainFolder: string | undefined
 
   constructor(repo: Repo, target: CheckoutTarget, options: CheckoutOptions) {
     this.#repo = repo
@@ -80,6 +82,29 @@ export class FileCheckout {
     const mayLink = !forceCopy && (requireHardlinks || this.#mayUnpack || sources.some(({ fits }) => fits))
     this.#onlyCopies = !mayLink && filter === undefined && !whiteouts && !passthroughWhiteouts
     this.#inodesTell = filter === undefined && (repo.mode === 'bare' || repo.mode === 'bare-user-only')
+    const plain = this.#inodesTell && mayLink && !whiteouts && !passthroughWhiteouts && options.devino === undefined
+    this.#plainFolder = plain && sources[0]?.fits ? sources[0].folder : undefined
+  }
+
+  /**
+   * What most files of most checkouts come to, without a promise where the target needs none.
+   * @returns whether the file was linked; if not, nothing has happened
+   */
+  linkAtOnce(directory: TargetDirectory, name: string, checksum: Checksum): MaybePromise<boolean> {
+    if (this.#plainFolder === undefined) return false
+    const from = looseFile(this.#plainFolder, checksum)
+    const inode = this.#target.statPlace(from)
+    if (inode === undefined || inode instanceof Promise || (inode.mode & S_IFMT) === S_IFLNK) return false
+    if (this.#mustCopy(inode, false)) return false
+    const result = directory.hardLink(name, from)
+    if (result instanceof Promise) return result.then((late) => this.#countLinked(late))
+    return this.#countLinked(result)
+  }
+
+  #countLinked(result: HardLinkResult): boolean {
+    if (result !== 'linked') return false
+    this.linked++
+    return true
   }
 
   /** @param path what the filter is asked about; `undefined` asks nothing */
@@ -97,7 +122,7 @@ export class FileCheckout {
     }
     if (!shape.symlink && (await this.#whiteout(directory, name, checksum))) return
 
-    const mustCopy = this.#mustCopy(shape)
+    const mustCopy = this.#mustCopy(shape, shape.symlink)
     let outcome: LinkOutcome = 'not linked'
     if (!mustCopy && !this.#options.forceCopy) {
       outcome = await this.#link(directory, name, checksum, shape)
@@ -130,7 +155,7 @@ export class FileCheckout {
   }
 
   /** Empty files share nothing worth sharing; a user could not read what the owner may not. */
-  #mustCopy({ symlink, size, mode }: Shape): boolean {
+  #mustCopy({ size, mode }: Pick<Shape, 'size' | 'mode'>, symlink: boolean): boolean {
     return !symlink && (size === 0 || (this.#options.mode === 'user' && (mode & OWNER_READ) === 0))
   }
 

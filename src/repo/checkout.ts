@@ -21,6 +21,7 @@ import type { ProgressOptions } from '../progress.ts'
 import { FileCheckout, OPAQUE_WHITEOUT } from './checkout-file.ts'
 import type { CheckoutTarget, TargetDirectory, UncompressedCache } from './checkout-target.ts'
 import { commitRoot, lookupPath } from './path.ts'
+import { DirMetaReader } from './read-metadata.ts'
 import type { Repo } from './repo.ts'
 import { MAX_TREE_DEPTH, type TreeRoot } from './tree.ts'
 
@@ -117,6 +118,7 @@ class Checkout {
   readonly #target: CheckoutTarget
   readonly #options: CheckoutOptions
   readonly #files: FileCheckout
+  readonly #dirMetas: DirMetaReader
   #directories = 0
   #entries = 0
   #untilRest = ENTRIES_A_REST
@@ -128,6 +130,7 @@ class Checkout {
     this.#target = target
     this.#options = options
     this.#files = new FileCheckout(repo, target, options)
+    this.#dirMetas = new DirMetaReader(repo.objects)
   }
 
   get result(): CheckoutResult {
@@ -151,7 +154,7 @@ class Checkout {
   async directory(parent: TargetDirectory, name: string, root: TreeRoot, path: string, depth: number): Promise<void> {
     if (depth > MAX_TREE_DEPTH) throw new LimitError('directory depth', MAX_TREE_DEPTH, undefined, path)
     const content = await this.#repo.readDirTree(root.tree)
-    const meta = await this.#repo.readDirMeta(root.meta)
+    const meta = await this.#dirMetas.read(root.meta)
     const { filter, whiteouts, overwrite = 'none' } = this.#options
     if (filter?.(path, { ...meta, target: '' }) === 'skip') return
 
@@ -178,6 +181,8 @@ class Checkout {
     for (const { name, checksum } of files) {
       const pending = this.#count(path)
       if (pending !== undefined) await pending
+      const linked = this.#files.linkAtOnce(directory, name, checksum)
+      if (linked === true || (linked && (await linked))) continue
       await this.#files.checkOut(directory, name, checksum, filter && `${path}${name}`)
     }
     for (const { name, tree, meta } of dirs) {

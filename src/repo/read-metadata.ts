@@ -50,6 +50,31 @@ export function readDirMeta(reader: ObjectReader, checksum: Checksum): Promise<D
   })
 }
 
+/** Directories of one tree have few dirmetas among them. */
+const MAX_REMEMBERED = 256
+
+/** Reads dirmetas and remembers some, for a walk over many directories. */
+export class DirMetaReader {
+  readonly #reader: ObjectReader
+  readonly #known = new Map<Checksum, DirMeta>()
+
+  constructor(reader: ObjectReader) {
+    this.#reader = reader
+  }
+
+  /** As `readDirMeta`. */
+  read(checksum: Checksum): DirMeta | Promise<DirMeta> {
+    return this.#known.get(checksum) ?? this.#readNew(checksum)
+  }
+
+  async #readNew(checksum: Checksum): Promise<DirMeta> {
+    const meta = await readDirMeta(this.#reader, checksum)
+    if (this.#known.size >= MAX_REMEMBERED) this.#known.clear()
+    this.#known.set(checksum, meta)
+    return meta
+  }
+}
+
 /** @throws {ObjectNotFoundError}, {FormatError} also when names are unsorted, double, or both a file and a directory */
 export function readDirTree(reader: ObjectReader, checksum: Checksum): Promise<DirTree> {
   return read(reader, 'dirtree', checksum, (bytes) => checkedDirTree(bytes, checksum))
