@@ -100,3 +100,7 @@ try {
 } finally {
   rmSync(place, { recursive: true })
 }
+
+// For bin/ostree-ts, which tells it without starting Node.
+const { stdout: version } = spawnSync(process.execPath, ['bin/ostree-ts', '--version'])
+writeFileSync('dist/bin/version', version)

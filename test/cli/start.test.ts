@@ -36,6 +36,18 @@ describe.skipIf(!existsSync(join(root, 'dist/bin/main.js.cache')))('the built co
     expect(spawnSync(link, ['--version'], { encoding: 'utf8' })).toMatchObject({ stdout: formatVersion(), status: 0 })
   })
 
+  test('tells its version without Node, and with it where the file for that is missing', () => {
+    const tell = (path: string) =>
+      spawnSync(join(place, 'bin/ostree-ts'), ['--version'], { encoding: 'utf8', env: { PATH: path } })
+    expect(tell('/usr/bin:/bin')).toMatchObject({ stdout: formatVersion(), stderr: '', status: 0 })
+    const empty = mkdtempSync(join(place, 'path-'))
+    symlinkSync('/bin/cat', join(empty, 'cat'))
+    expect(tell(empty)).toMatchObject({ stdout: formatVersion(), stderr: '', status: 0 })
+    rmSync(join(place, 'dist/bin/version'))
+    expect(tell(empty)).toMatchObject({ stdout: '', status: 127 })
+    expect(tell(process.env['PATH'] ?? '')).toMatchObject({ stdout: formatVersion(), stderr: '', status: 0 })
+  })
+
   test('runs where V8 takes no cache that was made under other flags', () => {
     expect(run(['--version'], ['--no-opt'])).toEqual({ stdout: formatVersion(), stderr: '' })
   })
