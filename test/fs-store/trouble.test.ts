@@ -301,7 +301,9 @@ describe('a rotten object', () => {
     const sum = '11'.repeat(32) as Checksum
     mkdirSync(join(storage.path, 'objects/11'))
     writeFileSync(join(storage.path, `objects/11/${'11'.repeat(31)}.file`), 'x')
-    expect(() => storage.objects.statFile(sum)).toThrow('fgetxattr: No data available')
+    expect(() => storage.objects.statFile(sum)).toThrow(
+      `Opening content object ${sum}: fgetxattr(user.ostreemeta): No data available`,
+    )
     expect(await caught(() => storage.objects.readFile(sum))).toMatchObject({ data: { errno: 'ENODATA' } })
     await storage[Symbol.asyncDispose]()
   })

@@ -2,7 +2,7 @@
 
 import { existsSync, lstatSync } from 'node:fs'
 import type { Checksum, MaybePromise } from '../../../bytes.ts'
-import { ObjectNotFoundError } from '../../../errors.ts'
+import { ObjectNotFoundError, withContext } from '../../../errors.ts'
 import {
   type FileInfo,
   type FileObject,
@@ -54,11 +54,21 @@ export class LooseReader {
   }
 
   stat(path: string, checksum: Checksum): FileInfo {
-    return found(this.content.stat(path, checksum), { checksum, type: 'file' })
+    return this.#opened(checksum, () => this.content.stat(path, checksum))
   }
 
   file(path: string, checksum: Checksum): MaybePromise<FileObject> {
-    return found(this.content.read(path, checksum), { checksum, type: 'file' })
+    return this.#opened(checksum, () => this.content.read(path, checksum))
+  }
+
+  #opened<T>(checksum: Checksum, open: () => T | undefined): T {
+    let value: T | undefined
+    try {
+      value = open()
+    } catch (error) {
+      throw this.archive ? error : withContext(`Opening content object ${checksum}`, error)
+    }
+    return found(value, { checksum, type: 'file' })
   }
 }
 

@@ -45,7 +45,7 @@ export function bareUserForm(native: NativeSource): InodeForm {
     headerOf(path, _stat, _target, fd): FileHeader {
       const provider = requireNative(FEATURE, native)
       const bytes = fd === undefined ? provider.getXattr(path, OSTREE_META) : provider.getXattrOf(fd, OSTREE_META)
-      if (bytes === undefined) throw new IoError(`fgetxattr: ${errnoText('ENODATA')}`, 'ENODATA', path)
+      if (bytes === undefined) throw new IoError(`fgetxattr(user.ostreemeta): ${errnoText('ENODATA')}`, 'ENODATA', path)
       return decodeOstreeMeta(bytes)
     },
   }
