@@ -17,7 +17,7 @@ const err = new Output(2)
 
 function formatOverview(group: CommandGroup | undefined, path: string): string {
   if (group?.plain) return formatPlainOverview(group, path)
-  const shown = COMMANDS.filter((entry) => !isGroup(entry) || entry.hidden !== true)
+  const shown = COMMANDS.filter(({ hidden }) => hidden !== true)
   const members = group?.members ?? shown.sort((a, b) => (a.name < b.name ? -1 : 1))
   const width = Math.max(16, ...members.map(({ name }) => name.length)) + 2
   const rows = members.map(({ name, summary }) => `  ${name.padEnd(width)}${summary}\n`).join('')

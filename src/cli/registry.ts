@@ -5,6 +5,8 @@ import { CONTAINER, INTERNAL, PROVISIONAL_REPAIR, TAR } from './container-comman
 export interface CommandEntry {
   readonly name: string
   readonly summary: string
+  /** Not in the overview. */
+  readonly hidden?: true
   load(): Promise<AnyCommand>
 }
 
@@ -137,6 +139,12 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     load: async () => (await import('./commands/config.ts')).config,
   },
   CONTAINER,
+  {
+    name: 'ima-sign',
+    summary: 'Sign the files of a commit for IMA',
+    hidden: true,
+    load: async () => (await import('./commands/ima-sign.ts')).imaSignCommand,
+  },
   INTERNAL,
   PROVISIONAL_REPAIR,
   {

@@ -110,6 +110,7 @@ export {
 } from './fsck.ts'
 export { type CollectionRef, verifyBackRefs, verifyBindings } from './fsck-bindings.ts'
 export { verifyObject } from './fsck-object.ts'
+export { type ImaSigner, type ImaSignOptions, imaSign } from './ima-sign.ts'
 export type * from './interface.ts'
 export { SMALL_FILE } from './interface.ts'
 export { labelTree, withLabel } from './label-tree.ts'

@@ -1,0 +1,59 @@
+/** Signatures for IMA, made by the program evmctl, which knows keys in files and in tokens. */
+import { spawnSync } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { IoError, UnsupportedError } from '../errors.ts'
+import type { FileObject } from '../objects/index.ts'
+import type { ImaSigner } from '../repo/index.ts'
+import { loadNative } from '../repo/node/index.ts'
+
+const ATTRIBUTE = 'user.ima'
+
+export interface EvmctlSigner extends Disposable {
+  readonly sign: ImaSigner
+}
+
+/**
+ * @param near a directory of a file system that keeps user xattrs, where files are put to be signed
+ * @throws {UnsupportedError} where the program, or what reads its result, is not installed
+ */
+export function createEvmctlSigner(algorithm: string, key: string, near: string | undefined): EvmctlSigner {
+  const native = loadNative()
+  if (native === undefined) throw new UnsupportedError('xattrs', 'Signing for IMA needs the package koffi')
+  if (spawnSync('evmctl', ['--version']).error !== undefined) {
+    throw new UnsupportedError(
+      'evmctl',
+      'Signing for IMA needs the program evmctl (ima-evm-utils), which was not found',
+    )
+  }
+  const folder = mkdtempSync(join(near ?? tmpdir(), 'ima-'))
+  const path = join(folder, 'file')
+  const args = ['ima_sign', '--xattr-user', '--key', resolve(key), '--hashalgo', algorithm, path]
+  return {
+    async sign(file) {
+      await writeFile(path, file)
+      const { status, stderr } = spawnSync('evmctl', args, { encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'] })
+      if (status !== 0) throw new IoError(`evmctl failed: ${stderr.trim()}`, 'EIO', key)
+      const value = native.getXattr(path, ATTRIBUTE)
+      if (value === undefined) throw new IoError('evmctl left no signature', 'ENODATA', path)
+      return value
+    },
+    [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
+  }
+}
+
+async function writeFile(path: string, { body }: FileObject): Promise<void> {
+  rmSync(path, { force: true })
+  const fd = openSync(path, 'wx', 0o600)
+  try {
+    if (body instanceof Uint8Array) writeWhole(fd, body)
+    else for await (const bytes of body) writeWhole(fd, bytes)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function writeWhole(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at)
+}
