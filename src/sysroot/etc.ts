@@ -5,6 +5,7 @@
  * changed before     in the new default            becomes
  * modified, added    whatever                      as it was changed
  * modified, added    a directory, was no such      an error
+ * modified, added    below a link or file          an error
  * removed            whatever                      removed
  * ```
  *
@@ -67,7 +68,7 @@ async function labelledEtc(repo: Repo, commit: Checksum, policy: SePolicy): Prom
 
 /**
  * @param from the deployment before, @param to the new one
- * @throws {ConflictError} `Modified config file newly defaults to directory '…', cannot merge`
+ * @throws {ConflictError} `Modified config file newly defaults to directory '…', cannot merge`, and the like
  */
 export async function mergeEtc(repo: Repo, from: string, to: string): Promise<Difference | undefined> {
   if (!isThere(join(from, DEFAULTS)) || !isThere(join(from, 'etc'))) return undefined
@@ -77,7 +78,9 @@ export async function mergeEtc(repo: Repo, from: string, to: string): Promise<Di
     noXattrs: true,
   })
   const etc = join(to, 'etc')
-  for (const path of changes.removed) rmSync(join(etc, path), { recursive: true, force: true })
+  for (const path of changes.removed) {
+    if (obstacle(etc, path) === undefined) rmSync(join(etc, path), { recursive: true, force: true })
+  }
   for (const path of [...changes.modified, ...changes.added]) change(now, etc, path)
   return changes
 }
@@ -85,6 +88,10 @@ export async function mergeEtc(repo: Repo, from: string, to: string): Promise<Di
 function change(from: string, to: string, path: string): void {
   const [source, target] = [join(from, path), join(to, path)]
   const isDirectory = lstatSync(source).isDirectory()
+  const parent = obstacle(to, path)
+  if (parent !== undefined) {
+    throw new ConflictError(path, `Modified config file '${path}' newly defaults to be below '${parent}', cannot merge`)
+  }
   ensureParents(from, to, dirname(path))
   const there = lstatSync(target, { throwIfNoEntry: false })
   if (there?.isDirectory()) {
@@ -95,6 +102,18 @@ function change(from: string, to: string, path: string): void {
   if (there !== undefined) unlinkSync(target)
   if (isDirectory) copyDirectory(source, target, path)
   else copyEntry(source, target, path)
+}
+
+/** The new defaults may lead anywhere by a link, which is no reason to write there. @returns the first parent that is no directory */
+function obstacle(to: string, path: string): string | undefined {
+  const parts = path.split('/').filter((part) => part !== '')
+  for (let count = 1; count < parts.length; count++) {
+    const parent = parts.slice(0, count).join('/')
+    const stats = lstatSync(join(to, parent), { throwIfNoEntry: false })
+    if (stats === undefined) return undefined
+    if (!stats.isDirectory()) return parent
+  }
+  return undefined
 }
 
 function ensureParents(from: string, to: string, path: string): void {

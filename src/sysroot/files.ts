@@ -11,8 +11,10 @@ import {
   mkdirSync,
   readdirSync,
   readlinkSync,
+  realpathSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -20,6 +22,18 @@ import { UnsupportedError } from '../errors.ts'
 import { loadNative } from '../repo/node/index.ts'
 
 const PERMISSIONS = 0o7777
+
+/**
+ * Where the regular file or directory at a path of a tree really is. A commit may have any link, so one that leads out of
+ * its tree leads nowhere.
+ */
+export function within(tree: string, path: string, kind: 'file' | 'directory'): string | undefined {
+  const asked = join(tree, path)
+  const stats = statSync(asked, { throwIfNoEntry: false })
+  if (stats === undefined || !(kind === 'file' ? stats.isFile() : stats.isDirectory())) return undefined
+  const real = realpathSync(asked)
+  return real.startsWith(`${realpathSync(tree)}/`) ? real : undefined
+}
 
 /** A file or link, its owner, permissions and xattrs. @throws {UnsupportedError} for anything else */
 export function copyEntry(from: string, to: string, shown: string): void {

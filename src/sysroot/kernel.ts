@@ -14,16 +14,17 @@
  */
 
 import { createHash } from 'node:crypto'
-import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Checksum, compareUtf8 } from '../bytes.ts'
 import { FormatError, NotFoundError, UnsupportedError } from '../errors.ts'
+import { within } from './files.ts'
 
 const MODULES = 'usr/lib/modules'
 const CHUNK = 1 << 20
 
 export interface BootFile {
-  /** In the tree. */
+  /** Where it is. */
   readonly path: string
   /** In the directory of the boot loader. */
   readonly name: string
@@ -39,21 +40,23 @@ export interface Kernel {
 
 /** @throws {NotFoundError} when there is none; {FormatError} when there are several */
 export function findKernel(tree: string): Kernel {
-  const versions = directoriesIn(join(tree, MODULES)).filter((version) =>
-    isFile(join(tree, MODULES, version, 'vmlinuz')),
+  const versions = directoriesIn(tree, MODULES).filter(
+    (version) => within(tree, join(MODULES, version, 'vmlinuz'), 'file') !== undefined,
   )
   const [version, ...others] = versions
   if (version === undefined) {
     throw new NotFoundError('vmlinuz', `Failed to find kernel in /${MODULES}, /usr/lib/ostree-boot or /boot`)
   }
   if (others.length > 0) throw new FormatError(MODULES, `Multiple kernels found in /${MODULES}`)
-  const folder = join(tree, MODULES, version)
-  if (directoriesIn(folder).includes('dtb')) {
+  const folder = join(MODULES, version)
+  if (directoriesIn(tree, folder).includes('dtb')) {
     throw new UnsupportedError('dtb', `Several device trees (/${MODULES}/${version}/dtb) are not supported`)
   }
-  const found = (file: string, name: string): BootFile | undefined =>
-    isFile(join(folder, file)) ? { path: join(folder, file), name } : undefined
-  const kernel = { path: join(folder, 'vmlinuz'), name: `vmlinuz-${version}` }
+  const found = (file: string, name: string): BootFile | undefined => {
+    const path = within(tree, join(folder, file), 'file')
+    return path === undefined ? undefined : { path, name }
+  }
+  const kernel = found('vmlinuz', `vmlinuz-${version}`) as BootFile // it has one: see above
   const initramfs = found('initramfs.img', `initramfs-${version}.img`)
   const devicetree = found('devicetree', `devicetree-${version}`)
   const hmac = found('.vmlinuz.hmac', `.vmlinuz-${version}.hmac`)
@@ -61,15 +64,11 @@ export function findKernel(tree: string): Kernel {
   return { checksum: checksumOf(parts), kernel, initramfs, devicetree, hmac }
 }
 
-function directoriesIn(path: string): string[] {
-  const stats = statSync(path, { throwIfNoEntry: false })
-  if (stats?.isDirectory() !== true) return []
-  const entries = readdirSync(path, { withFileTypes: true })
+function directoriesIn(tree: string, path: string): string[] {
+  const folder = within(tree, path, 'directory')
+  if (folder === undefined) return []
+  const entries = readdirSync(folder, { withFileTypes: true })
   return entries.flatMap((entry) => (entry.isDirectory() ? entry.name : [])).sort(compareUtf8)
-}
-
-function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() === true
 }
 
 function checksumOf(paths: readonly string[]): Checksum {

@@ -1,10 +1,12 @@
 /** What a tree calls itself. Source: os-release(5); ostree-sysroot-deploy.c. */
 
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { FormatError } from '../errors.ts'
+import { readFileSync, statSync } from 'node:fs'
+import { FormatError, LimitError } from '../errors.ts'
+import { within } from './files.ts'
 
 const PLACES = ['usr/lib/os-release', 'etc/os-release']
+/** Bytes. */
+const MAX_LENGTH = 1 << 20
 
 /** @throws {FormatError} `No PRETTY_NAME or ID in /etc/os-release` */
 export function prettyName(tree: string): string {
@@ -32,11 +34,10 @@ function unquote(value: string): string {
 
 function readFirst(tree: string): string {
   for (const place of PLACES) {
-    try {
-      return readFileSync(join(tree, place), 'utf8')
-    } catch {
-      // The next one, or none.
-    }
+    const path = within(tree, place, 'file')
+    if (path === undefined) continue
+    if (statSync(path).size > MAX_LENGTH) throw new LimitError('os-release', MAX_LENGTH, undefined, place)
+    return readFileSync(path, 'utf8')
   }
   return ''
 }

@@ -151,6 +151,44 @@ describeRoot('ostree', 'a sysroot, beside ostree', () => {
     const refused = deployCommit(sysroot, repo, { stateroot: 'two', commit, origin: KeyFile.parse('', 'origin') })
     await expect(refused).rejects.toThrow("Modified config file newly defaults to directory 'conf', cannot merge")
   })
+
+  test.each([
+    [
+      'where its directory became a link that leads out',
+      'rm -r tree/usr/etc/sub; ln -s @OUT@ tree/usr/etc/sub',
+      /below 'sub', cannot merge$/,
+    ],
+    [
+      'where its directory became a file',
+      'rm -r tree/usr/etc/sub; echo > tree/usr/etc/sub',
+      /below 'sub', cannot merge$/,
+    ],
+    ['of a kernel outside', 'rm -r tree/usr/lib/modules; ln -s @OUT@ tree/usr/lib/modules', /^Failed to find kernel/],
+    ['named by a file outside', 'ln -sf @OUT@/os-release tree/usr/lib/os-release', /^No PRETTY_NAME or ID/],
+  ])('nothing outside is read or written, in a tree %s', async (_, script, message) => {
+    const out = join(root, 'out')
+    run(
+      'sh',
+      [
+        '-e',
+        '-c',
+        `rm -rf out; mkdir -p out/5.10.18; echo k > out/5.10.18/vmlinuz; echo ID=out > out/os-release; echo s > out/s`,
+      ],
+      { cwd: root },
+    )
+    const outside = listing(out)
+    const sysroot = join(places.ours, 'sys')
+    const [first] = readSysroot(sysroot).deployments.filter(({ stateroot }) => stateroot === 'two')
+    const etc = join(sysroot, `ostree/deploy/two/deploy/${first?.commit}.${first?.serial}/etc`)
+    writeFileSync(join(etc, 'conf'), 'conf\n')
+    writeFileSync(join(etc, 'sub/s'), 'mine')
+    run('sh', ['-e', '-c', `rm -rf tree; ${TREE}; ${script.replaceAll('@OUT@', out)}; ${COMMIT}`], { cwd: places.ours })
+    await using repo = await openRepo(join(sysroot, 'ostree/repo'))
+    const commit = await repo.resolve('os/x')
+    const refused = deployCommit(sysroot, repo, { stateroot: 'two', commit, origin: KeyFile.parse('', 'origin') })
+    await expect(refused).rejects.toThrow(message)
+    expect(listing(out)).toEqual(outside)
+  })
 })
 
 describeRoot(['ostree', 'matchpathcon'], 'a deployment with a policy', () => {
