@@ -114,6 +114,15 @@ function ours(bytes: Uint8Array): Outcome {
   return { entries, error: null }
 }
 
+/** A GNU header with something where only those of sparse files have it. */
+function hasStrayMap(bytes: Uint8Array): boolean {
+  const text = Buffer.from(bytes).toString('latin1')
+  for (let at = 0; at < text.length; at += 512) {
+    if (text.startsWith('ustar  \0', at + 257) && text[at + 156] !== 'S' && text[at + 386] !== '\0') return true
+  }
+  return false
+}
+
 describeReference(['python3', 'ostree'], 'libarchive', () => {
   test('takes odd archives as we do', () => {
     const archives = (['v7', 'ustar', 'gnu'] as const).flatMap((magic) => oddArchives(magic))
@@ -137,7 +146,10 @@ describeReference(['python3', 'ostree'], 'libarchive', () => {
     for (const [i, bytes] of archives.entries()) {
       const their = theirs[i] as Outcome
       // half a character: it wants to turn names into the local charset and we do not
-      if (!their.error?.includes("can't be converted")) expect(told(ours(bytes))).toEqual(told(their))
+      if (their.error?.includes("can't be converted")) continue
+      // what looks like a sparse map, in the header of a file that is not sparse: it loses its place
+      if (their.error === 'Damaged tar archive' && hasStrayMap(bytes)) continue
+      expect(told(ours(bytes))).toEqual(told(their))
     }
   })
 
