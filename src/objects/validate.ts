@@ -44,40 +44,45 @@ function validateChecksum(what: string, context: string, checksum: Checksum): vo
   throw invalid(what, `${context}Invalid checksum of length ${length} expected ${CHECKSUM_LENGTH}`)
 }
 
-/** @throws {FormatError} */
-export function validateCommit(bytes: Uint8Array): void {
+/** @returns what it holds. @throws {FormatError} */
+export function validateCommit(bytes: Uint8Array): Commit {
   validateNormal('commit', Commit.type, bytes)
-  const { metadata, parent, rootTree, rootMeta } = Commit.decode(bytes)
+  const commit = Commit.decode(bytes)
+  const { metadata, parent, rootTree, rootMeta } = commit
   if (metadata.some(([key]) => key === '')) throw invalid('commit', 'Empty metadata key')
   if (parent !== undefined) validateChecksum('commit', 'Invalid commit parent: ', parent)
   validateChecksum('commit', 'Invalid commit tree content checksum: ', rootTree)
   validateChecksum('commit', 'Invalid commit tree metadata checksum: ', rootMeta)
+  return commit
 }
 
-/** Order and uniqueness of names are not looked at: ostree accepts any. @throws {FormatError} */
-export function validateDirTree(bytes: Uint8Array): void {
+/** Order and uniqueness of names are not looked at: ostree accepts any. @returns what it holds. @throws {FormatError} */
+export function validateDirTree(bytes: Uint8Array): DirTree {
   validateNormal('dirtree', DirTree.type, bytes)
-  const { files, dirs } = DirTree.decode(bytes)
-  for (const { name, checksum } of files) {
+  const tree = DirTree.decode(bytes)
+  for (const { name, checksum } of tree.files) {
     validateFilename(name)
     validateChecksum('dirtree', '', checksum)
   }
-  for (const { name, tree, meta } of dirs) {
-    validateFilename(name)
-    validateChecksum('dirtree', '', tree)
-    validateChecksum('dirtree', '', meta)
+  for (const dir of tree.dirs) {
+    validateFilename(dir.name)
+    validateChecksum('dirtree', '', dir.tree)
+    validateChecksum('dirtree', '', dir.meta)
   }
+  return tree
 }
 
-/** @throws {FormatError} */
-export function validateDirMeta(bytes: Uint8Array, order: XattrOrder = 'any'): void {
+/** @returns what it holds. @throws {FormatError} */
+export function validateDirMeta(bytes: Uint8Array, order: XattrOrder = 'any'): DirMeta {
   validateNormal('dirmeta', DirMeta.type, bytes)
-  const { mode, xattrs } = DirMeta.decode(bytes)
+  const dirMeta = DirMeta.decode(bytes)
+  const { mode, xattrs } = dirMeta
   if ((mode & S_IFMT) !== S_IFDIR) {
     throw invalid('dirmeta', `Invalid directory metadata mode ${mode}; not a directory`)
   }
   validateModeBits('dirmeta', mode)
   validateXattrs(xattrs, order)
+  return dirMeta
 }
 
 /** @throws {FormatError} */

@@ -9,9 +9,9 @@
 import { type Checksum, compareUtf8 } from '../bytes.ts'
 import { FormatError, withContext } from '../errors.ts'
 import {
-  Commit,
-  DirMeta,
-  DirTree,
+  type Commit,
+  type DirMeta,
+  type DirTree,
   type MetaType,
   validateCommit,
   validateDirMeta,
@@ -36,18 +36,12 @@ async function read<T>(
 
 /** @throws {ObjectNotFoundError}, {FormatError} */
 export function readCommit(reader: ObjectReader, checksum: Checksum): Promise<Commit> {
-  return read(reader, 'commit', checksum, (bytes) => {
-    validateCommit(bytes)
-    return Commit.decode(bytes)
-  })
+  return read(reader, 'commit', checksum, validateCommit)
 }
 
 /** @throws {ObjectNotFoundError}, {FormatError} */
 export function readDirMeta(reader: ObjectReader, checksum: Checksum): Promise<DirMeta> {
-  return read(reader, 'dirmeta', checksum, (bytes) => {
-    validateDirMeta(bytes)
-    return DirMeta.decode(bytes)
-  })
+  return read(reader, 'dirmeta', checksum, (bytes) => validateDirMeta(bytes))
 }
 
 /** Directories of one tree have few dirmetas among them. */
@@ -90,8 +84,7 @@ export function decodeDirTree(bytes: Uint8Array, checksum: Checksum): DirTree {
 }
 
 function checkedDirTree(bytes: Uint8Array, checksum: Checksum): DirTree {
-  validateDirTree(bytes)
-  const tree = DirTree.decode(bytes)
+  const tree = validateDirTree(bytes)
   requireOrder(tree, checksum)
   return tree
 }
