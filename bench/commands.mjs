@@ -139,7 +139,7 @@ try {
     makeRepo(join(place, mode), mode, place)
     const base = `--repo=${place}/${mode}-base`
     run('ostree', 'init', base, `--mode=${mode}`)
-    run('ostree', 'pull-local', base, join(place, mode), 'main')
+    run('ostree', 'pull-local', base, '--depth=1', join(place, mode), 'main')
     const older = spawnSync('ostree', ['rev-parse', `--repo=${place}/${mode}`, 'main^'])
       .stdout.toString()
       .trim()
