@@ -97,7 +97,7 @@ function findRepo(option: string | undefined): string | undefined {
   const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
   if (isDirectory('objects') && existsSync('config')) return '.'
   const { OSTREE_REPO, OSTREE_SYSROOT } = process.env
-  if (OSTREE_REPO !== undefined && OSTREE_REPO !== '') return OSTREE_REPO
+  if (OSTREE_REPO !== undefined && OSTREE_REPO !== '') return existsSync(OSTREE_REPO) ? OSTREE_REPO : undefined
   const system = `${(OSTREE_SYSROOT ?? '/').replace(/\/+$/, '')}/ostree/repo`
   return isDirectory(system) ? system : undefined
 }

@@ -74,6 +74,9 @@ export function readSettings(config: KeyFile): RepoSettings {
       'This version of OSTree no longer supports "archive" repositories; use archive-z2 instead',
     )
   }
+  // Of no meaning here, and checked nevertheless: a repository that ostree refuses is not taken either.
+  flag('add-remotes-config-dir', false)
+  requireFinders(config.getList('core', 'default-repo-finders', undefined))
   return {
     mode: parseRepoMode(core('mode') ?? 'bare'),
     parent: core('parent') || undefined,
@@ -91,6 +94,14 @@ export function readSettings(config: KeyFile): RepoSettings {
     autoUpdateSummary: flag('auto-update-summary', flag('commit-update-summary', false)),
     zlibLevel: Math.min(Math.max(integer(config, 'archive', 'zlib-level', DEFAULT_ZLIB_LEVEL), 1), 9),
   }
+}
+
+const FINDERS: readonly string[] = ['config', 'lan', 'mount']
+
+function requireFinders(names: readonly string[] | undefined): void {
+  if (names?.length === 0) throw new FormatError('config', 'Invalid empty default-repo-finders configuration')
+  const unknown = names?.find((name) => !FINDERS.includes(name))
+  if (unknown !== undefined) throw new FormatError('config', `Invalid configured repo-finder '${unknown}'`)
 }
 
 /** As libostree reads numbers here: leading digits count, what follows does not, and no digits are 0. */

@@ -33,6 +33,7 @@ describeReference('ostree', 'the words of a command, beside ostree', () => {
     '-- refs --repo=r',
     'refs -- --repo=r',
     'refs --repo=',
+    'refs',
     'refs --repo',
     'refs --repo=r --list=no',
     'refs --repo=r --verbose=no',
@@ -75,7 +76,8 @@ describeReference('ostree', 'the words of a command, beside ostree', () => {
     '--version nope',
     'refs --version=no',
   ])('%s', (words) => {
-    const env = { EDITOR: 'true' }
+    // Where no repository is named, one is; it is not there.
+    const env = { EDITOR: 'true', OSTREE_REPO: 'nowhere' }
     const theirs = spawn('ostree', words.split(' '), place, '', env)
     const clean = { ...theirs, stderr: theirs.stderr.replace("'true'Child", "'true': Child") }
     const found = comparable(ours.run(words.split(' '), place, '', env))

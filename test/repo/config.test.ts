@@ -54,6 +54,10 @@ describe('the config of a repository', () => {
   test.each([
     ['mode=nonsense', "Invalid mode 'nonsense' in repository configuration"],
     ['archive=true', 'This version of OSTree no longer supports "archive" repositories; use archive-z2 instead'],
+    ['add-remotes-config-dir=x', 'Key file contains key “add-remotes-config-dir” which has a value that cannot'],
+    ['default-repo-finders=', 'Invalid empty default-repo-finders configuration'],
+    ['default-repo-finders=config;x', "Invalid configured repo-finder 'x'"],
+    ['default-repo-finders=mount;;lan', "Invalid configured repo-finder ''"],
     ['min-free-space-percent=100', "Invalid min-free-space-percent '100'"],
     ['min-free-space-percent=-1', "Invalid min-free-space-percent '-1'"],
     ['fsync=x', 'Key file contains key “fsync” which has a value that cannot be interpreted.'],

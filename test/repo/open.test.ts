@@ -1,6 +1,6 @@
 import { appendFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { Checksum } from '../../src/bytes.ts'
 import { encodeUtf8 } from '../../src/bytes.ts'
@@ -76,11 +76,11 @@ describe('a parent repository', () => {
     rmSync(child, { recursive: true, force: true })
     const theirs = await withRepo(createRepo(parent, { mode: 'archive' }), (repo) => commitSample(repo, 'theirs'))
     await (await createRepo(child, { mode: 'archive' })).close()
-    appendFileSync(join(child, 'config'), 'parent=../parent\n')
+    appendFileSync(join(child, 'config'), `parent=${relative('.', parent)}\n`)
     return { parent, child, theirs }
   }
 
-  test('lends its objects and refs', async () => {
+  test('lends its objects and refs; its path may start in the current directory, as in ostree', async () => {
     const { child, theirs } = await family()
     await withRepo(openRepo(child), async (repo) => {
       expect(repo.parent?.mode).toBe('archive')
@@ -123,7 +123,7 @@ describe('a parent repository', () => {
     const missing = `opening repo: While checking parent repository '${parent}': opening repo: opendir(${parent}): No such file or directory`
     await expect(openRepo(child)).rejects.toThrow(missing)
     mkdirSync(parent)
-    writeFileSync(join(child, 'config'), '[core]\nrepo_version=1\nmode=archive-z2\nparent=.\n')
+    writeFileSync(join(child, 'config'), `[core]\nrepo_version=1\nmode=archive-z2\nparent=${child}\n`)
     await expect(openRepo(child)).rejects.toThrow('more than 16 parent repositories')
   })
 })

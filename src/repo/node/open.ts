@@ -49,7 +49,7 @@ async function openWithParents(path: string, platform: Platform, depth: number):
   let parent: Repo | undefined
   try {
     const { settings } = parseConfig(await storage.readConfig())
-    if (settings.parent !== undefined) parent = await openParent(resolve(path, settings.parent), platform, depth + 1)
+    if (settings.parent !== undefined) parent = await openParent(resolve(settings.parent), platform, depth + 1)
     return await Repo.open(storage, platform, { parent, closeParent: true, clock })
   } catch (error) {
     await parent?.close()

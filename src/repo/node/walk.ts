@@ -28,7 +28,7 @@ import { InvalidNameError, IoError, UnsupportedError } from '../../errors.ts'
 import type { Xattrs } from '../../objects/index.ts'
 import type { ConsumedPath, DirectorySource, SourceEntry } from '../commit-directory.ts'
 import { SMALL_FILE } from '../interface.ts'
-import { withIo } from '../stores/fs/errno.ts'
+import { errnoOf, errnoText, withIo } from '../stores/fs/errno.ts'
 import { loadNative, type Native } from './native.ts'
 
 /** Should the file have become a pipe meanwhile, opening it must not wait for a writer. */
@@ -121,7 +121,7 @@ class LocalDirectory implements DirectorySource {
         // The byte beyond was asked for too: had it been there, it had come.
         if (length === size) break
       }
-      if (length !== size) throw changed(this.#shown(path), `it had ${size} bytes`)
+      if (length !== size) throw changed(this.#whole(path), `it had ${size} bytes`)
       return this.#buffer.subarray(0, size)
     } finally {
       closeSync(fd)
@@ -140,7 +140,7 @@ class LocalDirectory implements DirectorySource {
 
   remove(consumed: readonly ConsumedPath[]): void {
     for (const { path, kind } of consumed.toReversed()) {
-      const at = this.#shown(path)
+      const at = this.#whole(path)
       if (path === '' && isHere(this.location)) continue
       withIo(at, () => {
         if (kind === 'file') unlinkSync(at)
@@ -152,12 +152,13 @@ class LocalDirectory implements DirectorySource {
 
   #enter(path: string): OpenDirectory {
     this.close()
+    const whole = this.#whole(path)
     const shown = this.#shown(path)
-    const fd = withIo(shown, () => openSync(shown, DIRECTORY_FLAGS))
-    this.#open = { path, fd, at: HAS_PROC ? `/proc/self/fd/${fd}` : shown }
+    const fd = openDirectory(whole, shown)
+    this.#open = { path, fd, at: HAS_PROC ? `/proc/self/fd/${fd}` : whole }
     const found = this.#found.get(path)
     this.#found.delete(path)
-    if (found !== undefined && found !== inodeOf(fstatSync(fd))) throw changed(shown, 'it is another directory now')
+    if (found !== undefined && found !== inodeOf(fstatSync(fd))) throw changed(whole, 'it is another directory now')
     return this.#open
   }
 
@@ -177,7 +178,7 @@ class LocalDirectory implements DirectorySource {
         if (length > size) break
         yield this.#buffer.subarray(0, count)
       }
-      if (length !== size) throw changed(this.#shown(path), `it had ${size} bytes`)
+      if (length !== size) throw changed(this.#whole(path), `it had ${size} bytes`)
     } finally {
       closeSync(fd)
     }
@@ -187,11 +188,26 @@ class LocalDirectory implements DirectorySource {
   #at(path: string): string {
     const slash = path.lastIndexOf('/')
     const parent = slash < 0 ? '' : path.slice(0, slash)
-    return this.#open?.path === parent && path !== '' ? `${this.#open.at}/${path.slice(slash + 1)}` : this.#shown(path)
+    return this.#open?.path === parent && path !== '' ? `${this.#open.at}/${path.slice(slash + 1)}` : this.#whole(path)
   }
 
-  #shown(path: string): string {
+  #whole(path: string): string {
     return path === '' ? this.location : `${this.location}/${path}`
+  }
+
+  /** As libostree shows it, which goes from directory to directory: its name. */
+  #shown(path: string): string {
+    return path === '' ? this.location : path.slice(path.lastIndexOf('/') + 1)
+  }
+}
+
+function openDirectory(path: string, shown: string): number {
+  try {
+    return openSync(path, DIRECTORY_FLAGS)
+  } catch (error) {
+    const errno = errnoOf(error)
+    if (errno === undefined) throw error
+    throw new IoError(`opendir(${shown}): ${errnoText(errno)}`, errno, path, { cause: error })
   }
 }
 
