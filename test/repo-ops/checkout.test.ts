@@ -46,6 +46,20 @@ function checkOut(
   return checkout(repo, commit, createCheckoutTarget(target, how), { mode: 'user', ...options })
 }
 
+/** The same, every answer a promise. */
+function late<T extends object>(target: T): T {
+  return new Proxy(target, {
+    get(of, key) {
+      const member = Reflect.get(of, key, of) as unknown
+      if (typeof member !== 'function') return member
+      return async (...args: unknown[]) => {
+        const result: unknown = await member.apply(of, args)
+        return typeof result === 'object' && result !== null && 'hardLink' in result ? late(result) : result
+      }
+    },
+  })
+}
+
 interface Case {
   readonly mode: string
   readonly case: string
@@ -305,6 +319,31 @@ describe('options', () => {
     const target = place()
     mkdirSync(target)
     await expect(checkOut(repo, commit, target)).rejects.toThrow(ConflictError)
+  })
+
+  test('a target that takes its time gets the same files, by links too', async () => {
+    const path = place()
+    const repo = await createRepo(path, { mode: 'bare-user-only' })
+    const tree = { 'd/e': 'x', 'd/same': 'x', empty: '', f: 'y', h: link('f') }
+    const commit = await commitTree(repo, tree)
+    const options = { requireHardlinks: true, mode: 'user' } as const
+    for (const overwrite of ['none', 'union-files', 'add', 'union-identical'] as const) {
+      const [quick, slow] = [place(), place()]
+      if (overwrite !== 'none') {
+        for (const target of [quick, slow]) {
+          mkdirSync(target)
+          writeFileSync(join(target, 'f'), 'y', { mode: 0o644 })
+        }
+      }
+      const expected = await checkout(repo, commit, createCheckoutTarget(quick), { ...options, overwrite })
+      expect(expected.linked).toBe(overwrite === 'none' ? 3 : 2)
+      expect(await checkout(repo, commit, late(createCheckoutTarget(slow)), { ...options, overwrite })).toEqual(
+        expected,
+      )
+      expect(describeDisk(slow)).toEqual(describeDisk(quick))
+      expect(statSync(join(slow, 'd/e')).ino).toBe(statSync(join(quick, 'd/same')).ino)
+    }
+    await repo.close()
   })
 
   test('an object that is missing is named', async () => {

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import type { Checksum } from '../../src/bytes.ts'
 import { FormatError, ObjectNotFoundError } from '../../src/errors.ts'
-import { DirTree } from '../../src/objects/index.ts'
+import { DirMeta, DirTree, S_IFDIR } from '../../src/objects/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { createMemoryStorage, MutableTree, Repo } from '../../src/repo/index.ts'
+import { DirMetaReader } from '../../src/repo/read-metadata.ts'
 
 const A = 'a'.repeat(64) as Checksum
 const file = (name: string) => ({ name, checksum: A })
@@ -61,5 +62,34 @@ describe('a stored dirtree', () => {
     const [repo] = await store('dirtree', Uint8Array.of(0))
     await expect(repo.readDirTree(A)).rejects.toThrow(new ObjectNotFoundError(`${A}.dirtree`))
     await expect(repo.readCommit(A)).rejects.toThrow(`No such metadata object ${A}.commit`)
+  })
+})
+
+describe('dirmetas of a walk', () => {
+  test('are read once each, until there are many', async () => {
+    const repo = await Repo.open(createMemoryStorage({ platform: nodePlatform }), nodePlatform)
+    const metas = Array.from({ length: 300 }, (_, uid) => ({ uid, gid: 0, mode: S_IFDIR | 0o755, xattrs: [] }))
+    const checksums = await repo.transaction((tx) =>
+      Promise.all(metas.map((meta) => tx.writeMeta('dirmeta', DirMeta.encode(meta)))),
+    )
+    let reads = 0
+    const reader = new DirMetaReader({
+      has: (name) => repo.objects.has(name),
+      statFile: (checksum) => repo.objects.statFile(checksum),
+      readFile: (checksum) => repo.objects.readFile(checksum),
+      readAttached: (type, commit) => repo.objects.readAttached(type, commit),
+      readMeta(type, checksum) {
+        reads++
+        return repo.objects.readMeta(type, checksum)
+      },
+    })
+    for (const round of [1, 2]) {
+      for (const [i, checksum] of checksums.slice(0, 200).entries())
+        expect(await reader.read(checksum)).toEqual(metas[i])
+      expect(reads, `round ${round}`).toBe(200)
+    }
+    for (const [i, checksum] of checksums.entries()) expect(await reader.read(checksum)).toEqual(metas[i])
+    expect(reads).toBe(300)
+    await expect(reader.read(A)).rejects.toThrow(ObjectNotFoundError)
   })
 })
