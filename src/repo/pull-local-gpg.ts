@@ -1,13 +1,12 @@
 /**
- * GPG signatures of what is pulled. Who asks for them to be verified gets no commit that was not. Those of summaries are
- * not looked at: an unsigned one is refused as ostree refuses it, and a signed one as a libostree that was built without
- * GPG does.
+ * GPG signatures of what is pulled, commits and summaries. Who asks for them to be verified gets nothing that was not.
  *
- * Source: ostree-repo-pull-verify.c, ostree-repo-pull.c; ostree-repo.c, OSTREE_DISABLE_GPGME.
+ * Source: ostree-repo-pull-verify.c, ostree-repo-pull.c.
  */
 
 import type { Checksum } from '../bytes.ts'
-import { DeniedError, UnsupportedError, withContext } from '../errors.ts'
+import { DeniedError, withContext } from '../errors.ts'
+import { vardict } from '../gvariant/index.ts'
 import type { Repo } from './repo.ts'
 import type { Verification } from './signature-keys.ts'
 import { SUMMARY, SUMMARY_SIGNATURES } from './summary.ts'
@@ -28,14 +27,20 @@ export async function requireSignedCommit(
   }
 }
 
-/** @throws {DeniedError} when it is unsigned, {UnsupportedError} when it is not */
-export async function refuseSummary({ storage: { files } }: Repo): Promise<never> {
-  for (const name of [SUMMARY, SUMMARY_SIGNATURES]) {
-    if ((await files?.read(name)) !== undefined) continue
-    throw new DeniedError(
-      name,
-      `GPG verification enabled, but no ${name} found (use gpg-verify-summary=false in remote config to disable)`,
-    )
+/** @throws {DeniedError} unless the summary has a good signature by the keys `into` has for the remote */
+export async function requireSignedSummary(
+  { storage: { files } }: Repo,
+  into: Repo,
+  remote: string,
+  verification: Verification,
+): Promise<void> {
+  const read = async (name: string): Promise<Uint8Array> => {
+    const bytes = await files?.read(name)
+    if (bytes !== undefined) return bytes
+    const hint = '(use gpg-verify-summary=false in remote config to disable)'
+    throw new DeniedError(name, `GPG verification enabled, but no ${name} found ${hint}`)
   }
-  throw new UnsupportedError('GPG', 'GPG feature is disabled at build time')
+  const bytes = await read(SUMMARY)
+  const metadata = vardict.decode(await read(SUMMARY_SIGNATURES))
+  await requireGpgSignature(into, remote, { bytes, metadata }, verification)
 }

@@ -11,7 +11,6 @@ import { isNormal, lookup, string } from '../gvariant/index.ts'
 import { isChecksum, validateCollectionId } from '../objects/index.ts'
 import { type CollectionRef, findCollectionRef } from './fsck-bindings.ts'
 import type { RefPath } from './interface.ts'
-import { refuseSummary } from './pull-local-gpg.ts'
 import { collectionRefPath, formatRefspec, refPath, validateRefName } from './refs.ts'
 import type { Repo } from './repo.ts'
 import { resolveRev } from './resolve.ts'
@@ -30,8 +29,6 @@ export interface WantedRefs {
   readonly collectionRefs?: readonly WantedCollectionRef[] | undefined
   /** `refs` are set as those of this remote. Default: as local ones. */
   readonly remote?: string | undefined
-  /** The summary must be signed; see pull-local-gpg.ts. Needs `remote`. */
-  readonly gpgVerifySummary?: boolean | undefined
 }
 
 export interface WantedCommit {
@@ -42,9 +39,16 @@ export interface WantedCommit {
   path(into: Repo): RefPath | undefined
 }
 
-/** @throws {InvalidNameError}; {RefNotFoundError} for what the source does not have; {FormatError} for its summary */
-export async function resolveWanted(from: Repo, options: WantedRefs): Promise<WantedCommit[]> {
-  const { refs, collectionRefs, remote, gpgVerifySummary } = options
+/**
+ * @param verifySummary asked before names are looked up
+ * @throws {InvalidNameError}; {RefNotFoundError} for what the source does not have; {FormatError} for its summary
+ */
+export async function resolveWanted(
+  from: Repo,
+  options: WantedRefs,
+  verifySummary?: () => Promise<void>,
+): Promise<WantedCommit[]> {
+  const { refs, collectionRefs, remote } = options
   const all = async () => (await from.listRefs()).map(({ name }) => name)
   const names = new Set(refs ?? (collectionRefs === undefined ? await all() : []))
   for (const name of names) if (!isChecksum(name)) validateRefName(name)
@@ -53,7 +57,7 @@ export async function resolveWanted(from: Repo, options: WantedRefs): Promise<Wa
     validateRefName(name)
   }
   const unresolved = [...names].some((name) => !isChecksum(name)) || collectionRefs?.some(({ commit }) => !commit)
-  if (unresolved && gpgVerifySummary) await refuseSummary(from)
+  if (unresolved) await verifySummary?.()
   const find = unresolved ? ((await summaryFinder(from)) ?? repoFinder(from)) : undefined
   const wanted: WantedCommit[] = []
   for (const name of names) {

@@ -19,7 +19,7 @@ import type { Commit } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
 import { verifyBindings } from './fsck-bindings.ts'
 import type { BeginOptions, Transaction } from './interface.ts'
-import { requireSignedCommit } from './pull-local-gpg.ts'
+import { requireSignedCommit, requireSignedSummary } from './pull-local-gpg.ts'
 import { type ImportRules, ObjectImport } from './pull-local-objects.ts'
 import { resolveWanted, type WantedRefs } from './pull-local-refs.ts'
 import { readCommit, readDirTree } from './read-metadata.ts'
@@ -40,6 +40,8 @@ export interface PullLocalOptions
   readonly verifyBindings?: boolean | undefined
   /** Commits must be signed by keys of `remote`, which then is needed; so is `verification` for one that is signed. */
   readonly gpgVerify?: boolean | undefined
+  /** As `gpgVerify`, the summary of the source. */
+  readonly gpgVerifySummary?: boolean | undefined
   readonly verification?: Verification | undefined
 }
 
@@ -63,7 +65,7 @@ export async function pullLocal(from: Repo, into: Repo, options: PullLocalOption
   if ((options.gpgVerify || options.gpgVerifySummary) && options.remote === undefined) {
     throw new UsageError('Must specify remote name to enable gpg verification')
   }
-  const wanted = await resolveWanted(from, options)
+  const wanted = await resolveWanted(from, options, verifierOfSummary(from, into, options))
   const tx = await into.begin({ fsync: options.fsync, perObjectFsync: options.perObjectFsync })
   try {
     const pull = new LocalPull(from, into, tx, options)
@@ -81,6 +83,17 @@ export async function pullLocal(from: Repo, into: Repo, options: PullLocalOption
   } finally {
     await tx[Symbol.asyncDispose]()
   }
+}
+
+function verifierOfSummary(from: Repo, into: Repo, options: PullLocalOptions): (() => Promise<void>) | undefined {
+  const { gpgVerifySummary, remote = '' } = options // without a remote it was refused
+  if (!gpgVerifySummary) return undefined
+  return () => requireSignedSummary(from, into, remote, requireVerification(options))
+}
+
+function requireVerification({ verification }: PullLocalOptions): Verification {
+  if (verification !== undefined) return verification
+  throw new UsageError('Verifying signatures needs to be told how', 'verification')
 }
 
 class LocalPull {
@@ -145,9 +158,8 @@ class LocalPull {
   }
 
   async #requireSigned(commit: Checksum): Promise<void> {
-    const { remote = '', verification } = this.#options // without a remote it was refused
-    if (verification === undefined) throw new UsageError('Verifying signatures needs to be told how', 'verification')
-    await requireSignedCommit(this.#from, this.#into, commit, remote, verification)
+    const { remote = '' } = this.#options // without a remote it was refused
+    await requireSignedCommit(this.#from, this.#into, commit, remote, requireVerification(this.#options))
   }
 
   #requireBindings(checksum: Checksum, commit: Commit, name: string | undefined): void {

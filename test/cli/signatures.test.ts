@@ -1,10 +1,11 @@
 /** Signatures made by GnuPG, beside what ostree says of them. */
-import { writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { array, bytes, vardict, variantOf } from '../../src/gvariant/index.ts'
 import { goldenJson } from '../golden.ts'
-import { describeReference } from '../reference.ts'
+import { describeReference, run } from '../reference.ts'
 import { Twins } from './twins.ts'
 
 const golden = goldenJson<{
@@ -90,6 +91,57 @@ describeReference('ostree', 'signed commits, beside ostree', () => {
       })
     },
   )
+
+  test('a summary has to be signed where that is asked for', async () => {
+    const words = (remote: string) => [
+      'pull-local',
+      '--repo=@/into',
+      '--gpg-verify-summary',
+      `--remote=${remote}`,
+      '@/src',
+      't',
+    ]
+    await twins.run(words('with'))
+    const home = mkdtempSync(join(tmpdir(), 'ostree-ts-gpg-'))
+    try {
+      // Made once for both: the signature has its time in it.
+      const gpg = (...args: string[]) =>
+        run('gpg', [
+          '--homedir',
+          home,
+          '--batch',
+          '--quiet',
+          '--passphrase',
+          '',
+          '--pinentry-mode',
+          'loopback',
+          ...args,
+        ])
+      gpg('--quick-gen-key', 'Summary <summary@x.org>', 'ed25519', 'sign', 'never')
+      twins.shell('ostree --repo=src summary -u')
+      gpg('--output', join(home, 'keys'), '--export')
+      gpg('--output', join(home, 'signature'), '--detach-sign', join(twins.theirs, 'src/summary'))
+      const signatures = [new Uint8Array(readFileSync(join(home, 'signature')))]
+      const attached = vardict.encode([['ostree.gpgsigs', variantOf(array(bytes), signatures)]])
+      for (const place of [twins.theirs, twins.ours]) {
+        copyFileSync(join(twins.theirs, 'src/summary'), join(place, 'src/summary'))
+        copyFileSync(join(home, 'keys'), join(place, 'into/bare.trustedkeys.gpg'))
+      }
+      await twins.run(words('bare'))
+      for (const place of [twins.theirs, twins.ours]) writeFileSync(join(place, 'src/summary.sig'), attached)
+      await twins.run(words('with'))
+      await twins.run(words('nosuch'))
+      await twins.run(words('bare'))
+      twins.expectSame('into/refs')
+      twins.shell('printf x >> src/summary; rm -rf into/refs/remotes/* into/objects/* into/tmp/*')
+      await twins.run(words('bare'))
+      twins.shell('printf junk > src/summary.sig')
+      await twins.run(words('bare'))
+    } finally {
+      rmSync(home, { recursive: true, force: true })
+      twins.shell('rm -f src/summary src/summary.sig into/bare.trustedkeys.gpg')
+    }
+  })
 
   test('keys are looked for where they may be', async () => {
     sign('good')
