@@ -112,7 +112,7 @@ async function openRepo(path: string): Promise<Repo> {
 function fail(error: unknown): void {
   const message = error instanceof Error ? error.message : String(error)
   if (error instanceof ShownUsageError) err.write(`${error.help}`)
-  err.line(err.isTerminal ? `\u001b[31m\u001b[1merror:\u001b[22m\u001b[0m ${message}` : `error: ${message}`)
+  err.line(err.isTerminal ? `\u001b[31m\u001b[1merror:\u001b[0m\u001b[22m ${message}` : `error: ${message}`)
   if (process.env['OSTREE_TS_DEBUG'] !== undefined && error instanceof Error) err.line(error.stack ?? '')
 }
 

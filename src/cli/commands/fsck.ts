@@ -1,7 +1,8 @@
 /** `ostree fsck`. Source: ot-builtin-fsck.c. */
 
-import { type FsckEvent, formatFsckEvent, fsck as fsckRepo, requireSound } from '../../repo/index.ts'
+import { type FsckEvent, type FsckResult, formatFsckEvent, fsck as fsckRepo, requireSound } from '../../repo/index.ts'
 import { command } from '../command.ts'
+import { Console } from '../console.ts'
 import type { OptionTable } from '../options.ts'
 import { JSON_OPTION } from '../values.ts'
 
@@ -24,22 +25,31 @@ export const fsck = command({
   options: OPTIONS,
   async run({ options, out, err, signal, repo: openRepo }) {
     const repo = await openRepo()
+    const progress = new Console(out)
     const print = (event: FsckEvent): void => {
-      // Of an object among many nothing is said; the first and the last show that it goes on.
-      if (event.kind === 'progress' && event.done !== 1 && event.done !== event.total) return
-      const isError = event.kind === 'missing' || event.kind === 'corrupt' || event.kind === 'marked-partial'
-      if (isError) err.line(formatFsckEvent(event))
-      else if (!options.json && !(options.quiet && event.kind === 'stage')) out.line(formatFsckEvent(event))
+      if (event.kind === 'missing' || event.kind === 'corrupt' || event.kind === 'marked-partial') {
+        out.flush()
+        err.line(formatFsckEvent(event))
+      } else if (!options.json && event.kind === 'progress') {
+        const { done, total } = event
+        progress.percent(`fsck objects (${done}/${total})`, Math.floor((100 * done) / total))
+      } else if (!options.json && !(options.quiet && event.kind === 'stage')) out.line(formatFsckEvent(event))
+      if (!options.json && event.kind === 'stage' && event.stage === 'objects') progress.start()
     }
-    const result = await fsckRepo(repo, {
-      all: options.all,
-      delete: options.delete,
-      verifyBindings: options['verify-bindings'],
-      verifyBackRefs: options['verify-back-refs'],
-      addTombstones: options['add-tombstones'],
-      onEvent: print,
-      signal,
-    })
+    let result: FsckResult
+    try {
+      result = await fsckRepo(repo, {
+        all: options.all,
+        delete: options.delete,
+        verifyBindings: options['verify-bindings'],
+        verifyBackRefs: options['verify-back-refs'],
+        addTombstones: options['add-tombstones'],
+        onEvent: print,
+        signal,
+      })
+    } finally {
+      progress.end()
+    }
     if (options.json) out.json(result)
     else if (result.partial > 0 && !options['add-tombstones'])
       out.line(`${result.partial} partial commits not verified`)

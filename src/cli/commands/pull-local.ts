@@ -3,9 +3,11 @@
 import { resolve } from 'node:path'
 import { UnsupportedError, UsageError } from '../../errors.ts'
 import { formatSize } from '../../format-size.ts'
+import type { Progress } from '../../progress.ts'
 import { type PullLocalResult, pullLocal as pullBetween, type Repo } from '../../repo/index.ts'
 import { openRepo } from '../../repo/node/index.ts'
 import { command } from '../command.ts'
+import { Console } from '../console.ts'
 import { JSON_OPTION } from '../values.ts'
 import { hostVerification } from '../verification.ts'
 
@@ -40,6 +42,8 @@ export const pullLocal = command({
     const into = await openTarget()
     if (source === undefined) throw usageError('DESTINATION must be specified')
     const from = await openRepo(resolve(source))
+    const progress = options.json ? undefined : new Console(out)
+    progress?.start()
     try {
       if (options['require-static-deltas']) await refuseDeltas(from, into)
       const result = await pullBetween(from, into, {
@@ -56,14 +60,21 @@ export const pullLocal = command({
         ...(options['disable-fsync'] && { fsync: false }),
         ...(options['per-object-fsync'] && { perObjectFsync: true }),
         signal,
+        ...(progress?.isTerminal && { onProgress: (event) => report(progress, event) }),
       })
-      if (options.json) out.json(result)
-      else out.line(formatResult(result))
+      if (progress === undefined) out.json(result)
+      else progress.text(formatResult(result), true)
     } finally {
+      progress?.end()
       await from.close()
     }
   },
 })
+
+/** Only a terminal is told how far it is. */
+function report(progress: Console, event: Progress): void {
+  if (event.kind === 'objects') progress.text(`Scanning metadata: ${event.written}`)
+}
 
 function formatResult({ metadata, content, contentBytes, attachedBytes }: PullLocalResult): string {
   const transferred = attachedBytes === 0 ? '' : ` ${formatTransferred(attachedBytes)} transferred in 0 seconds;`
