@@ -1,8 +1,9 @@
 /** Images whose commit is signed, and what becomes of them under references that ask for it. */
 import { generateKeyPairSync, sign } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { type Checksum, encodeUtf8, fromHex } from '../../src/bytes.ts'
 import { replaceDetachedMetadata } from '../../src/container/encapsulate/detached-metadata.ts'
 import {
@@ -20,6 +21,8 @@ import { DirMeta, DirTree } from '../../src/objects/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { addRemote, type KeySource, type Repo, type Verification, verifyCommitFor } from '../../src/repo/index.ts'
 import { buildImage } from '../../src/testing/index.ts'
+import { runInProcess } from '../cli/in-process.ts'
+import { testDirectory } from '../fs-store/places.ts'
 import { goldenBytes, goldenJson } from '../golden.ts'
 import { describeReferenceFile } from '../reference.ts'
 import { collect, exported, memoryRepo, once } from './tar-kit.ts'
@@ -258,5 +261,61 @@ describe('what a remote asks for', () => {
       const alone = verifyCommitFor(repo, 'r', { bytes: content, metadata: [one] }, verification)
       await expect(alone).rejects.toMatchObject({ code: 'denied' })
     }
+  })
+})
+
+describeReferenceFile(KEY, 'the command, asked for an image of a remote', () => {
+  const root = testDirectory()
+  const repo = join(root, 'repo')
+  const command = (...words: string[]) => runInProcess(words, root)
+  const reference = (remote: string) => `ostree-remote-image:${remote}:oci:${root}/image:latest`
+
+  beforeAll(async () => {
+    for (const [path, content] of image(signedTar)) {
+      mkdirSync(join(root, 'image', path, '..'), { recursive: true })
+      writeFileSync(join(root, 'image', path), content)
+    }
+    await command('init', `--repo=${repo}`, '--mode=bare-user')
+    for (const remote of ['signer', 'stranger', 'file']) {
+      const settings = remote === 'file' ? [`--set=gpgkeypath=${KEY}`] : []
+      await command('remote', 'add', `--repo=${repo}`, ...settings, remote, 'http://localhost')
+    }
+    copyFileSync(KEY, join(repo, 'signer.trustedkeys.gpg'))
+  })
+
+  test('refuses one by keys the remote does not have, and stores nothing', async () => {
+    const { status, stderr } = await command(
+      'container',
+      'image',
+      'pull',
+      `--repo=${repo}`,
+      '-q',
+      reference('stranger'),
+    )
+    expect({ status, message: stderr.trimEnd().split('\n') }).toMatchObject({
+      status: 1,
+      message: [
+        expect.stringContaining('Verifying ostree commit in tar stream'),
+        "Can't check signature: public key not found",
+      ],
+    })
+    expect((await command('refs', `--repo=${repo}`)).stdout).toBe('')
+    const none = await command('container', 'image', 'pull', `--repo=${repo}`, '-q', reference('nosuch'))
+    expect(none.stderr).toBe('error: Preparing import: Fetching manifest: Remote "nosuch" not found\n')
+  })
+
+  test('takes one that is signed, and says by whom', async () => {
+    const { status, stdout } = await command('container', 'image', 'pull', `--repo=${repo}`, '-q', reference('signer'))
+    expect(status).toBe(0)
+    expect(stdout).toMatch(
+      /\nGPG: Signature made .* using RSA key ID 7FCA23D8472CDAFA\nGPG: Good signature from "Ostree Tester <test@test\.com>"\n/,
+    )
+    expect(stdout).toContain('\nWrote: ostree-remote-image:signer:oci:')
+  })
+
+  test('takes the commit alone, by a key in a file', async () => {
+    const words = [`--repo=${repo}`, '--quiet', '--write-ref=os', reference('file')]
+    const { stdout } = await command('container', 'unencapsulate', ...words)
+    expect(stdout).toBe(`Imported: os => ${SIGNED.commit}\n`)
   })
 })
