@@ -60,6 +60,7 @@ export interface Deployed {
 export async function deployCommit(sysroot: string, repo: Repo, options: DeployOptions): Promise<Deployed> {
   const { stateroot, commit, origin } = options
   requireStateroot(sysroot, stateroot)
+  await using _ = await repo.storage.lock('exclusive')
   const broken = options.kernelArgs?.find((arg) => /[\n\r\0]/.test(arg))
   if (broken !== undefined) throw new UsageError(`Invalid kernel argument '${broken}'`, 'karg')
   const before = readSysroot(sysroot)

@@ -47,6 +47,8 @@ export function findKernel(tree: string): Kernel {
   if (version === undefined) {
     throw new NotFoundError('vmlinuz', `Failed to find kernel in /${MODULES}, /usr/lib/ostree-boot or /boot`)
   }
+  // It stands in the entry of the boot loader.
+  if (/[\s\0]/.test(version)) throw new FormatError(MODULES, `Invalid kernel version '${version}'`)
   if (others.length > 0) throw new FormatError(MODULES, `Multiple kernels found in /${MODULES}`)
   const folder = join(MODULES, version)
   if (directoriesIn(tree, folder).includes('dtb')) {

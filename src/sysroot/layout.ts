@@ -117,7 +117,7 @@ export function requireStateroot(sysroot: string, stateroot: string): void {
     throw new UnsupportedError('staging', 'Deployments of the running system cannot be made; give --sysroot')
   }
   if (
-    !/^[^/]+$/.test(stateroot) ||
+    !/^[^/\s]+$/.test(stateroot) ||
     stateroot.startsWith('.') ||
     !isDirectory(join(sysroot, 'ostree/deploy', stateroot, 'var'))
   ) {

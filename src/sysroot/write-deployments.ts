@@ -141,7 +141,9 @@ async function writeEntries(
 async function titleOf(sysroot: string, repo: Repo, deployment: Deployment): Promise<string> {
   const name = prettyName(deploymentPath(sysroot, deployment))
   const version = await versionOf(repo, deployment)
-  return version === '' || name.includes(version) ? name : `${name} ${version}`
+  const title = version === '' || name.includes(version) ? name : `${name} ${version}`
+  // An entry is lines, and whoever made the image does not choose the others.
+  return title.replaceAll(/[\n\r\0]/g, ' ')
 }
 
 function installKernel(sysroot: string, deployment: Deployment, entry: Map<string, string>): void {

@@ -123,6 +123,7 @@ describeRoot('ostree', 'a sysroot, beside ostree', () => {
   test.each([
     ['rm -r tree/usr/lib/modules', 'Failed to find kernel in /usr/lib/modules'],
     ['cp -r tree/usr/lib/modules/5.10.18 tree/usr/lib/modules/6.0', 'Multiple kernels found in /usr/lib/modules'],
+    ['mv tree/usr/lib/modules/5.10.18 "tree/usr/lib/modules/5.1 linux"', 'Invalid kernel version'],
     ['mkdir tree/etc', 'Tree contains both /etc and /usr/etc'],
     ['rm tree/usr/lib/os-release', 'No PRETTY_NAME or ID in /etc/os-release'],
   ])('what cannot be booted leaves things as they were: %s', async (change, message) => {
