@@ -8,6 +8,11 @@ import type { OptionTable } from './options.ts'
 /** One JSON value in place of the text, or one a line where there are many. Ours, so not in the help. */
 export const JSON_OPTION = { json: { type: 'flag', hidden: true } } as const satisfies OptionTable
 
+/** What is raw is no JSON. @throws {UsageError} */
+export function refuseRaw({ raw }: { readonly raw: boolean }): void {
+  if (raw) throw new UsageError('Cannot specify both --raw and --json')
+}
+
 const YES = ['1', 'true', 'yes']
 const NO = ['0', 'false', 'no', 'none']
 

@@ -188,7 +188,19 @@ export {
 } from './show.ts'
 export { allKeyRings, type KeySource, remoteKeyRings, type Verification } from './signature-keys.ts'
 export { createMemoryStorage, type MemoryStorageOptions } from './stores/memory.ts'
-export { CollectionMap, readSummary, SUMMARY, SUMMARY_SIGNATURES, Summary, type SummaryRef } from './summary.ts'
+export {
+  COLLECTION_MAP,
+  COMMIT_TIMESTAMP,
+  CollectionMap,
+  EXPIRES,
+  LAST_MODIFIED,
+  readSummary,
+  SUMMARY,
+  SUMMARY_COLLECTION,
+  SUMMARY_SIGNATURES,
+  Summary,
+  type SummaryRef,
+} from './summary.ts'
 export {
   commitCollectionMetadata,
   OSTREE_METADATA,

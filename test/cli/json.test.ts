@@ -12,8 +12,10 @@ const CHECKSUM = /^[0-9a-f]{64}$/
 describe.each(['repo', 'repo.sqlite'])('of a repository in %s', (name) => {
   const here = join(root, name.replace('.', '-'))
   const repo = join(here, name)
+  /** Of what a single file does not keep. */
+  const inDirectory = name === 'repo' ? test : () => undefined
   const ostree = async (command: string, ...words: string[]): Promise<string> => {
-    const { status, stdout, stderr } = await runInProcess([command, `--repo=${repo}`, ...words], here)
+    const { status, stdout, stderr } = await runInProcess([command, ...words, `--repo=${repo}`], here)
     expect({ status, stderr }, command).toEqual({ status: 0, stderr: '' })
     return stdout
   }
@@ -117,6 +119,70 @@ describe.each(['repo', 'repo.sqlite'])('of a repository in %s', (name) => {
   test('fsck counts what it saw, and prints nothing else', async () => {
     expect(await json('fsck')).toEqual([{ commits: 2, objects: 8, damaged: 0, partial: 0, fsckPartial: 0 }])
     expect(await ostree('fsck')).toContain('object fsck of 2 commits completed successfully - no errors found.')
+  })
+
+  test('one value is one line', async () => {
+    expect(await json('config', 'get', 'core.mode')).toEqual([{ group: 'core', key: 'mode', value: 'bare-user' }])
+    expect(await json('config', 'get', '--group=core', 'repo_version')).toEqual([
+      { group: 'core', key: 'repo_version', value: '1' },
+    ])
+    const path = join(here, 'tree/file')
+    const [file] = await json<Record<string, unknown>>('ls', 'main', '/file')
+    const words = ['checksum', '--ignore-xattrs', '--json', path]
+    const { stdout } = await runInProcess(words, here)
+    expect(JSON.parse(stdout)).toEqual({ path, checksum: file?.['checksum'] })
+    await ostree('remote', 'add', 'origin', 'https://example.invalid/repo')
+    expect(await json('remote', 'show-url', 'origin')).toEqual([
+      { name: 'origin', url: 'https://example.invalid/repo' },
+    ])
+    expect(await json('show', '--print-metadata-key=version', 'main^')).toEqual(['1'])
+    expect(await json('show', '--print-metadata-key=ostree.ref-binding', 'main^')).toEqual([{ variant: "['main']" }])
+    expect(await json('show', '--print-related', 'main')).toEqual([[]])
+  })
+
+  inDirectory('a summary is its refs and its metadata', async () => {
+    const main = (await ostree('rev-parse', 'main')).trim()
+    await ostree('summary', '-u', '-m', 'x.y=[1,2]')
+    const [summary] = await json<{ refs: unknown[]; metadata: Record<string, unknown> }>('summary', '--view')
+    expect(summary?.refs).toContainEqual({
+      name: 'main',
+      commit: main,
+      size: expect.any(Number),
+      metadata: { 'ostree.commit.timestamp': 2 },
+    })
+    expect(summary?.metadata).toMatchObject({ 'x.y': { variant: '[1, 2]' }, 'ostree.summary.mode': 'bare-user' })
+    expect(summary?.metadata['ostree.summary.last-modified']).toBeGreaterThan(1_700_000_000)
+    expect(await json('summary', '--list-metadata-keys')).toEqual([Object.keys(summary?.metadata ?? {}).sort()])
+    expect(await json('summary', '--print-metadata-key=x.y')).toEqual([{ variant: '[1, 2]' }])
+    expect(await json('summary', '--print-metadata-key=ostree.summary.mode')).toEqual(['bare-user'])
+  })
+
+  inDirectory('deltas and their indexes are a line each, and none is no line', async () => {
+    const [main, first] = (await ostree('rev-parse', 'main', 'main^')).split('\n')
+    expect(await ostree('static-delta', 'list', '--json')).toBe('')
+    expect(await ostree('static-delta', 'indexes', '--json')).toBe('')
+    for (const from of ['--from=main^', '--empty']) {
+      await runInProcess(['static-delta', 'generate', from, '--to=main', `--repo=${repo}`], here)
+    }
+    await ostree('static-delta', 'reindex')
+    const deltas = await json('static-delta', 'list')
+    expect(new Set(deltas)).toEqual(
+      new Set([
+        { from: null, to: main },
+        { from: first, to: main },
+      ]),
+    )
+    expect(await json('static-delta', 'indexes')).toEqual([{ to: main }])
+  })
+
+  test.each([
+    ['log', '--raw', 'main'],
+    ['show', '--raw', 'main'],
+    ['summary', '--raw'],
+    ['cat', 'main', '/file'],
+  ])('%s %s is refused', async (...words) => {
+    const { status, stdout } = await runInProcess([...words, '--json', `--repo=${repo}`], here)
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
   })
 
   test('prune tells what goes, and in a dry run why the rest stays', async () => {

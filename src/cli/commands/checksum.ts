@@ -4,15 +4,18 @@ import { UsageError } from '../../errors.ts'
 import { nodePlatform } from '../../platform/node.ts'
 import { checksumPath } from '../../repo/node/index.ts'
 import { command } from '../command.ts'
+import { JSON_OPTION } from '../values.ts'
 
 export const checksum = command({
   name: 'checksum',
   summary: 'Checksum a file or directory',
   usage: 'PATH',
   repo: false,
-  options: { 'ignore-xattrs': { type: 'flag', help: "Don't include xattrs in checksum" } },
+  options: { 'ignore-xattrs': { type: 'flag', help: "Don't include xattrs in checksum" }, ...JSON_OPTION },
   run({ options, args: [path], out }) {
     if (path === undefined) throw new UsageError('A filename must be given')
-    out.line(checksumPath(path, nodePlatform, options['ignore-xattrs']))
+    const checksum = checksumPath(path, nodePlatform, options['ignore-xattrs'])
+    if (options.json) out.json({ path, checksum })
+    else out.line(checksum)
   },
 })

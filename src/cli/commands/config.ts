@@ -3,13 +3,14 @@
 import { UsageError } from '../../errors.ts'
 import { editConfig } from '../../repo/index.ts'
 import { command } from '../command.ts'
+import { JSON_OPTION } from '../values.ts'
 
 export const config = command({
   name: 'config',
   summary: 'Change repo configuration settings',
   usage: '(get KEY|set KEY VALUE|unset KEY)',
   repo: true,
-  options: { group: { type: 'string', help: 'Group name' } },
+  options: { group: { type: 'string', help: 'Group name' }, ...JSON_OPTION },
   async run({ options, args: [operation, ...rest], out, repo: openRepo, usageError }) {
     const repo = await openRepo()
     if (operation === undefined) throw usageError('OPERATION must be specified')
@@ -29,8 +30,11 @@ export const config = command({
       throw new UsageError(group === undefined ? 'KEY must be specified' : 'Group name and key must be specified')
     }
     const [section, key] = splitKey(name, group)
-    if (operation === 'get') out.line(repo.config.getString(section, key))
-    else await editConfig(repo, (file) => void file.remove(section, key))
+    if (operation === 'get') {
+      const text = repo.config.getString(section, key)
+      if (options.json) out.json({ group: section, key, value: text })
+      else out.line(text)
+    } else await editConfig(repo, (file) => void file.remove(section, key))
   },
 })
 

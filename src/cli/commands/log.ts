@@ -4,7 +4,7 @@ import type { Checksum } from '../../bytes.ts'
 import { logCommits } from '../../repo/index.ts'
 import { command } from '../command.ts'
 import { commitAsJson } from '../json.ts'
-import { JSON_OPTION } from '../values.ts'
+import { JSON_OPTION, refuseRaw } from '../values.ts'
 
 export const log = command({
   name: 'log',
@@ -15,6 +15,7 @@ export const log = command({
   async run({ options, args: [rev], out, signal, repo: openRepo, usageError }) {
     const repo = await openRepo()
     if (rev === undefined) throw usageError('A rev argument is required')
+    if (options.json) refuseRaw(options)
     const commit = await repo.resolve(rev)
     if (!options.json) {
       for await (const text of logCommits(repo, commit, { raw: options.raw, signal })) out.write(text)

@@ -19,9 +19,9 @@ import {
 } from '../../repo/index.ts'
 import { readKeyRings } from '../../repo/node/index.ts'
 import { type CommandContext, command } from '../command.ts'
-import { commitAsJson, xattrsAsJson } from '../json.ts'
+import { commitAsJson, valueAsJson, xattrsAsJson } from '../json.ts'
 import type { OptionTable } from '../options.ts'
-import { JSON_OPTION, readBytes } from '../values.ts'
+import { JSON_OPTION, readBytes, refuseRaw } from '../values.ts'
 
 const OPTIONS = {
   'print-related': { type: 'flag', help: 'Show the "related" commits' },
@@ -56,6 +56,7 @@ export const show = command({
     const repo = await context.repo()
     const [name] = args
     if (name === undefined) throw context.usageError('An object argument is required')
+    if (options.json) refuseRaw(options)
     const key = options['print-metadata-key']
     const detachedKey = options['print-detached-metadata-key']
     if (key !== undefined || options['list-metadata-keys']) {
@@ -69,7 +70,8 @@ export const show = command({
       printMetadata(context, await repo.readDetachedMetadata(commit), detachedKey)
     } else if (options['print-related']) {
       const { related } = await repo.readCommit(await repo.resolve(name))
-      for (const { name, checksum } of related) out.line(`${name} ${checksum}`)
+      if (options.json) out.json(related)
+      else for (const { name, checksum } of related) out.line(`${name} ${checksum}`)
     } else if (options['print-variant-type'] !== undefined) {
       printFile(context, name, options['print-variant-type'])
     } else if (options['print-sizes']) {
@@ -94,14 +96,17 @@ function printMetadata({ options, out }: Context, metadata: Vardict, key: string
   const value = metadata.find(([name]) => name === key)?.[1]
   if (value === undefined) throw new NotFoundError(key, `No such metadata key '${key}'`)
   const blob = options['print-hex'] ? variantAs(bytes, value) : undefined
-  if (blob !== undefined) out.line(toHex(blob))
+  if (options.json) out.json(blob === undefined ? valueAsJson(value) : toHex(blob))
+  else if (blob !== undefined) out.line(toHex(blob))
   else out.write(formatMetadataValue(value, options['no-byteswap']))
 }
 
 function printFile({ options, out }: Context, path: string, type: string): void {
   if (!isTypeString(type)) throw new UsageError(`Invalid GVariant type string '${type}'`, '--print-variant-type')
   const content = readBytes(path, (reason) => `openat(${path}): ${reason}`)
-  out.write(formatMetadataValue({ type, bytes: content }, options['no-byteswap']))
+  const text = formatMetadataValue({ type, bytes: content }, options['no-byteswap'])
+  if (options.json) out.json({ variant: text.trimEnd() })
+  else out.write(text)
 }
 
 async function printSizes({ options, out }: Context, repo: Repo, commit: Checksum): Promise<void> {

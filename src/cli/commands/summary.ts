@@ -14,8 +14,9 @@ import {
 } from '../../repo/index.ts'
 import { command } from '../command.ts'
 import { typedPair } from '../commit-inputs.ts'
+import { summaryAsJson, summaryValueAsJson } from '../json.ts'
 import type { Output } from '../output.ts'
-import { refuseOptions } from '../values.ts'
+import { JSON_OPTION, refuseOptions, refuseRaw } from '../values.ts'
 
 export const summary = command({
   name: 'summary',
@@ -38,6 +39,7 @@ export const summary = command({
       arg: 'KEY=VALUE',
       help: 'Additional metadata field to add to the summary',
     },
+    ...JSON_OPTION,
   },
   async run({ options, out, repo: openRepo }) {
     const repo = await openRepo()
@@ -49,11 +51,17 @@ export const summary = command({
       await commitCollectionMetadata(repo, update)
       await updateSummary(repo, update)
     } else if (options.view || options.raw) {
-      await view(repo, out, options.raw)
+      if (options.json) refuseRaw(options)
+      if (options.json) out.json(summaryAsJson(await readSummary(repo)))
+      else await view(repo, out, options.raw)
     } else if (options['list-metadata-keys']) {
-      for (const name of summaryMetadataKeys(await readSummary(repo))) out.line(name)
+      const keys = summaryMetadataKeys(await readSummary(repo))
+      if (options.json) out.json(keys)
+      else for (const name of keys) out.line(name)
     } else if (key !== undefined) {
-      out.write(formatSummaryValue(await readSummary(repo), key))
+      const bytes = await readSummary(repo)
+      if (options.json) out.json(summaryValueAsJson(bytes, key))
+      else out.write(formatSummaryValue(bytes, key))
     } else {
       throw new UsageError('No option specified; use -u to update summary')
     }

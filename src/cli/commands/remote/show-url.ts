@@ -2,16 +2,19 @@
 
 import { remoteUrl } from '../../../repo/index.ts'
 import { command } from '../../command.ts'
+import { JSON_OPTION } from '../../values.ts'
 
 export const showUrl = command({
   name: 'remote show-url',
   summary: 'Show remote repository URL',
   usage: 'NAME',
   repo: true,
-  options: {},
-  async run({ args: [name], out, repo, usageError }) {
+  options: JSON_OPTION,
+  async run({ options, args: [name], out, repo, usageError }) {
     const opened = await repo()
     if (name === undefined) throw usageError('NAME must be specified')
-    out.line(await remoteUrl(opened, name))
+    const url = await remoteUrl(opened, name)
+    if (options.json) out.json({ name, url })
+    else out.line(url)
   },
 })

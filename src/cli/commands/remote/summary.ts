@@ -3,6 +3,8 @@
 import { NotFoundError } from '../../../errors.ts'
 import { formatRawSummary, formatSummary, formatSummaryValue, summaryMetadataKeys } from '../../../repo/index.ts'
 import { command } from '../../command.ts'
+import { summaryAsJson, summaryValueAsJson } from '../../json.ts'
+import { JSON_OPTION, refuseRaw } from '../../values.ts'
 import { CACHE_DIR } from './options.ts'
 import { summaryOf } from './summary-of.ts'
 
@@ -16,6 +18,7 @@ export const summary = command({
     'print-metadata-key': { type: 'string', arg: 'KEY', help: 'Print string value of metadata key' },
     ...CACHE_DIR,
     raw: { type: 'flag', help: 'Show raw variant data' },
+    ...JSON_OPTION,
   },
   async run({ options, args: [remote], out, repo, usageError }) {
     const opened = await repo()
@@ -23,8 +26,15 @@ export const summary = command({
     const bytes = await summaryOf(opened, remote)
     if (bytes === undefined) throw new NotFoundError(remote, 'Remote server has no summary file')
     const key = options['print-metadata-key']
+    if (options.json) refuseRaw(options)
+    if (options.json) return out.json(asJson(bytes, options['list-metadata-keys'], key))
     if (options['list-metadata-keys']) for (const name of summaryMetadataKeys(bytes)) out.line(name)
     else if (key !== undefined) out.write(formatSummaryValue(bytes, key))
     else out.write(options.raw ? formatRawSummary(bytes) : formatSummary(bytes))
   },
 })
+
+function asJson(bytes: Uint8Array, keys: boolean, key: string | undefined): unknown {
+  if (keys) return summaryMetadataKeys(bytes)
+  return key === undefined ? summaryAsJson(bytes) : summaryValueAsJson(bytes, key)
+}

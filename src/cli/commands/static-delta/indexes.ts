@@ -3,18 +3,22 @@
 import { parseChecksum } from '../../../objects/index.ts'
 import { listIndexes, reindexDeltas } from '../../../repo/index.ts'
 import { command } from '../../command.ts'
+import { JSON_OPTION } from '../../values.ts'
 
 export const indexes = command({
   name: 'static-delta indexes',
   summary: 'List static delta indexes',
   usage: '',
   repo: true,
-  options: {},
-  async run({ out, repo: openRepo }) {
+  options: JSON_OPTION,
+  async run({ options, out, repo: openRepo }) {
     const targets = await listIndexes(await openRepo())
     // Sic, in the plural.
-    if (targets.length === 0) out.line('(No static deltas indexes)')
-    for (const target of targets) out.line(target)
+    if (targets.length === 0 && !options.json) out.line('(No static deltas indexes)')
+    for (const to of targets) {
+      if (options.json) out.json({ to })
+      else out.line(to)
+    }
   },
 })
 
