@@ -11,7 +11,7 @@ const WINDOW = 1 << WINDOW_LOG
 const HASH_LOG = 17
 export const LEAST_MATCH = 4
 /** Bytes without a match after which one place in two is tried, and so on. */
-const PATIENCE_LOG = 8
+const PATIENCE_LOG = 6
 const NOWHERE = -1
 
 /** What was found in one block, in order: literals, then a match. What is behind the last match is literals alone. */
