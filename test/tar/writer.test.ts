@@ -8,6 +8,17 @@ describe('HeaderBlock', () => {
   const field = (block: HeaderBlock, at: number, length: number) =>
     Buffer.from(block.bytes.subarray(at, at + length)).toString('latin1')
 
+  test.each(['gnu', 'ustar'] as const)('of format %s is as new once it is cleared', (format) => {
+    const block = new HeaderBlock(format)
+    block.name = new Uint8Array(100).fill(0x61)
+    block.linkName = new Uint8Array(100).fill(0x62)
+    block.size = 2 ** 40
+    block.type = 'symlink'
+    block.sealed()
+    block.clear()
+    expect(block.bytes).toEqual(new HeaderBlock(format).bytes)
+  })
+
   test('numbers are octal while they fit, then base 256', () => {
     const block = new HeaderBlock('gnu')
     block.uid = 0o7777777
