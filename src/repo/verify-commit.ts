@@ -24,7 +24,7 @@ const ED25519_SIGNATURES = 'ostree.sign.ed25519'
 
 const Signatures = array(byteArray)
 
-/** A commit object and what is attached to it. */
+/** A commit object and what is attached to it; or a summary, and its signatures. */
 export interface SignedCommit {
   readonly bytes: Uint8Array
   readonly metadata: Vardict
@@ -72,18 +72,20 @@ export async function requireGpgSignature(
 }
 
 /**
- * What `ostree show` says of the OpenPGP signatures of a commit; empty when it has none.
+ * What `ostree show` says of the OpenPGP signatures of a commit, or a summary; empty when it has none.
+ * @param found how that begins
  * @throws {DeniedError} when what should be signatures are none
  */
 export async function formatSignatures(
   { bytes, metadata }: SignedCommit,
   rings: KeyRings,
   { now, formatTime }: Verification,
+  found = 'Found',
 ): Promise<string> {
   const signatures = lookup(metadata, GPG_SIGNATURES, Signatures)
   if (signatures === undefined) return ''
   const verdicts = await verifyOpenPgp(bytes, signatures, rings, now())
-  const count = `Found ${verdicts.length} signature${verdicts.length === 1 ? '' : 's'}:\n`
+  const count = `${found} ${verdicts.length} signature${verdicts.length === 1 ? '' : 's'}:\n`
   return count + verdicts.map((verdict) => `\n${describeSignature(verdict, '  ', formatTime)}`).join('')
 }
 

@@ -21,11 +21,11 @@ export const refs = command({
   async run({ options, args: [remote], out, repo, usageError }) {
     const opened = await repo()
     if (remote === undefined) throw usageError('NAME must be specified')
-    const bytes = await summaryOf(opened, remote)
-    if (bytes === undefined) {
+    const found = await summaryOf(opened, remote)
+    if (found === undefined) {
       throw new NotFoundError(remote, 'Remote refs not available; server has no summary file')
     }
-    for (const { name, latest } of Summary.decode(bytes).refs.toSorted((a, b) => compareUtf8(a.name, b.name))) {
+    for (const { name, latest } of Summary.decode(found.bytes).refs.toSorted((a, b) => compareUtf8(a.name, b.name))) {
       const { commit } = latest
       if (options.json) out.json({ name, commit })
       else out.line(`${remote}:${name}${options.revision ? `\t${commit}` : ''}`)

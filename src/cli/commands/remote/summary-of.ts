@@ -2,27 +2,76 @@
 
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { UnsupportedError, UsageError } from '../../../errors.ts'
-import { findRemote, type Repo, remoteUrl, SUMMARY } from '../../../repo/index.ts'
+import { DeniedError, UnsupportedError, UsageError } from '../../../errors.ts'
+import { vardict } from '../../../gvariant/index.ts'
+import {
+  findRemote,
+  formatSignatures,
+  type Repo,
+  remoteKeyRings,
+  remoteUrl,
+  requireGpgSignature,
+  type SignedCommit,
+  SUMMARY,
+  SUMMARY_SIGNATURES,
+} from '../../../repo/index.ts'
 import { readBytes } from '../../values.ts'
+import { hostVerification } from '../../verification.ts'
 
-const VERIFIED = ['gpg-verify-summary', 'sign-verify-summary']
+const GPG_OPTION = 'gpg-verify-summary'
+const SIGN_OPTION = 'sign-verify-summary'
+
+export interface RemoteSummary {
+  readonly bytes: Uint8Array
+  /** What is to be said of its signatures, where the remote asks for them. */
+  signatures(): Promise<string>
+}
 
 /**
  * @returns `undefined` when the remote has none
- * @throws {UnsupportedError} for remotes that are not local, and those whose summary must be signed
+ * @throws {DeniedError} when it is not signed as the remote asks; {UnsupportedError} for remotes that are not local, and
+ *   those that ask for another kind of signature than GPG's
  */
-export async function summaryOf(repo: Repo, name: string): Promise<Uint8Array | undefined> {
-  const { config, group } = await findRemote(repo, name)
-  for (const key of VERIFIED) {
-    if (!['false', '0'].includes(config.get(group, key) ?? 'false')) {
-      throw new UnsupportedError(key, `Verifying the summary of remote "${name}" (${key}) is not supported`)
-    }
+export async function summaryOf(repo: Repo, name: string): Promise<RemoteSummary | undefined> {
+  const remote = await findRemote(repo, name)
+  const { config, group } = remote
+  if (!['false', '0'].includes(config.get(group, SIGN_OPTION) ?? 'false')) {
+    throw new UnsupportedError(
+      SIGN_OPTION,
+      `Verifying the summary of remote "${name}" (${SIGN_OPTION}) is not supported`,
+    )
   }
   const url = await remoteUrl(repo, name)
   if (!url.startsWith('file:')) throw new UnsupportedError('network', `Fetching from ${url} is not supported`)
-  const path = `${pathOf(url)}/${SUMMARY}`
-  return existsSync(path) ? readBytes(path, (reason) => `openat(${SUMMARY}): ${reason}`) : undefined
+  const bytes = read(url, SUMMARY)
+  if (!config.getBoolean(group, GPG_OPTION, false)) return bytes && { bytes, signatures: async () => '' }
+  if (bytes === undefined) {
+    throw refused('no summary found (check that the configured URL in remote config is correct)')
+  }
+  const signatures = read(url, SUMMARY_SIGNATURES)
+  if (signatures === undefined) {
+    throw refused(`no summary signatures found (use ${GPG_OPTION}=false in remote config to disable)`)
+  }
+  const signed: SignedCommit = { bytes, metadata: vardict.decode(signatures) }
+  const verification = hostVerification()
+  await requireGpgSignature(repo, name, signed, verification)
+  const say = async () =>
+    formatSignatures(
+      signed,
+      await remoteKeyRings(repo, remote, verification),
+      verification,
+      'GPG: Verification enabled, found',
+    )
+  return { bytes, signatures: say }
+}
+
+function refused(reason: string): DeniedError {
+  return new DeniedError(SUMMARY, `GPG verification enabled, but ${reason}`)
+}
+
+function read(url: string, name: string): Uint8Array | undefined {
+  const path = `${pathOf(url)}/${name}`
+  return existsSync(path) ? readBytes(path, (reason) => `openat(${name}): ${reason}`) : undefined
 }
 
 function pathOf(url: string): string {

@@ -23,14 +23,20 @@ export const summary = command({
   async run({ options, args: [remote], out, repo, usageError }) {
     const opened = await repo()
     if (remote === undefined) throw usageError('NAME must be specified')
-    const bytes = await summaryOf(opened, remote)
-    if (bytes === undefined) throw new NotFoundError(remote, 'Remote server has no summary file')
+    const found = await summaryOf(opened, remote)
+    if (found === undefined) throw new NotFoundError(remote, 'Remote server has no summary file')
+    const { bytes } = found
     const key = options['print-metadata-key']
     if (options.json) refuseRaw(options)
     if (options.json) return out.json(asJson(bytes, options['list-metadata-keys'], key))
     if (options['list-metadata-keys']) for (const name of summaryMetadataKeys(bytes)) out.line(name)
     else if (key !== undefined) out.write(formatSummaryValue(bytes, key))
-    else out.write(options.raw ? formatRawSummary(bytes) : formatSummary(bytes))
+    else if (options.raw) out.write(formatRawSummary(bytes))
+    else {
+      out.write(formatSummary(bytes))
+      const signatures = await found.signatures()
+      if (signatures !== '') out.write(`\n${signatures}`)
+    }
   },
 })
 
