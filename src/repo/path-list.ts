@@ -2,10 +2,10 @@
 
 import { withContext } from '../errors.ts'
 import { printVariant } from '../gvariant/index.ts'
-import { type DirMeta, type FileHeader, isSymlink, Xattrs } from '../objects/index.ts'
+import { type FileHeader, isSymlink, Xattrs } from '../objects/index.ts'
 import type { ObjectReader } from './interface.ts'
 import { lookupPath, type TreeEntry, type WalkOptions, walkTree } from './path.ts'
-import { readDirMeta } from './read-metadata.ts'
+import { DirMetaReader } from './read-metadata.ts'
 import type { TreeRoot } from './tree.ts'
 
 /** An entry with all a line can show of it. */
@@ -34,16 +34,17 @@ export async function* listPath(
   } catch (error) {
     throw withContext(`Inspecting path '${path}'`, error)
   }
-  for await (const entry of walkTree(reader, start, { depth, signal })) yield await describe(reader, entry)
-}
-
-async function describe(reader: ObjectReader, entry: TreeEntry): Promise<ListedEntry> {
-  if (entry.kind === 'directory') {
-    const meta: DirMeta = await readDirMeta(reader, entry.meta)
-    return { entry, header: { ...meta, target: '' }, size: 0 }
+  const dirMetas = new DirMetaReader(reader)
+  for await (const entry of walkTree(reader, start, { depth, signal })) {
+    if (entry.kind === 'directory') {
+      const meta = await dirMetas.read(entry.meta)
+      yield { entry, header: { ...meta, target: '' }, size: 0 }
+    } else {
+      const pending = reader.statFile(entry.checksum)
+      const { header, size } = pending instanceof Promise ? await pending : pending
+      yield { entry, header, size }
+    }
   }
-  const { header, size } = await reader.statFile(entry.checksum)
-  return { entry, header, size }
 }
 
 export interface LsLineOptions {
