@@ -5,8 +5,11 @@ import { decompress as fzstdDecompress } from 'fzstd'
 import { describe, expect, test } from 'vitest'
 import { concatBytes, equalBytes, readAll } from '../../src/bytes.ts'
 import { portablePlatform } from '../../src/platform/portable.ts'
+import { BitWriter } from '../../src/platform/zstd/bit-writer.ts'
+import { BlockEncoder } from '../../src/platform/zstd/block-encoder.ts'
+import type { Matches, Sequences } from '../../src/platform/zstd/matches.ts'
 import { noise } from '../../src/testing/suites/kit.ts'
-import { describeReference } from '../reference.ts'
+import { describeReference, hasReference } from '../reference.ts'
 import { pieces } from './fixtures.ts'
 
 const BLOCK = 1 << 17
@@ -62,6 +65,17 @@ const anyContent = fc
     return content.subarray(0, 3_000_000)
   })
 
+function blockHeader(type: number, size: number, last: boolean): Uint8Array {
+  const header = (last ? 1 : 0) | (type << 1) | (size << 3)
+  return Uint8Array.of(header, header >> 8, header >> 16)
+}
+
+function unpackedByZstd(packed: Uint8Array): Uint8Array {
+  const { status, stdout, stderr } = spawnSync('zstd', ['-dcq'], { input: packed, maxBuffer: 1 << 26 })
+  expect([status, stderr.toString()]).toEqual([0, ''])
+  return new Uint8Array(stdout)
+}
+
 describe('a zstd frame of ours', () => {
   test('holds any content, at every level', async () => {
     await fc.assert(
@@ -111,6 +125,33 @@ describe('a zstd frame of ours', () => {
     await expectRead(long, await pack(long))
   })
 
+  test('takes as many matches as a block can have', async () => {
+    // A block of noise, and one of nothing but its words of four bytes, in another order.
+    const bytes = noise(2 * BLOCK)
+    const count = BLOCK / 4
+    const found = Array.from({ length: count }, (_, i) => 4 * ((i * 12_345) % count))
+    for (const [i, from] of found.entries()) bytes.set(bytes.subarray(from, from + 4), BLOCK + 4 * i)
+    const matches = {
+      bytes,
+      end: bytes.length,
+      find(start: number, sequences: Sequences) {
+        for (const [i, from] of found.entries()) sequences.push(0, start + 4 * i - from, 4)
+      },
+    }
+    const out = new BitWriter(new Uint8Array(4 * BLOCK))
+    // Only these members are asked for.
+    expect(new BlockEncoder().encode(matches as unknown as Matches, BLOCK, out)).toBe(true)
+    const packed = concatBytes([
+      Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, (20 - 10) << 3),
+      blockHeader(0, BLOCK, false),
+      bytes.subarray(0, BLOCK),
+      blockHeader(2, out.at, true),
+      out.bytes.subarray(0, out.at),
+    ])
+    await expectRead(bytes, packed)
+    if (hasReference('zstd')) expect(equalBytes(unpackedByZstd(packed), bytes)).toBe(true)
+  })
+
   test('without a chunk is empty, and ends with its check sum', async () => {
     async function* nothing(): AsyncGenerator<Uint8Array> {}
     const packed = await readAll(portablePlatform.compress('zstd', nothing()))
@@ -125,9 +166,7 @@ describeReference('zstd', 'the zstd program', () => {
     await fc.assert(
       fc.asyncProperty(anyContent, fc.integer({ min: 1, max: 9 }), async (content, level) => {
         const packed = await pack(content, level)
-        const { status, stdout, stderr } = spawnSync('zstd', ['-dcq'], { input: packed, maxBuffer: 1 << 26 })
-        expect([status, stderr.toString()]).toEqual([0, ''])
-        expect(equalBytes(new Uint8Array(stdout), content)).toBe(true)
+        expect(equalBytes(unpackedByZstd(packed), content)).toBe(true)
       }),
       { numRuns: 40 },
     )
