@@ -61,8 +61,8 @@ function makeRepo(repo, mode, place) {
   commit('right', `--tree=dir=${place}/right`)
   for (let n = 1; n <= HISTORY; n++) {
     writeFileSync(join(place, 'one', 'changing'), `version ${n}\n`)
-    const trees = n === 1 ? ['left', 'right'].map((half) => `--tree=dir=${place}/${half}`) : ['--tree=ref=main']
-    commit('main', ...trees, `--tree=dir=${place}/one`)
+    const halves = n === HISTORY - 1 ? ['left', 'right'].map((half) => `--tree=dir=${place}/${half}`) : []
+    commit('main', ...halves, ...(n === HISTORY ? ['--tree=ref=main'] : []), `--tree=dir=${place}/one`)
   }
   ostree('summary', '-u')
 }
