@@ -137,7 +137,7 @@ export class Repo implements AsyncDisposable {
   /** Starts a transaction: commit it, or dispose of it. @throws {ReadOnlyError}, {RepoLockedError}, {ConflictError} */
   async begin(options: BeginOptions = {}): Promise<Transaction> {
     const tx = await this.storage.begin({ ...options, fsync: options.fsync ?? this.#settings.fsync })
-    const all = this.parent === undefined ? tx : transactionWithParent(tx, this.parent.objects, this.platform)
+    const all = this.parent === undefined ? tx : transactionWithParent(tx, this.parent.objects)
     return this.#updateSummary === undefined ? all : transactionWithSummary(all, this.#updateSummary)
   }
 

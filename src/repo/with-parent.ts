@@ -1,23 +1,14 @@
 /**
- * A repository with a parent reads what it lacks from there and does not store what is there already. Lists, deletions,
- * sizes and all writes concern the repository itself alone.
+ * A repository with a parent reads what it lacks from there. Lists, deletions, sizes and all writes concern the
+ * repository itself alone: what is written is stored, though the parent may have it, as libostree does; who asks first
+ * whether it is there, as a pull does, saves the copy.
  *
  * Source: ostree-repo.c, `parent_repo` in load_metadata_internal, ostree_repo_load_file, ostree_repo_has_object.
  */
 
 import type { Checksum, MaybePromise } from '../bytes.ts'
 import { ObjectNotFoundError } from '../errors.ts'
-import {
-  type AttachedType,
-  checksumFile,
-  checksumMeta,
-  type FileInfo,
-  type FileObject,
-  type MetaType,
-  type ObjectName,
-  type ObjectType,
-} from '../objects/index.ts'
-import type { Platform } from '../platform/index.ts'
+import type { AttachedType, FileInfo, FileObject, MetaType, ObjectName, ObjectType } from '../objects/index.ts'
 import { ForwardingTransaction } from './forwarding.ts'
 import type { CommitState, ObjectReader, ObjectStore, Transaction } from './interface.ts'
 
@@ -101,15 +92,11 @@ class ObjectsWithParent extends FallbackReader implements ObjectStore {
 }
 
 class TransactionWithParent extends ForwardingTransaction {
-  readonly #parent: ObjectReader
   readonly #both: ObjectReader
-  readonly #platform: Platform
 
-  constructor(tx: Transaction, parent: ObjectReader, platform: Platform) {
+  constructor(tx: Transaction, parent: ObjectReader) {
     super(tx)
-    this.#parent = parent
     this.#both = new FallbackReader(tx, parent)
-    this.#platform = platform
   }
 
   override has(name: ObjectName): MaybePromise<boolean> {
@@ -131,34 +118,12 @@ class TransactionWithParent extends ForwardingTransaction {
   override readFile(checksum: Checksum): MaybePromise<FileObject> {
     return this.#both.readFile(checksum)
   }
-
-  override async writeMeta(type: MetaType, bytes: Uint8Array, expected?: Checksum): Promise<Checksum> {
-    const checksum = checksumMeta(this.#platform, bytes)
-    if ((expected === undefined || expected === checksum) && (await this.#parent.has({ checksum, type }))) {
-      this.stats.metadataTotal++
-      return checksum
-    }
-    return this.tx.writeMeta(type, bytes, expected)
-  }
-
-  override async writeFile(file: FileObject, expected?: Checksum): Promise<Checksum> {
-    // A stream is not worth reading twice to save a copy.
-    if (!(file.body instanceof Uint8Array)) return this.tx.writeFile(file, expected)
-    const checksum = checksumFile(this.#platform, file.header, file.body)
-    // The body may be a view that is gone after the first await.
-    const body = file.body.slice()
-    if ((expected === undefined || expected === checksum) && (await this.#parent.has({ checksum, type: 'file' }))) {
-      this.stats.contentTotal++
-      return checksum
-    }
-    return this.tx.writeFile({ ...file, body }, expected)
-  }
 }
 
 export function objectsWithParent(store: ObjectStore, parent: ObjectStore): ObjectStore {
   return new ObjectsWithParent(store, parent)
 }
 
-export function transactionWithParent(tx: Transaction, parent: ObjectReader, platform: Platform): Transaction {
-  return new TransactionWithParent(tx, parent, platform)
+export function transactionWithParent(tx: Transaction, parent: ObjectReader): Transaction {
+  return new TransactionWithParent(tx, parent)
 }

@@ -41,9 +41,12 @@ export const revParse = command({
 
 async function onlyCommit(repo: Repo): Promise<Checksum> {
   let found: Checksum | undefined
-  for await (const { checksum } of repo.objects.list('commit')) {
-    if (found !== undefined) throw new UsageError('Multiple commit objects found')
-    found = checksum
+  // Those of parents count as well.
+  for (let at: Repo | undefined = repo; at !== undefined; at = at.parent) {
+    for await (const { checksum } of at.objects.list('commit')) {
+      if (found !== undefined && found !== checksum) throw new UsageError('Multiple commit objects found')
+      found = checksum
+    }
   }
   if (found === undefined) throw new NotFoundError('commit', 'No commit objects found')
   return found
