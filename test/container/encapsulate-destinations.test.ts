@@ -26,6 +26,7 @@ import {
 import { nodePlatform } from '../../src/platform/node.ts'
 import { nodeFiles } from '../../src/platform/node-files.ts'
 import { directory, file, storeCommit, symlink } from '../../src/testing/index.ts'
+import { PLATFORMS } from '../places.ts'
 import { describeReference, run } from '../reference.ts'
 import { CHUNKED, fixtureRepo, GOLDEN, HOST } from './encapsulate-kit.ts'
 import { memoryRepo, once } from './tar-kit.ts'
@@ -179,6 +180,19 @@ describeReference(['skopeo', 'umoci'], 'an image of ours, to others', () => {
     const policy = ['--insecure-policy']
     run('skopeo', [...policy, 'copy', `${transport}:${path}`, `oci:${copy}:latest`])
     expect(await digestAt(`oci:${copy}:latest`)).toBe(digest)
+  })
+
+  test.each(PLATFORMS)('in zstd, by the platform $name, is one whose layers skopeo decompresses', async (platform) => {
+    const path = fresh()
+    const options = { ...OPTIONS, compression: { kind: 'zstd' as const } }
+    await encapsulate(await fixtureRepo('bare-user', platform), GOLDEN.commit, {}, options, `oci:${path}:latest`)
+    const gzip = fresh()
+    const compress = ['--dest-compress', '--dest-compress-format=gzip']
+    run('skopeo', ['--insecure-policy', 'copy', ...compress, `oci:${path}:latest`, `oci:${gzip}:latest`])
+    await using image = await openImage(parseImageReference(`oci:${gzip}:latest`), CONTEXT)
+    for (const { mediaType } of image.manifest.layers) expect(mediaType).toMatch(/tar\+gzip$/)
+    const { commit } = await unencapsulate(await memoryRepo(), `ostree-unverified-image:oci:${gzip}:latest`, CONTEXT)
+    expect(commit).toBe(GOLDEN.commit)
   })
 
   test('unpacks with umoci to the files of the commit', async () => {
