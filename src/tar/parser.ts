@@ -119,7 +119,8 @@ export class TarParser {
   finish(): void {
     if (this.#failure !== undefined) throw this.#failure.error
     if (this.#state === 'end') return
-    if (this.#partialLength > 0 && this.#position === this.#partialLength) throw this.#fault('Unrecognized archive format', 0)
+    if (this.#partialLength > 0 && this.#position === this.#partialLength)
+      throw this.#fault('Unrecognized archive format', 0)
     if (this.#state !== 'header' || this.#partialLength > 0 || this.#paddingLeft > 0)
       throw this.#fault('Truncated tar archive', this.#header?.offset ?? this.#extensions?.offset ?? this.#position)
     if (this.#extensions !== undefined) throw this.#fault('Damaged tar archive', this.#extensions.offset)
