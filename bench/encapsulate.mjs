@@ -1,5 +1,6 @@
-// A directory committed in an archive repository, as an image: its layers as tar, as one gzip layer, as chunks; against
-// what there is without ostree-ext, `ostree export | gzip`. On tmpfs, in one process of each.
+// A directory committed in an archive repository, as the plain tar that `ostree export` writes of it, by our command;
+// then as an image: its layers as tar, as one gzip layer, as chunks; against what there is without ostree-ext,
+// `ostree export | gzip`. On tmpfs, in one process of each.
 //   node bench/encapsulate.mjs [DIRECTORY [ROUNDS]]
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -8,6 +9,7 @@ import { race } from './measure.mjs'
 
 const [directory = '/usr/share/doc', rounds = 3] = process.argv.slice(2)
 const folder = mkdtempSync('/dev/shm/encapsulate-')
+const program = fileURLToPath(new URL('../bin/ostree-ts', import.meta.url))
 const library = fileURLToPath(new URL('../dist/node.js', import.meta.url))
 
 const START = `
@@ -43,6 +45,7 @@ try {
     const { status, stderr } = spawnSync('ostree', [...args, `--repo=${folder}/repo`])
     if (status !== 0) throw new Error(`ostree ${args[0]}: ${stderr}`)
   }
+  race('plain tar', { command: [program, 'export', `--repo=${folder}/repo`, 'main'] }, reference(''), Number(rounds))
   race('tar', ours(TAR), reference('> /dev/null'), Number(rounds))
   race('one layer', ours(SINGLE), reference(`| gzip -6 > ${folder}/layer`), Number(rounds))
   race('chunks, against one layer', ours(CHUNKED), reference(`| gzip -6 > ${folder}/layer`), Number(rounds))
