@@ -39,6 +39,9 @@ const TMP_DIRECTORY: EntryOwner = { uid: 0, gid: 0, mode: 0o1777 }
 /** Paths are relative, of plain names; the `./` some begin with shows only where a header cannot hold them. */
 export class LayerTar {
   readonly #out: SlabBuffer
+  /** Used again and again, for a layer has five headers a file: one for files, one for all that comes between. */
+  readonly #file = new HeaderBlock('gnu')
+  readonly #other = new HeaderBlock('gnu')
 
   constructor(out: SlabBuffer) {
     this.#out = out
@@ -55,7 +58,7 @@ export class LayerTar {
   }
 
   directory(path: string, owner: EntryOwner): void {
-    const block = headerOf(owner)
+    const block = begin(this.#other, owner)
     block.type = 'directory'
     block.size = 0
     this.#header(block, path)
@@ -73,12 +76,12 @@ export class LayerTar {
 
   /**
    * All of a content object but its bytes, which the caller puts itself, with `padding` behind them.
-   * @returns the header it went under, for `link` to go on with
+   * @returns the header it went under, for `link` to go on with until the next content
    */
   content(checksum: Checksum, { header, size }: FileInfo): HeaderBlock {
     this.#smallFile(objectPath({ checksum, type: 'file-xattrs-link' }), xattrBytes(header))
     this.#paxXattrs(header)
-    const block = headerOf(header)
+    const block = begin(this.#file, header)
     this.#body(block, objectPath({ checksum, type: 'file' }), header, size)
     return block
   }
@@ -101,7 +104,7 @@ export class LayerTar {
   /** A file by its own name, with its xattrs, as in any archive; its bytes and `padding` come from the caller. */
   plainFile(path: string, { header, size }: FileInfo): void {
     this.#paxXattrs(header)
-    this.#body(headerOf(header), path, header, size)
+    this.#body(begin(this.#file, header), path, header, size)
   }
 
   padding(size: number): void {
@@ -121,7 +124,7 @@ export class LayerTar {
   }
 
   #smallFile(path: string, bytes: Uint8Array): void {
-    const block = headerOf(ROOT_FILE)
+    const block = begin(this.#other, ROOT_FILE)
     block.type = 'file'
     block.size = bytes.length
     this.#header(block, path)
@@ -159,8 +162,12 @@ const STATE_DIRECTORIES = [
 ]
 
 /** A header of which nothing was used yet. */
-export function headerOf({ uid, gid, mode }: EntryOwner): HeaderBlock {
-  const block = new HeaderBlock('gnu')
+export function headerOf(owner: EntryOwner): HeaderBlock {
+  return begin(new HeaderBlock('gnu'), owner)
+}
+
+function begin(block: HeaderBlock, { uid, gid, mode }: EntryOwner): HeaderBlock {
+  block.clear()
   block.mode = mode & 0o7777
   block.uid = uid
   block.gid = gid
