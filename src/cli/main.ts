@@ -2,7 +2,8 @@
  * The `ostree` command. The first argument that is no option names the command, wherever it stands; all others go to
  * it. Failure is `error: MESSAGE` on standard error and exit status 1. Source: ostree's main (ot-main.c), GOption.
  */
-import { existsSync, statSync } from 'node:fs'
+import { isUtf8 } from 'node:buffer'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { IoError, UsageError } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
@@ -109,6 +110,21 @@ async function openRepo(path: string): Promise<Repo> {
   return node.openRepo(resolve(path))
 }
 
+/**
+ * Node puts U+FFFD in place of bytes that are no UTF-8: what is called by such a name is another thing.
+ * @throws {UsageError}
+ */
+function requireUtf8(words: readonly string[]): void {
+  if (!words.some((word) => word.includes('\ufffd'))) return
+  let given: Uint8Array
+  try {
+    given = readFileSync('/proc/self/cmdline')
+  } catch {
+    return
+  }
+  if (!isUtf8(given)) throw new UsageError('Invalid byte sequence in conversion input')
+}
+
 function fail(error: unknown): void {
   const message = error instanceof Error ? error.message : String(error)
   if (error instanceof ShownUsageError) err.write(`${error.help}`)
@@ -135,6 +151,7 @@ async function main(words: readonly string[]): Promise<number> {
   }
   let status = 0
   try {
+    requireUtf8(words)
     const found = await find(words)
     if (typeof found === 'number') status = found
     else await runCommand(found.command, found.args, around)

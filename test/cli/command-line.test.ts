@@ -86,4 +86,14 @@ describeReference('ostree', 'the words of a command, beside ostree', () => {
       comparable(isVersion ? { ...clean, stdout: '' } : clean),
     )
   })
+
+  test('a word that is no UTF-8 is refused: it would name another thing', () => {
+    const words = (program: string) => `cd '${place}' && ${program} commit --repo=r --orphan -s "$(printf 'a\\377')" t`
+    const theirs = spawn('sh', ['-c', words('ostree')], place)
+    expect(theirs).toEqual({ rc: 1, stdout: '', stderr: 'error: Invalid byte sequence in conversion input\n' })
+    expect(spawn('sh', ['-c', words(ours.shellCommand)], place)).toEqual(theirs)
+    expect(ours.run(['refs', '--repo=r', 'a\ufffdb'], place)).toEqual(
+      spawn('ostree', ['refs', '--repo=r', 'a\ufffdb'], place),
+    )
+  })
 })

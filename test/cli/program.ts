@@ -45,6 +45,11 @@ export class Program {
     return spawn(process.execPath, [join(this.#folder, 'main.js'), ...args], cwd, input, env)
   }
 
+  /** For a shell: what calls it. */
+  get shellCommand(): string {
+    return `'${process.execPath}' '${join(this.#folder, 'main.js')}'`
+  }
+
   remove(): void {
     rmSync(this.#folder, { recursive: true, force: true })
   }
