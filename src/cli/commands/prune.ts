@@ -43,7 +43,6 @@ export const prune = command({
   summary: 'Search for unreachable objects',
   usage: '',
   repo: true,
-  long: true,
   options: OPTIONS,
   async run(context) {
     const { options, out, signal } = context
