@@ -225,6 +225,7 @@ export {
 export { createTreeSource } from './tree-source.ts'
 export {
   formatSignatures,
+  GPG_SIGNATURES,
   readSignedCommit,
   requireGpgSignature,
   type SignedCommit,

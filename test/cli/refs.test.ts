@@ -102,6 +102,7 @@ describeReference('ostree', 'refs and what is in them, beside ostree', () => {
       ['show', '--print-metadata-key=nope', 'main'],
       ['show', '--print-detached-metadata-key=nope', 'main'],
       ['show', '--print-related', 'main'],
+      ['show', '--gpg-verify-remote=nosuch', 'main'],
       ['ls', 'main'],
       ['ls', '-R', 'main'],
       ['ls', '-RCX', 'main'],

@@ -117,8 +117,9 @@ describeReference('ostree', 'summaries, beside ostree', () => {
     await twins.run(['summary', '--repo=@/r', '-u'])
     twins.shell('echo junk > r/summary')
     await twins.run(['summary', '--repo=@/r', '--raw'])
-    const [, ours] = await twins.runBoth(['summary', '--repo=@/r', '-u', '-m', 'a=@@'])
-    expect(ours).toMatchObject({ status: 1, stdout: '' })
+    await twins.run(['summary', '--repo=@/r', '-u', '-m', 'a=@@'])
+    await twins.run(['summary', '--repo=@/r', '-u', '-m', 'a=[1,', '-m', 'b=1'])
+    expect(await twins.run(['summary', '--repo=@/r', '-u', '-m', 'k=v'])).toMatchObject({ status: 1, stdout: '' })
   })
 
   test('of a remote that is a directory can be looked at', async () => {

@@ -12,6 +12,7 @@ import {
   formatMetadataValue,
   formatObject,
   formatSignatures,
+  GPG_SIGNATURES,
   type Repo,
   readSignedCommit,
   remoteKeyRings,
@@ -129,6 +130,8 @@ async function printSizes({ options, out }: Context, repo: Repo, commit: Checksu
 
 /** Says nothing about a commit nobody signed, whatever keys are asked for. */
 async function printSignatures({ options, out }: Context, repo: Repo, commit: Checksum): Promise<void> {
+  const signed = await readSignedCommit(repo, commit)
+  if (!signed.metadata.some(([key]) => key === GPG_SIGNATURES)) return
   const remote = options['gpg-verify-remote']
   const homedir = options['gpg-homedir']
   const found = remote === undefined ? undefined : await findRemote(repo, remote)
@@ -139,7 +142,7 @@ async function printSignatures({ options, out }: Context, repo: Repo, commit: Ch
       ? [...(await allKeyRings(repo, verification)), ...(homedir === undefined ? [] : readKeyRings(homedir))]
       : await remoteKeyRings(repo, found, verification)
   try {
-    out.write(await formatSignatures(await readSignedCommit(repo, commit), rings, verification))
+    out.write(await formatSignatures(signed, rings, verification))
   } catch (error) {
     // Who cannot verify says nothing unless asked, as an ostree that was built without GPG.
     if (!(error instanceof UnsupportedError) || remote !== undefined || homedir !== undefined) throw error

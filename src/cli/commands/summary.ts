@@ -1,6 +1,7 @@
 /** `ostree summary`. Source: ot-builtin-summary.c. */
 
 import { UsageError } from '../../errors.ts'
+import { GVariantTextError, type Vardict } from '../../gvariant/index.ts'
 import {
   commitCollectionMetadata,
   formatRawSummary,
@@ -46,7 +47,7 @@ export const summary = command({
     const key = options['print-metadata-key']
     if (options.update) {
       refuseOptions(options, ['gpg-sign', 'gpg-homedir', 'sign', 'sign-type'])
-      const metadata = options['add-metadata'].map((text) => typedPair(text))
+      const metadata = options['add-metadata'].map(addedPair)
       const update = { metadata, timestamp: BigInt(Math.floor(Date.now() / 1000)) }
       await commitCollectionMetadata(repo, update)
       await updateSummary(repo, update)
@@ -67,6 +68,17 @@ export const summary = command({
     }
   },
 })
+
+/** `KEY=VALUE`, with the words ostree has here for a value that is none. */
+function addedPair(text: string): Vardict[number] {
+  try {
+    return typedPair(text)
+  } catch (error) {
+    if (!(error instanceof GVariantTextError)) throw error
+    const { text: value, range, problem } = error.data
+    throw new UsageError(`Error parsing variant ‘${value}’: : ${range}:${problem}`)
+  }
+}
 
 async function view(repo: Repo, out: Output, raw: boolean): Promise<void> {
   const bytes = await readSummary(repo)
