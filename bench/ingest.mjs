@@ -9,6 +9,7 @@ import { makeImage } from './make-image.mjs'
 import { race } from './measure.mjs'
 
 const rounds = Number(process.argv[2] ?? 5)
+if (!(rounds >= 1)) throw new Error(`usage: node bench/ingest.mjs [ROUNDS], not ${process.argv[2]}`)
 const command = fileURLToPath(new URL('../bin/ostree-ts', import.meta.url))
 
 if (spawnSync('ostree', ['--version']).status !== 0) throw new Error('needs the ostree program to race against')
