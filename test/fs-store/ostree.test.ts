@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  statfsSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -344,10 +345,13 @@ describeReference('ostree', 'what we refuse', () => {
     run('ostree', ['init', `--repo=${path}`, '--mode=archive'])
     mkdirSync(join(root, 'space-tree'))
     writeFileSync(join(root, 'space-tree/file'), noise(10_000, 9))
+    // More than 99 percent cannot be asked for, and a file system that has next to nothing in it has them.
+    const { bfree, blocks } = statfsSync(root)
     for (const [key, value] of [
       ['min-free-space-percent', '99'],
       ['min-free-space-size', '900TB'],
     ] as const) {
+      if (key === 'min-free-space-percent' && bfree / blocks > 0.985) continue
       run('ostree', ['config', 'set', `--repo=${path}`, `core.${key}`, value])
       const theirs = spawnSync('ostree', [
         'commit',
