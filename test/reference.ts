@@ -44,6 +44,16 @@ export function describeReference(
   )
 }
 
+/** As `describeReference`, of what only root can do: a repository of mode bare gives files away. */
+export function describeReferenceAsRoot(
+  programs: ReferenceProgram | ReferenceProgram[],
+  title: string,
+  body: () => void,
+): void {
+  const missing = [programs].flat().filter((program) => !hasReference(program))
+  describeUnlessMissing(process.getuid?.() === 0 ? missing : ['root', ...missing], title, body)
+}
+
 /** A `describe` whose tests need a file that a package of a reference program brings. */
 export function describeReferenceFile(path: string, title: string, body: () => void): void {
   describeUnlessMissing(existsSync(path) ? [] : [path], title, body)

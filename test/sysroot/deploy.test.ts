@@ -7,14 +7,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { KeyFile } from '../../src/keyfile/index.ts'
 import { openRepo } from '../../src/repo/node/index.ts'
 import { deployCommit, readSysroot } from '../../src/sysroot/index.ts'
-import { isRoot } from '../fs-store/places.ts'
-import { describeReference, run } from '../reference.ts'
+import { describeReferenceAsRoot, run } from '../reference.ts'
 import { listing } from './listing.ts'
-
-/** Only root can give files away, so only root has repositories of mode bare. */
-const describeRoot = isRoot
-  ? describeReference
-  : (..._: unknown[]) => test.skip('deployments need root', () => undefined)
 
 const TREE = `mkdir -p tree/usr/etc/sub tree/usr/bin tree/usr/lib/modules/5.10.18 tree/var tree/sysroot
   echo conf > tree/usr/etc/conf; echo s > tree/usr/etc/sub/s; chmod 600 tree/usr/etc/sub/s; ln -s conf tree/usr/etc/lnk
@@ -23,7 +17,7 @@ const TREE = `mkdir -p tree/usr/etc/sub tree/usr/bin tree/usr/lib/modules/5.10.1
   printf 'ID=ex\\nPRETTY_NAME="Example OS 42"\\n' > tree/usr/lib/os-release`
 const COMMIT = 'ostree --repo=sys/ostree/repo commit --owner-uid=0 --owner-gid=0 --no-xattrs -b os/x --tree=dir=tree'
 
-describeRoot('ostree', 'a sysroot, beside ostree', () => {
+describeReferenceAsRoot('ostree', 'a sysroot, beside ostree', () => {
   const root = mkdtempSync(join(tmpdir(), 'ostree-ts-sysroot-'))
   const places = { theirs: join(root, 'theirs'), ours: join(root, 'ours') }
   afterAll(() => {
@@ -192,7 +186,7 @@ describeRoot('ostree', 'a sysroot, beside ostree', () => {
   })
 })
 
-describeRoot(['ostree', 'matchpathcon'], 'a deployment with a policy', () => {
+describeReferenceAsRoot(['ostree', 'matchpathcon'], 'a deployment with a policy', () => {
   const root = mkdtempSync(join(tmpdir(), 'ostree-ts-sysroot-labels-'))
   afterAll(() => {
     spawnSync('chattr', ['-R', '-i', root], { stdio: 'ignore' })
