@@ -15,6 +15,7 @@ import { collectionRefPath, formatRefspec, refPath, validateRefName } from './re
 import type { Repo } from './repo.ts'
 import { resolveRev } from './resolve.ts'
 import { COLLECTION_MAP, CollectionMap, SUMMARY, SUMMARY_COLLECTION, Summary, type SummaryRef } from './summary.ts'
+import { inRefTableOrder, inTableOrder } from './table-order.ts'
 
 /** A ref of a collection, kept here as a mirror of it. */
 export interface WantedCollectionRef extends CollectionRef {
@@ -41,6 +42,7 @@ export interface WantedCommit {
 
 /**
  * @param verifySummary asked before names are looked up
+ * @returns in the order ostree comes by them: commits asked for as such, then refs
  * @throws {InvalidNameError}; {RefNotFoundError} for what the source does not have; {FormatError} for its summary
  */
 export async function resolveWanted(
@@ -49,7 +51,7 @@ export async function resolveWanted(
   verifySummary?: () => Promise<void>,
 ): Promise<WantedCommit[]> {
   const { refs, collectionRefs, remote } = options
-  const all = async () => (await from.listRefs()).map(({ name }) => name)
+  const all = async () => inTableOrder((await from.listRefs()).map(({ name }) => name))
   const names = new Set(refs ?? (collectionRefs === undefined ? await all() : []))
   for (const name of names) if (!isChecksum(name)) validateRefName(name)
   for (const { collection, name } of collectionRefs ?? []) {
@@ -59,20 +61,30 @@ export async function resolveWanted(
   const unresolved = [...names].some((name) => !isChecksum(name)) || collectionRefs?.some(({ commit }) => !commit)
   if (unresolved) await verifySummary?.()
   const find = unresolved ? ((await summaryFinder(from)) ?? repoFinder(from)) : undefined
-  const wanted: WantedCommit[] = []
-  for (const name of names) {
-    if (isChecksum(name)) wanted.push({ commit: name, name: undefined, path: () => undefined })
-    else {
-      const commit = (await find?.({ collection: undefined, name })) as Checksum // a finder throws for what it lacks
-      wanted.push({ commit, name, path: () => refPath(formatRefspec({ remote, name })) })
-    }
-  }
-  for (const ref of collectionRefs ?? []) {
-    const commit = ref.commit ?? ((await find?.(ref)) as Checksum)
+  const byName = [...names].filter((name) => !isChecksum(name)).map((name) => ({ collection: undefined, name }))
+  const found: FoundRef[] = []
+  for (const ref of inRefTableOrder<CollectionRef | WantedCollectionRef>([...byName, ...(collectionRefs ?? [])])) {
     const { collection, name } = ref
-    wanted.push({ commit, name, path: (into) => collectionRefPath(collection, name, into.settings.collectionId) })
+    const given = 'commit' in ref ? ref.commit : undefined
+    found.push({ collection, name, commit: given ?? ((await find?.(ref)) as Checksum) }) // a finder throws for what it lacks
   }
-  return wanted
+  const commits = inTableOrder([...names].filter(isChecksum))
+  return [
+    ...commits.map((commit) => ({ commit, name: undefined, path: () => undefined })),
+    // As ostree, which puts what it found into another table.
+    ...inRefTableOrder(found).map(({ collection, name, commit }) => ({
+      commit,
+      name,
+      path: (into: Repo) =>
+        collection === undefined
+          ? refPath(formatRefspec({ remote, name }))
+          : collectionRefPath(collection, name, into.settings.collectionId),
+    })),
+  ]
+}
+
+interface FoundRef extends CollectionRef {
+  readonly commit: Checksum
 }
 
 type Finder = (ref: CollectionRef) => Promise<Checksum>

@@ -6,8 +6,8 @@
  *   new, or marked partial            are walked           are, as far as `depth` says
  *   here and complete                 are taken for here   are, as far as `depth` says
  *
- * Commits are verified against the refs they are asked for by (their bindings), and trusted otherwise: what the source
- * keeps under a name is what is kept here, unless `untrusted`.
+ * Commits are verified against the ref they are asked for by (their bindings), the first of several, and trusted
+ * otherwise: what the source keeps under a name is what is kept here, unless `untrusted`.
  *
  * Source: ostree-repo-pull.c (ostree_repo_pull_with_options, scan_one_metadata_object, scan_commit_object,
  * scan_dirtree_object), ostree-repo-commit.c (_ostree_repo_import_object).
@@ -21,7 +21,7 @@ import { verifyBindings } from './fsck-bindings.ts'
 import type { BeginOptions, Transaction } from './interface.ts'
 import { requireSignedCommit, requireSignedSummary } from './pull-local-gpg.ts'
 import { type ImportRules, ObjectImport } from './pull-local-objects.ts'
-import { resolveWanted, type WantedRefs } from './pull-local-refs.ts'
+import { resolveWanted, type WantedCommit, type WantedRefs } from './pull-local-refs.ts'
 import { readCommit, readDirTree } from './read-metadata.ts'
 import { readRef, refspecOf } from './refs.ts'
 import type { Repo } from './repo.ts'
@@ -69,7 +69,7 @@ export async function pullLocal(from: Repo, into: Repo, options: PullLocalOption
   const tx = await into.begin({ fsync: options.fsync, perObjectFsync: options.perObjectFsync })
   try {
     const pull = new LocalPull(from, into, tx, options)
-    for (const { commit, name } of wanted) await pull.commit(commit, depth, name)
+    await pull.run(wanted)
     for (const { commit, path } of wanted) {
       const at = path(into)
       if (at === undefined) continue
@@ -96,6 +96,11 @@ function requireVerification({ verification }: PullLocalOptions): Verification {
   throw new UsageError('Verifying signatures needs to be told how', 'verification')
 }
 
+/** What is still to be looked at. */
+type Waiting =
+  | { readonly type: 'commit'; readonly checksum: Checksum; readonly wanted?: Pick<WantedCommit, 'name'> }
+  | { readonly type: 'dirtree' | 'dirmeta'; readonly checksum: Checksum }
+
 class LocalPull {
   readonly counts = { metadata: 0, content: 0, attachedBytes: 0 }
   readonly #from: Repo
@@ -103,9 +108,13 @@ class LocalPull {
   readonly #tx: Transaction
   readonly #options: PullLocalOptions
   readonly #objects: ObjectImport
-  /** Commits looked at, with the depth they were followed to. */
-  readonly #commits = new Map<Checksum, number>()
-  readonly #seen = { dirtree: new Set<Checksum>(), dirmeta: new Set<Checksum>() }
+  /** First come, first looked at: which ref a commit is held against, and how far its parents are followed, hang on it. */
+  #waiting: Waiting[] = []
+  readonly #seen = { commit: new Set<Checksum>(), dirtree: new Set<Checksum>(), dirmeta: new Set<Checksum>() }
+  /** Parents that are still to be followed from a commit that was met as one. */
+  readonly #depths = new Map<Checksum, number>()
+  /** Commits that were here in part. */
+  readonly #completed: Checksum[] = []
 
   constructor(from: Repo, into: Repo, tx: Transaction, options: PullLocalOptions) {
     this.#from = from
@@ -115,25 +124,40 @@ class LocalPull {
     this.#objects = new ObjectImport(from, into, tx, options)
   }
 
-  /** The commit, what belongs to it, and parents. @param ref what it is asked for by */
-  async commit(start: Checksum, depth: number, ref: string | undefined): Promise<void> {
-    const { onProgress } = this.#options
-    let next: Checksum | undefined = start
-    for (let left = depth; next !== undefined; left--) {
-      const isNew = await this.#importCommit(next, next === start)
-      if (isNew === undefined) return
-      if (this.#options.gpgVerify) await this.#requireSigned(next)
-      const commit = await readCommit(this.#tx, next)
-      this.#requireBindings(next, commit, next === start ? ref : undefined)
-      const before = this.#commits.get(next)
-      if (before === undefined) await this.#trees(next, isNew, commit.rootTree, commit.rootMeta)
-      onProgress?.({ kind: 'objects', written: this.counts.metadata + this.counts.content, reused: 0, bytes: 0 })
-      // What is above was followed at least as far when the commit was met before.
-      if (before !== undefined && (before < 0 || (left >= 0 && left <= before))) return
-      this.#commits.set(next, left)
-      if (left === 0) return
-      next = commit.parent
+  /** @param wanted in the order they are looked at */
+  async run(wanted: readonly WantedCommit[]): Promise<void> {
+    this.#waiting = wanted.map((each) => ({ type: 'commit', checksum: each.commit, wanted: each }))
+    while (this.#waiting.length > 0) {
+      const level = this.#waiting
+      this.#waiting = []
+      for (const next of level) {
+        this.#options.signal?.throwIfAborted()
+        if (this.#seen[next.type].has(next.checksum)) continue
+        this.#seen[next.type].add(next.checksum)
+        if (next.type === 'commit') await this.#commit(next.checksum, next.wanted)
+        else if (next.type === 'dirtree') await this.#dirTree(next.checksum)
+        else await this.#metadata('dirmeta', next.checksum)
+      }
     }
+    for (const commit of this.#completed) this.#tx.setCommitState(commit, 'complete')
+  }
+
+  /** @param wanted what it is asked for by, unless it is a parent of what is */
+  async #commit(checksum: Checksum, wanted: Pick<WantedCommit, 'name'> | undefined): Promise<void> {
+    const { depth = 0, gpgVerify, onProgress } = this.#options
+    const isNew = await this.#importCommit(checksum, wanted !== undefined)
+    if (isNew === undefined) return
+    if (gpgVerify) await this.#requireSigned(checksum)
+    const commit = await readCommit(this.#tx, checksum)
+    this.#requireBindings(checksum, commit, wanted?.name)
+    const left = this.#depths.get(checksum) ?? depth
+    if (commit.parent !== undefined && left !== 0) {
+      // As ostree: who met it first says how far.
+      if (!this.#depths.has(commit.parent)) this.#depths.set(commit.parent, left < 0 ? left : left - 1)
+      this.#waiting.push({ type: 'commit', checksum: commit.parent })
+    }
+    await this.#trees(checksum, isNew, commit)
+    onProgress?.({ kind: 'objects', written: this.counts.metadata + this.counts.content, reused: 0, bytes: 0 })
   }
 
   /** @returns whether it is new; `undefined` when the source has no such parent either */
@@ -145,12 +169,10 @@ class LocalPull {
       this.#tx.setCommitState(checksum, this.#options.commitOnly ? 'partial' : 'complete')
       return undefined
     }
-    if (!this.#commits.has(checksum)) {
-      // What is attached may have changed since the commit came.
-      const attached = await this.#from.objects.readAttached('commitmeta', checksum)
-      if (attached !== undefined) await this.#tx.writeAttached('commitmeta', checksum, attached)
-      if (isHere) this.counts.attachedBytes += attached?.length ?? 0
-    }
+    // What is attached may have changed since the commit came.
+    const attached = await this.#from.objects.readAttached('commitmeta', checksum)
+    if (attached !== undefined) await this.#tx.writeAttached('commitmeta', checksum, attached)
+    if (isHere) this.counts.attachedBytes += attached?.length ?? 0
     if (isHere) return false
     await this.#objects.take(name)
     this.counts.metadata++
@@ -172,44 +194,36 @@ class LocalPull {
     }
   }
 
-  async #trees(commit: Checksum, isNew: boolean, tree: Checksum, meta: Checksum): Promise<void> {
-    const isPartial = isNew || (await this.#into.commitState(commit)) !== 'complete'
+  async #trees(checksum: Checksum, isNew: boolean, { rootTree, rootMeta }: Commit): Promise<void> {
     if (this.#options.commitOnly) {
-      if (isNew) this.#tx.setCommitState(commit, 'partial')
+      if (isNew) this.#tx.setCommitState(checksum, 'partial')
       return
     }
-    if (!isPartial) return
-    await this.#walk(tree, meta)
-    if (!isNew) this.#tx.setCommitState(commit, 'complete')
+    if (!isNew) {
+      if ((await this.#into.commitState(checksum)) === 'complete') return
+      this.#completed.push(checksum)
+    }
+    this.#waiting.push({ type: 'dirtree', checksum: rootTree }, { type: 'dirmeta', checksum: rootMeta })
   }
 
-  async #walk(tree: Checksum, meta: Checksum): Promise<void> {
-    const waiting = [{ tree, meta }]
-    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      this.#options.signal?.throwIfAborted()
-      await this.#metadata('dirmeta', next.meta)
-      if (!(await this.#metadata('dirtree', next.tree))) continue
-      const content = await readDirTree(this.#tx, next.tree)
-      for (const { checksum } of content.files) {
-        const pending = this.#file(checksum)
-        if (pending !== undefined) await pending
-      }
-      const pending = this.#tx.drained()
+  async #dirTree(checksum: Checksum): Promise<void> {
+    await this.#metadata('dirtree', checksum)
+    const { files, dirs } = await readDirTree(this.#tx, checksum)
+    for (const file of files) {
+      const pending = this.#file(file.checksum)
       if (pending !== undefined) await pending
-      // Backwards, so that they come off the stack in their order.
-      for (let i = content.dirs.length - 1; i >= 0; i--) waiting.push(content.dirs[i] as (typeof waiting)[number])
+    }
+    const pending = this.#tx.drained()
+    if (pending !== undefined) await pending
+    for (const { tree, meta } of dirs) {
+      this.#waiting.push({ type: 'dirtree', checksum: tree }, { type: 'dirmeta', checksum: meta })
     }
   }
 
-  /** @returns whether it is met for the first time */
-  async #metadata(type: 'dirtree' | 'dirmeta', checksum: Checksum): Promise<boolean> {
-    if (this.#seen[type].has(checksum)) return false
-    this.#seen[type].add(checksum)
-    if (!(await this.#tx.has({ checksum, type }))) {
-      await this.#objects.take({ checksum, type })
-      this.counts.metadata++
-    }
-    return true
+  async #metadata(type: 'dirtree' | 'dirmeta', checksum: Checksum): Promise<void> {
+    if (await this.#tx.has({ checksum, type })) return
+    await this.#objects.take({ checksum, type })
+    this.counts.metadata++
   }
 
   /** Without a promise where both stores answer at once. */

@@ -44,12 +44,8 @@ export interface MirroredRef {
 
 /** Those of the repository's own collection, if it has one, and those below `mirrors`. */
 export async function collectionRefsInOrder(refs: RefStore, own: string | undefined): Promise<MirroredRef[]> {
-  const table = new GHashOrder<MirroredRef>([], (key) => {
-    const [collection = '', name = ''] = key.split('\0')
-    return (stringHash(collection) ^ stringHash(name)) >>> 0
-  })
-  const add = (collection: string, name: string, path: RefPath) =>
-    table.set(`${collection}\0${name}`, { collection, name, path })
+  const found: MirroredRef[] = []
+  const add = (collection: string, name: string, path: RefPath) => found.push({ collection, name, path })
   if (own !== undefined) {
     for (const path of await refs.list('heads')) add(own, path.slice('heads/'.length), path)
   }
@@ -57,5 +53,18 @@ export async function collectionRefsInOrder(refs: RefStore, own: string | undefi
     const [collection, name] = /^mirrors\/([^/]+)\/(.+)$/.exec(path)?.slice(1) ?? []
     if (collection !== undefined && name !== undefined) add(collection, name, path)
   }
+  return inRefTableOrder(found)
+}
+
+/** In the order of a table of refs, each of a collection or of none. Of two that are the same, the later stays. */
+export function inRefTableOrder<T extends { readonly collection: string | undefined; readonly name: string }>(
+  refs: Iterable<T>,
+): T[] {
+  const table = new GHashOrder<T>([], (key) => {
+    const at = key.indexOf('\0')
+    const name = stringHash(key.slice(at + 1))
+    return at < 0 ? name : (stringHash(key.slice(0, at)) ^ name) >>> 0
+  })
+  for (const ref of refs) table.set(ref.collection === undefined ? ref.name : `${ref.collection}\0${ref.name}`, ref)
   return [...table].map(([, ref]) => ref)
 }

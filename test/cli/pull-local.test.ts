@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isRoot } from '../fs-store/places.ts'
-import { describeReference } from '../reference.ts'
+import { describeReference, run } from '../reference.ts'
 import { Twins } from './twins.ts'
 
 /** An option the ostree at hand may not have. */
@@ -90,6 +90,36 @@ describeReference('ostree', 'pull-local, beside ostree', () => {
   test('what bare-user-only cannot hold is not brought there', async () => {
     await twins.run(['pull-local', '--repo=@/bare-user-only', '@/suid', 'suid'])
     twins.expectSame('bare-user-only', marks)
+  })
+
+  test('of several refs of one commit the first in the order of the table has to be named by it', async () => {
+    twins.shell(`ostree --repo=bindings init --mode=archive
+      ostree --repo=bindings commit --no-xattrs --canonical-permissions -b a --bind-ref=b --timestamp=@1 tree
+      for name in b c d e f 0; do ostree --repo=bindings refs --create=$name a; done`)
+    const commit = '$(ostree --repo=bindings rev-parse a)'
+    for (const refs of ['a c', 'c a', 'c b a', '0 f', 'f 0', 'a 0', 'd e', '', 'no nope none', `c ${commit}`]) {
+      twins.shell('rm -rf several; ostree --repo=several init --mode=archive')
+      const words = refs.replace(
+        commit,
+        run('ostree', ['--repo=bindings', 'rev-parse', 'a'], { cwd: twins.ours }).trim(),
+      )
+      await twins.run(['pull-local', '--repo=@/several', '@/bindings', ...words.split(' ').filter(Boolean)])
+      twins.expectSame('several/refs')
+    }
+  })
+
+  test('how far parents are followed is said by who met them first', async () => {
+    twins.shell(`ostree --repo=line init --mode=archive
+      for i in 1 2 3 4; do echo $i > tree/f
+        ostree --repo=line commit --no-xattrs --canonical-permissions --no-bindings -b a --timestamp=@1 tree
+        ostree --repo=line refs --create=r$i a; ostree --repo=line refs --create=s$i a; done`)
+    for (const refs of [['r4', 'r3', 'r2'], ['s2', 's4', 'r4', 'r3', 'r2', 's3'], ['r4', 'r2'], []]) {
+      for (const depth of ['0', '1', '2', '-1']) {
+        twins.shell('rm -rf some; ostree --repo=some init --mode=archive')
+        await twins.run(['pull-local', '--repo=@/some', `--depth=${depth}`, '@/line', ...refs])
+        for (const part of ['objects', 'refs', 'state']) twins.expectSame(`some/${part}`)
+      }
+    }
   })
 
   test('a commit that was deleted may come back', async () => {
