@@ -15,7 +15,10 @@ export interface CommandContext<T extends OptionTable> {
   readonly out: Output
   readonly err: Output
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Aborted by SIGINT and SIGTERM. */
+  /**
+   * Aborted by SIGINT and SIGTERM, which end the process at once until this is first looked at: for commands that have
+   * something to take back. The others leave what a killed process leaves.
+   */
   readonly signal: AbortSignal
   /** Opens the repository of `--repo`, the current directory or the environment; once. */
   repo(): Promise<Repo>
@@ -93,6 +96,7 @@ export interface Surroundings {
   readonly out: Output
   readonly err: Output
   readonly env: Readonly<Record<string, string | undefined>>
+  /** See `CommandContext`. */
   readonly signal: AbortSignal
   version(): string
   /** @returns `undefined` when neither option, current directory nor environment name one */
@@ -109,22 +113,32 @@ export async function runCommand(spec: AnyCommand, args: readonly string[], arou
   if (spec.long) setFlagsFromString(YOUNG_GENERATION)
 
   const usageError = (message: string): UsageError => new ShownUsageError(message, `${formatHelp(spec)}\n`)
+  const { repo: given, sysroot } = values as { repo?: string; sysroot?: string }
   const repoPath = (): string => {
-    const { repo, sysroot } = values as { repo?: string; sysroot?: string }
-    const path = around.findRepo(sysroot === undefined ? repo : `${sysroot}/ostree/repo`)
+    const path = around.findRepo(sysroot === undefined ? given : `${sysroot}/ostree/repo`)
     if (path === undefined) throw new ShownUsageError('Command requires a --repo argument', formatHelp(spec))
     return path
   }
   let opened: Promise<Repo> | undefined
   const repo = (): Promise<Repo> => {
-    opened ??= around.openRepo(repoPath())
+    opened ??= sysroot === undefined ? around.openRepo(repoPath()) : openOfSysroot(sysroot, around)
     return opened
   }
-  const { out, err, env, signal } = around
+  const { out, err, env } = around
   try {
-    await spec.run({ options: values, args: positionals, out, err, env, signal, repo, repoPath, usageError })
+    await spec.run({
+      ...{ options: values, args: positionals, out, err, env, repo, repoPath, usageError },
+      get signal() {
+        return around.signal
+      },
+    })
   } finally {
     const held = await opened?.catch(() => undefined)
     await held?.[Symbol.asyncDispose]()
   }
+}
+
+async function openOfSysroot(sysroot: string, { openRepo }: Surroundings): Promise<Repo> {
+  const { openRepoOfSysroot } = await import('./sysroot-repo.ts')
+  return openRepoOfSysroot(sysroot, openRepo)
 }

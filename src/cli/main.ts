@@ -132,19 +132,38 @@ function fail(error: unknown): void {
   if (process.env['OSTREE_TS_DEBUG'] !== undefined && error instanceof Error) err.line(error.stack ?? '')
 }
 
-async function main(words: readonly string[]): Promise<number> {
-  const cancel = new AbortController()
-  const interrupt = (signal: NodeJS.Signals): void => {
-    process.exitCode = signal === 'SIGINT' ? 130 : 143
-    cancel.abort(new Error(`Interrupted by ${signal}`))
+/** Signals that end the process, but not before what it is at has been taken back. A second one ends it at once. */
+class Interruption {
+  readonly #controller = new AbortController()
+  #listening = false
+  #received: NodeJS.Signals | undefined
+
+  get signal(): AbortSignal {
+    if (!this.#listening) for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, this.#interrupt)
+    this.#listening = true
+    return this.#controller.signal
   }
-  process.once('SIGINT', interrupt)
-  process.once('SIGTERM', interrupt)
+
+  /** Ends as the signal would have ended it, for a shell stops its script then. */
+  follow(): void {
+    if (this.#received !== undefined) process.kill(process.pid, this.#received)
+  }
+
+  readonly #interrupt = (name: NodeJS.Signals): void => {
+    this.#received = name
+    this.#controller.abort(new Error(`Interrupted by ${name}`))
+  }
+}
+
+async function main(words: readonly string[]): Promise<number> {
+  const interruption = new Interruption()
   const around: Surroundings = {
     out,
     err,
     env: process.env,
-    signal: cancel.signal,
+    get signal() {
+      return interruption.signal
+    },
     version: formatVersion,
     findRepo,
     openRepo,
@@ -157,18 +176,20 @@ async function main(words: readonly string[]): Promise<number> {
     else await runCommand(found.command, found.args, around)
     out.flush()
     err.flush()
+    interruption.follow()
   } catch (error) {
     if (isBrokenPipe(error)) return 141
     status = 1
     try {
       out.flush()
+      interruption.follow()
       fail(error)
       err.flush()
     } catch (again) {
       if (!isBrokenPipe(again)) throw again
     }
   }
-  return cancel.signal.aborted ? Number(process.exitCode ?? 1) : status
+  return status
 }
 
 // No await here: the command is built as CommonJS, which has none at its top.

@@ -23,11 +23,12 @@ import type { CheckoutTarget, TargetDirectory, UncompressedCache } from './check
 import { commitRoot, lookupPath } from './path.ts'
 import { DirMetaReader } from './read-metadata.ts'
 import type { Repo } from './repo.ts'
+import { rest } from './rest.ts'
 import { MAX_TREE_DEPTH, type TreeRoot } from './tree.ts'
 
 /** Files and directories of one checkout, unless the caller says otherwise: ten small objects can name a billion. */
 export const MAX_CHECKOUT_ENTRIES = 1 << 26
-/** Entries between two rests in which the caller's timers run and a signal can arrive. */
+/** Entries between two rests. */
 const ENTRIES_A_REST = 4096
 
 /** `user`: owner of the process, no xattrs, no set-id bits. `none`: all as committed. */
@@ -239,9 +240,4 @@ async function setXattrs(directory: TargetDirectory, { xattrs }: DirMeta, meta: 
   } catch (error) {
     throw withContext(`Processing dirmeta ${meta}`, error)
   }
-}
-
-async function rest(signal: AbortSignal | undefined): Promise<void> {
-  await new Promise<void>((resolve) => setTimeout(resolve, 0))
-  signal?.throwIfAborted()
 }

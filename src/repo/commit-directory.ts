@@ -5,7 +5,7 @@
  */
 
 import { type Checksum, type Content, compareUtf8, EMPTY_BYTES, type MaybePromise } from '../bytes.ts'
-import { UsageError } from '../errors.ts'
+import { IoError, UsageError } from '../errors.ts'
 import {
   DirMeta,
   type FileHeader,
@@ -21,6 +21,7 @@ import {
 import type { ProgressOptions } from '../progress.ts'
 import type { CommitModifier, InodeInfo } from './commit-modifier.ts'
 import type { Transaction } from './interface.ts'
+import { rest } from './rest.ts'
 import type { MutableTree } from './tree.ts'
 
 export interface SourceEntry {
@@ -71,11 +72,15 @@ export interface ConsumedPath {
 export interface OverlayDirectoryOptions extends ProgressOptions {
   /** Gathers what was met, parents first, for `DirectorySource.remove` once all is committed. */
   readonly consumed?: ConsumedPath[] | undefined
+  /** Inodes of directories that sources before this one will be rid of: they count as not there. Its own are added. */
+  readonly gone?: Set<string> | undefined
 }
 
 /** Content after which the store is asked whether it keeps up, and progress is told. */
 const BREATH_BYTES = 1 << 20
 const BREATH_FILES = 256
+/** Breaths of which the last is a rest. */
+const BREATHS_A_REST = 4
 
 /**
  * Writes the files and dirmetas of a directory and lays it over a tree. The order of names makes no difference. Nothing of the tree itself is written.
@@ -89,6 +94,10 @@ export async function overlayDirectory(
   options: OverlayDirectoryOptions = {},
 ): Promise<void> {
   const top = await source.stat()
+  const inode = options.gone === undefined ? undefined : source.identity?.('')
+  if (inode !== undefined && options.gone?.has(inode)) {
+    throw new IoError(`opendir(${source.location}): No such file or directory`, 'ENOENT', source.location)
+  }
   const root = inodeOf(top)
   if (!modifier.apply('/', root)) return
   try {
@@ -112,6 +121,7 @@ class DirectoryWriter {
   readonly #options: OverlayDirectoryOptions
   #files = 0
   #bytes = 0
+  #breaths = 0
 
   constructor(tx: Transaction, source: DirectorySource, modifier: CommitModifier, options: OverlayDirectoryOptions) {
     this.#tx = tx
@@ -133,7 +143,7 @@ class DirectoryWriter {
     const { path, tree, inode } = directory
     if (!tree.loaded) await tree.load()
     const listed = this.#source.list(path)
-    const entries = listed instanceof Promise ? await listed : listed
+    const entries = this.#withoutGone(path, listed instanceof Promise ? await listed : listed)
     const { uid, gid, mode } = inode
     const found = this.#xattrs(path, inode)
     const xattrs = found instanceof Promise ? await found : found
@@ -144,7 +154,7 @@ class DirectoryWriter {
     // In byte order whatever the disk gives, so that of several faults the same one is told.
     entries.sort((a, b) => compareUtf8(a.name, b.name))
     for (const entry of entries) {
-      const below = path === '' ? entry.name : `${path}/${entry.name}`
+      const below = join(path, entry.name)
       const type = entry.mode & S_IFMT
       if (type === S_IFDIR) this.#enter(below, entry, tree, waiting)
       else if (type === S_IFREG || type === S_IFLNK) {
@@ -158,6 +168,16 @@ class DirectoryWriter {
         if (this.#bytes >= BREATH_BYTES || this.#files >= BREATH_FILES) await this.#breathe()
       } else throw new UsageError(`Not a regular file or symlink: ${entry.name}`, below)
     }
+  }
+
+  #withoutGone(path: string, entries: SourceEntry[]): SourceEntry[] {
+    const { gone } = this.#options
+    if (gone === undefined) return entries
+    const isGone = (below: string): boolean => gone.has(this.#source.identity?.(below) ?? '')
+    const left = entries.filter(({ name, mode }) => (mode & S_IFMT) !== S_IFDIR || !isGone(join(path, name)))
+    const inode = this.#source.identity?.(path)
+    if (inode !== undefined) gone.add(inode)
+    return left
   }
 
   /** The filter is asked twice, of which the first answer alone decides, and the second alone is stored. */
@@ -257,11 +277,16 @@ class DirectoryWriter {
     this.#options.signal?.throwIfAborted()
     this.#report()
     await this.#tx.drained()
+    if (++this.#breaths % BREATHS_A_REST === 0) await rest(this.#options.signal)
   }
 
   #report(): void {
     reportObjects(this.#tx, this.#options)
   }
+}
+
+function join(path: string, name: string): string {
+  return path === '' ? name : `${path}/${name}`
 }
 
 function inodeOf({ uid, gid, mode }: Readonly<InodeInfo>): InodeInfo {

@@ -9,7 +9,7 @@ export const cat = command({
   usage: 'COMMIT PATH...',
   repo: true,
   options: {},
-  async run({ args: [rev, ...paths], out, signal, repo: openRepo, usageError }) {
+  async run({ args: [rev, ...paths], out, repo: openRepo, usageError }) {
     const repo = await openRepo()
     if (rev === undefined || paths.length === 0)
       throw usageError('A COMMIT and at least one PATH argument are required')
@@ -21,10 +21,7 @@ export const cat = command({
         out.write(body)
         continue
       }
-      for await (const chunk of body) {
-        signal.throwIfAborted()
-        out.write(chunk)
-      }
+      for await (const chunk of body) out.write(chunk)
     }
   },
 })

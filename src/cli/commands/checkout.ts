@@ -70,7 +70,7 @@ export const checkout = command({
   repo: true,
   long: true,
   options: OPTIONS,
-  async run({ options, args, signal, repo: openRepo, usageError }) {
+  async run({ options, args, repo: openRepo, usageError }) {
     const fsync = parseFsync(options.fsync) ?? false
     const repo = await openRepo()
     const [first, second] = args
@@ -79,7 +79,7 @@ export const checkout = command({
       throw new UnsupportedError('composefs', 'composefs is not supported in this ostree build')
     }
     const run = (rev: string, destination: string, subpath: string | undefined): Promise<void> =>
-      checkoutOne(repo, rev, destination, { ...optionsOf(options), fsync, signal, subpath }, options)
+      checkoutOne(repo, rev, destination, { ...optionsOf(options), fsync, subpath }, options)
 
     const list = options['from-stdin'] ? 0 : options['from-file']
     if (list === undefined) return run(first, second ?? first, options.subpath)

@@ -34,7 +34,7 @@ export const diff = command({
   long: true,
   options: OPTIONS,
   async run(context) {
-    const { options, args, out, signal } = context
+    const { options, args, out } = context
     const repo = await context.repo()
     const [first, second] = args
     if (first === undefined) throw context.usageError('REV must be specified')
@@ -43,7 +43,7 @@ export const diff = command({
     if (options['fs-diff'] || !options.stats) {
       const a = await entryOf(repo, from)
       const b = await entryOf(repo, to, context.options)
-      const found = await diffDirectories(a, b, { noXattrs: options['no-xattrs'], signal })
+      const found = await diffDirectories(a, b, { noXattrs: options['no-xattrs'] })
       if (options.json) out.json(found)
       else out.write(formatDifference(found))
     }

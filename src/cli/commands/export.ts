@@ -22,7 +22,7 @@ export const exportCommand = command({
     prefix: { type: 'string', arg: 'PATH', help: 'Add PATH as prefix to archive pathnames' },
     output: { type: 'string', short: 'o', arg: 'PATH', help: 'Output to PATH ' },
   },
-  async run({ options, args: [rev], out, signal, repo: openRepo, usageError }) {
+  async run({ options, args: [rev], out, repo: openRepo, usageError }) {
     const repo = await openRepo()
     if (rev === undefined) throw usageError('A COMMIT argument is required')
     const { subpath, prefix, output } = options
@@ -34,7 +34,7 @@ export const exportCommand = command({
       length += bytes.length
     }
     try {
-      for await (const bytes of exportTar(repo, rev, { subpath, prefix, signal })) send(bytes)
+      for await (const bytes of exportTar(repo, rev, { subpath, prefix })) send(bytes)
     } catch (error) {
       // What cannot be exported leaves an archive that ends early, not one without an end.
       send(END_OF_ARCHIVE)

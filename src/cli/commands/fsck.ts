@@ -23,7 +23,7 @@ export const fsck = command({
   repo: true,
   long: true,
   options: OPTIONS,
-  async run({ options, out, err, signal, repo: openRepo }) {
+  async run({ options, out, err, repo: openRepo }) {
     const repo = await openRepo()
     const progress = new Console(out)
     const print = (event: FsckEvent): void => {
@@ -45,7 +45,6 @@ export const fsck = command({
         verifyBackRefs: options['verify-back-refs'],
         addTombstones: options['add-tombstones'],
         onEvent: print,
-        signal,
       })
     } finally {
       progress.end()

@@ -12,20 +12,19 @@ export const log = command({
   usage: 'REV',
   repo: true,
   options: { raw: { type: 'flag', help: 'Show raw variant data' }, ...JSON_OPTION },
-  async run({ options, args: [rev], out, signal, repo: openRepo, usageError }) {
+  async run({ options, args: [rev], out, repo: openRepo, usageError }) {
     const repo = await openRepo()
     if (rev === undefined) throw usageError('A rev argument is required')
     if (options.json) refuseRaw(options)
     const commit = await repo.resolve(rev)
     if (!options.json) {
-      for await (const text of logCommits(repo, commit, { raw: options.raw, signal })) out.write(text)
+      for await (const text of logCommits(repo, commit, { raw: options.raw })) out.write(text)
       return
     }
     // One object a line, so that a history of any length can be read as it comes.
     const seen = new Set<Checksum>()
     let at: Checksum | undefined = commit
     while (at !== undefined && !seen.has(at)) {
-      signal.throwIfAborted()
       seen.add(at)
       if (at !== commit && !(await repo.objects.has({ checksum: at, type: 'commit' }))) return
       const value = await repo.readCommit(at)

@@ -19,14 +19,14 @@ export const ls = command({
     'nul-filenames-only': { type: 'flag', help: 'Print only filenames, NUL separated' },
     ...JSON_OPTION,
   },
-  async run({ options, args: [rev, ...paths], out, signal, repo: openRepo, usageError }) {
+  async run({ options, args: [rev, ...paths], out, repo: openRepo, usageError }) {
     const repo = await openRepo()
     if (rev === undefined) throw usageError('An COMMIT argument is required')
     const root = await commitRoot(repo.objects, await repo.resolve(rev))
     const depth = options.recursive ? Number.POSITIVE_INFINITY : options.dironly ? 0 : 1
     const line = { checksums: options.checksum, xattrs: options.xattrs }
     for (const path of paths.length === 0 ? ['/'] : paths) {
-      for await (const listed of listPath(repo.objects, root, path, { depth, signal })) {
+      for await (const listed of listPath(repo.objects, root, path, { depth })) {
         if (options.json) out.json(asJson(listed))
         else if (options['nul-filenames-only']) out.write(`${listed.entry.path}\0`)
         else out.line(formatLsLine(listed, line))

@@ -45,7 +45,7 @@ export const prune = command({
   repo: true,
   options: OPTIONS,
   async run(context) {
-    const { options, out, signal } = context
+    const { options, out } = context
     const repo = await context.repo()
     const commit = options['delete-commit']
     if (commit !== undefined) {
@@ -67,7 +67,6 @@ export const prune = command({
       retainBranchDepth: retain.length === 0 ? undefined : new Map(retain.map(parseRetain)),
       onlyBranches: options['only-branch'],
       dryRun: options['no-prune'],
-      signal,
     })
     if (options['no-prune']) {
       // As ostree: what is left of deltas and caches goes even so.

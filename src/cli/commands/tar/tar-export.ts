@@ -11,9 +11,9 @@ export const tarExport = command({
   options: {
     'format-version': { type: 'integer', arg: 'NUM', hidden: true },
   },
-  async run({ repo, args, out, signal }) {
+  async run({ repo, args, out }) {
     const [rev, ...more] = args
     if (rev === undefined || more.length > 0) throw new UsageError('REV must be specified')
-    for await (const chunk of exportCommit(await repo(), rev, { signal })) out.write(chunk)
+    for await (const chunk of exportCommit(await repo(), rev)) out.write(chunk)
   },
 })

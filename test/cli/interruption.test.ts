@@ -1,0 +1,70 @@
+/** Told to end while it works: it ends as the signal ends a program, says nothing, and leaves nothing half done. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Program } from './program.ts'
+
+const FOLDERS = 40
+const FILES = 250
+
+describe('a command that is interrupted', () => {
+  let program: Program
+  let root: string
+
+  beforeAll(async () => {
+    program = await Program.build()
+    root = mkdtempSync(join(tmpdir(), 'ostree-ts-interruption-'))
+    for (let i = 0; i < FOLDERS; i++) {
+      const folder = join(root, 'tree', `${i}`)
+      mkdirSync(folder, { recursive: true })
+      for (let j = 0; j < FILES; j++) writeFileSync(join(folder, `${j}`), `${i} ${j}`)
+    }
+    for (const name of ['full', 'empty']) program.run(['init', `--repo=${name}`, '--mode=archive'], root)
+    const commit = program.run(['commit', '--repo=full', '-b', 'main', 'tree', '--fsync=no'], root)
+    expect(commit).toMatchObject({ rc: 0, stderr: '' })
+  })
+  afterAll(() => {
+    program.remove()
+    rmSync(root, { recursive: true, force: true })
+  })
+
+  /** @param underWay whether it is time */
+  async function interrupt(words: readonly string[], name: NodeJS.Signals, underWay: () => boolean) {
+    const child = spawn('sh', ['-c', `exec ${program.shellCommand} "$@"`, 'sh', ...words], { cwd: root })
+    let said = ''
+    child.stdout.on('data', (text) => (said += text))
+    child.stderr.on('data', (text) => (said += text))
+    const ended = once(child, 'close')
+    while (child.exitCode === null && !underWay()) await new Promise((resolve) => setTimeout(resolve, 1))
+    child.kill(name)
+    const [, signal] = await ended
+    return { signal, said }
+  }
+
+  const temporary = (repo: string): string[] => readdirSync(join(root, repo, 'tmp')).filter((name) => name !== 'cache')
+
+  test.each(['SIGINT', 'SIGTERM'] as const)('by %s takes back what a commit has staged', async (name) => {
+    const words = ['commit', '--repo=empty', '-b', 'main', 'tree', '--fsync=no']
+    expect(await interrupt(words, name, () => temporary('empty').length > 0)).toEqual({ signal: name, said: '' })
+    expect(temporary('empty')).toEqual([])
+    expect(readdirSync(join(root, 'empty/objects'))).toEqual([])
+    expect(existsSync(join(root, 'empty/refs/heads/main'))).toBe(false)
+  })
+
+  test('ends while it looks at a tree that is all there already', async () => {
+    const words = ['commit', '--repo=full', '-b', 'again', 'tree']
+    expect(await interrupt(words, 'SIGINT', () => temporary('full').length > 0)).toEqual({ signal: 'SIGINT', said: '' })
+    expect(temporary('full')).toEqual([])
+    expect(existsSync(join(root, 'full/refs/heads/again'))).toBe(false)
+  })
+
+  test('ends at once where there is nothing to take back', async () => {
+    const words = ['export', '--repo=full', '-o', join(root, 'tar'), 'main']
+    const started = () => existsSync(join(root, 'tar'))
+    expect(await interrupt(words, 'SIGINT', started)).toEqual({ signal: 'SIGINT', said: '' })
+    expect(program.run(['fsck', '--repo=full'], root)).toMatchObject({ rc: 0, stderr: '' })
+  })
+})
