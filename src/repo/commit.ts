@@ -177,12 +177,16 @@ class CommitWriter {
   readonly #modifier: CommitModifier | undefined
   readonly #options: CommitOptions
   readonly #consumed: [DirectorySource, ConsumedPath[]][] = []
+  /** Asked for only where one directory may be, or be in, another. */
+  readonly #gone: Set<string> | undefined
 
   constructor(repo: Repo, tx: Transaction, modifier: CommitModifier | undefined, options: CommitOptions) {
     this.#repo = repo
     this.#tx = tx
     this.#modifier = modifier
     this.#options = options
+    const directories = options.trees.filter((input) => 'directory' in input)
+    this.#gone = options.consume && directories.length > 1 ? new Set() : undefined
   }
 
   async layTrees(): Promise<MutableTree> {
@@ -218,7 +222,7 @@ class CommitWriter {
   async #layDirectory(tree: MutableTree, source: DirectorySource): Promise<void> {
     const consumed: ConsumedPath[] | undefined = this.#options.consume ? [] : undefined
     const modifier = this.#modifier ?? new CommitModifier(this.#repo, { devino: this.#options.devino })
-    await overlayDirectory(this.#tx, tree, source, modifier, { ...this.#options, consumed })
+    await overlayDirectory(this.#tx, tree, source, modifier, { ...this.#options, consumed, gone: this.#gone })
     if (consumed !== undefined) this.#consumed.push([source, consumed])
   }
 

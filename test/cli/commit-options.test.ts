@@ -160,6 +160,29 @@ describeReference('ostree', 'commits, beside ostree', () => {
       twins.expectSame('r', (name) => /^(tmp|\.lock$)/.test(name))
     })
 
+    test('consume each directory once, though it is given again or is in another', async () => {
+      const dirs = ['eaten', 'eaten/etc', 'eaten/deep/a/b']
+      for (const given of [...dirs.flatMap((a) => dirs.map((b) => [a, b])), ['eaten', 'over', 'eaten']]) {
+        twins.shell('rm -rf eaten over2; cp -a tree eaten; cp -a over over2')
+        const trees = given.map((dir) => `--tree=dir=@/${dir.replace('over', 'over2')}`)
+        const { status } = await twins.run([
+          'commit',
+          '--repo=@/r',
+          '--timestamp=@5',
+          '-b',
+          'twice',
+          '--consume',
+          ...trees,
+        ])
+        twins.expectSame('r/refs')
+        // Ours keeps what it could not commit.
+        if (status !== 0) continue
+        twins.shell('find . -path "./eaten*" -o -path "./over2*" | sort > left')
+        twins.expectSame('left')
+      }
+      twins.shell('rm -rf eaten over2 r/tmp/staging-*')
+    })
+
     test('consume what they commit, in place where they can', async () => {
       twins.shell(
         'cp -a tree eaten; ln eaten/numbers numbers-link; echo /skipme > skip2; echo f > eaten/fresh; ln eaten/fresh fresh-link',
