@@ -1,5 +1,5 @@
 /** The repository of the system at a path, as `--sysroot` names it. Source: ostree-sysroot.c, ostree_sysroot_load. */
-import { closeSync, constants, openSync } from 'node:fs'
+import { closeSync, constants, existsSync, openSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { IoError, withContext } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
@@ -13,11 +13,16 @@ export async function openRepoOfSysroot(sysroot: string, openRepo: (path: string
   const repo = `${root}/ostree/repo`
   requireDirectory(root, root)
   requireDirectory(repo, 'ostree/repo')
+  let opened: Repo
   try {
-    return await openRepo(repo)
+    opened = await openRepo(repo)
   } catch (error) {
     throw withContext('loading sysroot', error)
   }
+  if (existsSync(`${root}/ostree/deploy`)) return opened
+  await opened.close()
+  const reason = 'fstatat(ostree/deploy): No such file or directory'
+  throw new IoError(`loading sysroot: ${reason}`, 'ENOENT', root)
 }
 
 function requireDirectory(path: string, shown: string): void {

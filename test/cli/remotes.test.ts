@@ -90,4 +90,26 @@ describeReference('ostree', 'remotes, beside ostree', () => {
     await jar(['list-cookies', '--repo=@/r', 'origin'])
     twins.expectSame('r/origin.cookies.txt')
   })
+
+  test('a system that cannot be loaded is told of before all else', async () => {
+    twins.shell(`mkdir -p sys/ostree none/ostree bare; touch file
+      ostree --repo=sys/ostree/repo init --mode=archive
+      cp -a sys undeployed; mkdir sys/ostree/deploy; cp -a sys broken; echo nonsense > broken/ostree/repo/config`)
+    for (const system of [
+      '@/sys',
+      '@/sys/../sys/',
+      '@/none',
+      '@/bare',
+      '@/absent/deep',
+      '@/file',
+      '@/broken',
+      '@/undeployed',
+      '',
+    ]) {
+      await twins.run(['remote', 'add', `--sysroot=${system}`, 'sysremote', 'http://x'])
+      await twins.run(['remote', 'add', `--sysroot=${system}`, '--repo=@/r'])
+      await twins.run(['remote', 'delete', `--sysroot=${system}`, 'absent'])
+    }
+    twins.expectSame('sys/ostree/repo/config')
+  })
 })
