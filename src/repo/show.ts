@@ -20,15 +20,12 @@ import {
   S_IFREG,
 } from '../objects/index.ts'
 import type { Platform } from '../platform/index.ts'
+import { dateOf } from './calendar.ts'
 import type { ObjectReader } from './interface.ts'
 import { formatXattrs } from './path-list.ts'
 import type { Repo } from './repo.ts'
 
 const TYPES: Readonly<Record<MetaType, string>> = { commit: Commit.type, dirtree: DirTree.type, dirmeta: DirMeta.type }
-
-/** GLib's calendar goes from the year 1 to 9999-12-31 23:59:59. */
-const FIRST_TIMESTAMP = -62135596800n
-const LAST_TIMESTAMP = 253402300799n
 
 export type ShownObject =
   | { readonly type: MetaType; readonly checksum: Checksum; readonly bytes: Uint8Array }
@@ -82,15 +79,21 @@ export function formatMetadataValue({ type, bytes }: Variant, unswapped = false)
   return `${printVariant({ type, bytes: unswapped ? bytes : byteswap(type, bytes) }, true)}\n`
 }
 
-/** All that `ostree show` says of an object, signatures excepted. @throws {FormatError} on a commit without a date */
-export function formatObject(platform: Platform, object: ShownObject, { raw, unswapped }: ShowOptions = {}): string {
-  if (object.type === 'file') return formatFile(object.checksum, object.info)
+/**
+ * All that `ostree show` says of an object, signatures excepted, in pieces: some are said before it fails.
+ * @throws {FormatError} on a commit without a date
+ */
+export function* formatObject(
+  platform: Platform,
+  object: ShownObject,
+  { raw, unswapped }: ShowOptions = {},
+): Generator<string, void> {
+  if (object.type === 'file') return yield formatFile(object.checksum, object.info)
   const { type, checksum, bytes } = object
-  let text = formatHeading(type, checksum)
-  if (unswapped) text += formatRaw(type, bytes, true)
-  else if (raw) text += formatRaw(type, bytes)
-  if (type === 'commit' && (unswapped || !raw)) text += formatCommit(platform, Commit.decode(bytes))
-  return text
+  yield formatHeading(type, checksum)
+  if (unswapped) yield formatRaw(type, bytes, true)
+  else if (raw) yield formatRaw(type, bytes)
+  if (type === 'commit' && (unswapped || !raw)) yield formatCommit(platform, Commit.decode(bytes))
 }
 
 /**
@@ -120,11 +123,9 @@ function indent(text: string): string {
 
 /** `2024-01-02 03:04:05 +0000`. @param timestamp seconds since the epoch */
 function formatTimestamp(timestamp: bigint): string {
-  const signed = BigInt.asIntN(64, timestamp)
-  if (signed < FIRST_TIMESTAMP || signed > LAST_TIMESTAMP) {
-    throw new FormatError('commit', `Failed to read commit: Invalid timestamp: ${timestamp}`)
-  }
-  return `${new Date(Number(signed) * 1000).toISOString().slice(0, 19).replace('T', ' ')} +0000`
+  const date = dateOf(timestamp)
+  if (date === undefined) throw new FormatError('commit', `Failed to read commit: Invalid timestamp: ${timestamp}`)
+  return `${date.toISOString().slice(0, 19).replace('T', ' ')} +0000`
 }
 
 function formatFile(checksum: Checksum, { header, size }: FileInfo): string {
@@ -147,8 +148,8 @@ function formatFile(checksum: Checksum, { header, size }: FileInfo): string {
 export const HISTORY_ENDS = '<< History beyond this commit not fetched >>\n'
 
 /**
- * The commits from `commit` back through its parents, newest first, each as `formatObject` gives it; `HISTORY_ENDS`
- * when a parent is missing.
+ * The commits from `commit` back through its parents, newest first, each in the pieces of
+ * `formatObject`; `HISTORY_ENDS` when a parent is missing.
  * @throws {ObjectNotFoundError} when the first one is missing; {FormatError} also on a history that runs in a ring
  */
 export async function* logCommits(
@@ -170,7 +171,7 @@ export async function* logCommits(
       yield HISTORY_ENDS
       return
     }
-    yield formatObject(repo.platform, { type: 'commit', checksum, bytes }, options)
+    yield* formatObject(repo.platform, { type: 'commit', checksum, bytes }, options)
     checksum = Commit.decode(bytes).parent
   }
 }

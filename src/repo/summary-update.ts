@@ -17,6 +17,7 @@ import {
   variantOf,
 } from '../gvariant/index.ts'
 import { Commit, DirMeta, S_IFDIR } from '../objects/index.ts'
+import { dateOf } from './calendar.ts'
 import { listCollectionRefs } from './collection-refs.ts'
 import { COLLECTION_BINDING, REF_BINDING } from './commit-metadata.ts'
 import { deltaDigests, reindexDeltas, STATIC_DELTAS } from './delta-index.ts'
@@ -111,7 +112,8 @@ async function headRefs(repo: Repo): Promise<SummaryRef[]> {
 async function summaryRef(repo: Repo, name: string, commit: Checksum): Promise<SummaryRef> {
   const bytes = await repo.objects.readMeta('commit', commit)
   const { timestamp, metadata } = Commit.decode(bytes)
-  const table = new GHashOrder<Variant>([[COMMIT_TIMESTAMP, variantOf(u64be, timestamp)]])
+  const table = new GHashOrder<Variant>()
+  if (dateOf(timestamp) !== undefined) table.set(COMMIT_TIMESTAMP, variantOf(u64be, timestamp))
   const version = lookup(metadata, 'version', string)
   if (version !== undefined) table.set(COMMIT_VERSION, variantOf(string, version))
   return { name, latest: { size: BigInt(bytes.length), commit, metadata: [...table] } }

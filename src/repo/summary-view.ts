@@ -4,6 +4,7 @@ import { compareUtf8 } from '../bytes.ts'
 import { NotFoundError } from '../errors.ts'
 import { formatSize } from '../format-size.ts'
 import { byteswap, printVariant, string, u64be, type Vardict, type Variant, variantAs } from '../gvariant/index.ts'
+import { dateOf } from './calendar.ts'
 import { STATIC_DELTAS } from './delta-index.ts'
 import { formatMetadataValue } from './show.ts'
 import {
@@ -70,12 +71,16 @@ function formatEntry([key, value]: Vardict[number]): string {
   return name === undefined ? `${key}: ${text}\n` : `${name} (${key}): ${text}\n`
 }
 
+/** For one that is not in the calendar, or would not be as local time. */
+const INVALID_TIME = 'invalid'
+
 /** Local time with the offset of its zone, as short as it can be: `2024-01-02T03:04:05+00`, `…+05:30`. */
 function formatTime(seconds: bigint): string {
-  const utc = new Date(Number(BigInt.asIntN(64, seconds)) * 1000)
-  if (Number.isNaN(utc.getTime())) return 'invalid timestamp'
+  const utc = dateOf(seconds)
+  if (utc === undefined) return INVALID_TIME
   const offset = -utc.getTimezoneOffset()
-  const local = new Date(utc.getTime() + offset * 60_000).toISOString().replace(/^\+00(?=\d{4})/, '')
+  const local = new Date(utc.getTime() + offset * 60_000).toISOString()
+  if (/^[+-]|^0000/.test(local)) return INVALID_TIME
   const minutes = Math.abs(offset) % 60
   const two = (value: number): string => String(value).padStart(2, '0')
   const zone = `${offset < 0 ? '-' : '+'}${two(Math.floor(Math.abs(offset) / 60))}${minutes === 0 ? '' : `:${two(minutes)}`}`

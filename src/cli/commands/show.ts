@@ -80,7 +80,10 @@ export const show = command({
     } else {
       const object = await findObject(repo, name)
       if (options.json) out.json(asJson(repo, object))
-      else out.write(formatObject(repo.platform, object, { raw: options.raw, unswapped: options['no-byteswap'] }))
+      else {
+        const how = { raw: options.raw, unswapped: options['no-byteswap'] }
+        for (const text of formatObject(repo.platform, object, how)) out.write(text)
+      }
       if (object.type === 'commit' && !options.json) await printSignatures(context, repo, object.checksum)
     }
   },
