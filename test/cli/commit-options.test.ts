@@ -160,6 +160,19 @@ describeReference('ostree', 'commits, beside ostree', () => {
       twins.expectSame('r', (name) => /^(tmp|\.lock$)/.test(name))
     })
 
+    test.each(['--link-checkout-speedup', '--devino-canonical'])('%s knows what was checked out', async (speedup) => {
+      const words = ['commit', '--repo=@/r', '--timestamp=@5', '-b', 'known', '--table-output', speedup, '@/known']
+      const checkouts = mode === 'bare' ? [[], ['-C']] : [['-U'], ['-UC'], ['-U', '--disable-cache']]
+      for (const checkout of checkouts) {
+        await twins.run(['checkout', '--repo=@/r', ...checkout, 'main', '@/known'])
+        twins.shell('echo fresh > known/fresh')
+        for (const rules of [[], ['--no-xattrs'], ['--canonical-permissions'], ['--owner-uid=4', '--owner-gid=4']]) {
+          await twins.run([...words, ...rules])
+        }
+        twins.shell('rm -rf known')
+      }
+    })
+
     test('consume each directory once, though it is given again or is in another', async () => {
       const dirs = ['eaten', 'eaten/etc', 'eaten/deep/a/b']
       for (const given of [...dirs.flatMap((a) => dirs.map((b) => [a, b])), ['eaten', 'over', 'eaten']]) {

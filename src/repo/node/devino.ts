@@ -11,15 +11,13 @@ import type { DevInoCache } from '../commit-modifier.ts'
 import type { Repo } from '../repo.ts'
 import { unless } from '../stores/fs/errno.ts'
 
-/** Bare files are linked from `objects`, those of an archive from where a checkout unpacked them. */
-const FOLDERS = ['objects', 'uncompressed-objects-cache']
-
-/** Looks at every file of a repository in a directory, and of its parents. Empty for other stores. */
+/**
+ * Looks at every file of a repository in a directory, and of its parents. Empty for other stores, and for an archive:
+ * what is linked from its cache of unpacked files has lost its owner and xattrs, and ostree takes it for a new file.
+ */
 export function scanHardLinks(repo: Repo): DevInoCache {
   const known = new Map<string, Checksum>()
-  for (let at: Repo | undefined = repo; at !== undefined; at = at.parent) {
-    for (const folder of FOLDERS) scan(`${at.storage.location}/${folder}`, known)
-  }
+  for (let at: Repo | undefined = repo; at !== undefined; at = at.parent) scan(`${at.storage.location}/objects`, known)
   return known
 }
 
