@@ -138,13 +138,15 @@ class LocalPull {
         else if (next.type === 'dirtree') await this.#dirTree(next.checksum)
         else await this.#metadata('dirmeta', next.checksum)
       }
+      const written = this.counts.metadata + this.counts.content
+      this.#options.onProgress?.({ kind: 'objects', written, reused: 0, bytes: 0 })
     }
     for (const commit of this.#completed) this.#tx.setCommitState(commit, 'complete')
   }
 
   /** @param wanted what it is asked for by, unless it is a parent of what is */
   async #commit(checksum: Checksum, wanted: Pick<WantedCommit, 'name'> | undefined): Promise<void> {
-    const { depth = 0, gpgVerify, onProgress } = this.#options
+    const { depth = 0, gpgVerify } = this.#options
     const isNew = await this.#importCommit(checksum, wanted !== undefined)
     if (isNew === undefined) return
     if (gpgVerify) await this.#requireSigned(checksum)
@@ -157,7 +159,6 @@ class LocalPull {
       this.#waiting.push({ type: 'commit', checksum: commit.parent })
     }
     await this.#trees(checksum, isNew, commit)
-    onProgress?.({ kind: 'objects', written: this.counts.metadata + this.counts.content, reused: 0, bytes: 0 })
   }
 
   /** @returns whether it is new; `undefined` when the source has no such parent either */
