@@ -22,6 +22,7 @@ import {
 import { SizeRecorder } from './commit-sizes.ts'
 import { TarTreeBuilder, type TarTreeOptions } from './commit-tar.ts'
 import type { BeginOptions, Transaction, TransactionStats } from './interface.ts'
+import { commitRoot } from './path.ts'
 import { parseRefspec, pathOf, validateNewRef } from './refs.ts'
 import type { Repo } from './repo.ts'
 import type { SePolicy } from './sepolicy.ts'
@@ -232,7 +233,7 @@ class CommitWriter {
   }
 
   async #layRev(tree: MutableTree, rev: string): Promise<void> {
-    const root = await this.#rootOf(rev)
+    const root = await commitRoot(this.#repo.objects, await this.#repo.resolve(rev))
     if (this.#modifier === undefined) return overlayTree(tree, this.#repo.objects, root)
     const source = createTreeSource(this.#repo.objects, root, rev)
     return overlayDirectory(this.#tx, tree, source, this.#modifier, this.#options)

@@ -10,7 +10,7 @@
 
 import type { Checksum, MaybePromise } from '../bytes.ts'
 import { IoError, LimitError, ObjectNotFoundError } from '../errors.ts'
-import { formatObjectName, type ObjectName } from '../objects/index.ts'
+import { formatObjectName, type MetaType, type ObjectName } from '../objects/index.ts'
 import { childPath, type DirectoryEntry } from './path.ts'
 import type { Repo } from './repo.ts'
 import { collectReachable } from './traverse.ts'
@@ -112,6 +112,11 @@ export function treeToDiff(repo: Repo, { tree, path }: DirectoryEntry): DiffDire
     withoutXattrs: repo.settings.disableXattrs || repo.mode === 'bare-user-only',
     async list() {
       const { files, dirs } = await repo.readDirTree(tree)
+      for (const { checksum } of files) await requireObject(repo, { checksum, type: 'file' })
+      for (const { tree, meta } of dirs) {
+        await requireObject(repo, { checksum: tree, type: 'dirtree' })
+        await requireObject(repo, { checksum: meta, type: 'dirmeta' })
+      }
       const below = (name: string, root: TreeRoot): DirectoryEntry => {
         return { kind: 'directory', path: childPath(path, name), ...root }
       }
@@ -126,6 +131,13 @@ export function treeToDiff(repo: Repo, { tree, path }: DirectoryEntry): DiffDire
       ]
     },
   }
+}
+
+/** Checksums alone would do, but what is compared is to be there. Reading what is not says so as the store says it. */
+async function requireObject({ objects }: Repo, { checksum, type }: { checksum: Checksum; type: MetaType | 'file' }) {
+  const isHere = objects.has({ checksum, type })
+  if (isHere instanceof Promise ? await isHere : isHere) return
+  await (type === 'file' ? objects.statFile(checksum) : objects.readMeta(type, checksum))
 }
 
 /** `M    /path` for what is modified, then `D`, then `A`; one line each. */

@@ -1,6 +1,5 @@
 /** Lines of `ostree ls`. Source: ot-builtin-ls.c. */
 
-import { withContext } from '../errors.ts'
 import { printVariant } from '../gvariant/index.ts'
 import { type FileHeader, isSymlink, Xattrs } from '../objects/index.ts'
 import type { ObjectReader } from './interface.ts'
@@ -20,7 +19,7 @@ export interface ListedEntry {
 /**
  * The entry at `path` and what is below it, in the order of `walkTree`.
  * @param options `depth: 1` (the default) lists a directory itself and what is right in it
- * @throws {PathNotFoundError}, {IoError} `Inspecting path '…': …`
+ * @throws {PathNotFoundError}, {IoError} `Not a directory`; {ObjectNotFoundError}
  */
 export async function* listPath(
   reader: ObjectReader,
@@ -28,12 +27,7 @@ export async function* listPath(
   path: string,
   { depth = 1, signal }: WalkOptions = {},
 ): AsyncGenerator<ListedEntry, void> {
-  let start: TreeEntry
-  try {
-    start = await lookupPath(reader, root, path)
-  } catch (error) {
-    throw withContext(`Inspecting path '${path}'`, error)
-  }
+  const start = await lookupPath(reader, root, path)
   const dirMetas = new DirMetaReader(reader)
   for await (const entry of walkTree(reader, start, { depth, signal })) {
     if (entry.kind === 'directory') {

@@ -8,9 +8,9 @@
 
 import type { Checksum } from '../bytes.ts'
 import { IoError, LimitError, PathNotFoundError } from '../errors.ts'
-import { type FileInfo, isSymlink } from '../objects/index.ts'
+import { type DirTree, type FileInfo, isSymlink } from '../objects/index.ts'
 import type { ObjectReader } from './interface.ts'
-import { readCommit, readDirTree } from './read-metadata.ts'
+import { readCommit, readDirMeta, readDirTree } from './read-metadata.ts'
 import { MAX_TREE_DEPTH, type TreeRoot } from './tree.ts'
 
 /** Symbolic links followed before they are taken for a ring. */
@@ -31,10 +31,19 @@ export interface FileEntry {
 
 export type TreeEntry = DirectoryEntry | FileEntry
 
-/** @throws {ObjectNotFoundError}, {FormatError} */
+/** @throws {ObjectNotFoundError}, {FormatError}, for the directory as for the commit */
 export async function commitRoot(reader: ObjectReader, commit: Checksum): Promise<DirectoryEntry> {
   const { rootTree, rootMeta } = await readCommit(reader, commit)
-  return { kind: 'directory', path: '/', tree: rootTree, meta: rootMeta }
+  const root = { tree: rootTree, meta: rootMeta }
+  await readDirectory(reader, root)
+  return { kind: 'directory', path: '/', ...root }
+}
+
+/** What is in a directory; one without its dirmeta is none. */
+async function readDirectory(reader: ObjectReader, { tree, meta }: TreeRoot): Promise<DirTree> {
+  const content = await readDirTree(reader, tree)
+  await readDirMeta(reader, meta)
+  return content
 }
 
 /** The names from the root that `path` stands for when it is taken relative to `base`. */
@@ -67,22 +76,19 @@ export function lookupPath(reader: ObjectReader, root: TreeRoot, path: string): 
 
 async function lookupNames(reader: ObjectReader, root: TreeRoot, names: readonly string[]): Promise<TreeEntry> {
   let at: TreeEntry = { kind: 'directory', path: '/', tree: root.tree, meta: root.meta }
+  let content = names.length === 0 ? undefined : await readDirTree(reader, root.tree)
   for (const name of names) {
-    if (at.kind === 'file') throw new IoError('Not a directory', 'ENOTDIR', at.path)
+    if (content === undefined) throw new IoError('Not a directory', 'ENOTDIR', at.path)
     const path: string = childPath(at.path, name)
-    const child = await findChild(reader, at.tree, name)
+    const child = findChild(content, name)
     if (child === undefined) throw new PathNotFoundError(path)
     at = 'checksum' in child ? { kind: 'file', path, ...child } : { kind: 'directory', path, ...child }
+    content = at.kind === 'file' ? undefined : await readDirectory(reader, at)
   }
   return at
 }
 
-async function findChild(
-  reader: ObjectReader,
-  tree: Checksum,
-  name: string,
-): Promise<{ checksum: Checksum } | TreeRoot | undefined> {
-  const { files, dirs } = await readDirTree(reader, tree)
+function findChild({ files, dirs }: DirTree, name: string): { checksum: Checksum } | TreeRoot | undefined {
   const file = files.find((entry) => entry.name === name)
   if (file !== undefined) return { checksum: file.checksum }
   const dir = dirs.find((entry) => entry.name === name)
@@ -137,11 +143,13 @@ export async function* walkTree(
   const waiting: { entry: TreeEntry; level: number }[] = [{ entry: start, level: 0 }]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const { entry, level } = next
+    // What cannot be read is not told of.
+    const content = entry.kind === 'file' ? undefined : await readDirTree(reader, entry.tree)
     yield entry
-    if (entry.kind === 'file' || level >= depth) continue
+    if (content === undefined || level >= depth) continue
     if (level > MAX_TREE_DEPTH) throw new LimitError('directory depth', MAX_TREE_DEPTH, undefined, entry.path)
     signal?.throwIfAborted()
-    const { files, dirs } = await readDirTree(reader, entry.tree)
+    const { files, dirs } = content
     for (const { name, checksum } of files) yield { kind: 'file', path: childPath(entry.path, name), checksum }
     // Backwards, so that they come off the stack in their order.
     for (const { name, tree, meta } of dirs.toReversed()) {

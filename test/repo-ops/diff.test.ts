@@ -49,10 +49,10 @@ describe('the difference of two commits', () => {
     expect(difference).toEqual({ modified: ['/d/e'], removed: [], added: [] })
   })
 
-  test('reads no tree that both have', async () => {
+  test('looks at nothing below a tree that both have', async () => {
     const repo = await memoryRepo()
-    await commitTree(repo, { 'same/f': 'x', g: 'x' })
-    await commitTree(repo, { 'same/f': 'x', g: 'y' })
+    await commitTree(repo, { 'same/below/f': 'x', g: 'x' })
+    await commitTree(repo, { 'same/below/f': 'x', g: 'y' })
     for await (const { checksum } of repo.objects.list('dirtree')) {
       const { files } = await repo.readDirTree(checksum)
       if (files.some(({ name }) => name === 'f')) await repo.objects.delete({ checksum, type: 'dirtree' })

@@ -1,5 +1,6 @@
 /** `ostree ls`. Source: ot-builtin-ls.c. */
 
+import { withContext } from '../../errors.ts'
 import { commitRoot, formatLsLine, type ListedEntry, listPath } from '../../repo/index.ts'
 import { command } from '../command.ts'
 import { xattrsAsJson } from '../json.ts'
@@ -25,11 +26,19 @@ export const ls = command({
     const root = await commitRoot(repo.objects, await repo.resolve(rev))
     const depth = options.recursive ? Number.POSITIVE_INFINITY : options.dironly ? 0 : 1
     const line = { checksums: options.checksum, xattrs: options.xattrs }
-    for (const path of paths.length === 0 ? ['/'] : paths) {
+    const list = async (path: string): Promise<void> => {
       for await (const listed of listPath(repo.objects, root, path, { depth })) {
         if (options.json) out.json(asJson(listed))
         else if (options['nul-filenames-only']) out.write(`${listed.entry.path}\0`)
         else out.line(formatLsLine(listed, line))
+      }
+    }
+    if (paths.length === 0) return list('/')
+    for (const path of paths) {
+      try {
+        await list(path)
+      } catch (error) {
+        throw withContext(`Inspecting path '${path}'`, error)
       }
     }
   },

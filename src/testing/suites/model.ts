@@ -43,7 +43,9 @@ async function outcome(run: Operation, side: Side): Promise<unknown> {
     return { value: await run(side) }
   } catch (error) {
     if (error instanceof FormatError) return { error: error.name }
-    if (error instanceof OstreeError) return { error: error.name, message: error.message }
+    // Where each file is one on a disk, ostree says what it was opening.
+    const says = (message: string): string => message.replace(/^Opening content object [0-9a-f]{64}: /, '')
+    if (error instanceof OstreeError) return { error: error.name, message: says(error.message) }
     throw error
   }
 }

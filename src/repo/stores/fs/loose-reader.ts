@@ -62,13 +62,11 @@ export class LooseReader {
   }
 
   #opened<T>(checksum: Checksum, open: () => T | undefined): T {
-    let value: T | undefined
     try {
-      value = open()
+      return found(open(), { checksum, type: 'file' })
     } catch (error) {
       throw this.archive ? error : withContext(`Opening content object ${checksum}`, error)
     }
-    return found(value, { checksum, type: 'file' })
   }
 }
 
