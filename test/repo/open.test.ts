@@ -134,7 +134,7 @@ describeReference('ostree', 'a checkout by hard links', () => {
     mkdirSync(tree)
     for (const name of ['a', 'b']) writeFileSync(join(tree, name), `content of ${name}`)
     writeFileSync(join(tree, 'empty'), '')
-    run('ostree', ['init', '--repo', path, '--mode=bare-user-only'])
+    run('ostree', ['init', '--repo', path, '--mode=bare-user'])
     run('ostree', ['commit', '--repo', path, '-b', 'main', `--tree=dir=${tree}`])
     run('ostree', ['checkout', '--repo', path, '-U', '-H', 'main', out])
     await withRepo(openRepo(path), async (repo) => {
