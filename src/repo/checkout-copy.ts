@@ -11,6 +11,7 @@ import { type FileHeader, type FileObject, isSymlink, NO_XATTRS, xattrsEqual } f
 import type { CheckoutOptions } from './checkout.ts'
 import { holdsFile, isRegularOrLink } from './checkout-identical.ts'
 import type { NewFile, OnExisting, TargetDirectory } from './checkout-target.ts'
+import { withLabel } from './label-tree.ts'
 import type { Repo } from './repo.ts'
 
 const SET_ID = 0o6000
@@ -25,19 +26,28 @@ export class FileCopier {
     this.#options = options
   }
 
-  /** @returns false when what was there is kept */
-  async copy(directory: TargetDirectory, name: string, checksum: Checksum): Promise<boolean> {
+  /**
+   * @param labelPath what the policy is asked about, where there is one
+   * @returns false when what was there is kept
+   */
+  async copy(directory: TargetDirectory, name: string, checksum: Checksum, labelPath?: string): Promise<boolean> {
     const { overwrite } = this.#options
     // Kept whatever it is: not worth reading the object for. A link is found out when it is made.
     if (overwrite === 'add' && (await directory.stat(name)) !== undefined) return false
     const pending = this.#repo.objects.readFile(checksum)
-    const file = pending instanceof Promise ? await pending : pending
+    const stored = pending instanceof Promise ? await pending : pending
+    const file = labelPath === undefined ? stored : { ...stored, header: this.#labelled(stored.header, labelPath) }
     try {
       if (isSymlink(file.header)) return await this.#symlink(directory, name, file.header)
       return await this.#regular(directory, name, checksum, file)
     } catch (error) {
       throw withContext(`Copy checkout of ${checksum} to ${name}`, error)
     }
+  }
+
+  #labelled(header: FileHeader, path: string): FileHeader {
+    const label = isSymlink(header) ? undefined : this.#options.sePolicy?.label(path, header.mode)
+    return label === undefined ? header : { ...header, xattrs: withLabel(header.xattrs, label, '') }
   }
 
   async #symlink(directory: TargetDirectory, name: string, { target, uid, gid, xattrs }: FileHeader): Promise<boolean> {

@@ -107,14 +107,18 @@ export class FileCheckout {
     return true
   }
 
-  /** @param path what the filter is asked about; `undefined` asks nothing */
+  /**
+   * @param path what the filter is asked about; `undefined` asks nothing
+   * @param labelPath what the policy is asked about, where there is one
+   */
   async checkOut(
     directory: TargetDirectory,
     name: string,
     checksum: Checksum,
     path: string | undefined,
+    labelPath: string | undefined,
   ): Promise<void> {
-    if (this.#onlyCopies) return this.#copy(directory, name, checksum)
+    if (this.#onlyCopies) return this.#copy(directory, name, checksum, labelPath)
     const looked = this.#shape(checksum)
     const shape = looked instanceof Promise ? await looked : looked
     if (path !== undefined && shape.info !== undefined) {
@@ -131,11 +135,11 @@ export class FileCheckout {
     }
     if (outcome === 'linked') this.linked++
     else if (outcome === 'kept') this.kept++
-    else await this.#copy(directory, name, checksum)
+    else await this.#copy(directory, name, checksum, labelPath)
   }
 
-  async #copy(directory: TargetDirectory, name: string, checksum: Checksum): Promise<void> {
-    if (await this.#copier.copy(directory, name, checksum)) this.copied++
+  async #copy(directory: TargetDirectory, name: string, checksum: Checksum, labelPath?: string): Promise<void> {
+    if (await this.#copier.copy(directory, name, checksum, labelPath)) this.copied++
     else this.kept++
   }
 

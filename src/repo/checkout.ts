@@ -24,6 +24,7 @@ import { commitRoot, lookupPath } from './path.ts'
 import { DirMetaReader } from './read-metadata.ts'
 import type { Repo } from './repo.ts'
 import { rest } from './rest.ts'
+import type { SePolicy } from './sepolicy.ts'
 import { MAX_TREE_DEPTH, type TreeRoot } from './tree.ts'
 
 /** Files and directories of one checkout, unless the caller says otherwise: ten small objects can name a billion. */
@@ -56,6 +57,13 @@ export interface CheckoutOptions extends Pick<ProgressOptions, 'signal'> {
   /** Directories lose the bits a bare-user-only repository has no place for. */
   readonly bareUserOnlyDirs?: boolean | undefined
   readonly filter?: CheckoutFilter | undefined
+  /**
+   * Gives regular files the labels of a policy, in place of those committed, unless `mode` is `user`. Nothing is linked
+   * then. Directories and symbolic links get theirs from the kernel, if it knows of any.
+   */
+  readonly sePolicy?: Pick<SePolicy, 'label'> | undefined
+  /** Where the policy is told the files are, or where the one of a `subpath` is. Default `subpath`. */
+  readonly sePolicyPrefix?: string | undefined
   readonly fsync?: boolean | undefined
   /** Default MAX_CHECKOUT_ENTRIES. */
   readonly maxEntries?: number | undefined
@@ -106,12 +114,14 @@ export async function checkout(
 }
 
 function canonical(repo: Repo, options: CheckoutOptions): CheckoutOptions {
-  const { forceCopy = false, requireHardlinks = false, overwrite = 'none' } = options
+  const { sePolicy, requireHardlinks = false, overwrite = 'none' } = options
+  const forceCopy = options.forceCopy || sePolicy !== undefined
   if (forceCopy && requireHardlinks) throw new UsageError('Cannot specify both --require-hardlinks and --force-copy')
   if (overwrite === 'union-identical' && !requireHardlinks) {
     throw new UsageError('--union-identical requires --require-hardlinks')
   }
-  return repo.mode === 'bare-user-only' ? { ...options, mode: 'user' } : options
+  const mode = repo.mode === 'bare-user-only' ? 'user' : options.mode
+  return { ...options, mode, forceCopy, sePolicy: mode === 'user' ? undefined : sePolicy }
 }
 
 class Checkout {
@@ -145,7 +155,7 @@ class Checkout {
     if (into !== '.' && (await parent.makeDirectory(into))) this.#directories++
     const directory = await parent.openDirectory(into)
     try {
-      await this.#files.checkOut(directory, name, checksum, undefined)
+      await this.#files.checkOut(directory, name, checksum, undefined, this.#labelPath(''))
     } finally {
       await directory.close()
     }
@@ -184,12 +194,18 @@ class Checkout {
       if (pending !== undefined) await pending
       const linked = this.#files.linkAtOnce(directory, name, checksum)
       if (linked === true || (linked && (await linked))) continue
-      await this.#files.checkOut(directory, name, checksum, filter && `${path}${name}`)
+      const below = `${path}${name}`
+      await this.#files.checkOut(directory, name, checksum, filter && below, this.#labelPath(below))
     }
     for (const { name, tree, meta } of dirs) {
       await this.#count(path)
       await this.directory(directory, name, { tree, meta }, `${path}${name}/`, depth + 1)
     }
+  }
+
+  #labelPath(path: string): string | undefined {
+    const { sePolicy, subpath = '/', sePolicyPrefix = subpath } = this.#options
+    return sePolicy && (`${sePolicyPrefix.replace(/\/+$/, '')}${path}` || '/')
   }
 
   #count(path: string): Promise<void> | undefined {

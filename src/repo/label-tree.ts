@@ -15,10 +15,13 @@ import type { MutableTree } from './tree.ts'
 
 const SELINUX = encodeUtf8('security.selinux')
 
-/** The attributes with that label, in canonical order. @returns the same when they have it already */
-export function withLabel(xattrs: Xattrs, label: string): Xattrs {
-  // The kernel keeps the NUL, so do objects.
-  const value = encodeUtf8(`${label}\0`)
+/**
+ * The attributes with that label, in canonical order.
+ * @param end the kernel keeps a NUL behind it, so do objects; a checkout of ostree writes none
+ * @returns the same when they have it already
+ */
+export function withLabel(xattrs: Xattrs, label: string, end: '\0' | '' = '\0'): Xattrs {
+  const value = encodeUtf8(label + end)
   const present = xattrs.filter(([name]) => compareBytes(name, SELINUX) === 0)
   if (present.length === 1 && present.every(([, old]) => equalBytes(old, value))) return xattrs
   return sortXattrs([...xattrs.filter(([name]) => compareBytes(name, SELINUX) !== 0), [SELINUX, value]])

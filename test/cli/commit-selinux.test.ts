@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { isRoot } from '../fs-store/places.ts'
 import { describeReference } from '../reference.ts'
 import { Twins } from './twins.ts'
 
@@ -171,5 +172,59 @@ describeReference('ostree', 'commit with a policy, beside ostree', () => {
       expect((await run(['fsck', '--repo=@/only']))[0]).toMatchObject({ status: 1 })
       expect((await run([...words, '--selinux-policy=@/off']))[1]).toMatchObject({ status: 0 })
     })
+  })
+})
+
+describeReference('ostree', 'checkout with a policy, beside ostree', () => {
+  const twins = new Twins()
+  afterAll(() => twins.remove())
+  beforeAll(() => {
+    // Of a file without a label ostree dies.
+    twins.shell(`${TREES}rm -r t/tmp`)
+    for (const mode of ['archive', 'bare-user', 'bare-user-only']) {
+      twins.shell(`ostree --repo=${mode} init --mode=${mode}
+        ostree --repo=${mode} commit -b main --timestamp=@1 --owner-uid=$(id -u) --owner-gid=$(id -g) --no-xattrs t`)
+    }
+  })
+
+  describe.each(['archive', 'bare-user', 'bare-user-only'])('of mode %s', (mode) => {
+    // Only root may label.
+    test.runIf(isRoot).each([
+      ['a commit', [POLICY]],
+      ['over what is there', [POLICY, '--union']],
+      ['as the user, which sets no labels', [POLICY, '-U']],
+      ['a directory of it', [POLICY, '--subpath=/usr']],
+      ['a file of it', [POLICY, '--subpath=/usr/bin/bash']],
+      ['a file of it as if it were elsewhere', [POLICY, '--subpath=/etc/passwd', '--selinux-prefix=/usr/bin/bash']],
+      ['as if it were elsewhere', [POLICY, '--selinux-prefix=/usr/bin/']],
+      ['a directory of it as if that were elsewhere', [POLICY, '--subpath=/etc', '--selinux-prefix=/usr/bin']],
+    ])('labels regular files: %s', async (_, words) => {
+      twins.shell('rm -rf out')
+      await twins.run(['checkout', `--repo=@/${mode}`, 'main', '@/out', ...words])
+      twins.shell('getfattr -R -h -d -m- -e hex out > labels; find out -type f -links +1 >> labels')
+      twins.expectSame('out')
+      twins.expectSame('labels')
+    })
+
+    test.each([
+      ['a directory that is not there', ['--selinux-policy=/nope']],
+      ['nothing', ['--selinux-policy=']],
+      ['a file', ['--selinux-policy=@/t/etc/passwd']],
+      ['links', ['--selinux-policy=/nope', '-H']],
+      ['no policy', ['--selinux-prefix=/x']],
+    ])('refused: %s', async (_, words) => {
+      const { status } = await twins.run(['checkout', `--repo=@/${mode}`, 'main', '@/refused', ...words])
+      expect(status).toBe(1)
+    })
+  })
+
+  test('of what ostree dies, ours makes an error, or takes for no policy', async () => {
+    const checkout = (...words: string[]) => twins.runBoth(['checkout', '--repo=@/archive', 'main', '@/died', ...words])
+    for (const prefix of ['', 'usr']) {
+      const [, ours] = await checkout(POLICY, `--selinux-prefix=${prefix}`)
+      expect(ours).toMatchObject({ status: 1, stderr: `error: Invalid SELinux prefix '${prefix}'\n` })
+    }
+    const [, ours] = await checkout('-U', '--selinux-policy=@/t')
+    expect(ours.status).toBe(0)
   })
 })

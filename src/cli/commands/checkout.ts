@@ -9,12 +9,18 @@ import {
   type OverwriteMode,
   parseSkipList,
   type Repo,
+  type SePolicy,
   skipListFilter,
 } from '../../repo/index.ts'
-import { createCheckoutTarget, createUncompressedCache, type LocalUncompressedCache } from '../../repo/node/index.ts'
+import {
+  createCheckoutTarget,
+  createUncompressedCache,
+  type LocalUncompressedCache,
+  readLocalSePolicy,
+} from '../../repo/node/index.ts'
 import { command } from '../command.ts'
 import type { OptionTable, OptionValues } from '../options.ts'
-import { parseFsync, readBytes, readTextFile, refuseOptions } from '../values.ts'
+import { parseFsync, readBytes, readTextFile } from '../values.ts'
 
 const OPTIONS = {
   'user-mode': { type: 'flag', short: 'U', help: 'Do not change file ownership or initialize extended attributes' },
@@ -78,8 +84,8 @@ export const checkout = command({
     if (options.composefs || options['composefs-noverity']) {
       throw new UnsupportedError('composefs', 'composefs is not supported in this ostree build')
     }
-    const run = (rev: string, destination: string, subpath: string | undefined): Promise<void> =>
-      checkoutOne(repo, rev, destination, { ...optionsOf(options), fsync, subpath }, options)
+    const run = async (rev: string, destination: string, subpath: string | undefined): Promise<void> =>
+      checkoutOne(repo, rev, destination, { ...(await optionsOf(options)), fsync, subpath }, options)
 
     const list = options['from-stdin'] ? 0 : options['from-file']
     if (list === undefined) return run(first, second ?? first, options.subpath)
@@ -113,21 +119,37 @@ function isExtended(options: Options): boolean {
   )
 }
 
-function optionsOf(options: Options): CheckoutOptions {
+async function optionsOf(options: Options): Promise<CheckoutOptions> {
   const skipList = options['skip-list']
-  if (options['selinux-prefix'] !== undefined && options['selinux-policy'] === undefined) {
+  const policy = options['selinux-policy']
+  const prefix = options['selinux-prefix']
+  if (prefix !== undefined && policy === undefined) {
     throw new UsageError('Cannot specify --selinux-prefix without --selinux-policy')
   }
-  refuseOptions(options, ['selinux-policy'])
+  const requireHardlinks = options['require-hardlinks']
+  if (requireHardlinks && policy !== undefined)
+    throw new UsageError('Cannot specify both --require-hardlinks and --force-copy')
+  // ostree dies of an empty prefix, or of one that is no absolute path.
+  if (prefix !== undefined && !prefix.startsWith('/')) throw new UsageError(`Invalid SELinux prefix '${prefix}'`)
   return {
     mode: options['user-mode'] ? 'user' : 'none',
     overwrite: overwriteOf(options),
-    requireHardlinks: options['require-hardlinks'],
-    forceCopy: options['force-copy'],
+    requireHardlinks,
+    forceCopy: options['force-copy'] || policy !== undefined,
+    ...(policy !== undefined && { sePolicy: await readPolicy(policy), sePolicyPrefix: prefix }),
     whiteouts: options.whiteouts,
     passthroughWhiteouts: options['process-passthrough-whiteouts'],
     bareUserOnlyDirs: options['bareuseronly-dirs'],
     filter: skipList === undefined ? undefined : skipListFilter(parseSkipList(readTextFile(skipList))),
+  }
+}
+
+/** A directory without a policy, of which ostree dies, gives no labels. */
+async function readPolicy(path: string): Promise<SePolicy | undefined> {
+  try {
+    return await readLocalSePolicy(path)
+  } catch (error) {
+    throw withContext('selinux-policy: ', error)
   }
 }
 
