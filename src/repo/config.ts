@@ -120,10 +120,9 @@ function freeSpace(percent: string | undefined, size: string | undefined) {
       `Invalid min-free-space-size '${size}': It should be of the format '123MB', '123GB' or '123TB'`,
     )
   }
-  if (percent !== undefined && !/^\s*-?[0-9]+$/.test(percent)) {
-    throw new FormatError('config', `Invalid min-free-space-percent '${percent}': must be a number`)
-  }
-  const minFreeSpacePercent = percent === undefined ? DEFAULT_MIN_FREE_SPACE_PERCENT : Number(percent)
+  // As strtoull reads it: the digits in front, and zero where there are none.
+  const minFreeSpacePercent =
+    percent === undefined ? DEFAULT_MIN_FREE_SPACE_PERCENT : Number(/^\s*[+-]?[0-9]+/.exec(percent)?.[0] ?? 0)
   if (minFreeSpacePercent < 0 || minFreeSpacePercent > 99)
     throw new FormatError('config', `Invalid min-free-space-percent '${percent}'`)
   const minFreeSpaceBytes = match === undefined ? 0 : Number(match[1]) * (UNITS[match[2] as string] as number)

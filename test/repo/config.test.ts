@@ -47,6 +47,10 @@ describe('the config of a repository', () => {
     ['min-free-space-size=1MB\nmin-free-space-percent=50', 2 ** 20, 50],
     ['min-free-space-size=0TB', 0, 0],
     ['min-free-space-percent=0', 0, 0],
+    ['min-free-space-percent=x', 0, 0],
+    ['min-free-space-percent=', 0, 0],
+    ['min-free-space-percent=0x10', 0, 0],
+    ['min-free-space-percent=+7.5%', 0, 7],
   ])('keeps space free: %s', (text, minFreeSpaceBytes, minFreeSpacePercent) => {
     expect(settings(text)).toMatchObject({ minFreeSpaceBytes, minFreeSpacePercent })
   })
@@ -61,7 +65,6 @@ describe('the config of a repository', () => {
     ['min-free-space-percent=100', "Invalid min-free-space-percent '100'"],
     ['min-free-space-percent=-1', "Invalid min-free-space-percent '-1'"],
     ['fsync=x', 'Key file contains key “fsync” which has a value that cannot be interpreted.'],
-    ['min-free-space-percent=x', "Invalid min-free-space-percent 'x': must be a number"],
     [
       'min-free-space-size=9X',
       "Invalid min-free-space-size '9X': It should be of the format '123MB', '123GB' or '123TB'",
