@@ -14,6 +14,11 @@ echo 1 > t0/f; echo 2 > t0/a/g; : > t0/a/nothing; ln -s f t0/link; echo h > t0/a
 echo 1 > t1/f; echo 3 > t1/a/g; : > t1/a/nothing; ln -s a t1/link; chmod 700 t1/a; echo h > t1/a/b/h
 echo run > t2/x/run; chmod 775 t2/x/run; ln t2/x/run t2/x/same; echo 2 > t2/g; chmod 4755 t2/g
 echo file > t4/a/b; echo w > t4/w; chmod 644 t4/w
+printf '%s\\n' /a/b /f > skip; printf '%s\\n' /a/ /f > skip-checkout; printf '%s\\n' '=384 /f' '=448 /a' > statoverride
+printf 'main\\0/\\0x/y\\0/a\\0' > list
+ostree init --repo=source --mode=archive
+ostree commit --repo=source -b main --timestamp=@500 --canonical-permissions t1 > /dev/null
+ostree commit --repo=source -b main --timestamp=@600 --canonical-permissions t0 > /dev/null
 `
 
 const trees = ['t0', 't1', 't2', 't3', 't4']
@@ -45,22 +50,48 @@ const anyCommit = fc
       '--no-bindings',
       '--generate-sizes',
       '--link-checkout-speedup',
+      '--devino-canonical',
+      '--table-output',
+      '--statoverride=@/statoverride',
+      '--skip-list=@/skip',
+      '--base=main',
       '--subject=s',
     ),
     fc.integer({ min: 1, max: 9 }),
   )
+  // Where the commit is skipped ostree shows numbers that were never set.
+  .filter(([, , options]) => !(options.includes('--table-output') && options.includes('--skip-if-unchanged')))
   .map(([branch, given, options, time]) => ['commit', '-b', branch, `--timestamp=@${time}000`, ...options, ...given])
 
 const anyCheckout = fc
   .tuple(
     anyRev,
     fc.constantFrom('out', 'out', 'other'),
-    fc.constantFrom('', '--union', '--union', '--union-add'),
-    maybe('-C', '-H', '-M', '-z', '--disable-cache', '--whiteouts', '--subpath=/a', '--fsync=no'),
+    fc.constantFrom('', '--union', '--union', '--union-add', '--union-identical'),
+    maybe(
+      '-C',
+      '-H',
+      '-M',
+      '-z',
+      '--disable-cache',
+      '--whiteouts',
+      '--subpath=/a',
+      '--allow-noent',
+      '--skip-list=@/skip-checkout',
+      '--fsync=no',
+    ),
   )
   .map(([rev, place, union, options]) =>
     ['checkout', '-U', ...options, union, rev, `@/${place}`].filter((word) => word !== ''),
   )
+
+const anyListed = maybe('-C', '-M', '--union', '--union-add').map((options) => [
+  'checkout',
+  '-U',
+  ...options,
+  '--from-file=@/list',
+  '@/out',
+])
 
 const anyOther: fc.Arbitrary<string[]> = fc.oneof(
   fc.constantFrom(...branches, 'x', 'origin:', 'nope').map((prefix) => ['refs', '--list', prefix]),
@@ -76,8 +107,23 @@ const anyOther: fc.Arbitrary<string[]> = fc.oneof(
   fc.tuple(anyRev, anyRev).map(([a, b]) => ['diff', a, b]),
   fc.tuple(fc.constantFrom('main', 'x/y', 'al', 'nope'), anyRev).map(([ref, rev]) => ['reset', ref, rev]),
   fc
-    .constantFrom('--refs-only', '--depth=0', '--no-prune', '--refs-only --depth=0')
+    .constantFrom(
+      '--refs-only',
+      '--depth=0',
+      '--no-prune',
+      '--refs-only --depth=0',
+      '--keep-younger-than=@4000',
+      '--retain-branch-depth=main=1',
+      '--depth=0 --only-branch=main',
+      '--refs-only --commit-only',
+    )
     .map((text) => ['prune', ...text.split(' ')]),
+  fc
+    .tuple(maybe('--depth=-1', '--remote=origin'), fc.constantFrom('main', 'nope'))
+    .map(([options, ref]) => ['pull-local', ...options, '@/source', ref]),
+  fc
+    .tuple(maybe('--subpath=/a', '--prefix=p/'), anyRev)
+    .map(([options, rev]) => ['export', ...options, '-o', '@/tar', rev]),
   fc.constant('fsck').map((command) => [command, '-q']),
 )
 
@@ -85,6 +131,7 @@ const anySequence = fc.array(
   fc.oneof(
     { weight: 4, arbitrary: anyCommit },
     { weight: 2, arbitrary: anyCheckout },
+    { weight: 1, arbitrary: anyListed },
     { weight: 4, arbitrary: anyOther },
   ),
   { minLength: 3, maxLength: 10 },
@@ -109,7 +156,7 @@ describeReference('ostree', 'random sessions, beside ostree', () => {
     test('say the same and leave the same behind', { timeout: 600_000 }, async () => {
       await fc.assert(
         fc.asyncProperty(anySequence, async (sequence) => {
-          twins.shell('rm -rf r out other')
+          twins.shell('rm -rf r out other tar; : > tar')
           await twins.run(['init', '--repo=@/r', `--mode=${mode}`])
           for (const [command = '', ...words] of sequence) {
             const { status } = await twins.run([command, '--repo=@/r', ...words])
@@ -120,6 +167,7 @@ describeReference('ostree', 'random sessions, beside ostree', () => {
             "for place in out other; do find $place -printf '%P %M %n %U %G %l\\n' 2>/dev/null || :; done | sort > found",
           )
           twins.expectSame('found')
+          twins.expectSame('tar')
         }),
         { numRuns: SEQUENCES },
       )
