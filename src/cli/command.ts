@@ -3,7 +3,7 @@
  * A command's own file holds its options and what it prints; whatever a library user would miss is on a floor below.
  */
 import { setFlagsFromString } from 'node:v8'
-import { UsageError } from '../errors.ts'
+import { IoError, UsageError } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
 import { formatOptions, type OptionTable, type OptionValues, parseOptions } from './options.ts'
 import type { Output } from './output.ts'
@@ -114,14 +114,23 @@ export async function runCommand(spec: AnyCommand, args: readonly string[], arou
 
   const usageError = (message: string): UsageError => new ShownUsageError(message, `${formatHelp(spec)}\n`)
   const { repo: given, sysroot } = values as { repo?: string; sysroot?: string }
+  const noRepo = (): UsageError => new ShownUsageError('Command requires a --repo argument', formatHelp(spec))
   const repoPath = (): string => {
     const path = around.findRepo(sysroot === undefined ? given : `${sysroot}/ostree/repo`)
-    if (path === undefined) throw new ShownUsageError('Command requires a --repo argument', formatHelp(spec))
+    if (path === undefined) throw noRepo()
     return path
+  }
+  const openRepo = async (): Promise<Repo> => {
+    try {
+      return await around.openRepo(repoPath())
+    } catch (error) {
+      // What nobody named, and turns out to be no repository, is none.
+      throw given === undefined && error instanceof IoError && error.data.errno === 'ENOENT' ? noRepo() : error
+    }
   }
   let opened: Promise<Repo> | undefined
   const repo = (): Promise<Repo> => {
-    opened ??= sysroot === undefined ? around.openRepo(repoPath()) : openOfSysroot(sysroot, around)
+    opened ??= sysroot === undefined ? openRepo() : openOfSysroot(sysroot, around)
     return opened
   }
   const { out, err, env } = around

@@ -87,6 +87,22 @@ describeReference('ostree', 'the words of a command, beside ostree', () => {
     )
   })
 
+  test.each(['nowhere', 't', 'r', 'unset', 'broken', 'blank'])(
+    'of the repository the environment names: %s',
+    (named) => {
+      run('sh', ['-c', 'rm -rf unset broken; cp -a r unset; rm unset/config; cp -a r broken; echo x > broken/config'], {
+        cwd: place,
+      })
+      const env = { OSTREE_REPO: named === 'blank' ? '' : named }
+      for (const words of [
+        ['log', 'main'],
+        ['log', `--repo=${named}`, 'main'],
+      ]) {
+        expect(comparable(ours.run(words, place, '', env))).toEqual(comparable(spawn('ostree', words, place, '', env)))
+      }
+    },
+  )
+
   test('a word that is no UTF-8 is refused: it would name another thing', () => {
     const words = (program: string) => `cd '${place}' && ${program} commit --repo=r --orphan -s "$(printf 'a\\377')" t`
     const theirs = spawn('sh', ['-c', words('ostree')], place)
