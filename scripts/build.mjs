@@ -38,8 +38,13 @@ const calledLate = {
 }
 
 const { outputFiles } = await build({
-  // The worker is started by its path, beside whichever chunk starts it.
-  entryPoints: { main: 'src/cli/main.ts', 'write-worker': 'src/repo/stores/fs/write-worker.ts' },
+  // Programs of threads are started by their paths, beside whichever chunk starts them.
+  entryPoints: {
+    main: 'src/cli/main.ts',
+    'write-worker': 'src/repo/stores/fs/write-worker.ts',
+    'object-worker': 'src/repo/stores/fs/object-worker.ts',
+    'checkout-worker': 'src/repo/node/checkout-worker.ts',
+  },
   outdir: 'dist/bin',
   bundle: true,
   splitting: true,

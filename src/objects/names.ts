@@ -122,13 +122,23 @@ export function loosePath(name: ObjectName, archive: boolean): string {
 
 /** The inverse of `loosePath`, for paths relative to `objects/`. @returns `undefined` when the path names no object */
 export function parseLoosePath(path: string): (ObjectName & { compressed: boolean }) | undefined {
-  const match = /^([0-9a-f]{2})\/([0-9a-f]{62})\.([a-z-]+)$/.exec(path)
-  if (match === null) return undefined
-  const [, head, tail, suffix] = match as unknown as [string, string, string, string]
+  // Read by hand, for lists of a whole repository: an expression takes four times as long.
+  if (path.charCodeAt(2) !== SLASH || path.charCodeAt(LOOSE_DOT) !== DOT) return undefined
+  for (let at = 0; at < LOOSE_DOT; at++) {
+    const code = path.charCodeAt(at)
+    if (!(code >= 0x30 && code <= 0x39) && !(code >= 0x61 && code <= 0x66) && at !== 2) return undefined
+  }
+  const suffix = path.slice(LOOSE_DOT + 1)
   const compressed = suffix === 'filez'
   const type = compressed ? 'file' : suffix
-  return isObjectType(type) ? { checksum: `${head}${tail}` as Checksum, type, compressed } : undefined
+  if (!isObjectType(type)) return undefined
+  return { checksum: `${path.slice(0, 2)}${path.slice(3, LOOSE_DOT)}` as Checksum, type, compressed }
 }
+
+const SLASH = 0x2f
+const DOT = 0x2e
+/** Where the checksum ends in `ab/cdef….TYPE`. */
+const LOOSE_DOT = 2 + 1 + 62
 
 const COLLECTION_ID = /^(?=.{1,255}$)[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+$/
 

@@ -9,19 +9,18 @@ import type { Checksum } from '../bytes.ts'
 import { ConflictError, IoError, withContext } from '../errors.ts'
 import { type FileHeader, type FileObject, isSymlink, NO_XATTRS, xattrsEqual } from '../objects/index.ts'
 import type { CheckoutOptions } from './checkout.ts'
-import { holdsFile, isRegularOrLink } from './checkout-identical.ts'
+import { type FileSource, holdsFile, isRegularOrLink } from './checkout-identical.ts'
 import type { NewFile, OnExisting, TargetDirectory } from './checkout-target.ts'
 import { withLabel } from './label-tree.ts'
-import type { Repo } from './repo.ts'
 
 const SET_ID = 0o6000
 const OWNER_READ = 0o400
 
 export class FileCopier {
-  readonly #repo: Repo
+  readonly #repo: FileSource
   readonly #options: CheckoutOptions
 
-  constructor(repo: Repo, options: CheckoutOptions) {
+  constructor(repo: FileSource, options: CheckoutOptions) {
     this.#repo = repo
     this.#options = options
   }
@@ -37,6 +36,11 @@ export class FileCopier {
     const pending = this.#repo.objects.readFile(checksum)
     const stored = pending instanceof Promise ? await pending : pending
     const file = labelPath === undefined ? stored : { ...stored, header: this.#labelled(stored.header, labelPath) }
+    return this.place(directory, name, checksum, file)
+  }
+
+  /** As `copy`, of an object that was read. */
+  async place(directory: TargetDirectory, name: string, checksum: Checksum, file: FileObject): Promise<boolean> {
     try {
       if (isSymlink(file.header)) return await this.#symlink(directory, name, file.header)
       return await this.#regular(directory, name, checksum, file)

@@ -12,6 +12,7 @@ import type { CheckoutOptions } from './checkout.ts'
 import { FileCopier } from './checkout-copy.ts'
 import { holdsFile } from './checkout-identical.ts'
 import type { CheckoutTarget, FilePlace, HardLinkResult, Inode, TargetDirectory } from './checkout-target.ts'
+import type { RepoMode } from './interface.ts'
 import type { Repo } from './repo.ts'
 
 const WHITEOUT_PREFIX = '.wh.'
@@ -59,6 +60,8 @@ export class FileCheckout {
   readonly #options: CheckoutOptions
   readonly #sources: readonly LinkSource[]
   readonly #copier: FileCopier
+  /** What most files come to, where the directory is new; `undefined` when there is more to be asked of each. */
+  readonly common: 'copy' | 'link' | undefined
   /** Nothing but a copy can come out, whatever the file is. */
   readonly #onlyCopies: boolean
   /** The inode of a loose file tells all there is to know. */
@@ -80,10 +83,12 @@ export class FileCheckout {
     this.#sources = sources
     const { forceCopy, requireHardlinks, filter, whiteouts, passthroughWhiteouts } = options
     const mayLink = !forceCopy && (requireHardlinks || this.#mayUnpack || sources.some(({ fits }) => fits))
-    this.#onlyCopies = !mayLink && filter === undefined && !whiteouts && !passthroughWhiteouts
-    this.#inodesTell = filter === undefined && (repo.mode === 'bare' || repo.mode === 'bare-user-only')
-    const plain = this.#inodesTell && mayLink && !whiteouts && !passthroughWhiteouts && options.devino === undefined
-    this.#plainFolder = plain && sources[0]?.fits ? sources[0].folder : undefined
+    const asksNames = filter !== undefined || whiteouts || passthroughWhiteouts
+    this.#onlyCopies = !mayLink && !asksNames
+    this.#inodesTell = filter === undefined && inodesTell(repo.mode)
+    const links = mayLink && !asksNames && options.devino === undefined && sources[0]?.fits
+    this.#plainFolder = links && this.#inodesTell ? sources[0]?.folder : undefined
+    this.common = options.sePolicy !== undefined ? undefined : this.#onlyCopies ? 'copy' : links ? 'link' : undefined
   }
 
   /**
@@ -95,7 +100,7 @@ export class FileCheckout {
     const from = looseFile(this.#plainFolder, checksum)
     const inode = this.#target.statPlace(from)
     if (inode === undefined || inode instanceof Promise || (inode.mode & S_IFMT) === S_IFLNK) return false
-    if (this.#mustCopy(inode, false)) return false
+    if (isNeverLinked(inode, this.#options)) return false
     const result = directory.hardLink(name, from)
     if (result instanceof Promise) return result.then((late) => this.#countLinked(late))
     return this.#countLinked(result)
@@ -126,7 +131,7 @@ export class FileCheckout {
     }
     if (!shape.symlink && (await this.#whiteout(directory, name, checksum))) return
 
-    const mustCopy = this.#mustCopy(shape, shape.symlink)
+    const mustCopy = !shape.symlink && isNeverLinked(shape, this.#options)
     let outcome: LinkOutcome = 'not linked'
     if (!mustCopy && !this.#options.forceCopy) {
       outcome = await this.#link(directory, name, checksum, shape)
@@ -156,11 +161,6 @@ export class FileCheckout {
     const pending = this.#repo.objects.statFile(checksum)
     const info = pending instanceof Promise ? await pending : pending
     return { symlink: isSymlink(info.header), size: info.size, mode: info.header.mode, info }
-  }
-
-  /** Empty files share nothing worth sharing; a user could not read what the owner may not. */
-  #mustCopy({ size, mode }: Pick<Shape, 'size' | 'mode'>, symlink: boolean): boolean {
-    return !symlink && (size === 0 || (this.#options.mode === 'user' && (mode & OWNER_READ) === 0))
   }
 
   /** @returns whether it was one */
@@ -285,12 +285,25 @@ export class FileCheckout {
   }
 }
 
+/** Of a regular file. Empty files share nothing worth sharing; a user could not read what the owner may not. */
+export function isNeverLinked(
+  { size, mode }: Pick<Inode, 'size' | 'mode'>,
+  options: Pick<CheckoutOptions, 'mode'>,
+): boolean {
+  return size === 0 || (options.mode === 'user' && (mode & OWNER_READ) === 0)
+}
+
+/** Whether a loose file has the mode of the file it is. */
+export function inodesTell(mode: RepoMode): boolean {
+  return mode === 'bare' || mode === 'bare-user-only'
+}
+
 function looseFolder({ storage, objects }: Repo): string | undefined {
   return storage.path === undefined || objects.loosePath === undefined ? undefined : `${storage.path}/objects`
 }
 
 /** Whether or not it is there: linking it tells as well as the store would. */
-function looseFile(folder: string, checksum: Checksum): FilePlace {
+export function looseFile(folder: string, checksum: Checksum): FilePlace {
   return { folder, path: `${checksum.slice(0, 2)}/${checksum.slice(2)}.file` }
 }
 

@@ -4,11 +4,19 @@ import type { Checksum } from '../bytes.ts'
 import { ChecksumMismatchError } from '../errors.ts'
 import { createFileVerifier, type FileHeader, isSymlink, NO_XATTRS, S_IFMT, S_IFREG } from '../objects/index.ts'
 import type { TargetDirectory } from './checkout-target.ts'
+import type { RepoSettings } from './config.ts'
+import type { ObjectReader } from './interface.ts'
 import type { Repo } from './repo.ts'
+
+/** As much of a repository as files of a checkout take. */
+export interface FileSource extends Pick<Repo, 'platform' | 'mode'> {
+  readonly objects: ObjectReader
+  readonly settings: Pick<RepoSettings, 'disableXattrs'>
+}
 
 /** Hashes the file. @param name of a regular file or a symbolic link */
 export async function holdsFile(
-  repo: Repo,
+  repo: FileSource,
   directory: TargetDirectory,
   name: string,
   checksum: Checksum,

@@ -8,6 +8,8 @@
 
 import type { Checksum, Content, MaybePromise } from '../bytes.ts'
 import type { FileObject, Xattrs } from '../objects/index.ts'
+import type { CheckoutOptions } from './checkout.ts'
+import type { Storage } from './interface.ts'
 
 export interface Owner {
   readonly uid: number
@@ -91,6 +93,32 @@ export interface TargetDirectory {
   close(): MaybePromise<void>
 }
 
+/** A file to be made in a directory that this checkout has made. */
+export interface FileToMake {
+  readonly directory: TargetDirectory
+  readonly name: string
+  readonly checksum: Checksum
+}
+
+/** Files that came back from a thread. */
+export interface ReturnedFiles {
+  readonly files: readonly FileToMake[]
+  /** Indices of those that are still to be made: what is not common, and what went wrong. */
+  readonly left: ReadonlySet<number>
+}
+
+/** Regular files made in threads. A directory stays open until all of its files have come back. */
+export interface CheckoutThreads {
+  /** @returns false when the caller had better make it */
+  take(file: FileToMake): boolean
+  /** Those that have come back since the last call. */
+  returned(): ReturnedFiles[]
+  /** Until some more have come back; `undefined` when none are away. */
+  next(): Promise<void> | undefined
+  /** Takes no more, and waits for all. */
+  end(): Promise<void>
+}
+
 export interface CheckoutTarget {
   /** As the caller named it; also how messages do. `.` when the checkout goes into the directory itself. */
   readonly name: string
@@ -102,6 +130,12 @@ export interface CheckoutTarget {
   statPlace(place: FilePlace): MaybePromise<Omit<Inode, 'identity'> | undefined>
   /** Its `Inode.identity`. */
   identify(place: FilePlace): MaybePromise<string>
+  /** @returns `undefined` where there are none for this target and store; targets that never have any omit it */
+  threads?(
+    storage: Storage,
+    how: 'copy' | 'link',
+    options: Pick<CheckoutOptions, 'mode' | 'fsync'>,
+  ): CheckoutThreads | undefined
 }
 
 /**

@@ -18,8 +18,9 @@ import type { Checksum } from '../bytes.ts'
 import { ConflictError, IoError, LimitError, UsageError, withContext } from '../errors.ts'
 import type { DirMeta, DirTree, FileHeader } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
+import { FilesAhead } from './checkout-ahead.ts'
 import { FileCheckout, OPAQUE_WHITEOUT } from './checkout-file.ts'
-import type { CheckoutTarget, TargetDirectory, UncompressedCache } from './checkout-target.ts'
+import type { CheckoutTarget, FileToMake, TargetDirectory, UncompressedCache } from './checkout-target.ts'
 import { commitRoot, lookupPath } from './path.ts'
 import { DirMetaReader } from './read-metadata.ts'
 import type { Repo } from './repo.ts'
@@ -107,7 +108,9 @@ export async function checkout(
   try {
     if (entry.kind === 'directory') await run.directory(parent, target.name, entry, '/', 0)
     else await run.single(parent, entry.path.slice(entry.path.lastIndexOf('/') + 1), entry.checksum)
+    await run.drain()
   } finally {
+    await run.end()
     await parent.close()
   }
   return run.result
@@ -130,6 +133,7 @@ class Checkout {
   readonly #options: CheckoutOptions
   readonly #files: FileCheckout
   readonly #dirMetas: DirMetaReader
+  readonly #ahead: FilesAhead | undefined
   #directories = 0
   #entries = 0
   #untilRest = ENTRIES_A_REST
@@ -142,11 +146,28 @@ class Checkout {
     this.#options = options
     this.#files = new FileCheckout(repo, target, options)
     this.#dirMetas = new DirMetaReader(repo.objects)
+    const { common } = this.#files
+    const threads = common && target.threads?.(repo.storage, common, options)
+    const make = ({ directory, name, checksum }: FileToMake) =>
+      this.#files.checkOut(directory, name, checksum, undefined, undefined)
+    this.#ahead = threads && new FilesAhead(threads, make)
   }
 
   get result(): CheckoutResult {
-    const { linked, copied, kept } = this.#files
-    return { directories: this.#directories, linked, copied, kept }
+    const { linked, copied, kept, common } = this.#files
+    const made = this.#ahead?.made ?? 0
+    const counts = common === 'link' ? { linked: linked + made, copied } : { linked, copied: copied + made }
+    return { directories: this.#directories, ...counts, kept }
+  }
+
+  /** What is still under way gets done. */
+  async drain(): Promise<void> {
+    await this.#ahead?.drain()
+  }
+
+  /** What is still under way comes to an end, and nothing is begun any more. */
+  async end(): Promise<void> {
+    await this.#ahead?.end()
   }
 
   /** One file into the directory of the target, which is made if need be. */
@@ -179,19 +200,39 @@ class Checkout {
       if (isNew && this.#options.mode !== 'user' && meta.xattrs.length > 0) {
         await setXattrs(directory, meta, root.meta)
       }
-      await this.#content(directory, content, path, depth)
-      if (isNew) await this.#complete(directory, meta)
+      await this.#content(directory, content, path, depth, isNew)
+    } catch (error) {
+      // Whatever is still at work in it must not see it closed.
+      await this.end()
+      await directory.close()
+      throw error
+    }
+    const finish = () => this.#finish(directory, isNew ? meta : undefined)
+    await (this.#ahead === undefined ? finish() : this.#ahead.leave(directory, finish))
+  }
+
+  /** @param meta of a directory that is new */
+  async #finish(directory: TargetDirectory, meta: DirMeta | undefined): Promise<void> {
+    try {
+      if (meta !== undefined) await this.#complete(directory, meta)
       if (this.#options.fsync) await directory.sync()
     } finally {
       await directory.close()
     }
   }
 
-  async #content(directory: TargetDirectory, { files, dirs }: DirTree, path: string, depth: number): Promise<void> {
+  async #content(
+    directory: TargetDirectory,
+    { files, dirs }: DirTree,
+    path: string,
+    depth: number,
+    isNew: boolean,
+  ): Promise<void> {
     const { filter } = this.#options
     for (const { name, checksum } of files) {
       const pending = this.#count(path)
       if (pending !== undefined) await pending
+      if (isNew && this.#ahead?.take({ directory, name, checksum })) continue
       const linked = this.#files.linkAtOnce(directory, name, checksum)
       if (linked === true || (linked && (await linked))) continue
       const below = `${path}${name}`

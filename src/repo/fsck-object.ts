@@ -13,15 +13,22 @@ import {
   validateFileMode,
   validateMeta,
 } from '../objects/index.ts'
+import type { Platform } from '../platform/index.ts'
+import type { ObjectReader } from './interface.ts'
 import { readDirTree } from './read-metadata.ts'
-import type { Repo } from './repo.ts'
+
+/** As much of a repository as this takes. */
+interface Readable {
+  readonly objects: ObjectReader
+  readonly platform: Platform
+}
 
 /**
  * Reads the object whole; content of any size passes through in pieces. Objects whose name is no hash of theirs, such as
  * what is attached to commits, have nothing that could be wrong.
  * @throws {ObjectNotFoundError} when there is none; any other error, its message beginning with `fsck`, says what is wrong
  */
-export async function verifyObject(repo: Repo, name: ObjectName): Promise<void> {
+export async function verifyObject(repo: Readable, name: ObjectName): Promise<void> {
   const { checksum, type } = name
   try {
     if (type === 'file') await verifyFile(repo, name)
@@ -37,7 +44,7 @@ export async function verifyObject(repo: Repo, name: ObjectName): Promise<void> 
   }
 }
 
-async function verifyFile({ objects, platform }: Repo, { checksum }: ObjectName): Promise<void> {
+async function verifyFile({ objects, platform }: Readable, { checksum }: ObjectName): Promise<void> {
   const { header, body } = await objects.readFile(checksum)
   validateFileMode(header.mode)
   const verifier = createFileVerifier(platform, header, checksum)
@@ -47,7 +54,7 @@ async function verifyFile({ objects, platform }: Repo, { checksum }: ObjectName)
 }
 
 async function verifyStructure(
-  { objects }: Repo,
+  { objects }: Readable,
   type: MetaType,
   checksum: Checksum,
   bytes: Uint8Array,

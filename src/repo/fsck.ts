@@ -9,6 +9,7 @@ import type { Checksum } from '../bytes.ts'
 import { FormatError, InvalidNameError, ObjectNotFoundError, OstreeError, withContext } from '../errors.ts'
 import { Commit, formatObjectName, type ObjectName } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
+import { workOff } from './batches.ts'
 import { type CollectionRef, verifyBackRefs, verifyBindings } from './fsck-bindings.ts'
 import { isMissing, verifyObject } from './fsck-object.ts'
 import { Above, reachLeniently } from './fsck-reach.ts'
@@ -215,12 +216,14 @@ class Fsck {
     const { signal } = this.#options
     const reached = await reachLeniently(this.#repo, commits, signal)
     const above = new Above(this.#repo, commits)
-    const total = reached.size
-    let done = 0
-    for (const [, name] of reached) {
-      signal?.throwIfAborted()
-      await this.#verify(name, above)
-      this.#event({ kind: 'progress', done: ++done, total })
+    const names = [...reached].map(([, name]) => name)
+    const total = names.length
+    for await (const { from, to, left } of workOff(this.#repo.storage.objects, 'verify', names)) {
+      for (let at = from; at < to; at++) {
+        signal?.throwIfAborted()
+        if (left.has(at)) await this.#verify(names[at] as ObjectName, above)
+        this.#event({ kind: 'progress', done: at + 1, total })
+      }
     }
     return total
   }

@@ -13,6 +13,7 @@ import type {
   ObjectName,
   ObjectType,
 } from '../objects/index.ts'
+import type { Batch, ObjectTask } from './batches.ts'
 
 /** As written in `core.mode`, but that `archive-z2` reads `archive`. */
 export type RepoMode = 'bare' | 'bare-user' | 'bare-user-only' | 'bare-split-xattrs' | 'archive'
@@ -126,6 +127,11 @@ export interface ObjectStore extends ObjectReader {
   payloadTarget?(payload: Checksum): MaybePromise<Checksum | undefined>
   /** Absolute path of the loose file, in stores that have one: what a checkout may hard-link. */
   loosePath?(name: ObjectName): string | undefined
+  /**
+   * Works off a list in threads (batches.ts, `workOff`): batches in its order, together all of it.
+   * @returns `undefined` when there are no threads, or the list is not worth them
+   */
+  workAhead?(task: ObjectTask, names: readonly ObjectName[]): AsyncIterable<Batch> | undefined
 }
 
 export interface RefStore {

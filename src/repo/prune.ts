@@ -15,6 +15,7 @@ import type { Checksum } from '../bytes.ts'
 import { ObjectNotFoundError } from '../errors.ts'
 import type { Commit, ObjectName, ObjectType } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
+import { workOff } from './batches.ts'
 import { Above } from './fsck-reach.ts'
 import { deleteObject } from './prune-delete.ts'
 import { pruneDeltas, pruneSummaryCache } from './prune-extras.ts'
@@ -58,49 +59,85 @@ export async function prune(repo: Repo, options: PruneOptions = {}): Promise<Pru
   if (!options.dryRun && !repo.storage.writable) await repo.transaction(async () => {})
   const lock = await repo.storage.lock('exclusive')
   try {
-    const result = await plan(repo, options)
-    if (options.dryRun) return result
-    let done = 0
-    for (const name of result.unreachable) {
-      options.signal?.throwIfAborted()
-      if (name.type === 'commit') await repo.storage.objects.setCommitState(name.checksum, 'complete')
-      await deleteObject(repo, name)
-      options.onProgress?.({ kind: 'step', label: 'prune', done: ++done, total: result.unreachable.length })
+    const { total, unreachable, roots } = await plan(repo, options)
+    const bytes = options.dryRun ? await sizeOf(repo, unreachable) : await remove(repo, unreachable, options)
+    const kept = await keptBy(repo, roots)
+    if (!options.dryRun) {
+      await pruneDeltas(repo)
+      await pruneSummaryCache(repo)
     }
-    await pruneDeltas(repo)
-    await pruneSummaryCache(repo)
-    return result
+    return { total, unreachable, bytes, kept }
   } finally {
     await lock[Symbol.asyncDispose]()
   }
 }
 
-async function plan(repo: Repo, options: PruneOptions): Promise<PruneResult> {
+interface Plan extends Pick<PruneResult, 'total' | 'unreachable'> {
+  readonly roots: readonly PruneRoot[]
+}
+
+async function plan(repo: Repo, options: PruneOptions): Promise<Plan> {
   const { commitOnly, signal } = options
   const roots = await listRoots(repo, options)
   const reached = new ReachableSet()
   for (const { commit, depth } of roots) await collectReachable(repo, commit, { depth, commitOnly, signal }, reached)
-  const { objects } = repo.storage
-  const unreachable: ObjectName[] = []
+  const byType = new Map<ObjectType, ObjectName[]>(ORDER.map((type) => [type, []]))
   let total = 0
-  let bytes = 0
-  for await (const name of objects.list(commitOnly ? 'commit' : undefined)) {
+  for await (const name of repo.storage.objects.list(commitOnly ? 'commit' : undefined)) {
     signal?.throwIfAborted()
-    if (!COUNTED.has(name.type)) continue
+    const unreachable = byType.get(name.type)
+    if (unreachable === undefined) continue
     total++
     if (reached.has(name) || (name.type === 'payload-link' && (await isNeededLink(repo, name.checksum, reached))))
       continue
-    bytes += await objects.storageSize(name)
     unreachable.push(name)
   }
-  unreachable.sort((a, b) => ORDER.indexOf(a.type) - ORDER.indexOf(b.type))
-  return { total, unreachable, bytes, kept: await keptBy(repo, roots) }
+  return { total, unreachable: [...byType.values()].flat(), roots }
 }
 
-/** Of deletion: what is named after what names it. */
+/**
+ * Of deletion: what is named after what names it. Xattrs of their own (bare-split-xattrs) are not counted, and stay: which
+ * file shares which is not to be seen from here.
+ */
 const ORDER: readonly ObjectType[] = ['commit', 'dirtree', 'dirmeta', 'payload-link', 'file']
-/** Xattrs of their own (bare-split-xattrs) stay: which file shares which is not to be seen from here. */
-const COUNTED: ReadonlySet<ObjectType> = new Set(ORDER)
+
+/** @returns bytes */
+async function sizeOf({ storage }: Repo, names: readonly ObjectName[]): Promise<number> {
+  let bytes = 0
+  for (const name of names) bytes += await storage.objects.storageSize(name)
+  return bytes
+}
+
+/** Files in threads, where there are any: their order among themselves does not matter. @returns bytes */
+async function remove(repo: Repo, names: readonly ObjectName[], { signal, onProgress }: PruneOptions): Promise<number> {
+  const { objects } = repo.storage
+  const total = names.length
+  let bytes = 0
+  const one = async (name: ObjectName) => {
+    const size = await objects.storageSize(name)
+    if (name.type === 'commit') await objects.setCommitState(name.checksum, 'complete')
+    await deleteObject(repo, name)
+    bytes += size
+  }
+  const tell = (done: number) => onProgress?.({ kind: 'step', label: 'prune', done, total })
+  const firstFile = names.findIndex(({ type }) => type === 'file')
+  const files = firstFile < 0 ? [] : names.slice(firstFile)
+  const before = total - files.length
+  for (let at = 0; at < before; at++) {
+    signal?.throwIfAborted()
+    await one(names[at] as ObjectName)
+    tell(at + 1)
+  }
+  for await (const batch of workOff(objects, 'delete', files)) {
+    bytes += batch.bytes
+    for (let at = batch.from; at < batch.to; at++) {
+      signal?.throwIfAborted()
+      if (batch.left.has(at)) await one(files[at] as ObjectName)
+      tell(before + at + 1)
+    }
+  }
+  return bytes
+}
 
 /** A link by payload is worth keeping while its file is, and as long as the configuration still wants such links. */
 async function isNeededLink(repo: Repo, payload: Checksum, reached: ReachableSet): Promise<boolean> {

@@ -1,6 +1,6 @@
 /** The store in a process of its own, that can be stopped and killed. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { buildSync } from 'esbuild'
 import { afterAll } from 'vitest'
@@ -8,11 +8,17 @@ import { afterAll } from 'vitest'
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 let built: string | undefined
 
-/** The program of writer threads, as plain JavaScript. */
-export function writerProgram(): URL {
-  const outfile = `${cache()}/write-worker.mjs`
+const PROGRAMS = {
+  'write-worker': 'src/repo/stores/fs/write-worker.ts',
+  'object-worker': 'src/repo/stores/fs/object-worker.ts',
+  'checkout-worker': 'src/repo/node/checkout-worker.ts',
+} as const
+
+/** What threads run, as plain JavaScript. */
+export function threadProgram(name: keyof typeof PROGRAMS): URL {
+  const outfile = `${cache()}/${name}.mjs`
   buildSync({
-    entryPoints: [`${repository}src/repo/stores/fs/write-worker.ts`],
+    entryPoints: [repository + PROGRAMS[name]],
     outfile,
     bundle: true,
     format: 'esm',
@@ -21,6 +27,17 @@ export function writerProgram(): URL {
     packages: 'external',
   })
   return pathToFileURL(outfile)
+}
+
+/** One that comes up, and ends when it is to do something. */
+export function failingProgram(): URL {
+  const path = `${cache()}/failing.mjs`
+  const source = `import { workerData } from 'node:worker_threads'
+    workerData.port.on('message', (message) => (message === 'end' ? workerData.port.close() : process.exit(3)))
+    Atomics.store(workerData.gate, 0, 2)
+    workerData.port.postMessage('ready')`
+  writeFileSync(path, source)
+  return pathToFileURL(path)
 }
 
 const cached = `${repository}node_modules/.cache/ostree-ts-test-${process.pid}`
@@ -40,6 +57,7 @@ function bundle(): string {
       stdin: {
         contents: `
           export { initFsStorage, openFsStorage } from './src/repo/stores/fs/index.ts'
+          export { Thread } from './src/repo/stores/fs/thread.ts'
           export { nodePlatform } from './src/platform/node.ts'
           export * from './test/fs-store/trees.ts'
         `,

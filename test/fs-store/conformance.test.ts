@@ -3,7 +3,7 @@ import * as vitest from 'vitest'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { initFsStorage, openFsStorage } from '../../src/repo/stores/fs/index.ts'
 import { storageSuite } from '../../src/testing/suites/index.ts'
-import { writerProgram } from './child.ts'
+import { threadProgram } from './child.ts'
 import { isRoot, testDirectory } from './places.ts'
 
 const platform = nodePlatform
@@ -26,7 +26,7 @@ storageSuite(vitest, 'directory without native calls', {
   reopen: (storage) => openFsStorage(storage.location, { platform, native: null }),
 })
 
-const writers = { count: 2, program: writerProgram(), after: 1 }
+const writers = { count: 2, program: threadProgram('write-worker'), after: 1 }
 
 storageSuite(vitest, 'directory with writer threads', {
   platform,

@@ -22,7 +22,7 @@ import { nodePlatform } from '../../src/platform/node.ts'
 import type { RepoMode, Storage } from '../../src/repo/index.ts'
 import { initFsStorage, openFsStorage } from '../../src/repo/stores/fs/index.ts'
 import { describeReference, run } from '../reference.ts'
-import { writerProgram } from './child.ts'
+import { threadProgram } from './child.ts'
 import { isRoot, testDirectory } from './places.ts'
 import { linkTo, regular, writeFlatCommit } from './trees.ts'
 
@@ -69,7 +69,7 @@ describe.skipIf(!canMount)('a disk (which only root can mount)', () => {
     ['archive', undefined],
     ['bare-user-only', undefined],
     ['bare-user', undefined],
-    ['bare-user-only', { count: 2, program: writerProgram(), after: 1 }],
+    ['bare-user-only', { count: 2, program: threadProgram('write-worker'), after: 1 }],
   ] as const)(
     'that runs full fails the transaction and loses nothing: mode %s, writer threads %j',
     async (mode, writers) => {

@@ -9,13 +9,13 @@ import { nodePlatform } from '../../src/platform/node.ts'
 import type { Storage, Transaction } from '../../src/repo/index.ts'
 import { initFsStorage, openFsStorage } from '../../src/repo/stores/fs/index.ts'
 import { hasReference, run } from '../reference.ts'
-import { writerProgram } from './child.ts'
+import { threadProgram } from './child.ts'
 import { isRoot, testDirectory } from './places.ts'
 import { linkTo, regular, type TreeFile, writeFlatCommit } from './trees.ts'
 
 const platform = nodePlatform
 const root = testDirectory()
-const writers = { count: 2, program: writerProgram(), after: 1 }
+const writers = { count: 2, program: threadProgram('write-worker'), after: 1 }
 let made = 0
 
 function place(): string {

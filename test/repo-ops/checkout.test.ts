@@ -46,10 +46,11 @@ function checkOut(
   return checkout(repo, commit, createCheckoutTarget(target, how), { mode: 'user', ...options })
 }
 
-/** The same, every answer a promise. */
+/** The same, every answer a promise; and no threads, which are there or not at once. */
 function late<T extends object>(target: T): T {
   return new Proxy(target, {
     get(of, key) {
+      if (key === 'threads') return undefined
       const member = Reflect.get(of, key, of) as unknown
       if (typeof member !== 'function') return member
       return async (...args: unknown[]) => {

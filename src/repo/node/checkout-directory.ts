@@ -68,6 +68,11 @@ export class LocalTargetDirectory implements TargetDirectory {
     this.#fileOwner = undefined
   }
 
+  /** Of the open directory. */
+  get fd(): number {
+    return this.#at.fd
+  }
+
   get device(): number {
     this.#device ??= fstatSync(this.#at.fd).dev
     return this.#device

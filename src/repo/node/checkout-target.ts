@@ -5,7 +5,9 @@ import { basename, dirname } from 'node:path'
 import { IoError } from '../../errors.ts'
 import type { CheckoutTarget } from '../checkout-target.ts'
 import { errnoText, withIo } from '../stores/fs/errno.ts'
+import type { Threads } from '../stores/fs/thread.ts'
 import { LocalTargetDirectory } from './checkout-directory.ts'
+import { defaultCheckoutThreads, LocalCheckoutThreads } from './checkout-threads.ts'
 import { LinkSource } from './link-source.ts'
 import { loadNative, type Native } from './native.ts'
 import { type LinkCalls, loadLinkCalls } from './native-link.ts'
@@ -16,6 +18,8 @@ export interface CheckoutTargetOptions extends OpenDirectoryOptions {
   readonly native?: Native | null | undefined
   /** As `native`, for links; without them everything works but whiteout devices. */
   readonly linkCalls?: LinkCalls | null | undefined
+  /** Threads that make files, where there are many; `null` for none. Default: as many as would else be idle. */
+  readonly threads?: Threads | null | undefined
 }
 
 /** @param path of the directory to make, or to add to. Links in it are followed: who names the path means them. */
@@ -40,7 +44,19 @@ export function createCheckoutTarget(path: string, options: CheckoutTargetOption
       const { dev, ino } = withIo(file, () => lstatSync(file, { bigint: true }))
       return `${dev}:${ino}`
     },
+    threads(storage, how, checkoutOptions) {
+      const threads = threadsOf(options)
+      const now = Math.floor(Date.now() / 1000)
+      return threads && LocalCheckoutThreads.of(threads, storage, how, checkoutOptions, now)
+    },
   }
+}
+
+/** They find native calls by themselves, and know directories by their descriptors only. */
+function threadsOf({ native, linkCalls, byPath, threads }: CheckoutTargetOptions): Threads | undefined {
+  if (threads === null || native !== undefined || linkCalls !== undefined) return undefined
+  if (byPath || !OpenDirectory.byDescriptor) return undefined
+  return threads ?? defaultCheckoutThreads()
 }
 
 /** libostree finds out when it makes the directory. */

@@ -1,9 +1,9 @@
 /**
- * System calls by which a checkout makes links and devices relative to an open directory. `link` and `inode` are here for
- * speed too: relative to an open directory they cost half of what `node:fs` takes (bench/checkout.mjs). Through koffi, as
- * native.ts; where it is missing, callers do without.
+ * System calls relative to an open directory: what a checkout makes links and devices with. `link`, `unlink` and `inode`
+ * are here for speed too: so they cost half of what `node:fs` takes (bench/checkout.mjs). Through koffi, as native.ts;
+ * where it is missing, callers do without.
  *
- * Source: linkat(2), statx(2), mknod(2).
+ * Source: linkat(2), unlinkat(2), statx(2), mknod(2).
  */
 
 import { closeSync, constants } from 'node:fs'
@@ -24,6 +24,8 @@ export interface LinkCalls {
   linkOpen(file: number, directory: number, name: string): string | undefined
   /** Of the file itself. @returns `undefined` when there is none, or it cannot be looked at */
   inode(fromDirectory: number, path: string): { mode: number; uid: number; gid: number; size: number } | undefined
+  /** Not a directory. @returns as `link` */
+  unlink(directory: number, name: string): string | undefined
   /** Character device 0:0. @returns as `link` */
   makeWhiteout(directory: number, name: string, permissions: number): string | undefined
 }
@@ -80,6 +82,7 @@ function bind(koffi: Koffi): LinkCalls {
   const linkat = library.func('int linkat(int fromDirectory, str from, int directory, str name, int flags)')
   const openat = library.func('int openat(int directory, str path, int flags, uint mode)')
   const statx = library.func('int statx(int directory, str path, int flags, uint mask, void *buffer)')
+  const unlinkat = library.func('int unlinkat(int directory, str name, int flags)')
   const mknodat = library.func('int mknodat(int directory, str name, uint mode, uint64_t device)')
 
   const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]))
@@ -112,6 +115,7 @@ function bind(koffi: Koffi): LinkCalls {
         size: Number(view.getBigUint64(SIZE, little)),
       }
     },
+    unlink: (directory, name) => reason(unlinkat(directory, name, 0)),
     makeWhiteout: (directory, name, permissions) => reason(mknodat(directory, name, S_IFCHR | permissions, 0)),
   }
 }

@@ -48,6 +48,14 @@ export class OpenDirectory {
     this.#byPath = byPath
   }
 
+  /** A directory that another thread holds open: only while it does. Not for closing. */
+  static adopt(fd: number): OpenDirectory {
+    return new OpenDirectory(fd, '', false)
+  }
+
+  /** Whether names can be looked up in the directory itself. */
+  static readonly byDescriptor = HAS_PROC
+
   /** Follows links: what a person names is meant. @param shown in messages. @throws {IoError} `opendir(…): …` */
   static at(path: string, shown = path, { byPath = !HAS_PROC }: OpenDirectoryOptions = {}): OpenDirectory {
     return OpenDirectory.#open(path, DIRECTORY_FLAGS, shown, byPath)

@@ -2,6 +2,7 @@
 
 import type { Platform } from '../../../platform/index.ts'
 import type { RepoSettings } from '../../config.ts'
+import type { RepoMode } from '../../interface.ts'
 import type { NativeSource } from '../../node/native.ts'
 import { BareContent } from './bare-content.ts'
 import type { ContentMode } from './content-mode.ts'
@@ -26,4 +27,9 @@ export function contentModeOf(settings: ContentSettings, platform: Platform, nat
     case 'bare-split-xattrs':
       return new BareContent(bareSplitXattrsForm)
   }
+}
+
+/** Whether files of that mode are read and written with calls Node lacks. */
+export function needsNative(mode: RepoMode): boolean {
+  return mode !== 'archive' && mode !== 'bare-user-only'
 }

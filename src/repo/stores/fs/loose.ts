@@ -19,6 +19,7 @@ import {
   type ObjectType,
   parseLoosePath,
 } from '../../../objects/index.ts'
+import type { Batch, ObjectTask } from '../../batches.ts'
 import type { CommitState, ObjectStore, RepoMode } from '../../interface.ts'
 import { unless, withIo } from './errno.ts'
 import { readWhole, removeFile, replaceFile, syncDirectory } from './file-io.ts'
@@ -30,25 +31,35 @@ const FAN_OUT = /^[0-9a-f]{2}$/
 const FSCK_PARTIAL = 'f'.charCodeAt(0)
 const NOTHING_THERE = ['ENOENT', 'ENOTDIR']
 
+/** What the repository around its objects decides. */
+export interface LooseObjectsContext {
+  readonly requireWritable: () => void
+  readonly fsync: () => boolean
+  readonly workAhead?: NonNullable<ObjectStore['workAhead']>
+}
+
 export class LooseObjects implements ObjectStore {
   /** The repository. */
   readonly root: string
   readonly mode: RepoMode
   readonly #reader: LooseReader
-  readonly #requireWritable: () => void
-  readonly #fsync: () => boolean
+  readonly #context: LooseObjectsContext
 
-  constructor(root: string, mode: RepoMode, reader: LooseReader, requireWritable: () => void, fsync: () => boolean) {
+  constructor(root: string, mode: RepoMode, reader: LooseReader, context: LooseObjectsContext) {
     this.root = root
     this.mode = mode
     this.#reader = reader
-    this.#requireWritable = requireWritable
-    this.#fsync = fsync
+    this.#context = context
   }
 
   /** Of an object that may or may not be there. */
   path(name: ObjectName): string {
     return `${this.root}/${this.#reader.relativePath(name)}`
+  }
+
+  /** In its directory, one of the 256. */
+  fileName({ checksum, type }: ObjectName): string {
+    return `${checksum.slice(2)}.${type === 'file' ? this.#reader.content.suffix : type}`
   }
 
   loosePath(name: ObjectName): string | undefined {
@@ -77,9 +88,12 @@ export class LooseObjects implements ObjectStore {
   }
 
   async *list(type?: ObjectType): AsyncGenerator<ObjectName, void, undefined> {
+    const ending = type === undefined ? undefined : `.${type === 'file' ? this.#reader.content.suffix : type}`
     for (const head of this.#fanOut()) {
       const names = unless(NOTHING_THERE, `objects/${head}`, () => readdirSync(`${this.root}/objects/${head}`))
       for (const file of names ?? []) {
+        // Before it is taken apart: commits are few among many.
+        if (ending !== undefined && !file.endsWith(ending)) continue
         const name = parseLoosePath(`${head}/${file}`)
         if (name === undefined || (type !== undefined && name.type !== type)) continue
         // `.file` in an archive repository, or `.filez` in another, is nobody's object.
@@ -102,7 +116,7 @@ export class LooseObjects implements ObjectStore {
   }
 
   delete(name: ObjectName): void {
-    this.#requireWritable()
+    this.#context.requireWritable()
     const shown = this.#reader.relativePath(name)
     let removed: boolean
     try {
@@ -111,6 +125,11 @@ export class LooseObjects implements ObjectStore {
       throw withContext(`Deleting object ${formatObjectName(name)}`, error)
     }
     if (!removed) throw new ObjectNotFoundError(formatObjectName(name))
+  }
+
+  workAhead(task: ObjectTask, names: readonly ObjectName[]): AsyncIterable<Batch> | undefined {
+    if (task === 'delete') this.#context.requireWritable()
+    return this.#context.workAhead?.(task, names)
   }
 
   /** A link `../ab/cdef….file`, relative to its own directory. */
@@ -134,7 +153,7 @@ export class LooseObjects implements ObjectStore {
   }
 
   setCommitState(commit: Checksum, state: CommitState): void {
-    this.#requireWritable()
+    this.#context.requireWritable()
     const shown = `state/${commit}.commitpartial`
     if (state === 'complete') {
       removeFile(this.#statePath(commit), shown)
@@ -145,7 +164,7 @@ export class LooseObjects implements ObjectStore {
   }
 
   writeAttached(type: AttachedType, commit: Checksum, bytes: Uint8Array | undefined): void {
-    this.#requireWritable()
+    this.#context.requireWritable()
     const name: ObjectName = { checksum: commit, type }
     const path = this.path(name)
     const shown = this.#reader.relativePath(name)
@@ -155,8 +174,8 @@ export class LooseObjects implements ObjectStore {
     }
     try {
       const directory = this.makeFanOut(commit.slice(0, 2))
-      replaceFile(path, bytes, { tmp: this.#tmp, fsync: this.#fsync(), shown })
-      if (this.#fsync()) withIo(shown, () => syncDirectory(directory))
+      replaceFile(path, bytes, { tmp: this.#tmp, fsync: this.#context.fsync(), shown })
+      if (this.#context.fsync()) withIo(shown, () => syncDirectory(directory))
     } catch (error) {
       throw type === 'commitmeta' ? withContext('Unable to write detached metadata', error) : error
     }

@@ -11,11 +11,13 @@ import { loadNative, type Native, type NativeSource, requireNative } from '../..
 import { unless, withIo } from './errno.ts'
 import { CREATE_FLAGS, randomName, removeFile, replaceFile } from './file-io.ts'
 import { OSTREE_META } from './mode-bare-user.ts'
-import { FsStorage, type FsStorageContext } from './storage.ts'
-import { defaultWriters, type WriterThreads } from './write-behind.ts'
+import { FsStorage } from './storage.ts'
+import { idleThreads, type Threads } from './thread.ts'
+import { defaultWriters } from './write-behind.ts'
 
 const DIRECTORY_MODE = 0o775
 const DIRECTORIES = ['tmp', 'extensions', 'state', 'refs', 'refs/heads', 'refs/mirrors', 'refs/remotes', 'objects']
+const MOST_OBJECT_THREADS = 4
 const SYSTEM_REPO = '/ostree/repo'
 const SYSTEM_REMOTES = '/etc/ostree/remotes.d'
 /** A repository one may not write to is still one to read. */
@@ -26,7 +28,9 @@ export interface OpenFsStorageOptions {
   /** System calls Node lacks; `null` does without. Default: what `loadNative` finds, when it is first needed. */
   readonly native?: Native | null | undefined
   /** Threads that write small files of large transactions; `null` for none. Default: as many as would else be idle. */
-  readonly writers?: WriterThreads | null | undefined
+  readonly writers?: Threads | null | undefined
+  /** Threads that work off long lists of objects (`workOff`); as `writers`. */
+  readonly objectThreads?: Threads | null | undefined
   /** Where remotes are configured too, one file each. Default: `/etc/ostree/remotes.d` for `/ostree/repo`, else nowhere. */
   readonly remotesDirectory?: string | undefined
 }
@@ -49,7 +53,8 @@ export async function openFsStorage(path: string, options: OpenFsStorageOptions)
       path: root,
       platform,
       native: nativeOf(options),
-      writers: writersOf(options),
+      writers: threadsOf(options, options.writers, defaultWriters),
+      objectThreads: threadsOf(options, options.objectThreads, defaultObjectThreads),
       remotesDirectory: options.remotesDirectory ?? (isSystemRepo(root) ? SYSTEM_REMOTES : undefined),
     })
   } catch (error) {
@@ -83,9 +88,17 @@ export async function initFsStorage(path: string, options: InitFsStorageOptions)
 }
 
 /** Threads have the platform of Node, and find native calls themselves. */
-function writersOf({ writers, platform, native }: OpenFsStorageOptions): FsStorageContext['writers'] {
-  if (platform.name !== 'node' || native !== undefined || writers === null) return () => undefined
-  return writers === undefined ? defaultWriters : () => writers
+function threadsOf<T extends unknown[]>(
+  { platform, native }: OpenFsStorageOptions,
+  wanted: Threads | null | undefined,
+  usual: (...args: T) => Threads | undefined,
+): (...args: T) => Threads | undefined {
+  if (platform.name !== 'node' || native !== undefined || wanted === null) return () => undefined
+  return wanted === undefined ? usual : () => wanted
+}
+
+function defaultObjectThreads(): Threads | undefined {
+  return idleThreads(import.meta.url, 'object-worker', MOST_OBJECT_THREADS)
 }
 
 /** Whether it is the repository the running system was deployed from, whatever it is called. */

@@ -17,11 +17,13 @@ import { accessSync, closeSync, constants, lstatSync, openSync, readFileSync, re
 import { decodeUtf8, encodeUtf8 } from '../../../bytes.ts'
 import { ConflictError, FormatError, ReadOnlyError, UsageError, withContext } from '../../../errors.ts'
 import { KeyFile } from '../../../keyfile/index.ts'
+import type { ObjectName } from '../../../objects/index.ts'
 import type { Platform } from '../../../platform/index.ts'
+import type { Batch, ObjectTask } from '../../batches.ts'
 import { type RepoSettings, readSettings } from '../../config.ts'
 import type { BeginOptions, LockOptions, RepoMode, Storage, Transaction } from '../../interface.ts'
 import type { NativeSource } from '../../node/native.ts'
-import { contentModeOf } from './content-modes.ts'
+import { type ContentSettings, contentModeOf } from './content-modes.ts'
 import { FsDeltas, FsSummaryCache } from './deltas.ts'
 import { errnoOf, errnoText, ioError, withIo } from './errno.ts'
 import { removeFile, replaceFile } from './file-io.ts'
@@ -33,8 +35,12 @@ import { LooseReader } from './loose-reader.ts'
 import { Publisher } from './publish.ts'
 import { FsRefs } from './refs.ts'
 import { cleanTmp, readBootId, Staging, type StagingPlace } from './staging.ts'
+import type { Threads } from './thread.ts'
 import { FsTransaction } from './transaction.ts'
-import { WriteBehind, type WriterThreads } from './write-behind.ts'
+import { WriteBehind } from './write-behind.ts'
+
+/** Fewer are done before a thread is up. */
+const OBJECTS_BEFORE_START = 4000
 
 export interface FsStorageContext {
   /** Absolute. */
@@ -42,7 +48,9 @@ export interface FsStorageContext {
   readonly platform: Platform
   readonly native: NativeSource
   /** Threads that write small files, in a repository of that mode; `undefined` for none. */
-  readonly writers: (mode: RepoMode) => WriterThreads | undefined
+  readonly writers: (mode: RepoMode) => Threads | undefined
+  /** Threads that work off long lists of objects; `undefined` for none. */
+  readonly objectThreads: () => Threads | undefined
   /** Directory of the files that configure remotes. */
   readonly remotesDirectory: string | undefined
 }
@@ -80,7 +88,11 @@ export class FsStorage implements Storage {
     this.#reader = new LooseReader(contentModeOf(this.#settings, context.platform, context.native))
     const requireWritable = () => this.#requireWritable()
     const fsync = () => this.#settings.fsync
-    this.objects = new LooseObjects(path, this.mode, this.#reader, requireWritable, fsync)
+    this.objects = new LooseObjects(path, this.mode, this.#reader, {
+      requireWritable,
+      fsync,
+      workAhead: (task, names) => this.#workAhead(task, names),
+    })
     this.refs = new FsRefs(path, requireWritable, fsync)
     this.deltas = new FsDeltas(path, requireWritable)
     this.summaryCache = new FsSummaryCache(path, requireWritable)
@@ -98,6 +110,26 @@ export class FsStorage implements Storage {
       this.#writeBehind = writers && new WriteBehind(writers, this.#settings, this.#reader.content)
     }
     return this.#writeBehind
+  }
+
+  #workAhead(task: ObjectTask, names: readonly ObjectName[]): AsyncIterable<Batch> | undefined {
+    if (names.length === 0) return undefined
+    const threads = this.#context.objectThreads()
+    if (threads === undefined || names.length < (threads.after ?? OBJECTS_BEFORE_START)) return undefined
+    return this.#workInThreads(threads, task, names)
+  }
+
+  async *#workInThreads(threads: Threads, task: ObjectTask, names: readonly ObjectName[]): AsyncGenerator<Batch> {
+    const { workInThreads } = await import('./object-threads.ts')
+    const { path, platform } = this.#context
+    const data = { root: path, settings: this.contentSettings, task }
+    yield* workInThreads(threads, data, this.objects, platform, names)
+  }
+
+  /** What a thread has to know to read and write the same objects. */
+  get contentSettings(): ContentSettings {
+    const { mode, zlibLevel, disableXattrs } = this.#settings
+    return { mode, zlibLevel, disableXattrs }
   }
 
   #makeLocker(): Locker {

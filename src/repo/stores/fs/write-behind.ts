@@ -6,16 +6,13 @@
  * not found as a file of its own (some bundlers leave it out) there are none.
  */
 
-import { existsSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
-import { fileURLToPath } from 'node:url'
-import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import { IoError, type OstreeError, UnsupportedError, withContext } from '../../../errors.ts'
 import type { FileHeader } from '../../../objects/index.ts'
 import type { RepoMode } from '../../interface.ts'
 import type { ContentMode } from './content-mode.ts'
 import type { ContentSettings } from './content-modes.ts'
 import { type PackedSlab, Slab, unpackSlab } from './slab.ts'
+import { idleThreads, Thread, type Threads } from './thread.ts'
 
 /** Threads cost about 40 ms to start, as much as it takes to write 2000 files. */
 const FILES_BEFORE_START = 2000
@@ -32,46 +29,22 @@ export interface WriterData {
 export type ToWorker = { kind: 'begin'; perObjectFsync: boolean } | { kind: 'write'; slab: PackedSlab }
 
 export type ToMain =
-  | { kind: 'ready' }
   | { kind: 'written'; bytes: Uint8Array }
   | { kind: 'failed'; message: string; data: { errno?: string; path?: string; feature?: string } }
 
-interface Writer {
-  readonly thread: Worker
-  readonly port: MessagePort
-  ready: boolean
-  /** Slabs it has. */
-  busy: number
-}
-
-/** The program of a writer thread, if there is one: beside this module once it is built, but not beside its source. */
-function findWriterProgram(): URL | undefined {
-  if (!import.meta.url.startsWith('file:') || import.meta.url.endsWith('.ts')) return undefined
-  const program = new URL('./write-worker.js', import.meta.url)
-  return existsSync(fileURLToPath(program)) ? program : undefined
-}
+type Writer = Thread<ToWorker, ToMain>
 
 /**
  * As many as would else be idle. A tar of 40,000 files (262 MB) on two processors, without and with one: mode archive
  * 4.6 and 3.0 s; bare-user-only in memory 1.5 and 1.06 s, on ext4 with fsync 7.0 and 5.0 s. A thread costs 20 MiB.
  * @returns `undefined` where there are none to be had
  */
-export function defaultWriters(mode: RepoMode): WriterThreads | undefined {
-  const idle = availableParallelism() - 1
-  const program = idle > 0 ? findWriterProgram() : undefined
-  return program && { program, count: Math.min(idle, mode === 'archive' ? MOST_WRITERS : MOST_BARE_WRITERS) }
-}
-
-export interface WriterThreads {
-  readonly count: number
-  /** write-worker.ts, built. */
-  readonly program: URL
-  /** Small files of one transaction before threads are started. Default FILES_BEFORE_START. */
-  readonly after?: number | undefined
+export function defaultWriters(mode: RepoMode): Threads | undefined {
+  return idleThreads(import.meta.url, 'write-worker', mode === 'archive' ? MOST_WRITERS : MOST_BARE_WRITERS)
 }
 
 export class WriteBehind {
-  readonly #threads: WriterThreads
+  readonly #threads: Threads
   readonly #content: ContentMode
   readonly settings: ContentSettings
   readonly #writers: Writer[] = []
@@ -86,7 +59,7 @@ export class WriteBehind {
   #waiting: (() => void)[] = []
 
   /** @param content writes where no thread does */
-  constructor(threads: WriterThreads, settings: ContentSettings, content: ContentMode) {
+  constructor(threads: Threads, settings: ContentSettings, content: ContentMode) {
     this.#threads = threads
     this.#content = content
     this.settings = settings
@@ -97,7 +70,7 @@ export class WriteBehind {
     this.#files = 0
     this.#failure = undefined
     this.#perObjectFsync = perObjectFsync
-    for (const { port } of this.#writers) post(port, { kind: 'begin', perObjectFsync })
+    for (const writer of this.#writers) writer.tell({ kind: 'begin', perObjectFsync })
   }
 
   /** Some file is not there yet. */
@@ -124,7 +97,7 @@ export class WriteBehind {
   #send(): boolean {
     let writer = this.#freeWriter()
     if (writer === undefined) {
-      this.#receive()
+      for (const each of this.#writers) each.receive()
       writer = this.#freeWriter()
     }
     if (writer === undefined) return false
@@ -149,42 +122,13 @@ export class WriteBehind {
   #sendTo(writer: Writer): void {
     const slab = this.#slab.pack()
     this.#slab = new Slab(this.#spare.pop())
-    if (this.#underWay++ === 0) this.#hold(true)
-    writer.busy++
-    post(writer.port, { kind: 'write', slab }, [slab.bytes.buffer as ArrayBuffer])
+    this.#underWay++
+    writer.ask({ kind: 'write', slab }, [slab.bytes.buffer as ArrayBuffer])
   }
 
-  /** Whether the process has to stay for the threads. */
-  #hold(hold: boolean): void {
-    for (const { thread, port } of this.#writers) {
-      for (const each of [thread, port]) hold ? each.ref() : each.unref()
-    }
-  }
-
-  /** Takes what the writers have said without going through the event loop. */
-  #receive(): void {
-    for (const writer of this.#writers) {
-      for (;;) {
-        const received = receiveMessageOnPort(writer.port)
-        if (received === undefined) break
-        this.#hear(writer, received.message as ToMain)
-      }
-    }
-  }
-
-  #hear(writer: Writer, message: ToMain): void {
-    switch (message.kind) {
-      case 'ready':
-        writer.ready = true
-        return
-      case 'written':
-        this.#spare.push(message.bytes)
-        break
-      case 'failed':
-        this.#fail(rebuild(message))
-        break
-    }
-    writer.busy--
+  #hear(message: ToMain): void {
+    if (message.kind === 'written') this.#spare.push(message.bytes)
+    else this.#fail(rebuild(message))
     this.#settle(1)
   }
 
@@ -196,7 +140,6 @@ export class WriteBehind {
     if (slabs === 0) return
     this.#underWay -= slabs
     if (this.#underWay > 0) return
-    this.#hold(false)
     for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
@@ -227,40 +170,32 @@ export class WriteBehind {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#writers.splice(0).map(({ thread }) => thread.terminate()))
+    await Promise.all(this.#writers.splice(0).map((writer) => writer.end()))
   }
 
   #start(): void {
+    const { mode, zlibLevel, disableXattrs } = this.settings
+    const data: WriterData = { settings: { mode, zlibLevel, disableXattrs } }
     for (let i = 0; i < this.#threads.count; i++) {
-      const { port1: port, port2 } = new MessageChannel()
-      const { mode, zlibLevel, disableXattrs } = this.settings
-      const workerData = { settings: { mode, zlibLevel, disableXattrs }, port: port2 }
-      // A file lives for a moment: a small young generation is collected as fast, and 40 MiB less stay resident.
-      const resourceLimits = { maxYoungGenerationSizeMb: 4 }
-      const thread = new Worker(this.#threads.program, { workerData, transferList: [port2], resourceLimits })
-      const writer: Writer = { thread, port, ready: false, busy: 0 }
-      port.on('message', (message: ToMain) => this.#hear(writer, message))
-      thread.on('error', (error) => this.#lose(writer, error))
-      thread.on('exit', () => this.#lose(writer))
-      thread.unref()
-      port.unref()
-      post(port, { kind: 'begin', perObjectFsync: this.#perObjectFsync })
+      const writer: Writer = new Thread(
+        this.#threads.program,
+        data,
+        (reply) => this.#hear(reply),
+        (error) => this.#lose(writer, error),
+      )
+      writer.tell({ kind: 'begin', perObjectFsync: this.#perObjectFsync })
       this.#writers.push(writer)
     }
   }
 
   /** A thread that ended by itself takes with it what it had. */
-  #lose(writer: Writer, error?: unknown): void {
+  #lose(writer: Writer, error: unknown): void {
     const index = this.#writers.indexOf(writer)
     if (index < 0) return
     this.#writers.splice(index, 1)
     if (writer.busy > 0) this.#fail(new IoError(`writer thread: ${error ?? 'ended'}`, 'EIO'))
     this.#settle(writer.busy)
   }
-}
-
-function post(port: MessagePort, message: ToWorker, transfer: ArrayBuffer[] = []): void {
-  port.postMessage(message, transfer)
 }
 
 function rebuild({ message, data }: Extract<ToMain, { kind: 'failed' }>): OstreeError {

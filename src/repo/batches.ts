@@ -1,0 +1,40 @@
+/**
+ * Long lists of objects worked off by all processors there are. A store that has threads does in them what it can, in
+ * any order; its results are told in the order of the list, and whatever was not plain success is left to the caller, who
+ * alone knows what to make of it. So the work is the same with threads and without, down to the first error.
+ */
+
+import type { ObjectName } from '../objects/index.ts'
+import type { ObjectStore } from './interface.ts'
+
+/** `verify`: nothing is wrong with the object. `delete`: it was there, and is gone. */
+export type ObjectTask = 'verify' | 'delete'
+
+/** Objects `from`..`to` (exclusive) of a list. */
+export interface Batch {
+  readonly from: number
+  readonly to: number
+  /** Those that are still to be done. */
+  readonly left: ReadonlySet<number>
+  /** That the deleted ones took in the store. */
+  readonly bytes: number
+}
+
+const BATCH = 1024
+
+/** Leaving the loop early ends the work; it has ended when the loop is left. */
+export async function* workOff(
+  objects: ObjectStore,
+  task: ObjectTask,
+  names: readonly ObjectName[],
+): AsyncGenerator<Batch, void, undefined> {
+  const ahead = objects.workAhead?.(task, names)
+  if (ahead !== undefined) {
+    yield* ahead
+    return
+  }
+  for (let from = 0; from < names.length; from += BATCH) {
+    const to = Math.min(from + BATCH, names.length)
+    yield { from, to, left: new Set(Array.from({ length: to - from }, (_, i) => from + i)), bytes: 0 }
+  }
+}

@@ -1,0 +1,19 @@
+/** The thread that works off batches of objects. Its other end is object-threads.ts. */
+
+import { nodePlatform } from '../../../platform/node.ts'
+import { loadNative } from '../../node/native.ts'
+import { contentModeOf, needsNative } from './content-modes.ts'
+import { LooseObjects } from './loose.ts'
+import { LooseReader } from './loose-reader.ts'
+import { type Outcome, runTask, taskOn } from './object-tasks.ts'
+import type { ObjectBatch, ObjectThreadData } from './object-threads.ts'
+import { runProgram } from './thread-program.ts'
+
+runProgram<ObjectThreadData, ObjectBatch, Outcome>(({ root, settings, task }) => {
+  if (needsNative(settings.mode)) loadNative()
+  const reader = new LooseReader(contentModeOf(settings, nodePlatform, loadNative))
+  // Whoever starts the thread has made sure that it may write.
+  const objects = new LooseObjects(root, settings.mode, reader, { requireWritable() {}, fsync: () => false })
+  const run = taskOn(task, objects, nodePlatform)
+  return async ({ from, names }) => ({ reply: await runTask(run, from, names) })
+})
