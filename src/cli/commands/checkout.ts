@@ -11,13 +11,9 @@ import {
   type Repo,
   type SePolicy,
   skipListFilter,
+  type UncompressedCache,
 } from '../../repo/index.ts'
-import {
-  createCheckoutTarget,
-  createUncompressedCache,
-  type LocalUncompressedCache,
-  readLocalSePolicy,
-} from '../../repo/node/index.ts'
+import { createCheckoutTarget, createUncompressedCache, readLocalSePolicy } from '../../repo/node/index.ts'
 import { command } from '../command.ts'
 import type { OptionTable, OptionValues } from '../options.ts'
 import { parseFsync, readBytes, readTextFile } from '../values.ts'
@@ -181,10 +177,10 @@ async function checkoutOne(
     const isMissing = error instanceof PathNotFoundError && checkoutOptions.subpath !== undefined
     if (!(isMissing && options['allow-noent'] && !isExtended(options))) throw error
   }
-  cache?.collect()
 }
 
-function cacheOf(repo: Repo, { mode }: CheckoutOptions): LocalUncompressedCache | undefined {
+/** As in ostree, nobody collects what nothing links any more. */
+function cacheOf(repo: Repo, { mode }: CheckoutOptions): UncompressedCache | undefined {
   if (repo.mode !== 'archive' || mode !== 'user' || repo.storage.path === undefined) return undefined
   return repo.storage.writable ? createUncompressedCache(repo) : undefined
 }
