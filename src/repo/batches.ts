@@ -4,7 +4,7 @@
  * alone knows what to make of it. So the work is the same with threads and without, down to the first error.
  */
 
-import type { ObjectName } from '../objects/index.ts'
+import type { ObjectName, ObjectType } from '../objects/index.ts'
 import type { ObjectStore } from './interface.ts'
 
 /** `verify`: nothing is wrong with the object. `delete`: it was there, and is gone. */
@@ -37,4 +37,23 @@ export async function* workOff(
     const to = Math.min(from + BATCH, names.length)
     yield { from, to, left: new Set(Array.from({ length: to - from }, (_, i) => from + i)), bytes: 0 }
   }
+}
+
+/** All objects of a store, as `ObjectStore.list`, in lists of some hundreds. */
+export async function* listMany(
+  objects: ObjectStore,
+  type?: ObjectType,
+): AsyncGenerator<readonly ObjectName[], void, undefined> {
+  const lists = objects.listMany?.(type)
+  if (lists !== undefined) {
+    yield* lists
+    return
+  }
+  let names: ObjectName[] = []
+  for await (const name of objects.list(type)) {
+    if (names.push(name) < BATCH) continue
+    yield names
+    names = []
+  }
+  yield names
 }

@@ -115,6 +115,8 @@ export interface Transaction extends ObjectReader, AsyncDisposable {
 export interface ObjectStore extends ObjectReader {
   /** Objects of this store, not of a parent, in no particular order. @param type all types when absent */
   list(type?: ObjectType): AsyncIterable<ObjectName>
+  /** As `list`, many at a time (batches.ts, `listMany`): a promise for each is most of what listing takes. */
+  listMany?(type?: ObjectType): Iterable<readonly ObjectName[]>
   /** @throws {ObjectNotFoundError} */
   delete(name: ObjectName): MaybePromise<void>
   /** Bytes the object takes in the store, as prune and fsck report them. @throws {ObjectNotFoundError} */

@@ -15,7 +15,7 @@ import type { Checksum } from '../bytes.ts'
 import { ObjectNotFoundError } from '../errors.ts'
 import type { Commit, ObjectName, ObjectType } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
-import { workOff } from './batches.ts'
+import { listMany, workOff } from './batches.ts'
 import { Above } from './fsck-reach.ts'
 import { deleteObject } from './prune-delete.ts'
 import { pruneDeltas, pruneSummaryCache } from './prune-extras.ts'
@@ -83,14 +83,16 @@ async function plan(repo: Repo, options: PruneOptions): Promise<Plan> {
   for (const { commit, depth } of roots) await collectReachable(repo, commit, { depth, commitOnly, signal }, reached)
   const byType = new Map<ObjectType, ObjectName[]>(ORDER.map((type) => [type, []]))
   let total = 0
-  for await (const name of repo.storage.objects.list(commitOnly ? 'commit' : undefined)) {
+  for await (const names of listMany(repo.storage.objects, commitOnly ? 'commit' : undefined)) {
     signal?.throwIfAborted()
-    const unreachable = byType.get(name.type)
-    if (unreachable === undefined) continue
-    total++
-    if (reached.has(name) || (name.type === 'payload-link' && (await isNeededLink(repo, name.checksum, reached))))
-      continue
-    unreachable.push(name)
+    for (const name of names) {
+      const unreachable = byType.get(name.type)
+      if (unreachable === undefined) continue
+      total++
+      if (reached.has(name)) continue
+      if (name.type === 'payload-link' && (await isNeededLink(repo, name.checksum, reached))) continue
+      unreachable.push(name)
+    }
   }
   return { total, unreachable: [...byType.values()].flat(), roots }
 }

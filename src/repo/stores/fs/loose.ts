@@ -88,19 +88,25 @@ export class LooseObjects implements ObjectStore {
   }
 
   async *list(type?: ObjectType): AsyncGenerator<ObjectName, void, undefined> {
-    const ending = type === undefined ? undefined : `.${type === 'file' ? this.#reader.content.suffix : type}`
+    for (const names of this.listMany(type)) yield* names
+  }
+
+  *listMany(type?: ObjectType): Generator<ObjectName[], void, undefined> {
+    const ending = type === undefined ? '' : `.${type === 'file' ? this.#reader.content.suffix : type}`
     for (const head of this.#fanOut()) {
-      const names = unless(NOTHING_THERE, `objects/${head}`, () => readdirSync(`${this.root}/objects/${head}`))
-      for (const file of names ?? []) {
+      const files = unless(NOTHING_THERE, `objects/${head}`, () => readdirSync(`${this.root}/objects/${head}`))
+      const names: ObjectName[] = []
+      for (const file of files ?? []) {
         // Before it is taken apart: commits are few among many.
-        if (ending !== undefined && !file.endsWith(ending)) continue
+        if (!file.endsWith(ending)) continue
         const name = parseLoosePath(`${head}/${file}`)
         if (name === undefined || (type !== undefined && name.type !== type)) continue
         // `.file` in an archive repository, or `.filez` in another, is nobody's object.
         if (name.compressed === (this.#reader.archive && name.type === 'file')) {
-          yield { checksum: name.checksum, type: name.type }
+          names.push({ checksum: name.checksum, type: name.type })
         }
       }
+      yield names
     }
   }
 
