@@ -50,7 +50,7 @@ function cache(): string {
 }
 
 /** Path of a module that exports the store and what the children need, as plain JavaScript. */
-function bundle(): string {
+export function bundle(): string {
   if (built === undefined) {
     built = `${cache()}/fs-store.mjs`
     buildSync({
@@ -58,6 +58,8 @@ function bundle(): string {
         contents: `
           export { initFsStorage, openFsStorage } from './src/repo/stores/fs/index.ts'
           export { Thread } from './src/repo/stores/fs/thread.ts'
+          export { createCheckoutTarget, openRepo } from './src/repo/node/index.ts'
+          export { checkout } from './src/repo/index.ts'
           export { nodePlatform } from './src/platform/node.ts'
           export * from './test/fs-store/trees.ts'
         `,

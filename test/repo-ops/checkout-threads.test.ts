@@ -1,4 +1,5 @@
 /** Checkouts in which threads make files: the same comes out as without, and nothing is left open. */
+import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -17,7 +18,7 @@ import {
 } from '../../src/repo/index.ts'
 import { createCheckoutTarget, createRepo, openRepo } from '../../src/repo/node/index.ts'
 import type { Threads } from '../../src/repo/stores/fs/index.ts'
-import { failingProgram, threadProgram } from '../fs-store/child.ts'
+import { bundle, failingProgram, threadProgram } from '../fs-store/child.ts'
 import { isRoot, testDirectory } from '../fs-store/places.ts'
 import { describeReference, run } from '../reference.ts'
 import { link, type MemoryNode } from '../repo/memory-directory.ts'
@@ -166,6 +167,24 @@ describe('threads', () => {
     }
     const disk = describeDisk(many)
     expect(disk).toEqual(describeDisk(one))
+  })
+
+  test('of the caller may check out as well, and nothing is said of the files they close', async () => {
+    const { path, commit } = await repoOf('bare-user-only')
+    const [script, target] = [`${place()}.mjs`, place()]
+    const source = `
+      import { isMainThread, Worker } from 'node:worker_threads'
+      import { checkout, createCheckoutTarget, openRepo } from ${JSON.stringify(pathToFileURL(bundle()).href)}
+      if (isMainThread) new Worker(new URL(import.meta.url))
+      else {
+        const repo = await openRepo(${JSON.stringify(path)})
+        await checkout(repo, '${commit}', createCheckoutTarget(${JSON.stringify(target)}), { forceCopy: true })
+        await repo.close()
+      }`
+    writeFileSync(script, source)
+    const { status, stdout, stderr } = spawnSync(process.execPath, [script], { encoding: 'utf8', timeout: 60_000 })
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' })
+    expect(describeDisk(target)).toHaveLength(1867)
   })
 
   test('read what a parent repository has', async () => {

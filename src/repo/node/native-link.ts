@@ -6,7 +6,7 @@
  * Source: linkat(2), unlinkat(2), statx(2), mknod(2).
  */
 
-import { closeSync, constants } from 'node:fs'
+import { constants, fstatSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { UnsupportedError } from '../../errors.ts'
 import { loadNative } from './native.ts'
@@ -22,6 +22,8 @@ export interface LinkCalls {
   openNameless(directory: number): number | string
   /** Gives such a file its first name. @returns as `link` */
   linkOpen(file: number, directory: number, name: string): string | undefined
+  /** Closes such a file: in a thread Node warns of those it has not opened itself. */
+  closeNameless(file: number): void
   /** Of the file itself. @returns `undefined` when there is none, or it cannot be looked at */
   inode(fromDirectory: number, path: string): { mode: number; uid: number; gid: number; size: number } | undefined
   /** Not a directory. @returns as `link` */
@@ -83,6 +85,7 @@ function bind(koffi: Koffi): LinkCalls {
   const openat = library.func('int openat(int directory, str path, int flags, uint mode)')
   const statx = library.func('int statx(int directory, str path, int flags, uint mask, void *buffer)')
   const unlinkat = library.func('int unlinkat(int directory, str name, int flags)')
+  const close = library.func('int close(int file)')
   const mknodat = library.func('int mknodat(int directory, str name, uint mode, uint64_t device)')
 
   const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]))
@@ -92,7 +95,9 @@ function bind(koffi: Koffi): LinkCalls {
     return errnoNames.get(number) ?? `errno ${number}`
   }
 
-  const sharesDescriptors = isKnownToNode(openat(AT_FDCWD, '/', constants.O_RDONLY | O_CLOEXEC, 0))
+  const root = openat(AT_FDCWD, '/', constants.O_RDONLY | O_CLOEXEC, 0)
+  const sharesDescriptors = isKnownToNode(root)
+  close(root)
   const buffer = new Uint8Array(STATX_LENGTH)
   const view = new DataView(buffer.buffer)
   const little = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
@@ -115,6 +120,7 @@ function bind(koffi: Koffi): LinkCalls {
         size: Number(view.getBigUint64(SIZE, little)),
       }
     },
+    closeNameless: (file) => void close(file),
     unlink: (directory, name) => reason(unlinkat(directory, name, 0)),
     makeWhiteout: (directory, name, permissions) => reason(mknodat(directory, name, S_IFCHR | permissions, 0)),
   }
@@ -123,7 +129,7 @@ function bind(koffi: Koffi): LinkCalls {
 /** Deno's `node:fs` knows only the descriptors it has opened itself. */
 function isKnownToNode(fd: number): boolean {
   try {
-    closeSync(fd)
+    fstatSync(fd)
     return true
   } catch {
     return false

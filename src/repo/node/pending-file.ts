@@ -24,6 +24,7 @@ export class PendingFile {
   readonly #linkCalls: LinkCalls | undefined
   /** The temporary one, while it is there. */
   #name: string | undefined
+  readonly #nameless: boolean
   #open = true
 
   private constructor(
@@ -36,6 +37,7 @@ export class PendingFile {
     this.#directory = directory
     this.#linkCalls = linkCalls
     this.#name = name
+    this.#nameless = name === undefined
   }
 
   /** @param linkCalls without them the file has a temporary name. @throws {IoError} */
@@ -83,7 +85,8 @@ export class PendingFile {
   close(): void {
     if (!this.#open) return
     this.#open = false
-    closeSync(this.fd)
+    if (this.#nameless) this.#linkCalls?.closeNameless(this.fd)
+    else closeSync(this.fd)
     if (this.#name !== undefined) removeFile(this.#directory.path(this.#name), this.#name)
   }
 }
