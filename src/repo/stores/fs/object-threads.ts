@@ -3,7 +3,8 @@
  * for a thread that is slow or does not come up, but for the batch it has taken last.
  */
 
-import type { ObjectName } from '../../../objects/index.ts'
+import type { Checksum } from '../../../bytes.ts'
+import { type ObjectName, objectTypeFromNumber, objectTypeNumber } from '../../../objects/index.ts'
 import type { Platform } from '../../../platform/index.ts'
 import type { Batch, ObjectTask } from '../../batches.ts'
 import type { ContentSettings } from './content-modes.ts'
@@ -22,12 +23,35 @@ export interface ObjectThreadData {
   readonly task: ObjectTask
 }
 
-export interface ObjectBatch {
+interface ObjectBatch {
   readonly from: number
   readonly names: readonly ObjectName[]
 }
 
-type ObjectThread = Thread<ObjectBatch, Outcome>
+/** A batch on its way to a thread: one text is cloned in no time, five hundred objects are not. */
+export interface PackedBatch {
+  readonly from: number
+  /** One after another. */
+  readonly checksums: string
+  /** Numbers of the types (`objectTypeNumber`). */
+  readonly types: readonly number[]
+}
+
+const CHECKSUM_LENGTH = 64
+
+function pack({ from, names }: ObjectBatch): PackedBatch {
+  const types = names.map(({ type }) => objectTypeNumber(type))
+  return { from, checksums: names.map(({ checksum }) => checksum).join(''), types }
+}
+
+export function unpack({ checksums, types }: PackedBatch): ObjectName[] {
+  return types.map((number, i) => {
+    const checksum = checksums.slice(CHECKSUM_LENGTH * i, CHECKSUM_LENGTH * (i + 1)) as Checksum
+    return { checksum, type: objectTypeFromNumber(number) }
+  })
+}
+
+type ObjectThread = Thread<PackedBatch, Outcome>
 
 export async function* workInThreads(
   threads: Threads,
@@ -103,7 +127,7 @@ class SharedWork {
         const batch = this.take()
         if (batch === undefined) return
         this.#taken.get(thread)?.push(batch.from)
-        thread.ask(batch)
+        thread.ask(pack(batch))
       }
     }
   }

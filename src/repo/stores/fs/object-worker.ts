@@ -6,14 +6,14 @@ import { contentModeOf, needsNative } from './content-modes.ts'
 import { LooseObjects } from './loose.ts'
 import { LooseReader } from './loose-reader.ts'
 import { type Outcome, runTask, taskOn } from './object-tasks.ts'
-import type { ObjectBatch, ObjectThreadData } from './object-threads.ts'
+import { type ObjectThreadData, type PackedBatch, unpack } from './object-threads.ts'
 import { runProgram } from './thread-program.ts'
 
-runProgram<ObjectThreadData, ObjectBatch, Outcome>(({ root, settings, task }) => {
+runProgram<ObjectThreadData, PackedBatch, Outcome>(({ root, settings, task }) => {
   if (needsNative(settings.mode)) loadNative()
   const reader = new LooseReader(contentModeOf(settings, nodePlatform, loadNative))
   // Whoever starts the thread has made sure that it may write.
   const objects = new LooseObjects(root, settings.mode, reader, { requireWritable() {}, fsync: () => false })
   const run = taskOn(task, objects, nodePlatform)
-  return async ({ from, names }) => ({ reply: await runTask(run, from, names) })
+  return async (batch) => ({ reply: await runTask(run, batch.from, unpack(batch)) })
 })
