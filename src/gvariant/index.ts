@@ -7,6 +7,7 @@ export { array, dict, dictEntry, type Maybe, maybe, struct, tuple } from './cont
 export { GHashOrder, stringHash } from './dict-order.ts'
 export { bigEndian, codecFor } from './dynamic.ts'
 export { GVariantTextError, GVariantTypeError, GVariantValueError } from './errors.ts'
+export { offsetWidth, offsetWidthFor, readOffset } from './framing.ts'
 export { isNormal } from './is-normal.ts'
 export { normalForm } from './normal-form.ts'
 export {

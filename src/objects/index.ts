@@ -10,9 +10,11 @@ export {
   verifyFile,
 } from './checksum.ts'
 export { checksum, optionalChecksum } from './checksum-codec.ts'
+export { ChecksumSet } from './checksum-set.ts'
 export { Commit, contentChecksum, encodeTombstone } from './commit.ts'
 export { DirMeta, decodeOstreeMeta, encodeOstreeMeta } from './dirmeta.ts'
 export { DirTree, EMPTY_TREE } from './dirtree.ts'
+export { type DirTreeChecksums, locateChecksums } from './dirtree-checksums.ts'
 export { decodeFileHeader, encodeFileHeader, FileHeaderCache } from './file-header.ts'
 export { decodeFilezHeader, encodeFilezHeader } from './filez.ts'
 export { framedSize } from './frame.ts'
@@ -50,6 +52,7 @@ export {
   parseObjectName,
   validateCollectionId,
 } from './names.ts'
+export { ObjectList, type PackedObjects } from './object-list.ts'
 export { decodeSizes, encodeSizes, type ObjectSize } from './sizes.ts'
 export {
   validateBareUserOnlyMode,

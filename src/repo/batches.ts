@@ -4,7 +4,7 @@
  * alone knows what to make of it. So the work is the same with threads and without, down to the first error.
  */
 
-import type { ObjectName, ObjectType } from '../objects/index.ts'
+import { ObjectList, type ObjectType } from '../objects/index.ts'
 import type { ObjectStore } from './interface.ts'
 
 /** `verify`: nothing is wrong with the object. `delete`: it was there, and is gone. */
@@ -26,7 +26,7 @@ const BATCH = 1024
 export async function* workOff(
   objects: ObjectStore,
   task: ObjectTask,
-  names: readonly ObjectName[],
+  names: ObjectList,
 ): AsyncGenerator<Batch, void, undefined> {
   const ahead = objects.workAhead?.(task, names)
   if (ahead !== undefined) {
@@ -39,21 +39,19 @@ export async function* workOff(
   }
 }
 
-/** All objects of a store, as `ObjectStore.list`, in lists of some hundreds. */
-export async function* listMany(
-  objects: ObjectStore,
-  type?: ObjectType,
-): AsyncGenerator<readonly ObjectName[], void, undefined> {
+/** All objects of a store, as `ObjectStore.list`, in lists of some hundreds; each is good until the next is asked for. */
+export async function* listMany(objects: ObjectStore, type?: ObjectType): AsyncGenerator<ObjectList, void, undefined> {
   const lists = objects.listMany?.(type)
   if (lists !== undefined) {
     yield* lists
     return
   }
-  let names: ObjectName[] = []
+  const names = ObjectList.empty()
   for await (const name of objects.list(type)) {
-    if (names.push(name) < BATCH) continue
+    names.push(name)
+    if (names.length < BATCH) continue
     yield names
-    names = []
+    names.clear()
   }
   yield names
 }

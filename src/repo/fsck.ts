@@ -7,7 +7,7 @@
 
 import type { Checksum } from '../bytes.ts'
 import { FormatError, InvalidNameError, ObjectNotFoundError, OstreeError, withContext } from '../errors.ts'
-import { Commit, formatObjectName, type ObjectName } from '../objects/index.ts'
+import { Commit, formatObjectName, ObjectList, type ObjectName } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
 import { workOff } from './batches.ts'
 import { type CollectionRef, verifyBackRefs, verifyBindings } from './fsck-bindings.ts'
@@ -216,12 +216,12 @@ class Fsck {
     const { signal } = this.#options
     const reached = await reachLeniently(this.#repo, commits, signal)
     const above = new Above(this.#repo, commits)
-    const names = [...reached].map(([, name]) => name)
+    const names = ObjectList.from([...reached].map(([, name]) => name))
     const total = names.length
     for await (const { from, to, left } of workOff(this.#repo.storage.objects, 'verify', names)) {
       for (let at = from; at < to; at++) {
         signal?.throwIfAborted()
-        if (left.has(at)) await this.#verify(names[at] as ObjectName, above)
+        if (left.has(at)) await this.#verify(names.name(at), above)
         this.#event({ kind: 'progress', done: at + 1, total })
       }
     }

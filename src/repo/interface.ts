@@ -10,6 +10,7 @@ import type {
   FileInfo,
   FileObject,
   MetaType,
+  ObjectList,
   ObjectName,
   ObjectType,
 } from '../objects/index.ts'
@@ -116,7 +117,7 @@ export interface ObjectStore extends ObjectReader {
   /** Objects of this store, not of a parent, in no particular order. @param type all types when absent */
   list(type?: ObjectType): AsyncIterable<ObjectName>
   /** As `list`, many at a time (batches.ts, `listMany`): a promise for each is most of what listing takes. */
-  listMany?(type?: ObjectType): Iterable<readonly ObjectName[]>
+  listMany?(type?: ObjectType): Iterable<ObjectList>
   /** @throws {ObjectNotFoundError} */
   delete(name: ObjectName): MaybePromise<void>
   /** Bytes the object takes in the store, as prune and fsck report them. @throws {ObjectNotFoundError} */
@@ -133,7 +134,7 @@ export interface ObjectStore extends ObjectReader {
    * Works off a list in threads (batches.ts, `workOff`): batches in its order, together all of it.
    * @returns `undefined` when there are no threads, or the list is not worth them
    */
-  workAhead?(task: ObjectTask, names: readonly ObjectName[]): AsyncIterable<Batch> | undefined
+  workAhead?(task: ObjectTask, names: ObjectList): AsyncIterable<Batch> | undefined
 }
 
 export interface RefStore {

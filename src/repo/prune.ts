@@ -13,7 +13,7 @@
 
 import type { Checksum } from '../bytes.ts'
 import { ObjectNotFoundError } from '../errors.ts'
-import type { Commit, ObjectName, ObjectType } from '../objects/index.ts'
+import { type Commit, ObjectList, type ObjectName, type ObjectType, objectTypeNumber } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
 import { listMany, workOff } from './batches.ts'
 import { Above } from './fsck-reach.ts'
@@ -42,7 +42,7 @@ export interface PruneResult {
   /** Objects looked at. */
   readonly total: number
   /** Of these, what nothing needs; deleted, unless it was a dry run. In the order of deletion. */
-  readonly unreachable: readonly ObjectName[]
+  readonly unreachable: ObjectList
   /** Bytes these take in the store. */
   readonly bytes: number
   readonly kept: readonly KeptCommit[]
@@ -81,20 +81,23 @@ async function plan(repo: Repo, options: PruneOptions): Promise<Plan> {
   const roots = await listRoots(repo, options)
   const reached = new ReachableSet()
   for (const { commit, depth } of roots) await collectReachable(repo, commit, { depth, commitOnly, signal }, reached)
-  const byType = new Map<ObjectType, ObjectName[]>(ORDER.map((type) => [type, []]))
+  const byType: (ObjectList | undefined)[] = []
+  for (const type of ORDER) byType[objectTypeNumber(type)] = ObjectList.empty()
   let total = 0
   for await (const names of listMany(repo.storage.objects, commitOnly ? 'commit' : undefined)) {
     signal?.throwIfAborted()
-    for (const name of names) {
-      const unreachable = byType.get(name.type)
+    for (let i = 0; i < names.length; i++) {
+      const unreachable = byType[names.typeNumber(i)]
       if (unreachable === undefined) continue
       total++
-      if (reached.has(name)) continue
-      if (name.type === 'payload-link' && (await isNeededLink(repo, name.checksum, reached))) continue
-      unreachable.push(name)
+      if (reached.hasOf(names, i)) continue
+      if (names.typeNumber(i) === PAYLOAD_LINK && (await isNeededLink(repo, names.checksum(i), reached))) continue
+      unreachable.pushOf(names, i)
     }
   }
-  return { total, unreachable: [...byType.values()].flat(), roots }
+  const unreachable = ObjectList.empty()
+  for (const type of ORDER) unreachable.pushAll(byType[objectTypeNumber(type)] as ObjectList)
+  return { total, unreachable, roots }
 }
 
 /**
@@ -102,16 +105,17 @@ async function plan(repo: Repo, options: PruneOptions): Promise<Plan> {
  * file shares which is not to be seen from here.
  */
 const ORDER: readonly ObjectType[] = ['commit', 'dirtree', 'dirmeta', 'payload-link', 'file']
+const PAYLOAD_LINK = objectTypeNumber('payload-link')
 
 /** @returns bytes */
-async function sizeOf({ storage }: Repo, names: readonly ObjectName[]): Promise<number> {
+async function sizeOf({ storage }: Repo, names: ObjectList): Promise<number> {
   let bytes = 0
   for (const name of names) bytes += await storage.objects.storageSize(name)
   return bytes
 }
 
-/** Files in threads, where there are any: their order among themselves does not matter. @returns bytes */
-async function remove(repo: Repo, names: readonly ObjectName[], { signal, onProgress }: PruneOptions): Promise<number> {
+/** One kind after another; those of one kind in threads, where there are any. @returns bytes */
+async function remove(repo: Repo, names: ObjectList, { signal, onProgress }: PruneOptions): Promise<number> {
   const { objects } = repo.storage
   const total = names.length
   let bytes = 0
@@ -122,21 +126,27 @@ async function remove(repo: Repo, names: readonly ObjectName[], { signal, onProg
     bytes += size
   }
   const tell = (done: number) => onProgress?.({ kind: 'step', label: 'prune', done, total })
-  const firstFile = names.findIndex(({ type }) => type === 'file')
-  const files = firstFile < 0 ? [] : names.slice(firstFile)
-  const before = total - files.length
-  for (let at = 0; at < before; at++) {
-    signal?.throwIfAborted()
-    await one(names[at] as ObjectName)
-    tell(at + 1)
-  }
-  for await (const batch of workOff(objects, 'delete', files)) {
-    bytes += batch.bytes
-    for (let at = batch.from; at < batch.to; at++) {
+  const oneByOne = async (from: number, to: number, left?: ReadonlySet<number>) => {
+    for (let at = from; at < to; at++) {
       signal?.throwIfAborted()
-      if (batch.left.has(at)) await one(files[at] as ObjectName)
-      tell(before + at + 1)
+      if (left?.has(at) ?? true) await one(names.name(at))
+      tell(at + 1)
     }
+  }
+  let from = 0
+  for (const type of ORDER) {
+    let to = from
+    while (to < total && names.type(to) === type) to++
+    // More than its file goes with a commit.
+    if (type === 'commit') await oneByOne(from, to)
+    else {
+      for await (const batch of workOff(objects, 'delete', names.slice(from, to))) {
+        bytes += batch.bytes
+        const left = new Set([...batch.left].map((at) => from + at))
+        await oneByOne(from + batch.from, from + batch.to, left)
+      }
+    }
+    from = to
   }
   return bytes
 }

@@ -11,7 +11,9 @@ import { FormatError, withContext } from '../errors.ts'
 import {
   type Commit,
   type DirMeta,
-  type DirTree,
+  DirTree,
+  type DirTreeChecksums,
+  locateChecksums,
   type MetaType,
   validateCommit,
   validateDirMeta,
@@ -72,6 +74,28 @@ export class DirMetaReader {
 /** @throws {ObjectNotFoundError}, {FormatError} also when names are unsorted, double, or both a file and a directory */
 export function readDirTree(reader: ObjectReader, checksum: Checksum): Promise<DirTree> {
   return read(reader, 'dirtree', checksum, (bytes) => checkedDirTree(bytes, checksum))
+}
+
+/** Bytes of a dirtree, and where in them the checksums are. */
+export interface DirTreeBytes extends DirTreeChecksums {
+  readonly bytes: Uint8Array
+}
+
+/** Without making values of it. @throws as `readDirTree` */
+export function readDirTreeChecksums(reader: ObjectReader, checksum: Checksum): Promise<DirTreeBytes> {
+  return read(reader, 'dirtree', checksum, (bytes) => located(bytes) ?? locatedWithCare(bytes, checksum))
+}
+
+function located(bytes: Uint8Array): DirTreeBytes | undefined {
+  const found = locateChecksums(bytes)
+  return found && { bytes, files: found.files, dirs: found.dirs }
+}
+
+/** Tells what is wrong, or, should there be nothing, makes the bytes such that all is as usual. */
+function locatedWithCare(bytes: Uint8Array, checksum: Checksum): DirTreeBytes {
+  const again = located(DirTree.encode(checkedDirTree(bytes, checksum)))
+  if (again === undefined) throw new FormatError(`${checksum}.dirtree`, 'Not normal form')
+  return again
 }
 
 /** As `readDirTree`, of bytes that were read already. @throws {FormatError} */

@@ -5,10 +5,18 @@
  * Source: ostree-repo-traverse.c.
  */
 
-import type { Checksum } from '../bytes.ts'
+import { type Checksum, toHex } from '../bytes.ts'
 import { ObjectNotFoundError } from '../errors.ts'
-import type { Commit, DirTree, ObjectName, ObjectType } from '../objects/index.ts'
+import {
+  ChecksumSet,
+  type Commit,
+  ObjectList,
+  type ObjectName,
+  type ObjectType,
+  objectTypeNumber,
+} from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
+import { type DirTreeBytes, readDirTreeChecksums } from './read-metadata.ts'
 import type { Repo } from './repo.ts'
 import type { TreeRoot } from './tree.ts'
 
@@ -19,41 +27,52 @@ export interface TraverseOptions extends Pick<ProgressOptions, 'signal'> {
   readonly commitOnly?: boolean | undefined
 }
 
+const CHECKSUM = 32
+const FILE = objectTypeNumber('file')
+
 type ReachableType = Extract<ObjectType, 'file' | 'dirtree' | 'dirmeta' | 'commit'>
+
+const ORDER: readonly ReachableType[] = ['commit', 'dirtree', 'dirmeta', 'file']
 
 /** The objects found reachable so far; share one between traversals and what they have in common is walked once. */
 export class ReachableSet implements Iterable<ObjectName> {
-  readonly #checksums: Readonly<Record<ReachableType, Set<Checksum>>> = {
-    file: new Set(),
-    dirtree: new Set(),
-    dirmeta: new Set(),
-    commit: new Set(),
-  }
+  /** By the number of their type: file, dirtree, dirmeta, commit. */
+  readonly #checksums: readonly (ChecksumSet | undefined)[] = [
+    undefined,
+    new ChecksumSet(),
+    new ChecksumSet(),
+    new ChecksumSet(),
+    new ChecksumSet(),
+  ]
 
   get size(): number {
-    return Object.values(this.#checksums).reduce((sum, { size }) => sum + size, 0)
+    return this.#checksums.reduce((sum, set) => sum + (set?.size ?? 0), 0)
   }
 
   has({ checksum, type }: ObjectName): boolean {
-    return isReachableType(type) && this.#checksums[type].has(checksum)
+    return this.#checksums[objectTypeNumber(type)]?.has(checksum) ?? false
+  }
+
+  /** As `has`, of the object at `index` of a list. */
+  hasOf(list: ObjectList, index: number): boolean {
+    return this.#checksums[list.typeNumber(index)]?.hasAt(list.checksums, CHECKSUM * index) ?? false
   }
 
   /** @returns whether it is new */
   add(type: ReachableType, checksum: Checksum): boolean {
-    const checksums = this.#checksums[type]
-    const before = checksums.size
-    return checksums.add(checksum).size > before
+    return this.#checksums[objectTypeNumber(type)]?.add(checksum) ?? false
+  }
+
+  /** As `add`. @param type as a number (`objectTypeNumber`). @param at where its 32 bytes begin */
+  addAt(type: number, bytes: Uint8Array, at: number): boolean {
+    return this.#checksums[type]?.addAt(bytes, at) ?? false
   }
 
   *[Symbol.iterator](): Iterator<ObjectName> {
-    for (const type of ['commit', 'dirtree', 'dirmeta', 'file'] as const) {
-      for (const checksum of this.#checksums[type]) yield { checksum, type }
+    for (const type of ORDER) {
+      for (const checksum of this.#checksums[objectTypeNumber(type)] ?? []) yield { checksum, type }
     }
   }
-}
-
-function isReachableType(type: ObjectType): type is ReachableType {
-  return type === 'file' || type === 'dirtree' || type === 'dirmeta' || type === 'commit'
 }
 
 /**
@@ -70,7 +89,7 @@ export async function* traverseCommit(
   for await (const batch of batches(repo, commit, options, reached)) yield* batch
 }
 
-/** As `traverseCommit`, gathered: cheaper by a promise an object. @returns `reached` */
+/** As `traverseCommit`, gathered, without making a name of every object. @returns `reached` */
 export async function collectReachable(
   repo: Repo,
   commit: Checksum,
@@ -81,17 +100,18 @@ export async function collectReachable(
   return reached
 }
 
+/** Each list is good until the next one is asked for. */
 async function* batches(
   repo: Repo,
   start: Checksum,
   { depth = 0, commitOnly = false, signal }: TraverseOptions,
   reached: ReachableSet,
-): AsyncGenerator<ObjectName[], void> {
+): AsyncGenerator<ObjectList, void> {
   let checksum: Checksum | undefined = start
   for (let left = depth === -1 ? Number.POSITIVE_INFINITY : depth; checksum !== undefined; left--) {
     const commit: Commit | undefined = await unlessMissing(repo.readCommit(checksum), checksum, 'commit')
     if (commit === undefined || !reached.add('commit', checksum)) return
-    yield [{ checksum, type: 'commit' }]
+    yield ObjectList.from([{ checksum, type: 'commit' }])
     if (!commitOnly) {
       const partial = (await repo.commitState(checksum)) !== 'complete'
       yield* trees(repo, { tree: commit.rootTree, meta: commit.rootMeta }, partial, signal, reached)
@@ -107,30 +127,33 @@ async function* trees(
   partial: boolean,
   signal: AbortSignal | undefined,
   reached: ReachableSet,
-): AsyncGenerator<ObjectName[], void> {
+): AsyncGenerator<ObjectList, void> {
+  const found = ObjectList.empty()
   const waiting: TreeRoot[] = [root]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     signal?.throwIfAborted()
-    const batch: ObjectName[] = []
-    const add = (type: ReachableType, checksum: Checksum): boolean => {
-      const isNew = reached.add(type, checksum)
-      if (isNew) batch.push({ checksum, type })
-      return isNew
-    }
-    add('dirmeta', next.meta)
-    if (!reached.has({ checksum: next.tree, type: 'dirtree' })) {
-      const content: DirTree | undefined = partial
-        ? await unlessMissing(repo.readDirTree(next.tree), next.tree, 'dirtree')
-        : await repo.readDirTree(next.tree)
+    found.clear()
+    if (reached.add('dirmeta', next.meta)) found.push({ checksum: next.meta, type: 'dirmeta' })
+    const name: ObjectName = { checksum: next.tree, type: 'dirtree' }
+    if (!reached.has(name)) {
+      const reading = readDirTreeChecksums(repo.objects, next.tree)
+      const content: DirTreeBytes | undefined = await (partial ? unlessMissing(reading, next.tree, 'dirtree') : reading)
       if (content !== undefined) {
-        add('dirtree', next.tree)
-        for (const file of content.files) add('file', file.checksum)
+        const { bytes, files, dirs } = content
+        reached.add('dirtree', next.tree)
+        found.push(name)
+        for (const at of files) if (reached.addAt(FILE, bytes, at)) found.pushAt(FILE, bytes, at)
         // Backwards, so that they come off the stack in their order.
-        for (let i = content.dirs.length - 1; i >= 0; i--) waiting.push(content.dirs[i] as DirTree['dirs'][number])
+        for (const at of dirs.toReversed()) waiting.push(childAt(bytes, at))
       }
     }
-    if (batch.length > 0) yield batch
+    if (found.length > 0) yield found
   }
+}
+
+function childAt(bytes: Uint8Array, at: number): TreeRoot {
+  const tree = toHex(bytes, at, at + CHECKSUM) as Checksum
+  return { tree, meta: toHex(bytes, at + CHECKSUM, at + 2 * CHECKSUM) as Checksum }
 }
 
 async function unlessMissing<T>(reading: Promise<T>, checksum: Checksum, type: ObjectType): Promise<T | undefined> {

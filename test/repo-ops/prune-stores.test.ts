@@ -47,7 +47,7 @@ async function fsckResult(repo: Repo, options: FsckOptions): Promise<unknown> {
 async function pruneResult(repo: Repo, options: PruneOptions): Promise<unknown> {
   try {
     const { total, unreachable, kept } = await prune(repo, options)
-    const names = unreachable.map(formatObjectName).sort()
+    const names = Array.from(unreachable, formatObjectName).sort()
     return { total, names, kept: kept.map(({ commit }) => commit).sort() }
   } catch (error) {
     if (!(error instanceof OstreeError)) throw error

@@ -80,7 +80,7 @@ export const prune = command({
 
 function asJson({ total, unreachable, bytes, kept }: PruneResult, { options }: Context) {
   const counts = { total, unreachable: unreachable.length, bytes }
-  return options['no-prune'] ? { ...counts, objects: unreachable.map(formatObjectName), kept } : counts
+  return options['no-prune'] ? { ...counts, objects: Array.from(unreachable, formatObjectName), kept } : counts
 }
 
 function format({ total, unreachable, bytes }: PruneResult, { options }: Context): string {

@@ -15,6 +15,7 @@ import {
   type FileObject,
   formatObjectName,
   type MetaType,
+  ObjectList,
   type ObjectName,
   type ObjectType,
   parseLoosePath,
@@ -23,6 +24,7 @@ import type { Batch, ObjectTask } from '../../batches.ts'
 import type { CommitState, ObjectStore, RepoMode } from '../../interface.ts'
 import { unless, withIo } from './errno.ts'
 import { readWhole, removeFile, replaceFile, syncDirectory } from './file-io.ts'
+import { LooseNames } from './loose-names.ts'
 import type { LooseReader } from './loose-reader.ts'
 import { PresentObjects } from './present.ts'
 
@@ -91,21 +93,13 @@ export class LooseObjects implements ObjectStore {
     for (const names of this.listMany(type)) yield* names
   }
 
-  *listMany(type?: ObjectType): Generator<ObjectName[], void, undefined> {
-    const ending = type === undefined ? '' : `.${type === 'file' ? this.#reader.content.suffix : type}`
+  *listMany(type?: ObjectType): Generator<ObjectList, void, undefined> {
+    const names = ObjectList.empty()
+    const looseNames = new LooseNames(this.#reader.archive, type)
     for (const head of this.#fanOut()) {
       const files = unless(NOTHING_THERE, `objects/${head}`, () => readdirSync(`${this.root}/objects/${head}`))
-      const names: ObjectName[] = []
-      for (const file of files ?? []) {
-        // Before it is taken apart: commits are few among many.
-        if (!file.endsWith(ending)) continue
-        const name = parseLoosePath(`${head}/${file}`)
-        if (name === undefined || (type !== undefined && name.type !== type)) continue
-        // `.file` in an archive repository, or `.filez` in another, is nobody's object.
-        if (name.compressed === (this.#reader.archive && name.type === 'file')) {
-          names.push({ checksum: name.checksum, type: name.type })
-        }
-      }
+      names.clear()
+      for (const file of files ?? []) looseNames.read(head, file, names)
       yield names
     }
   }
@@ -133,7 +127,7 @@ export class LooseObjects implements ObjectStore {
     if (!removed) throw new ObjectNotFoundError(formatObjectName(name))
   }
 
-  workAhead(task: ObjectTask, names: readonly ObjectName[]): AsyncIterable<Batch> | undefined {
+  workAhead(task: ObjectTask, names: ObjectList): AsyncIterable<Batch> | undefined {
     if (task === 'delete') this.#context.requireWritable()
     return this.#context.workAhead?.(task, names)
   }

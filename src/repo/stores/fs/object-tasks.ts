@@ -3,7 +3,7 @@
 import { closeSync, constants, openSync } from 'node:fs'
 import type { MaybePromise } from '../../../bytes.ts'
 import { ObjectNotFoundError } from '../../../errors.ts'
-import { formatObjectName, type ObjectName } from '../../../objects/index.ts'
+import { formatObjectName, type ObjectList, type ObjectName } from '../../../objects/index.ts'
 import type { Platform } from '../../../platform/index.ts'
 import type { ObjectTask } from '../../batches.ts'
 import { verifyObject } from '../../fsck-object.ts'
@@ -75,12 +75,12 @@ export interface Outcome {
 }
 
 /** Leaves nothing open. */
-export async function runTask(task: TaskOnOne, from: number, names: readonly ObjectName[]): Promise<Outcome> {
+export async function runTask(task: TaskOnOne, from: number, names: ObjectList): Promise<Outcome> {
   const left: number[] = []
   let bytes = 0
   for (let i = 0; i < names.length; i++) {
     try {
-      const done = task.run(names[i] as ObjectName)
+      const done = task.run(names.name(i))
       bytes += done instanceof Promise ? await done : done
     } catch {
       // Whoever is left with it finds out why.

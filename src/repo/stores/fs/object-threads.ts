@@ -3,8 +3,7 @@
  * for a thread that is slow or does not come up, but for the batch it has taken last.
  */
 
-import type { Checksum } from '../../../bytes.ts'
-import { type ObjectName, objectTypeFromNumber, objectTypeNumber } from '../../../objects/index.ts'
+import type { ObjectList, PackedObjects } from '../../../objects/index.ts'
 import type { Platform } from '../../../platform/index.ts'
 import type { Batch, ObjectTask } from '../../batches.ts'
 import type { ContentSettings } from './content-modes.ts'
@@ -25,30 +24,12 @@ export interface ObjectThreadData {
 
 interface ObjectBatch {
   readonly from: number
-  readonly names: readonly ObjectName[]
+  readonly names: ObjectList
 }
 
-/** A batch on its way to a thread: one text is cloned in no time, five hundred objects are not. */
-export interface PackedBatch {
+/** A batch on its way to a thread: two buffers are cloned in no time, some hundred objects are not. */
+export interface PackedBatch extends PackedObjects {
   readonly from: number
-  /** One after another. */
-  readonly checksums: string
-  /** Numbers of the types (`objectTypeNumber`). */
-  readonly types: readonly number[]
-}
-
-const CHECKSUM_LENGTH = 64
-
-function pack({ from, names }: ObjectBatch): PackedBatch {
-  const types = names.map(({ type }) => objectTypeNumber(type))
-  return { from, checksums: names.map(({ checksum }) => checksum).join(''), types }
-}
-
-export function unpack({ checksums, types }: PackedBatch): ObjectName[] {
-  return types.map((number, i) => {
-    const checksum = checksums.slice(CHECKSUM_LENGTH * i, CHECKSUM_LENGTH * (i + 1)) as Checksum
-    return { checksum, type: objectTypeFromNumber(number) }
-  })
 }
 
 type ObjectThread = Thread<PackedBatch, Outcome>
@@ -58,7 +39,7 @@ export async function* workInThreads(
   data: ObjectThreadData,
   objects: LooseObjects,
   platform: Platform,
-  names: readonly ObjectName[],
+  names: ObjectList,
 ): AsyncGenerator<Batch, void, undefined> {
   const task = taskOn(data.task, objects, platform)
   const work = new SharedWork(threads, data, names)
@@ -80,7 +61,7 @@ export async function* workInThreads(
 }
 
 class SharedWork {
-  readonly #names: readonly ObjectName[]
+  readonly #names: ObjectList
   readonly #threads: ObjectThread[] = []
   /** Batches that each thread has, in the order of their answers. */
   readonly #taken = new Map<ObjectThread, number[]>()
@@ -90,7 +71,7 @@ class SharedWork {
   #next = 0
   #waiting: (() => void) | undefined
 
-  constructor({ count, program }: Threads, data: ObjectThreadData, names: readonly ObjectName[]) {
+  constructor({ count, program }: Threads, data: ObjectThreadData, names: ObjectList) {
     this.#names = names
     for (let i = 0; i < count; i++) {
       const thread: ObjectThread = new Thread(
@@ -127,7 +108,7 @@ class SharedWork {
         const batch = this.take()
         if (batch === undefined) return
         this.#taken.get(thread)?.push(batch.from)
-        thread.ask(pack(batch))
+        thread.ask({ from: batch.from, ...batch.names.packed() })
       }
     }
   }

@@ -1,12 +1,13 @@
 /** The thread that works off batches of objects. Its other end is object-threads.ts. */
 
+import { ObjectList } from '../../../objects/index.ts'
 import { nodePlatform } from '../../../platform/node.ts'
 import { loadNative } from '../../node/native.ts'
 import { contentModeOf, needsNative } from './content-modes.ts'
 import { LooseObjects } from './loose.ts'
 import { LooseReader } from './loose-reader.ts'
 import { type Outcome, runTask, taskOn } from './object-tasks.ts'
-import { type ObjectThreadData, type PackedBatch, unpack } from './object-threads.ts'
+import type { ObjectThreadData, PackedBatch } from './object-threads.ts'
 import { runProgram } from './thread-program.ts'
 
 runProgram<ObjectThreadData, PackedBatch, Outcome>(({ root, settings, task }) => {
@@ -15,5 +16,5 @@ runProgram<ObjectThreadData, PackedBatch, Outcome>(({ root, settings, task }) =>
   // Whoever starts the thread has made sure that it may write.
   const objects = new LooseObjects(root, settings.mode, reader, { requireWritable() {}, fsync: () => false })
   const run = taskOn(task, objects, nodePlatform)
-  return async (batch) => ({ reply: await runTask(run, batch.from, unpack(batch)) })
+  return async (batch) => ({ reply: await runTask(run, batch.from, ObjectList.unpack(batch)) })
 })

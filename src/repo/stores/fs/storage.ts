@@ -17,7 +17,7 @@ import { accessSync, closeSync, constants, lstatSync, openSync, readFileSync, re
 import { decodeUtf8, encodeUtf8 } from '../../../bytes.ts'
 import { ConflictError, FormatError, ReadOnlyError, UsageError, withContext } from '../../../errors.ts'
 import { KeyFile } from '../../../keyfile/index.ts'
-import type { ObjectName } from '../../../objects/index.ts'
+import type { ObjectList } from '../../../objects/index.ts'
 import type { Platform } from '../../../platform/index.ts'
 import type { Batch, ObjectTask } from '../../batches.ts'
 import { type RepoSettings, readSettings } from '../../config.ts'
@@ -41,6 +41,8 @@ import { WriteBehind } from './write-behind.ts'
 
 /** Fewer are done before a thread is up. */
 const OBJECTS_BEFORE_START = 4000
+/** Fewer are done before the module is loaded that does it. */
+const OBJECTS_BEFORE_LOADING = 100
 
 export interface FsStorageContext {
   /** Absolute. */
@@ -112,14 +114,16 @@ export class FsStorage implements Storage {
     return this.#writeBehind
   }
 
-  #workAhead(task: ObjectTask, names: readonly ObjectName[]): AsyncIterable<Batch> | undefined {
-    if (names.length === 0) return undefined
+  #workAhead(task: ObjectTask, names: ObjectList): AsyncIterable<Batch> | undefined {
     const threads = this.#context.objectThreads()
-    if (threads === undefined || names.length < (threads.after ?? OBJECTS_BEFORE_START)) return undefined
-    return this.#workInThreads(threads, task, names)
+    if (threads === undefined || names.length === 0) return undefined
+    if (names.length >= (threads.after ?? OBJECTS_BEFORE_START)) return this.#workInThreads(threads, task, names)
+    // By itself, this thread deletes many faster than one after another.
+    const alone = task === 'delete' && names.length >= OBJECTS_BEFORE_LOADING
+    return alone ? this.#workInThreads({ ...threads, count: 0 }, task, names) : undefined
   }
 
-  async *#workInThreads(threads: Threads, task: ObjectTask, names: readonly ObjectName[]): AsyncGenerator<Batch> {
+  async *#workInThreads(threads: Threads, task: ObjectTask, names: ObjectList): AsyncGenerator<Batch> {
     const { workInThreads } = await import('./object-threads.ts')
     const { path, platform } = this.#context
     const data = { root: path, settings: this.contentSettings, task }
