@@ -6,7 +6,7 @@
  * (ostree_repo_mark_commit_partial_reason), ostree-repo-pull.c (commitpartial).
  */
 
-import { lstatSync, mkdirSync, readdirSync, readlinkSync } from 'node:fs'
+import { type Dirent, lstatSync, mkdirSync, readdirSync, readlinkSync } from 'node:fs'
 import { type Checksum, EMPTY_BYTES, encodeUtf8, type MaybePromise } from '../../../bytes.ts'
 import { IoError, ObjectNotFoundError, withContext } from '../../../errors.ts'
 import {
@@ -93,26 +93,31 @@ export class LooseObjects implements ObjectStore {
     for (const names of this.listMany(type)) yield* names
   }
 
+  /** @throws {IoError} `opendirat: Not a directory` for what else is called as one of the 256: links lead elsewhere */
   *listMany(type?: ObjectType): Generator<ObjectList, void, undefined> {
     const names = ObjectList.empty()
     const looseNames = new LooseNames(this.#reader.archive, type)
-    for (const head of this.#fanOut()) {
-      const files = unless(NOTHING_THERE, `objects/${head}`, () => readdirSync(`${this.root}/objects/${head}`))
+    for (const entry of this.#fanOut()) {
+      const head = entry.name
+      const shown = `objects/${head}`
+      if (!entry.isDirectory()) throw new IoError('opendirat: Not a directory', 'ENOTDIR', shown)
+      const files = unless(['ENOENT'], shown, () => readdirSync(`${this.root}/${shown}`))
       names.clear()
       for (const file of files ?? []) looseNames.read(head, file, names)
       yield names
     }
   }
 
-  /** The directories there are, in order. */
-  #fanOut(): string[] {
-    const entries = withIo('objects', () => readdirSync(`${this.root}/objects`))
-    return entries.filter((name) => FAN_OUT.test(name)).sort()
+  /** Of the directories there are, in order. */
+  #fanOut(): Dirent[] {
+    const entries = withIo('objects', () => readdirSync(`${this.root}/objects`, { withFileTypes: true }))
+    return entries.filter(({ name }) => FAN_OUT.test(name)).sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
   /** For the time of a transaction. */
   present(): PresentObjects {
-    return new PresentObjects(`${this.root}/objects`, this.#fanOut(), this.#reader)
+    const heads = this.#fanOut().map(({ name }) => name)
+    return new PresentObjects(`${this.root}/objects`, heads, this.#reader)
   }
 
   delete(name: ObjectName): void {
