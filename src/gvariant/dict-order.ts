@@ -22,106 +22,87 @@ const UNUSED = 0
 const TOMBSTONE = 1
 const FIRST_HASH = 2
 
-/** g_str_hash: bytes count as signed. */
+/** What g_str_hash begins with. */
+export const STRING_HASH_START = 5381
+
+/** One more byte of g_str_hash: they count as signed. @returns 32 bits, signed: `>>> 0` is the hash */
+export function hashByte(hash: number, byte: number): number {
+  return (Math.imul(hash, 33) + ((byte << 24) >> 24)) | 0
+}
+
+/** g_str_hash */
 export function stringHash(key: string): number {
-  let hash = 5381
-  for (const byte of encodeUtf8(key)) hash = (Math.imul(hash, 33) + ((byte << 24) >> 24)) | 0
+  let hash = STRING_HASH_START
+  for (const byte of encodeUtf8(key)) hash = hashByte(hash, byte)
   return hash >>> 0
 }
 
-/** Keys with values, iterated in the order GLib's table would have after the same operations. */
-export class GHashOrder<V> {
-  #size: number
-  #prime: number
-  #states: Uint32Array
-  #keys: (string | undefined)[]
-  #values: (V | undefined)[]
-  #used: number
+/** The slots of a table. What they hold are indices of keys that lie elsewhere. */
+export class GHashSlots implements Iterable<number> {
+  #size = 1 << MIN_SHIFT
+  #prime: number = PRIMES[MIN_SHIFT]
+  #states = new Uint32Array(this.#size)
+  #indices = new Uint32Array(this.#size)
+  #used = 0
   /** Used slots and tombstones. */
-  #occupied: number
-  readonly #hash: (key: string) => number
+  #occupied = 0
 
-  /** @param hash of the table, an unsigned 32-bit integer; that of strings unless told */
-  constructor(entries: Iterable<readonly [string, V]> = [], hash: (key: string) => number = stringHash) {
-    this.#hash = hash
-    this.#size = 1 << MIN_SHIFT
-    this.#prime = PRIMES[MIN_SHIFT]
-    this.#states = new Uint32Array(this.#size)
-    this.#keys = new Array<string | undefined>(this.#size)
-    this.#values = new Array<V | undefined>(this.#size)
-    this.#used = 0
-    this.#occupied = 0
-    for (const [key, value] of entries) this.set(key, value)
-  }
-
-  get size(): number {
+  /** Keys there are. */
+  get used(): number {
     return this.#used
   }
 
-  has(key: string): boolean {
-    return (this.#states[this.#find(key)] as number) >= FIRST_HASH
-  }
-
-  get(key: string): V | undefined {
-    return this.#values[this.#find(key)]
-  }
-
-  /** A key that is there already keeps its place. */
-  set(key: string, value: V): void {
-    const slot = this.#find(key)
-    const state = this.#states[slot] as number
-    this.#values[slot] = value
-    if (state >= FIRST_HASH) return
-    this.#states[slot] = this.#slotHash(key)
-    this.#keys[slot] = key
-    this.#used++
-    if (state === UNUSED) {
-      this.#occupied++
-      this.#maybeResize()
-    }
-  }
-
-  /** @returns whether the key was there */
-  delete(key: string): boolean {
-    const slot = this.#find(key)
-    if ((this.#states[slot] as number) < FIRST_HASH) return false
-    this.#states[slot] = TOMBSTONE
-    this.#keys[slot] = undefined
-    this.#values[slot] = undefined
-    this.#used--
-    this.#maybeResize()
-    return true
-  }
-
-  *[Symbol.iterator](): IterableIterator<[string, V]> {
-    for (let slot = 0; slot < this.#size; slot++) {
-      const key = this.#keys[slot]
-      // A slot with a key has the value set with it.
-      if (key !== undefined) yield [key, this.#values[slot] as V]
-    }
-  }
-
-  /** @returns the slot of the key, or else the one it would go to: the first tombstone met, or the unused slot */
-  #find(key: string): number {
-    const hash = this.#slotHash(key)
+  /**
+   * @param hash of the key, an unsigned 32-bit integer
+   * @param isKey whether the index of a key with that hash is that of the key
+   * @returns the slot of the key, or else the one it would go to: the first tombstone met, or the unused slot
+   */
+  find(hash: number, isKey: (index: number) => boolean): number {
+    const state = stateOf(hash)
     const mask = this.#size - 1
-    let slot = this.#home(hash)
+    let slot = this.#home(state)
     let tombstone = -1
     for (let step = 1; this.#states[slot] !== UNUSED; step++) {
-      if (this.#states[slot] === hash && this.#keys[slot] === key) return slot
+      if (this.#states[slot] === state && isKey(this.#indices[slot] as number)) return slot
       if (this.#states[slot] === TOMBSTONE && tombstone < 0) tombstone = slot
       slot = (slot + step) & mask
     }
     return tombstone < 0 ? slot : tombstone
   }
 
-  /** What a slot holds for the key: never one of the states that are no hash. */
-  #slotHash(key: string): number {
-    return Math.max(FIRST_HASH, this.#hash(key))
+  /** The index of the key in a slot that `find` gave, if there is one. */
+  at(slot: number): number | undefined {
+    return (this.#states[slot] as number) < FIRST_HASH ? undefined : this.#indices[slot]
   }
 
-  #home(hash: number): number {
-    return (Math.imul(hash, 11) >>> 0) % this.#prime
+  /** Puts a new key into the slot that `find` gave for it. */
+  put(slot: number, hash: number, index: number): void {
+    const isUnused = this.#states[slot] === UNUSED
+    this.#states[slot] = stateOf(hash)
+    this.#indices[slot] = index
+    this.#used++
+    if (!isUnused) return
+    this.#occupied++
+    this.#maybeResize()
+  }
+
+  /** Removes the key in a slot that `find` gave. */
+  remove(slot: number): void {
+    this.#states[slot] = TOMBSTONE
+    this.#used--
+    this.#maybeResize()
+  }
+
+  /** Indices in the order of the slots. */
+  *[Symbol.iterator](): Iterator<number> {
+    for (let slot = 0; slot < this.#size; slot++) {
+      const index = this.at(slot)
+      if (index !== undefined) yield index
+    }
+  }
+
+  #home(state: number): number {
+    return (Math.imul(state, 11) >>> 0) % this.#prime
   }
 
   #maybeResize(): void {
@@ -148,41 +129,95 @@ export class GHashOrder<V> {
     const larger = Math.max(oldSize, this.#size)
     const states = new Uint32Array(larger)
     states.set(this.#states)
-    const keys = this.#keys
-    const values = this.#values
-    keys.length = larger
-    values.length = larger
+    const indices = new Uint32Array(larger)
+    indices.set(this.#indices)
     const mask = this.#size - 1
     const done = new Uint8Array(this.#size)
     for (let old = 0; old < oldSize; old++) {
-      let hash = states[old] as number
-      if (hash < FIRST_HASH) {
+      let state = states[old] as number
+      if (state < FIRST_HASH) {
         states[old] = UNUSED
         continue
       }
       if (done[old] === 1) continue
-      let key = keys[old]
-      let value = values[old]
+      let index = indices[old] as number
       states[old] = UNUSED
-      keys[old] = undefined
-      values[old] = undefined
-      while (hash >= FIRST_HASH) {
-        let slot = this.#home(hash)
+      while (state >= FIRST_HASH) {
+        let slot = this.#home(state)
         for (let step = 1; done[slot] === 1; step++) slot = (slot + step) & mask
         done[slot] = 1
-        const displacedHash = states[slot] as number
-        const displacedKey = keys[slot]
-        const displacedValue = values[slot]
-        states[slot] = hash
-        keys[slot] = key
-        values[slot] = value
-        hash = displacedHash
-        key = displacedKey
-        value = displacedValue
+        const displacedState = states[slot] as number
+        const displacedIndex = indices[slot] as number
+        states[slot] = state
+        indices[slot] = index
+        state = displacedState
+        index = displacedIndex
       }
     }
-    keys.length = this.#size
-    values.length = this.#size
     this.#states = states.slice(0, this.#size)
+    this.#indices = indices.slice(0, this.#size)
+  }
+}
+
+/** What a slot holds for a key: never one of the states that are no hash. */
+function stateOf(hash: number): number {
+  return Math.max(FIRST_HASH, hash)
+}
+
+/** Keys with values, iterated in the order GLib's table would have after the same operations. */
+export class GHashOrder<V> {
+  readonly #slots = new GHashSlots()
+  /** Those of a removed key are `undefined`, until another takes their place. */
+  readonly #entries: ([key: string, value: V] | undefined)[] = []
+  readonly #free: number[] = []
+  readonly #hash: (key: string) => number
+
+  /** @param hash of the table, an unsigned 32-bit integer; that of strings unless told */
+  constructor(entries: Iterable<readonly [string, V]> = [], hash: (key: string) => number = stringHash) {
+    this.#hash = hash
+    for (const [key, value] of entries) this.set(key, value)
+  }
+
+  get size(): number {
+    return this.#slots.used
+  }
+
+  has(key: string): boolean {
+    return this.#slots.at(this.#find(key, this.#hash(key))) !== undefined
+  }
+
+  get(key: string): V | undefined {
+    const index = this.#slots.at(this.#find(key, this.#hash(key)))
+    return index === undefined ? undefined : this.#entries[index]?.[1]
+  }
+
+  /** A key that is there already keeps its place. */
+  set(key: string, value: V): void {
+    const hash = this.#hash(key)
+    const slot = this.#find(key, hash)
+    const known = this.#slots.at(slot)
+    const index = known ?? this.#free.pop() ?? this.#entries.length
+    this.#entries[index] = [key, value]
+    if (known === undefined) this.#slots.put(slot, hash, index)
+  }
+
+  /** @returns whether the key was there */
+  delete(key: string): boolean {
+    const slot = this.#find(key, this.#hash(key))
+    const index = this.#slots.at(slot)
+    if (index === undefined) return false
+    this.#entries[index] = undefined
+    this.#free.push(index)
+    this.#slots.remove(slot)
+    return true
+  }
+
+  *[Symbol.iterator](): IterableIterator<[string, V]> {
+    // A slot with an index has the entry set with it.
+    for (const index of this.#slots) yield this.#entries[index] as [string, V]
+  }
+
+  #find(key: string, hash: number): number {
+    return this.#slots.find(hash, (index) => this.#entries[index]?.[0] === key)
   }
 }

@@ -6,13 +6,25 @@
  * ostree_repo_traverse_parents_get_commits.
  */
 
-import type { Checksum } from '../bytes.ts'
+import { type Checksum, toHex } from '../bytes.ts'
 import { FormatError } from '../errors.ts'
-import type { GHashOrder } from '../gvariant/index.ts'
-import { Commit, DirTree, formatObjectName, isChecksum, type ObjectName } from '../objects/index.ts'
+import {
+  Commit,
+  DirTree,
+  formatObjectName,
+  isChecksum,
+  locateChecksums,
+  type ObjectList,
+  type ObjectName,
+  objectTypeNumber,
+} from '../objects/index.ts'
+import { ObjectTable } from './object-table.ts'
 import type { Repo } from './repo.ts'
-import { createObjectTable, inTableOrder } from './table-order.ts'
+import { inTableOrder } from './table-order.ts'
 import type { TreeRoot } from './tree.ts'
+
+const CHECKSUM = 32
+const FILE = objectTypeNumber('file')
 
 /**
  * In the order in which ostree would verify them.
@@ -23,10 +35,10 @@ export async function reachLeniently(
   repo: Repo,
   commits: readonly Checksum[],
   signal: AbortSignal | undefined,
-): Promise<GHashOrder<ObjectName>> {
-  const reached = createObjectTable()
+): Promise<ObjectList> {
+  const reached = new ObjectTable()
   await visit(repo, commits, signal, reached)
-  return reached
+  return reached.list()
 }
 
 /**
@@ -37,39 +49,59 @@ async function visit(
   repo: Repo,
   commits: readonly Checksum[],
   signal: AbortSignal | undefined,
-  reached: GHashOrder<ObjectName>,
-  tell: (parent: ObjectName, child: ObjectName) => void = () => {},
+  reached: ObjectTable,
+  tell?: (parent: ObjectName, child: ObjectName) => void,
 ): Promise<void> {
-  const add = (name: ObjectName) => reached.set(formatObjectName(name), name)
   for (const checksum of commits) {
     const commit: ObjectName = { type: 'commit', checksum }
-    add(commit)
+    reached.add(commit)
     const { rootTree, rootMeta } = Commit.decode(await repo.objects.readMeta('commit', checksum))
     const waiting: (Entrance | { readonly leave: ObjectName })[] = [{ parent: commit, tree: rootTree, meta: rootMeta }]
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       signal?.throwIfAborted()
       if ('leave' in next) {
-        add(next.leave)
+        reached.add(next.leave)
         continue
       }
       const { parent } = next
       const tree: ObjectName = { type: 'dirtree', checksum: requireChecksum(next.tree, parent) }
       const meta: ObjectName = { type: 'dirmeta', checksum: requireChecksum(next.meta, parent) }
-      add(meta)
-      tell(parent, meta)
-      tell(parent, tree)
-      if (reached.has(formatObjectName(tree))) continue
-      const { files, dirs } = DirTree.decode(await repo.objects.readMeta('dirtree', tree.checksum))
-      for (const { checksum } of files) {
-        const file: ObjectName = { type: 'file', checksum: requireChecksum(checksum, tree) }
-        add(file)
-        tell(tree, file)
-      }
+      reached.add(meta)
+      tell?.(parent, meta)
+      tell?.(parent, tree)
+      if (reached.has(tree)) continue
+      const bytes = await repo.objects.readMeta('dirtree', tree.checksum)
+      const dirs = visitFiles(tree, bytes, reached, tell)
       waiting.push({ leave: tree })
       // Backwards, so that they come off the stack in their order.
       for (const { tree: below, meta } of dirs.toReversed()) waiting.push({ parent: tree, tree: below, meta })
     }
   }
+}
+
+/** @returns the directories in it */
+function visitFiles(
+  tree: ObjectName,
+  bytes: Uint8Array,
+  reached: ObjectTable,
+  tell: ((parent: ObjectName, child: ObjectName) => void) | undefined,
+): readonly TreeRoot[] {
+  const located = locateChecksums(bytes)
+  // What is not sound has to be gone through with care, and what is told of needs names.
+  if (located === undefined || tell !== undefined) {
+    const { files, dirs } = DirTree.decode(bytes)
+    for (const { checksum } of files) {
+      const file: ObjectName = { type: 'file', checksum: requireChecksum(checksum, tree) }
+      reached.add(file)
+      tell?.(tree, file)
+    }
+    return dirs
+  }
+  for (const at of located.files) reached.addAt(FILE, bytes, at)
+  return located.dirs.map((at) => ({
+    tree: toHex(bytes, at, at + CHECKSUM) as Checksum,
+    meta: toHex(bytes, at + CHECKSUM, at + 2 * CHECKSUM) as Checksum,
+  }))
 }
 
 interface Entrance extends TreeRoot {
@@ -113,7 +145,7 @@ export class Above {
 
   async #gather(): Promise<Map<string, Set<string>>> {
     const above = new Map<string, Set<string>>()
-    await visit(this.#repo, this.#commits, undefined, createObjectTable(), (parent, child) => {
+    await visit(this.#repo, this.#commits, undefined, new ObjectTable(), (parent, child) => {
       const key = formatObjectName(child)
       const parents = above.get(key)
       if (parents === undefined) above.set(key, new Set([formatObjectName(parent)]))

@@ -7,17 +7,18 @@
 
 import type { Checksum } from '../bytes.ts'
 import { FormatError, InvalidNameError, ObjectNotFoundError, OstreeError, withContext } from '../errors.ts'
-import { Commit, formatObjectName, ObjectList, type ObjectName } from '../objects/index.ts'
+import { Commit, formatObjectName, type ObjectName } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
 import { workOff } from './batches.ts'
 import { type CollectionRef, verifyBackRefs, verifyBindings } from './fsck-bindings.ts'
 import { isMissing, verifyObject } from './fsck-object.ts'
 import { Above, reachLeniently } from './fsck-reach.ts'
 import type { RefPath } from './interface.ts'
+import { ObjectTable } from './object-table.ts'
 import { deleteObject, enableTombstones } from './prune-delete.ts'
 import { readRef, refspecOf } from './refs.ts'
 import type { Repo } from './repo.ts'
-import { collectionRefsInOrder, createObjectTable, plainRefsInOrder } from './table-order.ts'
+import { collectionRefsInOrder, plainRefsInOrder } from './table-order.ts'
 
 export type FsckEvent =
   /** Something begins; `commits` are those about to be verified. */
@@ -181,18 +182,18 @@ class Fsck {
   async #commits() {
     this.#event({ kind: 'stage', stage: 'commits' })
     const { signal, verifyBackRefs: backRefs, addTombstones } = this.#options
-    const all = createObjectTable()
+    const all = new ObjectTable()
     for (let at: Repo | undefined = this.#repo; at !== undefined; at = at.parent) {
-      const keys = new Map<string, ObjectName>()
-      for await (const name of at.storage.objects.list('commit')) keys.set(formatObjectName(name), name)
+      const commits: Checksum[] = []
+      for await (const { checksum } of at.storage.objects.list('commit')) commits.push(checksum)
       // As a directory has them, whichever store it is.
-      for (const [key, name] of [...keys].sort(([a], [b]) => (a < b ? -1 : 1))) all.set(key, name)
+      for (const checksum of commits.sort()) all.add({ checksum, type: 'commit' })
     }
-    const whole = createObjectTable()
+    const whole = new ObjectTable()
     const orphans: Checksum[] = []
     let partial = 0
     let fsckPartial = 0
-    for (const [key, name] of all) {
+    for (const name of all.list()) {
       signal?.throwIfAborted()
       const { checksum } = name
       if (backRefs || addTombstones) {
@@ -201,11 +202,11 @@ class Fsck {
         if (addTombstones && (await this.#lacksParent(commit))) orphans.push(checksum)
       }
       const state = await this.#repo.commitState(checksum)
-      if (state === 'complete') whole.set(key, name)
+      if (state === 'complete') whole.add(name)
       else partial++
       if (state === 'fsck-partial') fsckPartial++
     }
-    return { whole: [...whole].map(([, { checksum }]) => checksum), orphans, partial, fsckPartial }
+    return { whole: Array.from(whole.list(), ({ checksum }) => checksum), orphans, partial, fsckPartial }
   }
 
   async #lacksParent({ parent }: Commit): Promise<boolean> {
@@ -214,9 +215,8 @@ class Fsck {
 
   async #objects(commits: readonly Checksum[]): Promise<number> {
     const { signal } = this.#options
-    const reached = await reachLeniently(this.#repo, commits, signal)
+    const names = await reachLeniently(this.#repo, commits, signal)
     const above = new Above(this.#repo, commits)
-    const names = ObjectList.from([...reached].map(([, name]) => name))
     const total = names.length
     for await (const { from, to, left } of workOff(this.#repo.storage.objects, 'verify', names)) {
       for (let at = from; at < to; at++) {

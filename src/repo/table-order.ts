@@ -1,23 +1,12 @@
 /**
- * The order in which libostree comes by objects and refs: that of its hash tables. What is looked at first decides which
- * of several faults is told of, and in which order all of them are.
+ * The order in which libostree comes by refs and other names, as ObjectTable (object-table.ts) has that of objects.
  *
- * Source: ostree-core.c, ostree_hash_object_name; ostree-ref.c, ostree_collection_ref_hash; GLib, g_str_hash.
+ * Source: ostree-ref.c, ostree_collection_ref_hash; GLib, g_str_hash.
  */
 
 import { GHashOrder, stringHash } from '../gvariant/index.ts'
-import { type ObjectName, objectTypeNumber } from '../objects/index.ts'
 import type { RefPath, RefStore } from './interface.ts'
 import { listPlainRefs, refspecOf } from './refs.ts'
-
-/** A set of objects. Keys are the names as `formatObjectName` gives them. */
-export function createObjectTable<V = ObjectName>(): GHashOrder<V> {
-  return new GHashOrder<V>([], (key) => {
-    const dot = key.lastIndexOf('.')
-    const type = key.slice(dot + 1) as ObjectName['type'] // the keys are names of objects
-    return (stringHash(key.slice(0, dot)) + objectTypeNumber(type)) >>> 0
-  })
-}
 
 /** In the order of a table of strings. */
 export function inTableOrder<T extends string>(texts: Iterable<T>): T[] {

@@ -57,3 +57,31 @@ describeReference('ostree', 'what is missing from a repository, beside ostree', 
     })
   })
 })
+
+describeReference('ostree', 'what stands where objects should be, beside ostree', () => {
+  const twins = new Twins()
+  afterAll(() => twins.remove())
+
+  /** The first that is there and the first that is not, of the 256 directories. */
+  const PLACES = {
+    'a file': 'touch $missing',
+    'a link to nowhere': 'ln -s /nowhere $missing',
+    'a link': 'mv $there moved; ln -s ../../moved $there',
+  }
+
+  test.each(Object.entries(PLACES))('%s', async (_, script) => {
+    twins.shell(`rm -rf r moved tree; mkdir tree; echo 1 > tree/a; ostree --repo=r init --mode=archive
+      for branch in main old; do ostree --repo=r commit -b $branch --timestamp=@1 -s $branch --owner-uid=0 --owner-gid=0 tree; done
+      ostree --repo=r refs --delete old
+      there=$(ls -d r/objects/* | head -1); missing=r/objects/00; ${script}`)
+    for (const words of [
+      ['prune', '--no-prune', '--refs-only'],
+      ['prune', '--commit-only'],
+      ['fsck'],
+      ['prune', '--refs-only'],
+    ]) {
+      await twins.run([words[0] as string, '--repo=@/r', ...words.slice(1)])
+    }
+    twins.expectSame('.', (name) => name === 'r/.lock' || name === 'r/tmp/cache')
+  })
+})

@@ -6,7 +6,7 @@
  * (ostree_repo_mark_commit_partial_reason), ostree-repo-pull.c (commitpartial).
  */
 
-import { type Dirent, lstatSync, mkdirSync, readdirSync, readlinkSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, readlinkSync } from 'node:fs'
 import { type Checksum, EMPTY_BYTES, encodeUtf8, type MaybePromise } from '../../../bytes.ts'
 import { IoError, ObjectNotFoundError, withContext } from '../../../errors.ts'
 import {
@@ -22,7 +22,7 @@ import {
 } from '../../../objects/index.ts'
 import type { Batch, ObjectTask } from '../../batches.ts'
 import type { CommitState, ObjectStore, RepoMode } from '../../interface.ts'
-import { unless, withIo } from './errno.ts'
+import { errnoOf, errnoText, unless, withIo } from './errno.ts'
 import { readWhole, removeFile, replaceFile, syncDirectory } from './file-io.ts'
 import { LooseNames } from './loose-names.ts'
 import type { LooseReader } from './loose-reader.ts'
@@ -93,31 +93,38 @@ export class LooseObjects implements ObjectStore {
     for (const names of this.listMany(type)) yield* names
   }
 
-  /** @throws {IoError} `opendirat: Not a directory` for what else is called as one of the 256: links lead elsewhere */
+  /** @throws {IoError} `opendirat: …` for one of the 256 that is no directory, or cannot be read */
   *listMany(type?: ObjectType): Generator<ObjectList, void, undefined> {
     const names = ObjectList.empty()
     const looseNames = new LooseNames(this.#reader.archive, type)
-    for (const entry of this.#fanOut()) {
-      const head = entry.name
-      const shown = `objects/${head}`
-      if (!entry.isDirectory()) throw new IoError('opendirat: Not a directory', 'ENOTDIR', shown)
-      const files = unless(['ENOENT'], shown, () => readdirSync(`${this.root}/${shown}`))
+    for (const head of this.#fanOut()) {
       names.clear()
-      for (const file of files ?? []) looseNames.read(head, file, names)
+      for (const file of this.#filesIn(head)) looseNames.read(head, file, names)
       yield names
     }
   }
 
-  /** Of the directories there are, in order. */
-  #fanOut(): Dirent[] {
-    const entries = withIo('objects', () => readdirSync(`${this.root}/objects`, { withFileTypes: true }))
-    return entries.filter(({ name }) => FAN_OUT.test(name)).sort((a, b) => (a.name < b.name ? -1 : 1))
+  /** None, where it has vanished meanwhile or a link leads nowhere. */
+  #filesIn(head: string): string[] {
+    try {
+      return readdirSync(`${this.root}/objects/${head}`)
+    } catch (error) {
+      const errno = errnoOf(error)
+      if (errno === undefined) throw error
+      if (errno === 'ENOENT') return []
+      throw new IoError(`opendirat: ${errnoText(errno)}`, errno, `objects/${head}`, { cause: error })
+    }
+  }
+
+  /** The directories there are, in order. */
+  #fanOut(): string[] {
+    const entries = withIo('objects', () => readdirSync(`${this.root}/objects`))
+    return entries.filter((name) => FAN_OUT.test(name)).sort()
   }
 
   /** For the time of a transaction. */
   present(): PresentObjects {
-    const heads = this.#fanOut().map(({ name }) => name)
-    return new PresentObjects(`${this.root}/objects`, heads, this.#reader)
+    return new PresentObjects(`${this.root}/objects`, this.#fanOut(), this.#reader)
   }
 
   delete(name: ObjectName): void {
