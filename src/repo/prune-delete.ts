@@ -38,3 +38,9 @@ export async function enableTombstones(repo: Repo): Promise<void> {
   if (repo.settings.tombstoneCommits) return
   await editConfig(repo, (config) => config.set('core', 'tombstone-commits', 'true'))
 }
+
+/** @throws {ReadOnlyError} */
+export async function requireWritable(repo: Repo): Promise<void> {
+  // The store knows best why nothing can be written, and says so to whoever begins.
+  if (!repo.storage.writable) await repo.transaction(async () => {})
+}

@@ -9,7 +9,7 @@ import type { Checksum } from '../bytes.ts'
 import { ConflictError } from '../errors.ts'
 import { isChecksum } from '../objects/index.ts'
 import type { RefPath } from './interface.ts'
-import { deleteObject, enableTombstones, notThere } from './prune-delete.ts'
+import { deleteObject, enableTombstones, notThere, requireWritable } from './prune-delete.ts'
 import { readRef, refspecOf } from './refs.ts'
 import type { Repo } from './repo.ts'
 import { collectionRefsInOrder, plainRefsInOrder } from './table-order.ts'
@@ -52,9 +52,10 @@ export async function pruneSummaryCache(repo: Repo): Promise<void> {
  * Deletes one commit that no ref points to, leaving a tombstone; from then on every commit that is deleted leaves one, by
  * `core.tombstone-commits`. Its tree goes with the next prune.
  * @param commit as a person gave it: what is no checksum is not there
- * @throws {ConflictError} `Commit '…' is referenced by …`; {IoError} `Deleting object …: unlinkat(…): …`
+ * @throws {ReadOnlyError}; {ConflictError} `Commit '…' is referenced by …`; {IoError} `Deleting object …: unlinkat(…): …`
  */
 export async function deleteCommit(repo: Repo, commit: string): Promise<void> {
+  await requireWritable(repo)
   const { refs } = repo
   const refuse = async (path: RefPath, shown: string): Promise<void> => {
     if ((await readRef(refs, path)) !== commit) return

@@ -17,7 +17,7 @@ import { type Commit, ObjectList, type ObjectName, type ObjectType, objectTypeNu
 import type { ProgressOptions } from '../progress.ts'
 import { listMany, workOff } from './batches.ts'
 import { Above } from './fsck-reach.ts'
-import { deleteObject } from './prune-delete.ts'
+import { deleteObject, requireWritable } from './prune-delete.ts'
 import { pruneDeltas, pruneSummaryCache } from './prune-extras.ts'
 import { listRoots, type PruneRoot, type RootRules } from './prune-roots.ts'
 import type { Repo } from './repo.ts'
@@ -55,8 +55,7 @@ export interface PruneResult {
  *   marked partial lacks a directory: then nothing was deleted
  */
 export async function prune(repo: Repo, options: PruneOptions = {}): Promise<PruneResult> {
-  // The store knows best why nothing can be written, and says so to whoever begins.
-  if (!options.dryRun && !repo.storage.writable) await repo.transaction(async () => {})
+  if (!options.dryRun) await requireWritable(repo)
   const lock = await repo.storage.lock('exclusive')
   try {
     const { total, unreachable, roots } = await plan(repo, options)

@@ -21,6 +21,7 @@ import { IoError, OstreeError, ReadOnlyError, UnsupportedError } from '../../src
 import { nodePlatform } from '../../src/platform/node.ts'
 import type { RepoMode, Storage } from '../../src/repo/index.ts'
 import { initFsStorage, openFsStorage } from '../../src/repo/stores/fs/index.ts'
+import { runInProcess } from '../cli/in-process.ts'
 import { describeReference, run } from '../reference.ts'
 import { threadProgram } from './child.ts'
 import { isRoot, testDirectory } from './places.ts'
@@ -160,8 +161,17 @@ describe.skipIf(!canMount)('a disk (which only root can mount)', () => {
 describeReference('ostree', 'a read-only repository', () => {
   test.skipIf(!canMount)('is refused by ostree in the same words', async () => {
     const view = mounted.at(-1) ?? ''
-    const refused = spawnSync('ostree', ['commit', `--repo=${view}`, '-b', 'x', `--tree=dir=${view}/tmp`])
-    expect(refused.stderr.toString()).toBe('error: Cannot write to repository: Read-only file system\n')
+    const commit = run('ostree', ['rev-parse', `--repo=${view}`, 'main']).trim()
+    for (const words of [
+      ['commit', `--repo=${view}`, '-b', 'x', `--tree=dir=${view}/tmp`],
+      ['prune', `--repo=${view}`],
+      // Before it is found out that a ref points to it.
+      ['prune', `--repo=${view}`, `--delete-commit=${commit}`],
+    ]) {
+      const refused = spawnSync('ostree', words)
+      expect(refused.stderr.toString()).toBe('error: Cannot write to repository: Read-only file system\n')
+      expect((await runInProcess(words, root)).stderr).toBe(refused.stderr.toString())
+    }
   })
 })
 
