@@ -3,7 +3,7 @@
  * want checksums and no names. `(a(say)a(sayay))` has no padding, so it is ends of things alone that have to be read.
  */
 
-import { decodeUtf8 } from '../bytes.ts'
+import { type Checksum, decodeUtf8, toHex } from '../bytes.ts'
 import { offsetWidth, offsetWidthFor, readOffset } from '../gvariant/index.ts'
 
 export interface DirTreeChecksums {
@@ -32,6 +32,16 @@ export function locateChecksums(bytes: Uint8Array): DirTreeChecksums | undefined
   const dirs = files && readEntries(bytes, middle, end, 2)
   if (dirs === undefined || haveNameInCommon(bytes, files as Entries, dirs)) return undefined
   return { files: (files as Entries).checksums, dirs: dirs.checksums }
+}
+
+/** The checksum that begins at `at`. */
+export function checksumAt(bytes: Uint8Array, at: number): Checksum {
+  return toHex(bytes, at, at + CHECKSUM) as Checksum
+}
+
+/** The directory whose checksums begin at `at`. */
+export function directoryAt(bytes: Uint8Array, at: number): { readonly tree: Checksum; readonly meta: Checksum } {
+  return { tree: checksumAt(bytes, at), meta: checksumAt(bytes, at + CHECKSUM) }
 }
 
 interface Entries {

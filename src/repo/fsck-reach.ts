@@ -6,11 +6,12 @@
  * ostree_repo_traverse_parents_get_commits.
  */
 
-import { type Checksum, toHex } from '../bytes.ts'
+import type { Checksum } from '../bytes.ts'
 import { FormatError } from '../errors.ts'
 import {
   Commit,
   DirTree,
+  directoryAt,
   formatObjectName,
   isChecksum,
   locateChecksums,
@@ -23,7 +24,6 @@ import type { Repo } from './repo.ts'
 import { inTableOrder } from './table-order.ts'
 import type { TreeRoot } from './tree.ts'
 
-const CHECKSUM = 32
 const FILE = objectTypeNumber('file')
 
 /**
@@ -98,10 +98,7 @@ function visitFiles(
     return dirs
   }
   for (const at of located.files) reached.addAt(FILE, bytes, at)
-  return located.dirs.map((at) => ({
-    tree: toHex(bytes, at, at + CHECKSUM) as Checksum,
-    meta: toHex(bytes, at + CHECKSUM, at + 2 * CHECKSUM) as Checksum,
-  }))
+  return located.dirs.map((at) => directoryAt(bytes, at))
 }
 
 interface Entrance extends TreeRoot {

@@ -15,14 +15,14 @@
 
 import type { Checksum } from '../bytes.ts'
 import { UsageError, withContext } from '../errors.ts'
-import type { Commit } from '../objects/index.ts'
+import { type Commit, checksumAt, directoryAt } from '../objects/index.ts'
 import type { ProgressOptions } from '../progress.ts'
 import { verifyBindings } from './fsck-bindings.ts'
 import type { BeginOptions, Transaction } from './interface.ts'
 import { requireSignedCommit, requireSignedSummary } from './pull-local-gpg.ts'
 import { type ImportRules, ObjectImport } from './pull-local-objects.ts'
 import { resolveWanted, type WantedCommit, type WantedRefs } from './pull-local-refs.ts'
-import { readCommit, readDirTree } from './read-metadata.ts'
+import { readCommit, readDirTreeChecksums } from './read-metadata.ts'
 import { readRef, refspecOf } from './refs.ts'
 import type { Repo } from './repo.ts'
 import type { Verification } from './signature-keys.ts'
@@ -209,14 +209,15 @@ class LocalPull {
 
   async #dirTree(checksum: Checksum): Promise<void> {
     await this.#metadata('dirtree', checksum)
-    const { files, dirs } = await readDirTree(this.#tx, checksum)
-    for (const file of files) {
-      const pending = this.#file(file.checksum)
+    const { bytes, files, dirs } = await readDirTreeChecksums(this.#tx, checksum)
+    for (const at of files) {
+      const pending = this.#file(checksumAt(bytes, at))
       if (pending !== undefined) await pending
     }
     const pending = this.#tx.drained()
     if (pending !== undefined) await pending
-    for (const { tree, meta } of dirs) {
+    for (const at of dirs) {
+      const { tree, meta } = directoryAt(bytes, at)
       this.#waiting.push({ type: 'dirtree', checksum: tree }, { type: 'dirmeta', checksum: meta })
     }
   }

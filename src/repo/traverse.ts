@@ -5,11 +5,12 @@
  * Source: ostree-repo-traverse.c.
  */
 
-import { type Checksum, toHex } from '../bytes.ts'
+import type { Checksum } from '../bytes.ts'
 import { ObjectNotFoundError } from '../errors.ts'
 import {
   ChecksumSet,
   type Commit,
+  directoryAt,
   ObjectList,
   type ObjectName,
   type ObjectType,
@@ -144,16 +145,11 @@ async function* trees(
         found.push(name)
         for (const at of files) if (reached.addAt(FILE, bytes, at)) found.pushAt(FILE, bytes, at)
         // Backwards, so that they come off the stack in their order.
-        for (const at of dirs.toReversed()) waiting.push(childAt(bytes, at))
+        for (const at of dirs.toReversed()) waiting.push(directoryAt(bytes, at))
       }
     }
     if (found.length > 0) yield found
   }
-}
-
-function childAt(bytes: Uint8Array, at: number): TreeRoot {
-  const tree = toHex(bytes, at, at + CHECKSUM) as Checksum
-  return { tree, meta: toHex(bytes, at + CHECKSUM, at + 2 * CHECKSUM) as Checksum }
 }
 
 async function unlessMissing<T>(reading: Promise<T>, checksum: Checksum, type: ObjectType): Promise<T | undefined> {
