@@ -116,7 +116,10 @@ export interface Transaction extends ObjectReader, AsyncDisposable {
 export interface ObjectStore extends ObjectReader {
   /** Objects of this store, not of a parent, in no particular order. @param type all types when absent */
   list(type?: ObjectType): AsyncIterable<ObjectName>
-  /** As `list`, many at a time (batches.ts, `listMany`): a promise for each is most of what listing takes. */
+  /**
+   * As `list`, many at a time (batches.ts, `listMany`), each list good until the next is asked for: a name and a promise
+   * for each object is most of what listing takes.
+   */
   listMany?(type?: ObjectType): Iterable<ObjectList>
   /** @throws {ObjectNotFoundError} */
   delete(name: ObjectName): MaybePromise<void>
