@@ -42,9 +42,12 @@ export class ObjectList implements Iterable<ObjectName> {
     return this.#checksums
   }
 
+  /** @throws {RangeError} for a checksum that is none; the list is as before then */
   push({ checksum, type }: ObjectName): void {
-    const index = this.#append(objectTypeNumber(type))
-    writeHex(checksum, this.#checksums, BYTES * index)
+    if (checksum.length !== 2 * BYTES) throw new RangeError(`a checksum of ${checksum.length} digits`)
+    if (this.#length >= this.#types.length) this.#grow()
+    writeHex(checksum, this.#checksums, BYTES * this.#length)
+    this.#append(objectTypeNumber(type))
   }
 
   /** @param type as a number (`objectTypeNumber`). @param at where its 32 bytes begin */

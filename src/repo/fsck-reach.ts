@@ -86,9 +86,9 @@ function visitFiles(
   reached: ObjectTable,
   tell: ((parent: ObjectName, child: ObjectName) => void) | undefined,
 ): readonly TreeRoot[] {
-  const located = locateChecksums(bytes)
   // What is not sound has to be gone through with care, and what is told of needs names.
-  if (located === undefined || tell !== undefined) {
+  const located = tell === undefined ? locateChecksums(bytes) : undefined
+  if (located === undefined) {
     const { files, dirs } = DirTree.decode(bytes)
     for (const { checksum } of files) {
       const file: ObjectName = { type: 'file', checksum: requireChecksum(checksum, tree) }

@@ -93,6 +93,12 @@ describe('a list of objects', () => {
     )
   })
 
+  test.each(['', 'ab', 'g'.repeat(64), '0'.repeat(66)])('%j is no checksum, and changes nothing', (text) => {
+    const list = ObjectList.from([{ checksum: 'a'.repeat(64) as Checksum, type: 'commit' }])
+    expect(() => list.push({ checksum: text as Checksum, type: 'file' })).toThrow(RangeError)
+    expect([...list]).toEqual([{ checksum: 'a'.repeat(64), type: 'commit' }])
+  })
+
   test('a part that is added to leaves the whole as it was', () => {
     const name = (digit: string): ObjectName => ({ checksum: digit.repeat(64) as Checksum, type: 'file' })
     const list = ObjectList.from([name('a'), name('b'), name('c')])
