@@ -31,11 +31,11 @@ const stores = {
     return createMemoryStorage({ platform, mode: 'bare-user-only' })
   },
   sqlite: async (folder) => {
-    const { createSqliteStorage } = await import('../dist/repo/stores/sqlite.js')
+    const { createSqliteStorage } = await import('../dist/repo/stores/sqlite/open.js')
     return createSqliteStorage(join(folder, 'bench.sqlite'), { platform, mode: 'bare-user-only' })
   },
   'sqlite-deflate': async (folder) => {
-    const { createSqliteStorage } = await import('../dist/repo/stores/sqlite.js')
+    const { createSqliteStorage } = await import('../dist/repo/stores/sqlite/open.js')
     return createSqliteStorage(join(folder, 'bench.sqlite'), { platform, compression: 'deflate' })
   },
   'fs-bare-user-only': async (folder) => {

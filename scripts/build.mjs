@@ -41,9 +41,9 @@ const { outputFiles } = await build({
   // Programs of threads are started by their paths, beside whichever chunk starts them.
   entryPoints: {
     main: 'src/cli/main.ts',
-    'write-worker': 'src/repo/stores/fs/write-worker.ts',
-    'object-worker': 'src/repo/stores/fs/object-worker.ts',
-    'checkout-worker': 'src/repo/node/checkout-worker.ts',
+    'write-worker': 'src/repo/stores/fs/threads/write-worker.ts',
+    'object-worker': 'src/repo/stores/fs/threads/object-worker.ts',
+    'checkout-worker': 'src/repo/checkout/local/checkout-worker.ts',
   },
   outdir: 'dist/bin',
   bundle: true,

@@ -147,3 +147,6 @@ export async function readAll(
   }
   return concatBytes(parts)
 }
+
+/** Content up to this many bytes travels as one array; above, as a stream. 1 MiB. */
+export const SMALL_FILE = 1 << 20

@@ -15,7 +15,7 @@ import type { Platform } from '../src/platform/index.ts'
 import { nodePlatform } from '../src/platform/node.ts'
 import { portablePlatform } from '../src/platform/portable.ts'
 import { createMemoryStorage, Repo, type RepoMode } from '../src/repo/index.ts'
-import { createRepo } from '../src/repo/node/index.ts'
+import { createRepo } from '../src/repo/local.ts'
 import { isRoot, testParent } from './fs-store/places.ts'
 
 export const PLATFORMS: readonly Platform[] = [nodePlatform, portablePlatform]

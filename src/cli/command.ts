@@ -6,7 +6,7 @@ import { setFlagsFromString } from 'node:v8'
 import { IoError, UsageError } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
 import { formatOptions, type OptionTable, type OptionValues, parseOptions } from './options.ts'
-import type { Output } from './output.ts'
+import type { Output } from './text/output.ts'
 
 export interface CommandContext<T extends OptionTable> {
   readonly options: OptionValues<T>

@@ -1,5 +1,5 @@
 /** The commands behind `ostree container`, and those on the tar streams that images are made of. */
-import type { CommandGroup } from './registry.ts'
+import type { CommandGroup } from './command-entry.ts'
 
 const IMAGE: CommandGroup = {
   name: 'image',

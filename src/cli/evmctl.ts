@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path'
 import { IoError, UnsupportedError } from '../errors.ts'
 import type { FileObject } from '../objects/index.ts'
 import type { ImaSigner } from '../repo/index.ts'
-import { loadNative } from '../repo/node/index.ts'
+import { loadNative } from '../repo/local.ts'
 
 const ATTRIBUTE = 'user.ima'
 

@@ -8,9 +8,10 @@ import { resolve } from 'node:path'
 import { IoError, UsageError } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
 import { type AnyCommand, COMMON_OPTIONS, runCommand, ShownUsageError, type Surroundings } from './command.ts'
+import { type CommandEntry, type CommandGroup, isGroup } from './command-entry.ts'
+import { COMMANDS } from './command-list.ts'
 import { formatOptions, parseOptions } from './options.ts'
-import { isBrokenPipe, Output } from './output.ts'
-import { COMMANDS, type CommandEntry, type CommandGroup, isGroup } from './registry.ts'
+import { isBrokenPipe, Output } from './text/output.ts'
 import { formatVersion } from './version.ts'
 
 const out = new Output(1)
@@ -106,7 +107,7 @@ function findRepo(option: string | undefined): string | undefined {
 async function openRepo(path: string): Promise<Repo> {
   // Resolved, nothing would be the current directory.
   if (path === '') throw new IoError('opening repo: opendir((null)): Bad address', 'EFAULT', path)
-  const node = await import('../repo/node/index.ts')
+  const node = await import('../repo/local.ts')
   return node.openRepo(resolve(path))
 }
 

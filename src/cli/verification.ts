@@ -1,6 +1,6 @@
 /** What verifying signatures takes from the machine: keys, the clock, and its zone. */
 import type { Verification } from '../repo/index.ts'
-import { createKeySource } from '../repo/node/index.ts'
+import { createKeySource } from '../repo/local.ts'
 import { formatTime } from '../sign/index.ts'
 
 export function hostVerification(): Verification {

@@ -1,11 +1,6 @@
 /** Container images kept as OSTree commits. */
 
 export { formatSize } from '../format-size.ts'
-export { canonicalJson } from './canonical-json.ts'
-export { cleanupRoot } from './cleanup-root.ts'
-export { normaliseConfig } from './config.ts'
-export { copyImage } from './copy-image.ts'
-export { digestChecksum, digestOf, isDigest, parseDigest } from './digest.ts'
 export { Chunk, type ChunkedObject, Chunking } from './encapsulate/chunk.ts'
 export {
   type ClaimedPath,
@@ -55,51 +50,15 @@ export {
   exportTree,
   MAX_EXPORT_ENTRIES,
 } from './encapsulate/tar-export.ts'
-export { filterTar } from './filter-tar.ts'
-export {
-  defaultPolicy,
-  type FlattenOptions,
-  flattenTree,
-  type MetadataPolicy,
-  type Ownership,
-  ROOT_OWNER,
-} from './flatten.ts'
-export { gcImageLayers, listUndeployedImages, removeImage, removeImages, removeUndeployedImages } from './gc.ts'
-export * from './gc-plan.ts'
-export { type ImageLimits, MAX_LAYERS } from './image-limits.ts'
-export { timestampOfManifestOrConfig, versionForConfig } from './image-time.ts'
-export type { ImportOptions, OstreeVersion } from './import-options.ts'
-export * from './import-progress.ts'
-export { ImageImporter, type UnencapsulatedImage } from './importer.ts'
-export type { LayerFilterOptions } from './layer-filter.ts'
-export type { LayerKind } from './layer-kind.ts'
-export { type LayerOptions, MAX_LAYER_BYTES, MAX_LAYER_RATIO, openLayer } from './layer-stream.ts'
-export {
-  layerFromDiffid,
-  type ManifestLayout,
-  type OstreeManifestLayout,
-  parseManifestLayout,
-  parseOstreeManifestLayout,
-} from './layout.ts'
-export { guessManifestType, type ImageIndex, isIndexType, parseIndex, parseManifest } from './manifest.ts'
-export * from './manifest-diff.ts'
-export { DEFAULT_IMPORTER_VERSION } from './merge.ts'
-export * from './names.ts'
-export type * from './oci-types.ts'
-export type { OstreeTarOptions } from './ostree-tar.ts'
-export { OPAQUE_WHITEOUT, type OverlayOptions, overlayLayer, WHITEOUT_PREFIX } from './overlay.ts'
-export * from './plan.ts'
-export { chooseManifest } from './platform-choice.ts'
-export { type PolicyRequirement, parsePolicy, policyDefaultIsInsecure, type SignaturePolicy } from './policy.ts'
-export {
-  checkPolicy,
-  type HostPolicy,
-  loadPolicy,
-  policyScopes,
-  type RealPath,
-  requireAccepted,
-  requireStrictDefault,
-} from './policy-check.ts'
+export { TRANSFER_CONCURRENCY, type TransferOptions, transferImage } from './encapsulate/transfer-image.ts'
+export { filterTar } from './import/filter-tar.ts'
+export type { ImportOptions, OstreeVersion } from './import/import-options.ts'
+export { type ImageLimits, MAX_LAYERS } from './import/import-options.ts'
+export * from './import/import-progress.ts'
+export { ImageImporter, type UnencapsulatedImage } from './import/importer.ts'
+export type { LayerFilterOptions } from './import/layer-filter.ts'
+export { DEFAULT_IMPORTER_VERSION } from './import/merge.ts'
+export * from './import/plan.ts'
 export {
   allLayers,
   deprecatedWarning,
@@ -112,9 +71,85 @@ export {
   type PreparedImport,
   type PreparedLayer,
   type PrepareResult,
-} from './prepared-import.ts'
-export * from './proxy-config.ts'
-export { type PulledImage, pullImage } from './pull.ts'
+} from './import/prepared-import.ts'
+export { type PulledImage, pullImage, unencapsulate } from './import/pull.ts'
+export { LAYERS_AHEAD, READ_AHEAD_BYTES, type ReadAheadOptions } from './import/read-ahead.ts'
+export { cleanupRoot } from './layers/cleanup-root.ts'
+export {
+  defaultPolicy,
+  type FlattenOptions,
+  flattenTree,
+  type MetadataPolicy,
+  type Ownership,
+  ROOT_OWNER,
+} from './layers/flatten.ts'
+export { OPAQUE_WHITEOUT, type OverlayOptions, overlayLayer, WHITEOUT_PREFIX } from './layers/overlay.ts'
+export { canonicalJson } from './oci/canonical-json.ts'
+export { normaliseConfig } from './oci/config.ts'
+export { digestChecksum, digestOf, isDigest, parseDigest } from './oci/digest.ts'
+export { guessManifestType, type ImageIndex, isIndexType, parseIndex, parseManifest } from './oci/manifest.ts'
+export * from './oci/manifest-diff.ts'
+export type * from './oci/oci-types.ts'
+export { chooseManifest } from './oci/platform-choice.ts'
+export {
+  formatImageReference,
+  formatOstreeImageReference,
+  formatSignatureSource,
+  type ImageReference,
+  type OstreeImageReference,
+  parseImageReference,
+  parseOstreeImageReference,
+  parseSignatureSource,
+  parseStorageName,
+  parseTransport,
+  type SignatureSource,
+  type StorageName,
+  sameImageReference,
+  type Transport,
+} from './oci/reference.ts'
+export { formatRegistryReference, parseRegistryReference, type RegistryReference } from './oci/registry-reference.ts'
+export { type OpenDestinationOptions, openDestination, openMemoryDestination } from './open/open-destination.ts'
+export { openImage } from './open/open-image.ts'
+export type { OstreeTarOptions } from './ostree-tar/ostree-tar.ts'
+export { importOstreeTar, importOstreeTarObjects } from './ostree-tar/tar-import.ts'
+export { type PolicyRequirement, parsePolicy, policyDefaultIsInsecure, type SignaturePolicy } from './policy/policy.ts'
+export {
+  checkPolicy,
+  type HostPolicy,
+  loadPolicy,
+  policyScopes,
+  type RealPath,
+  requireAccepted,
+  requireStrictDefault,
+} from './policy/policy-check.ts'
+export {
+  type AuthFile,
+  anonymous,
+  type CredentialSource,
+  type Credentials,
+  credentialsFromFiles,
+  parseAuthFile,
+} from './registry/credentials.ts'
+export { openRegistryDestination } from './registry/destination.ts'
+export type { Mirror, RegistryRule } from './registry/endpoints.ts'
+export { type Diagnostic, RegistryError, type RegistryPlace } from './registry/errors.ts'
+export type { SpeedLimit } from './registry/lifeline.ts'
+export type { RegistryOptions, TransportContext } from './registry/options.ts'
+export * from './registry/proxy-config.ts'
+export type { RetryOptions } from './registry/retry.ts'
+export { copyImage } from './store/copy-image.ts'
+export { gcImageLayers, listUndeployedImages, removeImage, removeImages, removeUndeployedImages } from './store/gc.ts'
+export * from './store/gc-plan.ts'
+export { timestampOfManifestOrConfig, versionForConfig } from './store/image-time.ts'
+export type { LayerKind } from './store/layer-kind.ts'
+export {
+  layerFromDiffid,
+  type ManifestLayout,
+  type OstreeManifestLayout,
+  parseManifestLayout,
+  parseOstreeManifestLayout,
+} from './store/layout.ts'
+export * from './store/names.ts'
 export {
   type CachedImageUpdate,
   clearCachedUpdate,
@@ -134,47 +169,11 @@ export {
   queryImageCommit,
   queryLayer,
   tryQueryImage,
-} from './query.ts'
-export { LAYERS_AHEAD, READ_AHEAD_BYTES, type ReadAheadOptions } from './read-ahead.ts'
-export { escapeRef, prefixEscapeRef, unescapeRef, unprefixUnescapeRef } from './ref-escape.ts'
-export {
-  formatImageReference,
-  formatOstreeImageReference,
-  formatSignatureSource,
-  type ImageReference,
-  type OstreeImageReference,
-  parseImageReference,
-  parseOstreeImageReference,
-  parseSignatureSource,
-  parseStorageName,
-  parseTransport,
-  type SignatureSource,
-  type StorageName,
-  sameImageReference,
-  type Transport,
-} from './reference.ts'
-export {
-  type AuthFile,
-  anonymous,
-  type CredentialSource,
-  type Credentials,
-  credentialsFromFiles,
-  parseAuthFile,
-} from './registry/credentials.ts'
-export { openRegistryDestination } from './registry/destination.ts'
-export type { Mirror, RegistryRule } from './registry/endpoints.ts'
-export { type Diagnostic, RegistryError, type RegistryPlace } from './registry/errors.ts'
-export type { SpeedLimit } from './registry/lifeline.ts'
-export type { RegistryOptions } from './registry/options.ts'
-export { formatRegistryReference, parseRegistryReference, type RegistryReference } from './registry/reference.ts'
-export type { RetryOptions } from './registry/retry.ts'
-export { importOstreeTar, importOstreeTarObjects } from './tar-import.ts'
-export { TRANSFER_CONCURRENCY, type TransferOptions, transferImage } from './transfer-image.ts'
+} from './store/query.ts'
+export { escapeRef, prefixEscapeRef, unescapeRef, unprefixUnescapeRef } from './store/ref-escape.ts'
+export * from './store/verify.ts'
+export * from './store/verify-tree.ts'
 export type * from './transport/destination.ts'
-export type { ImageSource, TransportContext } from './transport/interface.ts'
+export type { ImageSource, SourceContext } from './transport/interface.ts'
+export { type LayerOptions, MAX_LAYER_BYTES, MAX_LAYER_RATIO, openLayer } from './transport/layer-stream.ts'
 export { openMemoryLayout } from './transport/memory.ts'
-export { openImage } from './transport/open.ts'
-export { type OpenDestinationOptions, openDestination, openMemoryDestination } from './transport/open-destination.ts'
-export { unencapsulate } from './unencapsulate.ts'
-export * from './verify.ts'
-export * from './verify-tree.ts'

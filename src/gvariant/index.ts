@@ -29,9 +29,9 @@ export {
   u64,
   u64be,
 } from './numbers.ts'
-export { printVariant } from './print.ts'
 export { objectPath, signature, string } from './strings.ts'
-export { parseVariantText } from './text-parser.ts'
+export { parseVariantText } from './text/parser.ts'
+export { printVariant } from './text/print.ts'
 export { TypeNode, typeNode } from './type-node.ts'
 export { isObjectPath, isSignature, isTypeString, MAX_DEPTH, MAX_TYPE_LENGTH } from './type-string.ts'
 export { lookup, type Vardict, type Variant, vardict, variant, variantAs, variantOf } from './variant.ts'

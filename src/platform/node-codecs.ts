@@ -3,7 +3,7 @@
  */
 
 import * as zlib from 'node:zlib'
-import { gzipMember } from './gzip-frame.ts'
+import { gzipMember } from './codecs/gzip-frame.ts'
 import type { CompressionKind, CompressOptions, DecompressOptions } from './interface.ts'
 import { DEFLATE_LEVEL, ZSTD_LEVEL } from './limits.ts'
 import { STREAM_OPTIONS, through } from './node-streams.ts'

@@ -4,9 +4,9 @@
 
 import type { Transform } from 'node:stream'
 import { CompressionError } from '../errors.ts'
+import { Meter } from './codecs/meter.ts'
 import type { CompressionKind, DecompressOptions } from './interface.ts'
 import { CHUNK_SIZE } from './limits.ts'
-import { Meter } from './meter.ts'
 
 /** A codec seen as a stream, with zlib's count of the input it took. */
 export type Engine = Transform & { readonly bytesWritten: number }

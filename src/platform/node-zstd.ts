@@ -6,12 +6,12 @@
 
 import type { Transform } from 'node:stream'
 import * as zlib from 'node:zlib'
-import { drive } from './input.ts'
+import { drive } from './codecs/decoder.ts'
+import { compressFrame } from './codecs/zstd/compress.ts'
+import { unzstd } from './codecs/zstd/decompress.ts'
 import type { DecompressOptions } from './interface.ts'
 import { MAX_ZSTD_WINDOW } from './limits.ts'
 import { type Engine, STREAM_OPTIONS, through } from './node-streams.ts'
-import { compressFrame } from './zstd/compress.ts'
-import { unzstd } from './zstd/index.ts'
 
 interface ZstdOptions {
   chunkSize?: number

@@ -1,14 +1,13 @@
+export { SMALL_FILE } from '../bytes.ts'
+export { type CheckoutResult, checkout, MAX_CHECKOUT_ENTRIES } from './checkout/checkout.ts'
 export {
   type CheckoutFilter,
-  type CheckoutMode,
   type CheckoutOptions,
-  type CheckoutResult,
-  checkout,
-  MAX_CHECKOUT_ENTRIES,
   type OverwriteMode,
   skipListFilter,
-} from './checkout.ts'
+} from './checkout/options.ts'
 export type {
+  CheckoutMode,
   CheckoutTarget,
   FilePlace,
   HardLinkResult,
@@ -18,15 +17,14 @@ export type {
   Owner,
   TargetDirectory,
   UncompressedCache,
-} from './checkout-target.ts'
-export { type ListCollectionRefsOptions, listCollectionRefs } from './collection-refs.ts'
+} from './checkout/target.ts'
 export {
   type CommitOptions,
   type CommitResult,
   commit,
   importTar,
   type TreeInput,
-} from './commit.ts'
+} from './commit/commit.ts'
 export {
   type ConsumedPath,
   type DirectorySource,
@@ -34,7 +32,8 @@ export {
   overlayDirectory,
   reportObjects,
   type SourceEntry,
-} from './commit-directory.ts'
+} from './commit/directory.ts'
+export { type ImaSigner, type ImaSignOptions, imaSign } from './commit/ima-sign.ts'
 export {
   BOOTABLE,
   COLLECTION_BINDING,
@@ -44,7 +43,7 @@ export {
   SIZES,
   withBindings,
   withBootable,
-} from './commit-metadata.ts'
+} from './commit/metadata.ts'
 export {
   type CommitFilter,
   type CommitFilterOptions,
@@ -57,9 +56,14 @@ export {
   parseStatOverrides,
   type StatOverrides,
   type XattrCallback,
-} from './commit-modifier.ts'
-export { SizeRecorder } from './commit-sizes.ts'
-export { TarTreeBuilder, type TarTreeOptions } from './commit-tar.ts'
+} from './commit/modifier.ts'
+export { SizeRecorder } from './commit/sizes.ts'
+export { uncompressedTar } from './commit/tar/input.ts'
+export { MAX_LINK_MEMORY } from './commit/tar/links.ts'
+export { TarTreeBuilder, type TarTreeOptions } from './commit/tar/tar-tree-builder.ts'
+export { xattrsFromPax } from './commit/tar/xattrs.ts'
+export { createTreeSource } from './commit/tree-source.ts'
+export { type CommitInput, writeCommit } from './commit/write-commit.ts'
 export {
   DEFAULT_LOCK_TIMEOUT_SECS,
   DEFAULT_MIN_FREE_SPACE_PERCENT,
@@ -70,50 +74,9 @@ export {
   parseRepoMode,
   type RepoSettings,
   readSettings,
-} from './config.ts'
-export { addCookie, type Cookie, type CookieKey, cookieJar, deleteCookie, parseCookies } from './cookies.ts'
-export { deleteDelta, parseDeltaName } from './delta-delete.ts'
-export type { ByteOrder } from './delta-format.ts'
-export {
-  DELTA_FILE_SIZE,
-  DELTA_PART_SIZE,
-  type DeltaFile,
-  type DeltaPartStats,
-  type DeltaStats,
-  type GenerateDeltaOptions,
-  generateDelta,
-  writeDelta,
-} from './delta-generate.ts'
-export { deltaPath, formatDeltaName, listIndexes, reindexDeltas, STATIC_DELTAS } from './delta-index.ts'
-export {
-  type DiffDirectory,
-  type DiffEntry,
-  type Difference,
-  type DiffOptions,
-  type DiffStats,
-  diffDirectories,
-  diffStats,
-  formatDifference,
-  treeToDiff,
-} from './diff.ts'
-export { editConfig } from './edit-config.ts'
-export { type ExportTarOptions, exportTar } from './export-tar.ts'
-export { filesOf } from './files.ts'
-export { ForwardingTransaction } from './forwarding.ts'
-export {
-  type FsckEvent,
-  type FsckOptions,
-  type FsckResult,
-  formatFsckEvent,
-  fsck,
-  requireSound,
-} from './fsck.ts'
-export { type CollectionRef, verifyBackRefs, verifyBindings } from './fsck-bindings.ts'
-export { verifyObject } from './fsck-object.ts'
-export { type ImaSigner, type ImaSignOptions, imaSign } from './ima-sign.ts'
-export type * from './interface.ts'
-export { SMALL_FILE } from './interface.ts'
-export { labelTree, withLabel } from './label-tree.ts'
+} from './core/config.ts'
+export { ForwardingTransaction } from './core/forwarding-transaction.ts'
+export type * from './core/interface.ts'
 export {
   childPath,
   commitRoot,
@@ -127,22 +90,79 @@ export {
   type TreeEntry,
   type WalkOptions,
   walkTree,
-} from './path.ts'
-export { formatLsLine, formatXattrs, type ListedEntry, type LsLineOptions, listPath } from './path-list.ts'
+} from './core/path.ts'
+export { decodeDirTree, readCommit, readDirMeta, readDirTree } from './core/read-metadata.ts'
+export {
+  MAX_TREE_DEPTH,
+  MAX_TREE_MEMORY,
+  MutableTree,
+  overlayTree,
+  type TreeLimits,
+  type TreeRoot,
+  writeTree,
+} from './core/tree.ts'
+export { verifyObject } from './core/verify-object.ts'
+export { deleteDelta, parseDeltaName } from './deltas/delete.ts'
+export type { ByteOrder } from './deltas/format.ts'
+export {
+  DELTA_FILE_SIZE,
+  DELTA_PART_SIZE,
+  type DeltaFile,
+  type DeltaPartStats,
+  type DeltaStats,
+  type GenerateDeltaOptions,
+  generateDelta,
+  writeDelta,
+} from './deltas/generate.ts'
+export { deltaPath, formatDeltaName, listIndexes, reindexDeltas, STATIC_DELTAS } from './deltas/names-and-index.ts'
+export { type CollectionRef, verifyBackRefs, verifyBindings } from './fsck/bindings.ts'
+export {
+  type FsckEvent,
+  type FsckOptions,
+  type FsckResult,
+  formatFsckEvent,
+  fsck,
+  requireSound,
+} from './fsck/fsck.ts'
+export {
+  type DiffDirectory,
+  type DiffEntry,
+  type Difference,
+  type DiffOptions,
+  type DiffStats,
+  diffDirectories,
+  diffStats,
+  formatDifference,
+  treeToDiff,
+} from './inspect/diff.ts'
+export { type ExportTarOptions, exportTar } from './inspect/export-tar.ts'
+export { formatLsLine, formatXattrs, type ListedEntry, type LsLineOptions, listPath } from './inspect/list-path.ts'
+export {
+  findObject,
+  formatCommit,
+  formatHeading,
+  formatMetadataValue,
+  formatObject,
+  formatRaw,
+  HISTORY_ENDS,
+  logCommits,
+  type ShownObject,
+  type ShowOptions,
+} from './inspect/show.ts'
+export { deleteObject, enableTombstones } from './prune/delete.ts'
+export { deleteCommit, pruneDeltas, pruneSummaryCache } from './prune/extras.ts'
 export {
   type KeptCommit,
   type PruneOptions,
   type PruneResult,
   prune,
   whyKept,
-} from './prune.ts'
-export { deleteObject, enableTombstones } from './prune-delete.ts'
-export { deleteCommit, pruneDeltas, pruneSummaryCache } from './prune-extras.ts'
-export type { PruneRoot, RootRules } from './prune-roots.ts'
-export { type PullLocalOptions, type PullLocalResult, pullLocal } from './pull-local.ts'
-export type { ImportRules } from './pull-local-objects.ts'
-export type { WantedCollectionRef, WantedRefs } from './pull-local-refs.ts'
-export { decodeDirTree, readCommit, readDirMeta, readDirTree } from './read-metadata.ts'
+} from './prune/prune.ts'
+export type { PruneRoot, RootRules } from './prune/roots.ts'
+export type { ImportRules } from './pull/objects.ts'
+export { type PullLocalOptions, type PullLocalResult, pullLocal } from './pull/pull-local.ts'
+export type { WantedCollectionRef, WantedRefs } from './pull/refs.ts'
+export { collectReachable, ReachableSet, type TraverseOptions, traverseCommit } from './reach/traverse.ts'
 export {
   collectionRefPath,
   formatRefspec,
@@ -159,7 +179,11 @@ export {
   validateNewRef,
   validateRefName,
   validateRemoteName,
-} from './refs.ts'
+} from './refs/refs.ts'
+export { type ResolveScope, resolveRev, tryResolveRev } from './refs/resolve.ts'
+export { inTableOrder } from './refs/table-order.ts'
+export { type ListCollectionRefsOptions, listCollectionRefs } from './remotes/collection-refs.ts'
+export { addCookie, type Cookie, type CookieKey, cookieJar, deleteCookie, parseCookies } from './remotes/cookies.ts'
 export {
   addRemote,
   deleteRemote,
@@ -170,23 +194,19 @@ export {
   type RemoteOption,
   remoteCollections,
   remoteUrl,
-} from './remotes.ts'
-export { Repo, type RepoOptions } from './repo.ts'
-export { type ResolveScope, resolveRev, tryResolveRev } from './resolve.ts'
-export * from './sepolicy.ts'
+} from './remotes/remotes.ts'
+export { allKeyRings, type KeySource, remoteKeyRings, type Verification } from './remotes/signature-keys.ts'
 export {
-  findObject,
-  formatCommit,
-  formatHeading,
-  formatMetadataValue,
-  formatObject,
-  formatRaw,
-  HISTORY_ENDS,
-  logCommits,
-  type ShownObject,
-  type ShowOptions,
-} from './show.ts'
-export { allKeyRings, type KeySource, remoteKeyRings, type Verification } from './signature-keys.ts'
+  formatSignatures,
+  GPG_SIGNATURES,
+  readSignedCommit,
+  requireGpgSignature,
+  type SignedCommit,
+  verifyCommitFor,
+} from './remotes/verify-commit.ts'
+export { editConfig, filesOf, Repo, type RepoOptions } from './repo.ts'
+export { labelTree, withLabel } from './selinux/label-tree.ts'
+export * from './selinux/sepolicy.ts'
 export { createMemoryStorage, type MemoryStorageOptions } from './stores/memory.ts'
 export {
   COLLECTION_MAP,
@@ -200,35 +220,11 @@ export {
   SUMMARY_SIGNATURES,
   Summary,
   type SummaryRef,
-} from './summary.ts'
+} from './summary/format.ts'
 export {
   commitCollectionMetadata,
   OSTREE_METADATA,
   type UpdateSummaryOptions,
   updateSummary,
-} from './summary-update.ts'
-export { formatRawSummary, formatSummary, formatSummaryValue, summaryMetadataKeys } from './summary-view.ts'
-export { inTableOrder } from './table-order.ts'
-export { uncompressedTar } from './tar-input.ts'
-export { MAX_LINK_MEMORY } from './tar-links.ts'
-export { xattrsFromPax } from './tar-xattrs.ts'
-export { collectReachable, ReachableSet, type TraverseOptions, traverseCommit } from './traverse.ts'
-export {
-  MAX_TREE_DEPTH,
-  MAX_TREE_MEMORY,
-  MutableTree,
-  overlayTree,
-  type TreeLimits,
-  type TreeRoot,
-  writeTree,
-} from './tree.ts'
-export { createTreeSource } from './tree-source.ts'
-export {
-  formatSignatures,
-  GPG_SIGNATURES,
-  readSignedCommit,
-  requireGpgSignature,
-  type SignedCommit,
-  verifyCommitFor,
-} from './verify-commit.ts'
-export { type CommitInput, writeCommit } from './write-commit.ts'
+} from './summary/update.ts'
+export { formatRawSummary, formatSummary, formatSummaryValue, summaryMetadataKeys } from './summary/view.ts'

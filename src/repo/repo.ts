@@ -6,35 +6,36 @@
  */
 
 import type { Checksum } from '../bytes.ts'
-import { FormatError } from '../errors.ts'
+import { FormatError, UnsupportedError } from '../errors.ts'
 import { type Vardict, vardict } from '../gvariant/index.ts'
-import type { KeyFile } from '../keyfile/index.ts'
+import { KeyFile } from '../keyfile/index.ts'
 import type { Commit, DirMeta, DirTree } from '../objects/index.ts'
 import type { Platform } from '../platform/index.ts'
-import { refsWithSummary, transactionWithSummary, type UpdateSummary } from './auto-summary.ts'
-import { parseConfig, type RepoSettings } from './config.ts'
+import { refsWithSummary, transactionWithSummary, type UpdateSummary } from './core/auto-summary.ts'
+import { parseConfig, type RepoSettings } from './core/config.ts'
 import type {
   BeginOptions,
   CommitState,
   ObjectStore,
   RefStore,
   RefTarget,
+  RepoFiles,
   RepoMode,
   Storage,
   Transaction,
-} from './interface.ts'
-import { readCommit, readDirMeta, readDirTree } from './read-metadata.ts'
-import { type ListedRef, type ListRefsOptions, listRefs, parseRefspec, pathOf, validateNewRef } from './refs.ts'
-import { resolveRev, tryResolveRev } from './resolve.ts'
-import { objectsWithParent, transactionWithParent } from './with-parent.ts'
+} from './core/interface.ts'
+import { readCommit, readDirMeta, readDirTree } from './core/read-metadata.ts'
+import { objectsWithParent, transactionWithParent } from './core/with-parent.ts'
+import { type ListedRef, type ListRefsOptions, listRefs, parseRefspec, pathOf, validateNewRef } from './refs/refs.ts'
+import { resolveRev, tryResolveRev } from './refs/resolve.ts'
 
 export interface RepoOptions {
   /** Where objects and refs are looked for that are not here (`core.parent`). */
   readonly parent?: Repo | undefined
   /** Closing this one closes the parent too. Default: it stays the caller's to close. */
   readonly closeParent?: boolean | undefined
-  /** Seconds since the epoch. Without it `core.auto-update-summary` does nothing. */
-  readonly clock?: (() => bigint) | undefined
+  /** Makes the summary when a ref changed and `core.auto-update-summary` is set. Without it the setting has no effect. */
+  readonly updateSummary?: ((repo: Repo) => Promise<void>) | undefined
 }
 
 export class Repo implements AsyncDisposable {
@@ -55,7 +56,7 @@ export class Repo implements AsyncDisposable {
     storage: Storage,
     platform: Platform,
     text: string,
-    { parent, closeParent = false, clock }: RepoOptions,
+    { parent, closeParent = false, updateSummary }: RepoOptions,
   ) {
     const { config, settings } = parseConfig(text)
     if (settings.mode !== storage.mode) {
@@ -67,7 +68,7 @@ export class Repo implements AsyncDisposable {
     this.parent = parent
     this.#closeParent = closeParent
     this.objects = parent === undefined ? storage.objects : objectsWithParent(storage.objects, parent.objects)
-    this.#updateSummary = clock && settings.autoUpdateSummary ? () => this.#makeSummary(clock()) : undefined
+    this.#updateSummary = updateSummary && settings.autoUpdateSummary ? () => updateSummary(this) : undefined
     this.refs = this.#updateSummary === undefined ? storage.refs : refsWithSummary(storage.refs, this.#updateSummary)
     this.#config = config
     this.#settings = settings
@@ -141,11 +142,6 @@ export class Repo implements AsyncDisposable {
     return this.#updateSummary === undefined ? all : transactionWithSummary(all, this.#updateSummary)
   }
 
-  async #makeSummary(timestamp: bigint): Promise<void> {
-    const { updateSummary } = await import('./summary-update.ts')
-    await updateSummary(this, { timestamp })
-  }
-
   /** Runs `work` in a transaction; commits when it is done, aborts when it throws. */
   async transaction<T>(work: (tx: Transaction) => Promise<T>, options: BeginOptions = {}): Promise<T> {
     const tx = await this.begin(options)
@@ -182,4 +178,22 @@ export class Repo implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
+}
+
+/**
+ * Rewrites the key file as libostree does: what is neither group nor key is dropped.
+ * @throws {FormatError}, {UnsupportedError}, and nothing is written, when the outcome is not right
+ */
+export async function editConfig(repo: Repo, change: (file: KeyFile) => void): Promise<void> {
+  const file = KeyFile.parse(await repo.storage.readConfig(), 'config', { keep: 'values' })
+  change(file)
+  await repo.writeConfig(file.toString())
+}
+
+/** The files of a repository. @param what needs them, for the message. @throws {UnsupportedError} in stores that keep none */
+export function filesOf(repo: Repo, what: string): RepoFiles {
+  const { files, location } = repo.storage
+  if (files === undefined)
+    throw new UnsupportedError(what, `${what} needs a repository that is a directory: ${location}`)
+  return files
 }

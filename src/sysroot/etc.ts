@@ -30,7 +30,7 @@ import {
   writeCommit,
   writeTree,
 } from '../repo/index.ts'
-import { createCheckoutTarget, createDiskTree } from '../repo/node/index.ts'
+import { createCheckoutTarget, createDiskTree } from '../repo/local.ts'
 import { copyDirectory, copyEntry, copyMetadata } from './files.ts'
 
 const DEFAULTS = 'usr/etc'

@@ -19,7 +19,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { UnsupportedError } from '../errors.ts'
-import { loadNative } from '../repo/node/index.ts'
+import { loadNative } from '../repo/local.ts'
 
 const PERMISSIONS = 0o7777
 

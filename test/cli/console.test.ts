@@ -2,8 +2,8 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { Console, type ConsoleOptions } from '../../src/cli/console.ts'
-import { Output } from '../../src/cli/output.ts'
+import { Console, type ConsoleOptions } from '../../src/cli/text/console.ts'
+import { Output } from '../../src/cli/text/output.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ostree-ts-console-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

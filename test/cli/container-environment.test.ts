@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, w
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { emptyTransient, isOstreeContainer } from '../../src/cli/container-environment.ts'
+import { emptyTransient, isOstreeContainer } from '../../src/cli/container/container-environment.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ostree-ts-environment-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

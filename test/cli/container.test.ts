@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { readInRoot } from '../../src/cli/registry-access.ts'
+import { readInRoot } from '../../src/cli/container/registry-access.ts'
 import {
   globalAuthfileCandidates,
   type ImageProxyConfig,

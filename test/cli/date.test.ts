@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { afterEach, describe, expect, test } from 'vitest'
-import { parseDate } from '../../src/cli/date.ts'
+import { parseDate } from '../../src/cli/text/date.ts'
 import { hasReference } from '../reference.ts'
 
 const TEXTS = [

@@ -1,10 +1,11 @@
 /** Commands without a process for each: the same words in, the same text and status out. */
 import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { type AnyCommand, runCommand, ShownUsageError } from '../../src/cli/command.ts'
-import { Output } from '../../src/cli/output.ts'
-import { COMMANDS, type CommandEntry, isGroup } from '../../src/cli/registry.ts'
+import { type CommandEntry, isGroup } from '../../src/cli/command-entry.ts'
+import { COMMANDS } from '../../src/cli/command-list.ts'
+import { Output } from '../../src/cli/text/output.ts'
 import { OstreeError } from '../../src/errors.ts'
-import { openRepo } from '../../src/repo/node/index.ts'
+import { openRepo } from '../../src/repo/local.ts'
 
 export interface Outcome {
   readonly stdout: string

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { lookup, parseVariantText, u64be, type Vardict } from '../../src/gvariant/index.ts'
 import { commitCollectionMetadata, OSTREE_METADATA, Summary, updateSummary } from '../../src/repo/index.ts'
-import { openRepo } from '../../src/repo/node/index.ts'
+import { openRepo } from '../../src/repo/local.ts'
 import { describeReference, run } from '../reference.ts'
 import { Twins } from './twins.ts'
 

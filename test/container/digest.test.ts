@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Checksum } from '../../src/bytes.ts'
-import { digestChecksum, digestOf, isDigest, parseDigest } from '../../src/container/digest.ts'
+import { digestChecksum, digestOf, isDigest, parseDigest } from '../../src/container/oci/digest.ts'
 import { InvalidNameError, UnsupportedError } from '../../src/errors.ts'
 
 const HEX = 'ab'.repeat(32)

@@ -24,7 +24,7 @@ import {
   unencapsulate,
 } from '../../src/container/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
-import { nodeFiles } from '../../src/platform/node-files.ts'
+import { nodeFiles } from '../../src/system/local-files.ts'
 import { directory, file, storeCommit, symlink } from '../../src/testing/index.ts'
 import { PLATFORMS } from '../places.ts'
 import { describeReference, run } from '../reference.ts'

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, encodeUtf8 } from '../../src/bytes.ts'
-import { importLayer } from '../../src/container/import-layer.ts'
+import { importLayer } from '../../src/container/import/import-layer.ts'
 import {
   chunkingFromLayerCommitted,
   copyImage,
@@ -24,8 +24,8 @@ import {
   refForLayer,
 } from '../../src/container/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
-import { nodeFiles } from '../../src/platform/node-files.ts'
 import { type Repo, traverseCommit } from '../../src/repo/index.ts'
+import { nodeFiles } from '../../src/system/local-files.ts'
 import { packTar } from '../../src/tar/index.ts'
 import { goldenBytes, goldenJson } from '../golden.ts'
 import { canKeep, makePlaces, PLACES, PLATFORMS } from '../places.ts'

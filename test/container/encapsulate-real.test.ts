@@ -19,10 +19,10 @@ import {
   unencapsulate,
 } from '../../src/container/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
-import { nodeFiles } from '../../src/platform/node-files.ts'
-import { nodeNetwork } from '../../src/platform/node-network.ts'
 import type { Repo } from '../../src/repo/index.ts'
-import { createRepo, openRepo } from '../../src/repo/node/index.ts'
+import { createRepo, openRepo } from '../../src/repo/local.ts'
+import { nodeFiles } from '../../src/system/local-files.ts'
+import { nodeNetwork } from '../../src/system/network.ts'
 import { testParent } from '../fs-store/places.ts'
 import { describeReference, run } from '../reference.ts'
 import { HOST } from './encapsulate-kit.ts'

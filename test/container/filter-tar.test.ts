@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { importLayer } from '../../src/container/import-layer.ts'
+import { importLayer } from '../../src/container/import/import-layer.ts'
 import { type Digest, filterTar } from '../../src/container/index.ts'
 import { OstreeError } from '../../src/errors.ts'
 import { TarTreeBuilder, writeTree } from '../../src/repo/index.ts'

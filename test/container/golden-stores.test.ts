@@ -15,8 +15,8 @@ import {
   pullImage,
   unencapsulate,
 } from '../../src/container/index.ts'
-import { nodeFiles } from '../../src/platform/node-files.ts'
 import type { Repo } from '../../src/repo/index.ts'
+import { nodeFiles } from '../../src/system/local-files.ts'
 import { testParent } from '../fs-store/places.ts'
 import { goldenBytes, goldenJson, goldenPath } from '../golden.ts'
 import { describeIn, makePlaces, PLACES } from '../places.ts'

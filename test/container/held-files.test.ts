@@ -1,7 +1,7 @@
 /** Objects of a layer that come before the links to them, and are too large to be kept in memory until then. */
 import { describe, expect, test } from 'vitest'
-import { importLayer } from '../../src/container/import-layer.ts'
-import type { Digest } from '../../src/container/oci-types.ts'
+import { importLayer } from '../../src/container/import/import-layer.ts'
+import type { Digest } from '../../src/container/oci/oci-types.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { createMemoryStorage, Repo, type RepoMode, type TreeRoot } from '../../src/repo/index.ts'
 import { packTar, type TarEntry } from '../../src/tar/index.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { EMPTY_BYTES, encodeUtf8, readAll } from '../../src/bytes.ts'
-import { openLayer } from '../../src/container/layer-stream.ts'
+import { openLayer } from '../../src/container/transport/layer-stream.ts'
 import { openMemoryLayout } from '../../src/container/transport/memory.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { portablePlatform } from '../../src/platform/portable.ts'

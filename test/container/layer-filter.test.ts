@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { concatBytes, displayUtf8, encodeUtf8, readAll } from '../../src/bytes.ts'
-import { LayerFilter, type LayerFilterOptions } from '../../src/container/layer-filter.ts'
+import { LayerFilter, type LayerFilterOptions } from '../../src/container/import/layer-filter.ts'
 import { LimitError, OstreeError, TarFormatError } from '../../src/errors.ts'
 import { encodePaxRecord, packTar, type TarEntry, TarParser } from '../../src/tar/index.ts'
 import { tarBytes } from '../repo/tar-bytes.ts'

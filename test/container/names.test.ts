@@ -6,7 +6,7 @@ import {
   parseOstreeImageReference,
   parseStorageName,
 } from '../../src/container/index.ts'
-import { checksumOf, parseObjectPath } from '../../src/container/object-path.ts'
+import { checksumOf, parseObjectPath } from '../../src/container/ostree-tar/object-path.ts'
 import { InvalidNameError, OstreeError } from '../../src/errors.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { createMemoryStorage, Repo } from '../../src/repo/index.ts'

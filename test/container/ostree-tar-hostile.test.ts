@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, concatBytes, encodeUtf8, readAll } from '../../src/bytes.ts'
-import type { Digest } from '../../src/container/oci-types.ts'
-import { importCommitLayer, importObjectSet, writeObjectSetCommit } from '../../src/container/ostree-tar.ts'
+import type { Digest } from '../../src/container/oci/oci-types.ts'
+import { importCommitLayer, importObjectSet, writeObjectSetCommit } from '../../src/container/ostree-tar/ostree-tar.ts'
 import { ChecksumMismatchError, LimitError, OstreeError, TarFormatError } from '../../src/errors.ts'
 import {
   Commit,

@@ -7,7 +7,7 @@ import {
   type PathRules,
   pathInObjectStore,
   remapLinkTarget,
-} from '../../src/container/path-rules.ts'
+} from '../../src/container/layers/path-rules.ts'
 import { InvalidNameError } from '../../src/errors.ts'
 import { goldenJson } from '../golden.ts'
 

@@ -17,8 +17,8 @@ import {
   pullImage,
 } from '../../src/container/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
-import { nodeFiles } from '../../src/platform/node-files.ts'
 import { createMemoryStorage, Repo } from '../../src/repo/index.ts'
+import { nodeFiles } from '../../src/system/local-files.ts'
 import { goldenBytes, goldenPath } from '../golden.ts'
 import { describeReference, run } from '../reference.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { MAX_PREPARE_ROOT_SIZE, rootIsTransient } from '../../src/container/prepare-root.ts'
+import { MAX_PREPARE_ROOT_SIZE, rootIsTransient } from '../../src/container/import/prepare-root.ts'
 import { OstreeError } from '../../src/errors.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { createMemoryStorage, Repo } from '../../src/repo/index.ts'

@@ -5,9 +5,9 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import { listImages, parseImageReference, pullImage, queryImage } from '../../src/container/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
-import { nodeFiles } from '../../src/platform/node-files.ts'
 import { createMemoryStorage, Repo } from '../../src/repo/index.ts'
-import { createRepo } from '../../src/repo/node/index.ts'
+import { createRepo } from '../../src/repo/local.ts'
+import { nodeFiles } from '../../src/system/local-files.ts'
 import { describeReference, run } from '../reference.ts'
 
 const LAYOUT = fileURLToPath(new URL('../../examples/exampleos', import.meta.url))

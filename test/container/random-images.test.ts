@@ -18,7 +18,7 @@ import {
 import { nodePlatform } from '../../src/platform/node.ts'
 import { portablePlatform } from '../../src/platform/portable.ts'
 import { checkout, fsck, prune, type Repo, type RepoMode, traverseCommit } from '../../src/repo/index.ts'
-import { createCheckoutTarget } from '../../src/repo/node/index.ts'
+import { createCheckoutTarget } from '../../src/repo/local.ts'
 import {
   anyImage,
   type Directory,

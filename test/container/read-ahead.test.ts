@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseDigest } from '../../src/container/digest.ts'
-import type { Descriptor } from '../../src/container/oci-types.ts'
-import { ReadAhead } from '../../src/container/read-ahead.ts'
+import { ReadAhead } from '../../src/container/import/read-ahead.ts'
+import { parseDigest } from '../../src/container/oci/digest.ts'
+import type { Descriptor } from '../../src/container/oci/oci-types.ts'
 
 const layer = (name: string, size = 0): Descriptor => ({
   mediaType: 'application/vnd.oci.image.layer.v1.tar',

@@ -10,7 +10,7 @@ import {
   parseTransport,
   sameImageReference,
   type Transport,
-} from '../../src/container/reference.ts'
+} from '../../src/container/oci/reference.ts'
 import { InvalidNameError } from '../../src/errors.ts'
 import { goldenJson } from '../golden.ts'
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { commitRoot, findSePolicy, labelTree, MutableTree, writeTree } from '../../src/repo/index.ts'
-import { openRepo } from '../../src/repo/node/index.ts'
+import { openRepo } from '../../src/repo/local.ts'
 import { describeReference, run } from '../reference.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ostree-ts-labels-'))

@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest'
 import { type Checksum, decodeUtf8, encodeUtf8, equalBytes, fromHex } from '../../src/bytes.ts'
 import { exportCommit, exportTree } from '../../src/container/encapsulate/tar-export.ts'
 import { newChunking } from '../../src/container/index.ts'
-import { importCommitLayer } from '../../src/container/ostree-tar.ts'
+import { importCommitLayer } from '../../src/container/ostree-tar/ostree-tar.ts'
 import { DirTree } from '../../src/objects/index.ts'
 import type { Platform } from '../../src/platform/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
@@ -21,7 +21,7 @@ import {
   traverseCommit,
   writeCommit,
 } from '../../src/repo/index.ts'
-import { createRepo } from '../../src/repo/node/index.ts'
+import { createRepo } from '../../src/repo/local.ts'
 import { anyTree, type Directory, directory, file, storeCommit, storeTree, symlink } from '../../src/testing/index.ts'
 import { goldenBytes, goldenJson } from '../golden.ts'
 import { describeReference, run } from '../reference.ts'

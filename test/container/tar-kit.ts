@@ -1,7 +1,7 @@
 /** Streams of tar in tests: whole, in pieces, as a list of what is in them. */
 import { concatBytes, decodeUtf8 } from '../../src/bytes.ts'
 import { exportCommit } from '../../src/container/encapsulate/tar-export.ts'
-import { importCommitLayer } from '../../src/container/ostree-tar.ts'
+import { importCommitLayer } from '../../src/container/ostree-tar/ostree-tar.ts'
 import type { Platform } from '../../src/platform/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { createMemoryStorage, Repo, type RepoMode } from '../../src/repo/index.ts'

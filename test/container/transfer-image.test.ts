@@ -15,8 +15,8 @@ import {
   transferImage,
 } from '../../src/container/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
-import { nodeFiles } from '../../src/platform/node-files.ts'
 import type { Progress } from '../../src/progress.ts'
+import { nodeFiles } from '../../src/system/local-files.ts'
 import { goldenBytes } from '../golden.ts'
 import { makePlaces } from '../places.ts'
 import { describeReference, run } from '../reference.ts'

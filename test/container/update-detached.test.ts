@@ -14,7 +14,7 @@ import {
   updateDetachedMetadataTo,
 } from '../../src/container/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
-import { nodeFiles } from '../../src/platform/node-files.ts'
+import { nodeFiles } from '../../src/system/local-files.ts'
 import { packTar } from '../../src/tar/index.ts'
 import { goldenBytes, goldenJson } from '../golden.ts'
 import { makePlaces } from '../places.ts'

@@ -23,7 +23,7 @@ import {
 import { NO_XATTRS, S_IFREG } from '../../src/objects/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { createMemoryStorage, MutableTree, Repo, type RepoMode, writeTree } from '../../src/repo/index.ts'
-import { createRepo, inodeOfObject } from '../../src/repo/node/index.ts'
+import { createRepo, inodeOfObject } from '../../src/repo/local.ts'
 import { type Directory, directory, file, storeTree, symlink } from '../../src/testing/index.ts'
 import { goldenJson } from '../golden.ts'
 import { type GoldenImage, goldenImage, sourceOf, withLayers } from './golden-images.ts'

@@ -9,9 +9,9 @@ const repository = fileURLToPath(new URL('../..', import.meta.url))
 let built: string | undefined
 
 const PROGRAMS = {
-  'write-worker': 'src/repo/stores/fs/write-worker.ts',
-  'object-worker': 'src/repo/stores/fs/object-worker.ts',
-  'checkout-worker': 'src/repo/node/checkout-worker.ts',
+  'write-worker': 'src/repo/stores/fs/threads/write-worker.ts',
+  'object-worker': 'src/repo/stores/fs/threads/object-worker.ts',
+  'checkout-worker': 'src/repo/checkout/local/checkout-worker.ts',
 } as const
 
 /** What threads run, as plain JavaScript. */
@@ -57,7 +57,7 @@ export function bundle(): string {
       stdin: {
         contents: `
           export { initFsStorage, openFsStorage } from './src/repo/stores/fs/index.ts'
-          export { Thread } from './src/repo/stores/fs/thread.ts'
+          export { Thread } from './src/system/threads/thread.ts'
           export { createCheckoutTarget, openRepo } from './src/repo/node/index.ts'
           export { checkout } from './src/repo/index.ts'
           export { nodePlatform } from './src/platform/node.ts'

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Checksum } from '../../src/bytes.ts'
 import { ObjectList, type ObjectName, objectTypeFromNumber, parseLoosePath } from '../../src/objects/index.ts'
-import { LooseNames } from '../../src/repo/stores/fs/loose-names.ts'
+import { LooseNames } from '../../src/repo/stores/fs/loose/loose-names.ts'
 
 const DIGITS = `${'123456789abcdef'.repeat(4)}a0`
 const SUFFIXES = [

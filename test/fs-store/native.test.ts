@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { encodeUtf8 } from '../../src/bytes.ts'
 import { IoError } from '../../src/errors.ts'
-import { loadNative, type Native } from '../../src/repo/node/native.ts'
+import { loadNative, type Native } from '../../src/system/native.ts'
 import { describeReference, run } from '../reference.ts'
 import { isRoot, testDirectory } from './places.ts'
 

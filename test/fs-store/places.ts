@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
-import { loadNative } from '../../src/repo/node/native.ts'
+import { loadNative } from '../../src/system/native.ts'
 
 function keepsXattrs(directory: string): boolean {
   try {

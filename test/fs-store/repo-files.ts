@@ -15,7 +15,7 @@ import {
 import { dirname, join } from 'node:path'
 import { decodeFilezHeader } from '../../src/objects/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
-import { loadNative } from '../../src/repo/node/native.ts'
+import { loadNative } from '../../src/system/native.ts'
 
 /** As test/golden/core/repo-modes.json has it. */
 export interface RepoFile {

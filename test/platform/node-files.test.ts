@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { equalBytes, readAll } from '../../src/bytes.ts'
 import { IoError, LimitError } from '../../src/errors.ts'
-import { nodeFiles } from '../../src/platform/node-files.ts'
+import { nodeFiles } from '../../src/system/local-files.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'files-'))
 afterAll(() => rmSync(folder, { recursive: true }))

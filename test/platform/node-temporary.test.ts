@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { nodeFiles } from '../../src/platform/node-files.ts'
+import { nodeFiles } from '../../src/system/local-files.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'temporary-'))
 afterAll(() => rmSync(folder, { recursive: true }))

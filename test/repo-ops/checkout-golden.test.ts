@@ -21,7 +21,7 @@ import {
   createRepo,
   createUncompressedCache,
   openRepo,
-} from '../../src/repo/node/index.ts'
+} from '../../src/repo/local.ts'
 import { isRoot } from '../fs-store/places.ts'
 import { putUp, type RepoFile } from '../fs-store/repo-files.ts'
 import { goldenJson } from '../golden.ts'

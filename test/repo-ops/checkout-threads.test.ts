@@ -16,7 +16,7 @@ import {
   type Repo,
   type RepoMode,
 } from '../../src/repo/index.ts'
-import { createCheckoutTarget, createRepo, openRepo } from '../../src/repo/node/index.ts'
+import { createCheckoutTarget, createRepo, openRepo } from '../../src/repo/local.ts'
 import type { Threads } from '../../src/repo/stores/fs/index.ts'
 import { bundle, failingProgram, threadProgram } from '../fs-store/child.ts'
 import { isRoot, testDirectory } from '../fs-store/places.ts'

@@ -23,8 +23,8 @@ import {
   createUncompressedCache,
   openRepo,
   scanHardLinks,
-} from '../../src/repo/node/index.ts'
-import { createSqliteStorage } from '../../src/repo/stores/sqlite.ts'
+} from '../../src/repo/local.ts'
+import { createSqliteStorage } from '../../src/repo/stores/sqlite/open.ts'
 import { isRoot, testDirectory } from '../fs-store/places.ts'
 import { putUp, type RepoFile } from '../fs-store/repo-files.ts'
 import { goldenJson } from '../golden.ts'

@@ -13,7 +13,7 @@ import {
   type Repo,
   treeToDiff,
 } from '../../src/repo/index.ts'
-import { createDiskTree, openRepo } from '../../src/repo/node/index.ts'
+import { createDiskTree, openRepo } from '../../src/repo/local.ts'
 import { isRoot, testDirectory } from '../fs-store/places.ts'
 import { describeReference, run } from '../reference.ts'
 import { directory, file, link } from '../repo/memory-directory.ts'

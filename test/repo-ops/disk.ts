@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { loadNative } from '../../src/repo/node/native.ts'
+import { loadNative } from '../../src/system/native.ts'
 
 /** As test/golden/core/checkouts.json has it, with the hash of the content. */
 export interface DiskEntry {

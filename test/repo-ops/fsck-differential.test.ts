@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createRepo } from '../../src/repo/node/index.ts'
+import { createRepo } from '../../src/repo/local.ts'
 import { isRoot, testDirectory } from '../fs-store/places.ts'
 import { describeReference } from '../reference.ts'
 import { runBoth } from './beside.ts'

@@ -2,7 +2,7 @@
 import { chmodSync, lchownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { encodeUtf8 } from '../../src/bytes.ts'
-import { loadNative } from '../../src/repo/node/native.ts'
+import { loadNative } from '../../src/system/native.ts'
 import { isRoot } from '../fs-store/places.ts'
 
 export type Entry =

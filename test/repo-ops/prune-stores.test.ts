@@ -16,7 +16,7 @@ import {
   Repo,
   type RepoMode,
 } from '../../src/repo/index.ts'
-import { createRepo } from '../../src/repo/node/index.ts'
+import { createRepo } from '../../src/repo/local.ts'
 import { testDirectory } from '../fs-store/places.ts'
 import { anyRepo, buildRepo, type RepoPlan } from './random-repo.ts'
 

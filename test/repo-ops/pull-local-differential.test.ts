@@ -3,7 +3,7 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync }
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { createRepo } from '../../src/repo/node/index.ts'
+import { createRepo } from '../../src/repo/local.ts'
 import { runInProcess } from '../cli/in-process.ts'
 import { isRoot, testDirectory } from '../fs-store/places.ts'
 import { describeReference, run } from '../reference.ts'

@@ -18,7 +18,7 @@ import {
   REF_BINDING,
   Repo,
 } from '../../src/repo/index.ts'
-import { createDirectorySource, createRepo } from '../../src/repo/node/index.ts'
+import { createDirectorySource, createRepo } from '../../src/repo/local.ts'
 import { describeReference, run } from '../reference.ts'
 import { file, memoryDirectory, xattr } from './memory-directory.ts'
 import { tarBytes } from './tar-bytes.ts'

@@ -10,7 +10,7 @@ import {
   objectTypeNumber,
   parseObjectName,
 } from '../../src/objects/index.ts'
-import { ObjectTable } from '../../src/repo/object-table.ts'
+import { ObjectTable } from '../../src/repo/reach/object-table.ts'
 
 /** As libostree's: the hash of the checksum's text and the number of the type. */
 function createModel(): GHashOrder<ObjectName> {

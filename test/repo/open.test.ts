@@ -13,7 +13,7 @@ import {
   writeCommit,
   writeTree,
 } from '../../src/repo/index.ts'
-import { createDirectorySource, createRepo, openRepo, scanHardLinks } from '../../src/repo/node/index.ts'
+import { createDirectorySource, createRepo, openRepo, scanHardLinks } from '../../src/repo/local.ts'
 import { describeReference, run } from '../reference.ts'
 import { file, memoryDirectory } from './memory-directory.ts'
 

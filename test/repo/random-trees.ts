@@ -3,7 +3,7 @@ import { chmodSync, lchownSync, linkSync, mkdirSync, symlinkSync, writeFileSync 
 import { decodeUtf8 } from '../../src/bytes.ts'
 import { S_IFDIR, S_IFLNK, S_IFREG } from '../../src/objects/index.ts'
 import type { DirectorySource } from '../../src/repo/index.ts'
-import { loadNative } from '../../src/repo/node/native.ts'
+import { loadNative } from '../../src/system/native.ts'
 import { type Directory, directory, type TreeNode, walkNodes } from '../../src/testing/index.ts'
 import { type MemoryNode, memoryDirectory } from './memory-directory.ts'
 import { hardlink, type TarEntry } from './tar-bytes.ts'

@@ -3,8 +3,8 @@ import type { Checksum } from '../../src/bytes.ts'
 import { FormatError, ObjectNotFoundError } from '../../src/errors.ts'
 import { DirMeta, DirTree, S_IFDIR } from '../../src/objects/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
+import { DirMetaReader } from '../../src/repo/core/read-metadata.ts'
 import { createMemoryStorage, MutableTree, Repo } from '../../src/repo/index.ts'
-import { DirMetaReader } from '../../src/repo/read-metadata.ts'
 
 const A = 'a'.repeat(64) as Checksum
 const file = (name: string) => ({ name, checksum: A })

@@ -13,7 +13,7 @@ import {
   type Repo,
   type RepoMode,
 } from '../../src/repo/index.ts'
-import { createDirectorySource } from '../../src/repo/node/index.ts'
+import { createDirectorySource } from '../../src/repo/local.ts'
 import { goldenBytes, goldenJson, goldenPath } from '../golden.ts'
 import { MODES, makePlaces, PLACES, type Place, testIn } from '../places.ts'
 import { describeReference, hasReference, run } from '../reference.ts'

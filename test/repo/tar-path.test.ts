@@ -5,7 +5,7 @@ import {
   relativeTarPath,
   splitTarPath,
   withoutTrailingSlashes,
-} from '../../src/repo/tar-path.ts'
+} from '../../src/repo/commit/tar/path.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 

@@ -18,6 +18,8 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { type Checksum, readAll } from '../../src/bytes.ts'
 import { IoError } from '../../src/errors.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
+// The walker alone: what opens repositories needs every store there is.
+import { createDirectorySource } from '../../src/repo/commit/local-directory-source.ts'
 import {
   CommitModifier,
   createMemoryStorage,
@@ -29,8 +31,6 @@ import {
   writeCommit,
   writeTree,
 } from '../../src/repo/index.ts'
-// The walker alone: what opens repositories needs every store there is.
-import { createDirectorySource } from '../../src/repo/node/walk.ts'
 import { anyTree } from '../../src/testing/index.ts'
 import { describeReference, hasReference, run } from '../reference.ts'
 import { materialise, possible } from './random-trees.ts'

@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const PRELUDE = `
   import { createInterface } from 'node:readline'
   import { nodePlatform as platform } from './src/platform/node.ts'
-  import { createSqliteStorage, openSqliteStorage } from './src/repo/stores/sqlite.ts'
+  import { createSqliteStorage, openSqliteStorage } from './src/repo/stores/sqlite/open.ts'
   const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
   const say = (word) => process.stdout.write(word + '\\n')
   const heard = async (word) => { if ((await lines.next()).value !== word) process.exit(9) }

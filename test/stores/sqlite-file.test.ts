@@ -17,8 +17,8 @@ import type { Checksum } from '../../src/bytes.ts'
 import { FormatError, IoError, OstreeError, ReadOnlyError, UnsupportedError, UsageError } from '../../src/errors.ts'
 import { nodePlatform as platform } from '../../src/platform/node.ts'
 import { SMALL_FILE, type Storage } from '../../src/repo/index.ts'
-import { createSqliteStorage, openSqliteStorage } from '../../src/repo/stores/sqlite.ts'
-import { betterSqlite3Refusal } from '../../src/repo/stores/sqlite-driver.ts'
+import { betterSqlite3Refusal } from '../../src/repo/stores/sqlite/driver.ts'
+import { createSqliteStorage, openSqliteStorage } from '../../src/repo/stores/sqlite/open.ts'
 
 const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'ostree-ts-sqlite-file-'))
 afterAll(() => rmSync(folder, { recursive: true }))

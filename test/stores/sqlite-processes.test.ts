@@ -8,7 +8,7 @@ import type { Checksum } from '../../src/bytes.ts'
 import { IoError, RepoLockedError } from '../../src/errors.ts'
 import { nodePlatform as platform } from '../../src/platform/node.ts'
 import type { Storage } from '../../src/repo/index.ts'
-import { createSqliteStorage, openSqliteStorage } from '../../src/repo/stores/sqlite.ts'
+import { createSqliteStorage, openSqliteStorage } from '../../src/repo/stores/sqlite/open.ts'
 import { bundleChild, startChild } from './child.ts'
 
 const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'ostree-ts-sqlite-two-'))

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as vitest from 'vitest'
 import { nodePlatform } from '../../src/platform/node.ts'
-import { createSqliteStorage, openSqliteStorage } from '../../src/repo/stores/sqlite.ts'
+import { createSqliteStorage, openSqliteStorage } from '../../src/repo/stores/sqlite/open.ts'
 import { storageSuite } from '../../src/testing/index.ts'
 
 const { afterAll } = vitest

@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib'
 import * as vitest from 'vitest'
 import { type ImageReference, openImage, openMemoryLayout, type TransportContext } from '../../src/container/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
-import { nodeFiles } from '../../src/platform/node-files.ts'
+import { nodeFiles } from '../../src/system/local-files.ts'
 import {
   buildDirectoryImage,
   buildDockerImage,

@@ -13,7 +13,7 @@ import {
   skipListFilter,
   type UncompressedCache,
 } from '../../repo/index.ts'
-import { createCheckoutTarget, createUncompressedCache, readLocalSePolicy } from '../../repo/node/index.ts'
+import { createCheckoutTarget, createUncompressedCache, readLocalSePolicy } from '../../repo/local.ts'
 import { command } from '../command.ts'
 import type { OptionTable, OptionValues } from '../options.ts'
 import { parseFsync, readBytes, readTextFile } from '../values.ts'

@@ -2,7 +2,7 @@
 
 import { UsageError } from '../../errors.ts'
 import { nodePlatform } from '../../platform/node.ts'
-import { checksumPath } from '../../repo/node/index.ts'
+import { checksumPath } from '../../repo/local.ts'
 import { command } from '../command.ts'
 import { JSON_OPTION } from '../values.ts'
 

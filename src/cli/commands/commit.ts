@@ -11,12 +11,12 @@ import {
   parseStatOverrides,
   type Repo,
 } from '../../repo/index.ts'
-import { scanHardLinks } from '../../repo/node/index.ts'
+import { scanHardLinks } from '../../repo/local.ts'
 import { type CommandContext, command } from '../command.ts'
-import { detachedMetadata, givenMetadata, sePolicyOf, timestampOf, treesOf } from '../commit-inputs.ts'
-import { COMMIT_OPTIONS } from '../commit-options.ts'
-import { editMessage } from '../editor.ts'
-import type { Output } from '../output.ts'
+import { detachedMetadata, givenMetadata, sePolicyOf, timestampOf, treesOf } from '../commit/inputs.ts'
+import { COMMIT_OPTIONS } from '../commit/options.ts'
+import { editMessage } from '../text/editor.ts'
+import type { Output } from '../text/output.ts'
 import { parseFsync, readTextFile, refuseOptions } from '../values.ts'
 
 type Context = CommandContext<typeof COMMIT_OPTIONS>

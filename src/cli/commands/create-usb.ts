@@ -4,7 +4,7 @@ import { statSync } from 'node:fs'
 import { UsageError } from '../../errors.ts'
 import { parseChecksum, validateCollectionId } from '../../objects/index.ts'
 import { validateRefName, type WantedCollectionRef } from '../../repo/index.ts'
-import { createUsb, USB_REPO } from '../../repo/node/index.ts'
+import { createUsb, USB_REPO } from '../../repo/local.ts'
 import { command } from '../command.ts'
 import { fileError } from '../values.ts'
 

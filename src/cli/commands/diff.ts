@@ -10,7 +10,7 @@ import {
   type Repo,
   treeToDiff,
 } from '../../repo/index.ts'
-import { createDiskTree } from '../../repo/node/index.ts'
+import { createDiskTree } from '../../repo/local.ts'
 import { type CommandContext, command } from '../command.ts'
 import type { OptionTable } from '../options.ts'
 import { JSON_OPTION } from '../values.ts'

@@ -5,7 +5,7 @@ import { IoError } from '../../errors.ts'
 import { exportTar } from '../../repo/index.ts'
 import { END_OF_ARCHIVE } from '../../tar/index.ts'
 import { command } from '../command.ts'
-import { Output } from '../output.ts'
+import { Output } from '../text/output.ts'
 
 /** Bytes of a tar record: what goes to standard output is a whole number of them, a file is not padded. */
 const RECORD = 20 * 512

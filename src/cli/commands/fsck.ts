@@ -2,8 +2,8 @@
 
 import { type FsckEvent, type FsckResult, formatFsckEvent, fsck as fsckRepo, requireSound } from '../../repo/index.ts'
 import { command } from '../command.ts'
-import { Console } from '../console.ts'
 import type { OptionTable } from '../options.ts'
+import { Console } from '../text/console.ts'
 import { JSON_OPTION } from '../values.ts'
 
 const OPTIONS = {

@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { UsageError } from '../../errors.ts'
 import { imaSign } from '../../repo/index.ts'
-import { isSqlitePath } from '../../repo/node/index.ts'
+import { isSqlitePath } from '../../repo/local.ts'
 import { command } from '../command.ts'
 import { createEvmctlSigner } from '../evmctl.ts'
 

@@ -1,7 +1,7 @@
 /** `ostree init`. Source: ot-builtin-init.c. */
 
 import { parseRepoMode } from '../../repo/index.ts'
-import { createRepo } from '../../repo/node/index.ts'
+import { createRepo } from '../../repo/local.ts'
 import { command } from '../command.ts'
 
 export const init = command({

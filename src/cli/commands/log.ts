@@ -3,7 +3,7 @@
 import type { Checksum } from '../../bytes.ts'
 import { logCommits } from '../../repo/index.ts'
 import { command } from '../command.ts'
-import { commitAsJson } from '../json.ts'
+import { commitAsJson } from '../text/json.ts'
 import { JSON_OPTION, refuseRaw } from '../values.ts'
 
 export const log = command({

@@ -3,7 +3,7 @@
 import { withContext } from '../../errors.ts'
 import { commitRoot, formatLsLine, type ListedEntry, listPath } from '../../repo/index.ts'
 import { command } from '../command.ts'
-import { xattrsAsJson } from '../json.ts'
+import { xattrsAsJson } from '../text/json.ts'
 import { JSON_OPTION } from '../values.ts'
 
 export const ls = command({

@@ -12,8 +12,8 @@ import {
   pruneSummaryCache,
 } from '../../repo/index.ts'
 import { type CommandContext, command } from '../command.ts'
-import { parseDate } from '../date.ts'
 import type { OptionTable } from '../options.ts'
+import { parseDate } from '../text/date.ts'
 import { JSON_OPTION } from '../values.ts'
 
 const OPTIONS = {

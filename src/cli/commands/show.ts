@@ -18,10 +18,10 @@ import {
   remoteKeyRings,
   type ShownObject,
 } from '../../repo/index.ts'
-import { readKeyRings } from '../../repo/node/index.ts'
+import { readKeyRings } from '../../repo/local.ts'
 import { type CommandContext, command } from '../command.ts'
-import { commitAsJson, valueAsJson, xattrsAsJson } from '../json.ts'
 import type { OptionTable } from '../options.ts'
+import { commitAsJson, valueAsJson, xattrsAsJson } from '../text/json.ts'
 import { JSON_OPTION, readBytes, refuseRaw } from '../values.ts'
 
 const OPTIONS = {

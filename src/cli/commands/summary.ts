@@ -14,9 +14,9 @@ import {
   updateSummary,
 } from '../../repo/index.ts'
 import { command } from '../command.ts'
-import { typedPair } from '../commit-inputs.ts'
-import { summaryAsJson, summaryValueAsJson } from '../json.ts'
-import type { Output } from '../output.ts'
+import { typedPair } from '../commit/inputs.ts'
+import { summaryAsJson, summaryValueAsJson } from '../text/json.ts'
+import type { Output } from '../text/output.ts'
 import { JSON_OPTION, refuseOptions, refuseRaw } from '../values.ts'
 
 export const summary = command({

@@ -15,6 +15,12 @@ import { type Checksum, compareUtf8 } from '../../bytes.ts'
 import { FormatError, NotFoundError, UsageError, withContext } from '../../errors.ts'
 import { array, bool, lookup, string, type Vardict } from '../../gvariant/index.ts'
 import type { Repo } from '../../repo/index.ts'
+import type { ContainerConfig, Digest, HistoryEntry, HostPlatform } from '../oci/oci-types.ts'
+import { present } from '../oci/present.ts'
+import { type ImageReference, parseImageReference } from '../oci/reference.ts'
+import { parseRfc3339 } from '../oci/rfc3339.ts'
+import { openDestination } from '../open/open-destination.ts'
+import type { DestinationContext } from '../registry/options.ts'
 import {
   BOOTABLE_KEY,
   BOOTC_LABEL,
@@ -23,13 +29,8 @@ import {
   DIFFID_LABEL,
   OSTREE_COMMIT_LABEL,
   VERSION_LABELS,
-} from '../names.ts'
-import type { ContainerConfig, Digest, HistoryEntry, HostPlatform } from '../oci-types.ts'
-import { present } from '../present.ts'
-import { type ImageReference, parseImageReference } from '../reference.ts'
-import { parseRfc3339 } from '../rfc3339.ts'
-import type { DestinationContext, ImageDestination } from '../transport/destination.ts'
-import { openDestination } from '../transport/open-destination.ts'
+} from '../store/names.ts'
+import type { ImageDestination } from '../transport/destination.ts'
 import type { Chunk, Chunking } from './chunk.ts'
 import { chunkingFromMapping, type MappingOptions, newChunking } from './chunking.ts'
 import {

@@ -13,9 +13,9 @@ import { encodeUtf8 } from '../../bytes.ts'
 import { UsageError, withContext } from '../../errors.ts'
 import type { CompressionKind, Platform } from '../../platform/index.ts'
 import type { ProgressOptions } from '../../progress.ts'
-import { canonicalJson } from '../canonical-json.ts'
-import { digestOf } from '../digest.ts'
-import { OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST } from '../media-types.ts'
+import { canonicalJson } from '../oci/canonical-json.ts'
+import { digestOf } from '../oci/digest.ts'
+import { OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST } from '../oci/media-types.ts'
 import type {
   ContainerConfig,
   Descriptor,
@@ -24,8 +24,8 @@ import type {
   HistoryEntry,
   ImageConfiguration,
   ImageManifest,
-} from '../oci-types.ts'
-import { present } from '../present.ts'
+} from '../oci/oci-types.ts'
+import { present } from '../oci/present.ts'
 import type { ImageDestination } from '../transport/destination.ts'
 
 /** Layers in the making at the same time. */

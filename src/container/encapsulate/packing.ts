@@ -16,8 +16,8 @@
 
 import { compareUtf8 } from '../../bytes.ts'
 import { FormatError, UsageError } from '../../errors.ts'
-import { COMPONENT_SEPARATOR, CONTENT_ANNOTATION } from '../names.ts'
-import type { ImageManifest } from '../oci-types.ts'
+import type { ImageManifest } from '../oci/oci-types.ts'
+import { COMPONENT_SEPARATOR, CONTENT_ANNOTATION } from '../store/names.ts'
 import { MAX_CHANGE_FREQUENCY, type ObjectSourceMetaSized } from './object-meta.ts'
 import { mean, medianAbsoluteDeviation, standardDeviation } from './statistics.ts'
 

@@ -13,7 +13,7 @@
 import type { Checksum } from '../../bytes.ts'
 import { FormatError, UnsupportedError } from '../../errors.ts'
 import { isChecksum } from '../../objects/index.ts'
-import { ObjectReader, parseJsonObject } from '../json-reader.ts'
+import { ObjectReader, parseJsonObject } from '../oci/json-reader.ts'
 import { MAX_CHANGE_FREQUENCY, type ObjectMetaSized, type ObjectSourceMetaSized } from './object-meta.ts'
 
 /** Bytes of such a file: enough for a million files. */

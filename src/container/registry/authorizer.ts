@@ -11,7 +11,7 @@
  */
 import { encodeUtf8 } from '../../bytes.ts'
 import { FormatError } from '../../errors.ts'
-import { ObjectReader, parseJsonObject } from '../json-reader.ts'
+import { ObjectReader, parseJsonObject } from '../oci/json-reader.ts'
 import type { Challenge } from './challenge.ts'
 import { basicAuthorization, type Credentials } from './credentials.ts'
 import { printable, RegistryError, type RegistryPlace, statusError } from './errors.ts'

@@ -9,8 +9,8 @@
 import { displayUtf8 } from '../../bytes.ts'
 import { FormatError, UnsupportedError } from '../../errors.ts'
 import type { CredentialHelper } from '../../platform/index.ts'
-import { ObjectReader, parseJsonObject } from '../json-reader.ts'
-import { type RegistryReference, repositoryName } from './reference.ts'
+import { ObjectReader, parseJsonObject } from '../oci/json-reader.ts'
+import { type RegistryReference, repositoryName } from '../oci/registry-reference.ts'
 
 export type Credentials =
   | { readonly kind: 'password'; readonly username: string; readonly password: string }

@@ -5,22 +5,16 @@
  */
 import { DigestMismatchError, UnsupportedError, UsageError, withContext } from '../../errors.ts'
 import type { Hasher, Platform } from '../../platform/index.ts'
-import { digestOf } from '../digest.ts'
-import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from '../media-types.ts'
-import type { Digest } from '../oci-types.ts'
-import type { ImageReference } from '../reference.ts'
-import type {
-  DestinationContext,
-  ImageDestination,
-  PutBlobOptions,
-  PutManifestOptions,
-  StoredBlob,
-} from '../transport/destination.ts'
+import { digestOf } from '../oci/digest.ts'
+import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from '../oci/media-types.ts'
+import type { Digest } from '../oci/oci-types.ts'
+import type { ImageReference } from '../oci/reference.ts'
+import { formatRegistryReference, parseRegistryReference, type RegistryReference } from '../oci/registry-reference.ts'
+import type { ImageDestination, PutBlobOptions, PutManifestOptions, StoredBlob } from '../transport/destination.ts'
 import { RegistryClient } from './client.ts'
 import { endpointsOf } from './endpoints.ts'
-import { clientOptions } from './options.ts'
+import { clientOptions, type DestinationContext } from './options.ts'
 import { pieces } from './pieces.ts'
-import { formatRegistryReference, parseRegistryReference, type RegistryReference } from './reference.ts'
 import { finishPieces, hasBlob, UPLOAD_PIECE, UploadSession, uploadWhole } from './upload.ts'
 
 const ACCEPTED: ReadonlySet<string> = new Set([OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST])

@@ -10,8 +10,8 @@
  * Source: OCI distribution-spec 1.1, "Pulling blobs"; RFC 9110, section 14.
  */
 import { DigestMismatchError, withContext } from '../../errors.ts'
-import { digestChecksum } from '../digest.ts'
-import type { Descriptor } from '../oci-types.ts'
+import { digestChecksum } from '../oci/digest.ts'
+import type { Descriptor } from '../oci/oci-types.ts'
 import type { RegistryClient } from './client.ts'
 import { RegistryError } from './errors.ts'
 import type { Answer } from './exchange.ts'

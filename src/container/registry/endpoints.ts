@@ -10,7 +10,7 @@
  * Source: containers-registries.conf(5), version 2.
  */
 import { DeniedError } from '../../errors.ts'
-import { formatRegistryReference, type RegistryReference, repositoryName, wireHost } from './reference.ts'
+import { formatRegistryReference, type RegistryReference, repositoryName, wireHost } from '../oci/registry-reference.ts'
 
 export interface Mirror {
   /** Host and path that stand for the prefix. */

@@ -1,6 +1,7 @@
 /** What is to be known before a registry can be asked anything. */
 import { UnsupportedError } from '../../errors.ts'
-import type { Network } from '../../platform/index.ts'
+import type { Network, WritableFiles } from '../../platform/index.ts'
+import type { SourceContext } from '../transport/interface.ts'
 import type { ClientOptions } from './client.ts'
 import { anonymous, type CredentialSource } from './credentials.ts'
 import type { RegistryRule } from './endpoints.ts'
@@ -25,6 +26,18 @@ export interface RegistryOptions extends RetryOptions {
   readonly speedLimit?: SpeedLimit | undefined
   /** Bytes of one piece of an upload, held in memory. Default 16 MiB; 0 sends each blob in one request. */
   readonly uploadPiece?: number | undefined
+}
+
+/** What opening an image of any transport needs. */
+export interface TransportContext extends SourceContext {
+  /** How registries are reached. Without it, `docker://` images cannot be opened. */
+  readonly registry?: RegistryOptions | undefined
+}
+
+/** What opening a destination of any transport needs. */
+export interface DestinationContext extends TransportContext {
+  /** The file system to write to. Without it, only `docker://` and memory destinations can be opened. */
+  readonly files?: WritableFiles | undefined
 }
 
 /** @throws {UnsupportedError} where there is no network */

@@ -6,8 +6,8 @@
  */
 import { readAll } from '../../bytes.ts'
 import { LimitError, withContext } from '../../errors.ts'
-import { digestChecksum } from '../digest.ts'
-import { MAX_MANIFEST_SIZE } from '../manifest.ts'
+import { digestChecksum } from '../oci/digest.ts'
+import { MAX_MANIFEST_SIZE } from '../oci/manifest.ts'
 import {
   DOCKER_LIST,
   DOCKER_MANIFEST,
@@ -15,15 +15,16 @@ import {
   DOCKER_SCHEMA1_SIGNED,
   OCI_INDEX,
   OCI_MANIFEST,
-} from '../media-types.ts'
-import type { ImageSource, TransportContext } from '../transport/interface.ts'
+} from '../oci/media-types.ts'
+import { formatRegistryReference, parseRegistryReference } from '../oci/registry-reference.ts'
+import type { ImageSource } from '../transport/interface.ts'
 import { type BlobReader, openManifest, verifyBytes, verifyDigest } from '../transport/manifest-source.ts'
 import { RegistryClient } from './client.ts'
 import { downloadBlob, firstOf, isHtml } from './download.ts'
 import { endpointsOf } from './endpoints.ts'
 import { RegistryError } from './errors.ts'
+import type { TransportContext } from './options.ts'
 import { clientOptions } from './options.ts'
-import { formatRegistryReference, parseRegistryReference } from './reference.ts'
 import { withRetries } from './retry.ts'
 
 /** Schema 1 as well: who has nothing else is then told so, and not that there is nothing. */

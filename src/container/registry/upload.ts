@@ -12,7 +12,7 @@
  */
 import { EMPTY_BYTES } from '../../bytes.ts'
 import { LimitError } from '../../errors.ts'
-import type { Digest } from '../oci-types.ts'
+import type { Digest } from '../oci/oci-types.ts'
 import type { ClientRequest, RegistryClient } from './client.ts'
 import { RegistryError } from './errors.ts'
 import type { Answer } from './exchange.ts'

@@ -9,8 +9,8 @@ import { FormatError, LimitError, PathNotFoundError, UnsupportedError, withConte
 import type { LocalFiles, Platform } from '../../platform/index.ts'
 import { uncompressedTar } from '../../repo/index.ts'
 import { type TarHeader, type TarLimits, TarParser, type TarSink } from '../../tar/index.ts'
-import { LAYER_RATIO_FLOOR, MAX_LAYER_RATIO } from '../layer-stream.ts'
 import { type FileTree, missingFile } from './file-tree.ts'
+import { LAYER_RATIO_FLOOR, MAX_LAYER_RATIO } from './layer-stream.ts'
 
 /** Members of an archive: an image has a few hundred at most. */
 export const MAX_ARCHIVE_MEMBERS = 100_000

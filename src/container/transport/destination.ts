@@ -8,11 +8,12 @@
  * ```
  */
 import type { WritableFiles } from '../../platform/index.ts'
-import type { Digest } from '../oci-types.ts'
-import type { ImageReference } from '../reference.ts'
-import type { TransportContext } from './interface.ts'
+import type { Digest } from '../oci/oci-types.ts'
+import type { ImageReference } from '../oci/reference.ts'
+import type { SourceContext } from './interface.ts'
 
-export interface DestinationContext extends TransportContext {
+/** What every transport needs in order to write. */
+export interface WriteContext extends SourceContext {
   /** Absent where there is no file system, or none to write to: then only transports that need none work. */
   readonly files?: WritableFiles | undefined
 }

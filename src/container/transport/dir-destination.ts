@@ -11,8 +11,8 @@
 import { displayUtf8, encodeUtf8 } from '../../bytes.ts'
 import { ConflictError, UsageError } from '../../errors.ts'
 import type { Platform, WritableFiles } from '../../platform/index.ts'
-import { digestChecksum, digestOf } from '../digest.ts'
-import type { Digest } from '../oci-types.ts'
+import { digestChecksum, digestOf } from '../oci/digest.ts'
+import type { Digest } from '../oci/oci-types.ts'
 import type { ImageDestination, PutBlobOptions, StoredBlob } from './destination.ts'
 import { directoryWritableTree, putVerified, type WritableTree } from './writable-tree.ts'
 

@@ -9,14 +9,14 @@
  */
 import { displayUtf8 } from '../../bytes.ts'
 import { UnsupportedError, withContext } from '../../errors.ts'
-import { digestChecksum } from '../digest.ts'
-import { MAX_MANIFEST_SIZE } from '../manifest.ts'
+import { digestChecksum } from '../oci/digest.ts'
+import { MAX_MANIFEST_SIZE } from '../oci/manifest.ts'
 import { type FileTree, readFile } from './file-tree.ts'
-import type { ImageSource, TransportContext } from './interface.ts'
+import type { ImageSource, SourceContext } from './interface.ts'
 import { openManifest } from './manifest-source.ts'
 
 /** Like the original, takes a directory without the file `version` for one of the first version. */
-export async function openDir(tree: FileTree, context: TransportContext): Promise<ImageSource> {
+export async function openDir(tree: FileTree, context: SourceContext): Promise<ImageSource> {
   try {
     await checkVersion(tree)
     const bytes = await readFile(tree, 'manifest.json', MAX_MANIFEST_SIZE)

@@ -11,17 +11,17 @@ import { concatBytes, EMPTY_BYTES, encodeUtf8 } from '../../bytes.ts'
 import { FormatError, LimitError, NotFoundError, withContext } from '../../errors.ts'
 import type { Platform } from '../../platform/index.ts'
 import { uncompressedTar } from '../../repo/index.ts'
-import { normaliseConfig } from '../config.ts'
-import { digestOf, parseDigest } from '../digest.ts'
-import { ObjectReader, parseJsonArray } from '../json-reader.ts'
-import { LAYER_RATIO_FLOOR, MAX_LAYER_BYTES, MAX_LAYER_RATIO } from '../layer-stream.ts'
-import { MAX_MANIFEST_SIZE } from '../manifest.ts'
-import { DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_MANIFEST } from '../media-types.ts'
-import type { Descriptor, Digest } from '../oci-types.ts'
+import { normaliseConfig } from '../oci/config.ts'
+import { digestOf, parseDigest } from '../oci/digest.ts'
+import { ObjectReader, parseJsonArray } from '../oci/json-reader.ts'
+import { MAX_MANIFEST_SIZE } from '../oci/manifest.ts'
+import { DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_MANIFEST } from '../oci/media-types.ts'
+import type { Descriptor, Digest } from '../oci/oci-types.ts'
 import { hasMagic, MAGIC_LENGTH } from './archive-tree.ts'
 import type { StoredBlob } from './destination.ts'
 import { type FileTree, missingFile, readFile } from './file-tree.ts'
-import type { ImageSource, TransportContext } from './interface.ts'
+import type { ImageSource, SourceContext } from './interface.ts'
+import { LAYER_RATIO_FLOOR, MAX_LAYER_BYTES, MAX_LAYER_RATIO } from './layer-stream.ts'
 import { MAX_CONFIG_SIZE, openManifest } from './manifest-source.ts'
 
 /** What the archive calls itself. */
@@ -42,7 +42,7 @@ interface SavedImage {
 export async function openDockerArchive(
   tree: FileTree,
   image: string | undefined,
-  context: TransportContext,
+  context: SourceContext,
 ): Promise<ImageSource> {
   try {
     const saved = chooseImage(parseSavedImages(await readFile(tree, SAVED_IMAGES, MAX_MANIFEST_SIZE)), image)

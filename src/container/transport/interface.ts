@@ -1,15 +1,13 @@
 /** Where images come from. A transport hands out bytes; whoever reads them verifies them. */
 import type { LocalFiles, Platform } from '../../platform/index.ts'
-import type { Descriptor, Digest, HostPlatform, ImageConfiguration, ImageManifest } from '../oci-types.ts'
-import type { RegistryOptions } from '../registry/options.ts'
+import type { Descriptor, Digest, HostPlatform, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
 
-export interface TransportContext {
+/** What every transport needs. */
+export interface SourceContext {
   readonly platform: Platform
   /** Absent where there is no file system: then only transports that need none work. */
   readonly files?: LocalFiles | undefined
   readonly host: HostPlatform
-  /** Absent where there is no network: then images in registries cannot be had. */
-  readonly registry?: RegistryOptions | undefined
   readonly signal?: AbortSignal | undefined
 }
 

@@ -4,14 +4,14 @@
  */
 import { DigestMismatchError, FormatError, withContext } from '../../errors.ts'
 import type { Platform } from '../../platform/index.ts'
-import { normaliseConfig } from '../config.ts'
-import { digestChecksum, digestOf } from '../digest.ts'
-import { convertDockerManifest } from '../docker-manifest.ts'
-import { guessManifestType, isIndexType, parseIndex, parseManifest } from '../manifest.ts'
-import { DOCKER_MANIFEST } from '../media-types.ts'
-import type { Descriptor, Digest, ImageConfiguration, ImageManifest } from '../oci-types.ts'
-import { chooseManifest } from '../platform-choice.ts'
-import type { ImageSource, TransportContext } from './interface.ts'
+import { normaliseConfig } from '../oci/config.ts'
+import { digestChecksum, digestOf } from '../oci/digest.ts'
+import { convertDockerManifest } from '../oci/docker-manifest.ts'
+import { guessManifestType, isIndexType, parseIndex, parseManifest } from '../oci/manifest.ts'
+import { DOCKER_MANIFEST } from '../oci/media-types.ts'
+import type { Descriptor, Digest, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
+import { chooseManifest } from '../oci/platform-choice.ts'
+import type { ImageSource, SourceContext } from './interface.ts'
 
 /** Bytes of a config. */
 export const MAX_CONFIG_SIZE: number = 4 * 1024 * 1024
@@ -48,7 +48,7 @@ export function verifyDigest(platform: Platform, bytes: Uint8Array, digest: Dige
 export async function openDescriptor(
   reader: BlobReader,
   descriptor: Descriptor,
-  context: TransportContext,
+  context: SourceContext,
 ): Promise<ImageSource> {
   const bytes = await readManifest(reader, descriptor, context)
   return await openManifest(reader, bytes, descriptor.mediaType, context)
@@ -63,7 +63,7 @@ export async function openManifest(
   reader: BlobReader,
   bytes: Uint8Array,
   mediaType: string | undefined,
-  context: TransportContext,
+  context: SourceContext,
 ): Promise<ImageSource> {
   let selected = bytes
   let type = guessManifestType(bytes, mediaType)
@@ -89,7 +89,7 @@ export async function openManifest(
 async function readManifest(
   reader: BlobReader,
   descriptor: Descriptor,
-  { platform }: TransportContext,
+  { platform }: SourceContext,
 ): Promise<Uint8Array> {
   digestChecksum(descriptor.digest)
   const bytes = await reader.manifest(descriptor)

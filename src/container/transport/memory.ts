@@ -1,6 +1,6 @@
 /** An OCI layout in memory: what a program built itself, or got from where no transport reaches. */
 import { memoryTree } from './file-tree.ts'
-import type { ImageSource, TransportContext } from './interface.ts'
+import type { ImageSource, SourceContext } from './interface.ts'
 import { openLayout } from './oci-layout.ts'
 
 /**
@@ -10,7 +10,7 @@ import { openLayout } from './oci-layout.ts'
 export async function openMemoryLayout(
   files: ReadonlyMap<string, Uint8Array>,
   image: string | undefined,
-  context: TransportContext,
+  context: SourceContext,
 ): Promise<ImageSource> {
   return await openLayout(memoryTree(files), image, context)
 }

@@ -9,12 +9,12 @@
  * package `oci/layout`.
  */
 import { InvalidNameError, NotFoundError, withContext } from '../../errors.ts'
-import { digestChecksum } from '../digest.ts'
-import { isIndexType, MAX_MANIFEST_SIZE, parseIndex } from '../manifest.ts'
-import { DOCKER_MANIFEST, OCI_MANIFEST } from '../media-types.ts'
-import type { Descriptor, Digest } from '../oci-types.ts'
+import { digestChecksum } from '../oci/digest.ts'
+import { isIndexType, MAX_MANIFEST_SIZE, parseIndex } from '../oci/manifest.ts'
+import { DOCKER_MANIFEST, OCI_MANIFEST } from '../oci/media-types.ts'
+import type { Descriptor, Digest } from '../oci/oci-types.ts'
 import { type FileTree, readFile } from './file-tree.ts'
-import type { ImageSource, TransportContext } from './interface.ts'
+import type { ImageSource, SourceContext } from './interface.ts'
 import { type BlobReader, openDescriptor } from './manifest-source.ts'
 
 export const REF_NAME = 'org.opencontainers.image.ref.name'
@@ -34,7 +34,7 @@ export function splitImageName(name: string): { path: string; image: string | un
 export async function openLayout(
   tree: FileTree,
   image: string | undefined,
-  context: TransportContext,
+  context: SourceContext,
 ): Promise<ImageSource> {
   try {
     const { manifests } = parseIndex(await readFile(tree, 'index.json', MAX_MANIFEST_SIZE))

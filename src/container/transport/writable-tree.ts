@@ -1,8 +1,8 @@
 /** Where the files of a layout are put down, whatever holds them. */
 import { DigestMismatchError, UsageError } from '../../errors.ts'
 import type { Platform, WritableFiles } from '../../platform/index.ts'
-import { digestOf } from '../digest.ts'
-import type { Digest } from '../oci-types.ts'
+import { digestOf } from '../oci/digest.ts'
+import type { Digest } from '../oci/oci-types.ts'
 import type { PutBlobOptions, StoredBlob } from './destination.ts'
 import { directoryTree, type FileTree, memoryTree } from './file-tree.ts'
 

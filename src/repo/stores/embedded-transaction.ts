@@ -3,7 +3,7 @@
  * both (checking, hashing, counting, and holding back what must not show before its objects); a backend keeps bytes.
  */
 
-import type { Checksum, MaybePromise } from '../../bytes.ts'
+import { type Checksum, type MaybePromise, SMALL_FILE } from '../../bytes.ts'
 import { ChecksumMismatchError, UsageError, withContext } from '../../errors.ts'
 import {
   type AttachedType,
@@ -17,18 +17,17 @@ import {
   verifyFile,
 } from '../../objects/index.ts'
 import type { Platform } from '../../platform/index.ts'
-import {
-  type Adopted,
-  type CommitState,
-  type FileSink,
-  type RefPath,
-  type RefTarget,
-  type RepoMode,
-  SMALL_FILE,
-  type Transaction,
-  type TransactionStats,
-} from '../interface.ts'
-import { requireHoldable, requireSoundHeader } from '../mode-rules.ts'
+import type {
+  Adopted,
+  CommitState,
+  FileSink,
+  RefPath,
+  RefTarget,
+  RepoMode,
+  Transaction,
+  TransactionStats,
+} from '../core/interface.ts'
+import { requireHoldable, requireSoundHeader } from '../core/mode-rules.ts'
 import { IncomingFileSink, type LargeBody } from './incoming-file.ts'
 
 /** Small and late: what a transaction keeps in memory until it is published. */

@@ -4,7 +4,7 @@ import type { Checksum, MaybePromise } from '../../bytes.ts'
 import { FormatError, UsageError, withContext } from '../../errors.ts'
 import { createFileHasher, createFileVerifier, type FileHeader } from '../../objects/index.ts'
 import type { Platform } from '../../platform/index.ts'
-import type { FileSink } from '../interface.ts'
+import type { FileSink } from '../core/interface.ts'
 
 /** What a store makes of content too large to be gathered in memory. */
 export interface LargeBody {

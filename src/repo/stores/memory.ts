@@ -1,6 +1,6 @@
 /** A repository in memory: gone with the process, and otherwise like any other. */
 
-import { type Checksum, compareUtf8, EMPTY_BYTES } from '../../bytes.ts'
+import { type Checksum, compareUtf8, EMPTY_BYTES, SMALL_FILE } from '../../bytes.ts'
 import { ConflictError, ObjectNotFoundError, UsageError } from '../../errors.ts'
 import {
   type AttachedType,
@@ -13,19 +13,18 @@ import {
   type ObjectType,
 } from '../../objects/index.ts'
 import type { Platform } from '../../platform/index.ts'
-import { initialConfig } from '../config.ts'
-import {
-  type CommitState,
-  type ObjectStore,
-  type RefPath,
-  type RefStore,
-  type RefTarget,
-  type RepoMode,
-  SMALL_FILE,
-  type Storage,
-  type Transaction,
-} from '../interface.ts'
-import { requireNoRefConflict } from '../ref-conflicts.ts'
+import { initialConfig } from '../core/config.ts'
+import type {
+  CommitState,
+  ObjectStore,
+  RefPath,
+  RefStore,
+  RefTarget,
+  RepoMode,
+  Storage,
+  Transaction,
+} from '../core/interface.ts'
+import { requireNoRefConflict } from '../refs/ref-conflicts.ts'
 import { type BodyWriter, type Changes, type EmbeddedBackend, EmbeddedTransaction } from './embedded-transaction.ts'
 
 export interface MemoryStorageOptions {

@@ -8,7 +8,7 @@ import {
   removeImage,
   unencapsulate,
 } from '../../../src/container/index.ts'
-import { nodeNetwork } from '../../../src/platform/node-network.ts'
+import { nodeNetwork } from '../../../src/system/network.ts'
 import { describeReference, run } from '../../reference.ts'
 import { CHUNKED, fixtureRepo, GOLDEN, HOST } from '../encapsulate-kit.ts'
 import { memoryRepo } from '../tar-kit.ts'

@@ -1,9 +1,9 @@
 /** Names of images, files of credentials, rules for registries. */
 import { describe, expect, test } from 'vitest'
 import { encodeUtf8, readAll } from '../../../src/bytes.ts'
+import { formatRegistryReference, parseRegistryReference } from '../../../src/container/oci/registry-reference.ts'
 import { credentialsFromFiles, parseAuthFile } from '../../../src/container/registry/credentials.ts'
 import { endpointsOf, type RegistryRule } from '../../../src/container/registry/endpoints.ts'
-import { formatRegistryReference, parseRegistryReference } from '../../../src/container/registry/reference.ts'
 import { openRegistryImage } from '../../../src/container/registry/source.ts'
 import { portablePlatform as platform } from '../../../src/platform/portable.ts'
 import { describeReference, run } from '../../reference.ts'

@@ -1,6 +1,6 @@
 import { UsageError } from '../../../errors.ts'
 import { command } from '../../command.ts'
-import { emptyTransient, isOstreeContainer } from '../../container-environment.ts'
+import { emptyTransient, isOstreeContainer } from '../../container/container-environment.ts'
 
 export const commit = command({
   name: 'container commit',

@@ -1,8 +1,8 @@
 import { formatManifestDiff, manifestDiff, manifestDiffJson } from '../../../container/index.ts'
 import { UsageError } from '../../../errors.ts'
 import { command } from '../../command.ts'
-import { openSource, parseReference } from '../../image-reference.ts'
-import { PROXY_OPTIONS } from '../../registry-access.ts'
+import { openSource, parseReference } from '../../container/image-reference.ts'
+import { PROXY_OPTIONS } from '../../container/registry-access.ts'
 
 export const compare = command({
   name: 'container compare',

@@ -8,11 +8,11 @@ import {
   parseRawMeta,
 } from '../../../container/index.ts'
 import { UsageError } from '../../../errors.ts'
-import { nodeFiles } from '../../../platform/node-files.ts'
-import { hostPlatform } from '../../../platform/node-host.ts'
+import { hostPlatform } from '../../../system/host.ts'
+import { nodeFiles } from '../../../system/local-files.ts'
 import { command } from '../../command.ts'
-import { COMPRESSION_OPTIONS, layerCompression } from '../../layer-compression.ts'
-import { PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
+import { COMPRESSION_OPTIONS, layerCompression } from '../../container/layer-compression.ts'
+import { PROXY_OPTIONS, registryOptions } from '../../container/registry-access.ts'
 
 /** `K=V`, the later ones win. */
 function parseLabels(labels: readonly string[]): Record<string, string> {

@@ -14,15 +14,15 @@ import {
 import { UsageError, withContext } from '../../../errors.ts'
 import { KeyFile } from '../../../keyfile/index.ts'
 import type { Repo } from '../../../repo/index.ts'
-import { openRepo } from '../../../repo/node/index.ts'
+import { openRepo } from '../../../repo/local.ts'
 import { deployCommit, requireStateroot } from '../../../sysroot/index.ts'
 import { type CommandContext, command } from '../../command.ts'
-import { importSettings } from '../../image-import.ts'
-import { parseReference } from '../../image-reference.ts'
+import { importSettings } from '../../container/image-import.ts'
+import { parseReference } from '../../container/image-reference.ts'
+import { PROXY_OPTIONS } from '../../container/registry-access.ts'
 import type { OptionTable } from '../../options.ts'
-import { ProgressBar } from '../../progress-bar.ts'
-import { PROXY_OPTIONS } from '../../registry-access.ts'
 import { sysrootRepo } from '../../sysroot.ts'
+import { ProgressBar } from '../../text/progress-bar.ts'
 
 const OPTIONS = {
   ...PROXY_OPTIONS,

@@ -1,7 +1,7 @@
 import { formatSize, parseImageReference, queryImage } from '../../../container/index.ts'
 import { NotFoundError, UsageError } from '../../../errors.ts'
 import { command } from '../../command.ts'
-import { formatTable } from '../../table.ts'
+import { formatTable } from '../../text/table.ts'
 
 const DIGEST_DIGITS = 20
 

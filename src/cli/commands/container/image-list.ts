@@ -1,7 +1,7 @@
 import { formatSize, listImages, parseImageReference, queryImage, refForLayer } from '../../../container/index.ts'
 import type { Repo } from '../../../repo/index.ts'
 import { command } from '../../command.ts'
-import { formatTable } from '../../table.ts'
+import { formatTable } from '../../text/table.ts'
 
 interface LayerRow {
   digest: string

@@ -9,14 +9,14 @@ import {
   planPull,
 } from '../../../container/index.ts'
 import { UsageError } from '../../../errors.ts'
-import { nodeFiles } from '../../../platform/node-files.ts'
-import { hostPlatform } from '../../../platform/node-host.ts'
-import { openRepo } from '../../../repo/node/index.ts'
+import { openRepo } from '../../../repo/local.ts'
+import { hostPlatform } from '../../../system/host.ts'
+import { nodeFiles } from '../../../system/local-files.ts'
 import { command } from '../../command.ts'
-import { parseReference } from '../../image-reference.ts'
-import type { Output } from '../../output.ts'
-import { hostPolicy, PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
-import { formatTable } from '../../table.ts'
+import { parseReference } from '../../container/image-reference.ts'
+import { hostPolicy, PROXY_OPTIONS, registryOptions } from '../../container/registry-access.ts'
+import type { Output } from '../../text/output.ts'
+import { formatTable } from '../../text/table.ts'
 
 const DIGEST_DIGITS = 19
 

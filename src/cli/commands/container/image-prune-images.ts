@@ -8,9 +8,9 @@ import {
 } from '../../../container/index.ts'
 import { UsageError } from '../../../errors.ts'
 import { type PruneResult, prune } from '../../../repo/index.ts'
-import { openRepo } from '../../../repo/node/index.ts'
+import { openRepo } from '../../../repo/local.ts'
 import { command } from '../../command.ts'
-import { printLayerPlan } from '../../layer-report.ts'
+import { printLayerPlan } from '../../container/layer-report.ts'
 import { listOrigins, sysrootRepo } from '../../sysroot.ts'
 
 export const imagePruneImages = command({

@@ -1,6 +1,6 @@
 import { gcImageLayers, planLayerGc } from '../../../container/index.ts'
 import { command } from '../../command.ts'
-import { printLayerPlan } from '../../layer-report.ts'
+import { printLayerPlan } from '../../container/layer-report.ts'
 
 export const imagePruneLayers = command({
   name: 'container image prune-layers',

@@ -13,11 +13,10 @@ import {
 import { UsageError } from '../../../errors.ts'
 import type { Repo } from '../../../repo/index.ts'
 import { command } from '../../command.ts'
-import { openOrCreateStore } from '../../container-repo.ts'
-import { importSettings } from '../../image-import.ts'
-import { metadataPolicy, parseReference } from '../../image-reference.ts'
-import { ProgressBar } from '../../progress-bar.ts'
-import { PROXY_OPTIONS } from '../../registry-access.ts'
+import { importSettings, openOrCreateStore } from '../../container/image-import.ts'
+import { metadataPolicy, parseReference } from '../../container/image-reference.ts'
+import { PROXY_OPTIONS } from '../../container/registry-access.ts'
+import { ProgressBar } from '../../text/progress-bar.ts'
 
 interface Result {
   changed: boolean

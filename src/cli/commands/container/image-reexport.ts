@@ -1,10 +1,10 @@
 import { exportImage, parseImageReference } from '../../../container/index.ts'
 import { UsageError } from '../../../errors.ts'
-import { nodeFiles } from '../../../platform/node-files.ts'
-import { hostPlatform } from '../../../platform/node-host.ts'
+import { hostPlatform } from '../../../system/host.ts'
+import { nodeFiles } from '../../../system/local-files.ts'
 import { command } from '../../command.ts'
-import { COMPRESSION_OPTIONS, layerCompression } from '../../layer-compression.ts'
-import { PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
+import { COMPRESSION_OPTIONS, layerCompression } from '../../container/layer-compression.ts'
+import { PROXY_OPTIONS, registryOptions } from '../../container/registry-access.ts'
 
 export const imageReexport = command({
   name: 'container image reexport',

@@ -10,7 +10,7 @@ import {
 import { NotFoundError, UsageError } from '../../../errors.ts'
 import type { Repo } from '../../../repo/index.ts'
 import { command } from '../../command.ts'
-import { printLayerPlan } from '../../layer-report.ts'
+import { printLayerPlan } from '../../container/layer-report.ts'
 
 async function requireStored(repo: Repo, images: readonly ImageReference[]): Promise<void> {
   const stored = new Set(await listImages(repo))

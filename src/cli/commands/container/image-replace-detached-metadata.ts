@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs'
 import { parseImageReference, updateDetachedMetadata } from '../../../container/index.ts'
 import { UsageError } from '../../../errors.ts'
 import { nodePlatform } from '../../../platform/node.ts'
-import { nodeFiles } from '../../../platform/node-files.ts'
-import { hostPlatform } from '../../../platform/node-host.ts'
+import { hostPlatform } from '../../../system/host.ts'
+import { nodeFiles } from '../../../system/local-files.ts'
 import { command } from '../../command.ts'
-import { PROXY_OPTIONS, registryOptions } from '../../registry-access.ts'
+import { PROXY_OPTIONS, registryOptions } from '../../container/registry-access.ts'
 
 export const imageReplaceDetachedMetadata = command({
   name: 'container image replace-detached-metadata',

@@ -7,7 +7,7 @@ import {
 } from '../../../container/index.ts'
 import { FormatError } from '../../../errors.ts'
 import { command } from '../../command.ts'
-import { metadataPolicy, processOwner } from '../../image-reference.ts'
+import { metadataPolicy, processOwner } from '../../container/image-reference.ts'
 
 export const imageVerify = command({
   name: 'container image verify',

@@ -1,10 +1,10 @@
 import { formatOstreeImageReference, unencapsulate as unencapsulateImage } from '../../../container/index.ts'
 import { UsageError } from '../../../errors.ts'
 import { command } from '../../command.ts'
-import { importSettings } from '../../image-import.ts'
-import { parseReference } from '../../image-reference.ts'
-import { ProgressBar } from '../../progress-bar.ts'
-import { PROXY_OPTIONS } from '../../registry-access.ts'
+import { importSettings } from '../../container/image-import.ts'
+import { parseReference } from '../../container/image-reference.ts'
+import { PROXY_OPTIONS } from '../../container/registry-access.ts'
+import { ProgressBar } from '../../text/progress-bar.ts'
 
 export const unencapsulate = command({
   name: 'container unencapsulate',

@@ -1,5 +1,5 @@
 import { command } from '../../command.ts'
-import { detectEnvironment } from '../../container-environment.ts'
+import { detectEnvironment } from '../../container/container-environment.ts'
 
 export const detectEnv = command({
   name: 'internal-only-for-testing detect-env',

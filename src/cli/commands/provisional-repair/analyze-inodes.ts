@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { UsageError } from '../../../errors.ts'
 import { command } from '../../command.ts'
-import { analyzeInodes, inodesAsJson } from '../../inode-report.ts'
+import { analyzeInodes, inodesAsJson } from '../../container/inode-report.ts'
 
 export const analyzeInodesCommand = command({
   name: 'provisional-repair analyze-inodes',

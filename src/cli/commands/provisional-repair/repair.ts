@@ -7,10 +7,10 @@ import {
   verifyContainerImage,
 } from '../../../container/index.ts'
 import { FormatError, UsageError } from '../../../errors.ts'
-import { inodeOfObject, openRepo } from '../../../repo/node/index.ts'
+import { inodeOfObject, openRepo } from '../../../repo/local.ts'
 import { type CommandContext, command } from '../../command.ts'
-import { processOwner } from '../../image-reference.ts'
-import { analyzeInodes, inodesAsJson } from '../../inode-report.ts'
+import { processOwner } from '../../container/image-reference.ts'
+import { analyzeInodes, inodesAsJson } from '../../container/inode-report.ts'
 import type { OptionTable } from '../../options.ts'
 import { sysrootRepo } from '../../sysroot.ts'
 

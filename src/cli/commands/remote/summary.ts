@@ -3,7 +3,7 @@
 import { NotFoundError } from '../../../errors.ts'
 import { formatRawSummary, formatSummary, formatSummaryValue, summaryMetadataKeys } from '../../../repo/index.ts'
 import { command } from '../../command.ts'
-import { summaryAsJson, summaryValueAsJson } from '../../json.ts'
+import { summaryAsJson, summaryValueAsJson } from '../../text/json.ts'
 import { JSON_OPTION, refuseRaw } from '../../values.ts'
 import { CACHE_DIR } from './options.ts'
 import { summaryOf } from './summary-of.ts'

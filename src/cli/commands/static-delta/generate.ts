@@ -14,7 +14,7 @@ import {
   writeDelta,
 } from '../../../repo/index.ts'
 import { command } from '../../command.ts'
-import type { Output } from '../../output.ts'
+import type { Output } from '../../text/output.ts'
 import { fileError, refuseOptions } from '../../values.ts'
 
 const MEGABYTE = 1_000_000

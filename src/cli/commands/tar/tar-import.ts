@@ -1,6 +1,6 @@
 import { importOstreeTar } from '../../../container/index.ts'
 import { UsageError } from '../../../errors.ts'
-import { nodeFiles } from '../../../platform/node-files.ts'
+import { nodeFiles } from '../../../system/local-files.ts'
 import { command } from '../../command.ts'
 
 async function* standardInput(): AsyncGenerator<Uint8Array, void, undefined> {

@@ -12,9 +12,9 @@
 
 import { chmodSync, constants, copyFileSync, linkSync, lstatSync, statSync } from 'node:fs'
 import { isMetaObject, isSymlink, type ObjectName } from '../../../objects/index.ts'
-import type { Adopted, ObjectStore } from '../../interface.ts'
-import { errnoOf, ioError, withIo } from './errno.ts'
-import { LooseObjects } from './loose.ts'
+import { errnoOf, ioError, withIo } from '../../../system/errno.ts'
+import type { Adopted, ObjectStore } from '../../core/interface.ts'
+import { LooseObjects } from './loose/loose.ts'
 
 /** A link cannot be made, a copy can. */
 const NO_LINK = ['EMLINK', 'EXDEV', 'EPERM']

@@ -12,9 +12,9 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { InvalidNameError } from '../../../errors.ts'
 import { modifiedBase64, parseModifiedBase64 } from '../../../objects/index.ts'
-import type { DeltaName, DeltaStore, SummaryCache } from '../../interface.ts'
-import { unless, withIo } from './errno.ts'
-import { removeFile } from './file-io.ts'
+import { unless, withIo } from '../../../system/errno.ts'
+import { removeFile } from '../../../system/file-io.ts'
+import type { DeltaName, DeltaStore, SummaryCache } from '../../core/interface.ts'
 
 const NOTHING_THERE = ['ENOENT', 'ENOTDIR']
 

@@ -8,9 +8,9 @@
 import { mkdirSync, readdirSync } from 'node:fs'
 import { compareUtf8 } from '../../../bytes.ts'
 import { InvalidNameError } from '../../../errors.ts'
-import type { RepoFiles, WriteFileOptions } from '../../interface.ts'
-import { unless, withIo } from './errno.ts'
-import { readWhole, removeFile, replaceFile } from './file-io.ts'
+import { unless, withIo } from '../../../system/errno.ts'
+import { readWhole, removeFile, replaceFile } from '../../../system/file-io.ts'
+import type { RepoFiles, WriteFileOptions } from '../../core/interface.ts'
 
 export class FsFiles implements RepoFiles {
   readonly location: string

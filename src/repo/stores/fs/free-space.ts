@@ -8,8 +8,8 @@
 import { statfsSync } from 'node:fs'
 import { IoError } from '../../../errors.ts'
 import { formatSize } from '../../../format-size.ts'
-import type { RepoSettings } from '../../config.ts'
-import { withIo } from './errno.ts'
+import { withIo } from '../../../system/errno.ts'
+import type { RepoSettings } from '../../core/config.ts'
 
 const MEBIBYTE = 2 ** 20
 

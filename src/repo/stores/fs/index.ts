@@ -1,4 +1,4 @@
 /** Repositories as directories, in every mode of libostree. */
 
+export type { Threads } from '../../../system/threads/thread.ts'
 export { type InitFsStorageOptions, initFsStorage, type OpenFsStorageOptions, openFsStorage } from './open.ts'
-export type { Threads } from './thread.ts'

@@ -10,8 +10,8 @@
 import { closeSync, constants, openSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RepoLockedError } from '../../../errors.ts'
-import type { LockKind, Native } from '../../node/native.ts'
-import { withIo } from './errno.ts'
+import { withIo } from '../../../system/errno.ts'
+import type { LockKind, Native } from '../../../system/native.ts'
 
 /** First and longest pause between attempts, in milliseconds; libostree tries once a second. */
 const FIRST_PAUSE = 10

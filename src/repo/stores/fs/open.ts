@@ -5,19 +5,19 @@ import { resolve } from 'node:path'
 import { encodeUtf8 } from '../../../bytes.ts'
 import { withContext } from '../../../errors.ts'
 import type { Platform } from '../../../platform/index.ts'
-import { initialConfig } from '../../config.ts'
-import type { RepoMode, Storage } from '../../interface.ts'
-import { loadNative, type Native, type NativeSource, requireNative } from '../../node/native.ts'
-import { unless, withIo } from './errno.ts'
-import { CREATE_FLAGS, randomName, removeFile, replaceFile } from './file-io.ts'
-import { OSTREE_META } from './mode-bare-user.ts'
+import { unless, withIo } from '../../../system/errno.ts'
+import { CREATE_FLAGS, randomName, removeFile, replaceFile } from '../../../system/file-io.ts'
+import { loadNative, type Native, type NativeSource, requireNative } from '../../../system/native.ts'
+import type { Threads } from '../../../system/threads/thread.ts'
+import { initialConfig } from '../../core/config.ts'
+import type { RepoMode, Storage } from '../../core/interface.ts'
+import { OSTREE_META } from './content/mode-bare-user.ts'
 import { FsStorage } from './storage.ts'
-import { idleThreads, type Threads } from './thread.ts'
-import { defaultWriters } from './write-behind.ts'
+import { defaultObjectThreads } from './threads/object-threads.ts'
+import { defaultWriters } from './threads/write-behind.ts'
 
 const DIRECTORY_MODE = 0o775
 const DIRECTORIES = ['tmp', 'extensions', 'state', 'refs', 'refs/heads', 'refs/mirrors', 'refs/remotes', 'objects']
-const MOST_OBJECT_THREADS = 4
 const SYSTEM_REPO = '/ostree/repo'
 const SYSTEM_REMOTES = '/etc/ostree/remotes.d'
 /** A repository one may not write to is still one to read. */
@@ -95,10 +95,6 @@ function threadsOf<T extends unknown[]>(
 ): (...args: T) => Threads | undefined {
   if (platform.name !== 'node' || native !== undefined || wanted === null) return () => undefined
   return wanted === undefined ? usual : () => wanted
-}
-
-function defaultObjectThreads(): Threads | undefined {
-  return idleThreads(import.meta.url, 'object-worker', MOST_OBJECT_THREADS)
 }
 
 /** Whether it is the repository the running system was deployed from, whatever it is called. */

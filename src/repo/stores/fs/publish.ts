@@ -9,11 +9,11 @@
 
 import { closeSync, constants, fsync, fsyncSync, openSync, readdirSync, renameSync, statSync } from 'node:fs'
 import { promisify } from 'node:util'
-import type { Native } from '../../node/native.ts'
+import { errnoOf, ioError, unless, withIo } from '../../../system/errno.ts'
+import { READ_FLAGS, syncDirectory } from '../../../system/file-io.ts'
+import type { Native } from '../../../system/native.ts'
 import type { Changes } from '../embedded-transaction.ts'
-import { errnoOf, ioError, unless, withIo } from './errno.ts'
-import { READ_FLAGS, syncDirectory } from './file-io.ts'
-import type { LooseObjects } from './loose.ts'
+import type { LooseObjects } from './loose/loose.ts'
 import type { FsRefs } from './refs.ts'
 import type { Staging } from './staging.ts'
 

@@ -18,11 +18,11 @@ import {
 import { compareUtf8, decodeUtf8, displayUtf8, encodeUtf8 } from '../../../bytes.ts'
 import { InvalidNameError } from '../../../errors.ts'
 import { isChecksum } from '../../../objects/index.ts'
-import type { RefPath, RefStore, RefTarget } from '../../interface.ts'
-import { type RefView, requireNoRefConflict } from '../../ref-conflicts.ts'
-import { isRefPart } from '../../refs.ts'
-import { unless, withIo } from './errno.ts'
-import { readWhole, removeFile, replaceFile, replaceLink, syncDirectory } from './file-io.ts'
+import { unless, withIo } from '../../../system/errno.ts'
+import { readWhole, removeFile, replaceFile, replaceLink, syncDirectory } from '../../../system/file-io.ts'
+import type { RefPath, RefStore, RefTarget } from '../../core/interface.ts'
+import { type RefView, requireNoRefConflict } from '../../refs/ref-conflicts.ts'
+import { isRefPart } from '../../refs/refs.ts'
 
 type RefUpdates = ReadonlyMap<RefPath, RefTarget | undefined>
 

@@ -30,9 +30,9 @@ import {
 } from 'node:fs'
 import { ConflictError } from '../../../errors.ts'
 import { type ObjectName, parseLoosePath } from '../../../objects/index.ts'
-import type { Native } from '../../node/native.ts'
-import { errnoOf, ioError, unless, withIo } from './errno.ts'
-import { randomName, removeFile } from './file-io.ts'
+import { errnoOf, ioError, unless, withIo } from '../../../system/errno.ts'
+import { randomName, removeFile } from '../../../system/file-io.ts'
+import type { Native } from '../../../system/native.ts'
 
 export const STAGING_PREFIX = 'staging-'
 const LOCK_SUFFIX = '-lock'

@@ -19,25 +19,32 @@ import { ConflictError, FormatError, ReadOnlyError, UsageError, withContext } fr
 import { KeyFile } from '../../../keyfile/index.ts'
 import type { ObjectList } from '../../../objects/index.ts'
 import type { Platform } from '../../../platform/index.ts'
-import type { Batch, ObjectTask } from '../../batches.ts'
-import { type RepoSettings, readSettings } from '../../config.ts'
-import type { BeginOptions, LockOptions, RepoMode, Storage, Transaction } from '../../interface.ts'
-import type { NativeSource } from '../../node/native.ts'
-import { type ContentSettings, contentModeOf } from './content-modes.ts'
+import { errnoOf, errnoText, ioError, withIo } from '../../../system/errno.ts'
+import { removeFile, replaceFile } from '../../../system/file-io.ts'
+import type { NativeSource } from '../../../system/native.ts'
+import type { Threads } from '../../../system/threads/thread.ts'
+import { type RepoSettings, readSettings } from '../../core/config.ts'
+import type {
+  Batch,
+  BeginOptions,
+  LockOptions,
+  ObjectTask,
+  RepoMode,
+  Storage,
+  Transaction,
+} from '../../core/interface.ts'
+import { type ContentSettings, contentModeOf } from './content/content-modes.ts'
 import { FsDeltas, FsSummaryCache } from './deltas.ts'
-import { errnoOf, errnoText, ioError, withIo } from './errno.ts'
-import { removeFile, replaceFile } from './file-io.ts'
 import { FsFiles } from './files.ts'
 import { FreeSpace } from './free-space.ts'
 import { fileLocker, type Locker, noLocker, processLocker, RepoLock } from './lock.ts'
-import { LooseObjects } from './loose.ts'
-import { LooseReader } from './loose-reader.ts'
+import { LooseObjects } from './loose/loose.ts'
+import { LooseReader } from './loose/loose-reader.ts'
 import { Publisher } from './publish.ts'
 import { FsRefs } from './refs.ts'
 import { cleanTmp, readBootId, Staging, type StagingPlace } from './staging.ts'
-import type { Threads } from './thread.ts'
+import { WriteBehind } from './threads/write-behind.ts'
 import { FsTransaction } from './transaction.ts'
-import { WriteBehind } from './write-behind.ts'
 
 /** Fewer are done before a thread is up. */
 const OBJECTS_BEFORE_START = 4000
@@ -124,7 +131,7 @@ export class FsStorage implements Storage {
   }
 
   async *#workInThreads(threads: Threads, task: ObjectTask, names: ObjectList): AsyncGenerator<Batch> {
-    const { workInThreads } = await import('./object-threads.ts')
+    const { workInThreads } = await import('./threads/object-threads.ts')
     const { path, platform } = this.#context
     const data = { root: path, settings: this.contentSettings, task }
     yield* workInThreads(threads, data, this.objects, platform, names)

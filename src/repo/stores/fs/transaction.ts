@@ -5,7 +5,7 @@
  */
 
 import { renameSync, unlinkSync } from 'node:fs'
-import type { Checksum, MaybePromise } from '../../../bytes.ts'
+import { type Checksum, type MaybePromise, SMALL_FILE } from '../../../bytes.ts'
 import { ChecksumMismatchError, UsageError, withContext } from '../../../errors.ts'
 import {
   type AttachedType,
@@ -21,32 +21,31 @@ import {
   verifyFile,
 } from '../../../objects/index.ts'
 import type { Platform } from '../../../platform/index.ts'
-import {
-  type Adopted,
-  type CommitState,
-  type FileSink,
-  type ObjectStore,
-  type RefPath,
-  type RefTarget,
-  type RepoMode,
-  SMALL_FILE,
-  type Transaction,
-  type TransactionStats,
-} from '../../interface.ts'
-import { requireHoldable, requireSoundHeader } from '../../mode-rules.ts'
+import { withIo } from '../../../system/errno.ts'
+import type {
+  Adopted,
+  CommitState,
+  FileSink,
+  ObjectStore,
+  RefPath,
+  RefTarget,
+  RepoMode,
+  Transaction,
+  TransactionStats,
+} from '../../core/interface.ts'
+import { requireHoldable, requireSoundHeader } from '../../core/mode-rules.ts'
 import { IncomingFileSink } from '../incoming-file.ts'
 import { Adoption } from './adopt.ts'
-import type { BodyWriter } from './content-mode.ts'
-import { withIo } from './errno.ts'
+import type { BodyWriter } from './content/content-mode.ts'
+import { linkInode } from './content/link-inode.ts'
+import { NewFiles } from './content/new-file.ts'
 import type { FreeSpace } from './free-space.ts'
-import { linkInode } from './link-inode.ts'
-import type { LooseObjects } from './loose.ts'
-import type { LooseReader } from './loose-reader.ts'
-import { NewFiles } from './new-file.ts'
-import type { PresentObjects } from './present.ts'
+import type { LooseObjects } from './loose/loose.ts'
+import type { LooseReader } from './loose/loose-reader.ts'
+import type { PresentObjects } from './loose/present.ts'
 import { noChanges, type Publisher } from './publish.ts'
 import type { Staging } from './staging.ts'
-import type { WriteBehind } from './write-behind.ts'
+import type { WriteBehind } from './threads/write-behind.ts'
 import { isWritten, noStats, type Place, type WrittenType } from './written.ts'
 
 const META_PERMISSIONS = 0o644

@@ -1,7 +1,7 @@
 /** What a transaction of a repository directory writes, and where it is meanwhile. */
 
 import type { MetaType, ObjectType } from '../../../objects/index.ts'
-import type { TransactionStats } from '../../interface.ts'
+import type { TransactionStats } from '../../core/interface.ts'
 
 export type WrittenType = MetaType | 'file'
 /** Where an object is that is not in `objects/` yet. */

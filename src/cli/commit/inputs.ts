@@ -1,0 +1,146 @@
+/** What the options of `ostree commit` say about metadata, time and trees. Source: ot-builtin-commit.c. */
+
+import { createReadStream } from 'node:fs'
+import { resolve } from 'node:path'
+import { UsageError, withContext } from '../../errors.ts'
+import { parseVariantText, string, type Vardict, variantOf } from '../../gvariant/index.ts'
+import {
+  type CommitOptions,
+  findSePolicyOfCommit,
+  type Repo,
+  type SePolicy,
+  type TreeInput,
+  uncompressedTar,
+  withEtcLabels,
+} from '../../repo/index.ts'
+import { createDirectorySource, readLocalSePolicy } from '../../repo/local.ts'
+import type { CommandContext } from '../command.ts'
+import type { OptionValues } from '../options.ts'
+import { parseDate } from '../text/date.ts'
+import { fileError } from '../values.ts'
+import type { COMMIT_OPTIONS } from './options.ts'
+import { pathnameFilter } from './pathname-filter.ts'
+
+type Options = OptionValues<typeof COMMIT_OPTIONS>
+
+/** Strings first, then typed values, each in the order given. */
+export function givenMetadata(options: Options): Vardict {
+  return [...strings(options['add-metadata-string']), ...options['add-metadata'].map(typedPair)]
+}
+
+export function detachedMetadata(options: Options): Vardict | undefined {
+  const given = options['add-detached-metadata-string']
+  return given.length === 0 ? undefined : strings(given)
+}
+
+function strings(given: readonly string[]): Vardict {
+  return given.map((text) => {
+    const [key, value] = splitPair(text)
+    return [key, variantOf(string, value)]
+  })
+}
+
+/** `KEY=VALUE` with VALUE in GVariant text. */
+export function typedPair(text: string): Vardict[number] {
+  const [key, value] = splitPair(text)
+  try {
+    return [key, parseVariantText(value)]
+  } catch (error) {
+    throw withContext(`Parsing ${text}`, error)
+  }
+}
+
+function splitPair(text: string): [key: string, value: string] {
+  const at = text.indexOf('=')
+  if (at < 0) throw new UsageError(`Missing '=' in KEY=VALUE metadata '${text}'`)
+  return [text.slice(0, at), text.slice(at + 1)]
+}
+
+/** Of the option, `SOURCE_DATE_EPOCH`, or now. @returns seconds since the epoch */
+export function timestampOf({ options, env }: Pick<CommandContext<typeof COMMIT_OPTIONS>, 'options' | 'env'>): bigint {
+  const now = Date.now()
+  // Before 1970, as ostree has it: a number that is read without its sign.
+  if (options.timestamp !== undefined) return BigInt.asUintN(64, parseDate(options.timestamp, now))
+  const epoch = env['SOURCE_DATE_EPOCH']
+  if (epoch === undefined) return BigInt(Math.floor(now / 1000))
+  return parseEpoch(epoch)
+}
+
+/** As strtoll reads it: blanks and a sign in front, and whatever behind. */
+function parseEpoch(text: string): bigint {
+  const digits = /^\s*([+-]?\d+)/.exec(text)?.[1]
+  if (digits === undefined) throw new UsageError('Failed to convert SOURCE_DATE_EPOCH')
+  const seconds = BigInt(digits.replace('+', ''))
+  if (BigInt.asIntN(64, seconds) !== seconds) {
+    throw new UsageError('Parsing SOURCE_DATE_EPOCH: Numerical result out of range')
+  }
+  return BigInt.asUintN(64, seconds)
+}
+
+/** `--tree=dir=PATH`, `tar=FILE` or `ref=REV`, or the directory that is the argument. */
+export function treesOf(
+  { options, args: [path = '.'] }: Pick<CommandContext<typeof COMMIT_OPTIONS>, 'options' | 'args'>,
+  repo: Repo,
+): TreeInput[] {
+  if (options.tree.length === 0) return [{ directory: createDirectorySource(path) }]
+  return options.tree.map((text): TreeInput => {
+    const at = text.indexOf('=')
+    if (at < 0) throw new UsageError(`Missing type in tree specification '${text}'`)
+    const kind = text.slice(0, at)
+    const what = text.slice(at + 1)
+    if (kind === 'dir') return { directory: createDirectorySource(what) }
+    if (kind === 'ref') return { rev: what }
+    if (kind !== 'tar') throw new UsageError(`Invalid tree type specification '${kind}'`)
+    const filter = options['tar-pathname-filter']
+    const rename = filter === undefined ? undefined : pathnameFilter(filter)
+    const autocreateParents = options['tar-autocreate-parents']
+    return { tar: uncompressedTar(repo.platform, readArchive(what)), options: { rename, autocreateParents } }
+  })
+}
+
+/** Where labels come from: a directory, which is read now, or what the commit begins with, read when that is. */
+export async function sePolicyOf(
+  { options, args: [path = '.'] }: Pick<CommandContext<typeof COMMIT_OPTIONS>, 'options' | 'args'>,
+  repo: Repo,
+): Promise<CommitOptions['sePolicy']> {
+  const root = options['selinux-policy']
+  const isLater = options['selinux-labeling-epoch'] === 1
+  const inEpoch = (policy: SePolicy | undefined) => (isLater && policy !== undefined ? withEtcLabels(policy) : policy)
+  if (root !== undefined) {
+    const policy = inEpoch(await readLocalSePolicy(root))
+    return () => policy
+  }
+  if (!options['selinux-policy-from-base']) return isLater ? () => undefined : undefined
+  const [first = `dir=${path}`] = options.base === undefined ? options.tree : [`ref=${options.base}`]
+  const what = first.slice(first.indexOf('=') + 1)
+  if (first.startsWith('tar=')) {
+    return () => {
+      throw new UsageError('Cannot use --selinux-policy-from-base with tar')
+    }
+  }
+  if (first.startsWith('dir=')) return async () => inEpoch(await readLocalSePolicy(what))
+  return async () => {
+    try {
+      return inEpoch(await findSePolicyOfCommit(repo.objects, await repo.resolve(what)))
+    } catch (error) {
+      throw withContext('setting sepolicy from commit', error)
+    }
+  }
+}
+
+const CHUNK = 1 << 18
+
+async function* readArchive(path: string): AsyncGenerator<Uint8Array, void> {
+  const stream = createReadStream(path, path === '-' ? { fd: 0, highWaterMark: CHUNK } : { highWaterMark: CHUNK })
+  try {
+    yield* stream
+  } catch (error) {
+    const shown = resolve(path)
+    throw fileError(error, shown, (_, errno) => {
+      if (path === '-') return 'archive_read_open_fd: Error reading fd 0'
+      return `archive_read_open_filename: ${errno === 'EISDIR' ? 'Error reading' : 'Failed to open'} '${shown}'`
+    })
+  } finally {
+    stream.destroy()
+  }
+}

@@ -1,0 +1,13 @@
+/** What is said of a collection of layers before it is made. */
+import { formatSize, type LayerGcPlan, type LayerUse } from '../../container/index.ts'
+import type { Output } from '../text/output.ts'
+
+function layer({ digest, size }: LayerUse): string {
+  return size === undefined ? digest : `${digest} (${formatSize(size)})`
+}
+
+/** A line for each layer: those that go, then those that stay and why. */
+export function printLayerPlan(out: Output, { unneeded, kept }: LayerGcPlan): void {
+  for (const use of unneeded) out.line(`Would remove layer ${layer(use)}: nothing needs it`)
+  for (const use of kept) out.line(`Keeping layer ${layer(use)}: needed by ${use.neededBy.join(', ')}`)
+}

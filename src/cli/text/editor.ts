@@ -1,0 +1,72 @@
+/** A commit message from an editor. Source: ot-editor.c; ot-builtin-commit.c, commit_editor. */
+
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { UsageError } from '../../errors.ts'
+
+export interface MessageRequest {
+  readonly branch: string | undefined
+  readonly subject: string | undefined
+  readonly body: string | undefined
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** @throws {UsageError} `Aborting commit due to empty commit subject.`, or that the editor failed */
+export function editMessage(request: MessageRequest): { subject: string; body: string } {
+  const { subject, body } = parseMessage(edit(template(request), request.env))
+  if (subject === '') throw new UsageError('Aborting commit due to empty commit subject.')
+  return { subject, body }
+}
+
+function template({ branch, subject, body }: MessageRequest): string {
+  const lines = [
+    '',
+    '# Please enter the commit message for your changes. The first line will',
+    '# become the subject, and the remainder the body. Lines starting',
+    "# with '#' will be ignored, and an empty message aborts the commit.",
+  ]
+  if (branch !== undefined) lines.push('#', `# Branch: ${branch}`)
+  if (subject !== undefined) lines.push(subject)
+  if (body !== undefined) lines.push(body)
+  return `${lines.join('\n')}\n`
+}
+
+/** The first line that says something is the subject; what follows it, without empty lines before and after, the body. */
+export function parseMessage(text: string): { subject: string; body: string } {
+  const lines = text
+    .split('\n')
+    .filter((line) => !line.startsWith('#'))
+    .map((line) => line.trimEnd())
+  const first = lines.findIndex((line) => line !== '')
+  if (first < 0) return { subject: '', body: '' }
+  const rest = lines.slice(first + 1)
+  const start = rest.findIndex((line) => line !== '')
+  return { subject: lines[first] ?? '', body: start < 0 ? '' : rest.slice(start).join('\n').trimEnd() }
+}
+
+function edit(text: string, env: MessageRequest['env']): string {
+  const editor = editorOf(env)
+  const folder = mkdtempSync(join(tmpdir(), 'ostree-'))
+  try {
+    const file = join(folder, 'COMMIT_MESSAGE')
+    writeFileSync(file, text)
+    const { status, signal, error } = spawnSync('sh', ['-c', `${editor} "$1"`, 'sh', file], { stdio: 'inherit' })
+    if (error !== undefined || status !== 0) {
+      const reason = error?.message ?? (signal === null ? `exited with code ${status}` : `killed by signal ${signal}`)
+      throw new UsageError(`There was a problem with the editor '${editor}': Child process ${reason}`)
+    }
+    return readFileSync(file, 'utf8')
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function editorOf(env: MessageRequest['env']): string {
+  const dumb = env['TERM'] === undefined || env['TERM'] === 'dumb'
+  const editor = env['OSTREE_EDITOR'] ?? (dumb ? undefined : env['VISUAL']) ?? env['EDITOR']
+  if (editor !== undefined) return editor
+  if (dumb) throw new UsageError('Terminal is dumb, but EDITOR unset')
+  return 'vi'
+}

@@ -1,0 +1,92 @@
+/** Metadata as JSON, for `--json`. */
+
+import type { Checksum } from '../../bytes.ts'
+import { printVariant, string, u64be, type Vardict, type Variant, variantAs } from '../../gvariant/index.ts'
+import { type Commit, contentChecksum, type Xattrs } from '../../objects/index.ts'
+import {
+  COLLECTION_MAP,
+  COMMIT_TIMESTAMP,
+  CollectionMap,
+  EXPIRES,
+  formatSummaryValue,
+  LAST_MODIFIED,
+  type Repo,
+  SUMMARY_COLLECTION,
+  Summary,
+  type SummaryRef,
+} from '../../repo/index.ts'
+
+/** A string as it is; any other value as GVariant text. */
+export function metadataAsJson(metadata: Vardict): Record<string, unknown> {
+  return Object.fromEntries(metadata.map(([key, value]) => [key, valueAsJson(value)]))
+}
+
+/** As in `metadataAsJson`. */
+export function valueAsJson(value: Variant): unknown {
+  return variantAs(string, value) ?? { variant: printVariant(value, true) }
+}
+
+/** Refs of the repository's own collection first, then those of others. */
+export function summaryAsJson(bytes: Uint8Array) {
+  const { refs, metadata } = Summary.decode(bytes)
+  const find = (key: string): Variant | undefined => metadata.find(([name]) => name === key)?.[1]
+  const [own, others] = [find(SUMMARY_COLLECTION), find(COLLECTION_MAP)]
+  const collections: (readonly [collection: string | undefined, refs: readonly SummaryRef[]])[] = [
+    [own && variantAs(string, own), refs],
+    ...((others && variantAs(CollectionMap, others)) ?? []),
+  ]
+  return {
+    refs: collections.flatMap(([collection, list]) => list.map((ref) => summaryRefAsJson(ref, collection))),
+    metadata: summaryMetadataAsJson(metadata.filter(([key]) => key !== COLLECTION_MAP)),
+  }
+}
+
+/** @throws {NotFoundError} `No such metadata key '…'` */
+export function summaryValueAsJson(bytes: Uint8Array, key: string): unknown {
+  const text = formatSummaryValue(bytes, key)
+  return summaryAsJson(bytes).metadata[key] ?? { variant: text.trimEnd() }
+}
+
+function summaryRefAsJson({ name, latest }: SummaryRef, collection: string | undefined) {
+  const { size, commit, metadata } = latest
+  return {
+    name,
+    ...(collection && { collection }),
+    commit,
+    size: Number(size),
+    metadata: summaryMetadataAsJson(metadata),
+  }
+}
+
+const TIMES: readonly string[] = [LAST_MODIFIED, EXPIRES, COMMIT_TIMESTAMP]
+
+/** As `metadataAsJson`, and times are numbers. */
+function summaryMetadataAsJson(metadata: Vardict): Record<string, unknown> {
+  const times = metadata.flatMap(([key, value]) => {
+    const time = TIMES.includes(key) ? variantAs(u64be, value) : undefined
+    return time === undefined ? [] : [[key, Number(time)]]
+  })
+  return { ...metadataAsJson(metadata), ...Object.fromEntries(times) }
+}
+
+export function commitAsJson(repo: Repo, commit: Checksum, value: Commit) {
+  return {
+    commit,
+    parent: value.parent ?? null,
+    contentChecksum: contentChecksum(repo.platform, value),
+    timestamp: Number(value.timestamp),
+    subject: value.subject,
+    body: value.body,
+    metadata: metadataAsJson(value.metadata),
+    rootTree: value.rootTree,
+    rootMeta: value.rootMeta,
+  }
+}
+
+/** Names and values in base64: they are bytes. */
+export function xattrsAsJson(xattrs: Xattrs): { name: string; value: string }[] {
+  return xattrs.map(([name, value]) => ({
+    name: Buffer.from(name).toString('base64'),
+    value: Buffer.from(value).toString('base64'),
+  }))
+}

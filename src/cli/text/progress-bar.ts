@@ -1,0 +1,85 @@
+/**
+ * The one line a terminal shows while an image comes in: layers, bytes, objects, rate. Where output is no terminal
+ * nothing is shown; who wants events there asks for `--json`.
+ */
+import { formatSize, type ImportProgress, isStarting } from '../../container/index.ts'
+import type { Progress } from '../../progress.ts'
+import type { Output } from './output.ts'
+
+const REDRAW_MS = 100
+const WIDTH = 24
+const DIGEST_DIGITS = 19
+
+function size(bytes: number): string {
+  return bytes < 1000 ? `${bytes} B` : bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
+}
+
+export class ProgressBar {
+  readonly #err: Output
+  readonly #started = performance.now()
+  /** Bytes received of each layer under way or done. */
+  readonly #received = new Map<string, number>()
+  readonly #sizes = new Map<string, number>()
+  #done = 0
+  #layers = 0
+  #objects = 0
+  #drawn = 0
+  #shown = false
+  #message = ''
+
+  constructor(err: Output) {
+    this.#err = err
+  }
+
+  /** Says which layer is at hand. */
+  readonly listenToLayers = (event: ImportProgress): void => {
+    const { digest, size } = event.layer
+    const kind = event.kind.startsWith('ostree-chunk') ? 'ostree chunk' : 'layer'
+    const name = `${kind} ${digest.slice(digest.indexOf(':') + 1).slice(0, DIGEST_DIGITS)}`
+    this.#message = isStarting(event) ? `Fetching ${name} (${formatSize(size)})` : `Fetched ${name}`
+  }
+
+  readonly listen = (event: Progress): void => {
+    if (event.kind === 'layer-start' || event.kind === 'layer-done' || event.kind === 'layer-cached') {
+      this.#layers = event.total
+      if (event.kind === 'layer-start') this.#sizes.set(event.digest, event.size)
+      else this.#done++
+      if (event.kind === 'layer-done') this.#received.set(event.digest, event.size)
+    } else if (event.kind === 'bytes') {
+      this.#received.set(event.digest, event.received)
+      this.#sizes.set(event.digest, event.size)
+    } else if (event.kind === 'objects') {
+      this.#objects = event.written + event.reused
+    }
+    const now = performance.now()
+    if (now - this.#drawn < REDRAW_MS) return
+    this.#drawn = now
+    this.#draw(now)
+  }
+
+  #draw(now: number): void {
+    if (!this.#err.isTerminal) return
+    const received = [...this.#received.values()].reduce((sum, bytes) => sum + bytes, 0)
+    const expected = Math.max(
+      received,
+      [...this.#sizes.values()].reduce((sum, bytes) => sum + bytes, 0),
+    )
+    const share = expected === 0 ? 1 : received / expected
+    const filled = Math.round(share * WIDTH)
+    const rate = received / Math.max(0.001, (now - this.#started) / 1000)
+    const objects = this.#objects > 0 ? `  ${this.#objects} objects` : ''
+    this.#err.write(
+      `\r\u001b[K[${'#'.repeat(filled)}${'-'.repeat(WIDTH - filled)}] layers ${this.#done}/${this.#layers}` +
+        `  ${size(received)}/${size(expected)}  ${size(Math.round(rate))}/s${objects}  ${this.#message}`,
+    )
+    this.#err.flush()
+    this.#shown = true
+  }
+
+  /** Takes the line away. */
+  end(): void {
+    if (!this.#shown) return
+    this.#err.write('\r\u001b[K')
+    this.#err.flush()
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * An image from one transport to another, none of it kept in between.
+ *
+ * Where the other side takes the manifest as it is, every byte and so every digest stays. Else the manifest becomes
+ * OCI's: with the same layers, or, of an archive that has them plain, with layers compressed on the way.
+ *
+ * Source: containers/image, `copy`.
+ */
+
+import { encodeUtf8 } from '../../bytes.ts'
+import { NotFoundError, withContext } from '../../errors.ts'
+import type { Platform } from '../../platform/index.ts'
+import type { ProgressOptions } from '../../progress.ts'
+import { canonicalJson } from '../oci/canonical-json.ts'
+import { convertDockerConfig } from '../oci/docker-manifest.ts'
+import { parseManifest } from '../oci/manifest.ts'
+import { DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST } from '../oci/media-types.ts'
+import type { Descriptor, Digest, ImageManifest } from '../oci/oci-types.ts'
+import { present } from '../oci/present.ts'
+import type { ImageReference } from '../oci/reference.ts'
+import type { ImageDestination } from '../transport/destination.ts'
+import type { ImageSource } from '../transport/interface.ts'
+import { openLayer } from '../transport/layer-stream.ts'
+import { type LayerInput, writeLayers } from './image-writer.ts'
+
+/** Blobs under way at the same time. */
+export const TRANSFER_CONCURRENCY = 3
+
+export interface TransferOptions extends ProgressOptions {
+  readonly platform: Platform
+  /** Where the image comes from, for registries that can take a blob over from a neighbour. */
+  readonly origin?: ImageReference | undefined
+  /** Default `TRANSFER_CONCURRENCY`. */
+  readonly concurrency?: number | undefined
+}
+
+/**
+ * Copies what the destination has not got yet, and publishes the image. Blobs are verified on the way.
+ * @returns the digest of the manifest over there
+ * @throws {DigestMismatchError}, {UnsupportedError} on layers that no converted manifest can name; what the transports
+ *   throw
+ */
+export async function transferImage(
+  from: ImageSource,
+  to: ImageDestination,
+  options: TransferOptions,
+): Promise<Digest> {
+  const keeps = to.acceptsManifest(from.original.mediaType) && (!from.sniffCompression || to.keepsLayersPlain)
+  return await (keeps ? transferAsIs(from, to, options) : transferConverted(from, to, options))
+}
+
+async function transferAsIs(from: ImageSource, to: ImageDestination, options: TransferOptions): Promise<Digest> {
+  const { bytes, mediaType } = from.original
+  const { config, layers } = parseManifest(bytes)
+  await transferLayers(from, to, layers, options)
+  await putBytes(to, await from.configBytes(), config)
+  return await publish(from, to, bytes, mediaType)
+}
+
+async function transferConverted(from: ImageSource, to: ImageDestination, options: TransferOptions): Promise<Digest> {
+  const isDocker = from.original.mediaType === DOCKER_MANIFEST
+  const original = await from.configBytes()
+  const config = isDocker ? convertDockerConfig(original) : original
+  const layers = from.sniffCompression
+    ? await recompress(from, to, options)
+    : await transferLayers(from, to, from.manifest.layers, options)
+  const { digest, size } = await to.putBlob(one(config), { mediaType: OCI_CONFIG })
+  const manifest: ImageManifest = { ...from.manifest, config: { mediaType: OCI_CONFIG, digest, size }, layers }
+  return await publish(from, to, encodeUtf8(canonicalJson(manifest)), OCI_MANIFEST)
+}
+
+async function publish(from: ImageSource, to: ImageDestination, bytes: Uint8Array, mediaType: string): Promise<Digest> {
+  const { architecture, os, variant } = await from.config()
+  // A config may leave both out; then the index says nothing either.
+  const platform = architecture === '' && os === '' ? undefined : present({ architecture, os, variant })
+  await to.putManifest(bytes, { mediaType, platform })
+  return await to.commit()
+}
+
+/** Copies the blobs of these layers that are not there yet, each once. @returns the layers */
+export async function transferLayers(
+  from: ImageSource,
+  to: ImageDestination,
+  layers: readonly Descriptor[],
+  options: TransferOptions,
+): Promise<readonly Descriptor[]> {
+  const { concurrency = TRANSFER_CONCURRENCY, signal, onProgress, origin } = options
+  const distinct = [...new Map(layers.map((layer) => [layer.digest, layer])).values()]
+  const total = distinct.length
+  let next = 0
+  let failed = false
+  const work = async () => {
+    for (let index = next++; index < total && !failed; index = next++) {
+      const layer = distinct[index] as Descriptor // the bounds were just checked
+      const { digest, size, mediaType } = layer
+      const event = { digest, index, total, size }
+      signal?.throwIfAborted()
+      try {
+        if (await to.hasBlob(layer, origin)) {
+          onProgress?.({ kind: 'layer-cached', ...event })
+          continue
+        }
+        onProgress?.({ kind: 'layer-start', ...event })
+        await to.putBlob(counted(from.blob(layer), layer, options), { digest, size, mediaType })
+        onProgress?.({ kind: 'layer-done', ...event })
+      } catch (error) {
+        failed = true
+        throw withContext(`layer ${digest}`, error)
+      }
+    }
+  }
+  // All come to rest before anyone hears of a failure: none may go on writing to what is gone.
+  const results = await Promise.allSettled(Array.from({ length: Math.max(1, Math.min(concurrency, total)) }, work))
+  for (const result of results) if (result.status === 'rejected') throw result.reason
+  return layers
+}
+
+async function* counted(
+  bytes: AsyncIterable<Uint8Array>,
+  { digest, size }: Descriptor,
+  { signal, onProgress }: TransferOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let received = 0
+  for await (const chunk of bytes) {
+    signal?.throwIfAborted()
+    received += chunk.length
+    yield chunk
+    onProgress?.({ kind: 'bytes', digest, received, size })
+  }
+}
+
+/** Plain layers, whatever their types say, as gzip. */
+async function recompress(from: ImageSource, to: ImageDestination, options: TransferOptions): Promise<Descriptor[]> {
+  const { platform, signal } = options
+  const { rootfs } = await from.config()
+  const inputs = from.manifest.layers.map(
+    (layer, i): LayerInput => ({
+      tar: () => openLayer(from, layer, { platform, diffId: rootfs.diff_ids[i], signal }),
+      compression: { kind: 'gzip' },
+      history: {},
+      context: `layer ${layer.digest}`,
+    }),
+  )
+  const written = await writeLayers(platform, to, inputs, options)
+  return written.map(({ descriptor }) => descriptor)
+}
+
+async function putBytes(to: ImageDestination, bytes: Uint8Array, descriptor: Descriptor): Promise<void> {
+  const { digest, size, mediaType } = descriptor
+  if (bytes.length !== size) throw new NotFoundError(digest, `Config ${digest} is not there as it stands`)
+  if (!(await to.hasBlob(descriptor))) await to.putBlob(one(bytes), { digest, size, mediaType })
+}
+
+async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+  yield bytes
+}

@@ -1,0 +1,32 @@
+/**
+ * Which files need no flattening, noted while they are written: reading them all back to see was a tenth of an import
+ * (bench/ingest.mjs).
+ */
+
+import type { Checksum, MaybePromise } from '../../bytes.ts'
+import type { FileObject } from '../../objects/index.ts'
+import { ForwardingTransaction, type RepoMode, type Transaction } from '../../repo/index.ts'
+import { type FlattenOptions, isFlat } from '../layers/flatten.ts'
+
+/** Files noted, at about 100 bytes each; those beyond are read back. */
+export const MAX_NOTED_FILES: number = 1 << 18
+
+export class FlatFileNotes extends ForwardingTransaction {
+  /** Written through this transaction, and the same after flattening. */
+  readonly flat = new Set<Checksum>()
+  readonly #isFlat: ReturnType<typeof isFlat>
+
+  constructor(tx: Transaction, mode: RepoMode, options: FlattenOptions) {
+    super(tx)
+    this.#isFlat = isFlat(mode, options)
+  }
+
+  override writeFile(file: FileObject, expected?: Checksum): MaybePromise<Checksum> {
+    const written = this.tx.writeFile(file, expected)
+    // Larger ones come by another way, and are few.
+    if (!(written instanceof Promise) && this.flat.size < MAX_NOTED_FILES && this.#isFlat(file.header, file.size)) {
+      this.flat.add(written)
+    }
+    return written
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * The commit of a whole image: base and layers laid over each other, with manifest and config in its metadata.
+ *
+ * ```
+ * metadata   ostree.container.image-config   canonical JSON
+ *            ostree.importer.version
+ *            ostree.manifest                 canonical JSON
+ *            ostree.manifest-digest
+ * parent     the base commit, if there is one
+ * ```
+ *
+ * Source: ostree-ext, container::store (write_merge_commit_impl).
+ */
+
+import type { Checksum } from '../../bytes.ts'
+import { string, type Vardict, variantOf } from '../../gvariant/index.ts'
+import {
+  labelTree,
+  MutableTree,
+  type RepoMode,
+  readCommit,
+  type SePolicy,
+  type Transaction,
+  writeCommit,
+  writeTree,
+} from '../../repo/index.ts'
+import { cleanupRoot } from '../layers/cleanup-root.ts'
+import { type FlattenOptions, flattenTree } from '../layers/flatten.ts'
+import { overlayLayer } from '../layers/overlay.ts'
+import { canonicalJson } from '../oci/canonical-json.ts'
+import type { Digest, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
+import { IMPORTER_VERSION, META_CONFIG, META_MANIFEST, META_MANIFEST_DIGEST } from '../store/names.ts'
+import { treePolicy } from './selinux.ts'
+
+/** Of the importer whose commits these are, byte for byte. */
+export const DEFAULT_IMPORTER_VERSION = '0.15.3'
+
+export interface MergeInput extends FlattenOptions {
+  readonly mode: RepoMode
+  readonly base: Checksum | undefined
+  /** Commits of the derived layers, lowest first. */
+  readonly layers: readonly Checksum[]
+  readonly manifest: ImageManifest
+  readonly manifestDigest: Digest
+  readonly config: ImageConfiguration
+  readonly importerVersion: string
+  /** By the policy the merged tree has. */
+  readonly label: boolean
+  /** Seconds since the epoch, UTC. */
+  readonly timestamp: bigint
+}
+
+export interface MergeResult {
+  readonly commit: Checksum
+  /** What the tree was labelled by. */
+  readonly policy: SePolicy | undefined
+}
+
+/** Any ref is the caller's to set. */
+export async function writeMergeCommit(tx: Transaction, input: MergeInput): Promise<MergeResult> {
+  const tree = await mergeTrees(tx, input.base, input.layers, input.signal)
+  await cleanupRoot(tree, tx)
+  await flattenTree(tx, input.mode, tree, input)
+  const policy = input.label ? await treePolicy(tx, tree) : undefined
+  if (policy !== undefined) await labelTree(tx, tree, policy, input.signal)
+  const commit = await writeCommit(tx, {
+    root: await writeTree(tx, tree),
+    parent: input.base,
+    timestamp: input.timestamp,
+    metadata: mergeMetadata(input),
+  })
+  return { commit, policy }
+}
+
+/** What is seen of base and layers together; nothing is written yet. */
+export async function mergeTrees(
+  reader: Transaction,
+  base: Checksum | undefined,
+  layers: readonly Checksum[],
+  signal?: AbortSignal,
+): Promise<MutableTree> {
+  const tree = new MutableTree()
+  if (base !== undefined) {
+    const { rootTree, rootMeta } = await readCommit(reader, base)
+    tree.fillEmpty(reader, { tree: rootTree, meta: rootMeta })
+  }
+  for (const layer of layers) {
+    const { rootTree, rootMeta } = await readCommit(reader, layer)
+    await overlayLayer(tree, reader, { tree: rootTree, meta: rootMeta }, { signal })
+  }
+  return tree
+}
+
+function mergeMetadata({ manifest, manifestDigest, config, importerVersion }: MergeInput): Vardict {
+  return [
+    [META_CONFIG, variantOf(string, canonicalJson(config))],
+    [IMPORTER_VERSION, variantOf(string, importerVersion)],
+    [META_MANIFEST, variantOf(string, canonicalJson(manifest))],
+    [META_MANIFEST_DIGEST, variantOf(string, manifestDigest)],
+  ]
+}

@@ -1,0 +1,74 @@
+/**
+ * What a pull would do, asked before it does anything: manifest and config are read, layers are not, and nothing is
+ * written.
+ */
+
+import type { Repo } from '../../repo/index.ts'
+import { type ManifestDiff, manifestDiff } from '../oci/manifest-diff.ts'
+import type { Descriptor, Digest, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
+import type { OstreeImageReference } from '../oci/reference.ts'
+import type { LayerKind } from '../store/layer-kind.ts'
+import { parseManifestLayout } from '../store/layout.ts'
+import type { ImportOptions } from './import-options.ts'
+import { ImageImporter } from './importer.ts'
+import { layerHistory, missingLayers, type PreparedImport } from './prepared-import.ts'
+
+export interface PlannedLayer {
+  readonly digest: Digest
+  /** Bytes as stored. */
+  readonly size: number
+  readonly kind: LayerKind
+  /** A layer that the manifest names twice is fetched once. */
+  readonly action: 'fetch' | 'reuse'
+  /** As the image's history has it; empty where that says nothing. */
+  readonly createdBy: string
+}
+
+export interface PullPlan {
+  /** False when the image is stored as it is: then there is nothing to fetch. */
+  readonly changed: boolean
+  readonly manifestDigest: Digest
+  readonly version: string | undefined
+  /** The commit layer, the chunks, the derived layers. */
+  readonly layers: readonly PlannedLayer[]
+  readonly fetchBytes: number
+  readonly reuseBytes: number
+  /** What changes since the image was stored; `undefined` when it is not, or nothing does. */
+  readonly diff: ManifestDiff | undefined
+}
+
+/** @throws as `ImageImporter.prepare` */
+export async function planPull(repo: Repo, reference: OstreeImageReference, options: ImportOptions): Promise<PullPlan> {
+  await using importer = new ImageImporter(repo, reference, { ...options, noCachedUpdate: true })
+  const result = await importer.prepare()
+  if (result.kind === 'ready') return planImport(result.prepared)
+  const { manifestDigest, manifest, configuration, version } = result.state
+  return { changed: false, manifestDigest, version, ...plan(manifest, configuration, new Set()), diff: undefined }
+}
+
+/** What importing that would do. */
+export function planImport(prepared: PreparedImport): PullPlan {
+  const { manifest, manifestDigest, config, version, previousState } = prepared
+  const missing = new Set(missingLayers(prepared).map(({ layer }) => layer.digest))
+  const diff = previousState && manifestDiff(previousState.manifest, manifest)
+  return { changed: true, manifestDigest, version, ...plan(manifest, config, missing), diff }
+}
+
+function plan(manifest: ImageManifest, config: ImageConfiguration, missing: ReadonlySet<Digest>) {
+  const { commitLayer, chunks, derived } = parseManifestLayout(manifest, config)
+  const made = new Map(layerHistory(manifest, config).map(({ layer, history }) => [layer, history?.created_by ?? '']))
+  const fetched = new Set<Digest>()
+  const layers: PlannedLayer[] = []
+  const add = (layer: Descriptor, kind: LayerKind) => {
+    const { digest, size } = layer
+    const action = missing.has(digest) && !fetched.has(digest) ? 'fetch' : 'reuse'
+    fetched.add(digest)
+    layers.push({ digest, size, kind, action, createdBy: made.get(layer) ?? '' })
+  }
+  if (commitLayer !== undefined) add(commitLayer, 'commit')
+  for (const layer of chunks) add(layer, 'chunk')
+  for (const layer of derived) add(layer, 'derived')
+  const bytes = (action: PlannedLayer['action']) =>
+    layers.filter((layer) => layer.action === action).reduce((sum, { size }) => sum + size, 0)
+  return { layers, fetchBytes: bytes('fetch'), reuseBytes: bytes('reuse') }
+}

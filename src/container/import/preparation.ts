@@ -1,0 +1,120 @@
+/**
+ * What an import asks before it fetches anything.
+ *
+ * Source: ostree-ext, container::store (prepare_internal).
+ */
+
+import type { Checksum } from '../../bytes.ts'
+import { ConflictError, FormatError, UnsupportedError, UsageError } from '../../errors.ts'
+import { string, variantOf } from '../../gvariant/index.ts'
+import { type Repo, type Verification, verifyCommitFor } from '../../repo/index.ts'
+import { canonicalJson } from '../oci/canonical-json.ts'
+import type { Digest, HostPlatform, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
+import {
+  formatImageReference,
+  formatOstreeImageReference,
+  type ImageReference,
+  type OstreeImageReference,
+} from '../oci/reference.ts'
+import type { CommitVerifier } from '../ostree-tar/ostree-tar.ts'
+import { label } from '../store/layout.ts'
+import {
+  BOOTABLE_KEY,
+  BOOTC_LABEL,
+  CACHED_CONFIG,
+  CACHED_MANIFEST,
+  CACHED_MANIFEST_DIGEST,
+  IMAGE_PREFIX,
+  OSTREE_COMMIT_LABEL,
+  refForImage,
+} from '../store/names.ts'
+import { type LayeredImageState, listLocalRefs } from '../store/query.ts'
+import { unprefixUnescapeRef } from '../store/ref-escape.ts'
+
+const BOOTABLE_LABELS = [BOOTABLE_KEY, BOOTC_LABEL]
+
+/**
+ * Who verifies the commit in the image: the keys of the remote that the reference names, if it names one.
+ * @throws {UnsupportedError} when nobody said where keys are: no image rather than one unverified
+ */
+export function commitVerifier(
+  repo: Repo,
+  reference: OstreeImageReference,
+  verification: Verification | undefined,
+): CommitVerifier | undefined {
+  const { sigverify } = reference
+  if (sigverify.kind !== 'remote') return undefined
+  const { remote } = sigverify
+  if (verification === undefined) {
+    const name = formatOstreeImageReference(reference)
+    throw new UnsupportedError(
+      'signature verification',
+      `Cannot verify signatures of ${name}; ostree-unverified-image: pulls without`,
+    )
+  }
+  return { remote, verify: (commit) => verifyCommitFor(repo, remote, commit, verification) }
+}
+
+/** The digest at the end of a name, as of `docker://host/name@sha256:…`. */
+export function digestOfName({ name }: ImageReference): string | undefined {
+  return /^[a-z0-9][^@\s]*@(sha256:[0-9a-f]{64})$/i.exec(name)?.[1]
+}
+
+/** Also when only the compression of layers changed: the config names what is in them. */
+export function isSameImage(stored: LayeredImageState, manifest: ImageManifest, digest: Digest): boolean {
+  return stored.manifestDigest === digest || stored.manifest.config.digest === manifest.config.digest
+}
+
+/** Notes a newer image on the merge commit of the stored one. Detached metadata that was there is replaced. */
+export function cacheUpdate(
+  repo: Repo,
+  commit: Checksum,
+  manifest: ImageManifest,
+  digest: Digest,
+  config: ImageConfiguration,
+): Promise<void> {
+  return repo.writeDetachedMetadata(commit, [
+    [CACHED_CONFIG, variantOf(string, canonicalJson(config))],
+    [CACHED_MANIFEST, variantOf(string, canonicalJson(manifest))],
+    [CACHED_MANIFEST_DIGEST, variantOf(string, digest)],
+  ])
+}
+
+/** @throws {FormatError} when the label names another commit, or none */
+export function requireCommitLabel(config: ImageConfiguration, commit: Checksum): void {
+  const named = label(config, OSTREE_COMMIT_LABEL)
+  if (named === commit) return
+  throw new FormatError('config', `Label ${OSTREE_COMMIT_LABEL} names ${named ?? 'nothing'}, the image holds ${commit}`)
+}
+
+/**
+ * Refs are files and directories, so an image cannot be stored under the name of a directory that another is in.
+ * @throws {ConflictError} before anything is fetched
+ */
+export async function requirePlace(repo: Repo, image: ImageReference): Promise<void> {
+  const ref = refForImage(image)
+  const names = ref.split('/')
+  const above = names
+    .map((_, i) => names.slice(0, i).join('/'))
+    .filter((prefix) => prefix.startsWith(`${IMAGE_PREFIX}/`))
+  const below = (await listLocalRefs(repo, ref)).find((other) => other !== ref)
+  let inTheWay = below
+  for (const prefix of above) inTheWay ??= (await listLocalRefs(repo, prefix)).find((other) => other === prefix)
+  if (inTheWay === undefined) return
+  const name = formatImageReference(image)
+  const other = unprefixUnescapeRef(IMAGE_PREFIX, inTheWay)
+  throw new ConflictError(
+    name,
+    `${name} cannot be stored beside ${other}: the ref of one would be a directory of the other's; a tag tells them apart`,
+  )
+}
+
+/** @throws {UsageError} when the image says it is not to be booted, or not here */
+export function requireBootable(config: ImageConfiguration, { architecture }: HostPlatform): void {
+  if (BOOTABLE_LABELS.every((name) => label(config, name) === undefined)) {
+    throw new UsageError('Target image does not have ostree.bootable label')
+  }
+  if (config.architecture !== architecture) {
+    throw new UsageError(`Image has architecture ${config.architecture}; expected ${architecture}`)
+  }
+}

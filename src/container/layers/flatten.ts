@@ -1,0 +1,147 @@
+/**
+ * What a merged tree keeps of owners, modes and attributes.
+ *
+ * ```
+ * exact     everything, in every mode of repository; what a `bare` repository has always given
+ * compat    what comes out where a merge is a checkout and a commit of it, as an ordinary user's files:
+ *             regular file    kept when it has content and its owner may read it; else as a symbolic link below
+ *             symbolic link   importer's owner, 0777, no xattrs
+ *             directory       importer's owner, own mode, no xattrs
+ * ```
+ *
+ * `compat` loses information, but gives the checksums that `bare-user` stores out there have. It does not matter which
+ * layer an entry came from, so it is applied once, to the finished tree.
+ *
+ * A bare-user-only repository can hold neither owners nor attributes: there everything becomes 0:0 and at most 0755.
+ *
+ * Source: libostree, ostree-repo-checkout.c and ostree-repo-commit.c with a devino cache.
+ */
+
+import type { Checksum } from '../../bytes.ts'
+import {
+  DirMeta,
+  type FileHeader,
+  isSymlink,
+  NO_XATTRS,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+} from '../../objects/index.ts'
+import { type MutableTree, type RepoMode, readDirMeta, type Transaction } from '../../repo/index.ts'
+
+export type MetadataPolicy = 'exact' | 'compat'
+
+export interface Ownership {
+  readonly uid: number
+  readonly gid: number
+}
+
+export const ROOT_OWNER: Ownership = { uid: 0, gid: 0 }
+
+export interface FlattenOptions {
+  readonly policy: MetadataPolicy
+  /** Who imports; only `compat` asks. Default 0:0. */
+  readonly owner?: Ownership | undefined
+  /** Files known to stay as they are: these are not looked at. */
+  readonly flat?: ReadonlySet<Checksum> | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Set-user-id and set-group-id; the sticky bit stays. */
+const SET_ID_BITS = 0o6000
+const OWNER_READ = 0o400
+const CANONICAL_BITS = 0o755
+
+/** @returns what keeps the checksums such a repository has always had */
+export function defaultPolicy(mode: RepoMode): MetadataPolicy {
+  return mode === 'bare' ? 'exact' : 'compat'
+}
+
+interface Rules {
+  file(header: FileHeader, size: number): FileHeader
+  directory(meta: DirMeta): DirMeta
+}
+
+/** Changes `tree` in place and writes the objects it then names. The whole tree is read unless nothing can change. */
+export async function flattenTree(
+  tx: Transaction,
+  mode: RepoMode,
+  tree: MutableTree,
+  options: FlattenOptions,
+): Promise<void> {
+  const rules = rulesOf(mode, options)
+  if (rules === undefined) return
+  const files = new Map<Checksum, Checksum>()
+  const metas = new Map<Checksum, Checksum>()
+  const waiting = [tree]
+  for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
+    options.signal?.throwIfAborted()
+    await directory.load()
+    if (directory.meta !== undefined) {
+      const meta = metas.get(directory.meta) ?? (await flattenMeta(tx, directory.meta, rules))
+      metas.set(directory.meta, meta)
+      directory.setMeta(meta)
+    }
+    for (const [name, checksum] of directory.files) {
+      if (options.flat?.has(checksum)) continue
+      const flat = files.get(checksum) ?? (await flattenFile(tx, checksum, rules))
+      files.set(checksum, flat)
+      directory.replaceFile(name, flat)
+    }
+    waiting.push(...directory.dirs.values())
+  }
+}
+
+/** The header a file has after flattening: the very same where nothing changes. */
+export function flatHeader(mode: RepoMode, options: FlattenOptions): (header: FileHeader, size: number) => FileHeader {
+  const rules = rulesOf(mode, options)
+  return rules === undefined ? (header) => header : rules.file
+}
+
+/** Tells of a file whether flattening leaves it as it is. */
+export function isFlat(mode: RepoMode, options: FlattenOptions): (header: FileHeader, size: number) => boolean {
+  const rules = rulesOf(mode, options)
+  return (header, size) => rules === undefined || rules.file(header, size) === header
+}
+
+async function flattenMeta(tx: Transaction, checksum: Checksum, rules: Rules): Promise<Checksum> {
+  return tx.writeMeta('dirmeta', DirMeta.encode(rules.directory(await readDirMeta(tx, checksum))))
+}
+
+async function flattenFile(tx: Transaction, checksum: Checksum, rules: Rules): Promise<Checksum> {
+  const pending = tx.statFile(checksum)
+  const { header, size } = pending instanceof Promise ? await pending : pending
+  const flat = rules.file(header, size)
+  if (flat === header) return checksum
+  const { body } = await tx.readFile(checksum)
+  return tx.writeFile({ header: flat, size, body })
+}
+
+function rulesOf(mode: RepoMode, { policy, owner = ROOT_OWNER }: FlattenOptions): Rules | undefined {
+  if (mode === 'bare-user-only') return CANONICAL
+  if (policy === 'exact') return undefined
+  const { uid, gid } = owner
+  return {
+    file(header, size) {
+      if (isSymlink(header)) return { ...header, uid, gid, mode: S_IFLNK | 0o777, xattrs: NO_XATTRS }
+      if (size > 0 && (header.mode & OWNER_READ) !== 0) return header
+      return { ...header, uid, gid, mode: (header.mode & ~SET_ID_BITS) | OWNER_READ, xattrs: NO_XATTRS }
+    },
+    directory: ({ mode }) => ({ uid, gid, mode, xattrs: NO_XATTRS }),
+  }
+}
+
+const CANONICAL: Rules = {
+  file(header) {
+    const mode = isSymlink(header) ? S_IFLNK | 0o777 : S_IFREG | (header.mode & CANONICAL_BITS)
+    if (header.uid === 0 && header.gid === 0 && header.mode === mode && header.xattrs.length === 0) return header
+    return { uid: 0, gid: 0, mode, target: header.target, xattrs: NO_XATTRS }
+  },
+  directory: ({ mode }) => ({
+    uid: 0,
+    gid: 0,
+    mode: S_IFDIR | (mode & CANONICAL_BITS & ~S_IFMT),
+    xattrs: NO_XATTRS,
+  }),
+}

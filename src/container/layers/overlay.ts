@@ -1,0 +1,74 @@
+/**
+ * Lays the tree of a layer over what is below, as an overlay file system shows it:
+ *
+ * ```
+ * .wh.NAME         takes NAME of the layers below away
+ * .wh..wh..opq     takes all that is below in this directory away
+ * ```
+ *
+ * Two rules are not those of OCI, but of what made the images that are out there: a directory that exists keeps its own
+ * owner, mode and attributes, and files come before directories in byte order of their names, so that a whiteout also
+ * takes away a file of the same layer that sorts before it.
+ *
+ * Source: libostree, ostree-repo-checkout.c, checkout_tree_at_recurse with process_whiteouts (2024.5 and later).
+ */
+
+import { FormatError } from '../../errors.ts'
+import { isSymlink } from '../../objects/index.ts'
+import { type MutableTree, type ObjectReader, readDirTree, type TreeRoot } from '../../repo/index.ts'
+
+export const WHITEOUT_PREFIX = '.wh.'
+export const OPAQUE_WHITEOUT = '.wh..wh..opq'
+
+export interface OverlayOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Changes `onto` in place; only the directories that the layer has are read. A root without dirmeta takes the layer's.
+ * @throws {FormatError} on a whiteout of nothing, of `.` or of `..`
+ */
+export async function overlayLayer(
+  onto: MutableTree,
+  reader: ObjectReader,
+  layer: TreeRoot,
+  { signal }: OverlayOptions = {},
+): Promise<void> {
+  const waiting: [MutableTree, TreeRoot][] = [[onto, layer]]
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    signal?.throwIfAborted()
+    const [target, source] = next
+    const { files, dirs } = await readDirTree(reader, source.tree)
+    await target.load()
+    if (files.some(({ name }) => name === OPAQUE_WHITEOUT)) {
+      clear(target)
+      target.setMeta(source.meta)
+    } else if (target.meta === undefined) {
+      target.setMeta(source.meta)
+    }
+
+    for (const { name, checksum } of files) {
+      if (name.startsWith(WHITEOUT_PREFIX) && !isSymlink((await reader.statFile(checksum)).header)) {
+        target.remove(whitedOut(name))
+        continue
+      }
+      if (target.dirs.has(name)) target.remove(name)
+      target.replaceFile(name, checksum)
+    }
+    for (const { name, tree, meta } of dirs) {
+      if (target.files.has(name)) target.remove(name)
+      waiting.push([target.ensureDir(name), { tree, meta }])
+    }
+  }
+}
+
+function whitedOut(name: string): string {
+  const rest = name.slice(WHITEOUT_PREFIX.length)
+  if (rest === '') throw new FormatError('layer', "Invalid empty whiteout ''")
+  if (rest === '.' || rest === '..') throw new FormatError('layer', `Invalid whiteout '${name}'`)
+  return rest
+}
+
+function clear(tree: MutableTree): void {
+  for (const name of [...tree.files.keys(), ...tree.dirs.keys()]) tree.remove(name)
+}

@@ -1,0 +1,176 @@
+/**
+ * Where the names of a layer go in a tree that becomes a deployment:
+ *
+ * ```
+ * usr/…                      stays                etc/…                     usr/etc/…
+ * run tmp proc sys dev       themselves only      var/…                     usr/share/factory/var/…, or stays
+ * anything else              left out, or stays, as asked
+ * ```
+ *
+ * Names are bytes and most of them are right as they are: those are given back untouched, nothing is made.
+ *
+ * Source: ostree-ext, tar/write.rs (normalize_validate_path, normalize_validated_link); tar-rs, header.rs
+ * (copy_path_into).
+ */
+
+import { decodeUtf8, displayUtf8, encodeUtf8 } from '../../bytes.ts'
+import { InvalidNameError } from '../../errors.ts'
+
+export interface PathRules {
+  /** Keep top-level names of any kind. Default false. */
+  readonly allowNonusr?: boolean | undefined
+  /** Leave `var` where it is. Default false: it becomes `usr/share/factory/var`. */
+  readonly retainVar?: boolean | undefined
+}
+
+const SLASH = 0x2f
+const DOT = 0x2e
+
+const USR = encodeUtf8('usr')
+const ETC = encodeUtf8('etc')
+const VAR = encodeUtf8('var')
+const USR_PREFIX = encodeUtf8('usr/')
+const SYSROOT = encodeUtf8('sysroot')
+const FACTORY_PREFIX = encodeUtf8('usr/share/factory/')
+/** Directories of the running system: they exist, what is in them is not the image's. */
+const RUNTIME = ['run', 'tmp', 'proc', 'sys', 'dev'].map(encodeUtf8)
+
+/**
+ * @returns the path to store the entry at, leading `./` and `/` permitted, `path` itself when nothing changes; or, as a
+ *   string, that it is to be left out and the name to count it under
+ * @throws {InvalidNameError} on a `..`; when a path to be left out is no UTF-8
+ */
+export function normalisePath(path: Uint8Array, rules: PathRules): Uint8Array | string {
+  const clean = isClean(path) ? path : cleaned(path)
+  const start = skipCurrent(clean)
+  const end = componentEnd(clean, start)
+  if (start === end || isPart(clean, start, end, USR)) return clean
+  if (isPart(clean, start, end, ETC)) return prefixed(USR_PREFIX, clean, start)
+  if (isPart(clean, start, end, VAR)) return rules.retainVar ? clean : prefixed(FACTORY_PREFIX, clean, start)
+  if (RUNTIME.some((name) => isPart(clean, start, end, name))) {
+    // What is found there is counted under its own name, as ostree-ext counts it.
+    return end + 1 < clean.length ? text(clean, end + 1, componentEnd(clean, end + 1)) : clean
+  }
+  return rules.allowNonusr ? clean : text(clean, start, end)
+}
+
+/** A hard link must follow what it links to: `etc` goes to `usr/etc`, with the `./` or `/` it had. Nothing else moves. */
+export function remapLinkTarget(target: Uint8Array): Uint8Array {
+  const start = skipCurrent(target)
+  if (!isPart(target, start, componentEnd(target, start), ETC)) return target
+  const lead = target[0] === SLASH ? '/' : start > 0 ? './' : ''
+  const rest = decodeUtf8(target.subarray(start))
+  // No UTF-8: for whoever reads the target to object to.
+  return rest === undefined ? target : encodeUtf8(`${lead}usr/${componentsOf(rest).join('/')}`)
+}
+
+/** Link targets up to this length are written into the header, and tidied on the way. */
+const HEADER_LINK_LENGTH = 100
+
+/**
+ * A symbolic link's target as a tar writer puts it into a header: `//` and inner `.` vanish; a leading `/` or `./`,
+ * every `..` and one trailing `/` stay. A target too long for a header, so tidied, stays as it is.
+ */
+export function normaliseSymlinkTarget(target: Uint8Array): Uint8Array {
+  if (isTidy(target)) return target
+  const decoded = decodeUtf8(target)
+  if (decoded === undefined) return target
+  const names = componentsOf(decoded)
+  if (decoded.startsWith('.') && (decoded.length === 1 || decoded[1] === '/')) names.unshift('.')
+  const lead = decoded.startsWith('/') ? '/' : ''
+  // `/` alone gains a second one.
+  const trail = decoded.endsWith('/') ? '/' : ''
+  const tidy = encodeUtf8(lead + names.join('/') + trail)
+  return tidy.length > HEADER_LINK_LENGTH ? target : tidy
+}
+
+/** Names on the way to a path below a root: components without the empty ones and `.`. */
+export function componentsOf(path: string): string[] {
+  return path.split('/').filter((name) => name !== '' && name !== '.')
+}
+
+/** No empty component, no `.` or `..` but leading `/` and `./`; a trailing `/` is nobody's concern. */
+function isClean(path: Uint8Array): boolean {
+  for (let at = skipCurrent(path); at < path.length; ) {
+    const end = componentEnd(path, at)
+    if (end === at) return false
+    if (path[at] === DOT && (end === at + 1 || (end === at + 2 && path[at + 1] === DOT))) return false
+    at = end + 1
+  }
+  return true
+}
+
+function cleaned(path: Uint8Array): Uint8Array {
+  const decoded = decoding(path)
+  const names = componentsOf(decoded)
+  if (names.includes('..')) throw new InvalidNameError(decoded, `Invalid path: ${decoded.replace(/^\/+/, '')}`)
+  return encodeUtf8(names.join('/'))
+}
+
+/** As `normaliseSymlinkTarget` would leave it. */
+function isTidy(target: Uint8Array): boolean {
+  // A lone `/` is not.
+  if (target.length === 1) return target[0] !== SLASH
+  for (let at = target[0] === SLASH ? 1 : 0; at < target.length; ) {
+    const end = componentEnd(target, at)
+    if (end === at) return false
+    if (target[at] === DOT && end === at + 1 && at > 0) return false
+    at = end + 1
+  }
+  return true
+}
+
+/** Past leading `/` and `./`. */
+function skipCurrent(path: Uint8Array): number {
+  let at = 0
+  for (;;) {
+    if (path[at] === SLASH) at += 1
+    else if (path[at] === DOT && path[at + 1] === SLASH) at += 2
+    else if (path[at] === DOT && at + 1 === path.length) at += 1
+    else return at
+  }
+}
+
+function componentEnd(path: Uint8Array, start: number): number {
+  let end = start
+  while (end < path.length && path[end] !== SLASH) end++
+  return end
+}
+
+function isPart(path: Uint8Array, start: number, end: number, name: Uint8Array): boolean {
+  if (end - start !== name.length) return false
+  for (let i = 0; i < name.length; i++) if (path[start + i] !== name[i]) return false
+  return true
+}
+
+function prefixed(prefix: Uint8Array, path: Uint8Array, start: number): Uint8Array {
+  const result = new Uint8Array(prefix.length + path.length - start)
+  result.set(prefix)
+  result.set(path.subarray(start), prefix.length)
+  return result
+}
+
+/** The whole path has to be UTF-8, not only the part asked for. */
+function text(path: Uint8Array, start: number, end: number): string {
+  decoding(path)
+  return decoding(path.subarray(start, end))
+}
+
+function decoding(path: Uint8Array): string {
+  const decoded = decodeUtf8(path)
+  if (decoded === undefined) throw new InvalidNameError(displayUtf8(path), 'Archive entry pathname is not valid UTF-8')
+  return decoded
+}
+
+/**
+ * Names what lies in the object store of a deployed system, which a layer made on one may carry.
+ * @returns the names below `sysroot/ostree/repo` joined by `/`, `''` for itself; `undefined` for any other path, one
+ *   with a leading `./` included
+ */
+export function pathInObjectStore(path: Uint8Array): string | undefined {
+  let at = 0
+  while (path[at] === SLASH) at++
+  if (!isPart(path, at, componentEnd(path, at), SYSROOT)) return undefined
+  const names = componentsOf(decodeUtf8(path) ?? '')
+  return names[1] === 'ostree' && names[2] === 'repo' ? names.slice(3).join('/') : undefined
+}

@@ -1,0 +1,172 @@
+/**
+ * Manifests and indexes: read, kept to the fields that count, told apart.
+ *
+ *     manifest  schemaVersion mediaType? artifactType? config layers[] subject? annotations?
+ *     index     schemaVersion mediaType? manifests[]
+ *
+ * Source: OCI image-spec 1.1, manifest.md and image-index.md; what is kept is what the Rust crate oci-spec keeps, as
+ * commit metadata holds the manifest after it went through that.
+ */
+import { FormatError, InvalidNameError, UnsupportedError } from '../../errors.ts'
+import { parseDigest } from './digest.ts'
+import { MAX_MANIFEST_SIZE, ObjectReader, parseJsonObject } from './json-reader.ts'
+import {
+  DOCKER_CONFIG,
+  DOCKER_LIST,
+  DOCKER_MANIFEST,
+  DOCKER_SCHEMA1,
+  DOCKER_SCHEMA1_SIGNED,
+  OCI_CONFIG,
+  OCI_INDEX,
+  OCI_MANIFEST,
+} from './media-types.ts'
+import type { Descriptor, Digest, ImageManifest } from './oci-types.ts'
+import { present } from './present.ts'
+
+export { MAX_MANIFEST_SIZE }
+
+/** Manifests of one image for several platforms. */
+export interface ImageIndex {
+  readonly schemaVersion: number
+  readonly mediaType?: string
+  readonly manifests: readonly Descriptor[]
+}
+
+const STRICT = { what: 'manifest', anyCase: false }
+const STRICT_INDEX = { what: 'image index', anyCase: false }
+
+/**
+ * An OCI manifest, or one of Docker's read as it stands. Digests are checked for their grammar.
+ * @throws {FormatError} malformed, or index and manifest at once; {LimitError} too large or too deep
+ */
+export function parseManifest(bytes: Uint8Array): ImageManifest {
+  const members = parseJsonObject(bytes, STRICT)
+  rejectAmbiguous(members.has('manifests'), members.has('config') || members.has('layers'))
+  const reader = new ObjectReader(members, STRICT.what, STRICT)
+  const subject = reader.object('subject')
+  return present({
+    schemaVersion: reader.required('schemaVersion', reader.integer('schemaVersion')),
+    mediaType: reader.string('mediaType'),
+    artifactType: reader.string('artifactType'),
+    config: readDescriptor(reader.required('config', reader.object('config'))),
+    layers: reader.required('layers', reader.objects('layers')).map(readDescriptor),
+    subject: subject && readDescriptor(subject),
+    annotations: reader.stringMap('annotations'),
+  })
+}
+
+/** An OCI index or a Docker manifest list. @throws as `parseManifest` */
+export function parseIndex(bytes: Uint8Array): ImageIndex {
+  const members = parseJsonObject(bytes, STRICT_INDEX)
+  rejectAmbiguous(members.has('manifests'), members.has('config') || members.has('layers'))
+  const reader = new ObjectReader(members, STRICT_INDEX.what, STRICT_INDEX)
+  return present({
+    schemaVersion: reader.required('schemaVersion', reader.integer('schemaVersion')),
+    mediaType: reader.string('mediaType'),
+    manifests: reader.required('manifests', reader.objects('manifests')).map(readIndexEntry),
+  })
+}
+
+/**
+ * One of the four types of manifest and index, from the document itself.
+ * @param declared what a registry or an index says it is; the text decides when that is missing or of no help
+ * @throws {UnsupportedError} on any other type
+ */
+export function guessManifestType(bytes: Uint8Array, declared?: string): string {
+  const said = declared?.split(';', 1)[0]?.trim().toLowerCase()
+  if (said !== undefined && said !== '' && !UNTELLING.has(said)) return supported(said)
+  const members = parseJsonObject(bytes, STRICT)
+  const mediaType = members.get('mediaType')
+  if (typeof mediaType === 'string' && KNOWN.has(mediaType)) return mediaType
+  if (members.get('schemaVersion') === 1) return supported(DOCKER_SCHEMA1)
+  const config = members.get('config')
+  const configType =
+    typeof config === 'object' && config !== null && 'mediaType' in config ? config.mediaType : undefined
+  if (configType === OCI_CONFIG) return OCI_MANIFEST
+  if (configType === DOCKER_CONFIG) return DOCKER_MANIFEST
+  const manifests = members.get('manifests')
+  const hasManifests = Array.isArray(manifests) && manifests.length > 0
+  return hasManifests && (configType === undefined || configType === '') ? OCI_INDEX : OCI_MANIFEST
+}
+
+const KNOWN: ReadonlySet<string> = new Set([OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST])
+/** What servers send that do not know what they serve. */
+const UNTELLING: ReadonlySet<string> = new Set([
+  'text/plain',
+  'application/json',
+  'application/octet-stream',
+  'binary/octet-stream',
+])
+
+function supported(type: string): string {
+  if (KNOWN.has(type)) return type
+  if (type === DOCKER_SCHEMA1 || type === DOCKER_SCHEMA1_SIGNED) {
+    throw new UnsupportedError('manifest type', `unsupported legacy manifest MIME type: ${type}`)
+  }
+  throw new UnsupportedError('manifest type', `unsupported manifest MIME type: ${type}`)
+}
+
+/** Whether a document of that type lists manifests: an OCI index or a Docker manifest list. */
+export function isIndexType(mediaType: string): boolean {
+  return mediaType === OCI_INDEX || mediaType === DOCKER_LIST
+}
+
+/** A document that is both would be one thing to one reader and another to the next. */
+function rejectAmbiguous(isIndex: boolean, isManifest: boolean): void {
+  if (isIndex && isManifest) {
+    throw new FormatError('manifest', 'Invalid manifest: has `manifests` and also `config` or `layers`')
+  }
+}
+
+/** An entry for some other machine must not spoil the rest: its platform may be of any kind. */
+function readIndexEntry(reader: ObjectReader): Descriptor {
+  const platform = reader.object('platform')
+  return present({
+    ...readBlobDescriptor(reader),
+    platform:
+      platform &&
+      present({
+        architecture: platform.string('architecture') ?? '',
+        os: platform.string('os') ?? '',
+        variant: platform.string('variant'),
+      }),
+  })
+}
+
+function readDescriptor(reader: ObjectReader): Descriptor {
+  const platform = reader.object('platform')
+  return present({ ...readBlobDescriptor(reader), platform: platform && readPlatform(platform) })
+}
+
+function readBlobDescriptor(reader: ObjectReader): Descriptor {
+  return present({
+    mediaType: reader.required('mediaType', reader.string('mediaType')),
+    digest: readDigest(reader.required('digest', reader.string('digest'))),
+    size: reader.required('size', reader.integer('size')),
+    urls: reader.strings('urls'),
+    annotations: reader.stringMap('annotations'),
+    artifactType: reader.string('artifactType'),
+    data: reader.string('data'),
+  })
+}
+
+function readDigest(text: string): Digest {
+  try {
+    return parseDigest(text)
+  } catch (error) {
+    if (!(error instanceof InvalidNameError)) throw error
+    throw new FormatError('manifest', `Invalid manifest: ${error.message}`, { cause: error })
+  }
+}
+
+/** The dotted names of the specification (`os.version`) are not among those that are kept. */
+function readPlatform(reader: ObjectReader): Record<string, unknown> {
+  return present({
+    architecture: reader.required('architecture', reader.string('architecture')),
+    os: reader.required('os', reader.string('os')),
+    os_version: reader.string('os_version'),
+    os_features: reader.strings('os_features'),
+    variant: reader.string('variant'),
+    features: reader.strings('features'),
+  })
+}

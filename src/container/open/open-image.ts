@@ -1,0 +1,55 @@
+/** From an image reference to an open image: which transport, and what it needs. */
+import { UnsupportedError } from '../../errors.ts'
+import type { LocalFiles } from '../../platform/index.ts'
+import { formatImageReference, type ImageReference } from '../oci/reference.ts'
+import type { TransportContext } from '../registry/options.ts'
+import { openRegistryImage } from '../registry/source.ts'
+import { openArchive } from '../transport/archive-tree.ts'
+import { openDir } from '../transport/dir.ts'
+import { openDockerArchive } from '../transport/docker-archive.ts'
+import { directoryTree } from '../transport/file-tree.ts'
+import type { ImageSource } from '../transport/interface.ts'
+import { openLayout, splitImageName } from '../transport/oci-layout.ts'
+
+/**
+ * The image of the host's platform. To be disposed of by the caller.
+ * @throws {NotFoundError}, {PathNotFoundError} nothing there by that name; {UnsupportedError} for transports that cannot
+ *   be read here; {FormatError}, {TarFormatError}, {DigestMismatchError} when what is there is broken; {LimitError}
+ */
+export async function openImage(ref: ImageReference, context: TransportContext): Promise<ImageSource> {
+  const { platform, signal } = context
+  signal?.throwIfAborted()
+  switch (ref.transport) {
+    case 'oci': {
+      const { path, image } = splitImageName(ref.name)
+      return await openLayout(directoryTree(localFiles(ref, context), path), image, context)
+    }
+    case 'oci-archive': {
+      const { path, image } = splitImageName(ref.name)
+      return await openLayout(await openArchive(platform, localFiles(ref, context), path, signal), image, context)
+    }
+    case 'docker-archive': {
+      const { path, image } = splitImageName(ref.name)
+      return await openDockerArchive(
+        await openArchive(platform, localFiles(ref, context), path, signal),
+        image,
+        context,
+      )
+    }
+    case 'dir':
+      return await openDir(directoryTree(localFiles(ref, context), ref.name), context)
+    case 'registry':
+      return await openRegistryImage(ref.name, context)
+    case 'containers-storage':
+    case 'docker-daemon':
+      throw new UnsupportedError(
+        ref.transport,
+        `${formatImageReference(ref)}: transport ${ref.transport} is not supported; copy the image to an oci: layout first`,
+      )
+  }
+}
+
+function localFiles(ref: ImageReference, { files }: TransportContext): LocalFiles {
+  if (files !== undefined) return files
+  throw new UnsupportedError('files', `${formatImageReference(ref)}: there is no file system to read it from`)
+}

@@ -1,0 +1,212 @@
+/**
+ * The layers that hold a commit: ostree tar streams (object-sink.ts says what is in them).
+ *
+ * A chunk layer is a set of files, kept by a commit whose one directory lists them, each under its own checksum. The
+ * commit layer brings the commit, its directories, and the files no chunk has.
+ *
+ * Source: ostree-ext, tar/import.rs (import_tar, import_tar_objects, finish_import_object_set).
+ */
+
+import type { Checksum, MaybePromise } from '../../bytes.ts'
+import { FormatError, LimitError, TarFormatError, withContext } from '../../errors.ts'
+import { type Vardict, vardict } from '../../gvariant/index.ts'
+import { DirMeta, DirTree, NO_XATTRS, S_IFDIR } from '../../objects/index.ts'
+import { type Repo, type Transaction, writeCommit } from '../../repo/index.ts'
+import { type TarHeader, type TarLimits, TarParser } from '../../tar/index.ts'
+import type { Digest } from '../oci/oci-types.ts'
+import type { StreamObject, StreamType } from './object-path.ts'
+import { ObjectSink, type StreamRules } from './object-sink.ts'
+
+/** Files of one layer: their list, one metadata object, has to stay below the 128 MiB ostree reads. */
+export const MAX_LAYER_OBJECTS = 1 << 20
+
+export interface OstreeTarOptions {
+  /** The layer's blob, for messages. */
+  readonly layer?: Digest | undefined
+  readonly limits?: TarLimits | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Who says whether a commit is signed as it should be. */
+export interface CommitVerifier {
+  /** For messages. */
+  readonly remote: string
+  /** @returns what is to be said of its signatures. @throws to refuse the commit */
+  verify(commit: { readonly bytes: Uint8Array; readonly metadata: Vardict }): Promise<string>
+}
+
+export interface CommitTarOptions extends OstreeTarOptions {
+  /** Default: nobody asks. */
+  readonly verifier?: CommitVerifier | undefined
+}
+
+export interface ImportedCommit {
+  readonly commit: Checksum
+  /** What the verifier said. */
+  readonly verifyText: string | undefined
+}
+
+/**
+ * Stores the files of a chunk layer.
+ * @param chunks the uncompressed stream; each may be reused once the next is asked for
+ * @returns the names of all of them
+ * @throws {TarFormatError}, {ChecksumMismatchError}, {LimitError}
+ */
+export async function importObjectSet(
+  repo: Repo,
+  tx: Transaction,
+  chunks: AsyncIterable<Uint8Array>,
+  options: OstreeTarOptions = {},
+): Promise<Set<Checksum>> {
+  return run(repo, tx, chunks, new ObjectSetRules(), options)
+}
+
+/** The same set gives the same commit, always. @returns its checksum; any ref is the caller's to set */
+export async function writeObjectSetCommit(tx: Transaction, objects: ReadonlySet<Checksum>): Promise<Checksum> {
+  const files = [...objects].sort().map((checksum) => ({ name: checksum, checksum }))
+  const tree = await tx.writeMeta('dirtree', DirTree.encode({ files, dirs: [] }))
+  const inode = { uid: 0, gid: 0, mode: S_IFDIR | 0o755, xattrs: NO_XATTRS }
+  const meta = await tx.writeMeta('dirmeta', DirMeta.encode(inode))
+  return writeCommit(tx, { root: { tree, meta }, timestamp: 0n })
+}
+
+/**
+ * Stores the commit of a commit layer, its detached metadata and all objects that come with it. The commit is marked
+ * partial, for the caller to take back: the other layers bring the rest of its objects. One that is to be verified is
+ * not written before it was.
+ * @returns the commit, the very one that was encapsulated
+ * @throws as `importObjectSet`, and what the verifier throws
+ */
+export async function importCommitLayer(
+  repo: Repo,
+  tx: Transaction,
+  chunks: AsyncIterable<Uint8Array>,
+  { verifier, ...options }: CommitTarOptions = {},
+): Promise<ImportedCommit> {
+  return run(repo, tx, chunks, new CommitRules(tx, verifier), options)
+}
+
+async function run<T>(
+  repo: Repo,
+  tx: Transaction,
+  chunks: AsyncIterable<Uint8Array>,
+  rules: StreamRules & { finish(): T },
+  { layer, limits, signal }: OstreeTarOptions,
+): Promise<T> {
+  const sink = new ObjectSink(repo.platform, tx, rules)
+  const parser = new TarParser(sink, limits)
+  try {
+    for await (const chunk of chunks) {
+      signal?.throwIfAborted()
+      parser.push(chunk)
+      const pending = sink.drained()
+      if (pending !== undefined) await pending
+    }
+    parser.finish()
+    await sink.drained()
+    return rules.finish()
+  } catch (error) {
+    sink.abort()
+    throw layer === undefined ? error : withContext(`Layer ${layer}`, error)
+  }
+}
+
+/** As messages spell them. */
+const TYPE_NAMES: Partial<Record<StreamType, string>> = {
+  commit: 'Commit',
+  commitmeta: 'CommitMeta',
+  dirtree: 'DirTree',
+  dirmeta: 'DirMeta',
+}
+
+class ObjectSetRules implements StreamRules {
+  readonly #objects = new Set<Checksum>()
+
+  accept({ checksum, type }: StreamObject): void {
+    const isFile = type === 'file'
+    if (!isFile)
+      throw new FormatError(checksum, `Found metadata object ${checksum}.${TYPE_NAMES[type]} in object set mode`)
+    if (this.#objects.has(checksum)) throw new FormatError(checksum, `Duplicate object: ${checksum}`)
+    if (this.#objects.size >= MAX_LAYER_OBJECTS) throw new LimitError('objects of a layer', MAX_LAYER_OBJECTS)
+    this.#objects.add(checksum)
+  }
+
+  attached(): void {}
+
+  finish(): Set<Checksum> {
+    return this.#objects
+  }
+}
+
+class CommitRules implements StreamRules {
+  readonly #tx: Transaction
+  readonly #verifier: CommitVerifier | undefined
+  #commit: Checksum | undefined
+  /** Objects so far. */
+  #count = 0
+  /** Waits for its signatures. */
+  #unverified: Uint8Array | undefined
+  #verifyText: string | undefined
+
+  constructor(tx: Transaction, verifier: CommitVerifier | undefined) {
+    this.#tx = tx
+    this.#verifier = verifier
+  }
+
+  accept({ checksum, type }: StreamObject, header: TarHeader): void {
+    const position = this.#count++
+    if (position === 0) {
+      if (header.type !== 'file') {
+        throw new FormatError(checksum, `Expected regular file for commit object, not ${header.type}`)
+      }
+      if (type !== 'commit') throw new FormatError(checksum, `Expected commit object, not ${type}`)
+      this.#commit = checksum
+      return
+    }
+    if (type === 'commit') throw new FormatError(checksum, 'Found multiple commit objects')
+    if (position === 1 && type !== 'commitmeta' && this.#verifier !== undefined) {
+      const { remote } = this.#verifier
+      const reason = `Expected commitmeta object, not ${type}`
+      throw new FormatError(checksum, `Using remote ${remote} for verification; ${reason}`)
+    }
+    if (type !== 'commitmeta') return
+    if (position > 1) throw new FormatError(checksum, `Invalid metadata object type; ${TYPE_NAMES[type]}`)
+    if (checksum !== this.#commit) {
+      throw new FormatError(checksum, `Expected commitmeta checksum ${this.#commit}, found ${checksum}`)
+    }
+  }
+
+  attached({ checksum, type }: StreamObject, bytes: Uint8Array): MaybePromise<unknown> {
+    if (type === 'commitmeta') {
+      const commit = this.#unverified
+      this.#unverified = undefined
+      return commit === undefined
+        ? this.#tx.writeAttached('commitmeta', checksum, bytes)
+        : this.#verify(checksum, commit, bytes)
+    }
+    if (this.#verifier === undefined) return this.#write(checksum, bytes)
+    this.#unverified = bytes
+    return undefined
+  }
+
+  #write(checksum: Checksum, bytes: Uint8Array): MaybePromise<unknown> {
+    this.#tx.setCommitState(checksum, 'partial')
+    return this.#tx.writeMeta('commit', bytes, checksum)
+  }
+
+  async #verify(checksum: Checksum, bytes: Uint8Array, attached: Uint8Array): Promise<void> {
+    try {
+      this.#verifyText = await this.#verifier?.verify({ bytes, metadata: vardict.decode(attached) })
+    } catch (error) {
+      throw withContext('Verifying ostree commit in tar stream', error)
+    }
+    await this.#write(checksum, bytes)
+    await this.#tx.writeAttached('commitmeta', checksum, attached)
+  }
+
+  finish(): ImportedCommit {
+    if (this.#commit === undefined) throw new TarFormatError('Commit object not found', 0)
+    if (this.#count < 2) throw new TarFormatError('End of stream after commit object', 0)
+    return { commit: this.#commit, verifyText: this.#verifyText }
+  }
+}

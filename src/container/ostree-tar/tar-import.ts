@@ -1,0 +1,59 @@
+/**
+ * A commit out of a tar stream, the inverse of `exportCommit`; and the files of a chunk, of `exportChunk`.
+ *
+ * Source: ostree-ext, tar/import.rs (import_tar, import_tar_objects).
+ */
+
+import type { Checksum } from '../../bytes.ts'
+import { withContext } from '../../errors.ts'
+import type { Repo } from '../../repo/index.ts'
+import { requireComplete } from '../store/layer-kind.ts'
+import {
+  type CommitTarOptions,
+  importCommitLayer,
+  importObjectSet,
+  type OstreeTarOptions,
+  writeObjectSetCommit,
+} from './ostree-tar.ts'
+
+/**
+ * Stores the commit that the stream carries, whole; any ref is the caller's to set.
+ * @param stream uncompressed; a chunk may be reused once the next one is asked for
+ * @returns the checksum the commit has wherever it comes from
+ * @throws {TarFormatError}, {FormatError}, {ChecksumMismatchError}, {LimitError}; {ObjectNotFoundError} when the stream
+ *   lacks objects of its commit that are not here either; what the verifier throws. Then nothing was stored
+ */
+export async function importOstreeTar(
+  repo: Repo,
+  stream: AsyncIterable<Uint8Array>,
+  options: CommitTarOptions = {},
+): Promise<Checksum> {
+  try {
+    return await repo.transaction(async (tx) => {
+      const { commit } = await importCommitLayer(repo, tx, stream, options)
+      await requireComplete(tx, commit)
+      tx.setCommitState(commit, 'complete')
+      return commit
+    })
+  } catch (error) {
+    throw withContext('Importing', error)
+  }
+}
+
+/**
+ * Stores the files of a chunk layer, and a commit that lists them: the same files give the same one.
+ * @throws as `importOstreeTar`
+ */
+export async function importOstreeTarObjects(
+  repo: Repo,
+  stream: AsyncIterable<Uint8Array>,
+  options: OstreeTarOptions = {},
+): Promise<Checksum> {
+  try {
+    return await repo.transaction(async (tx) => {
+      return await writeObjectSetCommit(tx, await importObjectSet(repo, tx, stream, options))
+    })
+  } catch (error) {
+    throw withContext('Importing', error)
+  }
+}

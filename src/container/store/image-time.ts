@@ -1,0 +1,28 @@
+/** When an image was made, and which version it calls itself. Source: ostree-ext, `timestamp_of_manifest_or_config`. */
+
+import type { ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
+import { parseRfc3339 } from '../oci/rfc3339.ts'
+import { CREATED_ANNOTATION, VERSION_LABELS } from './names.ts'
+
+/**
+ * Seconds since the epoch, UTC; earlier times wrap around to the top of 64 bits. The manifest's annotation comes before
+ * the config's `created`: even one that cannot be read, and then there is no time.
+ */
+export function timestampOfManifestOrConfig(manifest: ImageManifest, config: ImageConfiguration): bigint | undefined {
+  const text = own(manifest.annotations, CREATED_ANNOTATION) ?? config.created
+  const seconds = text === undefined ? undefined : parseRfc3339(text)?.seconds
+  return seconds === undefined ? undefined : BigInt.asUintN(64, BigInt(seconds))
+}
+
+/** What the first of VERSION_LABELS that is there says. */
+export function versionForConfig(config: ImageConfiguration): string | undefined {
+  for (const label of VERSION_LABELS) {
+    const version = own(config.config?.Labels, label)
+    if (version !== undefined) return version
+  }
+  return undefined
+}
+
+function own(record: Readonly<Record<string, string>> | undefined, key: string): string | undefined {
+  return record !== undefined && Object.hasOwn(record, key) ? record[key] : undefined
+}

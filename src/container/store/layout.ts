@@ -1,0 +1,100 @@
+/**
+ * Which layers of an image are OSTree's own and which are plain ones on top.
+ *
+ * ```
+ * layer 0      1 … k               k+1 …
+ * commit       chunks              derived
+ *              └ k: the diff id named by the label ostree.final-diffid
+ * ```
+ *
+ * Source: ostree-ext, container::store::parse_manifest_layout.
+ */
+
+import { FormatError, withContext } from '../../errors.ts'
+import type { Descriptor, DiffId, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
+import { DIFFID_LABEL } from './names.ts'
+
+export interface ManifestLayout {
+  /** Holds the commit and its metadata; none in an image without an OSTree base. */
+  readonly commitLayer: Descriptor | undefined
+  /** Hold content objects of the commit. */
+  readonly chunks: readonly Descriptor[]
+  /** Ordinary file system layers. */
+  readonly derived: readonly Descriptor[]
+}
+
+/** As `ManifestLayout`, of an image that has an OSTree base. */
+export interface OstreeManifestLayout extends ManifestLayout {
+  readonly commitLayer: Descriptor
+}
+
+/** @throws {FormatError} when there are no layers, or the label names none of them or one of several */
+export function parseManifestLayout(manifest: ImageManifest, config: ImageConfiguration): ManifestLayout {
+  try {
+    return divide(manifest, config)
+  } catch (error) {
+    throw withContext('Parsing manifest layout', error)
+  }
+}
+
+function divide(manifest: ImageManifest, config: ImageConfiguration): ManifestLayout {
+  const [first] = manifest.layers
+  if (first === undefined) throw new FormatError('manifest', 'No layers in manifest')
+  const final = label(config, DIFFID_LABEL)
+  if (final === undefined) return { commitLayer: undefined, chunks: [], derived: manifest.layers }
+
+  const target = layerFromDiffid(manifest, config, final)
+  const chunks: Descriptor[] = []
+  const derived: Descriptor[] = []
+  let passed = false
+  for (const layer of manifest.layers) {
+    const isTarget = sameDescriptor(layer, target)
+    if (isTarget && passed) throw new FormatError('manifest', `Multiple entries for ${layer.digest}`)
+    if (isTarget || !passed) {
+      if (!sameDescriptor(layer, first)) chunks.push(layer)
+    } else {
+      derived.push(layer)
+    }
+    passed ||= isTarget
+  }
+  return { commitLayer: first, chunks, derived }
+}
+
+/** As `parseManifestLayout`. @throws {FormatError} also when the image has no OSTree base */
+export function parseOstreeManifestLayout(manifest: ImageManifest, config: ImageConfiguration): OstreeManifestLayout {
+  const { commitLayer, ...layout } = parseManifestLayout(manifest, config)
+  if (commitLayer === undefined) {
+    throw new FormatError('manifest', `No ${DIFFID_LABEL} label found, not an ostree encapsulated container`)
+  }
+  return { commitLayer, ...layout }
+}
+
+/** The layer whose uncompressed tar has this digest. @throws {FormatError} when config or manifest have none */
+export function layerFromDiffid(manifest: ImageManifest, config: ImageConfiguration, diffid: DiffId): Descriptor {
+  const position = config.rootfs.diff_ids.indexOf(diffid)
+  if (position < 0) throw new FormatError('config', `Missing ${DIFFID_LABEL} ${diffid}`)
+  const layer = manifest.layers[position]
+  if (layer === undefined) {
+    throw new FormatError('config', `diffid position ${position} exceeds layer count ${manifest.layers.length}`)
+  }
+  return layer
+}
+
+/** The value of a label; labels are the image author's, so only own properties count. */
+export function label(config: ImageConfiguration, name: string): string | undefined {
+  const labels = config.config?.Labels
+  return labels !== undefined && Object.hasOwn(labels, name) ? labels[name] : undefined
+}
+
+/** Equal in every field, whatever the order of keys. */
+export function sameDescriptor(a: Descriptor, b: Descriptor): boolean {
+  return a === b || (a.digest === b.digest && sameValue(a, b))
+}
+
+function sameValue(a: unknown, b: unknown): boolean {
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  const left = Object.entries(a).filter(([, value]) => value !== undefined)
+  const right = new Map(Object.entries(b).filter(([, value]) => value !== undefined))
+  return left.length === right.size && left.every(([key, value]) => right.has(key) && sameValue(value, right.get(key)))
+}

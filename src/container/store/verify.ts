@@ -1,0 +1,111 @@
+/**
+ * Whether the merge commit of a stored image still holds what its layers put there.
+ *
+ * ```
+ * Verifying with base ostree layer ostree/container/blob/sha256_3A_…
+ * Image has 1 derived layers
+ * OK image docker://quay.io/a/b:latest (verified=1234)
+ * ```
+ *
+ * Source: ostree-ext, container::store (verify_container_image).
+ */
+
+import type { Checksum, MaybePromise } from '../../bytes.ts'
+import { NotFoundError, withContext } from '../../errors.ts'
+import { commitRoot, type DirectoryEntry, findSePolicy, type Repo } from '../../repo/index.ts'
+import { defaultPolicy, type FlattenOptions, flatHeader } from '../layers/flatten.ts'
+import type { Descriptor } from '../oci/oci-types.ts'
+import { formatImageReference, type ImageReference } from '../oci/reference.ts'
+import { parseManifestLayout } from './layout.ts'
+import { type LayeredImageState, queryLayer } from './query.ts'
+import { type CompareState, compareCommitTrees, createCompareState, isOk } from './verify-tree.ts'
+
+export interface VerifyImageOptions {
+  /** Whether the file lies on an inode that was confused with another. Default: none does. */
+  readonly isColliding?: ((file: Checksum) => MaybePromise<boolean>) | undefined
+  /** Name every path that is wrong. */
+  readonly verbose?: boolean | undefined
+  /** What the image was imported with. Default: the mode's own, 0:0. */
+  readonly metadata?: FlattenOptions['policy'] | undefined
+  readonly owner?: FlattenOptions['owner']
+  /** Hears the lines for standard output and for standard error, as they come. */
+  readonly onLine?: ((line: string, stream: 'out' | 'err') => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface VerifiedImage extends CompareState {
+  readonly ok: boolean
+}
+
+/** @throws {NotFoundError} `Missing layer …`; what reading the commits throws */
+export async function verifyContainerImage(
+  repo: Repo,
+  image: ImageReference,
+  state: LayeredImageState,
+  options: VerifyImageOptions = {},
+): Promise<VerifiedImage> {
+  try {
+    return await verify(repo, image, state, options)
+  } catch (error) {
+    throw withContext('Verifying container image state', error)
+  }
+}
+
+async function verify(
+  repo: Repo,
+  image: ImageReference,
+  { manifest, configuration, baseCommit, mergeCommit }: LayeredImageState,
+  { isColliding, verbose, metadata, owner, onLine, signal }: VerifyImageOptions,
+): Promise<VerifiedImage> {
+  const { objects } = repo
+  const out = (line: string) => onLine?.(line, 'out')
+  const err = (line: string) => onLine?.(line, 'err')
+  const { commitLayer, derived } = parseManifestLayout(manifest, configuration)
+  const merge = await commitRoot(objects, mergeCommit)
+  const layers: DirectoryEntry[] = []
+  for (const layer of derived) layers.push(await findLayer(repo, layer))
+
+  const compared = createCompareState()
+  const flat = flatHeader(repo.mode, { policy: metadata ?? defaultPolicy(repo.mode), owner })
+  const shared = { flatHeader: flat, isColliding, onMissing: (path: string) => err(`Missing ${path}`), signal }
+  if (commitLayer !== undefined) {
+    out(`Verifying with base ostree layer ${(await queryLayer(repo, commitLayer)).ostreeRef}`)
+    // Under a policy the files of the base may have been labelled anew.
+    const exact = layers.length === 0 || (await findSePolicy(objects, merge)) === undefined
+    const above = layers.map(({ tree }) => tree)
+    await compareCommitTrees(objects, merge, await commitRoot(objects, baseCommit), compared, {
+      ...shared,
+      exact,
+      above,
+    })
+  }
+  out(`Image has ${layers.length} derived layers`)
+  for (const [i, layer] of [...layers.entries()].reverse()) {
+    const above = layers.slice(i + 1).map(({ tree }) => tree)
+    await compareCommitTrees(objects, merge, layer, compared, { ...shared, exact: false, above })
+  }
+
+  const ok = isOk(compared)
+  if (ok) out(`OK image ${formatImageReference(image)} (verified=${compared.verified.size})\n`)
+  else for (const line of describe(compared, verbose === true)) err(line)
+  return { ...compared, ok }
+}
+
+async function findLayer(repo: Repo, descriptor: Descriptor): Promise<DirectoryEntry> {
+  const { ostreeRef, commit } = await queryLayer(repo, descriptor)
+  if (commit === undefined) throw new NotFoundError(ostreeRef, `Missing layer ${ostreeRef}`)
+  return commitRoot(repo.objects, commit)
+}
+
+function* describe({ verified, inodeCorrupted, unknownCorrupted }: CompareState, verbose: boolean): Generator<string> {
+  yield 'warning: Found corrupted merge commit'
+  yield `  inode clashes: ${inodeCorrupted.size}`
+  yield `  unknown:       ${unknownCorrupted.size}`
+  yield `  ok:            ${verified.size}`
+  if (verbose) {
+    yield 'Mismatches:'
+    for (const path of inodeCorrupted) yield `  inode: ${path}`
+    for (const path of unknownCorrupted) yield `  other: ${path}`
+  }
+  yield ''
+}

@@ -1,0 +1,74 @@
+/** String literals: quotes and escapes. Source: GLib, gvariant-parser.c (string_parse, bytestring_parse). */
+
+import type { TextRange, TokenStream } from './tokens.ts'
+
+const BACKSLASH = 0x5c
+const LINE_FEED = 0x0a
+
+const LETTER_ESCAPES = new Map([
+  ['a', 0x07],
+  ['b', 0x08],
+  ['f', 0x0c],
+  ['n', 0x0a],
+  ['r', 0x0d],
+  ['t', 0x09],
+  ['v', 0x0b],
+])
+
+/** Reads one token, from the quote at `quoteAt`; `special` takes the escapes that are not single letters. */
+function unquote(
+  stream: TokenStream,
+  range: TextRange,
+  quoteAt: number,
+  special: (at: number, out: number[]) => number,
+): Uint8Array {
+  const { bytes } = stream
+  const out: number[] = []
+  const quote = bytes[quoteAt]
+  let at = quoteAt + 1
+  while (true) {
+    if (at >= range.end) stream.fail(range, 'unterminated string constant')
+    const byte = bytes[at++] as number
+    if (byte === quote) return Uint8Array.from(out)
+    if (byte !== BACKSLASH) {
+      out.push(byte)
+      continue
+    }
+    if (at >= range.end) stream.fail(range, 'unterminated string constant')
+    const escaped = bytes[at] as number
+    const letter = LETTER_ESCAPES.get(String.fromCharCode(escaped))
+    const after = special(at, out)
+    if (after > at) at = after
+    else {
+      at++
+      if (escaped !== LINE_FEED) out.push(letter ?? escaped)
+    }
+  }
+}
+
+/** `'…'` or `"…"`. @returns UTF-8 without NUL */
+export function unquoteString(stream: TokenStream, range: TextRange): Uint8Array {
+  return unquote(stream, range, range.start, (at, out) => {
+    const digits = stream.bytes[at] === 0x75 ? 4 : stream.bytes[at] === 0x55 ? 8 : 0
+    if (digits === 0) return at
+    const text = String.fromCharCode(...stream.bytes.subarray(at + 1, Math.min(at + 1 + digits, range.end)))
+    const hex = /^[0-9a-fA-F]*/.exec(text)?.[0] ?? ''
+    const point = hex.length === digits ? Number.parseInt(hex, 16) : 0
+    const isCharacter = point > 0 && point <= 0x10ffff && !(point >= 0xd800 && point <= 0xdfff)
+    if (!isCharacter)
+      stream.fail({ start: at + 1, end: at + 1 + hex.length }, `invalid ${digits}-character unicode escape`)
+    out.push(...new TextEncoder().encode(String.fromCodePoint(point)))
+    return at + 1 + digits
+  })
+}
+
+/** `b'…'` or `b"…"`. @returns the bytes before the first NUL, without one */
+export function unquoteBytes(stream: TokenStream, range: TextRange): Uint8Array {
+  const bytes = unquote(stream, range, range.start + 1, (at, out) => {
+    const octal = /^[0-7]{0,3}/.exec(String.fromCharCode(...stream.bytes.subarray(at, at + 3)))?.[0] ?? ''
+    if (octal !== '') out.push(Number.parseInt(octal, 8) & 0xff)
+    return at + octal.length
+  })
+  const nul = bytes.indexOf(0)
+  return nul < 0 ? bytes : bytes.subarray(0, nul)
+}

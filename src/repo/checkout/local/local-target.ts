@@ -1,0 +1,72 @@
+/** A checkout onto the local file system. */
+
+import { lstatSync, statSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
+import { IoError } from '../../../errors.ts'
+import { errnoText, withIo } from '../../../system/errno.ts'
+import { loadNative, type Native } from '../../../system/native.ts'
+import { type LinkCalls, loadLinkCalls } from '../../../system/native-link.ts'
+import { OpenDirectory, type OpenDirectoryOptions } from '../../../system/open-directory.ts'
+import type { Threads } from '../../../system/threads/thread.ts'
+import type { CheckoutTarget } from '../target.ts'
+import { LinkSource } from './link-source.ts'
+import { LocalTargetDirectory } from './local-directory.ts'
+import { defaultCheckoutThreads, LocalCheckoutThreads } from './threads.ts'
+
+export interface CheckoutTargetOptions extends OpenDirectoryOptions {
+  /** System calls Node lacks; `null` does without, and then no xattrs can be set. Default: what is found. */
+  readonly native?: Native | null | undefined
+  /** As `native`, for links; without them everything works but whiteout devices. */
+  readonly linkCalls?: LinkCalls | null | undefined
+  /** Threads that make files, where there are many; `null` for none. Default: as many as would else be idle. */
+  readonly threads?: Threads | null | undefined
+}
+
+/** @param path of the directory to make, or to add to. Links in it are followed: who names the path means them. */
+export function createCheckoutTarget(path: string, options: CheckoutTargetOptions = {}): CheckoutTarget {
+  const linkCalls = options.linkCalls === undefined ? loadLinkCalls() : (options.linkCalls ?? undefined)
+  const native = options.native === undefined ? loadNative : () => options.native ?? undefined
+  const source = new LinkSource(linkCalls)
+  return {
+    name: basename(path),
+    open() {
+      const now = Math.floor(Date.now() / 1000)
+      return new LocalTargetDirectory(
+        openParent(path, options),
+        { native, source, now, shown: path, byPath: options.byPath },
+        undefined,
+      )
+    },
+    deviceOf: (place) => withIo(place, () => statSync(place, { throwIfNoEntry: false }))?.dev,
+    statPlace: (place) => source.stat(place),
+    identify({ folder, path: relative }) {
+      const file = `${folder}/${relative}`
+      const { dev, ino } = withIo(file, () => lstatSync(file, { bigint: true }))
+      return `${dev}:${ino}`
+    },
+    threads(storage, how, checkoutOptions) {
+      const threads = threadsOf(options)
+      const now = Math.floor(Date.now() / 1000)
+      return threads && LocalCheckoutThreads.of(threads, storage, how, checkoutOptions, now)
+    },
+  }
+}
+
+/** They find native calls by themselves, and know directories by their descriptors only. */
+function threadsOf({ native, linkCalls, byPath, threads }: CheckoutTargetOptions): Threads | undefined {
+  if (threads === null || native !== undefined || linkCalls !== undefined) return undefined
+  if (byPath || !OpenDirectory.byDescriptor) return undefined
+  return threads ?? defaultCheckoutThreads()
+}
+
+/** libostree finds out when it makes the directory. */
+function openParent(path: string, options: OpenDirectoryOptions): OpenDirectory {
+  try {
+    if (path === '') throw new IoError('mkdirat: No such file or directory', 'ENOENT', path)
+    return OpenDirectory.at(dirname(path), undefined, options)
+  } catch (error) {
+    if (!(error instanceof IoError)) throw error
+    const { errno } = error.data
+    throw new IoError(`mkdirat: ${errnoText(errno)}`, errno, path, { cause: error })
+  }
+}

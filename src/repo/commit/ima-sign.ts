@@ -1,0 +1,66 @@
+/**
+ * A commit again, with a signature of its content at each regular file, for the kernel to check when the file is opened.
+ *
+ * Source: ostree-ext, ima.rs (ima_sign).
+ */
+
+import { type Checksum, encodeUtf8, equalBytes } from '../../bytes.ts'
+import { Commit, type FileObject, isSymlink, sortXattrs } from '../../objects/index.ts'
+import type { ProgressOptions } from '../../progress.ts'
+import type { ObjectReader, Transaction } from '../core/interface.ts'
+import { readCommit } from '../core/read-metadata.ts'
+import { MutableTree, writeTree } from '../core/tree.ts'
+import type { Repo } from '../repo.ts'
+
+const IMA = encodeUtf8('security.ima')
+
+/** @returns the value of the attribute. @param file whose content is read once at most */
+export type ImaSigner = (file: FileObject) => Promise<Uint8Array>
+
+export interface ImaSignOptions extends Pick<ProgressOptions, 'signal'> {
+  /** Sign also what is signed already. */
+  readonly overwrite?: boolean | undefined
+}
+
+/** Each file once, wherever it is. @returns a commit that is like the other in all but its tree; any ref is the caller's */
+export async function imaSign(
+  repo: Repo,
+  commit: Checksum,
+  sign: ImaSigner,
+  { overwrite = false, signal }: ImaSignOptions = {},
+): Promise<Checksum> {
+  return repo.transaction(async (tx) => {
+    const before = await readCommit(tx, commit)
+    const root = MutableTree.from(tx, { tree: before.rootTree, meta: before.rootMeta })
+    const signed = new Map<Checksum, Checksum>()
+    const waiting = [root]
+    for (let tree = waiting.pop(); tree !== undefined; tree = waiting.pop()) {
+      await tree.load()
+      for (const [name, checksum] of tree.files) {
+        signal?.throwIfAborted()
+        const known = signed.get(checksum) ?? (await signFile(repo.objects, tx, checksum, sign, overwrite))
+        signed.set(checksum, known)
+        if (known !== checksum) tree.replaceFile(name, known)
+      }
+      waiting.push(...tree.dirs.values())
+    }
+    const { tree, meta } = await writeTree(tx, root)
+    return tx.writeMeta('commit', Commit.encode({ ...before, rootTree: tree, rootMeta: meta }))
+  })
+}
+
+async function signFile(
+  reader: ObjectReader,
+  tx: Transaction,
+  checksum: Checksum,
+  sign: ImaSigner,
+  overwrite: boolean,
+): Promise<Checksum> {
+  const file = await reader.readFile(checksum)
+  const { header } = file
+  const others = header.xattrs.filter(([name]) => !equalBytes(name, IMA))
+  if (isSymlink(header) || (others.length < header.xattrs.length && !overwrite)) return checksum
+  const xattrs = sortXattrs([...others, [IMA, await sign(file)] as const])
+  const { body, size } = await reader.readFile(checksum) // the signer has read the other
+  return tx.writeFile({ header: { ...header, xattrs }, size, body })
+}

@@ -1,0 +1,38 @@
+/**
+ * Which inodes are objects: a file with the same device and inode is a checkout of it by hard link.
+ *
+ * Source: ostree-repo-commit.c, ostree_repo_scan_hardlinks.
+ */
+
+import { lstatSync, readdirSync } from 'node:fs'
+import type { Checksum } from '../../bytes.ts'
+import { parseLoosePath } from '../../objects/index.ts'
+import { unless } from '../../system/errno.ts'
+import type { Repo } from '../repo.ts'
+import type { DevInoCache } from './modifier.ts'
+
+/**
+ * Looks at every file of a repository in a directory, and of its parents. Empty for other stores, and for an archive:
+ * what is linked from its cache of unpacked files has lost its owner and xattrs, and ostree takes it for a new file.
+ */
+export function scanHardLinks(repo: Repo): DevInoCache {
+  const known = new Map<string, Checksum>()
+  for (let at: Repo | undefined = repo; at !== undefined; at = at.parent) scan(`${at.storage.location}/objects`, known)
+  return known
+}
+
+function scan(folder: string, known: Map<string, Checksum>): void {
+  for (const prefix of namesIn(folder)) {
+    if (!/^[0-9a-f]{2}$/.test(prefix)) continue
+    for (const name of namesIn(`${folder}/${prefix}`)) {
+      const object = name.endsWith('.file') ? parseLoosePath(`${prefix}/${name}`) : undefined
+      if (object === undefined) continue
+      const stat = lstatSync(`${folder}/${prefix}/${name}`, { bigint: true, throwIfNoEntry: false })
+      if (stat !== undefined) known.set(`${stat.dev}:${stat.ino}`, object.checksum)
+    }
+  }
+}
+
+function namesIn(folder: string): string[] {
+  return unless(['ENOENT', 'ENOTDIR'], folder, () => readdirSync(folder)) ?? []
+}

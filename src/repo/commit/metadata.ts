@@ -1,0 +1,67 @@
+/**
+ * The metadata dictionary of a commit. Its order is hashed, and so fixed:
+ *
+ *   what the caller adds, what is kept of the parent, `ostree.ref-binding`, `ostree.collection-binding`,
+ *   with `bootable` all of these and two more in the order of GLib's hash table, at last `ostree.sizes`
+ *
+ * Source: ot-builtin-commit.c, fill_bindings and parse_keyvalue_strings; ostree-repo-commit.c,
+ * ostree_commit_metadata_for_bootable and add_size_index_to_metadata.
+ */
+
+import { compareUtf8 } from '../../bytes.ts'
+import { NotFoundError, PathNotFoundError } from '../../errors.ts'
+import { array, bool, GHashOrder, string, type Vardict, variantOf } from '../../gvariant/index.ts'
+import type { MutableTree } from '../core/tree.ts'
+
+export const REF_BINDING = 'ostree.ref-binding'
+export const COLLECTION_BINDING = 'ostree.collection-binding'
+export const BOOTABLE = 'ostree.bootable'
+export const LINUX = 'ostree.linux'
+export const SIZES = 'ostree.sizes'
+
+/** The entries of `metadata` under `keys`, in the order of `keys`. @throws {NotFoundError} naming key and commit */
+export function keepMetadata(metadata: Vardict, keys: readonly string[], commit: string): Vardict {
+  return keys.map((key) => {
+    const kept = metadata.find(([name]) => name === key)
+    if (kept === undefined) throw new NotFoundError(key, `Missing metadata key '${key}' from commit '${commit}'`)
+    return kept
+  })
+}
+
+/** Appends which refs, and of which collection, the commit is meant for. A collection already named stays. */
+export function withBindings(metadata: Vardict, refs: readonly string[], collectionId: string | undefined): Vardict {
+  const bound: Vardict = [...metadata, [REF_BINDING, variantOf(array(string), refs.toSorted(compareUtf8))]]
+  if (collectionId === undefined || metadata.some(([key]) => key === COLLECTION_BINDING)) return bound
+  return [...bound, [COLLECTION_BINDING, variantOf(string, collectionId)]]
+}
+
+/** Says that the tree boots and with which kernel. @throws as `findKernel` */
+export async function withBootable(metadata: Vardict, tree: MutableTree): Promise<Vardict> {
+  const release = await findKernel(tree)
+  const table = new GHashOrder(metadata)
+  table.set(BOOTABLE, variantOf(bool, true))
+  table.set(LINUX, variantOf(string, release))
+  return [...table]
+}
+
+const MODULES = ['usr', 'lib', 'modules'] as const
+
+/** The one `REL` with a file `usr/lib/modules/REL/vmlinuz`. @throws {PathNotFoundError}, {NotFoundError} when it is not one */
+async function findKernel(root: MutableTree): Promise<string> {
+  let modules = await root.load()
+  let path = ''
+  for (const name of MODULES) {
+    path += `/${name}`
+    const child = modules.dirs.get(name)
+    if (child === undefined) throw new PathNotFoundError(path)
+    modules = await child.load()
+  }
+  const releases: string[] = []
+  for (const [release, directory] of modules.dirs) {
+    if ((await directory.load()).files.has('vmlinuz')) releases.push(release)
+  }
+  const [first, second] = releases
+  if (first === undefined) throw new NotFoundError('vmlinuz', 'No kernel found in /usr/lib/modules')
+  if (second !== undefined) throw new NotFoundError('vmlinuz', 'Multiple kernels found in /usr/lib/modules')
+  return first
+}

@@ -1,0 +1,62 @@
+/**
+ * An archive as it comes, compressed or not, as the plain tar stream the reader wants. By its first bytes, as
+ * libarchive does it; what else libarchive knows (xz, bzip2, zip) is refused by name. A cpio archive passes as it is.
+ */
+
+import { concatBytes } from '../../../bytes.ts'
+import { UnsupportedError } from '../../../errors.ts'
+import type { CompressionKind, DecompressOptions, Platform } from '../../../platform/index.ts'
+
+const MAGIC_LENGTH = 6
+
+const MAGICS: readonly (readonly [magic: readonly number[], kind: CompressionKind | 'xz' | 'bzip2' | 'zip'])[] = [
+  [[0x1f, 0x8b], 'gzip'],
+  [[0x28, 0xb5, 0x2f, 0xfd], 'zstd'],
+  [[0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], 'xz'],
+  [[0x42, 0x5a, 0x68], 'bzip2'],
+  [[0x50, 0x4b, 0x03, 0x04], 'zip'],
+]
+
+/** A zstd stream may begin with a frame to be skipped: 50 to 5f, then these. */
+const SKIPPABLE = [0x2a, 0x4d, 0x18]
+
+/** @throws {UnsupportedError} naming the format; {CompressionError}, {LimitError} as `Platform.decompress` */
+export async function* uncompressedTar(
+  platform: Platform,
+  stream: AsyncIterable<Uint8Array>,
+  options: DecompressOptions = {},
+): AsyncGenerator<Uint8Array, void> {
+  const chunks = stream[Symbol.asyncIterator]()
+  try {
+    const head: Uint8Array[] = []
+    let length = 0
+    while (length < MAGIC_LENGTH) {
+      const { value, done } = await chunks.next()
+      if (done) break
+      head.push(value.slice())
+      length += value.length
+    }
+    const start = concatBytes(head)
+    const whole = rejoin(start, chunks)
+    const kind = compressionOf(start)
+    yield* kind === undefined ? whole : platform.decompress(kind, whole, options)
+  } finally {
+    await chunks.return?.()
+  }
+}
+
+function compressionOf(start: Uint8Array): CompressionKind | undefined {
+  if (((start[0] as number) & 0xf0) === 0x50 && SKIPPABLE.every((byte, i) => start[i + 1] === byte)) return 'zstd'
+  const kind = MAGICS.find(([magic]) => magic.every((byte, i) => start[i] === byte))?.[1]
+  if (kind === undefined || kind === 'gzip' || kind === 'zstd' || kind === 'deflate-raw') return kind
+  throw new UnsupportedError(kind, `Archives in ${kind} are not supported: tar and cpio, plain or in gzip or zstd, are`)
+}
+
+async function* rejoin(start: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  yield start
+  for (;;) {
+    const { value, done } = await rest.next()
+    if (done) return
+    yield value
+  }
+}

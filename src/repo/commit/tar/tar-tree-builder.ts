@@ -1,0 +1,384 @@
+/**
+ * From a tar stream to a tree, by libostree's rules.
+ *
+ * Everything is synchronous and once a file: a name is decoded once, its parent found in a map, the body handed on as
+ * the reader's own view. Only a store that answers with promises makes some; then a placeholder stands in the tree
+ * until the answer is there.
+ *
+ * Hard links wait for the end of the stream: each gets what its target is then, and wins over whatever has its name.
+ *
+ * Source: ostree-repo-libarchive.c, ostree_repo_import_archive_to_mtree.
+ */
+
+import { type Checksum, EMPTY_BYTES, type MaybePromise, SMALL_FILE } from '../../../bytes.ts'
+import { UsageError, withContext } from '../../../errors.ts'
+import { DirMeta, type FileHeader, S_IFDIR, S_IFLNK, S_IFREG, sortXattrs, type Xattrs } from '../../../objects/index.ts'
+import type { TarHeader, TarSink } from '../../../tar/index.ts'
+import type { FileSink, Transaction } from '../../core/interface.ts'
+import { MutableTree } from '../../core/tree.ts'
+import type { Repo } from '../../repo.ts'
+import { CommitModifier, type InodeInfo } from '../modifier.ts'
+import { DeferredLinks, tarFault } from './links.ts'
+import { decodeTarName, detached, relativeTarPath, splitTarPath, withoutTrailingSlashes } from './path.ts'
+import { TarWhiteouts } from './whiteouts.ts'
+import { NO_XATTRS, xattrsFromPax } from './xattrs.ts'
+
+/** File headers remembered, directories remembered by the path of an entry, and the length beyond which none is. */
+const MAX_KNOWN_HEADERS = 1 << 12
+const MAX_KNOWN_PARENTS = 1 << 14
+const LONGEST_KNOWN_PARENT = 4096
+
+export interface TarTreeOptions {
+  /** Make the directories an entry lacks, 0755 and of its owner. Else they are an error. */
+  readonly autocreateParents?: boolean | undefined
+  readonly modifier?: CommitModifier | undefined
+  /** Gives an entry, or the target of a hard link, another path; both without leading slash. */
+  readonly rename?: ((path: string) => string) | undefined
+  /** Bytes that hard links may take until the end of the archive. Default MAX_LINK_MEMORY. */
+  readonly maxLinkMemory?: number | undefined
+  /** Tree to lay the archive over, read to its leaves (`loadAll`). Default: an empty one. */
+  readonly into?: MutableTree | undefined
+  /** What names of whiteouts begin with, to let those pass that only say again what a file says. Default: no name does. */
+  readonly whiteoutPrefix?: string | undefined
+}
+
+/** Where a file is to stand in the tree. */
+interface Place {
+  readonly tree: MutableTree
+  readonly name: string
+}
+
+/** An answer of the store that is still to come, and what to do with it. */
+interface Pending {
+  readonly answer: Promise<Checksum>
+  readonly settle: (checksum: Checksum) => void
+}
+
+/** `M`, of GNU tar. */
+const CONTINUED_FILE = 0x4d
+
+type EntryKind = 'file' | 'symlink' | 'directory' | 'ignored' | 'unsupported'
+
+export class TarTreeBuilder implements TarSink {
+  readonly tree: MutableTree
+  readonly #tx: Transaction
+  readonly #modifier: CommitModifier
+  readonly #autocreate: boolean
+  readonly #rename: ((path: string) => string) | undefined
+  readonly #links: DeferredLinks
+  readonly #whiteouts: TarWhiteouts | undefined
+  /** Trees by the path of the directory as entries spell it. */
+  readonly #parents = new Map<string, MutableTree>()
+  readonly #headers = new Map<number, FileHeader>()
+  #pending: Pending[] = []
+  #placeholders = 0
+
+  // The entry whose body is coming.
+  #header: TarHeader | undefined
+  #place: Place | undefined
+  #file: FileHeader | undefined
+  #gathered = 0
+  #scratch: Uint8Array = EMPTY_BYTES
+  #sink: FileSink | undefined
+  #written = false
+
+  /** @param tx must keep or use a body before `writeFile` returns: it is a view into the reader's input */
+  constructor(repo: Pick<Repo, 'mode' | 'settings'>, tx: Transaction, options: TarTreeOptions = {}) {
+    this.tree = options.into ?? new MutableTree()
+    this.#tx = tx
+    this.#modifier = options.modifier ?? new CommitModifier(repo)
+    this.#autocreate = options.autocreateParents === true
+    this.#rename = options.rename
+    this.#links = new DeferredLinks(this.tree, options.maxLinkMemory)
+    const { whiteoutPrefix } = options
+    this.#whiteouts =
+      whiteoutPrefix === undefined ? undefined : new TarWhiteouts(this.tree, whiteoutPrefix, this.#links)
+  }
+
+  entry(header: TarHeader): void {
+    this.#header = header
+    this.#place = undefined
+    this.#file = undefined
+    this.#gathered = 0
+    this.#written = false
+    try {
+      this.#begin(header)
+    } catch (error) {
+      throw this.#fault(error)
+    }
+  }
+
+  data(bytes: Uint8Array): void {
+    const file = this.#file
+    if (file === undefined) return
+    const size = (this.#header as TarHeader).size
+    try {
+      if (size <= SMALL_FILE) this.#gather(file, size, bytes)
+      else {
+        this.#sink ??= this.#tx.openFile(file, size)
+        this.#sink.write(bytes)
+      }
+    } catch (error) {
+      throw this.#fault(error)
+    }
+  }
+
+  end(): void {
+    const file = this.#file
+    if (file === undefined) return
+    try {
+      if (this.#sink !== undefined) {
+        const sink = this.#sink
+        this.#store(sink.finish())
+        this.#sink = undefined
+      } else if (!this.#written) {
+        // No body came at all: an empty file or a symbolic link.
+        this.#write(file, EMPTY_BYTES)
+      }
+    } catch (error) {
+      throw this.#fault(error)
+    }
+    this.#file = undefined
+  }
+
+  /** `undefined` while nothing is owed; else wait for it before pushing more. Ask once a chunk. */
+  drained(): Promise<void> | undefined {
+    const store = this.#tx.drained()
+    return this.#pending.length === 0 ? store : this.#settleAll(store)
+  }
+
+  /** To be called once, when the reader is done. @returns the tree, with every hard link in place; nothing of it written */
+  async finish(): Promise<MutableTree> {
+    await this.#settleAll(this.#tx.drained())
+    this.#whiteouts?.giveWayToLinks()
+    this.#links.resolve()
+    if (this.#autocreate && this.tree.meta === undefined) {
+      const inode = { uid: 0, gid: 0, mode: S_IFDIR | 0o755 }
+      this.#modifier.apply('/', inode)
+      this.#setMeta([this.tree], inode, this.#modifier.label('/', inode, NO_XATTRS))
+      await this.#settleAll(undefined)
+    }
+    return this.tree
+  }
+
+  /** Drops a half-written file after a failure. May be repeated. */
+  abort(): void {
+    this.#sink?.abort()
+    this.#sink = undefined
+    this.#file = undefined
+    // Nobody waits for these any more, also not for their failure.
+    for (const { answer } of this.#pending) answer.catch(() => undefined)
+    this.#pending = []
+  }
+
+  #begin(header: TarHeader): void {
+    const kind = kindOf(header)
+    if (kind === 'ignored') return
+    const path = withoutTrailingSlashes(this.#finalPath(decodeTarName(header.path, 'pathname')))
+    const isLink = header.type === 'hardlink'
+    const type = kind === 'directory' ? S_IFDIR : kind === 'symlink' ? S_IFLNK : S_IFREG
+    const inode = { uid: header.uid, gid: header.gid, mode: type | header.mode }
+    if (!this.#modifier.isIdentity && !this.#modifier.apply(`/${path}`, inode)) return
+
+    if (kind === 'file' && this.#whiteouts?.isMoot(path)) return
+    const place = this.#locate(path, header)
+    if (kind === 'unsupported' || (isLink && header.linkPath.length === 0)) {
+      throw new UsageError(`Unsupported file type for path "${path}"`, path)
+    }
+    if (kind === 'directory') {
+      // An entry for the root, or one whose name is the path of a directory already met.
+      const directory = place === undefined ? this.tree : this.#ensureDir(place)
+      this.#setMeta([directory], inode, this.#xattrs(header, path, inode))
+      return
+    }
+    const { tree, name } = place ?? { tree: this.tree, name: '' }
+    if (isLink) {
+      const target = this.#finalPath(decodeTarName(header.linkPath, 'linkname'))
+      this.#links.add({ tree, name, target: splitTarPath(target), written: target, offset: header.offset })
+      if (header.size === 0) return
+    }
+    if (tree.dirs.size > 0 && this.#whiteouts?.giveWay(tree, name)) this.#parents.clear()
+    this.#place = { tree, name }
+    this.#file = this.#fileHeader(header, inode, this.#xattrs(header, path, inode))
+  }
+
+  #finalPath(written: string): string {
+    const path = relativeTarPath(written)
+    return this.#rename === undefined ? path : this.#rename(path)
+  }
+
+  /** @returns `undefined` for the root itself */
+  #locate(path: string, header: TarHeader): Place | undefined {
+    if (path === '') return undefined
+    const slash = path.lastIndexOf('/')
+    if (slash < 0) return { tree: this.tree, name: path }
+    const parentPath = path.slice(0, slash)
+    let tree = this.#parents.get(parentPath)
+    if (tree === undefined) {
+      tree = this.#findParent(splitTarPath(parentPath), header)
+      if (this.#parents.size >= MAX_KNOWN_PARENTS) this.#parents.clear()
+      if (parentPath.length <= LONGEST_KNOWN_PARENT) this.#parents.set(parentPath, tree)
+    }
+    return { tree, name: detached(path.slice(slash + 1), path) }
+  }
+
+  #findParent(names: readonly string[], header: TarHeader): MutableTree {
+    let tree: MutableTree = this.tree
+    for (const name of names) {
+      const child = tree.dirs.get(name)
+      if (child === undefined) {
+        if (tree.files.has(name)) throw new UsageError(`Can't replace file with directory: ${name}`, name)
+        if (this.#autocreate) return this.#createParents(names, header)
+        throw new UsageError(`No such file or directory: ${name}`, name)
+      }
+      tree = child
+    }
+    return tree
+  }
+
+  /** Not only what is missing: every directory from the root down gets new metadata, as in libostree. */
+  #createParents(names: readonly string[], { uid, gid }: TarHeader): MutableTree {
+    const inode = { uid, gid, mode: S_IFDIR | 0o755 }
+    const trees = [this.tree]
+    let tree = this.tree
+    for (const name of names) {
+      tree = tree.ensureDir(name)
+      trees.push(tree)
+    }
+    if (this.#modifier.sePolicy === undefined) this.#setMeta(trees, inode, NO_XATTRS)
+    else {
+      for (const [depth, each] of trees.entries()) {
+        this.#setMeta([each], inode, this.#modifier.label(`/${names.slice(0, depth).join('/')}`, inode, NO_XATTRS))
+      }
+    }
+    return tree
+  }
+
+  #ensureDir({ tree, name }: Place): MutableTree {
+    try {
+      return tree.ensureDir(name)
+    } catch (error) {
+      throw withContext('ostree-tar: Failed to handle directory', error)
+    }
+  }
+
+  #xattrs(header: TarHeader, path: string, inode: InodeInfo): Xattrs {
+    const found = this.#foundXattrs(header, path, inode)
+    return this.#modifier.sePolicy === undefined ? found : this.#modifier.label(`/${path}`, inode, found)
+  }
+
+  #foundXattrs(header: TarHeader, path: string, inode: InodeInfo): Xattrs {
+    if (this.#modifier.skipTarXattrs) return NO_XATTRS
+    if (this.#modifier.xattrCallback !== undefined) return sortXattrs(this.#modifier.xattrCallback(`/${path}`, inode))
+    return xattrsFromPax(header.pax)
+  }
+
+  #setMeta(trees: readonly MutableTree[], { uid, gid, mode }: InodeInfo, xattrs: Xattrs): void {
+    const written = this.#tx.writeMeta('dirmeta', DirMeta.encode({ uid, gid, mode, xattrs }))
+    if (!(written instanceof Promise)) {
+      for (const tree of trees) tree.setMeta(written)
+      return
+    }
+    const placeholder = this.#placeholder()
+    for (const tree of trees) tree.setMeta(placeholder)
+    this.#pending.push({
+      answer: written,
+      settle: (checksum) => {
+        for (const tree of trees) if (tree.meta === placeholder) tree.setMeta(checksum)
+      },
+    })
+  }
+
+  /** One object for all files that differ in content alone: stores remember the bytes of headers they know. */
+  #fileHeader(header: TarHeader, { uid, gid, mode }: InodeInfo, xattrs: Xattrs): FileHeader {
+    if (header.type === 'symlink') {
+      const target = decodeTarName(header.linkPath, 'linkname')
+      if (target === '') throw new UsageError('Symlink entry has no target')
+      return { uid, gid, mode, target, xattrs }
+    }
+    if (xattrs.length > 0) return { uid, gid, mode, target: '', xattrs }
+    // uid and gid below 2^17 fit beside the mode into 53 bits; the rest is rare.
+    if (uid >= 0x20000 || gid >= 0x20000) return { uid, gid, mode, target: '', xattrs }
+    const key = (uid * 0x20000 + gid) * 0x10000 + mode
+    let known = this.#headers.get(key)
+    if (known === undefined) {
+      known = { uid, gid, mode, target: '', xattrs: NO_XATTRS }
+      if (this.#headers.size >= MAX_KNOWN_HEADERS) this.#headers.clear()
+      this.#headers.set(key, known)
+    }
+    return known
+  }
+
+  /** A small body: as it comes when it comes at once, else pieced together in one buffer that is kept. */
+  #gather(file: FileHeader, size: number, bytes: Uint8Array): void {
+    if (bytes.length === size) {
+      this.#write(file, bytes)
+      return
+    }
+    if (this.#scratch.length === 0) this.#scratch = new Uint8Array(SMALL_FILE)
+    this.#scratch.set(bytes, this.#gathered)
+    this.#gathered += bytes.length
+    if (this.#gathered === size) this.#write(file, this.#scratch.subarray(0, size))
+  }
+
+  #write(header: FileHeader, body: Uint8Array): void {
+    this.#written = true
+    this.#store(this.#tx.writeFile({ header, size: body.length, body }))
+  }
+
+  #store(written: MaybePromise<Checksum>): void {
+    const { tree, name } = this.#place as Place
+    try {
+      if (!(written instanceof Promise)) {
+        tree.replaceFile(name, written)
+        return
+      }
+      const placeholder = this.#placeholder()
+      const settle = (checksum: Checksum) => {
+        if (tree.files.get(name) === placeholder) tree.replaceFile(name, checksum)
+      }
+      // Noted first: should the tree object, somebody still has to hear how the write went.
+      this.#pending.push({ answer: written, settle })
+      tree.replaceFile(name, placeholder)
+    } catch (error) {
+      throw withContext('ostree-tar: Failed to handle file: ostree-tar: Failed to import file', error)
+    }
+  }
+
+  /** No checksum, and never twice the same. */
+  #placeholder(): Checksum {
+    return `pending ${++this.#placeholders}` as Checksum
+  }
+
+  async #settleAll(store: Promise<void> | undefined): Promise<void> {
+    const pending = this.#pending
+    this.#pending = []
+    const answers = await Promise.all(pending.map(({ answer }) => answer))
+    for (const [i, checksum] of answers.entries()) pending[i]?.settle(checksum)
+    await store
+  }
+
+  /** What names and trees object to is the archive's fault. */
+  #fault(error: unknown): unknown {
+    const { offset, path } = this.#header as TarHeader
+    return tarFault(error, offset, path)
+  }
+}
+
+function kindOf(header: TarHeader): EntryKind {
+  switch (header.type) {
+    case 'file':
+    case 'hardlink':
+      return 'file'
+    case 'symlink':
+    case 'directory':
+      return header.type
+    case 'pax-global':
+      return 'ignored'
+    case 'unknown':
+      // As libarchive has it: a regular file, but for the continuation of one in an earlier volume.
+      return header.typeflag === CONTINUED_FILE ? 'unsupported' : 'file'
+    default:
+      return 'unsupported'
+  }
+}

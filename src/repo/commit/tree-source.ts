@@ -1,0 +1,89 @@
+/**
+ * A stored tree as a directory to commit: how `--tree=ref=REV` is taken when a modifier is to see every file of it.
+ */
+
+import { type Checksum, type Content, EMPTY_BYTES, readAll, SMALL_FILE } from '../../bytes.ts'
+import { S_IFDIR, S_IFMT, type Xattrs } from '../../objects/index.ts'
+import type { ObjectReader } from '../core/interface.ts'
+import { readDirMeta, readDirTree } from '../core/read-metadata.ts'
+import type { TreeRoot } from '../core/tree.ts'
+import type { DirectorySource, SourceEntry } from './directory.ts'
+
+/** Where a path leads. */
+type Node = { readonly file: Checksum } | TreeRoot
+
+export function createTreeSource(reader: ObjectReader, root: TreeRoot, location: string): DirectorySource {
+  return new TreeSource(reader, root, location)
+}
+
+class TreeSource implements DirectorySource {
+  readonly location: string
+  readonly #reader: ObjectReader
+  /** Of what was listed. A directory is listed once and its entries are asked for right after, so files come and go. */
+  readonly #dirs = new Map<string, TreeRoot>()
+  #files = new Map<string, Checksum>()
+
+  constructor(reader: ObjectReader, root: TreeRoot, location: string) {
+    this.location = location
+    this.#reader = reader
+    this.#dirs.set('', root)
+  }
+
+  stat(): Promise<SourceEntry> {
+    return this.#statDir('', this.#dir(''))
+  }
+
+  async list(path: string): Promise<SourceEntry[]> {
+    const { files, dirs } = await readDirTree(this.#reader, this.#dir(path).tree)
+    const entries: SourceEntry[] = []
+    this.#files = new Map()
+    for (const { name, checksum } of files) {
+      const { header, size } = await this.#reader.statFile(checksum)
+      entries.push({ name, uid: header.uid, gid: header.gid, mode: header.mode, size })
+      this.#files.set(join(path, name), checksum)
+    }
+    for (const { name, tree, meta } of dirs) {
+      entries.push(await this.#statDir(name, { tree, meta }))
+      this.#dirs.set(join(path, name), { tree, meta })
+    }
+    return entries
+  }
+
+  async xattrs(path: string): Promise<Xattrs> {
+    const node = this.#node(path)
+    if ('file' in node) return (await this.#reader.statFile(node.file)).header.xattrs
+    return (await readDirMeta(this.#reader, node.meta)).xattrs
+  }
+
+  async readLink(path: string): Promise<string> {
+    const node = this.#node(path)
+    return 'file' in node ? (await this.#reader.statFile(node.file)).header.target : ''
+  }
+
+  async read(path: string, size: number): Promise<Content> {
+    const node = this.#node(path)
+    if (!('file' in node)) return EMPTY_BYTES
+    const { body } = await this.#reader.readFile(node.file)
+    return size <= SMALL_FILE ? readAll(body) : body
+  }
+
+  async #statDir(name: string, { meta }: TreeRoot): Promise<SourceEntry> {
+    const { uid, gid, mode } = await readDirMeta(this.#reader, meta)
+    return { name, uid, gid, mode: (mode & ~S_IFMT) | S_IFDIR, size: 0 }
+  }
+
+  #node(path: string): Node {
+    const file = this.#files.get(path)
+    return file === undefined ? this.#dir(path) : { file }
+  }
+
+  #dir(path: string): TreeRoot {
+    const dir = this.#dirs.get(path)
+    if (dir === undefined) throw new RangeError(`${path} was not listed`)
+    return dir
+  }
+}
+
+function join(path: string, name: string): string {
+  return path === '' ? name : `${path}/${name}`
+}

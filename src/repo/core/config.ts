@@ -1,0 +1,145 @@
+/**
+ * What the `config` key file of a repository says, checked and with its defaults.
+ *
+ * Source: ostree-repo.c, reload_core_config and ostree_repo_create_at.
+ */
+
+import { FormatError, UnsupportedError, withContext } from '../../errors.ts'
+import { KeyFile } from '../../keyfile/index.ts'
+import type { RepoMode } from './interface.ts'
+
+export const DEFAULT_TMP_EXPIRY_SECS = 86400
+export const DEFAULT_LOCK_TIMEOUT_SECS = 300
+export const DEFAULT_MIN_FREE_SPACE_PERCENT = 3
+export const DEFAULT_ZLIB_LEVEL = 6
+
+const MODES: Readonly<Record<string, RepoMode>> = {
+  bare: 'bare',
+  'bare-user': 'bare-user',
+  'bare-user-only': 'bare-user-only',
+  'bare-split-xattrs': 'bare-split-xattrs',
+  archive: 'archive',
+  'archive-z2': 'archive',
+}
+
+const UNITS: Readonly<Record<string, number>> = { M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 }
+
+export interface RepoSettings {
+  readonly mode: RepoMode
+  /** Path of the repository that objects and refs fall back to; relative to this one's directory. */
+  readonly parent: string | undefined
+  readonly collectionId: string | undefined
+  readonly fsync: boolean
+  readonly perObjectFsync: boolean
+  /** Never read or write extended attributes. */
+  readonly disableXattrs: boolean
+  readonly locking: boolean
+  /** Seconds; 0 does not wait, -1 waits forever. */
+  readonly lockTimeout: number
+  /** Seconds after which leftovers in `tmp/` are removed. */
+  readonly tmpExpiry: number
+  /** Of all blocks of the file system; 0 checks nothing. Not looked at when `minFreeSpaceBytes` is above 0. */
+  readonly minFreeSpacePercent: number
+  readonly minFreeSpaceBytes: number
+  readonly enableUncompressedCache: boolean
+  readonly tombstoneCommits: boolean
+  /** Make the summary anew whenever a ref changes. */
+  readonly autoUpdateSummary: boolean
+  /** 1..9 */
+  readonly zlibLevel: number
+}
+
+/** @throws {FormatError} `Invalid mode '…' in repository configuration` */
+export function parseRepoMode(text: string): RepoMode {
+  const mode = Object.hasOwn(MODES, text) ? MODES[text] : undefined
+  if (mode === undefined) throw new FormatError('config', `Invalid mode '${text}' in repository configuration`)
+  return mode
+}
+
+/** The key file a new repository starts with. */
+export function initialConfig(mode: RepoMode, collectionId?: string): string {
+  const collection = collectionId === undefined ? '' : `collection-id=${collectionId}\n`
+  return `[core]\nrepo_version=1\nmode=${mode === 'archive' ? 'archive-z2' : mode}\n${collection}`
+}
+
+/** @throws {FormatError}, {UnsupportedError} naming the key at fault; {NotFoundError} when there is no version */
+export function readSettings(config: KeyFile): RepoSettings {
+  const core = (key: string): string | undefined => config.get('core', key)
+  const flag = (key: string, absent: boolean): boolean => config.getBoolean('core', key, absent)
+  const version = config.getString('core', 'repo_version')
+  if (version !== '1') throw new FormatError('config', `Invalid repository version '${version}'`)
+  if (flag('archive', false)) {
+    throw new UnsupportedError(
+      'archive repositories of version 0',
+      'This version of OSTree no longer supports "archive" repositories; use archive-z2 instead',
+    )
+  }
+  // Of no meaning here, and checked nevertheless: a repository that ostree refuses is not taken either.
+  flag('add-remotes-config-dir', false)
+  requireFinders(config.getList('core', 'default-repo-finders', undefined))
+  return {
+    mode: parseRepoMode(core('mode') ?? 'bare'),
+    parent: core('parent') || undefined,
+    collectionId: core('collection-id'),
+    fsync: flag('fsync', true),
+    perObjectFsync: flag('per-object-fsync', false),
+    disableXattrs: flag('disable-xattrs', false),
+    locking: flag('locking', true),
+    lockTimeout: integer(config, 'core', 'lock-timeout-secs', DEFAULT_LOCK_TIMEOUT_SECS),
+    tmpExpiry: integer(config, 'core', 'tmp-expiry-secs', DEFAULT_TMP_EXPIRY_SECS),
+    ...freeSpace(core('min-free-space-percent'), core('min-free-space-size')),
+    enableUncompressedCache: flag('enable-uncompressed-cache', true),
+    tombstoneCommits: flag('tombstone-commits', false),
+    // The second name is the older one.
+    autoUpdateSummary: flag('auto-update-summary', flag('commit-update-summary', false)),
+    zlibLevel: Math.min(Math.max(integer(config, 'archive', 'zlib-level', DEFAULT_ZLIB_LEVEL), 1), 9),
+  }
+}
+
+const FINDERS: readonly string[] = ['config', 'lan', 'mount']
+
+function requireFinders(names: readonly string[] | undefined): void {
+  if (names?.length === 0) throw new FormatError('config', 'Invalid empty default-repo-finders configuration')
+  const unknown = names?.find((name) => !FINDERS.includes(name))
+  if (unknown !== undefined) throw new FormatError('config', `Invalid configured repo-finder '${unknown}'`)
+}
+
+/** As libostree reads numbers here: leading digits count, what follows does not, and no digits are 0. */
+function integer(config: KeyFile, group: string, key: string, absent: number): number {
+  const text = config.get(group, key)
+  if (text === undefined) return absent
+  const value = Number.parseInt(text, 10)
+  return Number.isSafeInteger(value) ? value : 0
+}
+
+function freeSpace(percent: string | undefined, size: string | undefined) {
+  const match = size === undefined ? undefined : /^([0-9]+)([GMT])B$/.exec(size)
+  if (match === null) {
+    throw new FormatError(
+      'config',
+      `Invalid min-free-space-size '${size}': It should be of the format '123MB', '123GB' or '123TB'`,
+    )
+  }
+  // As strtoull reads it: the digits in front, and zero where there are none.
+  const minFreeSpacePercent =
+    percent === undefined ? DEFAULT_MIN_FREE_SPACE_PERCENT : Number(/^\s*[+-]?[0-9]+/.exec(percent)?.[0] ?? 0)
+  if (minFreeSpacePercent < 0 || minFreeSpacePercent > 99)
+    throw new FormatError('config', `Invalid min-free-space-percent '${percent}'`)
+  const minFreeSpaceBytes = match === undefined ? 0 : Number(match[1]) * (UNITS[match[2] as string] as number)
+  // A size of zero turns the check off altogether, whatever the percentage.
+  return {
+    minFreeSpaceBytes,
+    minFreeSpacePercent: match !== undefined && minFreeSpaceBytes === 0 ? 0 : minFreeSpacePercent,
+  }
+}
+
+/** @throws {FormatError} when the text is no key file, or says what no repository may say */
+export function parseConfig(text: string): { config: KeyFile; settings: RepoSettings } {
+  let config: KeyFile
+  try {
+    config = KeyFile.parse(text, 'config')
+  } catch (error) {
+    throw withContext("Couldn't parse config file", error)
+  }
+  return { config, settings: readSettings(config) }
+}

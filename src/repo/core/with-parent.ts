@@ -1,0 +1,129 @@
+/**
+ * A repository with a parent reads what it lacks from there. Lists, deletions, sizes and all writes concern the
+ * repository itself alone: what is written is stored, though the parent may have it, as libostree does; who asks first
+ * whether it is there, as a pull does, saves the copy.
+ *
+ * Source: ostree-repo.c, `parent_repo` in load_metadata_internal, ostree_repo_load_file, ostree_repo_has_object.
+ */
+
+import type { Checksum, MaybePromise } from '../../bytes.ts'
+import { ObjectNotFoundError } from '../../errors.ts'
+import type { AttachedType, FileInfo, FileObject, MetaType, ObjectName, ObjectType } from '../../objects/index.ts'
+import { ForwardingTransaction } from './forwarding-transaction.ts'
+import type { CommitState, ObjectReader, ObjectStore, Transaction } from './interface.ts'
+
+/** The first of two readers that has it. */
+class FallbackReader implements ObjectReader {
+  readonly #own: ObjectReader
+  readonly #parent: ObjectReader
+
+  constructor(own: ObjectReader, parent: ObjectReader) {
+    this.#own = own
+    this.#parent = parent
+  }
+
+  async has(name: ObjectName): Promise<boolean> {
+    return (await this.#own.has(name)) || (await this.#parent.has(name))
+  }
+
+  readMeta(type: MetaType, checksum: Checksum): Promise<Uint8Array> {
+    return this.#first((reader) => reader.readMeta(type, checksum))
+  }
+
+  async readAttached(type: AttachedType, commit: Checksum): Promise<Uint8Array | undefined> {
+    return (await this.#own.readAttached(type, commit)) ?? (await this.#parent.readAttached(type, commit))
+  }
+
+  statFile(checksum: Checksum): Promise<FileInfo> {
+    return this.#first((reader) => reader.statFile(checksum))
+  }
+
+  readFile(checksum: Checksum): Promise<FileObject> {
+    return this.#first((reader) => reader.readFile(checksum))
+  }
+
+  async #first<T>(read: (reader: ObjectReader) => MaybePromise<T>): Promise<T> {
+    try {
+      return await read(this.#own)
+    } catch (error) {
+      if (!(error instanceof ObjectNotFoundError)) throw error
+      return read(this.#parent)
+    }
+  }
+}
+
+class ObjectsWithParent extends FallbackReader implements ObjectStore {
+  readonly #store: ObjectStore
+  readonly #parent: ObjectStore
+
+  constructor(store: ObjectStore, parent: ObjectStore) {
+    super(store, parent)
+    this.#store = store
+    this.#parent = parent
+  }
+
+  loosePath(name: ObjectName): string | undefined {
+    return this.#store.loosePath?.(name) ?? this.#parent.loosePath?.(name)
+  }
+
+  list(type?: ObjectType): AsyncIterable<ObjectName> {
+    return this.#store.list(type)
+  }
+
+  delete(name: ObjectName): MaybePromise<void> {
+    return this.#store.delete(name)
+  }
+
+  storageSize(name: ObjectName): MaybePromise<number> {
+    return this.#store.storageSize(name)
+  }
+
+  commitState(commit: Checksum): MaybePromise<CommitState> {
+    return this.#store.commitState(commit)
+  }
+
+  setCommitState(commit: Checksum, state: CommitState): MaybePromise<void> {
+    return this.#store.setCommitState(commit, state)
+  }
+
+  writeAttached(type: AttachedType, commit: Checksum, bytes: Uint8Array | undefined): MaybePromise<void> {
+    return this.#store.writeAttached(type, commit, bytes)
+  }
+}
+
+class TransactionWithParent extends ForwardingTransaction {
+  readonly #both: ObjectReader
+
+  constructor(tx: Transaction, parent: ObjectReader) {
+    super(tx)
+    this.#both = new FallbackReader(tx, parent)
+  }
+
+  override has(name: ObjectName): MaybePromise<boolean> {
+    return this.#both.has(name)
+  }
+
+  override readMeta(type: MetaType, checksum: Checksum): MaybePromise<Uint8Array> {
+    return this.#both.readMeta(type, checksum)
+  }
+
+  override readAttached(type: AttachedType, commit: Checksum): MaybePromise<Uint8Array | undefined> {
+    return this.#both.readAttached(type, commit)
+  }
+
+  override statFile(checksum: Checksum): MaybePromise<FileInfo> {
+    return this.#both.statFile(checksum)
+  }
+
+  override readFile(checksum: Checksum): MaybePromise<FileObject> {
+    return this.#both.readFile(checksum)
+  }
+}
+
+export function objectsWithParent(store: ObjectStore, parent: ObjectStore): ObjectStore {
+  return new ObjectsWithParent(store, parent)
+}
+
+export function transactionWithParent(tx: Transaction, parent: ObjectReader): Transaction {
+  return new TransactionWithParent(tx, parent)
+}

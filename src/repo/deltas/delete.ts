@@ -1,0 +1,30 @@
+/** Static deltas that are there, by the name they are listed under. Source: ostree-repo-static-delta-core.c. */
+
+import { NotFoundError } from '../../errors.ts'
+import { parseChecksum } from '../../objects/index.ts'
+import type { DeltaName } from '../core/interface.ts'
+import type { Repo } from '../repo.ts'
+import { filesOf } from '../repo.ts'
+import { deltaPath, formatDeltaName } from './names-and-index.ts'
+
+/** What `formatDeltaName` gives. @throws {InvalidNameError} `Invalid rev …` */
+export function parseDeltaName(text: string): DeltaName {
+  const dash = text.indexOf('-')
+  if (dash < 0) return { from: undefined, to: parseChecksum(text) }
+  return { from: parseChecksum(text.slice(0, dash)), to: parseChecksum(text.slice(dash + 1)) }
+}
+
+/** @throws {NotFoundError} `Can't find delta …`, {RepoLockedError} */
+export async function deleteDelta(repo: Repo, delta: DeltaName): Promise<void> {
+  const lock = await repo.storage.lock('exclusive')
+  try {
+    const superblock = await filesOf(repo, 'A static delta').read(`${deltaPath(delta)}/superblock`)
+    if (superblock === undefined) {
+      const name = formatDeltaName(delta)
+      throw new NotFoundError(name, `Can't find delta ${name}`)
+    }
+    await repo.storage.deltas?.delete(delta)
+  } finally {
+    await lock[Symbol.asyncDispose]()
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * Objects and histories as text: what `ostree show` and `ostree log` print.
+ *
+ * Source: ot-dump.c, ot-builtin-show.c, ot-builtin-log.c.
+ */
+
+import type { Checksum } from '../../bytes.ts'
+import { FormatError, ObjectNotFoundError } from '../../errors.ts'
+import { byteswap, lookup, printVariant, string, type Variant } from '../../gvariant/index.ts'
+import {
+  Commit,
+  contentChecksum,
+  DirMeta,
+  DirTree,
+  type FileInfo,
+  isChecksum,
+  isSymlink,
+  type MetaType,
+  S_IFMT,
+  S_IFREG,
+} from '../../objects/index.ts'
+import type { Platform } from '../../platform/index.ts'
+import { dateOf } from '../core/calendar.ts'
+import type { ObjectReader } from '../core/interface.ts'
+import type { Repo } from '../repo.ts'
+import { formatXattrs } from './list-path.ts'
+
+const TYPES: Readonly<Record<MetaType, string>> = { commit: Commit.type, dirtree: DirTree.type, dirmeta: DirMeta.type }
+
+export type ShownObject =
+  | { readonly type: MetaType; readonly checksum: Checksum; readonly bytes: Uint8Array }
+  | { readonly type: 'file'; readonly checksum: Checksum; readonly info: FileInfo }
+
+/**
+ * What `text` names: a whole checksum is tried as a commit, dirmeta, dirtree and file, in this order; anything else is
+ * a rev.
+ * @throws {ObjectNotFoundError} `Couldn't find file object …`; and what `Repo.resolve` throws
+ */
+export async function findObject(repo: Repo, text: string): Promise<ShownObject> {
+  if (!isChecksum(text)) {
+    const checksum = await repo.resolve(text)
+    return { type: 'commit', checksum, bytes: await repo.objects.readMeta('commit', checksum) }
+  }
+  for (const type of ['commit', 'dirmeta', 'dirtree'] as const) {
+    const bytes = await readMetaIfThere(repo.objects, type, text)
+    if (bytes !== undefined) return { type, checksum: text, bytes }
+  }
+  return { type: 'file', checksum: text, info: await repo.objects.statFile(text) }
+}
+
+async function readMetaIfThere(reader: ObjectReader, type: MetaType, checksum: Checksum) {
+  try {
+    return await reader.readMeta(type, checksum)
+  } catch (error) {
+    if (error instanceof ObjectNotFoundError) return undefined
+    throw error
+  }
+}
+
+export interface ShowOptions {
+  /** The whole value instead of the readable form. */
+  readonly raw?: boolean | undefined
+  /** The whole value, integers as stored; a commit is shown in both forms then. */
+  readonly unswapped?: boolean | undefined
+}
+
+/** `commit 4a8d…`, or `dirtree …`, `dirmeta …`; with its newline, as have all texts here. */
+export function formatHeading(type: MetaType, checksum: Checksum): string {
+  return `${type} ${checksum}\n`
+}
+
+/** The value of a metadata object as annotated GVariant text. @param unswapped integers as stored, big-endian */
+export function formatRaw(type: MetaType, bytes: Uint8Array, unswapped = false): string {
+  return formatMetadataValue({ type: TYPES[type], bytes }, unswapped)
+}
+
+/** A value of commit metadata as `--print-metadata-key` shows it. @param unswapped as stored; else byteswapped */
+export function formatMetadataValue({ type, bytes }: Variant, unswapped = false): string {
+  return `${printVariant({ type, bytes: unswapped ? bytes : byteswap(type, bytes) }, true)}\n`
+}
+
+/**
+ * All that `ostree show` says of an object, signatures excepted, in pieces: some are said before it fails.
+ * @throws {FormatError} on a commit without a date
+ */
+export function* formatObject(
+  platform: Platform,
+  object: ShownObject,
+  { raw, unswapped }: ShowOptions = {},
+): Generator<string, void> {
+  if (object.type === 'file') return yield formatFile(object.checksum, object.info)
+  const { type, checksum, bytes } = object
+  yield formatHeading(type, checksum)
+  if (unswapped) yield formatRaw(type, bytes, true)
+  else if (raw) yield formatRaw(type, bytes)
+  if (type === 'commit' && (unswapped || !raw)) yield formatCommit(platform, Commit.decode(bytes))
+}
+
+/**
+ * The readable form of a commit, without its heading: headers, subject, body, and an empty line.
+ * @throws {FormatError} `Failed to read commit: Invalid timestamp: …`
+ */
+export function formatCommit(platform: Platform, commit: Commit): string {
+  const { parent, subject, body, metadata } = commit
+  const version = lookup(metadata, 'version', string)
+  let text = parent === undefined ? '' : `Parent:  ${parent}\n`
+  text += `ContentChecksum:  ${contentChecksum(platform, commit)}\n`
+  text += `Date:  ${formatTimestamp(commit.timestamp)}\n`
+  if (version !== undefined) text += `Version: ${version}\n`
+  text += subject === '' ? '(no subject)\n' : `\n${indent(subject)}`
+  if (body !== '') text += `\n${indent(body)}`
+  return `${text}\n`
+}
+
+/** Four spaces before each line, empty ones too; a newline at the very end starts no line. */
+function indent(text: string): string {
+  const lines = text.endsWith('\n') ? text.slice(0, -1) : text
+  return lines
+    .split('\n')
+    .map((line) => `    ${line}\n`)
+    .join('')
+}
+
+/** `2024-01-02 03:04:05 +0000`. @param timestamp seconds since the epoch */
+function formatTimestamp(timestamp: bigint): string {
+  const date = dateOf(timestamp)
+  if (date === undefined) throw new FormatError('commit', `Failed to read commit: Invalid timestamp: ${timestamp}`)
+  return `${date.toISOString().slice(0, 19).replace('T', ' ')} +0000`
+}
+
+function formatFile(checksum: Checksum, { header, size }: FileInfo): string {
+  const link = isSymlink(header)
+  const kind = link ? 'symlink' : (header.mode & S_IFMT) === S_IFREG ? 'regular' : 'unknown'
+  return [
+    `Object: ${checksum}`,
+    'Type: file',
+    `File Type: ${kind}`,
+    link ? `Target: ${header.target}` : `Size: ${size}`,
+    `Mode: 0${header.mode.toString(8)}`,
+    `Uid: ${header.uid}`,
+    `Gid: ${header.gid}`,
+    `Extended Attributes: { ${formatXattrs(header.xattrs)} }`,
+    '',
+  ].join('\n')
+}
+
+/** Printed where a parent is named that is not in the repository. */
+export const HISTORY_ENDS = '<< History beyond this commit not fetched >>\n'
+
+/**
+ * The commits from `commit` back through its parents, newest first, each in the pieces of
+ * `formatObject`; `HISTORY_ENDS` when a parent is missing.
+ * @throws {ObjectNotFoundError} when the first one is missing; {FormatError} also on a history that runs in a ring
+ */
+export async function* logCommits(
+  repo: Repo,
+  commit: Checksum,
+  options: ShowOptions & { readonly signal?: AbortSignal | undefined } = {},
+): AsyncGenerator<string, void> {
+  const seen = new Set<Checksum>()
+  let checksum: Checksum | undefined = commit
+  while (checksum !== undefined) {
+    options.signal?.throwIfAborted()
+    if (seen.has(checksum)) throw new FormatError(`${checksum}.commit`, `Commit ${checksum} is its own ancestor`)
+    seen.add(checksum)
+    const bytes: Uint8Array | undefined =
+      checksum === commit
+        ? await repo.objects.readMeta('commit', checksum)
+        : await readMetaIfThere(repo.objects, 'commit', checksum)
+    if (bytes === undefined) {
+      yield HISTORY_ENDS
+      return
+    }
+    yield* formatObject(repo.platform, { type: 'commit', checksum, bytes }, options)
+    checksum = Commit.decode(bytes).parent
+  }
+}

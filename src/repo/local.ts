@@ -1,0 +1,19 @@
+export { loadNative, type Native } from '../system/native.ts'
+export { type CheckoutTargetOptions, createCheckoutTarget } from './checkout/local/local-target.ts'
+export { createUncompressedCache, type LocalUncompressedCache } from './checkout/local/uncompressed-cache.ts'
+export { scanHardLinks } from './commit/local-devino.ts'
+export { createDirectorySource } from './commit/local-directory-source.ts'
+export { inodeOfObject } from './fsck/local-inode.ts'
+export { collisionsAmong, findInodeCollisions, type InodeCollisions } from './fsck/local-inode-collisions.ts'
+export { checksumPath, createDiskTree, type DiskTreeOptions } from './inspect/local-disk-tree.ts'
+export {
+  type CreateRepoOptions,
+  createRepo,
+  isSqlitePath,
+  MAX_PARENT_REPOS,
+  type OpenRepoOptions,
+  openRepo,
+} from './open-local.ts'
+export { type CreateUsbOptions, createUsb, USB_REPO } from './pull/local-usb.ts'
+export { createKeySource, type KeySourceOptions, readKeyRings } from './remotes/local-keys.ts'
+export { readLocalSePolicy } from './selinux/local-sepolicy.ts'

@@ -1,0 +1,89 @@
+/**
+ * From a path to a repository. `NAME.sqlite` is the single-file store, anything else a directory as `ostree` makes it.
+ *
+ * Source: ostree-repo.c, ostree_repo_open and ostree_repo_create.
+ */
+
+import { resolve } from 'node:path'
+import { FormatError, withContext } from '../errors.ts'
+import { validateCollectionId } from '../objects/index.ts'
+import type { Platform } from '../platform/index.ts'
+import { nodePlatform } from '../platform/node.ts'
+import { parseConfig } from './core/config.ts'
+import type { RepoMode, Storage } from './core/interface.ts'
+import { Repo } from './repo.ts'
+import { initFsStorage, openFsStorage } from './stores/fs/index.ts'
+import { createSqliteStorage, openSqliteStorage } from './stores/sqlite/open.ts'
+
+/** Parents of parents; more than this is a ring or a mistake. */
+export const MAX_PARENT_REPOS = 16
+
+export interface OpenRepoOptions {
+  readonly platform?: Platform | undefined
+}
+
+export interface CreateRepoOptions extends OpenRepoOptions {
+  /** Default `bare`, as `ostree init`. */
+  readonly mode?: RepoMode | undefined
+  readonly collectionId?: string | undefined
+}
+
+/** Whether a path names the single-file store. */
+export function isSqlitePath(path: string): boolean {
+  return path.endsWith('.sqlite')
+}
+
+/**
+ * Opens a repository, and the parents its config names; closing it closes them.
+ * @throws {IoError}, {FormatError}, {UnsupportedError} `opening repo: …`
+ */
+export function openRepo(path: string, options: OpenRepoOptions = {}): Promise<Repo> {
+  return openWithParents(path, options.platform ?? nodePlatform, 0)
+}
+
+async function openWithParents(path: string, platform: Platform, depth: number): Promise<Repo> {
+  if (depth > MAX_PARENT_REPOS) {
+    throw new FormatError(path, `opening repo: more than ${MAX_PARENT_REPOS} parent repositories`)
+  }
+  const storage = await openStorage(path, platform)
+  let parent: Repo | undefined
+  try {
+    const { settings } = parseConfig(await storage.readConfig())
+    if (settings.parent !== undefined) parent = await openParent(resolve(settings.parent), platform, depth + 1)
+    return await Repo.open(storage, platform, { parent, closeParent: true, updateSummary })
+  } catch (error) {
+    await parent?.close()
+    await storage[Symbol.asyncDispose]()
+    throw withContext('opening repo', error)
+  }
+}
+
+async function openParent(path: string, platform: Platform, depth: number): Promise<Repo> {
+  try {
+    return await openWithParents(path, platform, depth)
+  } catch (error) {
+    throw withContext(`While checking parent repository '${path}'`, error)
+  }
+}
+
+async function updateSummary(repo: Repo): Promise<void> {
+  const summary = await import('./summary/update.ts')
+  await summary.updateSummary(repo, { timestamp: BigInt(Math.floor(Date.now() / 1000)) })
+}
+
+function openStorage(path: string, platform: Platform): Promise<Storage> | Storage {
+  return isSqlitePath(path) ? openSqliteStorage(path, { platform }) : openFsStorage(path, { platform })
+}
+
+/**
+ * Makes a repository and opens it. A directory that is one already is opened as it is.
+ * @throws {IoError} `Creating repo: …`; {UnsupportedError} where the mode needs what the file system or platform lacks
+ */
+export async function createRepo(path: string, options: CreateRepoOptions = {}): Promise<Repo> {
+  const { mode = 'bare', collectionId, platform = nodePlatform } = options
+  if (collectionId !== undefined) validateCollectionId(collectionId)
+  const init = isSqlitePath(path) ? createSqliteStorage : initFsStorage
+  const storage = await init(path, { mode, platform, collectionId })
+  await storage[Symbol.asyncDispose]()
+  return openRepo(path, { platform })
+}

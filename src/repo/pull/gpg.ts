@@ -1,0 +1,46 @@
+/**
+ * GPG signatures of what is pulled, commits and summaries. Who asks for them to be verified gets nothing that was not.
+ *
+ * Source: ostree-repo-pull-verify.c, ostree-repo-pull.c.
+ */
+
+import type { Checksum } from '../../bytes.ts'
+import { DeniedError, withContext } from '../../errors.ts'
+import { vardict } from '../../gvariant/index.ts'
+import type { Verification } from '../remotes/signature-keys.ts'
+import { readSignedCommit, requireGpgSignature } from '../remotes/verify-commit.ts'
+import type { Repo } from '../repo.ts'
+import { SUMMARY, SUMMARY_SIGNATURES } from '../summary/format.ts'
+
+/** @throws {DeniedError} unless the commit has a good signature by the keys `into` has for the remote */
+export async function requireSignedCommit(
+  from: Repo,
+  into: Repo,
+  commit: Checksum,
+  remote: string,
+  verification: Verification,
+): Promise<void> {
+  try {
+    await requireGpgSignature(into, remote, await readSignedCommit(from, commit), verification)
+  } catch (error) {
+    throw withContext(`Commit ${commit}`, error)
+  }
+}
+
+/** @throws {DeniedError} unless the summary has a good signature by the keys `into` has for the remote */
+export async function requireSignedSummary(
+  { storage: { files } }: Repo,
+  into: Repo,
+  remote: string,
+  verification: Verification,
+): Promise<void> {
+  const read = async (name: string): Promise<Uint8Array> => {
+    const bytes = await files?.read(name)
+    if (bytes !== undefined) return bytes
+    const hint = '(use gpg-verify-summary=false in remote config to disable)'
+    throw new DeniedError(name, `GPG verification enabled, but no ${name} found ${hint}`)
+  }
+  const bytes = await read(SUMMARY)
+  const metadata = vardict.decode(await read(SUMMARY_SIGNATURES))
+  await requireGpgSignature(into, remote, { bytes, metadata }, verification)
+}

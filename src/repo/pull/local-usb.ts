@@ -1,0 +1,88 @@
+/**
+ * Refs of collections on a medium that is carried to other machines: a repository of mode archive, which any file system
+ * can hold, with a summary, in a place where others look for it.
+ *
+ *   MOUNT/.ostree/repo                      by default; here and at ostree/repo it is found by itself
+ *   MOUNT/.ostree/repos.d/NN-generated      a link to one that lies elsewhere
+ *
+ * Source: ot-builtin-create-usb.c.
+ */
+
+import { closeSync, mkdirSync, openSync, readdirSync, readlinkSync, statSync, symlinkSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { ConflictError, UsageError } from '../../errors.ts'
+import type { ProgressOptions } from '../../progress.ts'
+import { unless, withIo } from '../../system/errno.ts'
+import { createRepo } from '../open-local.ts'
+import type { Repo } from '../repo.ts'
+import { updateSummary } from '../summary/update.ts'
+import { pullLocal } from './pull-local.ts'
+import type { WantedCollectionRef } from './refs.ts'
+
+export const USB_REPO = '.ostree/repo'
+/** Where repositories are found without a link. */
+const KNOWN_PLACES = ['ostree/repo', USB_REPO]
+const LINKS = '.ostree/repos.d'
+const MAX_LINKS = 100
+
+export interface CreateUsbOptions extends Pick<ProgressOptions, 'signal'> {
+  /** Relative to the mount. Default `.ostree/repo`. */
+  readonly destination?: string | undefined
+  readonly fsync?: boolean | undefined
+}
+
+/**
+ * @param mount the directory the medium is mounted at
+ * @throws {UsageError} when the destination is on another file system, or the source itself
+ */
+export async function createUsb(
+  from: Repo,
+  mount: string,
+  refs: readonly WantedCollectionRef[],
+  { destination = USB_REPO, fsync, signal }: CreateUsbOptions = {},
+): Promise<void> {
+  closeSync(withIo(undefined, () => openSync(mount, 'r')))
+  const path = resolve(mount, destination)
+  withIo(destination, () => mkdirSync(path, { recursive: true, mode: 0o755 }))
+  const into = await createRepo(path, { mode: 'archive', platform: from.platform })
+  try {
+    requirePlace(from, mount, path)
+    await pullLocal(from, into, { collectionRefs: refs, signal, ...(fsync !== undefined && { fsync }) })
+    // Without one, nobody would learn what there is.
+    await updateSummary(into, { timestamp: BigInt(Math.floor(Date.now() / 1000)) })
+  } finally {
+    await into.close()
+  }
+  if (!KNOWN_PLACES.includes(destination)) linkRepo(mount, destination)
+}
+
+function requirePlace(from: Repo, mount: string, path: string): void {
+  const there = statSync(path)
+  if (there.dev !== statSync(mount).dev) {
+    throw new UsageError('--destination-repo must be a descendent of MOUNT-PATH', '--destination-repo')
+  }
+  if (from.storage.path === undefined) return
+  const source = statSync(from.storage.path)
+  if (source.dev === there.dev && source.ino === there.ino) {
+    throw new UsageError('--destination-repo must not be the source repository', '--destination-repo')
+  }
+}
+
+/** Makes a link to the repository, unless there is one. */
+function linkRepo(mount: string, destination: string): void {
+  const folder = join(mount, LINKS)
+  const target = `../../${destination}`
+  withIo(LINKS, () => mkdirSync(folder, { recursive: true, mode: 0o755 }))
+  for (const name of withIo(LINKS, () => readdirSync(folder))) {
+    if (unless(['EINVAL'], name, () => readlinkSync(join(folder, name))) === target) return
+  }
+  for (let i = 0; i < MAX_LINKS; i++) {
+    const name = `${String(i).padStart(2, '0')}-generated`
+    const made = unless(['EEXIST'], `${LINKS}/${name}`, () => {
+      symlinkSync(target, join(folder, name))
+      return true
+    })
+    if (made) return
+  }
+  throw new ConflictError(LINKS, 'Could not find an unused symlink name for the repository')
+}

@@ -1,0 +1,59 @@
+/**
+ * The order in which libostree comes by refs and other names, as ObjectTable (object-table.ts) has that of objects.
+ *
+ * Source: ostree-ref.c, ostree_collection_ref_hash; GLib, g_str_hash.
+ */
+
+import { GHashOrder, stringHash } from '../../gvariant/index.ts'
+import type { RefPath, RefStore } from '../core/interface.ts'
+import { listPlainRefs, refspecOf } from './refs.ts'
+
+/** In the order of a table of strings. */
+export function inTableOrder<T extends string>(texts: Iterable<T>): T[] {
+  const table = new GHashOrder<T>()
+  for (const text of texts) table.set(text, text)
+  return [...table].map(([, text]) => text)
+}
+
+/** Those below `heads` and `remotes`, by refspec. */
+export async function plainRefsInOrder(refs: RefStore): Promise<RefPath[]> {
+  const table = new GHashOrder<RefPath>()
+  for (const path of await listPlainRefs(refs)) {
+    const refspec = refspecOf(path)
+    if (refspec !== undefined) table.set(refspec, path)
+  }
+  return [...table].map(([, path]) => path)
+}
+
+export interface MirroredRef {
+  readonly collection: string
+  readonly name: string
+  readonly path: RefPath
+}
+
+/** Those of the repository's own collection, if it has one, and those below `mirrors`. */
+export async function collectionRefsInOrder(refs: RefStore, own: string | undefined): Promise<MirroredRef[]> {
+  const found: MirroredRef[] = []
+  const add = (collection: string, name: string, path: RefPath) => found.push({ collection, name, path })
+  if (own !== undefined) {
+    for (const path of await refs.list('heads')) add(own, path.slice('heads/'.length), path)
+  }
+  for (const path of await refs.list('mirrors')) {
+    const [collection, name] = /^mirrors\/([^/]+)\/(.+)$/.exec(path)?.slice(1) ?? []
+    if (collection !== undefined && name !== undefined) add(collection, name, path)
+  }
+  return inRefTableOrder(found)
+}
+
+/** In the order of a table of refs, each of a collection or of none. Of two that are the same, the later stays. */
+export function inRefTableOrder<T extends { readonly collection: string | undefined; readonly name: string }>(
+  refs: Iterable<T>,
+): T[] {
+  const table = new GHashOrder<T>([], (key) => {
+    const at = key.indexOf('\0')
+    const name = stringHash(key.slice(at + 1))
+    return at < 0 ? name : (stringHash(key.slice(0, at)) ^ name) >>> 0
+  })
+  for (const ref of refs) table.set(ref.collection === undefined ? ref.name : `${ref.collection}\0${ref.name}`, ref)
+  return [...table].map(([, ref]) => ref)
+}

@@ -1,0 +1,141 @@
+/**
+ * Whether a commit is signed by whom a remote trusts. What the remote asks for is asked of every commit:
+ *
+ * ```
+ * gpg-verify=true     the default: a good OpenPGP signature      ostree.gpgsigs
+ * sign-verify=true    one of any kind there are keys for         ostree.sign.ed25519
+ * sign-verify=A,B     one of these kinds
+ * ```
+ *
+ * Source: ostree-repo.c (ostree_repo_signature_verify_commit_data), ostree-repo-pull-verify.c; ot-builtin-show.c.
+ */
+
+import type { Checksum } from '../../bytes.ts'
+import { DeniedError, UnsupportedError, withContext } from '../../errors.ts'
+import { array, bytes as byteArray, lookup, type Vardict } from '../../gvariant/index.ts'
+import { describeSignature, type Ed25519Keys, type KeyRings, verifyEd25519, verifyOpenPgp } from '../../sign/index.ts'
+import type { Repo } from '../repo.ts'
+import { findRemote, type Remote } from './remotes.ts'
+import { remoteEd25519Keys, remoteKeyRings, type Verification } from './signature-keys.ts'
+
+/** `aay` each. */
+export const GPG_SIGNATURES = 'ostree.gpgsigs'
+const ED25519_SIGNATURES = 'ostree.sign.ed25519'
+
+const Signatures = array(byteArray)
+
+/** A commit object and what is attached to it; or a summary, and its signatures. */
+export interface SignedCommit {
+  readonly bytes: Uint8Array
+  readonly metadata: Vardict
+}
+
+/**
+ * By all that the remote asks for.
+ * @returns what is to be said of the signatures, a line each
+ * @throws {DeniedError} when it is not signed as it has to be, and when the remote asks for nothing; {NotFoundError}
+ *   when there is no such remote
+ */
+export async function verifyCommitFor(
+  repo: Repo,
+  remote: string,
+  commit: SignedCommit,
+  verification: Verification,
+): Promise<string> {
+  const found = await findRemote(repo, remote)
+  const gpg = wantsGpg(found)
+  const kinds = signatureKinds(found)
+  if (!gpg && kinds === undefined) {
+    throw new DeniedError(
+      remote,
+      `Cannot verify commit for remote ${remote}; GPG verification disabled, and no signapi verifiers configured`,
+    )
+  }
+  const rings = () => remoteKeyRings(repo, found, verification)
+  let text = gpg ? await requireGpg(commit, rings, verification, 'GPG: ') : ''
+  if (kinds !== undefined) {
+    const keys = await remoteEd25519Keys(found, verification, kinds !== 'any')
+    text += `${await requireEd25519(commit, keys)}\n`
+  }
+  return text
+}
+
+/** @throws {DeniedError} unless a signature is good by the keys for `remote`, whatever else that asks for */
+export async function requireGpgSignature(
+  repo: Repo,
+  remote: string,
+  commit: SignedCommit,
+  verification: Verification,
+): Promise<void> {
+  const rings = async () => remoteKeyRings(repo, await findRemote(repo, remote), verification)
+  await requireGpg(commit, rings, verification, '')
+}
+
+/**
+ * What `ostree show` says of the OpenPGP signatures of a commit, or a summary; empty when it has none.
+ * @param found how that begins
+ * @throws {DeniedError} when what should be signatures are none
+ */
+export async function formatSignatures(
+  { bytes, metadata }: SignedCommit,
+  rings: KeyRings,
+  { now, formatTime }: Verification,
+  found = 'Found',
+): Promise<string> {
+  const signatures = lookup(metadata, GPG_SIGNATURES, Signatures)
+  if (signatures === undefined) return ''
+  const verdicts = await verifyOpenPgp(bytes, signatures, rings, now())
+  const count = `${found} ${verdicts.length} signature${verdicts.length === 1 ? '' : 's'}:\n`
+  return count + verdicts.map((verdict) => `\n${describeSignature(verdict, '  ', formatTime)}`).join('')
+}
+
+/** The commit as it is stored, with what is attached to it. @throws {ObjectNotFoundError} */
+export async function readSignedCommit(repo: Repo, commit: Checksum): Promise<SignedCommit> {
+  return { bytes: await repo.objects.readMeta('commit', commit), metadata: await repo.readDetachedMetadata(commit) }
+}
+
+function wantsGpg({ config, group }: Remote): boolean {
+  return config.getBoolean(group, 'gpg-verify', true)
+}
+
+/** `undefined` when the remote wants none; `any` of which there are keys. */
+function signatureKinds({ config, group }: Remote): 'any' | readonly string[] | undefined {
+  const text = config.get(group, 'sign-verify')?.trim() ?? ''
+  if (text === '' || text === 'false' || text === '0') return undefined
+  if (text === 'true' || text === '1') return 'any'
+  const kinds = text.split(/[;,]/).filter((kind) => kind !== '')
+  if (kinds.some((kind) => kind !== 'ed25519')) {
+    throw new UnsupportedError(text, 'Requested signature type is not implemented')
+  }
+  return kinds
+}
+
+async function requireGpg(
+  { bytes, metadata }: SignedCommit,
+  rings: () => Promise<KeyRings>,
+  { now, formatTime }: Verification,
+  prefix: string,
+): Promise<string> {
+  const signatures = lookup(metadata, GPG_SIGNATURES, Signatures)
+  if (signatures === undefined) {
+    const hint = '(use gpg-verify=false in remote config to disable)'
+    throw new DeniedError('commit', `GPG verification enabled, but no signatures found ${hint}`)
+  }
+  const verdicts = await verifyOpenPgp(bytes, signatures, await rings(), now())
+  if (verdicts.some(({ status }) => status === 'good')) {
+    return verdicts.map((verdict) => describeSignature(verdict, prefix, formatTime)).join('')
+  }
+  // The last one first, as ostree does.
+  const reasons = verdicts.reverse().map((verdict) => describeSignature(verdict, '', formatTime))
+  throw new DeniedError('commit', reasons.join('').trimEnd() || 'No GPG signatures found')
+}
+
+async function requireEd25519({ bytes, metadata }: SignedCommit, keys: Ed25519Keys): Promise<string> {
+  try {
+    const signatures = lookup(metadata, ED25519_SIGNATURES, Signatures)
+    if (signatures === undefined) throw new DeniedError('commit', 'No signatures found')
+    return await verifyEd25519(bytes, signatures, keys)
+  } catch (error) {
+    throw withContext("Can't verify commit", error)
+  }
+}

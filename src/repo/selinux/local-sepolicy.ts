@@ -1,0 +1,42 @@
+/** The SELinux policy of a directory of the local file system, as `--selinux-policy` names one. */
+
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { IoError, LimitError } from '../../errors.ts'
+import { withIo } from '../../system/errno.ts'
+import { MAX_POLICY_TEXT, parseSePolicy, SELINUX_DIRECTORIES, type SePolicy, type SePolicyFiles } from './sepolicy.ts'
+
+/** Bytes of a binary policy: one of today has eight million. */
+const MAX_BINARY_POLICY = 1 << 28
+
+/**
+ * @param root directory with `etc/selinux` or `usr/etc/selinux`; links lead wherever they do in the file system
+ * @throws {IoError} `opendir(…): …`, and as `parseSePolicy`
+ */
+export async function readLocalSePolicy(root: string): Promise<SePolicy | undefined> {
+  const stat = withIo(root, () => statSync(root, { throwIfNoEntry: false }))
+  if (stat === undefined) throw new IoError(`opendir(${root}): No such file or directory`, 'ENOENT', root)
+  if (!stat.isDirectory()) throw new IoError(`opendir(${root}): Not a directory`, 'ENOTDIR', root)
+  const directory = SELINUX_DIRECTORIES.map((path) => join(root, path)).find((path) => existsSync(path))
+  return directory === undefined || !statSync(directory).isDirectory()
+    ? undefined
+    : parseSePolicy(localFiles(directory), directory)
+}
+
+function localFiles(directory: string): SePolicyFiles {
+  const stat = (path: string) => withIo(path, () => statSync(path, { throwIfNoEntry: false }))
+  return {
+    read: async (name) => {
+      const path = join(directory, name)
+      const found = stat(path)
+      if (!found?.isFile()) return undefined
+      const limit = name.includes('/policy/') ? MAX_BINARY_POLICY : MAX_POLICY_TEXT
+      if (found.size > limit) throw new LimitError('size of a file of the SELinux policy', limit, undefined, path)
+      return withIo(path, () => readFileSync(path))
+    },
+    list: async (name) => {
+      const path = join(directory, name)
+      return stat(path)?.isDirectory() ? withIo(path, () => readdirSync(path)) : []
+    },
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * Modes that keep content as it is, in one file each. They differ in what else the inode says: its form.
+ *
+ *   mode              regular file                      symbolic link
+ *   bare              owner, mode, xattrs on the inode  a link, with owner and xattrs
+ *   bare-user         all of them in user.ostreemeta    a file: target, NUL; user.ostreemeta
+ *   bare-user-only    mode only                         a link
+ *
+ * Source: ostree-repo-commit.c, write_content_object; ostree-repo.c, repo_load_file_bare.
+ */
+
+import { closeSync, lstatSync, readlinkSync, type Stats, symlinkSync } from 'node:fs'
+import { type Checksum, concatBytes, decodeUtf8, EMPTY_BYTES, encodeUtf8, SMALL_FILE } from '../../../../bytes.ts'
+import { FormatError } from '../../../../errors.ts'
+import { type FileHeader, type FileInfo, type FileObject, isSymlink, S_IFLNK } from '../../../../objects/index.ts'
+import { ioError, withIo } from '../../../../system/errno.ts'
+import { type OpenedFile, readHead, readRest, readWhole, streamFile, writeAll } from '../../../../system/file-io.ts'
+import type { BodyWriter, ContentMode } from './content-mode.ts'
+import { discard, NewFiles } from './new-file.ts'
+
+/** What one mode writes on an inode, and reads from it. */
+export interface InodeForm {
+  /** Whether a symbolic link is one in the file system. */
+  readonly realLinks: boolean
+  /** Permission bits of the loose file of a regular file. */
+  permissions(header: FileHeader): number
+  /** Completes a file whose content is written: owner, permissions, xattrs. */
+  complete(fd: number, header: FileHeader, files: NewFiles): void
+  /** Completes a real link. */
+  completeLink(path: string, header: FileHeader): void
+  /** @param target of a real link, else ''; @param fd of a regular file, when it is open */
+  headerOf(path: string, stat: Stats, target: string, fd?: number): FileHeader
+}
+
+const LINK_FILE_PERMISSIONS = 0o644
+
+export class BareContent implements ContentMode {
+  readonly suffix = 'file'
+  readonly realLinks: boolean
+  readonly #form: InodeForm
+  readonly #files = new NewFiles()
+
+  constructor(form: InodeForm) {
+    this.#form = form
+    this.realLinks = form.realLinks
+  }
+
+  begin(perObjectFsync: boolean): void {
+    this.#files.begin(perObjectFsync)
+  }
+
+  stat(path: string, checksum: Checksum): FileInfo | undefined {
+    const stat = withIo(path, () => lstatSync(path, { throwIfNoEntry: false }))
+    if (stat === undefined) return undefined
+    if (stat.isSymbolicLink()) return this.#link(path, stat)
+    if (!stat.isFile()) throw new FormatError(`${checksum}.file`, `Not a regular file or symlink: ${path}`)
+    const header = this.#form.headerOf(path, stat, '')
+    if (!isSymlink(header)) return { header, size: stat.size }
+    const content = stat.size <= SMALL_FILE ? readWhole(path) : undefined
+    return fileLink(header, content, checksum)
+  }
+
+  read(path: string, checksum: Checksum): FileObject | undefined {
+    const file = readHead(path, true, (opened) => this.#readOpened(path, opened, checksum))
+    if (file !== 'link') return file
+    const stat = withIo(path, () => lstatSync(path, { throwIfNoEntry: false }))
+    return stat?.isSymbolicLink() ? { ...this.#link(path, stat), body: EMPTY_BYTES } : undefined
+  }
+
+  #readOpened(path: string, file: OpenedFile, checksum: Checksum): FileObject {
+    const { size, stat, fd } = file
+    // Copied before the header is read: that may take the buffer for another file.
+    const content = size <= SMALL_FILE ? readRest(file, path) : undefined
+    const header = this.#form.headerOf(path, stat as Stats, '', fd)
+    if (isSymlink(header)) return { ...fileLink(header, content, checksum), body: EMPTY_BYTES }
+    return { header, size, body: content ?? exactly(path, size, checksum) }
+  }
+
+  #link(path: string, stat: Stats): FileInfo {
+    const bytes = withIo(path, () => readlinkSync(path, { encoding: 'buffer' }))
+    return { header: this.#form.headerOf(path, stat, decodeTarget(bytes, path)), size: 0 }
+  }
+
+  create(path: string, header: FileHeader, body: Uint8Array): void {
+    const form = this.#form
+    if (!isSymlink(header)) {
+      this.#files.create(path, form.permissions(header), body, (fd) => this.#complete(fd, header))
+    } else if (form.realLinks) {
+      withIo(undefined, () => symlinkSync(header.target, path))
+      form.completeLink(path, header)
+    } else {
+      const content = concatBytes([encodeUtf8(header.target), Uint8Array.of(0)])
+      this.#files.create(path, LINK_FILE_PERMISSIONS, content, (fd) => this.#complete(fd, header))
+    }
+  }
+
+  #complete(fd: number, header: FileHeader): void {
+    this.#form.complete(fd, header, this.#files)
+    this.#files.setTimeZero(fd)
+  }
+
+  open(path: string, header: FileHeader): BodyWriter {
+    const fd = withIo(undefined, () => this.#files.open(path, this.#form.permissions(header)))
+    let open = true
+    const close = (end: () => void) => {
+      if (open) end()
+      open = false
+    }
+    return {
+      write: (bytes) => withIo(undefined, () => writeAll(fd, bytes)),
+      finish: () =>
+        close(() => {
+          try {
+            this.#complete(fd, header)
+            this.#files.flush(fd)
+          } catch (error) {
+            discard(fd, path)
+            throw ioError(error)
+          }
+          closeSync(fd)
+        }),
+      abort: () => close(() => discard(fd, path)),
+    }
+  }
+}
+
+/** The link that a bare-user file stands for. Older versions wrote no NUL. @param content unless it is too large */
+function fileLink(header: FileHeader, content: Uint8Array | undefined, checksum: Checksum): FileInfo {
+  if (content === undefined) throw new FormatError(`${checksum}.file`, 'Symbolic link with a target that is too long')
+  const nul = content.indexOf(0)
+  const target = decodeTarget(nul < 0 ? content : content.subarray(0, nul), `${checksum}.file`)
+  return { header: { ...header, target }, size: 0 }
+}
+
+function decodeTarget(bytes: Uint8Array, what: string): string {
+  const target = decodeUtf8(bytes)
+  if (target === undefined) throw new FormatError(what, `Invalid UTF-8 in symbolic link target of ${what}`)
+  return target
+}
+
+/** Streams a file that must still have the size it had. */
+async function* exactly(path: string, size: number, checksum: Checksum): AsyncGenerator<Uint8Array, void, undefined> {
+  let length = 0
+  for await (const chunk of streamFile(path, 0)) {
+    length += chunk.length
+    yield chunk
+  }
+  if (length !== size) {
+    throw new FormatError(`${checksum}.file`, `Content of ${checksum} has ${length} bytes, expected ${size}`)
+  }
+}
+
+/** `st_mode` of every symbolic link on Linux. */
+export const LINK_MODE = S_IFLNK | 0o777

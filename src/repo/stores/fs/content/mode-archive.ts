@@ -1,0 +1,213 @@
+/**
+ * archive: header, size and content of a file in one compressed file, `.filez`. Links too: no inode has to be anything
+ * but plain, and any web server can serve it.
+ */
+
+import { closeSync } from 'node:fs'
+import { type Checksum, EMPTY_BYTES, type MaybePromise, readAll, SMALL_FILE } from '../../../../bytes.ts'
+import { FormatError, LimitError } from '../../../../errors.ts'
+import {
+  decodeFilezHeader,
+  encodeFilezHeader,
+  type FileHeader,
+  type FileInfo,
+  type FileObject,
+  framedSize,
+  isSymlink,
+} from '../../../../objects/index.ts'
+import type { Platform } from '../../../../platform/index.ts'
+import { ioError, withIo } from '../../../../system/errno.ts'
+import { type OpenedFile, readHead, readRest, streamFile, writeAll } from '../../../../system/file-io.ts'
+import type { BodyWriter, ContentMode } from './content-mode.ts'
+import { discard, NewFiles } from './new-file.ts'
+
+const PERMISSIONS = 0o644
+/** A header is a handful of numbers, a link target, xattrs: the kernel keeps each below 64 KiB, and few. */
+const MAX_HEADER = 16 << 20
+/** Compressed content of a small file is not larger than this; else it is padded on purpose, and read as a stream. */
+const MAX_SMALL_FILEZ = 2 * SMALL_FILE
+/** Bytes waiting to be compressed before the writer is asked to wait. */
+const QUEUE_LIMIT = 4 * SMALL_FILE
+
+export class ArchiveContent implements ContentMode {
+  readonly suffix = 'filez'
+  readonly realLinks = false
+  readonly #platform: Platform
+  readonly #level: number
+  readonly #files = new NewFiles()
+
+  /** @param level 1..9 */
+  constructor(platform: Platform, level: number) {
+    this.#platform = platform
+    this.#level = level
+  }
+
+  begin(perObjectFsync: boolean): void {
+    this.#files.begin(perObjectFsync)
+  }
+
+  stat(path: string): FileInfo | undefined {
+    const info = readHead(path, true, (file) => decodeHead(file, path).info)
+    return info === 'link' ? undefined : info
+  }
+
+  read(path: string, checksum: Checksum): MaybePromise<FileObject> | undefined {
+    const file = readHead(path, true, (opened): MaybePromise<FileObject> => {
+      const { info, bodyOffset } = decodeHead(opened, path)
+      const { header, size } = info
+      if (isSymlink(header)) return { header, size, body: EMPTY_BYTES }
+      if (size > SMALL_FILE) return { header, size, body: this.#inflate(path, bodyOffset, size, checksum) }
+      if (opened.size - bodyOffset > MAX_SMALL_FILEZ) {
+        const body = readAll(this.#inflate(path, bodyOffset, size, checksum), size)
+        return body.then((bytes) => ({ header, size, body: bytes }))
+      }
+      const { head } = opened
+      const compressed = (head.length === opened.size ? head : readRest(opened, path)).subarray(bodyOffset)
+      return { header, size, body: this.#platform.inflateRaw(compressed, size) }
+    })
+    return file === 'link' ? undefined : file
+  }
+
+  async *#inflate(
+    path: string,
+    offset: number,
+    size: number,
+    checksum: Checksum,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    let length = 0
+    for await (const chunk of this.#platform.decompress('deflate-raw', streamFile(path, offset))) {
+      length += chunk.length
+      if (length > size) break
+      yield chunk
+    }
+    if (length === size) return
+    const got = length > size ? 'more' : `${length} bytes`
+    throw new FormatError(`${checksum}.file`, `Content of ${checksum}: expected ${size} bytes, got ${got}`)
+  }
+
+  create(path: string, header: FileHeader, body: Uint8Array): void {
+    const size = isSymlink(header) ? 0 : body.length
+    const head = encodeFilezHeader({ header, size })
+    const content = isSymlink(header) ? EMPTY_BYTES : this.#platform.deflateRaw(body, this.#level)
+    this.#files.create(path, PERMISSIONS, head, (fd) => {
+      if (content.length > 0) writeAll(fd, content)
+      this.#files.setPermissions(fd, PERMISSIONS)
+    })
+  }
+
+  open(path: string, header: FileHeader, size: number): BodyWriter {
+    const fd = withIo(undefined, () => this.#files.open(path, PERMISSIONS))
+    const queue = new ChunkQueue()
+    const compress = async (): Promise<void> => {
+      writeAll(fd, encodeFilezHeader({ header, size }))
+      const deflated = this.#platform.compress('deflate-raw', queue, { level: this.#level })
+      for await (const chunk of deflated) writeAll(fd, chunk)
+      this.#files.setPermissions(fd, PERMISSIONS)
+      this.#files.flush(fd)
+    }
+    let state: 'open' | 'done' = 'open'
+    let failure: unknown
+    const compressed = compress().catch((error: unknown) => {
+      failure = ioError(error)
+      queue.close()
+    })
+    return {
+      write(bytes) {
+        if (failure !== undefined) throw failure
+        // Not slice(): on a Buffer that is a view.
+        queue.push(new Uint8Array(bytes))
+      },
+      drained: () => queue.drained(),
+      async finish() {
+        queue.end()
+        await compressed
+        if (state === 'done') return
+        state = 'done'
+        if (failure !== undefined) {
+          discard(fd, path)
+          throw failure
+        }
+        closeSync(fd)
+      },
+      abort() {
+        if (state === 'done') return
+        state = 'done'
+        queue.close()
+        // The compressor may still hold the file for a moment; it is closed when that is over.
+        void compressed.then(() => discard(fd, path))
+      },
+    }
+  }
+}
+
+/** Header of a `.filez`, with an array of its own below the values. */
+function decodeHead(file: OpenedFile, path: string): ReturnType<typeof decodeFilezHeader> {
+  const { head, size } = file
+  const end = framedSize(head, size)
+  if (end > MAX_HEADER) throw new LimitError(path, MAX_HEADER)
+  const bytes = end <= head.length ? head.slice(0, end) : readRest(file, path)
+  return decodeFilezHeader(bytes, size)
+}
+
+/** Chunks on their way to a consumer of its own pace. */
+class ChunkQueue implements AsyncIterable<Uint8Array> {
+  #chunks: Uint8Array[] = []
+  #bytes = 0
+  #ended = false
+  #arrived: (() => void) | undefined
+  #emptied: { promise: Promise<void>; resolve: () => void } | undefined
+
+  push(chunk: Uint8Array): void {
+    if (this.#ended) return
+    this.#chunks.push(chunk)
+    this.#bytes += chunk.length
+    this.#arrived?.()
+  }
+
+  end(): void {
+    this.#ended = true
+    this.#arrived?.()
+  }
+
+  /** Nobody reads on. */
+  close(): void {
+    this.#chunks = []
+    this.#bytes = 0
+    this.#release()
+    this.end()
+  }
+
+  drained(): Promise<void> | undefined {
+    if (this.#bytes <= QUEUE_LIMIT) return undefined
+    if (this.#emptied === undefined) {
+      let resolve = () => {}
+      const promise = new Promise<void>((done) => {
+        resolve = done
+      })
+      this.#emptied = { promise, resolve }
+    }
+    return this.#emptied.promise
+  }
+
+  #release(): void {
+    this.#emptied?.resolve()
+    this.#emptied = undefined
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+    for (;;) {
+      const chunk = this.#chunks.shift()
+      if (chunk !== undefined) {
+        this.#bytes -= chunk.length
+        if (this.#bytes <= QUEUE_LIMIT) this.#release()
+        yield chunk
+      } else if (this.#ended) {
+        return
+      } else {
+        await new Promise<void>((resolve) => {
+          this.#arrived = resolve
+        })
+      }
+    }
+  }
+}

@@ -1,0 +1,42 @@
+/** bare: files as they are, owner, permissions and xattrs included. Writing other people's files takes root. */
+
+import { lchownSync } from 'node:fs'
+import { type FileHeader, NO_XATTRS, S_IFMT, type Xattrs } from '../../../../objects/index.ts'
+import { withIo } from '../../../../system/errno.ts'
+import { type Native, type NativeSource, requireNative } from '../../../../system/native.ts'
+import type { InodeForm } from './bare-content.ts'
+
+const SET_ID = 0o6000
+const FEATURE = 'Mode bare'
+
+/** @param disableXattrs `core.disable-xattrs`: none are written, none are read */
+export function bareForm(native: NativeSource, disableXattrs: boolean): InodeForm {
+  function setXattrs(xattrs: Xattrs, set: (native: Native, name: Uint8Array, value: Uint8Array) => void): void {
+    if (xattrs.length === 0 || disableXattrs) return
+    const provider = requireNative(FEATURE, native)
+    for (const [name, value] of xattrs) set(provider, name, value)
+  }
+
+  return {
+    realLinks: true,
+    permissions: ({ mode }) => mode & 0o7777,
+    complete(fd, header, files) {
+      const chowned = files.setOwner(fd, header)
+      files.setPermissions(fd, header.mode & 0o7777, chowned && (header.mode & SET_ID) !== 0)
+      // Last: a change of owner takes capabilities away.
+      setXattrs(header.xattrs, (provider, name, value) => provider.setXattrOf(fd, name, value))
+    },
+    completeLink(path, header) {
+      withIo(undefined, () => lchownSync(path, header.uid, header.gid))
+      setXattrs(header.xattrs, (provider, name, value) => provider.setXattr(path, name, value))
+    },
+    headerOf(path, stat, target, fd): FileHeader {
+      let xattrs = NO_XATTRS
+      if (!disableXattrs) {
+        const provider = requireNative(FEATURE, native)
+        xattrs = fd === undefined ? provider.readXattrs(path) : provider.readXattrsOf(fd)
+      }
+      return { uid: stat.uid, gid: stat.gid, mode: stat.mode & (S_IFMT | 0o7777), target, xattrs }
+    },
+  }
+}

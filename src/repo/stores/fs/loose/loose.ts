@@ -1,0 +1,212 @@
+/**
+ * The objects of a repository directory: one file each, `objects/ab/cdef….TYPE`; and beside them `state/`, where a commit
+ * is marked whose objects are not all here.
+ *
+ * Source: ostree-repo.c (_ostree_loose_path, list_loose_objects, ostree_repo_delete_object), ostree-repo-commit.c
+ * (ostree_repo_mark_commit_partial_reason), ostree-repo-pull.c (commitpartial).
+ */
+
+import { lstatSync, mkdirSync, readdirSync, readlinkSync } from 'node:fs'
+import { type Checksum, EMPTY_BYTES, encodeUtf8, type MaybePromise } from '../../../../bytes.ts'
+import { IoError, ObjectNotFoundError, withContext } from '../../../../errors.ts'
+import {
+  type AttachedType,
+  type FileInfo,
+  type FileObject,
+  formatObjectName,
+  type MetaType,
+  ObjectList,
+  type ObjectName,
+  type ObjectType,
+  parseLoosePath,
+} from '../../../../objects/index.ts'
+import { errnoOf, errnoText, unless, withIo } from '../../../../system/errno.ts'
+import { readWhole, removeFile, replaceFile, syncDirectory } from '../../../../system/file-io.ts'
+import type { Batch, CommitState, ObjectStore, ObjectTask, RepoMode } from '../../../core/interface.ts'
+import { LooseNames } from './loose-names.ts'
+import type { LooseReader } from './loose-reader.ts'
+import { PresentObjects } from './present.ts'
+
+/** The 256 directories of `objects/`. */
+const FAN_OUT = /^[0-9a-f]{2}$/
+const FSCK_PARTIAL = 'f'.charCodeAt(0)
+const NOTHING_THERE = ['ENOENT', 'ENOTDIR']
+
+/** What the repository around its objects decides. */
+export interface LooseObjectsContext {
+  readonly requireWritable: () => void
+  readonly fsync: () => boolean
+  readonly workAhead?: NonNullable<ObjectStore['workAhead']>
+}
+
+export class LooseObjects implements ObjectStore {
+  /** The repository. */
+  readonly root: string
+  readonly mode: RepoMode
+  readonly #reader: LooseReader
+  readonly #context: LooseObjectsContext
+
+  constructor(root: string, mode: RepoMode, reader: LooseReader, context: LooseObjectsContext) {
+    this.root = root
+    this.mode = mode
+    this.#reader = reader
+    this.#context = context
+  }
+
+  /** Of an object that may or may not be there. */
+  path(name: ObjectName): string {
+    return `${this.root}/${this.#reader.relativePath(name)}`
+  }
+
+  /** In its directory, one of the 256. */
+  fileName({ checksum, type }: ObjectName): string {
+    return `${checksum.slice(2)}.${type === 'file' ? this.#reader.content.suffix : type}`
+  }
+
+  loosePath(name: ObjectName): string | undefined {
+    const path = this.path(name)
+    return this.#reader.exists(path, name.type) ? path : undefined
+  }
+
+  has(name: ObjectName): boolean {
+    return this.#reader.exists(this.path(name), name.type)
+  }
+
+  readMeta(type: MetaType, checksum: Checksum): Uint8Array {
+    return this.#reader.meta(this.path({ checksum, type }), type, checksum)
+  }
+
+  readAttached(type: AttachedType, commit: Checksum): Uint8Array | undefined {
+    return this.#reader.attached(this.path({ checksum: commit, type }))
+  }
+
+  statFile(checksum: Checksum): FileInfo {
+    return this.#reader.stat(this.path({ checksum, type: 'file' }), checksum)
+  }
+
+  readFile(checksum: Checksum): MaybePromise<FileObject> {
+    return this.#reader.file(this.path({ checksum, type: 'file' }), checksum)
+  }
+
+  async *list(type?: ObjectType): AsyncGenerator<ObjectName, void, undefined> {
+    for (const names of this.listMany(type)) yield* names
+  }
+
+  /** @throws {IoError} `opendirat: …` for one of the 256 that is no directory, or cannot be read */
+  *listMany(type?: ObjectType): Generator<ObjectList, void, undefined> {
+    const names = ObjectList.empty()
+    const looseNames = new LooseNames(this.#reader.archive, type)
+    for (const head of this.#fanOut()) {
+      names.clear()
+      for (const file of this.#filesIn(head)) looseNames.read(head, file, names)
+      yield names
+    }
+  }
+
+  /** None, where it has vanished meanwhile or a link leads nowhere. */
+  #filesIn(head: string): string[] {
+    try {
+      return readdirSync(`${this.root}/objects/${head}`)
+    } catch (error) {
+      const errno = errnoOf(error)
+      if (errno === undefined) throw error
+      if (errno === 'ENOENT') return []
+      throw new IoError(`opendirat: ${errnoText(errno)}`, errno, `objects/${head}`, { cause: error })
+    }
+  }
+
+  /** The directories there are, in order. */
+  #fanOut(): string[] {
+    const entries = withIo('objects', () => readdirSync(`${this.root}/objects`))
+    return entries.filter((name) => FAN_OUT.test(name)).sort()
+  }
+
+  /** For the time of a transaction. */
+  present(): PresentObjects {
+    return new PresentObjects(`${this.root}/objects`, this.#fanOut(), this.#reader)
+  }
+
+  delete(name: ObjectName): void {
+    this.#context.requireWritable()
+    const shown = this.#reader.relativePath(name)
+    let removed: boolean
+    try {
+      removed = removeFile(this.path(name), shown)
+    } catch (error) {
+      throw withContext(`Deleting object ${formatObjectName(name)}`, error)
+    }
+    if (!removed) throw new ObjectNotFoundError(formatObjectName(name))
+  }
+
+  workAhead(task: ObjectTask, names: ObjectList): AsyncIterable<Batch> | undefined {
+    if (task === 'delete') this.#context.requireWritable()
+    return this.#context.workAhead?.(task, names)
+  }
+
+  /** A link `../ab/cdef….file`, relative to its own directory. */
+  payloadTarget(payload: Checksum): Checksum | undefined {
+    const path = this.path({ checksum: payload, type: 'payload-link' })
+    const target = unless([...NOTHING_THERE, 'EINVAL'], path, () => readlinkSync(path))
+    return target === undefined ? undefined : parseLoosePath(target.replace(/^\.\.\//, ''))?.checksum
+  }
+
+  storageSize(name: ObjectName): number {
+    const path = this.path(name)
+    const stat = unless(NOTHING_THERE, path, () => lstatSync(path, { throwIfNoEntry: false }))
+    if (stat === undefined) throw new ObjectNotFoundError(formatObjectName(name))
+    return stat.size
+  }
+
+  commitState(commit: Checksum): CommitState {
+    const bytes = readWhole(this.#statePath(commit))
+    if (bytes === undefined) return 'complete'
+    return bytes[0] === FSCK_PARTIAL ? 'fsck-partial' : 'partial'
+  }
+
+  setCommitState(commit: Checksum, state: CommitState): void {
+    this.#context.requireWritable()
+    const shown = `state/${commit}.commitpartial`
+    if (state === 'complete') {
+      removeFile(this.#statePath(commit), shown)
+      return
+    }
+    const bytes = state === 'partial' ? EMPTY_BYTES : encodeUtf8('f')
+    replaceFile(this.#statePath(commit), bytes, { tmp: this.#tmp, shown })
+  }
+
+  writeAttached(type: AttachedType, commit: Checksum, bytes: Uint8Array | undefined): void {
+    this.#context.requireWritable()
+    const name: ObjectName = { checksum: commit, type }
+    const path = this.path(name)
+    const shown = this.#reader.relativePath(name)
+    if (bytes === undefined) {
+      removeFile(path, shown)
+      return
+    }
+    try {
+      const directory = this.makeFanOut(commit.slice(0, 2))
+      replaceFile(path, bytes, { tmp: this.#tmp, fsync: this.#context.fsync(), shown })
+      if (this.#context.fsync()) withIo(shown, () => syncDirectory(directory))
+    } catch (error) {
+      throw type === 'commitmeta' ? withContext('Unable to write detached metadata', error) : error
+    }
+  }
+
+  /** One of the 256, made if need be; never a link to somewhere else. @returns its path */
+  makeFanOut(head: string): string {
+    const shown = `objects/${head}`
+    const path = `${this.root}/${shown}`
+    unless(['EEXIST'], shown, () => mkdirSync(path, 0o777))
+    const stat = withIo(shown, () => lstatSync(path))
+    if (!stat.isDirectory()) throw new IoError(`opendir(${shown}): Not a directory`, 'ENOTDIR', path)
+    return path
+  }
+
+  get #tmp(): string {
+    return `${this.root}/tmp`
+  }
+
+  #statePath(commit: Checksum): string {
+    return `${this.root}/state/${commit}.commitpartial`
+  }
+}

@@ -1,0 +1,30 @@
+/** The writer thread: takes slabs of small files and makes loose files of them. Its other end is write-behind.ts. */
+
+import { IoError, OstreeError } from '../../../../errors.ts'
+import { nodePlatform } from '../../../../platform/node.ts'
+import { loadNative } from '../../../../system/native.ts'
+import { type Answer, runProgram } from '../../../../system/threads/thread-program.ts'
+import { contentModeOf, needsNative } from '../content/content-modes.ts'
+import { type PackedSlab, unpackSlab } from './slab.ts'
+import type { ToMain, ToWorker, WriterData } from './write-behind.ts'
+
+runProgram<WriterData, ToWorker, ToMain>(({ settings }) => {
+  if (needsNative(settings.mode)) loadNative()
+  const content = contentModeOf(settings, nodePlatform, loadNative)
+
+  function write(slab: PackedSlab): Answer<ToMain> {
+    try {
+      unpackSlab(slab, (path, header, body) => content.create(path, header, body))
+      return { reply: { kind: 'written', bytes: slab.bytes }, transfer: [slab.bytes.buffer as ArrayBuffer] }
+    } catch (error) {
+      const { message, data } = error instanceof OstreeError ? error : new IoError(`${error}`, 'EIO')
+      return { reply: { kind: 'failed', message, data: { ...data } } }
+    }
+  }
+
+  return (request) => {
+    if (request.kind === 'write') return write(request.slab)
+    content.begin(request.perObjectFsync)
+    return undefined
+  }
+})

@@ -1,0 +1,109 @@
+/**
+ * The library that speaks SQLite: better-sqlite3, or where it is not installed the `node:sqlite` of newer Nodes. Both are
+ * synchronous and close enough that one narrow interface covers them.
+ */
+
+import { readFileSync, statSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { IoError, UnsupportedError } from '../../../errors.ts'
+
+export type SqlValue = null | number | string | Uint8Array
+/** Columns by name; a blob is a Uint8Array of its own, or a subclass of it. */
+export type SqlRow = Record<string, unknown>
+
+export interface SqliteStatement {
+  run(...values: SqlValue[]): { readonly changes: number | bigint }
+  get(...values: SqlValue[]): unknown
+  all(...values: SqlValue[]): unknown[]
+}
+
+/** One open file. Whatever it throws, `translateSqliteError` makes an error of the family. */
+export interface SqliteHandle {
+  exec(sql: string): void
+  prepare(sql: string): SqliteStatement
+  close(): void
+}
+
+export interface SqliteDriver {
+  readonly name: string
+  open(path: string, access: SqliteAccess): SqliteHandle
+}
+
+export type SqliteAccess = 'read' | 'write' | 'create'
+
+/** From this major on better-sqlite3 is built for Node-API 10; an older Node that loads it dies without a word. */
+const FIRST_NAPI_10_MAJOR = 13
+
+let loaded: Promise<SqliteDriver> | undefined
+
+/** @throws {UnsupportedError} when there is neither, saying why */
+export function loadSqliteDriver(): Promise<SqliteDriver> {
+  loaded ??= load().catch((error: unknown) => {
+    loaded = undefined
+    throw error
+  })
+  return loaded
+}
+
+async function load(): Promise<SqliteDriver> {
+  const reasons: unknown[] = []
+  for (const attempt of [loadBetterSqlite3, loadNodeSqlite]) {
+    try {
+      return await attempt()
+    } catch (error) {
+      reasons.push(error)
+    }
+  }
+  const [first, second] = reasons.map((reason) => (reason instanceof Error ? reason.message.split('\n')[0] : reason))
+  throw new UnsupportedError(
+    'sqlite',
+    `A .sqlite repository needs the package better-sqlite3 (${first}) or Node's own node:sqlite (${second})`,
+    { cause: new AggregateError(reasons) },
+  )
+}
+
+async function loadBetterSqlite3(): Promise<SqliteDriver> {
+  const version = installedVersion('better-sqlite3/package.json')
+  const refusal = betterSqlite3Refusal(version, process.versions['napi'])
+  if (refusal !== undefined) throw new Error(refusal)
+  const { default: Database } = await import('better-sqlite3')
+  // The native part is loaded by the first database only.
+  new Database(':memory:').close()
+  return {
+    name: `better-sqlite3 ${version}`,
+    open: (path, access) =>
+      // timeout: waiting is done without blocking the process (sqlite-connection.ts)
+      new Database(path, { readonly: access === 'read', fileMustExist: access !== 'create', timeout: 0 }),
+  }
+}
+
+/** @returns why this version must not be loaded here, if it must not */
+export function betterSqlite3Refusal(version: string, napi: string | undefined): string | undefined {
+  if (Number.parseInt(version, 10) < FIRST_NAPI_10_MAJOR || Number(napi) >= 10) return undefined
+  return `version ${version} would crash this Node, which has Node-API ${napi}; install better-sqlite3@12`
+}
+
+function installedVersion(manifest: string): string {
+  const { version } = JSON.parse(readFileSync(createRequire(import.meta.url).resolve(manifest), 'utf8'))
+  return String(version)
+}
+
+/** The part of `node:sqlite` used here; the types of the oldest supported Node do not know it. */
+interface NodeSqlite {
+  DatabaseSync: new (path: string, options: { readOnly: boolean }) => SqliteHandle
+}
+
+async function loadNodeSqlite(): Promise<SqliteDriver> {
+  // Not spelled out, so that bundlers and older Nodes do not look for it.
+  const name = 'node:sqlite'
+  const { DatabaseSync }: NodeSqlite = await import(name)
+  return {
+    name,
+    open: (path, access) => {
+      if (access !== 'create' && statSync(path, { throwIfNoEntry: false }) === undefined) {
+        throw new IoError(`open(${path}): No such file or directory`, 'ENOENT', path)
+      }
+      return new DatabaseSync(path, { readOnly: access === 'read' })
+    },
+  }
+}

@@ -1,0 +1,74 @@
+/** Refs in rows. SQLite compares text as UTF-8 bytes, which is the order refs are listed in. */
+
+import type { Checksum, MaybePromise } from '../../../bytes.ts'
+import { InvalidNameError } from '../../../errors.ts'
+import { isChecksum } from '../../../objects/index.ts'
+import type { RefPath, RefStore, RefTarget } from '../../core/interface.ts'
+import { type RefUpdates, requireNoRefConflict } from '../../refs/ref-conflicts.ts'
+import type { Connection, Statement } from './connection.ts'
+import { textOf } from './values.ts'
+
+interface RefRow {
+  readonly target: unknown
+  readonly alias: unknown
+}
+
+export class SqliteRefs implements RefStore {
+  readonly #connection: Connection
+  readonly #write: (work: () => void) => MaybePromise<void>
+  readonly #select: Statement<RefRow>
+  readonly #below: Statement<{ path: unknown }>
+  readonly #set: Statement
+  readonly #delete: Statement
+
+  /** @param write runs a write outside a transaction */
+  constructor(connection: Connection, write: (work: () => void) => MaybePromise<void>) {
+    this.#connection = connection
+    this.#write = write
+    this.#select = connection.prepare('SELECT target, alias FROM refs WHERE path = ?')
+    // `0` comes after `/`: what begins with `PATH/` lies between `PATH/` and `PATH0`.
+    this.#below = connection.prepare('SELECT path FROM refs WHERE path > ? AND path < ? ORDER BY path')
+    this.#set = connection.prepare('INSERT OR REPLACE INTO refs VALUES (?, ?, ?)')
+    this.#delete = connection.prepare('DELETE FROM refs WHERE path = ?')
+  }
+
+  read(path: RefPath): MaybePromise<RefTarget | undefined> {
+    return this.#connection.read(() => {
+      const row = this.#select.get(path)
+      if (row === undefined) return undefined
+      const target = textOf(row.target, path)
+      return row.alias ? { alias: target } : { commit: requireChecksum(target) }
+    })
+  }
+
+  list(prefix: RefPath): MaybePromise<RefPath[]> {
+    return this.#connection.read(() => (this.has(prefix) ? [prefix] : this.below(prefix)))
+  }
+
+  write(path: RefPath, target: RefTarget | undefined): MaybePromise<void> {
+    return this.#write(() => this.update(new Map([[path, target]])))
+  }
+
+  has(path: RefPath): boolean {
+    return this.#select.get(path) !== undefined
+  }
+
+  below(path: RefPath): RefPath[] {
+    return this.#below.all(`${path}/`, `${path}0`).map((row) => textOf(row.path, 'ref'))
+  }
+
+  /** All or none; a transaction must be open. @throws {ConflictError} */
+  update(updates: RefUpdates): void {
+    requireNoRefConflict(this, updates)
+    for (const [path, target] of updates) {
+      if (target === undefined) this.#delete.run(path)
+      else if ('alias' in target) this.#set.run(path, target.alias, 1)
+      else this.#set.run(path, target.commit, 0)
+    }
+  }
+}
+
+function requireChecksum(text: string): Checksum {
+  if (!isChecksum(text)) throw new InvalidNameError(text, `Invalid rev ${text}`)
+  return text
+}

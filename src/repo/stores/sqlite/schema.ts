@@ -1,0 +1,99 @@
+/**
+ * The tables of the single-file store, and how a file is recognised.
+ *
+ * ```
+ * objects    n │ checksum │ type │ size │ header │ body      a file: framed header, content
+ *                                                            a commit, dirtree, dirmeta: NULL, its bytes
+ *                                              └ a number    the content is in chunks n = number << 20 | 0, 1, 2 …
+ * chunks     n │ data                                        1 MiB of content each, the last one less
+ * attached   checksum │ type │ bytes                         detached metadata, tombstones
+ * refs       path │ target │ alias
+ * states     checksum │ state                                of commits that are not complete
+ * settings   name │ value                                    `config`: the key file
+ * ```
+ *
+ * A body or chunk shorter than the content it stands for is that content as a raw deflate stream. Columns that are read
+ * alone come before those that are long: SQLite reads a row from its start.
+ *
+ * Integer keys and a separate index make appending cheap and let lists be read from the index alone; a table without
+ * row ids is slower to fill and, with bodies in its inner pages, to search.
+ */
+
+import { FormatError, UnsupportedError } from '../../../errors.ts'
+import type { SqliteHandle } from './driver.ts'
+
+/** `OSTR`, in the header of the file at byte 68, big-endian. */
+export const APPLICATION_ID = 0x4f535452
+/** `user_version`: raised when older programs cannot read what is written. */
+export const SCHEMA_VERSION = 1
+
+/** Bytes. Most bodies fit a page: rows of 4 KiB are inserted a quarter faster than with pages of 4096 (bench/sqlite-layout.mjs). */
+const PAGE_SIZE = 16_384
+
+/** As SQLite keeps them, letter for letter. */
+const SCHEMA: readonly string[] = [
+  'CREATE TABLE objects (n INTEGER PRIMARY KEY, checksum BLOB NOT NULL, type INTEGER NOT NULL, size INTEGER NOT NULL, header BLOB, body BLOB NOT NULL)',
+  'CREATE UNIQUE INDEX objects_by_name ON objects (checksum, type)',
+  'CREATE INDEX commits ON objects (checksum) WHERE type = 4',
+  'CREATE INDEX large ON objects (body) WHERE size > 1048576',
+  'CREATE TABLE chunks (n INTEGER PRIMARY KEY, data BLOB NOT NULL)',
+  'CREATE TABLE attached (checksum BLOB, type INTEGER, bytes BLOB NOT NULL, PRIMARY KEY (checksum, type))',
+  'CREATE TABLE refs (path TEXT PRIMARY KEY, target TEXT NOT NULL, alias INTEGER NOT NULL) WITHOUT ROWID',
+  'CREATE TABLE states (checksum BLOB PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID',
+  'CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID',
+]
+
+/** Makes the tables, unless they are there. Safe against another process doing the same. */
+export function createSchema(handle: SqliteHandle, path: string, config: string): void {
+  // Both take effect on a file that is still empty only.
+  handle.exec(`PRAGMA page_size = ${PAGE_SIZE}; PRAGMA auto_vacuum = INCREMENTAL`)
+  handle.exec('BEGIN EXCLUSIVE')
+  try {
+    if (isEmpty(handle)) {
+      handle.exec(SCHEMA.join(';'))
+      handle.prepare("INSERT INTO settings VALUES ('config', ?)").run(config)
+      handle.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}`)
+    } else {
+      requireSchema(handle, path)
+    }
+    handle.exec('COMMIT')
+  } catch (error) {
+    handle.exec('ROLLBACK')
+    throw error
+  }
+}
+
+function isEmpty(handle: SqliteHandle): boolean {
+  return pragma(handle, 'application_id') === 0 && count(handle, 'SELECT count(*) AS value FROM sqlite_schema') === 0
+}
+
+/** @throws {FormatError} on a database of somebody else; {UnsupportedError} on one of a newer program */
+export function requireSchema(handle: SqliteHandle, path: string): void {
+  const id = pragma(handle, 'application_id')
+  if (id !== APPLICATION_ID) {
+    const found = `application id 0x${(id >>> 0).toString(16).padStart(8, '0')}`
+    throw new FormatError(path, `${path} is an SQLite database, but no ostree-ts repository (${found})`)
+  }
+  const version = pragma(handle, 'user_version')
+  if (version > SCHEMA_VERSION) {
+    throw new UnsupportedError(
+      `sqlite schema ${version}`,
+      `${path} was written by a newer version (schema ${version}, this one knows ${SCHEMA_VERSION})`,
+    )
+  }
+  // A view, a trigger or a generated column could make any statement of ours do something else, or never end.
+  const found = handle.prepare('SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL').all() as { sql: string }[]
+  const expected = new Set(SCHEMA)
+  if (version < 1 || found.length !== expected.size || !found.every(({ sql }) => expected.has(sql))) {
+    throw new FormatError(path, `${path} has other tables than schema ${SCHEMA_VERSION}`)
+  }
+}
+
+function pragma(handle: SqliteHandle, name: string): number {
+  return count(handle, `SELECT ${name} AS value FROM pragma_${name}`)
+}
+
+function count(handle: SqliteHandle, sql: string): number {
+  const row = handle.prepare(sql).get() as { value: number } // one row, one number
+  return row.value
+}

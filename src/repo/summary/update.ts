@@ -1,0 +1,145 @@
+/**
+ * Making the summary. Source: ostree-repo.c, ostree_repo_regenerate_summary; ot-builtin-summary.c,
+ * generate_collection_metadata.
+ */
+
+import { type Checksum, compareUtf8 } from '../../bytes.ts'
+import {
+  array,
+  bool,
+  GHashOrder,
+  lookup,
+  string,
+  u64be,
+  type Vardict,
+  type Variant,
+  vardict,
+  variantOf,
+} from '../../gvariant/index.ts'
+import { Commit, DirMeta, S_IFDIR } from '../../objects/index.ts'
+import { COLLECTION_BINDING, REF_BINDING } from '../commit/metadata.ts'
+import { writeCommit } from '../commit/write-commit.ts'
+import { dateOf } from '../core/calendar.ts'
+import { MutableTree, writeTree } from '../core/tree.ts'
+import { deltaDigests, reindexDeltas, STATIC_DELTAS } from '../deltas/names-and-index.ts'
+import { readRef } from '../refs/refs.ts'
+import { listCollectionRefs } from '../remotes/collection-refs.ts'
+import type { Repo } from '../repo.ts'
+import { filesOf } from '../repo.ts'
+import {
+  COLLECTION_MAP,
+  COMMIT_TIMESTAMP,
+  COMMIT_VERSION,
+  CollectionMap,
+  INDEXED_DELTAS,
+  LAST_MODIFIED,
+  SUMMARY,
+  SUMMARY_COLLECTION,
+  SUMMARY_MODE,
+  SUMMARY_SIGNATURES,
+  Summary,
+  type SummaryRef,
+  TOMBSTONE_COMMITS,
+} from './format.ts'
+
+/** The ref under which a collection keeps its metadata, signed like any commit. */
+export const OSTREE_METADATA = 'ostree-metadata'
+
+export interface UpdateSummaryOptions {
+  /** Added to what libostree notes, which wins where both have a key. */
+  readonly metadata?: Vardict | undefined
+  /** When this is made. Seconds since the epoch. */
+  readonly timestamp: bigint
+}
+
+/**
+ * Lists refs and deltas in a new summary, which takes the place of the old one; signatures of that go. Deltas are
+ * indexed anew.
+ * @throws {ObjectNotFoundError} when the commit of a ref is missing; {RepoLockedError}
+ */
+export async function updateSummary(repo: Repo, { metadata = [], timestamp }: UpdateSummaryOptions): Promise<void> {
+  const files = filesOf(repo, 'A summary')
+  const lock = await repo.storage.lock('exclusive')
+  try {
+    // The order of insertion shows in the file: it decides between keys that want one place in the table.
+    const table = new GHashOrder<Variant>(metadata)
+    if (!repo.config.getBoolean('core', 'no-deltas-in-summary', false)) {
+      const digests = await deltaDigests(repo)
+      if (digests.length > 0) table.set(STATIC_DELTAS, variantOf(vardict, digests))
+    }
+    await reindexDeltas(repo)
+    const { mode } = repo
+    table.set(LAST_MODIFIED, variantOf(u64be, timestamp))
+    table.set(SUMMARY_MODE, variantOf(string, mode === 'archive' ? 'archive-z2' : mode))
+    table.set(TOMBSTONE_COMMITS, variantOf(bool, repo.settings.tombstoneCommits))
+    table.set(INDEXED_DELTAS, variantOf(bool, true))
+    const refs = await listRefs(repo, table)
+    await files.write(SUMMARY, Summary.encode({ refs, metadata: [...table] }))
+    await files.delete(SUMMARY_SIGNATURES)
+  } finally {
+    await lock[Symbol.asyncDispose]()
+  }
+}
+
+/** The refs in front; those of other collections go into `table`. */
+async function listRefs(repo: Repo, table: GHashOrder<Variant>): Promise<SummaryRef[]> {
+  const own = repo.settings.collectionId
+  const collections = new Map<string, SummaryRef[]>()
+  for (const { collection, name, path } of await listCollectionRefs(repo)) {
+    const commit = await readRef(repo.refs, path)
+    if (commit === undefined) continue // deleted meanwhile
+    const entry = await summaryRef(repo, name, commit)
+    const others = collections.get(collection)
+    if (others === undefined) collections.set(collection, [entry])
+    else others.push(entry)
+  }
+  if (own !== undefined) table.set(SUMMARY_COLLECTION, variantOf(string, own))
+  const refs = own === undefined ? await headRefs(repo) : (collections.get(own) ?? [])
+  if (own !== undefined) collections.delete(own)
+  if (collections.size > 0) table.set(COLLECTION_MAP, variantOf(CollectionMap, [...collections]))
+  return refs
+}
+
+async function headRefs(repo: Repo): Promise<SummaryRef[]> {
+  const refs: SummaryRef[] = []
+  for (const path of await repo.refs.list('heads')) {
+    const commit = await readRef(repo.refs, path)
+    if (commit !== undefined) refs.push(await summaryRef(repo, path.slice('heads/'.length), commit))
+  }
+  return refs.sort((a, b) => compareUtf8(a.name, b.name))
+}
+
+async function summaryRef(repo: Repo, name: string, commit: Checksum): Promise<SummaryRef> {
+  const bytes = await repo.objects.readMeta('commit', commit)
+  const { timestamp, metadata } = Commit.decode(bytes)
+  const table = new GHashOrder<Variant>()
+  if (dateOf(timestamp) !== undefined) table.set(COMMIT_TIMESTAMP, variantOf(u64be, timestamp))
+  const version = lookup(metadata, 'version', string)
+  if (version !== undefined) table.set(COMMIT_VERSION, variantOf(string, version))
+  return { name, latest: { size: BigInt(bytes.length), commit, metadata: [...table] } }
+}
+
+/**
+ * Commits what a summary is given besides the refs to `ostree-metadata`, where those find it who take a collection ref
+ * by ref. The tree is empty.
+ * @returns `undefined` in a repository without a collection id, where nothing is done
+ */
+export async function commitCollectionMetadata(
+  repo: Repo,
+  { metadata = [], timestamp }: UpdateSummaryOptions,
+): Promise<Checksum | undefined> {
+  const collection = repo.settings.collectionId
+  if (collection === undefined) return undefined
+  const parent = await repo.tryResolve(OSTREE_METADATA)
+  const table = new GHashOrder<Variant>(metadata)
+  table.set(COLLECTION_BINDING, variantOf(string, collection))
+  table.set(REF_BINDING, variantOf(array(string), [OSTREE_METADATA]))
+  return repo.transaction(async (tx) => {
+    const tree = new MutableTree()
+    tree.setMeta(await tx.writeMeta('dirmeta', DirMeta.encode({ uid: 0, gid: 0, mode: S_IFDIR | 0o755, xattrs: [] })))
+    const root = await writeTree(tx, tree)
+    const commit = await writeCommit(tx, { root, parent, timestamp, metadata: [...table] })
+    tx.setRef(`heads/${OSTREE_METADATA}`, { commit })
+    return commit
+  })
+}

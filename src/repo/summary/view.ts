@@ -1,0 +1,107 @@
+/** A summary as text: what `ostree summary --view`, `--raw` and the options about metadata print. Source: ot-dump.c. */
+
+import { compareUtf8 } from '../../bytes.ts'
+import { NotFoundError } from '../../errors.ts'
+import { formatSize } from '../../format-size.ts'
+import { byteswap, printVariant, string, u64be, type Vardict, type Variant, variantAs } from '../../gvariant/index.ts'
+import { dateOf } from '../core/calendar.ts'
+import { STATIC_DELTAS } from '../deltas/names-and-index.ts'
+import { formatMetadataValue } from '../inspect/show.ts'
+import {
+  COLLECTION_MAP,
+  COMMIT_TIMESTAMP,
+  COMMIT_VERSION,
+  CollectionMap,
+  EXPIRES,
+  LAST_MODIFIED,
+  SUMMARY_COLLECTION,
+  SUMMARY_MODE,
+  Summary,
+  type SummaryRef,
+  TOMBSTONE_COMMITS,
+} from './format.ts'
+
+/** How a value is shown. Without one, a value of the type it should have is shown as any other. */
+type Show = (value: Variant) => string | undefined
+
+const asTime: Show = (value) => {
+  const seconds = variantAs(u64be, value)
+  return seconds === undefined ? undefined : formatTime(seconds)
+}
+const asText: Show = (value) => variantAs(string, value)
+const asYesOrNo: Show = ({ type, bytes }) => (type === 'b' ? (bytes[0] === 1 ? 'Yes' : 'No') : undefined)
+const asPlain: Show = () => undefined
+
+/** Keys with a name for people, of a summary and of a ref in it. */
+const NAMES: Readonly<Record<string, readonly [name: string, show: Show]>> = {
+  [STATIC_DELTAS]: ['Static Deltas', asPlain],
+  [LAST_MODIFIED]: ['Last-Modified', asTime],
+  [EXPIRES]: ['Expires', asTime],
+  [SUMMARY_COLLECTION]: ['Collection ID', asText],
+  [COLLECTION_MAP]: ['Collection Map', () => '(printed above)'],
+  [SUMMARY_MODE]: ['Repository Mode', asText],
+  [TOMBSTONE_COMMITS]: ['Has Tombstone Commits', asYesOrNo],
+  [COMMIT_TIMESTAMP]: ['Timestamp', asTime],
+  [COMMIT_VERSION]: ['Version', asText],
+}
+
+export function formatSummary(bytes: Uint8Array): string {
+  const { refs, metadata } = Summary.decode(bytes)
+  const find = (key: string): Variant | undefined => metadata.find(([name]) => name === key)?.[1]
+  const own = find(SUMMARY_COLLECTION)
+  const others = find(COLLECTION_MAP)
+  const format = (list: readonly SummaryRef[], collection: string | undefined): string =>
+    list.map((ref) => formatRef(ref, collection)).join('')
+
+  let text = format(refs, own && variantAs(string, own))
+  for (const [collection, list] of (others && variantAs(CollectionMap, others)) ?? []) text += format(list, collection)
+  return text + metadata.map((entry) => formatEntry(entry)).join('')
+}
+
+function formatRef({ name, latest }: SummaryRef, collection: string | undefined): string {
+  const { size, commit, metadata } = latest
+  const shown = collection === undefined ? name : `(${collection}, ${name})`
+  const entries = metadata.map((entry) => `    ${formatEntry(entry)}`).join('')
+  return `* ${shown}\n    Latest Commit (${formatSize(Number(size))}):\n      ${commit}\n${entries}\n`
+}
+
+function formatEntry([key, value]: Vardict[number]): string {
+  const [name, show] = Object.hasOwn(NAMES, key) ? (NAMES[key] ?? []) : []
+  const text = show?.(value) ?? printVariant(value, false)
+  return name === undefined ? `${key}: ${text}\n` : `${name} (${key}): ${text}\n`
+}
+
+/** For one that is not in the calendar, or would not be as local time. */
+const INVALID_TIME = 'invalid'
+
+/** Local time with the offset of its zone, as short as it can be: `2024-01-02T03:04:05+00`, `…+05:30`. */
+function formatTime(seconds: bigint): string {
+  const utc = dateOf(seconds)
+  if (utc === undefined) return INVALID_TIME
+  const offset = -utc.getTimezoneOffset()
+  const local = new Date(utc.getTime() + offset * 60_000).toISOString()
+  if (/^[+-]|^0000/.test(local)) return INVALID_TIME
+  const minutes = Math.abs(offset) % 60
+  const two = (value: number): string => String(value).padStart(2, '0')
+  const zone = `${offset < 0 ? '-' : '+'}${two(Math.floor(Math.abs(offset) / 60))}${minutes === 0 ? '' : `:${two(minutes)}`}`
+  return `${local.slice(0, local.indexOf('.'))}${zone}`
+}
+
+/** The whole value, annotated, integers as they are meant. */
+export function formatRawSummary(bytes: Uint8Array): string {
+  return `${printVariant({ type: Summary.type, bytes: byteswap(Summary.type, bytes) }, true)}\n`
+}
+
+/** In byte order. */
+export function summaryMetadataKeys(bytes: Uint8Array): string[] {
+  return Summary.decode(bytes)
+    .metadata.map(([key]) => key)
+    .sort(compareUtf8)
+}
+
+/** A line. @throws {NotFoundError} `No such metadata key '…'` */
+export function formatSummaryValue(bytes: Uint8Array, key: string): string {
+  const entry = Summary.decode(bytes).metadata.find(([name]) => name === key)
+  if (entry === undefined) throw new NotFoundError(key, `No such metadata key '${key}'`)
+  return formatMetadataValue(entry[1])
+}

@@ -1,0 +1,98 @@
+/**
+ * What the operating system says, in the words of libostree: the call it makes, the path, the text of the C library.
+ */
+
+import { IoError } from '../errors.ts'
+
+const TEXTS: Readonly<Record<string, string>> = {
+  EACCES: 'Permission denied',
+  EAGAIN: 'Resource temporarily unavailable',
+  EBADF: 'Bad file descriptor',
+  EBUSY: 'Device or resource busy',
+  EDQUOT: 'Disk quota exceeded',
+  EEXIST: 'File exists',
+  EFBIG: 'File too large',
+  EINVAL: 'Invalid argument',
+  EIO: 'Input/output error',
+  EISDIR: 'Is a directory',
+  ELOOP: 'Too many levels of symbolic links',
+  EMFILE: 'Too many open files',
+  EMLINK: 'Too many links',
+  ENAMETOOLONG: 'File name too long',
+  ENFILE: 'Too many open files in system',
+  ENODATA: 'No data available',
+  ENODEV: 'No such device',
+  ENOENT: 'No such file or directory',
+  ENOMEM: 'Cannot allocate memory',
+  ENOSPC: 'No space left on device',
+  ENOTDIR: 'Not a directory',
+  ENOTEMPTY: 'Directory not empty',
+  ENOTSUP: 'Operation not supported',
+  ENXIO: 'No such device or address',
+  EPERM: 'Operation not permitted',
+  ERANGE: 'Numerical result out of range',
+  EROFS: 'Read-only file system',
+  ESTALE: 'Stale file handle',
+  ETXTBSY: 'Text file busy',
+  EXDEV: 'Invalid cross-device link',
+}
+
+/** libostree works relative to open directories; its messages name the calls that do. */
+const CALLS: Readonly<Record<string, string>> = {
+  access: 'faccessat',
+  link: 'linkat',
+  lstat: 'fstatat',
+  mkdir: 'mkdirat',
+  open: 'openat',
+  readlink: 'readlinkat',
+  rename: 'renameat',
+  rmdir: 'unlinkat',
+  scandir: 'opendir',
+  stat: 'fstatat',
+  symlink: 'symlinkat',
+  unlink: 'unlinkat',
+}
+
+/** The symbolic name, such as `ENOENT`; `undefined` for errors of another making. */
+export function errnoOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('syscall' in error) || !('code' in error)) return undefined
+  return typeof error.code === 'string' ? error.code : undefined
+}
+
+/** `No such file or directory` for `ENOENT`. */
+export function errnoText(errno: string): string {
+  return TEXTS[errno] ?? errno
+}
+
+/**
+ * An error of `node:fs` as one of the family; any other passes unchanged.
+ * @param path as the message shall show it: relative to the repository
+ */
+export function ioError(error: unknown, path?: string): unknown {
+  const errno = errnoOf(error)
+  if (errno === undefined) return error
+  const { syscall = '' } = error as NodeJS.ErrnoException
+  const call = CALLS[syscall] ?? syscall
+  const where = path === undefined ? call : `${call}(${path})`
+  return new IoError(`${where}: ${errnoText(errno)}`, errno, path, { cause: error })
+}
+
+/** Runs `work`, and turns what `node:fs` throws into the family. */
+export function withIo<T>(path: string | undefined, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw ioError(error, path)
+  }
+}
+
+/** Runs `work`; `undefined` when it fails with one of `expected`. */
+export function unless<T>(expected: readonly string[], path: string | undefined, work: () => T): T | undefined {
+  try {
+    return work()
+  } catch (error) {
+    const errno = errnoOf(error)
+    if (errno !== undefined && expected.includes(errno)) return undefined
+    throw ioError(error, path)
+  }
+}

@@ -1,0 +1,143 @@
+/** Local files over node:fs, for image transports that live on a disk: reading them, and laying them down. */
+
+import type { Stats } from 'node:fs'
+import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { IoError, LimitError } from '../errors.ts'
+import { CHUNK_SIZE, type FileWriter, type WritableFiles } from '../platform/index.ts'
+import { createTemporary } from './temporary.ts'
+
+function errnoOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}
+
+/** Runs a call of the operating system; what it refuses becomes an IoError. */
+async function system<T>(path: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    const errno = errnoOf(error)
+    if (errno === undefined) throw error
+    throw new IoError((error as Error).message, errno, path, { cause: error })
+  }
+}
+
+async function* stream(
+  path: string,
+  range: { offset?: number; length?: number } = {},
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const file = await system(path, () => open(path, 'r'))
+  try {
+    let position = range.offset ?? 0
+    let left = range.length ?? Number.POSITIVE_INFINITY
+    // One buffer for all chunks: the reader is done with one when it asks for the next.
+    const buffer = new Uint8Array(Math.min(CHUNK_SIZE, left))
+    while (left > 0) {
+      const size = await readSome(file, path, buffer, Math.min(buffer.length, left), position)
+      if (size === 0) break
+      position += size
+      left -= size
+      yield buffer.subarray(0, size)
+    }
+    if (left > 0 && range.length !== undefined) {
+      throw new IoError(`${path}: ends ${left} bytes before the end of the range`, 'EIO', path)
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+async function readSome(file: FileHandle, path: string, into: Uint8Array, most: number, at: number): Promise<number> {
+  return (await system(path, () => file.read(into, 0, most, at))).bytesRead
+}
+
+function kindOf(stats: Stats): 'file' | 'directory' | 'other' {
+  if (stats.isFile()) return 'file'
+  return stats.isDirectory() ? 'directory' : 'other'
+}
+
+class NodeFileWriter implements FileWriter {
+  readonly #file: FileHandle
+  readonly #path: string
+
+  constructor(file: FileHandle, path: string) {
+    this.#file = file
+    this.#path = path
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length; ) {
+      at += (await system(this.#path, () => this.#file.write(bytes, at))).bytesWritten
+    }
+  }
+
+  async close(sync = false): Promise<void> {
+    try {
+      if (sync) await system(this.#path, () => this.#file.sync())
+    } finally {
+      await this.#file.close()
+    }
+  }
+}
+
+export const nodeFiles: WritableFiles = {
+  async stat(path) {
+    try {
+      const stats = await stat(path)
+      return { kind: kindOf(stats), size: stats.size }
+    } catch (error) {
+      const errno = errnoOf(error)
+      if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined
+      throw errno === undefined ? error : new IoError((error as Error).message, errno, path, { cause: error })
+    }
+  },
+
+  stream,
+
+  async read(path, limit) {
+    const file = await system(path, () => open(path, 'r'))
+    try {
+      const { size } = await system(path, () => file.stat())
+      const tooLarge = () => new LimitError('file size', limit, `${path} is larger than ${limit} bytes`, path)
+      if (size > limit) throw tooLarge()
+      // One byte more than it should have: a file that grows meanwhile is noticed, as is one that has no size (/proc).
+      let bytes = new Uint8Array(size + 1)
+      let length = 0
+      for (;;) {
+        const got = await readSome(file, path, bytes, bytes.length - length, length)
+        if (got === 0) return bytes.slice(0, length)
+        length += got
+        if (length > limit) throw tooLarge()
+        if (length < bytes.length) continue
+        const grown = new Uint8Array(Math.min(bytes.length * 2, limit + 1))
+        grown.set(bytes)
+        bytes = grown
+      }
+    } finally {
+      await file.close()
+    }
+  },
+
+  join,
+
+  parent: dirname,
+
+  async createDirectory(path) {
+    try {
+      await system(path, () => mkdir(path))
+    } catch (error) {
+      const isThere = error instanceof IoError && error.data.errno === 'EEXIST'
+      if (!isThere || (await nodeFiles.stat(path))?.kind !== 'directory') throw error
+    }
+  },
+
+  createTemporary: (parent) => system(parent, () => createTemporary(parent)),
+
+  async createFile(path) {
+    return new NodeFileWriter(await system(path, () => open(path, 'w')), path)
+  },
+
+  rename: (from, to) => system(to, () => rename(from, to)),
+
+  remove: (path) => system(path, () => rm(path, { recursive: true, force: true })),
+}

@@ -1,0 +1,253 @@
+/**
+ * The few system calls Node does not offer: extended attributes, locks that exclude libostree's, and flushing one file
+ * system. They come through koffi, an optional dependency, which is loaded when the first of them is wanted (11 ms) and
+ * costs 2 µs a call. Linux of 64 bits only; elsewhere, and without koffi, there is none, and callers say what that means.
+ *
+ * Source: fcntl(2), xattr(7), syncfs(2); libostree, ostree-repo.c (do_repo_lock) and libglnx, glnx-xattrs.c.
+ */
+
+import { createRequire } from 'node:module'
+import { compareBytes, encodeUtf8 } from '../bytes.ts'
+import { IoError, UnsupportedError } from '../errors.ts'
+import { errnoText } from './errno.ts'
+
+/** A path in UTF-8, or the bytes of any path. */
+export type NativePath = string | Uint8Array
+
+export type LockKind = 'shared' | 'exclusive'
+
+/** Name (without its NUL terminator) and value of an extended attribute. */
+type Xattr = readonly [Uint8Array, Uint8Array]
+type Xattrs = readonly Xattr[]
+
+export interface Native {
+  /**
+   * Every xattr of a file, a directory or a link itself, sorted. Empty values are left out, as libostree does, and so
+   * is what vanishes meanwhile; a file system without xattrs has none.
+   * @throws {IoError}, as do all below
+   */
+  readXattrs(path: NativePath): Xattrs
+  readXattrsOf(fd: number): Xattrs
+  /** Not through links. @returns a copy; `undefined` when there is no such attribute */
+  getXattr(path: NativePath, name: string): Uint8Array | undefined
+  getXattrOf(fd: number, name: string): Uint8Array | undefined
+  /** @param name UTF-8, or bytes without a NUL */
+  setXattr(path: NativePath, name: string | Uint8Array, value: Uint8Array): void
+  setXattrOf(fd: number, name: string | Uint8Array, value: Uint8Array): void
+  /** Removing what is not there is success. */
+  removeXattr(path: NativePath, name: string | Uint8Array): void
+  /** Flushes the whole file system that holds `fd`, on another thread. */
+  syncfs(fd: number): Promise<void>
+  /**
+   * Takes, changes or gives up a lock on the open file, without waiting. Closing `fd` gives it up too.
+   * @returns `false` when another holds one that excludes it
+   */
+  lock(fd: number, kind: LockKind | 'none'): boolean
+}
+
+const XATTR_SIZE_MAX = 65536
+/** Tried first: the kernel makes room for as much as is asked for, and for 64 KiB that takes longer than all the rest. */
+const USUAL_VALUE = 256
+const CREATE_OR_REPLACE = 0
+/** Bound to the open file, not the process: two handles in one process exclude each other. */
+const F_OFD_SETLK = 37
+const LOCK_TYPES = { shared: 0, exclusive: 1, none: 2 } as const
+const LOCK_EX_NB = { shared: 1 | 4, exclusive: 2 | 4, none: 8 } as const
+const ARCHITECTURES = ['x64', 'arm64', 'riscv64', 'loong64', 'ppc64', 's390x']
+
+interface NativeFunction {
+  (...args: unknown[]): number
+  async(...args: unknown[]): void
+}
+
+interface Koffi {
+  load(library: null): { func(prototype: string): NativeFunction }
+  struct(fields: Record<string, string>): unknown
+  pointer(type: unknown): unknown
+  errno(): number
+  os: { errno: Record<string, number> }
+}
+
+let loaded: Native | undefined | 'untried' = 'untried'
+
+/** The provider, or `undefined` where there is none. The first call loads koffi. */
+export function loadNative(): Native | undefined {
+  if (loaded === 'untried') loaded = tryLoad()
+  return loaded
+}
+
+/** Gives the provider when it is wanted, so that who never needs it never loads it. */
+export type NativeSource = () => Native | undefined
+
+/** @param feature what is wanted of it, for the message. @throws {UnsupportedError} naming the modes that need none */
+export function requireNative(feature: string, source: NativeSource = loadNative): Native {
+  const native = source()
+  if (native !== undefined) return native
+  throw new UnsupportedError(
+    feature,
+    `${feature} needs extended attributes, which Node reads and writes only with the optional package koffi (Linux); ` +
+      'modes archive and bare-user-only need none',
+  )
+}
+
+function tryLoad(): Native | undefined {
+  if (process.platform !== 'linux' || !ARCHITECTURES.includes(process.arch)) return undefined
+  try {
+    return bind(createRequire(import.meta.url)('koffi'))
+  } catch {
+    // Not installed, not built for this machine, or a C library that lacks one of the calls.
+    return undefined
+  }
+}
+
+/** NUL-terminated, whatever came. */
+function cString(text: NativePath): Uint8Array {
+  const bytes = typeof text === 'string' ? encodeUtf8(text) : text
+  if (bytes.includes(0)) throw new IoError('Invalid argument: a path or name with a NUL', 'EINVAL')
+  const terminated = new Uint8Array(bytes.length + 1)
+  terminated.set(bytes)
+  return terminated
+}
+
+function bind(koffi: Koffi): Native {
+  const library = koffi.load(null)
+  // Without a name: names are registered once in a process, and this module may be loaded twice.
+  const lockRegion = koffi.struct({
+    l_type: 'short',
+    l_whence: 'short',
+    l_start: 'int64_t',
+    l_len: 'int64_t',
+    l_pid: 'int',
+  })
+  const lockRegionPointer = koffi.pointer(lockRegion)
+  // A string argument is converted by koffi itself, in less time than it takes here.
+  const lgetxattrText = library.func('long lgetxattr(str path, str name, void *value, size_t size)')
+  const lgetxattr = library.func('long lgetxattr(const uint8_t *path, const uint8_t *name, void *value, size_t size)')
+  const fgetxattr = library.func('long fgetxattr(int fd, const uint8_t *name, void *value, size_t size)')
+  const llistxattr = library.func('long llistxattr(const uint8_t *path, void *list, size_t size)')
+  const flistxattr = library.func('long flistxattr(int fd, void *list, size_t size)')
+  const lsetxattr = library.func(
+    'int lsetxattr(const uint8_t *path, const uint8_t *name, const uint8_t *value, size_t size, int flags)',
+  )
+  const fsetxattr = library.func(
+    'int fsetxattr(int fd, const uint8_t *name, const uint8_t *value, size_t size, int flags)',
+  )
+  const lremovexattr = library.func('int lremovexattr(const uint8_t *path, const uint8_t *name)')
+  const syncfs = library.func('int syncfs(int fd)')
+  const fcntl = library.func('int fcntl(int fd, int command, ...)')
+  const flock = library.func('int flock(int fd, int operation)')
+
+  const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]))
+  const lastErrno = (): string => {
+    const number = koffi.errno()
+    // One number, two names; koffi knows it by either.
+    const name = errnoNames.get(number) ?? `errno ${number}`
+    return name === 'EOPNOTSUPP' ? 'ENOTSUP' : name === 'EWOULDBLOCK' ? 'EAGAIN' : name
+  }
+  const fail = (call: string, errno: string, path?: NativePath): IoError =>
+    new IoError(`${call}: ${errnoText(errno)}`, errno, typeof path === 'string' ? path : undefined)
+
+  /** One each is enough: calls do not nest, and results are copied out. */
+  const valueBuffer = new Uint8Array(XATTR_SIZE_MAX)
+  const listBuffer = new Uint8Array(XATTR_SIZE_MAX)
+
+  const names = new Map<string, Uint8Array>()
+  const cName = (name: string | Uint8Array): Uint8Array => {
+    if (typeof name !== 'string') return cString(name)
+    let terminated = names.get(name)
+    if (terminated === undefined) {
+      terminated = cString(name)
+      if (names.size < 64) names.set(name, terminated)
+    }
+    return terminated
+  }
+
+  function get(call: string, result: number, path?: NativePath): Uint8Array | undefined {
+    if (result >= 0) return valueBuffer.slice(0, result)
+    const errno = lastErrno()
+    if (errno === 'ENODATA') return undefined
+    throw fail(call, errno, path)
+  }
+
+  function readAll(listed: number, call: string, getOne: (name: Uint8Array) => number, path?: NativePath): Xattrs {
+    if (listed < 0) {
+      const errno = lastErrno()
+      if (errno === 'ENOTSUP') return []
+      throw fail(call, errno, path)
+    }
+    const xattrs: Xattr[] = []
+    for (let start = 0; start < listed; ) {
+      const end = listBuffer.indexOf(0, start)
+      const terminated = listBuffer.slice(start, end + 1)
+      start = end + 1
+      const value = get(call.replace('list', 'get'), getOne(terminated), path)
+      if (value !== undefined && value.length > 0) xattrs.push([terminated.subarray(0, -1), value])
+    }
+    return xattrs.sort(([a], [b]) => compareBytes(a, b))
+  }
+
+  const checked = (call: string, result: number, path?: NativePath): void => {
+    if (result < 0) throw fail(call, lastErrno(), path)
+  }
+
+  return {
+    readXattrs(path) {
+      const at = cString(path)
+      let listed = llistxattr(at, listBuffer, USUAL_VALUE)
+      if (listed === 0) return []
+      if (listed < 0) listed = llistxattr(at, listBuffer, XATTR_SIZE_MAX)
+      return readAll(listed, 'llistxattr', (name) => lgetxattr(at, name, valueBuffer, XATTR_SIZE_MAX), path)
+    },
+    readXattrsOf(fd) {
+      let listed = flistxattr(fd, listBuffer, USUAL_VALUE)
+      if (listed === 0) return []
+      if (listed < 0) listed = flistxattr(fd, listBuffer, XATTR_SIZE_MAX)
+      return readAll(listed, 'flistxattr', (name) => fgetxattr(fd, name, valueBuffer, XATTR_SIZE_MAX))
+    },
+    getXattr(path, name) {
+      if (typeof path === 'string' && !path.includes('\0')) {
+        const length = lgetxattrText(path, name, valueBuffer, USUAL_VALUE)
+        if (length >= 0) return valueBuffer.slice(0, length)
+      }
+      return get('lgetxattr', lgetxattr(cString(path), cName(name), valueBuffer, XATTR_SIZE_MAX), path)
+    },
+    getXattrOf(fd, name) {
+      const length = fgetxattr(fd, cName(name), valueBuffer, USUAL_VALUE)
+      if (length >= 0) return valueBuffer.slice(0, length)
+      return get('fgetxattr', fgetxattr(fd, cName(name), valueBuffer, XATTR_SIZE_MAX))
+    },
+    setXattr(path, name, value) {
+      const result = lsetxattr(cString(path), cName(name), value, value.length, CREATE_OR_REPLACE)
+      checked('lsetxattr', result, path)
+    },
+    setXattrOf(fd, name, value) {
+      checked('fsetxattr', fsetxattr(fd, cName(name), value, value.length, CREATE_OR_REPLACE))
+    },
+    removeXattr(path, name) {
+      if (lremovexattr(cString(path), cName(name)) === 0) return
+      const errno = lastErrno()
+      if (errno !== 'ENODATA') throw fail('lremovexattr', errno, path)
+    },
+    syncfs: (fd) =>
+      new Promise((resolve, reject) => {
+        syncfs.async(fd, (error: unknown, result: number) => {
+          if (error === null && result === 0) resolve()
+          // errno is that of the other thread.
+          else reject(fail('syncfs', 'EIO'))
+        })
+      }),
+    lock(fd, kind) {
+      const region = { l_type: LOCK_TYPES[kind], l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 }
+      let result = fcntl(fd, F_OFD_SETLK, lockRegionPointer, region)
+      let errno = result < 0 ? lastErrno() : ''
+      // Kernels before 3.15: libostree then locks with flock, and so must we.
+      if (errno === 'EINVAL') {
+        result = flock(fd, LOCK_EX_NB[kind])
+        errno = result < 0 ? lastErrno() : ''
+      }
+      if (result >= 0) return true
+      if (errno === 'EAGAIN' || errno === 'EACCES') return false
+      throw fail('Locking', errno)
+    },
+  }
+}

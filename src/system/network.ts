@@ -1,0 +1,224 @@
+/**
+ * The network over node:https, for what the global `fetch` cannot be told: which certificates to trust, which to show,
+ * and which proxy to go through (node-proxy.ts). Nothing is decoded on the way.
+ *
+ *     DIRECTORY/*.crt                  authorities to trust beside those of the system
+ *     DIRECTORY/NAME.cert, NAME.key    who we are
+ *
+ * Source of the layout: containers-certs.d(5).
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { join } from 'node:path'
+import { finished } from 'node:stream/promises'
+import { rootCertificates } from 'node:tls'
+import { IoError } from '../errors.ts'
+import { CHUNK_SIZE, type FetchInit, type FetchResponse, type Network, webClock } from '../platform/index.ts'
+import { askCredentialHelper } from './credential-helper.ts'
+import { type ProxySettings, proxiesOf, proxyAuthorization, proxyFor, TunnelAgent } from './proxy.ts'
+
+export type { ProxySettings } from './proxy.ts'
+
+export interface NodeNetworkOptions {
+  /** Holds certificates for all hosts. Default: for each host its own folder below `/etc/containers/certs.d` and so on. */
+  readonly certificateDirectory?: string | undefined
+  /** Any certificate will do. */
+  readonly insecureSkipTlsVerification?: boolean | undefined
+  /** Default: what the environment says when the network is made. */
+  readonly proxies?: ProxySettings | undefined
+}
+
+interface Certificates {
+  readonly ca?: string[]
+  readonly cert?: Buffer
+  readonly key?: Buffer
+}
+
+/** Connections kept for later, to one host. */
+const MAX_IDLE = 8
+/** Milliseconds until an idle connection is closed; servers close theirs after a minute or so. */
+const IDLE_TIME = 15_000
+
+/** Connections are kept and used again; idle ones do not keep the process alive. */
+export function nodeNetwork(options: NodeNetworkOptions = {}): Network {
+  const keep = { keepAlive: true, maxFreeSockets: MAX_IDLE, timeout: IDLE_TIME }
+  const http = new HttpAgent(keep)
+  const agents = new Map<string, HttpsAgent>()
+  const { proxies = proxiesOf(process.env) } = options
+  const agentOf = (host: string, proxy: URL | undefined): HttpsAgent => {
+    let agent = agents.get(host)
+    if (agent === undefined) {
+      const rejectUnauthorized = options.insecureSkipTlsVerification !== true
+      const settings = { ...keep, rejectUnauthorized, ...certificatesFor(host, options.certificateDirectory) }
+      agent = proxy === undefined ? new HttpsAgent(settings) : new TunnelAgent(proxy, settings)
+      agents.set(host, agent)
+    }
+    return agent
+  }
+  return {
+    clock: webClock,
+    credentialHelper: askCredentialHelper,
+    fetch: async (url, init) => {
+      const place = new URL(url)
+      const proxy = proxyFor(place, proxies)
+      if (place.protocol === 'https:') return await ask(url, init, agentOf(place.host, proxy))
+      return await ask(url, init, proxy?.protocol === 'https:' ? agentOf(proxy.host, undefined) : http, proxy)
+    },
+  }
+}
+
+/** @param proxy is asked in place of the host, for the whole URL */
+function ask(url: string, init: FetchInit, agent: HttpAgent, proxy?: URL): Promise<FetchResponse> {
+  const { method, body, signal } = init
+  const length = body instanceof Uint8Array ? { 'content-length': String(body.length) } : {}
+  const viaProxy = proxy === undefined ? {} : { host: new URL(url).host, ...proxyAuthorization(proxy) }
+  const settings = {
+    method,
+    headers: { ...init.headers, ...length, ...viaProxy },
+    agent,
+    ...(proxy === undefined ? {} : { path: url }),
+    ...(signal === undefined ? {} : { signal }),
+  }
+  return new Promise((resolve, reject) => {
+    const target = proxy ?? new URL(url)
+    const request = (target.protocol === 'https:' ? httpsRequest : httpRequest)(target, settings)
+    request.on('response', (message) => resolve(responseOf(message)))
+    request.on('error', reject)
+    // an answer may come before all was sent; the rest of it then fails, which is nobody's concern any more
+    if (body === undefined || body instanceof Uint8Array) request.end(body)
+    else send(body, request).catch((error) => request.destroy(error))
+  })
+}
+
+async function send(body: AsyncIterable<Uint8Array>, request: ReturnType<typeof httpRequest>): Promise<void> {
+  for await (const chunk of body) {
+    if (request.destroyed) return
+    // a copy, for the chunk may be used again before it is sent
+    const pending = request.write(chunk.slice())
+    if (!pending) await new Promise<void>((resolve) => drained(request, resolve))
+  }
+  request.end()
+}
+
+function drained(request: ReturnType<typeof httpRequest>, resolve: () => void): void {
+  const done = () => {
+    request.off('drain', done)
+    request.off('close', done)
+    resolve()
+  }
+  request.on('drain', done)
+  request.on('close', done)
+}
+
+function responseOf(message: IncomingMessage): FetchResponse {
+  // Nobody may be reading when the connection breaks.
+  message.on('error', () => {})
+  return {
+    status: message.statusCode ?? 0,
+    headers: {
+      get(name) {
+        const value = message.headers[name.toLowerCase()]
+        return (Array.isArray(value) ? value.join(', ') : value) ?? null
+      },
+    },
+    body: chunksOf(message),
+  }
+}
+
+/**
+ * What has come since it was last asked for, as one chunk: little when the network is the slower side, and much when
+ * the reader is, for whom few large chunks are cheaper than many small ones: a sixth of the processor time of a pull.
+ */
+async function* chunksOf(message: IncomingMessage): AsyncGenerator<Uint8Array, void, undefined> {
+  let parts: Buffer[] = []
+  let size = 0
+  let ended = false
+  let failure: { error: unknown } | undefined
+  let wake = () => {}
+  message.on('data', (part: Buffer) => {
+    parts.push(part)
+    size += part.length
+    if (size >= CHUNK_SIZE) message.pause()
+    wake()
+  })
+  finished(message, { writable: false })
+    .then(
+      () => {
+        ended = true
+      },
+      (error) => {
+        failure = { error }
+      },
+    )
+    .finally(() => wake())
+  try {
+    for (;;) {
+      if (size > 0) {
+        const chunk = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts, size)
+        parts = []
+        size = 0
+        message.resume()
+        yield chunk
+      } else if (failure !== undefined) {
+        throw failure.error
+      } else if (ended) {
+        return
+      } else {
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+      }
+    }
+  } finally {
+    if (!ended) message.destroy()
+  }
+}
+
+const HOST_DIRECTORIES = ['/etc/containers/certs.d', '/etc/docker/certs.d']
+
+function certificatesFor(host: string, directory: string | undefined): Certificates {
+  if (directory !== undefined) return system(directory, () => readCertificates(directory, readdirSync(directory)))
+  const home = process.env['HOME']
+  const own = home === undefined ? [] : [join(home, '.config/containers/certs.d')]
+  for (const parent of [...own, ...HOST_DIRECTORIES]) {
+    const path = join(parent, host)
+    const names = tryList(path)
+    if (names !== undefined) return system(path, () => readCertificates(path, names))
+  }
+  return {}
+}
+
+/** What the operating system refuses becomes an IoError. */
+function system<T>(path: string, call: () => T): T {
+  try {
+    return call()
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error) || error instanceof IoError) throw error
+    throw new IoError(error.message, String(error.code), path, { cause: error })
+  }
+}
+
+function tryList(path: string): string[] | undefined {
+  try {
+    return readdirSync(path)
+  } catch {
+    return undefined // not there, or not for us
+  }
+}
+
+/** @throws {IoError} for a client certificate without its key */
+function readCertificates(directory: string, names: readonly string[]): Certificates {
+  const read = (name: string) => readFileSync(join(directory, name))
+  const authorities = names.filter((name) => name.endsWith('.crt')).map((name) => read(name).toString('latin1'))
+  const client = names.find((name) => name.endsWith('.cert'))
+  const key = client?.replace(/\.cert$/, '.key')
+  if (key !== undefined && !names.includes(key)) {
+    const path = join(directory, key)
+    throw new IoError(`missing key ${key} for client certificate ${client}`, 'ENOENT', path)
+  }
+  return {
+    ...(authorities.length === 0 ? {} : { ca: [...rootCertificates, ...authorities] }),
+    ...(client === undefined || key === undefined ? {} : { cert: read(client), key: read(key) }),
+  }
+}
