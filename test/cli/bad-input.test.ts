@@ -6,8 +6,8 @@ import { describe, expect, test } from 'vitest'
 import { concatBytes } from '../../src/bytes.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { buildImage, type LayerFields } from '../../src/testing/index.ts'
-import { testDirectory } from '../fs-store/places.ts'
-import { dir, file, hardlink, symlink, type TarEntry, tarBytes } from '../repo/tar-bytes.ts'
+import { dir, file, hardlink, symlink, type TarEntry, tarBytes } from '../repo/commit/tar/tar-bytes.ts'
+import { testDirectory } from '../repo/stores/fs/places.ts'
 import { makePlace, type Place, refusal } from './refused.ts'
 
 const root = testDirectory()

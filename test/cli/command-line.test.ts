@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { describeReference, run } from '../reference.ts'
+import { describeReference, run } from '../support/reference.ts'
 import { Program, type RunResult, spawn } from './program.ts'
 
 /** Refs are listed in order since 2022.7, help has more lines, and the version is another. */

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { formatHelp } from '../../src/cli/command.ts'
 import { isGroup } from '../../src/cli/command-entry.ts'
 import { COMMANDS } from '../../src/cli/command-list.ts'
-import { goldenJson } from '../golden.ts'
+import { goldenJson } from '../support/golden.ts'
 
 type Versions = Readonly<Record<string, { readonly stdout: string }>>
 

@@ -3,7 +3,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { formatSize } from '../../src/format-size.ts'
-import { testDirectory } from '../fs-store/places.ts'
+import { testDirectory } from '../repo/stores/fs/places.ts'
 import { runInProcess } from './in-process.ts'
 
 const root = testDirectory()

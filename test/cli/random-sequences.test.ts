@@ -1,7 +1,7 @@
 /** Random sessions, gone through by ostree and by us on two repositories: the same words each time, the same files at the end. */
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { describeReference } from '../reference.ts'
+import { describeReference } from '../support/reference.ts'
 import { Twins } from './twins.ts'
 
 /** In each mode; SEQUENCES in the environment asks for more, SEED for others (test/setup.ts). */

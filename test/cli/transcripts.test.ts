@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isGroup } from '../../src/cli/command-entry.ts'
 import { COMMANDS } from '../../src/cli/command-list.ts'
-import { goldenJson } from '../golden.ts'
-import { hasReference } from '../reference.ts'
+import { goldenJson } from '../support/golden.ts'
+import { hasReference } from '../support/reference.ts'
 import { Program, type RunResult, spawn } from './program.ts'
 
 type CommandStep = RunResult & { readonly argv: readonly string[]; readonly v2026?: RunResult }

@@ -4,7 +4,7 @@ import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkS
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { run } from '../reference.ts'
+import { run } from '../support/reference.ts'
 import { type Outcome, runInProcess } from './in-process.ts'
 
 /** Before a slash, stands for the directory of each in what is given; and in what is compared. */

@@ -24,7 +24,7 @@ import {
 import { nodePlatform } from '../../src/platform/node.ts'
 import { commitRoot, createMemoryStorage, lookupFile, lookupPath, Repo, walkTree } from '../../src/repo/index.ts'
 import { type TarEntryFields, TarWriter } from '../../src/tar/index.ts'
-import { goldenJson } from '../golden.ts'
+import { goldenJson } from '../support/golden.ts'
 import { type GoldenImage, goldenImage, sourceOf, withLayers } from './golden-images.ts'
 
 const HOST = { architecture: 'amd64', os: 'linux' }

@@ -5,8 +5,8 @@ import { createMemoryStorage, Repo } from '../../src/repo/index.ts'
 import { createRepo } from '../../src/repo/local.ts'
 import { createSqliteStorage } from '../../src/repo/stores/sqlite/open.ts'
 import { imageStoreSuite } from '../../src/testing/index.ts'
-import { isRoot, testDirectory } from '../fs-store/places.ts'
-import { MODES, PLATFORMS } from '../places.ts'
+import { isRoot, testDirectory } from '../repo/stores/fs/places.ts'
+import { MODES, PLATFORMS } from '../support/places.ts'
 
 const root = testDirectory()
 let made = 0

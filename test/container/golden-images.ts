@@ -12,7 +12,7 @@ import {
 import { NotFoundError } from '../../src/errors.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { type TarHeader, TarParser } from '../../src/tar/index.ts'
-import { goldenBytes } from '../golden.ts'
+import { goldenBytes } from '../support/golden.ts'
 
 /** Blobs by digest, and the digest of the manifest. */
 export interface GoldenImage {

@@ -17,9 +17,9 @@ import {
 } from '../../src/container/index.ts'
 import type { Repo } from '../../src/repo/index.ts'
 import { nodeFiles } from '../../src/system/local-files.ts'
-import { testParent } from '../fs-store/places.ts'
-import { goldenBytes, goldenJson, goldenPath } from '../golden.ts'
-import { describeIn, makePlaces, PLACES } from '../places.ts'
+import { testParent } from '../repo/stores/fs/places.ts'
+import { goldenBytes, goldenJson, goldenPath } from '../support/golden.ts'
+import { describeIn, makePlaces, PLACES } from '../support/places.ts'
 import {
   CHUNKED,
   documentsOf,
@@ -29,7 +29,7 @@ import {
   type GoldenManifest,
   HOST,
   withoutBlobs,
-} from './encapsulate-kit.ts'
+} from './encapsulate/kit.ts'
 import { goldenImage, sourceOf, unpack, withLayers } from './golden-images.ts'
 import { exported, once } from './tar-kit.ts'
 

@@ -30,9 +30,9 @@ import {
   packImage,
   walkNodes,
 } from '../../src/testing/index.ts'
-import { makePlaces, type Place } from '../places.ts'
-import { describeDisk } from '../repo-ops/disk.ts'
-import { flattenedBy, LayerModel } from './layer-model.ts'
+import { describeDisk } from '../repo/disk.ts'
+import { makePlaces, type Place } from '../support/places.ts'
+import { flattenedBy, LayerModel } from './import/layer-model.ts'
 
 const HOST = { architecture: 'amd64', os: 'linux' }
 /** Each store once, the platforms mixed: that both give one result in each store, the vectors show. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { toHex } from '../../src/bytes.ts'
 import { array, bytes, string, struct, tuple, u64be, type Value, vardict } from '../../src/gvariant/index.ts'
-import { goldenJson } from '../golden.ts'
+import { goldenJson } from '../support/golden.ts'
 
 interface CommitVector {
   readonly description: string

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { GHashOrder } from '../../src/gvariant/index.ts'
-import { goldenJson } from '../golden.ts'
+import { goldenJson } from '../support/golden.ts'
 
 interface OrderVector {
   readonly start?: readonly string[]

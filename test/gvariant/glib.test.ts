@@ -15,7 +15,7 @@ import {
   tuple,
   type Variant,
 } from '../../src/gvariant/index.ts'
-import { goldenJson } from '../golden.ts'
+import { goldenJson } from '../support/golden.ts'
 
 /** What GLib 2.74 made of random types, bytes and texts; how, is told in test/golden/README.md. */
 interface Vectors {

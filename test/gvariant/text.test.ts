@@ -8,7 +8,7 @@ import {
   parseVariantText,
   printVariant,
 } from '../../src/gvariant/index.ts'
-import { goldenJson } from '../golden.ts'
+import { goldenJson } from '../support/golden.ts'
 
 interface TextVector {
   readonly text: string

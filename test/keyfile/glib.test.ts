@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { OstreeError } from '../../src/errors.ts'
 import { KeyFile } from '../../src/keyfile/index.ts'
-import { describeReference, run } from '../reference.ts'
+import { describeReference, run } from '../support/reference.ts'
 
 type Op =
   | ['groups']

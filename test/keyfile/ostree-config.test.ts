@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { OstreeError } from '../../src/errors.ts'
 import { KeyFile } from '../../src/keyfile/index.ts'
-import { describeReference, run } from '../reference.ts'
+import { describeReference, run } from '../support/reference.ts'
 
 const groups = fc.constantFrom('core', 'remote "origin"', 'archive', 'ünï')
 const keys = fc.constantFrom('a', 'b-c', 'Two Words', 'name[de]', 'd.e')

@@ -32,7 +32,7 @@ import {
 } from '../../src/objects/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { portablePlatform } from '../../src/platform/portable.ts'
-import { goldenJson } from '../golden.ts'
+import { goldenJson } from '../support/golden.ts'
 
 const platforms = [nodePlatform, portablePlatform]
 

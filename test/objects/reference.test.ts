@@ -47,7 +47,7 @@ import {
   anyDirTree,
   anyFile,
 } from '../../src/testing/arbitraries/objects.ts'
-import { describeReference, run } from '../reference.ts'
+import { describeReference, run } from '../support/reference.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'objects-'))
 afterAll(() => rmSync(scratch, { recursive: true }))

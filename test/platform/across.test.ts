@@ -14,7 +14,7 @@ import { crc32 } from '../../src/platform/codecs/crc32.ts'
 import { Xxh64 } from '../../src/platform/codecs/zstd/xxh64.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { portablePlatform } from '../../src/platform/portable.ts'
-import { describeReference } from '../reference.ts'
+import { describeReference } from '../support/reference.ts'
 import { pieces, WORDS } from './fixtures.ts'
 
 const platforms = [nodePlatform, portablePlatform]

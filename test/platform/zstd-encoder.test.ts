@@ -9,7 +9,7 @@ import { BlockEncoder } from '../../src/platform/codecs/zstd/block-encoder.ts'
 import type { Matches, Sequences } from '../../src/platform/codecs/zstd/matches.ts'
 import { portablePlatform } from '../../src/platform/portable.ts'
 import { noise } from '../../src/testing/suites/kit.ts'
-import { describeReference, hasReference } from '../reference.ts'
+import { describeReference, hasReference } from '../support/reference.ts'
 import { pieces } from './fixtures.ts'
 
 const BLOCK = 1 << 17

@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { freemem, tmpdir } from 'node:os'
-import { testParent } from '../fs-store/places.ts'
+import { testParent } from '../repo/stores/fs/places.ts'
 import { start } from './program.ts'
 
 function mirror(): { url: string; suite: string } {

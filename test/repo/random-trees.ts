@@ -5,8 +5,8 @@ import { S_IFDIR, S_IFLNK, S_IFREG } from '../../src/objects/index.ts'
 import type { DirectorySource } from '../../src/repo/index.ts'
 import { loadNative } from '../../src/system/native.ts'
 import { type Directory, directory, type TreeNode, walkNodes } from '../../src/testing/index.ts'
-import { type MemoryNode, memoryDirectory } from './memory-directory.ts'
-import { hardlink, type TarEntry } from './tar-bytes.ts'
+import { type MemoryNode, memoryDirectory } from './commit/memory-directory.ts'
+import { hardlink, type TarEntry } from './commit/tar/tar-bytes.ts'
 
 export const isRoot = process.getuid?.() === 0
 

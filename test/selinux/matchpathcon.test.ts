@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { FileContexts, type FileContextsTexts } from '../../src/selinux/index.ts'
-import { describeReference, run } from '../reference.ts'
+import { describeReference, run } from '../support/reference.ts'
 
 const POLICY = '/etc/selinux/default'
 const FILES = `${POLICY}/contexts/files`

@@ -9,7 +9,7 @@ import {
   parseUserId,
   verifyOpenPgp,
 } from '../../src/sign/index.ts'
-import { goldenJson } from '../golden.ts'
+import { goldenJson } from '../support/golden.ts'
 
 interface Case {
   name: string

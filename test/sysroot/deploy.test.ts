@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { KeyFile } from '../../src/keyfile/index.ts'
 import { openRepo } from '../../src/repo/local.ts'
 import { deployCommit, readSysroot } from '../../src/sysroot/index.ts'
-import { describeReferenceAsRoot, run } from '../reference.ts'
+import { describeReferenceAsRoot, run } from '../support/reference.ts'
 import { listing } from './listing.ts'
 
 const TREE = `mkdir -p tree/usr/etc/sub tree/usr/bin tree/usr/lib/modules/5.10.18 tree/var tree/sysroot

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runInProcess } from '../cli/in-process.ts'
-import { describeReferenceAsRoot, run } from '../reference.ts'
+import { describeReferenceAsRoot, run } from '../support/reference.ts'
 import { listing } from './listing.ts'
 
 describeReferenceAsRoot('ostree', 'an image, deployed', () => {

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { decodeUtf8 } from '../../src/bytes.ts'
 import { OstreeError } from '../../src/errors.ts'
 import { CpioParser, isCpio, type TarHeader, type TarSink } from '../../src/tar/index.ts'
-import { describeReference } from '../reference.ts'
+import { describeReference } from '../support/reference.ts'
 
 interface Found {
   readonly type: string

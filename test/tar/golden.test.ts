@@ -11,8 +11,8 @@ import {
   HeaderBlock,
   paddingFor,
 } from '../../src/tar/index.ts'
-import { goldenBytes, goldenJson, goldenPath } from '../golden.ts'
-import { describeReference, run } from '../reference.ts'
+import { goldenBytes, goldenJson, goldenPath } from '../support/golden.ts'
+import { describeReference, run } from '../support/reference.ts'
 import { type ReadEntry, readTar, text } from './kit.ts'
 
 interface ExportList {

@@ -21,7 +21,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { encodeUtf8 } from '../../src/bytes.ts'
 import type { TarEntry } from '../../src/tar/index.ts'
-import { describeReference, hasReference, run } from '../reference.ts'
+import { describeReference, hasReference, run } from '../support/reference.ts'
 import { packed, readTar, text } from './kit.ts'
 
 let folder = ''

@@ -13,8 +13,8 @@ import {
   packLayer,
   walkNodes,
 } from '../../src/testing/index.ts'
-import { PLATFORMS } from '../places.ts'
-import { describeReference, run } from '../reference.ts'
+import { PLATFORMS } from '../support/places.ts'
+import { describeReference, run } from '../support/reference.ts'
 import { readTar, text, xattrsOf } from '../tar/kit.ts'
 
 /** What of an entry a reader of layers goes by. */

@@ -14,8 +14,8 @@ import {
   type TransportImage,
   transportSuite,
 } from '../../src/testing/index.ts'
-import { testParent } from '../fs-store/places.ts'
-import { PLATFORMS } from '../places.ts'
+import { testParent } from '../repo/stores/fs/places.ts'
+import { PLATFORMS } from '../support/places.ts'
 
 const root = mkdtempSync(join(testParent, 'ostree-ts-transports-'))
 vitest.afterAll(() => rmSync(root, { recursive: true, force: true }))

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { goldenJson } from '../golden.ts'
+import { goldenJson } from '../support/golden.ts'
 
 const here = fileURLToPath(new URL('../golden/', import.meta.url))
 const tests = fileURLToPath(new URL('../', import.meta.url))

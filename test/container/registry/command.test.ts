@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Program, type RunResult } from '../../cli/program.ts'
-import { describeReference, run } from '../../reference.ts'
+import { describeReference, run } from '../../support/reference.ts'
 import { startRegistry, TESTER, type TestRegistry } from './server.ts'
 
 const LAYOUT = fileURLToPath(new URL('../../../examples/exampleos', import.meta.url))

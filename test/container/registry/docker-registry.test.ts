@@ -11,8 +11,8 @@ import { nodePlatform } from '../../../src/platform/node.ts'
 import { createMemoryStorage, Repo } from '../../../src/repo/index.ts'
 import { nodeFiles } from '../../../src/system/local-files.ts'
 import { nodeNetwork } from '../../../src/system/network.ts'
-import { goldenPath } from '../../golden.ts'
-import { describeReference, run } from '../../reference.ts'
+import { goldenPath } from '../../support/golden.ts'
+import { describeReference, run } from '../../support/reference.ts'
 import { startRegistry, TESTER, type TestRegistry } from './server.ts'
 
 const LAYOUT = fileURLToPath(new URL('../../../examples/exampleos', import.meta.url))

@@ -9,8 +9,8 @@ import {
   unencapsulate,
 } from '../../../src/container/index.ts'
 import { nodeNetwork } from '../../../src/system/network.ts'
-import { describeReference, run } from '../../reference.ts'
-import { CHUNKED, fixtureRepo, GOLDEN, HOST } from '../encapsulate-kit.ts'
+import { describeReference, run } from '../../support/reference.ts'
+import { CHUNKED, fixtureRepo, GOLDEN, HOST } from '../encapsulate/kit.ts'
 import { memoryRepo } from '../tar-kit.ts'
 import { startRegistry, type TestRegistry } from './server.ts'
 

@@ -14,7 +14,7 @@ import { nodePlatform } from '../../../src/platform/node.ts'
 import { createMemoryStorage, Repo } from '../../../src/repo/index.ts'
 import { nodeFiles } from '../../../src/system/local-files.ts'
 import { nodeNetwork } from '../../../src/system/network.ts'
-import { describeReference, run } from '../../reference.ts'
+import { describeReference, run } from '../../support/reference.ts'
 import { startProxy, type TestProxy } from './proxy.ts'
 import { makeCertificate, startRegistry, TESTER, type TestRegistry, TOKEN_ISSUER, TOKEN_SERVICE } from './server.ts'
 

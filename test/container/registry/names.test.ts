@@ -6,7 +6,7 @@ import { credentialsFromFiles, parseAuthFile } from '../../../src/container/regi
 import { endpointsOf, type RegistryRule } from '../../../src/container/registry/endpoints.ts'
 import { openRegistryImage } from '../../../src/container/registry/source.ts'
 import { portablePlatform as platform } from '../../../src/platform/portable.ts'
-import { describeReference, run } from '../../reference.ts'
+import { describeReference, run } from '../../support/reference.ts'
 import { cut, FakeRegistry, failure } from './fake.ts'
 
 const DIGEST = `sha256:${'a'.repeat(64)}`

@@ -9,7 +9,7 @@ import { createMemoryStorage, Repo } from '../../../src/repo/index.ts'
 import { nodeFiles } from '../../../src/system/local-files.ts'
 import { nodeNetwork } from '../../../src/system/network.ts'
 import { type ProxySettings, proxiesOf, proxyFor } from '../../../src/system/proxy.ts'
-import { describeReference, run } from '../../reference.ts'
+import { describeReference, run } from '../../support/reference.ts'
 import { startRegistry, type TestRegistry } from './server.ts'
 
 const LAYOUT = fileURLToPath(new URL('../../../examples/exampleos', import.meta.url))

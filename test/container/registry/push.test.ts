@@ -10,8 +10,8 @@ import { webNetwork } from '../../../src/platform/index.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { nodeFiles } from '../../../src/system/local-files.ts'
 import { nodeNetwork } from '../../../src/system/network.ts'
-import { goldenPath } from '../../golden.ts'
-import { describeReference, run } from '../../reference.ts'
+import { goldenPath } from '../../support/golden.ts'
+import { describeReference, run } from '../../support/reference.ts'
 import { startRegistry, TESTER, type TestRegistry } from './server.ts'
 
 const context = { platform: nodePlatform, host: { architecture: 'amd64', os: 'linux' } }

@@ -4,7 +4,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'nod
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { run } from '../../reference.ts'
+import { run } from '../../support/reference.ts'
 
 export interface TestRegistry extends AsyncDisposable {
   /** `127.0.0.1:PORT`, as in names of images. */

@@ -10,7 +10,7 @@ import { nodePlatform } from '../../../src/platform/node.ts'
 import { portablePlatform } from '../../../src/platform/portable.ts'
 import { nodeNetwork } from '../../../src/system/network.ts'
 import { buildImage, type TransportImage, transportSuite } from '../../../src/testing/index.ts'
-import { describeReference } from '../../reference.ts'
+import { describeReference } from '../../support/reference.ts'
 import { FakeRegistry } from './fake.ts'
 import { startRegistry, type TestRegistry } from './server.ts'
 

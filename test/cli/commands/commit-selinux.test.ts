@@ -1,0 +1,230 @@
+import { existsSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { isRoot } from '../../repo/stores/fs/places.ts'
+import { describeReference } from '../../support/reference.ts'
+import { Twins } from '../twins.ts'
+
+/** Small enough to read; `/tmp` is labelled, what is in it is not. */
+const CONTEXTS = `
+/.*	system_u:object_r:default_t:s0
+/	-d	system_u:object_r:root_t:s0
+/etc(/.*)?	system_u:object_r:etc_t:s0
+/usr/bin(/.*)?	system_u:object_r:bin_t:s0
+/usr/bin/sh	-l	system_u:object_r:link_t:s0
+/usr/bin/bash	--	system_u:object_r:shell_t:s0
+/mnt	-d	system_u:object_r:mnt_t:s0
+/tmp/.*	<<none>>
+`
+
+const TREES = `
+umask 022
+policy() {
+  mkdir -p $1/strict/contexts/files $1/strict/policy
+  printf 'SELINUX=enforcing\\nSELINUXTYPE=strict\\n' > $1/config
+  cat > $1/strict/contexts/files/file_contexts <<'END'${CONTEXTS}END
+  echo binary > $1/strict/policy/policy.33
+}
+mkdir -p in-etc/etc in-usr/usr/etc in-usr/usr/bin both/etc/selinux both/usr/etc off/etc none/etc linked/etc
+mkdir -p empty/etc bare/etc file/etc
+policy in-etc/etc/selinux
+policy in-usr/usr/etc/selinux
+policy both/usr/etc/selinux
+policy off/etc/selinux; echo SELINUX=disabled > off/etc/selinux/config
+policy bare/etc/selinux; rm -r bare/etc/selinux/strict/policy/*
+policy empty/etc/selinux; echo '/usr x:y:z:s0' > empty/etc/selinux/strict/contexts/files/file_contexts
+echo x > file/etc/selinux
+ln -s ../../in-etc/etc/selinux linked/etc/selinux
+echo b > in-usr/usr/bin/bash
+mkdir -p t/usr/bin t/usr/etc t/etc t/tmp/deep t/proc t/var
+echo a > t/usr/bin/bash; ln -s bash t/usr/bin/sh; echo p > t/etc/passwd; echo q > t/usr/etc/passwd; echo r > t/tmp/deep/f
+find . -exec touch -d @1 {} +
+tar --owner=0 --group=0 -cf t.tar -C t .
+tar --owner=0 --group=0 -cf part.tar -C t ./usr/bin/bash ./tmp/deep/f
+`
+
+const POLICY = '--selinux-policy=@/in-etc'
+
+describeReference('ostree', 'commit with a policy, beside ostree', () => {
+  let twins: Twins
+  const commit = (mode: string, ...words: string[]) =>
+    twins.run(['commit', `--repo=@/${mode}`, '-b', 'main', '--timestamp=@1', ...words])
+  beforeAll(async () => {
+    twins = new Twins()
+    twins.shell(TREES)
+    for (const mode of ['archive', 'bare-user']) await twins.run(['init', `--repo=@/${mode}`, `--mode=${mode}`])
+    for (const tree of ['in-usr', 'in-etc', 't']) {
+      const words = ['commit', '-b', tree, '--canonical-permissions', '--timestamp=@1', `@/${tree}`]
+      for (const mode of ['archive', 'bare-user']) await twins.run([...words, `--repo=@/${mode}`])
+    }
+  })
+  afterAll(() => twins.remove())
+
+  test.each([
+    ['a directory', [POLICY, '@/t']],
+    ['a directory, owners set', [POLICY, '--owner-uid=5', '--owner-gid=6', '@/t']],
+    ['a directory, no attributes but labels', [POLICY, '--no-xattrs', '@/t']],
+    ['a directory, permissions tidied', [POLICY, '--canonical-permissions', '@/t']],
+    ['a stored tree', [POLICY, '--tree=ref=t']],
+    ['an archive', [POLICY, '--tree=tar=@/t.tar']],
+    ['an archive that names no parents', [POLICY, '--tar-autocreate-parents', '--tree=tar=@/part.tar']],
+    ['a policy below /usr', ['--selinux-policy=@/in-usr', '@/t']],
+    ['a policy in two places, of which the first counts', ['--selinux-policy=@/both', '@/t']],
+    ['a policy behind a link', ['--selinux-policy=@/linked', '@/t']],
+    ['a policy that is disabled', ['--selinux-policy=@/off', '@/t']],
+    ['a directory without policy', ['--selinux-policy=@/t', '@/t']],
+    ['a file where the policy would be', ['--selinux-policy=@/file', '@/t']],
+    ['the policy of the only tree', ['-P', '--tree=dir=@/in-usr']],
+    ['the policy of the first tree', ['-P', '--tree=dir=@/in-etc', '--tree=dir=@/t']],
+    ['a first tree without policy', ['-P', '--tree=dir=@/t', '--tree=dir=@/in-etc']],
+    ['the policy of a commit', ['-P', '--tree=ref=in-usr', '--tree=dir=@/t']],
+    ['a commit with its policy elsewhere', ['-P', '--tree=ref=in-etc', '--tree=dir=@/t']],
+    ['the policy of the base', ['-P', '--base=in-usr', '--tree=ref=t', '--tree=tar=@/t.tar']],
+    ['the policy of a tree, for an archive', ['-P', '--tree=dir=@/in-usr', '--tree=tar=@/t.tar']],
+  ])('%s', async (_, words) => {
+    for (const mode of ['archive', 'bare-user']) {
+      expect(await commit(mode, ...words)).toMatchObject({ status: 0 })
+      await twins.run(['ls', `--repo=@/${mode}`, '-RXC', 'main'])
+    }
+  })
+
+  test('an argument that is no tree option has its own policy', async () => {
+    expect(await commit('archive', '-P', '@/in-usr')).toMatchObject({ status: 0 })
+    await twins.run(['ls', '--repo=@/archive', '-RXC', 'main'])
+  })
+
+  test('a label that is there already is replaced', async () => {
+    twins.shell(
+      'setfattr -n security.selinux -v old_u:old_r:old_t:s0 t/usr/bin/bash t/tmp/deep/f t/usr 2> /dev/null || :',
+    )
+    expect(await commit('archive', POLICY, '@/t')).toMatchObject({ status: 0 })
+    await twins.run(['ls', '--repo=@/archive', '-RXC', 'main'])
+    twins.shell('setfattr -x security.selinux t/usr/bin/bash t/tmp/deep/f t/usr 2> /dev/null || :')
+  })
+
+  test('files that are linked to objects keep them while their labels do not change', async () => {
+    expect(await commit('bare-user', POLICY, '@/t')).toMatchObject({ status: 0 })
+    await twins.run(['checkout', '--repo=@/bare-user', '-UH', 'main', '@/out'])
+    expect((await commit('bare-user', POLICY, '--link-checkout-speedup', '--table-output', '@/out')).stdout).toContain(
+      'Content Cache Hits: 4\n',
+    )
+    await commit('bare-user', '--selinux-policy=@/t', '--link-checkout-speedup', '--table-output', '@/out')
+    await commit('bare-user', '--selinux-policy=@/linked', '-I', '--table-output', '@/out')
+  })
+
+  test.each([
+    ['a directory that is not there', ['--selinux-policy=/nope', '@/t']],
+    ['a file', ['--selinux-policy=@/t/etc/passwd', '@/t']],
+    ['two policies', [POLICY, '-P', '@/t']],
+    ['a tree that is not there', ['-P', '--tree=dir=@/nope']],
+    ['a commit that is not there', ['-P', '--tree=ref=nope']],
+    ['a base that is not there', ['-P', '--base=nope', '@/t']],
+    ['an archive first', ['-P', '--tree=tar=@/t.tar']],
+    ['a tree of no type', ['-P', '--tree=nope']],
+    ['a tree of another type', ['-P', '--tree=nope=x']],
+  ])('refused: %s', async (_, words) => {
+    expect(await commit('archive', ...words)).toMatchObject({ status: 1 })
+  })
+
+  test('a broken policy is an error; ostree names the directory by a number', async () => {
+    const named = { stderr: (text: string) => text.replace(/\/proc\/self\/fd\/\d+/, '@/empty') }
+    const words = ['commit', '--repo=@/archive', '-b', 'main', '@/t']
+    expect(await twins.run([...words, '--selinux-policy=@/empty'], named)).toMatchObject({
+      status: 1,
+      stderr:
+        "error: With policy root '@/empty/etc/selinux/strict': Failed to look up context of /: No such file or directory\n",
+    })
+    expect(await twins.run([...words, '--selinux-policy=@/bare'])).toMatchObject({
+      status: 1,
+      stderr: 'error: While calculating SELinux checksum: Could not find binary policy file\n',
+    })
+  })
+
+  test('the policy of the system labels as ostree does', async () => {
+    if (!existsSync('/etc/selinux/config')) return
+    expect(await commit('archive', '--selinux-policy=/', '@/t')).toMatchObject({ status: 0 })
+    await twins.run(['ls', '--repo=@/archive', '-RXC', 'main'])
+  })
+
+  describe('what this ostree does not do', () => {
+    const [, run] = [0, (words: string[]) => twins.runBoth(words)]
+
+    test('in epoch 1 what is below /usr/etc gets the labels of /etc', async () => {
+      const words = ['commit', '--repo=@/archive', '-b', 'epoch', POLICY, '--timestamp=@1', '@/t']
+      expect((await run([...words, '--selinux-labeling-epoch=1']))[1]).toMatchObject({ status: 0, stderr: '' })
+      const listed = (await run(['ls', '--repo=@/archive', '-X', 'epoch', '/usr/etc']))[1].stdout
+      expect(listed.match(/object_r:(\w+)/g)).toEqual(['object_r:etc_t', 'object_r:etc_t'])
+      expect((await run([...words, '--selinux-labeling-epoch=2']))[1]).toEqual({
+        status: 1,
+        stdout: '',
+        stderr: 'error: Unknown SELinux labeling epoch: 2\n',
+      })
+    })
+
+    test('a repository without extended attributes refuses labels, where ostree breaks its objects', async () => {
+      await twins.run(['init', '--repo=@/only', '--mode=bare-user-only'])
+      const words = ['commit', '--repo=@/only', '-b', 'main', '--timestamp=@1', '@/t']
+      const [theirs, ours] = await run([...words, POLICY])
+      expect(theirs.status).toBe(0)
+      expect(ours).toMatchObject({
+        status: 1,
+        stderr: 'error: SELinux labels cannot be kept in a repository without extended attributes\n',
+      })
+      expect((await run(['fsck', '--repo=@/only']))[0]).toMatchObject({ status: 1 })
+      expect((await run([...words, '--selinux-policy=@/off']))[1]).toMatchObject({ status: 0 })
+    })
+  })
+})
+
+describeReference('ostree', 'checkout with a policy, beside ostree', () => {
+  const twins = new Twins()
+  afterAll(() => twins.remove())
+  beforeAll(() => {
+    // Of a file without a label ostree dies.
+    twins.shell(`${TREES}rm -r t/tmp`)
+    for (const mode of ['archive', 'bare-user', 'bare-user-only']) {
+      twins.shell(`ostree --repo=${mode} init --mode=${mode}
+        ostree --repo=${mode} commit -b main --timestamp=@1 --owner-uid=$(id -u) --owner-gid=$(id -g) --no-xattrs t`)
+    }
+  })
+
+  describe.each(['archive', 'bare-user', 'bare-user-only'])('of mode %s', (mode) => {
+    // Only root may label.
+    test.runIf(isRoot).each([
+      ['a commit', [POLICY]],
+      ['over what is there', [POLICY, '--union']],
+      ['as the user, which sets no labels', [POLICY, '-U']],
+      ['a directory of it', [POLICY, '--subpath=/usr']],
+      ['a file of it', [POLICY, '--subpath=/usr/bin/bash']],
+      ['a file of it as if it were elsewhere', [POLICY, '--subpath=/etc/passwd', '--selinux-prefix=/usr/bin/bash']],
+      ['as if it were elsewhere', [POLICY, '--selinux-prefix=/usr/bin/']],
+      ['a directory of it as if that were elsewhere', [POLICY, '--subpath=/etc', '--selinux-prefix=/usr/bin']],
+    ])('labels regular files: %s', async (_, words) => {
+      twins.shell('rm -rf out')
+      await twins.run(['checkout', `--repo=@/${mode}`, 'main', '@/out', ...words])
+      twins.shell('getfattr -R -h -d -m- -e hex out > labels; find out -type f -links +1 >> labels')
+      twins.expectSame('out')
+      twins.expectSame('labels')
+    })
+
+    test.each([
+      ['a directory that is not there', ['--selinux-policy=/nope']],
+      ['nothing', ['--selinux-policy=']],
+      ['a file', ['--selinux-policy=@/t/etc/passwd']],
+      ['links', ['--selinux-policy=/nope', '-H']],
+      ['no policy', ['--selinux-prefix=/x']],
+    ])('refused: %s', async (_, words) => {
+      const { status } = await twins.run(['checkout', `--repo=@/${mode}`, 'main', '@/refused', ...words])
+      expect(status).toBe(1)
+    })
+  })
+
+  test('of what ostree dies, ours makes an error, or takes for no policy', async () => {
+    const checkout = (...words: string[]) => twins.runBoth(['checkout', '--repo=@/archive', 'main', '@/died', ...words])
+    for (const prefix of ['', 'usr']) {
+      const [, ours] = await checkout(POLICY, `--selinux-prefix=${prefix}`)
+      expect(ours).toMatchObject({ status: 1, stderr: `error: Invalid SELinux prefix '${prefix}'\n` })
+    }
+    const [, ours] = await checkout('-U', '--selinux-policy=@/t')
+    expect(ours.status).toBe(0)
+  })
+})

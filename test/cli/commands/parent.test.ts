@@ -1,0 +1,98 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describeReference } from '../../support/reference.ts'
+import { Twins } from '../twins.ts'
+
+const TREES = `
+umask 022
+mkdir -p one/a two; echo f > one/f; echo g > one/a/g; ln -s f one/l; echo f > two/f; echo n > two/n
+`
+
+/** `PARENT` stands for the commit of the parent. Those that list refs are given one that there is alone of its kind. */
+const COMMANDS: readonly (readonly string[])[] = [
+  ['refs'],
+  ['rev-parse', 'main'],
+  ['rev-parse', 'origin:rem', 'rem', 'al', 'main^'],
+  ['rev-parse', '--single'],
+  ['rev-parse', 'nope'],
+  ['log', 'main'],
+  ['show', 'main'],
+  ['show', '--raw', 'main'],
+  ['ls', '-RC', 'main'],
+  ['cat', 'main', '/f', '/n'],
+  ['diff', 'main'],
+  ['diff', 'main', '@/one'],
+  ['checkout', '-U', 'main', '@/out'],
+  ['checkout', '-U', '--union', '--subpath=/n', 'main', '@/out'],
+  ['export', '-o', '@/tar', 'main'],
+  ['fsck'],
+  ['prune'],
+  ['prune', '--refs-only', '--no-prune'],
+  ['remote', 'list', '-u'],
+  ['remote', 'show-url', 'origin'],
+  ['commit', '-b', 'main', '--timestamp=@7', '--table-output', '@/one'],
+  ['log', 'main'],
+  ['rev-parse', '--single'],
+  ['commit', '-b', 'main', '--timestamp=@8', '--table-output', '--tree=ref=main^'],
+  ['commit', '-b', 'other', '--timestamp=@8', '--table-output', '--tree=ref=main', '--canonical-permissions'],
+  ['commit', '-b', 'based', '--timestamp=@8', '--base=origin:rem', '--tree=dir=@/one'],
+  ['commit', '-b', 'kept', '--timestamp=@8', '--parent=PARENT', '--keep-metadata=version', '@/one'],
+  ['commit', '-b', 'same', '--timestamp=@8', '--parent=PARENT', '--skip-if-unchanged', '--tree=ref=PARENT'],
+  ['fsck'],
+  ['prune'],
+  ['reset', 'main', 'PARENT'],
+  ['refs', '--create=new', 'origin:rem'],
+  ['refs', '--delete', 'main'],
+  ['rev-parse', 'main'],
+  ['refs', '--delete', 'main'],
+  ['refs', '-A', '--create=al2', 'al'],
+  ['prune', '--refs-only', '--depth=0'],
+  ['fsck'],
+  ['remote', 'add', 'mine', 'http://mine.invalid'],
+  ['remote', 'list'],
+  ['remote', 'delete', 'origin'],
+  ['pull-local', '@/parent', 'main'],
+  ['pull-local', '@/parent', 'al'],
+  ['static-delta', 'list'],
+  ['config', 'get', 'core.mode'],
+]
+
+describeReference('ostree', 'a repository with a parent, beside ostree', () => {
+  describe.each(['archive', 'bare-user'])('in mode %s', (mode) => {
+    let twins: Twins
+    let commit: string
+    beforeAll(async () => {
+      twins = new Twins()
+      twins.shell(TREES)
+      const parent = (command: string, ...words: string[]) => twins.run([command, '--repo=@/parent', ...words])
+      await parent('init', `--mode=${mode}`)
+      const words = ['-b', 'main', '--canonical-permissions', '--add-metadata-string=version=1']
+      await parent('commit', ...words, '--timestamp=@5', '@/one')
+      commit = (await parent('commit', ...words, '--timestamp=@6', '@/two')).stdout.trim()
+      await parent('refs', '--create=origin:rem', 'main')
+      await parent('refs', '-A', '--create=al', 'main')
+      await twins.run(['remote', 'add', '--repo=@/parent', 'origin', 'http://parent.invalid'])
+      await twins.run(['init', '--repo=@/r', `--mode=${mode}`])
+      await twins.run(['config', '--repo=@/r', 'set', 'core.parent', '@/parent'])
+    })
+    afterAll(() => twins.remove())
+
+    /** Sorted, as later versions list them. */
+    const sorted = (text: string): string => text.split('\n').sort().join('\n').replace(/^\n+/, '')
+
+    test.each(COMMANDS.map((words) => [words]))('%j', async (words) => {
+      const given = words.map((word) => word.replace('PARENT', commit))
+      const lists = words[0] === 'refs' ? { stdout: (text: string) => (text === '' ? '' : `${sorted(text)}\n`) } : {}
+      const { status } = await twins.run([...given, '--repo=@/r'], lists)
+      if (status !== 0) twins.shell('rm -rf r/tmp/staging-*')
+      twins.expectSame('r', (name) => /^(tmp|\.lock$|.*cache)/.test(name))
+      twins.expectSame('parent', (name) => /^(tmp|\.lock$|.*cache)/.test(name))
+    })
+
+    test('what was checked out and exported is the same', () => {
+      twins.expectSame('out')
+      twins.shell('sha256sum < tar > tar.sum')
+      twins.expectSame('tar.sum')
+      expect(commit).toMatch(/^[0-9a-f]{64}$/)
+    })
+  })
+})

@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, test } from 'vitest'
+import { describeReference } from '../../support/reference.ts'
+import { Twins } from '../twins.ts'
+
+describeReference('ostree', 'remotes, beside ostree', () => {
+  let twins: Twins
+  beforeAll(async () => {
+    twins = new Twins()
+    await twins.run(['init', '--repo=@/r', '--mode=archive'])
+    twins.shell(`printf '# comment\\n\\n[empty]\\n\\n[x]\\n# in a group\\na = b \\n' >> r/config`)
+  })
+  afterAll(() => twins.remove())
+
+  const add = (...words: string[]): string[] => ['remote', 'add', '--repo=@/r', ...words]
+
+  test.each([
+    [add('origin', 'http://example.com/repo')],
+    [add('origin', 'http://example.com/other')],
+    [add('--if-not-exists', 'origin', 'http://example.com/other')],
+    [add('branches', 'http://x', 'main', 'a/b', 'c;d', '')],
+    [add('metalink', 'metalink=http://x/ml')],
+    [add('mirrors', 'mirrorlist=http://x/ml', '--contenturl=mirrorlist=http://c/ml')],
+    [add('backend', '--custom-backend=other')],
+    [add('backend2', '--custom-backend=other', 'http://x')],
+    [add('many', 'http://x', 'b', '--set=b=2', '--set=a=1', '--set=gpg-verify=true', '--no-gpg-verify')],
+    [add('unsigned', 'http://x', '--no-sign-verify', '--collection-id=org.example.X')],
+    [add('signed', 'http://x', '--sign-verify=dummy=inline:a=b', '--sign-verify=dummy=file:/k')],
+    [add('spaces', ' http://x\\y ', '--set=k=\tv\nw', '--set=e=')],
+    [add('--force', 'origin', 'http://example.com/forced')],
+    [add('--force', 'fresh', 'http://example.com/forced')],
+    [add('bad/name', 'http://x')],
+    [add('', 'http://x')],
+    [add('n', 'http://x', '--set=nothing')],
+    [add('n', 'http://x', '--no-sign-verify', '--sign-verify=dummy=inline:a')],
+    [add('n', 'http://x', '--sign-verify=dummy')],
+    [add('n', 'http://x', '--sign-verify=dummy=a')],
+    [add('n', 'http://x', '--sign-verify=none=inline:a')],
+    [add('n')],
+    [add('--custom-backend=x')],
+    [add('n', 'http://x', '--force', '--if-not-exists')],
+    [['remote', 'list', '--repo=@/r']],
+    [['remote', 'list', '--repo=@/r', '-u']],
+    [['remote', 'show-url', '--repo=@/r', 'mirrors']],
+    [['remote', 'show-url', '--repo=@/r', 'metalink']],
+    [['remote', 'show-url', '--repo=@/r', 'spaces']],
+    [['remote', 'show-url', '--repo=@/r', 'absent']],
+    [['remote', 'show-url', '--repo=@/r', 'file:///anywhere']],
+    [['remote', 'show-url', '--repo=@/r']],
+    [['remote', 'delete', '--repo=@/r', 'metalink']],
+    [['remote', 'delete', '--repo=@/r', 'metalink']],
+    [['remote', 'delete', '--repo=@/r', '--if-exists', 'metalink']],
+    [['remote', 'delete', '--repo=@/r', 'bad/name']],
+    [['remote', 'delete', '--repo=@/r']],
+    [['remote', 'delete', '--repo=@/r', 'backend']],
+    [['remote', 'list', '--repo=@/r', '--show-urls']],
+    [['config', '--repo=@/r', 'set', '--group=remote "origin"', 'url', 'http://set']],
+    [['remote', 'show-url', '--repo=@/r', 'origin']],
+    [['config', '--repo=@/r', 'unset', 'core.nothing']],
+    [['config', '--repo=@/r', 'get', 'x.a']],
+    [['remote', 'gpg-list-keys', '--repo=@/r', 'origin']],
+  ])('%j', async (words) => {
+    await twins.run(words)
+    twins.expectSame('r/config')
+  })
+
+  test('a remote of the parent repository can be seen and not be changed', async () => {
+    await twins.run(['init', '--repo=@/parent', '--mode=archive'])
+    await twins.run(['remote', 'add', '--repo=@/parent', 'above', 'http://above'])
+    await twins.run(['config', '--repo=@/r', 'set', 'core.parent', '@/parent'])
+    await twins.run(['remote', 'list', '--repo=@/r', '-u'])
+    await twins.run(['remote', 'show-url', '--repo=@/r', 'above'])
+    await twins.run(['remote', 'delete', '--repo=@/r', 'above'])
+    await twins.run(['remote', 'add', '--repo=@/r', 'above', 'http://here'])
+    await twins.run(['remote', 'show-url', '--repo=@/r', 'above'])
+    twins.expectSame('r/config')
+    twins.expectSame('parent/config')
+  })
+
+  test('cookies are kept in the file of their remote', async () => {
+    const jar = (words: string[]): Promise<unknown> => twins.run(['remote', ...words])
+    await jar(['add-cookie', '--repo=@/r', 'origin', '.example.com', '/', 'a', '1'])
+    await jar(['add-cookie', '--repo=@/r', 'origin', 'example.com', '/p', 'a', '2'])
+    await jar(['add-cookie', '--repo=@/r', 'origin', 'example.com', '/p', 'a', '3'])
+    await jar(['add-cookie', '--repo=@/r', 'origin', 'example.com', '/p', 'b'])
+    twins.shell(`sed -i 's/\\t[0-9]\\{10\\}\\t/\\t2000000000\\t/' r/origin.cookies.txt`)
+    twins.expectSame('r/origin.cookies.txt')
+    await jar(['delete-cookie', '--repo=@/r', 'origin', 'example.com', '/p', 'a'])
+    await jar(['delete-cookie', '--repo=@/r', 'origin', 'example.com', '/p', 'a'])
+    await jar(['delete-cookie', '--repo=@/r', 'origin', 'example.com'])
+    await jar(['list-cookies', '--repo=@/r', 'origin'])
+    twins.expectSame('r/origin.cookies.txt')
+  })
+
+  test('a system that cannot be loaded is told of before all else', async () => {
+    twins.shell(`mkdir -p sys/ostree none/ostree bare; touch file
+      ostree --repo=sys/ostree/repo init --mode=archive
+      cp -a sys undeployed; mkdir sys/ostree/deploy; cp -a sys broken; echo nonsense > broken/ostree/repo/config`)
+    for (const system of [
+      '@/sys',
+      '@/sys/../sys/',
+      '@/none',
+      '@/bare',
+      '@/absent/deep',
+      '@/file',
+      '@/broken',
+      '@/undeployed',
+      '',
+    ]) {
+      await twins.run(['remote', 'add', `--sysroot=${system}`, 'sysremote', 'http://x'])
+      await twins.run(['remote', 'add', `--sysroot=${system}`, '--repo=@/r'])
+      await twins.run(['remote', 'delete', `--sysroot=${system}`, 'absent'])
+    }
+    twins.expectSame('sys/ostree/repo/config')
+  })
+})

@@ -1,0 +1,37 @@
+import { afterAll, beforeAll, test } from 'vitest'
+import { describeReference } from '../../support/reference.ts'
+import { Twins } from '../twins.ts'
+
+describeReference('ostree', 'reset, beside ostree', () => {
+  const twins = new Twins()
+  afterAll(() => twins.remove())
+  beforeAll(() =>
+    twins.shell(`mkdir tree
+    ostree --repo=repo init --mode=archive
+    for i in 1 2 3; do
+      echo $i > tree/f
+      ostree --repo=repo commit -b main --timestamp=@$i tree
+    done
+    ostree --repo=repo commit -b x/y --timestamp=@4 tree
+    ostree --repo=repo refs --create=origin:main main^
+    ostree --repo=repo refs --alias --create=also main`),
+  )
+
+  test.each([
+    [[]],
+    [['main']],
+    [['main', 'main^']],
+    [['main', 'x/y']],
+    [['x/y', 'main', 'and', 'more']],
+    [['origin:main', 'main']],
+    [['main', 'nope']],
+    [['nope', 'main']],
+    [['x', 'main']],
+    [['main', 'main^^^^']],
+    [['main', '00'.repeat(32)]],
+    [['also', 'x/y']],
+  ])('%j says the same, and moves the same', async (words) => {
+    await twins.run(['reset', '--repo=@/repo', ...words])
+    twins.expectSame('repo/refs')
+  })
+})

@@ -1,0 +1,53 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { emptyTransient, isOstreeContainer } from '../../../src/cli/container/container-environment.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'ostree-ts-environment-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+let count = 0
+function root(...files: string[]): string {
+  const path = join(folder, String(count++))
+  mkdirSync(path)
+  for (const file of files) {
+    mkdirSync(dirname(join(path, file)), { recursive: true })
+    writeFileSync(join(path, file), file.endsWith('repo/config') ? '[core]\nmode=bare-split-xattrs\n' : file)
+  }
+  return path
+}
+
+describe('K3: tidying up', () => {
+  test('an empty root is fine, and nothing is made in it', () => {
+    const path = root()
+    emptyTransient(path)
+    expect(readdirSync(path)).toEqual([])
+  })
+
+  test('empties what is transient, keeps the directories, and touches nothing else', () => {
+    const path = root('run/a/b', 'tmp/x', 'var/tmp/d/e', 'var/cache/f', 'var/foo', 'var/lib/nested/foo', 'usr/bin/sh')
+    symlinkSync('../../usr', join(path, 'var/tmp/link'))
+    emptyTransient(path)
+    for (const empty of ['run', 'tmp', 'var/tmp', 'var/cache']) expect(readdirSync(join(path, empty))).toEqual([])
+    for (const kept of ['var/foo', 'var/lib/nested/foo', 'usr/bin/sh']) expect(existsSync(join(path, kept))).toBe(true)
+  })
+
+  test('does not follow a link in place of a directory', () => {
+    const path = root('usr/keep')
+    symlinkSync('usr', join(path, 'tmp'))
+    emptyTransient(path)
+    expect(existsSync(join(path, 'usr/keep'))).toBe(true)
+  })
+})
+
+test('a container of a commit is told by its repository and by its surroundings', () => {
+  const config = 'sysroot/ostree/repo/config'
+  expect(isOstreeContainer(root(), { container: 'podman' })).toBe(false)
+  expect(isOstreeContainer(root(config), { container: 'podman' })).toBe(true)
+  expect(isOstreeContainer(root(config, '.dockerenv'), { INVOCATION_ID: 'x' })).toBe(true)
+  expect(isOstreeContainer(root(config, 'run/.containerenv'), { INVOCATION_ID: 'x' })).toBe(true)
+  expect(isOstreeContainer(root(config), { INVOCATION_ID: 'x' })).toBe(false)
+  expect(isOstreeContainer(root(config), {})).toBe(true)
+  expect(isOstreeContainer(root(config, 'run/ostree-booted'), {})).toBe(false)
+})

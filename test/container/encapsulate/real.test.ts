@@ -1,0 +1,200 @@
+/** Ten thousand files, committed by ostree, as an image: through a registry and other programs, and back. */
+import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Checksum } from '../../../src/bytes.ts'
+import {
+  computeSizes,
+  type EncapsulateOptions,
+  encapsulate,
+  exportImage,
+  newChunking,
+  type ObjectMetaSized,
+  type ObjectSourceMeta,
+  openDestination,
+  openImage,
+  parseImageReference,
+  pullImage,
+  transferImage,
+  unencapsulate,
+} from '../../../src/container/index.ts'
+import { nodePlatform } from '../../../src/platform/node.ts'
+import type { Repo } from '../../../src/repo/index.ts'
+import { createRepo, openRepo } from '../../../src/repo/local.ts'
+import { nodeFiles } from '../../../src/system/local-files.ts'
+import { nodeNetwork } from '../../../src/system/network.ts'
+import { testParent } from '../../repo/stores/fs/places.ts'
+import { describeReference, run } from '../../support/reference.ts'
+import { startRegistry, type TestRegistry } from '../registry/server.ts'
+import { HOST } from './kit.ts'
+
+const FILES = 10_000
+const PER_DIRECTORY = 50
+
+/** Packages of files: text, programs, links of both kinds, empty ones, one too large for a piece. */
+function makeTree(root: string): void {
+  for (let i = 0; i < FILES; i++) {
+    const folder = join(root, 'usr/share', `package${Math.floor(i / 500)}`, `part${Math.floor(i / PER_DIRECTORY)}`)
+    if (i % PER_DIRECTORY === 0) mkdirSync(folder, { recursive: true })
+    const path = join(folder, `file ${i}`)
+    if (i % 50 === 7) symlinkSync(`file ${i - 7}`, path)
+    else if (i % 50 === 9) linkSync(join(folder, `file ${i - 9}`), path)
+    else if (i % 50 === 11) writeFileSync(path, '')
+    else writeFileSync(path, `${i % 900}\n`.repeat(1 + (i % 700)), { mode: i % 3 === 0 ? 0o755 : 0o644 })
+  }
+  mkdirSync(join(root, 'usr/bin'))
+  mkdirSync(join(root, 'var/tmp'), { recursive: true, mode: 0o777 })
+  const large = new Uint8Array((5 << 20) + 13)
+  for (let i = 0, state = 1; i < large.length; i++) {
+    state = (state * 48271) % 2147483647
+    large[i] = state
+  }
+  writeFileSync(join(root, 'usr/bin/large'), large, { mode: 0o755 })
+}
+
+/** Everything below: type, permissions, target, and name. */
+function listed(root: string): string {
+  // Hard links to links may be links of their own, so what counts is what they say.
+  const found = run('find', ['.', '-path', './sysroot', '-prune', '-o', '-printf', '%y %m %l %P\n'], { cwd: root })
+  return found.split('\n').sort().join('\n')
+}
+
+async function componentsOf(repo: Repo, commit: Checksum): Promise<ObjectMetaSized> {
+  const map = new Map<Checksum, string>()
+  const set = new Map<string, ObjectSourceMeta>()
+  for (const [checksum, { paths }] of (await newChunking(repo, commit)).remainder.content) {
+    const name = paths[0]?.split('/')[3] ?? 'rest'
+    map.set(checksum, name)
+    set.set(name, { identifier: `${name}-1`, name, srcid: name, changeTimeOffset: 0, changeFrequency: name.length })
+  }
+  const byIdentifier = new Map([...set.values()].map((meta) => [meta.identifier, meta]))
+  return await computeSizes(repo, {
+    map: new Map([...map].map(([sum, name]) => [sum, `${name}-1`])),
+    set: byIdentifier,
+  })
+}
+
+describeReference(['ostree', 'skopeo', 'umoci', 'docker-registry'], 'a commit of ten thousand files', () => {
+  const folder = mkdtempSync(join(testParent, 'encapsulate-real-'))
+  const tree = join(folder, 'tree')
+  const context = {
+    platform: nodePlatform,
+    files: nodeFiles,
+    host: HOST,
+    registry: { network: nodeNetwork(), insecure: true },
+  }
+  let registry: TestRegistry
+  let repo: Repo
+  let commit: Checksum
+
+  beforeAll(async () => {
+    makeTree(tree)
+    run('ostree', ['init', '--mode=archive', `--repo=${folder}/repo`])
+    const owner = ['--owner-uid=0', '--owner-gid=0', '--no-xattrs']
+    run('ostree', ['commit', `--repo=${folder}/repo`, '-b', 'main', ...owner, `--tree=dir=${tree}`])
+    repo = await openRepo(join(folder, 'repo'))
+    commit = await repo.resolve('main')
+    registry = await startRegistry()
+  }, 300_000)
+
+  afterAll(async () => {
+    await registry?.[Symbol.asyncDispose]()
+    await repo?.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  test.each(['in one layer', 'in chunks'])(
+    'J1: %s, goes through a registry and comes out as it went in, for us and for others',
+    async (kind) => {
+      const name = kind === 'in chunks' ? 'chunked' : 'single'
+      const chunked = kind === 'in chunks' ? { packageContentmeta: await componentsOf(repo, commit), maxLayers: 8 } : {}
+      const { files, host, registry: network } = context
+      const options: EncapsulateOptions = { host, ...chunked, skipCompression: true }
+      const to = `docker://${registry.host}/os:${name}`
+      const digest = await encapsulate(repo, commit, {}, { ...options, files, registry: network }, to)
+
+      // us, by digest, into a repository that ostree finds sound
+      const archive = join(folder, `archive-${name}`)
+      const back = await createRepo(archive, { mode: 'archive' })
+      const image = await unencapsulate(back, `ostree-unverified-registry:${registry.host}/os@${digest}`, context)
+      expect(image).toEqual({ commit, manifestDigest: digest })
+      await back.setRef('main', commit)
+      await back.close()
+      expect(run('ostree', ['fsck', `--repo=${archive}`])).toContain('no errors found')
+
+      // others
+      const layout = join(folder, `layout-${name}`)
+      const source = ['--src-tls-verify=false', `docker://${registry.host}/os:${name}`]
+      run('skopeo', ['--insecure-policy', 'copy', ...source, `oci:${layout}:x`])
+      await using copied = await openImage(parseImageReference(`oci:${layout}:x`), context)
+      expect(copied.manifestDigest).toBe(digest)
+      const unpacked = join(folder, `unpacked-${name}`)
+      run('umoci', ['raw', 'unpack', '--rootless', '--image', `${layout}:x`, unpacked])
+      expect(listed(unpacked)).toBe(listed(tree))
+      run('diff', ['-r', '--no-dereference', '--exclude=sysroot', tree, unpacked])
+      rmSync(unpacked, { recursive: true })
+
+      // a copy of ours has the blobs of theirs
+      const ours = join(folder, `ours-${name}`)
+      await using from = await openImage(parseImageReference(`docker://${registry.host}/os:${name}`), context)
+      await using copy = await openDestination(parseImageReference(`oci:${ours}:x`), context)
+      expect(await transferImage(from, copy, context)).toBe(digest)
+      run('diff', ['-r', join(layout, 'blobs'), join(ours, 'blobs')])
+    },
+    300_000,
+  )
+
+  test.each(['sqlite', 'archive'])(
+    'is the same commit when it was stored in %s, written out, and stored again',
+    async (kind) => {
+      const options = { ...context, registry: context.registry }
+      const name = `docker://${registry.host}/os:chunked`
+      const image = parseImageReference(name)
+      const empty = async (which: string) => {
+        const path = join(folder, `${kind}-${which}${kind === 'sqlite' ? '.sqlite' : ''}`)
+        return await createRepo(path, { mode: kind === 'archive' ? 'archive' : 'bare-user' })
+      }
+      /** What comes of a layout, under the name the image has in the registry. */
+      const storedAgain = async (which: string, layout: string) => {
+        const repo = await empty(which)
+        const open = () => openImage(parseImageReference(`oci:${layout}:x`), context)
+        return { repo, ...(await pullImage(repo, `ostree-unverified-image:${name}`, { ...options, open })) }
+      }
+      const writtenOut = async (from: Repo, which: string) => {
+        const layout = join(folder, `${kind}-${which}`)
+        mkdirSync(layout)
+        return {
+          layout,
+          digest: await exportImage(from, image, `oci:${layout}:x`, { ...options, skipCompression: true }),
+        }
+      }
+
+      await using first = await empty('first')
+      const stored = await pullImage(first, `ostree-unverified-image:${name}`, options)
+      expect(stored.baseCommit).toBe(commit)
+      const out = await writtenOut(first, 'out')
+      const again = await storedAgain('second', out.layout)
+      await using second = again.repo
+      expect(again.baseCommit).toBe(commit)
+      const { rootTree, rootMeta } = await first.readCommit(stored.mergeCommit)
+      expect(await second.readCommit(again.mergeCommit)).toMatchObject({ rootTree, rootMeta, parent: commit })
+
+      if (kind === 'archive') {
+        expect(run('ostree', ['fsck', `--repo=${folder}/archive-second`])).toContain('no errors found')
+        return
+      }
+      // From here on nothing changes any more, the manifest included.
+      const further = await writtenOut(second, 'further')
+      expect(further.digest).toBe(out.digest)
+      const last = await storedAgain('third', further.layout)
+      await last.repo.close()
+      expect(last.mergeCommit).toBe(again.mergeCommit)
+      const unpacked = join(folder, `unpacked-${kind}`)
+      run('umoci', ['raw', 'unpack', '--rootless', '--image', `${out.layout}:x`, unpacked])
+      expect(listed(unpacked)).toBe(listed(tree))
+      run('diff', ['-r', '--no-dereference', '--exclude=sysroot', tree, unpacked])
+      rmSync(unpacked, { recursive: true })
+    },
+    300_000,
+  )
+})

@@ -1,0 +1,128 @@
+/** Images from one transport to another. */
+
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import { describe, expect, test } from 'vitest'
+import {
+  type ImageSource,
+  openDestination,
+  openImage,
+  openMemoryDestination,
+  openMemoryLayout,
+  parseImageReference,
+  pullImage,
+  transferImage,
+} from '../../../src/container/index.ts'
+import { nodePlatform } from '../../../src/platform/node.ts'
+import type { Progress } from '../../../src/progress.ts'
+import { nodeFiles } from '../../../src/system/local-files.ts'
+import { goldenBytes } from '../../support/golden.ts'
+import { makePlaces } from '../../support/places.ts'
+import { describeReference, run } from '../../support/reference.ts'
+import { goldenImage, sourceOf, unpack } from '../golden-images.ts'
+import { memoryRepo } from '../tar-kit.ts'
+import { documentsOf, GOLDEN, HOST } from './kit.ts'
+
+const CONTEXT = { platform: nodePlatform, files: nodeFiles, host: HOST }
+const places = makePlaces()
+
+/** Files of a vector, on a disk. */
+function laidDown(name: string): string {
+  const root = places.path()
+  for (const [path, bytes] of unpack(gunzipSync(goldenBytes(name)))) {
+    if (path.endsWith('/')) continue
+    mkdirSync(dirname(join(root, path)), { recursive: true })
+    writeFileSync(join(root, path), bytes)
+  }
+  return root
+}
+
+async function mergeOf(source: () => Promise<ImageSource>): Promise<string> {
+  const repo = await memoryRepo()
+  const image = await pullImage(repo, 'ostree-unverified-image:oci:x', { host: HOST, open: source })
+  return image.baseCommit
+}
+
+describe('an image that is copied', () => {
+  test('keeps every digest where the other side takes its manifest', async () => {
+    const image = goldenImage('container/oci-chunked.tar.gz')
+    await using source = await sourceOf(image)()
+    const path = places.path()
+    await using to = await openDestination(parseImageReference(`oci:${path}:copy`), CONTEXT)
+    const events: Progress[] = []
+    const onProgress = (event: Progress) => void events.push(event)
+    expect(await transferImage(source, to, { ...CONTEXT, onProgress })).toBe(image.manifest)
+    expect(events.filter(({ kind }) => kind === 'layer-done')).toHaveLength(3)
+
+    await using copy = await openImage(parseImageReference(`oci:${path}:copy`), CONTEXT)
+    expect(copy.manifestDigest).toBe(image.manifest)
+    await using again = await openDestination(parseImageReference(`oci:${path}:other`), CONTEXT)
+    events.length = 0
+    await transferImage(copy, again, { ...CONTEXT, onProgress })
+    expect(events.map(({ kind }) => kind)).toEqual(['layer-cached', 'layer-cached', 'layer-cached'])
+  })
+
+  test('becomes OCI where it was Docker, with the layers it has', async () => {
+    await using source = await openImage(parseImageReference(`dir:${laidDown('container/dir-v2s2.tar.gz')}`), CONTEXT)
+    const files = new Map<string, Uint8Array>()
+    await using to = openMemoryDestination(files, undefined, nodePlatform)
+    await transferImage(source, to, CONTEXT)
+    const { manifest, config } = documentsOf(files)
+    expect(manifest.layers.map(({ digest }) => digest)).toEqual(source.manifest.layers.map(({ digest }) => digest))
+    expect(manifest.config.digest).toBe(source.manifest.config.digest)
+    expect(config.rootfs.diff_ids).toEqual(GOLDEN.chunked.config.rootfs.diff_ids)
+    expect(await mergeOf(() => openMemoryLayout(files, undefined, CONTEXT))).toBe(GOLDEN.commit)
+  })
+
+  test('stays Docker in a directory, which takes anything', async () => {
+    const from = laidDown('container/dir-v2s2.tar.gz')
+    await using source = await openImage(parseImageReference(`dir:${from}`), CONTEXT)
+    const path = places.path()
+    await using to = await openDestination(parseImageReference(`dir:${path}`), CONTEXT)
+    expect(await transferImage(source, to, CONTEXT)).toBe(source.manifestDigest)
+    expect(readdirSync(path).sort()).toEqual(readdirSync(from).sort())
+  })
+
+  test('is compressed on the way where its layers are plain', async () => {
+    const path = join(laidDown('container/docker-archive.tar.gz'), '..', 'archive.tar')
+    writeFileSync(path, gunzipSync(goldenBytes('container/docker-archive.tar.gz')))
+    await using source = await openImage(parseImageReference(`docker-archive:${path}`), CONTEXT)
+    const files = new Map<string, Uint8Array>()
+    await using to = openMemoryDestination(files, undefined, nodePlatform)
+    await transferImage(source, to, CONTEXT)
+    const { config } = documentsOf(files)
+    expect(config.rootfs.diff_ids).toEqual(GOLDEN.chunked.config.rootfs.diff_ids)
+    expect(await mergeOf(() => openMemoryLayout(files, undefined, CONTEXT))).toBe(GOLDEN.commit)
+  })
+
+  test('is not there at all when a blob of it lies', async () => {
+    const image = goldenImage('container/oci-chunked.tar.gz')
+    const source = await sourceOf(image)()
+    const liar: ImageSource = {
+      ...source,
+      async *blob(layer) {
+        for await (const chunk of source.blob(layer)) yield chunk.map((byte) => byte ^ 1)
+      },
+    }
+    const files = new Map<string, Uint8Array>()
+    await using to = openMemoryDestination(files, undefined, nodePlatform)
+    await expect(transferImage(liar, to, CONTEXT)).rejects.toThrow('digest expected')
+    expect(files.has('index.json')).toBe(false)
+    const aborted = AbortSignal.abort(new Error('enough'))
+    await expect(transferImage(source, to, { ...CONTEXT, signal: aborted })).rejects.toThrow('enough')
+  })
+})
+
+describeReference('skopeo', 'a copy beside the one of skopeo', () => {
+  test('has the same blobs', async () => {
+    const from = laidDown('container/oci-chunked.tar.gz')
+    const theirs = places.path()
+    run('skopeo', ['--insecure-policy', 'copy', `oci:${from}`, `oci:${theirs}:x`])
+    const ours = places.path()
+    await using source = await openImage(parseImageReference(`oci:${from}`), CONTEXT)
+    await using to = await openDestination(parseImageReference(`oci:${ours}:x`), CONTEXT)
+    await transferImage(source, to, CONTEXT)
+    expect(run('diff', ['-r', join(theirs, 'blobs'), join(ours, 'blobs')])).toBe('')
+  })
+})

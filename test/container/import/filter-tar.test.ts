@@ -1,0 +1,55 @@
+import { readdirSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { importLayer } from '../../../src/container/import/import-layer.ts'
+import { type Digest, filterTar } from '../../../src/container/index.ts'
+import { OstreeError } from '../../../src/errors.ts'
+import { TarTreeBuilder, writeTree } from '../../../src/repo/index.ts'
+import { TarParser } from '../../../src/tar/index.ts'
+import { goldenBytes, goldenPath } from '../../support/golden.ts'
+import { collect, entriesOf, memoryRepo, once } from '../tar-kit.ts'
+
+const LAYERS = ['layers', 'layers2'].flatMap((folder) =>
+  readdirSync(goldenPath(`container/${folder}`)).map((name) => `container/${folder}/${name}`),
+)
+
+/** What the whole import makes of it, or what is wrong with it. */
+async function imported(tar: Uint8Array) {
+  const repo = await memoryRepo()
+  try {
+    return await repo.transaction(async (tx) => {
+      const { tree, meta } = await importLayer(repo, tx, once(tar), { layer: 'sha256:0' as Digest, retainVar: true })
+      return { tree, meta }
+    })
+  } catch {
+    return undefined
+  }
+}
+
+/** What comes of it when nothing filters it again. */
+async function built(tar: AsyncIterable<Uint8Array>) {
+  const repo = await memoryRepo()
+  return await repo.transaction(async (tx) => {
+    const builder = new TarTreeBuilder(repo, tx, { autocreateParents: true, whiteoutPrefix: '.wh.' })
+    const parser = new TarParser(builder)
+    for await (const chunk of tar) parser.push(chunk)
+    parser.finish()
+    return await writeTree(tx, await builder.finish())
+  })
+}
+
+describe('a filtered layer', () => {
+  test.each(LAYERS)('makes the same tree as the layer itself: %s', async (name) => {
+    const tar = goldenBytes(name)
+    const whole = await imported(tar)
+    const filtered = built(filterTar(once(tar), { retainVar: true }))
+    if (whole === undefined) await expect(filtered).rejects.toBeInstanceOf(OstreeError)
+    else expect(await filtered).toEqual(whole)
+  })
+
+  test('has the paths of a deployment', async () => {
+    const tar = await collect(filterTar(once(goldenBytes('container/layers/toplevel-filtered.tar'))))
+    const paths = entriesOf(tar).map(({ path }) => path)
+    expect(paths.length).toBeGreaterThan(0)
+    for (const path of paths) expect(path).toMatch(/^(\.|(\.\/)?usr(\/.*)?|(\.\/)?(var|run|tmp|proc|sys|dev))\/?$/)
+  })
+})

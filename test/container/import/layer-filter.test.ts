@@ -1,0 +1,224 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { concatBytes, displayUtf8, encodeUtf8, readAll } from '../../../src/bytes.ts'
+import { LayerFilter, type LayerFilterOptions } from '../../../src/container/import/layer-filter.ts'
+import { LimitError, OstreeError, TarFormatError } from '../../../src/errors.ts'
+import { encodePaxRecord, packTar, type TarEntry, TarParser } from '../../../src/tar/index.ts'
+import { tarBytes } from '../../repo/commit/tar/tar-bytes.ts'
+
+interface Seen {
+  readonly lines: readonly string[]
+  readonly filtered: Readonly<Record<string, number>>
+}
+
+/** What passes the filter, an entry a line: `type path [-> target] [= content] [xattr keys]`. */
+function pass(archive: Uint8Array, options: LayerFilterOptions = {}, chunk = 1 << 20): Seen {
+  const lines: string[] = []
+  let line = ''
+  let content: Uint8Array[] = []
+  const filter = new LayerFilter(
+    {
+      entry({ type, path, linkPath, pax }) {
+        const target = linkPath.length > 0 ? ` -> ${displayUtf8(linkPath)}` : ''
+        const keys = pax.map(({ key }) => key).filter((key) => key.includes('xattr'))
+        line = `${type} ${displayUtf8(path)}${target}${keys.map((key) => ` ${key}`).join('')}`
+        content = []
+      },
+      data: (bytes) => content.push(bytes.slice()),
+      end() {
+        const body = concatBytes(content)
+        lines.push(body.length > 0 ? `${line} = ${displayUtf8(body)}` : line)
+      },
+    },
+    options,
+  )
+  const parser = new TarParser(filter)
+  for (let at = 0; at < archive.length; at += chunk) parser.push(archive.slice(at, at + chunk))
+  parser.finish()
+  return { lines, filtered: Object.fromEntries(filter.filtered) }
+}
+
+const packed = (entries: readonly TarEntry[]) => readAll(packTar(entries))
+const file = (path: string, text = '', more: Partial<TarEntry> = {}): TarEntry => ({
+  path,
+  body: encodeUtf8(text),
+  ...more,
+})
+const hardlink = (path: string, linkPath: string, more: Partial<TarEntry> = {}): TarEntry => ({
+  path,
+  linkPath,
+  type: 'hardlink',
+  ...more,
+})
+const OBJECT = 'sysroot/ostree/repo/objects/aa/x.file'
+const modified = { mtime: 1 }
+
+describe('a layer through the filter', () => {
+  test('keeps what belongs to the image and counts the rest', async () => {
+    const archive = await packed([
+      file('usr/bin/sh', 'sh'),
+      file('etc/hostname', 'box'),
+      file('var/lib/x', 'v'),
+      { path: 'run/', type: 'directory' },
+      file('run/lock', 'l'),
+      file('boot/a', 'a'),
+      file('boot/b', 'b'),
+      { path: 'usr/l', type: 'symlink', linkPath: '/etc//x' },
+      hardlink('usr/h', 'etc/hostname'),
+    ])
+    for (const chunk of [1 << 20, 100]) {
+      expect(pass(archive, {}, chunk)).toEqual({
+        lines: [
+          'file usr/bin/sh = sh',
+          'file usr/etc/hostname = box',
+          'file usr/share/factory/var/lib/x = v',
+          'directory run/',
+          'symlink usr/l -> /etc/x',
+          'hardlink usr/h -> usr/etc/hostname',
+        ],
+        filtered: { lock: 1, boot: 2 },
+      })
+    }
+  })
+
+  test('hands on the very header of an entry that stays as it is', async () => {
+    const archive = await packed([file('usr/bin/sh', 'sh')])
+    const read: unknown[] = []
+    const passed: unknown[] = []
+    const filter = new LayerFilter({
+      entry: (header) => passed.push(header),
+      data: () => undefined,
+      end: () => undefined,
+    })
+    const parser = new TarParser({
+      entry(header) {
+        read.push(header)
+        filter.entry(header)
+      },
+      data: (bytes) => filter.data(bytes),
+      end: () => filter.end(),
+    })
+    parser.push(archive)
+    parser.finish()
+    expect(passed[0]).toBe(read[0])
+  })
+
+  test('says where a path with an uplink is', async () => {
+    const archive = await packed([file('usr/a', 'x'), file('usr/../b', 'x')])
+    const error = caught(() => pass(archive))
+    expect(error).toBeInstanceOf(TarFormatError)
+    expect(error).toMatchObject({ message: 'Invalid path: usr/../b', data: { offset: 1024, path: 'usr/../b' } })
+  })
+
+  test('D10: counts a global PAX header like a file of its name, and hands it to nobody', () => {
+    const content = encodePaxRecord('comment', encodeUtf8('abc'))
+    const archive = tarBytes([{ name: 'pax_global_header', type: 'g', content }])
+    expect(pass(archive)).toEqual({ lines: [], filtered: { pax_global_header: 1 } })
+    expect(pass(archive, { allowNonusr: true })).toEqual({ lines: [], filtered: {} })
+  })
+})
+
+function caught(work: () => unknown): unknown {
+  try {
+    work()
+  } catch (error) {
+    return error
+  }
+  return undefined
+}
+
+describe('objects of the store in a layer', () => {
+  test('become the file of their first link, and further links link to that', async () => {
+    const xattrs = [['user.a', encodeUtf8('b')]] as const
+    const archive = await packed([
+      file(OBJECT, 'bash', { ...modified, mode: 0o755, xattrs }),
+      hardlink('./usr/bin/bash', OBJECT, modified),
+      hardlink('usr/bin/sh', OBJECT, modified),
+      hardlink('etc/raw', OBJECT, modified),
+    ])
+    // The path stays as the link spells it, also in etc; xattrs are lost.
+    const lines = [
+      'file ./usr/bin/bash = bash',
+      'hardlink usr/bin/sh -> ./usr/bin/bash',
+      'hardlink etc/raw -> ./usr/bin/bash',
+    ]
+    for (const chunk of [1 << 20, 3]) expect(pass(archive, {}, chunk)).toEqual({ lines, filtered: {} })
+    expect(pass(archive, { allowNonusr: true })).toEqual({ lines, filtered: {} })
+  })
+
+  test('that did not change leave nothing behind', async () => {
+    const archive = await packed([
+      hardlink('usr/a', OBJECT, modified),
+      file(OBJECT, 'old'),
+      file(`${OBJECT}2`, 'never linked', modified),
+    ])
+    expect(pass(archive)).toEqual({ lines: [], filtered: { sysroot: 1 } })
+  })
+
+  test('are not found behind an absolute link or one that did not change', async () => {
+    const archive = await packed([
+      file(OBJECT, 'x', modified),
+      hardlink('usr/a', `/${OBJECT}`, modified),
+      hardlink('usr/b', OBJECT),
+    ])
+    expect(pass(archive).lines).toEqual([`hardlink usr/a -> /${OBJECT}`, `hardlink usr/b -> ${OBJECT}`])
+  })
+
+  test('are kept where they lie when they did not change and any name is allowed', async () => {
+    expect(pass(await packed([file(OBJECT, 'x')]), { allowNonusr: true }).lines).toEqual([`file ${OBJECT} = x`])
+  })
+
+  test('are held up to a ceiling, and given back', async () => {
+    const body = 'x'.repeat(10_000)
+    const two = await packed([file(OBJECT, body, modified), file(`${OBJECT}2`, body, modified)])
+    expect(caught(() => pass(two, { maxHeldBytes: 15_000 }))).toBeInstanceOf(LimitError)
+    const one = await packed([
+      file(OBJECT, body, modified),
+      hardlink('usr/a', OBJECT, modified),
+      file(`${OBJECT}2`, body, modified),
+    ])
+    expect(pass(one, { maxHeldBytes: 15_000 }).lines).toHaveLength(1)
+  })
+})
+
+test('names to count under are held up to the same ceiling', async () => {
+  const archive = await packed(Array.from({ length: 100 }, (_, i) => file(`dev/${i}`)))
+  expect(Object.keys(pass(archive).filtered)).toHaveLength(100)
+  expect(caught(() => pass(archive, { maxHeldBytes: 10_000 }))).toBeInstanceOf(LimitError)
+})
+
+test('any entries pass, whole and in order, or fail with an error of ours', async () => {
+  const path = fc
+    .array(fc.constantFrom('usr', 'etc', 'var', 'dev', 'a', '.', '..', '', OBJECT), { minLength: 1, maxLength: 4 })
+    .map((parts) => parts.join('/'))
+    .filter((text) => text !== '' && !text.endsWith('/'))
+  const entry = fc.record({
+    path,
+    type: fc.constantFrom('file', 'hardlink', 'symlink', 'directory', 'fifo', 'char'),
+    linkPath: path,
+    mtime: fc.nat(1),
+    text: fc.string({ maxLength: 8 }),
+  })
+  await fc.assert(
+    fc.asyncProperty(fc.array(entry, { maxLength: 8 }), fc.boolean(), async (entries, allowNonusr) => {
+      const archive = await packed(
+        entries.map(({ path, type, linkPath, mtime, text }): TarEntry => {
+          if (type === 'file') return file(path, text, { mtime })
+          return { path, mtime, type, ...(type === 'hardlink' || type === 'symlink' ? { linkPath } : {}) } as TarEntry
+        }),
+      )
+      let whole: Seen
+      try {
+        whole = pass(archive, { allowNonusr })
+      } catch (error) {
+        expect(error).toBeInstanceOf(OstreeError)
+        return
+      }
+      // The same, wherever the bytes are cut.
+      expect(pass(archive, { allowNonusr }, 100)).toEqual(whole)
+      const counted = Object.values(whole.filtered).reduce((sum, count) => sum + count, 0)
+      expect(counted + whole.lines.length).toBeLessThanOrEqual(entries.length)
+    }),
+    { numRuns: 200 },
+  )
+})

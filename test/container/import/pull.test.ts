@@ -1,0 +1,58 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, test } from 'vitest'
+import { listImages, parseImageReference, pullImage, queryImage } from '../../../src/container/index.ts'
+import { nodePlatform } from '../../../src/platform/node.ts'
+import { createMemoryStorage, Repo } from '../../../src/repo/index.ts'
+import { createRepo } from '../../../src/repo/local.ts'
+import { nodeFiles } from '../../../src/system/local-files.ts'
+import { describeReference, run } from '../../support/reference.ts'
+
+const LAYOUT = fileURLToPath(new URL('../../../examples/exampleos', import.meta.url))
+const OPTIONS = { host: { architecture: 'amd64', os: 'linux' }, files: nodeFiles }
+const text = (tag: string) => `ostree-unverified-image:oci:${LAYOUT}:${tag}`
+
+const directory = mkdtempSync(join(tmpdir(), 'container-pull-'))
+afterAll(() => rmSync(directory, { recursive: true }))
+
+describe('an image in a directory of the OCI layout', () => {
+  test('is pulled into memory, a single file and a directory as the same commit', async () => {
+    const commits = new Set<string>()
+    const stores = [
+      await Repo.open(createMemoryStorage({ mode: 'bare-user', platform: nodePlatform }), nodePlatform),
+      await createRepo(join(directory, 'a.sqlite'), { mode: 'bare-user' }),
+      await createRepo(join(directory, 'a'), { mode: 'bare-user' }),
+    ]
+    for (const repo of stores) {
+      const base = await pullImage(repo, text('1.0'), OPTIONS)
+      const appliance = await pullImage(repo, text('1.0-appliance'), OPTIONS)
+      expect(base.layersFetched).toBe(base.manifest.layers.length)
+      expect(appliance.layersReused).toBeGreaterThan(0)
+      expect(await listImages(repo)).toEqual([`oci:${LAYOUT}:1.0`, `oci:${LAYOUT}:1.0-appliance`])
+      const stored = await queryImage(repo, parseImageReference(`oci:${LAYOUT}:1.0`))
+      expect(stored?.mergeCommit).toBe(base.mergeCommit)
+      commits.add(`${base.mergeCommit} ${appliance.mergeCommit}`)
+      await repo.close()
+    }
+    expect(commits.size).toBe(1)
+  })
+})
+
+describeReference('ostree', 'the real ostree', () => {
+  test('finds a repository of pulled images sound, and lists their commits', async () => {
+    const path = join(directory, 'judged')
+    const repo = await createRepo(path, { mode: 'bare-user' })
+    const { mergeCommit } = await pullImage(repo, text('1.0-appliance'), OPTIONS)
+    await repo.close()
+    const ostree = (...args: string[]) => run('ostree', [`--repo=${path}`, ...args])
+    expect(ostree('fsck', '--quiet')).toContain('no errors found')
+    expect(ostree('ls', '-R', mergeCommit).split('\n').length).toBeGreaterThan(5)
+    expect(
+      ostree('refs', '--list')
+        .split('\n')
+        .filter((ref) => ref.startsWith('ostree/container/image/')),
+    ).toHaveLength(1)
+  })
+})

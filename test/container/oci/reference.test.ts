@@ -1,0 +1,141 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  formatImageReference,
+  formatOstreeImageReference,
+  formatSignatureSource,
+  parseImageReference,
+  parseOstreeImageReference,
+  parseSignatureSource,
+  parseTransport,
+  sameImageReference,
+  type Transport,
+} from '../../../src/container/oci/reference.ts'
+import { InvalidNameError } from '../../../src/errors.ts'
+import { goldenJson } from '../../support/golden.ts'
+
+interface Names {
+  image_reference: { input: string; transport: string; name: string; display: string }[]
+  image_reference_errors: { input: string; error: string }[]
+  ostree_image_reference: {
+    input: string
+    sigverify: string
+    transport: string
+    name: string
+    display: string
+    alternate: string
+  }[]
+  ostree_image_reference_errors: { input: string; error: string }[]
+}
+
+const golden = goldenJson<Names>('container/imgrefs.json')
+/** The vectors name the variants of a Rust enumeration. */
+const TRANSPORT_NAMES: Readonly<Record<string, Transport>> = {
+  Registry: 'registry',
+  OciDir: 'oci',
+  OciArchive: 'oci-archive',
+  DockerArchive: 'docker-archive',
+  ContainerStorage: 'containers-storage',
+  Dir: 'dir',
+  DockerDaemon: 'docker-daemon',
+}
+
+describe('image references', () => {
+  test.each(golden.image_reference)(
+    'A2, A4, A10: $input has transport, name and display as ostree-ext has them',
+    (vector) => {
+      const reference = parseImageReference(vector.input)
+      expect(reference).toEqual({ transport: TRANSPORT_NAMES[vector.transport], name: vector.name })
+      expect(formatImageReference(reference)).toBe(vector.display)
+    },
+  )
+
+  test.each(golden.image_reference_errors)('A3, A10: "$input" is refused with "$error"', ({ input, error }) => {
+    expect(() => parseImageReference(input)).toThrow(new InvalidNameError(input, error))
+  })
+
+  test('A1: formatting and parsing again gives the same reference', () => {
+    const anyReference = fc.record({
+      transport: fc.constantFrom(...Object.values(TRANSPORT_NAMES)),
+      name: fc.string({ minLength: 1 }),
+    })
+    fc.assert(
+      fc.property(anyReference, (reference) => {
+        expect(parseImageReference(formatImageReference(reference))).toEqual(reference)
+      }),
+    )
+  })
+
+  test('A2: the two spellings of a registry image are one image', () => {
+    const one = parseImageReference('registry:quay.io/a')
+    expect(sameImageReference(one, parseImageReference('docker://quay.io/a'))).toBe(true)
+    expect(sameImageReference(one, parseImageReference('oci:quay.io/a'))).toBe(false)
+    expect(sameImageReference(one, parseImageReference('docker://quay.io/b'))).toBe(false)
+  })
+})
+
+describe('ostree image references', () => {
+  test.each(golden.ostree_image_reference)('A6, A7, A10: $input says how to verify and what to fetch', (vector) => {
+    const reference = parseOstreeImageReference(vector.input)
+    const { sigverify, imgref } = reference
+    expect(imgref).toEqual({ transport: TRANSPORT_NAMES[vector.transport], name: vector.name })
+    expect(sigverify.kind === 'remote' ? `remote:${sigverify.remote}` : sigverify.kind).toBe(vector.sigverify)
+    expect(formatOstreeImageReference(reference)).toBe(vector.display)
+    expect(formatOstreeImageReference(reference, { short: true })).toBe(vector.alternate)
+    expect(parseOstreeImageReference(vector.display)).toEqual(reference)
+  })
+
+  test.each(golden.ostree_image_reference_errors)('"$input" is refused with "$error"', ({ input, error }) => {
+    expect(() => parseOstreeImageReference(input)).toThrow(new InvalidNameError(input, error))
+  })
+
+  test('A5: the short spelling with a remote equals the long one', () => {
+    expect(parseOstreeImageReference('ostree-remote-registry:myremote:quay.io/exampleos/blah')).toEqual(
+      parseOstreeImageReference('ostree-remote-image:myremote:registry:quay.io/exampleos/blah'),
+    )
+  })
+
+  test('any text parses or is refused with a typed error', () => {
+    const scheme = fc.constantFrom('ostree-image-signed:', 'ostree-remote-image:', 'ostree-unverified-registry:', '')
+    fc.assert(
+      fc.property(scheme, fc.string(), (prefix, rest) => {
+        try {
+          const reference = parseOstreeImageReference(prefix + rest)
+          expect(parseOstreeImageReference(formatOstreeImageReference(reference))).toEqual(reference)
+        } catch (error) {
+          expect(error).toBeInstanceOf(InvalidNameError)
+        }
+      }),
+    )
+  })
+
+  test.each(['ostree-image-signed', 'ostree-unverified-image', 'ostree-remote-image:fedora'])(
+    'signature source %s is read and written',
+    (text) => expect(formatSignatureSource(parseSignatureSource(text))).toBe(text),
+  )
+
+  test('no other signature source is taken', () => {
+    expect(() => parseSignatureSource('ostree-remote-image')).toThrow('Invalid signature source: ostree-remote-image')
+  })
+})
+
+describe('transports', () => {
+  test.each([
+    ['registry:example.com/image', 'registry'],
+    ['docker://example.com/image', 'registry'],
+    ['registry:', 'registry'],
+    ['oci:/path/with:colon/image', 'oci'],
+    ['containers-storage', 'containers-storage'],
+    ['docker', 'registry'],
+  ])('A8: %s is of transport %s', (text, transport) => expect(parseTransport(text)).toBe(transport))
+
+  test.each([
+    ['example.com:8080/image', 'Invalid transport: example.com'],
+    [':', 'Invalid transport: '],
+    ['docker:x', 'Invalid transport: docker'],
+    ['', "Missing ':' in imgref"],
+    ['example.com/image', "Missing ':' in imgref"],
+  ])('A8: %s is refused', (text, error) =>
+    expect(() => parseTransport(text)).toThrow(new InvalidNameError(text, error)),
+  )
+})

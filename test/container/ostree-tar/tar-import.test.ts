@@ -1,0 +1,120 @@
+/** Commits and files out of tar streams, into every store. */
+import { gunzipSync } from 'node:zlib'
+import { describe, expect, test } from 'vitest'
+import { type Checksum, equalBytes } from '../../../src/bytes.ts'
+import { mapPath, unmapPath } from '../../../src/container/encapsulate/layer-tar.ts'
+import { exportCommit, importOstreeTar, importOstreeTarObjects } from '../../../src/container/index.ts'
+import { splitImageName } from '../../../src/container/transport/oci-layout.ts'
+import { directory, file, storeCommit, symlink } from '../../../src/testing/index.ts'
+import { goldenJson } from '../../support/golden.ts'
+import { describeIn, MODES, makePlaces, PLACES } from '../../support/places.ts'
+import { FIXTURE_TAR, GOLDEN } from '../encapsulate/kit.ts'
+import { goldenImage } from '../golden-images.ts'
+import { collect, entriesOf, memoryRepo, once } from '../tar-kit.ts'
+
+interface BaseImport {
+  readonly layers: readonly { readonly kind: string; readonly digest: string; readonly commit: Checksum }[]
+}
+const { base_import: base } = goldenJson<{ base_import: BaseImport }>('container/derived-layers.json')
+const places = makePlaces()
+
+async function plainCommit(): Promise<{ tar: Uint8Array; commit: Checksum }> {
+  const repo = await memoryRepo()
+  const tree = directory({ usr: directory({ a: file('1', { mode: 0o4755, uid: 7 }), l: symlink('a') }), e: file() })
+  const commit = await repo.transaction((tx) => storeCommit(tx, tree))
+  return { tar: await collect(exportCommit(repo, commit)), commit }
+}
+
+for (const place of PLACES) {
+  // bare-user-only cannot hold the modes and xattrs of the fixture.
+  for (const mode of MODES.filter((mode) => mode !== 'bare-user-only')) {
+    describeIn(place, mode, `a commit in ${place.name}, ${mode}`, () => {
+      test('E4: goes out and comes in again as the same commit, and goes out as the same stream', async () => {
+        // The file capability of the fixture is none a kernel takes.
+        const isReal = place.store === 'directory' && mode === 'bare'
+        const { tar, commit } = isReal ? await plainCommit() : { tar: FIXTURE_TAR, commit: GOLDEN.commit }
+        const first = await places.create(place, mode)
+        expect(await importOstreeTar(first, once(tar))).toBe(commit)
+        expect(await first.commitState(commit)).toBe('complete')
+        const second = await places.create(place, mode)
+        expect(await importOstreeTar(second, exportCommit(first, commit))).toBe(commit)
+        expect(equalBytes(await collect(exportCommit(second, commit)), tar)).toBe(true)
+      })
+    })
+  }
+}
+
+describe('a stream', () => {
+  test('E7: of a chunk gives the commit that lists its files', async () => {
+    const { blobs } = goldenImage('container/oci-chunked.tar.gz')
+    for (const { kind, digest, commit } of base.layers) {
+      if (kind !== 'chunk') continue
+      const repo = await memoryRepo()
+      const tar = new Uint8Array(gunzipSync(blobs.get(digest) as Uint8Array))
+      expect(await importOstreeTarObjects(repo, once(tar))).toBe(commit)
+      expect(await repo.objects.has({ checksum: commit, type: 'commit' })).toBe(true)
+    }
+    expect(base.layers.at(-1)?.commit).toMatch(/^6109d33e/)
+  })
+
+  test('E8: of a commit is no chunk', async () => {
+    await expect(importOstreeTarObjects(await memoryRepo(), once(FIXTURE_TAR))).rejects.toThrow(
+      `Importing: Importing object sysroot/ostree/repo/objects/61`,
+    )
+    await expect(importOstreeTarObjects(await memoryRepo(), once(FIXTURE_TAR))).rejects.toThrow('in object set mode')
+  })
+
+  test('that lacks objects of its commit is not taken in', async () => {
+    const tar = new Uint8Array(
+      gunzipSync([...goldenImage('container/oci-chunked.tar.gz').blobs.values()].find(isCommitLayer) ?? ''),
+    )
+    const repo = await memoryRepo()
+    await expect(importOstreeTar(repo, once(tar))).rejects.toMatchObject({ code: 'not-found' })
+    expect(await repo.objects.has({ checksum: GOLDEN.commit, type: 'commit' })).toBe(false)
+  })
+})
+
+function isCommitLayer(blob: Uint8Array): boolean {
+  return blob[0] === 0x1f && entriesOf(gunzipSync(blob)).some(({ path }) => path.endsWith('.commit'))
+}
+
+describe('names', () => {
+  test.each([
+    ['./usr/etc/blah', './etc/blah'],
+    ['usr/etc', 'etc'],
+    ['usr/etc/foo', 'etc/foo'],
+    ['boot', 'boot'],
+    ['usr/bin', 'usr/bin'],
+    ['usr/etcetera', 'usr/etcetera'],
+  ])('C14: %s is written as %s', (path, mapped) => {
+    expect(mapPath(path)).toBe(mapped)
+  })
+
+  test.each([
+    ['etc/blah', 'usr/etc/blah'],
+    ['etc', 'usr/etc'],
+    ['/etc', '/etc'],
+    ['etcetera', 'etcetera'],
+  ])('C14: %s is looked up as %s', (path, unmapped) => {
+    expect(unmapPath(path)).toBe(unmapped)
+  })
+
+  test.each([
+    ['/foo/bar', '/foo/bar', undefined],
+    ['/foo/bar:baz', '/foo/bar', 'baz'],
+    ['/foo/bar:baz:latest', '/foo/bar', 'baz:latest'],
+  ])('C3: %s is a layout and a tag', (name, path, image) => {
+    expect(splitImageName(name)).toEqual({ path, image })
+  })
+
+  test.each(['a//b', 'a/./b', './a/', '/', 'x'.repeat(120), `${'y/'.repeat(60)}/z`])(
+    'C13: the target %s of a link stays as it is',
+    async (target) => {
+      const repo = await memoryRepo()
+      const commit = await repo.transaction((tx) => storeCommit(tx, directory({ link: symlink(target) })))
+      const tar = await collect(exportCommit(repo, commit))
+      expect(entriesOf(tar).find(({ type }) => type === 'symlink')?.linkPath).toBe(target)
+      expect(await importOstreeTar(await memoryRepo(), once(tar))).toBe(commit)
+    },
+  )
+})

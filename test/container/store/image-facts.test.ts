@@ -1,0 +1,159 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { ImageIndex } from '../../../src/container/oci/manifest.ts'
+import { formatManifestDiff, manifestDiff, manifestDiffJson } from '../../../src/container/oci/manifest-diff.ts'
+import type { Descriptor, Digest, ImageConfiguration, ImageManifest } from '../../../src/container/oci/oci-types.ts'
+import { chooseManifest, wantedVariants } from '../../../src/container/oci/platform-choice.ts'
+import { parseRfc3339 } from '../../../src/container/oci/rfc3339.ts'
+import { timestampOfManifestOrConfig, versionForConfig } from '../../../src/container/store/image-time.ts'
+import { NotFoundError } from '../../../src/errors.ts'
+import { formatSize } from '../../../src/format-size.ts'
+import { goldenJson } from '../../support/golden.ts'
+
+const layer = (letter: string, size: number): Descriptor => ({
+  mediaType: 'application/vnd.oci.image.layer.v1.tar',
+  digest: `sha256:${letter.repeat(64)}` as Digest,
+  size,
+})
+const image = (...layers: Descriptor[]): ImageManifest => ({ schemaVersion: 2, config: layer('0', 2), layers })
+
+describe('sizes', () => {
+  test.each(goldenJson<{ cases: [number, string][] }>('container/format-size.json').cases)(
+    '%d bytes are shown as GLib shows them',
+    (bytes, text) => expect(formatSize(bytes)).toBe(text),
+  )
+})
+
+describe('the difference of two manifests', () => {
+  const [a, b, c, d] = [layer('a', 1500), layer('b', 20), layer('c', 300), layer('d', 4)]
+  const diff = manifestDiff(image(c, a, b), image(d, b, b))
+
+  test('C9: counts layers by digest and bytes as often as they are there', () => {
+    expect(diff).toEqual({ removed: [a, c], added: [d], total: 2, totalSize: 44, removedSize: 1800, addedSize: 4 })
+    expect(manifestDiffJson(diff)).toEqual({
+      total: 2,
+      total_size: 44,
+      n_removed: 2,
+      removed_size: 1800,
+      n_added: 1,
+      added_size: 4,
+    })
+  })
+
+  test('is shown in three lines', () => {
+    expect(formatManifestDiff(diff)).toBe(
+      'Total new layers: 2     Size: 44 bytes\n' +
+        'Removed layers:   2     Size: 1.8\u00a0kB\n' +
+        'Added layers:     1     Size: 4 bytes\n',
+    )
+  })
+
+  test('of an image and itself is nothing', () => {
+    expect(manifestDiff(image(a, b), image(b, a))).toMatchObject({ removed: [], added: [], total: 2 })
+  })
+})
+
+describe('the choice of a manifest', () => {
+  const entry = (letter: string, platform?: Record<string, string>, zstd = false): Descriptor => ({
+    ...layer(letter, 1),
+    ...(platform && { platform }),
+    ...(zstd && { annotations: { 'io.github.containers.compression.zstd': 'true' } }),
+  })
+  const index = (...manifests: Descriptor[]): ImageIndex => ({ schemaVersion: 2, manifests })
+  const list = (...manifests: Descriptor[]): ImageIndex => ({
+    ...index(...manifests),
+    mediaType: 'application/vnd.docker.distribution.manifest.list.v2+json',
+  })
+  const amd64 = { os: 'linux', architecture: 'amd64' }
+  const arm = { os: 'linux', architecture: 'arm' }
+
+  test('asks for the best variant the host runs, or first for none when it is not known', () => {
+    expect(wantedVariants({ ...arm, variant: 'v7' })).toEqual(['v7', 'v6', 'v5', ''])
+    expect(wantedVariants(arm)).toEqual(['', 'v8', 'v7', 'v6', 'v5'])
+    expect(wantedVariants({ os: 'linux', architecture: 'arm64', variant: 'v8' })).toEqual(['v8', ''])
+    expect(wantedVariants({ ...amd64, variant: 'v3' })).toEqual(['v3', ''])
+    expect(wantedVariants(amd64)).toEqual([''])
+  })
+
+  test('takes the first of equal entries, and one in gzip before one in zstd', () => {
+    expect(chooseManifest(index(entry('a', arm), entry('b', amd64), entry('c', amd64)), amd64)).toEqual(
+      entry('b', amd64),
+    )
+    const zstd = entry('a', amd64, true)
+    expect(chooseManifest(index(zstd, entry('b', amd64)), amd64)).toEqual(entry('b', amd64))
+    expect(chooseManifest(index(zstd), amd64)).toEqual(zstd)
+    expect(chooseManifest(list(zstd, entry('b', amd64)), amd64)).toEqual(zstd)
+  })
+
+  test('prefers the best variant wherever it stands, over compression', () => {
+    const [v6, v7, v8] = ['v6', 'v7', 'v8'].map((variant, i) => entry(String(i), { ...arm, variant }, variant === 'v7'))
+    const all = index(v6 as Descriptor, v7 as Descriptor, v8 as Descriptor)
+    expect(chooseManifest(all, { ...arm, variant: 'v7' })).toBe(v7)
+    expect(chooseManifest(all, arm)).toBe(v8)
+    expect(() => chooseManifest(all, { ...arm, variant: 'v5' })).toThrow(NotFoundError)
+  })
+
+  test('takes an entry without platform last, and from an OCI index only', () => {
+    const plain = entry('a')
+    expect(chooseManifest(index(plain, entry('b', amd64)), amd64)).toEqual(entry('b', amd64))
+    expect(chooseManifest(index(entry('b', arm), plain), amd64)).toEqual(plain)
+    expect(() => chooseManifest(list(plain), amd64)).toThrow(
+      'no image found in manifest list for architecture "amd64", variant "", OS "linux"',
+    )
+    expect(() => chooseManifest(index(), amd64)).toThrow(
+      'no image found in image index for architecture "amd64", variant "", OS "linux"',
+    )
+  })
+})
+
+describe('the time of an image', () => {
+  const config = (created?: string): ImageConfiguration => ({
+    architecture: '',
+    os: '',
+    rootfs: { type: '', diff_ids: [] },
+    ...(created !== undefined && { created }),
+  })
+  const annotated = (created: string): ImageManifest => ({
+    ...image(),
+    annotations: { 'org.opencontainers.image.created': created },
+  })
+
+  test('is that of the annotation, else that of the config; a broken annotation leaves none', () => {
+    expect(timestampOfManifestOrConfig(annotated('1970-01-01T00:01:00Z'), config('1970-01-02T00:00:00Z'))).toBe(60n)
+    expect(timestampOfManifestOrConfig(image(), config('1970-01-02T00:00:00Z'))).toBe(86400n)
+    expect(timestampOfManifestOrConfig(annotated('soon'), config('1970-01-02T00:00:00Z'))).toBeUndefined()
+    expect(timestampOfManifestOrConfig(image(), config())).toBeUndefined()
+  })
+
+  test('before the epoch wraps, with fractions floored', () => {
+    expect(timestampOfManifestOrConfig(annotated('1969-12-31T23:59:59.5Z'), config())).toBe(2n ** 64n - 1n)
+  })
+
+  test('agrees with the date arithmetic of the language', () => {
+    const anyTime = fc.date({
+      min: new Date('0000-01-01T00:00:00Z'),
+      max: new Date('9999-12-31T23:59:59Z'),
+      noInvalidDate: true,
+    })
+    fc.assert(
+      fc.property(anyTime, (time) => {
+        expect(parseRfc3339(time.toISOString())?.seconds).toBe(Math.floor(time.getTime() / 1000))
+      }),
+    )
+    expect(parseRfc3339('2020-01-01T01:30:00+01:30')?.seconds).toBe(Date.UTC(2020, 0, 1) / 1000)
+    expect(parseRfc3339('2020-01-01T00:00:00-00:01')?.seconds).toBe(Date.UTC(2020, 0, 1) / 1000 + 60)
+  })
+
+  test.each(['2021-02-29T00:00:00Z', '2020-13-01T00:00:00Z', '2020-01-01T24:00:00Z', '2020-01-01T00:00:00', 'x\n'])(
+    '%s is none',
+    (text) => expect(parseRfc3339(text)).toBeUndefined(),
+  )
+
+  test('the version is that of the preferred label', () => {
+    const labelled = (Labels: Record<string, string>) => versionForConfig({ ...config(), config: { Labels } })
+    expect(labelled({ version: '1', 'org.opencontainers.image.version': '2' })).toBe('2')
+    expect(labelled({ version: '1' })).toBe('1')
+    expect(labelled({})).toBeUndefined()
+    expect(versionForConfig(config())).toBeUndefined()
+  })
+})

@@ -1,0 +1,289 @@
+import { describe, expect, test } from 'vitest'
+import type { Checksum } from '../../../src/bytes.ts'
+import {
+  clearCachedUpdate,
+  gcImageLayers,
+  ImageImporter,
+  type ImageSource,
+  type ImportOptions,
+  imageFilteredContentWarning,
+  type LayeredImageState,
+  listImages,
+  type PulledImage,
+  parseImageReference,
+  parseOstreeImageReference,
+  pullImage,
+  queryImage,
+  queryImageCommit,
+  refForImage,
+  refForLayer,
+  removeImage,
+  removeImages,
+  unencapsulate,
+} from '../../../src/container/index.ts'
+import { DigestMismatchError, NotFoundError, OstreeError } from '../../../src/errors.ts'
+import type { Progress } from '../../../src/progress.ts'
+import type { Repo } from '../../../src/repo/index.ts'
+import { directory, storeCommit } from '../../../src/testing/index.ts'
+import { makePlaces, PLACES } from '../../support/places.ts'
+import { type GoldenImage, goldenImage, sourceOf, withLayers } from '../golden-images.ts'
+
+const HOST = { architecture: 'amd64', os: 'linux' }
+const TEXT = 'ostree-unverified-image:oci:/image:latest'
+const IMAGE = parseImageReference('oci:/image:latest')
+const CHUNKED = goldenImage('container/oci-chunked.tar.gz')
+const UPDATE = goldenImage('container/oci-chunked-update.tar.gz')
+
+const places = makePlaces()
+
+function pull(repo: Repo, image: GoldenImage, options: Partial<ImportOptions> = {}, text = TEXT): Promise<PulledImage> {
+  return pullImage(repo, text, { host: HOST, open: sourceOf(image), ...options })
+}
+
+/** The image with one blob put in the place of another. */
+function withBlob(image: GoldenImage, digest: string, bytes: Uint8Array): GoldenImage {
+  return { ...image, blobs: new Map([...image.blobs, [digest, bytes]]) }
+}
+
+function layerRefs(repo: Repo): Promise<string[]> {
+  return Promise.resolve(repo.refs.list('heads/ostree/container/blob'))
+}
+
+describe.each(PLACES)('in $name', (place) => {
+  const empty = () => places.create(place, 'bare-user')
+
+  describe('pulling again', () => {
+    test('a newer image is noted on the stored one, can be forgotten, and then be imported', async () => {
+      const repo = await empty()
+      const first = await pull(repo, CHUNKED)
+      await using importer = new ImageImporter(repo, parseOstreeImageReference(TEXT), {
+        host: HOST,
+        open: sourceOf(UPDATE),
+      })
+      const result = await importer.prepare()
+      if (result.kind !== 'ready') throw new Error('nothing new')
+      const cached = (await queryImage(repo, IMAGE))?.cachedUpdate
+      expect(cached?.manifestDigest).toBe(UPDATE.manifest)
+      expect(cached?.manifest).toEqual(result.prepared.manifest)
+      await clearCachedUpdate(repo, IMAGE)
+      expect((await queryImage(repo, IMAGE))?.cachedUpdate).toBeUndefined()
+
+      const second = await importer.import(result.prepared)
+      expect(second.mergeCommit).not.toBe(first.mergeCommit)
+      expect(await layerRefs(repo)).toHaveLength(3)
+      expect((await queryImage(repo, IMAGE)) as LayeredImageState).toMatchObject({ mergeCommit: second.mergeCommit })
+    })
+
+    test('offline, only an image named by its digest is found', async () => {
+      const repo = await empty()
+      const text = `ostree-unverified-registry:host/image@${CHUNKED.manifest}`
+      await pull(repo, CHUNKED, {}, text)
+      const offline = { open: () => Promise.reject(new Error('opened')), offline: true }
+      expect(await pull(repo, CHUNKED, offline, text)).toMatchObject({ changed: false })
+      await expect(pull(repo, CHUNKED, offline)).rejects.toThrow('Manifest fetch required in offline mode')
+    })
+
+    test('a stored image that is broken is passed over with a warning', async () => {
+      const repo = await empty()
+      const bad = await repo.transaction((tx) => storeCommit(tx, directory()))
+      await repo.setRef(refForImage(IMAGE), bad)
+      const warnings: string[] = []
+      expect((await pull(repo, CHUNKED, { onWarning: (message) => warnings.push(message) })).changed).toBe(true)
+      expect(warnings[0]).toContain('Missing ostree.manifest-digest metadata on merge commit')
+    })
+  })
+
+  describe('progress', () => {
+    test('tells of every layer: started and done, then cached', async () => {
+      const repo = await empty()
+      const events: Progress[] = []
+      await pull(repo, CHUNKED, { onProgress: (event) => events.push(event) })
+      const kinds = events.map(({ kind }) => kind)
+      expect(kinds.filter((kind) => kind === 'layer-start')).toHaveLength(3)
+      expect(kinds.filter((kind) => kind === 'layer-done')).toHaveLength(3)
+      expect(events).toContainEqual(expect.objectContaining({ kind: 'bytes' }))
+
+      events.length = 0
+      await pull(repo, CHUNKED, { onProgress: (event) => events.push(event) }, `${TEXT}2`)
+      expect(events.map(({ kind }) => kind)).toEqual(['layer-cached', 'layer-cached', 'layer-cached'])
+    })
+  })
+
+  describe('an import that fails', () => {
+    test('on a corrupt layer stores nothing of it, keeps the layers before, and goes on from there', async () => {
+      const repo = await empty()
+      const source = await sourceOf(CHUNKED)()
+      const [commitLayer] = source.manifest.layers
+      const digest = commitLayer?.digest ?? ''
+      const bytes = (CHUNKED.blobs.get(digest) as Uint8Array).slice()
+      bytes[bytes.length - 1] = (bytes.at(-1) as number) ^ 1
+      const error: unknown = await pull(repo, withBlob(CHUNKED, digest, bytes)).catch((thrown: unknown) => thrown)
+      expect(error).toBeInstanceOf(OstreeError)
+      expect(String(error)).toContain(digest)
+      expect(await listImages(repo)).toEqual([])
+      expect(await layerRefs(repo)).toHaveLength(2)
+
+      expect(await pull(repo, CHUNKED)).toMatchObject({ layersFetched: 1, layersReused: 2 })
+    })
+
+    test('on a layer with the bytes of another names digest and layer', async () => {
+      const repo = await empty()
+      const [first, second] = (await sourceOf(CHUNKED)()).manifest.layers
+      const swapped = withBlob(CHUNKED, second?.digest ?? '', CHUNKED.blobs.get(first?.digest ?? '') as Uint8Array)
+      await expect(pull(repo, swapped)).rejects.toBeInstanceOf(OstreeError)
+      expect(await layerRefs(repo)).toEqual([])
+    })
+
+    test('on a commit whose objects no layer holds sets no ref for it', async () => {
+      const repo = await empty()
+      const source: ImageSource = await sourceOf(CHUNKED)()
+      // The chunk is left out of the manifest, the label then names the empty one.
+      const config = await source.config()
+      const [commitLayer, , last] = source.manifest.layers
+      const [commitDiff, , lastDiff] = config.rootfs.diff_ids
+      if (commitLayer === undefined || last === undefined || commitDiff === undefined || lastDiff === undefined) return
+      const manifest = { ...source.manifest, layers: [commitLayer, last] }
+      const rootfs = { type: 'layers', diff_ids: [commitDiff, lastDiff] }
+      const open = async () => ({ ...source, manifest, config: async () => ({ ...config, rootfs }) })
+      await expect(pull(repo, CHUNKED, { open })).rejects.toThrow(/which no layer of the image holds/)
+      expect(await repo.tryResolve(refForLayer(commitLayer))).toBeUndefined()
+    })
+
+    test('on an aborted signal leaves the repository usable', async () => {
+      const repo = await empty()
+      const controller = new AbortController()
+      const onProgress = ({ kind }: Progress) => kind === 'layer-done' && controller.abort()
+      await expect(pull(repo, CHUNKED, { signal: controller.signal, onProgress })).rejects.toThrow(/abort/i)
+      expect(await listImages(repo)).toEqual([])
+      expect(await pull(repo, CHUNKED)).toMatchObject({ changed: true, layersReused: 1 })
+    })
+  })
+
+  describe('refused before anything is fetched', () => {
+    test.each(['ostree-image-signed:oci:/image', 'ostree-remote-image:fedora:oci:/image'])(
+      '%s, since nothing here says how it is to be verified',
+      async (text) => {
+        await expect(pull(await empty(), CHUNKED, {}, text)).rejects.toMatchObject({
+          code: expect.stringMatching(/^(unsupported|not-found)$/),
+        })
+      },
+    )
+
+    test('an image of another architecture, or one without a bootable label, where it is to be booted', async () => {
+      const repo = await empty()
+      const arm = { host: { architecture: 'arm64', os: 'linux' }, requireBootable: true }
+      await expect(pull(repo, CHUNKED, arm)).rejects.toThrow('Image has architecture amd64; expected arm64')
+      const plain = goldenImage('container/oci-nonostree.tar.gz')
+      await expect(pull(repo, plain, { requireBootable: true })).rejects.toThrow(
+        'Target image does not have ostree.bootable label',
+      )
+      expect((await pull(repo, CHUNKED, { requireBootable: true })).changed).toBe(true)
+    })
+  })
+
+  describe('layers', () => {
+    test('go when no image needs them, and stay while one does', async () => {
+      const repo = await empty()
+      await pull(repo, CHUNKED)
+      await pull(repo, UPDATE, {}, `${TEXT}3`)
+      expect(await layerRefs(repo)).toHaveLength(5)
+      await removeImages(repo, [IMAGE])
+      expect(await gcImageLayers(repo)).toBe(2)
+      expect(await gcImageLayers(repo)).toBe(0)
+      expect(await layerRefs(repo)).toHaveLength(3)
+    })
+
+    test('of a deployed image stay', async () => {
+      const repo = await empty()
+      const { mergeCommit } = await pull(repo, CHUNKED)
+      await repo.setRef('ostree/0/1/0', mergeCommit)
+      await removeImage(repo, IMAGE)
+      expect(await gcImageLayers(repo)).toBe(0)
+    })
+
+    test('H17: of an image that got no ref stay until the next collection', async () => {
+      const repo = await empty()
+      const { mergeCommit } = await pull(repo, CHUNKED, { noImgref: true })
+      expect(await listImages(repo)).toEqual([])
+      expect((await queryImageCommit(repo, mergeCommit)).mergeCommit).toBe(mergeCommit)
+      expect(await gcImageLayers(repo)).toBe(3)
+      await expect(queryImageCommit(repo, mergeCommit)).rejects.toThrow(/Missing base image ref/)
+    })
+
+    test('stored as a set of objects are read anew where they are ordinary layers, not merged as files', async () => {
+      const repo = await empty()
+      await pull(repo, CHUNKED)
+      const chunk = (await sourceOf(CHUNKED)()).manifest.layers[1]?.digest ?? ''
+      const again = withLayers(UPDATE, [CHUNKED.blobs.get(chunk) as Uint8Array])
+      // As files the blob makes no sense: its links lead to objects that are left out.
+      await expect(pull(repo, again, {}, `${TEXT}2`)).rejects.toThrow(`Importing: Parsing layer blob ${chunk}`)
+    })
+  })
+
+  describe('images', () => {
+    test('that are missing are named after the others are removed', async () => {
+      const repo = await empty()
+      await pull(repo, CHUNKED)
+      const missing = parseImageReference('oci:/other')
+      await expect(removeImages(repo, [missing, IMAGE])).rejects.toThrow(NotFoundError)
+      expect(await listImages(repo)).toEqual([])
+      expect(await removeImage(repo, IMAGE)).toBe(false)
+    })
+
+    test('can be stored under another name', async () => {
+      const repo = await empty()
+      await pull(repo, CHUNKED, { target: parseOstreeImageReference('ostree-unverified-registry:host/other:1') })
+      expect(await listImages(repo)).toEqual(['docker://host/other:1'])
+    })
+
+    test('warn of what was left out, summed over layers and in byte order', () => {
+      const layers = new Map([
+        ['sha256:a', new Map([['opt', 2]])],
+        [
+          'sha256:b',
+          new Map([
+            ['opt', 1],
+            ['boot', 1],
+          ]),
+        ],
+      ])
+      const text = 'Image contains non-ostree compatible file paths: boot: 1 opt: 3'
+      expect(imageFilteredContentWarning(layers)).toBe(text)
+      expect(imageFilteredContentWarning(undefined)).toBeUndefined()
+    })
+  })
+
+  describe('unencapsulate', () => {
+    const commit = '616069c200463abca9c1d3adc65b948f1f1d3ddd42bc2c8ea3308535a0e44c24' as Checksum
+
+    test.each(['oci-single', 'oci-chunked'])('%s gives the very commit that was put in, and no ref', async (name) => {
+      const repo = await empty()
+      const image = goldenImage(`container/${name}.tar.gz`)
+      const result = await unencapsulate(repo, TEXT, { host: HOST, open: sourceOf(image) })
+      expect(result).toEqual({ commit, manifestDigest: image.manifest })
+      expect(await repo.listRefs()).toEqual([])
+      expect(await repo.commitState(commit)).toBe('complete')
+      expect(await unencapsulate(repo, TEXT, { host: HOST, open: sourceOf(image) })).toEqual(result)
+    })
+
+    test('H7: refuses an image with other layers, or without a commit', async () => {
+      const repo = await empty()
+      const blob = CHUNKED.blobs.values().next().value as Uint8Array
+      const derived = withLayers(CHUNKED, [(await import('node:zlib')).gzipSync(blob)])
+      await expect(unencapsulate(repo, TEXT, { host: HOST, open: sourceOf(derived) })).rejects.toThrow(
+        `Importing ostree-unverified-image:oci:/image:latest: Image has 1 non-ostree layers`,
+      )
+      const plain = goldenImage('container/oci-nonostree.tar.gz')
+      await expect(unencapsulate(repo, TEXT, { host: HOST, open: sourceOf(plain) })).rejects.toThrow(
+        'not an ostree encapsulated container',
+      )
+    })
+  })
+
+  test('a digest error is of its own class', async () => {
+    const repo = await empty()
+    const layer = (await sourceOf(CHUNKED)()).manifest.layers[1]?.digest ?? ''
+    const padded = Buffer.concat([CHUNKED.blobs.get(layer) as Uint8Array, new Uint8Array(16)])
+    await expect(pull(repo, withBlob(CHUNKED, layer, padded))).rejects.toBeInstanceOf(DigestMismatchError)
+  })
+})

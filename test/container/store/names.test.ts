@@ -1,0 +1,97 @@
+import { describe, expect, test } from 'vitest'
+import {
+  openLayer,
+  parseDigest,
+  parseImageReference,
+  parseOstreeImageReference,
+  parseStorageName,
+} from '../../../src/container/index.ts'
+import { checksumOf, parseObjectPath } from '../../../src/container/ostree-tar/object-path.ts'
+import { InvalidNameError, OstreeError } from '../../../src/errors.ts'
+import { nodePlatform } from '../../../src/platform/node.ts'
+import { createMemoryStorage, Repo } from '../../../src/repo/index.ts'
+import { digestOf } from '../golden-images.ts'
+
+const HEX = '627e0c1b4ae0a8d2ba6b7b0a2c7ba4e7f1a5b86a2bcab3e60ffa2c5a1b5e9d2f'
+
+describe('names', () => {
+  test.each([
+    ['[overlay@/var/lib/containers]busybox', 'overlay@/var/lib/containers', 'busybox'],
+    ['[]image', '', 'image'],
+    ['sha256:abc123', undefined, 'abc123'],
+    ['[overlay@/tmp]sha256:abc123', 'overlay@/tmp', 'abc123'],
+    ['localhost/image:tag', undefined, 'localhost/image:tag'],
+  ])('A9: the storage name %s has a store and an image', (name, store, image) => {
+    expect(parseStorageName(name)).toEqual({ store, image })
+  })
+
+  test('A9: a storage name whose bracket does not close is refused', () => {
+    expect(() => parseStorageName('[overlay@/tmp')).toThrow(InvalidNameError)
+  })
+
+  test('C11: a sha256 is 64 lower-case digits', () => {
+    expect(checksumOf(HEX)).toBe(HEX)
+    for (const text of ['', `${HEX}0`, HEX.toUpperCase()]) {
+      expect(() => checksumOf(text)).toThrow(InvalidNameError)
+      expect(() => parseDigest(`sha256:${text}`)).toThrow(OstreeError)
+    }
+  })
+
+  test('C11: an object is named by its directory and the rest, xattrs of old by that of their file', () => {
+    const [parent, rest] = [HEX.slice(0, 2), HEX.slice(2)]
+    expect(parseObjectPath(`x/${parent}/${rest}.file.xattrs`)).toEqual({ checksum: HEX, type: 'xattrs' })
+    expect(parseObjectPath(`${parent}/${rest}.commit`)).toEqual({ checksum: HEX, type: 'commit' })
+    for (const path of ['', '42', `${parent}/${rest}`, `${parent}/${rest}.mp3`, `x/${rest}.commit`]) {
+      expect(() => parseObjectPath(path)).toThrow(InvalidNameError)
+    }
+  })
+
+  test('C12: the target of a link to xattrs is an object like any other', () => {
+    const [parent, rest] = [HEX.slice(0, 2), HEX.slice(2)]
+    const expected = { checksum: HEX, type: 'file-xattrs' }
+    expect(parseObjectPath(`../${parent}/${rest}.file-xattrs`)).toEqual(expected)
+    expect(parseObjectPath(`sysroot/ostree/repo/objects/${parent}/${rest}.file-xattrs`)).toEqual(expected)
+    for (const path of ['', `${rest}.file-xattrs`, `../${parent}/${rest.slice(1)}.file-xattrs`]) {
+      expect(() => parseObjectPath(path)).toThrow(InvalidNameError)
+    }
+  })
+
+  test('K1: both spellings of an unverified registry image are of a registry', () => {
+    expect(parseOstreeImageReference('ostree-unverified-registry:quay.io/a/b').imgref.transport).toBe('registry')
+    expect(parseImageReference('docker://quay.io/a/b').transport).toBe('registry')
+  })
+
+  test('K1: a repository has the mode it was made with', async () => {
+    for (const mode of ['archive', 'bare', 'bare-user', 'bare-user-only', 'bare-split-xattrs'] as const) {
+      expect((await Repo.open(createMemoryStorage({ mode, platform: nodePlatform }), nodePlatform)).mode).toBe(mode)
+    }
+  })
+})
+
+describe('C10: decompressing a layer', () => {
+  const open = (bytes: Uint8Array, suffix: string) => {
+    const layer = {
+      mediaType: `application/vnd.oci.image.layer.v1.tar${suffix}`,
+      digest: digestOf(bytes),
+      size: bytes.length,
+    }
+    const source = {
+      sniffCompression: false,
+      async *blob() {
+        yield bytes
+      },
+    }
+    return openLayer(source, layer, { platform: nodePlatform })[Symbol.asyncIterator]()
+  }
+
+  test.each(['', '+gzip', '+zstd'])('%s over nothing may be given up', async (suffix) => {
+    await open(new Uint8Array(), suffix).return?.()
+  })
+
+  test.each(['+gzip', '+zstd'])('%s of what is none is a typed error', async (suffix) => {
+    await expect(open(new TextEncoder().encode('garbage, and more of it'), suffix).next()).rejects.toMatchObject({
+      code: 'corrupt',
+      data: { kind: suffix.slice(1) },
+    })
+  })
+})

@@ -1,0 +1,215 @@
+import { execFileSync } from 'node:child_process'
+import {
+  appendFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, describe, expect, test } from 'vitest'
+import { type Checksum, readAll } from '../../../src/bytes.ts'
+import { IoError } from '../../../src/errors.ts'
+import { nodePlatform } from '../../../src/platform/node.ts'
+// The walker alone: what opens repositories needs every store there is.
+import { createDirectorySource } from '../../../src/repo/commit/local-directory-source.ts'
+import {
+  CommitModifier,
+  createMemoryStorage,
+  type ModifierOptions,
+  MutableTree,
+  overlayDirectory,
+  Repo,
+  SMALL_FILE,
+  writeCommit,
+  writeTree,
+} from '../../../src/repo/index.ts'
+import { anyTree } from '../../../src/testing/index.ts'
+import { describeReference, hasReference, run } from '../../support/reference.ts'
+import { materialise, possible } from '../random-trees.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'walk-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+async function commitOf(path: string, options: ModifierOptions = {}): Promise<Checksum> {
+  const repo = await Repo.open(createMemoryStorage({ platform: nodePlatform }), nodePlatform)
+  return repo.transaction(async (tx) => {
+    const tree = new MutableTree()
+    await overlayDirectory(tx, tree, createDirectorySource(path), new CommitModifier(repo, options))
+    return writeCommit(tx, { root: await writeTree(tx, tree), timestamp: 0n })
+  })
+}
+
+describeReference('ostree', 'a directory has the checksum ostree gives it', () => {
+  const repo = join(folder, 'repo')
+  run('ostree', ['init', '--repo', repo, '--mode=archive'])
+  const theirs = (path: string, ...options: string[]) => {
+    const fixed = ['--orphan', '--no-bindings', '--timestamp=@0', '--fsync=false', `--tree=dir=${path}`]
+    return run('ostree', ['commit', '--repo', repo, ...fixed, ...options]).trim()
+  }
+
+  test('with anything in it', async () => {
+    let number = 0
+    await fc.assert(
+      fc.asyncProperty(anyTree().map(possible), async (tree) => {
+        const path = join(folder, `tree-${number++}`)
+        materialise(path, tree)
+        expect(await commitOf(path)).toBe(theirs(path))
+        rmSync(path, { recursive: true })
+      }),
+      { numRuns: 50, endOnFailure: true },
+    )
+  })
+
+  test('with xattrs, of which those without value do not count', async () => {
+    const path = join(folder, 'xattrs')
+    mkdirSync(join(path, 'd'), { recursive: true })
+    writeFileSync(join(path, 'f'), 'content')
+    if (!hasReference('getfattr')) return
+    for (const [name, value, at] of [
+      ['user.z', '1', 'f'],
+      ['user.a', '0x00ff', 'f'],
+      ['user.empty', '""', 'f'],
+      ['user.d', 'value', 'd'],
+    ] as const) {
+      execFileSync('setfattr', ['-n', name, '-v', value, join(path, at)])
+    }
+    expect(await commitOf(path)).toBe(theirs(path))
+    expect(await commitOf(path, { noXattrs: true })).toBe(theirs(path, '--no-xattrs'))
+    expect(await commitOf(path, { canonicalPermissions: true })).toBe(theirs(path, '--canonical-permissions'))
+  })
+
+  test('with files on both sides of what is read at once', async () => {
+    const path = join(folder, 'large')
+    mkdirSync(path)
+    for (const size of [SMALL_FILE - 1, SMALL_FILE, SMALL_FILE + 1, 3 * SMALL_FILE]) {
+      writeFileSync(join(path, `${size}`), new Uint8Array(size).fill(size))
+    }
+    expect(await commitOf(path)).toBe(theirs(path))
+  })
+})
+
+describe('a directory on a disk', () => {
+  test.each([
+    ['nowhere', 'opendir(PATH): No such file or directory'],
+    ['file', 'opendir(PATH): Not a directory'],
+    ['link', 'opendir(PATH): Not a directory'],
+  ])('that is %s is told in the words of ostree', async (name, message) => {
+    writeFileSync(join(folder, 'file'), '', { flag: 'a' })
+    if (!existsSync(join(folder, 'link'))) symlinkSync('.', join(folder, 'link'))
+    const path = join(folder, name)
+    await expect(commitOf(path)).rejects.toMatchObject({ code: 'io', message: message.replace('PATH', path) })
+  })
+
+  test('may not hold a pipe, which is not waited for', async () => {
+    const path = join(folder, 'pipes')
+    mkdirSync(path)
+    execFileSync('mkfifo', [join(path, 'p')])
+    await expect(commitOf(path)).rejects.toThrow('Not a regular file or symlink: p')
+    expect(() => createDirectorySource(path).read('p', 5)).toThrow(IoError)
+  })
+
+  test.skipIf(process.platform !== 'linux')('may not hold names or targets that are no UTF-8', async () => {
+    const path = join(folder, 'bytes')
+    mkdirSync(path)
+    const name = Buffer.concat([Buffer.from(`${path}/a`), Buffer.of(0xff)])
+    writeFileSync(name, '')
+    await expect(commitOf(path)).rejects.toMatchObject({
+      code: 'invalid',
+      message: 'Invalid UTF-8 in filename a\ufffd',
+    })
+    rmSync(name)
+    symlinkSync(Buffer.of(0xfe), join(path, 'l'))
+    await expect(commitOf(path)).rejects.toMatchObject({
+      code: 'invalid',
+      message: 'Invalid UTF-8 in symbolic link target \ufffd',
+    })
+  })
+
+  test('is not committed while it changes', async () => {
+    const path = join(folder, 'changing')
+    mkdirSync(path)
+    writeFileSync(join(path, 'f'), '12345')
+    const source = createDirectorySource(path)
+    expect(await source.read('f', 5)).toEqual(new TextEncoder().encode('12345'))
+    expect(() => source.read('f', 4)).toThrow(`${path}/f changed while it was read: it had 4 bytes`)
+    expect(() => source.read('f', 6)).toThrow('changed while it was read')
+    appendFileSync(join(path, 'f'), new Uint8Array(SMALL_FILE + 5))
+    await expect(readAll(await source.read('f', SMALL_FILE + 9))).rejects.toThrow('changed while it was read')
+    await expect(readAll(await source.read('f', SMALL_FILE + 11))).rejects.toThrow('changed while it was read')
+    expect((await readAll(await source.read('f', SMALL_FILE + 10))).length).toBe(SMALL_FILE + 10)
+  })
+
+  test.each(['a link', 'another directory'])('is left when %s takes the place of a directory below', async (what) => {
+    const path = join(folder, `swapped ${what}`)
+    for (const name of ['top/d/e', 'secret/e']) mkdirSync(join(path, name), { recursive: true })
+    writeFileSync(join(path, 'top/d/e/f'), 'mine')
+    writeFileSync(join(path, 'secret/e/f'), 'secret')
+    const swap = () => {
+      renameSync(join(path, 'top/d'), join(path, 'gone'))
+      if (what === 'a link') symlinkSync('../secret', join(path, 'top/d'))
+      else renameSync(join(path, 'secret'), join(path, 'top/d'))
+    }
+    let calls = 0
+    const filter = (name: string) => {
+      if (name === '/d/e' && ++calls === 2) swap()
+      return true
+    }
+    await expect(commitOf(join(path, 'top'), { filter })).rejects.toMatchObject({ code: 'io' })
+  })
+
+  test.runIf(process.platform === 'linux')('is read on though its name was taken away', () => {
+    const path = join(folder, 'renamed')
+    mkdirSync(join(path, 'd'), { recursive: true })
+    writeFileSync(join(path, 'd/f'), 'mine')
+    const source = createDirectorySource(path)
+    source.list('')
+    source.list('d')
+    renameSync(join(path, 'd'), join(path, 'e'))
+    mkdirSync(join(path, 'd'))
+    writeFileSync(join(path, 'd/f'), 'else')
+    expect(source.read('d/f', 4)).toEqual(new TextEncoder().encode('mine'))
+    expect(source.xattrs('d')).toEqual([])
+    source.close?.()
+  })
+
+  test('knows hard links of one file by one identity', async () => {
+    const path = join(folder, 'links')
+    mkdirSync(path)
+    for (const name of ['a', 'b']) writeFileSync(join(path, name), '')
+    linkSync(join(path, 'a'), join(path, 'c'))
+    const { identity } = createDirectorySource(path)
+    const source = createDirectorySource(path)
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => identity?.call(source, name))
+    expect(a).toMatch(/^\d+:\d+$/)
+    expect([c, b === a]).toEqual([a, false])
+  })
+
+  test('is deleted as far as it was consumed', async () => {
+    const path = join(folder, 'consumed')
+    mkdirSync(join(path, 'd/e'), { recursive: true })
+    mkdirSync(join(path, 'skip/below'), { recursive: true })
+    for (const name of ['f', 'd/g', 'skip/below/h']) writeFileSync(join(path, name), '')
+    const source = createDirectorySource(path)
+    const below = [
+      { path: 'f', kind: 'file' },
+      { path: 'skip', kind: 'skipped' },
+      { path: 'd', kind: 'directory' },
+      { path: 'd/g', kind: 'file' },
+      { path: 'd/e', kind: 'directory' },
+    ] as const
+    writeFileSync(join(path, 'late'), '')
+    expect(() => source.remove?.([{ path: '', kind: 'directory' }, ...below])).toThrow(IoError)
+    expect(readdirSync(path)).toEqual(['late'])
+    rmSync(join(path, 'late'))
+    source.remove?.([{ path: '', kind: 'directory' }])
+    expect(existsSync(path)).toBe(false)
+  })
+})

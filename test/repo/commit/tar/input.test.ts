@@ -1,0 +1,63 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { describe, expect, test } from 'vitest'
+import { readAll } from '../../../../src/bytes.ts'
+import { nodePlatform } from '../../../../src/platform/node.ts'
+import { uncompressedTar } from '../../../../src/repo/index.ts'
+import { hasReference, run } from '../../../support/reference.ts'
+import { tarBytes } from './tar-bytes.ts'
+
+const tar = tarBytes([{ name: 'f', content: 'x'.repeat(100_000) }])
+
+async function* pieces(bytes: Uint8Array, size: number, closed?: () => void): AsyncGenerator<Uint8Array> {
+  try {
+    for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
+  } finally {
+    closed?.()
+  }
+}
+
+async function read(bytes: Uint8Array, size = 1000): Promise<Uint8Array> {
+  return readAll(uncompressedTar(nodePlatform, pieces(bytes, size)))
+}
+
+describe('an archive', () => {
+  test.each([1, 5, 1000, 1_000_000])('is read plain or compressed, in pieces of %i bytes', async (size) => {
+    expect(await read(tar, size)).toEqual(tar)
+    expect(await read(gzipSync(tar), size)).toEqual(tar)
+  })
+
+  test.runIf(hasReference('zstd'))('is read from zstd, with a frame to skip too', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tar-input-'))
+    const path = join(folder, 'tar')
+    writeFileSync(path, tar)
+    run('zstd', ['-q', path])
+    const compressed = new Uint8Array(readFileSync(`${path}.zst`))
+    rmSync(folder, { recursive: true })
+    expect(await read(compressed)).toEqual(tar)
+    expect(await read(Uint8Array.of(0x5a, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 9, 9, ...compressed))).toEqual(tar)
+  })
+
+  test('of nothing is nothing', async () => {
+    expect(await read(new Uint8Array(0))).toEqual(new Uint8Array(0))
+    expect(await read(Uint8Array.of(1, 2))).toEqual(Uint8Array.of(1, 2))
+  })
+
+  test.each([
+    ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]],
+    ['bzip2', [0x42, 0x5a, 0x68, 0x39, 0x31, 0x41]],
+    ['zip', [0x50, 0x4b, 3, 4, 0, 0]],
+  ])('in %s is refused by name', async (kind, magic) => {
+    let closed = false
+    const stream = uncompressedTar(
+      nodePlatform,
+      pieces(Uint8Array.from([...magic, ...new Uint8Array(99)]), 7, () => {
+        closed = true
+      }),
+    )
+    await expect(readAll(stream)).rejects.toThrow(`Archives in ${kind} are not supported`)
+    expect(closed).toBe(true)
+  })
+})

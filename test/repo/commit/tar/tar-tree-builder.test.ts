@@ -1,0 +1,359 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { encodeUtf8 } from '../../../../src/bytes.ts'
+import { OstreeError, TarFormatError } from '../../../../src/errors.ts'
+import { nodePlatform } from '../../../../src/platform/node.ts'
+import {
+  createCommitFilter,
+  createMemoryStorage,
+  MAX_TREE_DEPTH,
+  parseSkipList,
+  parseStatOverrides,
+  Repo,
+  SMALL_FILE,
+} from '../../../../src/repo/index.ts'
+import { anyTree, storeCommit } from '../../../../src/testing/index.ts'
+import { tarEntries } from '../../random-trees.ts'
+import { paths, take } from './take-tar.ts'
+import { dir, file, hardlink, symlink, type TarEntry, tarBytes } from './tar-bytes.ts'
+
+describe('an archive becomes a tree', () => {
+  test('that says the same, whatever is in it', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyTree({ whiteouts: true }), async (tree) => {
+        const repo = await Repo.open(createMemoryStorage({ platform: nodePlatform }), nodePlatform)
+        const expected = await repo.transaction((tx) => storeCommit(tx, tree, { timestamp: 0n }))
+        expect((await take(tarEntries(tree))).commit).toBe(expected)
+      }),
+      { numRuns: 100 },
+    )
+  })
+
+  test('of its entries', async () => {
+    const entries = [
+      dir('./', { mode: 0o1777, uid: 1, gid: 2 }),
+      file('./f', 'content', { mode: 0o4755, uid: 1000, gid: 1001 }),
+      symlink('./l', '../a//b', { uid: 5 }),
+      dir('./d/', { mode: 0o2700 }),
+      file('./d/empty', ''),
+    ]
+    expect((await take(entries)).listing).toEqual([
+      '41777 1:2 /',
+      '104755 1000:1001 /f = content',
+      '120777 5:0 /l = ../a//b',
+      '42700 0:0 /d',
+      '100644 0:0 /d/empty = ',
+    ])
+  })
+
+  test('the same, wherever its bytes are cut', async () => {
+    const entries = [file('a', 'abc'), dir('d'), file('d/b', 'y'.repeat(3000)), hardlink('d/c', 'a'), symlink('s', 'a')]
+    const whole = await take(entries, { chunk: 1 << 20 })
+    for (const chunk of [1, 7, 511, 512, 513, 1000]) expect(await take(entries, { chunk })).toEqual(whole)
+  })
+
+  test('also when a body is larger than what is gathered', async () => {
+    const sizes = [SMALL_FILE - 1, SMALL_FILE, SMALL_FILE + 1, 2 * SMALL_FILE + 3]
+    const entries = sizes.map((size) => file(`f${size}`, '', { content: new Uint8Array(size).fill(size) }))
+    const { commit, listing } = await take(entries, { chunk: 65536 })
+    expect(listing.length).toBe(5)
+    expect((await take(entries, { chunk: 10 * SMALL_FILE })).commit).toBe(commit)
+  })
+
+  test('whose later entries win', async () => {
+    expect(await paths([file('f', '1'), symlink('f', 't'), file('f', '3')])).toEqual(['/', '/f = 3'])
+    const twice = [dir('d', { mode: 0o700 }), file('d/f'), dir('d', { mode: 0o711, uid: 3 })]
+    expect((await take(twice)).listing).toEqual(['40755 0:0 /', '40711 3:0 /d', '100644 0:0 /d/f = x'])
+  })
+
+  test('laid over what was there', async () => {
+    const below = [dir('.'), dir('d'), file('d/old'), file('f', '1')]
+    const options = { below, autocreateParents: false }
+    expect(await paths([file('d/new'), hardlink('g', 'd/old'), file('f', '2')], options)).toEqual([
+      ...['/', '/f = 2', '/g = x'],
+      ...['/d', '/d/new = x', '/d/old = x'],
+    ])
+  })
+
+  test('with the xattrs of every kind of entry, however they are spelled', async () => {
+    const pax = [
+      ['SCHILY.xattr.user.b', Uint8Array.of(0, 255)],
+      ['SCHILY.xattr.user.empty', ''],
+      ['LIBARCHIVE.xattr.user%2Ea', 'dHdv'],
+      ['LIBARCHIVE.xattr.user.pad', 'dA=='],
+      ['LIBARCHIVE.xattr.user.none', '!'],
+      ['RHT.security.selinux', 'label\0'],
+      ['SCHILY.acl.access', 'user::rwx'],
+      ['mtime', '1.5'],
+    ] as const
+    const all = ' security.selinux:label\0 user.a:two user.b:\0\xff user.empty: user.pad:t'
+    const { listing } = await take([dir('.', { pax }), file('f', '', { pax }), symlink('l', 't', { pax })])
+    expect(listing).toEqual([`40755 0:0 /${all}`, `100644 0:0 /f${all} = `, `120777 0:0 /l${all} = t`])
+  })
+
+  test('with one xattr of a name, the last', async () => {
+    const pax = [
+      ['SCHILY.xattr.user.a', '1'],
+      ['LIBARCHIVE.xattr.user.a', 'Mg=='],
+      ['SCHILY.xattr.user.\xff'.replace('\xff', 'x'), 'y'],
+    ] as const
+    expect((await take([file('f', '', { pax })])).listing[1]).toBe('100644 0:0 /f user.a:2 user.x:y = ')
+  })
+
+  test('with owners beyond octal', async () => {
+    const pax = [
+      ['uid', '4294967294'],
+      ['gid', '70000'],
+    ] as const
+    expect((await take([file('f', '', { pax }), file('g', '', { pax })])).listing[2]).toBe(
+      '100644 4294967294:70000 /g = ',
+    )
+  })
+})
+
+describe('names', () => {
+  test.each([
+    ['./a/./b', ['/', '/a', '/a/b = x']],
+    ['a//b', ['/', '/a', '/a/b = x']],
+    ['/../a', ['/', '/a = x']],
+    ['/./a', ['/', '/a = x']],
+    ['.//a', ['/', '/a = x']],
+    ['...', ['/', '/... = x']],
+    ['ünï/日本', ['/', '/ünï', '/ünï/日本 = x']],
+    [`${'n'.repeat(200)}`, ['/', `/${'n'.repeat(200)} = x`]],
+  ])('%s', async (name, expected) => {
+    expect(await paths([file(name)])).toEqual(expected)
+  })
+
+  test.each(['./', '.', '/', '//', './.', '/./'])('%j is the root', async (name) => {
+    expect((await take([dir(name, { mode: 0o700 })])).listing).toEqual(['40700 0:0 /'])
+  })
+
+  test.each([
+    ['../a', `While making relative path "../a":Invalid uplink '..' in path ../a`],
+    ['/./../../a', `While making relative path "../../a":Invalid uplink '..' in path ../../a`],
+    ['a/../b', `While making relative path "a/../b":Invalid uplink '..' in path a/../b`],
+    ['/..', `While making relative path "..":Invalid uplink '..' in path ..`],
+  ])('%s leads out and is refused', async (name, message) => {
+    await expect(take([file('ok'), file(name)])).rejects.toThrow(new TarFormatError(message, 1024, name))
+    await expect(take([file('ok'), hardlink('l', name)])).rejects.toThrow(new TarFormatError(message, 1024, 'l'))
+  })
+
+  test.each([
+    [
+      file('a/.'),
+      "ostree-tar: Failed to handle file: ostree-tar: Failed to import file: Invalid self-referential filename '.'",
+    ],
+    [dir('a/.'), "ostree-tar: Failed to handle directory: Invalid self-referential filename '.'"],
+    [file(Uint8Array.of(0x61, 0xff)), 'Archive entry pathname is not valid UTF-8'],
+    [symlink('l', Uint8Array.of(0xff)), 'Archive entry linkname is not valid UTF-8'],
+    [symlink('l', ''), 'Symlink entry has no target'],
+    [hardlink('l', ''), 'Unsupported file type for path "l"'],
+  ])('%# are errors that say where', async (entry, message) => {
+    await expect(take([file('ok', ''), entry])).rejects.toMatchObject({
+      name: 'TarFormatError',
+      message,
+      data: { offset: 512 },
+    })
+  })
+
+  test('may not be deeper than a tree may be', async () => {
+    const deep = `${'d/'.repeat(MAX_TREE_DEPTH + 1)}f`
+    await expect(take([file(deep)])).rejects.toMatchObject({ code: 'limit' })
+    expect((await take([file(`${'d/'.repeat(MAX_TREE_DEPTH - 1)}f`)])).commit).toMatch(/^[0-9a-f]{64}$/)
+  })
+})
+
+describe('directories an entry lacks', () => {
+  test('are made with its owner; those above it that are there are made anew', async () => {
+    const entries = [
+      dir('.', { mode: 0o700 }),
+      dir('d', { mode: 0o700 }),
+      file('d/e/f', 'x', { uid: 7, gid: 8, mode: 0o600 }),
+    ]
+    expect((await take(entries)).listing).toEqual([
+      ...['40755 7:8 /', '40755 7:8 /d', '40755 7:8 /d/e', '100600 7:8 /d/e/f = x'],
+    ])
+  })
+
+  test('keep the owner of the entry where all else is canonical', async () => {
+    const entries = [file('d/f', 'x', { uid: 7, gid: 8, mode: 0o4777, pax: [['SCHILY.xattr.user.a', '1']] })]
+    for (const options of [
+      { modifier: { canonicalPermissions: true, noXattrs: true } },
+      { mode: 'bare-user-only' as const },
+    ]) {
+      expect((await take(entries, options)).listing).toEqual(['40755 7:8 /', '40755 7:8 /d', '100755 0:0 /d/f = x'])
+    }
+  })
+
+  test('are an error where they are not to be made', async () => {
+    const options = { autocreateParents: false }
+    await expect(take([dir('.'), file('d/e/f')], options)).rejects.toThrow('No such file or directory: d')
+    await expect(take([dir('.'), dir('d'), file('d/e/f')], options)).rejects.toThrow('No such file or directory: e')
+    await expect(take([file('f')], options)).rejects.toThrow("Can't commit an empty tree")
+  })
+
+  test('are the root alone when there is nothing else', async () => {
+    expect((await take([])).listing).toEqual(['40755 0:0 /'])
+    expect((await take([file('f', 'x', { uid: 7 })])).listing[0]).toBe('40755 0:0 /')
+    const modifier = { filter: createCommitFilter({ ownerUid: 7 }) }
+    expect((await take([], { modifier })).listing).toEqual(['40755 7:0 /'])
+  })
+})
+
+describe('hard links', () => {
+  test.each<[string, TarEntry[], string[]]>([
+    ['show their target', [file('a'), hardlink('b', 'a')], ['/a = x', '/b = x']],
+    ['may come first', [hardlink('b', 'a'), file('a', 'y')], ['/a = y', '/b = y']],
+    ['show it as it is at the end', [file('a'), hardlink('b', 'a'), file('a', 'z')], ['/a = z', '/b = z']],
+    ['win over a file of their name', [file('a'), hardlink('b', 'a'), file('b', 'z')], ['/a = x', '/b = x']],
+    ['may be chained', [hardlink('b', 'c'), hardlink('c', 'd'), file('d')], ['/b = x', '/c = x', '/d = x']],
+    ['may point to a symbolic link', [symlink('a', 't'), hardlink('b', 'a')], ['/a = t', '/b = t']],
+    ['take a target with a leading dot', [file('a'), hardlink('b', './a')], ['/a = x', '/b = x']],
+    ['take an absolute target', [file('a'), hardlink('b', '/a')], ['/a = x', '/b = x']],
+    ['to themselves are what else has their name', [file('a'), hardlink('a', 'a')], ['/a = x']],
+    ['in a ring are what stands in it', [hardlink('a', 'b'), file('b'), hardlink('b', 'a')], ['/a = x', '/b = x']],
+    [
+      'may carry the data',
+      [hardlink('b', 'a', { content: 'y', pax: [['mtime', '1']] }), file('a')],
+      ['/a = x', '/b = x'],
+    ],
+    ['make their parents', [file('a'), hardlink('d/b', 'a')], ['/a = x', '/d', '/d/b = x']],
+    [
+      'of one name: the last',
+      [file('a', '1'), file('b', '2'), hardlink('c', 'a'), hardlink('c', 'b')],
+      ['/a = 1', '/b = 2', '/c = 2'],
+    ],
+  ])('%s', async (_, entries, expected) => {
+    expect((await paths(entries)).slice(1)).toEqual(expected)
+  })
+
+  const failed = 'ostree-tar: Processing deferred hardlink'
+  test.each<[string, TarEntry[], string, number]>([
+    [
+      'to nothing',
+      [hardlink('b', './nope')],
+      `${failed} nope: Failed to find object: No such file or directory: nope`,
+      0,
+    ],
+    [
+      'into nothing',
+      [dir('no'), hardlink('b', 'no/pe')],
+      `${failed} no/pe: Failed to find object: No such file or directory: pe`,
+      512,
+    ],
+    [
+      'through a file',
+      [file('no'), hardlink('b', 'no/pe')],
+      `${failed} no/pe: Failed to find object: No such file or directory: no`,
+      1024,
+    ],
+    [
+      'to a directory',
+      [dir('d'), hardlink('b', 'd')],
+      `${failed} d: Failed to find object: Expected hardlink file target at "d" but found a directory`,
+      512,
+    ],
+    [
+      'over a directory',
+      [file('a'), dir('b'), hardlink('b', 'a')],
+      `${failed} a: Failed to replace file: Can't replace directory with file: b`,
+      1536,
+    ],
+    [
+      'in a ring of nothing',
+      [hardlink('a', 'b'), hardlink('b', 'a')],
+      `${failed} a: Failed to find object: No such file or directory: a`,
+      512,
+    ],
+  ])('%s are an error', async (_, entries, message, offset) => {
+    await expect(take(entries)).rejects.toMatchObject({ name: 'TarFormatError', message, data: { offset } })
+  })
+
+  test('are not kept without end', async () => {
+    const links = ['a', 'b', 'c'].map((name) => hardlink(name, 'f'))
+    await expect(take([file('f'), ...links], { maxLinkMemory: 1500 })).rejects.toMatchObject({ code: 'limit' })
+    expect((await take([file('f'), ...links], { maxLinkMemory: 1600 })).listing.length).toBe(5)
+  })
+
+  test('resolve in a chain of any length', async () => {
+    const length = 5000
+    const links = Array.from({ length }, (_, i) => hardlink(`l${i}`, i === length - 1 ? 'f' : `l${i + 1}`))
+    expect((await take([...links, file('f')], { chunk: 1 << 20 })).listing.length).toBe(length + 2)
+  })
+})
+
+describe('what cannot be', () => {
+  test.each<[TarEntry[], string]>([
+    [[{ name: 'p', type: '6' }], 'Unsupported file type for path "p"'],
+    [[{ name: 'dev/c', type: '3' }], 'Unsupported file type for path "dev/c"'],
+    [[{ name: 'b', type: '4' }], 'Unsupported file type for path "b"'],
+    [
+      [dir('a'), file('a')],
+      "ostree-tar: Failed to handle file: ostree-tar: Failed to import file: Can't replace directory with file: a",
+    ],
+    [[file('a'), dir('a')], "ostree-tar: Failed to handle directory: Can't replace file with directory: a"],
+    [[file('a'), file('a/b')], "Can't replace file with directory: a"],
+    [[symlink('a', 'b'), file('a/c/d')], "Can't replace file with directory: a"],
+  ])('%# is refused', async (entries, message) => {
+    await expect(take(entries)).rejects.toMatchObject({ name: 'TarFormatError', message })
+  })
+
+  test('leaves nothing half-written, and an error of the family', async () => {
+    const whole = tarBytes([
+      file('a', 'y'.repeat(2000)),
+      hardlink('b', 'a'),
+      file('c', '', { content: new Uint8Array(SMALL_FILE + 9) }),
+    ])
+    await fc.assert(
+      fc.asyncProperty(fc.nat(whole.length), fc.nat(255), async (at, byte) => {
+        const broken = whole.slice()
+        broken[at] = byte
+        await take(broken, { chunk: 4096 }).catch((error) => expect(error).toBeInstanceOf(OstreeError))
+        await take(whole.subarray(0, at)).catch((error) => expect(error).toBeInstanceOf(OstreeError))
+      }),
+      { numRuns: 40 },
+    )
+  })
+})
+
+describe('modifiers', () => {
+  test('apply to entries by their path', async () => {
+    const statOverrides = parseStatOverrides('=448 /d/f\n1024 /d\n')
+    const skipList = parseSkipList('/s\n')
+    const modifier = { filter: createCommitFilter({ statOverrides, skipList, ownerGid: 9 }) }
+    const entries = [dir('.'), dir('./d/'), file('./d/f'), { name: 's', type: '6' }, file('g')]
+    expect((await take(entries, { modifier })).listing).toEqual([
+      ...['40755 0:9 /', '100644 0:9 /g = x', '42755 0:9 /d', '100700 0:9 /d/f = x'],
+    ])
+    expect([statOverrides.add.size, skipList.size]).toEqual([0, 0])
+  })
+
+  test('of canonical permissions leave xattrs alone, as libostree does', async () => {
+    const pax = [['SCHILY.xattr.user.a', '1']] as const
+    const entries = [dir('.'), file('f', '', { mode: 0o7777, uid: 1, pax }), symlink('l', 't', { mode: 0o700, gid: 1 })]
+    const canonical = await take(entries, { modifier: { canonicalPermissions: true } })
+    expect(canonical.listing).toEqual(['40755 0:0 /', '100755 0:0 /f user.a:1 = ', '120700 0:0 /l = t'])
+    const plain = await take(entries, { modifier: { noXattrs: true } })
+    expect(plain.listing[1]).toBe('107777 1:0 /f = ')
+    const xattrs = (path: string) => [[encodeUtf8(`user${path.replaceAll('/', '.')}`), Uint8Array.of(0x31)]] as const
+    expect((await take(entries, { modifier: { xattrs } })).listing[1]).toBe('107777 1:0 /f user.f:1 = ')
+  })
+
+  test('rename entries and the targets of hard links', async () => {
+    const rename = (path: string) => path.replace(/^etc\//, 'usr/etc/')
+    expect(await paths([dir('etc/'), file('/etc/f'), hardlink('l', './etc/f')], { rename })).toEqual([
+      ...['/', '/l = x', '/usr', '/usr/etc', '/usr/etc/f = x'],
+    ])
+    await expect(take([file('f')], { rename: () => 'a/../../f' })).rejects.toThrow(
+      "Invalid uplink '..' in path a/../..",
+    )
+  })
+
+  test('find in a bare-user-only repository what it can hold', async () => {
+    const entries = [file('f', '', { mode: 0o7777, uid: 1 }), symlink('l', 't', { mode: 0o644, gid: 1 })]
+    expect((await take(entries, { mode: 'bare-user-only' })).listing).toEqual([
+      ...['40755 0:0 /', '100755 0:0 /f = ', '120777 0:0 /l = t'],
+    ])
+  })
+})

@@ -1,0 +1,97 @@
+import { describe, expect, test } from 'vitest'
+import { nodePlatform } from '../../../src/platform/node.ts'
+import { createMemoryStorage, initialConfig, parseConfig, parseRepoMode, Repo } from '../../../src/repo/index.ts'
+
+const settings = (lines: string) => parseConfig(`[core]\nrepo_version=1\n${lines}\n`).settings
+
+describe('the config of a repository', () => {
+  test('starts as ostree writes it', () => {
+    expect(initialConfig('archive')).toBe('[core]\nrepo_version=1\nmode=archive-z2\n')
+    expect(initialConfig('bare-user', 'org.x')).toBe('[core]\nrepo_version=1\nmode=bare-user\ncollection-id=org.x\n')
+  })
+
+  test('has defaults', () => {
+    expect(settings('')).toEqual({
+      mode: 'bare',
+      parent: undefined,
+      collectionId: undefined,
+      fsync: true,
+      perObjectFsync: false,
+      disableXattrs: false,
+      locking: true,
+      lockTimeout: 300,
+      tmpExpiry: 86400,
+      minFreeSpacePercent: 3,
+      minFreeSpaceBytes: 0,
+      enableUncompressedCache: true,
+      tombstoneCommits: false,
+      autoUpdateSummary: false,
+      zlibLevel: 6,
+    })
+  })
+
+  test('says what it says', () => {
+    const text = 'mode=archive-z2\nparent=../p\nfsync=false\nlocking=0\nlock-timeout-secs=-1\n[archive]\nzlib-level=12'
+    expect(settings(text)).toMatchObject({
+      mode: 'archive',
+      parent: '../p',
+      fsync: false,
+      locking: false,
+      lockTimeout: -1,
+      zlibLevel: 9,
+    })
+  })
+
+  test.each([
+    ['min-free-space-size=2GB', 2 ** 31, 3],
+    ['min-free-space-size=1MB\nmin-free-space-percent=50', 2 ** 20, 50],
+    ['min-free-space-size=0TB', 0, 0],
+    ['min-free-space-percent=0', 0, 0],
+    ['min-free-space-percent=x', 0, 0],
+    ['min-free-space-percent=', 0, 0],
+    ['min-free-space-percent=0x10', 0, 0],
+    ['min-free-space-percent=+7.5%', 0, 7],
+  ])('keeps space free: %s', (text, minFreeSpaceBytes, minFreeSpacePercent) => {
+    expect(settings(text)).toMatchObject({ minFreeSpaceBytes, minFreeSpacePercent })
+  })
+
+  test.each([
+    ['mode=nonsense', "Invalid mode 'nonsense' in repository configuration"],
+    ['archive=true', 'This version of OSTree no longer supports "archive" repositories; use archive-z2 instead'],
+    ['add-remotes-config-dir=x', 'Key file contains key “add-remotes-config-dir” which has a value that cannot'],
+    ['default-repo-finders=', 'Invalid empty default-repo-finders configuration'],
+    ['default-repo-finders=config;x', "Invalid configured repo-finder 'x'"],
+    ['default-repo-finders=mount;;lan', "Invalid configured repo-finder ''"],
+    ['min-free-space-percent=100', "Invalid min-free-space-percent '100'"],
+    ['min-free-space-percent=-1', "Invalid min-free-space-percent '-1'"],
+    ['fsync=x', 'Key file contains key “fsync” which has a value that cannot be interpreted.'],
+    [
+      'min-free-space-size=9X',
+      "Invalid min-free-space-size '9X': It should be of the format '123MB', '123GB' or '123TB'",
+    ],
+  ])('%s is refused in the words of ostree', (text, message) => {
+    expect(() => settings(text)).toThrow(message)
+  })
+
+  test('of another version is refused', () => {
+    expect(() => parseConfig('[core]\nrepo_version=2\n')).toThrow("Invalid repository version '2'")
+    expect(() => parseConfig('[core]\nmode=bare\n')).toThrow(
+      'Key file does not have key “repo_version” in group “core”',
+    )
+    expect(() => parseConfig('junk')).toThrow(
+      "Couldn't parse config file: Key file contains line “junk” which is not a key-value pair, group, or comment",
+    )
+    expect(() => parseRepoMode('constructor')).toThrow("Invalid mode 'constructor' in repository configuration")
+  })
+
+  test('is rewritten only when it is right', async () => {
+    const repo = await Repo.open(createMemoryStorage({ platform: nodePlatform }), nodePlatform)
+    const before = await repo.storage.readConfig()
+    await expect(repo.writeConfig('[core]\nrepo_version=1\nmode=x\n')).rejects.toThrow("Invalid mode 'x'")
+    expect(await repo.storage.readConfig()).toBe(before)
+    await repo.writeConfig(`${before}fsync=false\n`)
+    expect(repo.settings.fsync).toBe(false)
+    expect(repo.config.get('core', 'fsync')).toBe('false')
+    expect(await repo.storage.readConfig()).toBe(`${before}fsync=false\n`)
+  })
+})

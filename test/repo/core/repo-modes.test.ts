@@ -1,0 +1,100 @@
+/** One tree, committed into every store in every mode: the commit ostree made of it. */
+import { mkdirSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import type { Checksum } from '../../../src/bytes.ts'
+import {
+  type CommitOptions,
+  commit,
+  commitRoot,
+  type DirectorySource,
+  formatLsLine,
+  type LsLineOptions,
+  listPath,
+  type Repo,
+  type RepoMode,
+} from '../../../src/repo/index.ts'
+import { createDirectorySource } from '../../../src/repo/local.ts'
+import { goldenBytes, goldenJson, goldenPath } from '../../support/golden.ts'
+import { MODES, makePlaces, PLACES, type Place, testIn } from '../../support/places.ts'
+import { describeReference, hasReference, run } from '../../support/reference.ts'
+import { unpackedTar } from '../commit/memory-directory.ts'
+import { isRoot } from '../random-trees.ts'
+
+interface Vector {
+  readonly commit: Checksum
+  readonly commit_args: readonly string[]
+  readonly config: string
+  readonly ls: string
+  readonly ls_checksum: string
+}
+
+const golden = goldenJson<Record<string, Vector>>('core/repo-modes.json')
+const modes = Object.keys(golden) as RepoMode[]
+const places = makePlaces()
+
+const tar = goldenBytes('core/tree-a.tar')
+const options: Omit<CommitOptions, 'trees'> = {
+  branch: 'main',
+  subject: 'Subject line',
+  body: 'Body text\nsecond line\n',
+  timestamp: 1704164645n,
+  fsync: false,
+}
+
+async function check(repo: Repo, mode: RepoMode, directory: DirectorySource): Promise<void> {
+  const made = await commit(repo, { ...options, trees: [{ directory }] })
+  expect(made.commit).toBe(golden[mode]?.commit)
+  const again = await commit(repo, { ...options, trees: [{ directory }], skipIfUnchanged: true })
+  expect([again.commit, again.skipped]).toEqual([made.commit, true])
+  const { contentWritten, metadataWritten, contentTotal, metadataTotal } = again.stats
+  expect([contentWritten, metadataWritten, contentTotal, metadataTotal]).toEqual([0, 0, 27, 22])
+  const copied = await commit(repo, { ...options, trees: [{ rev: 'main' }], branch: 'copy', bindings: false })
+  expect((await repo.readCommit(copied.commit)).rootTree).toBe((await repo.readCommit(made.commit)).rootTree)
+}
+
+test('each mode has its vector', () => {
+  expect(modes.toSorted()).toEqual(MODES.toSorted())
+  const given = ['-b', 'main', '-s', options.subject, '-m', options.body, '--timestamp=2024-01-02 03:04:05 +0000']
+  for (const [mode, { commit_args }] of Object.entries(golden)) {
+    const canonical = mode === 'bare-user-only' ? ['--canonical-permissions', '--no-xattrs'] : []
+    expect(commit_args).toEqual([...given, ...canonical, '--tree=dir=tree-a'])
+  }
+})
+
+describe.each(modes)('in mode %s', (mode) => {
+  const source = unpackedTar(tar)
+
+  describe.each(PLACES)('a repository in $name', (place) => {
+    testIn(place, mode, 'has the commit of ostree, its configuration, and lists it as ostree does', async () => {
+      const repo = await places.create(place, mode)
+      expect(await repo.storage.readConfig()).toBe(golden[mode]?.config)
+      await check(repo, mode, source)
+      expect(await listing(repo, { xattrs: true, checksums: true })).toBe(golden[mode]?.ls)
+      expect(await listing(repo, { checksums: true })).toBe(golden[mode]?.ls_checksum)
+      await repo.close()
+      if (place.store === 'directory' && hasReference('ostree'))
+        expect(run('ostree', ['fsck', '--repo', repo.storage.location])).toContain('no errors found')
+    })
+  })
+})
+
+/** As `ls -R` prints it. */
+async function listing(repo: Repo, options: LsLineOptions): Promise<string> {
+  const root = await commitRoot(repo.objects, await repo.resolve('main'))
+  const lines: string[] = []
+  for await (const listed of listPath(repo.objects, root, '/', { depth: Number.POSITIVE_INFINITY }))
+    lines.push(formatLsLine(listed, options))
+  return lines.join('\n')
+}
+
+describeReference('tar', 'unpacked onto a disk by tar', () => {
+  test.runIf(isRoot)('the tree is committed the same', async () => {
+    const path = places.path()
+    mkdirSync(path)
+    run('tar', ['-C', path, '--xattrs', '--xattrs-include=*', '-xpf', goldenPath('core/tree-a.tar')])
+    for (const mode of modes) {
+      const repo = await places.create(PLACES[0] as Place, mode)
+      await check(repo, mode, createDirectorySource(path))
+    }
+  })
+})

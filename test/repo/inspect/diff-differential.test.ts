@@ -1,0 +1,74 @@
+/** Two random trees, committed and on the disk: what `ostree diff` says of them with every option, and what we say. */
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { describeReference } from '../../support/reference.ts'
+import { runBoth } from '../beside.ts'
+import { anyTree, place } from '../places.ts'
+import { ReferenceRepo } from '../reference-repo.ts'
+import { isRoot, testDirectory } from '../stores/fs/places.ts'
+
+const root = testDirectory()
+let count = 0
+
+const tree = anyTree({ names: ['a', 'b', 'c', 'é'], depth: 2 })
+const anyOptions = fc.subarray(
+  [
+    '--stats',
+    '--fs-diff',
+    '--no-xattrs',
+    '--owner-uid=1000',
+    '--owner-gid=0',
+    '--owner-uid=-1',
+    '--owner-gid=x',
+    '--x',
+  ],
+  { maxLength: 3 },
+)
+const anyArguments = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.tuple(fc.constantFrom('one', 'two', 'two^', 'DIR/one'), fc.constantFrom('two', 'DIR/two', 'one')),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(['two'], ['one'], [], ['nope', 'one'], ['one', 'DIR/nope'], ['one', 'two', 'one']),
+  },
+)
+
+describeReference('ostree', 'diff, beside ostree', () => {
+  test.runIf(isRoot)('says the same of commits and directories, with every option', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom('archive', 'bare-user', 'bare-user-only'),
+        tree,
+        tree,
+        fc.array(fc.tuple(anyArguments, anyOptions), { minLength: 3, maxLength: 4 }),
+        async (mode, one, two, runs) => {
+          const here = join(root, String(count++))
+          mkdirSync(here)
+          place(join(here, 'one'), one)
+          place(join(here, 'two'), two)
+          const repo = ReferenceRepo.create(join(here, 'repo'), mode)
+          for (const [branch, name] of [
+            ['one', 'one'],
+            ['two', 'one'],
+            ['two', 'two'],
+          ] as const) {
+            repo.commit(branch, join(here, name), `--timestamp=@${count}`)
+          }
+          for (const [index, [revs, options]] of runs.entries()) {
+            const scratch = join(here, String(index))
+            mkdirSync(scratch)
+            const words = ['diff', ...options, ...revs.map((rev) => rev.replace('DIR', here))]
+            const { theirs, ours } = await runBoth(repo.path, scratch, words)
+            expect({ words, ...ours }).toEqual({ words, ...theirs })
+          }
+          rmSync(here, { recursive: true })
+        },
+      ),
+      { numRuns: Number(process.env['RUNS'] ?? 10) },
+    )
+  })
+})

@@ -1,0 +1,121 @@
+/** One repository in every store: fsck finds the same in each, and prune leaves the same. */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { OstreeError } from '../../../src/errors.ts'
+import { formatObjectName } from '../../../src/objects/index.ts'
+import { nodePlatform } from '../../../src/platform/node.ts'
+import {
+  createMemoryStorage,
+  type FsckOptions,
+  formatFsckEvent,
+  fsck,
+  type PruneOptions,
+  prune,
+  Repo,
+  type RepoMode,
+} from '../../../src/repo/index.ts'
+import { createRepo } from '../../../src/repo/local.ts'
+import { anyRepo, buildRepo, type RepoPlan } from '../random-repo.ts'
+import { testDirectory } from '../stores/fs/places.ts'
+
+const root = testDirectory()
+let count = 0
+
+function openMemory(mode: RepoMode): Promise<Repo> {
+  return Repo.open(createMemoryStorage({ platform: nodePlatform, mode }), nodePlatform)
+}
+
+/** Events in any order: which of two commits comes first, the store decides where their names collide. */
+async function fsckResult(repo: Repo, options: FsckOptions): Promise<unknown> {
+  const events: string[] = []
+  try {
+    const result = await fsck(repo, {
+      ...options,
+      onEvent: (event) => {
+        if (event.kind !== 'progress') events.push(formatFsckEvent(event))
+      },
+    })
+    return { result, events: events.sort() }
+  } catch (error) {
+    if (!(error instanceof OstreeError)) throw error
+    return error.code
+  }
+}
+
+async function pruneResult(repo: Repo, options: PruneOptions): Promise<unknown> {
+  try {
+    const { total, unreachable, kept } = await prune(repo, options)
+    const names = Array.from(unreachable, formatObjectName).sort()
+    return { total, names, kept: kept.map(({ commit }) => commit).sort() }
+  } catch (error) {
+    if (!(error instanceof OstreeError)) throw error
+    // Of two directories that are missing the message names the one met first.
+    return error.code
+  }
+}
+
+async function leftIn(repo: Repo): Promise<unknown> {
+  const objects: string[] = []
+  const states: string[] = []
+  for await (const name of repo.objects.list()) {
+    objects.push(formatObjectName(name))
+    if (name.type === 'commit') states.push(`${name.checksum} ${await repo.commitState(name.checksum)}`)
+  }
+  return { objects: objects.sort(), states: states.sort(), config: repo.config.toString() }
+}
+
+interface Work {
+  readonly plan: RepoPlan
+  /** Objects that go missing, by their place in the sorted list. */
+  readonly lost: readonly number[]
+  readonly fsck: FsckOptions
+  readonly prune: PruneOptions
+}
+
+async function journey(repo: Repo, work: Work): Promise<unknown[]> {
+  await buildRepo(repo, work.plan)
+  const names = []
+  for await (const name of repo.objects.list()) {
+    if (name.type !== 'commitmeta' && name.type !== 'tombstone-commit') names.push(name)
+  }
+  names.sort((a, b) => (formatObjectName(a) < formatObjectName(b) ? -1 : 1))
+  for (const index of new Set(work.lost.map((at) => at % Math.max(1, names.length)))) {
+    const name = names[index]
+    if (name !== undefined) await repo.objects.delete(name)
+  }
+  const steps = [await fsckResult(repo, work.fsck), await leftIn(repo)]
+  steps.push(await pruneResult(repo, { ...work.prune, dryRun: true }), await leftIn(repo))
+  steps.push(await pruneResult(repo, work.prune), await leftIn(repo), await fsckResult(repo, {}))
+  await repo.close()
+  return steps
+}
+
+test('fsck and prune give the same in memory, in a file and in a directory', async () => {
+  const flag = fc.boolean()
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom<RepoMode>('archive', 'bare-user', 'bare-user-only'),
+      fc.record({
+        plan: anyRepo,
+        lost: fc.array(fc.nat(), { maxLength: 2 }),
+        fsck: fc.record({ all: flag, delete: flag, verifyBindings: flag, verifyBackRefs: flag, addTombstones: flag }),
+        prune: fc.record({
+          refsOnly: flag,
+          commitOnly: flag,
+          depth: fc.integer({ min: -1, max: 2 }),
+          keepYoungerThan: fc.constantFrom(undefined, undefined, 2500n),
+        }),
+      }),
+      async (mode, work) => {
+        const here = join(root, String(count++))
+        mkdirSync(here)
+        const inMemory = await journey(await openMemory(mode), work)
+        expect(await journey(await createRepo(join(here, 'repo.sqlite'), { mode }), work)).toEqual(inMemory)
+        expect(await journey(await createRepo(join(here, 'repo'), { mode }), work)).toEqual(inMemory)
+      },
+    ),
+    { numRuns: Number(process.env['RUNS'] ?? 25) },
+  )
+})

@@ -1,0 +1,64 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { nodePlatform } from '../../../src/platform/node.ts'
+import { addRemote, deleteRemote, editConfig, listRemotes, Repo, remoteUrl } from '../../../src/repo/index.ts'
+import { initFsStorage, openFsStorage } from '../../../src/repo/stores/fs/index.ts'
+
+describe('remotes with a file of their own', () => {
+  let folder: string
+  let files: string
+  let repo: Repo
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'ostree-ts-remotes-'))
+    files = join(folder, 'remotes.d')
+    mkdirSync(files)
+    writeFileSync(join(files, 'foo.conf'), '# from a package\n[remote "foo"]\nurl=http://foo\n')
+    writeFileSync(join(files, 'README'), 'not a key file')
+    const path = join(folder, 'repo')
+    await (await initFsStorage(path, { platform: nodePlatform, mode: 'archive' }))[Symbol.asyncDispose]()
+    const storage = await openFsStorage(path, { platform: nodePlatform, remotesDirectory: files })
+    repo = await Repo.open(storage, nodePlatform)
+  })
+  afterEach(async () => {
+    await repo.close()
+    rmSync(folder, { recursive: true })
+  })
+  const file = (name: string): string => readFileSync(join(files, name), 'utf8')
+
+  test('are remotes like any other', async () => {
+    expect(await listRemotes(repo)).toEqual(['foo'])
+    expect(await remoteUrl(repo, 'foo')).toBe('http://foo')
+  })
+
+  test('are added there, unless the configuration says otherwise', async () => {
+    await addRemote(repo, { name: 'bar', url: 'http://bar' })
+    expect(file('bar.conf')).toBe('[remote "bar"]\nurl=http://bar\n')
+    await editConfig(repo, (config) => config.set('core', 'add-remotes-config-dir', false))
+    await addRemote(repo, { name: 'baz', url: 'http://baz', options: [['branches', ['a', 'b']]] })
+    expect(readFileSync(join(folder, 'repo/config'), 'utf8')).toMatch(
+      /\n\n\[remote "baz"\]\nurl=http:..baz\nbranches=a;b;\n$/,
+    )
+    expect(await listRemotes(repo)).toEqual(['bar', 'baz', 'foo'])
+  })
+
+  test('are replaced in place and deleted with their file', async () => {
+    await addRemote(repo, { name: 'foo', url: 'http://new' }, 'replace')
+    expect(file('foo.conf')).toContain('[remote "foo"]\nurl=http://new\n')
+    await deleteRemote(repo, 'foo')
+    expect(readdirSync(files)).toEqual(['README'])
+    await expect(remoteUrl(repo, 'foo')).rejects.toThrow('Remote "foo" not found')
+  })
+
+  test('may not be configured twice', async () => {
+    await editConfig(repo, (config) => config.set('remote "foo"', 'url', 'http://again'))
+    await expect(listRemotes(repo)).rejects.toThrow('Multiple specifications found for remote "foo"')
+  })
+
+  test('refuse to be added again, naming their file', async () => {
+    await expect(addRemote(repo, { name: 'foo', url: 'http://x' })).rejects.toThrow(
+      `Remote configuration for "foo" already exists: ${files}/foo.conf`,
+    )
+  })
+})

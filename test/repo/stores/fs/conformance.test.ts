@@ -1,0 +1,36 @@
+import { join } from 'node:path'
+import * as vitest from 'vitest'
+import { nodePlatform } from '../../../../src/platform/node.ts'
+import { initFsStorage, openFsStorage } from '../../../../src/repo/stores/fs/index.ts'
+import { storageSuite } from '../../../../src/testing/suites/index.ts'
+import { threadProgram } from './child.ts'
+import { isRoot, testDirectory } from './places.ts'
+
+const platform = nodePlatform
+const root = testDirectory()
+let made = 0
+
+storageSuite(vitest, 'directory', {
+  platform,
+  modes: ['archive', 'bare-user-only', 'bare-user', 'bare'],
+  owner: isRoot ? undefined : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
+  create: (mode) => initFsStorage(join(root, `repo-${made++}`), { mode, platform }),
+  reopen: (storage) => openFsStorage(storage.location, { platform }),
+})
+
+/** What is left when koffi cannot be loaded. */
+storageSuite(vitest, 'directory without native calls', {
+  platform,
+  modes: ['archive', 'bare-user-only'],
+  create: (mode) => initFsStorage(join(root, `repo-${made++}`), { mode, platform, native: null }),
+  reopen: (storage) => openFsStorage(storage.location, { platform, native: null }),
+})
+
+const writers = { count: 2, program: threadProgram('write-worker'), after: 1 }
+
+storageSuite(vitest, 'directory with writer threads', {
+  platform,
+  modes: ['archive', 'bare-user'],
+  create: (mode) => initFsStorage(join(root, `repo-${made++}`), { mode, platform, writers }),
+  reopen: (storage) => openFsStorage(storage.location, { platform, writers }),
+})

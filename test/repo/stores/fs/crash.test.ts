@@ -1,0 +1,153 @@
+/** Killed at any moment: what is left is a whole repository, and the work can be done again. */
+import { spawnSync } from 'node:child_process'
+import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { nodePlatform } from '../../../../src/platform/node.ts'
+import { initFsStorage, openFsStorage } from '../../../../src/repo/stores/fs/index.ts'
+import { describeReference, run } from '../../../support/reference.ts'
+import { Child } from './child.ts'
+import { testDirectory } from './places.ts'
+import { regular, writeFlatCommit } from './trees.ts'
+
+const platform = nodePlatform
+const root = testDirectory()
+
+/**
+ * In the child: each call that changes the file system is counted, and the process dies before the one it is told. The
+ * patched functions reach the store because Node keeps the exports of its own modules in step.
+ */
+const DYING = `
+  import fs from 'node:fs'
+  import { syncBuiltinESMExports } from 'node:module'
+  let left = Number(process.env.DIES_BEFORE)
+  const deadly = ['openSync', 'writeSync', 'fchmodSync', 'futimesSync', 'mkdirSync', 'renameSync', 'symlinkSync',
+    'unlinkSync', 'rmSync', 'rmdirSync', 'utimesSync', 'fsyncSync']
+  const arm = () => {
+    for (const name of deadly) {
+      const real = fs[name]
+      fs[name] = (...args) => {
+        if (left-- === 0) process.kill(process.pid, 'SIGKILL')
+        return real(...args)
+      }
+    }
+    syncBuiltinESMExports()
+  }
+`
+
+function transactionScript(path: string): string {
+  return `
+    ${DYING}
+    const { encodeUtf8 } = { encodeUtf8: (text) => new TextEncoder().encode(text) }
+    const storage = await store.openFsStorage(${JSON.stringify(path)}, { platform: store.nodePlatform })
+    arm()
+    const tx = await storage.begin()
+    const files = []
+    for (let i = 0; i < 2; i++) files.push({ name: 'f' + i, header: store.regular(0o644), body: encodeUtf8('file ' + i) })
+    files.push({ name: 'large', header: store.regular(0o755), body: new Uint8Array(1_100_000).fill(7) })
+    files.push({ name: 'link', header: store.linkTo('f0'), body: new Uint8Array(0) })
+    const commit = await store.writeFlatCommit(tx, files, 'main', 'to be killed')
+    await tx.writeAttached('commitmeta', commit, new Uint8Array(0))
+    tx.setRef('heads/dir/second', { commit })
+    await tx.commit()
+    say('survived, ' + left)
+    process.exit(0)
+  `
+}
+
+/** A repository with one commit that must outlive everything. */
+async function prepare(path: string, mode: 'archive' | 'bare-user-only'): Promise<void> {
+  const storage = await initFsStorage(path, { mode, platform })
+  const tx = await storage.begin()
+  await writeFlatCommit(tx, [{ name: 'old', header: regular(0o644), body: new Uint8Array(3) }], 'old')
+  await tx.commit()
+  await storage[Symbol.asyncDispose]()
+}
+
+function requireWhole(path: string): void {
+  const fsck = spawnSync('ostree', ['fsck', `--repo=${path}`])
+  expect(fsck.stderr.toString()).toBe('')
+  expect(fsck.stdout.toString()).toContain('no errors found')
+  expect(fsck.status).toBe(0)
+}
+
+describeReference('ostree', 'a process killed', () => {
+  test.each([
+    ['every third', 'bare-user-only', 0, 3],
+    ['every fifth', 'archive', 1, 5],
+  ] as const)(
+    'before %s of its changes leaves a repository without fault: mode %s',
+    { timeout: 120_000 },
+    async (_, mode, first, step) => {
+      const template = join(root, `template-${mode}`)
+      await prepare(template, mode)
+      const path = join(root, `killed-${mode}`)
+      let survived = false
+      let published = 0
+      for (let point = first; !survived; point += step) {
+        if (point > 300) throw new Error('this never ends')
+        rmSync(path, { recursive: true, force: true })
+        cpSync(template, path, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true })
+        const child = new Child(transactionScript(path), { DIES_BEFORE: `${point}` })
+        const { signal, code, output } = await child.ended
+        survived = signal === null
+        if (survived) expect(`${code} ${output}`).toMatch(/^0 survived/)
+
+        requireWhole(path)
+        expect(existsSync(join(path, 'refs/heads/old'))).toBe(true)
+        const main = spawnSync('ostree', ['ls', '-R', `--repo=${path}`, 'main'])
+        if (main.status === 0) published++
+        else expect(main.stderr.toString()).toContain("Refspec 'main' not found")
+        // Every other time ostree comes first: both have to cope with what lies about.
+        if (point % 2 === 0) {
+          run('ostree', ['commit', `--repo=${path}`, '-b', 'next', `--tree=ref=old`, '-s', 'next'])
+        }
+        const storage = await openFsStorage(path, { platform })
+        const tx = await storage.begin()
+        const files = Array.from({ length: 2 }, (_, i) => ({
+          name: `f${i}`,
+          header: regular(0o644),
+          body: new TextEncoder().encode(`file ${i}`),
+        }))
+        await writeFlatCommit(tx, files, 'again', 'again')
+        await tx.commit()
+        await storage[Symbol.asyncDispose]()
+        requireWhole(path)
+        expect(readdirSync(join(path, 'tmp')).filter((name) => name.startsWith('staging-'))).toEqual([])
+      }
+      // The ref comes last: only few of the moments are after it.
+      expect(published).toBeGreaterThan(0)
+    },
+  )
+
+  test('in the midst of much work leaves a repository without fault', async () => {
+    const path = join(root, 'midst')
+    await prepare(path, 'bare-user-only')
+    for (const delay of [0, 5, 20, 40, 80]) {
+      const child = new Child(`
+        const storage = await store.openFsStorage(${JSON.stringify(path)}, { platform: store.nodePlatform })
+        for (let round = 0; ; round++) {
+          const tx = await storage.begin({ fsync: false })
+          const files = Array.from({ length: 500 }, (_, i) => ({
+            name: 'f' + i,
+            header: store.regular(0o644),
+            body: new TextEncoder().encode(process.pid + ' ' + round + ' ' + i),
+          }))
+          await store.writeFlatCommit(tx, files, 'busy', 'round ' + round)
+          if (round === 0) say('working')
+          await tx.commit()
+        }
+      `)
+      await child.said('working')
+      await new Promise((resolve) => setTimeout(resolve, delay))
+      child.kill()
+      await child.ended
+      requireWhole(path)
+    }
+    const storage = await openFsStorage(path, { platform })
+    await (await storage.begin()).commit()
+    await storage[Symbol.asyncDispose]()
+    expect(readdirSync(join(path, 'tmp'))).toEqual(['cache'])
+    requireWhole(path)
+  })
+})

@@ -1,0 +1,291 @@
+/** Who keeps whom out: two of us, and us and ostree. */
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, mkdirSync, openSync, readdirSync, write, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { type Checksum, encodeUtf8 } from '../../../../src/bytes.ts'
+import { RepoLockedError } from '../../../../src/errors.ts'
+import { nodePlatform } from '../../../../src/platform/node.ts'
+import { initFsStorage, openFsStorage } from '../../../../src/repo/stores/fs/index.ts'
+import { describeReference, run } from '../../../support/reference.ts'
+import { Child } from './child.ts'
+import { testDirectory } from './places.ts'
+import { regular, writeFlatCommit } from './trees.ts'
+
+const platform = nodePlatform
+const root = testDirectory()
+let made = 0
+
+async function newRepo(config = 'lock-timeout-secs=0\n') {
+  const path = join(root, `repo-${made++}`)
+  const storage = await initFsStorage(path, { mode: 'archive', platform })
+  await storage.writeConfig(`${await storage.readConfig()}${config}`)
+  await storage[Symbol.asyncDispose]()
+  return { path, storage: await openFsStorage(path, { platform }) }
+}
+
+const files = [{ name: 'file', header: regular(0o644), body: encodeUtf8('content') }]
+
+describe('the lock', () => {
+  test('is waited for as long as the configuration says', async () => {
+    const { path, storage } = await newRepo('lock-timeout-secs=1\n')
+    const other = await openFsStorage(path, { platform })
+    const held = await storage.lock('exclusive')
+    const start = performance.now()
+    await expect(other.begin()).rejects.toThrow(RepoLockedError)
+    expect(performance.now() - start).toBeGreaterThan(900)
+    const waiting = other.begin()
+    await held[Symbol.asyncDispose]()
+    const tx = await waiting
+    await tx.commit()
+    for (const each of [storage, other]) await each[Symbol.asyncDispose]()
+  })
+
+  test('is waited for forever, or until the storage is closed', async () => {
+    const { path, storage } = await newRepo()
+    const other = await openFsStorage(path, { platform })
+    const held = await storage.lock('exclusive')
+    const waiting = other.lock('shared', { timeout: -1 })
+    const outcome = expect(waiting).rejects.toThrow(RepoLockedError)
+    await other[Symbol.asyncDispose]()
+    await outcome
+    await held[Symbol.asyncDispose]()
+    await storage[Symbol.asyncDispose]()
+  })
+
+  test('goes back from exclusive to shared when the exclusive holder lets go', async () => {
+    const { path, storage } = await newRepo()
+    const other = await openFsStorage(path, { platform })
+    const shared = await storage.lock('shared')
+    const exclusive = await storage.lock('exclusive')
+    await expect(other.lock('shared')).rejects.toThrow(RepoLockedError)
+    await exclusive[Symbol.asyncDispose]()
+    const theirs = await other.lock('shared')
+    await expect(other.lock('exclusive')).rejects.toThrow(RepoLockedError)
+    await theirs[Symbol.asyncDispose]()
+    await shared[Symbol.asyncDispose]()
+    await (await other.lock('exclusive'))[Symbol.asyncDispose]()
+    for (const each of [storage, other]) await each[Symbol.asyncDispose]()
+  })
+
+  test('of its own transaction keeps a storage from deleting beside it', async () => {
+    const { storage } = await newRepo()
+    const tx = await storage.begin()
+    await expect(storage.lock('exclusive')).rejects.toThrow(RepoLockedError)
+    await (await storage.lock('shared'))[Symbol.asyncDispose]()
+    await tx.commit()
+    const exclusive = await storage.lock('exclusive')
+    const within = await storage.begin()
+    await (await storage.lock('exclusive'))[Symbol.asyncDispose]()
+    await within.commit()
+    await exclusive[Symbol.asyncDispose]()
+    await storage[Symbol.asyncDispose]()
+  })
+
+  test('is not taken where the configuration says so', async () => {
+    const { path, storage } = await newRepo('locking=false\n')
+    const other = await openFsStorage(path, { platform })
+    const held = await storage.lock('exclusive')
+    await (await other.begin()).commit()
+    await held[Symbol.asyncDispose]()
+    expect(readdirSync(path)).not.toContain('.lock')
+    for (const each of [storage, other]) await each[Symbol.asyncDispose]()
+  })
+
+  test('dies with its process', async () => {
+    const { path, storage } = await newRepo()
+    const child = new Child(`
+      const storage = await store.openFsStorage(${JSON.stringify(path)}, { platform: store.nodePlatform })
+      const tx = await storage.begin()
+      say('locked')
+      setTimeout(() => {}, 60_000)
+    `)
+    await child.said('locked')
+    await expect(storage.lock('exclusive')).rejects.toThrow(RepoLockedError)
+    child.kill()
+    await child.ended
+    await (await storage.lock('exclusive'))[Symbol.asyncDispose]()
+    await storage[Symbol.asyncDispose]()
+  })
+
+  test('without native calls holds in this process', async () => {
+    const { path, storage } = await newRepo()
+    await storage[Symbol.asyncDispose]()
+    const [one, other] = [
+      await openFsStorage(path, { platform, native: null }),
+      await openFsStorage(`${path}/../${path.slice(path.lastIndexOf('/') + 1)}`, { platform, native: null }),
+    ]
+    const held = await one.lock('exclusive')
+    await expect(other.begin()).rejects.toThrow(RepoLockedError)
+    await held[Symbol.asyncDispose]()
+    await (await other.begin()).commit()
+    for (const each of [one, other]) await each[Symbol.asyncDispose]()
+  })
+})
+
+/** An ostree that has begun a transaction and waits for its tar, which comes through a pipe. */
+async function ostreeInTransaction(path: string) {
+  const pipe = join(root, `pipe-${made++}`)
+  run('mkfifo', [pipe])
+  const process = spawn('ostree', ['commit', `--repo=${path}`, '-b', 'theirs', `--tree=tar=${pipe}`], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  for (let tries = 0; tries < 500; tries++) {
+    if (readdirSync(join(path, 'tmp')).some((name) => name.endsWith('-lock'))) break
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  return { process, pipe }
+}
+
+describeReference('ostree', 'ostree and we', () => {
+  test('keep prune out of each other’s transactions', async () => {
+    const { path, storage } = await newRepo()
+    const first = await storage.begin()
+    await writeFlatCommit(first, files, 'main')
+    await first.commit()
+
+    const tx = await storage.begin()
+    const prune = spawnSync('ostree', ['prune', `--repo=${path}`])
+    expect(prune.stderr.toString()).toContain('Locking repo exclusive failed: Resource temporarily unavailable')
+    await tx.commit()
+    expect(run('ostree', ['prune', `--repo=${path}`])).toContain('Total objects')
+
+    const { process, pipe } = await ostreeInTransaction(path)
+    await expect(storage.lock('exclusive')).rejects.toThrow(
+      'Locking repo exclusive failed: Resource temporarily unavailable',
+    )
+    const beside = await storage.begin()
+    await writeFlatCommit(beside, files, 'beside', 'another')
+    await beside.commit()
+    closeSync(openSync(pipe, 'w'))
+    await once(process, 'close')
+    await (await storage.lock('exclusive'))[Symbol.asyncDispose]()
+    await storage[Symbol.asyncDispose]()
+    expect(run('ostree', ['fsck', `--repo=${path}`])).toContain('no errors found')
+  })
+
+  test('keep transactions out while the other prunes', async () => {
+    const { path, storage } = await newRepo()
+    const exclusive = await storage.lock('exclusive')
+    mkdirSync(join(root, 'tree'), { recursive: true })
+    const commit = spawnSync('ostree', ['commit', `--repo=${path}`, '-b', 'x', `--tree=dir=${join(root, 'tree')}`])
+    expect(commit.stderr.toString()).toContain('Locking repo shared failed: Resource temporarily unavailable')
+    await exclusive[Symbol.asyncDispose]()
+    run('ostree', ['commit', `--repo=${path}`, '-b', 'x', `--tree=dir=${join(root, 'tree')}`])
+    await storage[Symbol.asyncDispose]()
+  })
+})
+
+describeReference('python3', 'a lock that a program of another kind holds', () => {
+  test.each([
+    ['F_RDLCK', 'shared', true],
+    ['F_RDLCK', 'exclusive', false],
+    ['F_WRLCK', 'shared', false],
+    ['F_WRLCK', 'exclusive', false],
+  ] as const)('%s against %s', async (held, wanted, possible) => {
+    const { path, storage } = await newRepo()
+    const holder = spawn(
+      'python3',
+      [
+        '-c',
+        `import fcntl, os, struct, sys
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o660)
+fcntl.fcntl(fd, 37, struct.pack('hhqqi4x', fcntl.${held}, 0, 0, 0, 0))
+print('held', flush=True)
+sys.stdin.read()`,
+        join(path, '.lock'),
+      ],
+      { stdio: ['pipe', 'pipe', 'inherit'] },
+    )
+    await once(holder.stdout, 'data')
+    const attempt = storage.lock(wanted)
+    if (possible) await (await attempt)[Symbol.asyncDispose]()
+    else await expect(attempt).rejects.toThrow(RepoLockedError)
+    holder.stdin.end()
+    await once(holder, 'close')
+    await (await storage.lock(wanted))[Symbol.asyncDispose]()
+    await storage[Symbol.asyncDispose]()
+  })
+})
+
+describeReference('ostree', 'staging', () => {
+  test('that a killed ostree left is used again, and its commits are not', async () => {
+    const { path, storage } = await newRepo()
+    const { process, pipe } = await ostreeInTransaction(path)
+    const tar = join(root, 'one.tar')
+    mkdirSync(join(root, 'one'))
+    const body = encodeUtf8('written by the one that was killed')
+    writeFileSync(join(root, 'one/file'), body, { mode: 0o644 })
+    // A long tail of the stream is missing: the file is staged, the end never comes.
+    const padding = 'x'.repeat(3_000_000)
+    writeFileSync(join(root, 'one/padding'), padding)
+    run('tar', ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '-cf', tar, '-C', join(root, 'one'), '.'])
+    const fd = openSync(pipe, 'w')
+    const bytes = spawnSync('cat', [tar], { maxBuffer: 1 << 24 }).stdout
+    await promisify(write)(fd, bytes, 0, 2_000_000)
+    const staged = () =>
+      readdirSync(join(path, 'tmp'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.filez'))
+    for (let tries = 0; tries < 500 && staged().length === 0; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    process.kill('SIGKILL')
+    await once(process, 'close')
+    closeSync(fd)
+    expect(staged()).toHaveLength(1)
+
+    const tx = await storage.begin()
+    const header = regular(0o644)
+    const checksum = await tx.writeFile({ header, size: body.length, body })
+    expect(await tx.has({ checksum, type: 'file' })).toBe(true)
+    expect(tx.stats.contentWritten).toBe(0)
+    expect((await tx.readFile(checksum)).body).toEqual(body)
+    await writeFlatCommit(tx, [{ name: 'file', header, body }], 'main')
+    await tx.commit()
+    expect(readdirSync(join(path, 'tmp'))).toEqual(['cache'])
+    expect(run('ostree', ['fsck', `--repo=${path}`])).toContain('no errors found')
+    expect(await storage.objects.has({ checksum, type: 'file' })).toBe(true)
+    await storage[Symbol.asyncDispose]()
+  })
+
+  test('of a transaction under way is left alone by ostree, and theirs by us', async () => {
+    const { path, storage } = await newRepo()
+    const tx = await storage.begin()
+    const body = encodeUtf8('not yet')
+    const checksum = await tx.writeFile({ header: regular(0o644), size: body.length, body })
+    mkdirSync(join(root, 'other-tree'))
+    writeFileSync(join(root, 'other-tree/file'), 'other')
+    run('ostree', ['commit', `--repo=${path}`, '-b', 'theirs', `--tree=dir=${join(root, 'other-tree')}`])
+    expect(await storage.objects.has({ checksum, type: 'file' })).toBe(false)
+
+    const { process, pipe } = await ostreeInTransaction(path)
+    await tx.commit()
+    expect(await storage.objects.has({ checksum, type: 'file' })).toBe(true)
+    await (await storage.begin()).commit()
+    const tar = spawnSync('tar', ['-cf', '-', '-C', join(root, 'other-tree'), '.']).stdout
+    const fd = openSync(pipe, 'w')
+    writeFileSync(fd, tar)
+    closeSync(fd)
+    const [code] = (await once(process, 'close')) as [number]
+    expect(code).toBe(0)
+    expect(readdirSync(join(path, 'tmp'))).toEqual(['cache'])
+    expect(run('ostree', ['fsck', `--repo=${path}`])).toContain('no errors found')
+    await storage[Symbol.asyncDispose]()
+  })
+
+  test('of other boots and old leftovers are cleaned away, what is in use or fresh is not', async () => {
+    const { path, storage } = await newRepo()
+    const tmp = join(path, 'tmp')
+    for (const name of ['staging-other-boot-ABCDEF/ab', 'old-directory/below', 'new-directory']) {
+      mkdirSync(join(tmp, name), { recursive: true })
+    }
+    for (const name of ['staging-other-boot-ABCDEF-lock', 'old-file', 'new-file']) writeFileSync(join(tmp, name), '')
+    for (const name of ['old-directory', 'old-file']) run('touch', ['-d', '2 days ago', join(tmp, name)])
+    const tx = await storage.begin()
+    tx.setRef('heads/none', { commit: '11'.repeat(32) as Checksum })
+    await tx.commit()
+    expect(readdirSync(tmp).sort()).toEqual(['cache', 'new-directory', 'new-file'])
+    await storage[Symbol.asyncDispose]()
+  })
+})

@@ -1,0 +1,384 @@
+/** The file itself: what is recognised, what is refused, what a damaged one says. */
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { afterAll, describe, expect, test } from 'vitest'
+import type { Checksum } from '../../../../src/bytes.ts'
+import {
+  FormatError,
+  IoError,
+  OstreeError,
+  ReadOnlyError,
+  UnsupportedError,
+  UsageError,
+} from '../../../../src/errors.ts'
+import { nodePlatform as platform } from '../../../../src/platform/node.ts'
+import { SMALL_FILE, type Storage } from '../../../../src/repo/index.ts'
+import { betterSqlite3Refusal } from '../../../../src/repo/stores/sqlite/driver.ts'
+import { createSqliteStorage, openSqliteStorage } from '../../../../src/repo/stores/sqlite/open.ts'
+
+const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'ostree-ts-sqlite-file-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+let files = 0
+const fresh = () => join(folder, `${files++}.sqlite`)
+
+const header = { uid: 0, gid: 0, mode: 0o100644, target: '', xattrs: [] }
+const bytes = (length: number, seed: number) =>
+  new Uint8Array(length).map((_, i) => (i === 0 ? seed : Math.imul(i + seed * 1000, 2654435761) >>> 11))
+
+async function write(storage: Storage, bodies: readonly Uint8Array[]): Promise<Checksum[]> {
+  const tx = await storage.begin()
+  const checksums: Checksum[] = []
+  for (const body of bodies) checksums.push(await tx.writeFile({ header, size: body.length, body }))
+  tx.setRef('heads/main', { commit: checksums[0] as Checksum })
+  await tx.commit()
+  return checksums
+}
+
+describe('opening', () => {
+  test('a file that is not there fails as the system says, and makes none', async () => {
+    const path = fresh()
+    const open = openSqliteStorage(path, { platform })
+    await expect(open).rejects.toThrow(IoError)
+    await expect(open).rejects.toThrow(`opening repo: open(${path}): No such file or directory`)
+    await expect(createSqliteStorage(join(path, 'x.sqlite'), { platform })).rejects.toThrow(
+      /^Creating repo: .*No such file/,
+    )
+    expect(existsSync(path)).toBe(false)
+  })
+
+  test('a directory in its place is refused', async () => {
+    await expect(openSqliteStorage(folder, { platform })).rejects.toThrow(OstreeError)
+    await expect(createSqliteStorage(folder, { platform })).rejects.toThrow(OstreeError)
+  })
+
+  test.each([
+    { what: 'text', content: Buffer.from('just some notes, no database at all\n'.repeat(100)) },
+    { what: 'an empty file', content: Buffer.alloc(0) },
+    { what: 'the first page of something else', content: Buffer.from(`SQLite format 3\0${'\x01'.repeat(4080)}`) },
+  ])('$what is no repository, and is left as it was', async ({ content }) => {
+    const path = fresh()
+    writeFileSync(path, content)
+    await expect(openSqliteStorage(path, { platform })).rejects.toThrow(FormatError)
+    expect(readFileSync(path)).toEqual(content)
+    if (content.length === 0) return
+    await expect(createSqliteStorage(path, { platform })).rejects.toThrow(FormatError)
+    expect(readFileSync(path)).toEqual(content)
+  })
+
+  test('the database of another program is named as such and not touched', async () => {
+    const path = fresh()
+    const other = new Database(path)
+    other.exec('CREATE TABLE notes (text); PRAGMA application_id = 252006674')
+    other.close()
+    const before = readFileSync(path)
+    for (const open of [openSqliteStorage, createSqliteStorage]) {
+      await expect(open(path, { platform })).rejects.toThrow(
+        `${path} is an SQLite database, but no ostree-ts repository (application id 0x0f055112)`,
+      )
+    }
+    expect(readFileSync(path)).toEqual(before)
+  })
+
+  test('a file of a newer version is refused with both versions', async () => {
+    const path = fresh()
+    await (await createSqliteStorage(path, { platform }))[Symbol.asyncDispose]()
+    const newer = new Database(path)
+    newer.pragma('user_version = 7')
+    newer.close()
+    for (const open of [openSqliteStorage, createSqliteStorage]) {
+      await expect(open(path, { platform })).rejects.toThrow(UnsupportedError)
+      await expect(open(path, { platform })).rejects.toThrow('(schema 7, this one knows 1)')
+    }
+  })
+
+  test('what was made before is opened as it is', async () => {
+    const path = fresh()
+    const first = await createSqliteStorage(path, { platform, mode: 'bare-user' })
+    const [checksum] = await write(first, [bytes(10, 0)])
+    await first[Symbol.asyncDispose]()
+    const second = await createSqliteStorage(path, { platform, mode: 'archive' })
+    expect(second.mode).toBe('bare-user')
+    expect(await second.objects.has({ checksum: checksum as Checksum, type: 'file' })).toBe(true)
+    await second[Symbol.asyncDispose]()
+  })
+
+  test('leaves one file behind when it is closed', async () => {
+    const inside = mkdtempSync(join(folder, 'alone-'))
+    const path = join(inside, 'r.sqlite')
+    const storage = await createSqliteStorage(path, { platform })
+    await write(storage, [bytes(10, 1), bytes(3_000_000, 2)])
+    await (await storage.lock('exclusive'))[Symbol.asyncDispose]()
+    await storage[Symbol.asyncDispose]()
+    expect(readdirSync(inside)).toEqual(['r.sqlite'])
+  })
+
+  test('a Node that better-sqlite3 would crash does not load it', () => {
+    expect(betterSqlite3Refusal('12.11.1', '9')).toBeUndefined()
+    expect(betterSqlite3Refusal('13.2.0', '10')).toBeUndefined()
+    expect(betterSqlite3Refusal('13.2.0', '9')).toMatch('install better-sqlite3@12')
+    expect(betterSqlite3Refusal('14.0.0', undefined)).toBeDefined()
+  })
+})
+
+describe('a storage that is closed', () => {
+  test('says so, also to who was still waiting for the file', async () => {
+    const path = fresh()
+    const storage = await createSqliteStorage(path, { platform })
+    const other = await openSqliteStorage(path, { platform })
+    const tx = await other.begin()
+    const waiting = Promise.allSettled([storage.begin(), storage.refs.write('heads/x', undefined)])
+    await storage[Symbol.asyncDispose]()
+    for (const outcome of await waiting) expect(outcome).toMatchObject({ reason: expect.any(UsageError) })
+    for (const use of [
+      async () => storage.begin(),
+      async () => storage.refs.read('heads/x'),
+      async () => storage.objects.has({ checksum: '11'.repeat(32) as Checksum, type: 'file' }),
+      async () => storage.refs.write('heads/x', undefined),
+      async () => storage.readConfig(),
+      async () => storage.lock('shared'),
+    ])
+      await expect(use()).rejects.toThrow(UsageError)
+    await tx[Symbol.asyncDispose]()
+    await other[Symbol.asyncDispose]()
+  })
+})
+
+describe('a storage opened for reading', () => {
+  test('reads everything and refuses every write', async () => {
+    const path = fresh()
+    const writer = await createSqliteStorage(path, { platform })
+    const [checksum] = (await write(writer, [bytes(5, 3)])) as [Checksum]
+    await writer[Symbol.asyncDispose]()
+    const storage = await openSqliteStorage(path, { platform, readOnly: true })
+    expect(storage.writable).toBe(false)
+    expect((await storage.objects.readFile(checksum)).body).toEqual(bytes(5, 3))
+    expect(await storage.refs.read('heads/main')).toEqual({ commit: checksum })
+    const config = await storage.readConfig()
+    for (const attempt of [
+      async () => storage.begin(),
+      async () => storage.refs.write('heads/x', undefined),
+      async () => storage.objects.delete({ checksum, type: 'file' }),
+      async () => storage.objects.setCommitState(checksum, 'partial'),
+      async () => storage.objects.writeAttached('commitmeta', checksum, bytes(1, 0)),
+      async () => storage.writeConfig(config),
+    ]) {
+      await expect(attempt()).rejects.toThrow(ReadOnlyError)
+      await expect(attempt()).rejects.toThrow(/^Cannot write to repository: /)
+    }
+    // Nobody is kept out by who cannot change anything.
+    await (await storage.lock('exclusive', { timeout: 0 }))[Symbol.asyncDispose]()
+    await storage[Symbol.asyncDispose]()
+  })
+})
+
+describe('a damaged file', () => {
+  test('fails as corrupt wherever it is cut or scribbled on, and never otherwise', { timeout: 120_000 }, async () => {
+    const path = fresh()
+    const storage = await createSqliteStorage(path, { platform })
+    const bodies = Array.from({ length: 60 }, (_, i) => bytes(200 + i * 300, i)).concat([bytes(2 * SMALL_FILE, 99)])
+    const checksums = await write(storage, bodies)
+    await storage[Symbol.asyncDispose]()
+    const whole = readFileSync(path)
+
+    let failures = 0
+    for (let round = 0; round < 60; round++) {
+      const damaged = Buffer.from(whole)
+      const at = Math.imul(round + 1, 2654435761) >>> 0
+      if (round % 3 === 0) damaged.fill(0xff, at % whole.length, (at % whole.length) + 4000)
+      else for (let i = 0; i < 40; i++) damaged[(at + i * 30_011) % whole.length] = i
+      writeFileSync(path, damaged)
+      if (round % 5 === 0) truncateSync(path, at % whole.length)
+      try {
+        const reader = await openSqliteStorage(path, { platform })
+        try {
+          for (const [i, checksum] of checksums.entries()) {
+            const { body } = await reader.objects.readFile(checksum)
+            if (body instanceof Uint8Array) expect(body).toHaveLength(bodies[i]?.length ?? -1)
+            else for await (const chunk of body) expect(chunk.length).toBeGreaterThan(0)
+          }
+          for await (const name of reader.objects.list()) await reader.objects.has(name)
+          await reader.refs.list('heads')
+        } finally {
+          await reader[Symbol.asyncDispose]()
+        }
+      } catch (error) {
+        expect(error).toBeInstanceOf(OstreeError)
+        expect((error as OstreeError).code, String(error)).toMatch(/^(corrupt|not-found|invalid|unsupported)$/)
+        failures++
+      }
+    }
+    expect(failures).toBeGreaterThan(10)
+  })
+})
+
+describe('a forged file', () => {
+  async function forged(...statements: string[]): Promise<string> {
+    const path = fresh()
+    const storage = await createSqliteStorage(path, { platform })
+    const [first] = (await write(storage, [bytes(300, 1), bytes(2 * SMALL_FILE, 2), bytes(0, 0)])) as [Checksum]
+    await storage.objects.writeAttached('commitmeta', first, bytes(4, 4))
+    await storage.objects.setCommitState(first, 'partial')
+    await storage[Symbol.asyncDispose]()
+    const database = new Database(path)
+    for (const statement of statements) database.exec(statement)
+    database.close()
+    return path
+  }
+
+  async function readAll(path: string): Promise<void> {
+    const storage = await openSqliteStorage(path, { platform })
+    try {
+      for await (const name of storage.objects.list()) {
+        await storage.objects.storageSize(name)
+        if (name.type === 'commitmeta') await storage.objects.readAttached(name.type, name.checksum)
+        await storage.objects.commitState(name.checksum)
+        if (name.type !== 'file') continue
+        await storage.objects.statFile(name.checksum)
+        const { body } = await storage.objects.readFile(name.checksum)
+        if (!(body instanceof Uint8Array)) for await (const chunk of body) expect(chunk.length).toBeGreaterThan(0)
+      }
+      for (const path of await storage.refs.list('heads')) await storage.refs.read(path)
+    } finally {
+      await storage[Symbol.asyncDispose]()
+    }
+  }
+
+  test('reads as the original when nothing was forged', async () => {
+    await expect(readAll(await forged())).resolves.toBeUndefined()
+  })
+
+  test.each([
+    "UPDATE objects SET size = 'many'",
+    'UPDATE objects SET size = -1',
+    'UPDATE objects SET size = 4e15',
+    'UPDATE objects SET size = size + 1',
+    'UPDATE objects SET size = size - 1',
+    'UPDATE objects SET header = NULL',
+    "UPDATE objects SET header = 'text'",
+    "UPDATE objects SET header = x'ffffffff00000000'",
+    "UPDATE objects SET header = x'00'",
+    "UPDATE objects SET body = 'text'",
+    'UPDATE objects SET body = 77',
+    'UPDATE objects SET body = -3',
+    'UPDATE objects SET body = 1e300',
+    "UPDATE objects SET body = x''",
+    'UPDATE objects SET checksum = CAST(n AS BLOB)',
+    'UPDATE objects SET type = 99',
+    "UPDATE objects SET type = 'file'",
+    'UPDATE objects SET type = 1.5',
+    'DELETE FROM chunks',
+    "UPDATE chunks SET data = 'text'",
+    "UPDATE chunks SET data = x'00'",
+    "UPDATE attached SET bytes = 'text'",
+    'UPDATE attached SET type = 0',
+    "UPDATE refs SET target = x'00'",
+    "UPDATE refs SET target = 'garbage'",
+    "UPDATE settings SET value = x'00'",
+    "UPDATE settings SET value = 'junk'",
+    "UPDATE settings SET value = '[core]\nmode=sparse\nrepo_version=1\n'",
+    'DELETE FROM settings',
+    'CREATE TRIGGER t AFTER INSERT ON objects BEGIN DELETE FROM refs; END',
+    'ALTER TABLE refs RENAME TO real; CREATE VIEW refs AS WITH RECURSIVE x(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM x) SELECT i AS path, i AS target, 0 AS alias FROM x',
+    'ALTER TABLE objects ADD COLUMN more DEFAULT 5',
+    'DROP INDEX commits',
+    'PRAGMA user_version = -1',
+  ])('is refused, and never crashes or hangs: %s', async (statement) => {
+    const error = await readAll(await forged(statement)).catch((error: unknown) => error)
+    expect(error).toBeInstanceOf(OstreeError)
+  })
+})
+
+describe('compression', () => {
+  test('is kept in the configuration, and saves space without showing', async () => {
+    const sizes = new Map<string, number>()
+    const text = new TextEncoder().encode('all work and no play makes jack a dull boy\n'.repeat(2000))
+    const long = new Uint8Array(3 * SMALL_FILE + 5).fill(7)
+    const dense = bytes(5000, 5).map((byte, i) => byte ^ (i * 31))
+    for (const compression of ['none', 'deflate'] as const) {
+      const path = fresh()
+      const created = await createSqliteStorage(path, { platform, compression, compressionLevel: 9 })
+      await created[Symbol.asyncDispose]()
+      const storage = await openSqliteStorage(path, { platform })
+      expect((await storage.readConfig()).includes('[sqlite]\ncompression=deflate\ncompression-level=9\n')).toBe(
+        compression === 'deflate',
+      )
+      const checksums = await write(storage, [text, long, dense, text.subarray(0, 20)])
+      for (const [i, body] of [text, long, dense, text.subarray(0, 20)].entries()) {
+        const file = await storage.objects.readFile(checksums[i] as Checksum)
+        const parts: Uint8Array[] = []
+        if (file.body instanceof Uint8Array) parts.push(file.body)
+        else for await (const chunk of file.body) parts.push(chunk)
+        expect(Buffer.concat(parts).equals(body)).toBe(true)
+      }
+      sizes.set(compression, await storage.objects.storageSize({ checksum: checksums[1] as Checksum, type: 'file' }))
+      await storage[Symbol.asyncDispose]()
+      sizes.set(`${compression} file`, statSync(path).size)
+    }
+    expect(sizes.get('none')).toBeGreaterThan(3 * SMALL_FILE)
+    expect(sizes.get('deflate')).toBeLessThan(20_000)
+    expect(sizes.get('none file') ?? 0).toBeGreaterThan(3_000_000)
+    expect(sizes.get('deflate file') ?? 0).toBeLessThan(500_000)
+  })
+
+  test('that makes no sense is refused before it is written', async () => {
+    const storage = await createSqliteStorage(fresh(), { platform })
+    const config = await storage.readConfig()
+    for (const line of ['compression=zip', 'compression=deflate\ncompression-level=12'])
+      await expect(async () => storage.writeConfig(`${config}[sqlite]\n${line}\n`)).rejects.toThrow(FormatError)
+    expect(await storage.readConfig()).toBe(config)
+    await storage[Symbol.asyncDispose]()
+  })
+})
+
+describe('space', () => {
+  test('of what is deleted under an exclusive lock goes back to the file system', async () => {
+    const path = fresh()
+    const storage = await createSqliteStorage(path, { platform })
+    const checksums = await write(
+      storage,
+      Array.from({ length: 300 }, (_, i) => bytes(i === 0 ? 5_000_000 : 20_000, i)),
+    )
+    const full = statSync(path).size
+    const lock = await storage.lock('exclusive')
+    for (const checksum of checksums.slice(0, 290)) await storage.objects.delete({ checksum, type: 'file' })
+    expect(statSync(path).size).toBe(full)
+    await lock[Symbol.asyncDispose]()
+    expect(statSync(path).size).toBeLessThan(full / 5)
+    for (const checksum of checksums.slice(290)) {
+      expect(await storage.objects.has({ checksum, type: 'file' })).toBe(true)
+    }
+    await storage[Symbol.asyncDispose]()
+  })
+
+  test('of large files that a process never finished is found when something is deleted', async () => {
+    const path = fresh()
+    const storage = await createSqliteStorage(path, { platform })
+    const [kept, gone] = (await write(storage, [bytes(2_500_000, 1), bytes(10, 2)])) as [Checksum, Checksum]
+    const other = new Database(path)
+    const chunks = other.prepare('SELECT count(*) FROM chunks').pluck()
+    for (const n of [5 * 2 ** 20, 5 * 2 ** 20 + 1, 9 * 2 ** 20])
+      other.prepare('INSERT INTO chunks VALUES (?, zeroblob(1048576))').run(n)
+    expect(chunks.get()).toBe(6)
+    const lock = await storage.lock('exclusive')
+    await storage.objects.delete({ checksum: gone, type: 'file' })
+    await lock[Symbol.asyncDispose]()
+    expect(chunks.get()).toBe(3)
+    other.close()
+    let length = 0
+    for await (const chunk of (await storage.objects.readFile(kept)).body as AsyncIterable<Uint8Array>)
+      length += chunk.length
+    expect(length).toBe(2_500_000)
+    await storage[Symbol.asyncDispose]()
+  })
+})

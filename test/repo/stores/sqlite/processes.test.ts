@@ -1,0 +1,310 @@
+/** Two processes and one file; and what the system may refuse: permission, space. */
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Checksum } from '../../../../src/bytes.ts'
+import { IoError, RepoLockedError } from '../../../../src/errors.ts'
+import { nodePlatform as platform } from '../../../../src/platform/node.ts'
+import type { Storage } from '../../../../src/repo/index.ts'
+import { createSqliteStorage, openSqliteStorage } from '../../../../src/repo/stores/sqlite/open.ts'
+import { bundleChild, startChild } from './child.ts'
+
+const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'ostree-ts-sqlite-two-'))
+chmodSync(folder, 0o755)
+afterAll(() => rmSync(folder, { recursive: true }))
+let files = 0
+const fresh = () => join(folder, `${files++}.sqlite`)
+const header = { uid: 0, gid: 0, mode: 0o100644, target: '', xattrs: [] }
+const ONE = '11'.repeat(32) as Checksum
+
+async function list(storage: Storage): Promise<number> {
+  let count = 0
+  for await (const _ of storage.objects.list()) count++
+  return count
+}
+
+/** Writes `argument` files of 10 kB in one transaction and stops before the end of it. */
+const WRITER = `
+  const storage = await openSqliteStorage(path, { platform })
+  const tx = await storage.begin()
+  for (let i = 0; i < 4000; i++) {
+    const body = new Uint8Array(10_000).fill(i)
+    new DataView(body.buffer).setUint32(0, i)
+    tx.writeFile({ header, size: body.length, body })
+    if (i === 10) { say('begun'); await heard('on') }
+  }
+  tx.setRef('heads/main', { commit: '11'.repeat(32) })
+  say('written')
+  await heard('commit')
+  await tx.commit()
+  say('committed')
+  await storage[Symbol.asyncDispose]()
+`
+
+describe('while another process writes', () => {
+  let script = ''
+  beforeAll(async () => {
+    script = await bundleChild(folder, 'writer', WRITER)
+  })
+
+  test('what was there is read, then what was committed; and nobody else may begin', { timeout: 60_000 }, async () => {
+    const path = fresh()
+    const storage = await createSqliteStorage(path, { platform })
+    await storage.writeConfig(`${await storage.readConfig()}lock-timeout-secs=0\n`)
+    await storage.refs.write('heads/before', { commit: ONE })
+    const child = startChild(script, path)
+    expect(await child.next()).toBe('begun')
+    expect(await list(storage)).toBe(0)
+    expect(await storage.refs.list('heads')).toEqual(['heads/before'])
+    const begin = storage.begin()
+    await expect(begin).rejects.toThrow(RepoLockedError)
+    await expect(begin).rejects.toThrow('Locking repo exclusive failed: Resource temporarily unavailable')
+    await expect(async () => storage.refs.write('heads/x', { commit: ONE })).rejects.toThrow(RepoLockedError)
+    await expect(storage.lock('exclusive')).rejects.toThrow(RepoLockedError)
+    await (await storage.lock('shared'))[Symbol.asyncDispose]()
+
+    child.tell('on')
+    expect(await child.next()).toBe('written')
+    // Its changes do not fit in memory any more: now readers have to wait.
+    await expect(async () => storage.refs.list('heads')).rejects.toThrow(
+      'Locking repo shared failed: Resource temporarily unavailable',
+    )
+    await storage[Symbol.asyncDispose]()
+    const patient = await patientStorage(path, async () => {
+      child.tell('commit')
+      expect(await child.next()).toBe('committed')
+    })
+    expect(await list(patient)).toBe(4000)
+    expect(await patient.refs.list('heads')).toEqual(['heads/before', 'heads/main'])
+    await patient[Symbol.asyncDispose]()
+    await child.kill()
+  })
+
+  /** Opens the file while it is locked: the call returns once it is not. */
+  async function patientStorage(path: string, unlock: () => Promise<void>): Promise<Storage> {
+    await expect(openSqliteStorage(path, { platform })).rejects.toThrow(RepoLockedError)
+    await unlock()
+    return openSqliteStorage(path, { platform })
+  }
+
+  test('who waits long enough gets its turn, and the event loop runs on meanwhile', { timeout: 60_000 }, async () => {
+    const path = fresh()
+    const storage = await createSqliteStorage(path, { platform })
+    const child = startChild(script, path)
+    expect(await child.next()).toBe('begun')
+    let ticks = 0
+    const ticking = setInterval(() => ticks++, 5)
+    child.tell('on')
+    expect(await child.next()).toBe('written')
+    const reading = storage.refs.list('heads')
+    const writing = storage.refs.write('heads/other', { commit: ONE })
+    const beginning = storage.begin()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    child.tell('commit')
+    expect(await reading).toEqual(['heads/main'])
+    await writing
+    const tx = await beginning
+    clearInterval(ticking)
+    expect(ticks).toBeGreaterThan(5)
+    expect(await storage.refs.list('heads')).toEqual(['heads/main', 'heads/other'])
+    await tx[Symbol.asyncDispose]()
+    await storage[Symbol.asyncDispose]()
+    await child.kill()
+  })
+
+  test('and is killed, nothing of it is left and nobody is locked out', { timeout: 60_000 }, async () => {
+    const path = fresh()
+    const storage = await createSqliteStorage(path, { platform })
+    await storage.refs.write('heads/before', { commit: ONE })
+    const size = statSync(path).size
+    for (const last of ['begun', 'written']) {
+      const child = startChild(script, path)
+      expect(await child.next()).toBe('begun')
+      if (last === 'written') {
+        child.tell('on')
+        expect(await child.next()).toBe('written')
+        expect(statSync(path).size).toBeGreaterThan(10 * size)
+      }
+      await child.kill()
+      expect(await list(storage)).toBe(0)
+      expect(await storage.refs.list('heads')).toEqual(['heads/before'])
+      await (await storage.lock('exclusive', { timeout: 0 }))[Symbol.asyncDispose]()
+      const tx = await storage.begin()
+      await tx[Symbol.asyncDispose]()
+    }
+    await storage[Symbol.asyncDispose]()
+    expect(readdirSync(folder).filter((name) => path.endsWith(name.replace(/-(lock|journal)$/, '')))).toEqual([
+      path.slice(folder.length + 1),
+    ])
+  })
+})
+
+describe('where better-sqlite3 is not installed', () => {
+  const apart = mkdtempSync(join(tmpdir(), 'ostree-ts-bare-'))
+  afterAll(() => rmSync(apart, { recursive: true }))
+
+  test("Node's own SQLite is used, or both are named that are missing", { timeout: 60_000 }, async () => {
+    const body = `
+      const storage = await createSqliteStorage(path, { platform })
+      await storage.refs.write('heads/main', { commit: '11'.repeat(32) })
+      say((await storage.refs.list('heads')).join())`
+    const script = await bundleChild(apart, 'creator', body, { packages: false })
+    const child = startChild(script, join(apart, 'r.sqlite'), { argv: ['--no-warnings'] })
+    const said = await child.next()
+    if (process.getBuiltinModule('node:sqlite')) expect(said).toBe('heads/main')
+    else {
+      expect(said).toMatch(
+        /^UnsupportedError \| unsupported \| A \.sqlite repository needs the package better-sqlite3 \(Cannot find module/,
+      )
+      expect(said).toContain("or Node's own node:sqlite (No such built-in module: node:sqlite)")
+    }
+    await child.kill()
+  })
+})
+
+describe('an exclusive lock', () => {
+  test('of another process keeps transactions out until it ends', { timeout: 60_000 }, async () => {
+    const script = await bundleChild(
+      folder,
+      'locker',
+      `const storage = await openSqliteStorage(path, { platform })
+       const lock = await storage.lock('exclusive', { timeout: 0 })
+       say('locked')
+       await heard('unlock')
+       await lock[Symbol.asyncDispose]()
+       say('unlocked')
+       await heard('end')`,
+    )
+    const path = fresh()
+    const storage = await createSqliteStorage(path, { platform })
+    const child = startChild(script, path)
+    expect(await child.next()).toBe('locked')
+    await expect(storage.lock('shared', { timeout: 0 })).rejects.toThrow(RepoLockedError)
+    const beginning = storage.begin()
+    child.tell('unlock')
+    expect(await child.next()).toBe('unlocked')
+    await (await beginning).commit()
+    await child.kill()
+    await storage[Symbol.asyncDispose]()
+  })
+})
+
+describe('memory', () => {
+  test('stays flat however many and large the files are', { timeout: 120_000 }, async () => {
+    const script = await bundleChild(
+      folder,
+      'large',
+      `const storage = await createSqliteStorage(path, { platform })
+       const tx = await storage.begin()
+       const chunk = new Uint8Array(1 << 16)
+       const grown = () => Math.round(process.resourceUsage().maxRSS / 1024)
+       const before = grown()
+       async function* content() { for (let i = 0; i < 3200; i++) { chunk.fill(i); yield chunk } }
+       const checksum = await tx.writeFile({ header, size: 3200 * chunk.length, body: content() })
+       for (let i = 0; i < 20000; i++) {
+         new DataView(chunk.buffer).setUint32(0, i)
+         tx.writeFile({ header, size: 4096, body: chunk.subarray(0, 4096) })
+       }
+       await tx.commit()
+       let length = 0
+       for await (const part of (await storage.objects.readFile(checksum)).body) length += part.length
+       for await (const name of storage.objects.list()) await storage.objects.statFile(name.checksum)
+       say(String(length))
+       say(String(grown() - before))
+       await storage[Symbol.asyncDispose]()`,
+    )
+    const path = fresh()
+    const child = startChild(script, path)
+    expect(await child.next()).toBe(String(3200 * 65536))
+    // 16 MiB of pages, 1 MiB of chunk, what the garbage collector leaves lying; not 210 MB of content.
+    expect(Number(await child.next())).toBeLessThan(90)
+    await child.kill()
+    rmSync(path)
+  })
+})
+
+const root = process.getuid?.() === 0
+
+describe('without permission to write', () => {
+  const script = `
+    const storage = await openSqliteStorage(path, { platform })
+    say(String(storage.writable))
+    say(JSON.stringify(await storage.refs.list('heads')))
+    await storage.begin()`
+
+  test.each([
+    { what: 'the file', file: 0o444, directory: 0o777 },
+    { what: 'its directory', file: 0o666, directory: 0o555 },
+  ])('to $what it is read, and writing says so', { timeout: 60_000 }, async ({ file, directory }) => {
+    const inside = mkdtempSync(join(folder, 'kept-'))
+    const path = join(inside, 'r.sqlite')
+    const storage = await createSqliteStorage(path, { platform })
+    await storage.refs.write('heads/main', { commit: ONE })
+    await storage[Symbol.asyncDispose]()
+    chmodSync(path, file)
+    chmodSync(inside, directory)
+    const bundle = await bundleChild(join(folder, 'scripts'), 'reader', script)
+    const child = startChild(bundle, path, root ? { uid: 65534 } : {})
+    expect(await child.next()).toBe('false')
+    expect(await child.next()).toBe('["heads/main"]')
+    expect(await child.next()).toBe(`ReadOnlyError | read-only | Cannot write to repository: ${path} is read-only`)
+    await child.kill()
+    chmodSync(inside, 0o755)
+  })
+
+  test('to look at it at all, the system is quoted', { timeout: 60_000 }, async () => {
+    const inside = mkdtempSync(join(folder, 'kept-'))
+    const path = join(inside, 'r.sqlite')
+    await (await createSqliteStorage(path, { platform }))[Symbol.asyncDispose]()
+    chmodSync(inside, 0o755)
+    chmodSync(path, 0o000)
+    const bundle = await bundleChild(join(folder, 'scripts'), 'reader', script)
+    const child = startChild(bundle, path, root ? { uid: 65534 } : {})
+    expect(await child.next()).toMatch(/^IoError \| io \| opening repo: open\(.*r\.sqlite\): /)
+    await child.kill()
+  })
+})
+
+const small = join(folder, 'small')
+mkdirSync(small)
+const mounted = root && spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', small]).status === 0
+afterAll(() => void (mounted && spawnSync('umount', ['-l', small])))
+
+describe.skipIf(!mounted)('on a full disk (a mount of 3 MB, where this process may make one)', () => {
+  test('a transaction fails with ENOSPC and is gone, and the store goes on', async () => {
+    const storage = await createSqliteStorage(join(small, 'r.sqlite'), { platform })
+    const good = await storage.begin()
+    const body = new Uint8Array(20_000).fill(1)
+    const kept = await good.writeFile({ header, size: body.length, body })
+    await good.commit()
+
+    for (const large of [false, true]) {
+      const tx = await storage.begin()
+      tx.setRef('heads/main', { commit: ONE })
+      const filling = (async () => {
+        for (let i = 0; i < 3000; i++) {
+          const bytes = new Uint8Array(large ? 3_000_000 : 20_000)
+          new DataView(bytes.buffer).setUint32(0, i)
+          await tx.writeFile({ header, size: bytes.length, body: bytes })
+        }
+        await tx.commit()
+      })()
+      await expect(filling).rejects.toThrow(IoError)
+      await expect(filling).rejects.toMatchObject({ data: { errno: 'ENOSPC' } })
+      // Whoever goes on all the same does not write half of it.
+      await expect(async () => tx.writeMeta('dirtree', new Uint8Array(1))).rejects.toMatchObject({ code: 'io' })
+      await expect(tx.commit()).rejects.toMatchObject({ data: { errno: 'ENOSPC' } })
+      await tx[Symbol.asyncDispose]()
+      expect(await list(storage)).toBe(1)
+      expect(await storage.refs.list('heads')).toEqual([])
+    }
+    const after = await storage.begin()
+    await after.writeFile({ header, size: 3, body: new Uint8Array(3) })
+    await after.commit()
+    expect(await list(storage)).toBe(2)
+    expect((await storage.objects.readFile(kept)).body).toEqual(body)
+    await storage[Symbol.asyncDispose]()
+  })
+})
