@@ -181,8 +181,7 @@ describe('the floors', () => {
 
   test('files do not import each other in a circle', () => {
     const found = circles(new Map(files.map((file) => [file, relativeImportsOf(file)])))
-    // The SQLite backend is still to be divided.
-    expect(found.filter((circle) => !circle.every((file) => file.startsWith('repo/stores/sqlite/')))).toEqual([])
+    expect(found).toEqual([])
   })
 
   test('folders with the same parent do not import each other', () => {

@@ -1,10 +1,10 @@
-/** What belongs to a commit but is not part of it: detached metadata, tombstones, and whether it is complete. */
+/** The tables `attached` (detached metadata, tombstones) and `states` (commits that are not complete). */
 
 import { type Checksum, fromHex } from '../../../bytes.ts'
 import { type AttachedType, type ObjectName, objectTypeNumber } from '../../../objects/index.ts'
 import type { CommitState } from '../../core/interface.ts'
 import type { Connection, Statement } from './connection.ts'
-import { nameOf } from './objects.ts'
+import { nameOf } from './object-rows.ts'
 import { blobOf } from './values.ts'
 
 export class AttachmentRows {
@@ -26,18 +26,20 @@ export class AttachmentRows {
     this.#deleteState = connection.prepare('DELETE FROM states WHERE checksum = ?')
   }
 
+  /** @throws {FormatError} */
   read(type: AttachedType, commit: Checksum): Uint8Array | undefined {
     const row = this.#select.get(fromHex(commit), objectTypeNumber(type))
     return row && blobOf(row.bytes, `${commit}.${type}`)
   }
 
-  /** @returns whether something changed */
+  /** Replaces the bytes; `undefined` deletes them. @returns whether a row was written or deleted */
   write(type: AttachedType, commit: Checksum, bytes: Uint8Array | undefined): boolean {
     const key = fromHex(commit)
     const number = objectTypeNumber(type)
     return (bytes === undefined ? this.#delete.run(key, number) : this.#set.run(key, number, bytes)) > 0
   }
 
+  /** Returns all names in `attached`, sorted by checksum, then type. @throws {FormatError} */
   list(): ObjectName[] {
     return this.#list.all().map(nameOf)
   }

@@ -1,6 +1,7 @@
 /**
- * Content as it lies in the file: whole beside its header when it is small, in chunks of their own when it is large, and
- * deflated where that is asked for and saves space. What is shorter than the content it stands for is deflated.
+ * How content is stored: up to SMALL_FILE bytes in the row of the object, beside its header; above that in rows of the
+ * table `chunks`. With compression on, each is a raw deflate stream (RFC 1951) if that is shorter. So a blob that is
+ * shorter than the content it holds is deflated; no other mark says so.
  */
 
 import { SMALL_FILE } from '../../../bytes.ts'
@@ -9,14 +10,14 @@ import type { Platform } from '../../../platform/index.ts'
 import type { Connection, Statement } from './connection.ts'
 import { blobOf } from './values.ts'
 
-/** Bytes of content in a chunk, but the last. */
+/** Bytes of content in every chunk except the last. */
 const CHUNK = SMALL_FILE
-/** Chunks are numbered from `body * CHUNKS_PER_BODY`: room for 1 TiB each, and for 2^33 bodies below 2^53. */
+/** Chunks of a body are numbered from `body * CHUNKS_PER_BODY`: room for 1 TiB each, and for 2^33 bodies below 2^53. */
 const CHUNKS_PER_BODY = 2 ** 20
-/** Largest content that fits. */
+/** Bytes of the largest content that can be stored. */
 export const MAX_CONTENT = CHUNK * CHUNKS_PER_BODY
 
-/** The packing of content and how to undo it. `level` 0 leaves it as it is. */
+/** Compresses content, and undoes it. `level` is 1 to 9, or 0 for no compression. */
 export class Packing {
   readonly #platform: Platform
   level: number
@@ -26,14 +27,18 @@ export class Packing {
     this.level = level
   }
 
-  /** @returns `content` itself when deflating it saves nothing */
+  /** Deflates `content`. @returns `content` itself if that saves nothing */
   pack(content: Uint8Array): Uint8Array {
     if (this.level === 0 || content.length < 64) return content
     const deflated = this.#platform.deflateRaw(content, this.level)
     return deflated.length < content.length ? deflated : content
   }
 
-  /** @param size bytes of content. @returns an array of its own. @throws {CompressionError}, {FormatError} */
+  /**
+   * Returns the content that a blob holds, in an array that nothing else refers to.
+   * @param size bytes of content
+   * @throws {CompressionError}, {FormatError}
+   */
   unpack(stored: unknown, size: number): Uint8Array {
     const bytes = blobOf(stored, 'content')
     if (bytes.length === size) return bytes
@@ -44,9 +49,9 @@ export class Packing {
 
 export interface BodyChunks {
   write(bytes: Uint8Array): void
-  /** @returns the number of the body */
+  /** Stores the last chunk. @returns the number of the body */
   end(): number
-  /** Deletes what was stored; may be called twice. */
+  /** Deletes the chunks stored so far; may be called twice. */
   drop(): void
 }
 
@@ -58,7 +63,7 @@ export class Chunks {
   readonly #delete: Statement
   readonly #size: Statement<{ size: number | null }>
   readonly #last: Statement<{ n: number | null }>
-  readonly #sweep: Statement
+  readonly #deleteOrphans: Statement
 
   constructor(connection: Connection, packing: Packing) {
     this.#packing = packing
@@ -67,20 +72,20 @@ export class Chunks {
     this.#select = connection.prepare('SELECT data FROM chunks WHERE n = ?')
     this.#delete = connection.prepare('DELETE FROM chunks WHERE n >= ? AND n < ?')
     this.#size = connection.prepare('SELECT sum(length(data)) AS size FROM chunks WHERE n >= ? AND n < ?')
-    this.#sweep = connection.prepare(
+    this.#deleteOrphans = connection.prepare(
       `DELETE FROM chunks WHERE n / ${CHUNKS_PER_BODY} NOT IN (SELECT body FROM objects WHERE size > ${SMALL_FILE})`,
     )
     this.#last = connection.prepare('SELECT max(n) AS n FROM chunks')
   }
 
-  /** A number no body has. */
-  nextBody(): number {
+  /** Returns a number that no body has. */
+  #nextBody(): number {
     return Math.floor((this.#last.get()?.n ?? -1) / CHUNKS_PER_BODY) + 1
   }
 
   /**
-   * Takes content in pieces of any length and stores it in chunks. The body has no number before its first chunk: a
-   * checkpoint may come in between, and another process take the number.
+   * Takes content in pieces of any length and stores it in chunks. The body gets its number with its first chunk, not
+   * before: during a checkpoint another process could take the same number.
    */
   writer(): BodyChunks {
     const chunk = new Uint8Array(CHUNK)
@@ -88,7 +93,7 @@ export class Chunks {
     let body: number | undefined
     let seq = 0
     const flush = (): number => {
-      body ??= this.nextBody()
+      body ??= this.#nextBody()
       if (filled > 0) this.#insert.run(body * CHUNKS_PER_BODY + seq++, this.#packing.pack(chunk.subarray(0, filled)))
       filled = 0
       return body
@@ -110,7 +115,7 @@ export class Chunks {
     }
   }
 
-  /** Asks for one chunk at a time: nothing stays open when the reader leaves early. */
+  /** Reads one chunk at a time, in a statement each, so that nothing stays open if the reader stops early. */
   async *read(body: number, size: number): AsyncIterable<Uint8Array> {
     const first = body * CHUNKS_PER_BODY
     for (let at = 0; at < size; at += CHUNK) {
@@ -124,12 +129,12 @@ export class Chunks {
     this.#delete.run(body * CHUNKS_PER_BODY, (body + 1) * CHUNKS_PER_BODY)
   }
 
-  /** Deletes bodies no file has: of a process that died between a checkpoint and the end of a large file. */
-  sweep(): void {
-    this.#sweep.run()
+  /** Deletes chunks that belong to no object: their process ended between a checkpoint and the end of a large file. */
+  deleteOrphans(): void {
+    this.#deleteOrphans.run()
   }
 
-  /** Bytes stored. */
+  /** Returns the bytes that the chunks of a body take. */
   storedSize(body: number): number {
     return this.#size.get(body * CHUNKS_PER_BODY, (body + 1) * CHUNKS_PER_BODY)?.size ?? 0
   }

@@ -1,6 +1,19 @@
 /**
- * One connection, which reads, and writes in transactions. SQLite's calls block, so they never wait: whoever finds the
- * file locked by another process tries again later, and the event loop runs on meanwhile.
+ * One connection to the file. It has at most one transaction of SQLite open, and is in one of these states:
+ *
+ *   state    begins with          ends with                           a single write meanwhile
+ *   idle                                                              opens `single` or `batched`
+ *   reading  read()               the next turn of the event loop,    ends it, then as in `idle`
+ *                                 READ_SPAN, or any write
+ *   single   write()              COMMIT as soon as it is done        (cannot happen: `write` does not wait)
+ *   batched  write(…, true)       commit(), rollback()                joins the batch
+ *   long     begin()              commit(), rollback()                joins it, and is kept in #joinedWrites
+ *
+ * `long` is the transaction of the repository. A single write that joined it does not belong to it: if it is rolled back,
+ * `takeRolledBackWrites` returns that write, to be done again.
+ *
+ * SQLite's calls block the thread, so its own busy timeout is off. If another process has locked the file, `withBusyRetry`
+ * tries again later, and the event loop runs meanwhile.
  *
  * The journal is a rollback journal. A write-ahead log would let other processes read during a long transaction, but it
  * writes every page twice: about half as many objects a second, on disk and in memory (bench/sqlite-layout.mjs).
@@ -11,17 +24,17 @@ import { FormatError, IoError, type OstreeError, ReadOnlyError, RepoLockedError,
 import type { SqliteHandle, SqliteStatement, SqlValue } from './driver.ts'
 import { translateSqliteError } from './errors.ts'
 
-/** Milliseconds between two attempts. */
-const POLL = 25
+/** Milliseconds between two attempts to get a locked file. */
+const BUSY_POLL = 25
 /**
- * Milliseconds for which reads in a row share one read transaction, at most. Opening one is six system calls: 8 of the
- * 10 µs that asking for an object takes. While it is open another process cannot commit.
+ * Milliseconds for which consecutive reads share one read transaction, at most. Opening one takes six system calls: 8 of
+ * the 10 µs that reading an object takes. While it is open another process cannot commit.
  */
-const BURST = 10
+const READ_SPAN = 10
 /** KiB of pages kept in memory, changed or not; more is spilled into the file. */
-const CACHE = 16_384
+const PAGE_CACHE = 16_384
 
-/** A prepared statement whose errors are of the family. */
+/** A prepared statement. Its errors are `OstreeError`s. */
 export class Statement<Row = never> {
   readonly #statement: SqliteStatement
   readonly #connection: Connection
@@ -33,7 +46,7 @@ export class Statement<Row = never> {
 
   /** @returns rows changed */
   run(...values: SqlValue[]): number {
-    this.#connection.requireWhole()
+    this.#connection.throwIfFailed()
     try {
       return Number(this.#statement.run(...values).changes)
     } catch (error) {
@@ -41,7 +54,7 @@ export class Statement<Row = never> {
     }
   }
 
-  // Rows have the shape the caller names: the columns are ours (sqlite-schema.ts), their values are checked where used.
+  // Rows have the shape the caller names: the columns are those of schema.ts, their values are checked where used.
   get(...values: SqlValue[]): Row | undefined {
     try {
       return this.#statement.get(...values) as Row | undefined
@@ -62,7 +75,7 @@ export class Statement<Row = never> {
 export interface ConnectionOptions {
   readonly path: string
   readonly writable: boolean
-  /** Seconds to wait for a lock; -1 forever. */
+  /** Seconds to wait for a lock; -1 waits forever. */
   lockTimeout: number
   /** Whether a commit reaches the disk before it returns. */
   fsync: boolean
@@ -74,17 +87,12 @@ export class Connection {
   lockTimeout: number
   fsync: boolean
   readonly #handle: SqliteHandle
-  /** When the read transaction that is open was opened; it ends when the event loop comes round, or later reads end it. */
-  #burst: number | undefined
-  /**
-   * - `single`    ends with the write it was opened for
-   * - `gathering` single writes go into it until somebody commits
-   * - `long`      the same, and it belongs to a transaction of the repository
-   */
-  #transaction: 'none' | 'single' | 'gathering' | 'long' = 'none'
-  /** Single writes that went into the long transaction. */
-  readonly #beside: (() => void)[] = []
-  /** What broke the transaction. SQLite may have rolled it back and would go on without one. */
+  #state: 'idle' | 'reading' | 'single' | 'batched' | 'long' = 'idle'
+  /** When the state became `reading`, by `performance.now()`. */
+  #readStarted = 0
+  /** The single writes done in the open `long` transaction. */
+  readonly #joinedWrites: (() => void)[] = []
+  /** The error that broke the open transaction. SQLite may have rolled it back and would run the next statement outside of any. */
   #failure: OstreeError | undefined
   #closed = false
 
@@ -95,8 +103,8 @@ export class Connection {
     this.fsync = options.fsync
     this.#handle = handle
     try {
-      // The last two are what SQLite advises for files that may come from anybody.
-      this.exec(`PRAGMA cache_size = -${CACHE}; PRAGMA temp_store = MEMORY`)
+      this.exec(`PRAGMA cache_size = -${PAGE_CACHE}; PRAGMA temp_store = MEMORY`)
+      // What SQLite advises for files from an untrusted source (sqlite.org/security.html).
       this.exec('PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON')
     } catch (error) {
       handle.close()
@@ -120,30 +128,33 @@ export class Connection {
     }
   }
 
-  /** Asks, and asks again while the file is locked. @param work must not write */
+  /**
+   * Calls `work`, which must not write, inside a transaction; again while the file is locked.
+   * @throws {RepoLockedError} after `lockTimeout`, {UsageError} when closed
+   */
   read<T>(work: () => T): MaybePromise<T> {
-    return patiently('shared', this.lockTimeout, () => {
+    return withBusyRetry('shared', this.lockTimeout, () => {
       this.requireOpen()
-      if (this.#transaction === 'none') this.#readOn()
+      if (this.#state === 'idle' || this.#state === 'reading') this.#startReading()
       return work()
     })
   }
 
   /**
-   * Writes at once, in a transaction of its own unless one is open.
-   * @param gather leaves that open for others to come
-   * @throws {ReadOnlyError}, {RepoLockedError}
+   * Does a single write: in the transaction that is open, else in one of its own.
+   * @param batch leaves its own transaction open for more writes, until `commit`
+   * @throws {RepoLockedError} after `lockTimeout`, {ReadOnlyError}, {UsageError} when closed
    */
-  write(work: () => void, gather = false): MaybePromise<void> {
-    return patiently('exclusive', this.lockTimeout, () => {
+  write(work: () => void, batch = false): MaybePromise<void> {
+    return withBusyRetry('exclusive', this.lockTimeout, () => {
       this.requireWritable()
-      if (this.#transaction !== 'none') {
+      if (this.#inWriteTransaction) {
         work()
-        if (this.#transaction === 'long') this.#beside.push(work)
+        if (this.#state === 'long') this.#joinedWrites.push(work)
         return
       }
-      this.#start(this.fsync, gather ? 'gathering' : 'single')
-      if (gather) return work()
+      this.#startWriting(this.fsync, batch ? 'batched' : 'single')
+      if (batch) return work()
       try {
         work()
         this.#commit()
@@ -153,27 +164,34 @@ export class Connection {
     })
   }
 
-  /** Opens a transaction that lasts until `commit` or `rollback`. */
+  /**
+   * Opens the transaction of the repository. The state must be `idle` or `reading`.
+   * @throws {RepoLockedError} after `lockTimeout`, {ReadOnlyError}, {UsageError} when closed
+   */
   begin(fsync: boolean): MaybePromise<void> {
-    return patiently('exclusive', this.lockTimeout, () => {
+    return withBusyRetry('exclusive', this.lockTimeout, () => {
       this.requireWritable()
-      this.#start(fsync, 'long')
+      this.#startWriting(fsync, 'long')
     })
   }
 
-  /** The single writes that were rolled back with a long transaction they were no part of. */
-  takeLost(): readonly (() => void)[] {
-    return this.#beside.splice(0)
+  /** Returns, and forgets, the single writes that a rollback of the `long` transaction undid. */
+  takeRolledBackWrites(): readonly (() => void)[] {
+    return this.#joinedWrites.splice(0)
   }
 
-  get transaction(): 'none' | 'single' | 'gathering' | 'long' {
-    return this.#transaction
+  /** Whether single writes are waiting for `commit`. */
+  get batching(): boolean {
+    return this.#state === 'batched'
   }
 
-  /** Commits, when the readers of other processes let it; if not, all is rolled back. */
+  /**
+   * Commits the open transaction, as soon as no other process is reading; rolls it back if that fails.
+   * @throws {RepoLockedError} after `lockTimeout`; the error that broke the transaction before
+   */
   async commit(): Promise<void> {
     try {
-      await patiently('exclusive', this.lockTimeout, () => {
+      await withBusyRetry('exclusive', this.lockTimeout, () => {
         this.requireOpen()
         this.#commit()
       })
@@ -182,83 +200,98 @@ export class Connection {
     }
   }
 
+  /** Undoes the open write transaction, if there is one. */
   rollback(): void {
-    if (this.#transaction === 'none') return
-    this.#transaction = 'none'
+    if (!this.#inWriteTransaction) return
+    this.#state = 'idle'
     this.#end('ROLLBACK')
+  }
+
+  get #inWriteTransaction(): boolean {
+    return this.#state !== 'idle' && this.#state !== 'reading'
   }
 
   #end(how: 'COMMIT' | 'ROLLBACK'): void {
     try {
       this.#handle.exec(how)
     } catch {
-      // Some failures have rolled back already.
+      // After some errors SQLite has rolled back by itself.
     }
   }
 
-  /** @throws what broke the open transaction, if something did */
-  requireWhole(): void {
-    if (this.#failure !== undefined && this.#transaction !== 'none') throw this.#failure
+  /** @throws the error that broke the open write transaction */
+  throwIfFailed(): void {
+    if (this.#failure !== undefined && this.#inWriteTransaction) throw this.#failure
   }
 
+  /** @throws {UsageError} */
   requireOpen(): void {
     if (this.#closed) throw new UsageError(`${this.path} is closed`)
   }
 
+  /** @throws {UsageError}, {ReadOnlyError} */
   requireWritable(): void {
     this.requireOpen()
     if (!this.writable) throw new ReadOnlyError(this.path, `Cannot write to repository: ${this.path} is read-only`)
   }
 
-  /** The error to throw for what SQLite threw. */
+  /** Returns the error to throw for one that SQLite threw, and remembers it if it breaks a transaction. */
   failed(error: unknown): unknown {
     const translated = translateSqliteError(error, this.path)
     if (translated instanceof IoError || translated instanceof FormatError) this.#failure = translated
     return translated
   }
 
+  /** Rolls back and closes the file. May be called twice. */
   close(): void {
     if (this.#closed) return
     this.rollback()
-    this.#endBurst()
+    this.#endReading()
     this.#closed = true
     this.#handle.close()
   }
 
-  /** Opens a read transaction, unless one is open and young enough. */
-  #readOn(): void {
+  /** Opens a read transaction, unless one is open that is younger than READ_SPAN. */
+  #startReading(): void {
     const now = performance.now()
-    if (this.#burst !== undefined && now - this.#burst < BURST) return
-    const scheduled = this.#burst !== undefined
-    this.#endBurst()
+    const wasReading = this.#state === 'reading'
+    if (wasReading && now - this.#readStarted < READ_SPAN) return
+    this.#endReading()
     this.exec('BEGIN')
-    this.#burst = now
-    if (!scheduled) setImmediate(() => this.#endBurst())
+    this.#state = 'reading'
+    this.#readStarted = now
+    if (!wasReading) setImmediate(() => this.#endReading())
   }
 
-  #endBurst(): void {
-    if (this.#burst === undefined) return
-    this.#burst = undefined
+  #endReading(): void {
+    if (this.#state !== 'reading') return
+    this.#state = 'idle'
     this.#end('COMMIT')
   }
 
-  #start(fsync: boolean, kind: 'single' | 'gathering' | 'long'): void {
-    this.#endBurst()
+  #startWriting(fsync: boolean, state: 'single' | 'batched' | 'long'): void {
+    this.#endReading()
     this.exec(`PRAGMA synchronous = ${fsync ? 'FULL' : 'OFF'}; BEGIN IMMEDIATE`)
     this.#failure = undefined
-    this.#transaction = kind
+    this.#state = state
   }
 
   #commit(): void {
-    this.requireWhole()
+    this.throwIfFailed()
     this.exec('COMMIT')
-    this.#transaction = 'none'
-    this.#beside.length = 0
+    this.#state = 'idle'
+    this.#joinedWrites.length = 0
   }
 }
 
-/** Does what may find the file locked, again and again until `timeout` (seconds, -1 is forever) is over. */
-export function patiently<T>(kind: 'shared' | 'exclusive', timeout: number, work: () => T): MaybePromise<T> {
+/**
+ * Calls `work`, again and again while it throws RepoLockedError, until `timeout` is over.
+ * @param kind of lock that the error names
+ * @param timeout seconds; 0 tries once, -1 never gives up
+ * @returns a promise only if the first attempt failed
+ * @throws {RepoLockedError}; anything else that `work` throws
+ */
+export function withBusyRetry<T>(kind: 'shared' | 'exclusive', timeout: number, work: () => T): MaybePromise<T> {
   try {
     return work()
   } catch (error) {
@@ -271,7 +304,7 @@ export function patiently<T>(kind: 'shared' | 'exclusive', timeout: number, work
 async function retry<T>(kind: 'shared' | 'exclusive', timeout: number, work: () => T): Promise<T> {
   const end = timeout < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeout * 1000
   for (;;) {
-    await new Promise((resolve) => setTimeout(resolve, POLL))
+    await new Promise((resolve) => setTimeout(resolve, BUSY_POLL))
     try {
       return work()
     } catch (error) {

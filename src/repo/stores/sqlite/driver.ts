@@ -1,6 +1,6 @@
 /**
- * The library that speaks SQLite: better-sqlite3, or where it is not installed the `node:sqlite` of newer Nodes. Both are
- * synchronous and close enough that one narrow interface covers them.
+ * The SQLite library: better-sqlite3, or where that is not installed `node:sqlite` of newer versions of Node. Both are
+ * synchronous, and one narrow interface fits both.
  */
 
 import { readFileSync, statSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { createRequire } from 'node:module'
 import { IoError, UnsupportedError } from '../../../errors.ts'
 
 export type SqlValue = null | number | string | Uint8Array
-/** Columns by name; a blob is a Uint8Array of its own, or a subclass of it. */
+/** Columns by name. A blob is a Uint8Array, or of a subclass, that nothing else refers to. */
 export type SqlRow = Record<string, unknown>
 
 export interface SqliteStatement {
@@ -17,7 +17,7 @@ export interface SqliteStatement {
   all(...values: SqlValue[]): unknown[]
 }
 
-/** One open file. Whatever it throws, `translateSqliteError` makes an error of the family. */
+/** One open file. `translateSqliteError` makes an OstreeError of what it throws. */
 export interface SqliteHandle {
   exec(sql: string): void
   prepare(sql: string): SqliteStatement
@@ -31,12 +31,12 @@ export interface SqliteDriver {
 
 export type SqliteAccess = 'read' | 'write' | 'create'
 
-/** From this major on better-sqlite3 is built for Node-API 10; an older Node that loads it dies without a word. */
+/** From this major version on better-sqlite3 is built for Node-API 10; loading it crashes an older Node without a message. */
 const FIRST_NAPI_10_MAJOR = 13
 
 let loaded: Promise<SqliteDriver> | undefined
 
-/** @throws {UnsupportedError} when there is neither, saying why */
+/** Loads one of the two libraries, once. @throws {UnsupportedError} if neither can be loaded, with both reasons */
 export function loadSqliteDriver(): Promise<SqliteDriver> {
   loaded ??= load().catch((error: unknown) => {
     loaded = undefined
@@ -67,17 +67,17 @@ async function loadBetterSqlite3(): Promise<SqliteDriver> {
   const refusal = betterSqlite3Refusal(version, process.versions['napi'])
   if (refusal !== undefined) throw new Error(refusal)
   const { default: Database } = await import('better-sqlite3')
-  // The native part is loaded by the first database only.
+  // Only opening a database loads the native part.
   new Database(':memory:').close()
   return {
     name: `better-sqlite3 ${version}`,
     open: (path, access) =>
-      // timeout: waiting is done without blocking the process (sqlite-connection.ts)
+      // timeout 0: `withBusyRetry` (connection.ts) waits without blocking the thread.
       new Database(path, { readonly: access === 'read', fileMustExist: access !== 'create', timeout: 0 }),
   }
 }
 
-/** @returns why this version must not be loaded here, if it must not */
+/** Returns why a version of better-sqlite3 must not be loaded by this Node. `undefined` if it may. */
 export function betterSqlite3Refusal(version: string, napi: string | undefined): string | undefined {
   if (Number.parseInt(version, 10) < FIRST_NAPI_10_MAJOR || Number(napi) >= 10) return undefined
   return `version ${version} would crash this Node, which has Node-API ${napi}; install better-sqlite3@12`
@@ -88,13 +88,13 @@ function installedVersion(manifest: string): string {
   return String(version)
 }
 
-/** The part of `node:sqlite` used here; the types of the oldest supported Node do not know it. */
+/** The part of `node:sqlite` used here; the types of the oldest supported Node do not declare it. */
 interface NodeSqlite {
   DatabaseSync: new (path: string, options: { readOnly: boolean }) => SqliteHandle
 }
 
 async function loadNodeSqlite(): Promise<SqliteDriver> {
-  // Not spelled out, so that bundlers and older Nodes do not look for it.
+  // Imported through a variable, so that bundlers and older versions of Node do not try to resolve it.
   const name = 'node:sqlite'
   const { DatabaseSync }: NodeSqlite = await import(name)
   return {

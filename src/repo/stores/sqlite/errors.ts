@@ -1,8 +1,8 @@
-/** What SQLite says, in the words of the error family. Source: sqlite.org/rescode.html. */
+/** Translates errors of SQLite to OstreeErrors by their result codes. Source: sqlite.org/rescode.html. */
 
 import { FormatError, IoError, LimitError, OstreeError, ReadOnlyError, RepoLockedError } from '../../../errors.ts'
 
-/** Primary result codes by number, as `node:sqlite` gives them; better-sqlite3 gives names. */
+/** Primary result codes by number, which is how `node:sqlite` reports them; better-sqlite3 reports names. */
 const NAMES: Readonly<Record<number, string>> = {
   3: 'SQLITE_PERM',
   5: 'SQLITE_BUSY',
@@ -17,10 +17,10 @@ const NAMES: Readonly<Record<number, string>> = {
   26: 'SQLITE_NOTADB',
 }
 
-/** Largest blob SQLite holds, as it is compiled by default. */
+/** Bytes of the largest blob that SQLite stores by default (SQLITE_MAX_LENGTH). */
 const MAX_BLOB = 1_000_000_000
 
-/** Errors that are none of SQLite's, and those of the family, come back as they are. */
+/** Returns the OstreeError for an error of SQLite; any other error unchanged. */
 export function translateSqliteError(error: unknown, path: string): unknown {
   if (!(error instanceof Error) || error instanceof OstreeError) return error
   const options = { cause: error }
@@ -49,7 +49,7 @@ export function translateSqliteError(error: unknown, path: string): unknown {
   }
 }
 
-/** Extended codes (`SQLITE_IOERR_WRITE`, 778) are cut down to primary ones. */
+/** Returns the name of the primary result code, also for an extended one (`SQLITE_IOERR_WRITE`, 778). */
 function resultCode(error: Error & { code?: unknown; errcode?: unknown }): string | undefined {
   if (typeof error.errcode === 'number') return NAMES[error.errcode & 0xff]
   return typeof error.code === 'string' ? /^SQLITE_[A-Z]+/.exec(error.code)?.[0] : undefined

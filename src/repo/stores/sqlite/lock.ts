@@ -1,11 +1,11 @@
 /**
- * The lock of a single-file repository: `NAME.sqlite-lock` beside it, an empty database whose own locks are the lock.
- * SQLite knows how to share them between processes and between connections of one process, and they end with it.
+ * The lock of a single-file repository: `NAME.sqlite-lock` beside it, an empty database. Its SQLite locks are the lock:
+ * they work between processes and between connections of one process, and end with the process.
  *
- *   shared     a read transaction stays open      transactions hold it
- *   exclusive  BEGIN EXCLUSIVE                    prune holds it
+ *   shared     a read transaction stays open      held by transactions of the repository
+ *   exclusive  BEGIN EXCLUSIVE                    held by prune
  *
- * Writing alone would not need it, since SQLite lets one writer at a time into the repository itself.
+ * Writing alone does not need it: SQLite admits one writer at a time to the repository file.
  */
 
 import { statSync, unlinkSync } from 'node:fs'
@@ -20,11 +20,11 @@ export class SqliteLock {
   readonly #path: string
   readonly #held = { shared: 0, exclusive: 0 }
   #handle: SqliteHandle | undefined
-  /** Of the file behind the handle, as it was seen before opening. */
+  /** Identity of the file that the handle has open, read before opening it. */
   #inode: string | undefined
   #level: LockKind | undefined
 
-  /** @param path of the repository */
+  /** @param path of the repository file */
   constructor(driver: SqliteDriver, path: string) {
     this.#driver = driver
     this.#path = `${path}-lock`
@@ -34,12 +34,17 @@ export class SqliteLock {
     return this.#held.exclusive > 0
   }
 
-  /** Once more, at once. An exclusive lock stays until all are released. @throws {RepoLockedError} */
+  /**
+   * Takes the lock, without waiting. It may be taken several times, and shared below exclusive; it stays exclusive until
+   * all are released.
+   * @throws {RepoLockedError}
+   */
   acquire(kind: LockKind): void {
     if (this.#level === undefined || (this.#level === 'shared' && kind === 'exclusive')) this.#raise(kind)
     this.#held[kind]++
   }
 
+  /** Gives back what one call of `acquire` took. */
   release(kind: LockKind): void {
     this.#held[kind]--
     if (this.#held.shared + this.#held.exclusive > 0) return
@@ -47,7 +52,7 @@ export class SqliteLock {
     this.#level = undefined
   }
 
-  /** Lets go of everything, and of the file when nobody else uses it. */
+  /** Releases everything, and removes the lock file if no other process has locked it. */
   close(): void {
     if (this.#handle === undefined) return
     rollback(this.#handle)
@@ -56,7 +61,7 @@ export class SqliteLock {
       this.#handle.exec('BEGIN EXCLUSIVE')
       unlinkSync(this.#path)
     } catch {
-      // Another process has it, and will remove it.
+      // Another process has locked it, and will remove it.
     }
     this.#handle.close()
     this.#handle = undefined
@@ -69,7 +74,7 @@ export class SqliteLock {
     try {
       this.#take(kind)
     } catch (error) {
-      // Nobody can have changed the repository in between while a transaction of ours is open: it is the only writer.
+      // A transaction of this process stays the only writer in between: it has the repository file itself locked.
       if (before !== undefined) this.#take(before)
       throw error
     }
@@ -85,7 +90,7 @@ export class SqliteLock {
     }
   }
 
-  /** @returns false when the file was removed by its last user while we were at the door: nobody else could see our lock */
+  /** @returns false if its last user removed the file before it was locked here: another process would make a new one */
   #tryTake(kind: LockKind): boolean {
     if (this.#handle === undefined) {
       this.#inode = this.#currentInode()
@@ -97,7 +102,7 @@ export class SqliteLock {
       rollback(this.#handle)
       throw error
     }
-    // The same before opening and after locking: then it is the one that was opened.
+    // The path has the same file before opening and after locking, so it is the file that was opened.
     if (this.#inode !== undefined && this.#inode === this.#currentInode()) return true
     rollback(this.#handle)
     this.#handle.close()
@@ -105,7 +110,7 @@ export class SqliteLock {
     return false
   }
 
-  /** Asked of the path: opening the file a second time and closing it would drop SQLite's locks (POSIX). */
+  /** Uses the path: opening the file a second time and closing it would drop SQLite's locks (POSIX record locks). */
   #currentInode(): string | undefined {
     const stat = statSync(this.#path, { bigint: true, throwIfNoEntry: false })
     return stat && `${stat.dev}:${stat.ino}:${stat.birthtimeNs}`
@@ -116,6 +121,6 @@ function rollback(handle: SqliteHandle | undefined): void {
   try {
     handle?.exec('ROLLBACK')
   } catch {
-    // There was no transaction.
+    // No transaction was open.
   }
 }

@@ -1,16 +1,16 @@
 /**
- * A repository in one SQLite file: objects, refs and configuration, and so a ref can never outrun its objects.
+ * A repository in one SQLite file: objects, refs and configuration.
  *
  * ```
- * NAME.sqlite            everything; tables in sqlite-schema.ts
- * NAME.sqlite-journal    while a transaction writes; SQLite finishes or undoes it when it is found later
- * NAME.sqlite-lock       while somebody holds the lock of the repository (sqlite-lock.ts)
+ * NAME.sqlite            everything; tables in schema.ts
+ * NAME.sqlite-journal    exists while a transaction writes; SQLite rolls back one that a dead process left
+ * NAME.sqlite-lock       exists while a process holds the lock of the repository (lock.ts)
  * ```
  *
- * The mode decides which files are taken in, as in a directory; how they lie in the file is the same for all.
+ * The mode decides which files the repository accepts, as in a directory; all modes store them in the same way.
  *
  * Durability: `core.fsync` true (the default) is `synchronous=FULL`, and a commit that returned survives a power cut;
- * false is `synchronous=OFF`, which survives the death of the process but not that of the machine: the file may be lost.
+ * false is `synchronous=OFF`, which survives the death of the process but not of the machine: the file may be lost.
  */
 
 import { accessSync, constants, statSync } from 'node:fs'
@@ -26,12 +26,12 @@ import { translateSqliteError } from './errors.ts'
 import { createSchema, requireSchema } from './schema.ts'
 import { SqliteStorage } from './storage.ts'
 
-/** Of content in the file. Kept in the configuration: `[sqlite] compression=deflate`, `compression-level=6`. */
+/** Compression of content in the file. Stored in the configuration: `[sqlite] compression=deflate`, `compression-level=6`. */
 export type SqliteCompression = 'none' | 'deflate'
 
 export interface OpenSqliteOptions {
   readonly platform: Platform
-  /** Open for reading even where writing would be possible. */
+  /** Opens for reading even if writing would be possible. */
   readonly readOnly?: boolean | undefined
 }
 
@@ -39,15 +39,16 @@ export interface CreateSqliteOptions extends OpenSqliteOptions {
   /** Default `archive`. */
   readonly mode?: RepoMode | undefined
   readonly collectionId?: string | undefined
-  /** Default `none`: content is mostly read more often than it is worth the space. */
+  /** Default `none`, which reads and writes faster. */
   readonly compression?: SqliteCompression | undefined
-  /** 1 to 9; default 6. */
+  /** 1 (fastest) to 9 (smallest); default 6. */
   readonly compressionLevel?: number | undefined
 }
 
 /**
- * Makes the file and opens it. A file that is a repository already is opened as it is.
- * @throws {IoError}, {FormatError} when something else is there: `Creating repo: …`; {UnsupportedError} without SQLite
+ * Creates the file and opens it. A file that is a repository already is opened unchanged.
+ * @throws {IoError}, {FormatError} if something else is at `path`: `Creating repo: …`
+ * @throws {UnsupportedError} if no SQLite library can be loaded
  */
 export async function createSqliteStorage(path: string, options: CreateSqliteOptions): Promise<Storage> {
   const { platform, mode = 'archive', collectionId, compression = 'none', compressionLevel = 6 } = options
@@ -74,8 +75,9 @@ export async function createSqliteStorage(path: string, options: CreateSqliteOpt
 }
 
 /**
- * @throws {IoError} when there is no such file, {FormatError} when it is no repository or damaged, {UnsupportedError}
- *   when it is one of a newer version or there is no SQLite to read it with: `opening repo: …`
+ * Opens a repository in an SQLite file.
+ * @throws {IoError} if there is no such file, {FormatError} if it is damaged or not a repository: `opening repo: …`
+ * @throws {UnsupportedError} if a newer version wrote it, or no SQLite library can be loaded
  */
 export async function openSqliteStorage(path: string, options: OpenSqliteOptions): Promise<Storage> {
   const driver = await loadSqliteDriver()
@@ -114,7 +116,7 @@ function requireRepository(handle: SqliteHandle, path: string): void {
   }
 }
 
-/** The journal is a file beside it, so the directory has to be writable too. */
+/** Whether the file and, for its journal, the directory are writable. */
 function mayWrite(path: string): boolean {
   try {
     accessSync(path, constants.W_OK)

@@ -1,11 +1,12 @@
-/** Refs in rows. SQLite compares text as UTF-8 bytes, which is the order refs are listed in. */
+/** The table `refs`. SQLite compares text as UTF-8 bytes, which is the order in which refs are listed. */
 
 import type { Checksum, MaybePromise } from '../../../bytes.ts'
 import { InvalidNameError } from '../../../errors.ts'
 import { isChecksum } from '../../../objects/index.ts'
 import type { RefPath, RefStore, RefTarget } from '../../core/interface.ts'
 import { type RefUpdates, requireNoRefConflict } from '../../refs/ref-conflicts.ts'
-import type { Connection, Statement } from './connection.ts'
+import type { Statement } from './connection.ts'
+import type { SqliteDatabase } from './database.ts'
 import { textOf } from './values.ts'
 
 interface RefRow {
@@ -14,26 +15,23 @@ interface RefRow {
 }
 
 export class SqliteRefs implements RefStore {
-  readonly #connection: Connection
-  readonly #write: (work: () => void) => MaybePromise<void>
+  readonly #database: SqliteDatabase
   readonly #select: Statement<RefRow>
   readonly #below: Statement<{ path: unknown }>
   readonly #set: Statement
   readonly #delete: Statement
 
-  /** @param write runs a write outside a transaction */
-  constructor(connection: Connection, write: (work: () => void) => MaybePromise<void>) {
-    this.#connection = connection
-    this.#write = write
-    this.#select = connection.prepare('SELECT target, alias FROM refs WHERE path = ?')
-    // `0` comes after `/`: what begins with `PATH/` lies between `PATH/` and `PATH0`.
-    this.#below = connection.prepare('SELECT path FROM refs WHERE path > ? AND path < ? ORDER BY path')
-    this.#set = connection.prepare('INSERT OR REPLACE INTO refs VALUES (?, ?, ?)')
-    this.#delete = connection.prepare('DELETE FROM refs WHERE path = ?')
+  constructor(database: SqliteDatabase) {
+    this.#database = database
+    this.#select = database.prepare('SELECT target, alias FROM refs WHERE path = ?')
+    // `0` follows `/` in ASCII: every path that begins with `PATH/` lies between `PATH/` and `PATH0`.
+    this.#below = database.prepare('SELECT path FROM refs WHERE path > ? AND path < ? ORDER BY path')
+    this.#set = database.prepare('INSERT OR REPLACE INTO refs VALUES (?, ?, ?)')
+    this.#delete = database.prepare('DELETE FROM refs WHERE path = ?')
   }
 
   read(path: RefPath): MaybePromise<RefTarget | undefined> {
-    return this.#connection.read(() => {
+    return this.#database.read(() => {
       const row = this.#select.get(path)
       if (row === undefined) return undefined
       const target = textOf(row.target, path)
@@ -42,11 +40,11 @@ export class SqliteRefs implements RefStore {
   }
 
   list(prefix: RefPath): MaybePromise<RefPath[]> {
-    return this.#connection.read(() => (this.has(prefix) ? [prefix] : this.below(prefix)))
+    return this.#database.read(() => (this.has(prefix) ? [prefix] : this.below(prefix)))
   }
 
   write(path: RefPath, target: RefTarget | undefined): MaybePromise<void> {
-    return this.#write(() => this.update(new Map([[path, target]])))
+    return this.#database.write(() => this.update(new Map([[path, target]])))
   }
 
   has(path: RefPath): boolean {
@@ -57,7 +55,7 @@ export class SqliteRefs implements RefStore {
     return this.#below.all(`${path}/`, `${path}0`).map((row) => textOf(row.path, 'ref'))
   }
 
-  /** All or none; a transaction must be open. @throws {ConflictError} */
+  /** Makes all updates or none, in the transaction that is open. @throws {ConflictError} */
   update(updates: RefUpdates): void {
     requireNoRefConflict(this, updates)
     for (const [path, target] of updates) {

@@ -1,5 +1,5 @@
 /**
- * The tables of the single-file store, and how a file is recognised.
+ * The tables of the single-file store, and the checks that a file has exactly these.
  *
  * ```
  * objects    n │ checksum │ type │ size │ header │ body      a file: framed header, content
@@ -8,12 +8,12 @@
  * chunks     n │ data                                        1 MiB of content each, the last one less
  * attached   checksum │ type │ bytes                         detached metadata, tombstones
  * refs       path │ target │ alias
- * states     checksum │ state                                of commits that are not complete
+ * states     checksum │ state                                one row for each commit that is not complete
  * settings   name │ value                                    `config`: the key file
  * ```
  *
- * A body or chunk shorter than the content it stands for is that content as a raw deflate stream. Columns that are read
- * alone come before those that are long: SQLite reads a row from its start.
+ * A body or chunk shorter than the content it stands for is that content as a raw deflate stream (RFC 1951). Short
+ * columns, which are also read alone, come before long ones: SQLite reads a row from its start.
  *
  * Integer keys and a separate index make appending cheap and let lists be read from the index alone; a table without
  * row ids is slower to fill and, with bodies in its inner pages, to search.
@@ -24,13 +24,13 @@ import type { SqliteHandle } from './driver.ts'
 
 /** `OSTR`, in the header of the file at byte 68, big-endian. */
 export const APPLICATION_ID = 0x4f535452
-/** `user_version`: raised when older programs cannot read what is written. */
+/** Stored as `user_version`; raised when older versions cannot read the new layout. */
 export const SCHEMA_VERSION = 1
 
-/** Bytes. Most bodies fit a page: rows of 4 KiB are inserted a quarter faster than with pages of 4096 (bench/sqlite-layout.mjs). */
+/** Bytes. Most bodies fit in a page: rows of 4 KiB are inserted a quarter faster than with pages of 4096 (bench/sqlite-layout.mjs). */
 const PAGE_SIZE = 16_384
 
-/** As SQLite keeps them, letter for letter. */
+/** SQLite stores these texts letter for letter in `sqlite_schema`, and `requireSchema` compares them. */
 const SCHEMA: readonly string[] = [
   'CREATE TABLE objects (n INTEGER PRIMARY KEY, checksum BLOB NOT NULL, type INTEGER NOT NULL, size INTEGER NOT NULL, header BLOB, body BLOB NOT NULL)',
   'CREATE UNIQUE INDEX objects_by_name ON objects (checksum, type)',
@@ -43,9 +43,12 @@ const SCHEMA: readonly string[] = [
   'CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID',
 ]
 
-/** Makes the tables, unless they are there. Safe against another process doing the same. */
+/**
+ * Creates the tables in an empty file. Another process may do the same at the same time.
+ * @throws {FormatError}, {UnsupportedError} as `requireSchema` if the file is not empty
+ */
 export function createSchema(handle: SqliteHandle, path: string, config: string): void {
-  // Both take effect on a file that is still empty only.
+  // Both have an effect only while the file is empty.
   handle.exec(`PRAGMA page_size = ${PAGE_SIZE}; PRAGMA auto_vacuum = INCREMENTAL`)
   handle.exec('BEGIN EXCLUSIVE')
   try {
@@ -67,12 +70,12 @@ function isEmpty(handle: SqliteHandle): boolean {
   return pragma(handle, 'application_id') === 0 && count(handle, 'SELECT count(*) AS value FROM sqlite_schema') === 0
 }
 
-/** @throws {FormatError} on a database of somebody else; {UnsupportedError} on one of a newer program */
+/** @throws {FormatError} if the file has other tables than these, {UnsupportedError} if a newer version wrote it */
 export function requireSchema(handle: SqliteHandle, path: string): void {
   const id = pragma(handle, 'application_id')
   if (id !== APPLICATION_ID) {
     const found = `application id 0x${(id >>> 0).toString(16).padStart(8, '0')}`
-    throw new FormatError(path, `${path} is an SQLite database, but no ostree-ts repository (${found})`)
+    throw new FormatError(path, `${path} is an SQLite database, but not an ostree-ts repository (${found})`)
   }
   const version = pragma(handle, 'user_version')
   if (version > SCHEMA_VERSION) {
@@ -81,7 +84,7 @@ export function requireSchema(handle: SqliteHandle, path: string): void {
       `${path} was written by a newer version (schema ${version}, this one knows ${SCHEMA_VERSION})`,
     )
   }
-  // A view, a trigger or a generated column could make any statement of ours do something else, or never end.
+  // A view, a trigger or a generated column could make a statement do something else, or never end.
   const found = handle.prepare('SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL').all() as { sql: string }[]
   const expected = new Set(SCHEMA)
   if (version < 1 || found.length !== expected.size || !found.every(({ sql }) => expected.has(sql))) {

@@ -84,7 +84,7 @@ describe('opening', () => {
     const before = readFileSync(path)
     for (const open of [openSqliteStorage, createSqliteStorage]) {
       await expect(open(path, { platform })).rejects.toThrow(
-        `${path} is an SQLite database, but no ostree-ts repository (application id 0x0f055112)`,
+        `${path} is an SQLite database, but not an ostree-ts repository (application id 0x0f055112)`,
       )
     }
     expect(readFileSync(path)).toEqual(before)

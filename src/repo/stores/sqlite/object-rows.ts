@@ -1,4 +1,10 @@
-/** Objects in rows. Statements are prepared once; every read of an object is one of them. */
+/**
+ * The table `objects`, with the content that lies in `chunks`. Statements are prepared once; reading an object takes one.
+ *
+ * One connection serves the open transaction and all other readers of this process, and SQLite shows it what the
+ * transaction has inserted. Row numbers only grow, so the rows that the others may see are those up to `#snapshotRow`,
+ * the last one there was when the transaction began.
+ */
 
 import { type Checksum, SMALL_FILE } from '../../../bytes.ts'
 import { FormatError, LimitError, ObjectNotFoundError } from '../../../errors.ts'
@@ -22,8 +28,13 @@ import { blobOf, countOf } from './values.ts'
 const FILE = objectTypeNumber('file')
 /** Names read at a time when listing. */
 const PAGE = 1000
-/** Checksums remembered as being there; 64 Ki of them are about 8 MB. */
+/** Checksums of one type remembered as present; 64 Ki of them take about 8 MB. */
 const MOST_SEEN = 1 << 16
+/** Above every row number. */
+const EVERY_ROW = Number.MAX_SAFE_INTEGER
+
+/** `committed` leaves out what the open transaction has inserted. */
+export type RowScope = 'committed' | 'all'
 
 interface Row {
   readonly size: unknown
@@ -36,17 +47,18 @@ interface NameRow {
   readonly type: unknown
 }
 
-/** Rows as values. What it reads and writes is in whatever transaction the connection has open. */
+/** Reads and writes in whatever transaction the connection has open. */
 export class ObjectRows {
-  readonly chunks: Chunks
-  /** Rows with higher numbers belong to the open transaction, and are seen by nobody else. */
-  visible = Number.MAX_SAFE_INTEGER
-  /** There may be space to give back. */
-  deleted = false
+  readonly #connection: Connection
+  readonly #chunks: Chunks
   readonly #packing: Packing
+  /** By type: objects that the open transaction need not insert. */
   readonly #seen = new Map<ObjectType, Set<Checksum>>()
   readonly #key = Buffer.alloc(32)
-  #next = 0
+  #snapshotRow = EVERY_ROW
+  #nextRow = 0
+  /** Whether there may be space to give back to the file system. */
+  #deleted = false
 
   readonly #insert: Statement
   readonly #find: Statement<{ n: number }>
@@ -59,8 +71,9 @@ export class ObjectRows {
   readonly #last: Statement<{ n: number | null }>
 
   constructor(connection: Connection, packing: Packing) {
+    this.#connection = connection
     this.#packing = packing
-    this.chunks = new Chunks(connection, packing)
+    this.#chunks = new Chunks(connection, packing)
     const named = 'FROM objects WHERE checksum = ? AND type = ? AND n <= ?'
     // ifnull: node:sqlite binds an empty array as NULL.
     this.#insert = connection.prepare(
@@ -82,53 +95,60 @@ export class ObjectRows {
     this.#last = connection.prepare('SELECT max(n) AS n FROM objects')
   }
 
-  /** To be called once a transaction is open, or open again: what is there now is what others see. */
+  /** Takes the snapshot that `committed` means. To be called when the transaction has begun, and after a checkpoint. */
   startWriting(): void {
-    this.visible = this.#last.get()?.n ?? 0
-    this.#next = this.visible + 1
+    this.#snapshotRow = this.#last.get()?.n ?? 0
+    this.#nextRow = this.#snapshotRow + 1
   }
 
-  /** The transaction is over. Until the next one begins, others may delete what was seen. */
+  /** To be called when the transaction has ended: until the next one begins, other processes may delete objects. */
   stopWriting(): void {
-    this.visible = Number.MAX_SAFE_INTEGER
+    this.#snapshotRow = EVERY_ROW
     this.#seen.clear()
   }
 
-  has({ checksum, type }: ObjectName, visible: number): boolean {
-    return this.#find.get(this.#bind(checksum), objectTypeNumber(type), visible) !== undefined
+  #lastRow(scope: RowScope): number {
+    return scope === 'all' ? EVERY_ROW : this.#snapshotRow
   }
 
-  readMeta(type: MetaType, checksum: Checksum, visible: number): Uint8Array {
-    const row = this.#select.get(this.#bind(checksum), objectTypeNumber(type), visible)
+  has({ checksum, type }: ObjectName, scope: RowScope): boolean {
+    return this.#find.get(this.#bind(checksum), objectTypeNumber(type), this.#lastRow(scope)) !== undefined
+  }
+
+  /** @throws {ObjectNotFoundError}, {FormatError}, {CompressionError}, as do the next two */
+  readMeta(type: MetaType, checksum: Checksum, scope: RowScope): Uint8Array {
+    const row = this.#select.get(this.#bind(checksum), objectTypeNumber(type), this.#lastRow(scope))
     if (row === undefined) throw new ObjectNotFoundError(formatObjectName({ checksum, type }))
     return this.#packing.unpack(row.body, sizeOf(row, { checksum, type }))
   }
 
-  statFile(checksum: Checksum, visible: number): FileInfo {
-    const row = this.#stat.get(this.#bind(checksum), FILE, visible)
+  statFile(checksum: Checksum, scope: RowScope): FileInfo {
+    const row = this.#stat.get(this.#bind(checksum), FILE, this.#lastRow(scope))
     if (row === undefined) throw new ObjectNotFoundError(formatObjectName({ checksum, type: 'file' }))
     return info(checksum, row)
   }
 
-  readFile(checksum: Checksum, visible: number): FileObject {
-    const row = this.#select.get(this.#bind(checksum), FILE, visible)
+  readFile(checksum: Checksum, scope: RowScope): FileObject {
+    const row = this.#select.get(this.#bind(checksum), FILE, this.#lastRow(scope))
     if (row === undefined) throw new ObjectNotFoundError(formatObjectName({ checksum, type: 'file' }))
     const { header, size } = info(checksum, row)
     const { body } = row
-    if (typeof body === 'number') return { header, size, body: this.chunks.read(body, size) }
+    if (typeof body === 'number') return { header, size, body: this.#chunks.read(body, size) }
     if (size > SMALL_FILE) throw new FormatError(`${checksum}.file`, `${size} bytes of content in one row`)
     return { header, size, body: this.#packing.unpack(body, size) }
   }
 
+  /** Inserts a copy of `bytes`. @returns whether the object is new */
   insertMeta(type: MetaType, checksum: Checksum, bytes: Uint8Array): boolean {
     const seen = this.#seenOf(type)
     if (seen.has(checksum)) return false
     const key = this.#bind(checksum)
-    const fresh = this.#insert.run(this.#next++, key, objectTypeNumber(type), bytes.length, null, bytes) > 0
+    const fresh = this.#insert.run(this.#nextRow++, key, objectTypeNumber(type), bytes.length, null, bytes) > 0
     seen.add(checksum)
     return fresh
   }
 
+  /** As `insertMeta`. @param content at most SMALL_FILE bytes */
   insertFile(checksum: Checksum, framedHeader: Uint8Array, content: Uint8Array): boolean {
     const seen = this.#seenOf('file')
     if (seen.has(checksum)) return false
@@ -141,58 +161,69 @@ export class ObjectRows {
     const key = this.#bind(checksum)
     let body = content
     if (this.#packing.level > 0) {
-      // Looking first is cheaper than packing in vain.
-      if (this.#find.get(key, FILE, Number.MAX_SAFE_INTEGER) !== undefined) return false
+      // A lookup costs less than compressing an object that is there already.
+      if (this.#find.get(key, FILE, EVERY_ROW) !== undefined) return false
       body = this.#packing.pack(content)
     }
-    return this.#insert.run(this.#next++, key, FILE, content.length, framedHeader, body) > 0
+    return this.#insert.run(this.#nextRow++, key, FILE, content.length, framedHeader, body) > 0
   }
 
-  /** A body that goes into chunks; `keep` makes it a file. */
+  /** Takes content larger than SMALL_FILE, and stores it in chunks. @throws {LimitError} */
   openBody(size: number): BodyWriter {
     if (size > MAX_CONTENT) throw new LimitError('file size', MAX_CONTENT)
-    const chunks = this.chunks.writer()
+    const chunks = this.#chunks.writer()
     return {
       write: (bytes) => chunks.write(bytes),
       keep: (checksum, framedHeader, length) => {
         const body = chunks.end()
-        this.#insert.run(this.#next++, this.#bind(checksum), FILE, length, framedHeader, body)
+        this.#insert.run(this.#nextRow++, this.#bind(checksum), FILE, length, framedHeader, body)
       },
       abort: () => chunks.drop(),
     }
   }
 
-  /** @returns false when there is no such object among the visible ones */
+  /** Deletes a committed object. @returns whether there was one */
   delete({ checksum, type }: ObjectName): boolean {
     const key = this.#bind(checksum)
     const number = objectTypeNumber(type)
-    const row = this.#stored.get(key, number, this.visible)
+    const row = this.#stored.get(key, number, this.#snapshotRow)
     if (row === undefined) return false
-    if (row.body !== null) this.chunks.delete(row.body)
+    if (row.body !== null) this.#chunks.delete(row.body)
     this.#delete.run(key, number)
     this.#seen.clear()
-    this.deleted = true
+    this.#deleted = true
     return true
   }
 
-  /** Bytes stored, or `undefined` when there is no such object. */
+  /** Returns the bytes that a committed object takes. `undefined` if it is not there. */
   storedSize({ checksum, type }: ObjectName): number | undefined {
-    const row = this.#stored.get(this.#bind(checksum), objectTypeNumber(type), this.visible)
+    const row = this.#stored.get(this.#bind(checksum), objectTypeNumber(type), this.#snapshotRow)
     if (row === undefined || row.body === null) return row?.stored
-    return row.stored + this.chunks.storedSize(row.body)
+    return row.stored + this.#chunks.storedSize(row.body)
   }
 
-  /** The names after `last`, in an order of their own; none when there are no more. */
+  /**
+   * Gives the space of deleted objects back to the file system, also that of large files which another process began and
+   * never finished. To be called in a write transaction, under an exclusive lock.
+   */
+  reclaimSpace(): void {
+    if (!this.#deleted) return
+    this.#chunks.deleteOrphans()
+    this.#connection.exec('PRAGMA incremental_vacuum')
+    this.#deleted = false
+  }
+
+  /** Returns the committed names after `last`, sorted by checksum, then type: one page of them; none at the end. */
   namesAfter(last: ObjectName | undefined, type: ObjectType | undefined): ObjectName[] {
     const key = last === undefined ? Buffer.alloc(0) : this.#bind(last.checksum)
     const rows =
       type === 'commit'
-        ? this.#listCommits.all(key, this.visible)
-        : this.#list.all(key, last === undefined ? 0 : objectTypeNumber(last.type), this.visible)
+        ? this.#listCommits.all(key, this.#snapshotRow)
+        : this.#list.all(key, last === undefined ? 0 : objectTypeNumber(last.type), this.#snapshotRow)
     return rows.map(nameOf)
   }
 
-  /** The checksum as it is bound next: one buffer serves them all, since binding copies. */
+  /** Returns the checksum as bytes, to be bound at once: all share one buffer, since SQLite copies what is bound. */
   #bind(checksum: Checksum): Uint8Array {
     this.#key.write(checksum, 'hex')
     return this.#key
@@ -208,7 +239,7 @@ export class ObjectRows {
   }
 }
 
-/** A row of the index as an object name. @throws {FormatError} */
+/** Reads an object name from a row. @throws {FormatError} */
 export function nameOf({ checksum, type }: NameRow): ObjectName {
   return {
     checksum: checksumFromBytes(blobOf(checksum, 'checksum')),

@@ -1,23 +1,27 @@
-/** What a transaction asks of the single-file store: rows written in one transaction of SQLite, refs last. */
+/** A transaction of the repository in the single-file store: one transaction of SQLite between two checkpoints. */
 
 import type { Checksum } from '../../../bytes.ts'
 import type { AttachedType, FileInfo, FileObject, MetaType, ObjectName } from '../../../objects/index.ts'
 import type { BodyWriter, Changes, EmbeddedBackend } from '../embedded-transaction.ts'
-import type { SqliteStorage } from './storage.ts'
+import type { SqliteDatabase } from './database.ts'
+import type { SqliteRefs } from './refs.ts'
 
-const ALL = Number.MAX_SAFE_INTEGER
-
-export class SqliteBackend implements EmbeddedBackend {
-  readonly #storage: SqliteStorage
+export class SqliteTransactionBackend implements EmbeddedBackend {
+  readonly #database: SqliteDatabase
+  readonly #refs: SqliteRefs
   readonly #fsync: boolean
+  readonly #ended: () => void
   #lock: AsyncDisposable | undefined
 
-  constructor(storage: SqliteStorage, fsync: boolean) {
-    this.#storage = storage
+  /** @param ended called when the next transaction may begin */
+  constructor(database: SqliteDatabase, refs: SqliteRefs, fsync: boolean, ended: () => void) {
+    this.#database = database
+    this.#refs = refs
     this.#fsync = fsync
+    this.#ended = ended
   }
 
-  /** @param lock held until the end */
+  /** Begins. @param lock released when the transaction ends, or does not begin */
   async start(lock: AsyncDisposable): Promise<void> {
     this.#lock = lock
     try {
@@ -29,58 +33,55 @@ export class SqliteBackend implements EmbeddedBackend {
   }
 
   has(name: ObjectName): boolean {
-    return this.#storage.rows.has(name, ALL)
+    return this.#database.objects.has(name, 'all')
   }
 
   readMeta(type: MetaType, checksum: Checksum): Uint8Array {
-    return this.#storage.rows.readMeta(type, checksum, ALL)
+    return this.#database.objects.readMeta(type, checksum, 'all')
   }
 
   readAttached(type: AttachedType, commit: Checksum): Uint8Array | undefined {
-    return this.#storage.attachments.read(type, commit)
+    return this.#database.attachments.read(type, commit)
   }
 
   statFile(checksum: Checksum): FileInfo {
-    return this.#storage.rows.statFile(checksum, ALL)
+    return this.#database.objects.statFile(checksum, 'all')
   }
 
   readFile(checksum: Checksum): FileObject {
-    return this.#storage.rows.readFile(checksum, ALL)
+    return this.#database.objects.readFile(checksum, 'all')
   }
 
   insertMeta(type: MetaType, checksum: Checksum, bytes: Uint8Array): boolean {
-    return this.#storage.rows.insertMeta(type, checksum, bytes)
+    return this.#database.objects.insertMeta(type, checksum, bytes)
   }
 
   insertFile(checksum: Checksum, framedHeader: Uint8Array, body: Uint8Array): boolean {
-    return this.#storage.rows.insertFile(checksum, framedHeader, body)
+    return this.#database.objects.insertFile(checksum, framedHeader, body)
   }
 
   openBody(size: number): BodyWriter {
-    return this.#storage.rows.openBody(size)
+    return this.#database.objects.openBody(size)
   }
 
   async publish({ refs, states, attached }: Changes): Promise<void> {
-    const { connection, attachments, rows } = this.#storage
+    const { attachments } = this.#database
     for (const [commit, state] of states) attachments.setState(commit, state)
     for (const type of ['commitmeta', 'tombstone-commit'] as const) {
       for (const [commit, bytes] of attached[type]) attachments.write(type, commit, bytes)
     }
-    this.#storage.refs.update(refs)
-    await connection.commit()
-    rows.stopWriting()
+    this.#refs.update(refs)
+    await this.#database.commit()
   }
 
-  async resume(): Promise<void> {
-    await this.#storage.connection.begin(this.#fsync)
-    this.#storage.rows.startWriting()
+  resume(): Promise<void> {
+    return this.#database.begin(this.#fsync)
   }
 
   async end(): Promise<void> {
-    this.#storage.connection.rollback()
-    this.#storage.rows.stopWriting()
     try {
-      await this.#storage.transactionEnded()
+      this.#ended()
+      await this.#database.rollback()
     } finally {
       await this.#lock?.[Symbol.asyncDispose]()
     }
