@@ -1,35 +1,33 @@
-/**
- * Bytes: hex, comparison, joining. Nothing here knows a format.
- */
+/** Byte arrays and text: hexadecimal, UTF-8, comparison, joining, reading streams. */
 
 declare const brand: unique symbol
 
-/** 64 lower-case hex digits of a SHA-256: the name of an OSTree object. */
+/** A SHA-256 as 64 lower-case hex digits, the name of an OSTree object. `parseChecksum` makes one of a string. */
 export type Checksum = string & { readonly [brand]: 'Checksum' }
 
-/** A value now, or a promise of it. Memory and SQLite answer at once; a network cannot. */
+/** A value, or a promise of it where the source is asynchronous. Memory and SQLite stores return values. */
 export type MaybePromise<T> = T | Promise<T>
 
-/** All of it, or a stream of it, in order. A chunk may be reused by its producer once the next one is asked for. */
+/**
+ * The bytes of a file or body: one array, or a stream of chunks in order. The producer of a stream may reuse the memory
+ * of a chunk once the next chunk is requested.
+ */
 export type Content = Uint8Array | AsyncIterable<Uint8Array>
 
+/** An array of length 0. */
 export const EMPTY_BYTES: Uint8Array = new Uint8Array(0)
 
 const DIGITS = new TextEncoder().encode('0123456789abcdef')
-/** By character code; -1 is no digit. */
+/** Value of each hex digit by its character code; -1 for other characters. */
 const DIGIT_VALUES = Int8Array.from({ length: 128 }, (_, code) =>
   '0123456789abcdef'.indexOf(String.fromCharCode(code | 32)),
 )
-DIGIT_VALUES.fill(-1, 0, 0x30) // what `| 32` folded onto the digits
+DIGIT_VALUES.fill(-1, 0, 0x30) // `| 32` maps the codes 0x10..0x19 to digits, too
 const ascii = new TextDecoder('latin1')
-/** Room for a checksum, the commonest case by far. */
+/** Digits of a checksum, by far the most common length. */
 const hexScratch = new Uint8Array(64)
 
-/**
- * Digits go through a decoder: a string made by appending is a chain of pieces, which costs three times as much once
- * it is hashed or compared.
- * @returns two lower-case hex digits a byte of `bytes[start, end)`
- */
+/** Returns two lower-case hex digits for each byte of `bytes[start, end)`. */
 export function toHex(bytes: Uint8Array, start = 0, end = bytes.length): string {
   const text = end - start === 32 ? hexScratch : new Uint8Array((end - start) * 2)
   for (let i = start, at = 0; i < end; i++, at += 2) {
@@ -37,31 +35,36 @@ export function toHex(bytes: Uint8Array, start = 0, end = bytes.length): string 
     text[at] = DIGITS[byte >> 4] as number
     text[at + 1] = DIGITS[byte & 15] as number
   }
+  // A string made by appending is a chain of pieces, which takes three times as long to hash or compare.
   return ascii.decode(text)
 }
 
 /**
- * Writes `text.length / 2` bytes to `into` at `at`.
- * @throws {RangeError} on an odd length or a character that is no hex digit
+ * Decodes hex digits of either case and writes the `text.length / 2` bytes to `into`, from index `at` on.
+ * @throws {RangeError} if the length is odd or a character is not a hex digit
  */
 export function writeHex(text: string, into: Uint8Array, at: number): void {
   if (text.length % 2 !== 0) throw new RangeError(`hex text of odd length ${text.length}`)
   for (let i = 0; i < text.length; i += 2) {
     const high = DIGIT_VALUES[text.charCodeAt(i)] ?? -1
     const low = DIGIT_VALUES[text.charCodeAt(i + 1)] ?? -1
-    if ((high | low) < 0) throw new RangeError(`no hex digits at ${i}: ${JSON.stringify(text.slice(i, i + 2))}`)
+    if ((high | low) < 0) throw new RangeError(`not hex digits at ${i}: ${JSON.stringify(text.slice(i, i + 2))}`)
     into[at + i / 2] = (high << 4) | low
   }
 }
 
-/** @throws {RangeError} as `writeHex` */
+/**
+ * Decodes hex digits of either case.
+ * @returns `text.length / 2` bytes
+ * @throws {RangeError} if the length is odd or a character is not a hex digit
+ */
 export function fromHex(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length >> 1)
   writeHex(text, bytes, 0)
   return bytes
 }
 
-/** Byte order: negative, zero or positive as `a` sorts before, equals or sorts after `b`. */
+/** Compares like C's `memcmp`: negative if `a` sorts before `b`, zero if they are equal, positive if it sorts after. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const shared = Math.min(a.length, b.length)
   for (let i = 0; i < shared; i++) {
@@ -71,13 +74,14 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length
 }
 
+/** Returns whether both arrays have the same length and content. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && compareBytes(a, b) === 0
 }
 
 /**
- * Orders two strings as their UTF-8 bytes would be (strcmp). JavaScript's own `<` orders UTF-16 units, which puts
- * U+10000 and above before U+E000..U+FFFF.
+ * Compares two strings by their UTF-8 bytes, as C's `strcmp` does: negative, zero or positive. JavaScript's `<` compares
+ * UTF-16 units, which puts U+10000 and above before U+E000..U+FFFF.
  */
 export function compareUtf8(a: string, b: string): number {
   const shared = Math.min(a.length, b.length)
@@ -93,7 +97,7 @@ export function compareUtf8(a: string, b: string): number {
   return a.length - b.length
 }
 
-/** @returns one new array, also for a single part: the result never aliases its input */
+/** Joins the parts. The result is always a new array, also for a single part. */
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   let length = 0
   for (const part of parts) length += part.length
@@ -110,11 +114,12 @@ const encoder = new TextEncoder()
 const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const lossyDecoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
+/** Encodes as UTF-8. A lone surrogate becomes U+FFFD. */
 export function encodeUtf8(text: string): Uint8Array {
   return encoder.encode(text)
 }
 
-/** @returns the text, or `undefined` when the bytes are not valid UTF-8 */
+/** Decodes UTF-8, keeping a byte order mark. Returns `undefined` if the bytes are not valid UTF-8. */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
     return strictDecoder.decode(bytes)
@@ -123,12 +128,16 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** For messages: invalid sequences show as U+FFFD. */
+/** Decodes UTF-8 for display: invalid sequences become U+FFFD. */
 export function displayUtf8(bytes: Uint8Array): string {
   return lossyDecoder.decode(bytes)
 }
 
-/** Reads a stream whole. @throws whatever `tooLong` makes once more than `limit` bytes came */
+/**
+ * Reads a stream to its end. An array is returned as it is, not copied.
+ * @param limit bytes
+ * @param tooLong makes the error to throw if there are more than `limit` bytes; the default makes a RangeError
+ */
 export async function readAll(
   from: Content,
   limit = Number.POSITIVE_INFINITY,
@@ -148,5 +157,5 @@ export async function readAll(
   return concatBytes(parts)
 }
 
-/** Content up to this many bytes travels as one array; above, as a stream. 1 MiB. */
+/** Files of up to this many bytes (1 MiB) are passed as one array, larger ones as a stream. */
 export const SMALL_FILE = 1 << 20

@@ -1,6 +1,7 @@
 /**
- * The symbols of `using` and `await using`, for runtimes older than them: Safari, Firefox before 141. Under the names by
- * which compilers look for them where they are missing.
+ * Defines `Symbol.dispose` and `Symbol.asyncDispose` in runtimes that do not have them, such as Safari and Firefox before
+ * 141, so that objects of this library work with `using` and `await using`. The values are the registered symbols that
+ * compilers use for these runtimes.
  */
 
 for (const name of ['dispose', 'asyncDispose'] as const) {

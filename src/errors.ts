@@ -1,23 +1,25 @@
 /**
- * The error family. Callers branch on `code` or class, people read `message`, machines read `data`.
- * Whatever reaches a caller and is no `OstreeError` (or an `AbortError` of the caller's own signal) is a bug.
+ * The errors of the library. Every error thrown on purpose is an `OstreeError`: programs test its class or its `code`
+ * and read its `data`; `message` is for people. The only other error that reaches a caller is the `AbortError` of a
+ * signal the caller passed in. Anything else is a bug.
  */
 
 import type { Checksum } from './bytes.ts'
-// Here, because nothing that is disposed of does without errors.
+// Imported here because every module that disposes of something can also fail, and so imports this one.
 import './dispose.ts'
 
 /**
- * - `not-found`    what was asked for does not exist
- * - `corrupt`      bytes are wrong: truncated, malformed, not what their name promises
+ * What kind of failure an error is:
+ * - `not-found`    the thing asked for does not exist
+ * - `corrupt`      bytes are truncated, malformed, or do not have the checksum their name promises
  * - `invalid`      the request is wrong
- * - `limit`        the input asks for more than a ceiling allows
- * - `unsupported`  understood, but not to be had here
- * - `conflict`     somebody else holds it, or it exists already
+ * - `limit`        the input is larger or deeper than a limit allows
+ * - `unsupported`  the request is understood, but not possible here
+ * - `conflict`     the thing is locked, or exists already
  * - `read-only`    the repository cannot be written
- * - `denied`       refused by policy or credentials
- * - `network`      the other side did not answer as it should
- * - `io`           the operating system said no; `data.errno` says how
+ * - `denied`       refused by a policy, by permissions or for want of credentials
+ * - `network`      a server did not answer, or not as the protocol requires
+ * - `io`           the operating system reported an error; `data.errno` names it
  */
 export type ErrorCode =
   | 'not-found'
@@ -31,15 +33,35 @@ export type ErrorCode =
   | 'network'
   | 'io'
 
-/** Base of every error thrown on purpose. */
+/**
+ * Base class of every error thrown on purpose. A subclass gives its own name with a getter, so that the name is known
+ * when the stack is recorded, and keeps what it knows in public fields, so that `withMessage` can copy them.
+ */
 export abstract class OstreeError extends Error {
+  abstract override get name(): string
   abstract readonly code: ErrorCode
+  /** Details for programs; their shape depends on the class. */
   abstract readonly data: object
+
+  /**
+   * Returns a new error of the same class, with the same `code` and `data`, another message and its own stack.
+   * @param options `cause` is usually the original error
+   */
+  withMessage(message: string, options?: ErrorOptions): this {
+    // `new Error` with another prototype: constructors of the classes take details, and compose the message from them.
+    const copy: this = Reflect.construct(Error, [message, options], this.constructor)
+    Object.assign(copy, this)
+    // V8 leaves out all frames up to the constructor it was told of, which has not been called.
+    Error.captureStackTrace?.(copy, this.withMessage)
+    return copy
+  }
 }
 
-/** An object, named as `<checksum>.<type>`, is not in the store. */
+/** An object is not in the repository. `data.object` names it as `CHECKSUM.TYPE`. */
 export class ObjectNotFoundError extends OstreeError {
-  override readonly name = 'ObjectNotFoundError'
+  override get name() {
+    return 'ObjectNotFoundError' as const
+  }
   readonly code = 'not-found'
   readonly data: { object: string }
 
@@ -54,8 +76,11 @@ export class ObjectNotFoundError extends OstreeError {
   }
 }
 
+/** A ref, a refspec or an abbreviated checksum names no commit. `data.rev` is it as given. */
 export class RefNotFoundError extends OstreeError {
-  override readonly name = 'RefNotFoundError'
+  override get name() {
+    return 'RefNotFoundError' as const
+  }
   readonly code = 'not-found'
   readonly data: { rev: string }
 
@@ -65,9 +90,11 @@ export class RefNotFoundError extends OstreeError {
   }
 }
 
-/** A path inside a commit, an image or a directory does not exist. */
+/** A path in a commit, an image or the file system does not exist. */
 export class PathNotFoundError extends OstreeError {
-  override readonly name = 'PathNotFoundError'
+  override get name() {
+    return 'PathNotFoundError' as const
+  }
   readonly code = 'not-found'
   readonly data: { path: string }
 
@@ -77,9 +104,11 @@ export class PathNotFoundError extends OstreeError {
   }
 }
 
-/** A key, group, image or anything else that has no error of its own is missing. */
+/** A key, a group, an image or anything else without a class of its own is missing. `data.what` names it. */
 export class NotFoundError extends OstreeError {
-  override readonly name = 'NotFoundError'
+  override get name() {
+    return 'NotFoundError' as const
+  }
   readonly code = 'not-found'
   readonly data: { what: string }
 
@@ -89,9 +118,11 @@ export class NotFoundError extends OstreeError {
   }
 }
 
-/** Bytes hash to something else than their name. Nothing was stored. */
+/** An object does not have the SHA-256 checksum it is named by. If it was to be stored, it was not. */
 export class ChecksumMismatchError extends OstreeError {
-  override readonly name = 'ChecksumMismatchError'
+  override get name() {
+    return 'ChecksumMismatchError' as const
+  }
   readonly code = 'corrupt'
   readonly data: { type: string; expected: Checksum; actual: Checksum }
 
@@ -101,9 +132,14 @@ export class ChecksumMismatchError extends OstreeError {
   }
 }
 
-/** An OCI blob or layer does not have the digest, diff id or size its descriptor promises. */
+/**
+ * An OCI blob does not have the digest, diff id or size that its descriptor or the image configuration gives.
+ * `data.expected` and `data.actual` are bytes for `size`, otherwise `sha256:HEX`.
+ */
 export class DigestMismatchError extends OstreeError {
-  override readonly name = 'DigestMismatchError'
+  override get name() {
+    return 'DigestMismatchError' as const
+  }
   readonly code = 'corrupt'
   readonly data: {
     what: 'digest' | 'diffId' | 'size'
@@ -119,48 +155,62 @@ export class DigestMismatchError extends OstreeError {
   }
 }
 
-/** The structure of an object, a variant, a manifest or a similar document is wrong. */
+/** An object, a variant, a manifest, a configuration or another document is malformed. */
 export class FormatError extends OstreeError {
-  override readonly name = 'FormatError'
+  override get name() {
+    return 'FormatError' as const
+  }
   readonly code = 'corrupt'
   readonly data: { what: string }
 
-  /** @param what names the culprit: an object, a file, a document */
+  /** @param what the malformed object, file or document */
   constructor(what: string, message: string, options?: ErrorOptions) {
     super(message, options)
     this.data = { what }
   }
 }
 
-/** A tar stream is malformed or holds what cannot be taken in. */
+/** A tar stream is malformed, or has an entry that cannot be stored. */
 export class TarFormatError extends OstreeError {
-  override readonly name = 'TarFormatError'
+  override get name() {
+    return 'TarFormatError' as const
+  }
   readonly code = 'corrupt'
   readonly data: { offset: number; path?: string }
 
-  /** @param offset bytes from the start of the uncompressed stream to the header of the entry at fault */
+  /**
+   * @param offset bytes from the start of the uncompressed stream to the header of the entry
+   * @param path name of the entry, if it was read
+   */
   constructor(message: string, offset: number, path?: string, options?: ErrorOptions) {
     super(message, options)
     this.data = path === undefined ? { offset } : { offset, path }
   }
 }
 
-/** A compressed stream is truncated, has a wrong check sum, or is not in the format it claims. */
+/** A compressed stream is truncated or malformed, or does not match its checksum. */
 export class CompressionError extends OstreeError {
-  override readonly name = 'CompressionError'
+  override get name() {
+    return 'CompressionError' as const
+  }
   readonly code = 'corrupt'
   readonly data: { kind: string; offset: number }
 
-  /** @param offset bytes of the compressed stream taken in before the fault was seen */
+  /**
+   * @param kind the format: `gzip`, `zstd` or `deflate-raw`
+   * @param offset bytes of the compressed stream that were read before the fault was found
+   */
   constructor(kind: string, message: string, offset: number, options?: ErrorOptions) {
     super(message, options)
     this.data = { kind, offset }
   }
 }
 
-/** A ceiling was met; each is a named constant and an option. */
+/** Input exceeds a limit. `data.limit` is in the unit that `data.what` or the message names. */
 export class LimitError extends OstreeError {
-  override readonly name = 'LimitError'
+  override get name() {
+    return 'LimitError' as const
+  }
   readonly code = 'limit'
   readonly data: { what: string; limit: number; path?: string }
 
@@ -170,9 +220,11 @@ export class LimitError extends OstreeError {
   }
 }
 
-/** A checksum, ref, file name, image reference or key breaks its grammar. */
+/** A checksum, ref, file name, image reference or key does not follow its grammar. */
 export class InvalidNameError extends OstreeError {
-  override readonly name = 'InvalidNameError'
+  override get name() {
+    return 'InvalidNameError' as const
+  }
   readonly code = 'invalid'
   readonly data: { value: string }
 
@@ -182,9 +234,11 @@ export class InvalidNameError extends OstreeError {
   }
 }
 
-/** The request as a whole makes no sense: options that exclude each other, a mode that is none. */
+/** A request is wrong: an unknown mode, a missing argument, options that exclude each other. */
 export class UsageError extends OstreeError {
-  override readonly name = 'UsageError'
+  override get name() {
+    return 'UsageError' as const
+  }
   readonly code = 'invalid'
   readonly data: { argument?: string }
 
@@ -194,9 +248,11 @@ export class UsageError extends OstreeError {
   }
 }
 
-/** Understood, but not to be had here; the message says what would do instead. */
+/** A feature is not available in this runtime, repository or version. The message names the alternative, if any. */
 export class UnsupportedError extends OstreeError {
-  override readonly name = 'UnsupportedError'
+  override get name() {
+    return 'UnsupportedError' as const
+  }
   readonly code = 'unsupported'
   readonly data: { feature: string }
 
@@ -206,9 +262,11 @@ export class UnsupportedError extends OstreeError {
   }
 }
 
-/** The lock of the repository could not be had in time. */
+/** Another process kept the repository locked until the timeout. `data.kind` is the lock that was asked for. */
 export class RepoLockedError extends OstreeError {
-  override readonly name = 'RepoLockedError'
+  override get name() {
+    return 'RepoLockedError' as const
+  }
   readonly code = 'conflict'
   readonly data: { kind: 'shared' | 'exclusive' }
 
@@ -218,9 +276,11 @@ export class RepoLockedError extends OstreeError {
   }
 }
 
-/** What should be made is there already, or stands in the way. */
+/** Something exists already, or something else is in its place. */
 export class ConflictError extends OstreeError {
-  override readonly name = 'ConflictError'
+  override get name() {
+    return 'ConflictError' as const
+  }
   readonly code = 'conflict'
   readonly data: { what: string }
 
@@ -230,8 +290,11 @@ export class ConflictError extends OstreeError {
   }
 }
 
+/** A repository or a store was opened, or is stored, such that it cannot be written. */
 export class ReadOnlyError extends OstreeError {
-  override readonly name = 'ReadOnlyError'
+  override get name() {
+    return 'ReadOnlyError' as const
+  }
   readonly code = 'read-only'
   readonly data: { what: string }
 
@@ -241,9 +304,11 @@ export class ReadOnlyError extends OstreeError {
   }
 }
 
-/** Refused by a policy, a missing permission or missing credentials. */
+/** A policy, a signature check, permissions or missing credentials forbid the request. */
 export class DeniedError extends OstreeError {
-  override readonly name = 'DeniedError'
+  override get name() {
+    return 'DeniedError' as const
+  }
   readonly code = 'denied'
   readonly data: { what: string }
 
@@ -253,11 +318,13 @@ export class DeniedError extends OstreeError {
   }
 }
 
-/** The operating system refused: full disk, missing file, not a directory. */
+/** The operating system reported an error, such as a full disk or a missing file. */
 export class IoError extends OstreeError {
-  override readonly name = 'IoError'
+  override get name() {
+    return 'IoError' as const
+  }
   readonly code = 'io'
-  /** `errno` is the symbolic name, such as `ENOSPC`. */
+  /** `errno` is the symbolic name of the error, such as `ENOSPC`. */
   readonly data: { errno: string; path?: string }
 
   constructor(message: string, errno: string, path?: string, options?: ErrorOptions) {
@@ -267,18 +334,11 @@ export class IoError extends OstreeError {
 }
 
 /**
- * The same failure with what was being done in front, as GLib's `g_prefix_error` does: class, `code` and `data` stay,
- * the original is the `cause`. Errors not of the family pass unchanged.
+ * Puts what was being done in front of an error's message, as GLib's `g_prefix_error` does.
+ * @returns an error of the same class, with the same `code` and `data`, whose message is `CONTEXT: MESSAGE` and whose
+ *   `cause` is `error`; `error` itself if it is not an `OstreeError`
  */
 export function withContext<E>(context: string, error: E): E {
   if (!(error instanceof OstreeError)) return error
-  const wrapped: OstreeError = Object.create(Object.getPrototypeOf(error))
-  Object.defineProperties(wrapped, Object.getOwnPropertyDescriptors(error))
-  Object.defineProperty(wrapped, 'message', {
-    value: `${context}: ${error.message}`,
-    writable: true,
-    configurable: true,
-  })
-  Object.defineProperty(wrapped, 'cause', { value: error, writable: true, configurable: true })
-  return wrapped as E
+  return error.withMessage(`${context}: ${error.message}`, { cause: error })
 }

@@ -1,17 +1,24 @@
 /**
- * What long operations tell while they run. Events are plain data and arrive synchronously, in order; a listener that
- * throws makes the operation fail. Rates and bars are the listener's business.
+ * An event that a long operation reports while it runs. Events are plain data and arrive synchronously, in order; a
+ * listener that throws makes the operation fail.
  */
 export type Progress =
+  /**
+   * Layer number `index`, from 0, of `total` is being transferred, was transferred, or was stored already. `digest` is
+   * `sha256:HEX`, `size` the compressed size in bytes.
+   */
   | { kind: 'layer-start' | 'layer-done' | 'layer-cached'; digest: string; index: number; total: number; size: number }
-  /** Compressed bytes of one layer received so far. */
+  /** `received` of `size` compressed bytes of the layer `digest` have been transferred. */
   | { kind: 'bytes'; digest: string; received: number; size: number }
-  /** Objects of the running transaction so far. */
+  /** Numbers of objects that the transaction has written and found stored already, and `bytes` of content written. */
   | { kind: 'objects'; written: number; reused: number; bytes: number }
-  /** A pass over a known number of things: fsck, prune, checkout. */
+  /** `done` of `total` items of the pass named by `label`, such as `prune`, are done. */
   | { kind: 'step'; label: string; done: number; total: number }
 
+/** Options of operations that may take long. */
 export interface ProgressOptions {
+  /** Aborting it makes the operation fail with the signal's reason. */
   readonly signal?: AbortSignal | undefined
+  /** Called with each event. */
   readonly onProgress?: ((event: Progress) => void) | undefined
 }

@@ -130,7 +130,8 @@ function fail(error: unknown): void {
   const message = error instanceof Error ? error.message : String(error)
   if (error instanceof ShownUsageError) err.write(`${error.help}`)
   err.line(err.isTerminal ? `\u001b[31m\u001b[1merror:\u001b[0m\u001b[22m ${message}` : `error: ${message}`)
-  if (process.env['OSTREE_TS_DEBUG'] !== undefined && error instanceof Error) err.line(error.stack ?? '')
+  if (process.env['OSTREE_TS_DEBUG'] === undefined) return
+  for (let at = error; at instanceof Error; at = at.cause) err.line(at === error ? `${at.stack}` : `Cause: ${at.stack}`)
 }
 
 /** Signals that end the process, but not before what it is at has been taken back. A second one ends it at once. */

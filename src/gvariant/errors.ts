@@ -8,7 +8,9 @@ function shorten(text: string, most: number): string {
 
 /** Not a GVariant type string, or one nested or long beyond the limits. */
 export class GVariantTypeError extends OstreeError {
-  override readonly name = 'GVariantTypeError'
+  override get name() {
+    return 'GVariantTypeError' as const
+  }
   readonly code = 'invalid'
   readonly data: { type: string }
 
@@ -20,7 +22,9 @@ export class GVariantTypeError extends OstreeError {
 
 /** A value that its type cannot hold: an integer out of range, a string with a NUL, a lone surrogate. */
 export class GVariantValueError extends OstreeError {
-  override readonly name = 'GVariantValueError'
+  override get name() {
+    return 'GVariantValueError' as const
+  }
   readonly code = 'invalid'
   readonly data: { type: string; value: unknown }
 
@@ -38,7 +42,9 @@ function describe(value: unknown): string {
 
 /** A text that is no GVariant in text form. `message` is `RANGE:MESSAGE`, as GLib words it. */
 export class GVariantTextError extends OstreeError {
-  override readonly name = 'GVariantTextError'
+  override get name() {
+    return 'GVariantTextError' as const
+  }
   readonly code = 'invalid'
   /** `range`: offsets into the UTF-8 of the text, `start-end`, `position`, or two of these with a comma between. */
   readonly data: { text: string; range: string; problem: string }

@@ -34,7 +34,9 @@ export interface RegistryFailure {
 
 /** A registry did not give what was asked for: not there, not allowed, or not as it should. */
 export class RegistryError extends OstreeError {
-  override readonly name = 'RegistryError'
+  override get name() {
+    return 'RegistryError' as const
+  }
   readonly code: 'network' | 'denied' | 'not-found' | 'unsupported'
   readonly data: RegistryPlace & {
     readonly retryable: boolean

@@ -123,7 +123,11 @@ describe('writer threads', () => {
     )
     rmSync(join(path, 'tmp', staging ?? '', 'unsealed'), { recursive: true })
     mkdirSync(join(path, 'tmp', staging ?? '', 'unsealed'))
-    await expect(tx.commit()).rejects.toThrow(IoError)
+    // The class, the errno and the stack come from the other thread.
+    const failure = await tx.commit().catch((error: unknown) => error)
+    expect(failure).toBeInstanceOf(IoError)
+    expect(failure).toMatchObject({ data: { errno: 'ENOENT' }, cause: { data: { errno: 'ENOENT' } } })
+    expect(((failure as IoError).cause as IoError).stack).toContain('write-worker')
     await tx[Symbol.asyncDispose]()
     expect(readdirSync(join(path, 'tmp'))).toEqual(['cache'])
 

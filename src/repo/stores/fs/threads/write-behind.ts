@@ -6,9 +6,10 @@
  * not found as a file of its own (some bundlers leave it out) there are none.
  */
 
-import { IoError, type OstreeError, UnsupportedError, withContext } from '../../../../errors.ts'
+import { IoError, type OstreeError, withContext } from '../../../../errors.ts'
 import type { FileHeader } from '../../../../objects/index.ts'
 import { idleThreads, Thread, type Threads } from '../../../../system/threads/thread.ts'
+import { type PackedError, unpackError } from '../../../../system/threads/thread-errors.ts'
 import type { RepoMode } from '../../../core/interface.ts'
 import type { ContentMode } from '../content/content-mode.ts'
 import type { ContentSettings } from '../content/content-modes.ts'
@@ -28,9 +29,7 @@ export interface WriterData {
 
 export type ToWorker = { kind: 'begin'; perObjectFsync: boolean } | { kind: 'write'; slab: PackedSlab }
 
-export type ToMain =
-  | { kind: 'written'; bytes: Uint8Array }
-  | { kind: 'failed'; message: string; data: { errno?: string; path?: string; feature?: string } }
+export type ToMain = { kind: 'written'; bytes: Uint8Array } | { kind: 'failed'; error: PackedError }
 
 type Writer = Thread<ToWorker, ToMain>
 
@@ -128,7 +127,7 @@ export class WriteBehind {
 
   #hear(message: ToMain): void {
     if (message.kind === 'written') this.#spare.push(message.bytes)
-    else this.#fail(rebuild(message))
+    else this.#fail(unpackError(message.error))
     this.#settle(1)
   }
 
@@ -196,9 +195,4 @@ export class WriteBehind {
     if (writer.busy > 0) this.#fail(new IoError(`writer thread: ${error ?? 'ended'}`, 'EIO'))
     this.#settle(writer.busy)
   }
-}
-
-function rebuild({ message, data }: Extract<ToMain, { kind: 'failed' }>): OstreeError {
-  if (data.feature !== undefined) return new UnsupportedError(data.feature, message)
-  return new IoError(message, data.errno ?? 'EIO', data.path)
 }

@@ -1,8 +1,8 @@
 /** The writer thread: takes slabs of small files and makes loose files of them. Its other end is write-behind.ts. */
 
-import { IoError, OstreeError } from '../../../../errors.ts'
 import { nodePlatform } from '../../../../platform/node.ts'
 import { loadNative } from '../../../../system/native.ts'
+import { packError } from '../../../../system/threads/thread-errors.ts'
 import { type Answer, runProgram } from '../../../../system/threads/thread-program.ts'
 import { contentModeOf, needsNative } from '../content/content-modes.ts'
 import { type PackedSlab, unpackSlab } from './slab.ts'
@@ -17,8 +17,7 @@ runProgram<WriterData, ToWorker, ToMain>(({ settings }) => {
       unpackSlab(slab, (path, header, body) => content.create(path, header, body))
       return { reply: { kind: 'written', bytes: slab.bytes }, transfer: [slab.bytes.buffer as ArrayBuffer] }
     } catch (error) {
-      const { message, data } = error instanceof OstreeError ? error : new IoError(`${error}`, 'EIO')
-      return { reply: { kind: 'failed', message, data: { ...data } } }
+      return { reply: { kind: 'failed', error: packError(error) } }
     }
   }
 
