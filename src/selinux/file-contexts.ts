@@ -1,12 +1,13 @@
 /**
- * Which label the file contexts of a policy give a path. All patterns are asked in turn, the last line first, those
- * without a character of a pattern's own before all others; the first that matches path and type of file has it.
+ * Looks up the SELinux label of a path in the file contexts of a policy. Lines without pattern characters are compared
+ * first, then all patterns, each group from the last line to the first. The first line that matches the path and the
+ * file type gives the label.
  *
  * ```
- * path   //a//b/      slashes tidied: /a/b
- *        .subs        the last line whose first word is the path or a directory above: its second word instead
- *        .subs_dist   the same, once more
- * lines  file_contexts, .homedirs, .local: patterns, then exact ones
+ * path   //a//b/      repeated and final slashes are removed: /a/b
+ *        .subs        the last line whose first word is the path or a directory above it: replaced by its second word
+ *        .subs_dist   the same, applied to the result
+ * lines  file_contexts, .homedirs, .local: patterns, then exact lines
  * ```
  *
  * Source: libselinux 3.4, label_file.c (init, lookup_all, selabel_sub_key), label_file.h (sort_specs).
@@ -19,7 +20,7 @@ import { anchored, literalLength, parseSpecs, type Spec } from './specs.ts'
 
 const S_IFMT = 0o170000
 
-/** Texts of the files that are there. */
+/** Contents of the files of one policy; `undefined` for a file that does not exist. */
 export interface FileContextsTexts {
   readonly fileContexts: string
   readonly homedirs?: string | undefined
@@ -28,8 +29,9 @@ export interface FileContextsTexts {
   readonly subsDist?: string | undefined
 }
 
+/** Limits of a `FileContexts`. */
 export interface FileContextsOptions {
-  /** Steps all look-ups together may take. Default MAX_MATCH_WORK. */
+  /** Matching work that all look-ups together may take, about one step per byte and pattern. Default MAX_MATCH_WORK. */
   readonly maxWork?: number | undefined
 }
 
@@ -40,21 +42,27 @@ interface Substitution {
 
 interface Entry {
   readonly spec: Spec
-  /** What every path it matches ends with, but for a newline. Spares every other pattern its run. */
+  /** Fixed text that ends every path the pattern matches (a newline may follow it). Other paths need not run the pattern. */
   readonly suffix: string
   matcher: Matcher | undefined
 }
 
+/** The file contexts of one policy: maps paths to SELinux contexts, as libselinux does. */
 export class FileContexts {
   readonly #entries: Entry[]
-  /** Entries by what every path they match begins with. */
+  /** Indexes of entries, by the fixed text that begins every path they match. */
   readonly #byPrefix = new Map<string, number[]>()
   readonly #prefixLengths: number[]
   readonly #subs: Substitution[]
   readonly #subsDist: Substitution[]
   readonly #budget: MatchBudget
 
-  /** @throws {FormatError}, {UnsupportedError}, {LimitError} naming file and line: all patterns are read */
+  /**
+   * Parses the files and every pattern in them.
+   * @throws {FormatError} when a line or its pattern is malformed; names file and line
+   * @throws {UnsupportedError} when a pattern needs a back reference, look-around or the like
+   * @throws {LimitError} when there are too many lines, or a pattern is too long or nested too deeply
+   */
   constructor(texts: FileContextsTexts, options: FileContextsOptions = {}) {
     const specs = [
       ...parseSpecs(texts.fileContexts, 'file_contexts'),
@@ -76,10 +84,11 @@ export class FileContexts {
   }
 
   /**
-   * @param path absolute
-   * @param mode full st_mode; only the type counts, and 0 is any
-   * @returns the context, without a NUL at its end; `undefined` when the policy has none for it
-   * @throws {LimitError} when all look-ups together took too long
+   * Finds the context of a path.
+   * @param path absolute path
+   * @param mode full st_mode, of which only the file type is compared; 0 matches any type
+   * @returns the context, without a final NUL; `undefined` when the policy assigns none
+   * @throws {LimitError} when the look-ups so far have used up `maxWork`
    */
   lookup(path: string, mode: number): string | undefined {
     const key = this.#substituted(tidied(path))
@@ -100,7 +109,7 @@ export class FileContexts {
     return undefined
   }
 
-  /** In the order they are asked. */
+  /** Returns the indexes of entries whose prefix fits, in the order in which they are tried. */
   #candidates(key: string): number[] {
     const found: number[] = []
     for (const length of this.#prefixLengths) {
@@ -123,20 +132,20 @@ function tidied(path: string): string {
   return single.length > 1 && single.endsWith('/') ? single.slice(0, -1) : single
 }
 
-/** Text that every path begins with which the pattern matches; escaped characters end it, they are few. */
+/** Returns fixed text that begins every path the pattern matches; stops at the first escaped character. */
 function fixedPrefix({ pattern, alternates }: Spec): string {
   if (alternates) return ''
   const backslash = pattern.indexOf('\\')
   const end = Math.min(literalLength(pattern), backslash < 0 ? pattern.length : backslash)
-  // The last one may be counted, down to none at all.
+  // A quantifier applies to the last character, which may then be absent.
   return '?*+{'.includes(pattern.charAt(end) || ' ') ? pattern.slice(0, Math.max(0, end - 1)) : pattern.slice(0, end)
 }
 
-/** Text that every path ends with which the pattern matches. */
+/** Returns fixed text that ends every path the pattern matches. */
 function fixedSuffix({ pattern, alternates }: Spec): string {
   if (alternates) return ''
   const backslash = pattern.lastIndexOf('\\')
-  // What is escaped may be a class or a number: only of punctuation it is sure where it ends.
+  // An escaped letter or digit may start a class or a number of unknown length; escaped punctuation is one character.
   if (backslash >= 0 && /[0-9A-Za-z]/.test(pattern.charAt(backslash + 1))) return ''
   return /[^.^$?*+|[\](){}\\]*$/.exec(pattern.slice(backslash < 0 ? 0 : backslash + 2))?.[0] ?? ''
 }

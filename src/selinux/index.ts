@@ -1,4 +1,4 @@
-/** File contexts of SELinux policies: which label a path gets. */
+/** File contexts of SELinux policies: finds the label of a path. */
 
 export { FileContexts, type FileContextsOptions, type FileContextsTexts } from './file-contexts.ts'
 export { MAX_MATCH_WORK } from './matcher.ts'

@@ -1,21 +1,24 @@
 /**
- * Runs a pattern over bytes in time linear in their number, whatever the pattern: sets of states are followed all at
- * once, and the sets met are remembered as states of their own, with the way each byte leads from them.
+ * Runs a pattern over bytes in time linear in their number, for every pattern: all states of the automaton are followed
+ * at once, and each set of states met is cached with its transitions (a DFA built lazily from the NFA).
  */
 
 import { LimitError } from '../errors.ts'
 import { OP_BYTE, OP_END, OP_MATCH, OP_SET, OP_SPLIT, OP_START, type Program } from './program.ts'
 
-/** Sets remembered of one pattern; when there are more, all are forgotten. */
+/** State sets cached per pattern; the cache is cleared when it is full. */
 const MAX_REMEMBERED = 256
 
-/** Bytes read, by all patterns: a minute or two. Labelling a system of 100 000 files takes a hundredth. */
+/**
+ * Default work limit of a policy: bytes that all its patterns together may read, one to two minutes of work. Labelling a
+ * system of 100 000 files takes a hundredth of it.
+ */
 export const MAX_MATCH_WORK: number = 2 ** 33
 
-/** What a state costs that is looked at for the first time, in bytes read. */
+/** Cost of visiting a state while building a set, in bytes read. */
 const STATE_WORK = 32
 
-/** Shared by the patterns of one policy. */
+/** Remaining matching work, shared by the patterns of one policy. */
 export class MatchBudget {
   #left: number
 
@@ -23,7 +26,7 @@ export class MatchBudget {
     this.#left = work
   }
 
-  /** @throws {LimitError} */
+  /** Subtracts `work`, in bytes read. @throws {LimitError} when the budget is used up */
   spend(work: number): void {
     this.#left -= work
     if (this.#left < 0) throw new LimitError('work of matching file contexts', MAX_MATCH_WORK)
@@ -31,22 +34,23 @@ export class MatchBudget {
 }
 
 interface State {
-  /** Consuming states of the program. */
+  /** States of the program that consume a byte. */
   readonly states: Int32Array
-  /** By class of byte; undefined while nobody went there. */
+  /** Successor by byte class; undefined until it is first needed. */
   readonly next: (State | undefined)[]
-  /** Whatever comes, it matches. */
+  /** The pattern has matched, whatever follows. */
   readonly matched: boolean
-  /** It matches if nothing comes. */
+  /** The pattern matches if the text ends here. */
   readonly matchedAtEnd: boolean
 }
 
+/** Matches one compiled pattern against byte strings. */
 export class Matcher {
   readonly #program: Program
   readonly #budget: MatchBudget
-  /** Bytes no part of the program tells apart share a class. */
+  /** Class of each byte; bytes that the program never distinguishes share a class. */
   readonly #classes: Uint8Array
-  /** A byte of each class. */
+  /** One byte of each class. */
   readonly #samples: readonly number[]
   readonly #first: State
   #remembered = new Map<string, State>()
@@ -60,7 +64,7 @@ export class Matcher {
     this.#first = this.#state([program.start], true)
   }
 
-  /** Whether the pattern matches anywhere, as PCRE looks for it. */
+  /** Tests whether the pattern matches anywhere in `bytes`, as PCRE does. @throws {LimitError} when the budget is used up */
   matches(bytes: Uint8Array): boolean {
     this.#budget.spend(bytes.length + 1)
     const last = bytes.length - 1
@@ -79,7 +83,7 @@ export class Matcher {
     if (known !== undefined) return known
     const { ops, arguments: values, next, sets, start } = this.#program
     const byte = this.#samples[kind] as number
-    // A match may begin at any byte; where the pattern insists on the start, this leads nowhere.
+    // A match may begin at any byte; a pattern with a start anchor cannot continue from here.
     const targets = [start]
     for (const at of state.states) {
       const value = values[at] as number
@@ -90,7 +94,7 @@ export class Matcher {
     return found
   }
 
-  /** The states reached from `from` without a byte. */
+  /** Returns the set of states reached from `from` without consuming a byte. */
   #state(from: readonly number[], atStart: boolean): State {
     const consuming = new Set<number>()
     const ends: number[] = []

@@ -1,31 +1,35 @@
 /**
- * Reads the regular expressions of file contexts: PCRE over bytes, where `.` takes a newline too. What cannot be matched
- * in time linear in the path (back references, look-around) is refused by name.
+ * Parses the regular expressions of file contexts: PCRE over bytes, where `.` also matches a newline. Constructs that
+ * cannot be matched in time linear in the path (back references, look-around) give an error that names them.
  *
  * Source: pcre2pattern(3); libselinux, regex.c (PCRE2_DOTALL, no UTF).
  */
 
 import { FormatError, LimitError, UnsupportedError } from '../errors.ts'
 
-/** 256 entries, 1 for each byte that is in it. */
+/** A set of bytes: 256 entries, 1 for each byte in the set. */
 export type ByteSet = Uint8Array
 
+/** Syntax tree of a pattern. */
 export type PatternNode =
   | { readonly kind: 'byte'; readonly byte: number }
   | { readonly kind: 'set'; readonly set: ByteSet }
   | { readonly kind: 'start' }
-  /** Before a newline that ends the text, too. */
+  /** Also matches before a newline that ends the text. */
   | { readonly kind: 'end' }
   | { readonly kind: 'sequence' | 'choice'; readonly of: readonly PatternNode[] }
   | { readonly kind: 'repeat'; readonly of: PatternNode; readonly min: number; readonly max: number }
 
-/** Groups within groups, as PCRE has it. */
+/** Nested groups; the limit of PCRE. */
 const MAX_DEPTH = 250
 const MAX_COUNT = 65_535
 
 /**
- * @param source ASCII
- * @throws {FormatError} what PCRE refuses too; {UnsupportedError} what only PCRE knows; {LimitError} nested too deep
+ * Parses a pattern.
+ * @param source ASCII text
+ * @throws {FormatError} when PCRE rejects the pattern too
+ * @throws {UnsupportedError} when PCRE accepts the pattern but this parser does not
+ * @throws {LimitError} when groups are nested too deeply
  */
 export function parsePattern(source: string): PatternNode {
   return new PatternParser(source).parse()
@@ -67,7 +71,7 @@ class PatternParser {
     if (counts === undefined) return atom
     if (atom.kind === 'start' || atom.kind === 'end') throw this.#unsupported('a repeated assertion')
     if (this.#peek() === '+') throw this.#unsupported('a possessive quantifier')
-    // Lazy or not: it matches or it does not.
+    // A lazy quantifier matches the same texts as a greedy one.
     this.#take('?')
     return { kind: 'repeat', of: atom, ...counts }
   }
@@ -113,7 +117,7 @@ class PatternParser {
     if (this.#take('?') && !this.#take(':')) throw this.#unsupported('a group with options')
     const node = this.#choice()
     if (!this.#take(')')) throw this.#wrong('missing closing parenthesis')
-    // One node, so that a quantifier takes the whole group.
+    // Wrapped in one node, so that a quantifier applies to the whole group.
     return node.kind === 'sequence' ? { kind: 'sequence', of: [node] } : node
   }
 
@@ -124,7 +128,7 @@ class PatternParser {
     return typeof found === 'number' ? { kind: 'byte', byte: found } : { kind: 'set', set: found }
   }
 
-  /** What follows a backslash, outside and inside a class. */
+  /** Reads what follows a backslash, outside and inside a class. */
   #escaped(): number | ByteSet {
     if (this.#at === this.#source.length) throw this.#wrong('\\ at end of pattern')
     const next = this.#next()
@@ -218,7 +222,7 @@ class PatternParser {
   }
 }
 
-/** Made when first asked for: most runs ask for none. */
+/** Built on first use: most runs need none. */
 const sets = new Map<RegExp, ByteSet>()
 
 function setOf(members: RegExp): ByteSet {
@@ -265,5 +269,5 @@ const POSIX: Readonly<Record<string, RegExp>> = {
   word: /[A-Za-z0-9_]/,
   xdigit: /[0-9A-Fa-f]/,
 }
-/** Escapes with a meaning that cannot be had here. */
+/** Letters that PCRE gives a meaning after a backslash, and this parser does not support. */
 const KNOWN_TO_PCRE = new Set('bBcCEGgkKNopPQRXz')

@@ -1,10 +1,10 @@
 /**
- * A pattern as an automaton without memory (Thompson's construction).
+ * Compiles a pattern to a nondeterministic finite automaton (Thompson's construction).
  *
  * ```
- * BYTE b → next      SET s → next      consume one byte
- * SPLIT → next, other                  either way
- * START → next       END → next        where the text begins; where it ends
+ * BYTE b → next      SET s → next      consumes one byte
+ * SPLIT → next, other                  continues with both
+ * START → next       END → next        continues only at the start, or the end, of the text
  * MATCH
  * ```
  */
@@ -12,10 +12,10 @@
 import { LimitError } from '../errors.ts'
 import type { ByteSet, PatternNode } from './pattern.ts'
 
-/** Of one pattern: counts multiply what is counted. The longest in use have some hundred. */
+/** States of one pattern; a counted group is repeated as often as it is counted. The longest in use have some hundred. */
 export const MAX_PATTERN_STATES = 4000
 
-/** Parts of a pattern, as often as they are counted; those that match nothing make no states. */
+/** Syntax nodes compiled per pattern, repetitions included: nodes that match the empty text add no state, but take time. */
 const MAX_EMITTED = 4 * MAX_PATTERN_STATES
 
 export const OP_BYTE = 0
@@ -25,16 +25,17 @@ export const OP_START = 3
 export const OP_END = 4
 export const OP_MATCH = 5
 
+/** A compiled pattern; the arrays have one element per state. */
 export interface Program {
   readonly ops: Uint8Array
-  /** The byte, the index of the set, or the other way of a split. */
+  /** The byte of BYTE, the index into `sets` of SET, the second successor of SPLIT. */
   readonly arguments: Int32Array
   readonly next: Int32Array
   readonly sets: readonly ByteSet[]
   readonly start: number
 }
 
-/** @throws {LimitError} */
+/** Compiles a syntax tree. @throws {LimitError} when it needs more than MAX_PATTERN_STATES states */
 export function compilePattern(pattern: PatternNode): Program {
   const builder = new ProgramBuilder()
   const start = builder.emit(pattern, builder.add(OP_MATCH, 0, 0))
@@ -66,7 +67,7 @@ class ProgramBuilder {
     return this.#ops.length - 1
   }
 
-  /** Built from its end: @returns where `node`, followed by `next`, begins */
+  /** Adds the states of `node`, last one first. @returns the first state of `node`, which continues at state `next` */
   emit(node: PatternNode, next: number): number {
     if (++this.#emitted > MAX_EMITTED) throw new LimitError('states of a pattern', MAX_PATTERN_STATES)
     switch (node.kind) {

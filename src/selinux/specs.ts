@@ -1,5 +1,5 @@
 /**
- * Lines of a file_contexts file.
+ * Parses the lines of a file_contexts file.
  *
  * ```
  * # a comment
@@ -14,27 +14,33 @@
 import { FormatError, LimitError, OstreeError } from '../errors.ts'
 import { type PatternNode, parsePattern } from './pattern.ts'
 
-/** Lines of all files of a policy. Fedora's has some 6000. */
+/** Most lines in one file_contexts file. Fedora's policy has some 6000. */
 export const MAX_SPECS = 65_536
-/** Characters of a pattern. */
+/** Most characters in a pattern. */
 export const MAX_PATTERN_LENGTH = 4096
 
-/** What a line says. */
+/** One line of a file_contexts file. */
 export interface Spec {
   readonly pattern: string
-  /** S_IFMT bits of the files it is for; 0 for all. */
+  /** S_IFMT bits of the file type the line applies to; 0 for all types. */
   readonly type: number
-  /** `undefined` of `<<none>>`: such a file gets no label. */
+  /** `undefined` for `<<none>>`: such a file gets no label. */
   readonly context: string | undefined
-  /** The first directory, where it is plain text: a path in another cannot match. */
+  /** The first directory of the pattern, if it is plain text: a path in another directory cannot match. */
   readonly stem: string | undefined
-  /** No character of a pattern's own: compared before all patterns. */
+  /** The pattern has no special characters: compared before all patterns. */
   readonly isExact: boolean
-  /** Several patterns, of which only the first is bound to the start of the path, and only the last to its end. */
+  /** The pattern has `|` outside groups: only the first branch is anchored at the start, only the last at the end. */
   readonly alternates: boolean
 }
 
-/** @throws {FormatError} in libselinux's words; {LimitError} */
+/**
+ * Parses the text of one file.
+ * @param file name used in error messages
+ * @throws {FormatError} when a line is malformed, with libselinux's message
+ * @throws {UnsupportedError} when a pattern needs a construct that this matcher does not support
+ * @throws {LimitError} when there are too many lines, or a pattern is too long or nested too deeply
+ */
 export function parseSpecs(text: string, file: string): Spec[] {
   const specs: Spec[] = []
   for (const [index, line] of text.split('\n').entries()) {
@@ -42,7 +48,7 @@ export function parseSpecs(text: string, file: string): Spec[] {
     const trimmed = line.replace(/^[\t-\r ]+/, '')
     if (trimmed === '' || trimmed.startsWith('#')) continue
     const [pattern, second, third] = trimmed.split(/[\t-\r ]+/).filter((field) => field !== '')
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what ASCII is
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII includes them
     if ([pattern, second, third].some((field) => field !== undefined && !/^[\x00-\x7f]*$/.test(field))) {
       throw wrong('error due to: Non-ASCII characters found')
     }
@@ -77,7 +83,7 @@ const FILE_TYPES: Readonly<Record<string, number>> = {
   '-s': 0o140000,
 }
 
-/** libselinux finds out when it first comes to the line, and then knows no label; here nothing is written before. */
+/** Checks a pattern before anything is written. libselinux compiles it on first use, and then finds no label. */
 function readPattern(pattern: string, file: string, wrong: (reason: string) => FormatError): PatternNode {
   if (pattern.length > MAX_PATTERN_LENGTH)
     throw new LimitError('length of a pattern', MAX_PATTERN_LENGTH, undefined, file)
@@ -89,14 +95,17 @@ function readPattern(pattern: string, file: string, wrong: (reason: string) => F
   }
 }
 
-/** The pattern as it is matched: the anchors stand before and behind the text, whatever that is. */
+/**
+ * Parses a pattern with its anchors, which libselinux puts around the text as it is: with `a|b` they apply to one branch
+ * each.
+ */
 export function anchored(pattern: string): PatternNode {
   return parsePattern(`^${pattern}$`)
 }
 
 const META = '.^$?*+|[({'
 
-/** Characters before the first that is a pattern's own; one behind a backslash never is. */
+/** Counts the characters before the first special one; an escaped character is not special. */
 export function literalLength(pattern: string): number {
   for (let i = 0; i < pattern.length; i++) {
     if (META.includes(pattern.charAt(i))) return i

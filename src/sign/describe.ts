@@ -1,21 +1,21 @@
 /**
- * Verdicts in words.
+ * Formats verification results as text.
  *
  * Source: ostree-gpg-verify-result.c (ostree_gpg_verify_result_describe_variant).
  */
 
 import type { OpenPgpSignature } from './interface.ts'
 
-/** Seconds since the epoch as text; ostree shows local time, as the `%c` of strftime. */
+/** Formats seconds since the epoch; ostree shows local time, as strftime's `%c`. */
 export type TimeFormat = (seconds: number) => string
 
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
-/** What GLib fills days of one digit up with. */
+/** GLib pads days of one digit with it. */
 const FIGURE_SPACE = '\u2007'
 
-/** `Mon Nov 23 08:03:56 2026`, UTC. For local time add the offset first. */
+/** Formats seconds since the epoch as `Mon Nov 23 08:03:56 2026`, UTC. For local time add the offset first. */
 export function formatTime(seconds: number): string {
   const date = new Date(seconds * 1000)
   const day = String(date.getUTCDate()).padStart(2, FIGURE_SPACE)
@@ -23,7 +23,7 @@ export function formatTime(seconds: number): string {
   return `${DAYS[date.getUTCDay()]} ${MONTHS[date.getUTCMonth()]} ${day} ${time} ${date.getUTCFullYear()}`
 }
 
-/** Lines, each with `prefix` before and a newline behind. */
+/** Formats a result as `ostree show` does: lines, each with `prefix` before it and a newline after it. */
 export function describeSignature(signature: OpenPgpSignature, prefix = '', format: TimeFormat = formatTime): string {
   const { status, key, keyId } = signature
   const isBad = status === 'bad'
@@ -32,7 +32,7 @@ export function describeSignature(signature: OpenPgpSignature, prefix = '', form
   const lines = [`Signature made ${made} using ${algorithm ?? '[unknown name]'} key ID ${keyId}`, judgement(signature)]
   if (key !== undefined) {
     const { fingerprint, primaryFingerprint } = key
-    // GnuPG names the key of a bad signature by its short id, which is nobody's fingerprint.
+    // GnuPG names the key of a bad signature by its key id, which never equals a fingerprint.
     const isPrimary = !isBad && fingerprint === primaryFingerprint
     const isKeyExpired = status === 'key-expired'
     if (!isPrimary) lines.push(`Primary key ID ${primaryFingerprint.slice(-16)}`)

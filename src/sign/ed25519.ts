@@ -1,5 +1,5 @@
 /**
- * Signatures of the kind `ed25519`: 64 bytes, checked against keys of 32.
+ * Signatures of type `ed25519`: 64 bytes, verified with keys of 32 bytes.
  *
  * Source: ostree-sign-ed25519.c; RFC 8032.
  */
@@ -10,17 +10,18 @@ import { decodeBase64 } from './packets.ts'
 
 const KEY_LENGTH = 32
 const SIGNATURE_LENGTH = 64
-/** Up to this many keys are named when none of them did. */
+/** An error names the keys that failed, up to this number. */
 const NAMED_KEYS = 3
-/** Keys times signatures that are tried. */
+/** Most pairs of key and signature that are tried. */
 const MAX_ATTEMPTS = 4096
 
+/** Public keys, 32 bytes each; a key in both lists is not trusted. */
 export interface Ed25519Keys {
   readonly trusted: readonly Uint8Array[]
   readonly revoked?: readonly Uint8Array[] | undefined
 }
 
-/** @throws {DeniedError} when it is not base64 of 32 bytes */
+/** Decodes a public key. @throws {DeniedError} when the text is not base64 of 32 bytes */
 export function parseEd25519Key(text: string): Uint8Array {
   const key = decodeBase64(text)
   if (key?.length === KEY_LENGTH) return key
@@ -29,8 +30,9 @@ export function parseEd25519Key(text: string): Uint8Array {
 }
 
 /**
- * @returns which key it was, in words
- * @throws {DeniedError} when no signature is by one of the keys
+ * Verifies that one of the signatures over `data` is by a trusted key.
+ * @returns a message that names the key
+ * @throws {DeniedError} when no signature is by a trusted key, or a signature is not 64 bytes long
  */
 export async function verifyEd25519(
   data: Uint8Array,
@@ -57,7 +59,7 @@ export async function verifyEd25519(
 
 async function isSignedBy(key: Uint8Array, signature: Uint8Array, data: Uint8Array): Promise<boolean> {
   try {
-    // Whoever hands out shared memory would get an error from there, and so a refusal.
+    // BufferSource excludes shared memory, for which Web Crypto throws: the signature then counts as not verified.
     const imported = await crypto.subtle.importKey('raw', key as BufferSource, 'Ed25519', false, ['verify'])
     return await crypto.subtle.verify('Ed25519', imported, signature as BufferSource, data as BufferSource)
   } catch {

@@ -1,3 +1,5 @@
+/** Verification of OpenPGP and Ed25519 signatures. */
+
 export { describeSignature, formatTime, type TimeFormat } from './describe.ts'
 export { type Ed25519Keys, parseEd25519Key, verifyEd25519 } from './ed25519.ts'
 export type { KeyRings, OpenPgpIdentity, OpenPgpSignature, OpenPgpStatus } from './interface.ts'

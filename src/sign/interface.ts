@@ -1,46 +1,49 @@
-/** What is said of signatures, whoever verified them. */
+/** Results of verifying signatures. */
 
-/** What came of one OpenPGP signature; only `good` vouches for anything. */
+/** Result of verifying one OpenPGP signature; only `good` means that the signature can be trusted. */
 export type OpenPgpStatus =
   | 'good'
-  /** It is not one of these bytes by that key, or says something critical nobody here understands. */
+  /** The signature does not match data and key, or has a critical subpacket that is not understood. */
   | 'bad'
-  /** No public key to check it with. */
+  /** The public key is not in the keyrings. */
   | 'missing-key'
-  /** Good once, but it was to hold for a while only. */
+  /** The signature matches but has expired. */
   | 'expired'
   | 'key-expired'
   | 'key-revoked'
-  /** Right by its numbers, and not to be relied on: a broken hash, a key that may not sign or is younger than it. */
+  /** The signature matches but is not acceptable: it uses MD5, or its key may not sign or is younger than it. */
   | 'refused'
 
-/** A key and who says it is theirs. */
+/** A signing key and the user id it claims. */
 export interface OpenPgpIdentity {
   /** 40 upper-case hex digits. */
   readonly fingerprint: string
-  /** Of the key the signing one belongs to; its own when that is no subkey. */
+  /** Fingerprint of the primary key; equal to `fingerprint` unless a subkey signed. */
   readonly primaryFingerprint: string
-  /** Empty when the key does not say. */
+  /** Name in the user id; empty when it has none. */
   readonly name: string
+  /** Address in the user id; empty when it has none. */
   readonly email: string
-  /** When the signing key expires; seconds since the epoch, 0 for never. */
+  /** Expiry of the signing key: seconds since the epoch, 0 for never. */
   readonly expires: number
+  /** Expiry of the primary key: seconds since the epoch, 0 for never. */
   readonly primaryExpires: number
 }
 
+/** One verified signature. */
 export interface OpenPgpSignature {
   readonly status: OpenPgpStatus
   /** 16 upper-case hex digits. */
   readonly keyId: string
-  /** `undefined` without the key. */
+  /** `undefined` when the key is not in the keyrings. */
   readonly key: OpenPgpIdentity | undefined
   /** Seconds since the epoch. */
   readonly created: number
   /** Seconds since the epoch, 0 for never. */
   readonly expires: number
-  /** As GnuPG calls it: `RSA`, `EdDSA`, …; `undefined` when that is unknown. */
+  /** Public key algorithm in GnuPG's spelling: `RSA`, `EdDSA`, …; `undefined` when the number is unknown. */
   readonly algorithm: string | undefined
 }
 
-/** Public keys; each item is the content of a file, binary or armored. What cannot be read in them is passed over. */
+/** Public keys; each item is the content of a keyring file, binary or armored. Unreadable packets are skipped. */
 export type KeyRings = readonly Uint8Array[]

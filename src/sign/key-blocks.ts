@@ -1,5 +1,5 @@
 /**
- * Public keys as they stand in a keyring: what each says of itself, by signatures of its own.
+ * Reads public keys from keyrings and evaluates their self-signatures.
  *
  * ```
  * key · direct signatures, revocations
@@ -7,8 +7,8 @@
  *   subkey · binding signatures, revocations
  * ```
  *
- * What holds is what the newest valid signature says; signatures by others say nothing here. The same key out of two
- * files is one key, with all that is said of it.
+ * The newest valid self-signature counts; certifications by other keys are ignored. A key found in two files is merged
+ * into one, with the signatures of both.
  *
  * Source: GnuPG, g10/getkey.c (merge_selfsigs); RFC 9580, 10.1.
  */
@@ -18,7 +18,7 @@ import type { KeyRings } from './interface.ts'
 import { isSignedBy, type OpenPgpLibrary, readPacket } from './library.ts'
 import { splitPackets, unarmor } from './packets.ts'
 
-/** Packets read out of one keyring file. */
+/** Most packets read from one keyring file. */
 const MAX_PACKETS = 1 << 16
 const TRUST_TAG = 12
 
@@ -27,15 +27,16 @@ interface Signed<T> {
   readonly signatures: SignaturePacket[]
 }
 
+/** A primary key with its user ids and subkeys, each with the signatures that follow it; none verified yet. */
 export interface KeyBlock extends Signed<PublicKeyPacket> {
   readonly users: Signed<UserIDPacket>[]
   readonly subkeys: Signed<PublicSubkeyPacket>[]
 }
 
-/** What a key may be used for, and for how long. */
+/** Permitted use and lifetime of one key, from its self-signatures. */
 export interface KeyState {
   readonly packet: PublicKeyPacket | PublicSubkeyPacket
-  /** Vouched for by the primary key; a subkey that signs has to vouch for that, too. */
+  /** The primary key has certified the key; a signing subkey must also have signed the primary key (RFC 9580, 0x19). */
   readonly valid: boolean
   readonly revoked: boolean
   readonly maySign: boolean
@@ -43,14 +44,15 @@ export interface KeyState {
   readonly expires: number
 }
 
+/** Result of `evaluateKey`. */
 export interface EvaluatedKey {
   readonly primary: KeyState
   readonly subkeys: readonly KeyState[]
-  /** The one it goes by first; empty when it has none. */
+  /** The primary user id; empty when the key has none. */
   readonly userId: string
 }
 
-/** @returns by fingerprint */
+/** Reads the keys of all keyrings, one block per fingerprint. Unreadable packets are skipped. */
 export async function readKeyBlocks(library: OpenPgpLibrary, rings: KeyRings): Promise<KeyBlock[]> {
   const blocks = new Map<string, KeyBlock>()
   for (const ring of rings) {
@@ -63,7 +65,7 @@ export async function readKeyBlocks(library: OpenPgpLibrary, rings: KeyRings): P
   return [...blocks.values()]
 }
 
-/** Where the next packet belongs; nowhere while what it follows could not be read. */
+/** The key, and the list of signatures, that the next packet belongs to; undefined after a packet that was not read. */
 interface Reading {
   readonly blocks: Map<string, KeyBlock>
   block: KeyBlock | undefined
@@ -73,7 +75,7 @@ interface Reading {
 function place(library: OpenPgpLibrary, at: Reading, packet: BasePacket | undefined): void {
   if (packet instanceof library.SignaturePacket) at.signatures?.push(packet)
   else if (packet instanceof library.PublicSubkeyPacket) {
-    // Asked first: to the library a subkey is a key as well.
+    // Tested before PublicKeyPacket, of which the library derives the class.
     at.signatures = at.block && signaturesOf(at.block.subkeys, packet, (a, b) => a.hasSameFingerprintAs(b))
   } else if (packet instanceof library.PublicKeyPacket) {
     const fingerprint = packet.getFingerprint()
@@ -94,7 +96,7 @@ function signaturesOf<T>(list: Signed<T>[], packet: T, isSame: (a: T, b: T) => b
   return known.signatures
 }
 
-/** Verifies what the key says of itself. @param now seconds since the epoch */
+/** Verifies the self-signatures of a key. @param now seconds since the epoch */
 export async function evaluateKey(library: OpenPgpLibrary, block: KeyBlock, now: number): Promise<EvaluatedKey> {
   const { enums } = library
   const { keyRevocation, key: directKey, subkeyBinding, subkeyRevocation, keyBinding } = enums.signature
@@ -147,7 +149,7 @@ export async function evaluateKey(library: OpenPgpLibrary, block: KeyBlock, now:
   }
 }
 
-/** The newest word of the key on a user id of its own, unless that takes it back. */
+/** Returns the newest self-certification of a user id; `undefined` when there is none or the newest one revokes it. */
 async function certification(
   library: OpenPgpLibrary,
   primary: PublicKeyPacket,
@@ -160,7 +162,7 @@ async function certification(
   return newest?.signatureType === certRevocation ? undefined : newest
 }
 
-/** Signatures of these types the primary key made, newest first. Those that were for a while and are over are out. */
+/** Returns the valid, unexpired signatures of the given types by the primary key, newest first. */
 async function validOnes(
   library: OpenPgpLibrary,
   primary: PublicKeyPacket,
@@ -179,13 +181,13 @@ async function validOnes(
   return valid.sort((a, b) => seconds(b.created) - seconds(a.created))
 }
 
-/** Whether `b` is to go first: the one flagged so, the newest of several; else the newest. */
+/** Tests whether `b` precedes `a` as primary user id: a flagged one precedes the others, then the newer one. */
 function isBefore(a: SignaturePacket, b: SignaturePacket): boolean {
   const primary = Number(b.isPrimaryUserID === true) - Number(a.isPrimaryUserID === true)
   return primary !== 0 ? primary > 0 : seconds(b.created) > seconds(a.created)
 }
 
-/** A key that does not say what it is for may be used for all. */
+/** Tests whether a key may sign. A key without flags may be used for everything. */
 function hasSignFlag(enums: OpenPgpLibrary['enums'], flags: Uint8Array | null | undefined): boolean {
   return flags === null || flags === undefined || ((flags[0] ?? 0) & enums.keyFlags.signData) !== 0
 }
@@ -195,11 +197,12 @@ function expiry(created: number, signature: SignaturePacket | undefined): number
   return life === undefined || life === null || life === 0 ? 0 : created + life
 }
 
-/** Seconds since the epoch, 0 for never. */
+/** Returns when a signature expires: seconds since the epoch, 0 for never. */
 export function signatureExpiry({ created, signatureNeverExpires, signatureExpirationTime }: SignaturePacket): number {
   return signatureNeverExpires ? 0 : seconds(created) + (signatureExpirationTime ?? 0)
 }
 
+/** Converts a date to seconds since the epoch; `null` gives 0. */
 export function seconds(date: Date | null): number {
   return Math.floor((date?.getTime() ?? 0) / 1000)
 }

@@ -1,14 +1,15 @@
 /**
- * OpenPGP itself is the library openpgp: large, and needed by few, so it is loaded when the first signature is looked
- * at, and only where somebody has installed it.
+ * Access to the package openpgp, an optional peer dependency: it is large and seldom needed, so it is loaded when the
+ * first OpenPGP signature is verified.
  */
 
 import type * as OpenPgp from 'openpgp'
 import { UnsupportedError } from '../errors.ts'
 
+/** The module namespace of the package openpgp. */
 export type OpenPgpLibrary = typeof OpenPgp
 
-/** @throws {UnsupportedError} where it is not installed */
+/** Imports the package openpgp. @throws {UnsupportedError} when it is not installed */
 export async function loadOpenPgp(): Promise<OpenPgpLibrary> {
   try {
     return await import('openpgp')
@@ -19,7 +20,10 @@ export async function loadOpenPgp(): Promise<OpenPgpLibrary> {
   }
 }
 
-/** Its rules are younger than GnuPG's, which verifies what was signed long ago. What to refuse is decided here. */
+/**
+ * Returns a configuration without the library's own restrictions on algorithms and key sizes, which are stricter than
+ * GnuPG's and would reject old signatures. The caller decides what to reject.
+ */
 export function lenient({ config }: OpenPgpLibrary): OpenPgp.Config {
   return {
     ...config,
@@ -33,13 +37,13 @@ export function lenient({ config }: OpenPgpLibrary): OpenPgp.Config {
 }
 
 /**
- * One packet, read.
- * @returns `undefined` for one of another kind, and for what the library does not know or cannot read
+ * Parses one key, user id or signature packet.
+ * @returns `undefined` for other packets, and for packets that the library does not know or cannot read
  */
 export async function readPacket(library: OpenPgpLibrary, bytes: Uint8Array): Promise<OpenPgp.BasePacket | undefined> {
   const { PublicKeyPacket, PublicSubkeyPacket, SignaturePacket, UserIDPacket, UserAttributePacket } = library
   const known = [PublicKeyPacket, PublicSubkeyPacket, SignaturePacket, UserIDPacket, UserAttributePacket]
-  // An object by tag, whatever the declarations say.
+  // The library expects an object keyed by tag; its type declarations differ.
   const allowed = Object.fromEntries(known.map((kind) => [kind.tag, kind])) as never
   try {
     const [packet] = await library.PacketList.fromBinary(bytes, allowed, lenient(library))
@@ -52,8 +56,8 @@ export async function readPacket(library: OpenPgpLibrary, bytes: Uint8Array): Pr
 }
 
 /**
- * Whether `signature` is one over `data` by `key`, whenever it was made. Something critical in it that is not
- * understood makes it none.
+ * Tests whether `signature` over `data` was made by `key`, whatever its dates. A critical subpacket that the library
+ * does not understand makes it false.
  */
 export async function isSignedBy(
   library: OpenPgpLibrary,
@@ -63,7 +67,7 @@ export async function isSignedBy(
 ): Promise<boolean> {
   if (signature.signatureType === null) return false
   try {
-    // Without a date no time is looked at; the declarations do not say so.
+    // A null date disables the checks of time; the type declarations do not allow it.
     const never = null as unknown as Date
     await signature.verify(key, signature.signatureType, data, never, true, lenient(library))
     return true

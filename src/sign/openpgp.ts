@@ -1,6 +1,5 @@
 /**
- * Detached OpenPGP signatures, judged as GnuPG judges them when nobody has said which keys are trusted: each key in the
- * rings is.
+ * Verifies detached OpenPGP signatures as GnuPG does without a trust database: every key in the keyrings is trusted.
  *
  * Source: GnuPG 2.2, g10/mainproc.c (check_sig_and_print), g10/sig-check.c; libostree, ostree-gpg-verifier.c.
  */
@@ -14,10 +13,10 @@ import { isSignedBy, loadOpenPgp, type OpenPgpLibrary, readPacket } from './libr
 import { type Packet, splitPackets, unarmor } from './packets.ts'
 import { parseUserId } from './user-id.ts'
 
-/** Signatures of one thing. */
+/** Most signatures of one object. */
 export const MAX_SIGNATURES = 256
 
-/** By number, as GnuPG spells them. */
+/** GnuPG's names of public key algorithms, by number. */
 const ALGORITHMS: Readonly<Record<number, string>> = { 1: 'RSA', 3: 'RSA-S', 17: 'DSA', 19: 'ECDSA', 22: 'EdDSA' }
 
 interface Signer {
@@ -26,11 +25,14 @@ interface Signer {
 }
 
 /**
- * What is to be said of each signature in `signatures`, joined, in their order. A bad one ends it: those behind it
- * are not looked at. Signatures of a version the library does not know are passed over.
+ * Verifies signatures over `data`, in order. Stops after the first `bad` one. Signatures of a version that the library
+ * does not know are skipped.
+ * @param signatures each item is binary or armored, and may hold several signatures
  * @param now seconds since the epoch
- * @throws {DeniedError} when they are no signatures; {LimitError} when there are too many; {UnsupportedError} where
- *   the library is not installed
+ * @returns one result per signature that was verified
+ * @throws {DeniedError} when `signatures` holds no signature packets
+ * @throws {LimitError} when there are more than MAX_SIGNATURES
+ * @throws {UnsupportedError} when the package openpgp is not installed
  */
 export async function verifyOpenPgp(
   data: Uint8Array,
@@ -68,7 +70,7 @@ export async function verifyOpenPgp(
 
 const SIGNATURE_TAG = 2
 
-/** The packets of them all; one of another kind ends them. */
+/** Joins the signatures and splits them into packets, up to the first packet that is not a signature. */
 function signaturePackets(signatures: readonly Uint8Array[]): readonly Packet[] {
   const { packets, fault } = splitPackets(unarmor(concatBytes(signatures)))
   if (fault === 'not-openpgp' || (packets.length === 0 && fault !== 'in-parts')) throw noData()
@@ -131,11 +133,11 @@ function identity({ key, state }: Signer): OpenPgpIdentity {
   }
 }
 
-/** The form the library hashes. */
+/** Wraps data in a literal data packet, which is what the library hashes. */
 async function literal(library: OpenPgpLibrary, data: Uint8Array): Promise<object> {
   const message = await library.createMessage({ binary: data })
   const [packet] = message.packets
-  return packet as object // it was made with one
+  return packet as object // createMessage makes exactly one
 }
 
 function noData(): DeniedError {

@@ -1,9 +1,9 @@
 /**
- * OpenPGP data cut into its packets, nothing else read of them.
+ * Splits OpenPGP data into packets without reading their bodies.
  *
  * ```
- * 1 t t t t t t l l   length of 1, 2 or 4 bytes, as `ll` says      old format
- * 1 1 t t t t t t     length of 1, 2 or 5 bytes, as it begins      new format
+ * 1 0 t t t t l l     length of 1, 2 or 4 bytes, given by `ll`            old format
+ * 1 1 t t t t t t     length of 1, 2 or 5 bytes, given by its first byte  new format
  * ```
  *
  * Source: RFC 9580, 4.2.
@@ -11,19 +11,21 @@
 
 import { concatBytes, EMPTY_BYTES } from '../bytes.ts'
 
+/** One packet. */
 export interface Packet {
   readonly tag: number
-  /** With its header: a view. */
+  /** The whole packet with its header, a view. */
   readonly bytes: Uint8Array
 }
 
+/** Result of `splitPackets`. */
 export interface Packets {
   readonly packets: readonly Packet[]
-  /** What stopped the reading before the end, if anything did. */
+  /** Why reading stopped before the end; `undefined` when it did not. */
   readonly fault: 'cut-off' | 'not-openpgp' | 'in-parts' | undefined
 }
 
-/** Total: what comes before a fault is given with it. */
+/** Splits data into packets. Never throws: packets before a fault are returned together with it. */
 export function splitPackets(bytes: Uint8Array): Packets {
   const packets: Packet[] = []
   let start = 0
@@ -42,13 +44,13 @@ export function splitPackets(bytes: Uint8Array): Packets {
 
 type Size = { readonly end: number } | undefined | 'in-parts'
 
-/** Without a length a packet goes to the end of a stream: no key and no signature does. */
+/** Reads an old-format length. Indeterminate length (3) serves streams; keys and signatures never use it. */
 function oldSize(bytes: Uint8Array, at: number, kind: number): Size {
   if (kind === 3) return 'in-parts'
   return sized(bytes, at, 1 << kind, 0)
 }
 
-/** Lengths in parts are for streams; no key and no signature comes so. */
+/** Reads a new-format length. Partial body lengths serve streams; keys and signatures never use them. */
 function newSize(bytes: Uint8Array, at: number): Size {
   const first = bytes[at]
   if (first === undefined) return undefined
@@ -58,7 +60,7 @@ function newSize(bytes: Uint8Array, at: number): Size {
   return sized(bytes, at, 2, 192 - (192 << 8))
 }
 
-/** A big-endian length of `width` bytes, and what it is counted from. */
+/** Reads a big-endian length of `width` bytes, to which `bias` is added. */
 function sized(bytes: Uint8Array, at: number, width: number, bias: number): Size {
   if (at + width > bytes.length) return undefined
   let length = bias
@@ -68,11 +70,14 @@ function sized(bytes: Uint8Array, at: number, width: number, bias: number): Size
   return { end: at + width + length }
 }
 
-/** Binary as it is; the blocks of an armored text, joined. Anything else is empty. Check sums are not checked. */
+/**
+ * Removes ASCII armor. Binary data is returned as it is, the blocks of an armored text are joined, and any other text
+ * gives no bytes. The CRC-24 checksum is not verified.
+ */
 export function unarmor(bytes: Uint8Array): Uint8Array {
   if (bytes.length === 0 || ((bytes[0] as number) & 0x80) !== 0) return bytes
   const blocks: Uint8Array[] = []
-  /** Lines of the block that is open; `undefined` between blocks and in the headers of one. */
+  /** Lines of the open block; `undefined` between blocks and within the headers of a block. */
   let body: string[] | undefined
   let inHeaders = false
   for (const line of new TextDecoder('latin1')
@@ -92,7 +97,7 @@ export function unarmor(bytes: Uint8Array): Uint8Array {
   return concatBytes(blocks)
 }
 
-/** `undefined` when it is none. */
+/** Decodes base64; `undefined` when the text is malformed. */
 export function decodeBase64(text: string): Uint8Array | undefined {
   try {
     return Uint8Array.from(atob(text.trim()), (character) => character.charCodeAt(0))
