@@ -1,23 +1,23 @@
-/** Checksums inside values: `ay`, 32 bytes there, hex here. */
+/** Codecs of checksums inside GVariants: 32 bytes of type `ay`, decoded to 64 hex digits. */
 
 import { type Checksum, toHex, writeHex } from '../bytes.ts'
 import { type Codec, makeCodec } from '../gvariant/index.ts'
 
 /**
- * Total, as every codec: an array that is not 32 bytes long gives hex of its own length, which names no object. The
- * functions of `validate.ts` refuse it.
+ * Codec of one checksum. Like every codec it decodes any bytes: an array that is not 32 bytes long gives hex of another
+ * length, which the functions of `validate.ts` reject.
  */
 export const checksum: Codec<Checksum> = makeCodec(
   'ay',
   (writer, value) => {
-    // Not through an array of its own: a tree of 10 000 names has as many checksums.
+    // Written in place, without a temporary array: a directory of 10 000 names has as many checksums.
     const at = writer.reserve(value.length >> 1)
     writeHex(value, writer.bytes, at)
   },
   (bytes, start, end) => toHex(bytes, start, end) as Checksum,
 )
 
-/** Empty for `undefined`. */
+/** Codec of an optional checksum; `undefined` is an empty array. */
 export const optionalChecksum: Codec<Checksum | undefined> = makeCodec(
   'ay',
   (writer, value) => {

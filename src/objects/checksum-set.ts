@@ -1,6 +1,6 @@
 /**
- * A set of checksums as bytes. Asked about bytes, as walks and lists of a whole repository do, it saves the strings: to
- * make them, hash them and collect them again is most of what a set of strings takes.
+ * A set of checksums, stored as bytes. Walks and lists of a whole repository have checksums as bytes; looking those up
+ * directly avoids making, hashing and garbage-collecting strings, which is most of the time a `Set<string>` takes.
  */
 
 import { type Checksum, toHex, writeHex } from '../bytes.ts'
@@ -9,41 +9,43 @@ const WORDS = 8
 const BYTES = 32
 const FEW = 256
 
-/** Gives them in the order in which they came. */
+/** Set of checksums; iterates in insertion order. */
 export class ChecksumSet implements Iterable<Checksum> {
-  /** One checksum after another. */
+  /** The checksums, concatenated. */
   #words = new Uint32Array(WORDS * FEW)
-  /** Open addressing, half empty at least: 0 is nobody, n the checksum with index n - 1. */
+  /** Hash table with open addressing, at most half full: 0 marks a free slot, n the checksum with index n - 1. */
   #slots = new Uint32Array(2 * FEW)
   #size = 0
-  /** Nobody can name checksums that all fall on one slot without knowing these. */
+  /** Random factors of the hash, so that checksums which all fall on one slot cannot be chosen beforehand. */
   readonly #factors = Uint32Array.from({ length: WORDS }, () => (Math.random() * 2 ** 32) | 1)
-  /** The checksum that is asked about. */
+  /** The checksum that is looked up. */
   readonly #key = new Uint32Array(WORDS)
   readonly #keyBytes = new Uint8Array(this.#key.buffer)
 
+  /** Number of checksums. */
   get size(): number {
     return this.#size
   }
 
+  /** Tests whether the set has the checksum. @throws {RangeError} unless it has 64 digits */
   has(checksum: Checksum): boolean {
     this.#take(checksum)
     return this.#slots[this.#slotOf(this.#key, 0)] !== 0
   }
 
-  /** @returns whether it is new */
+  /** Adds a checksum. @returns whether it is new. @throws {RangeError} unless it has 64 digits */
   add(checksum: Checksum): boolean {
     this.#take(checksum)
     return this.#add()
   }
 
-  /** As `has`, of the 32 bytes from `at`. */
+  /** Like `has`, for the 32 bytes from `at`. */
   hasAt(bytes: Uint8Array, at: number): boolean {
     this.#takeAt(bytes, at)
     return this.#slots[this.#slotOf(this.#key, 0)] !== 0
   }
 
-  /** As `add`, of the 32 bytes from `at`. */
+  /** Like `add`, for the 32 bytes from `at`. */
   addAt(bytes: Uint8Array, at: number): boolean {
     this.#takeAt(bytes, at)
     return this.#add()
@@ -51,7 +53,7 @@ export class ChecksumSet implements Iterable<Checksum> {
 
   *[Symbol.iterator](): Iterator<Checksum> {
     for (let i = 0; i < this.#size; i++) {
-      // Anew each time: adding may have moved them.
+      // A new view each time: adding a checksum may have replaced the buffer.
       yield toHex(new Uint8Array(this.#words.buffer), BYTES * i, BYTES * (i + 1)) as Checksum
     }
   }
@@ -78,7 +80,7 @@ export class ChecksumSet implements Iterable<Checksum> {
     return true
   }
 
-  /** @returns where the checksum at `from` of `words` is, or would be */
+  /** @returns the slot of the checksum at index `from` of `words`, or the free slot where it would go */
   #slotOf(words: Uint32Array, from: number): number {
     const own = this.#words
     const slots = this.#slots

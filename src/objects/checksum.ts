@@ -1,5 +1,6 @@
 /**
- * Names of objects from their bytes: SHA-256 of a metadata object as it is, of a file as framed header and content.
+ * Computes the checksums that name objects: SHA-256 of a metadata object's bytes, or of a file's framed header followed
+ * by its content.
  */
 
 import type { Checksum } from '../bytes.ts'
@@ -9,13 +10,15 @@ import { encodeFileHeader, type FileHeaderCache } from './file-header.ts'
 import { type FileHeader, type FileObject, isSymlink } from './interface.ts'
 import { isCanonical, sortXattrs } from './xattrs.ts'
 
+/** Computes the checksum of a metadata object. */
 export function checksumMeta(platform: Platform, bytes: Uint8Array): Checksum {
   return platform.sha256(bytes)
 }
 
 /**
+ * Computes the checksum of a file whose content is in memory.
  * @param body content of a regular file; ignored for a symbolic link
- * @param headers saves encoding a header that was seen before
+ * @param headers cache that avoids encoding the same header again
  */
 export function checksumFile(
   platform: Platform,
@@ -27,14 +30,14 @@ export function checksumFile(
   return isSymlink(header) ? platform.sha256(framed) : platform.sha256(framed, body)
 }
 
-/** A hash that has taken the header and waits for the content. */
+/** Creates a hasher that has taken the framed header; the caller updates it with the content. */
 export function createFileHasher(platform: Platform, header: FileHeader): Hasher {
   const hasher = platform.createSha256()
   hasher.update(encodeFileHeader(header))
   return hasher
 }
 
-/** Of a file as it was read; a stream is read to its end. */
+/** Computes the checksum of a file object; a streamed body is read to its end. */
 export async function checksumObject(platform: Platform, { header, body }: FileObject): Promise<Checksum> {
   if (body instanceof Uint8Array) return checksumFile(platform, header, body)
   const hasher = createFileHasher(platform, header)
@@ -42,16 +45,18 @@ export async function checksumObject(platform: Platform, { header, body }: FileO
   return hasher.digest()
 }
 
-/** Holds content against the name it came under. */
+/** Compares the content of a file with an expected checksum. */
 export interface FileVerifier {
+  /** Takes the next bytes of the content. */
   update(bytes: Uint8Array): void
-  /** @throws {ChecksumMismatchError} */
+  /** Ends the content. @throws {ChecksumMismatchError} when neither checksum of the file is the expected one */
   finish(): void
 }
 
 /**
- * Versions before 2024.10 hashed xattrs in the order a tar file gave them, later ones sort before hashing. Both names
- * are accepted: over the header as it is, or with its xattrs sorted. Where they are sorted already that is one hash.
+ * Creates a verifier of a file's content. ostree before 2024.10 hashed xattrs in the order of the tar file, later
+ * versions sort them first, so the checksum may be over the header as it is or with its xattrs sorted. When the xattrs
+ * are sorted already, only one hash is computed.
  */
 export function createFileVerifier(platform: Platform, header: FileHeader, expected: Checksum): FileVerifier {
   const asStored = createFileHasher(platform, header)
@@ -71,7 +76,10 @@ export function createFileVerifier(platform: Platform, header: FileHeader, expec
   }
 }
 
-/** `createFileVerifier` for content at hand. @throws {ChecksumMismatchError} */
+/**
+ * Like `createFileVerifier`, for content in memory.
+ * @throws {ChecksumMismatchError} when the checksum is not the expected one
+ */
 export function verifyFile(platform: Platform, header: FileHeader, body: Uint8Array, expected: Checksum): void {
   const actual = checksumFile(platform, header, body)
   if (actual === expected) return

@@ -1,5 +1,5 @@
 /**
- * A commit: `(a{sv}aya(say)sstayay)`. Source: ostree-core.h, OSTREE_COMMIT_GVARIANT_FORMAT.
+ * Commit objects, `(a{sv}aya(say)sstayay)`. Source: ostree-core.h, OSTREE_COMMIT_GVARIANT_FORMAT.
  */
 
 import type { Checksum } from '../bytes.ts'
@@ -8,10 +8,11 @@ import { array, byteString, string, struct, u64be, type Value, vardict, variantO
 import type { Platform } from '../platform/index.ts'
 import { checksum, optionalChecksum } from './checksum-codec.ts'
 
+/** Codec of a commit object. */
 export const Commit = struct({
-  /** Order and duplicates are hashed; lookups find the first. */
+  /** Order and duplicates are kept, as they are part of the hash; a lookup finds the first of equal keys. */
   metadata: vardict,
-  /** An empty array in the first commit of a history. */
+  /** `undefined`, encoded as an empty array, in the first commit of a history. */
   parent: optionalChecksum,
   /** Always written empty. */
   related: array(struct({ name: string, checksum })),
@@ -22,14 +23,15 @@ export const Commit = struct({
   rootTree: checksum,
   rootMeta: checksum,
 })
+/** Decoded commit object. */
 export type Commit = Value<typeof Commit>
 
-/** Names what a commit holds, whatever its history and metadata: `ContentChecksum` of `ostree show`. */
+/** Computes the `ContentChecksum` of `ostree show`: it depends on the tree only, not on history or metadata. */
 export function contentChecksum(platform: Platform, commit: Commit): Checksum {
   return platform.sha256(fromHex(commit.rootTree), fromHex(commit.rootMeta))
 }
 
-/** What takes the place of a removed commit: `{'commit': b'<checksum>'}`. */
+/** Encodes the tombstone object that replaces a deleted commit: `{'commit': b'<checksum>'}`. */
 export function encodeTombstone(commit: Checksum): Uint8Array {
   return vardict.encode([['commit', variantOf(byteString, new TextEncoder().encode(commit))]])
 }

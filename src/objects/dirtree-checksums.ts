@@ -1,15 +1,16 @@
 /**
- * What a dirtree names, found in its bytes without making values of them: for walks over whole repositories, which
- * want checksums and no names. `(a(say)a(sayay))` has no padding, so it is ends of things alone that have to be read.
+ * Finds the checksums in the bytes of a dirtree without decoding it, for walks over whole repositories, which do not
+ * need the names. `(a(say)a(sayay))` has no padding, so only the framing offsets have to be read.
  */
 
 import { type Checksum, decodeUtf8, toHex } from '../bytes.ts'
 import { offsetWidth, offsetWidthFor, readOffset } from '../gvariant/index.ts'
 
+/** Offsets of checksums in the bytes of a dirtree. */
 export interface DirTreeChecksums {
-  /** Where the checksum of each file begins. */
+  /** Offset of each file's checksum, 32 bytes. */
   readonly files: readonly number[]
-  /** Where that of each directory's dirtree begins; that of its dirmeta follows it. */
+  /** Offset of each directory's checksums: 32 bytes of its dirtree, then 32 of its dirmeta. */
   readonly dirs: readonly number[]
 }
 
@@ -18,8 +19,9 @@ const SLASH = 0x2f
 const DOT = 0x2e
 
 /**
- * @returns `undefined` unless all is right with it: normal form, names that may be names, sorted and all different,
- *   checksums that are some. What is wrong then, others know to tell.
+ * Locates the checksums of a dirtree.
+ * @returns `undefined` unless the dirtree is well-formed: in normal form, with valid, sorted and unique names and
+ *   checksums of 32 bytes. `validateDirTree` or a decoder then finds what is wrong.
  */
 export function locateChecksums(bytes: Uint8Array): DirTreeChecksums | undefined {
   const { length } = bytes
@@ -34,12 +36,12 @@ export function locateChecksums(bytes: Uint8Array): DirTreeChecksums | undefined
   return { files: (files as Entries).checksums, dirs: dirs.checksums }
 }
 
-/** The checksum that begins at `at`. */
+/** Reads the checksum that begins at `at`. */
 export function checksumAt(bytes: Uint8Array, at: number): Checksum {
   return toHex(bytes, at, at + CHECKSUM) as Checksum
 }
 
-/** The directory whose checksums begin at `at`. */
+/** Reads the checksums of a directory that begin at `at`. */
 export function directoryAt(bytes: Uint8Array, at: number): { readonly tree: Checksum; readonly meta: Checksum } {
   return { tree: checksumAt(bytes, at), meta: checksumAt(bytes, at + CHECKSUM) }
 }
@@ -50,7 +52,11 @@ interface Entries {
   readonly checksums: number[]
 }
 
-/** @param count checksums of each: what stands in an entry is a name, these, and the ends of all but the last */
+/**
+ * Reads an array of entries. An entry is a name, `count` checksums, and the end offsets of all its members but the
+ * last.
+ * @returns `undefined` when an entry is malformed or the names are not strictly ascending
+ */
 function readEntries(bytes: Uint8Array, start: number, end: number, count: number): Entries | undefined {
   const names: number[] = []
   const checksums: number[] = []
@@ -80,7 +86,7 @@ function readEntries(bytes: Uint8Array, start: number, end: number, count: numbe
   return { names, checksums }
 }
 
-/** Of `bytes[start, nul)`, and that a NUL ends it. */
+/** Tests whether `bytes[start, nul)` is a valid file name and a NUL follows it. */
 function isName(bytes: Uint8Array, start: number, nul: number): boolean {
   if (bytes[nul] !== 0) return false
   let above = 0
@@ -93,7 +99,7 @@ function isName(bytes: Uint8Array, start: number, nul: number): boolean {
   return above < 0x80 || decodeUtf8(bytes.subarray(start, nul)) !== undefined
 }
 
-/** Byte order of the name at `index` of `names` and that of `bytes[start, end)`. */
+/** Compares the name at `index` of `names` with `bytes[start, end)`, in byte order. */
 function compareNames(bytes: Uint8Array, names: readonly number[], index: number, start: number, end: number): number {
   const before = names[index] as number
   const length = (names[index + 1] as number) - before
@@ -105,7 +111,7 @@ function compareNames(bytes: Uint8Array, names: readonly number[], index: number
   return length - (end - start)
 }
 
-/** Both are sorted, so one walk finds it. */
+/** Tests whether a name is in both lists, which are sorted, so that one pass finds it. */
 function haveNameInCommon(bytes: Uint8Array, files: Entries, dirs: Entries): boolean {
   for (let f = 0, d = 0; f < files.names.length && d < dirs.names.length; ) {
     const order = compareNames(bytes, files.names, f, dirs.names[d] as number, dirs.names[d + 1] as number)

@@ -1,6 +1,7 @@
 /**
- * What is hashed before the content of a file: `(uuuusa(ayay))`, big-endian, framed (frame.ts). The same bytes open the
- * uncompressed content stream that pulls and deltas use. Source: ostree-core.c, _ostree_file_header_new.
+ * The header that is hashed before the content of a file: `(uuuusa(ayay))`, big-endian, framed (frame.ts). The
+ * uncompressed content stream of pulls and deltas starts with the same bytes.
+ * Source: ostree-core.c, _ostree_file_header_new.
  */
 
 import { FormatError } from '../errors.ts'
@@ -9,20 +10,25 @@ import { frameHeader, unframeHeader } from './frame.ts'
 import { type FileHeader, isSymlink, S_IFMT, S_IFREG } from './interface.ts'
 import { Xattrs } from './xattrs.ts'
 
-/** The members that come after a size in `.filez`, and alone when hashed. `rdev` is always 0: there are no devices. */
+/**
+ * Members of the header: alone when hashed, and after a size in `.filez`. `rdev` is always 0, as ostree does not store
+ * devices.
+ */
 export const headerFields = { uid: u32be, gid: u32be, mode: u32be, rdev: u32be, target: string, xattrs: Xattrs }
 
 const Header = struct(headerFields)
 
-/** @returns the framed header, ready to be hashed. Xattrs keep their order. */
+/** Encodes the framed header, ready to be hashed. Xattrs keep their order. */
 export function encodeFileHeader(header: FileHeader): Uint8Array {
   return frameHeader(Header.encode({ ...header, rdev: 0 }))
 }
 
 /**
  * Reads the framed header of an uncompressed content stream. Names and values of xattrs are views.
- * @param size bytes of the stream, of which `bytes` may be the first; they must reach to the end of the header
- * @throws {FormatError}
+ * @param bytes start of the stream, at least to the end of the header
+ * @param size length of the whole stream, in bytes
+ * @returns the header, and the offset of the content in `bytes`
+ * @throws {FormatError} when the header is cut off, or not of a regular file or symbolic link
  */
 export function decodeFileHeader(bytes: Uint8Array, size = bytes.length): { header: FileHeader; bodyOffset: number } {
   const framed = unframeHeader(bytes, size)
@@ -30,34 +36,34 @@ export function decodeFileHeader(bytes: Uint8Array, size = bytes.length): { head
   return { header, bodyOffset: framed.byteOffset - bytes.byteOffset + framed.length }
 }
 
-/** @throws {FormatError} unless it describes a regular file or a symbolic link */
+/** Checks a decoded header. @throws {FormatError} unless it describes a regular file or a symbolic link */
 export function acceptHeader(fields: FileHeader & { readonly rdev: number }): FileHeader {
   const { uid, gid, mode, rdev, target, xattrs } = fields
   if (rdev !== 0) throw new FormatError('file header', `Corrupted archive file; invalid rdev ${rdev}`)
   const header = { uid, gid, mode, target, xattrs }
   if (isSymlink(header)) return header
   if ((mode & S_IFMT) !== S_IFREG) throw new FormatError('file header', `Corrupted archive file; invalid mode ${mode}`)
-  // A link target on a regular file is not read by ostree, and so not part of what it hashes.
+  // ostree ignores the link target of a regular file, so it is not part of the hash.
   return target === '' ? header : { ...header, target: '' }
 }
 
-/** Headers with more bytes of xattrs are not remembered. */
+/** Headers with more bytes of xattrs are not cached. */
 const LARGEST_KEY = 1024
 
 /**
- * Framed headers by what they say, for hashing many files that differ in content only: a layer has few distinct ones.
- * Symbolic links, each with its own target, are encoded and forgotten.
+ * Caches framed headers, for hashing many files that differ only in content: a layer has few distinct headers. Headers
+ * of symbolic links are not cached, as most have a target of their own.
  */
 export class FileHeaderCache {
   readonly #limit: number
   readonly #framed = new Map<string, Uint8Array>()
 
-  /** @param limit headers kept; when they are full the cache starts afresh */
+  /** @param limit most headers kept; the cache is cleared when it is full */
   constructor(limit = 4096) {
     this.#limit = limit
   }
 
-  /** As `encodeFileHeader`. The result is shared: do not write to it. */
+  /** Like `encodeFileHeader`. The result is shared: do not write to it. */
   encode(header: FileHeader): Uint8Array {
     const key = header.target === '' ? keyOf(header) : undefined
     if (key === undefined) return encodeFileHeader(header)
@@ -82,7 +88,7 @@ function keyOf({ uid, gid, mode, xattrs }: FileHeader): string | undefined {
   return key
 }
 
-/** One character a byte, reversibly: a TextDecoder('latin1') reads windows-1252. */
+/** Maps each byte to one character, reversibly; TextDecoder('latin1') decodes windows-1252 instead. */
 function latin1(bytes: Uint8Array): string {
   return String.fromCharCode.apply(null, bytes as unknown as number[])
 }

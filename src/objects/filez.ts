@@ -1,6 +1,6 @@
 /**
- * The head of a loose `.filez`: `(tuuuusa(ayay))`, big-endian, framed (frame.ts), then the content as a raw deflate
- * stream. A symbolic link has no content at all. Source: ostree-core.c, _ostree_zlib_file_header_new.
+ * The header of a loose `.filez`: `(tuuuusa(ayay))`, big-endian, framed (frame.ts). The content follows as a raw
+ * deflate stream; for a symbolic link nothing follows. Source: ostree-core.c, _ostree_zlib_file_header_new.
  */
 
 import { FormatError } from '../errors.ts'
@@ -11,16 +11,17 @@ import { type FileInfo, isSymlink } from './interface.ts'
 
 const FilezHeader = struct({ size: u64be, ...headerFields })
 
-/** @returns the framed header; what follows it in the file is `deflateRaw(content)`, or nothing for a link */
+/** Encodes the framed header. `deflateRaw(content)` follows it in the file, or nothing for a symbolic link. */
 export function encodeFilezHeader(info: FileInfo): Uint8Array {
   return frameHeader(FilezHeader.encode({ ...info.header, size: BigInt(info.size), rdev: 0 }))
 }
 
 /**
- * @param size bytes of the whole file, of which `bytes` may be the first; they must reach to the end of the header
- *   (`framedSize` tells)
- * @returns the offset of the deflate stream; names and values of xattrs are views
- * @throws {FormatError}
+ * Decodes the framed header. Names and values of xattrs are views.
+ * @param bytes start of the file, at least to the end of the header (see `framedSize`)
+ * @param size length of the whole file, in bytes
+ * @returns the header with the uncompressed size, and the offset of the deflate stream in `bytes`
+ * @throws {FormatError} when the header is cut off, or not of a regular file or symbolic link
  */
 export function decodeFilezHeader(bytes: Uint8Array, size = bytes.length): { info: FileInfo; bodyOffset: number } {
   const framed = unframeHeader(bytes, size)

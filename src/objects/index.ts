@@ -1,4 +1,4 @@
-/** What OSTree objects are: values, bytes, names and rules. */
+/** OSTree objects: their values, encodings, names, checksums and validation. */
 
 export {
   checksumFile,

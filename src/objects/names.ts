@@ -1,6 +1,6 @@
 /**
- * Names of objects: checksums as text and bytes, object types as words and numbers, paths of loose files.
- * Pure string work. Source: ostree-core.h, ostree-core.c (ostree_validate_checksum_string, ostree_object_to_string).
+ * Converts names of objects: checksums as text and bytes, object types as words and numbers, paths of loose files.
+ * Source: ostree-core.h, ostree-core.c (ostree_validate_checksum_string, ostree_object_to_string).
  */
 
 import { type Checksum, fromHex, toHex } from '../bytes.ts'
@@ -9,7 +9,7 @@ import type { ObjectName, ObjectType } from './interface.ts'
 
 const CHECKSUM = /^[0-9a-f]{64}$/
 
-/** Index is the number of the type in deltas, `ostree.sizes` and on the wire. */
+/** Object types, indexed by their number in deltas, `ostree.sizes` and on the wire. */
 const TYPES: readonly (ObjectType | undefined)[] = [
   undefined,
   'file',
@@ -23,11 +23,12 @@ const TYPES: readonly (ObjectType | undefined)[] = [
   'file-xattrs-link',
 ]
 
+/** Tests whether a text is 64 lower-case hex digits. */
 export function isChecksum(text: string): text is Checksum {
   return CHECKSUM.test(text)
 }
 
-/** @throws {InvalidNameError} unless `text` is 64 digits of lower-case hex */
+/** Parses a checksum. @throws {InvalidNameError} unless `text` is 64 lower-case hex digits */
 export function parseChecksum(text: string): Checksum {
   if (isChecksum(text)) return text
   throw new InvalidNameError(text, checksumFault(text))
@@ -36,17 +37,17 @@ export function parseChecksum(text: string): Checksum {
 function checksumFault(text: string): string {
   const bytes = new TextEncoder().encode(text)
   if (bytes.length !== 64) return `Invalid rev ${text}`
-  // A char is signed where ostree runs, so bytes of multi-byte characters print below zero.
+  // ostree prints a signed char, so bytes of multi-byte characters are shown as negative numbers.
   const stray = bytes.find((byte) => !((byte >= 0x30 && byte <= 0x39) || (byte >= 0x61 && byte <= 0x66))) ?? 0
   return `Invalid character '${(stray << 24) >> 24}' in rev '${text}'`
 }
 
-/** @returns 32 bytes */
+/** Converts a checksum to its 32 bytes. */
 export function checksumToBytes(checksum: Checksum): Uint8Array {
   return fromHex(checksum)
 }
 
-/** @throws {FormatError} unless `bytes` are 32 */
+/** Converts 32 bytes to a checksum. @throws {FormatError} when `bytes` has another length */
 export function checksumFromBytes(bytes: Uint8Array): Checksum {
   if (bytes.length !== 32) {
     throw new FormatError('checksum', `Invalid checksum of length ${bytes.length} expected 32`)
@@ -54,7 +55,7 @@ export function checksumFromBytes(bytes: Uint8Array): Checksum {
   return toHex(bytes) as Checksum
 }
 
-/** Base64 of the checksum, with `_` for `/` and without the final `=`: 43 characters that may stand in a file name. */
+/** Encodes a checksum for use in file names: base64 with `_` for `/` and without the final `=`, 43 characters. */
 export function modifiedBase64(checksum: Checksum): string {
   const bytes = fromHex(checksum)
   return btoa(String.fromCharCode(...bytes))
@@ -62,7 +63,7 @@ export function modifiedBase64(checksum: Checksum): string {
     .replaceAll('/', '_')
 }
 
-/** @throws {InvalidNameError} unless `text` is what `modifiedBase64` gives */
+/** Inverse of `modifiedBase64`. @throws {InvalidNameError} unless `text` is a result of `modifiedBase64` */
 export function parseModifiedBase64(text: string): Checksum {
   if (/^[A-Za-z0-9+_]{43}$/.test(text)) {
     const binary = atob(`${text.replaceAll('_', '/')}=`)
@@ -72,12 +73,16 @@ export function parseModifiedBase64(text: string): Checksum {
   throw new InvalidNameError(text, `Invalid base64 checksum ${text}`)
 }
 
-/** 1 for `file` up to 9. */
+/** Returns the number of a type: 1 for `file`, up to 9 for `file-xattrs-link`. */
 export function objectTypeNumber(type: ObjectType): number {
   return TYPES.indexOf(type)
 }
 
-/** @throws what `unknown` makes, by default a FormatError, when no type has that number */
+/**
+ * Returns the type with a number.
+ * @param unknown makes the error to throw; default a FormatError
+ * @throws the error of `unknown` when no type has the number
+ */
 export function objectTypeFromNumber(
   number: number,
   unknown: () => Error = () => new FormatError('object type', `Invalid object type '${number}'`),
@@ -87,22 +92,23 @@ export function objectTypeFromNumber(
   return type
 }
 
+/** Tests whether a text is an object type. */
 export function isObjectType(text: string): text is ObjectType {
   return text !== '' && TYPES.some((type) => type === text)
 }
 
-/** Stored as it is, in every mode; all but the attached ones are named by the hash of their bytes. */
+/** Tests whether objects of a type are metadata, which every repository mode stores as their plain bytes. */
 export function isMetaObject(type: ObjectType): boolean {
   const number = objectTypeNumber(type)
   return number >= 2 && number <= 6
 }
 
-/** `<checksum>.<type>` */
+/** Formats a name as `<checksum>.<type>`. */
 export function formatObjectName(name: ObjectName): string {
   return `${name.checksum}.${name.type}`
 }
 
-/** @throws {InvalidNameError} */
+/** Parses `<checksum>.<type>`. @throws {InvalidNameError} when either part is malformed */
 export function parseObjectName(text: string): ObjectName {
   const dot = text.lastIndexOf('.')
   const type = text.slice(dot + 1)
@@ -111,8 +117,8 @@ export function parseObjectName(text: string): ObjectName {
 }
 
 /**
- * Where the object lies in a repository directory: `objects/ab/cdef….dirtree`.
- * @param archive archive repositories store content compressed, as `.filez`
+ * Returns the path of an object in a repository directory: `objects/ab/cdef….dirtree`.
+ * @param archive whether the repository is in archive mode, which compresses content to `.filez`
  */
 export function loosePath(name: ObjectName, archive: boolean): string {
   const { checksum, type } = name
@@ -120,9 +126,9 @@ export function loosePath(name: ObjectName, archive: boolean): string {
   return `objects/${checksum.slice(0, 2)}/${checksum.slice(2)}.${type}${compressed}`
 }
 
-/** The inverse of `loosePath`, for paths relative to `objects/`. @returns `undefined` when the path names no object */
+/** Inverse of `loosePath`, for paths relative to `objects/`. @returns `undefined` when the path is not of an object */
 export function parseLoosePath(path: string): (ObjectName & { compressed: boolean }) | undefined {
-  // Read by hand, for lists of a whole repository: an expression takes four times as long.
+  // Lists of a whole repository parse every path: a regular expression takes four times as long as this loop.
   if (path.charCodeAt(2) !== SLASH || path.charCodeAt(LOOSE_DOT) !== DOT) return undefined
   for (let at = 0; at < LOOSE_DOT; at++) {
     const code = path.charCodeAt(at)
@@ -137,17 +143,20 @@ export function parseLoosePath(path: string): (ObjectName & { compressed: boolea
 
 const SLASH = 0x2f
 const DOT = 0x2e
-/** Where the checksum ends in `ab/cdef….TYPE`. */
+/** Index of the dot in `ab/cdef….TYPE`. */
 const LOOSE_DOT = 2 + 1 + 62
 
 const COLLECTION_ID = /^(?=.{1,255}$)[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+$/
 
-/** Grammar of a D-Bus interface name: two or more words joined by dots, none starting with a digit. */
+/**
+ * Tests whether a text is a collection ID. It has the grammar of a D-Bus interface name: two or more words joined by
+ * dots.
+ */
 export function isCollectionId(text: string): boolean {
   return COLLECTION_ID.test(text)
 }
 
-/** @throws {InvalidNameError} */
+/** Checks a collection ID. @throws {InvalidNameError} when it is malformed */
 export function validateCollectionId(text: string): void {
   if (!isCollectionId(text)) throw new InvalidNameError(text, `Invalid collection ID ${text}`)
 }

@@ -1,9 +1,11 @@
 /**
- * `ostree.sizes`, by which a commit tells what its objects weigh: `aay`, one element an object, sorted by checksum.
+ * The commit metadata `ostree.sizes`, which lists the sizes of a commit's objects: `aay`, one element per object,
+ * sorted by checksum.
  *
  *   32 bytes checksum │ varuint archived │ varuint unpacked │ 1 byte type
  *
- * A varuint has 7 bits a byte, low ones first, the high bit says that more follow. The oldest commits lack the type.
+ * A varuint has 7 bits per byte, low bits first; the high bit is set when more bytes follow. Elements of the oldest
+ * commits lack the type.
  * Source: ostree-repo-commit.c (write_dir_entry_sizes), ostree-core.c (read_sizes_entry), ostree-varint.c.
  */
 
@@ -13,11 +15,13 @@ import { array, bytes, lookup, type Vardict, type Variant, variantOf } from '../
 import type { ObjectType } from './interface.ts'
 import { objectTypeFromNumber, objectTypeNumber } from './names.ts'
 
-/** Bytes the object takes in an archive repository, and unpacked. */
+/** Sizes of one object, in bytes. */
 export interface ObjectSize {
   readonly checksum: Checksum
   readonly type: ObjectType
+  /** Size of the loose file in an archive repository. */
   readonly archived: number
+  /** Size of the object itself. */
   readonly unpacked: number
 }
 
@@ -26,7 +30,7 @@ const Elements = array(bytes)
 const CHECKSUM_LENGTH = 32
 const LONGEST_VARUINT = 10
 
-/** The value for key `ostree.sizes`. Sorts. */
+/** Encodes the value of the metadata key `ostree.sizes`; sorts the elements. */
 export function encodeSizes(sizes: readonly ObjectSize[]): Variant {
   const sorted = sizes.toSorted((a, b) => compareUtf8(a.checksum, b.checksum))
   return variantOf(Elements, sorted.map(encodeSize))
@@ -41,7 +45,7 @@ function encodeSize({ checksum, type, archived, unpacked }: ObjectSize): Uint8Ar
   return element.subarray(0, at)
 }
 
-/** @returns the offset behind it */
+/** @returns the offset after it */
 function writeVaruint(into: Uint8Array, at: number, value: number): number {
   let rest = value
   while (rest >= 0x80) {
@@ -52,7 +56,11 @@ function writeVaruint(into: Uint8Array, at: number, value: number): number {
   return at
 }
 
-/** @throws {NotFoundError} when the commit tells none; {FormatError} when it tells them wrong */
+/**
+ * Decodes the sizes in the metadata of a commit.
+ * @throws {NotFoundError} when the metadata has no key `ostree.sizes`
+ * @throws {FormatError} when an element is malformed
+ */
 export function decodeSizes(metadata: Vardict): ObjectSize[] {
   const elements = lookup(metadata, KEY, Elements)
   if (elements === undefined) throw new NotFoundError(KEY, `No metadata key ${KEY} in commit`)
@@ -77,8 +85,8 @@ function readVaruint(element: Uint8Array, start: number): { value: number; end: 
     if (byte === undefined) break
     value += (byte & 0x7f) * 2 ** (7 * i)
     if (byte >= 0x80) continue
-    // Beyond what a number holds exactly there is no object either.
-    if (value > Number.MAX_SAFE_INTEGER) throw new FormatError(KEY, `${KEY} tells a size of ${value} bytes`)
+    // An object of that size cannot exist, so nothing is lost by rejecting what a number cannot hold exactly.
+    if (value > Number.MAX_SAFE_INTEGER) throw new FormatError(KEY, `Invalid ${KEY} size of ${value} bytes`)
     return { value, end: start + i + 1 }
   }
   throw new FormatError(KEY, `Unexpected EOF reading ${KEY} varint`)

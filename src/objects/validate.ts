@@ -1,7 +1,7 @@
 /**
- * Whether objects are well-formed: asked of what comes over a network, by fsck, and before metadata is stored under a
- * name it claims. Objects of a local repository are trusted. Source: ostree-core.c, ostree_validate_structureof_*;
- * the messages are its own, and callers put the name of the object in front (`withContext`).
+ * Checks that objects are well-formed: applied to objects from a network, by fsck, and before metadata is stored under
+ * an expected checksum. Objects of a local repository are trusted. The messages are ostree's, and callers put the name
+ * of the object before them (`withContext`). Source: ostree-core.c, ostree_validate_structureof_*.
  */
 
 import { type Checksum, compareBytes, displayUtf8, encodeUtf8 } from '../bytes.ts'
@@ -23,10 +23,13 @@ import {
 
 const MODE_BITS = S_IFMT | 0o7777
 const CHECKSUM_LENGTH = 32
-/** What UTF-8 has no bytes for. */
+/** Half of a surrogate pair, which UTF-8 cannot encode. */
 const LONE_SURROGATE = /\p{Cs}/u
 
-/** `sorted`: canonical order; `any`: as versions before 2024.10 wrote them too. Names are unique in both. */
+/**
+ * Accepted order of xattrs. `sorted`: canonical order; `any`: also other orders, which ostree before 2024.10 wrote.
+ * Names are unique in both.
+ */
 export type XattrOrder = 'sorted' | 'any'
 
 function invalid(what: string, message: string): FormatError {
@@ -37,14 +40,14 @@ function validateNormal(what: string, type: string, bytes: Uint8Array): void {
   if (!isNormal(type, bytes)) throw invalid(what, 'Not normal form')
 }
 
-/** @param checksum as a codec decoded it: hex of as many bytes as there were */
+/** @param checksum decoded by a codec: hex of any length */
 function validateChecksum(what: string, context: string, checksum: Checksum): void {
   const length = checksum.length / 2
   if (length === CHECKSUM_LENGTH) return
   throw invalid(what, `${context}Invalid checksum of length ${length} expected ${CHECKSUM_LENGTH}`)
 }
 
-/** @returns what it holds. @throws {FormatError} */
+/** Checks and decodes a commit. @throws {FormatError} when it is malformed */
 export function validateCommit(bytes: Uint8Array): Commit {
   validateNormal('commit', Commit.type, bytes)
   const commit = Commit.decode(bytes)
@@ -56,7 +59,10 @@ export function validateCommit(bytes: Uint8Array): Commit {
   return commit
 }
 
-/** Order and uniqueness of names are not looked at: ostree accepts any. @returns what it holds. @throws {FormatError} */
+/**
+ * Checks and decodes a dirtree. Like ostree it accepts unsorted and duplicate names.
+ * @throws {FormatError} when it is malformed
+ */
 export function validateDirTree(bytes: Uint8Array): DirTree {
   validateNormal('dirtree', DirTree.type, bytes)
   const tree = DirTree.decode(bytes)
@@ -72,7 +78,7 @@ export function validateDirTree(bytes: Uint8Array): DirTree {
   return tree
 }
 
-/** @returns what it holds. @throws {FormatError} */
+/** Checks and decodes a dirmeta. @throws {FormatError} when it is malformed or its mode is not of a directory */
 export function validateDirMeta(bytes: Uint8Array, order: XattrOrder = 'any'): DirMeta {
   validateNormal('dirmeta', DirMeta.type, bytes)
   const dirMeta = DirMeta.decode(bytes)
@@ -85,7 +91,7 @@ export function validateDirMeta(bytes: Uint8Array, order: XattrOrder = 'any'): D
   return dirMeta
 }
 
-/** @throws {FormatError} */
+/** Checks a metadata object of the given type. @throws {FormatError} when it is malformed */
 export function validateMeta(type: MetaType | AttachedType, bytes: Uint8Array): void {
   if (type === 'commit') validateCommit(bytes)
   else if (type === 'dirtree') validateDirTree(bytes)
@@ -93,13 +99,13 @@ export function validateMeta(type: MetaType | AttachedType, bytes: Uint8Array): 
   else validateNormal(type, vardict.type, bytes)
 }
 
-/** @throws {FormatError} */
+/** Checks the mode and xattrs of a file. @throws {FormatError} when either is invalid */
 export function validateFileHeader(header: FileHeader, order: XattrOrder = 'any'): void {
   validateFileMode(header.mode)
   validateXattrs(header.xattrs, order)
 }
 
-/** @throws {FormatError} unless it is the mode of a regular file or a symbolic link */
+/** Checks the mode of a file. @throws {FormatError} unless it is of a regular file or a symbolic link */
 export function validateFileMode(mode: number): void {
   const type = mode & S_IFMT
   if (type !== S_IFREG && type !== S_IFLNK) {
@@ -112,7 +118,10 @@ function validateModeBits(what: string, mode: number): void {
   if ((mode & ~MODE_BITS) !== 0) throw invalid(what, `Invalid mode ${mode}; invalid bits in mode`)
 }
 
-/** What bare-user-only repositories refuse: a regular file that is set-id, sticky or writable for all. @throws {FormatError} */
+/**
+ * Checks a mode against the rules of bare-user-only repositories.
+ * @throws {FormatError} when a regular file is set-id, sticky or world-writable
+ */
 export function validateBareUserOnlyMode(checksum: Checksum, mode: number): void {
   if ((mode & S_IFMT) !== S_IFREG) return
   const stray = mode & ~(S_IFREG | 0o775)
@@ -121,7 +130,10 @@ export function validateBareUserOnlyMode(checksum: Checksum, mode: number): void
   throw invalid(`${checksum}.file`, `Content object ${checksum}: invalid mode ${octal(mode)} with bits ${octal(stray)}`)
 }
 
-/** @throws {FormatError} unless the name may stand in a dirtree */
+/**
+ * Checks the name of a dirtree entry.
+ * @throws {FormatError} when it is empty, `.`, `..`, has a `/` or is not valid UTF-8
+ */
 export function validateFilename(name: string): void {
   if (name === '') throw invalid('filename', 'Invalid empty filename')
   if (name === '.') throw invalid('filename', "Invalid self-referential filename '.'")
@@ -130,7 +142,7 @@ export function validateFilename(name: string): void {
   if (LONE_SURROGATE.test(name)) throw invalid('filename', `Invalid UTF-8 in filename ${displayUtf8(encodeUtf8(name))}`)
 }
 
-/** @throws {FormatError} */
+/** Checks xattrs. @throws {FormatError} when a name is empty or duplicate, or the order is wrong */
 export function validateXattrs(xattrs: Xattrs, order: XattrOrder = 'sorted'): void {
   const seen = new Set<string>()
   let previous: Uint8Array | undefined
@@ -158,7 +170,10 @@ function key(name: Uint8Array): string {
 
 const LAST_NAMED_TYPE = 4
 
-/** Of an object name that came over the network: file, dirtree, dirmeta or commit. @throws {FormatError} */
+/**
+ * Checks the type number of an object name from a network.
+ * @throws {FormatError} unless it is of a file, dirtree, dirmeta or commit
+ */
 export function validateObjectTypeNumber(number: number): void {
   if (number < 1 || number > LAST_NAMED_TYPE) throw invalid('object type', `Invalid object type '${number}'`)
 }

@@ -1,21 +1,23 @@
 /**
- * Extended attributes: `a(ayay)`, names with the NUL that ends them, values raw.
+ * Extended attributes: `a(ayay)`, names with a final NUL, raw values.
  *
- * Canonical order is by name in byte order, each name once. Programs before 2024.10 kept the order a tar file gave
- * them and hashed that, so what is read may come in any order and must be written back in the same.
+ * Canonical order is by name in byte order, each name once. ostree before 2024.10 kept and hashed the order of a tar
+ * file, so xattrs that are read may have any order and must be written back in the same one.
  */
 
 import { compareBytes, equalBytes } from '../bytes.ts'
 import { array, byteString, bytes, type Codec, tuple } from '../gvariant/index.ts'
 import type { Xattr, Xattrs as XattrList } from './interface.ts'
 
+/** Extended attributes of a file or directory. */
 export type Xattrs = XattrList
-/** Writes in the order given. Decoded names and values are views. */
+/** Codec of extended attributes. Encodes in the given order; decoded names and values are views. */
 export const Xattrs: Codec<Xattrs> = array(tuple(byteString, bytes))
 
+/** The empty list of extended attributes. */
 export const NO_XATTRS: Xattrs = []
 
-/** In canonical order, each name once. */
+/** Tests whether xattrs are in canonical order, each name once. */
 export function isCanonical(xattrs: Xattrs): boolean {
   for (let i = 1; i < xattrs.length; i++) {
     if (compareBytes((xattrs[i - 1] as Xattr)[0], (xattrs[i] as Xattr)[0]) >= 0) return false
@@ -23,12 +25,15 @@ export function isCanonical(xattrs: Xattrs): boolean {
   return true
 }
 
-/** In canonical order; equal names stay in the order they had. @returns the same array when there is nothing to do */
+/**
+ * Sorts xattrs into canonical order; equal names keep their order.
+ * @returns the same array when it is sorted already
+ */
 export function sortXattrs(xattrs: Xattrs): Xattrs {
   return isCanonical(xattrs) ? xattrs : xattrs.toSorted(([a], [b]) => compareBytes(a, b))
 }
 
-/** The same names and values in the same order. */
+/** Tests whether two lists have the same names and values in the same order. */
 export function xattrsEqual(a: Xattrs, b: Xattrs): boolean {
   return (
     a.length === b.length &&

@@ -42,7 +42,10 @@ interface Substitution {
 
 interface Entry {
   readonly spec: Spec
-  /** Fixed text that ends every path the pattern matches (a newline may follow it). Other paths need not run the pattern. */
+  /**
+   * Fixed text that ends every path the pattern matches (a newline may follow it). Other paths need not run the
+   * pattern.
+   */
   readonly suffix: string
   matcher: Matcher | undefined
 }

@@ -10,8 +10,8 @@ import { OP_BYTE, OP_END, OP_MATCH, OP_SET, OP_SPLIT, OP_START, type Program } f
 const MAX_REMEMBERED = 256
 
 /**
- * Default work limit of a policy: bytes that all its patterns together may read, one to two minutes of work. Labelling a
- * system of 100 000 files takes a hundredth of it.
+ * Default work limit of a policy: bytes that all its patterns together may read, one to two minutes of work. Labelling
+ * a system of 100 000 files takes a hundredth of it.
  */
 export const MAX_MATCH_WORK: number = 2 ** 33
 
@@ -64,7 +64,10 @@ export class Matcher {
     this.#first = this.#state([program.start], true)
   }
 
-  /** Tests whether the pattern matches anywhere in `bytes`, as PCRE does. @throws {LimitError} when the budget is used up */
+  /**
+   * Tests whether the pattern matches anywhere in `bytes`, as PCRE does.
+   * @throws {LimitError} when the budget is used up
+   */
   matches(bytes: Uint8Array): boolean {
     this.#budget.spend(bytes.length + 1)
     const last = bytes.length - 1

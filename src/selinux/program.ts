@@ -12,10 +12,14 @@
 import { LimitError } from '../errors.ts'
 import type { ByteSet, PatternNode } from './pattern.ts'
 
-/** States of one pattern; a counted group is repeated as often as it is counted. The longest in use have some hundred. */
+/**
+ * States of one pattern; a counted group is repeated as often as it is counted. The longest in use have some hundred.
+ */
 export const MAX_PATTERN_STATES = 4000
 
-/** Syntax nodes compiled per pattern, repetitions included: nodes that match the empty text add no state, but take time. */
+/**
+ * Syntax nodes compiled per pattern, repetitions included: nodes that match the empty text add no state, but take time.
+ */
 const MAX_EMITTED = 4 * MAX_PATTERN_STATES
 
 export const OP_BYTE = 0

@@ -96,8 +96,8 @@ function readPattern(pattern: string, file: string, wrong: (reason: string) => F
 }
 
 /**
- * Parses a pattern with its anchors, which libselinux puts around the text as it is: with `a|b` they apply to one branch
- * each.
+ * Parses a pattern with its anchors, which libselinux puts around the text as it is: with `a|b` they apply to one
+ * branch each.
  */
 export function anchored(pattern: string): PatternNode {
   return parsePattern(`^${pattern}$`)

@@ -11,7 +11,9 @@ export type OpenPgpStatus =
   | 'expired'
   | 'key-expired'
   | 'key-revoked'
-  /** The signature matches but is not acceptable: it uses MD5, or its key may not sign or is younger than it. */
+  /**
+   * The signature matches but is not acceptable: it uses MD5, or its key is invalid, may not sign, or is newer than it.
+   */
   | 'refused'
 
 /** A signing key and the user id it claims. */

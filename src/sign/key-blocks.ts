@@ -75,7 +75,7 @@ interface Reading {
 function place(library: OpenPgpLibrary, at: Reading, packet: BasePacket | undefined): void {
   if (packet instanceof library.SignaturePacket) at.signatures?.push(packet)
   else if (packet instanceof library.PublicSubkeyPacket) {
-    // Tested before PublicKeyPacket, of which the library derives the class.
+    // Tested before PublicKeyPacket, its base class.
     at.signatures = at.block && signaturesOf(at.block.subkeys, packet, (a, b) => a.hasSameFingerprintAs(b))
   } else if (packet instanceof library.PublicKeyPacket) {
     const fingerprint = packet.getFingerprint()

@@ -311,7 +311,7 @@ describe('ostree.sizes', () => {
     ['0180', 'Unexpected EOF reading ostree.sizes varint'],
     ['01028a', 'Unexpected ostree.sizes object type 138'],
     ['010200', 'Unexpected ostree.sizes object type 0'],
-    [`${'ff'.repeat(9)}0101`, 'ostree.sizes tells a size of'],
+    [`${'ff'.repeat(9)}0101`, 'Invalid ostree.sizes size of'],
     ['ff'.repeat(12), 'Unexpected EOF reading ostree.sizes varint'],
   ])('%j is refused: %s', (hex, message) => {
     expect(() => entry(hex)).toThrow(message)
