@@ -1,5 +1,5 @@
 /**
- * Entries of a boot loader, a line each: a key, space, a value.
+ * Parses and formats boot loader entries. A line is a key, space, and a value.
  *
  * ```
  * title Example OS 42 (ostree:0)
@@ -12,11 +12,13 @@
  * Source: ostree-bootconfig-parser.c; ostree-kernel-args.c.
  */
 
-/** In this order into the file; others come behind, as they were. */
+/** Keys that are written first, in this order; other keys follow in the order of the map. */
 const KEY_ORDER = ['title', 'version', 'options', 'devicetree', 'linux', 'initrd']
 
+/** Values of a boot loader entry by key. */
 export type BootEntry = ReadonlyMap<string, string>
 
+/** Parses the text of an entry; lines without a key and a value are skipped. */
 export function parseBootEntry(text: string): BootEntry {
   const entry = new Map<string, string>()
   for (const line of text.split('\n')) {
@@ -26,23 +28,24 @@ export function parseBootEntry(text: string): BootEntry {
   return entry
 }
 
+/** Formats an entry as the text of its file. */
 export function formatBootEntry(entry: BootEntry): string {
   const others = [...entry.keys()].filter((key) => !KEY_ORDER.includes(key))
   const keys = [...KEY_ORDER.filter((key) => entry.has(key)), ...others]
   return keys.map((key) => `${key} ${entry.get(key)}\n`).join('')
 }
 
-/** The arguments of a kernel; spaces within double quotes part nothing. */
+/** Splits kernel arguments at spaces, except within double quotes. */
 export function splitKernelArgs(options: string): string[] {
   return options.match(/(?:"[^"]*"|[^\s"])+/g) ?? []
 }
 
-/** The value of the last argument of that name. */
+/** Returns the value of the last argument with the given name. */
 export function kernelArg(args: readonly string[], name: string): string | undefined {
   return args.findLast((arg) => arg.startsWith(`${name}=`))?.slice(name.length + 1)
 }
 
-/** One argument of that name, where the first one was, or at the end. */
+/** Replaces all arguments with the given name by one, at the place of the first, or appends it. */
 export function withKernelArg(args: readonly string[], name: string, value: string): string[] {
   const at = args.findIndex((arg) => arg.startsWith(`${name}=`))
   const kept = args.filter((arg, i) => i === at || !arg.startsWith(`${name}=`))
@@ -50,7 +53,7 @@ export function withKernelArg(args: readonly string[], name: string, value: stri
   return kept.map((arg, i) => (i === at ? `${name}=${value}` : arg))
 }
 
-/** What the arguments are without the one that names the deployment. */
+/** Removes all arguments with the given name. */
 export function withoutKernelArg(args: readonly string[], name: string): string[] {
   return args.filter((arg) => !arg.startsWith(`${name}=`))
 }

@@ -1,5 +1,5 @@
 /**
- * A commit as a new deployment, the one that is booted by default.
+ * Deploys a commit: creates a deployment and makes it the default one.
  *
  * Source: ostree-sysroot-deploy.c (ostree_sysroot_deploy_tree, ostree_sysroot_simple_write_deployment);
  * ostree-ext, container::deploy.
@@ -29,33 +29,38 @@ import {
 import { prettyName } from './os-release.ts'
 import { cleanUp, writeDeployments } from './write-deployments.ts'
 
-/** Says that `/var` has its labels; without a policy there are none to give. */
+/** File in `/var` that marks it as labelled. Created at once for commits without a policy, which need no labels. */
 const LABELLED = '.ostree-selabeled'
 
+/** Options of `deployCommit`. */
 export interface DeployOptions {
   readonly stateroot: string
   readonly commit: Checksum
   readonly origin: KeyFile
-  /** Arguments of the kernel. Default: those of the deployment before. */
+  /** Kernel arguments. Default: those of the previous deployment. */
   readonly kernelArgs?: readonly string[] | undefined
-  /** Leave deployments, kernels and objects that are needed no more. */
+  /** Keep deployments, kernels and objects that are no longer needed. */
   readonly noClean?: boolean | undefined
 }
 
+/** Result of `deployCommit`. */
 export interface Deployed {
   readonly deployment: Deployment
-  /** Its directory. */
+  /** Directory of the deployment. */
   readonly path: string
-  /** What was changed in `/etc` and is so again; `undefined` when there is no deployment before. */
+  /** Local changes of `/etc` that were carried over; `undefined` when the stateroot has no previous deployment. */
   readonly etc: Difference | undefined
 }
 
 /**
- * Changes of the default deployment of the stateroot in `/etc` are carried over, and it stays to fall back to; older ones
- * of the stateroot go, but for pinned ones. Nobody else may work on the sysroot meanwhile.
- * @param repo that of the sysroot
- * @throws {UnsupportedError} on the running system; {NotFoundError} without the stateroot, or a kernel in the commit;
- *   {ConflictError} when changes cannot be carried over
+ * Deploys a commit. Local changes in `/etc` of the stateroot's default deployment are carried over, and that deployment
+ * is kept for rollback; older ones of the stateroot are removed unless they are pinned. No other process may change the
+ * sysroot at the same time.
+ * @param repo repository of the sysroot
+ * @throws {UnsupportedError} when the sysroot is that of the running system
+ * @throws {NotFoundError} when the stateroot does not exist or the commit has no kernel
+ * @throws {ConflictError} when a change in `/etc` cannot be carried over
+ * @throws {UsageError} when a kernel argument has a newline or NUL
  */
 export async function deployCommit(sysroot: string, repo: Repo, options: DeployOptions): Promise<Deployed> {
   const { stateroot, commit, origin } = options
@@ -87,10 +92,10 @@ export async function deployCommit(sysroot: string, repo: Repo, options: DeployO
   )
   const state = await writeDeployments(sysroot, repo, before, [deployment, ...kept])
   if (options.noClean !== true) await cleanUp(sysroot, repo, state)
-  return { deployment: state.deployments[0] as Deployment, path, etc } // it was put there
+  return { deployment: state.deployments[0] as Deployment, path, etc } // put first above
 }
 
-/** The files of a deployment; after a failure there are none. */
+/** Creates the files of a deployment; removes them again on failure. */
 async function writeTree(repo: Repo, commit: Checksum, path: string, previous: string | undefined) {
   try {
     try {
@@ -99,7 +104,7 @@ async function writeTree(repo: Repo, commit: Checksum, path: string, previous: s
       throw withContext('Checking out deployment tree', error)
     }
     const { checksum: bootChecksum } = findKernel(path)
-    prettyName(path) // or there would be no title
+    prettyName(path) // fails early when the boot entry would have no title
     const policy = await createEtc(repo, commit, path)
     const etc = previous === undefined ? undefined : await mergeEtc(repo, previous, path)
     return { bootChecksum, policy, etc }
@@ -117,7 +122,7 @@ function isPinned(sysroot: string, deployment: Deployment): boolean {
   return readOrigin(sysroot, deployment).getBoolean('libostree-transient', 'pinned', false)
 }
 
-/** The first that no deployment of the commit has, or had and left a directory. */
+/** Returns the first serial above those of all deployments of the commit, including leftover directories. */
 function nextSerial(sysroot: string, stateroot: string, commit: Checksum): number {
   const serials = namesIn(deploymentsPath(sysroot, stateroot)).flatMap((name) => {
     const [, found, serial] = /^([0-9a-f]{64})\.([0-9]+)$/.exec(name) ?? []

@@ -1,12 +1,13 @@
 /**
- * `/etc` of a deployment: `/usr/etc` of its commit, and on top what was changed in that of the deployment before.
+ * Creates `/etc` of a deployment: `/usr/etc` of its commit, with the local changes in `/etc` of the previous deployment
+ * on top.
  *
  * ```
- * changed before     in the new default            becomes
- * modified, added    whatever                      as it was changed
- * modified, added    a directory, was no such      an error
- * modified, added    below a link or file          an error
- * removed            whatever                      removed
+ * local change       entry in the new default      result
+ * modified, added    any                           the local version
+ * modified, added    now a directory               an error
+ * modified, added    now below a link or file      an error
+ * removed            any                           removed
  * ```
  *
  * Source: ostree-sysroot-deploy.c (prepare_deployment_etc, merge_configuration_from).
@@ -36,8 +37,9 @@ import { copyDirectory, copyEntry, copyMetadata } from './files.ts'
 const DEFAULTS = 'usr/etc'
 
 /**
- * Makes `/etc` of a deployment out of its defaults, labelled where the commit has a policy; nothing where it has none.
- * @returns the policy
+ * Creates `/etc` of a deployment from its `/usr/etc`, labelled if the commit has an SELinux policy. Does nothing when
+ * there is no `/usr/etc`.
+ * @returns the policy of the commit; `undefined` when it has none
  * @throws {FormatError} `Tree contains both /etc and /usr/etc`
  */
 export async function createEtc(repo: Repo, commit: Checksum, deployment: string): Promise<SePolicy | undefined> {
@@ -55,10 +57,10 @@ export async function createEtc(repo: Repo, commit: Checksum, deployment: string
   return policy
 }
 
-/** A commit that nothing refers to: the next pruning takes it. */
+/** Writes a commit of the labelled `/usr/etc`. No ref points to it, so the next prune removes it. */
 async function labelledEtc(repo: Repo, commit: Checksum, policy: SePolicy): Promise<Checksum> {
   const found = await lookupPath(repo.objects, await commitRoot(repo.objects, commit), `/${DEFAULTS}`)
-  if (found.kind !== 'directory') throw new FormatError(commit, `/${DEFAULTS} is no directory`)
+  if (found.kind !== 'directory') throw new FormatError(commit, `/${DEFAULTS} is not a directory`)
   return repo.transaction(async (tx) => {
     const tree = MutableTree.from(tx, found)
     await labelTree(tx, tree, { label: (path, mode) => policy.label(path === '/' ? '/etc' : `/etc${path}`, mode) })
@@ -67,8 +69,12 @@ async function labelledEtc(repo: Repo, commit: Checksum, policy: SePolicy): Prom
 }
 
 /**
- * @param from the deployment before, @param to the new one
- * @throws {ConflictError} `Modified config file newly defaults to directory '…', cannot merge`, and the like
+ * Applies the local changes in `/etc` of one deployment to that of another.
+ * @param from directory of the previous deployment
+ * @param to directory of the new deployment
+ * @returns the changes; `undefined` when the previous deployment has no `/usr/etc` or no `/etc`
+ * @throws {ConflictError} when a change cannot be applied: `Modified config file newly defaults to directory '…',
+ *   cannot merge`, and the like
  */
 export async function mergeEtc(repo: Repo, from: string, to: string): Promise<Difference | undefined> {
   if (!isThere(join(from, DEFAULTS)) || !isThere(join(from, 'etc'))) return undefined
@@ -104,7 +110,10 @@ function change(from: string, to: string, path: string): void {
   else copyEntry(source, target, path)
 }
 
-/** The new defaults may lead anywhere by a link, which is no reason to write there. @returns the first parent that is no directory */
+/**
+ * Finds what prevents writing below `to`: a link in the new defaults could lead out of it.
+ * @returns the first parent of `path` that is not a directory
+ */
 function obstacle(to: string, path: string): string | undefined {
   const parts = path.split('/').filter((part) => part !== '')
   for (let count = 1; count < parts.length; count++) {

@@ -1,4 +1,4 @@
-/** Files of a deployment: copied with all that is known of them, linked, removed. */
+/** File operations on deployments: copies with all metadata, hard links, replaced links, the immutable flag. */
 
 import { spawnSync } from 'node:child_process'
 import {
@@ -24,8 +24,9 @@ import { loadNative } from '../repo/local.ts'
 const PERMISSIONS = 0o7777
 
 /**
- * Where the regular file or directory at a path of a tree really is. A commit may have any link, so one that leads out of
- * its tree leads nowhere.
+ * Resolves a path in a tree to a real path. A commit may have any symbolic link, so links out of the tree are not
+ * followed.
+ * @returns `undefined` when the path is not of the given kind, or leads out of the tree
  */
 export function within(tree: string, path: string, kind: 'file' | 'directory'): string | undefined {
   const asked = join(tree, path)
@@ -35,7 +36,11 @@ export function within(tree: string, path: string, kind: 'file' | 'directory'): 
   return real.startsWith(`${realpathSync(tree)}/`) ? real : undefined
 }
 
-/** A file or link, its owner, permissions and xattrs. @throws {UnsupportedError} for anything else */
+/**
+ * Copies a regular file or symbolic link with owner, permissions and xattrs.
+ * @param shown path for error messages
+ * @throws {UnsupportedError} when the entry is neither
+ */
 export function copyEntry(from: string, to: string, shown: string): void {
   const stats = lstatSync(from)
   if (stats.isSymbolicLink()) {
@@ -50,7 +55,7 @@ export function copyEntry(from: string, to: string, shown: string): void {
   }
 }
 
-/** With all that is in it. */
+/** Copies a directory and everything below it. @throws {UnsupportedError} when it has a device, socket or FIFO */
 export function copyDirectory(from: string, to: string, shown: string): void {
   mkdirSync(to, { mode: 0o700 })
   for (const name of readdirSync(from)) {
@@ -61,7 +66,7 @@ export function copyDirectory(from: string, to: string, shown: string): void {
   copyMetadata(from, to)
 }
 
-/** Owner first: the kernel takes set-id bits away with it. */
+/** Copies owner, permissions and xattrs, the owner first: the kernel clears set-id bits when the owner changes. */
 export function copyMetadata(from: string, to: string): void {
   const stats = lstatSync(from)
   chownSync(to, stats.uid, stats.gid)
@@ -74,7 +79,7 @@ function copyXattrs(from: string, to: string): void {
   for (const [name, value] of native?.readXattrs(from) ?? []) native?.setXattr(to, name, value)
 }
 
-/** The same file in two places, or a copy where there can be no link. What is there stays. */
+/** Hard-links a file, or copies it when it cannot be linked. Does nothing when `to` exists. */
 export function install(from: string, to: string): void {
   if (lstatSync(to, { throwIfNoEntry: false }) !== undefined) return
   try {
@@ -88,7 +93,7 @@ export function install(from: string, to: string): void {
   }
 }
 
-/** Whatever is there goes at once. */
+/** Creates a symbolic link, atomically replacing what is at `path`. */
 export function replaceLink(target: string, path: string): void {
   const temporary = `${path}.tmp`
   rmSync(temporary, { force: true })
@@ -96,7 +101,7 @@ export function replaceLink(target: string, path: string): void {
   renameSync(temporary, path)
 }
 
-/** Deployments are marked, so that nobody writes into them by mistake. Where nothing can do it, they are not. */
+/** Sets or clears the immutable flag, which protects deployments from accidental writes. Failure is ignored. */
 export function setImmutable(path: string, on: boolean): void {
   spawnSync('chattr', [on ? '+i' : '-i', path], { stdio: 'ignore' })
 }

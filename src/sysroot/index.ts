@@ -1,3 +1,5 @@
+/** Deployments of a sysroot and their boot loader entries. */
+
 export {
   type BootEntry,
   formatBootEntry,

@@ -1,5 +1,5 @@
 /**
- * The kernel of a tree, and what it is booted with.
+ * Finds the kernel of a tree and the files it is booted with.
  *
  * ```
  * usr/lib/modules/VERSION/vmlinuz          => boot/ostree/NAME-CHECKSUM/vmlinuz-VERSION
@@ -8,7 +8,7 @@
  *                        /.vmlinuz.hmac                                /.vmlinuz-VERSION.hmac
  * ```
  *
- * CHECKSUM is of the content of kernel, initramfs and device tree, one after the other.
+ * CHECKSUM is SHA-256 of the contents of kernel, initramfs and device tree, concatenated.
  *
  * Source: ostree-sysroot-deploy.c (get_kernel_from_tree_usrlib_modules, install_deployment_kernel).
  */
@@ -23,13 +23,15 @@ import { within } from './files.ts'
 const MODULES = 'usr/lib/modules'
 const CHUNK = 1 << 20
 
+/** A file that is installed for the boot loader. */
 export interface BootFile {
-  /** Where it is. */
+  /** Path in the deployment. */
   readonly path: string
-  /** In the directory of the boot loader. */
+  /** File name in the directory of the boot loader. */
   readonly name: string
 }
 
+/** Result of `findKernel`. */
 export interface Kernel {
   readonly checksum: Checksum
   readonly kernel: BootFile
@@ -38,7 +40,12 @@ export interface Kernel {
   readonly hmac: BootFile | undefined
 }
 
-/** @throws {NotFoundError} when there is none; {FormatError} when there are several */
+/**
+ * Finds the kernel in `/usr/lib/modules` of a tree.
+ * @throws {NotFoundError} when there is none
+ * @throws {FormatError} when there are several, or the version has white space
+ * @throws {UnsupportedError} when there is a directory of several device trees
+ */
 export function findKernel(tree: string): Kernel {
   const versions = directoriesIn(tree, MODULES).filter(
     (version) => within(tree, join(MODULES, version, 'vmlinuz'), 'file') !== undefined,
@@ -47,7 +54,7 @@ export function findKernel(tree: string): Kernel {
   if (version === undefined) {
     throw new NotFoundError('vmlinuz', `Failed to find kernel in /${MODULES}, /usr/lib/ostree-boot or /boot`)
   }
-  // It stands in the entry of the boot loader.
+  // The version is written into a boot loader entry, where white space separates fields.
   if (/[\s\0]/.test(version)) throw new FormatError(MODULES, `Invalid kernel version '${version}'`)
   if (others.length > 0) throw new FormatError(MODULES, `Multiple kernels found in /${MODULES}`)
   const folder = join(MODULES, version)
@@ -58,7 +65,7 @@ export function findKernel(tree: string): Kernel {
     const path = within(tree, join(folder, file), 'file')
     return path === undefined ? undefined : { path, name }
   }
-  const kernel = found('vmlinuz', `vmlinuz-${version}`) as BootFile // it has one: see above
+  const kernel = found('vmlinuz', `vmlinuz-${version}`) as BootFile // versions without a vmlinuz were filtered out above
   const initramfs = found('initramfs.img', `initramfs-${version}.img`)
   const devicetree = found('devicetree', `devicetree-${version}`)
   const hmac = found('.vmlinuz.hmac', `.vmlinuz-${version}.hmac`)

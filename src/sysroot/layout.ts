@@ -1,19 +1,19 @@
 /**
- * A sysroot: the repository, deployments, and what the boot loader reads.
+ * Layout of a sysroot: the repository, the deployments, and the files that the boot loader reads.
  *
  * ```
  * ostree/repo                                        mode bare
  * ostree/deploy/NAME/var                             a stateroot
  * ostree/deploy/NAME/deploy/CHECKSUM.SERIAL          a deployment, and CHECKSUM.SERIAL.origin
- * ostree/boot.1 -> boot.1.0                          by what the kernel is told,
+ * ostree/boot.1 -> boot.1.0                          the kernel argument `ostree=` is a path below it:
  * ostree/boot.1.0/NAME/BOOTCHECKSUM/0                ... a link to the deployment
  * boot/loader -> loader.1
- * boot/loader.1/entries/ostree-1-NAME.conf           an entry a deployment, the highest number first
+ * boot/loader.1/entries/ostree-1-NAME.conf           one entry per deployment, the highest number is the default
  * boot/ostree/NAME-BOOTCHECKSUM/vmlinuz-…            kernels
  * ```
  *
- * The boot loader moves from `loader.0` to `loader.1` and back at once, when the one link does. Where entries stay as
- * they are only `boot.N.0` and `boot.N.1` change places.
+ * Replacing the link `boot/loader` switches all entries at once between `loader.0` and `loader.1`. When the entries do
+ * not change, only `ostree/boot.N` is switched between `boot.N.0` and `boot.N.1`.
  *
  * Source: ostree-sysroot.c, ostree-sysroot-deploy.c.
  */
@@ -26,28 +26,37 @@ import { KeyFile } from '../keyfile/index.ts'
 import { isChecksum } from '../objects/index.ts'
 import { type BootEntry, kernelArg, parseBootEntry, splitKernelArgs } from './boot-entry.ts'
 
+/** Number of one of two alternating directories. */
 export type BootVersion = 0 | 1
 
+/** A deployed commit. */
 export interface Deployment {
   readonly stateroot: string
   readonly commit: Checksum
+  /** Distinguishes deployments of the same commit. */
   readonly serial: number
+  /** Checksum of kernel, initramfs and device tree. */
   readonly bootChecksum: Checksum
-  /** Arguments of its kernel, with `ostree=`, once it has an entry. */
+  /** Boot loader entry. Its `options` are the kernel arguments, including `ostree=` once the entry is written. */
   readonly entry: BootEntry
 }
 
+/** Deployments of a sysroot, and the directories in use. */
 export interface SysrootState {
+  /** N of `boot/loader.N` and `ostree/boot.N`. */
   readonly bootVersion: BootVersion
+  /** M of `ostree/boot.N.M`. */
   readonly subBootVersion: BootVersion
-  /** The one that is booted by default first. */
+  /** The default deployment comes first. */
   readonly deployments: readonly Deployment[]
 }
 
+/** Returns the directory of a stateroot's deployments. */
 export function deploymentsPath(sysroot: string, stateroot: string): string {
   return join(sysroot, 'ostree/deploy', stateroot, 'deploy')
 }
 
+/** Returns the directory of a deployment. */
 export function deploymentPath(
   sysroot: string,
   { stateroot, commit, serial }: Omit<Deployment, 'bootChecksum' | 'entry'>,
@@ -55,15 +64,17 @@ export function deploymentPath(
   return join(deploymentsPath(sysroot, stateroot), `${commit}.${serial}`)
 }
 
+/** Returns the path of a deployment's origin file. */
 export function originPath(sysroot: string, deployment: Deployment): string {
   return `${deploymentPath(sysroot, deployment)}.origin`
 }
 
+/** Returns the name of the directory of a deployment's kernel, below `boot/ostree`. */
 export function bootFolder({ stateroot, bootChecksum }: Deployment): string {
   return `${stateroot}-${bootChecksum}`
 }
 
-/** @throws {FormatError} on an entry or link that names no deployment */
+/** Reads the deployments of a sysroot. @throws {FormatError} when an entry or link does not lead to a deployment */
 export function readSysroot(sysroot: string): SysrootState {
   const bootVersion = versionOf(join(sysroot, 'boot/loader'), 'loader') ?? 0
   const subBootVersion = versionOf(join(sysroot, `ostree/boot.${bootVersion}`), `boot.${bootVersion}`) ?? 0
@@ -89,7 +100,7 @@ function deploymentOf(sysroot: string, entry: BootEntry): Deployment {
   return { stateroot, commit, serial: Number(serial), bootChecksum, entry }
 }
 
-/** Of the link `NAME -> NAME.0` or `NAME.1`. */
+/** Reads the version from a link `NAME -> NAME.0` or `NAME -> NAME.1`; `undefined` when there is no link. */
 function versionOf(link: string, name: string): BootVersion | undefined {
   if (lstatSync(link, { throwIfNoEntry: false }) === undefined) return undefined
   const target = readlinkSync(link)
@@ -98,10 +109,15 @@ function versionOf(link: string, name: string): BootVersion | undefined {
   throw new FormatError(link, `Invalid target '${target}' of ${link}`)
 }
 
+/** Lists the names in a directory; empty when it does not exist or is not a directory. */
 export function namesIn(path: string): string[] {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true ? readdirSync(path) : []
 }
 
+/**
+ * Reads the origin file of a deployment; a missing file gives an empty one.
+ * @throws {FormatError} when it is malformed
+ */
 export function readOrigin(sysroot: string, deployment: Deployment): KeyFile {
   const path = originPath(sysroot, deployment)
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return KeyFile.parse('', path)
@@ -109,8 +125,9 @@ export function readOrigin(sysroot: string, deployment: Deployment): KeyFile {
 }
 
 /**
- * @throws {UnsupportedError} on the root of the running system, whose deployments are staged and not written;
- *   {NotFoundError} when there is no such stateroot
+ * Checks that deployments can be created in a stateroot.
+ * @throws {UnsupportedError} when the sysroot is the running system, for which ostree stages deployments until shutdown
+ * @throws {NotFoundError} when the stateroot does not exist
  */
 export function requireStateroot(sysroot: string, stateroot: string): void {
   if (resolve(sysroot) === '/' || isBooted(sysroot)) {

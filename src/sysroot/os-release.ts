@@ -1,14 +1,18 @@
-/** What a tree calls itself. Source: os-release(5); ostree-sysroot-deploy.c. */
+/** Reads the name of an operating system from os-release. Source: os-release(5); ostree-sysroot-deploy.c. */
 
 import { readFileSync, statSync } from 'node:fs'
 import { FormatError, LimitError } from '../errors.ts'
 import { within } from './files.ts'
 
 const PLACES = ['usr/lib/os-release', 'etc/os-release']
-/** Bytes. */
+/** Size of the largest file that is read, in bytes. */
 const MAX_LENGTH = 1 << 20
 
-/** @throws {FormatError} `No PRETTY_NAME or ID in /etc/os-release` */
+/**
+ * Returns PRETTY_NAME, or ID, of the os-release file of a tree.
+ * @throws {FormatError} `No PRETTY_NAME or ID in /etc/os-release`
+ * @throws {LimitError} when the file is larger than 1 MiB
+ */
 export function prettyName(tree: string): string {
   const values = parseOsRelease(readFirst(tree))
   const name = values.get('PRETTY_NAME') ?? values.get('ID')
@@ -16,7 +20,7 @@ export function prettyName(tree: string): string {
   return name
 }
 
-/** Values without their quotes; what is no assignment is passed over. */
+/** Parses os-release text to unquoted values by key; lines that are not assignments are skipped. */
 export function parseOsRelease(text: string): Map<string, string> {
   const values = new Map<string, string>()
   for (const line of text.split('\n')) {

@@ -1,5 +1,5 @@
 /**
- * Makes a list of deployments what the boot loader offers, and takes away what no longer is in it.
+ * Writes the boot loader entries of a list of deployments, and removes what the list no longer needs.
  *
  * Source: ostree-sysroot-deploy.c (ostree_sysroot_write_deployments_with_options, install_deployment_kernel),
  * ostree-sysroot-cleanup.c.
@@ -28,7 +28,11 @@ import { prettyName } from './os-release.ts'
 
 const REFS: RefPath = 'heads/ostree'
 
-/** @returns the state that is booted from now on */
+/**
+ * Makes `deployments` the ones that the boot loader offers, the first as default. The change takes effect atomically.
+ * @param before state that `readSysroot` returned
+ * @returns the new state, with the written boot loader entries
+ */
 export async function writeDeployments(
   sysroot: string,
   repo: Repo,
@@ -37,7 +41,7 @@ export async function writeDeployments(
 ): Promise<SysrootState> {
   const swap = await needsNewEntries(repo, before.deployments, deployments)
   const bootVersion: BootVersion = swap ? other(before.bootVersion) : before.bootVersion
-  // Of a version that is not in use nothing is left to change places with.
+  // The new version was not in use before, so its sub-version can be fixed.
   const subBootVersion: BootVersion = swap ? 1 : other(before.subBootVersion)
   const serials = bootSerials(deployments)
   let written = deployments
@@ -52,7 +56,7 @@ export async function writeDeployments(
   return { bootVersion, subBootVersion, deployments: written }
 }
 
-/** Removes deployments, entries, links and kernels that `state` does not need, and objects nothing needs. */
+/** Removes deployments, entries, links and kernels that `state` does not need, then prunes the repository. */
 export async function cleanUp(sysroot: string, repo: Repo, state: SysrootState): Promise<PruneResult> {
   const { bootVersion, subBootVersion, deployments } = state
   const kept = new Set(deployments.flatMap((one) => [deploymentPath(sysroot, one), originPath(sysroot, one)]))
@@ -74,7 +78,7 @@ export async function cleanUp(sysroot: string, repo: Repo, state: SysrootState):
   return prune(repo, { refsOnly: true, depth: 0 })
 }
 
-/** Entries stay as they are when there are as many, of the same kernels, arguments and versions. */
+/** Tests whether new entries are needed: the number of deployments, or a kernel, argument or version has changed. */
 async function needsNewEntries(
   repo: Repo,
   before: readonly Deployment[],
@@ -82,7 +86,7 @@ async function needsNewEntries(
 ): Promise<boolean> {
   if (before.length !== after.length) return true
   for (const [i, one] of after.entries()) {
-    const old = before[i] as Deployment // there are as many
+    const old = before[i] as Deployment // both lists have the same length
     if (bootFolder(old) !== bootFolder(one) || argsOf(old) !== argsOf(one)) return true
     if ((await versionOf(repo, old)) !== (await versionOf(repo, one))) return true
   }
@@ -97,7 +101,7 @@ async function versionOf(repo: Repo, { commit }: Deployment): Promise<string> {
   return lookup((await repo.readCommit(commit)).metadata, 'version', string) ?? ''
 }
 
-/** Deployments that share a kernel are told apart by a number, whatever stateroot they are of. */
+/** Numbers the deployments that share a kernel, across stateroots. */
 function bootSerials(deployments: readonly Deployment[]): number[] {
   const next = new Map<Checksum, number>()
   return deployments.map(({ bootChecksum }) => {
@@ -117,7 +121,7 @@ async function writeEntries(
   const loader = join(sysroot, `boot/loader.${bootVersion}`)
   rmSync(loader, { recursive: true, force: true })
   mkdirSync(join(loader, 'entries'), { recursive: true })
-  // So that paths of entries hold whether or not /boot is a file system of its own.
+  // With this link the paths in entries are valid whether or not /boot is a separate file system.
   if (!namesIn(join(sysroot, 'boot')).includes('boot')) replaceLink('.', join(sysroot, 'boot/boot'))
   const isNamed = new Set(deployments.map(({ stateroot }) => stateroot)).size > 1
   const written: Deployment[] = []
@@ -142,7 +146,7 @@ async function titleOf(sysroot: string, repo: Repo, deployment: Deployment): Pro
   const name = prettyName(deploymentPath(sysroot, deployment))
   const version = await versionOf(repo, deployment)
   const title = version === '' || name.includes(version) ? name : `${name} ${version}`
-  // An entry is lines, and whoever made the image does not choose the others.
+  // Control characters in the name must not add lines to the entry.
   return title.replaceAll(/[\n\r\0]/g, ' ')
 }
 
@@ -176,7 +180,7 @@ function writeBootLinks(
   }
 }
 
-/** A ref a deployment, so that pruning leaves them alone: `ostree/BOOTVERSION/SUBBOOTVERSION/INDEX`. */
+/** Sets a ref for each deployment, which protects it from pruning: `ostree/BOOTVERSION/SUBBOOTVERSION/INDEX`. */
 async function writeRefs(repo: Repo, { bootVersion, subBootVersion, deployments }: SysrootState): Promise<void> {
   const wanted = new Map<RefPath, Checksum>(
     deployments.map(({ commit }, index) => [`${REFS}/${bootVersion}/${subBootVersion}/${index}` as RefPath, commit]),
@@ -204,7 +208,7 @@ function writeWhole(path: string, text: string): void {
   }
 }
 
-/** Of the root and of /boot, before and after the boot loader is told. */
+/** Flushes the file systems of the root and of /boot, before and after the links of the boot loader are replaced. */
 async function flush(sysroot: string): Promise<void> {
   for (const path of [sysroot, join(sysroot, 'boot')]) {
     const fd = openSync(path, 'r')
