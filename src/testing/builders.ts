@@ -1,5 +1,5 @@
 /**
- * Trees and commits in three lines:
+ * Builders of file trees and commits for tests:
  *
  * ```ts
  * const tree = directory({ etc: directory({ hostname: file('box\n') }), bin: symlink('usr/bin') })
@@ -7,7 +7,7 @@
  * tx.setRef('heads/main', { commit })
  * ```
  *
- * They write objects with nothing but the codecs, so that what is built on trees can be held against them.
+ * They encode objects with the codecs only, so the operations on trees can be tested against them.
  */
 
 import { type Checksum, compareUtf8, concatBytes, encodeUtf8 } from '../bytes.ts'
@@ -25,43 +25,52 @@ import {
 } from '../objects/index.ts'
 import type { ObjectReader, Transaction } from '../repo/index.ts'
 
+/** Metadata of a file, symbolic link or directory. */
 export interface Inode {
   readonly uid: number
   readonly gid: number
-  /** Permissions, set-id and sticky bits; not the type. */
+  /** Permission, set-id and sticky bits, without the file type. */
   readonly mode: number
   readonly xattrs: Xattrs
 }
 
+/** A regular file of a tree. */
 export interface RegularFile extends Inode {
   readonly kind: 'file'
   readonly content: Uint8Array
 }
 
+/** A symbolic link of a tree. */
 export interface SymbolicLink extends Inode {
   readonly kind: 'symlink'
   readonly target: string
 }
 
+/** A directory of a tree, or the tree itself. */
 export interface Directory extends Inode {
   readonly kind: 'directory'
-  /** The same file under two names, the very same object, is a hard link. */
+  /** Entries by name. The same object under two names is a hard link. */
   readonly children: ReadonlyMap<string, TreeNode>
 }
 
+/** Any entry of a tree. */
 export type TreeNode = RegularFile | SymbolicLink | Directory
 
-/** @param content text as UTF-8; default mode 0644, owner 0:0 */
+/** Creates a regular file, by default with mode 0644 and owner 0:0. @param content bytes, or text encoded as UTF-8 */
 export function file(content: string | Uint8Array = '', inode: Partial<Inode> = {}): RegularFile {
   const bytes = typeof content === 'string' ? encodeUtf8(content) : content
   return { kind: 'file', uid: 0, gid: 0, mode: 0o644, xattrs: NO_XATTRS, ...inode, content: bytes }
 }
 
+/** Creates a symbolic link, by default with mode 0777 and owner 0:0. */
 export function symlink(target: string, inode: Partial<Inode> = {}): SymbolicLink {
   return { kind: 'symlink', uid: 0, gid: 0, mode: 0o777, xattrs: NO_XATTRS, ...inode, target }
 }
 
-/** @param children by name, or as pairs where a name is `__proto__`; default mode 0755, owner 0:0 */
+/**
+ * Creates a directory, by default with mode 0755 and owner 0:0.
+ * @param children entries by name, or as pairs, which also allow the name `__proto__`
+ */
 export function directory(
   children: Readonly<Record<string, TreeNode>> | Iterable<readonly [string, TreeNode]> = {},
   inode: Partial<Inode> = {},
@@ -70,7 +79,7 @@ export function directory(
   return { kind: 'directory', uid: 0, gid: 0, mode: 0o755, xattrs: NO_XATTRS, ...inode, children: new Map(pairs) }
 }
 
-/** Every node with its path (`''` for the root), parents first, children in byte order. */
+/** Yields every node with its path (`''` for the root), parents first, children in byte order. */
 export function* walkNodes(root: TreeNode, path = ''): Generator<readonly [path: string, node: TreeNode]> {
   yield [path, root]
   if (root.kind !== 'directory') return
@@ -91,6 +100,7 @@ export async function storeTree(tx: Transaction, root: Directory): Promise<{ tre
   return { tree, meta }
 }
 
+/** Writes a file object. @returns its checksum */
 export async function storeFile(tx: Transaction, node: RegularFile | SymbolicLink): Promise<Checksum> {
   const { uid, gid, mode, xattrs } = node
   if (node.kind === 'symlink') {
@@ -105,6 +115,7 @@ export async function storeFile(tx: Transaction, node: RegularFile | SymbolicLin
   })
 }
 
+/** Members of a commit; default empty. */
 export interface CommitFields {
   readonly subject?: string
   readonly body?: string
@@ -114,7 +125,7 @@ export interface CommitFields {
   readonly metadata?: Vardict
 }
 
-/** Writes a tree and a commit of it; refs are the caller's. */
+/** Writes a tree and a commit of it, without setting a ref. @returns the checksum of the commit */
 export async function storeCommit(tx: Transaction, root: Directory, fields: CommitFields = {}): Promise<Checksum> {
   const { tree, meta } = await storeTree(tx, root)
   const { subject = '', body = '', parent, timestamp = 1704164645n, metadata = [] } = fields
@@ -122,7 +133,7 @@ export async function storeCommit(tx: Transaction, root: Directory, fields: Comm
   return tx.writeMeta('commit', Commit.encode(commit))
 }
 
-/** The tree that `storeTree` wrote. Files of one checksum come back as one object. */
+/** Reads a tree that `storeTree` wrote. Files with the same checksum become the same object. */
 export async function loadTree(
   from: ObjectReader,
   root: { readonly tree: Checksum; readonly meta: Checksum },

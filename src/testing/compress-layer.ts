@@ -1,21 +1,24 @@
-/** Layers as they are stored: plain, gzip, zstd, and the forms of these that naive readers stumble over. */
+/** Compresses layers for tests: plain, gzip, zstd, and valid variants of these that simple readers do not handle. */
 import { concatBytes, readAll } from '../bytes.ts'
 import type { Platform } from '../platform/index.ts'
 import type { LayerFields } from './image-builder.ts'
 
 /**
- * - `gzip-members`  a member for every few thousand bytes, as parallel and seekable compressors write
- * - `zstd-frames`   several frames, with one between that readers skip, as zstd:chunked has
+ * How a layer is compressed:
+ *
+ * - `gzip-members`  one gzip member per 3000 bytes, as parallel and seekable compressors write
+ * - `zstd-frames`   several frames with skippable frames among them, as in zstd:chunked
  */
 export type LayerCodec = 'none' | 'gzip' | 'gzip-members' | 'zstd' | 'zstd-frames'
 
+/** All values of `LayerCodec`. */
 export const LAYER_CODECS: readonly LayerCodec[] = ['none', 'gzip', 'gzip-members', 'zstd', 'zstd-frames']
 
 const PREFIX = 'application/vnd.oci.image.layer.v1.tar'
-/** Bytes in a member or frame, where there are several. */
+/** Bytes per member or frame, for the codecs that write several. */
 const PIECE = 3000
 
-/** The layer as `buildImage` takes it: stored with that codec, and of the media type that says so. */
+/** Compresses a layer for `buildImage`, with the media type of the codec. */
 export async function compressLayer(platform: Platform, tar: Uint8Array, codec: LayerCodec): Promise<LayerFields> {
   switch (codec) {
     case 'none':
@@ -48,16 +51,16 @@ function gzip(platform: Platform, bytes: Uint8Array): Promise<Uint8Array> {
   return readAll(platform.compress('gzip', whole()))
 }
 
-/** A frame readers pass over: its magic number, four bytes of length, content of no meaning. RFC 8878, 3.1.2. */
+/** A skippable frame: magic number, four bytes of length, three bytes of content. RFC 8878, 3.1.2. */
 const SKIPPED = Uint8Array.of(0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3)
 const MAX_BLOCK = 1 << 16
 
 /**
- * A frame that any decoder reads, of blocks as they are and blocks of one byte repeated: not every platform has an
- * encoder, and tests have no need to save space. RFC 8878, 3.1.1.
+ * Encodes a zstd frame of raw and RLE blocks only, so that tests need no zstd encoder, which some platforms lack.
+ * RFC 8878, 3.1.1.
  *
  *     28 B5 2F FD │ A0 │ content size, 4 bytes │ block ..
- *     block       = last, 1 bit │ type, 2 bits: 0 raw, 1 repeated │ size, 21 bits │ bytes
+ *     block       = last, 1 bit │ type, 2 bits: 0 raw, 1 RLE │ size, 21 bits │ bytes
  */
 function zstdFrame(bytes: Uint8Array): Uint8Array {
   const size = bytes.length

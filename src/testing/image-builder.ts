@@ -1,5 +1,6 @@
 /**
- * Images in a line: layers in, files out, by path; for memory, or to be written to a directory, or packed.
+ * Builds container images for tests. The result maps paths to files, which can be opened in memory, written to a
+ * directory, or packed.
  *
  * ```ts
  * const layers = [await compressLayer(platform, await packLayer([{ path: 'usr/hello', body }]), 'gzip')]
@@ -11,23 +12,27 @@ import { encodeUtf8, readAll } from '../bytes.ts'
 import type { Platform } from '../platform/index.ts'
 import { packTar } from '../tar/index.ts'
 
+/** A layer of an image to build. */
 export interface LayerFields {
-  /** The plain tar. */
+  /** The uncompressed tar. */
   readonly tar: Uint8Array
-  /** As stored. Default: the plain tar. */
+  /** The layer as stored. Default: the uncompressed tar. */
   readonly blob?: Uint8Array | undefined
-  /** Default: that of a plain tar. */
+  /** Default: that of an uncompressed tar. */
   readonly mediaType?: string | undefined
-  /** What lies in the place of the blob, for images that are broken; `null` for nothing. */
+  /** Stored instead of the blob, to build broken images; `null` stores nothing. */
   readonly found?: Uint8Array | null | undefined
 }
 
+/** Names and metadata of an image to build. */
 export interface ImageFields {
   readonly tag?: string | undefined
+  /** Default: amd64. */
   readonly architecture?: string | undefined
-  /** The member `config` of the config: labels, command. */
+  /** The member `config` of the image config: labels, command and the like. */
   readonly config?: object | undefined
   readonly created?: string | undefined
+  /** Annotations of the manifest. */
   readonly annotations?: Readonly<Record<string, string>> | undefined
 }
 
@@ -39,7 +44,7 @@ interface StoredBlob {
   readonly size: number
 }
 
-/** @param put is given every blob there is to store, the manifest last. @returns the descriptor of the manifest */
+/** @param put called with every blob to store, the manifest last. @returns the descriptor of the manifest */
 function describeImage(
   platform: Platform,
   layers: readonly LayerFields[],
@@ -60,7 +65,7 @@ function describeImage(
   return store(manifestType, json(manifest))
 }
 
-/** An OCI layout. @returns `oci-layout`, `index.json` and the blobs, by path */
+/** Builds an OCI layout. @returns `oci-layout`, `index.json` and the blobs, by path */
 export function buildImage(
   platform: Platform,
   layers: readonly LayerFields[],
@@ -77,7 +82,7 @@ export function buildImage(
   return files
 }
 
-/** What the transport `dir:` reads. @returns `version`, `manifest.json` and the blobs, by path */
+/** Builds an image for the transport `dir:`. @returns `version`, `manifest.json` and the blobs, by path */
 export function buildDirectoryImage(
   platform: Platform,
   layers: readonly LayerFields[],
@@ -96,7 +101,7 @@ export function buildDirectoryImage(
 }
 
 /**
- * What `docker save` writes, before it is packed: layers are plain there, and found by name, not by digest.
+ * Builds the files that `docker save` packs. The layers are not compressed, and found by name instead of digest.
  * @returns `manifest.json`, the config and the layers, by path
  */
 export function buildDockerImage(
@@ -117,7 +122,10 @@ export function buildDockerImage(
   return files
 }
 
-/** The files as a tar: an OCI layout becomes what `oci-archive:` reads, a `buildDockerImage` what `docker-archive:` does. */
+/**
+ * Packs files into a tar: makes an `oci-archive:` of a `buildImage` result, a `docker-archive:` of a `buildDockerImage`
+ * result.
+ */
 export function packFiles(files: ReadonlyMap<string, Uint8Array>): Promise<Uint8Array> {
   return readAll(packTar([...files].map(([path, body]) => ({ path, body }))))
 }

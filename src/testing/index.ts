@@ -1,7 +1,7 @@
 /**
- * The kit our own tests are written with, for those who write a store or anything else on top: conformance suites, trees
- * and commits in three lines, and fast-check generators. It needs the package fast-check; the suites are given the test
- * runner's functions, so importing this needs no runner.
+ * Test tools for authors of stores, transports and programs on top of this library: conformance suites, builders of
+ * trees and commits, and fast-check generators. This module needs the package fast-check. It does not import a test
+ * runner: the suites take the runner's functions as an argument.
  */
 
 export * from './arbitraries/index.ts'

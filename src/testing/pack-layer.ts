@@ -1,12 +1,12 @@
 /**
- * Layers as the programs in use pack them. Where every name and value is text, tar-stream does it, which shares no line
- * with the reader here; what it cannot hold without loss, the writer of this library does.
+ * Packs layers for tests. The independent package tar-stream writes the tar when it can represent all entries without
+ * loss; otherwise this library's own writer does.
  */
 import { pack } from 'tar-stream'
 import { concatBytes, decodeUtf8, EMPTY_BYTES, readAll } from '../bytes.ts'
 import { packTar, type TarEntry, type TarText } from '../tar/index.ts'
 
-/** What tar-stream calls the types. */
+/** Entry types in tar-stream's spelling. */
 const TYPES = {
   file: 'file',
   directory: 'directory',
@@ -18,12 +18,12 @@ const TYPES = {
 } as const
 
 const DEFAULT_MODES: Readonly<Record<string, number>> = { directory: 0o755, symlink: 0o777 }
-/** Six octal digits; beyond them it writes sevens. */
+/** tar-stream has six octal digits for ids, and writes 777777 for larger numbers. */
 const MAX_ID = 8 ** 6
 
 /**
- * Whether tar-stream packs the entry without loss: names and values of xattrs that are UTF-8, whole seconds, ids and
- * modes it has room for, a body that is no stream.
+ * Tests whether tar-stream packs an entry without loss: names and xattr values are UTF-8, the time is in whole seconds,
+ * ids and mode fit, and the body is not a stream.
  */
 export function isTextEntry(entry: TarEntry): boolean {
   const { path, linkPath = '', userName = '', groupName = '', xattrs = [], body = EMPTY_BYTES } = entry
@@ -42,7 +42,9 @@ export function isTextEntry(entry: TarEntry): boolean {
   )
 }
 
-/** A whole layer, plain: by tar-stream when that can hold all of it, see `isTextEntry`, else by `packTar`. */
+/**
+ * Packs a layer into an uncompressed tar: with tar-stream if `isTextEntry` holds for all entries, else with `packTar`.
+ */
 export async function packLayer(entries: readonly TarEntry[]): Promise<Uint8Array> {
   return entries.every(isTextEntry) ? packText(entries) : readAll(packTar(entries))
 }

@@ -5,7 +5,7 @@ import { codecFor, type TypeNode, typeNode, type Variant } from '../../gvariant/
 
 const BASIC_TYPES = [...'bynqiuxthdsog']
 
-/** Any type string; containers nest a few levels. */
+/** Generates any type string; containers nest up to four levels. */
 export function variantType(): fc.Arbitrary<string> {
   const { type } = fc.letrec<{ type: string; container: string; basic: string }>((tie) => ({
     basic: fc.constantFrom(...BASIC_TYPES),
@@ -48,7 +48,9 @@ const LEAVES: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   g: signature.map((types) => types.join('')),
 }
 
-/** Few of many: children multiply level by level. */
+/**
+ * Returns the most elements of a generated array: fewer if they vary in size, as the sizes of nested arrays multiply.
+ */
 function sizes(node: TypeNode): number {
   return node.fixedSize === undefined ? 3 : 6
 }
@@ -78,12 +80,12 @@ function anyVariant(levels: number): fc.Arbitrary<Variant> {
   )
 }
 
-/** Values as `codecFor(type)` decodes them; the variants in them are in normal form. */
+/** Generates values as `codecFor(type)` decodes them; variants in them are in normal form. */
 export function valueOfType(type: string): fc.Arbitrary<unknown> {
   return nodeValue(typeNode(type), 2)
 }
 
-/** Bytes for a type: some are normal, most are so but for a few edits, some are anything. */
+/** Generates bytes to decode as a type: some in normal form, most with a few edits to such a form, some arbitrary. */
 export function bytesForType(type: string): fc.Arbitrary<Uint8Array> {
   const codec = codecFor(type)
   const normal = valueOfType(type).map((value) => codec.encode(value))

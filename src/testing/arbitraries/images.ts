@@ -1,4 +1,6 @@
-/** Images: layers made to collide, each stored in its own way, under documents that say more or less of them. */
+/**
+ * fast-check generators of images: layers that often share paths, each with its own compression, and varying metadata.
+ */
 
 import fc from 'fast-check'
 import type { Platform } from '../../platform/index.ts'
@@ -8,25 +10,27 @@ import { buildImage, type ImageFields, type LayerFields } from '../image-builder
 import { packLayer } from '../pack-layer.ts'
 import { anyLayerTree, type LayerTreeOptions, layerEntries } from './layers.ts'
 
-/** A layer by what it says and how it is stored. */
+/** A layer as a tree, and its compression. */
 export interface LayerSample {
   readonly tree: Directory
   readonly codec: LayerCodec
 }
 
-/** An image by what it says; `packImage` makes bytes of it. */
+/** An image as values; `packImage` encodes it. */
 export interface ImageSample {
   readonly layers: readonly LayerSample[]
   readonly fields: ImageFields
 }
 
+/** Options of `anyLayer` and `anyImage`. */
 export interface ImageOptions extends LayerTreeOptions {
-  /** Default 4; there is always one. */
+  /** Default 4; there is at least one layer. */
   readonly maxLayers?: number
-  /** Default: all of them. */
+  /** Default: all. */
   readonly codecs?: readonly LayerCodec[]
 }
 
+/** Generates a layer. */
 export function anyLayer({ codecs = LAYER_CODECS, ...options }: ImageOptions = {}): fc.Arbitrary<LayerSample> {
   return fc.record({ tree: anyLayerTree(options), codec: fc.constantFrom(...codecs) })
 }
@@ -37,7 +41,7 @@ const anyFields: fc.Arbitrary<ImageFields> = fc.record({
   annotations: fc.constantFrom(undefined, {}, { 'org.opencontainers.image.version': '1.0', b: 'ü', a: '' }),
 })
 
-/** Now and then a layer comes twice, as it does in images that were put together by hand. */
+/** Generates an image. Some images have their first layer a second time at the end, as hand-made images may. */
 export function anyImage({ maxLayers = 4, ...options }: ImageOptions = {}): fc.Arbitrary<ImageSample> {
   const layers = fc.array(anyLayer(options), { minLength: 1, maxLength: maxLayers })
   return fc.record({ layers, again: fc.nat({ max: 9 }), fields: anyFields }).map(({ layers, again, fields }) => {
@@ -49,14 +53,18 @@ export function anyImage({ maxLayers = 4, ...options }: ImageOptions = {}): fc.A
   })
 }
 
-/** The layers as they are stored, for any of the builders of images. */
+/** Packs and compresses layers, for `buildImage` and the other builders. */
 export function packLayers(platform: Platform, layers: readonly LayerSample[]): Promise<LayerFields[]> {
   return Promise.all(
     layers.map(async ({ tree, codec }) => compressLayer(platform, await packLayer(layerEntries(tree)), codec)),
   )
 }
 
-/** The image as the files of an OCI layout, by path: what `openMemoryLayout` opens. */
+/**
+ * Encodes an image as an OCI layout.
+ * @param more replaces members of the generated metadata
+ * @returns files by path, for `openMemoryLayout`
+ */
 export async function packImage(
   platform: Platform,
   { layers, fields }: ImageSample,

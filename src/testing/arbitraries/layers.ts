@@ -1,5 +1,5 @@
 /**
- * Layers of images: trees made to collide, with whiteouts in them, and the entries of an archive that hold them.
+ * fast-check generators of image layers: trees that often share paths and have whiteouts, and their tar entries.
  */
 
 import fc from 'fast-check'
@@ -9,20 +9,21 @@ import type { TarEntry } from '../../tar/index.ts'
 import { type Directory, directory, file, type Inode, symlink, type TreeNode, walkNodes } from '../builders.ts'
 import { withLinks } from './links.ts'
 
+/** Options of `anyLayerTree`. */
 export interface LayerTreeOptions {
-  /** Names that take something of the layers below away. Default true. */
+  /** Whiteouts, which delete entries of lower layers. Default true. */
   readonly whiteouts?: boolean
   /** Owners, set-id bits, extended attributes. Default true. */
   readonly metadata?: boolean
-  /** A file under several names. Default true. */
+  /** Files under several names. Default true. */
   readonly hardLinks?: boolean
-  /** Names that careless code stumbles over, few enough to meet as well. Default true. */
+  /** Unusual names, from a set small enough that layers share them. Default true. */
   readonly oddNames?: boolean
   /** Levels of directories below `usr`. Default 3. */
   readonly depth?: number
 }
 
-/** Few, so that layers meet; the first sorts before `.wh.`, and so is taken away by a whiteout of its own layer. */
+/** Few names, so that layers share paths. The first sorts before `.wh.`, so a whiteout of its own layer deletes it. */
 const NAMES = ['-a', 'a', 'b', 'bin', 'é', '...']
 const ODD_NAMES = [
   '__proto__',
@@ -46,7 +47,7 @@ function anyInode(modes: readonly number[], metadata: boolean): fc.Arbitrary<Ino
   return fc.record({ uid: id, gid: id, mode: fc.constantFrom(...modes), xattrs: fc.constantFrom(...XATTRS) })
 }
 
-/** A tree with `usr` at its root and, in places, whiteouts: what one layer says. */
+/** Generates the tree of one layer, with `usr` at its root and some whiteouts. */
 export function anyLayerTree(options: LayerTreeOptions = {}): fc.Arbitrary<Directory> {
   const { whiteouts = true, metadata = true, hardLinks = true, oddNames = true, depth = 3 } = options
   const names = oddNames
@@ -85,8 +86,9 @@ export function anyLayerTree(options: LayerTreeOptions = {}): fc.Arbitrary<Direc
 }
 
 /**
- * The tree as a builder of images archives it: directories before what is in them, further names as hard links. Xattrs
- * go last first, an order that ostree takes whether its version sorts them or reverses them.
+ * Converts a tree to tar entries as image builders do: directories before their contents, further names of a file as
+ * hard links. Xattrs are reversed: ostree gives the same checksum for that order whether its version sorts or reverses
+ * them.
  */
 export function layerEntries(tree: Directory): TarEntry[] {
   const first = new Map<TreeNode, string>()
@@ -103,7 +105,7 @@ export function layerEntries(tree: Directory): TarEntry[] {
     if (node.kind === 'directory') entries.push({ ...inode, type: 'directory', path: `${path}/` })
     else if (node.kind === 'symlink') entries.push({ ...inode, type: 'symlink', linkPath: node.target })
     else {
-      // Every whiteout is itself, however alike they are.
+      // Whiteouts are never hard links, even if they are the same object.
       if (!path.includes('/.wh.')) first.set(node, path)
       entries.push({ ...inode, type: 'file', body: node.content })
     }

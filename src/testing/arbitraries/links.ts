@@ -1,14 +1,19 @@
-/** Files of a tree under several names: what a tree is after hard links were made in it. */
+/** Adds hard links to a tree: further names of its files. */
 import type { Directory, RegularFile, SymbolicLink, TreeNode } from '../builders.ts'
 
+/** A name to add. */
 export interface NewName {
-  /** Which file and which directory, counted in the order they are met, modulo how many there are. */
+  /** Index of the file in walking order, modulo the number of files. */
   readonly file: number
+  /** Index of the directory in walking order, modulo the number of directories. */
   readonly into: number
   readonly name: string
 }
 
-/** The tree with some of its files under further names, where those are free. @param mayLink by the name it has */
+/**
+ * Copies a tree and adds names that are not taken yet.
+ * @param mayLink tests whether the file with a given name may be linked
+ */
 export function withLinks(
   root: Directory,
   added: readonly NewName[],

@@ -1,4 +1,4 @@
-/** OSTree objects: well-formed ones, ones that break a single rule and how that is called, and damaged bytes. */
+/** fast-check generators of OSTree objects: well-formed ones, ones that break a single rule, and damaged bytes. */
 
 import fc from 'fast-check'
 import { type Checksum, compareBytes, compareUtf8, encodeUtf8, toHex } from '../../bytes.ts'
@@ -17,17 +17,18 @@ import {
   type Xattrs,
 } from '../../objects/index.ts'
 
+/** Any checksum. */
 export const anyChecksum: fc.Arbitrary<Checksum> = fc
   .uint8Array({ minLength: 32, maxLength: 32 })
   .map((bytes) => toHex(bytes) as Checksum)
 
-/** Hex of too few or too many bytes. */
+/** A checksum of too few or too many bytes. */
 const anyWrongChecksum = fc
   .uint8Array({ minLength: 1, maxLength: 40 })
   .filter((bytes) => bytes.length !== 32)
   .map((bytes) => toHex(bytes) as Checksum)
 
-/** A name a dirtree may hold: any text but `.`, `..`, and what has a `/` or a NUL. */
+/** Any valid name in a dirtree: text other than `.` and `..`, without `/` and NUL. */
 export const anyFilename: fc.Arbitrary<string> = fc
   .oneof(
     fc.stringMatching(/^[a-z0-9._-]{1,12}$/),
@@ -44,20 +45,20 @@ const anyXattrName = fc.oneof(
   fc.uint8Array({ min: 1, minLength: 1, maxLength: 8 }),
 )
 
-/** Each name once, in any order, as a tar file may give them. */
+/** Xattrs in any order, as in a tar file, each name once. */
 export const anyUnsortedXattrs: fc.Arbitrary<Xattrs> = fc.uniqueArray(
   fc.tuple(anyXattrName, fc.uint8Array({ maxLength: 30 })),
   { selector: ([name]) => toHex(name), maxLength: 4 },
 )
 
-/** In canonical order. */
+/** Xattrs in canonical order. */
 export const anyXattrs: fc.Arbitrary<Xattrs> = anyUnsortedXattrs.map(sortXattrs)
 
 const anyId = fc.oneof(fc.constantFrom(0, 1000), fc.integer({ min: 0, max: 0xffff_ffff }))
 const anyPermissions = fc.oneof(fc.constantFrom(0o644, 0o755, 0o4755, 0o1777), fc.integer({ min: 0, max: 0o7777 }))
 const anyTarget = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }).map((text) => text.replaceAll('\0', '_'))
 
-/** Of a regular file or a symbolic link. */
+/** A header of a regular file or a symbolic link. */
 export const anyFileHeader: fc.Arbitrary<FileHeader> = fc.oneof(
   fc.record({
     uid: anyId,
@@ -69,7 +70,7 @@ export const anyFileHeader: fc.Arbitrary<FileHeader> = fc.oneof(
   fc.record({ uid: anyId, gid: anyId, mode: fc.constant(S_IFLNK | 0o777), target: anyTarget, xattrs: anyXattrs }),
 )
 
-/** Header and content, the content as one array. */
+/** A file with its content as one array. */
 export const anyFile: fc.Arbitrary<FileObject & { body: Uint8Array }> = fc
   .tuple(anyFileHeader, fc.uint8Array({ maxLength: 200 }))
   .map(([header, bytes]) => {
@@ -77,6 +78,7 @@ export const anyFile: fc.Arbitrary<FileObject & { body: Uint8Array }> = fc
     return { header, size: body.length, body }
   })
 
+/** A well-formed dirmeta. */
 export const anyDirMeta: fc.Arbitrary<DirMeta> = fc.record({
   uid: anyId,
   gid: anyId,
@@ -84,7 +86,7 @@ export const anyDirMeta: fc.Arbitrary<DirMeta> = fc.record({
   xattrs: anyXattrs,
 })
 
-/** Names sorted, and none both a file and a directory. */
+/** A well-formed dirtree: sorted names, each once. */
 export const anyDirTree: fc.Arbitrary<DirTree> = fc
   .uniqueArray(fc.tuple(anyFilename, fc.boolean(), anyChecksum, anyChecksum), {
     selector: ([name]) => name,
@@ -108,6 +110,7 @@ const anyMetadata: fc.Arbitrary<[string, Variant]> = fc.tuple(
   anyText.map((text) => variantOf(string, text)),
 )
 
+/** A well-formed commit. */
 export const anyCommit: fc.Arbitrary<Commit> = fc.record({
   metadata: fc.array(anyMetadata, { maxLength: 4 }),
   parent: fc.option(anyChecksum, { nil: undefined }),
@@ -119,7 +122,7 @@ export const anyCommit: fc.Arbitrary<Commit> = fc.record({
   rootMeta: anyChecksum,
 })
 
-/** One rule broken, and the start of what a validator says about it. */
+/** A value that breaks one rule, and the start of the message of its validator. */
 export interface Broken<T> {
   readonly value: T
   readonly message: string
@@ -133,7 +136,7 @@ const BAD_NAMES: readonly (readonly [name: string, message: string])[] = [
   ['', 'Invalid empty filename'],
 ]
 
-/** A dirtree with one bad name or checksum among good ones. */
+/** A dirtree with one invalid name or checksum among valid ones. */
 export const anyBrokenDirTree: fc.Arbitrary<Broken<DirTree>> = fc
   .tuple(anyDirTree, fc.nat(), fc.constantFrom(...BAD_NAMES), anyChecksum, anyWrongChecksum, fc.nat({ max: 4 }))
   .map(([tree, seed, [name, nameMessage], good, wrong, which]) => {
@@ -156,7 +159,7 @@ export const anyBrokenDirTree: fc.Arbitrary<Broken<DirTree>> = fc
 
 const anyWrongBits = fc.integer({ min: 0x1_0000, max: 0xffff_ffff }).map((bits) => (bits & ~0o177777) >>> 0)
 
-/** Xattrs with an empty name, or with one name twice. */
+/** Xattrs with an empty name, or with the same name twice. */
 export const anyBrokenXattrs: fc.Arbitrary<Broken<Xattrs>> = fc
   .tuple(anyXattrs, anyXattrName, fc.boolean())
   .map(([xattrs, name, empty]) => {
@@ -170,6 +173,7 @@ export const anyBrokenXattrs: fc.Arbitrary<Broken<Xattrs>> = fc
     return { value: sortXattrs([...others, ...twice]), message: 'Duplicate xattr name, index=' }
   })
 
+/** A dirmeta with invalid xattrs, type or mode bits. */
 export const anyBrokenDirMeta: fc.Arbitrary<Broken<DirMeta>> = fc
   .tuple(anyDirMeta, anyBrokenXattrs, anyWrongBits, fc.constantFrom(0, S_IFREG, S_IFLNK), fc.nat({ max: 2 }))
   .map(([meta, xattrs, bits, type, which]) => {
@@ -188,6 +192,7 @@ export const anyBrokenDirMeta: fc.Arbitrary<Broken<DirMeta>> = fc
     }
   })
 
+/** A file header with invalid xattrs, type or mode bits. */
 export const anyBrokenFileHeader: fc.Arbitrary<Broken<FileHeader>> = fc
   .tuple(
     anyFileHeader,
@@ -211,6 +216,7 @@ export const anyBrokenFileHeader: fc.Arbitrary<Broken<FileHeader>> = fc
     }
   })
 
+/** A commit with an empty metadata key, or a checksum of the wrong length. */
 export const anyBrokenCommit: fc.Arbitrary<Broken<Commit>> = fc
   .tuple(anyCommit, anyWrongChecksum, fc.nat(), fc.nat({ max: 3 }))
   .map(([commit, wrong, seed, which]) => {
@@ -230,14 +236,14 @@ export const anyBrokenCommit: fc.Arbitrary<Broken<Commit>> = fc
     }
   })
 
-/** Serialised metadata of one of the three types. */
+/** An encoded commit, dirtree or dirmeta. */
 export const anyMetaObject: fc.Arbitrary<{ type: 'commit' | 'dirtree' | 'dirmeta'; bytes: Uint8Array }> = fc.oneof(
   anyCommit.map((commit) => ({ type: 'commit' as const, bytes: Commit.encode(commit) })),
   anyDirTree.map((tree) => ({ type: 'dirtree' as const, bytes: DirTree.encode(tree) })),
   anyDirMeta.map((meta) => ({ type: 'dirmeta' as const, bytes: DirMeta.encode(meta) })),
 )
 
-/** The same bytes, cut, lengthened, or with a few of them changed; perhaps not at all. */
+/** Generates bytes that are cut off, extended, or changed in up to four places; some equal the input. */
 export function anyDamage(bytes: Uint8Array): fc.Arbitrary<Uint8Array> {
   const changes = fc.array(fc.tuple(fc.nat({ max: Math.max(0, bytes.length - 1) }), fc.nat({ max: 255 })), {
     maxLength: 4,

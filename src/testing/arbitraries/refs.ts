@@ -1,10 +1,10 @@
-/** Refs and what they point at. */
+/** fast-check generators of refs and their targets. */
 
 import fc from 'fast-check'
 import type { Checksum } from '../../bytes.ts'
 import type { RefPath, RefTarget } from '../../repo/index.ts'
 
-/** A few paths that get into each other's way: some are directories of others. */
+/** Ref paths of which some conflict: they are directories of others. */
 export const refPool: readonly RefPath[] = [
   'heads/a',
   'heads/a/b',
@@ -30,12 +30,15 @@ export const anyRefName: fc.Arbitrary<string> = fc
   .array(anyRefPart, { minLength: 1, maxLength: 5 })
   .map((parts) => parts.join('/'))
 
+/** A change of one ref; `undefined` deletes it. */
 export interface RefUpdate {
   readonly path: RefPath
   readonly target: RefTarget | undefined
 }
 
-/** A ref of `refPool` set to one of `commits`, made an alias (local ones only), or deleted. */
+/**
+ * Generates a change of a ref in `refPool`: it is set to one of `commits`, made an alias (local refs only), or deleted.
+ */
 export function anyRefUpdate(commits: readonly Checksum[]): fc.Arbitrary<RefUpdate> {
   const local = fc.constantFrom(...refPool.filter((path) => path.startsWith('heads/')))
   const any = fc.constantFrom(...refPool)

@@ -1,4 +1,4 @@
-/** Tar archives: their entries as values, and the bytes that hold them in any of the formats in use. */
+/** fast-check generators of tar archives: entries as values, and their bytes in the formats in use. */
 
 import fc from 'fast-check'
 import { concatBytes, encodeUtf8 } from '../../bytes.ts'
@@ -11,7 +11,7 @@ import {
   type TarEntryType,
 } from '../../tar/index.ts'
 
-/** One entry as a reader should see it. */
+/** One entry as a reader returns it. */
 export interface TarSample {
   readonly type: Exclude<TarEntryType, 'unknown' | 'pax-global'>
   readonly path: Uint8Array
@@ -28,10 +28,11 @@ export interface TarSample {
   readonly body: Uint8Array
 }
 
+/** Options of `anyTarSample` and `anyTarArchive`. */
 export interface TarSampleOptions {
-  /** Only names and values that are text, for readers that decode them. Default: any bytes but NUL in names. */
+  /** Only text in names and values, for readers that decode them. Default: any bytes, without NUL in names. */
   readonly text?: boolean | undefined
-  /** Default: all of them. */
+  /** Default: all. */
   readonly types?: readonly TarSample['type'][] | undefined
 }
 
@@ -72,11 +73,12 @@ const anyXattrName = fc.constantFrom(
 )
 const anyOwner = fc.constantFrom('', 'root', 'a user', 'o'.repeat(31)).map(encodeUtf8)
 
-/** Sizes around block borders, and a few that need more than one chunk. */
+/** Bodies with sizes around multiples of the block size, and some larger ones. */
 const anyBody = fc
   .oneof(fc.nat({ max: 40 }), fc.constantFrom(0, 1, 511, 512, 513, 1024, 5000))
   .chain((size) => fc.uint8Array({ minLength: size, maxLength: size }))
 
+/** Generates an entry. */
 export function anyTarSample(options: TarSampleOptions = {}): fc.Arbitrary<TarSample> {
   const text = options.text ?? false
   const value = text
@@ -110,7 +112,7 @@ export function anyTarSample(options: TarSampleOptions = {}): fc.Arbitrary<TarSa
     })
 }
 
-/** The sample as the writer takes it. */
+/** Converts a sample to an entry for `packTar`. */
 export function tarEntryOf(sample: TarSample): TarEntry {
   const { linkPath, body, ...rest } = sample
   return {
@@ -120,16 +122,16 @@ export function tarEntryOf(sample: TarSample): TarEntry {
   }
 }
 
-/** Which of several ways to say the same is taken. */
+/** Which of several equivalent encodings of an entry is used. */
 interface Style {
   readonly format: 'gnu' | 'pax'
-  /** PAX records for what the header could hold as well. */
+  /** Extension headers also for values that fit into the main header. */
   readonly verbose: boolean
-  /** PAX: a global header before it. */
+  /** PAX only: a global header before the entry. */
   readonly global: boolean
-  /** An old reader's idea of octal: spaces where zeros belong, and at the end. */
+  /** Octal numbers as old programs write them: spaces instead of leading zeros, and a final space. */
   readonly spaced: boolean
-  /** Bytes behind the NUL of short names. */
+  /** Stray bytes after the NUL of short names. */
   readonly leftover: boolean
 }
 
@@ -141,14 +143,15 @@ const anyStyle: fc.Arbitrary<Style> = fc.record({
   leftover: fc.boolean(),
 })
 
+/** An archive and its entries. */
 export interface TarArchive {
   readonly samples: readonly TarSample[]
   readonly bytes: Uint8Array
 }
 
 /**
- * Archives as different programs write them, the formats mixed entry by entry. What a format cannot say the sample does
- * not have. Global headers lie in between, which no sample stands for.
+ * Generates archives with the formats of different programs, mixed entry by entry. Samples in GNU format have no xattrs
+ * and no fractions of seconds. Global headers are not in `samples`.
  */
 export function anyTarArchive(options: TarSampleOptions = {}): fc.Arbitrary<TarArchive> {
   return fc
@@ -225,7 +228,7 @@ function globalHeader(): Uint8Array {
   )
 }
 
-/** Numbers as `  644 \0`; those in base 256 stay. */
+/** Rewrites numbers as `  644 \0`, except those in base 256. */
 function spaceNumbers({ bytes }: HeaderBlock): void {
   for (const [at, width] of [
     [100, 8],
@@ -237,7 +240,7 @@ function spaceNumbers({ bytes }: HeaderBlock): void {
   }
 }
 
-/** The same bytes in pieces of any size. */
+/** Generates the bytes split into pieces of any size. */
 export function anySplit(bytes: Uint8Array): fc.Arbitrary<Uint8Array[]> {
   return fc.array(fc.nat({ max: bytes.length }), { maxLength: 12 }).map((cuts) => {
     const borders = [0, ...cuts.sort((a, b) => a - b), bytes.length]

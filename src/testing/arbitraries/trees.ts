@@ -1,4 +1,4 @@
-/** File trees: legal, and with everything in them that careless code stumbles over. */
+/** fast-check generators of file trees: valid, with names, modes and links that often reveal errors. */
 
 import fc from 'fast-check'
 import { encodeUtf8 } from '../../bytes.ts'
@@ -7,7 +7,7 @@ import { type Directory, directory, file, type Inode, symlink, type TreeNode } f
 import { withLinks } from './links.ts'
 import { anyFilename } from './objects.ts'
 
-/** Each legal, each wrong somewhere: shells, globs, URLs, objects used as maps, sorting, normalisation, width. */
+/** Valid names that break careless code: shells, globs, URLs, objects used as maps, sorting, normalisation, width. */
 const HOSTILE_NAMES: readonly string[] = [
   ...'-rf -- - ~ * ? [a] $(id) `id` $x ; | & " \' \\ \\..\\x %2e%2e ... ..a .a a A a- a. a0 ab a:b C: user@host:'.split(
     ' ',
@@ -20,27 +20,28 @@ const HOSTILE_NAMES: readonly string[] = [
   ...['n'.repeat(255), '\u00fc'.repeat(127), '\u{1f600}'.repeat(63)],
 ]
 
-/** A name a directory on a disk can hold too: at most 255 bytes. */
+/** A name that is also valid in a directory on disk: at most 255 bytes. */
 export const anyHostileName: fc.Arbitrary<string> = fc
   .oneof({ weight: 2, arbitrary: anyFilename }, { weight: 1, arbitrary: fc.constantFrom(...HOSTILE_NAMES) })
   .filter((name) => encodeUtf8(name).length <= 255)
 
+/** Options of `anyTree`. */
 export interface TreeOptions {
   /** Owners other than 0:0. Default true. */
   readonly owners?: boolean
-  /** Default true: `user.`, `security.` and `trusted.` names, binary values. */
+  /** Xattrs with `user.`, `security.` and `trusted.` names and binary values. Default true. */
   readonly xattrs?: boolean
   /** Set-id, sticky and world-writable modes. Default true. */
   readonly specialModes?: boolean
   /** Files under several names. Default true. */
   readonly hardLinks?: boolean
-  /** Names that begin with `.wh.`, which layers read as deletions. Default false. */
+  /** Names that begin with `.wh.`, which mean deletions in layers. Default false. */
   readonly whiteouts?: boolean
   /** Levels of directories. Default 4. */
   readonly depth?: number
 }
 
-/** What a bare-user-only repository can hold. */
+/** Options for trees that a bare-user-only repository can store. */
 export const CANONICAL: TreeOptions = { owners: false, xattrs: false, specialModes: false }
 
 const XATTR_NAMES = [
@@ -52,7 +53,7 @@ const XATTR_NAMES = [
   'user.\u00fc',
 ]
 
-/** Sorted; values neither empty, which an inode's would be dropped for, nor necessarily text. */
+/** Sorted xattrs with binary values that are not empty: empty ones are dropped when read from an inode. */
 const anyInodeXattrs: fc.Arbitrary<Xattrs> = fc
   .tuple(
     fc.subarray(XATTR_NAMES, { maxLength: 3 }),
@@ -77,7 +78,7 @@ const anyTarget = fc.oneof(
   fc.array(anyFilename, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/')),
 )
 
-/** A directory with anything in it. */
+/** Generates a tree. */
 export function anyTree(options: TreeOptions = {}): fc.Arbitrary<Directory> {
   const { depth = 4, whiteouts = false, hardLinks = true } = options
   const names = whiteouts

@@ -1,4 +1,4 @@
-/** Files: however they come, one object; as they were written, back. */
+/** Tests of files: the way of writing does not change the object, and a file is read back unchanged. */
 
 import { ChecksumMismatchError, FormatError } from '../../errors.ts'
 import { S_IFDIR } from '../../objects/index.ts'
@@ -16,25 +16,29 @@ import {
   text,
 } from './kit.ts'
 
+/** Registers the tests of files. */
 export function fileTests(context: SuiteContext): void {
   const { describe, test, expect, headers, symlink } = context
   const stored = storedIn(context)
 
   describe('files', () => {
-    test.each(headers.map((header) => ({ header })))('come back as they were written: $header', async ({ header }) => {
-      const body = text('some content\n')
-      const { storage, value } = await stored(async (tx) => await tx.writeFile(fileOf(header, body)))
-      expect(value).toBe(fileChecksum(context, header, body))
-      const file = await storage.objects.readFile(value)
-      expect(file.header).toEqual(header)
-      expect(file.size).toBe(body.length)
-      expect(file.body).toBeInstanceOf(Uint8Array)
-      expect(new Uint8Array(await contentOf(file.body))).toEqual(body)
-      expect(await storage.objects.statFile(value)).toEqual({ header, size: body.length })
-      await storage[Symbol.asyncDispose]()
-    })
+    test.each(headers.map((header) => ({ header })))(
+      'a file with header $header is read back unchanged',
+      async ({ header }) => {
+        const body = text('some content\n')
+        const { storage, value } = await stored(async (tx) => await tx.writeFile(fileOf(header, body)))
+        expect(value).toBe(fileChecksum(context, header, body))
+        const file = await storage.objects.readFile(value)
+        expect(file.header).toEqual(header)
+        expect(file.size).toBe(body.length)
+        expect(file.body).toBeInstanceOf(Uint8Array)
+        expect(new Uint8Array(await contentOf(file.body))).toEqual(body)
+        expect(await storage.objects.statFile(value)).toEqual({ header, size: body.length })
+        await storage[Symbol.asyncDispose]()
+      },
+    )
 
-    test('may be empty', async () => {
+    test('a file may be empty', async () => {
       const { storage, value } = await stored(async (tx) => await tx.writeFile(fileOf(headers[0], new Uint8Array(0))))
       const file = await storage.objects.readFile(value)
       expect(file.size).toBe(0)
@@ -42,7 +46,7 @@ export function fileTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('may be symbolic links, which have a target and no content', async () => {
+    test('a file may be a symbolic link, which has a target and no content', async () => {
       const { storage, value } = await stored(async (tx) => await tx.writeFile(fileOf(symlink, new Uint8Array(0))))
       expect(value).toBe(fileChecksum(context, symlink, new Uint8Array(0)))
       expect(await storage.objects.statFile(value)).toEqual({ header: symlink, size: 0 })
@@ -50,7 +54,7 @@ export function fileTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('are the same whether they come as an array, a stream or piece by piece', async () => {
+    test('a file is the same object whether written as array, stream or piecewise', async () => {
       const body = text('0123456789'.repeat(300))
       const { storage } = await stored(async (tx) => {
         const header = headers[0]
@@ -73,7 +77,7 @@ export function fileTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('with another checksum than expected are refused however they come, and nothing is stored', async () => {
+    test('a file with an unexpected checksum is rejected, however it is written, and not stored', async () => {
       const header = headers[0]
       const body = text('forged')
       const actual = fileChecksum(context, header, body)
@@ -99,7 +103,7 @@ export function fileTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('with more or fewer bytes than promised are refused, and nothing is stored', async () => {
+    test('a file with more or fewer bytes than announced is rejected and not stored', async () => {
       const header = headers[0]
       const body = text('sixteen bytes...')
       const { storage } = await stored(async (tx) => {
@@ -122,7 +126,7 @@ export function fileTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('that are neither regular nor a symbolic link, or links with content, are refused', async () => {
+    test('a file that is neither regular nor a symbolic link, and a link with content, are rejected', async () => {
       const body = text('x')
       const { storage } = await stored(async (tx) => {
         for (const header of [
@@ -137,7 +141,7 @@ export function fileTests(context: SuiteContext): void {
     })
 
     if (context.mode === 'bare-user-only') {
-      test('that the mode cannot hold are refused, and the error says which modes can', async () => {
+      test('a file that mode bare-user-only cannot store is rejected, and the error lists the modes that can', async () => {
         const plain = plainHeader()
         const { storage } = await stored(async (tx) => {
           for (const [header, message] of [
@@ -161,9 +165,9 @@ export function fileTests(context: SuiteContext): void {
       })
     }
 
-    // The inode of a bare file keeps no order, and bare-user-only keeps no xattrs.
+    // The xattrs of an inode have no order (mode bare), and mode bare-user-only stores none.
     if (context.mode === 'archive' || context.mode === 'bare-user') {
-      test('keep xattrs in the order they came in, under the checksum of that order or of the sorted one', async () => {
+      test('a file keeps the order of its xattrs, under the checksum of that order or of the sorted one', async () => {
         const body = text('from an old tar import')
         const sorted = { ...plainHeader(), xattrs: [text('user.a'), text('user.z')].map((n) => [n, n] as const) }
         const header = { ...sorted, xattrs: sorted.xattrs.toReversed() }
@@ -184,7 +188,7 @@ export function fileTests(context: SuiteContext): void {
       })
     }
 
-    test('dropped half way leave nothing', async () => {
+    test('a file whose writing is aborted leaves nothing', async () => {
       const { storage } = await stored(async (tx) => {
         const sink = tx.openFile(headers[0], 10)
         sink.write(text('01234'))

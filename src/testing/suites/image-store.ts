@@ -1,6 +1,6 @@
 /**
- * The conformance suite of repositories that keep container images: an image comes in, is updated, verified, written out,
- * copied and removed; a commit becomes an image, and the same commit again. A backend's test file is one call:
+ * Conformance suite of repositories that store container images: images are imported, updated, verified, exported,
+ * copied and removed; commits are encapsulated and extracted again. The test file of a backend is one call:
  *
  * ```ts
  * import * as vitest from 'vitest'
@@ -10,7 +10,7 @@
  * })
  * ```
  *
- * What becomes of an image does not depend on where it is kept, so all is held against a repository in memory.
+ * The result of an import does not depend on the backend, so it is compared with that in a repository in memory.
  */
 
 import type { Checksum } from '../../bytes.ts'
@@ -47,15 +47,15 @@ import { buildImage, type LayerFields } from '../image-builder.ts'
 import { packLayer } from '../pack-layer.ts'
 import { collect, noise, type TestTools, text } from './kit.ts'
 
-/** A kind of repository, as the suite needs to see it. */
+/** A repository backend under test. */
 export interface ImageStoreSubject {
-  /** Compresses the images; need not be the one the repositories use. */
+  /** Compresses the images; may differ from the platform of the repositories. */
   readonly platform: Platform
-  /** A new, empty repository. The suite closes it. */
+  /** Creates an empty repository, which the suite disposes. */
   create(mode: RepoMode): Promise<Repo>
   /** Default: archive, bare-user. */
   readonly modes?: readonly RepoMode[]
-  /** In mode `bare` files have to belong to somebody: who, when this process may not give files away. */
+  /** Owner of files in mode `bare`, for a process that may not change owners; default: owners vary. */
   readonly owner?: { readonly uid: number; readonly gid: number } | undefined
 }
 
@@ -63,13 +63,13 @@ const HOST = { architecture: 'amd64', os: 'linux' }
 const NAME = 'docker://example.org/app:1'
 const IMAGE = parseImageReference(NAME)
 const OTHER = parseImageReference('docker://example.org/other:1')
-/** Every mode a copy may go to, wherever it comes from; what bare-user-only can hold, is asked for by its name. */
+/** Modes that images of any mode can be copied to. Copies to bare-user-only are tested only from that mode. */
 const COPY_MODES = ['archive', 'bare-user', 'bare'] as const
 
 /** Files of an OCI layout, by path. */
 type Layout = Map<string, Uint8Array>
 
-/** Registers the tests, one `describe` a mode. */
+/** Registers the tests of a repository backend, one `describe` per mode. */
 export function imageStoreSuite(tools: TestTools, name: string, subject: ImageStoreSubject): void {
   for (const mode of subject.modes ?? ['archive', 'bare-user']) modeTests(tools, name, subject, mode)
 }
@@ -84,7 +84,7 @@ function modeTests({ describe, test, expect }: TestTools, name: string, subject:
     const owned = entries.map((entry) => ({ ...entry, ...owner }))
     return await compressLayer(platform, await packLayer(owned), 'gzip')
   }
-  /** Each layer is compressed once. */
+  /** Compresses each layer only once. */
   const made = new Map<string, Promise<LayerFields>>()
   const once = (name: string, entries: () => TarEntry[]): Promise<LayerFields> => {
     const known = made.get(name) ?? layerOf(entries())
@@ -126,7 +126,7 @@ function modeTests({ describe, test, expect }: TestTools, name: string, subject:
   const objectsOf = async (repo: Repo) =>
     (await collect(repo.storage.objects.list())).map(({ checksum, type }) => `${checksum}.${type}`).sort()
 
-  /** The commit that encapsulation is tried on: nothing this mode could not hold. */
+  /** Writes the commit to encapsulate, with files that this mode can store. */
   const commitIn = async (repo: Repo): Promise<Checksum> => {
     const own = (fields: Partial<Inode> = {}): Partial<Inode> => ({ ...fields, ...owner })
     const special = plain ? {} : { setuid: file('x', own({ mode: 0o4755, ...(!owner && { uid: 3, gid: 4 }) })) }
@@ -144,7 +144,7 @@ function modeTests({ describe, test, expect }: TestTools, name: string, subject:
       return commit
     })
   }
-  /** One component for each directory below /usr. */
+  /** Returns one component per directory below /usr. */
   const componentsOf = async (repo: Repo): Promise<ObjectMetaSized> => {
     const map = new Map<Checksum, string>()
     for (const [checksum, { paths }] of (await newChunking(repo, 'main')).remainder.content) {
@@ -158,7 +158,7 @@ function modeTests({ describe, test, expect }: TestTools, name: string, subject:
   }
 
   describe(`${name}, images in mode ${mode}`, () => {
-    test('an image is imported as anywhere, listed, and found again', async () => {
+    test('an imported image has the same objects as in a repository in memory, and is listed and found', async () => {
       await using repo = await subject.create(mode)
       await using reference = await inMemory()
       const files = await image('2')
@@ -177,7 +177,7 @@ function modeTests({ describe, test, expect }: TestTools, name: string, subject:
       await sound(repo)
     })
 
-    test('an update fetches what is new, and what only the old one had goes', async () => {
+    test('an update fetches only new layers, and pruning removes objects that only the old version used', async () => {
       await using repo = await subject.create(mode)
       const first = await pull(repo, await image('2'))
       const second = await pull(repo, await image('3'))
@@ -195,7 +195,7 @@ function modeTests({ describe, test, expect }: TestTools, name: string, subject:
       expect(await objectsOf(repo)).toEqual(await objectsOf(fresh))
     })
 
-    test('what two images share stays until both are gone; then nothing is left', async () => {
+    test('layers that two images share are kept until both images are removed, and then nothing is left', async () => {
       await using repo = await subject.create(mode)
       await pull(repo, await image('2'))
       await pull(repo, await image('3'), 'docker://example.org/other:1')
@@ -216,7 +216,7 @@ function modeTests({ describe, test, expect }: TestTools, name: string, subject:
       expect(await repo.refs.list('heads')).toEqual([])
     })
 
-    test('an image is what its layers say; one that was changed is not', async () => {
+    test('verification accepts an image that matches its layers, and rejects a changed one', async () => {
       await using repo = await subject.create(mode)
       const { mergeCommit } = await pull(repo, await image('2'))
       const verify = async () => {
@@ -239,7 +239,7 @@ function modeTests({ describe, test, expect }: TestTools, name: string, subject:
       expect([ok, [...unknownCorrupted].length > 0]).toEqual([false, true])
     })
 
-    test('an image written out again holds the same files, and is the same each time', async () => {
+    test('an exported image has the same files as the original, and each export is identical', async () => {
       await using repo = await subject.create(mode)
       const { mergeCommit } = await pull(repo, await image('2'))
       const written = async () => {
@@ -267,7 +267,7 @@ function modeTests({ describe, test, expect }: TestTools, name: string, subject:
     })
 
     test.each(plain ? [mode] : [...new Set([mode, ...COPY_MODES])])(
-      'an image is copied into mode %s and back',
+      'an image copied to mode %s and back is unchanged',
       async (into) => {
         await using repo = await subject.create(mode)
         const { mergeCommit } = await pull(repo, await image('2'))
@@ -284,7 +284,7 @@ function modeTests({ describe, test, expect }: TestTools, name: string, subject:
       },
     )
 
-    test.each(['one layer', 'chunks'])('a commit becomes an image in %s, and the same commit again', async (how) => {
+    test.each(['one layer', 'chunks'])('a commit encapsulated in %s is extracted as the same commit', async (how) => {
       await using repo = await subject.create(mode)
       const commit = await commitIn(repo)
       const options: EncapsulateOptions = {
@@ -307,7 +307,7 @@ function modeTests({ describe, test, expect }: TestTools, name: string, subject:
       expect(await pathsOf(again, pulled.mergeCommit)).toEqual(await pathsOf(repo, commit))
     })
 
-    test('a commit goes out as a stream, and comes in as the same commit', async () => {
+    test('a commit exported as a stream is imported as the same commit', async () => {
       await using repo = await subject.create(mode)
       const commit = await commitIn(repo)
       await using again = await subject.create(mode)
@@ -317,7 +317,7 @@ function modeTests({ describe, test, expect }: TestTools, name: string, subject:
       expect(await objectsOf(again)).toEqual(await objectsOf(repo))
     })
 
-    test('a layer that breaks off leaves nothing of it, and the next pull goes on from there', async () => {
+    test('a truncated layer leaves nothing behind, and the next pull reuses the complete layers', async () => {
       await using repo = await subject.create(mode)
       const layers = [await base(), await top('2')] as const
       const broken = packed([layers[0], { ...layers[1], found: layers[1].blob?.subarray(0, 60) }])

@@ -1,3 +1,5 @@
+/** Conformance suites of storages, image stores and image transports. */
+
 export { type ImageStoreSubject, imageStoreSuite } from './image-store.ts'
 export type { StorageSubject, TestTools } from './kit.ts'
 export { storageSuite } from './storage.ts'

@@ -1,4 +1,4 @@
-/** What the conformance suites share: the runner they are given, the store under test, values to fill it with. */
+/** Shared parts of the conformance suites: the test runner, the store under test, and sample objects. */
 
 import type * as Vitest from 'vitest'
 import type { Checksum, Content } from '../../bytes.ts'
@@ -18,39 +18,42 @@ import {
 import type { Platform } from '../../platform/index.ts'
 import type { RepoMode, Storage, Transaction } from '../../repo/index.ts'
 
-/** The functions of the test runner: `import * as vitest from 'vitest'` and pass `vitest`. */
+/** Functions of the test runner: `import * as vitest from 'vitest'` and pass `vitest`. */
 export type TestTools = Pick<typeof Vitest, 'describe' | 'test' | 'expect'>
 
-/** A backend, as the suite needs to see it. */
+/** A storage backend under test. */
 export interface StorageSubject {
-  /** The judge of checksums; need not be the one the store uses. */
+  /** Computes the expected checksums; may differ from the platform of the store. */
   readonly platform: Platform
-  /** A new, empty storage. The suite disposes it. */
+  /** Creates an empty storage, which the suite disposes. */
   create(mode: RepoMode): Promise<Storage>
   /**
-   * Another handle on the same data, as another process would hold it; `storage` may still be open or may not.
-   * Absent in stores that end with their handle.
+   * Opens another handle on the same data, as another process would; `storage` may be open or disposed. Absent for
+   * stores whose data is lost with their handle.
    */
   reopen?(storage: Storage): Promise<Storage>
   /** Default: archive only. */
   readonly modes?: readonly RepoMode[]
-  /** In mode `bare` the inode has to belong to somebody: who, when this process may not give files away. */
+  /** Owner of files in mode `bare`, for a process that may not change owners; default: owners vary. */
   readonly owner?: { readonly uid: number; readonly gid: number } | undefined
   /** Runs of the random comparison with the memory store. Default 30. */
   readonly runs?: number
 }
 
-/** One subject in one mode. */
+/** A subject in one mode, with the tools of the suites. */
 export interface SuiteContext extends TestTools {
   readonly subject: StorageSubject
   readonly mode: RepoMode
   readonly platform: Platform
-  /** Headers of regular files this mode can hold; at least one. */
+  /** Headers of regular files that this mode can store; at least one. */
   readonly headers: readonly [FileHeader, ...FileHeader[]]
+  /** Header of a symbolic link. */
   readonly symlink: FileHeader
+  /** Creates an empty storage of the subject. */
   create(): Promise<Storage>
 }
 
+/** Encodes text as UTF-8. */
 export function text(content: string): Uint8Array {
   return new TextEncoder().encode(content)
 }
@@ -61,10 +64,12 @@ const xattrs = [
   [text('user.binary'), Uint8Array.of(0xff, 0, 0x80)],
 ] as const
 
+/** Returns the header of a regular file of owner 0:0 without xattrs. */
 export function plainHeader(permissions = 0o644): FileHeader {
   return { uid: 0, gid: 0, mode: S_IFREG | permissions, target: '', xattrs: [] }
 }
 
+/** Creates the context of a subject in one mode. */
 export function suiteContext(tools: TestTools, subject: StorageSubject, mode: RepoMode): SuiteContext {
   const { owner } = subject
   const own = (header: FileHeader): FileHeader =>
@@ -95,13 +100,14 @@ export async function attempt<T>(work: () => T | Promise<T>): Promise<T> {
   return await work()
 }
 
+/** Reads all items into an array. */
 export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = []
   for await (const item of items) all.push(item)
   return all
 }
 
-/** Reads content whole, copying each chunk before the next is asked for. */
+/** Reads all content, copying each chunk before the next one is requested. */
 export async function contentOf(body: Content): Promise<Uint8Array> {
   if (body instanceof Uint8Array) return body
   const chunks: Uint8Array[] = []
@@ -115,7 +121,7 @@ export async function contentOf(body: Content): Promise<Uint8Array> {
   return whole
 }
 
-/** Yields `bytes` through one buffer that is overwritten before each next chunk, as a producer is allowed to. */
+/** Yields `bytes` through one buffer that is overwritten before each next chunk, which `Content` allows. */
 export async function* reusing(bytes: Uint8Array, chunk: number): AsyncIterable<Uint8Array> {
   const buffer = new Uint8Array(chunk)
   for (let offset = 0; offset < bytes.length; offset += chunk) {
@@ -127,7 +133,7 @@ export async function* reusing(bytes: Uint8Array, chunk: number): AsyncIterable<
   buffer.fill(0xee)
 }
 
-/** Bytes that neither compress well nor repeat within a chunk; the same for the same seed. */
+/** Generates bytes that do not compress well and do not repeat within a chunk; deterministic for a seed. */
 export function noise(length: number, seed = 1): Uint8Array {
   const bytes = new Uint8Array(length)
   let state = seed | 1
@@ -138,23 +144,27 @@ export function noise(length: number, seed = 1): Uint8Array {
   return bytes
 }
 
+/** Creates a file object. */
 export function fileOf(header: FileHeader, body: Uint8Array): FileObject {
   return { header, size: body.length, body }
 }
 
+/** An encoded metadata object. */
 export interface MetaObject {
   readonly type: MetaType
   readonly bytes: Uint8Array
 }
 
+/** A dirmeta: mode 0755, owner 0:0. */
 export const directory: MetaObject = {
   type: 'dirmeta',
   bytes: DirMeta.encode({ uid: 0, gid: 0, mode: S_IFDIR | 0o755, xattrs: [] }),
 }
 
+/** The empty dirtree. */
 export const emptyTree: MetaObject = { type: 'dirtree', bytes: DirTree.encode({ files: [], dirs: [] }) }
 
-/** A commit of the empty tree; another one for another subject. Its tree need not be in the store. */
+/** Encodes a commit of the empty tree with the given subject. Its tree is not stored. */
 export function commitOf(platform: Platform, subject: string): MetaObject & { readonly checksum: Checksum } {
   const bytes = Commit.encode({
     metadata: [],
@@ -169,14 +179,15 @@ export function commitOf(platform: Platform, subject: string): MetaObject & { re
   return { type: 'commit', bytes, checksum: checksumMeta(platform, bytes) }
 }
 
+/** Computes the expected checksum of a file. */
 export function fileChecksum(context: SuiteContext, header: FileHeader, body: Uint8Array): Checksum {
   return checksumFile(context.platform, header, body)
 }
 
-/** Names no object. */
+/** A checksum that no object has. */
 export const ABSENT = '00'.repeat(32) as Checksum
 
-/** Runs `work` in a transaction of a new storage and commits it. */
+/** Returns a function that runs `work` in a transaction of a new storage and commits it. */
 export function storedIn(context: SuiteContext) {
   return async <T>(work: (tx: Transaction) => Promise<T>): Promise<{ storage: Storage; value: T }> => {
     const storage = await context.create()

@@ -1,19 +1,20 @@
-/** Content larger than SMALL_FILE travels as a stream, in and out. */
+/** Tests of files larger than SMALL_FILE, whose content is read and written as a stream. */
 
 import { type Checksum, equalBytes } from '../../bytes.ts'
 import { SMALL_FILE } from '../../repo/index.ts'
 import { attempt, collect, contentOf, fileChecksum, fileOf, noise, reusing, type SuiteContext } from './kit.ts'
 
 const CHUNK = 65_521
-/** 5 MiB, and a bit so that nothing divides it. */
+/** Five times SMALL_FILE and a remainder, so that it is not a multiple of any buffer size. */
 const LARGE = 5 * SMALL_FILE + 4321
 
+/** Registers the tests of large files. */
 export function largeFileTests(context: SuiteContext): void {
   const { describe, test, expect, headers } = context
   const [header] = headers
 
   describe('large files', () => {
-    test('stream in and stream out', async () => {
+    test('a large file is written from a stream and read as a stream', async () => {
       const content = noise(LARGE)
       const storage = await context.create()
       const tx = await storage.begin()
@@ -42,7 +43,7 @@ export function largeFileTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('are the same as an array, and stored once', async () => {
+    test('a large file is the same object whether written as array, stream or piecewise, and is stored once', async () => {
       const content = noise(2 * SMALL_FILE, 7)
       const storage = await context.create()
       const tx = await storage.begin()
@@ -67,7 +68,7 @@ export function largeFileTests(context: SuiteContext): void {
       { size: SMALL_FILE - 1, whole: true },
       { size: SMALL_FILE, whole: true },
       { size: SMALL_FILE + 1, whole: false },
-    ])('begin right above SMALL_FILE: $size bytes', async ({ size, whole }) => {
+    ])('a file of $size bytes is read as one array up to SMALL_FILE, as a stream above it', async ({ size, whole }) => {
       const content = noise(size, size)
       const storage = await context.create()
       const tx = await storage.begin()
@@ -79,7 +80,7 @@ export function largeFileTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('may be left half read, and the store goes on', async () => {
+    test('a large file may be left half read, and the store still works', async () => {
       const content = noise(LARGE, 3)
       const storage = await context.create()
       let tx = await storage.begin()
@@ -98,7 +99,7 @@ export function largeFileTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('may be written side by side, with small objects in between', async () => {
+    test('large files may be written concurrently, with small objects in between', async () => {
       const contents = [noise(LARGE, 11), noise(LARGE - 1, 12)] as const
       const storage = await context.create()
       const tx = await storage.begin()
@@ -118,7 +119,7 @@ export function largeFileTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('may be begun before a checkpoint and ended after it', async () => {
+    test('a large file may be started before a checkpoint and finished after it', async () => {
       const contents = [noise(LARGE, 21), noise(LARGE, 22), noise(LARGE, 23)] as const
       const storage = await context.create()
       const tx = await storage.begin()
@@ -141,7 +142,7 @@ export function largeFileTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('dropped, forged or cut short leave nothing', async () => {
+    test('a large file that is aborted, has a wrong checksum or a wrong size leaves nothing', async () => {
       const content = noise(LARGE, 5)
       const wrong = '11'.repeat(32) as Checksum
       const storage = await context.create()

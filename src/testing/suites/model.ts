@@ -1,6 +1,6 @@
 /**
- * Any sequence of operations, done to the store under test and to the memory store side by side: every answer and
- * every error is the same, and so is what is left in the end.
+ * Applies random sequences of operations to the store under test and to the memory store: all results, all errors and
+ * the final contents must be equal.
  */
 
 import fc from 'fast-check'
@@ -23,13 +23,13 @@ import {
   text,
 } from './kit.ts'
 
-/** One of the two storages, with the transaction it may have open. */
+/** One of the two storages, with its open transaction, if any. */
 interface Side {
   storage: Storage
   tx: Transaction | undefined
 }
 
-/** What both sides are asked; the answer is compared as plain data. */
+/** An operation on one side; the results of both sides are compared as plain data. */
 type Operation = (side: Side) => Promise<unknown>
 
 interface Step {
@@ -37,13 +37,13 @@ interface Step {
   readonly run: Operation
 }
 
-/** The answer, or the error as far as a caller can tell errors apart. */
+/** Returns the result of an operation, or its error reduced to what callers can distinguish. */
 async function outcome(run: Operation, side: Side): Promise<unknown> {
   try {
     return { value: await run(side) }
   } catch (error) {
     if (error instanceof FormatError) return { error: error.name }
-    // Where each file is one on a disk, ostree says what it was opening.
+    // In modes with a file on disk per object, ostree's messages also say which one was opened.
     const says = (message: string): string => message.replace(/^Opening content object [0-9a-f]{64}: /, '')
     if (error instanceof OstreeError) return { error: error.name, message: says(error.message) }
     throw error
@@ -84,7 +84,7 @@ async function everything({ storage }: Side): Promise<unknown> {
   return { read, targets }
 }
 
-/** A small world, so that steps meet each other. */
+/** Generates sequences of steps on a few objects and refs, so that steps affect each other. */
 function steps(context: SuiteContext): fc.Arbitrary<Step[]> {
   const { platform } = context
   const commits = ['one', 'two', 'three'].map((subject) => commitOf(platform, subject))
@@ -109,13 +109,13 @@ function steps(context: SuiteContext): fc.Arbitrary<Step[]> {
   const expected = fc.option(fc.constantFrom(...names.map(({ checksum }) => checksum)), { nil: undefined, freq: 5 })
 
   const step = (title: string, run: Operation): Step => ({ title, run })
-  /** Both sides have a transaction open, or neither has. */
+  /** Creates a step in the open transaction; it does nothing when none is open. */
   const within = (title: string, work: (tx: Transaction) => unknown): Step =>
     step(title, async ({ tx }) => (tx ? await work(tx) : 'no transaction'))
-  /** Takes effect at once, whatever becomes of a transaction that is open. */
+  /** Creates a step outside the transaction, which takes effect at once. */
   const outside = (title: string, work: (storage: Storage) => unknown): Step =>
     step(title, async ({ storage }) => await work(storage))
-  /** What deletes objects holds an exclusive lock, and so has no transaction. */
+  /** Creates a step that is skipped while a transaction is open: deleting objects requires an exclusive lock. */
   const alone = (title: string, work: (storage: Storage) => unknown): Step =>
     step(title, async ({ storage, tx }) => (tx ? 'in a transaction' : await work(storage)))
 
@@ -213,11 +213,12 @@ function steps(context: SuiteContext): fc.Arbitrary<Step[]> {
   return fc.array(any, { maxLength: 40, size: 'max' })
 }
 
+/** Registers the comparison with the memory store. */
 export function modelTests(context: SuiteContext): void {
   const { describe, test, expect, subject, mode, platform } = context
 
-  describe('whatever is done', () => {
-    test('answers as the memory store does', { timeout: 120_000 }, async () => {
+  describe('random operations', () => {
+    test('random operations have the same results as in the memory store', { timeout: 120_000 }, async () => {
       await fc.assert(
         fc.asyncProperty(steps(context), async (sequence) => {
           const real: Side = { storage: await context.create(), tx: undefined }

@@ -1,4 +1,4 @@
-/** Objects: named by content, stored once, returned as they came. */
+/** Tests of objects: they are named by content, stored once, and read back unchanged. */
 
 import { ChecksumMismatchError, ObjectNotFoundError } from '../../errors.ts'
 import { checksumMeta, type ObjectName } from '../../objects/index.ts'
@@ -16,12 +16,13 @@ import {
   text,
 } from './kit.ts'
 
+/** Registers the tests of objects. */
 export function objectTests(context: SuiteContext): void {
   const { describe, test, expect, platform, headers } = context
   const stored = storedIn(context)
 
   describe('metadata objects', () => {
-    test('are stored under the checksum of their bytes and come back as they were', async () => {
+    test('metadata objects are stored under the checksum of their bytes and read back unchanged', async () => {
       const commit = commitOf(platform, 'first')
       const { storage } = await stored(async (tx) => {
         for (const { type, bytes } of [directory, emptyTree, commit]) {
@@ -39,7 +40,7 @@ export function objectTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('of one checksum and another type are other objects', async () => {
+    test('metadata objects with the same checksum and different types are different objects', async () => {
       const { storage, value } = await stored(async (tx) => await tx.writeMeta(directory.type, directory.bytes))
       expect(await storage.objects.has({ checksum: value, type: 'dirtree' })).toBe(false)
       expect(await storage.objects.has({ checksum: value, type: 'file' })).toBe(false)
@@ -47,7 +48,7 @@ export function objectTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('with another checksum than expected are refused, and nothing is stored', async () => {
+    test('a metadata object with an unexpected checksum is rejected and not stored', async () => {
       const actual = checksumMeta(platform, directory.bytes)
       const { storage } = await stored(async (tx) => {
         const error = await attempt(() => tx.writeMeta('dirmeta', directory.bytes, ABSENT)).catch((e) => e)
@@ -65,11 +66,11 @@ export function objectTests(context: SuiteContext): void {
   })
 
   describe('the store', () => {
-    // A Buffer's `slice` is a view: a store that copies with it has copied nothing.
+    // `slice` of a Buffer returns a view, so a store that uses it to copy copies nothing.
     test.each([
       { kind: 'Uint8Array', copy: (bytes: Uint8Array) => new Uint8Array(bytes) },
       { kind: 'Buffer', copy: (bytes: Uint8Array) => Buffer.from(bytes) },
-    ])('keeps its own copy of a $kind it is given, and gives copies', async ({ copy }) => {
+    ])('the store copies a $kind that it is given, and returns copies', async ({ copy }) => {
       const meta = copy(directory.bytes)
       const body = copy(text('mine'))
       const attached = copy(text('note'))
@@ -92,7 +93,7 @@ export function objectTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('writes an object once, also over several transactions', async () => {
+    test('the store writes an object only once, also across transactions', async () => {
       const { storage, value } = await stored(async (tx) => {
         await tx.writeMeta('dirmeta', directory.bytes)
         await tx.writeMeta('dirmeta', directory.bytes)
@@ -109,7 +110,7 @@ export function objectTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('says that an object is not there', async () => {
+    test('the store reports a missing object', async () => {
       const storage = await context.create()
       const { objects } = storage
       expect(await objects.has({ checksum: ABSENT, type: 'file' })).toBe(false)
@@ -126,7 +127,7 @@ export function objectTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('lists what it holds, by type or all, and lets go of it while listing', async () => {
+    test('the store lists all objects or those of one type, and deletes them during a listing', async () => {
       const { storage } = await stored(async (tx) => {
         await tx.writeMeta('dirmeta', directory.bytes)
         await tx.writeMeta('dirtree', emptyTree.bytes)
@@ -152,7 +153,7 @@ export function objectTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('deletes what is named and nothing else, and takes it again', async () => {
+    test('the store deletes only the named object, which can then be written again', async () => {
       const commit = commitOf(platform, 'gone and back')
       const { storage } = await stored(async (tx) => {
         await tx.writeMeta('commit', commit.bytes)

@@ -1,4 +1,4 @@
-/** Refs: names in a directory tree, pointing at commits or at each other. */
+/** Tests of refs: names in a tree of directories that point to commits or to other refs. */
 
 import { type Checksum, compareBytes } from '../../bytes.ts'
 import { ConflictError } from '../../errors.ts'
@@ -8,7 +8,7 @@ import { attempt, type SuiteContext, text } from './kit.ts'
 const ONE = { commit: '11'.repeat(32) as Checksum }
 const TWO = { commit: '22'.repeat(32) as Checksum }
 
-/** Legal by the grammar, and each with something a careless store stumbles over. */
+/** Valid names that careless stores mix up or reject. */
 const NAMES: readonly RefPath[] = [
   'heads/main',
   'heads/main-2',
@@ -17,7 +17,7 @@ const NAMES: readonly RefPath[] = [
   'heads/ostree/container/image/docker_3A__2F__2F_quay_2E_io/x',
   'heads/Fedora/43/x86_64',
   'heads/prüfstand/ä',
-  // Letters both; as UTF-16 they would stand the other way round.
+  // Two letters whose order in UTF-8 is the reverse of that in UTF-16.
   'heads/\u{10400}',
   'heads/\uff21',
   'heads/_',
@@ -31,11 +31,12 @@ function byUtf8(a: string, b: string): number {
   return compareBytes(text(a), text(b))
 }
 
+/** Registers the tests of refs. */
 export function refTests(context: SuiteContext): void {
   const { describe, test, expect } = context
 
   describe('refs', () => {
-    test('are set, moved and deleted, and know nothing of each other', async () => {
+    test('refs are set, moved and deleted independently of each other', async () => {
       const storage = await context.create()
       const { refs } = storage
       for (const path of NAMES) {
@@ -53,7 +54,7 @@ export function refTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('are listed in byte order, below a prefix', async () => {
+    test('refs below a prefix are listed in byte order', async () => {
       const storage = await context.create()
       const { refs } = storage
       const tx = await storage.begin()
@@ -69,7 +70,7 @@ export function refTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('and directories of refs exclude each other', async () => {
+    test('a ref and a directory of refs cannot have the same name', async () => {
       const storage = await context.create()
       const { refs } = storage
       for (const area of ['heads', 'remotes/origin', 'mirrors/org.example.C']) {
@@ -95,7 +96,7 @@ export function refTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('a name that only begins like another is no conflict', async () => {
+    test('a name that is only a textual prefix of another does not conflict with it', async () => {
       const storage = await context.create()
       for (const path of ['heads/a', 'heads/a-b', 'heads/a.b', 'heads/a0/b', 'heads/ab/c'])
         await storage.refs.write(path, ONE)
@@ -110,7 +111,7 @@ export function refTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('may be aliases of refs, near and far, present and missing', async () => {
+    test('a ref may be an alias of a ref in any directory, existing or missing', async () => {
       const storage = await context.create()
       const { refs } = storage
       await refs.write('heads/main', ONE)
@@ -140,7 +141,7 @@ export function refTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('of one transaction are judged by where they end, not in which order they came', async () => {
+    test('conflicts between refs of one transaction depend on their final state, not on the order of changes', async () => {
       const storage = await context.create()
       await storage.refs.write('heads/x', ONE)
       await storage.refs.write('heads/y/z', ONE)

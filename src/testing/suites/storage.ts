@@ -1,5 +1,5 @@
 /**
- * The conformance suite of storages. A backend's test file is one call:
+ * Conformance suite of storage backends. The test file of a backend is one call:
  *
  * ```ts
  * import * as vitest from 'vitest'
@@ -27,7 +27,7 @@ import { objectTests } from './objects.ts'
 import { refTests } from './refs.ts'
 import { transactionTests } from './transactions.ts'
 
-/** Registers the tests, one `describe` a mode. */
+/** Registers the tests of a storage backend, one `describe` per mode. */
 export function storageSuite(tools: TestTools, name: string, subject: StorageSubject): void {
   for (const mode of subject.modes ?? ['archive']) {
     const context = suiteContext(tools, subject, mode)
@@ -48,7 +48,7 @@ function handleTests(context: SuiteContext): void {
   const { describe, test, expect, mode } = context
 
   describe('a storage', () => {
-    test('has its mode, a place and a configuration, which is kept as text', async () => {
+    test('a storage has a mode, a location and a configuration, whose text is kept unchanged', async () => {
       const storage = await context.create()
       expect(storage.mode).toBe(mode)
       expect(storage.writable).toBe(true)
@@ -62,7 +62,7 @@ function handleTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('may be disposed twice, and aborts the transaction it has open', async () => {
+    test('a storage may be disposed twice, and aborts its open transaction', async () => {
       const storage = await context.create()
       const tx = await storage.begin()
       await tx.writeFile(fileOf(context.headers[0], text('never seen')))
@@ -71,7 +71,7 @@ function handleTests(context: SuiteContext): void {
       await tx[Symbol.asyncDispose]()
     })
 
-    test('is locked as often as wanted, shared below exclusive too', async () => {
+    test('a storage handle may take locks repeatedly, also a shared one while it holds an exclusive one', async () => {
       const storage = await context.create()
       for (const kinds of [
         ['shared', 'shared', 'shared'],
@@ -98,7 +98,7 @@ function persistenceTests(context: SuiteContext, reopen: NonNullable<StorageSubj
   const name = { checksum: commit.checksum, type: 'commit' as const }
 
   describe('a storage opened again', () => {
-    test('holds everything that was committed', async () => {
+    test('a reopened storage has everything that was committed', async () => {
       const first = await context.create()
       const tx = await first.begin()
       await tx.writeMeta('commit', commit.bytes)
@@ -128,7 +128,7 @@ function persistenceTests(context: SuiteContext, reopen: NonNullable<StorageSubj
       await second[Symbol.asyncDispose]()
     })
 
-    test('shows nothing of a transaction that never committed', async () => {
+    test('a reopened storage shows nothing of a transaction that was not committed', async () => {
       const first = await context.create()
       const tx = await first.begin()
       await tx.writeMeta('commit', commit.bytes)
@@ -140,7 +140,7 @@ function persistenceTests(context: SuiteContext, reopen: NonNullable<StorageSubj
       await second[Symbol.asyncDispose]()
     })
 
-    test('by another reader sees commits as they happen, and nothing of what is under way', async () => {
+    test('a second handle sees a checkpoint at once, and nothing of an open transaction before it', async () => {
       const writer = await context.create()
       const reader = await reopen(writer)
       const tx = await writer.begin()
@@ -156,7 +156,7 @@ function persistenceTests(context: SuiteContext, reopen: NonNullable<StorageSubj
       await writer[Symbol.asyncDispose]()
     })
 
-    test('is kept out by an exclusive lock, and keeps an exclusive lock out', async () => {
+    test('an exclusive lock excludes all locks of another handle, and a shared lock excludes exclusive ones', async () => {
       const one = await context.create()
       const other = await reopen(one)
       const exclusive = await one.lock('exclusive', { timeout: 0 })
@@ -175,7 +175,7 @@ function persistenceTests(context: SuiteContext, reopen: NonNullable<StorageSubj
       await one[Symbol.asyncDispose]()
     })
 
-    test('finds an open transaction in the way of an exclusive lock', async () => {
+    test('an open transaction excludes an exclusive lock of another handle', async () => {
       const one = await context.create()
       const other = await reopen(one)
       const tx = await one.begin()

@@ -1,10 +1,11 @@
-/** Transactions: all of it visible together, or none. */
+/** Tests of transactions: all changes become visible together, or none does. */
 
 import type { Checksum } from '../../bytes.ts'
 import { ConflictError, UsageError } from '../../errors.ts'
 import type { Transaction } from '../../repo/index.ts'
 import { attempt, collect, commitOf, directory, fileOf, noise, type SuiteContext, text } from './kit.ts'
 
+/** Registers the tests of transactions. */
 export function transactionTests(context: SuiteContext): void {
   const { describe, test, expect, platform, headers } = context
   const [header] = headers
@@ -12,7 +13,7 @@ export function transactionTests(context: SuiteContext): void {
   const type = 'commit' as const
 
   describe('a transaction', () => {
-    test('shows what it wrote to itself at once, to others when it commits', async () => {
+    test('a transaction sees its own changes at once, others see them when it commits', async () => {
       const storage = await context.create()
       const tx = await storage.begin()
       const checksum = await tx.writeMeta(type, commit.bytes)
@@ -46,7 +47,7 @@ export function transactionTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('that is disposed leaves nothing', async () => {
+    test('a transaction that is disposed leaves nothing', async () => {
       const storage = await context.create()
       const tx = await storage.begin()
       const checksum = await tx.writeMeta(type, commit.bytes)
@@ -61,7 +62,7 @@ export function transactionTests(context: SuiteContext): void {
       expect(await storage.objects.commitState(checksum)).toBe('complete')
       expect(await storage.objects.readAttached('commitmeta', checksum)).toBeUndefined()
 
-      // The same objects again: whatever staging was left must not be in the way.
+      // The same objects again: leftover staging files must not prevent writing them.
       const again = await storage.begin()
       expect(await again.writeMeta(type, commit.bytes)).toBe(checksum)
       await again.writeFile(fileOf(header, text('new')))
@@ -70,7 +71,7 @@ export function transactionTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('keeps what came before a checkpoint, and drops what came after', async () => {
+    test('a transaction that is disposed keeps changes before its checkpoint and drops later ones', async () => {
       const storage = await context.create()
       const tx = await storage.begin()
       const early = await tx.writeFile(fileOf(header, text('early')))
@@ -98,7 +99,7 @@ export function transactionTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('counts requests and what was new', async () => {
+    test('a transaction counts requested and newly written objects', async () => {
       const storage = await context.create()
       const tx = await storage.begin()
       await tx.writeMeta('dirmeta', directory.bytes)
@@ -121,7 +122,7 @@ export function transactionTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('is alone in its storage, and makes room when it ends', async () => {
+    test('a transaction excludes another one until it ends', async () => {
       const storage = await context.create()
       const first = await storage.begin()
       const second = attempt(() => storage.begin())
@@ -136,7 +137,7 @@ export function transactionTests(context: SuiteContext): void {
     test.each([
       { how: 'committed', end: (tx: Transaction) => tx.commit().then(() => {}) },
       { how: 'disposed', end: async (tx: Transaction) => await tx[Symbol.asyncDispose]() },
-    ])('that was $how takes no more, and may be disposed again', async ({ end }) => {
+    ])('a transaction that was $how rejects further use, and may be disposed again', async ({ end }) => {
       const storage = await context.create()
       const tx = await storage.begin()
       const open = tx.openFile(header, 3)
@@ -164,7 +165,7 @@ export function transactionTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('whose refs cannot be written moves none of them', async () => {
+    test('a transaction changes no ref when one of its refs cannot be written', async () => {
       const storage = await context.create()
       await storage.refs.write('heads/b/c', { commit: commit.checksum })
       const tx = await storage.begin()
@@ -184,7 +185,7 @@ export function transactionTests(context: SuiteContext): void {
   })
 
   describe('commit state and detached metadata', () => {
-    test('of a commit can be set and cleared', async () => {
+    test('the state of a commit can be set and cleared', async () => {
       const storage = await context.create()
       const { objects } = storage
       const sum = commit.checksum
@@ -196,7 +197,7 @@ export function transactionTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('are replaced and removed outside a transaction too, and absence differs from emptiness', async () => {
+    test('detached metadata is also replaced and removed outside a transaction, and empty differs from absent', async () => {
       const storage = await context.create()
       const { objects } = storage
       const sum = commit.checksum
@@ -214,7 +215,7 @@ export function transactionTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('a tombstone ends when its commit is written again', async () => {
+    test('a tombstone is removed when its commit is written again', async () => {
       const storage = await context.create()
       const tombstone = { checksum: commit.checksum, type: 'tombstone-commit' as const }
       await storage.objects.writeAttached('tombstone-commit', commit.checksum, text('dead'))

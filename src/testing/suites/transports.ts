@@ -1,5 +1,5 @@
 /**
- * The conformance suite of image transports. A transport's test file is one call:
+ * Conformance suite of image transports. The test file of a transport is one call:
  *
  * ```ts
  * import * as vitest from 'vitest'
@@ -26,30 +26,31 @@ import type { ImageFields, LayerFields } from '../image-builder.ts'
 import { packLayer } from '../pack-layer.ts'
 import { noise, type TestTools, text } from './kit.ts'
 
-/** What the transport under test is to hold: to be laid down with one of the builders, such as `buildImage`. */
+/** An image that the transport under test has to serve, for one of the builders, such as `buildImage`. */
 export interface TransportImage {
   readonly layers: readonly LayerFields[]
   readonly fields: ImageFields & { readonly tag: string }
 }
 
+/** A transport under test. */
 export interface TransportSubject {
   readonly name: string
-  /** The judge of digests; need not be the one the transport uses. */
+  /** Computes the expected digests; may differ from the platform of the transport. */
   readonly platform: Platform
-  /** Lays the image down and opens it by its tag. The suite disposes it. */
+  /** Stores the image and opens it by its tag. The suite disposes the source. */
   open(image: TransportImage, context: TransportContext): Promise<ImageSource>
 }
 
-/** Bytes: more than any transport hands out at a time. */
+/** Size in bytes of a layer that is larger than the chunks of any transport. */
 const LARGE = 5 << 18
 
-/** Registers the tests. */
+/** Registers the tests of a transport. */
 export function transportSuite({ describe, test, expect }: TestTools, subject: TransportSubject): void {
   const { platform } = subject
   const context: TransportContext = { platform, host: { architecture: 'amd64', os: 'linux' } }
   const fields = { tag: 'example.org/image:1', created: '2024-01-02T03:04:05Z', config: { Labels: { a: 'b' } } }
 
-  /** Small, large, empty, each stored in its own way; the first is there twice. */
+  /** A small, a large and two empty layers, each compressed differently; the first one is listed twice. */
   let layersMade: Promise<LayerFields[]> | undefined
   const someLayers = () => {
     layersMade ??= makeLayers()
@@ -79,7 +80,7 @@ export function transportSuite({ describe, test, expect }: TestTools, subject: T
     return layer
   }
   const digestOf = (bytes: Uint8Array) => `sha256:${platform.sha256(bytes)}`
-  /** The plain tar of a layer, all of it verified. */
+  /** Reads and verifies a layer, decompressed. */
   const tarOf = async (source: ImageSource, layer: Descriptor, index: number) => {
     const { rootfs } = await source.config()
     return readAll(openLayer(source, layer, { platform, diffId: rootfs.diff_ids[index] }))
@@ -87,7 +88,7 @@ export function transportSuite({ describe, test, expect }: TestTools, subject: T
   const sums = (layers: readonly LayerFields[]) => layers.map(({ tar }) => platform.sha256(tar))
 
   describe(`transport ${subject.name}`, () => {
-    test('gives the manifest, under the digest of its very bytes', async () => {
+    test('the manifest digest is that of the original bytes of the manifest', async () => {
       const layers = await someLayers()
       await opened(layers, async (source) => {
         const { original, manifestDigest, manifest } = source
@@ -101,7 +102,7 @@ export function transportSuite({ describe, test, expect }: TestTools, subject: T
       })
     })
 
-    test('gives the config, as stored and as it is read', async () => {
+    test('the config is available as stored bytes and parsed', async () => {
       const layers = await someLayers()
       await opened(layers, async (source) => {
         const bytes = await source.configBytes()
@@ -112,7 +113,7 @@ export function transportSuite({ describe, test, expect }: TestTools, subject: T
       })
     })
 
-    test('gives each blob by its digest, in the size its descriptor says', async () => {
+    test('each blob has the digest and the size of its descriptor', async () => {
       await opened(await someLayers(), async (source) => {
         for (const layer of source.manifest.layers) {
           const blob = await readAll(source.blob(layer))
@@ -121,7 +122,7 @@ export function transportSuite({ describe, test, expect }: TestTools, subject: T
       })
     })
 
-    test('gives layers that decompress to what went into them', async () => {
+    test('each layer decompresses to its original tar', async () => {
       const layers = await someLayers()
       await opened(layers, async (source) => {
         const tars: Uint8Array[] = []
@@ -130,7 +131,7 @@ export function transportSuite({ describe, test, expect }: TestTools, subject: T
       })
     })
 
-    test('gives the same again, and to several readers at once', async () => {
+    test('layers can be read repeatedly and concurrently', async () => {
       const layers = await someLayers()
       await opened(layers, async (source) => {
         const { layers: listed } = source.manifest
@@ -140,7 +141,7 @@ export function transportSuite({ describe, test, expect }: TestTools, subject: T
       })
     })
 
-    test('may be left in the middle of a blob, and asked for it again', async () => {
+    test('reading a blob may be stopped in the middle and started again', async () => {
       const layers = await someLayers()
       await opened(layers, async (source) => {
         const large = layerOf(source, 1)
@@ -152,14 +153,14 @@ export function transportSuite({ describe, test, expect }: TestTools, subject: T
       })
     })
 
-    test('says of a blob it does not have that it is not found', async () => {
+    test('a missing blob is reported as not found', async () => {
       await opened(await someLayers(), async (source) => {
         const unknown = { ...layerOf(source, 0), digest: `sha256:${'0'.repeat(64)}` as Digest }
         await expect((async () => readAll(source.blob(unknown)))()).rejects.toMatchObject({ code: 'not-found' })
       })
     })
 
-    test('takes no digest for a path', async () => {
+    test('a malformed digest is never used as a path', async () => {
       await opened(await someLayers(), async (source) => {
         for (const digest of ['sha256:../../../etc/passwd', 'sha512:x', '../index.json'] as Digest[]) {
           const reading = (async () => readAll(source.blob({ ...layerOf(source, 0), digest })))()
@@ -173,7 +174,7 @@ export function transportSuite({ describe, test, expect }: TestTools, subject: T
       ['empty', (bytes: Uint8Array) => bytes.subarray(0, 0)],
       ['changed in one bit', (bytes: Uint8Array) => bytes.map((byte, i) => (i === 600 ? byte ^ 1 : byte))],
       ['longer', (bytes: Uint8Array) => concatBytes([bytes, new Uint8Array(512)])],
-    ])('a layer that is %s is an error, which names it', async (_, damage) => {
+    ])('a layer that is %s is an error that names it', async (_, damage) => {
       const tar = await packLayer([{ path: 'usr/noise', body: noise(4000) }])
       const layer = await compressLayer(platform, tar, 'none')
       await opened([{ ...layer, found: damage(tar) }], async (source) => {
@@ -185,13 +186,13 @@ export function transportSuite({ describe, test, expect }: TestTools, subject: T
       })
     })
 
-    test('a layer that is not there is not found, when it is read at the latest', async () => {
+    test('a missing layer is reported as not found, at the latest when it is read', async () => {
       const layer = await compressLayer(platform, await packLayer([]), 'none')
       const reading = opened([{ ...layer, found: null }], (source) => tarOf(source, layerOf(source, 0), 0))
       await expect(reading).rejects.toMatchObject({ code: 'not-found' })
     })
 
-    test('stops when it is told to, with the reason that was given', async () => {
+    test('reading a layer stops when its signal is aborted, with the given reason', async () => {
       await opened(await someLayers(), async (source) => {
         const controller = new AbortController()
         const reason = new Error('enough')
@@ -207,7 +208,7 @@ export function transportSuite({ describe, test, expect }: TestTools, subject: T
       })
     })
 
-    test('may be disposed twice', async () => {
+    test('a source may be disposed twice', async () => {
       const source = await subject.open({ layers: await someLayers(), fields }, context)
       await source[Symbol.asyncDispose]()
       await source[Symbol.asyncDispose]()
