@@ -1,22 +1,22 @@
-/** The shape of the list of commands. A command's module is loaded when the command is called. */
+/** The types of the command list. A command's module is loaded only when the command is run. */
 import type { AnyCommand } from './command.ts'
 
 export interface CommandEntry {
   readonly name: string
   readonly summary: string
-  /** Not in the overview. */
+  /** Omitted from the list of commands that `--help` prints. */
   readonly hidden?: true
   load(): Promise<AnyCommand>
 }
 
-/** A word before which further words choose the command: `ostree container image pull`. */
+/** Commands that share a first word, such as `image` in `ostree container image pull`. Groups can be nested. */
 export interface CommandGroup {
   readonly name: string
   readonly summary: string
   readonly members: readonly (CommandEntry | CommandGroup)[]
-  /** Its help is the list of its members and nothing else, and it has no options of its own. */
+  /** The help lists the members only, and the group takes no options of its own, as `ostree static-delta`. */
   readonly plain?: true
-  /** Not in the overview. */
+  /** Omitted from the list of commands that `--help` prints. */
   readonly hidden?: true
 }
 

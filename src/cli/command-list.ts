@@ -1,4 +1,4 @@
-/** Every command: its name, its line in the overview, and where it is. A command's module loads when it is called. */
+/** All commands: name, summary for `--help`, and module. A module is loaded only when its command is run. */
 import type { CommandEntry, CommandGroup } from './command-entry.ts'
 import { CONTAINER, INTERNAL, PROVISIONAL_REPAIR, TAR } from './container-commands.ts'
 

@@ -1,6 +1,6 @@
 /**
- * What a command is, and what running one means: parsing, `--help`, `--version`, the repository, the `error: ` prefix.
- * A command's own file holds its options and what it prints; whatever a library user would miss is on a floor below.
+ * Declares and runs commands: option parsing, `--help`, `--version`, and opening the repository. A command's own file
+ * holds only its options and its output; everything useful to a library user is in the library.
  */
 import { setFlagsFromString } from 'node:v8'
 import { IoError, UsageError } from '../errors.ts'
@@ -10,21 +10,24 @@ import type { Output } from './text/output.ts'
 
 export interface CommandContext<T extends OptionTable> {
   readonly options: OptionValues<T>
-  /** Positional arguments. */
+  /** The arguments that are neither options nor option values. */
   readonly args: readonly string[]
   readonly out: Output
   readonly err: Output
   readonly env: Readonly<Record<string, string | undefined>>
   /**
-   * Aborted by SIGINT and SIGTERM, which end the process at once until this is first looked at: for commands that have
-   * something to take back. The others leave what a killed process leaves.
+   * Aborted on SIGINT or SIGTERM, so that a command can roll back its changes. The signal handlers are installed when
+   * this property is first read; until then, both signals end the process at once.
    */
   readonly signal: AbortSignal
-  /** Opens the repository of `--repo`, the current directory or the environment; once. */
+  /**
+   * Opens the repository given by `--repo` or `--sysroot`, or else the one of the current directory or the environment.
+   * Later calls return the same one. It is closed when the command ends.
+   */
   repo(): Promise<Repo>
-  /** The path `repo()` would open. @throws {UsageError} when there is none */
+  /** Returns the path that `repo()` opens. @throws {UsageError} when no repository is given or found */
   repoPath(): string
-  /** An error that shows the whole help before its message, as ostree does for arguments that are missing. */
+  /** Creates an error that prints the command's help before its message, as ostree does for missing arguments. */
   usageError(message: string): UsageError
 }
 
@@ -32,11 +35,11 @@ export interface CommandSpec<T extends OptionTable> {
   /** As typed after the program: `rev-parse`, `container image pull`. */
   readonly name: string
   readonly summary: string
-  /** Behind `[OPTION…]` in the usage line. */
+  /** The positional arguments as printed after `[OPTION…]` in the usage line. */
   readonly usage: string
-  /** Takes `--repo`. */
+  /** Whether the command accepts `--repo`. */
   readonly repo: boolean
-  /** May run for seconds. */
+  /** The command may run for seconds, so V8's memory settings are adjusted first. */
   readonly long?: true
   readonly options: T
   run(context: CommandContext<T>): Promise<void> | void
@@ -44,14 +47,15 @@ export interface CommandSpec<T extends OptionTable> {
 
 export type AnyCommand = CommandSpec<OptionTable>
 
-/** Ties the types of a command's options to its `run`. */
+/** Declares a command. Infers the type of `options` in `run` from the option table. */
 export function command<const T extends OptionTable>(spec: CommandSpec<T>): AnyCommand {
-  return spec as unknown as AnyCommand // the options a run sees are those of its own table: parseOptions fills all
+  return spec as unknown as AnyCommand // sound: runCommand parses the options of this very table, and fills all of them
 }
 
 /**
- * What one file needs dies with it, so the young generation need not grow: a third less memory in the same time. To set
- * its size on the command line would cost every start the code caches of V8.
+ * Keeps V8's young generation at its initial size. A long command allocates mostly for one file at a time, so a larger
+ * young generation does not help: measured, a third less memory in the same time. The flag is set at run time because a
+ * flag on the command line makes V8 reject its code caches at every start.
  */
 const YOUNG_GENERATION = '--semi-space-growth-factor=1'
 
@@ -68,7 +72,7 @@ export const COMMON_OPTIONS = {
   version: { type: 'flag', help: 'Print version information and exit' },
 } as const satisfies OptionTable
 
-/** An error after which the help of the command has been shown. */
+/** A usage error that is printed below the text in `help`. */
 export class ShownUsageError extends UsageError {
   readonly help: string
 
@@ -78,37 +82,48 @@ export class ShownUsageError extends UsageError {
   }
 }
 
-function tableOf(spec: AnyCommand): OptionTable {
+/** Returns all options of a command: `--repo`, its own, and the common ones. */
+function allOptions(spec: AnyCommand): OptionTable {
   const own: OptionTable = { ...(spec.repo ? REPO_OPTIONS : {}), ...spec.options }
-  // A command may give `-v` a meaning of its own; the common option then goes without.
+  // If the command uses `-v` for an option of its own, `--verbose` has no short form.
   const taken = Object.values(own).some(({ short }) => short === COMMON_OPTIONS.verbose.short)
   const { type, help } = COMMON_OPTIONS.verbose
   return { ...own, ...COMMON_OPTIONS, ...(taken ? { verbose: { type, help } } : {}) }
 }
 
+/** Returns the text that `--help` prints for a command, in GOption's layout. */
 export function formatHelp(spec: AnyCommand): string {
-  const { help, application } = formatOptions(tableOf(spec))
+  const { help, application } = formatOptions(allOptions(spec))
   const usage = spec.usage === '' ? '' : ` ${spec.usage}`
   return `Usage:\n  ostree ${spec.name} [OPTION…]${usage}\n\n${spec.summary}\n\nHelp Options:\n${help}\nApplication Options:\n${application}\n`
 }
 
-export interface Surroundings {
+/** The parts of the process that running a command needs. */
+export interface CommandHost {
   readonly out: Output
   readonly err: Output
   readonly env: Readonly<Record<string, string | undefined>>
-  /** See `CommandContext`. */
+  /** As in `CommandContext`: reading it installs the signal handlers. */
   readonly signal: AbortSignal
   version(): string
-  /** @returns `undefined` when neither option, current directory nor environment name one */
+  /**
+   * Returns the path of the repository to use.
+   * @param option the value of `--repo`, returned as it is
+   * @returns `undefined` when neither the option, the current directory nor the environment gives one
+   */
   findRepo(option: string | undefined): string | undefined
   openRepo(path: string): Promise<Repo>
 }
 
-/** Runs one command with the arguments that are left of it. */
-export async function runCommand(spec: AnyCommand, args: readonly string[], around: Surroundings): Promise<void> {
-  const { values, positionals, help } = parseOptions(tableOf(spec), args)
-  if (help) return around.out.write(formatHelp(spec))
-  if (values['version'] === true) return around.out.write(around.version())
+/**
+ * Parses the arguments and runs the command, or prints its help or the version.
+ * @param args the arguments without the words that name the command
+ * @throws {UsageError} when the options cannot be parsed; and whatever the command throws
+ */
+export async function runCommand(spec: AnyCommand, args: readonly string[], host: CommandHost): Promise<void> {
+  const { values, positionals, help } = parseOptions(allOptions(spec), args)
+  if (help) return host.out.write(formatHelp(spec))
+  if (values['version'] === true) return host.out.write(host.version())
 
   if (spec.long) setFlagsFromString(YOUNG_GENERATION)
 
@@ -116,29 +131,29 @@ export async function runCommand(spec: AnyCommand, args: readonly string[], arou
   const { repo: given, sysroot } = values as { repo?: string; sysroot?: string }
   const noRepo = (): UsageError => new ShownUsageError('Command requires a --repo argument', formatHelp(spec))
   const repoPath = (): string => {
-    const path = around.findRepo(sysroot === undefined ? given : `${sysroot}/ostree/repo`)
+    const path = host.findRepo(sysroot === undefined ? given : `${sysroot}/ostree/repo`)
     if (path === undefined) throw noRepo()
     return path
   }
   const openRepo = async (): Promise<Repo> => {
     try {
-      return await around.openRepo(repoPath())
+      return await host.openRepo(repoPath())
     } catch (error) {
-      // What nobody named, and turns out to be no repository, is none.
+      // Without `--repo`, a default path that does not exist means that no repository was given.
       throw given === undefined && error instanceof IoError && error.data.errno === 'ENOENT' ? noRepo() : error
     }
   }
   let opened: Promise<Repo> | undefined
   const repo = (): Promise<Repo> => {
-    opened ??= sysroot === undefined ? openRepo() : openOfSysroot(sysroot, around)
+    opened ??= sysroot === undefined ? openRepo() : openSysrootRepo(sysroot, host)
     return opened
   }
-  const { out, err, env } = around
+  const { out, err, env } = host
   try {
     await spec.run({
       ...{ options: values, args: positionals, out, err, env, repo, repoPath, usageError },
       get signal() {
-        return around.signal
+        return host.signal
       },
     })
   } finally {
@@ -147,7 +162,7 @@ export async function runCommand(spec: AnyCommand, args: readonly string[], arou
   }
 }
 
-async function openOfSysroot(sysroot: string, { openRepo }: Surroundings): Promise<Repo> {
+async function openSysrootRepo(sysroot: string, { openRepo }: CommandHost): Promise<Repo> {
   const { openRepoOfSysroot } = await import('./sysroot-repo.ts')
   return openRepoOfSysroot(sysroot, openRepo)
 }

@@ -1,9 +1,9 @@
-/** The commands behind `ostree container`, and those on the tar streams that images are made of. */
+/** The lists of the `container`, `provisional-repair`, `internal-only-for-testing` and `tar` commands. */
 import type { CommandGroup } from './command-entry.ts'
 
 const IMAGE: CommandGroup = {
   name: 'image',
-  summary: 'Images kept in the repository',
+  summary: 'Images stored in the repository',
   members: [
     {
       name: 'list',
@@ -12,7 +12,7 @@ const IMAGE: CommandGroup = {
     },
     {
       name: 'plan',
-      summary: 'Tell what a pull would fetch',
+      summary: 'Show what a pull would fetch',
       load: async () => (await import('./commands/container/image-plan.ts')).imagePlan,
     },
     {
@@ -27,12 +27,12 @@ const IMAGE: CommandGroup = {
     },
     {
       name: 'history',
-      summary: 'Print the layers of an image and how they came about',
+      summary: 'Print the layers of an image and the commands that created them',
       load: async () => (await import('./commands/container/image-history.ts')).imageHistory,
     },
     {
       name: 'verify',
-      summary: 'Look whether stored images still hold what their layers do',
+      summary: 'Check that stored images match their layers',
       load: async () => (await import('./commands/container/image-verify.ts')).imageVerify,
     },
     {
@@ -42,28 +42,28 @@ const IMAGE: CommandGroup = {
     },
     {
       name: 'reexport',
-      summary: 'Write a stored image as an image again',
+      summary: 'Export a stored image',
       load: async () => (await import('./commands/container/image-reexport.ts')).imageReexport,
     },
     {
       name: 'replace-detached-metadata',
-      summary: 'Write an image again with other detached metadata of its commit',
+      summary: 'Copy an image and replace the detached metadata of its commit',
       load: async () =>
         (await import('./commands/container/image-replace-detached-metadata.ts')).imageReplaceDetachedMetadata,
     },
     {
       name: 'clear-cached-update',
-      summary: 'Forget a newer image that was seen',
+      summary: 'Delete the cached metadata of an available update',
       load: async () => (await import('./commands/container/image-clear-cached-update.ts')).imageClearCachedUpdate,
     },
     {
       name: 'deploy',
-      summary: 'Fetch an image and make it what a sysroot boots',
+      summary: 'Fetch an image and deploy it to a sysroot',
       load: async () => (await import('./commands/container/image-deploy.ts')).imageDeploy,
     },
     {
       name: 'remove',
-      summary: 'Remove images, and the layers only they need',
+      summary: 'Remove images and the layers that no other image needs',
       load: async () => (await import('./commands/container/image-remove.ts')).imageRemove,
     },
     {
@@ -73,7 +73,7 @@ const IMAGE: CommandGroup = {
     },
     {
       name: 'prune-images',
-      summary: 'Remove images that no deployment came from',
+      summary: 'Remove images that no deployment uses',
       load: async () => (await import('./commands/container/image-prune-images.ts')).imagePruneImages,
     },
   ],
@@ -81,17 +81,17 @@ const IMAGE: CommandGroup = {
 
 export const CONTAINER: CommandGroup = {
   name: 'container',
-  summary: 'Container images kept as commits',
+  summary: 'Container images stored as commits',
   members: [
     IMAGE,
     {
       name: 'commit',
-      summary: 'Tidy the container up at the end of a build step',
+      summary: 'Clean up the container at the end of a build step',
       load: async () => (await import('./commands/container/commit.ts')).commit,
     },
     {
       name: 'compare',
-      summary: 'Print what changes between two images, by layers',
+      summary: 'Compare the layers of two images',
       load: async () => (await import('./commands/container/compare.ts')).compare,
     },
     {
@@ -101,7 +101,7 @@ export const CONTAINER: CommandGroup = {
     },
     {
       name: 'export',
-      summary: 'Another name of encapsulate',
+      summary: 'Alias of encapsulate',
       load: async () => (await import('./commands/container/encapsulate.ts')).encapsulate,
     },
     {
@@ -111,31 +111,31 @@ export const CONTAINER: CommandGroup = {
     },
     {
       name: 'unencapsulate',
-      summary: 'Fetch the commit an image carries',
+      summary: 'Fetch the commit that an image contains',
       load: async () => (await import('./commands/container/unencapsulate.ts')).unencapsulate,
     },
     {
       name: 'import',
-      summary: 'Another name of unencapsulate',
+      summary: 'Alias of unencapsulate',
       load: async () => (await import('./commands/container/unencapsulate.ts')).unencapsulate,
     },
   ],
 }
 
-/** For who mends what a confusion of inodes has done to stored images. */
+/** Repairs images damaged by the inode-collision bug. */
 export const PROVISIONAL_REPAIR: CommandGroup = {
   name: 'provisional-repair',
-  summary: 'Images whose files were confused',
+  summary: 'Repair of images damaged by inode collisions',
   hidden: true,
   members: [
     {
       name: 'analyze-inodes',
-      summary: 'Look for inodes that were confused',
+      summary: 'Find inodes that collide when cut to 32 bits',
       load: async () => (await import('./commands/provisional-repair/analyze-inodes.ts')).analyzeInodesCommand,
     },
     {
       name: 'repair',
-      summary: 'Forget images whose files were confused',
+      summary: 'Remove images damaged by inode collisions',
       load: async () => (await import('./commands/provisional-repair/repair.ts')).repairCommand,
     },
   ],
@@ -143,12 +143,12 @@ export const PROVISIONAL_REPAIR: CommandGroup = {
 
 export const INTERNAL: CommandGroup = {
   name: 'internal-only-for-testing',
-  summary: 'What tests ask',
+  summary: 'Internal commands for tests',
   hidden: true,
   members: [
     {
       name: 'detect-env',
-      summary: 'Print what we run in',
+      summary: 'Print the kind of environment',
       load: async () => (await import('./commands/internal-only-for-testing/detect-env.ts')).detectEnv,
     },
     {
@@ -165,12 +165,12 @@ export const TAR: CommandGroup = {
   members: [
     {
       name: 'export',
-      summary: 'Write a commit, with its objects, as a tar stream',
+      summary: 'Export a commit and its objects as a tar stream',
       load: async () => (await import('./commands/tar/tar-export.ts')).tarExport,
     },
     {
       name: 'import',
-      summary: 'Read a commit out of a tar stream',
+      summary: 'Import a commit from a tar stream',
       load: async () => (await import('./commands/tar/tar-import.ts')).tarImport,
     },
   ],

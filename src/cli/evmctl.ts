@@ -1,4 +1,4 @@
-/** Signatures for IMA, made by the program evmctl, which knows keys in files and in tokens. */
+/** Creates IMA signatures with the program evmctl, which supports keys in files and in hardware tokens. */
 import { spawnSync } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,13 +10,17 @@ import { loadNative } from '../repo/local.ts'
 
 const ATTRIBUTE = 'user.ima'
 
+/** Disposing of it removes its temporary directory. */
 export interface EvmctlSigner extends Disposable {
   readonly sign: ImaSigner
 }
 
 /**
- * @param near a directory of a file system that keeps user xattrs, where files are put to be signed
- * @throws {UnsupportedError} where the program, or what reads its result, is not installed
+ * Creates a signer. Each file is copied into a temporary directory, where evmctl signs it.
+ * @param algorithm hash algorithm, as in `evmctl --hashalgo`
+ * @param key path of the private key
+ * @param near parent of the temporary directory; its file system must support user xattrs. Default: `os.tmpdir()`
+ * @throws {UnsupportedError} when evmctl, or koffi to read the extended attribute, is not installed
  */
 export function createEvmctlSigner(algorithm: string, key: string, near: string | undefined): EvmctlSigner {
   const native = loadNative()
@@ -36,7 +40,7 @@ export function createEvmctlSigner(algorithm: string, key: string, near: string 
       const { status, stderr } = spawnSync('evmctl', args, { encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'] })
       if (status !== 0) throw new IoError(`evmctl failed: ${stderr.trim()}`, 'EIO', key)
       const value = native.getXattr(path, ATTRIBUTE)
-      if (value === undefined) throw new IoError('evmctl left no signature', 'ENODATA', path)
+      if (value === undefined) throw new IoError(`evmctl did not set the attribute ${ATTRIBUTE}`, 'ENODATA', path)
       return value
     },
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),

@@ -1,6 +1,6 @@
 /**
- * Commands of others: `ostree NAME` runs the program `ostree-NAME`, where there is no command of that name. It gets the
- * arguments as they were given, the name among them. Source: ot-main.c, ostree_command_exec.
+ * External commands: `ostree NAME` runs the program `ostree-NAME` when there is no built-in command of that name. The
+ * program gets all arguments unchanged, including NAME. Source: ot-main.c, ostree_command_exec.
  */
 
 import { spawnSync } from 'node:child_process'
@@ -9,10 +9,14 @@ import { constants as os } from 'node:os'
 import { join } from 'node:path'
 import { IoError } from '../errors.ts'
 
-/** Where packages put such programs, before those in PATH. */
+/** Directory in which packages install external commands. Searched before PATH. */
 const EXTENSIONS = '/usr/libexec/libostree/ext'
 
-/** @returns its path */
+/**
+ * Finds the program of an external command.
+ * @param path the value of `PATH`
+ * @returns the path of the program, or `undefined` when there is none
+ */
 export function findExtension(name: string, path: string | undefined): string | undefined {
   if (name.includes('/')) return undefined
   const places = [EXTENSIONS, ...(path ?? '').split(':').filter((place) => place !== '')]
@@ -24,11 +28,15 @@ function isExecutable(path: string): boolean {
     accessSync(path, constants.X_OK)
     return statSync(path).isFile()
   } catch {
-    return false // there is none, or it is not for us
+    return false // missing, or this user may not execute it
   }
 }
 
-/** Runs it with our standard streams. @returns its exit status; a shell's, when a signal ended it */
+/**
+ * Runs a program with the standard streams of this process, and waits for its end.
+ * @returns its exit status, or, as in a shell, 128 plus the signal number when a signal ended it
+ * @throws {IoError} when it cannot be started
+ */
 export function runExtension(path: string, name: string, args: readonly string[]): number {
   const { status, signal, error } = spawnSync(path, args, { stdio: 'inherit', argv0: `ostree-${name}` })
   if (error !== undefined) {

@@ -1,13 +1,14 @@
 /**
- * The `ostree` command. The first argument that is no option names the command, wherever it stands; all others go to
- * it. Failure is `error: MESSAGE` on standard error and exit status 1. Source: ostree's main (ot-main.c), GOption.
+ * The `ostree` command. The first argument that does not begin with `-` names the command, wherever it stands; all
+ * other arguments are passed to that command. A failure prints `error: MESSAGE` on standard error, and the exit status
+ * is 1. Source: ostree's main (ot-main.c), GOption.
  */
 import { isUtf8 } from 'node:buffer'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { IoError, UsageError } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
-import { type AnyCommand, COMMON_OPTIONS, runCommand, ShownUsageError, type Surroundings } from './command.ts'
+import { type AnyCommand, COMMON_OPTIONS, type CommandHost, runCommand, ShownUsageError } from './command.ts'
 import { type CommandEntry, type CommandGroup, isGroup } from './command-entry.ts'
 import { COMMANDS } from './command-list.ts'
 import { formatOptions, parseOptions } from './options.ts'
@@ -17,6 +18,10 @@ import { formatVersion } from './version.ts'
 const out = new Output(1)
 const err = new Output(2)
 
+/**
+ * Returns the help text of the program or of a group of commands.
+ * @param path the words that name the group; `''` for the program
+ */
 function formatOverview(group: CommandGroup | undefined, path: string): string {
   if (group?.plain) return formatPlainOverview(group, path)
   const shown = COMMANDS.filter(({ hidden }) => hidden !== true)
@@ -35,20 +40,28 @@ function formatPlainOverview({ members }: CommandGroup, path: string): string {
   return `Usage:\n  ostree ${path} [OPTION...] COMMAND\n\nBuiltin "${path}" Commands:\n${rows}\n`
 }
 
-/** Takes the first non-option out of `args`. @param ends whether it must stand before `--` */
-function takeWord(args: readonly string[], ends: boolean): [word: string | undefined, rest: string[]] {
+/**
+ * Removes the first argument that does not begin with `-`.
+ * @param stopAtDashes stop looking at `--`
+ */
+function takeWord(args: readonly string[], stopAtDashes: boolean): [word: string | undefined, rest: string[]] {
   for (const [i, arg] of args.entries()) {
-    if (ends && arg === '--') break
+    if (stopAtDashes && arg === '--') break
     if (!arg.startsWith('-')) return [arg, [...args.slice(0, i), ...args.slice(i + 1)]]
   }
   return [undefined, [...args]]
 }
 
-/** @returns the command, or the status where all was done here */
-async function find(words: readonly string[]): Promise<{ command: AnyCommand; args: string[] } | number> {
+/**
+ * Finds the command that the arguments name.
+ * @returns the command with its arguments, or the exit status when the arguments have been handled already: by an
+ *   external command, or by printing the help or the version
+ * @throws {ShownUsageError} when the arguments name no known command
+ */
+async function findCommand(argv: readonly string[]): Promise<{ command: AnyCommand; args: string[] } | number> {
   let members = COMMANDS
   let group: CommandGroup | undefined
-  let args = [...words]
+  let args = [...argv]
   const path: string[] = []
   for (;;) {
     const [word, rest] = takeWord(args, group !== undefined && group.plain !== true)
@@ -58,13 +71,13 @@ async function find(words: readonly string[]): Promise<{ command: AnyCommand; ar
       if (word !== undefined && group === undefined) {
         const { findExtension, runExtension } = await import('./extension.ts')
         const program = findExtension(word, process.env['PATH'])
-        if (program !== undefined) return runExtension(program, word, words)
+        if (program !== undefined) return runExtension(program, word, argv)
       }
-      answerAlone(group, name, word, rest)
+      handleNoCommand(group, name, word, rest)
       return 0
     }
     args = rest
-    // A command may have several names; it speaks of itself by the one it was called.
+    // A command may have several names; its help shows the one that was typed.
     if (!isGroup(entry)) return { command: { ...(await entry.load()), name: [...path, word].join(' ') }, args }
     path.push(word)
     group = entry
@@ -72,8 +85,18 @@ async function find(words: readonly string[]): Promise<{ command: AnyCommand; ar
   }
 }
 
-/** What follows where no command is named: help, version, or an error behind the help. @param word that names none */
-function answerAlone(group: CommandGroup | undefined, path: string, word: string | undefined, args: string[]): void {
+/**
+ * Prints the help or the version of the program or of a group.
+ * @param path the words that name the group; `''` for the program
+ * @param word the argument that should name a command but does not
+ * @throws {ShownUsageError} when the arguments ask for neither
+ */
+function handleNoCommand(
+  group: CommandGroup | undefined,
+  path: string,
+  word: string | undefined,
+  args: string[],
+): void {
   const overview = formatOverview(group, path)
   const shown = (message: string): ShownUsageError => new ShownUsageError(message, overview)
   if (group?.plain) {
@@ -93,7 +116,11 @@ function answerAlone(group: CommandGroup | undefined, path: string, word: string
   else throw shown(path === '' ? `Unknown command '${word}'` : `Unknown "${path}" subcommand '${word}'`)
 }
 
-/** The rules of ostree: the option, the current directory if it is a repository, $OSTREE_REPO, the system's. */
+/**
+ * Finds the repository by the rules of ostree: the option; the current directory if it holds `objects/` and `config`;
+ * `$OSTREE_REPO`; `/ostree/repo` below `$OSTREE_SYSROOT` or `/`.
+ * @returns its path, or `undefined` when there is no option and the default does not exist
+ */
 function findRepo(option: string | undefined): string | undefined {
   if (option !== undefined) return option
   const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
@@ -105,18 +132,19 @@ function findRepo(option: string | undefined): string | undefined {
 }
 
 async function openRepo(path: string): Promise<Repo> {
-  // Resolved, nothing would be the current directory.
+  // `resolve('')` would give the current directory.
   if (path === '') throw new IoError('opening repo: opendir((null)): Bad address', 'EFAULT', path)
   const node = await import('../repo/local.ts')
   return node.openRepo(resolve(path))
 }
 
 /**
- * Node puts U+FFFD in place of bytes that are no UTF-8: what is called by such a name is another thing.
- * @throws {UsageError}
+ * Refuses arguments that are not UTF-8. Node replaces the invalid bytes with U+FFFD, so that such an argument would
+ * name a different file or ref. Not checked where `/proc/self/cmdline` cannot be read.
+ * @throws {UsageError} `Invalid byte sequence in conversion input`
  */
-function requireUtf8(words: readonly string[]): void {
-  if (!words.some((word) => word.includes('\ufffd'))) return
+function requireUtf8(argv: readonly string[]): void {
+  if (!argv.some((arg) => arg.includes('\ufffd'))) return
   let given: Uint8Array
   try {
     given = readFileSync('/proc/self/cmdline')
@@ -126,7 +154,8 @@ function requireUtf8(words: readonly string[]): void {
   if (!isUtf8(given)) throw new UsageError('Invalid byte sequence in conversion input')
 }
 
-function fail(error: unknown): void {
+/** Prints an error, preceded by the help if it has one; with `OSTREE_TS_DEBUG` set, followed by its stack. */
+function printError(error: unknown): void {
   const message = error instanceof Error ? error.message : String(error)
   if (error instanceof ShownUsageError) err.write(`${error.help}`)
   err.line(err.isTerminal ? `\u001b[31m\u001b[1merror:\u001b[0m\u001b[22m ${message}` : `error: ${message}`)
@@ -134,7 +163,10 @@ function fail(error: unknown): void {
   for (let at = error; at instanceof Error; at = at.cause) err.line(at === error ? `${at.stack}` : `Cause: ${at.stack}`)
 }
 
-/** Signals that end the process, but not before what it is at has been taken back. A second one ends it at once. */
+/**
+ * Turns the first SIGINT or SIGTERM into an abort signal, so that the command can roll back its changes before the
+ * process ends. A second one ends the process at once.
+ */
 class Interruption {
   readonly #controller = new AbortController()
   #listening = false
@@ -146,8 +178,8 @@ class Interruption {
     return this.#controller.signal
   }
 
-  /** Ends as the signal would have ended it, for a shell stops its script then. */
-  follow(): void {
+  /** Ends the process by the signal that was received, if any, because a shell then stops its script too. */
+  reraise(): void {
     if (this.#received !== undefined) process.kill(process.pid, this.#received)
   }
 
@@ -157,9 +189,10 @@ class Interruption {
   }
 }
 
-async function main(words: readonly string[]): Promise<number> {
+/** Runs the program. @returns its exit status */
+async function main(argv: readonly string[]): Promise<number> {
   const interruption = new Interruption()
-  const around: Surroundings = {
+  const host: CommandHost = {
     out,
     err,
     env: process.env,
@@ -172,20 +205,20 @@ async function main(words: readonly string[]): Promise<number> {
   }
   let status = 0
   try {
-    requireUtf8(words)
-    const found = await find(words)
+    requireUtf8(argv)
+    const found = await findCommand(argv)
     if (typeof found === 'number') status = found
-    else await runCommand(found.command, found.args, around)
+    else await runCommand(found.command, found.args, host)
     out.flush()
     err.flush()
-    interruption.follow()
+    interruption.reraise()
   } catch (error) {
-    if (isBrokenPipe(error)) return 141
+    if (isBrokenPipe(error)) return 141 // what a shell reports for SIGPIPE: 128 + 13
     status = 1
     try {
       out.flush()
-      interruption.follow()
-      fail(error)
+      interruption.reraise()
+      printError(error)
       err.flush()
     } catch (again) {
       if (!isBrokenPipe(again)) throw again
@@ -194,7 +227,7 @@ async function main(words: readonly string[]): Promise<number> {
   return status
 }
 
-// No await here: the command is built as CommonJS, which has none at its top.
+// Not `await`: the command is built as CommonJS, which does not allow it at the top level.
 void main(process.argv.slice(2)).then((status) => {
   process.exitCode = status
 })

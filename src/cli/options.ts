@@ -1,19 +1,21 @@
 /**
- * Options as GOption reads them: `--opt=VALUE`, `--opt VALUE`, `-o VALUE`, grouped letters, options between positionals,
- * `--` ends them. Wordings are GLib's. Not over `util.parseArgs`, which reads `-oVALUE`, where GOption has a group of
- * letters and takes the next argument for the value of the first. Source: GOption (goption.c).
+ * Parses options as GOption does: `--opt=VALUE`, `--opt VALUE`, `-o VALUE`, grouped short options, options between
+ * positional arguments, and `--`, which ends the options. The error messages are GLib's. `util.parseArgs` cannot be
+ * used: it reads `-oVALUE` as the value of `-o`, whereas GOption reads a group of short options, of which `-o` takes
+ * the next argument. Source: GOption (goption.c).
  */
 
 import { UsageError } from '../errors.ts'
 
 export interface OptionSpec {
-  /** `strings` may be given more than once. `integer` and `number` take one value. */
+  /** `flag` takes no value. `strings` may be repeated; of the others the last one counts. */
   readonly type: 'flag' | 'string' | 'strings' | 'integer' | 'number'
+  /** The letter of the short form. */
   readonly short?: string
-  /** Shown after `=` in the help; a value option without it shows none. */
+  /** Name of the value, printed after `=` in the help. */
   readonly arg?: string
   readonly help?: string
-  /** Accepted, not listed. */
+  /** The option is accepted but not listed in the help. */
   readonly hidden?: boolean
 }
 
@@ -32,15 +34,15 @@ export type OptionValues<T extends OptionTable> = { [K in keyof T]: Values[T[K][
 export interface ParsedOptions<T extends OptionTable> {
   readonly values: OptionValues<T>
   readonly positionals: string[]
-  /** `--help` or `-h` stood before anything that is an error. */
+  /** A help option was found. Later arguments have not been parsed. */
   readonly help: boolean
 }
 
-/** GOption's own, beside `--help` and `-h`. */
+/** All long and short help options of GOption. */
 const HELP_WORDS = ['help', 'help-all']
 const HELP_LETTERS = ['h', '?']
 
-/** As strtol reads it, in any base a number in C has. */
+/** Parses a 32-bit integer as C's `strtol` with base 0 does: decimal, `0x…` hexadecimal, or `0…` octal. */
 function integer(text: string, option: string): number {
   const [, sign, digits = ''] = /^\s*([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9]\d*)$/.exec(text) ?? []
   if (digits === '') throw new UsageError(`Cannot parse integer value “${text}” for ${option}`, option)
@@ -60,17 +62,20 @@ function decimal(text: string, option: string): number {
   return value
 }
 
-/** @throws {UsageError} with GOption's wording */
+/**
+ * Parses arguments. Options that are not given are `false`, `[]` or `undefined`.
+ * @throws {UsageError} when an option is unknown, or its value is missing or invalid; with GOption's message
+ */
 export function parseOptions<const T extends OptionTable>(table: T, args: readonly string[]): ParsedOptions<T> {
-  return new Scan(table, args).run()
+  return new OptionParser(table, args).run()
 }
 
-class Scan<T extends OptionTable> {
+class OptionParser<T extends OptionTable> {
   readonly #table: T
   readonly #args: readonly string[]
   readonly #values: Record<string, unknown> = {}
   readonly #positionals: string[] = []
-  /** The argument looked at, and later the value an option took. */
+  /** Index of the current argument, or of the value taken for it. */
   #at = 0
   #help = false
 
@@ -88,29 +93,30 @@ class Scan<T extends OptionTable> {
       const arg = this.#args[this.#at] ?? ''
       if (ended || !arg.startsWith('-') || arg === '-') this.#positionals.push(arg)
       else if (arg === '--') ended = true
-      else if (arg.startsWith('--')) this.#long(arg)
-      else this.#letters(arg)
+      else if (arg.startsWith('--')) this.#parseLong(arg)
+      else this.#parseShort(arg)
     }
     return { values: this.#values as OptionValues<T>, positionals: this.#positionals, help: this.#help }
   }
 
-  #long(arg: string): void {
+  #parseLong(arg: string): void {
     const equals = arg.indexOf('=')
     const name = arg.slice(2, equals < 0 ? undefined : equals)
     if (equals < 0 && HELP_WORDS.includes(name)) {
-      // What stands behind is not looked at.
       this.#help = true
       return
     }
     const spec = Object.hasOwn(this.#table, name) ? this.#table[name] : undefined
     if (spec === undefined) throw new UsageError(`Unknown option ${arg}`, arg)
-    // A flag may be given a value, which means nothing: `--list=no` lists.
+    // The value of a flag is ignored: `--list=no` lists.
     if (spec.type === 'flag') this.#values[name] = true
-    else this.#take(name, spec, `--${name}`, equals < 0 ? this.#next(`--${name}`) : arg.slice(equals + 1))
+    else this.#setValue(name, spec, `--${name}`, equals < 0 ? this.#next(`--${name}`) : arg.slice(equals + 1))
   }
 
-  /** Of `-rb NAME` the value is the next argument; letters never have it attached, and only one of them may take it. */
-  #letters(arg: string): void {
+  /**
+   * Parses a group of short options. A value is always the next argument, as in `-rb NAME`; only one may take a value.
+   */
+  #parseShort(arg: string): void {
     const start = this.#at
     for (const letter of arg.slice(1)) {
       if (HELP_LETTERS.includes(letter)) {
@@ -122,7 +128,7 @@ class Scan<T extends OptionTable> {
       const shown = `-${letter}`
       if (spec.type === 'flag') this.#values[name] = true
       else if (this.#at > start) throw new UsageError(`Error parsing option ${shown}`, shown)
-      else this.#take(name, spec, shown, this.#next(shown))
+      else this.#setValue(name, spec, shown, this.#next(shown))
     }
   }
 
@@ -132,7 +138,7 @@ class Scan<T extends OptionTable> {
     return value
   }
 
-  #take(name: string, { type }: OptionSpec, shown: string, value: string): void {
+  #setValue(name: string, { type }: OptionSpec, shown: string, value: string): void {
     if (type === 'strings') (this.#values[name] as string[]).push(value)
     else if (type === 'integer') this.#values[name] = integer(value, shown)
     else if (type === 'number') this.#values[name] = decimal(value, shown)
@@ -140,7 +146,7 @@ class Scan<T extends OptionTable> {
   }
 }
 
-/** One line a listed option, aligned: `  -b, --branch=BRANCH     Branch`. */
+/** Returns the option lists of a help text, one aligned line per option: `  -b, --branch=BRANCH     Branch`. */
 export function formatOptions(table: OptionTable): { help: string; application: string } {
   const left = (name: string, spec: OptionSpec): string =>
     `${spec.short === undefined ? '' : `-${spec.short}, `}--${name}${spec.arg === undefined ? '' : `=${spec.arg}`}`

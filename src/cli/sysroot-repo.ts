@@ -1,13 +1,17 @@
-/** The repository of the system at a path, as `--sysroot` names it. Source: ostree-sysroot.c, ostree_sysroot_load. */
+/** Opens the repository of the sysroot that `--sysroot` names. Source: ostree-sysroot.c, ostree_sysroot_load. */
 import { closeSync, constants, existsSync, openSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { IoError, withContext } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
 import { fileError } from './values.ts'
 
-/** @throws {IoError} `loading sysroot: …`, as for whatever is wrong with the repository */
+/**
+ * Opens `SYSROOT/ostree/repo`.
+ * @throws {IoError} `loading sysroot: …` when the sysroot, its repository or `ostree/deploy` does not exist. Errors of
+ *   opening the repository get the same prefix
+ */
 export async function openRepoOfSysroot(sysroot: string, openRepo: (path: string) => Promise<Repo>): Promise<Repo> {
-  // Resolved, nothing would be the current directory.
+  // `resolve('')` would give the current directory.
   if (sysroot === '') throw new IoError('loading sysroot: opendir((null)): Bad address', 'EFAULT', sysroot)
   const root = resolve(sysroot)
   const repo = `${root}/ostree/repo`

@@ -1,4 +1,4 @@
-/** What the container commands read of a sysroot: its repository, and what its deployments came from. */
+/** Reads from a sysroot what the container commands need: its repository and the origins of its deployments. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { ORIGIN_GROUP, ORIGIN_IMAGE_KEY } from '../container/index.ts'
 import { KeyFile } from '../keyfile/index.ts'
@@ -7,7 +7,10 @@ export function sysrootRepo(sysroot: string): string {
   return `${sysroot}/ostree/repo`
 }
 
-/** The image references of all origin files below `ostree/deploy`. An origin that is no key file stops whoever prunes. */
+/**
+ * Returns the image references of all origin files, `ostree/deploy/STATEROOT/deploy/*.origin`.
+ * @throws {FormatError} when an origin is not a key file, so that the image of its deployment is not pruned
+ */
 export function listOrigins(sysroot: string): string[] {
   const deploy = `${sysroot}/ostree/deploy`
   const origins: string[] = []

@@ -1,14 +1,17 @@
-/** Options and values that several commands share. */
+/** Options shared by several commands, and helpers to read option values and files. */
 
 import { readFileSync } from 'node:fs'
 import { decodeUtf8 } from '../bytes.ts'
 import { FormatError, IoError, UnsupportedError, UsageError } from '../errors.ts'
 import type { OptionTable } from './options.ts'
 
-/** One JSON value in place of the text, or one a line where there are many. Ours, so not in the help. */
+/**
+ * `--json`: print one JSON value instead of text, or one per line. Hidden, since ostree does not have it and the help
+ * is ostree's.
+ */
 export const JSON_OPTION = { json: { type: 'flag', hidden: true } } as const satisfies OptionTable
 
-/** What is raw is no JSON. @throws {UsageError} */
+/** Rejects `--raw` together with `--json`, since raw output is not JSON. @throws {UsageError} when `raw` is set */
 export function refuseRaw({ raw }: { readonly raw: boolean }): void {
   if (raw) throw new UsageError('Cannot specify both --raw and --json')
 }
@@ -16,7 +19,11 @@ export function refuseRaw({ raw }: { readonly raw: boolean }): void {
 const YES = ['1', 'true', 'yes']
 const NO = ['0', 'false', 'no', 'none']
 
-/** `--fsync=POLICY`; absent, the repository's configuration decides. @throws {UsageError} `Invalid boolean argument 'X'` */
+/**
+ * Parses the value of `--fsync=POLICY`.
+ * @returns `undefined` when the option is absent: the repository's configuration decides
+ * @throws {UsageError} `Invalid boolean argument 'X'` when it is not a boolean
+ */
 export function parseFsync(text: string | undefined): boolean | undefined {
   if (text === undefined) return undefined
   const word = text.toLowerCase()
@@ -25,14 +32,23 @@ export function parseFsync(text: string | undefined): boolean | undefined {
   throw new UsageError(`Invalid boolean argument '${text}'`, '--fsync')
 }
 
-/** @throws {IoError} `openat(PATH): No such file or directory`; {FormatError} unless it is UTF-8 */
+/**
+ * Reads a text file.
+ * @throws {IoError} `openat(PATH): REASON` when it cannot be read
+ * @throws {FormatError} when it is not UTF-8
+ */
 export function readTextFile(path: string): string {
   const text = decodeUtf8(readBytes(path, (reason) => `openat(${path}): ${reason}`))
   if (text === undefined) throw new FormatError(path, 'Invalid UTF-8')
   return text
 }
 
-/** @param message from the words of the system */
+/**
+ * Reads a file.
+ * @param path a path or a file descriptor
+ * @param message makes the error message from the reason, such as `No such file or directory`
+ * @throws {IoError} when it cannot be read
+ */
 export function readBytes(path: string | number, message: (reason: string) => string): Uint8Array {
   try {
     return readFileSync(path)
@@ -41,6 +57,10 @@ export function readBytes(path: string | number, message: (reason: string) => st
   }
 }
 
+/**
+ * Converts a file system error of Node to an `IoError`; returns any other error unchanged.
+ * @param message makes the error message from the reason in words and the errno name, such as `ENOENT`
+ */
 export function fileError(error: unknown, path: string, message: (reason: string, errno: string) => string): unknown {
   if (!(error instanceof Error) || !('code' in error)) return error
   const errno = String(error.code)
@@ -55,7 +75,10 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTDIR: 'Not a directory',
 }
 
-/** Refuses the options that are listed for the sake of compatibility. @throws {UnsupportedError} naming the first given */
+/**
+ * Refuses options that are accepted by the parser, and listed in the help, only because ostree has them.
+ * @throws {UnsupportedError} `--NAME is not supported` for the first that is given
+ */
 export function refuseOptions(values: Readonly<Record<string, unknown>>, names: readonly string[]): void {
   for (const name of names) {
     const value = values[name]

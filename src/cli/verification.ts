@@ -1,4 +1,4 @@
-/** What verifying signatures takes from the machine: keys, the clock, and its zone. */
+/** Provides what the verification of signatures needs from the machine: keys, clock and time zone. */
 import type { Verification } from '../repo/index.ts'
 import { createKeySource } from '../repo/local.ts'
 import { formatTime } from '../sign/index.ts'

@@ -1,9 +1,9 @@
-/** What `--version` prints: YAML in the form scripts and test suites read, naming only what is truly there. */
+/** The output of `--version`: YAML as libostree prints it, since scripts and test suites parse it. */
 
-/** The libostree whose formats, options and messages we answer with. */
+/** The libostree version whose formats, options and messages this command implements. */
 export const COMPATIBLE_VERSION = '2026.4'
 
-/** Names as libostree's build lists them. `libarchive` stands for committing tar archives. */
+/** Features by the names of libostree's build. `libarchive` means that tar archives can be committed. */
 export const FEATURES: readonly string[] = ['libarchive']
 
 export function formatVersion(): string {

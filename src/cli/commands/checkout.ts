@@ -97,7 +97,10 @@ export const checkout = command({
   },
 })
 
-/** What no checkout knew in its first version: with any of them the cache of unpacked files is not used. */
+/**
+ * Tells whether an option is given that ostree passes to its newer function, `ostree_repo_checkout_at`. Without any,
+ * ostree calls the older one, which uses the cache of uncompressed objects.
+ */
 function isExtended(options: Options): boolean {
   return (
     options['disable-cache'] ||
@@ -115,6 +118,7 @@ function isExtended(options: Options): boolean {
   )
 }
 
+/** Converts the options. @throws {UsageError} when options exclude each other; {IoError} when a file cannot be read */
 async function optionsOf(options: Options): Promise<CheckoutOptions> {
   const skipList = options['skip-list']
   const policy = options['selinux-policy']
@@ -125,7 +129,7 @@ async function optionsOf(options: Options): Promise<CheckoutOptions> {
   const requireHardlinks = options['require-hardlinks']
   if (requireHardlinks && policy !== undefined)
     throw new UsageError('Cannot specify both --require-hardlinks and --force-copy')
-  // ostree dies of an empty prefix, or of one that is no absolute path.
+  // ostree crashes on an empty prefix and on a relative one.
   if (prefix !== undefined && !prefix.startsWith('/')) throw new UsageError(`Invalid SELinux prefix '${prefix}'`)
   return {
     mode: options['user-mode'] ? 'user' : 'none',
@@ -140,7 +144,10 @@ async function optionsOf(options: Options): Promise<CheckoutOptions> {
   }
 }
 
-/** A directory without a policy, of which ostree dies, gives no labels. */
+/**
+ * Reads the SELinux policy of a directory.
+ * @returns `undefined` when it has none; ostree crashes on such a directory
+ */
 async function readPolicy(path: string): Promise<SePolicy | undefined> {
   try {
     return await readLocalSePolicy(path)
@@ -179,13 +186,16 @@ async function checkoutOne(
   }
 }
 
-/** As in ostree, nobody collects what nothing links any more. */
+/**
+ * Returns the cache of uncompressed objects, which ostree uses to check out an archive repository in user mode. As in
+ * ostree, files that no checkout links to any more stay in it.
+ */
 function cacheOf(repo: Repo, { mode }: CheckoutOptions): UncompressedCache | undefined {
   if (repo.mode !== 'archive' || mode !== 'user' || repo.storage.path === undefined) return undefined
   return repo.storage.writable ? createUncompressedCache(repo) : undefined
 }
 
-/** `REV NUL SUBPATH NUL`, again and again. */
+/** Parses records of the form `REV NUL SUBPATH NUL`. @throws {FormatError} when the list is not UTF-8 */
 function parseRecords(bytes: Uint8Array): { rev: string; subpath: string | undefined }[] {
   const text = decodeUtf8(bytes)
   if (text === undefined) throw new FormatError('checkouts', 'Invalid UTF-8 in list of checkouts')

@@ -21,7 +21,8 @@ import { parseFsync, readTextFile, refuseOptions } from '../values.ts'
 
 type Context = CommandContext<typeof COMMIT_OPTIONS>
 
-const REFUSED = ['gpg-sign', 'gpg-homedir', 'sign', 'sign-from-file', 'sign-type']
+/** Options that ostree has and this command does not support. */
+const UNSUPPORTED = ['gpg-sign', 'gpg-homedir', 'sign', 'sign-from-file', 'sign-type']
 
 export const commit = command({
   name: 'commit',
@@ -68,7 +69,7 @@ export const commit = command({
       })
     } catch (error) {
       reportUnmatched(err, modifier, error)
-      throw isNoArchive(error)
+      throw isUnrecognizedArchive(error)
         ? withContext(`archive_read_open_${options.tree.includes('tar=-') ? 'fd' : 'filename'}`, error)
         : error
     }
@@ -78,6 +79,7 @@ export const commit = command({
   },
 })
 
+/** Returns the rules that change files while they are committed, or `undefined` when no option asks for any. */
 function modifierOf({ options }: Context): CommitOptions['modifier'] {
   const statOverride = options.statoverride
   const skipList = options['skip-list']
@@ -96,7 +98,10 @@ function modifierOf({ options }: Context): CommitOptions['modifier'] {
   return Object.values(rules).some((rule) => rule !== undefined) ? rules : undefined
 }
 
-/** Says early what the library would say after metadata has been looked at. */
+/**
+ * Checks branch and parent before the metadata, in the order of ostree; the library would report them later.
+ * @returns the value of `--parent`
+ */
 async function checkParent({ options }: Context, repo: Repo): Promise<CommitOptions['parent']> {
   const { branch, orphan, parent } = options
   if (branch === undefined && !orphan) {
@@ -107,12 +112,13 @@ async function checkParent({ options }: Context, repo: Repo): Promise<CommitOpti
   try {
     await repo.tryResolve(branch)
   } catch (error) {
-    // A directory of refs has that name: writing the ref will tell.
+    // The branch is the name of a directory of refs: reported when the ref is written, as in ostree.
     if (!(error instanceof ConflictError)) throw error
   }
   return undefined
 }
 
+/** Refuses invalid and unsupported options. @throws {UsageError} or {UnsupportedError} for the first one */
 function refuse({ options }: Context): void {
   if (options['selinux-policy'] !== undefined && options['selinux-policy-from-base']) {
     throw new UsageError('Cannot specify both --selinux-policy and --selinux-policy-from-base')
@@ -121,7 +127,7 @@ function refuse({ options }: Context): void {
   if (epoch !== undefined && epoch !== 0 && epoch !== 1) {
     throw new UsageError(`Unknown SELinux labeling epoch: ${epoch}`)
   }
-  refuseOptions(options, REFUSED)
+  refuseOptions(options, UNSUPPORTED)
   if (options['generate-composefs-metadata']) {
     throw new UnsupportedError('composefs', 'composefs is not supported in this ostree build')
   }
@@ -135,7 +141,10 @@ function messageOf({ options, env }: Context): { subject: string | undefined; bo
   return editMessage({ branch, subject, body, env })
 }
 
-/** Which entries of the lists matched nothing, before the error that says that some did. */
+/**
+ * Prints the entries of the statoverride file or skip list that matched nothing, when `error` reports that there are
+ * any.
+ */
 function reportUnmatched(err: Output, rules: CommitOptions['modifier'], error: unknown): void {
   if (!(error instanceof UsageError)) return
   if (error.message === 'Unmatched statoverride paths') {
@@ -146,8 +155,8 @@ function reportUnmatched(err: Output, rules: CommitOptions['modifier'], error: u
   }
 }
 
-/** Found out in what libarchive calls opening. */
-function isNoArchive(error: unknown): boolean {
+/** Tells whether a file is not an archive at all. libarchive reports that when the archive is opened. */
+function isUnrecognizedArchive(error: unknown): boolean {
   return error instanceof TarFormatError && error.message === 'Unrecognized archive format' && error.data.offset === 0
 }
 

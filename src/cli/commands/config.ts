@@ -38,7 +38,7 @@ export const config = command({
   },
 })
 
-/** `core.mode` is key `mode` of group `core`; a group may be given by itself. */
+/** Splits `core.mode` into group `core` and key `mode`. With `--group` given, the name is the key. */
 function splitKey(name: string, group: string | undefined): [group: string, key: string] {
   if (group !== undefined) return [group, name]
   const dot = name.indexOf('.')

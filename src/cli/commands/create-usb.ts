@@ -43,7 +43,7 @@ export const createUsbCommand = command({
     try {
       await createUsb(from, mount, refs, { destination, signal, ...(options['disable-fsync'] && { fsync: false }) })
     } catch (error) {
-      // Where the repository would go is part of how the command was called.
+      // An invalid `--destination-repo` or MOUNT-PATH: ostree prints the help before this error.
       throw error instanceof UsageError ? usageError(error.message) : error
     }
     const n = refs.length

@@ -52,8 +52,9 @@ export const diff = command({
 })
 
 /**
- * What begins with a slash, or with `./`, is a directory of the disk.
- * @param owners take the place of those on the disk, which ostree does for the second directory alone
+ * Opens one side of the comparison. An argument that begins with `/` or `./` is a directory on disk, any other a
+ * revision.
+ * @param owners options with the owner to assume for files on disk; ostree applies them to the second side only
  */
 async function entryOf(repo: Repo, text: string, owners?: Context['options']): Promise<DiffDirectory> {
   if (!text.startsWith('/') && !text.startsWith('./')) {

@@ -7,7 +7,7 @@ import { END_OF_ARCHIVE } from '../../tar/index.ts'
 import { command } from '../command.ts'
 import { Output } from '../text/output.ts'
 
-/** Bytes of a tar record: what goes to standard output is a whole number of them, a file is not padded. */
+/** Bytes of a tar record. Standard output is padded to whole records and a file is not, as by libarchive. */
 const RECORD = 20 * 512
 
 export const exportCommand = command({
@@ -36,7 +36,7 @@ export const exportCommand = command({
     try {
       for await (const bytes of exportTar(repo, rev, { subpath, prefix })) send(bytes)
     } catch (error) {
-      // What cannot be exported leaves an archive that ends early, not one without an end.
+      // On an error, ostree still writes the end of the archive.
       send(END_OF_ARCHIVE)
       throw error
     } finally {

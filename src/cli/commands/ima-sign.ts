@@ -14,7 +14,7 @@ export const imaSignCommand = command({
   repo: true,
   long: true,
   options: {
-    overwrite: { type: 'flag', help: 'Sign also what is signed already' },
+    overwrite: { type: 'flag', help: 'Also sign files that already have a signature' },
   },
   async run({ repo, repoPath, args, options, out, signal }) {
     const [rev, target, algorithm, key, ...more] = args

@@ -21,7 +21,7 @@ export const log = command({
       for await (const text of logCommits(repo, commit, { raw: options.raw })) out.write(text)
       return
     }
-    // One object a line, so that a history of any length can be read as it comes.
+    // One object per line, so that a long history can be read while it is printed.
     const seen = new Set<Checksum>()
     let at: Checksum | undefined = commit
     while (at !== undefined && !seen.has(at)) {

@@ -69,7 +69,7 @@ export const prune = command({
       dryRun: options['no-prune'],
     })
     if (options['no-prune']) {
-      // As ostree: what is left of deltas and caches goes even so.
+      // As in ostree, `--no-prune` still deletes leftover deltas and cached summaries.
       await pruneDeltas(repo)
       await pruneSummaryCache(repo)
     }
@@ -91,6 +91,7 @@ function format({ total, unreachable, bytes }: PruneResult, { options }: Context
   return `${head}Deleted ${unreachable.length} objects, ${size} freed\n`
 }
 
+/** Parses `BRANCH=DEPTH`. @throws {UsageError} when there is no `=` or no number */
 function parseRetain(text: string): [branch: string, depth: number] {
   const at = text.indexOf('=')
   if (at < 0) throw new UsageError(`Invalid value ${text}, must specify BRANCH=DEPTH`)
@@ -99,7 +100,7 @@ function parseRetain(text: string): [branch: string, depth: number] {
   return [text.slice(0, at), toInt(BigInt(number.replace(/^\+/, '')))]
 }
 
-/** As C converts what strtoll reads. */
+/** Converts a number as C does: `strtoll` clamps it to 64 bits, and the assignment to `int` keeps the low 32 bits. */
 function toInt(value: bigint): number {
   const max = 2n ** 63n - 1n
   const long = value > max ? max : value < -max - 1n ? -max - 1n : value

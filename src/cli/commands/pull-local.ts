@@ -71,7 +71,7 @@ export const pullLocal = command({
   },
 })
 
-/** Only a terminal is told how far it is. */
+/** Prints how many objects have been pulled. Called for a terminal only. */
 function report(progress: Console, event: Progress): void {
   if (event.kind === 'objects') progress.text(`Scanning metadata: ${event.written}`)
 }
@@ -85,6 +85,7 @@ function formatTransferred(bytes: number): string {
   return bytes < 1024 ? `${bytes} B` : `${Math.floor(bytes / 1024)} KiB`
 }
 
+/** Throws the error of `--require-static-deltas`: ostree's where ostree fails too, else that it is not supported. */
 async function refuseDeltas(from: Repo, into: Repo): Promise<never> {
   if (into.mode === 'archive') throw new UsageError("Can't use static deltas in an archive repo")
   if (((await from.storage.deltas?.list()) ?? []).length === 0) {

@@ -18,7 +18,7 @@ import {
 import { command } from '../command.ts'
 import { JSON_OPTION } from '../values.ts'
 
-/** A ref to show, and where it is. */
+/** A ref to print, and its path below `refs/`. */
 interface Row {
   readonly name: string
   readonly path: RefPath
@@ -55,7 +55,7 @@ export const refs = command({
           ? await aliases(repo, prefix, cutPrefix)
           : await repo.listRefs(prefix, { cutPrefix })
       if (options.delete) {
-        // As ostree, which lists all of a remote by names that are none, and then is asked to delete those.
+        // ostree lists the refs of a whole remote as `REMOTE:./NAME`, and then fails to delete them by that name.
         const [invalid] = inTableOrder(
           rows.map(({ name }) => shownBelow(prefix, name)).filter((name) => name.includes(':./')),
         )
@@ -65,7 +65,7 @@ export const refs = command({
       }
       for (const row of collections ? rows : rows.toSorted((a, b) => compareUtf8(a.name, b.name))) {
         const target = alias ? await repo.refs.read(row.path) : undefined
-        // Of the one ref that was named ostree does not tell whether it is an alias, only what it resolves to.
+        // For a ref given by its full name, ostree prints the commit, even if the ref is an alias.
         const isNamed = alias && !options.json && row.name === prefix
         const aliasOf = target !== undefined && 'alias' in target && !isNamed ? refspecOf(target.alias) : undefined
         const commit = options.revision || options.json || isNamed ? await readRef(repo.refs, row.path) : undefined
@@ -82,12 +82,13 @@ export const refs = command({
   },
 })
 
-/** With `--list`, ostree lists all of a remote as what is below its directory `.`, and says so. */
+/** Returns a ref's name as ostree prints it with `--list`. For a prefix `REMOTE:` that is `REMOTE:./NAME`. */
 function shownBelow(prefix: string | undefined, name: string): string {
   const remote = /^([^:]+:)\.?$/.exec(prefix ?? '')?.[1]
   return remote !== undefined && name.startsWith(remote) ? `${remote}./${name.slice(remote.length)}` : name
 }
 
+/** Lists the aliases below `prefix`, and the ref of that very name even if it is not an alias. */
 async function aliases(repo: Repo, prefix: string | undefined, cutPrefix: boolean): Promise<Row[]> {
   const found: Row[] = []
   for (const row of await repo.listRefs(prefix, { cutPrefix })) {
@@ -100,7 +101,7 @@ async function aliases(repo: Repo, prefix: string | undefined, cutPrefix: boolea
 async function deleteRefs(repo: Repo, rows: readonly Row[]): Promise<void> {
   for (const { name, path, collection } of rows) {
     if (collection !== undefined) {
-      // As ostree: what a remote has of a collection stays, only what is mirrored goes.
+      // As in ostree, this deletes the mirrored ref but not one of the same collection in a remote.
       await repo.refs.write(collectionRefPath(collection, name, repo.settings.collectionId), undefined)
       continue
     }
@@ -110,7 +111,10 @@ async function deleteRefs(repo: Repo, rows: readonly Row[]): Promise<void> {
   }
 }
 
-/** As in ostree, the remote of a ref is not looked at: an alias of `main` protects `REMOTE:main` too. */
+/**
+ * Finds an alias of a ref. As in ostree, the remote of the ref is ignored: an alias of `main` also counts for
+ * `REMOTE:main`.
+ */
 async function activeAlias(repo: Repo, path: RefPath): Promise<string | undefined> {
   const name = nameOf(path)
   for (const other of await repo.refs.list('heads')) {
@@ -120,6 +124,7 @@ async function activeAlias(repo: Repo, path: RefPath): Promise<string | undefine
   return undefined
 }
 
+/** Returns the name of a ref without its remote. */
 function nameOf(path: RefPath): string {
   return path.replace(/^(?:heads|remotes\/[^/]+)\//, '')
 }
@@ -139,7 +144,7 @@ async function createRef(repo: Repo, name: string, args: readonly string[], opti
     const [collection, ref] = colon < 0 ? [name, ''] : [name.slice(0, colon), name.slice(colon + 1)]
     if (colon >= 0 && ref === '') throw new InvalidNameError(name, `Invalid refspec ${name}`)
     const path = collectionRefPath(collection, ref, repo.settings.collectionId)
-    // As ostree: one that is there is replaced, force or not.
+    // As in ostree, an existing ref is replaced, even without `--force`.
     return repo.refs.write(path, { commit: await repo.resolve(rev) })
   }
   const refspec = parseRefspec(name)
@@ -153,7 +158,10 @@ async function createRef(repo: Repo, name: string, args: readonly string[], opti
   await repo.refs.write(path, await aliasTarget(repo, rev))
 }
 
-/** An alias may take the place of another one. */
+/**
+ * Checks that a new ref can be created. With `force` it may replace an existing ref, and an alias may replace an alias.
+ * @throws {ConflictError} when the ref exists, or a leading part of its name is a ref
+ */
 async function requireFree(repo: Repo, name: string, path: RefPath, { alias, force }: CreateOptions): Promise<void> {
   for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
     if ((await repo.refs.read(path.slice(0, end))) === undefined) continue
@@ -164,6 +172,7 @@ async function requireFree(repo: Repo, name: string, path: RefPath, { alias, for
   throw new ConflictError(name, `--create specified but ref ${name} already exists`)
 }
 
+/** Returns the target of an alias. @throws {InvalidNameError} when `name` is not an existing local ref */
 async function aliasTarget(repo: Repo, name: string): Promise<RefTarget> {
   const { remote } = parseRefspec(name)
   if (remote !== undefined) throw new InvalidNameError(name, `Cannot create alias to remote ref: ${remote}`)

@@ -31,7 +31,7 @@ export const revParse = command({
       for (const rev of args) {
         const commit = await repo.resolve(rev)
         commits.push(commit)
-        // At once: what stands before a rev that is none is printed.
+        // Printed at once: the results before an invalid rev are printed before its error.
         if (!options.json) out.line(commit)
       }
     }
@@ -39,9 +39,10 @@ export const revParse = command({
   },
 })
 
+/** Returns the only commit of a repository. @throws {UsageError} when there are several; {NotFoundError} when none */
 async function onlyCommit(repo: Repo): Promise<Checksum> {
   let found: Checksum | undefined
-  // Those of parents count as well.
+  // Commits of parent repositories count too.
   for (let at: Repo | undefined = repo; at !== undefined; at = at.parent) {
     for await (const { checksum } of at.objects.list('commit')) {
       if (found !== undefined && found !== checksum) throw new UsageError('Multiple commit objects found')

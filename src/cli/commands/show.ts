@@ -89,7 +89,7 @@ export const show = command({
   },
 })
 
-/** One key, or the names of all. */
+/** Prints the value of one metadata key, or the names of all. @throws {NotFoundError} when the key does not exist */
 function printMetadata({ options, out }: Context, metadata: Vardict, key: string | undefined): void {
   if (key === undefined) {
     const keys = metadata.map(([name]) => name).sort(compareUtf8)
@@ -105,6 +105,7 @@ function printMetadata({ options, out }: Context, metadata: Vardict, key: string
   else out.write(formatMetadataValue(value, options['no-byteswap']))
 }
 
+/** Prints a file as a GVariant of the given type. */
 function printFile({ options, out }: Context, path: string, type: string): void {
   if (!isTypeString(type)) throw new UsageError(`Invalid GVariant type string '${type}'`, '--print-variant-type')
   const content = readBytes(path, (reason) => `openat(${path}): ${reason}`)
@@ -113,6 +114,7 @@ function printFile({ options, out }: Context, path: string, type: string): void 
   else out.write(text)
 }
 
+/** Prints the sizes that the commit's metadata lists, of all objects and of those not in this repository. */
 async function printSizes({ options, out }: Context, repo: Repo, commit: Checksum): Promise<void> {
   const sizes = decodeSizes((await repo.readCommit(commit)).metadata)
   const total = { archived: 0, unpacked: 0, objects: sizes.length }
@@ -131,7 +133,7 @@ async function printSizes({ options, out }: Context, repo: Repo, commit: Checksu
   out.line(`Number of objects (needed/total): ${needed.objects}/${total.objects}`)
 }
 
-/** Says nothing about a commit nobody signed, whatever keys are asked for. */
+/** Prints the GPG signatures of a commit. An unsigned commit prints nothing. */
 async function printSignatures({ options, out }: Context, repo: Repo, commit: Checksum): Promise<void> {
   const signed = await readSignedCommit(repo, commit)
   if (!signed.metadata.some(([key]) => key === GPG_SIGNATURES)) return
@@ -147,7 +149,7 @@ async function printSignatures({ options, out }: Context, repo: Repo, commit: Ch
   try {
     out.write(await formatSignatures(signed, rings, verification))
   } catch (error) {
-    // Who cannot verify says nothing unless asked, as an ostree that was built without GPG.
+    // Without GPG support, print nothing unless a GPG option is given, as an ostree that was built without GPG.
     if (!(error instanceof UnsupportedError) || remote !== undefined || homedir !== undefined) throw error
   }
 }

@@ -69,7 +69,7 @@ export const summary = command({
   },
 })
 
-/** `KEY=VALUE`, with the words ostree has here for a value that is none. */
+/** Parses `KEY=VALUE`. @throws {UsageError} with the message of `ostree summary`, when VALUE is malformed */
 function addedPair(text: string): Vardict[number] {
   try {
     return typedPair(text)

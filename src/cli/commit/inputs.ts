@@ -1,4 +1,4 @@
-/** What the options of `ostree commit` say about metadata, time and trees. Source: ot-builtin-commit.c. */
+/** Reads metadata, time, trees and SELinux policy from the options of `ostree commit`. Source: ot-builtin-commit.c. */
 
 import { createReadStream } from 'node:fs'
 import { resolve } from 'node:path'
@@ -23,11 +23,12 @@ import { pathnameFilter } from './pathname-filter.ts'
 
 type Options = OptionValues<typeof COMMIT_OPTIONS>
 
-/** Strings first, then typed values, each in the order given. */
+/** Returns the metadata to add: first the strings, then the typed values, each in the order given. */
 export function givenMetadata(options: Options): Vardict {
   return [...strings(options['add-metadata-string']), ...options['add-metadata'].map(typedPair)]
 }
 
+/** Returns the detached metadata to write, or `undefined` when none is given. */
 export function detachedMetadata(options: Options): Vardict | undefined {
   const given = options['add-detached-metadata-string']
   return given.length === 0 ? undefined : strings(given)
@@ -40,7 +41,11 @@ function strings(given: readonly string[]): Vardict {
   })
 }
 
-/** `KEY=VALUE` with VALUE in GVariant text. */
+/**
+ * Parses `KEY=VALUE` with VALUE in GVariant text format.
+ * @throws {UsageError} when there is no `=`
+ * @throws {GVariantTextError} `Parsing TEXT: …` when VALUE is malformed
+ */
 export function typedPair(text: string): Vardict[number] {
   const [key, value] = splitPair(text)
   try {
@@ -56,17 +61,21 @@ function splitPair(text: string): [key: string, value: string] {
   return [text.slice(0, at), text.slice(at + 1)]
 }
 
-/** Of the option, `SOURCE_DATE_EPOCH`, or now. @returns seconds since the epoch */
+/**
+ * Returns the commit's time: `--timestamp`, else `SOURCE_DATE_EPOCH`, else now.
+ * @returns seconds since the epoch, as an unsigned 64-bit number
+ * @throws {UsageError} when the option or the variable cannot be parsed
+ */
 export function timestampOf({ options, env }: Pick<CommandContext<typeof COMMIT_OPTIONS>, 'options' | 'env'>): bigint {
   const now = Date.now()
-  // Before 1970, as ostree has it: a number that is read without its sign.
+  // ostree stores a time before 1970 as the two's complement of its negative number.
   if (options.timestamp !== undefined) return BigInt.asUintN(64, parseDate(options.timestamp, now))
   const epoch = env['SOURCE_DATE_EPOCH']
   if (epoch === undefined) return BigInt(Math.floor(now / 1000))
   return parseEpoch(epoch)
 }
 
-/** As strtoll reads it: blanks and a sign in front, and whatever behind. */
+/** Parses seconds as C's `strtoll` does: leading blanks and a sign are accepted, trailing characters are ignored. */
 function parseEpoch(text: string): bigint {
   const digits = /^\s*([+-]?\d+)/.exec(text)?.[1]
   if (digits === undefined) throw new UsageError('Failed to convert SOURCE_DATE_EPOCH')
@@ -77,7 +86,11 @@ function parseEpoch(text: string): bigint {
   return BigInt.asUintN(64, seconds)
 }
 
-/** `--tree=dir=PATH`, `tar=FILE` or `ref=REV`, or the directory that is the argument. */
+/**
+ * Returns the trees to commit: those of `--tree=dir=PATH`, `tar=FILE` and `ref=REV`, or else the directory given as
+ * argument, by default the current one.
+ * @throws {UsageError} when a tree specification or the tar filter is malformed
+ */
 export function treesOf(
   { options, args: [path = '.'] }: Pick<CommandContext<typeof COMMIT_OPTIONS>, 'options' | 'args'>,
   repo: Repo,
@@ -98,7 +111,12 @@ export function treesOf(
   })
 }
 
-/** Where labels come from: a directory, which is read now, or what the commit begins with, read when that is. */
+/**
+ * Returns the source of SELinux labels. `--selinux-policy` names a directory, whose policy is read at once.
+ * `--selinux-policy-from-base` uses the policy in `--base` or in the first tree, which is read when the result is
+ * called.
+ * @returns `undefined` when no labels are to be set
+ */
 export async function sePolicyOf(
   { options, args: [path = '.'] }: Pick<CommandContext<typeof COMMIT_OPTIONS>, 'options' | 'args'>,
   repo: Repo,
@@ -128,8 +146,10 @@ export async function sePolicyOf(
   }
 }
 
+/** Bytes read at a time. */
 const CHUNK = 1 << 18
 
+/** Reads a file, or standard input for `-`. @throws {IoError} with libarchive's message */
 async function* readArchive(path: string): AsyncGenerator<Uint8Array, void> {
   const stream = createReadStream(path, path === '-' ? { fd: 0, highWaterMark: CHUNK } : { highWaterMark: CHUNK })
   try {

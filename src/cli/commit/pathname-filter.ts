@@ -1,7 +1,7 @@
 /**
- * `--tar-pathname-filter=REGEX,REPLACEMENT`. The expression is read as JavaScript does, which agrees with PCRE on what
- * such filters are made of; the replacement as GLib does: `\1`, `\g<1>`, `\g<name>`, `\0` for the whole match, and
- * the usual escapes. Source: ot-builtin-commit.c, GLib's g_regex_replace.
+ * `--tar-pathname-filter=REGEX,REPLACEMENT`. The regular expression is JavaScript's, which agrees with PCRE on the
+ * syntax that such filters use. The replacement is GLib's: `\1`, `\g<1>` and `\g<name>` for groups, `\0` for the whole
+ * match, and escapes such as `\n`. Source: ot-builtin-commit.c, GLib's g_regex_replace.
  */
 
 import { UsageError, withContext } from '../../errors.ts'
@@ -18,7 +18,10 @@ const ESCAPES: Readonly<Record<string, string>> = {
 
 type Part = string | { readonly group: string | number }
 
-/** @throws {UsageError} `Missing ',' in --tar-pathname-filter`, or what is wrong with the expression */
+/**
+ * Parses the option and returns the function that rewrites a path.
+ * @throws {UsageError} when there is no comma, or the expression or the replacement is malformed
+ */
 export function pathnameFilter(text: string): (path: string) => string {
   const comma = text.indexOf(',')
   if (comma < 0) throw new UsageError("Missing ',' in --tar-pathname-filter")
@@ -36,7 +39,7 @@ function compile(pattern: string): RegExp {
     try {
       return new RegExp(pattern, flags)
     } catch (error) {
-      // PCRE lets a needless backslash pass, and so does JavaScript without `u`.
+      // PCRE accepts a backslash before any other character; JavaScript does so only without the flag `u`.
       if (flags === 'g') throw new UsageError(error instanceof Error ? error.message : String(error))
     }
   }
@@ -56,7 +59,10 @@ function parseReplacement(text: string): Part[] {
   return parts
 }
 
-/** @param match what `String.replace` hands over: match, groups, offset, text, named groups when there are any */
+/**
+ * Fills a replacement.
+ * @param match the arguments of a replacer of `String.replace`: match, groups, offset, text, and named groups if any
+ */
 function fill(parts: readonly Part[], match: readonly unknown[]): string {
   const last = match.at(-1)
   const names = (typeof last === 'object' && last !== null ? last : {}) as Readonly<Record<string, string>>

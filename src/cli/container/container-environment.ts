@@ -1,15 +1,18 @@
-/** Whether we run in a container made of an OSTree commit, and tidying one up before it becomes an image. */
+/** Detects whether the process runs in a container made from an OSTree commit, and cleans such a container up. */
 import { existsSync, lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { KeyFile } from '../../keyfile/index.ts'
 
 const REPO_CONFIGS = ['sysroot/ostree/repo/config', 'sysroot/config']
-/** What is in them is of the moment: emptied, not removed. */
+/** Directories whose content does not belong in an image. They are emptied, not removed. */
 const TRANSIENT = ['run', 'tmp', 'var/tmp', 'var/cache']
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** @param root the file system, `/` but in tests */
+/**
+ * Tells whether the process runs in a container whose OSTree repository has the mode `bare-split-xattrs`.
+ * @param root root of the file system: `/`, except in tests
+ */
 export function isOstreeContainer(root: string, env: Environment): boolean {
   const config = REPO_CONFIGS.map((path) => join(root, path)).find((path) => existsSync(path))
   if (config === undefined) return false
@@ -17,7 +20,7 @@ export function isOstreeContainer(root: string, env: Environment): boolean {
   return mode === 'bare-split-xattrs' && isContainer(root, env)
 }
 
-/** `ostree-container`, `ostree` (a system of its own), `container`, or `none`. */
+/** Returns `ostree-container`, `ostree` (a booted OSTree system), `container` (any other container), or `none`. */
 export function detectEnvironment(root: string, env: Environment): string {
   if (isOstreeContainer(root, env)) return 'ostree-container'
   if (existsSync(join(root, 'run/ostree-booted'))) return 'ostree'
@@ -27,11 +30,11 @@ export function detectEnvironment(root: string, env: Environment): string {
 function isContainer(root: string, env: Environment): boolean {
   if (env['container'] !== undefined) return true
   if (existsSync(join(root, 'run/.containerenv')) || existsSync(join(root, '.dockerenv'))) return true
-  // A build step, and no booted system.
+  // Neither started by systemd nor on a booted OSTree system: a build step of an image.
   return env['INVOCATION_ID'] === undefined && !existsSync(join(root, 'run/ostree-booted'))
 }
 
-/** Empties what is transient. Links are not followed, and other file systems that are mounted there stay as they are. */
+/** Empties the transient directories. Symlinks are not followed, and mounted file systems are left alone. */
 export function emptyTransient(root: string): void {
   for (const path of TRANSIENT) {
     const directory = join(root, path)
@@ -40,7 +43,7 @@ export function emptyTransient(root: string): void {
   }
 }
 
-/** @returns whether nothing is left */
+/** Empties a directory, except for other file systems. @returns whether the directory is empty now */
 function empty(directory: string, device: number): boolean {
   let isEmpty = true
   for (const name of readdirSync(directory)) {

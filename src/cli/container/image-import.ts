@@ -1,4 +1,4 @@
-/** What every import of an image takes from the machine and from options all such commands have. */
+/** Import settings that come from this machine, and from the options that all importing commands have. */
 
 import { existsSync } from 'node:fs'
 import type { ImportOptions, OstreeImageReference } from '../../container/index.ts'
@@ -10,6 +10,7 @@ import { hostVerification } from '../verification.ts'
 import { processOwner } from './image-reference.ts'
 import { hostPolicy, type ProxyOptions, registryOptions } from './registry-access.ts'
 
+/** Returns the settings to import `image`. @throws {UsageError} when the proxy options exclude each other */
 export async function importSettings(image: OstreeImageReference, options: ProxyOptions): Promise<ImportOptions> {
   return {
     host: hostPlatform(),
@@ -22,7 +23,7 @@ export async function importSettings(image: OstreeImageReference, options: Proxy
   }
 }
 
-/** A single-file store comes into being when it is first pulled into; a directory has a mode to be chosen first. */
+/** Opens a repository. Creates a missing SQLite file, but not a directory, whose mode `ostree init` has to choose. */
 export function openOrCreateStore(path: string): Promise<Repo> {
   return isSqlitePath(path) && !existsSync(path) ? createRepo(path) : openRepo(path)
 }

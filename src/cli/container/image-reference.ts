@@ -1,4 +1,4 @@
-/** What the container commands take from the machine: its user, and references as people type them. */
+/** Parses image references and related options of the container commands, and opens images. */
 import {
   type ImageReference,
   type ImageSource,
@@ -15,13 +15,14 @@ import { hostPlatform } from '../../system/host.ts'
 import { nodeFiles } from '../../system/local-files.ts'
 import { hostPolicy, type ProxyOptions, registryOptions } from './registry-access.ts'
 
+/** Returns the user and group that own the files this process creates; 0 where Node does not know them. */
 export function processOwner(): { uid: number; gid: number } {
   return { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
 }
 
 const SCHEMES = /^ostree-(?:image-signed|unverified-image|unverified-registry|remote-image|remote-registry):/
 
-/** `oci:path:tag` alone stands for `ostree-unverified-image:oci:path:tag`. */
+/** Parses an image reference. One without a scheme, `oci:path:tag`, means `ostree-unverified-image:oci:path:tag`. */
 export function parseReference(text: string): OstreeImageReference {
   if (SCHEMES.test(text) || !text.includes(':')) return parseOstreeImageReference(text)
   return { ...parseOstreeImageReference('ostree-unverified-image:oci:image'), imgref: parseImageReference(text) }
@@ -29,7 +30,7 @@ export function parseReference(text: string): OstreeImageReference {
 
 const POLICIES: readonly MetadataPolicy[] = ['exact', 'compat']
 
-/** The value of `--metadata`. */
+/** Parses the value of `--metadata`. @throws {UsageError} when it is neither `exact` nor `compat` */
 export function metadataPolicy(text: string | undefined): MetadataPolicy | undefined {
   if (text === undefined) return undefined
   const policy = POLICIES.find((name) => name === text)
@@ -37,7 +38,10 @@ export function metadataPolicy(text: string | undefined): MetadataPolicy | undef
   throw new UsageError(`Invalid metadata policy '${text}', expected exact or compat`, 'metadata')
 }
 
-/** Opens an image that is not to be stored. */
+/**
+ * Opens an image for reading, without storing it.
+ * @throws {DeniedError} when the host's policy does not accept the image
+ */
 export async function openSource(
   image: ImageReference,
   options: ProxyOptions,

@@ -1,16 +1,20 @@
-/** How the layers of images are compressed that commands write. */
+/** The options that choose the compression of the layers a command writes. */
 import type { LayerCompression } from '../../container/index.ts'
 import { UsageError } from '../../errors.ts'
 import type { OptionTable, OptionValues } from '../options.ts'
 
 export const COMPRESSION_OPTIONS = {
-  'compression-fast': { type: 'flag', help: 'Compress as fast as can be' },
+  'compression-fast': { type: 'flag', help: 'Use the fastest compression level' },
   compression: { type: 'string', arg: 'KIND', help: 'gzip, zstd or none; default gzip' },
 } as const satisfies OptionTable
 
 const KINDS: readonly LayerCompression['kind'][] = ['gzip', 'zstd', 'none']
 
-/** @returns `undefined` where nothing was said. @throws {UsageError} */
+/**
+ * Parses `--compression`.
+ * @returns `undefined` when it is not given
+ * @throws {UsageError} when it is neither `gzip`, `zstd` nor `none`
+ */
 export function layerCompression(options: OptionValues<typeof COMPRESSION_OPTIONS>): LayerCompression | undefined {
   const { compression: text } = options
   if (text === undefined) return undefined

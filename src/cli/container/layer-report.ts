@@ -1,4 +1,4 @@
-/** What is said of a collection of layers before it is made. */
+/** Prints which layers a `--dry-run` would remove. */
 import { formatSize, type LayerGcPlan, type LayerUse } from '../../container/index.ts'
 import type { Output } from '../text/output.ts'
 
@@ -6,7 +6,7 @@ function layer({ digest, size }: LayerUse): string {
   return size === undefined ? digest : `${digest} (${formatSize(size)})`
 }
 
-/** A line for each layer: those that go, then those that stay and why. */
+/** Prints a line per layer: first those to be removed, then those kept and the images that need them. */
 export function printLayerPlan(out: Output, { unneeded, kept }: LayerGcPlan): void {
   for (const use of unneeded) out.line(`Would remove layer ${layer(use)}: nothing needs it`)
   for (const use of kept) out.line(`Keeping layer ${layer(use)}: needed by ${use.neededBy.join(', ')}`)

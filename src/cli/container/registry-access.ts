@@ -1,4 +1,4 @@
-/** How the container commands reach registries: the options all of them take, and files of credentials. */
+/** Access of the container commands to registries: their common options, credential files, and the host's policy. */
 import { lstatSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import {
@@ -16,15 +16,24 @@ import { nodeNetwork } from '../../system/network.ts'
 import type { OptionTable, OptionValues } from '../options.ts'
 
 export const PROXY_OPTIONS = {
-  'auth-anonymous': { type: 'flag', help: 'Use no credentials, and look for none' },
-  authfile: { type: 'string', arg: 'PATH', help: 'Credentials for registries' },
-  'cert-dir': { type: 'string', arg: 'PATH', help: 'Certificates for registries (*.crt, *.cert, *.key)' },
-  'insecure-skip-tls-verification': { type: 'flag', help: 'Take any certificate, or none' },
+  'auth-anonymous': { type: 'flag', help: 'Do not look for credentials, and send none' },
+  authfile: { type: 'string', arg: 'PATH', help: 'File with credentials for registries' },
+  'cert-dir': {
+    type: 'string',
+    arg: 'PATH',
+    help: 'Directory with certificates for registries (*.crt, *.cert, *.key)',
+  },
+  'insecure-skip-tls-verification': { type: 'flag', help: 'Accept any TLS certificate, and plain HTTP' },
 } as const satisfies OptionTable
 
 export type ProxyOptions = OptionValues<typeof PROXY_OPTIONS>
 
-/** @throws {UsageError} on options that exclude each other, {IoError} and {FormatError} of the file of credentials */
+/**
+ * Converts the options to those of the registry client. Without any about credentials, looks for the global file.
+ * @throws {UsageError} when options exclude each other
+ * @throws {IoError} when the credential file cannot be read
+ * @throws {FormatError} when the credential file is malformed
+ */
 export async function registryOptions(options: ProxyOptions): Promise<RegistryOptions> {
   const { authfile } = options
   const given: ImageProxyConfig = {
@@ -43,18 +52,18 @@ export async function registryOptions(options: ProxyOptions): Promise<RegistryOp
   return { ...registryOptionsOf(config, network), onRetry: warnOfRetry }
 }
 
-/** Whoever waits shall know what for. */
+/** Tells the user why the command is waiting. @param delay milliseconds until the retry */
 function warnOfRetry(error: RegistryError, delay: number): void {
-  process.stderr.write(`warning: ${error.message}; asking again in ${(delay / 1000).toFixed(1)} s\n`)
+  process.stderr.write(`warning: ${error.message}; retrying in ${(delay / 1000).toFixed(1)} s\n`)
 }
 
-/** What the host says about images; the file is read anew each time. */
+/** Reads the host's containers-policy.json(5). The file is read again at every call. */
 export async function hostPolicy(): Promise<HostPolicy> {
   const bytes = await loadPolicy(process.env, (path) => readInRoot('/', resolve(path)))
   return { bytes, realPath: realpath }
 }
 
-/** Of what is there of it: an image that is not says so itself. */
+/** Resolves symlinks. A path that does not exist is returned as an absolute path; opening the image reports it. */
 async function realpath(path: string): Promise<string> {
   try {
     return realpathSync(path)
@@ -71,12 +80,14 @@ function readAuthfile(path: string): Uint8Array {
   }
 }
 
-/** Links on the way to one file; more are a ring. */
+/** Symlinks followed for one path, as in Linux. More are taken for a loop. */
 const MAX_LINKS = 40
 
 /**
- * A file below `root`, where links, absolute ones too, lead to what is below `root`.
- * @returns `undefined` when there is none
+ * Reads a file below `root`, resolving all symlinks, absolute ones too, as if `root` were `/`.
+ * @returns `undefined` when the file does not exist
+ * @throws {UsageError} when there are more than 40 symlinks
+ * @throws {IoError} when it cannot be read
  */
 export function readInRoot(root: string, path: string): Uint8Array | undefined {
   let links = 0

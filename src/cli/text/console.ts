@@ -1,9 +1,9 @@
 /**
- * The line of a long command that changes while it works. On a terminal it is written over again and again, elsewhere
- * it is a line each time, and far less often:
+ * The progress line of a long command. On a terminal the line is overwritten at most five times a second; elsewhere
+ * every update prints a new line, at most once a second:
  *
  * ```
- * terminal   fsck objects (57/403) [=            ]  14%      ESC 7 keeps the place, ESC 8 goes back to it
+ * terminal   fsck objects (57/403) [=            ]  14%      ESC 7 saves the cursor position, ESC 8 restores it
  * elsewhere  fsck objects (57/403) 14%
  * ```
  *
@@ -12,26 +12,29 @@
 import { encodeUtf8 } from '../../bytes.ts'
 import type { Output } from './output.ts'
 
-const KEEP_PLACE = '\u001b7'
-const TO_PLACE = '\u001b8'
-const TERMINAL_MS = 1000 / 5
-const LINE_MS = 1000
-const USUAL_COLUMNS = 80
-/** Bar, its brackets, and ` 100%`. */
-const BAR = 20
+const SAVE_CURSOR = '\u001b7'
+const RESTORE_CURSOR = '\u001b8'
+/** Milliseconds between two updates. */
+const TERMINAL_INTERVAL = 1000 / 5
+const LINE_INTERVAL = 1000
+const DEFAULT_COLUMNS = 80
+/** Width of the bar with its brackets and ` 100%`, in columns. */
+const BAR_WIDTH = 20
+/** Part of `BAR_WIDTH` that the brackets and ` 100%` take. */
 const BAR_FRAME = 7
-/** Columns the bar has whatever the text. */
-const BAR_LEAST = 10
+/** Columns kept for the bar, however long the text is. */
+const MIN_BAR_WIDTH = 10
 
 export interface ConsoleOptions {
-  /** Default: whether the output is one. */
+  /** Whether to print for a terminal. Default: whether the output is a terminal. */
   readonly terminal?: boolean | undefined
-  /** Default: those of the terminal. */
+  /** Width of the terminal. Default: its actual width, or 80. */
   readonly columns?: number | undefined
-  /** Milliseconds, from any start. */
+  /** Monotonic clock, in milliseconds. */
   readonly now?: (() => number) | undefined
 }
 
+/** Prints the progress line to `out`. Updates that come too soon after the previous one are dropped. */
 export class Console {
   readonly #out: Output
   readonly #terminal: boolean
@@ -44,41 +47,47 @@ export class Console {
     this.#out = out
     this.#terminal = terminal
     this.#now = now
-    this.#columns = columns ?? (terminal ? columnsOfTerminal() : USUAL_COLUMNS)
+    this.#columns = columns ?? (terminal ? terminalColumns() : DEFAULT_COLUMNS)
   }
 
   get isTerminal(): boolean {
     return this.#terminal
   }
 
-  /** What is written from now on until the end is the line. */
+  /** Begins the progress line at the current cursor position. */
   start(): void {
     this.#started = true
-    if (this.#terminal) this.#out.write(KEEP_PLACE)
+    if (this.#terminal) this.#out.write(SAVE_CURSOR)
   }
 
-  /** May come too soon after the one before, and is left out then, unless all is done. @param percent whole, to 100 */
+  /**
+   * Shows a text and a progress bar. Dropped when too soon after the previous update, except at 100 %.
+   * @param percent an integer from 0 to 100
+   */
   percent(text: string, percent: number): void {
     if (percent < 100 && !this.#isDue()) return
-    this.#show(this.#terminal ? `${TO_PLACE}${this.#withBar(text, percent)}` : `${text} ${percent}%\n`)
+    this.#show(this.#terminal ? `${RESTORE_CURSOR}${this.#withBar(text, percent)}` : `${text} ${percent}%\n`)
   }
 
   #withBar(text: string, percent: number): string {
-    const shown = text.slice(0, Math.max(0, this.#columns - BAR_LEAST))
-    const room = Math.max(0, Math.min(BAR, this.#columns - (shown.length + 1)) - BAR_FRAME)
+    const shown = text.slice(0, Math.max(0, this.#columns - MIN_BAR_WIDTH))
+    const room = Math.max(0, Math.min(BAR_WIDTH, this.#columns - (shown.length + 1)) - BAR_FRAME)
     const full = Math.floor((room * percent) / 100)
     return `${shown} [${'='.repeat(full)}${' '.repeat(room - full)}] ${String(percent).padStart(3)}%`
   }
 
-  /** As `percent`. On a terminal what was longer is written over with blanks. @param last never comes too soon */
+  /**
+   * Shows a text without a bar. On a terminal it is padded with blanks to erase a longer previous text.
+   * @param last the final update, which is never dropped
+   */
   text(text: string, last = false): void {
     if (!last && !this.#isDue()) return
-    // As ostree, which takes bytes for columns.
+    // Counts a column per byte, as ostree does.
     const blanks = ' '.repeat(Math.max(0, this.#columns - encodeUtf8(text).length))
-    this.#show(this.#terminal ? `${TO_PLACE}${text}${blanks}` : `${text}\n`)
+    this.#show(this.#terminal ? `${RESTORE_CURSOR}${text}${blanks}` : `${text}\n`)
   }
 
-  /** Leaves the line; may be repeated. */
+  /** Ends the line. Idempotent. */
   end(): void {
     if (this.#started && this.#terminal) this.#out.write('\n')
     this.#started = false
@@ -86,7 +95,7 @@ export class Console {
 
   #isDue(): boolean {
     const now = this.#now()
-    if (now - this.#last < (this.#terminal ? TERMINAL_MS : LINE_MS)) return false
+    if (now - this.#last < (this.#terminal ? TERMINAL_INTERVAL : LINE_INTERVAL)) return false
     this.#last = now
     return true
   }
@@ -97,7 +106,9 @@ export class Console {
   }
 }
 
-/** Asked for on a terminal alone: to look at `process.stdout` takes time. */
-function columnsOfTerminal(): number {
-  return process.stdout.columns || USUAL_COLUMNS
+/**
+ * Returns the width of the terminal. Called only for a terminal, because creating `process.stdout` takes milliseconds.
+ */
+function terminalColumns(): number {
+  return process.stdout.columns || DEFAULT_COLUMNS
 }

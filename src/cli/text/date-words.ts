@@ -1,6 +1,6 @@
-/** The words of dates. Source: the tables of gnulib's parse_datetime. */
+/** The words that occur in dates, in lower case. Source: the tables of gnulib's parse_datetime. */
 
-/** By the first three letters, in order; spelled in any of these ways. */
+/** Accepted spellings of each month, by its first three letters, from January on. */
 export const MONTHS: Readonly<Record<string, readonly string[]>> = {
   jan: ['jan', 'january'],
   feb: ['feb', 'february'],
@@ -16,7 +16,7 @@ export const MONTHS: Readonly<Record<string, readonly string[]>> = {
   dec: ['dec', 'december'],
 }
 
-/** From Sunday on. */
+/** Accepted spellings of each weekday, from Sunday on. */
 export const WEEKDAYS: readonly (readonly string[])[] = [
   ['sunday', 'sun'],
   ['monday', 'mon'],
@@ -27,7 +27,7 @@ export const WEEKDAYS: readonly (readonly string[])[] = [
   ['saturday', 'sat'],
 ]
 
-/** What to count, and how many of it; without the `s` of the plural. */
+/** Units of relative times in the singular, each as a multiple of a base unit. */
 export const UNITS: Readonly<Record<string, readonly ['year' | 'month' | 'day' | 'second', number]>> = {
   year: ['year', 1],
   month: ['month', 1],
@@ -41,7 +41,7 @@ export const UNITS: Readonly<Record<string, readonly ['year' | 'month' | 'day' |
   sec: ['second', 1],
 }
 
-/** `second` is the unit. */
+/** Words that stand for a number before a unit or weekday. There is no `second`, which is a unit. */
 export const ORDINALS: Readonly<Record<string, number>> = {
   last: -1,
   this: 0,
@@ -59,7 +59,7 @@ export const ORDINALS: Readonly<Record<string, number>> = {
   twelfth: 12,
 }
 
-/** Minutes east of UTC. */
+/** Offset of each zone in minutes east of UTC. */
 export const ZONES: Readonly<Record<string, number>> = {
   z: 0,
   utc: 0,

@@ -1,37 +1,47 @@
 /**
- * Points in time as people type them, by the rules of GNU `date -d`: items in any order, each of a kind of its own.
+ * Parses dates as GNU `date -d` does: items in any order, with at most one date, one time, one zone and one weekday.
  *
  *     @1704164645   2024-01-02 03:04:05 +0100   2 Jan 2024 3pm   yesterday   7 days ago   next month   monday
  *
- * What is missing comes from now: a date without a time is its midnight, a time without a date is today, and what is
- * only relative starts now. Days, months and years move on the calendar, hours and less on the clock. Without a zone
- * all is local time. Source: gnulib's parse_datetime; of its zones the military letters are left out.
+ * Missing items are filled in: a date without a time means midnight, a time without a date means today, and relative
+ * items alone are relative to now. Days, months and years are added on the calendar, hours and smaller units in
+ * seconds. Without a zone, times are local. Source: gnulib's parse_datetime. Military zone letters other than `z` are
+ * not supported.
  */
 
 import { UsageError } from '../../errors.ts'
 import { MONTHS, ORDINALS, UNITS, WEEKDAYS, ZONES } from './date-words.ts'
 
-interface Pending {
+/** The items read so far. */
+interface ParsedItems {
+  /** Month and day count from 1. */
   date: [year: number, month: number, day: number] | undefined
-  /** The date came without one; `Jan 2 03:04:05 2024` tells it later. */
+  /** The date had no year, so the current one was assumed. A year may still follow: `Jan 2 03:04:05 2024`. */
   isYearOpen: boolean
-  /** Seconds from midnight as hours, minutes, seconds; a fraction is of no use and left out. */
+  /** Fractions of a second are dropped, because the result has whole seconds. */
   time: [hour: number, minute: number, second: number] | undefined
   /** Minutes east of UTC. */
   zone: number | undefined
+  /**
+   * `index` 0 is Sunday. `ordinal` 0 is today or the next such day, 1 the first one after today, -1 one before today.
+   */
   weekday: { index: number; ordinal: number } | undefined
+  /** Sum of all relative items. */
   readonly shift: { year: number; month: number; day: number; second: number }
   isRelative: boolean
-  /** A second date, time, zone or weekday. */
-  isTwice: boolean
+  /** More than one date, time, zone or weekday was found, which is an error. */
+  hasDuplicate: boolean
 }
 
-/** Reads one item, which its expression matched. @returns false when it is none after all */
-type Item = readonly [grammar: RegExp, read: (pending: Pending, match: RegExpExecArray, now: Date) => boolean]
+/**
+ * A kind of item. `read` takes the match and returns false when its values are invalid, so that other kinds are tried.
+ */
+type Item = readonly [grammar: RegExp, read: (items: ParsedItems, match: RegExpExecArray, now: Date) => boolean]
 
 const WORD = '([a-z]+)\\.?'
 const ZONE = '(?:\\s*([+-])(\\d{1,2})(?::?(\\d{2}))?(?!\\d))?'
 
+/** All kinds of items; the first that matches and accepts is taken. */
 const ITEMS: readonly Item[] = [
   [/^(\d{4,})-(\d{1,2})-(\d{1,2})(?!\d)t?/, (p, [, y, m, d]) => setDate(p, Number(y), Number(m), Number(d))],
   [/^(\d{1,2})-(\d{1,2})-(\d{1,2})(?!\d)/, (p, [, y, m, d]) => setDate(p, century(y), Number(m), Number(d))],
@@ -58,12 +68,12 @@ const ITEMS: readonly Item[] = [
   ],
   [
     new RegExp(`^t?(\\d{1,2}):(\\d{2})(?::(\\d{2})(?:[.,]\\d+)?)?(?:\\s*([ap])\\.?m\\.?(?![a-z])|${ZONE})`),
-    (p, [, h, m, s, half, sign, zoneHours, zoneMinutes]) => {
+    (p, [, h, m, s, meridiem, sign, zoneHours, zoneMinutes]) => {
       if (sign !== undefined && !setZone(p, offset(sign, zoneHours, zoneMinutes))) return false
-      return setTime(p, hourOf(Number(h), half), Number(m), Number(s ?? 0))
+      return setTime(p, hourOf(Number(h), meridiem), Number(m), Number(s ?? 0))
     },
   ],
-  [/^(\d{1,2})\s*([ap])\.?m\.?(?![a-z])/, (p, [, h, half]) => setTime(p, hourOf(Number(h), half), 0, 0)],
+  [/^(\d{1,2})\s*([ap])\.?m\.?(?![a-z])/, (p, [, h, meridiem]) => setTime(p, hourOf(Number(h), meridiem), 0, 0)],
   [new RegExp(`^([+-]?\\s*\\d+)\\s*${WORD}(\\s+ago\\b)?`), (p, [, n, unit, ago]) => shift(p, signed(n), unit, ago)],
   [new RegExp(`^${WORD}\\s+${WORD}(\\s+ago\\b)?`), shiftByWord],
   [new RegExp(`^${WORD}(?:\\s+ago\\b|${ZONE})`), readWord],
@@ -73,16 +83,19 @@ const ITEMS: readonly Item[] = [
   [/^(\d{1,2})(?!\d)/, (p, [, h]) => p.time === undefined && setTime(p, Number(h), 0, 0)],
 ]
 
-const LONGEST_TEXT = 1024
+/** Characters. */
+const MAX_LENGTH = 1024
+/** Seconds. */
 const DAY = 86400
 
 /**
+ * Parses a point in time.
  * @param now milliseconds since the epoch
  * @returns seconds since the epoch
- * @throws {UsageError} `Could not parse 'TEXT'`
+ * @throws {UsageError} `Could not parse 'TEXT'` when it is not a date, or outside 64-bit seconds
  */
 export function parseDate(text: string, now: number): bigint {
-  const seconds = text.length > LONGEST_TEXT ? undefined : read(text, new Date(now))
+  const seconds = text.length > MAX_LENGTH ? undefined : read(text, new Date(now))
   if (seconds === undefined) throw new UsageError(`Could not parse '${text}'`)
   return seconds
 }
@@ -94,7 +107,7 @@ function read(text: string, now: Date): bigint | undefined {
     .trim()
   const epoch = /^@\s*([+-]?\d+)(?:[.,](\d+))?$/.exec(rest)
   if (epoch !== null) return inRange(floorEpoch(epoch[1] as string, epoch[2]))
-  const pending: Pending = {
+  const items: ParsedItems = {
     date: undefined,
     isYearOpen: false,
     time: undefined,
@@ -102,25 +115,26 @@ function read(text: string, now: Date): bigint | undefined {
     weekday: undefined,
     shift: { year: 0, month: 0, day: 0, second: 0 },
     isRelative: false,
-    isTwice: false,
+    hasDuplicate: false,
   }
   while (rest !== '') {
-    const length = readItem(pending, rest, now)
-    if (length === 0 || pending.isTwice) return undefined
+    const length = readItem(items, rest, now)
+    if (length === 0 || items.hasDuplicate) return undefined
     rest = rest.slice(length).replace(/^[\s,]+/, '')
   }
-  return resolve(pending, now)
+  return resolve(items, now)
 }
 
-/** @returns how long the item is; 0 when there is none */
-function readItem(pending: Pending, text: string, now: Date): number {
+/** Reads the item at the start of `text`. @returns its length in characters; 0 when there is none */
+function readItem(items: ParsedItems, text: string, now: Date): number {
   for (const [grammar, use] of ITEMS) {
     const match = grammar.exec(text)
-    if (match !== null && use(pending, match, now)) return match[0].length
+    if (match !== null && use(items, match, now)) return match[0].length
   }
   return 0
 }
 
+/** Parses `@SECONDS.FRACTION`, rounding down. */
 function floorEpoch(whole: string, fraction: string | undefined): bigint {
   const seconds = BigInt(whole.replace('+', ''))
   return whole.startsWith('-') && fraction !== undefined && /[1-9]/.test(fraction) ? seconds - 1n : seconds
@@ -130,8 +144,8 @@ function inRange(seconds: bigint): bigint | undefined {
   return BigInt.asIntN(64, seconds) === seconds ? seconds : undefined
 }
 
-function resolve(pending: Pending, now: Date): bigint | undefined {
-  const { date, time, zone, weekday, shift, isRelative } = pending
+function resolve(items: ParsedItems, now: Date): bigint | undefined {
+  const { date, time, zone, weekday, shift, isRelative } = items
   const [year, month, day] = date ?? [now.getFullYear(), now.getMonth() + 1, now.getDate()]
   const onlyRelative = isRelative && date === undefined && weekday === undefined
   const current: [number, number, number] = onlyRelative
@@ -146,7 +160,7 @@ function resolve(pending: Pending, now: Date): bigint | undefined {
   }
   const at = new Date(0)
   const [y, m, d] = [year + shift.year, month - 1 + shift.month, days + shift.day]
-  // What is only relative keeps the daylight saving of now, as in C.
+  // A purely relative time is computed with the current offset, ignoring changes of daylight saving, as in gnulib.
   const east = zone ?? (onlyRelative && time === undefined ? -now.getTimezoneOffset() : undefined)
   if (east === undefined) {
     at.setFullYear(y, m, d)
@@ -159,53 +173,54 @@ function resolve(pending: Pending, now: Date): bigint | undefined {
   return Number.isNaN(milliseconds) ? undefined : BigInt(Math.floor(milliseconds / 1000) + shift.second)
 }
 
+/** Parses a year. Up to two digits mean 1969 to 2068, as in POSIX. */
 function century(text: string | undefined): number {
   const year = Number(text)
   return (text ?? '').length > 2 ? year : year < 69 ? 2000 + year : 1900 + year
 }
 
-/** @returns 0, which is no month, for other words */
+/** Returns the number of a month, from 1; 0 for other words. */
 function monthOf(word: string | undefined): number {
   return MONTHS[(word ?? '').slice(0, 3)]?.includes(word ?? '')
     ? 1 + Object.keys(MONTHS).indexOf((word ?? '').slice(0, 3))
     : 0
 }
 
-function setDate(pending: Pending, year: number, month: number, day: number): boolean {
+function setDate(items: ParsedItems, year: number, month: number, day: number): boolean {
   if (month < 1 || month > 12 || day < 1) return false
   const last = new Date(Date.UTC(2000, month, 0))
   last.setUTCFullYear(year, month, 0)
   if (day > last.getUTCDate()) return false
-  pending.isTwice ||= pending.date !== undefined
-  pending.date = [year, month, day]
+  items.hasDuplicate ||= items.date !== undefined
+  items.date = [year, month, day]
   return true
 }
 
-/** A date of this year, unless another one follows. */
-function setDayOf(pending: Pending, year: number, month: number, day: number): boolean {
-  pending.isYearOpen = setDate(pending, year, month, day)
-  return pending.isYearOpen
+/** Sets a date without a year: that of `year`, unless another year follows later in the text. */
+function setDayOf(items: ParsedItems, year: number, month: number, day: number): boolean {
+  items.isYearOpen = setDate(items, year, month, day)
+  return items.isYearOpen
 }
 
-function setYear(pending: Pending, year: number): boolean {
-  const { date } = pending
+function setYear(items: ParsedItems, year: number): boolean {
+  const { date } = items
   if (date === undefined) return false
-  pending.date = undefined
-  pending.isYearOpen = false
-  return setDate(pending, year, date[1], date[2])
+  items.date = undefined
+  items.isYearOpen = false
+  return setDate(items, year, date[1], date[2])
 }
 
-function setTime(pending: Pending, hour: number, minute: number, second: number): boolean {
+function setTime(items: ParsedItems, hour: number, minute: number, second: number): boolean {
   if (!(hour >= 0 && hour < 24) || minute > 59 || second > 59) return false
-  pending.isTwice ||= pending.time !== undefined
-  pending.time = [hour, minute, second]
+  items.hasDuplicate ||= items.time !== undefined
+  items.time = [hour, minute, second]
   return true
 }
 
-function setZone(pending: Pending, minutes: number): boolean {
+function setZone(items: ParsedItems, minutes: number): boolean {
   if (Math.abs(minutes) > 24 * 60) return false
-  pending.isTwice ||= pending.zone !== undefined
-  pending.zone = minutes
+  items.hasDuplicate ||= items.zone !== undefined
+  items.zone = minutes
   return true
 }
 
@@ -214,59 +229,65 @@ function offset(sign: string, hours: string | undefined, minutes: string | undef
   return sign === '-' ? -value : value
 }
 
-/** @returns -1 for an hour that clock does not have */
-function hourOf(hour: number, half: string | undefined): number {
-  if (half === undefined) return hour
+/**
+ * Converts an hour of the 12-hour clock.
+ * @param meridiem `a` or `p`; `undefined` for the 24-hour clock
+ * @returns -1 when the 12-hour clock does not have that hour
+ */
+function hourOf(hour: number, meridiem: string | undefined): number {
+  if (meridiem === undefined) return hour
   if (hour < 1 || hour > 12) return -1
-  return (hour % 12) + (half === 'p' ? 12 : 0)
+  return (hour % 12) + (meridiem === 'p' ? 12 : 0)
 }
 
 function signed(text: string | undefined): number {
   return Number((text ?? '').replaceAll(/\s/g, ''))
 }
 
-function shift(pending: Pending, amount: number, word: string | undefined, ago: string | undefined): boolean {
+/** Adds a relative item, such as `7 days ago`. @returns false when `word` is not a unit */
+function shift(items: ParsedItems, amount: number, word: string | undefined, ago: string | undefined): boolean {
   const unit = UNITS[(word ?? '').replace(/s$/, '')]
   if (unit === undefined || !Number.isSafeInteger(amount)) return false
   const by = amount * unit[1] * (ago === undefined ? 1 : -1)
-  pending.shift[unit[0]] += by
-  pending.isRelative = true
+  items.shift[unit[0]] += by
+  items.isRelative = true
   return true
 }
 
-/** `next month`, `last week`, `third monday`. */
-function shiftByWord(pending: Pending, [, first = '', second = '', ago]: RegExpExecArray): boolean {
+/** Reads an ordinal word and a unit or weekday: `next month`, `last week`, `third monday`. */
+function shiftByWord(items: ParsedItems, [, first = '', second = '', ago]: RegExpExecArray): boolean {
   const ordinal = ORDINALS[first]
   if (ordinal === undefined) return false
-  if (ago === undefined && setWeekday(pending, second, ordinal)) return true
-  return shift(pending, ordinal, second, ago)
+  if (ago === undefined && setWeekday(items, second, ordinal)) return true
+  return shift(items, ordinal, second, ago)
 }
 
-function setWeekday(pending: Pending, word: string, ordinal: number): boolean {
+function setWeekday(items: ParsedItems, word: string, ordinal: number): boolean {
   const index = WEEKDAYS.findIndex((names) => names.includes(word))
   if (index < 0) return false
-  pending.isTwice ||= pending.weekday !== undefined
-  pending.weekday = { index, ordinal }
+  items.hasDuplicate ||= items.weekday !== undefined
+  items.weekday = { index, ordinal }
   return true
 }
 
+/** Seconds from now. */
 const DAYS: Readonly<Record<string, number>> = { now: 0, today: 0, tomorrow: DAY, yesterday: -DAY }
 
-/** A word by itself: a day, a unit, a weekday or a zone, which may be followed by an offset. */
-function readWord(pending: Pending, match: RegExpExecArray): boolean {
+/** Reads a single word: a day, a unit, a weekday, or a zone, which an offset may follow. */
+function readWord(items: ParsedItems, match: RegExpExecArray): boolean {
   const [text, word = '', sign, hours, minutes] = match
   const ago = /\sago$/.test(text) ? 'ago' : undefined
   const zone = ZONES[word]
   if (zone !== undefined && ago === undefined) {
-    return setZone(pending, zone + (sign === undefined ? 0 : offset(sign, hours, minutes)))
+    return setZone(items, zone + (sign === undefined ? 0 : offset(sign, hours, minutes)))
   }
   if (sign !== undefined) return false
   const days = DAYS[word]
   if (days !== undefined && ago === undefined) {
-    pending.shift.day += days / DAY
-    pending.isRelative = true
+    items.shift.day += days / DAY
+    items.isRelative = true
     return true
   }
-  if (ago === undefined && setWeekday(pending, word, 0)) return true
-  return shift(pending, 1, word, ago)
+  if (ago === undefined && setWeekday(items, word, 0)) return true
+  return shift(items, 1, word, ago)
 }

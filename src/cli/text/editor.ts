@@ -1,4 +1,4 @@
-/** A commit message from an editor. Source: ot-editor.c; ot-builtin-commit.c, commit_editor. */
+/** Lets the user write a commit message in an editor. Source: ot-editor.c; ot-builtin-commit.c, commit_editor. */
 
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -13,7 +13,10 @@ export interface MessageRequest {
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
-/** @throws {UsageError} `Aborting commit due to empty commit subject.`, or that the editor failed */
+/**
+ * Opens an editor with a template and returns the message written there.
+ * @throws {UsageError} when the subject is empty, the editor fails, or none is configured and the terminal is dumb
+ */
 export function editMessage(request: MessageRequest): { subject: string; body: string } {
   const { subject, body } = parseMessage(edit(template(request), request.env))
   if (subject === '') throw new UsageError('Aborting commit due to empty commit subject.')
@@ -33,7 +36,10 @@ function template({ branch, subject, body }: MessageRequest): string {
   return `${lines.join('\n')}\n`
 }
 
-/** The first line that says something is the subject; what follows it, without empty lines before and after, the body. */
+/**
+ * Splits a message. The first non-empty line is the subject; the rest, without leading and trailing empty lines, is the
+ * body. Lines that begin with `#` are dropped.
+ */
 export function parseMessage(text: string): { subject: string; body: string } {
   const lines = text
     .split('\n')

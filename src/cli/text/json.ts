@@ -1,4 +1,4 @@
-/** Metadata as JSON, for `--json`. */
+/** Converts metadata, commits and summaries to JSON values, for `--json`. */
 
 import type { Checksum } from '../../bytes.ts'
 import { printVariant, string, u64be, type Vardict, type Variant, variantAs } from '../../gvariant/index.ts'
@@ -16,17 +16,17 @@ import {
   type SummaryRef,
 } from '../../repo/index.ts'
 
-/** A string as it is; any other value as GVariant text. */
+/** Converts a dictionary to an object; values as in `valueAsJson`. */
 export function metadataAsJson(metadata: Vardict): Record<string, unknown> {
   return Object.fromEntries(metadata.map(([key, value]) => [key, valueAsJson(value)]))
 }
 
-/** As in `metadataAsJson`. */
+/** Converts a string to a JSON string, and any other value to `{"variant": TEXT}` with TEXT in GVariant text format. */
 export function valueAsJson(value: Variant): unknown {
   return variantAs(string, value) ?? { variant: printVariant(value, true) }
 }
 
-/** Refs of the repository's own collection first, then those of others. */
+/** Converts a summary. Refs of the repository's own collection come first, then those of other collections. */
 export function summaryAsJson(bytes: Uint8Array) {
   const { refs, metadata } = Summary.decode(bytes)
   const find = (key: string): Variant | undefined => metadata.find(([name]) => name === key)?.[1]
@@ -41,7 +41,10 @@ export function summaryAsJson(bytes: Uint8Array) {
   }
 }
 
-/** @throws {NotFoundError} `No such metadata key '…'` */
+/**
+ * Converts the value of one metadata key of a summary.
+ * @throws {NotFoundError} `No such metadata key '…'` when the summary does not have it
+ */
 export function summaryValueAsJson(bytes: Uint8Array, key: string): unknown {
   const text = formatSummaryValue(bytes, key)
   return summaryAsJson(bytes).metadata[key] ?? { variant: text.trimEnd() }
@@ -60,7 +63,7 @@ function summaryRefAsJson({ name, latest }: SummaryRef, collection: string | und
 
 const TIMES: readonly string[] = [LAST_MODIFIED, EXPIRES, COMMIT_TIMESTAMP]
 
-/** As `metadataAsJson`, and times are numbers. */
+/** Converts metadata as `metadataAsJson` does, but times to numbers: seconds since the epoch. */
 function summaryMetadataAsJson(metadata: Vardict): Record<string, unknown> {
   const times = metadata.flatMap(([key, value]) => {
     const time = TIMES.includes(key) ? variantAs(u64be, value) : undefined
@@ -69,6 +72,7 @@ function summaryMetadataAsJson(metadata: Vardict): Record<string, unknown> {
   return { ...metadataAsJson(metadata), ...Object.fromEntries(times) }
 }
 
+/** Converts a commit. `timestamp` is in seconds since the epoch; `parent` is null for a first commit. */
 export function commitAsJson(repo: Repo, commit: Checksum, value: Commit) {
   return {
     commit,
@@ -83,7 +87,7 @@ export function commitAsJson(repo: Repo, commit: Checksum, value: Commit) {
   }
 }
 
-/** Names and values in base64: they are bytes. */
+/** Converts extended attributes. Names and values are base64, since both are arbitrary bytes. */
 export function xattrsAsJson(xattrs: Xattrs): { name: string; value: string }[] {
   return xattrs.map(([name, value]) => ({
     name: Buffer.from(name).toString('base64'),

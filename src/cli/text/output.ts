@@ -1,12 +1,15 @@
 /**
- * Where commands write. Synchronous and buffered: a command that prints 50,000 lines makes few system calls, and what
- * was printed before an error stands before it. `process.stdout` is not touched, it costs milliseconds at start-up.
+ * Synchronous, buffered output. A command that prints 50,000 lines makes few system calls, and its output appears
+ * before an error message that follows. `process.stdout` is not used, because creating it costs milliseconds at
+ * start-up.
  */
 import { writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 
+/** Buffered bytes at which the buffer is written. */
 const FLUSH_AT = 1 << 16
 
+/** Buffers text and bytes for a file descriptor. */
 export class Output {
   readonly #fd: number
   #text: (string | Uint8Array)[] = []
@@ -20,7 +23,7 @@ export class Output {
     return isatty(this.#fd)
   }
 
-  /** Bytes are taken, or gone out, when this returns. */
+  /** Copies `text` to the buffer, or writes it. The caller may reuse the bytes afterwards. */
   write(text: string | Uint8Array): void {
     if (typeof text !== 'string' && text.length >= FLUSH_AT) {
       this.flush()
@@ -48,6 +51,7 @@ export class Output {
   }
 }
 
+/** Encodes the parts, joining adjacent strings. */
 function* joined(parts: readonly (string | Uint8Array)[]): Iterable<Uint8Array> {
   let text = ''
   for (const part of parts) {
@@ -74,14 +78,14 @@ function writeWhole(fd: number, bytes: Uint8Array): void {
     try {
       offset += writeSync(fd, bytes, offset)
     } catch (error) {
-      // A pipe somebody set to non-blocking: wait until the reader took some.
+      // The pipe is non-blocking and full: wait 2 ms for its reader.
       if (errno(error) !== 'EAGAIN') throw error
       Atomics.wait(pause, 0, 0, 2)
     }
   }
 }
 
-/** The reader of our output is gone, as in `ostree-ts log main | head -1`. */
+/** Tells whether an error means that the reader of the output has exited, as in `ostree-ts log main | head -1`. */
 export function isBrokenPipe(error: unknown): boolean {
   return errno(error) === 'EPIPE'
 }

@@ -1,13 +1,15 @@
 /**
- * The one line a terminal shows while an image comes in: layers, bytes, objects, rate. Where output is no terminal
- * nothing is shown; who wants events there asks for `--json`.
+ * Progress line on a terminal while an image is fetched: layers, bytes, rate, objects. Nothing is printed when the
+ * output is not a terminal; `--json` prints events there.
  */
 import { formatSize, type ImportProgress, isStarting } from '../../container/index.ts'
 import type { Progress } from '../../progress.ts'
 import type { Output } from './output.ts'
 
 const REDRAW_MS = 100
+/** Characters of the bar. */
 const WIDTH = 24
+/** Digits of a layer's digest that are shown. */
 const DIGEST_DIGITS = 19
 
 function size(bytes: number): string {
@@ -17,12 +19,14 @@ function size(bytes: number): string {
 export class ProgressBar {
   readonly #err: Output
   readonly #started = performance.now()
-  /** Bytes received of each layer under way or done. */
+  /** Bytes received of each layer, by digest. */
   readonly #received = new Map<string, number>()
+  /** Size of each layer in bytes, by digest. */
   readonly #sizes = new Map<string, number>()
   #done = 0
   #layers = 0
   #objects = 0
+  /** When the line was last drawn, in milliseconds of `performance.now()`. */
   #drawn = 0
   #shown = false
   #message = ''
@@ -31,7 +35,7 @@ export class ProgressBar {
     this.#err = err
   }
 
-  /** Says which layer is at hand. */
+  /** Shows which layer is being fetched. */
   readonly listenToLayers = (event: ImportProgress): void => {
     const { digest, size } = event.layer
     const kind = event.kind.startsWith('ostree-chunk') ? 'ostree chunk' : 'layer'
@@ -39,6 +43,7 @@ export class ProgressBar {
     this.#message = isStarting(event) ? `Fetching ${name} (${formatSize(size)})` : `Fetched ${name}`
   }
 
+  /** Updates the counts. */
   readonly listen = (event: Progress): void => {
     if (event.kind === 'layer-start' || event.kind === 'layer-done' || event.kind === 'layer-cached') {
       this.#layers = event.total
@@ -76,7 +81,7 @@ export class ProgressBar {
     this.#shown = true
   }
 
-  /** Takes the line away. */
+  /** Erases the line. */
   end(): void {
     if (!this.#shown) return
     this.#err.write('\r\u001b[K')

@@ -1,4 +1,4 @@
-/** Columns without borders: each as wide as its widest cell, two spaces between, nothing behind the last. */
+/** Formats rows as columns without borders, two spaces apart, without trailing blanks. Widths are in UTF-16 units. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
   const columns = Math.max(0, ...rows.map((row) => row.length))
   const widths = Array.from({ length: columns }, (_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)))

@@ -112,7 +112,7 @@ describe('plan', () => {
     const update = JSON.parse(ok('image', 'plan', path, OLD, '--json'))
     expect(update).toMatchObject({ changed: true, diff: { n_added: 2, n_removed: 2 } })
     expect(update.removed).toHaveLength(2)
-    expect(ok('image', 'plan', path, OLD)).toContain('remove: 2 layers that nothing needs any more\n')
+    expect(ok('image', 'plan', path, OLD)).toContain('remove: 2 layers no longer needed\n')
     // Unlike a pull or a check it leaves no note of the newer image.
     expect(ok('image', 'plan', path, OLD, '--json')).toContain('"changed":true')
     rmSync(join(folder, 'old'), { recursive: true })

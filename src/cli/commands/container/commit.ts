@@ -4,7 +4,7 @@ import { emptyTransient, isOstreeContainer } from '../../container/container-env
 
 export const commit = command({
   name: 'container commit',
-  summary: 'Tidy the container up at the end of a build step',
+  summary: 'Clean up the container at the end of a build step',
   usage: '',
   repo: false,
   long: true,

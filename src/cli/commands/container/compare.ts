@@ -6,7 +6,7 @@ import { PROXY_OPTIONS } from '../../container/registry-access.ts'
 
 export const compare = command({
   name: 'container compare',
-  summary: 'Print what changes between two images, by layers',
+  summary: 'Compare the layers of two images',
   usage: 'IMGREF_OLD IMGREF_NEW',
   repo: false,
   long: true,

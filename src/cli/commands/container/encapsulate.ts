@@ -14,7 +14,7 @@ import { command } from '../../command.ts'
 import { COMPRESSION_OPTIONS, layerCompression } from '../../container/layer-compression.ts'
 import { PROXY_OPTIONS, registryOptions } from '../../container/registry-access.ts'
 
-/** `K=V`, the later ones win. */
+/** Parses labels `KEY=VALUE`. Of equal keys the last one counts. @throws {UsageError} when one has no `=` */
 function parseLabels(labels: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     labels.map((label) => {
@@ -25,7 +25,7 @@ function parseLabels(labels: readonly string[]): Record<string, string> {
   )
 }
 
-/** The member `config` of an image's config, or null. */
+/** Reads a JSON file that holds the member `config` of an image configuration, or null. */
 function readContainerConfig(path: string): ContainerConfig | undefined {
   const config: unknown = JSON.parse(readFileSync(path, 'utf8'))
   if (config === null) return undefined
@@ -33,7 +33,10 @@ function readContainerConfig(path: string): ContainerConfig | undefined {
   return normaliseConfig(Buffer.from(JSON.stringify(whole))).config
 }
 
-/** When a reproducible build says it was; by default the time of the commit, which is reproducible too. */
+/**
+ * Converts SOURCE_DATE_EPOCH to the creation time of the image. Without it the time of the commit is used.
+ * @param text seconds since the epoch
+ */
 function sourceDate(text: string | undefined): string | undefined {
   if (text === undefined || text === '') return undefined
   return createdAtSourceDateEpoch(text)
@@ -47,15 +50,15 @@ export const encapsulate = command({
   long: true,
   options: {
     ...PROXY_OPTIONS,
-    label: { type: 'strings', short: 'l', arg: 'KEY=VALUE', help: 'A label of the image' },
-    config: { type: 'string', arg: 'FILE', help: 'JSON of the container config to start from' },
-    copymeta: { type: 'strings', arg: 'KEY', help: 'Key of commit metadata that becomes a label' },
-    'copymeta-opt': { type: 'strings', arg: 'KEY', help: 'The same, where the commit has the key' },
-    cmd: { type: 'strings', arg: 'ARG', help: 'The command of the container, one argument each' },
+    label: { type: 'strings', short: 'l', arg: 'KEY=VALUE', help: 'Add a label to the image' },
+    config: { type: 'string', arg: 'FILE', help: 'JSON file with the container config to start from' },
+    copymeta: { type: 'strings', arg: 'KEY', help: 'Copy this key of the commit metadata to a label' },
+    'copymeta-opt': { type: 'strings', arg: 'KEY', help: 'Like --copymeta, but the commit may lack the key' },
+    cmd: { type: 'strings', arg: 'ARG', help: 'An argument of the container command (may be repeated)' },
     ...COMPRESSION_OPTIONS,
-    contentmeta: { type: 'string', arg: 'FILE', help: 'JSON that says which layer each file goes into' },
-    'max-layers': { type: 'integer', arg: 'NUM', help: 'Layers at most, where there is content metadata' },
-    'create-parent-dirs': { type: 'flag', help: 'Write the directories a file lies in before it' },
+    contentmeta: { type: 'string', arg: 'FILE', help: 'JSON file that assigns files to layers' },
+    'max-layers': { type: 'integer', arg: 'NUM', help: 'Maximum number of layers, with --contentmeta' },
+    'create-parent-dirs': { type: 'flag', help: 'Write entries for the parent directories of each file' },
     json: { type: 'flag', help: 'Print one JSON object' },
   },
   async run({ repo, args, options, out, env, signal }) {

@@ -4,7 +4,7 @@ import { command } from '../../command.ts'
 
 export const imageClearCachedUpdate = command({
   name: 'container image clear-cached-update',
-  summary: 'Forget a newer image that was seen',
+  summary: 'Delete the cached metadata of an available update',
   usage: 'IMGREF',
   repo: true,
   options: {},

@@ -11,8 +11,8 @@ export const imageCopy = command({
   repo: false,
   long: true,
   options: {
-    'src-repo': { type: 'string', arg: 'PATH', help: 'The repository that has it' },
-    'dest-repo': { type: 'string', arg: 'PATH', help: 'The repository that gets it' },
+    'src-repo': { type: 'string', arg: 'PATH', help: 'Repository to copy from' },
+    'dest-repo': { type: 'string', arg: 'PATH', help: 'Repository to copy to' },
     json: { type: 'flag', help: 'Print one JSON object' },
   },
   async run({ args, options, out, signal }) {

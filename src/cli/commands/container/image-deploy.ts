@@ -26,17 +26,17 @@ import { ProgressBar } from '../../text/progress-bar.ts'
 
 const OPTIONS = {
   ...PROXY_OPTIONS,
-  sysroot: { type: 'string', arg: 'PATH', help: 'The root of the system' },
+  sysroot: { type: 'string', arg: 'PATH', help: 'Root directory of the system (default: /)' },
   stateroot: { type: 'string', arg: 'NAME', help: 'The stateroot to deploy into (default: default)' },
-  imgref: { type: 'string', arg: 'IMGREF', help: 'The image' },
-  image: { type: 'string', arg: 'NAME', help: 'The image, by its name alone' },
-  transport: { type: 'string', arg: 'TRANSPORT', help: 'Where --image is (default: registry)' },
-  'no-signature-verification': { type: 'flag', help: 'Does nothing, and cannot be given with the next' },
-  'enforce-container-sigpolicy': { type: 'flag', help: 'The policy of the host, or --ostree-remote, has to accept it' },
-  'ostree-remote': { type: 'string', arg: 'REMOTE', help: 'Whose keys the commit in it has to be signed by' },
-  'target-imgref': { type: 'string', arg: 'IMGREF', help: 'Store it, and look for updates, under this name' },
+  imgref: { type: 'string', arg: 'IMGREF', help: 'Image to deploy' },
+  image: { type: 'string', arg: 'NAME', help: 'Image to deploy, without its transport' },
+  transport: { type: 'string', arg: 'TRANSPORT', help: 'Transport of --image (default: registry)' },
+  'no-signature-verification': { type: 'flag', help: 'No effect; excludes --enforce-container-sigpolicy' },
+  'enforce-container-sigpolicy': { type: 'flag', help: 'Verify --image by the host policy or --ostree-remote' },
+  'ostree-remote': { type: 'string', arg: 'REMOTE', help: 'Require that a key of REMOTE has signed the commit' },
+  'target-imgref': { type: 'string', arg: 'IMGREF', help: 'Store the image, and look for updates, under this name' },
   'no-imgref': { type: 'flag', help: 'Do not write a ref for the image' },
-  karg: { type: 'strings', arg: 'ARG', help: 'Argument of the kernel; they replace those of the deployment before' },
+  karg: { type: 'strings', arg: 'ARG', help: 'Kernel argument; replaces those of the previous deployment' },
   'write-commitid-to': { type: 'string', arg: 'PATH', help: 'Write the checksum of the merge commit to PATH' },
   quiet: { type: 'flag', short: 'q', help: 'Show no progress' },
   json: { type: 'flag', help: 'Print one JSON object' },
@@ -46,7 +46,7 @@ type Context = CommandContext<typeof OPTIONS>
 
 export const imageDeploy = command({
   name: 'container image deploy',
-  summary: 'Fetch an image and make it what a sysroot boots',
+  summary: 'Fetch an image and deploy it to a sysroot',
   usage: '',
   repo: false,
   long: true,
@@ -77,7 +77,10 @@ export const imageDeploy = command({
   },
 })
 
-/** By `--imgref`, or put together of the others. */
+/**
+ * Returns the image to deploy: `--imgref`, or else one made from `--image` and the related options.
+ * @throws {UsageError} when neither or both are given, or options exclude each other
+ */
 function imageOf(options: Context['options']): OstreeImageReference {
   const { imgref, image, transport = 'registry' } = options
   const enforced = options['enforce-container-sigpolicy']
@@ -113,7 +116,7 @@ async function fetch(
       onImportProgress: bar?.listenToLayers,
     })
     const prepared = await importer.prepare()
-    // waited for: the image is closed when this block is left
+    // `await` is needed, because leaving this block closes the image.
     return prepared.kind === 'already-present' ? prepared.state : await importer.import(prepared.prepared)
   } finally {
     bar?.end()

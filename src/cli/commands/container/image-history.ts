@@ -3,11 +3,12 @@ import { NotFoundError, UsageError } from '../../../errors.ts'
 import { command } from '../../command.ts'
 import { formatTable } from '../../text/table.ts'
 
+/** Digits of a layer's digest that are printed. */
 const DIGEST_DIGITS = 20
 
 export const imageHistory = command({
   name: 'container image history',
-  summary: 'Print the layers of an image and how they came about',
+  summary: 'Print the layers of an image and the commands that created them',
   usage: 'IMGREF',
   repo: true,
   options: {
@@ -28,7 +29,7 @@ export const imageHistory = command({
       const hex = digest.slice(digest.indexOf(':') + 1)
       return [hex.slice(0, DIGEST_DIGITS), formatSize(size), createdBy]
     })
-    // The third heading is spelled as the original spells it.
+    // The third heading is misspelled in ostree-ext.
     out.write(formatTable([['ID', 'SIZE', 'CRCEATED BY'], ...rows]))
   },
 })

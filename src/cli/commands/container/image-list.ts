@@ -8,7 +8,7 @@ interface LayerRow {
   size: number
   /** Checksum of the layer commit. */
   commit: string | undefined
-  /** Images of this repository that have the layer. */
+  /** How many images of this repository have the layer. */
   sharedBy: number
 }
 
@@ -19,6 +19,7 @@ interface ImageRow {
   layers: LayerRow[]
 }
 
+/** Returns all images with their layers. */
 async function describe(repo: Repo): Promise<ImageRow[]> {
   const images: ImageRow[] = []
   const users = new Map<string, number>()
@@ -43,7 +44,7 @@ export const imageList = command({
   usage: '',
   repo: true,
   options: {
-    layers: { type: 'flag', help: 'Also list their layers: size, how many images share them, layer commit' },
+    layers: { type: 'flag', help: 'Also list the layers: size, number of images that share them, layer commit' },
     json: { type: 'flag', help: 'Print one JSON array' },
   },
   async run({ repo, options, out }) {
@@ -69,6 +70,7 @@ export const imageList = command({
     const layers = new Map(images.flatMap((image) => image.layers.map((layer) => [layer.digest, layer.size] as const)))
     const stored = [...layers.values()].reduce((sum, size) => sum + size, 0)
     const named = images.flatMap((image) => image.layers).reduce((sum, { size }) => sum + size, 0)
-    out.line(`${images.length} images, ${layers.size} layers: ${formatSize(stored)} for ${formatSize(named)} named`)
+    const sizes = `${formatSize(stored)}, ${formatSize(named)} without sharing`
+    out.line(`${images.length} images, ${layers.size} layers: ${sizes}`)
   },
 })

@@ -18,11 +18,12 @@ import { hostPolicy, PROXY_OPTIONS, registryOptions } from '../../container/regi
 import type { Output } from '../../text/output.ts'
 import { formatTable } from '../../text/table.ts'
 
+/** Digits of a layer's digest that are printed. */
 const DIGEST_DIGITS = 19
 
 export const imagePlan = command({
   name: 'container image plan',
-  summary: 'Tell what a pull would fetch',
+  summary: 'Show what a pull would fetch',
   usage: 'REPO IMGREF',
   repo: true,
   options: { ...PROXY_OPTIONS, json: { type: 'flag', help: 'Print one JSON object' } },
@@ -42,7 +43,7 @@ export const imagePlan = command({
         onWarning: (message) => err.line(`warning: ${message}`),
         signal,
       })
-      // Layers that only the stored image needs, and the new one does not.
+      // The layers to be removed: only the stored image needs them, and the new one does not have them.
       const needed = new Set<string>(plan.layers.map(({ digest }) => digest))
       const gc = await planLayerGc(opened, { without: plan.diff === undefined ? [] : [image.imgref] })
       const removed = gc.unneeded.map(({ digest }) => digest).filter((digest) => !needed.has(digest))
@@ -71,6 +72,6 @@ function print(out: Output, name: string, plan: PullPlan, removed: readonly stri
   const count = (action: string) => layers.filter((layer) => layer.action === action).length
   out.line(`fetch: ${count('fetch')} layers, ${formatSize(fetchBytes)}`)
   out.line(`reuse: ${count('reuse')} layers, ${formatSize(reuseBytes)}`)
-  if (removed.length > 0) out.line(`remove: ${removed.length} layers that nothing needs any more`)
+  if (removed.length > 0) out.line(`remove: ${removed.length} layers no longer needed`)
   if (!changed) out.line('No changes.')
 }

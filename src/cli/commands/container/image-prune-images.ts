@@ -15,15 +15,15 @@ import { listOrigins, sysrootRepo } from '../../sysroot.ts'
 
 export const imagePruneImages = command({
   name: 'container image prune-images',
-  summary: 'Remove images that no deployment came from',
+  summary: 'Remove images that no deployment uses',
   usage: '',
   repo: false,
   long: true,
   options: {
-    sysroot: { type: 'string', arg: 'PATH', help: 'The root of the system' },
+    sysroot: { type: 'string', arg: 'PATH', help: 'Root directory of the system' },
     'and-layers': { type: 'flag', help: 'Also remove layers that no image needs' },
-    full: { type: 'flag', help: 'Also remove layers, and objects that nothing needs' },
-    'dry-run': { type: 'flag', help: 'Only say what would go, and why the rest stays' },
+    full: { type: 'flag', help: 'Also remove layers that no image needs, and unreachable objects' },
+    'dry-run': { type: 'flag', help: 'Only print what would be removed, and why the rest is kept' },
     json: { type: 'flag', help: 'Print one JSON object' },
   },
   async run({ args, options, out, signal }) {

@@ -9,7 +9,7 @@ export const imagePruneLayers = command({
   repo: true,
   long: true,
   options: {
-    'dry-run': { type: 'flag', help: 'Only say what would go, and why the rest stays' },
+    'dry-run': { type: 'flag', help: 'Only print what would be removed, and why the rest is kept' },
     json: { type: 'flag', help: 'Print one JSON object' },
   },
   async run({ repo, options, out }) {

@@ -32,7 +32,7 @@ function result(image: string, changed: boolean, state: Pick<ImportedImage, 'mer
   return { changed, image, mergeCommit, manifestDigest, layersFetched: 0, filtered: {} }
 }
 
-/** Appears whole, or not at all. */
+/** Writes the manifest to `path` atomically: to a temporary file first, which is then renamed. */
 function writeCheck(path: string, { manifest }: PreparedImport): undefined {
   const temporary = `${path}.${process.pid}.tmp`
   writeFileSync(temporary, canonicalJson(manifest))
@@ -54,11 +54,11 @@ export const imagePull = command({
       help: 'exact keeps all metadata; compat flattens that of directories, links and empty files as ostree-ext does',
     },
     'no-imgref': { type: 'flag', help: 'Do not write a ref for the image' },
-    'no-labels': { type: 'flag', help: 'Leave SELinux labels as they are, whatever policy the image has' },
+    'no-labels': { type: 'flag', help: 'Do not set SELinux labels, even if the image has a policy' },
     'disable-gc': { type: 'flag', help: 'Keep layers that no image needs' },
-    check: { type: 'string', arg: 'PATH', help: 'Fetch no layers; of a newer image write the manifest to PATH' },
+    check: { type: 'string', arg: 'PATH', help: 'Do not fetch layers; write the manifest of a newer image to PATH' },
     quiet: { type: 'flag', short: 'q', help: 'Show no progress' },
-    json: { type: 'flag', help: 'Print events and result as JSON, one a line' },
+    json: { type: 'flag', help: 'Print events and result as JSON, one object per line' },
   },
   async run({ repo, args, options, out, err, signal }) {
     const named = [...args]
@@ -87,7 +87,7 @@ export const imagePull = command({
       const prepared = await importer.prepare()
       if (prepared.kind === 'already-present') return result(name, false, prepared.state)
       if (options.check !== undefined) return writeCheck(options.check, prepared.prepared)
-      // waited for: the image is closed when this block is left
+      // `await` is needed, because leaving this block closes the image.
       return await fetch(importer, prepared.prepared)
     }
     const fetch = async (importer: ImageImporter, prepared: PreparedImport): Promise<Result> => {

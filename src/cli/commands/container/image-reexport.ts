@@ -8,7 +8,7 @@ import { PROXY_OPTIONS, registryOptions } from '../../container/registry-access.
 
 export const imageReexport = command({
   name: 'container image reexport',
-  summary: 'Write a stored image as an image again',
+  summary: 'Export a stored image',
   usage: 'IMGREF DESTINATION',
   repo: true,
   long: true,

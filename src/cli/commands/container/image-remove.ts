@@ -12,6 +12,7 @@ import type { Repo } from '../../../repo/index.ts'
 import { command } from '../../command.ts'
 import { printLayerPlan } from '../../container/layer-report.ts'
 
+/** @throws {NotFoundError} when an image is not stored */
 async function requireStored(repo: Repo, images: readonly ImageReference[]): Promise<void> {
   const stored = new Set(await listImages(repo))
   const missing = images.map(formatImageReference).filter((name) => !stored.has(name))
@@ -20,13 +21,13 @@ async function requireStored(repo: Repo, images: readonly ImageReference[]): Pro
 
 export const imageRemove = command({
   name: 'container image remove',
-  summary: 'Remove images, and the layers only they need',
+  summary: 'Remove images and the layers that no other image needs',
   usage: 'IMGREF...',
   repo: true,
   long: true,
   options: {
     'skip-gc': { type: 'flag', help: 'Keep the layers' },
-    'dry-run': { type: 'flag', help: 'Only say what would go, and why the rest stays' },
+    'dry-run': { type: 'flag', help: 'Only print what would be removed, and why the rest is kept' },
     json: { type: 'flag', help: 'Print one JSON object' },
   },
   async run({ repo, args, options, out }) {

@@ -9,24 +9,24 @@ import { PROXY_OPTIONS, registryOptions } from '../../container/registry-access.
 
 export const imageReplaceDetachedMetadata = command({
   name: 'container image replace-detached-metadata',
-  summary: 'Write an image again with other detached metadata of its commit',
+  summary: 'Copy an image and replace the detached metadata of its commit',
   usage: '[FILE]',
   repo: false,
   options: {
     ...PROXY_OPTIONS,
-    src: { type: 'string', arg: 'IMGREF', help: 'The image' },
-    dest: { type: 'string', arg: 'IMGREF', help: 'What to write it as' },
+    src: { type: 'string', arg: 'IMGREF', help: 'Image to read' },
+    dest: { type: 'string', arg: 'IMGREF', help: 'Image to write' },
     json: { type: 'flag', help: 'Print one JSON object' },
   },
   async run({ args, options, out, signal }) {
     const { src, dest } = options
     if (src === undefined || dest === undefined || args.length > 1) {
-      throw new UsageError('--src and --dest must be specified, and one FILE at most')
+      throw new UsageError('--src and --dest must be specified, and at most one FILE')
     }
     const [path] = args
     const [from, to] = [parseImageReference(src), parseImageReference(dest)]
     const remote = from.transport === 'registry' || to.transport === 'registry'
-    // Without a file the image loses what it has.
+    // Without a file, the existing detached metadata is removed.
     const metadata = path === undefined ? undefined : readFileSync(path)
     const digest = await updateDetachedMetadata(from, to, metadata, {
       platform: nodePlatform,

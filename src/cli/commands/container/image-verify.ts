@@ -11,14 +11,14 @@ import { metadataPolicy, processOwner } from '../../container/image-reference.ts
 
 export const imageVerify = command({
   name: 'container image verify',
-  summary: 'Look whether stored images still hold what their layers do',
+  summary: 'Check that stored images match their layers',
   usage: '[IMGREF...]',
   repo: true,
   long: true,
   options: {
-    metadata: { type: 'string', arg: 'POLICY', help: 'The one the images were pulled with' },
-    paths: { type: 'flag', help: 'Name every path that is wrong' },
-    json: { type: 'flag', help: 'Print one JSON object an image, one a line' },
+    metadata: { type: 'string', arg: 'POLICY', help: 'The metadata policy that the images were pulled with' },
+    paths: { type: 'flag', help: 'Print every path that differs' },
+    json: { type: 'flag', help: 'Print one JSON object per image, one per line' },
   },
   async run({ repo, args, options, out, err, signal }) {
     const opened = await repo()

@@ -8,15 +8,15 @@ import { ProgressBar } from '../../text/progress-bar.ts'
 
 export const unencapsulate = command({
   name: 'container unencapsulate',
-  summary: 'Fetch the commit an image carries',
+  summary: 'Fetch the commit that an image contains',
   usage: 'IMGREF',
   repo: true,
   long: true,
   options: {
     ...PROXY_OPTIONS,
-    'write-ref': { type: 'string', arg: 'REF', help: 'Point REF at the commit; without it nothing does' },
+    'write-ref': { type: 'string', arg: 'REF', help: 'Set REF to the commit (default: write no ref)' },
     quiet: { type: 'flag', short: 'q', help: 'Show no progress' },
-    json: { type: 'flag', help: 'Print events and result as JSON, one a line' },
+    json: { type: 'flag', help: 'Print events and result as JSON, one object per line' },
   },
   async run({ repo, args, options, out, err, signal }) {
     const [text, ...more] = args

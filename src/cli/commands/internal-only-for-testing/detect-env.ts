@@ -3,7 +3,7 @@ import { detectEnvironment } from '../../container/container-environment.ts'
 
 export const detectEnv = command({
   name: 'internal-only-for-testing detect-env',
-  summary: 'Print what we run in',
+  summary: 'Print the kind of environment: ostree-container, ostree, container or none',
   usage: '',
   repo: false,
   options: {},

@@ -1,7 +1,7 @@
 import { filterTar } from '../../../container/index.ts'
 import { command } from '../../command.ts'
 
-/** What becomes of a layer before it is made a tree. */
+/** Prints a layer as the import filters it before committing it as a tree. */
 export const filterTarCommand = command({
   name: 'internal-only-for-testing filter-tar',
   summary: 'Filter a layer from standard input to standard output',

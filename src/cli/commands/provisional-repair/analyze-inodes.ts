@@ -5,13 +5,13 @@ import { analyzeInodes, inodesAsJson } from '../../container/inode-report.ts'
 
 export const analyzeInodesCommand = command({
   name: 'provisional-repair analyze-inodes',
-  summary: 'Look for inodes that were confused',
+  summary: 'Find inodes that collide when cut to 32 bits',
   usage: '',
   repo: true,
   long: true,
   options: {
-    verbose: { type: 'flag', short: 'v', help: 'Name every inode' },
-    'write-result-to': { type: 'string', arg: 'FILE', help: 'Write what was found as JSON' },
+    verbose: { type: 'flag', short: 'v', help: 'Print every colliding inode' },
+    'write-result-to': { type: 'string', arg: 'FILE', help: 'Write the result to FILE as JSON' },
   },
   async run({ repo, args, options, out, err, signal }) {
     if (args.length > 0) throw new UsageError(`Unexpected argument ${args[0]}`)

@@ -15,16 +15,16 @@ import type { OptionTable } from '../../options.ts'
 import { sysrootRepo } from '../../sysroot.ts'
 
 const OPTIONS = {
-  sysroot: { type: 'string', arg: 'PATH', help: 'The root of the system' },
-  'dry-run': { type: 'flag', help: 'Only say what is wrong' },
-  verbose: { type: 'flag', short: 'v', help: 'Name every path that is wrong' },
-  'write-result-to': { type: 'string', arg: 'FILE', help: 'Write what was found as JSON' },
+  sysroot: { type: 'string', arg: 'PATH', help: 'Root directory of the system' },
+  'dry-run': { type: 'flag', help: 'Only report the damage' },
+  verbose: { type: 'flag', short: 'v', help: 'Print every path that differs' },
+  'write-result-to': { type: 'string', arg: 'FILE', help: 'Write the result to FILE as JSON' },
 } as const satisfies OptionTable
 
-/** Images are only looked at where inodes collide: nothing else is known to have gone wrong. */
+/** Verifies images only when inodes collide, because the bug that this command repairs needs such a collision. */
 export const repairCommand = command({
   name: 'provisional-repair repair',
-  summary: 'Forget images whose files were confused, so that they are fetched again',
+  summary: 'Remove images damaged by inode collisions, so that they are fetched again',
   usage: '',
   repo: false,
   long: true,
@@ -53,6 +53,7 @@ export const repairCommand = command({
   },
 })
 
+/** Verifies all stored images. @returns the names of those that are damaged */
 async function findCorrupted(
   { options, out, err, signal }: CommandContext<typeof OPTIONS>,
   repo: Awaited<ReturnType<typeof openRepo>>,
@@ -75,7 +76,7 @@ async function findCorrupted(
   return corrupted
 }
 
-/** Deployments are not looked at: that of the running system is nobody's but its own. */
+/** Formats the result as canonical JSON. Deployments are not checked, so both of their members are always false. */
 function resultAsJson(inodes: string, corrupted: readonly string[]): string {
   const images = JSON.stringify(corrupted)
   const members = [`"booted-is-likely-corrupted":false`, `"inodes":${inodes}`]

@@ -49,6 +49,7 @@ export const add = command({
   },
 })
 
+/** Returns the settings of the remote, in the order ostree writes them. @throws {UsageError} when one is malformed */
 function remoteOptions(options: OptionValues<typeof OPTIONS>, branches: readonly string[]): RemoteOption[] {
   const given: RemoteOption[] = branches.length === 0 ? [] : [['branches', branches]]
   const addString = (key: string, value: string | undefined): void => {

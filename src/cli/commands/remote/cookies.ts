@@ -1,4 +1,7 @@
-/** `ostree remote add-cookie`, `delete-cookie` and `list-cookies`. Source: ot-remote-builtin-{add,delete,list}-cookie*.c. */
+/**
+ * `ostree remote add-cookie`, `delete-cookie` and `list-cookies`. Source:
+ * ot-remote-builtin-{add,delete,list}-cookie*.c.
+ */
 
 import { IoError } from '../../../errors.ts'
 import { addCookie as add, cookieJar, deleteCookie as deleteFromJar, parseCookies } from '../../../repo/index.ts'
@@ -55,7 +58,7 @@ export const listCookies = command({
   async run({ options, args: [remote], out, repo, usageError }) {
     await repo()
     if (remote === undefined) throw usageError('NAME must be specified')
-    // As ostree does: of the current directory, not of the repository.
+    // As in ostree, the file is read from the current directory, not from the repository.
     for (const cookie of parseCookies(readJarHere(cookieJar(remote)))) {
       const { domain, path, name, secure, expires, value } = cookie
       if (options.json) {
@@ -77,7 +80,7 @@ function readJarHere(jar: string): string {
   }
 }
 
-/** `2051-11-23 12:55:55 +0000` */
+/** Formats a time in UTC: `2051-11-23 12:55:55 +0000`. @param seconds since the epoch */
 function formatDate(seconds: bigint): string {
   const date = new Date(Number(seconds) * 1000)
   if (Number.isNaN(date.getTime())) return String(seconds)

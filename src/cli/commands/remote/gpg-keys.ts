@@ -1,4 +1,4 @@
-/** `ostree remote gpg-import` and `gpg-list-keys`, as far as there are no keys. Source: ot-remote-builtin-gpg-*.c. */
+/** `ostree remote gpg-import` and `gpg-list-keys`, for remotes without keys only. Source: ot-remote-builtin-gpg-*.c. */
 
 import { UnsupportedError } from '../../../errors.ts'
 import { filesOf, findRemote } from '../../../repo/index.ts'

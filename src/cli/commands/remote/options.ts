@@ -1,17 +1,17 @@
-/** What commands about remotes share. */
+/** Options that several `remote` commands share. */
 
 import type { OptionTable } from '../../options.ts'
 
-/** Commands that change remotes can be told the system, too, whose repository is meant. */
+/** Options that name the repository, directly or by its sysroot. Commands that change remotes have both. */
 export const REPO_OR_SYSROOT = {
   repo: { type: 'string', arg: 'PATH', help: 'Path to OSTree repository (defaults to /sysroot/ostree/repo)' },
   sysroot: { type: 'string', arg: 'PATH', help: 'Use sysroot at PATH (overrides --repo)' },
 } as const satisfies OptionTable
 
-/** Kinds of signatures a remote may be configured to want. */
+/** Signature types that a remote can be configured to require. */
 export const SIGNATURE_TYPES: readonly string[] = ['ed25519', 'spki', 'dummy']
 
-/** For what is fetched. What is read from a local remote is not kept, so there is nothing to put there. */
+/** Accepted and ignored: the summary of a local remote is not cached. */
 export const CACHE_DIR = {
   'cache-dir': { type: 'string', help: 'Use custom cache dir' },
 } as const satisfies OptionTable

@@ -1,4 +1,6 @@
-/** What `ostree remote refs` and `ostree remote summary` show: the summary of a remote, as far as it can be had. */
+/**
+ * Reads the summary of a remote for `ostree remote refs` and `ostree remote summary`. Only `file:` URLs are supported.
+ */
 
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -23,14 +25,15 @@ const SIGN_OPTION = 'sign-verify-summary'
 
 export interface RemoteSummary {
   readonly bytes: Uint8Array
-  /** What is to be said of its signatures, where the remote asks for them. */
+  /** Returns a text about the signatures of the summary; `''` when the remote does not require any. */
   signatures(): Promise<string>
 }
 
 /**
- * @returns `undefined` when the remote has none
- * @throws {DeniedError} when it is not signed as the remote asks; {UnsupportedError} for remotes that are not local, and
- *   those that ask for another kind of signature than GPG's
+ * Reads the summary of a remote and verifies its GPG signature, if the remote requires one.
+ * @returns `undefined` when the remote has no summary
+ * @throws {DeniedError} when a required signature is missing or invalid
+ * @throws {UnsupportedError} when the remote's URL is not `file:`, or the remote requires a signature other than GPG's
  */
 export async function summaryOf(repo: Repo, name: string): Promise<RemoteSummary | undefined> {
   const remote = await findRemote(repo, name)

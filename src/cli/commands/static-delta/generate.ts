@@ -87,7 +87,7 @@ async function exists(repo: Repo, from: Checksum | undefined, to: Checksum): Pro
   return deltas.some((delta) => delta.from === from && delta.to === to)
 }
 
-/** As C reads numbers: the digits in front, or 0. */
+/** Parses megabytes (10⁶ bytes) as `strtoull` does: the leading digits, or 0 when there are none. @returns bytes */
 function megabytes(text: string | undefined): number | undefined {
   return text === undefined ? undefined : (Number.parseInt(text, 10) || 0) * MEGABYTE
 }
@@ -97,7 +97,7 @@ function byteOrderOf(letter: string | undefined, swap: boolean): ByteOrder {
   return (letter === 'B') === swap ? 'little' : 'big'
 }
 
-/** The superblock becomes the file itself, parts lie beside it. */
+/** Writes the superblock to `path`, and the parts beside it. @throws {IoError} when a file cannot be written */
 async function writeFiles(repo: Repo, request: GenerateDeltaOptions, path: string): Promise<DeltaStats> {
   const generated = generateDelta(repo, request)
   for (;;) {
@@ -113,8 +113,8 @@ async function writeFiles(repo: Repo, request: GenerateDeltaOptions, path: strin
   }
 }
 
+/** Prints statistics in ostree's format. rollsum and bsdiff are always 0, since no file is encoded as a difference. */
 function report(err: Output, { metadata, regular, symlinks, parts, loose }: DeltaStats): void {
-  // No file is held against another.
   err.line('modified: 0')
   err.line(`new reachable: metadata=${metadata} content regular=${regular} symlink=${symlinks}`)
   err.line('rollsum for 0/0 modified')

@@ -13,7 +13,7 @@ export const indexes = command({
   options: JSON_OPTION,
   async run({ options, out, repo: openRepo }) {
     const targets = await listIndexes(await openRepo())
-    // Sic, in the plural.
+    // "deltas" is a typing error of ostree's.
     if (targets.length === 0 && !options.json) out.line('(No static deltas indexes)')
     for (const to of targets) {
       if (options.json) out.json({ to })

@@ -4,7 +4,7 @@ import { command } from '../../command.ts'
 
 export const tarExport = command({
   name: 'tar export',
-  summary: 'Write a commit, with its objects, as a tar stream',
+  summary: 'Export a commit and its objects as a tar stream',
   usage: 'REV',
   repo: true,
   long: true,

@@ -9,7 +9,7 @@ async function* standardInput(): AsyncGenerator<Uint8Array, void, undefined> {
 
 export const tarImport = command({
   name: 'tar import',
-  summary: 'Read a commit out of a tar stream',
+  summary: 'Import a commit from a tar stream',
   usage: '[PATH]',
   repo: true,
   long: true,
@@ -18,7 +18,7 @@ export const tarImport = command({
   },
   async run({ repo, args, options, out, signal }) {
     const [path, ...more] = args
-    if (more.length > 0) throw new UsageError('One PATH at most')
+    if (more.length > 0) throw new UsageError('At most one PATH may be specified')
     const stream = path === undefined ? standardInput() : nodeFiles.stream(path)
     const commit = await importOstreeTar(await repo(), stream, { signal })
     if (options.json) out.json({ commit })
