@@ -157,5 +157,10 @@ export async function readAll(
   return concatBytes(parts)
 }
 
+/** Returns a stream of one chunk. */
+export async function* streamOf(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+  yield bytes
+}
+
 /** Files of up to this many bytes (1 MiB) are passed as one array, larger ones as a stream. */
 export const SMALL_FILE = 1 << 20

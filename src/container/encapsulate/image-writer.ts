@@ -9,12 +9,11 @@
  * Documents are canonical JSON: the same layers and fields give the same image.
  */
 
-import { encodeUtf8 } from '../../bytes.ts'
+import { encodeUtf8, streamOf } from '../../bytes.ts'
 import { UsageError, withContext } from '../../errors.ts'
 import type { CompressionKind, Platform } from '../../platform/index.ts'
 import type { ProgressOptions } from '../../progress.ts'
 import { canonicalJson } from '../oci/canonical-json.ts'
-import { digestOf } from '../oci/digest.ts'
 import { OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST } from '../oci/media-types.ts'
 import type {
   ContainerConfig,
@@ -26,6 +25,7 @@ import type {
   ImageManifest,
 } from '../oci/oci-types.ts'
 import { present } from '../oci/present.ts'
+import { VerifiedBlob } from '../oci/verified-blob.ts'
 import type { ImageDestination } from '../transport/destination.ts'
 
 /** Layers in the making at the same time. */
@@ -96,21 +96,14 @@ export async function writeLayers(
 
 async function writeLayer(platform: Platform, to: ImageDestination, layer: LayerInput): Promise<WrittenLayer> {
   const { kind, level }: LayerCompression = to.keepsLayersPlain ? { kind: 'none' } : layer.compression
-  const sum = platform.createSha256()
-  let tarSize = 0
-  async function* measured() {
-    for await (const chunk of layer.tar()) {
-      sum.update(chunk)
-      tarSize += chunk.length
-      yield chunk
-    }
-  }
+  await using tar = new VerifiedBlob(platform, layer.tar())
   const mediaType = layerType(kind)
-  const blob = kind === 'none' ? measured() : platform.compress(kind, measured(), { level })
+  const blob = kind === 'none' ? tar : platform.compress(kind, tar, { level })
   const { digest, size } = await to.putBlob(blob, { mediaType })
+  const { digest: diffId, size: tarSize } = await tar.finish()
   const { annotations, history } = layer
   const descriptor = present({ mediaType, digest, size, annotations })
-  return { descriptor, diffId: digestOf(sum.digest()), history, tarSize }
+  return { descriptor, diffId, history, tarSize }
 }
 
 function layerType(kind: LayerCompression['kind']): string {
@@ -161,7 +154,7 @@ export async function writeDocuments(
     readonly annotations?: Readonly<Record<string, string>> | undefined
   },
 ): Promise<Digest> {
-  const blob = await to.putBlob(one(encodeUtf8(canonicalJson(config))), { mediaType: OCI_CONFIG })
+  const blob = await to.putBlob(streamOf(encodeUtf8(canonicalJson(config))), { mediaType: OCI_CONFIG })
   const document: ImageManifest = present({ ...manifest, config: { mediaType: OCI_CONFIG, ...blob } })
   const { architecture, os, variant } = config
   await to.putManifest(encodeUtf8(canonicalJson(document)), {
@@ -169,10 +162,6 @@ export async function writeDocuments(
     platform: present({ architecture, os, variant }),
   })
   return await to.commit()
-}
-
-async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
-  yield bytes
 }
 
 /**

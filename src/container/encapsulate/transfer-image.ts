@@ -7,7 +7,7 @@
  * Source: containers/image, `copy`.
  */
 
-import { encodeUtf8 } from '../../bytes.ts'
+import { encodeUtf8, streamOf } from '../../bytes.ts'
 import { NotFoundError, withContext } from '../../errors.ts'
 import type { Platform } from '../../platform/index.ts'
 import type { ProgressOptions } from '../../progress.ts'
@@ -64,7 +64,7 @@ async function transferConverted(from: ImageSource, to: ImageDestination, option
   const layers = from.sniffCompression
     ? await recompress(from, to, options)
     : await transferLayers(from, to, from.manifest.layers, options)
-  const { digest, size } = await to.putBlob(one(config), { mediaType: OCI_CONFIG })
+  const { digest, size } = await to.putBlob(streamOf(config), { mediaType: OCI_CONFIG })
   const manifest: ImageManifest = { ...from.manifest, config: { mediaType: OCI_CONFIG, digest, size }, layers }
   return await publish(from, to, encodeUtf8(canonicalJson(manifest)), OCI_MANIFEST)
 }
@@ -148,9 +148,5 @@ async function recompress(from: ImageSource, to: ImageDestination, options: Tran
 async function putBytes(to: ImageDestination, bytes: Uint8Array, descriptor: Descriptor): Promise<void> {
   const { digest, size, mediaType } = descriptor
   if (bytes.length !== size) throw new NotFoundError(digest, `Config ${digest} is not there as it stands`)
-  if (!(await to.hasBlob(descriptor))) await to.putBlob(one(bytes), { digest, size, mediaType })
-}
-
-async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
-  yield bytes
+  if (!(await to.hasBlob(descriptor))) await to.putBlob(streamOf(bytes), { digest, size, mediaType })
 }

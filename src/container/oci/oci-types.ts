@@ -22,6 +22,13 @@ export interface Descriptor {
   readonly data?: string
 }
 
+/** A blob as stored: the two members of a descriptor that follow from its bytes. */
+export interface StoredBlob {
+  readonly digest: Digest
+  /** Bytes. */
+  readonly size: number
+}
+
 export interface ImageManifest {
   readonly schemaVersion: number
   readonly mediaType?: string

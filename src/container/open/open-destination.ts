@@ -89,9 +89,9 @@ async function openArchiveDestination(
   const tree = await directoryWritableTree(files, folder)
   const listed = {
     ...tree,
-    async put(bytes: AsyncIterable<Uint8Array>, name: () => string) {
-      await tree.put(bytes, () => {
-        const blob = name()
+    async put(bytes: AsyncIterable<Uint8Array>, name: () => Promise<string>) {
+      await tree.put(bytes, async () => {
+        const blob = await name()
         blobs.push(blob)
         return blob
       })

@@ -1,16 +1,17 @@
 /**
- * An image on its way into a registry: blobs as they come, the manifest last, under its tag or digest.
+ * Writes an image to a registry: first the blobs, then the manifest, under its tag or digest.
  *
  * Source: OCI distribution-spec 1.1, "Push"; containers/image, package `docker`.
  */
 import { DigestMismatchError, UnsupportedError, UsageError, withContext } from '../../errors.ts'
-import type { Hasher, Platform } from '../../platform/index.ts'
+import type { Platform } from '../../platform/index.ts'
 import { digestOf } from '../oci/digest.ts'
 import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from '../oci/media-types.ts'
-import type { Digest } from '../oci/oci-types.ts'
+import type { Digest, StoredBlob } from '../oci/oci-types.ts'
 import type { ImageReference } from '../oci/reference.ts'
 import { formatRegistryReference, parseRegistryReference, type RegistryReference } from '../oci/registry-reference.ts'
-import type { ImageDestination, PutBlobOptions, PutManifestOptions, StoredBlob } from '../transport/destination.ts'
+import { VerifiedBlob } from '../oci/verified-blob.ts'
+import type { ImageDestination, PutBlobOptions, PutManifestOptions } from '../transport/destination.ts'
 import { RegistryClient } from './client.ts'
 import { endpointsOf } from './endpoints.ts'
 import { clientOptions, type DestinationContext } from './options.ts'
@@ -19,14 +20,17 @@ import { finishPieces, hasBlob, UPLOAD_PIECE, UploadSession, uploadWhole } from 
 
 const ACCEPTED: ReadonlySet<string> = new Set([OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST])
 
-/** @param name what follows `docker://`; with a digest, only the manifest of that digest can be committed */
+/**
+ * Opens an image in a registry for writing.
+ * @param name the part of a reference after `docker://`. With a digest, only the manifest of that digest is accepted
+ */
 export function openRegistryDestination(name: string, context: DestinationContext): ImageDestination {
   const { registry, platform, signal } = context
   const reference = parseRegistryReference(name)
   const closing = new AbortController()
   const ends = signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal])
   const endpoints = endpointsOf(reference, registry?.registries, registry?.insecure)
-  // Mirrors are for reading; what is written goes to the registry itself.
+  // Mirrors are only read; blobs and manifests are written to the registry itself.
   const endpoint = endpoints.at(-1) ?? endpoints[0]
   const client = new RegistryClient(endpoint, 'pull,push', clientOptions(registry, ends))
   return new RegistryDestination(reference, client, platform, closing, registry?.uploadPiece ?? UPLOAD_PIECE)
@@ -66,7 +70,7 @@ class RegistryDestination implements ImageDestination {
     return from !== undefined && (await this.#mount(digest, from))
   }
 
-  /** @returns another repository of the same registry */
+  /** Returns the repository of `origin` if it is another one of the same registry. */
   #mountable(origin: ImageReference | undefined): string | undefined {
     if (origin?.transport !== 'registry') return undefined
     const { domain, repository } = parseRegistryReference(origin.name)
@@ -79,7 +83,7 @@ class RegistryDestination implements ImageDestination {
       path: `/blobs/uploads/?mount=${encodeURIComponent(digest)}&from=${encodeURIComponent(from)}`,
       what: digest,
       scopes: [`repository:${from}:pull`],
-      // A registry that does not let us read there may say so; that only means that it has to be sent.
+      // A registry may refuse to let us read the other repository; then the blob is sent.
       expect: [201, 202, 400, 401, 403, 404, 405],
     })
     if (answer.status === 202) await (await UploadSession.of(this.#client, digest, answer)).cancel()
@@ -88,12 +92,12 @@ class RegistryDestination implements ImageDestination {
   }
 
   async putBlob(bytes: AsyncIterable<Uint8Array>, options: PutBlobOptions = {}): Promise<StoredBlob> {
-    const blob = new Counted(bytes, this.#platform, options)
+    await using blob = new VerifiedBlob(this.#platform, bytes, options)
     const session = await UploadSession.begin(this.#client, options.digest ?? 'sending a blob')
     try {
       if (this.#piece === 0) {
         await session.stream(blob, options.size)
-        await finishPieces(this.#client, session, (await blob.stored()).digest)
+        await finishPieces(this.#client, session, (await blob.finish()).digest)
       } else {
         await this.#putPieces(session, blob)
       }
@@ -101,24 +105,24 @@ class RegistryDestination implements ImageDestination {
       if (!this.#closing.signal.aborted) await session.cancel()
       throw error
     }
-    return await blob.stored()
+    return await blob.finish()
   }
 
-  /** The next piece is gathered while one is sent. */
-  async #putPieces(session: UploadSession, blob: Counted): Promise<void> {
+  /** Sends the blob in pieces; the next piece is gathered while one is sent. */
+  async #putPieces(session: UploadSession, blob: VerifiedBlob): Promise<void> {
     let sending: Promise<void> = Promise.resolve()
     for await (const { bytes, last } of pieces(blob, Math.max(this.#piece, session.minimum))) {
       await sending
       if (last && session.sent === 0) {
-        await uploadWhole(this.#client, bytes, (await blob.stored()).digest, session)
+        await uploadWhole(this.#client, bytes, (await blob.finish()).digest, session)
         return
       }
       sending = session.patch(bytes)
-      // it is waited for further on, and may fail before that
+      // Awaited below. It may fail before that, which must not count as an unhandled rejection.
       sending.catch(() => undefined)
     }
     await sending
-    await finishPieces(this.#client, session, (await blob.stored()).digest)
+    await finishPieces(this.#client, session, (await blob.finish()).digest)
   }
 
   async putManifest(bytes: Uint8Array, { mediaType }: PutManifestOptions): Promise<Digest> {
@@ -156,69 +160,8 @@ class RegistryDestination implements ImageDestination {
     }
   }
 
-  /** Stops what is under way; blobs that arrived stay, and the registry's own collection sees to them. */
+  /** Aborts running requests. Blobs that were sent stay; the registry's garbage collection removes them. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort()
-  }
-}
-
-/** A blob that is hashed while it is read, and held against what was promised once it has been. */
-class Counted implements AsyncIterable<Uint8Array> {
-  readonly #from: AsyncIterator<Uint8Array>
-  readonly #promised: PutBlobOptions
-  readonly #hasher: Hasher
-  #size = 0
-  #stored: StoredBlob | undefined
-  /** The step under way; steps follow one another whoever takes them. */
-  #step: Promise<IteratorResult<Uint8Array, void>> | undefined
-
-  constructor(from: AsyncIterable<Uint8Array>, platform: Platform, promised: PutBlobOptions) {
-    this.#from = from[Symbol.asyncIterator]()
-    this.#promised = promised
-    this.#hasher = platform.createSha256()
-  }
-
-  [Symbol.asyncIterator](): AsyncIterator<Uint8Array, void> {
-    return {
-      next: () => this.#next(),
-      return: async () => {
-        await this.#from.return?.()
-        return { done: true, value: undefined }
-      },
-    }
-  }
-
-  #next(): Promise<IteratorResult<Uint8Array, void>> {
-    // A step that failed makes all that follow fail the same way.
-    this.#step = this.#step === undefined ? this.#read() : this.#step.then(() => this.#read())
-    return this.#step
-  }
-
-  async #read(): Promise<IteratorResult<Uint8Array, void>> {
-    const { digest: wanted, size: most } = this.#promised
-    const name = wanted ?? 'to be stored'
-    if (this.#stored !== undefined) return { done: true, value: undefined }
-    const next = await this.#from.next()
-    if (!next.done) {
-      this.#size += next.value.length
-      if (most !== undefined && this.#size > most) throw new DigestMismatchError('size', name, most, this.#size)
-      this.#hasher.update(next.value)
-      return next
-    }
-    const digest = digestOf(this.#hasher.digest())
-    if (most !== undefined && this.#size !== most) throw new DigestMismatchError('size', name, most, this.#size)
-    if (wanted !== undefined && digest !== wanted) throw new DigestMismatchError('digest', wanted, wanted, digest)
-    this.#stored = { digest, size: this.#size }
-    return { done: true, value: undefined }
-  }
-
-  /** What was stored, once all has been read; who knows its length may have left the end of it unread. */
-  async stored(): Promise<StoredBlob> {
-    while (this.#stored === undefined) {
-      const { done } = await this.#next()
-      // reading was given up in the middle: what follows is nowhere stored
-      if (done !== true) throw new UsageError('The blob has not been read to its end')
-    }
-    return this.#stored
   }
 }

@@ -9,8 +9,8 @@ import { FormatError, LimitError, PathNotFoundError, UnsupportedError, withConte
 import type { LocalFiles, Platform } from '../../platform/index.ts'
 import { uncompressedTar } from '../../repo/index.ts'
 import { type TarHeader, type TarLimits, TarParser, type TarSink } from '../../tar/index.ts'
+import { limitExpansion } from '../oci/verified-blob.ts'
 import { type FileTree, missingFile } from './file-tree.ts'
-import { LAYER_RATIO_FLOOR, MAX_LAYER_RATIO } from './layer-stream.ts'
 
 /** Members of an archive: an image has a few hundred at most. */
 export const MAX_ARCHIVE_MEMBERS = 100_000
@@ -103,20 +103,17 @@ class Archive implements FileTree {
   async *#tar(): AsyncGenerator<Uint8Array, void, undefined> {
     const { what: path } = this
     const files = this.#files
-    let taken = 0
+    const compressed = { received: 0 }
     async function* counted() {
       for await (const chunk of files.stream(path)) {
-        taken += chunk.length
+        compressed.received += chunk.length
         yield chunk
       }
     }
-    let given = 0
-    const options = { maxBytes: MAX_ARCHIVE_BYTES, signal: this.#signal }
-    for await (const chunk of uncompressedTar(this.#platform, counted(), options)) {
+    const limits = { what: 'archive', maxBytes: MAX_ARCHIVE_BYTES, path }
+    const plain = uncompressedTar(this.#platform, counted(), { ...limits, signal: this.#signal })
+    for await (const chunk of limitExpansion(plain, compressed, limits)) {
       this.#signal?.throwIfAborted()
-      given += chunk.length
-      if (given > LAYER_RATIO_FLOOR && given > taken * MAX_LAYER_RATIO)
-        throw new LimitError('compression ratio of the archive', MAX_LAYER_RATIO)
       yield chunk
     }
   }

@@ -8,7 +8,7 @@
  * ```
  */
 import type { WritableFiles } from '../../platform/index.ts'
-import type { Digest } from '../oci/oci-types.ts'
+import type { Digest, StoredBlob } from '../oci/oci-types.ts'
 import type { ImageReference } from '../oci/reference.ts'
 import type { SourceContext } from './interface.ts'
 
@@ -16,13 +16,6 @@ import type { SourceContext } from './interface.ts'
 export interface WriteContext extends SourceContext {
   /** Absent where there is no file system, or none to write to: then only transports that need none work. */
   readonly files?: WritableFiles | undefined
-}
-
-/** A blob as stored: the two members of a descriptor that follow from its bytes. */
-export interface StoredBlob {
-  readonly digest: Digest
-  /** Bytes. */
-  readonly size: number
 }
 
 export interface PutBlobOptions {

@@ -1,11 +1,12 @@
 /**
- * An image as `docker save` writes it: one file, of layers as plain tar, the config as it is, and what belongs together.
+ * Writes an image as `docker save` does: one tar file with the layers as plain tar, the config, and a list of them.
  *
  *     <diff id>.tar ..    layers, each once
  *     <hex>.json          the config
  *     manifest.json       [{"Config": …, "RepoTags": [..], "Layers": [..]}]
  *
- * The manifest is not kept: any reader makes one up from config and layers, and its digest is the one told here.
+ * The manifest is not stored: a reader builds one from config and layers. The digest returned here is that of the
+ * manifest such a reader builds.
  * Source: containers/image, package `docker/internal/tarfile`.
  */
 import { encodeUtf8 } from '../../bytes.ts'
@@ -14,7 +15,6 @@ import {
   DigestMismatchError,
   FormatError,
   InvalidNameError,
-  LimitError,
   UnsupportedError,
   UsageError,
 } from '../../errors.ts'
@@ -25,22 +25,23 @@ import { normaliseConfig } from '../oci/config.ts'
 import { digestChecksum, digestOf } from '../oci/digest.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import { DOCKER_CONFIG, DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST } from '../oci/media-types.ts'
-import type { Digest } from '../oci/oci-types.ts'
+import type { Digest, StoredBlob } from '../oci/oci-types.ts'
 import { formatRegistryReference, parseRegistryReference } from '../oci/registry-reference.ts'
+import { limitExpansion, VerifiedBlob } from '../oci/verified-blob.ts'
 import { writeArchive } from './archive-file.ts'
-import type { ImageDestination, PutBlobOptions, PutManifestOptions, StoredBlob } from './destination.ts'
+import type { ImageDestination, PutBlobOptions, PutManifestOptions } from './destination.ts'
 import { SAVED_IMAGES, savedManifest } from './docker-archive.ts'
 import { readFile } from './file-tree.ts'
-import { LAYER_RATIO_FLOOR, MAX_LAYER_BYTES, MAX_LAYER_RATIO } from './layer-stream.ts'
+import { MAX_LAYER_BYTES } from './layer-stream.ts'
 import { MAX_CONFIG_SIZE } from './manifest-source.ts'
-import { directoryWritableTree, putVerified, type WritableTree } from './writable-tree.ts'
+import { directoryWritableTree, putConverted, putVerified, type WritableTree } from './writable-tree.ts'
 
 const MODE = 0o444
 
 /**
- * The archive takes the place of what is there.
- * @param image its tag in the archive, as Docker names images; none when absent
- * @throws {InvalidNameError} for what is no such name; {IoError}
+ * Opens a `docker-archive:` destination. Its commit replaces a file that exists at `path`.
+ * @param image the tag of the image in the archive, as Docker names images; without it the image has no tag
+ * @throws {InvalidNameError} when `image` is not such a name; {IoError}
  */
 export async function openDockerArchiveDestination(
   files: WritableFiles,
@@ -78,7 +79,7 @@ class DockerArchiveDestination implements ImageDestination {
   readonly #platform: Platform
   readonly #tags: readonly string[]
   readonly #place: Place
-  /** Layers that are here, by the digests of the blobs they came as. */
+  /** The plain layers, by the digests of the blobs that they were given as. */
   readonly #layers = new Map<Digest, StoredBlob>()
   #image: { readonly config: StoredBlob; readonly layers: readonly StoredBlob[]; readonly digest: Digest } | undefined
 
@@ -103,14 +104,12 @@ class DockerArchiveDestination implements ImageDestination {
     if (mediaType === OCI_CONFIG || mediaType === DOCKER_CONFIG) {
       return await putVerified(this.#tree, this.#platform, bytes, options, configPath)
     }
-    const plain = new PlainLayer(this.#platform)
-    let diffId: Digest | undefined
-    const nameOf = () => {
-      diffId = plain.diffId()
-      return layerPath(diffId)
-    }
-    const blob = await putVerified(this.#tree, this.#platform, bytes, options, nameOf, (from) => plain.of(from))
-    if (diffId !== undefined) this.#layers.set(blob.digest, { digest: diffId, size: plain.size })
+    const platform = this.#platform
+    const { blob, file } = await putConverted(this.#tree, platform, bytes, options, layerPath, (stored) => {
+      const limits = { what: 'layer', maxBytes: MAX_LAYER_BYTES }
+      return new VerifiedBlob(platform, limitExpansion(uncompressedTar(platform, stored, limits), stored, limits))
+    })
+    this.#layers.set(blob.digest, file)
     return blob
   }
 
@@ -154,41 +153,5 @@ class DockerArchiveDestination implements ImageDestination {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#tree[Symbol.asyncDispose]()
     await this.#place.remove()
-  }
-}
-
-/** What a layer is without its compression. */
-class PlainLayer {
-  readonly #platform: Platform
-  readonly #sum
-  /** Bytes so far. */
-  size = 0
-
-  constructor(platform: Platform) {
-    this.#platform = platform
-    this.#sum = platform.createSha256()
-  }
-
-  async *of(blob: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-    let received = 0
-    async function* counted() {
-      for await (const chunk of blob) {
-        received += chunk.length
-        yield chunk
-      }
-    }
-    for await (const chunk of uncompressedTar(this.#platform, counted(), { maxBytes: MAX_LAYER_BYTES })) {
-      this.size += chunk.length
-      if (this.size > LAYER_RATIO_FLOOR && this.size > received * MAX_LAYER_RATIO) {
-        throw new LimitError('compression ratio of the layer', MAX_LAYER_RATIO)
-      }
-      this.#sum.update(chunk)
-      yield chunk
-    }
-  }
-
-  /** Once it was read. */
-  diffId(): Digest {
-    return digestOf(this.#sum.digest())
   }
 }

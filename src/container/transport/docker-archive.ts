@@ -8,7 +8,7 @@
  * they are in the archive. Named FILE, FILE:REF or FILE:@N. Source: containers/image, package `docker/internal/tarfile`.
  */
 import { concatBytes, EMPTY_BYTES, encodeUtf8 } from '../../bytes.ts'
-import { FormatError, LimitError, NotFoundError, withContext } from '../../errors.ts'
+import { FormatError, NotFoundError, withContext } from '../../errors.ts'
 import type { Platform } from '../../platform/index.ts'
 import { uncompressedTar } from '../../repo/index.ts'
 import { normaliseConfig } from '../oci/config.ts'
@@ -16,12 +16,12 @@ import { digestOf, parseDigest } from '../oci/digest.ts'
 import { ObjectReader, parseJsonArray } from '../oci/json-reader.ts'
 import { MAX_MANIFEST_SIZE } from '../oci/manifest.ts'
 import { DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_MANIFEST } from '../oci/media-types.ts'
-import type { Descriptor, Digest } from '../oci/oci-types.ts'
+import type { Descriptor, Digest, StoredBlob } from '../oci/oci-types.ts'
+import { limitExpansion } from '../oci/verified-blob.ts'
 import { hasMagic, MAGIC_LENGTH } from './archive-tree.ts'
-import type { StoredBlob } from './destination.ts'
 import { type FileTree, missingFile, readFile } from './file-tree.ts'
 import type { ImageSource, SourceContext } from './interface.ts'
-import { LAYER_RATIO_FLOOR, MAX_LAYER_BYTES, MAX_LAYER_RATIO } from './layer-stream.ts'
+import { MAX_LAYER_BYTES } from './layer-stream.ts'
 import { MAX_CONFIG_SIZE, openManifest } from './manifest-source.ts'
 
 /** What the archive calls itself. */
@@ -133,13 +133,11 @@ async function* plainLayer(
   path: string,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const stored = await tree.size(path)
-  let size = 0
-  for await (const chunk of uncompressedTar(platform, tree.stream(path), { maxBytes: MAX_LAYER_BYTES, signal })) {
+  const stored = { received: (await tree.size(path)) ?? 0 }
+  const limits = { what: 'layer', maxBytes: MAX_LAYER_BYTES, path }
+  const tar = uncompressedTar(platform, tree.stream(path), { ...limits, signal })
+  for await (const chunk of limitExpansion(tar, stored, limits)) {
     signal?.throwIfAborted()
-    size += chunk.length
-    if (size > LAYER_RATIO_FLOOR && size > (stored ?? 0) * MAX_LAYER_RATIO)
-      throw new LimitError('compression ratio of the layer', MAX_LAYER_RATIO, undefined, path)
     yield chunk
   }
 }

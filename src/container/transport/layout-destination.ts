@@ -6,15 +6,15 @@
  *
  * Source: OCI image-spec 1.1, image-layout.md; ocidir (insert_manifest, replace_with_single_manifest).
  */
-import { encodeUtf8 } from '../../bytes.ts'
+import { encodeUtf8, streamOf } from '../../bytes.ts'
 import { ConflictError, UnsupportedError, UsageError, withContext } from '../../errors.ts'
 import type { Platform } from '../../platform/index.ts'
 import { canonicalJson } from '../oci/canonical-json.ts'
 import { MAX_MANIFEST_SIZE, parseIndex } from '../oci/manifest.ts'
 import { OCI_MANIFEST } from '../oci/media-types.ts'
-import type { Descriptor, Digest } from '../oci/oci-types.ts'
+import type { Descriptor, Digest, StoredBlob } from '../oci/oci-types.ts'
 import { present } from '../oci/present.ts'
-import type { ImageDestination, PutBlobOptions, PutManifestOptions, StoredBlob } from './destination.ts'
+import type { ImageDestination, PutBlobOptions, PutManifestOptions } from './destination.ts'
 import { readFile } from './file-tree.ts'
 import { blobPath, REF_NAME } from './oci-layout.ts'
 import { putVerified, type WritableTree } from './writable-tree.ts'
@@ -65,7 +65,7 @@ export class LayoutDestination implements ImageDestination {
       throw new UnsupportedError('manifest type', `oci:${this.what}: a layout cannot hold ${mediaType}`)
     }
     if (this.#entry !== undefined) throw new ConflictError('manifest', `oci:${this.what}: there is a manifest already`)
-    const { digest, size } = await this.putBlob(only(bytes))
+    const { digest, size } = await this.putBlob(streamOf(bytes))
     const annotations = this.#tag === undefined ? undefined : { [REF_NAME]: this.#tag }
     this.#entry = present({
       mediaType,
@@ -101,8 +101,4 @@ export class LayoutDestination implements ImageDestination {
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve(this.#tree[Symbol.asyncDispose]())
   }
-}
-
-async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
-  yield bytes
 }

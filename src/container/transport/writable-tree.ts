@@ -1,31 +1,30 @@
-/** Where the files of a layout are put down, whatever holds them. */
-import { DigestMismatchError, UsageError } from '../../errors.ts'
+/** A folder of files that an image is written to: on a disk or in memory. */
+import { streamOf } from '../../bytes.ts'
 import type { Platform, WritableFiles } from '../../platform/index.ts'
-import { digestOf } from '../oci/digest.ts'
-import type { Digest } from '../oci/oci-types.ts'
-import type { PutBlobOptions, StoredBlob } from './destination.ts'
+import type { Digest, StoredBlob } from '../oci/oci-types.ts'
+import { type ExpectedBlob, VerifiedBlob } from '../oci/verified-blob.ts'
 import { directoryTree, type FileTree, memoryTree } from './file-tree.ts'
 
-/** Directories of an OCI layout, each before what is in it. */
+/** Directories of an OCI layout, each before those below it. */
 export const LAYOUT_DIRECTORIES: readonly string[] = ['blobs', 'blobs/sha256']
 
 export interface WritableTree extends FileTree, AsyncDisposable {
   /**
-   * Puts a file down under a name that its content decides; it is there, whole, when this resolves.
-   * @param name called when all of `bytes` was taken; what it throws undoes the file
+   * Writes a file whose name depends on its content. The file exists, whole, when this resolves.
+   * @param name called when all of `bytes` was written; when it throws, the file is removed
    */
-  put(bytes: AsyncIterable<Uint8Array>, name: () => string): Promise<void>
-  /** A small file, in one step: who reads it sees the old one or the new one. */
+  put(bytes: AsyncIterable<Uint8Array>, name: () => Promise<string>): Promise<void>
+  /** Writes a small file in one step: a reader sees the old one or the new one. */
   replace(path: string, bytes: Uint8Array): Promise<void>
 }
 
-/** @param files contents by path; written to */
+/** Returns a tree in memory. @param files contents by path; new files are added to it */
 export function memoryWritableTree(files: Map<string, Uint8Array>, what = 'memory'): WritableTree {
   return {
     ...memoryTree(files, what),
     async put(bytes, name) {
       const content = await gather(bytes)
-      files.set(name(), content)
+      files.set(await name(), content)
     },
     async replace(path, bytes) {
       files.set(path, bytes.slice())
@@ -50,10 +49,10 @@ async function gather(bytes: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
 }
 
 /**
- * Files are written in a directory of their own below `root` and moved to their places; that directory goes with the
- * tree, and what was not moved with it.
+ * Returns a tree that writes each file in a temporary directory below `root` and then moves it to its place. Disposing
+ * of the tree removes the temporary directory and what is left in it.
  * @param root an existing directory
- * @param directories that files will be put into, each before what is in it
+ * @param directories directories that files will be put into, each before those below it
  */
 export async function directoryWritableTree(
   files: WritableFiles,
@@ -87,7 +86,7 @@ export async function directoryWritableTree(
       const from = await write(bytes)
       let to: string
       try {
-        to = name()
+        to = await name()
       } catch (error) {
         await files.remove(from)
         throw error
@@ -96,7 +95,7 @@ export async function directoryWritableTree(
       await files.rename(from, files.join(root, to))
     },
     async replace(path, bytes) {
-      const from = await write(one(bytes))
+      const from = await write(streamOf(bytes))
       await files.rename(from, files.join(root, path))
     },
     async [Symbol.asyncDispose]() {
@@ -106,46 +105,43 @@ export async function directoryWritableTree(
   }
 }
 
-async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
-  yield bytes
-}
-
 /**
- * Puts a blob down under the name its digest gives it, if it is what was promised.
- * @param convert what is put down in the place of its bytes; has to read them all
- * @throws {DigestMismatchError}
+ * Writes a blob to the file that its digest names, and verifies it on the way.
+ * @param expected what the blob has to be; size and digest that are absent are not checked
+ * @param nameOf returns the path for a digest
+ * @returns digest and size of the blob
+ * @throws {DigestMismatchError} and no file is left
  */
 export async function putVerified(
   tree: WritableTree,
   platform: Platform,
   bytes: AsyncIterable<Uint8Array>,
-  promised: PutBlobOptions,
+  expected: ExpectedBlob,
   nameOf: (digest: Digest) => string,
-  convert: (blob: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array> = (blob) => blob,
 ): Promise<StoredBlob> {
-  const sum = platform.createSha256()
-  let size = 0
-  async function* measured() {
-    for await (const chunk of bytes) {
-      size += chunk.length
-      if (promised.size !== undefined && size > promised.size) throw wrongSize(promised, promised.size, size)
-      sum.update(chunk)
-      yield chunk
-    }
-  }
-  let digest: Digest | undefined
-  await tree.put(convert(measured()), () => {
-    digest = digestOf(sum.digest())
-    if (promised.size !== undefined && size !== promised.size) throw wrongSize(promised, promised.size, size)
-    if (promised.digest !== undefined && digest !== promised.digest) {
-      throw new DigestMismatchError('digest', promised.digest, promised.digest, digest)
-    }
-    return nameOf(digest)
-  })
-  if (digest === undefined) throw new UsageError(`${tree.what}: a blob was not stored`)
-  return { digest, size }
+  const { blob } = await putConverted(tree, platform, bytes, expected, nameOf, (same) => same)
+  return blob
 }
 
-function wrongSize({ digest = 'without a digest' }: { digest?: string | undefined }, expected: number, actual: number) {
-  return new DigestMismatchError('size', digest, expected, actual)
+/**
+ * Writes another form of a blob, such as its content without compression, to the file that the digest of that form
+ * names. The blob itself is verified as in `putVerified`.
+ * @param convert returns the bytes of the file; they must read the blob to its end
+ * @returns digest and size of the blob and of the file
+ */
+export async function putConverted(
+  tree: WritableTree,
+  platform: Platform,
+  bytes: AsyncIterable<Uint8Array>,
+  expected: ExpectedBlob,
+  nameOf: (digest: Digest) => string,
+  convert: (blob: VerifiedBlob) => VerifiedBlob,
+): Promise<{ readonly blob: StoredBlob; readonly file: StoredBlob }> {
+  await using blob = new VerifiedBlob(platform, bytes, expected)
+  await using file = convert(blob)
+  await tree.put(file, async () => {
+    await blob.finish()
+    return nameOf((await file.finish()).digest)
+  })
+  return { blob: await blob.finish(), file: await file.finish() }
 }
