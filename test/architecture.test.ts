@@ -7,7 +7,7 @@ const src = fileURLToPath(new URL('../src', import.meta.url))
 
 /** Lower floors know nothing of higher ones. Folders of one floor do not know each other. */
 const FLOORS: Readonly<Record<string, number>> = {
-  '': 0, // bytes.ts, errors.ts, progress.ts
+  '': 0, // bytes.ts, concurrent.ts, errors.ts, progress.ts
   platform: 1,
   gvariant: 2,
   tar: 2,

@@ -10,6 +10,7 @@
  */
 
 import { encodeUtf8, streamOf } from '../../bytes.ts'
+import { mapConcurrently } from '../../concurrent.ts'
 import { UsageError, withContext } from '../../errors.ts'
 import type { CompressionKind, Platform } from '../../platform/index.ts'
 import type { ProgressOptions } from '../../progress.ts'
@@ -70,28 +71,17 @@ export async function writeLayers(
   layers: readonly LayerInput[],
   { concurrency = LAYER_CONCURRENCY, signal, onProgress }: WriteOptions = {},
 ): Promise<WrittenLayer[]> {
-  const written: WrittenLayer[] = []
-  let next = 0
-  let failed = false
   let done = 0
-  const work = async () => {
-    for (let index = next++; index < layers.length && !failed; index = next++) {
-      signal?.throwIfAborted()
-      const layer = layers[index] as LayerInput // the bounds were just checked
-      try {
-        written[index] = await writeLayer(platform, to, layer)
-        onProgress?.({ kind: 'step', label: 'layers', done: ++done, total: layers.length })
-      } catch (error) {
-        failed = true
-        throw withContext(layer.context, error)
-      }
+  return await mapConcurrently(layers, concurrency, async (layer) => {
+    signal?.throwIfAborted()
+    try {
+      const written = await writeLayer(platform, to, layer)
+      onProgress?.({ kind: 'step', label: 'layers', done: ++done, total: layers.length })
+      return written
+    } catch (error) {
+      throw withContext(layer.context, error)
     }
-  }
-  const workers = Array.from({ length: Math.max(1, Math.min(concurrency, layers.length)) }, work)
-  // All of them come to rest before anyone hears of a failure: none may go on writing to what is gone.
-  const results = await Promise.allSettled(workers)
-  for (const result of results) if (result.status === 'rejected') throw result.reason
-  return written
+  })
 }
 
 async function writeLayer(platform: Platform, to: ImageDestination, layer: LayerInput): Promise<WrittenLayer> {

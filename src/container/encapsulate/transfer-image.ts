@@ -8,6 +8,7 @@
  */
 
 import { encodeUtf8, streamOf } from '../../bytes.ts'
+import { mapConcurrently } from '../../concurrent.ts'
 import { NotFoundError, withContext } from '../../errors.ts'
 import type { Platform } from '../../platform/index.ts'
 import type { ProgressOptions } from '../../progress.ts'
@@ -87,31 +88,22 @@ export async function transferLayers(
   const { concurrency = TRANSFER_CONCURRENCY, signal, onProgress, origin } = options
   const distinct = [...new Map(layers.map((layer) => [layer.digest, layer])).values()]
   const total = distinct.length
-  let next = 0
-  let failed = false
-  const work = async () => {
-    for (let index = next++; index < total && !failed; index = next++) {
-      const layer = distinct[index] as Descriptor // the bounds were just checked
-      const { digest, size, mediaType } = layer
-      const event = { digest, index, total, size }
-      signal?.throwIfAborted()
-      try {
-        if (await to.hasBlob(layer, origin)) {
-          onProgress?.({ kind: 'layer-cached', ...event })
-          continue
-        }
-        onProgress?.({ kind: 'layer-start', ...event })
-        await to.putBlob(counted(from.blob(layer), layer, options), { digest, size, mediaType })
-        onProgress?.({ kind: 'layer-done', ...event })
-      } catch (error) {
-        failed = true
-        throw withContext(`layer ${digest}`, error)
+  await mapConcurrently(distinct, concurrency, async (layer, index) => {
+    const { digest, size, mediaType } = layer
+    const event = { digest, index, total, size }
+    signal?.throwIfAborted()
+    try {
+      if (await to.hasBlob(layer, origin)) {
+        onProgress?.({ kind: 'layer-cached', ...event })
+        return
       }
+      onProgress?.({ kind: 'layer-start', ...event })
+      await to.putBlob(counted(from.blob(layer), layer, options), { digest, size, mediaType })
+      onProgress?.({ kind: 'layer-done', ...event })
+    } catch (error) {
+      throw withContext(`layer ${digest}`, error)
     }
-  }
-  // All come to rest before anyone hears of a failure: none may go on writing to what is gone.
-  const results = await Promise.allSettled(Array.from({ length: Math.max(1, Math.min(concurrency, total)) }, work))
-  for (const result of results) if (result.status === 'rejected') throw result.reason
+  })
   return layers
 }
 
