@@ -1,12 +1,12 @@
 /**
- * A cpio reader with the face of the tar reader: the same calls to the same sink. `newc` and `crc` (070701, 070702) as
- * the initramfs has them, `odc` (070707) as POSIX.
+ * Parses cpio archives, with the calls and the sink of the tar parser. The formats are `newc` and `crc` (070701, 070702),
+ * which the initramfs has, and `odc` (070707), that of POSIX.
  *
  *     newc   magic 6, thirteen numbers of 8 hex digits; header and name together padded to 4 bytes, the data too
  *     odc    magic 6, numbers of 6 octal digits (time and size: 11); nothing padded
  *
- * A symbolic link has its target as data. Of a file with several names GNU cpio gives the data with the last one alone:
- * the names before it wait, and become links to that one. The end is an entry named TRAILER!!!.
+ * A symbolic link has its target as data. A file with several names has its data only at the last of them in archives of
+ * GNU cpio: the names before it are kept and become hard links to the last. An entry named TRAILER!!! ends the archive.
  *
  * Source: cpio(5) of libarchive; archive_read_support_format_cpio.c.
  */
@@ -35,7 +35,7 @@ const TYPES: ReadonlyMap<number, readonly [type: TarEntryType, flag: string]> = 
   [0o010000, ['fifo', '6']],
 ])
 
-/** The first bytes of an archive. @param start at least six of them */
+/** Returns whether an archive begins as cpio does. @param start its first bytes, at least six */
 export function isCpio(start: Uint8Array): boolean {
   return /^07070[127]$/.test(text(start.subarray(0, MAGIC)))
 }
@@ -57,7 +57,7 @@ interface Raw {
 
 type Step = 'magic' | 'header' | 'name' | 'target' | 'data' | 'padding' | 'end'
 
-/** As TarParser: push the archive in pieces, then `finish`. */
+/** Parses cpio with the methods of `TarParser`: push the archive in pieces, then `finish`. */
 export class CpioParser {
   readonly #sink: TarSink
   readonly #maxName: number
@@ -85,7 +85,15 @@ export class CpioParser {
     this.#maxEntries = limits.maxEntries ?? MAX_ENTRIES
   }
 
-  /** @throws {TarFormatError}, {LimitError}, and whatever the sink throws; the parser is of no use from then on */
+  /** Whether the end of the archive was seen; bytes that are pushed after it are ignored. */
+  get ended(): boolean {
+    return this.#step === 'end'
+  }
+
+  /**
+   * Parses a piece of the archive.
+   * @throws {TarFormatError}, {LimitError}, and what the sink throws; the parser cannot be used after that
+   */
   push(bytes: Uint8Array): void {
     let at = 0
     while (at < bytes.length && this.#step !== 'end') {
@@ -106,7 +114,7 @@ export class CpioParser {
     }
   }
 
-  /** To be called at the end of the stream. @throws {TarFormatError} when the archive has not ended */
+  /** Checks that the archive has ended; to be called at the end of the stream. @throws {TarFormatError} if it has not */
   finish(): void {
     if (this.#step !== 'end') throw this.#fault('Truncated cpio archive')
   }

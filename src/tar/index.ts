@@ -1,4 +1,5 @@
 export { CpioParser, isCpio } from './cpio.ts'
+export { type ArchiveParser, type FeedOptions, feed, feedThrough, TarOrCpioParser } from './feed.ts'
 export { END_OF_ARCHIVE, encodeGnuLong, encodePaxHeader, HeaderBlock, paddingFor } from './header-block.ts'
 export type { PaxRecord, TarEntryType, TarHeader, TarLimits, TarSink } from './interface.ts'
 export { MAX_ENTRIES, MAX_EXTENSION_BYTES, MAX_FILE_BYTES, MAX_HOLE_BYTES, TarParser } from './parser.ts'

@@ -1,16 +1,17 @@
 /**
- * A layer with its paths as a deployment has them, as a tar stream again.
+ * Rewrites the tar stream of a layer: its entries get the paths that they have in a deployment.
  *
  * Source: ostree-ext, tar/write.rs, filter_tar.
  */
 
 import { FormatError } from '../../errors.ts'
 import { xattrsFromPax } from '../../repo/index.ts'
-import { type TarHeader, TarParser, type TarSink, TarWriter } from '../../tar/index.ts'
+import { feedThrough, type TarHeader, TarParser, type TarSink, TarWriter } from '../../tar/index.ts'
 import { LayerFilter, type LayerFilterOptions } from './layer-filter.ts'
 
 /**
- * @param from uncompressed; a chunk may be reused once the next is asked for
+ * Returns the tar stream of a layer with the paths, and without the entries, that an import of the layer would give.
+ * @param from uncompressed; a chunk may be reused once the next one is asked for
  * @throws {TarFormatError}, {LimitError} as importing the layer would
  */
 export async function* filterTar(
@@ -18,16 +19,11 @@ export async function* filterTar(
   options: LayerFilterOptions = {},
 ): AsyncGenerator<Uint8Array, void> {
   const sink = new WritingSink()
-  const parser = new TarParser(new LayerFilter(sink, options))
-  for await (const chunk of from) {
-    parser.push(chunk)
-    yield* sink.take()
-  }
-  parser.finish()
-  sink.finish()
-  yield* sink.take()
+  yield* feedThrough(new TarParser(new LayerFilter(sink, options)), from, () => sink.take())
+  yield sink.endOfArchive()
 }
 
+/** Writes the entries of one archive to another. */
 class WritingSink implements TarSink {
   readonly #writer = new TarWriter()
   #parts: Uint8Array[] = []
@@ -50,10 +46,11 @@ class WritingSink implements TarSink {
     this.#parts.push(this.#writer.padding(this.#size))
   }
 
-  finish(): void {
-    this.#parts.push(this.#writer.end())
+  endOfArchive(): Uint8Array {
+    return this.#writer.end()
   }
 
+  /** Returns what was written since the last call. */
   take(): Uint8Array[] {
     const parts = this.#parts
     this.#parts = []

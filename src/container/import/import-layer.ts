@@ -18,7 +18,7 @@ import {
   type TreeRoot,
   writeTree,
 } from '../../repo/index.ts'
-import { type TarLimits, TarParser } from '../../tar/index.ts'
+import { feed, type TarLimits, TarParser } from '../../tar/index.ts'
 import { WHITEOUT_PREFIX } from '../layers/overlay.ts'
 import type { Digest } from '../oci/oci-types.ts'
 import { HeldFiles } from './held-files.ts'
@@ -55,13 +55,7 @@ export async function importLayer(
   const filter = new LayerFilter(builder, { files, ...options })
   const parser = new TarParser(filter, options.limits)
   try {
-    for await (const chunk of chunks) {
-      options.signal?.throwIfAborted()
-      parser.push(chunk)
-      const pending = builder.drained()
-      if (pending !== undefined) await pending
-    }
-    parser.finish()
+    await feed(parser, chunks, { signal: options.signal, drained: () => builder.drained() })
     const tree = await builder.finish()
     if (options.policy !== undefined) await labelTree(tx, tree, options.policy, options.signal)
     return { ...(await writeTree(tx, tree)), filtered: filter.filtered }

@@ -12,7 +12,7 @@ import { FormatError, LimitError, TarFormatError, withContext } from '../../erro
 import { type Vardict, vardict } from '../../gvariant/index.ts'
 import { DirMeta, DirTree, NO_XATTRS, S_IFDIR } from '../../objects/index.ts'
 import { type Repo, type Transaction, writeCommit } from '../../repo/index.ts'
-import { type TarHeader, type TarLimits, TarParser } from '../../tar/index.ts'
+import { feed, type TarHeader, type TarLimits, TarParser } from '../../tar/index.ts'
 import type { Digest } from '../oci/oci-types.ts'
 import type { StreamObject, StreamType } from './object-path.ts'
 import { ObjectSink, type StreamRules } from './object-sink.ts'
@@ -94,15 +94,8 @@ async function run<T>(
   { layer, limits, signal }: OstreeTarOptions,
 ): Promise<T> {
   const sink = new ObjectSink(repo.platform, tx, rules)
-  const parser = new TarParser(sink, limits)
   try {
-    for await (const chunk of chunks) {
-      signal?.throwIfAborted()
-      parser.push(chunk)
-      const pending = sink.drained()
-      if (pending !== undefined) await pending
-    }
-    parser.finish()
+    await feed(new TarParser(sink, limits), chunks, { signal, drained: () => sink.drained() })
     await sink.drained()
     return rules.finish()
   } catch (error) {

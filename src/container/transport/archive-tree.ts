@@ -1,14 +1,14 @@
 /**
- * The files of a tar archive, never unpacked: one pass notes where each lies, later reads go there. An archive that is
- * compressed as a whole has no such places; there each read decompresses again up to its file.
+ * Gives access to the files of a tar archive without unpacking it. One pass notes the offset of each file, and later
+ * reads go there. In an archive that is compressed as a whole, each read decompresses from the beginning up to its file.
  *
- * What a name means must not depend on the reader, so a file that stands in the archive twice cannot be read at all.
+ * Programs differ in which of two entries with one name they take, so a file that is in the archive twice cannot be read.
  */
 import { displayUtf8, readAll } from '../../bytes.ts'
 import { FormatError, LimitError, PathNotFoundError, UnsupportedError, withContext } from '../../errors.ts'
 import type { LocalFiles, Platform } from '../../platform/index.ts'
 import { uncompressedTar } from '../../repo/index.ts'
-import { type TarHeader, type TarLimits, TarParser, type TarSink } from '../../tar/index.ts'
+import { feed, feedThrough, type TarHeader, type TarLimits, TarParser, type TarSink } from '../../tar/index.ts'
 import { limitExpansion } from '../oci/verified-blob.ts'
 import { type FileTree, missingFile } from './file-tree.ts'
 
@@ -78,13 +78,7 @@ class Archive implements FileTree {
     const start = await readAll(this.#files.stream(this.what, { length: Math.min(MAGIC_LENGTH, this.#size) }))
     this.#compressed = hasMagic(start)
     const index = new ArchiveIndex(this.#members)
-    const parser = new TarParser(index, LIMITS)
-    for await (const chunk of this.#tar()) {
-      index.chunk(chunk)
-      parser.push(chunk)
-      if (parser.ended) break
-    }
-    parser.finish()
+    await feed(new TarParser(index, LIMITS), index.watch(this.#tar()), { stopAtEnd: true })
   }
 
   async size(path: string): Promise<number | undefined> {
@@ -95,7 +89,7 @@ class Archive implements FileTree {
     const member = this.#find(path)
     if (member === undefined) throw missingFile(this.what, path)
     if (member.size === 0) return
-    if (this.#compressed) yield* this.#again(member)
+    if (this.#compressed) yield* this.#readFromStart(member)
     else yield* this.#files.stream(this.what, { offset: member.offset, length: member.size })
   }
 
@@ -118,15 +112,15 @@ class Archive implements FileTree {
     }
   }
 
-  async *#again(member: Member): AsyncGenerator<Uint8Array, void, undefined> {
+  /** Reads a member of a compressed archive, from the beginning of the archive. */
+  async *#readFromStart(member: Member): AsyncGenerator<Uint8Array, void, undefined> {
     const reader = new MemberReader(member.ordinal)
-    const parser = new TarParser(reader, LIMITS)
-    for await (const chunk of this.#tar()) {
-      parser.push(chunk)
-      yield* reader.take()
-      if (reader.done) return
+    let left = member.size
+    for await (const piece of feedThrough(new TarParser(reader, LIMITS), this.#tar(), () => reader.take())) {
+      yield piece
+      left -= piece.length
+      if (left === 0) return
     }
-    parser.finish()
     throw new FormatError(this.what, `${this.what} changed while it was read`)
   }
 
@@ -152,7 +146,7 @@ export function hasMagic([a, b, c, d]: Uint8Array): boolean {
   return a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd
 }
 
-/** Notes where each member lies. To be told of each chunk before the parser is. */
+/** Notes where each member lies. Has to see the chunks of the stream, through `watch`. */
 class ArchiveIndex implements TarSink {
   readonly #members: Map<string, Member>
   #chunk: Uint8Array = new Uint8Array(0)
@@ -166,9 +160,13 @@ class ArchiveIndex implements TarSink {
     this.#members = members
   }
 
-  chunk(bytes: Uint8Array): void {
-    this.#base += this.#chunk.length
-    this.#chunk = bytes
+  /** Passes the stream on to the parser and notes which chunk is being parsed. */
+  async *watch(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const chunk of stream) {
+      this.#chunk = chunk
+      yield chunk
+      this.#base += chunk.length
+    }
   }
 
   entry(header: TarHeader): void {
@@ -220,9 +218,8 @@ function resolvePath(folder: string, path: string): string | null {
   return parts.join('/')
 }
 
-/** Lets the bytes of one member through. */
+/** Collects the bytes of one member. */
 class MemberReader implements TarSink {
-  done = false
   readonly #ordinal: number
   #next = 0
   #pieces: Uint8Array[] = []
@@ -239,11 +236,9 @@ class MemberReader implements TarSink {
     if (this.#next === this.#ordinal + 1) this.#pieces.push(bytes)
   }
 
-  end(): void {
-    if (this.#next === this.#ordinal + 1) this.done = true
-  }
+  end(): void {}
 
-  /** What came since the last call: views of the chunk pushed last. */
+  /** Returns what came since the last call: views of the chunk that was pushed last. */
   take(): Uint8Array[] {
     const pieces = this.#pieces
     this.#pieces = []

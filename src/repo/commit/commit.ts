@@ -9,7 +9,7 @@ import { ConflictError, UnsupportedError, UsageError } from '../../errors.ts'
 import { type Vardict, vardict } from '../../gvariant/index.ts'
 import { encodeSizes } from '../../objects/index.ts'
 import type { ProgressOptions } from '../../progress.ts'
-import { CpioParser, isCpio, TarParser } from '../../tar/index.ts'
+import { feed, TarOrCpioParser } from '../../tar/index.ts'
 import type { BeginOptions, Transaction, TransactionStats } from '../core/interface.ts'
 import { commitRoot } from '../core/path.ts'
 import { MutableTree, overlayTree, type TreeRoot, writeTree } from '../core/tree.ts'
@@ -246,8 +246,9 @@ class CommitWriter {
 }
 
 /**
- * Reads an uncompressed tar or cpio stream into a tree; its files and dirmetas are written, its dirtrees not yet.
- * @throws {TarFormatError} and nothing half-written stays behind
+ * Reads a tar or cpio stream into a tree. Its files and dirmetas are written, its dirtrees are not.
+ * @param stream uncompressed; its first chunk has at least 6 bytes, if the archive has
+ * @throws {TarFormatError} when the archive is malformed; a file that was only partly read is not stored
  */
 export async function importTar(
   repo: Repo,
@@ -257,18 +258,12 @@ export async function importTar(
   progress: ProgressOptions = {},
 ): Promise<MutableTree> {
   const builder = new TarTreeBuilder(repo, tx, options)
-  let parser: TarParser | CpioParser | undefined
   try {
-    for await (const chunk of stream) {
-      progress.signal?.throwIfAborted()
-      // The stream comes as it was read or unpacked: its first piece is no shorter than a magic number.
-      parser ??= isCpio(chunk) ? new CpioParser(builder) : new TarParser(builder)
-      parser.push(chunk)
-      const pending = builder.drained()
-      if (pending !== undefined) await pending
-      reportObjects(tx, progress)
-    }
-    parser?.finish()
+    await feed(new TarOrCpioParser(builder), stream, {
+      signal: progress.signal,
+      drained: () => builder.drained(),
+      onChunk: () => reportObjects(tx, progress),
+    })
     return await builder.finish()
   } catch (error) {
     builder.abort()

@@ -1,0 +1,100 @@
+import { describe, expect, test, vi } from 'vitest'
+import { displayUtf8, encodeUtf8, readAll } from '../../src/bytes.ts'
+import { TarFormatError } from '../../src/errors.ts'
+import { feed, feedThrough, packTar, TarOrCpioParser, TarParser, type TarSink } from '../../src/tar/index.ts'
+
+const tar = await readAll(
+  packTar([
+    { path: 'a', body: encodeUtf8('one') },
+    { path: 'b', body: encodeUtf8('two') },
+  ]),
+)
+
+async function* chunks(bytes: Uint8Array, size: number) {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
+}
+
+/** Collects `path=content`. */
+function listing() {
+  const lines: string[] = []
+  const sink: TarSink = {
+    entry: ({ path }) => void lines.push(`${displayUtf8(path)}=`),
+    data: (bytes) => void lines.push(`${lines.pop()}${displayUtf8(bytes)}`),
+    end: () => undefined,
+  }
+  return { sink, lines, take: () => lines.splice(0) }
+}
+
+describe('an archive fed to a parser', () => {
+  test('is read to its end and finished', async () => {
+    const { sink, lines } = listing()
+    await feed(new TarParser(sink), chunks(tar, 100))
+    expect(lines).toEqual(['a=one', 'b=two'])
+    await expect(feed(new TarParser(sink), chunks(tar.subarray(0, 700), 100))).rejects.toThrow(TarFormatError)
+  })
+
+  test('waits after a chunk for what is not drained', async () => {
+    const events: string[] = []
+    async function* watched() {
+      for await (const chunk of chunks(tar, 1024)) {
+        events.push('read')
+        yield chunk
+      }
+    }
+    const drained = vi.fn(() =>
+      events.length === 1 ? Promise.resolve().then(() => events.push('drained')) : undefined,
+    )
+    await feed(new TarParser(listing().sink), watched(), { drained, onChunk: () => events.push('taken') })
+    expect(events.slice(0, 5)).toEqual(['read', 'drained', 'taken', 'read', 'taken'])
+    expect(drained).toHaveBeenCalledTimes(Math.ceil(tar.length / 1024))
+  })
+
+  test('stops when it is aborted', async () => {
+    const signal = AbortSignal.abort(new Error('enough'))
+    await expect(feed(new TarParser(listing().sink), chunks(tar, 100), { signal })).rejects.toThrow('enough')
+  })
+
+  test('is not read beyond its end when that is asked for', async () => {
+    async function* twice() {
+      yield tar
+      throw new Error('read on')
+    }
+    await feed(new TarParser(listing().sink), twice(), { stopAtEnd: true })
+    await expect(feed(new TarParser(listing().sink), twice())).rejects.toThrow('read on')
+  })
+
+  test('gives what a sink makes of each chunk before the next one is read', async () => {
+    const { sink, take } = listing()
+    let read = 0
+    async function* counted() {
+      for await (const chunk of chunks(tar, 1024)) {
+        read++
+        yield chunk
+      }
+    }
+    const seen: [string, number][] = []
+    for await (const line of feedThrough(new TarParser(sink), counted(), take)) seen.push([line, read])
+    expect(seen).toEqual([
+      ['a=one', 1],
+      ['b=two', 2],
+    ])
+  })
+
+  test('may be tar, cpio or empty', async () => {
+    const { sink, take } = listing()
+    const field = (number: number) => number.toString(16).padStart(8, '0')
+    const entry = (name: string, content: string) => {
+      const fields = [1, 0o100644, 0, 0, 1, 0, content.length, 0, 0, 0, 0, name.length + 1, 0].map(field)
+      const head = `070701${fields.join('')}${name}\0`
+      return `${head}${'\0'.repeat(-head.length & 3)}${content}${'\0'.repeat(-content.length & 3)}`
+    }
+    await feed(new TarOrCpioParser(sink), chunks(encodeUtf8(entry('c', 'three') + entry('TRAILER!!!', '')), 50))
+    expect(take()).toEqual(['c=three'])
+    await feed(new TarOrCpioParser(sink), chunks(tar, 50))
+    expect(take()).toEqual(['a=one', 'b=two'])
+    const parser = new TarOrCpioParser(sink)
+    expect(parser.ended).toBe(false)
+    await feed(parser, chunks(new Uint8Array(0), 1))
+    expect(take()).toEqual([])
+  })
+})
