@@ -1,9 +1,9 @@
-// A commit of many small files onto the disk, by link and by copy, against `ostree checkout`. Whole processes, Node's
-// start included; the last column is what the checkout alone took.
+// Compares the checkout of many small files, by link and by copy, with `ostree checkout`. Times are those of whole
+// processes, Node's start included; the line below each gives the time of the checkout alone.
 //
 //   node bench/checkout.mjs [--files=40000] [--folder=/dev/shm] [--rounds=5] [--only=link] [--dist=dist]
 //
-// Runs against dist/ (npm run build). What a run made is removed outside the timed part.
+// Runs against dist/ (npm run build). The files of a run are removed outside the timed part.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -29,7 +29,7 @@ else await races()
 
 async function child({ repo: path, out, options, cache, native }) {
   const { checkout } = await dist('repo/index.js')
-  const { createCheckoutTarget, createUncompressedCache, openRepo } = await dist('repo/node/index.js')
+  const { createCheckoutTarget, createUncompressedCache, openRepo } = await dist('repo/local.js')
   const repo = await openRepo(path)
   const target = createCheckoutTarget(out, native === false ? { linkCalls: null } : {})
   const start = performance.now()
@@ -38,7 +38,7 @@ async function child({ repo: path, out, options, cache, native }) {
   writeFileSync(`${out}.time`, String(performance.now() - start))
 }
 
-/** Sizes up to 8 KiB, no two files alike. */
+/** Writes files of up to 8 KiB, all different. */
 function makeTree(root, files) {
   for (let n = 0; n < files; n++) {
     const directory = join(root, `d${Math.floor(n / 100) % 20}`, `e${Math.floor(n / 100)}`)

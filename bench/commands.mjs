@@ -1,11 +1,11 @@
-// Every local command on a repository of some 50,000 objects, beside `ostree`. Whole processes, warm, Node's start
-// included, A B A B …; the ratio is the median of the ratios pair by pair.
+// Compares every local command with `ostree`, on a repository of about 50,000 objects. Times are those of whole
+// processes, Node's start included, after a warm-up, in turns A B A B …; the ratio is the median of the pairs' ratios.
 //
 //   node bench/commands.mjs [--files=48000] [--folder=/dev/shm] [--rounds=5] [--modes=archive,bare-user,bare-user-only]
 //                           [--only=REGEXP] [--command=bin/ostree-ts] [--json]
 //
-// Runs the built command (npm run build). `cpu` is user and system time of the process: what another program on the
-// machine disturbs least. The first two rows are what starting costs; nothing is subtracted anywhere.
+// Runs the built command (npm run build). `cpu` is user and system time of the process, which other programs on the
+// machine disturb least. The first two rows give the cost of starting; it is not subtracted from the others.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -33,7 +33,7 @@ function run(program, ...args) {
 
 const remove = (path) => rmSync(path, { recursive: true, force: true })
 
-/** Sizes as in a layer: mostly some kilobytes, no two files alike. */
+/** Writes files with sizes as in a layer, mostly a few kilobytes, all different. */
 function makeTree(root, from, to) {
   const noise = new Uint8Array(1 << 18)
   for (let i = 0, state = 1; i < noise.length; i++) {
@@ -52,7 +52,7 @@ function makeTree(root, from, to) {
   }
 }
 
-/** `left` and `right` hold half of the files each, `main` all of them, at the end of a history. */
+/** Creates a repository: `left` and `right` have half of the files each, `main` has all, at the end of a history. */
 function makeRepo(repo, mode, place) {
   const ostree = (command, ...args) => run('ostree', command, `--repo=${repo}`, ...args)
   const commit = (branch, ...args) => ostree('commit', '-b', branch, '--canonical-permissions', ...args)
@@ -67,7 +67,7 @@ function makeRepo(repo, mode, place) {
   ostree('summary', '-u')
 }
 
-/** All that is raced in one mode. `before` puts what a run changes back into its place. */
+/** Yields title, arguments and `before` of each comparison in one mode; `before` undoes the changes of a run. */
 function* cases(mode, place) {
   const repo = join(place, mode)
   const own = [`--repo=${repo}`]

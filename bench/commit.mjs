@@ -1,4 +1,4 @@
-// A directory of 40,000 small files, committed by the library and by `ostree commit`, into repositories on tmpfs.
+// Compares committing a directory of 40,000 small files with `ostree commit`, into repositories on tmpfs.
 //   node bench/commit.mjs [ROUNDS]
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -10,7 +10,7 @@ const FILES = 40_000
 const FILES_A_DIRECTORY = 100
 const MODES = ['bare-user-only', 'bare-user', 'archive']
 
-/** One side of the race is this file again, with what to do. */
+/** Our side of the comparison runs this file again, with arguments. */
 if (process.argv[2] === 'commit') {
   const [path, source] = process.argv.slice(3)
   const { commit, createDirectorySource, openRepo } = await import('../dist/node.js')
@@ -22,7 +22,7 @@ if (process.argv[2] === 'commit') {
   run(Number(process.argv[2] ?? 5))
 }
 
-/** Sizes as in a layer: mostly a few kilobytes, none the same. */
+/** Writes files with sizes as in a layer, mostly a few kilobytes, all different. */
 function fill(source) {
   const noise = new Uint8Array(1 << 18)
   for (let i = 0, state = 1; i < noise.length; i++) {

@@ -1,6 +1,6 @@
-// A directory committed in an archive repository, as the plain tar that `ostree export` writes of it, by our command;
-// then as an image: its layers as tar, as one gzip layer, as chunks; against what there is without ostree-ext,
-// `ostree export | gzip`. On tmpfs, in one process of each.
+// Compares exporting a commit of an archive repository as a plain tar, and encapsulating it in an image (its layers as
+// tar, as one gzip layer, as chunks), with `ostree export` and `ostree export | gzip`, the alternative without
+// ostree-ext. On tmpfs, one process each.
 //   node bench/encapsulate.mjs [DIRECTORY [ROUNDS]]
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'

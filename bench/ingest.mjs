@@ -1,5 +1,5 @@
-// A container layer of 40,000 small files, gzip, into a store, against `ostree commit --tree=tar` of the same layer
-// uncompressed. On tmpfs, where it is the processor that counts, and on disk.
+// Compares pulling an image with a gzip layer of 40,000 small files with `ostree commit --tree=tar` of the same layer,
+// uncompressed. On tmpfs, where only processor time counts, and on disk.
 //   node bench/ingest.mjs [ROUNDS]
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
@@ -9,10 +9,10 @@ import { makeImage } from './make-image.mjs'
 import { race } from './measure.mjs'
 
 const rounds = Number(process.argv[2] ?? 5)
-if (!(rounds >= 1)) throw new Error(`usage: node bench/ingest.mjs [ROUNDS], not ${process.argv[2]}`)
+if (!(rounds >= 1)) throw new Error(`usage: node bench/ingest.mjs [ROUNDS]; got ${process.argv[2]}`)
 const command = fileURLToPath(new URL('../bin/ostree-ts', import.meta.url))
 
-if (spawnSync('ostree', ['--version']).status !== 0) throw new Error('needs the ostree program to race against')
+if (spawnSync('ostree', ['--version']).status !== 0) throw new Error('the program ostree is needed for comparison')
 
 function sides(image, where) {
   const ours = (store, mode) => ({

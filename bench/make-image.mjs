@@ -1,4 +1,4 @@
-// Writes an OCI layout with one gzip layer of many small files, and the same layer as a plain tar beside it. Sizes are
+// Writes an OCI layout with one gzip layer of many small files, and the same layer as an uncompressed tar. Sizes are
 // log-normal (median 3 KiB, mean about 5.8 KiB), contents half text and half noise, all from a fixed seed.
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'

@@ -1,6 +1,6 @@
-// Whole processes against each other: A B A B …, the median of each and of the ratios pair by pair, so that a machine
-// whose speed drifts still gives a comparison. Processor time and peak memory are what the kernel accounts to the
-// process and those it waited for (wait4, by a line of Python where there is one).
+// Compares two commands, run as whole processes in turns A B A B …: the median of each, and of the ratio of each pair,
+// so that a machine whose speed drifts still gives a comparison. Processor time and peak memory are those that the
+// kernel accounts to the process and its children (wait4, called from Python if it is installed).
 import { spawnSync } from 'node:child_process'
 
 const WAIT4 = `
@@ -16,8 +16,9 @@ const python = ['python3', '-S', '-E', '-c', WAIT4]
 const hasPython = spawnSync(python[0], [...python.slice(1), 'true']).status === 0
 
 /**
- * @returns {{ seconds: number, cpu: number, peak: number }} seconds of the clock; seconds of processors, user and
- *   system, and MiB, both NaN where there is no Python
+ * Runs a command once.
+ * @returns {{ seconds: number, cpu: number, peak: number }} elapsed seconds; user and system processor time in seconds,
+ *   and peak memory in MiB, both NaN without Python
  */
 export function once([program, ...args], { env = {} } = {}) {
   const wrapped = hasPython ? [...python, program, ...args] : [program, ...args]
@@ -30,13 +31,17 @@ export function once([program, ...args], { env = {} } = {}) {
   return { seconds: Number(usage[1]), cpu: Number(usage[2]), peak: Number(usage[3]) / 1024 }
 }
 
+/** Returns the median of numbers. */
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b)
   const middle = sorted.length >> 1
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
-/** `before` of a side runs untimed ahead of each of its runs. */
+/**
+ * Runs both sides in turns, prints and returns the comparison. `before` and `after` of a side run untimed around each
+ * run.
+ */
 export function race(title, ours, reference, rounds = 5) {
   const runs = { ours: [], reference: [] }
   for (let round = -1; round < rounds; round++) {

@@ -1,9 +1,10 @@
-// A commit of many small files from one repository into another, against `ostree pull-local`. Whole processes, Node's
-// start included.
+// Compares copying a commit of many small files between repositories with `ostree pull-local`. Times are those of whole
+// processes, Node's start included.
 //
 //   node bench/pull-local.mjs [--files=50000] [--folder=/dev/shm] [--rounds=5] [--command=bin/ostree-ts]
 //
-// Runs the built command (npm run build). Where both keep content in one form it is linked, else read and written anew.
+// Runs the built command (npm run build). Content is hard-linked when both repositories store it in the same form, and
+// otherwise read and written.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -24,7 +25,7 @@ function ostree(...args) {
   if (status !== 0) throw new Error(`ostree ${args.join(' ')}: ${stderr}`)
 }
 
-/** No two files alike, a few dozen bytes each. */
+/** Writes files of a few dozen bytes, all different. */
 function makeTree(root, files) {
   for (let n = 0; n < files; n++) {
     const directory = join(root, `d${n % 200}`, `e${n % 7}`)

@@ -1,6 +1,5 @@
-// What it is worth that the next layers are fetched while one is imported, where a source takes its time to answer:
-// every blob begins LATENCY ms after it was asked for and comes at RATE MB/s. One process, into memory, so that it is
-// the waiting that differs.
+// Measures the gain of fetching the next layers while one is imported, from a slow source: every blob begins LATENCY ms
+// after it is requested and arrives at RATE MB/s. One process, into memory, so that only the waiting differs.
 //   node bench/read-ahead.mjs [ROUNDS [LATENCY [RATE]]]
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'

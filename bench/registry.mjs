@@ -1,6 +1,6 @@
-// An image of 300 MB in five layers, from a registry on this machine into a store, against `skopeo copy` into an OCI
-// layout and `umoci unpack` of that: what one does to get at the files without us. On tmpfs, where it is the processor
-// that counts, and on disk; then against our own pull of the layout, which shows what the way over the registry costs.
+// Compares pulling an image of 300 MB in five layers from a local registry into a store with `skopeo copy` into an OCI
+// layout and `umoci unpack` of that, the usual way to get its files. On tmpfs, where only processor time counts, and on
+// disk; then with our own pull of the layout, which shows the cost of the registry.
 //   node scripts/build.mjs && node bench/registry.mjs [ROUNDS] [tmpfs|disk]
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -20,10 +20,11 @@ const NAME = `127.0.0.1:${PORT}/bench:1`
 const IMAGE = `ostree-unverified-registry:${NAME}`
 
 for (const program of ['docker-registry', 'skopeo', 'umoci']) {
-  if (spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0) throw new Error(`needs ${program} to race against`)
+  if (spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0)
+    throw new Error(`the program ${program} is needed for comparison`)
 }
 
-/** One layout of the layers of several. */
+/** Writes one layout with the layers of several images. */
 async function layered(where) {
   const layout = `${where}/layered`
   mkdirSync(`${layout}/blobs/sha256`, { recursive: true })

@@ -1,8 +1,9 @@
-// Why the single-file store is laid out as it is: journal and page size, raced with nothing of ours in between.
+// Measures journal modes and page sizes of SQLite without our code: the reasons for the layout of the single-file
+// store.
 //
 //   node bench/sqlite-layout.mjs [--count=20000] [--size=4096] [--folder=/dev/shm]
 //
-// One transaction of small rows under a unique index on random checksums, hashing included; objects a second.
+// One transaction of small rows with a unique index on random checksums, hashing included, in objects per second.
 import { createHash, hash, randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -40,14 +41,14 @@ function race(journal, page) {
     insert.run(n, sha256('sha256', body, 'buffer'), header, body)
   }
   database.exec('COMMIT')
-  // A write-ahead log is written into the file at the latest now.
+  // Closing writes a write-ahead log into the file.
   database.close()
   const rate = count / (performance.now() - start)
   rmSync(folder, { recursive: true })
   return rate
 }
 
-console.log(`${count} rows of ${values.size} bytes in ${values.folder}; thousands a second, best of ${values.rounds}`)
+console.log(`${count} rows of ${values.size} bytes in ${values.folder}; thousands per second, best of ${values.rounds}`)
 const best = new Map()
 for (let round = 0; round < Number(values.rounds); round++) {
   for (const journal of ['DELETE', 'WAL']) {

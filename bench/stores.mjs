@@ -1,9 +1,9 @@
-// Many small objects into each store and out again: objects a second, and what stays in memory.
+// Measures writing and reading many small objects in each store: objects per second, and peak memory.
 //
 //   node bench/stores.mjs [--count=20000] [--size=4096] [--folder=/dev/shm] [--only=sqlite]
 //
-// Runs against dist/ (npm run build). Each store runs in a process of its own, so that one's heap is not another's, and
-// what earlier rounds left is removed outside the timed part.
+// Runs against dist/ (npm run build). Each store runs in a separate process with a heap of its own, and files of
+// earlier rounds are removed outside the timed part.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -50,7 +50,7 @@ const stores = {
 
 if (values.child) await measure(values.child)
 else {
-  console.log(`${count} files of ${size} bytes in ${values.folder}; objects a second, peak resident memory`)
+  console.log(`${count} files of ${size} bytes in ${values.folder}; objects per second, peak resident memory`)
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const name of Object.keys(stores)) {
       if (values.only && !name.includes(values.only)) continue
@@ -92,7 +92,7 @@ async function measure(name) {
       }
       await tx.commit()
     })
-    // In an order that is neither the one they were written in nor that of the checksums.
+    // Reads in an order that is neither that of writing nor that of the checksums.
     const [read] = await timed(async () => {
       for (let i = 0; i < count; i++) {
         const file = storage.objects.readFile(checksums[(i * 7919) % count])

@@ -1,5 +1,5 @@
-// Layers in zstd, where the runtime has no encoder: our own, against gzip at the level images have it from us, and
-// against the zstd program. One process each, start included; sizes first.
+// Compares our zstd encoder, which serves runtimes without one, with gzip at the level used for images, and with the
+// program zstd. Times are those of whole processes; the line below each gives the compressed sizes.
 //   node scripts/build.mjs && node bench/zstd.mjs [FILE [ROUNDS]]
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'

@@ -1,7 +1,7 @@
 /**
- * Loads the built command, CommonJS in chunks, each with what V8 compiled of it before: `dist/bin/NAME.js` and
- * `dist/bin/NAME.js.cache`. A cache that was made by another V8, or is not there, only costs the time it would save.
- * Node's own loader of modules has no such cache before version 22, and is not started at all here.
+ * Loads the built command: CommonJS chunks, each with a V8 code cache, `dist/bin/NAME.js` and `dist/bin/NAME.js.cache`.
+ * A cache that is missing or was made by another version of V8 only costs the time it would save. Node's own module
+ * loader, which has no such cache before version 22, is not used.
  */
 const { readFileSync } = require('node:fs')
 const { Script } = require('node:vm')
@@ -21,7 +21,7 @@ function load(name) {
   const known = loaded.get(name)
   if (known !== undefined) return known.exports
   const filename = FOLDER + name
-  // Nothing but ASCII: esbuild escapes the rest.
+  // The file is ASCII, as esbuild escapes all other characters.
   const source = `(function(exports,require,module,__filename){${readFileSync(filename, 'latin1')}\n})`
   const script = new Script(source, { filename, cachedData: readIfThere(`${filename}.cache`) })
   const module = { exports: {}, script }

@@ -1,5 +1,5 @@
-// The journey in five commands, each shown before it runs: an image of two tags into one file, what came of it, and the
-// root file system of one of them on disk.
+// Demonstrates the command, printing each call before it runs: pulls an image with two tags into one file, lists it,
+// and checks out the root file system of one tag.
 import { spawnSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'

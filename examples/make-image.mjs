@@ -1,6 +1,6 @@
-// Writes examples/exampleos, the OCI image layout the demo pulls: two tags that share their lower layers, with hard
-// links, extended attributes, whiteouts, an opaque directory, gzip and zstd. Needs the `zstd` program; the result is
-// kept in the repository, so nobody has to run this. `node examples/make-image.mjs [DIRECTORY]`
+// Writes examples/exampleos, the OCI image layout that the demo pulls: two tags that share their lower layers, with
+// hard links, extended attributes, whiteouts, an opaque directory, gzip and zstd. Needs the program `zstd`. The result
+// is kept in the repository, so this script is needed only to change it. `node examples/make-image.mjs [DIRECTORY]`
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -11,7 +11,7 @@ import tar from 'tar-stream'
 const CREATED = '2026-01-15T12:00:00Z'
 const target = process.argv[2] ?? fileURLToPath(new URL('exampleos', import.meta.url))
 
-/** Names and attributes are text here, so tar-stream can pack them. */
+/** Packs entries with tar-stream, which can represent them as all names and attributes are text. */
 function pack(entries) {
   return new Promise((resolve, reject) => {
     const archive = tar.pack()
@@ -36,7 +36,7 @@ const symlink = (linkname) => ({ type: 'symlink', linkname, mode: 0o777 })
 const hardlink = (linkname, mode = 0o644) => ({ type: 'link', linkname, mode })
 const gone = file('')
 
-/** Text that compresses like text, the same on every machine. */
+/** Generates text of common words, which compresses well, deterministically. */
 function prose(seed, words) {
   const vocabulary = 'tree commit object layer content checksum reference store merge index bytes digest header'.split(
     ' ',

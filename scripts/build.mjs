@@ -1,5 +1,6 @@
-// Two products: the library (plain tsc output, one file a module, with declarations) and the command (esbuild bundles
-// it, split at dynamic imports, so that a run reads what it needs). The command is CommonJS: bin/chunks.js says why.
+// Builds the library (tsc output, one file per module, with declarations) and the command (bundled by esbuild, split at
+// dynamic imports, so that a run reads only the chunks it needs). The command is CommonJS: bin/chunks.js gives the
+// reason.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -16,7 +17,7 @@ const tsc = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p'
 })
 if (tsc.status !== 0) process.exit(tsc.status ?? 1)
 
-/** Modules of Node that take milliseconds to load, and that many commands never call: loaded by the first call. */
+/** Modules of Node that take milliseconds to load and that many commands never call: the first call loads them. */
 const CALLED_LATE = {
   'node:crypto': ['createHash', 'hash', 'randomBytes'],
   'node:tty': ['isatty'],
@@ -38,7 +39,7 @@ const calledLate = {
 }
 
 const { outputFiles } = await build({
-  // Programs of threads are started by their paths, beside whichever chunk starts them.
+  // Worker threads are started by path, relative to the chunk that starts them.
   entryPoints: {
     main: 'src/cli/main.ts',
     'write-worker': 'src/repo/stores/fs/threads/write-worker.ts',
@@ -58,7 +59,7 @@ const { outputFiles } = await build({
   logLevel: 'warning',
 })
 
-// esbuild splits ES modules only; each becomes CommonJS by itself then, `import()` a call of `require`.
+// esbuild splits only ES modules, so each chunk is converted to CommonJS afterwards, and `import()` to `require`.
 const META = `const importMeta={get url(){return require("node:url").pathToFileURL(__filename).href}};`
 for (const { path, text } of outputFiles) {
   const { code } = await transform(text, {
@@ -75,7 +76,8 @@ for (const { path, text } of outputFiles) {
 }
 writeFileSync('dist/bin/package.json', '{ "type": "commonjs" }\n')
 
-// What short commands run is compiled now, for the Node that builds. Each run starts from what the last one left.
+// Records the V8 code caches of what short commands run, for this version of Node. Each run extends the caches of the
+// last one.
 const place = mkdtempSync(join(tmpdir(), 'ostree-ts-build-'))
 try {
   const repo = `--repo=${place}/repo`
@@ -106,6 +108,6 @@ try {
   rmSync(place, { recursive: true })
 }
 
-// For bin/ostree-ts, which tells it without starting Node.
+// bin/ostree-ts prints this file without starting Node.
 const { stdout: version } = spawnSync(process.execPath, ['bin/ostree-ts', '--version'])
 writeFileSync('dist/bin/version', version)

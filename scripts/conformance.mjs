@@ -1,15 +1,16 @@
 #!/usr/bin/env node
-// Runs libostree's own shell tests against our command. They are not ours and not here: Debian's package ostree-tests
-// installs them. Each test runs in a fresh directory with a wrapper named `ostree` first in PATH.
+// Runs libostree's own shell tests against our command. Debian's package ostree-tests installs them. Each test runs in
+// a fresh directory with a wrapper named `ostree` first in PATH.
 //
-//   node scripts/conformance.mjs [--expect FILE] [--write-expect FILE] [--ostree PROGRAM] [--jobs N] [--timeout SECONDS]
-//                                [--tail LINES] [--all] [NAME…]
+//   node scripts/conformance.mjs [--expect FILE] [--write-expect FILE] [--ostree PROGRAM] [--jobs N] [--timeout
+// SECONDS]                                [--tail LINES] [--all] [NAME…]
 //
-// Without names it runs the tests that the expect file lists, with --all every script there is. An expect file has a
-// test on each line; a number behind it asks for so many points, the single checks of a test, instead of the whole.
+// Without names it runs the tests listed in the expect file, with --all every installed test. An expect file has one
+// test per line; a number after it requires only that many points (single checks) of the test to pass.
 //
-// As root, each test has processes, network and mounts of its own, and a stand-in where the system has its ostree: a
-// test that calls that one fails. Otherwise only its process group is ended with it.
+// As root, each test runs in its own PID, network and mount namespaces, and the system's ostree is replaced by a
+// program that fails, so that a test which calls it fails. Otherwise only the process group of a test is killed at its
+// end.
 import { spawn, spawnSync } from 'node:child_process'
 import {
   accessSync,
@@ -34,9 +35,9 @@ import { parseArgs } from 'node:util'
 const SUITE = '/usr/libexec/installed-tests/libostree'
 const SYSTEM = '/usr/bin/ostree'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-/** Ends with a skip whatever the system; runs from a copy without it, in which xattrs are on. */
+/** As installed this test always skips itself; it runs from a copy without the skip, with xattrs enabled. */
 const UNSKIPPED = 'test-xattrs.sh'
-/** What changes the meaning of a test, when the caller has it set. */
+/** Environment variables that would change the result of a test; removed. */
 const UNWANTED =
   /^(OSTREE_|OT_|TEST_|G_TEST|G_DEBUG|G_MESSAGES|GI_|GNUPGHOME$|SOURCE_DATE_EPOCH$|TAR_OPTIONS$|LC_|LANGUAGE$|TZ$|https?_proxy$|HTTPS?_PROXY$)/
 
@@ -57,7 +58,7 @@ const { values, positionals } = parseArgs({
 
 const expected = values.expect === undefined ? new Map() : readExpect(values.expect)
 if (!existsSync(SUITE)) {
-  console.log('The tests of libostree are not installed: apt-get install ostree-tests')
+  console.log("libostree's tests are not installed: apt-get install ostree-tests")
   process.exit(process.env['REQUIRE_REFERENCE'] === '1' ? 1 : 0)
 }
 accessSync(values.ostree, constants.X_OK)
@@ -81,7 +82,7 @@ function readExpect(path) {
   return new Map(lines.filter(([name]) => name !== '').map(([name, points]) => [name, points && Number(points)]))
 }
 
-/** The longest first would be best; those with most lines come near. */
+/** Returns the tests to run, ordered by their length as an estimate of their duration, the longest first. */
 function chosen() {
   const there = readdirSync(SUITE).filter((name) => /^test-.*\.(sh|py)$/.test(name))
   const wanted = positionals.map(
@@ -104,7 +105,7 @@ function copyUnskipped() {
   return copy
 }
 
-/** A network of its own is of use only where its loopback can be brought up. */
+/** Returns arguments of `unshare`. A network namespace is used only if `ip` can bring up its loopback interface. */
 function namespaces() {
   const network = spawnSync('ip', ['-V']).status === 0 ? ['--net'] : []
   return [...network, '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--']
@@ -131,7 +132,7 @@ async function runTest(name) {
   const file = (path) => join(place, path)
   for (const directory of ['bin', 'cwd']) mkdirSync(file(directory))
   writeFileSync(file('bin/ostree'), `#!/bin/sh\nexec '${resolve(values.ostree)}' "$@"\n`, { mode: 0o755 })
-  // The Python in front may be one that lacks the modules Debian's has.
+  // The first Python in PATH may lack modules that Debian's has.
   if (existsSync('/usr/bin/python3')) symlinkSync('/usr/bin/python3', file('bin/python3'))
   writeFileSync(file('guard'), `#!/bin/sh\necho "$@" >> '${file('leaks')}'\nexit 99\n`, { mode: 0o755 })
   const guarded = existsSync(SYSTEM) && !readFileSync(join(suite, name), 'utf8').includes(SYSTEM)
@@ -150,7 +151,7 @@ async function runTest(name) {
   const end = () => {
     try {
       process.kill(-child.pid, 'SIGKILL')
-    } catch {} // all of them have ended
+    } catch {} // all processes have ended
   }
   let timedOut = false
   const timer = setTimeout(() => {
@@ -179,7 +180,7 @@ function environment(bin, suite) {
   }
 }
 
-/** Reads what the test printed as TAP: `ok …`, `not ok …`, `1..N`. */
+/** Evaluates the output of a test as TAP: `ok …`, `not ok …`, `1..N`. */
 function judge(log, { status, timedOut, leaked }) {
   const lines = log.split('\n')
   const skip = /#\s*skip\b/i
@@ -190,13 +191,13 @@ function judge(log, { status, timedOut, leaked }) {
   const done = good + bad + left
   const total = Math.max(plan === undefined ? done : Number(plan), done) - left
   let why = ''
-  if (timedOut) why = 'no end'
+  if (timedOut) why = 'timed out'
   else if (status === 77 || plan === '0') why = SKIPS
   else if (status !== 0) why = `exit status ${status}`
   else if (bad > 0) why = `${bad} not ok`
   else if (good < total) why = `${total - good} points missing`
   else if (good === 0) why = 'no points'
-  else if (leaked) why = `${basename(SYSTEM)} of the system was called`
+  else if (leaked) why = `the system's ${basename(SYSTEM)} was called`
   return { passed: why === '', skipped: why === SKIPS, why, points: good, total, log }
 }
 

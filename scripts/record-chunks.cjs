@@ -1,4 +1,4 @@
-// Runs the built command and keeps what V8 compiled of each chunk beside it; see bin/chunks.js.
+// Runs the built command and stores V8's code cache beside each chunk; see bin/chunks.js.
 const { writeFileSync } = require('node:fs')
 const { FOLDER, load, loaded } = require('../bin/chunks.js')
 
