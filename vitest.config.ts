@@ -3,12 +3,13 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    setupFiles: ['./test/support/setup.ts'],
+    globalSetup: ['./test/support/vitest/global-setup.ts'],
+    setupFiles: ['./test/support/vitest/setup.ts'],
     // Most tests wait for other programs or the disk now and then.
     maxWorkers: '100%',
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    reporters: [process.env['CI'] === undefined ? 'default' : 'dot', './test/support/reporter.ts'],
+    reporters: [process.env['CI'] === undefined ? 'default' : 'dot', './test/support/vitest/reporter.ts'],
     coverage: { provider: 'v8', include: ['src/**/*.ts'], reporter: ['text-summary', 'html'] },
   },
 })

@@ -8,13 +8,14 @@ import { checksumMeta, DirTree, loosePath } from '../../src/objects/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { type Repo, writeCommit } from '../../src/repo/index.ts'
 import { openRepo } from '../../src/repo/local.ts'
-import { commitTree } from '../repo/builders.ts'
-import { isRoot, testDirectory } from '../repo/stores/fs/places.ts'
+import { commitTree } from '../support/commits.ts'
+import { type Outcome, runInProcess } from '../support/in-process.ts'
+import { isRoot } from '../support/machine.ts'
 import { describeReference, run } from '../support/reference.ts'
-import { type Outcome, runInProcess } from './in-process.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 import { makePlace, type Place } from './refused.ts'
 
-const root = testDirectory()
+const root = temporaryFolder()
 
 async function withRepo<T>(path: string, work: (repo: Repo) => Promise<T>): Promise<T> {
   const repo = await openRepo(path)
@@ -151,6 +152,8 @@ describe('a directory', () => {
 
 const HOLD = `
 import fcntl, sys
+import { temporaryFolder } from '../support/temporary.ts'
+import { isRoot } from '../support/machine.ts'
 held = open(sys.argv[1], 'a+')
 fcntl.lockf(held, fcntl.LOCK_SH)
 print('held', flush=True)

@@ -6,11 +6,11 @@ import { describe, expect, test } from 'vitest'
 import { concatBytes } from '../../src/bytes.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { buildImage, type LayerFields } from '../../src/testing/index.ts'
-import { dir, file, hardlink, symlink, type TarEntry, tarBytes } from '../repo/commit/tar/tar-bytes.ts'
-import { testDirectory } from '../repo/stores/fs/places.ts'
+import { dir, file, hardlink, symlink, type TarEntry, tarBytes } from '../support/tar-bytes.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 import { makePlace, type Place, refusal } from './refused.ts'
 
-const root = testDirectory()
+const root = temporaryFolder()
 const LAYER = 'application/vnd.oci.image.layer.v1.tar'
 const GZIP = `${LAYER}+gzip`
 

@@ -1,10 +1,7 @@
-/** How words become a command, its options and its arguments: beside ostree, the whole program. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
+import { BuiltCommand, type RunResult, spawn } from '../support/built-command.ts'
 import { describeReference, run } from '../support/reference.ts'
-import { Program, type RunResult, spawn } from './program.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 
 /** Refs are listed in order since 2022.7, help has more lines, and the version is another. */
 function comparable({ rc, stdout, stderr }: RunResult): RunResult {
@@ -13,16 +10,12 @@ function comparable({ rc, stdout, stderr }: RunResult): RunResult {
 }
 
 describeReference('ostree', 'the words of a command, beside ostree', () => {
-  const place = mkdtempSync(join(tmpdir(), 'ostree-ts-words-'))
-  let ours: Program
+  const place = temporaryFolder('disk')
+  let ours: BuiltCommand
   beforeAll(async () => {
-    ours = await Program.build()
+    ours = await BuiltCommand.build()
     run('sh', ['-e', '-c', 'mkdir -p t/a; echo f > t/a/f; ostree init --repo=r --mode=archive'], { cwd: place })
     run('ostree', ['commit', '--repo=r', '-b', 'main', '--timestamp=@1', 't'], { cwd: place })
-  })
-  afterAll(() => {
-    ours?.remove()
-    rmSync(place, { recursive: true, force: true })
   })
 
   test.each([

@@ -1,13 +1,13 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { Program } from './program.ts'
+import { beforeAll, expect, test } from 'vitest'
+import { BuiltCommand } from '../support/built-command.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 
-let program: Program
-const folder = mkdtempSync(join(tmpdir(), 'ostree-ts-extension-'))
+let program: BuiltCommand
+const folder = temporaryFolder('disk')
 beforeAll(async () => {
-  program = await Program.build()
+  program = await BuiltCommand.build()
   mkdirSync(join(folder, 'bin'))
   const place = (name: string, text: string, mode: number): void => {
     writeFileSync(join(folder, 'bin', name), text)
@@ -17,10 +17,6 @@ beforeAll(async () => {
   place('ostree-killed', '#!/bin/sh\nkill -9 $$\n', 0o755)
   place('ostree-data', 'no program', 0o644)
   place('ostree-refs', '#!/bin/sh\necho not this one\n', 0o755)
-})
-afterAll(() => {
-  program.remove()
-  rmSync(folder, { recursive: true })
 })
 const run = (...words: string[]) => program.run(words, folder, '', { PATH: `${folder}/bin:${process.env['PATH']}` })
 

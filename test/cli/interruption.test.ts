@@ -1,22 +1,22 @@
 /** Told to end while it works: it ends as the signal ends a program, says nothing, and leaves nothing half done. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Program } from './program.ts'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { BuiltCommand } from '../support/built-command.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 
 const FOLDERS = 40
 const FILES = 250
 
 describe('a command that is interrupted', () => {
-  let program: Program
+  let program: BuiltCommand
   let root: string
 
   beforeAll(async () => {
-    program = await Program.build()
-    root = mkdtempSync(join(tmpdir(), 'ostree-ts-interruption-'))
+    program = await BuiltCommand.build()
+    root = temporaryFolder('disk')
     for (let i = 0; i < FOLDERS; i++) {
       const folder = join(root, 'tree', `${i}`)
       mkdirSync(folder, { recursive: true })
@@ -25,10 +25,6 @@ describe('a command that is interrupted', () => {
     for (const name of ['full', 'empty']) program.run(['init', `--repo=${name}`, '--mode=archive'], root)
     const commit = program.run(['commit', '--repo=full', '-b', 'main', 'tree', '--fsync=no'], root)
     expect(commit).toMatchObject({ rc: 0, stderr: '' })
-  })
-  afterAll(() => {
-    program.remove()
-    rmSync(root, { recursive: true, force: true })
   })
 
   /** @param underWay whether it is time */

@@ -3,10 +3,10 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { formatSize } from '../../src/format-size.ts'
-import { testDirectory } from '../repo/stores/fs/places.ts'
-import { runInProcess } from './in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 
-const root = testDirectory()
+const root = temporaryFolder()
 const CHECKSUM = /^[0-9a-f]{64}$/
 
 describe.each(['repo', 'repo.sqlite'])('of a repository in %s', (name) => {

@@ -1,8 +1,8 @@
 /** Random sessions, gone through by ostree and by us on two repositories: the same words each time, the same files at the end. */
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { describeReference } from '../support/reference.ts'
-import { Twins } from './twins.ts'
+import { SideBySide } from '../support/side-by-side.ts'
 
 /** In each mode; SEQUENCES in the environment asks for more, SEED for others (test/setup.ts). */
 const SEQUENCES = Number(process.env['SEQUENCES'] ?? 70)
@@ -153,28 +153,27 @@ const LEFT_BY_FAILED_COMMIT =
 
 describeReference('ostree', 'random sessions, beside ostree', () => {
   describe.each(['archive', 'bare-user', 'bare-user-only'])('in mode %s', (mode) => {
-    let twins: Twins
+    let pair: SideBySide
     beforeAll(() => {
-      twins = new Twins()
-      twins.shell(TREES)
+      pair = new SideBySide()
+      pair.shell(TREES)
     })
-    afterAll(() => twins.remove())
 
     test('say the same and leave the same behind', { timeout: 600_000 }, async () => {
       await fc.assert(
         fc.asyncProperty(anySequence, async (sequence) => {
-          twins.shell('rm -rf r out other tar; : > tar')
-          await twins.run(['init', '--repo=@/r', `--mode=${mode}`])
+          pair.shell('rm -rf r out other tar; : > tar')
+          await pair.run(['init', '--repo=@/r', `--mode=${mode}`])
           for (const [command = '', ...words] of sequence) {
-            const { status } = await twins.run([command, '--repo=@/r', ...words])
-            if (status !== 0 && command === 'commit') twins.shell(LEFT_BY_FAILED_COMMIT)
+            const { status } = await pair.run([command, '--repo=@/r', ...words])
+            if (status !== 0 && command === 'commit') pair.shell(LEFT_BY_FAILED_COMMIT)
           }
-          twins.expectSame('r', (name) => /^(tmp|\.lock$|objects\/.*\.filez$)/.test(name))
-          twins.shell(
+          pair.expectSame('r', (name) => /^(tmp|\.lock$|objects\/.*\.filez$)/.test(name))
+          pair.shell(
             "for place in out other; do find $place -printf '%P %M %n %U %G %l\\n' 2>/dev/null || :; done | sort > found",
           )
-          twins.expectSame('found')
-          twins.expectSame('tar')
+          pair.expectSame('found')
+          pair.expectSame('tar')
         }),
         { numRuns: SEQUENCES, examples: [[CACHED]] },
       )

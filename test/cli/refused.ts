@@ -3,8 +3,8 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { createRepo } from '../../src/repo/local.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { hasReference, run } from '../support/reference.ts'
-import { runInProcess } from './in-process.ts'
 
 let count = 0
 

@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { formatVersion } from '../../src/cli/version.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -14,13 +14,12 @@ describe.skipIf(!existsSync(join(root, 'dist/bin/main.js.cache')))('the built co
   let caches: string[]
 
   beforeAll(() => {
-    place = mkdtempSync(join(tmpdir(), 'ostree-ts-start-'))
+    place = temporaryFolder('disk')
     for (const folder of ['bin', 'dist/bin']) cpSync(join(root, folder), join(place, folder), { recursive: true })
     symlinkSync(join(root, 'node_modules'), join(place, 'node_modules'))
     const folder = join(place, 'dist/bin')
     caches = readdirSync(folder).flatMap((name) => (name.endsWith('.cache') ? [join(folder, name)] : []))
   })
-  afterAll(() => rmSync(place, { recursive: true, force: true }))
 
   function run(args: readonly string[], flags: readonly string[] = []): { stdout: string; stderr: string } {
     const { stdout, stderr } = spawnSync(process.execPath, [...flags, join(place, 'bin/ostree-ts'), ...args], {

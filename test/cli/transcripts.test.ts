@@ -1,13 +1,11 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { isGroup } from '../../src/cli/command-entry.ts'
 import { COMMANDS } from '../../src/cli/command-list.ts'
+import { BuiltCommand, type RunResult, spawn } from '../support/built-command.ts'
 import { goldenJson } from '../support/golden.ts'
 import { hasReference } from '../support/reference.ts'
-import { Program, type RunResult, spawn } from './program.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 
 type CommandStep = RunResult & { readonly argv: readonly string[]; readonly v2026?: RunResult }
 type Step = { readonly shell: string; readonly stdout: string } | CommandStep
@@ -54,14 +52,10 @@ function comparable(text: string): string {
 const CHECKSUM_LINE = /^[0-9a-f]{64}\n$/
 
 describe('a session, word for word as ostree answers it', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'ostree-ts-cli-'))
-  let program: Program
+  const folder = temporaryFolder('disk')
+  let program: BuiltCommand
   beforeAll(async () => {
-    program = await Program.build()
-  })
-  afterAll(() => {
-    program.remove()
-    rmSync(folder, { recursive: true, force: true })
+    program = await BuiltCommand.build()
   })
 
   for (const [index, step] of steps.slice(0, end < 0 ? steps.length : end).entries()) {

@@ -5,10 +5,11 @@ import { createMemoryStorage, Repo } from '../../src/repo/index.ts'
 import { createRepo } from '../../src/repo/local.ts'
 import { createSqliteStorage } from '../../src/repo/stores/sqlite/open.ts'
 import { imageStoreSuite } from '../../src/testing/index.ts'
-import { isRoot, testDirectory } from '../repo/stores/fs/places.ts'
-import { MODES, PLATFORMS } from '../support/places.ts'
+import { MODES, PLATFORMS } from '../support/backends.ts'
+import { isRoot } from '../support/machine.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 
-const root = testDirectory()
+const root = temporaryFolder()
 let made = 0
 const path = () => join(root, String(made++))
 const owner = isRoot ? undefined : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }

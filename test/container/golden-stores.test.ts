@@ -1,8 +1,8 @@
 /** What the original wrote, into every store and out again. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { equalBytes } from '../../src/bytes.ts'
 import {
   type Digest,
@@ -17,9 +17,9 @@ import {
 } from '../../src/container/index.ts'
 import type { Repo } from '../../src/repo/index.ts'
 import { nodeFiles } from '../../src/system/local-files.ts'
-import { testParent } from '../repo/stores/fs/places.ts'
+import { BACKENDS, describeWith, testRepos } from '../support/backends.ts'
 import { goldenBytes, goldenJson, goldenPath } from '../support/golden.ts'
-import { describeIn, makePlaces, PLACES } from '../support/places.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 import {
   CHUNKED,
   documentsOf,
@@ -54,7 +54,7 @@ const WRITTEN: Readonly<Record<'chunked' | 'single', EncapsulateOptions>> = {
   },
 }
 
-const folder = mkdtempSync(join(testParent, 'golden-stores-'))
+const folder = temporaryFolder()
 beforeAll(() => {
   for (const name of ['oci-single', 'oci-chunked', 'oci-zstd', 'oci-zstd-chunked', 'dir-v2s2']) {
     for (const [path, bytes] of unpack(gunzipSync(goldenBytes(`container/${name}.tar.gz`)))) {
@@ -64,7 +64,6 @@ beforeAll(() => {
     }
   }
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const REFERENCES: readonly [name: string, reference: string][] = [
   ['oci-single', `oci:${folder}/oci-single`],
@@ -76,13 +75,13 @@ const REFERENCES: readonly [name: string, reference: string][] = [
   ['dir', `dir:${folder}/dir-v2s2`],
 ]
 
-const places = makePlaces()
+const places = testRepos()
 
-for (const place of PLACES) {
+for (const place of BACKENDS) {
   for (const mode of ['archive', 'bare-user', 'bare'] as const) {
     // The capability in the fixture is none to a kernel, which therefore refuses to keep it.
     if (place.store === 'directory' && mode === 'bare') continue
-    describeIn(place, mode, `in ${place.name}, mode ${mode}`, () => {
+    describeWith(place, mode, `in ${place.name}, mode ${mode}`, () => {
       let repo: Repo
       beforeAll(async () => {
         repo = await places.create(place, mode)

@@ -30,18 +30,18 @@ import {
   packImage,
   walkNodes,
 } from '../../src/testing/index.ts'
-import { describeDisk } from '../repo/disk.ts'
-import { makePlaces, type Place } from '../support/places.ts'
+import { type Backend, testRepos } from '../support/backends.ts'
+import { describeDisk } from '../support/disk.ts'
 import { flattenedBy, LayerModel } from './import/layer-model.ts'
 
 const HOST = { architecture: 'amd64', os: 'linux' }
 /** Each store once, the platforms mixed: that both give one result in each store, the vectors show. */
-const PLACES: readonly Place[] = [
+const BACKENDS: readonly Backend[] = [
   { name: 'memory', store: 'memory', platform: portablePlatform },
   { name: 'sqlite', store: 'sqlite', platform: nodePlatform },
   { name: 'directory', store: 'directory', platform: nodePlatform },
 ]
-const places = makePlaces()
+const places = testRepos()
 
 async function pull(
   repo: Repo,
@@ -96,7 +96,7 @@ describe('an image', () => {
   test.each(policies)(
     'in %s is one commit in every store, of the tree its layers show',
     async (mode, options, expected) => {
-      const repos = await Promise.all(PLACES.map((place) => places.create(place, mode)))
+      const repos = await Promise.all(BACKENDS.map((place) => places.create(place, mode)))
       let count = 0
       await fc.assert(
         fc.asyncProperty(anyImage({ maxLayers: 3 }), async (sample) => {
@@ -118,7 +118,7 @@ describe('an image', () => {
   )
 })
 
-describe.each(PLACES)('images in $name', (place) => {
+describe.each(BACKENDS)('images in $name', (place) => {
   test('can be listed, asked for and removed; what no other needs goes, and all else stays', async () => {
     const images = fc.array(fc.tuple(anyImage({ maxLayers: 3, depth: 2 }), fc.boolean()), {
       minLength: 1,

@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { OstreeError } from '../../src/errors.ts'
 import { KeyFile } from '../../src/keyfile/index.ts'
 import { describeReference, run } from '../support/reference.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 
 const groups = fc.constantFrom('core', 'remote "origin"', 'archive', 'ünï')
 const keys = fc.constantFrom('a', 'b-c', 'Two Words', 'name[de]', 'd.e')
@@ -34,10 +34,9 @@ const configs = fc
 
 let repo = ''
 beforeAll(() => {
-  repo = mkdtempSync(join(tmpdir(), 'keyfile-'))
+  repo = temporaryFolder('disk')
   run('ostree', ['init', `--repo=${repo}`, '--mode=archive'])
 })
-afterAll(() => rmSync(repo, { recursive: true, force: true }))
 
 /** What `ostree config` answers and leaves behind. */
 function theirs(config: string, { op, group, key, ...rest }: Edit): { said: string; left: string } {

@@ -1,20 +1,9 @@
 /** Objects of our making, judged by ostree. */
 import { spawnSync } from 'node:child_process'
-import {
-  chmodSync,
-  chownSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { type Checksum, concatBytes, encodeUtf8 } from '../../src/bytes.ts'
 import {
   Commit,
@@ -47,13 +36,14 @@ import {
   anyDirTree,
   anyFile,
 } from '../../src/testing/arbitraries/objects.ts'
+import { isRoot } from '../support/machine.ts'
 import { describeReference, run } from '../support/reference.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 
-const scratch = mkdtempSync(join(tmpdir(), 'objects-'))
-afterAll(() => rmSync(scratch, { recursive: true }))
+const scratch = temporaryFolder('disk')
 
 /** A file of our own user, or of anybody when we may make one. */
-const anyOwner = process.getuid?.() === 0 ? fc.integer({ min: 0, max: 70_000 }) : fc.constant(process.getuid?.() ?? 0)
+const anyOwner = isRoot ? fc.integer({ min: 0, max: 70_000 }) : fc.constant(process.getuid?.() ?? 0)
 
 const anyDiskXattrs: fc.Arbitrary<Xattrs> = fc
   .uniqueArray(
@@ -80,7 +70,7 @@ describeReference(['ostree', 'getfattr'], 'ostree checksum', () => {
             run('setfattr', ['-n', new TextDecoder().decode(name), '-v', hex, path])
           }
           chownSync(path, uid, gid)
-          const mode = process.getuid?.() === 0 ? permissions : permissions | 0o400
+          const mode = isRoot ? permissions : permissions | 0o400
           chmodSync(path, mode)
           const header: FileHeader = { uid, gid, mode: S_IFREG | mode, target: '', xattrs }
           expect(run('ostree', ['checksum', path]).trim()).toBe(checksumFile(nodePlatform, header, body))
@@ -236,6 +226,7 @@ describeReference(['ostree', 'python3'], 'a tar file with attributes in two orde
     const tar = join(scratch, 'order.tar')
     const script = `
 import tarfile, io, sys
+import { temporaryFolder } from '../support/temporary.ts'
 with tarfile.open(sys.argv[1], 'w', format=tarfile.PAX_FORMAT) as t:
     d = tarfile.TarInfo('.'); d.type = tarfile.DIRTYPE; d.mode = 0o755; t.addfile(d)
     for name, order in (('up', 'az'), ('down', 'za')):

@@ -1,13 +1,12 @@
 /** The providers against each other, and against programs and libraries that nobody here wrote. */
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 as zlibCrc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { decompress as fzstdDecompress } from 'fzstd'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { concatBytes, equalBytes, readAll } from '../../src/bytes.ts'
 import { LimitError } from '../../src/errors.ts'
 import { crc32 } from '../../src/platform/codecs/crc32.ts'
@@ -15,6 +14,7 @@ import { Xxh64 } from '../../src/platform/codecs/zstd/xxh64.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { portablePlatform } from '../../src/platform/portable.ts'
 import { describeReference } from '../support/reference.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 import { pieces, WORDS } from './fixtures.ts'
 
 const platforms = [nodePlatform, portablePlatform]
@@ -92,10 +92,9 @@ describe('check sums', () => {
 })
 
 describeReference('zstd', 'the zstd program', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'zstd-'))
+  const folder = temporaryFolder('disk')
   const file = join(folder, 'content')
   writeFileSync(file, content)
-  afterAll(() => rmSync(folder, { recursive: true }))
 
   const zstd = (...args: string[]): Uint8Array => {
     const { stdout, status } = spawnSync('zstd', ['-q', '-c', ...args, file], { maxBuffer: 1 << 26 })

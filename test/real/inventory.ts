@@ -1,7 +1,7 @@
 /** What lies in a directory, a line a path, so that two of them can be held side by side. */
 import { createHash } from 'node:crypto'
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { start } from './program.ts'
+import { start } from './start-program.ts'
 
 /** Of one path: `type`, permissions in octal, owner, xattrs as getfattr prints them, content's sha256 or link's target. */
 export interface Entry {

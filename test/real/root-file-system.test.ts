@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { type MetadataPolicy, parseOstreeImageReference, pullImage } from '../../src/container/index.ts'
 import { type Commit, parseChecksum } from '../../src/objects/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
@@ -13,8 +13,8 @@ import { createRepo, openRepo } from '../../src/repo/local.ts'
 import { nodeFiles } from '../../src/system/local-files.ts'
 import { describeReference } from '../support/reference.ts'
 import { changed, differences, type Inventory, inventory, withoutTimes } from './inventory.ts'
-import { start } from './program.ts'
 import { makeRealImage, type RealImage, workDirectory } from './root-file-system.ts'
+import { start } from './start-program.ts'
 
 // Seconds on a machine that has nothing else to do.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
@@ -113,7 +113,6 @@ describeReference(['ostree', 'umoci', 'skopeo', 'debootstrap', 'getfattr', 'tar'
     image = await makeRealImage(work)
     expected = withoutTimes(asStored(await inventory(image.unpacked)))
   })
-  afterAll(() => rmSync(work, { recursive: true, force: true }))
 
   test('has more than 10,000 files, and among them what is easily lost', () => {
     expect([...expected.values()].filter(({ type }) => type !== 'directory').length).toBeGreaterThan(10_000)

@@ -5,7 +5,6 @@
 import {
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -13,9 +12,10 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { freemem, tmpdir } from 'node:os'
-import { testParent } from '../repo/stores/fs/places.ts'
-import { start } from './program.ts'
+import { freemem } from 'node:os'
+import { inject } from 'vitest'
+import { temporaryFolder } from '../support/temporary.ts'
+import { start } from './start-program.ts'
 
 function mirror(): { url: string; suite: string } {
   const folder = '/etc/apt/sources.list.d'
@@ -32,14 +32,13 @@ function mirror(): { url: string; suite: string } {
   return { url, suite }
 }
 
-/** Bytes of everything the tests keep at a time, with room to spare. */
+/** Space in bytes for everything that the tests keep at the same time, and some more. */
 const SPACE = 6 * 2 ** 30
 
-/** In memory where there is plenty: these tests write a hundred thousand files. */
+/** Creates a directory for the tests: in memory if that has the space, because they write a hundred thousand files. */
 export function workDirectory(): string {
-  const { bavail, bsize } = statfsSync(testParent)
-  const parent = Math.min(bavail * bsize, freemem()) > SPACE ? testParent : tmpdir()
-  return mkdtempSync(`${parent}/ostree-ts-real-`)
+  const { bavail, bsize } = statfsSync(inject('runFolders').memory)
+  return temporaryFolder(Math.min(bavail * bsize, freemem()) > SPACE ? 'memory' : 'disk')
 }
 
 /** Whether debootstrap will have a directory there: on many a tmpfs there can be no devices. */
@@ -70,7 +69,7 @@ const CAPABILITY = '0x0100000200040000000000000000000000000000'
 
 export async function makeRealImage(work: string): Promise<RealImage> {
   const { url, suite } = mirror()
-  const root = (await takesDevices(work)) ? `${work}/root` : mkdtempSync(`${tmpdir()}/ostree-ts-real-`)
+  const root = (await takesDevices(work)) ? `${work}/root` : temporaryFolder('disk')
   await start('debootstrap', ['--variant=minbase', `--include=${PACKAGES}`, suite, root, url])
   // No file system in an image has devices, nor what can be fetched again.
   for (const folder of ['dev', 'var/cache/apt/archives', 'var/lib/apt/lists']) {

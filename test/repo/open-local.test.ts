@@ -1,7 +1,6 @@
-import { appendFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { appendFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Checksum } from '../../src/bytes.ts'
 import { encodeUtf8 } from '../../src/bytes.ts'
 import { DirMeta, DirTree, type FileHeader, S_IFDIR, S_IFREG } from '../../src/objects/index.ts'
@@ -14,11 +13,11 @@ import {
   writeTree,
 } from '../../src/repo/index.ts'
 import { createDirectorySource, createRepo, openRepo, scanHardLinks } from '../../src/repo/local.ts'
+import { file, memoryDirectory } from '../support/memory-directory.ts'
 import { describeReference, run } from '../support/reference.ts'
-import { file, memoryDirectory } from './commit/memory-directory.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'open-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = temporaryFolder('disk')
 
 const header: FileHeader = { uid: 0, gid: 0, mode: S_IFREG | 0o644, target: '', xattrs: [] }
 const body = encodeUtf8('content')

@@ -1,15 +1,13 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { FileContexts, type FileContextsTexts } from '../../src/selinux/index.ts'
 import { describeReference, run } from '../support/reference.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 
 const POLICY = '/etc/selinux/default'
 const FILES = `${POLICY}/contexts/files`
-const folder = mkdtempSync(join(tmpdir(), 'ostree-ts-selinux-'))
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder('disk')
 
 const TYPES: [name: string, mode: number][] = [
   ['file', 0o100644],

@@ -1,13 +1,13 @@
 /** Deployments, beside those of `ostree admin deploy`. */
 import { spawnSync } from 'node:child_process'
-import { lstatSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { lstatSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { KeyFile } from '../../src/keyfile/index.ts'
 import { openRepo } from '../../src/repo/local.ts'
 import { deployCommit, readSysroot } from '../../src/sysroot/index.ts'
 import { describeReferenceAsRoot, run } from '../support/reference.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 import { listing } from './listing.ts'
 
 const TREE = `mkdir -p tree/usr/etc/sub tree/usr/bin tree/usr/lib/modules/5.10.18 tree/var tree/sysroot
@@ -18,11 +18,10 @@ const TREE = `mkdir -p tree/usr/etc/sub tree/usr/bin tree/usr/lib/modules/5.10.1
 const COMMIT = 'ostree --repo=sys/ostree/repo commit --owner-uid=0 --owner-gid=0 --no-xattrs -b os/x --tree=dir=tree'
 
 describeReferenceAsRoot('ostree', 'a sysroot, beside ostree', () => {
-  const root = mkdtempSync(join(tmpdir(), 'ostree-ts-sysroot-'))
+  const root = temporaryFolder('disk')
   const places = { theirs: join(root, 'theirs'), ours: join(root, 'ours') }
   afterAll(() => {
     spawnSync('chattr', ['-R', '-i', root], { stdio: 'ignore' })
-    rmSync(root, { recursive: true, force: true })
   })
   const shell = (script: string): void => {
     for (const cwd of Object.values(places)) run('sh', ['-e', '-c', script], { cwd })
@@ -187,10 +186,9 @@ describeReferenceAsRoot('ostree', 'a sysroot, beside ostree', () => {
 })
 
 describeReferenceAsRoot(['ostree', 'matchpathcon'], 'a deployment with a policy', () => {
-  const root = mkdtempSync(join(tmpdir(), 'ostree-ts-sysroot-labels-'))
+  const root = temporaryFolder('disk')
   afterAll(() => {
     spawnSync('chattr', ['-R', '-i', root], { stdio: 'ignore' })
-    rmSync(root, { recursive: true, force: true })
   })
 
   // No comparison: where the kernel has no SELinux, ostree leaves directories and links without labels.

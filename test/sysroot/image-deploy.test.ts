@@ -1,20 +1,19 @@
 /** `container image deploy`, beside what `ostree admin deploy` makes of the same commit. */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { runInProcess } from '../cli/in-process.ts'
+import { runInProcess } from '../support/in-process.ts'
 import { describeReferenceAsRoot, run } from '../support/reference.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 import { listing } from './listing.ts'
 
 describeReferenceAsRoot('ostree', 'an image, deployed', () => {
-  const root = mkdtempSync(join(tmpdir(), 'ostree-ts-image-deploy-'))
+  const root = temporaryFolder('disk')
   const image = `oci:${root}/image:1`
   const origin = `ostree-unverified-image:${image}`
   afterAll(() => {
     spawnSync('chattr', ['-R', '-i', root], { stdio: 'ignore' })
-    rmSync(root, { recursive: true, force: true })
   })
   const ours = (...words: string[]) => runInProcess(words, root)
   const deploy = (...words: string[]) =>

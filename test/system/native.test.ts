@@ -4,10 +4,11 @@ import { describe, expect, test } from 'vitest'
 import { encodeUtf8 } from '../../src/bytes.ts'
 import { IoError } from '../../src/errors.ts'
 import { loadNative, type Native } from '../../src/system/native.ts'
-import { isRoot, testDirectory } from '../repo/stores/fs/places.ts'
+import { isRoot } from '../support/machine.ts'
 import { describeReference, run } from '../support/reference.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 
-const root = testDirectory()
+const root = temporaryFolder()
 let made = 0
 
 function file(): string {

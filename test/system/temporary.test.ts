@@ -1,22 +1,12 @@
 /** Directories of one's own, and what is taken for left behind by others. */
 import { spawnSync } from 'node:child_process'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { nodeFiles } from '../../src/system/local-files.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'temporary-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = temporaryFolder('disk')
 
 /** The name a process has there, on this machine or on another one. */
 async function nameFor(pid: number, machine?: string): Promise<string> {
@@ -56,7 +46,7 @@ test('of other machines only what is older than a day goes', async () => {
 test('nothing goes that is of another name, or no directory', async () => {
   const dead = spawnSync('true').pid
   const name = await nameFor(dead)
-  const outside = mkdtempSync(join(tmpdir(), 'temporary-outside-'))
+  const outside = temporaryFolder('disk')
   writeFileSync(join(outside, 'precious'), '')
   symlinkSync(outside, name)
   writeFileSync(`${name}2`, '')
@@ -64,5 +54,4 @@ test('nothing goes that is of another name, or no directory', async () => {
   await nodeFiles.remove(await nodeFiles.createTemporary(folder))
   expect(readdirSync(outside)).toEqual(['precious'])
   expect(readdirSync(folder).sort()).toEqual([name, `${name}2`, ...others].map((path) => basename(path)).sort())
-  rmSync(outside, { recursive: true })
 })

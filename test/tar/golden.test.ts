@@ -12,8 +12,8 @@ import {
   paddingFor,
 } from '../../src/tar/index.ts'
 import { goldenBytes, goldenJson, goldenPath } from '../support/golden.ts'
+import { type ReadEntry, readTar, text } from '../support/read-tar.ts'
 import { describeReference, run } from '../support/reference.ts'
-import { type ReadEntry, readTar, text } from './kit.ts'
 
 interface ExportList {
   tar_sha256: string

@@ -6,9 +6,9 @@ import { toHex } from '../../src/bytes.ts'
 import { LimitError, TarFormatError } from '../../src/errors.ts'
 import { type TarHeader, TarParser } from '../../src/tar/index.ts'
 import { anyTarArchive, anyTarSample } from '../../src/testing/arbitraries/tar.ts'
+import { packSamples, xattrsOf } from '../support/read-tar.ts'
 import { describeReference, run } from '../support/reference.ts'
 import { anyDamage, withDamage } from './damage.ts'
-import { packSamples, xattrsOf } from './kit.ts'
 import { oddArchives } from './odd-archives.ts'
 
 interface Entry {

@@ -4,8 +4,8 @@ import { concatBytes } from '../../src/bytes.ts'
 import { OstreeError } from '../../src/errors.ts'
 import { TarParser } from '../../src/tar/index.ts'
 import { anySplit, anyTarArchive, anyTarSample, type TarSample } from '../../src/testing/arbitraries/tar.ts'
+import { packSamples, type ReadEntry, readTar, xattrsOf } from '../support/read-tar.ts'
 import { anyDamage, withDamage } from './damage.ts'
-import { packSamples, type ReadEntry, readTar, xattrsOf } from './kit.ts'
 
 /** What was read, in the shape of what was written. */
 function sampleOf({ header, body }: ReadEntry): TarSample {

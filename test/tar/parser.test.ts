@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { concatBytes, encodeUtf8 } from '../../src/bytes.ts'
 import { LimitError, TarFormatError } from '../../src/errors.ts'
 import { type TarHeader, type TarLimits, TarParser, type TarSink } from '../../src/tar/index.ts'
-import { readTar, text } from './kit.ts'
+import { readTar, text } from '../support/read-tar.ts'
 import { extension, header, padded, pax, zeros } from './odd-archives.ts'
 
 const file = (name: string, body: string) => concatBytes([header('ustar', { name, size: body.length }), padded(body)])

@@ -5,30 +5,27 @@ import {
   linkSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
-  rmSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
   writeSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { encodeUtf8 } from '../../src/bytes.ts'
 import type { TarEntry } from '../../src/tar/index.ts'
+import { packed, readTar, text } from '../support/read-tar.ts'
 import { describeReference, hasReference, run } from '../support/reference.ts'
-import { packed, readTar, text } from './kit.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 
 let folder = ''
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'tar-programs-'))
+  folder = temporaryFolder('disk')
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 function archive(program: string, args: string[], cwd: string): Uint8Array {
   return new Uint8Array(

@@ -5,7 +5,7 @@ import { extract, type Header, pack } from 'tar-stream'
 import { describe, expect, test } from 'vitest'
 import { encodeUtf8 } from '../../src/bytes.ts'
 import { anyTarArchive, anyTarSample, type TarSample } from '../../src/testing/arbitraries/tar.ts'
-import { packSamples, readTar, text, xattrsOf } from './kit.ts'
+import { packSamples, readTar, text, xattrsOf } from '../support/read-tar.ts'
 
 /** An entry in the terms of both. It does not read PAX owners and times, so these are left out. */
 interface Common {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { concatBytes, encodeUtf8 } from '../../src/bytes.ts'
 import { InvalidNameError, UsageError } from '../../src/errors.ts'
 import { encodePaxRecord, HeaderBlock, parsePax, type TarEntry, TarWriter } from '../../src/tar/index.ts'
-import { packed, readTar, text } from './kit.ts'
+import { packed, readTar, text } from '../support/read-tar.ts'
 
 describe('HeaderBlock', () => {
   const field = (block: HeaderBlock, at: number, length: number) =>

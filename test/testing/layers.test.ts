@@ -13,9 +13,9 @@ import {
   packLayer,
   walkNodes,
 } from '../../src/testing/index.ts'
-import { PLATFORMS } from '../support/places.ts'
+import { PLATFORMS } from '../support/backends.ts'
+import { readTar, text, xattrsOf } from '../support/read-tar.ts'
 import { describeReference, run } from '../support/reference.ts'
-import { readTar, text, xattrsOf } from '../tar/kit.ts'
 
 /** What of an entry a reader of layers goes by. */
 function essentials(bytes: Uint8Array) {

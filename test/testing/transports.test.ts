@@ -1,5 +1,5 @@
 /** One suite over every local transport, on both platforms. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import * as vitest from 'vitest'
@@ -14,10 +14,10 @@ import {
   type TransportImage,
   transportSuite,
 } from '../../src/testing/index.ts'
-import { testParent } from '../repo/stores/fs/places.ts'
-import { PLATFORMS } from '../support/places.ts'
+import { PLATFORMS } from '../support/backends.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 
-const root = mkdtempSync(join(testParent, 'ostree-ts-transports-'))
+const root = temporaryFolder()
 vitest.afterAll(() => rmSync(root, { recursive: true, force: true }))
 let made = 0
 

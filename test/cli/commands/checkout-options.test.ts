@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, test } from 'vitest'
+import { beforeAll, describe, test } from 'vitest'
 import { describeReference } from '../../support/reference.ts'
-import { Twins } from '../twins.ts'
+import { SideBySide } from '../../support/side-by-side.ts'
 
 const TREE = `
 umask 022
@@ -72,29 +72,28 @@ const COMMANDS: readonly (readonly string[])[] = [
 
 describeReference('ostree', 'checkouts, beside ostree', () => {
   describe.each(['archive', 'bare-user', 'bare-user-only', 'bare'])('in mode %s', (mode) => {
-    let twins: Twins
+    let pair: SideBySide
     beforeAll(async () => {
-      twins = new Twins()
-      twins.shell(TREE)
-      await twins.run(['init', '--repo=@/r', `--mode=${mode}`])
+      pair = new SideBySide()
+      pair.shell(TREE)
+      await pair.run(['init', '--repo=@/r', `--mode=${mode}`])
       for (const tree of ['one', 'two', 'over', 'passthrough']) {
-        await twins.run(['commit', '--repo=@/r', '--timestamp=@5', '-b', tree, `@/${tree}`])
+        await pair.run(['commit', '--repo=@/r', '--timestamp=@5', '-b', tree, `@/${tree}`])
       }
     })
-    afterAll(() => twins.remove())
 
     test.each(COMMANDS.map((words) => [words]))('%j', async (words) => {
-      await twins.run(['checkout', '--repo=@/r', ...words])
+      await pair.run(['checkout', '--repo=@/r', ...words])
       const name = words.at(-1)?.slice('@/'.length) ?? 'one'
       // Links are counted: what is linked and what was copied shows only there.
-      twins.shell(`find ./${name} -printf '%P %M %n %U %G %s %l\\n' 2>/dev/null | sort > listed || :`)
-      twins.expectSame('listed')
-      twins.shell(`find ./${name} -type f -exec sha256sum {} + 2>/dev/null | sort > listed || :`)
-      twins.expectSame('listed')
+      pair.shell(`find ./${name} -printf '%P %M %n %U %G %s %l\\n' 2>/dev/null | sort > listed || :`)
+      pair.expectSame('listed')
+      pair.shell(`find ./${name} -type f -exec sha256sum {} + 2>/dev/null | sort > listed || :`)
+      pair.expectSame('listed')
     })
 
     test('leave the same repository behind', () => {
-      twins.expectSame('r', (name) => /^(tmp|\.lock$)/.test(name))
+      pair.expectSame('r', (name) => /^(tmp|\.lock$)/.test(name))
     })
   })
 })

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { describeReference } from '../../support/reference.ts'
-import { Twins } from '../twins.ts'
+import { SideBySide } from '../../support/side-by-side.ts'
 
 /** Everything a commit may find on a disk that both can keep without being root, and some things it may not. */
 const TREE = `
@@ -142,43 +142,42 @@ const COMMANDS: readonly (readonly string[])[] = [
 
 describeReference('ostree', 'commits, beside ostree', () => {
   describe.each(['archive', 'bare-user', 'bare-user-only', 'bare'])('in mode %s', (mode) => {
-    let twins: Twins
+    let pair: SideBySide
     beforeAll(async () => {
-      twins = new Twins()
-      twins.shell(TREE)
-      await twins.run(['init', '--repo=@/r', `--mode=${mode}`])
+      pair = new SideBySide()
+      pair.shell(TREE)
+      await pair.run(['init', '--repo=@/r', `--mode=${mode}`])
     })
-    afterAll(() => twins.remove())
 
     test.each(COMMANDS.map((words) => [words]))('%j', async (words) => {
-      const { status } = await twins.run([...words.slice(0, 1), '--repo=@/r', ...words.slice(1)])
+      const { status } = await pair.run([...words.slice(0, 1), '--repo=@/r', ...words.slice(1)])
       // What ostree leaves of a commit that failed gets into the next one.
-      if (status !== 0) twins.shell('rm -rf r/tmp/staging-*')
+      if (status !== 0) pair.shell('rm -rf r/tmp/staging-*')
     })
 
     test('leave the same repository behind', () => {
-      twins.expectSame('r', (name) => /^(tmp|\.lock$)/.test(name))
+      pair.expectSame('r', (name) => /^(tmp|\.lock$)/.test(name))
     })
 
     test.each(['--link-checkout-speedup', '--devino-canonical'])('%s knows what was checked out', async (speedup) => {
       const words = ['commit', '--repo=@/r', '--timestamp=@5', '-b', 'known', '--table-output', speedup, '@/known']
       const checkouts = mode === 'bare' ? [[], ['-C']] : [['-U'], ['-UC'], ['-U', '--disable-cache']]
       for (const checkout of checkouts) {
-        await twins.run(['checkout', '--repo=@/r', ...checkout, 'main', '@/known'])
-        twins.shell('echo fresh > known/fresh')
+        await pair.run(['checkout', '--repo=@/r', ...checkout, 'main', '@/known'])
+        pair.shell('echo fresh > known/fresh')
         for (const rules of [[], ['--no-xattrs'], ['--canonical-permissions'], ['--owner-uid=4', '--owner-gid=4']]) {
-          await twins.run([...words, ...rules])
+          await pair.run([...words, ...rules])
         }
-        twins.shell('rm -rf known')
+        pair.shell('rm -rf known')
       }
     })
 
     test('consume each directory once, though it is given again or is in another', async () => {
       const dirs = ['eaten', 'eaten/etc', 'eaten/deep/a/b']
       for (const given of [...dirs.flatMap((a) => dirs.map((b) => [a, b])), ['eaten', 'over', 'eaten']]) {
-        twins.shell('rm -rf eaten over2; cp -a tree eaten; cp -a over over2')
+        pair.shell('rm -rf eaten over2; cp -a tree eaten; cp -a over over2')
         const trees = given.map((dir) => `--tree=dir=@/${dir.replace('over', 'over2')}`)
-        const { status } = await twins.run([
+        const { status } = await pair.run([
           'commit',
           '--repo=@/r',
           '--timestamp=@5',
@@ -187,37 +186,32 @@ describeReference('ostree', 'commits, beside ostree', () => {
           '--consume',
           ...trees,
         ])
-        twins.expectSame('r/refs')
+        pair.expectSame('r/refs')
         // Ours keeps what it could not commit.
         if (status !== 0) continue
-        twins.shell('find . -path "./eaten*" -o -path "./over2*" | sort > left')
-        twins.expectSame('left')
+        pair.shell('find . -path "./eaten*" -o -path "./over2*" | sort > left')
+        pair.expectSame('left')
       }
-      twins.shell('rm -rf eaten over2 r/tmp/staging-*')
+      pair.shell('rm -rf eaten over2 r/tmp/staging-*')
     })
 
     test('consume what they commit, in place where they can', async () => {
-      twins.shell(
+      pair.shell(
         'cp -a tree eaten; ln eaten/numbers numbers-link; echo /skipme > skip2; echo f > eaten/fresh; ln eaten/fresh fresh-link',
       )
       const words = ['commit', '--repo=@/r', '--timestamp=@5', '-b', 'eaten', '--consume', '--table-output']
-      await twins.run([...words, '--skip-list=@/skip2', '@/eaten'])
-      twins.shell('test ! -e eaten; find r/objects -samefile fresh-link | wc -l > adopted')
-      twins.expectSame('adopted')
-      twins.shell('cp -a over eaten; mkdir base; cp -a over base/x')
-      await twins.run([...words, '--statoverride=@/statoverride-unmatched', '@/eaten'])
-      twins.shell('rm -rf r/tmp/staging-*')
+      await pair.run([...words, '--skip-list=@/skip2', '@/eaten'])
+      pair.shell('test ! -e eaten; find r/objects -samefile fresh-link | wc -l > adopted')
+      pair.expectSame('adopted')
+      pair.shell('cp -a over eaten; mkdir base; cp -a over base/x')
+      await pair.run([...words, '--statoverride=@/statoverride-unmatched', '@/eaten'])
+      pair.shell('rm -rf r/tmp/staging-*')
       // What ostree has deleted by now we have not: the commit failed.
-      expect(readdirSync(`${twins.ours}/eaten`, { recursive: true }).sort()).toEqual([
-        'etc',
-        'etc/conf',
-        'new',
-        'new/n',
-      ])
-      twins.shell('rm -rf eaten; cp -a over eaten')
-      await twins.run([...words, '--tree=ref=main', '--tree=dir=@/eaten', '--owner-uid=1'])
-      twins.shell('test ! -e eaten')
-      twins.expectSame('r', (name) => /^(tmp|\.lock$)/.test(name))
+      expect(readdirSync(`${pair.ours}/eaten`, { recursive: true }).sort()).toEqual(['etc', 'etc/conf', 'new', 'new/n'])
+      pair.shell('rm -rf eaten; cp -a over eaten')
+      await pair.run([...words, '--tree=ref=main', '--tree=dir=@/eaten', '--owner-uid=1'])
+      pair.shell('test ! -e eaten')
+      pair.expectSame('r', (name) => /^(tmp|\.lock$)/.test(name))
     })
   })
 })

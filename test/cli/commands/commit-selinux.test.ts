@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { isRoot } from '../../repo/stores/fs/places.ts'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { isRoot } from '../../support/machine.ts'
 import { describeReference } from '../../support/reference.ts'
-import { Twins } from '../twins.ts'
+import { SideBySide } from '../../support/side-by-side.ts'
 
 /** Small enough to read; `/tmp` is labelled, what is in it is not. */
 const CONTEXTS = `
@@ -45,19 +45,18 @@ tar --owner=0 --group=0 -cf part.tar -C t ./usr/bin/bash ./tmp/deep/f
 const POLICY = '--selinux-policy=@/in-etc'
 
 describeReference('ostree', 'commit with a policy, beside ostree', () => {
-  let twins: Twins
+  let pair: SideBySide
   const commit = (mode: string, ...words: string[]) =>
-    twins.run(['commit', `--repo=@/${mode}`, '-b', 'main', '--timestamp=@1', ...words])
+    pair.run(['commit', `--repo=@/${mode}`, '-b', 'main', '--timestamp=@1', ...words])
   beforeAll(async () => {
-    twins = new Twins()
-    twins.shell(TREES)
-    for (const mode of ['archive', 'bare-user']) await twins.run(['init', `--repo=@/${mode}`, `--mode=${mode}`])
+    pair = new SideBySide()
+    pair.shell(TREES)
+    for (const mode of ['archive', 'bare-user']) await pair.run(['init', `--repo=@/${mode}`, `--mode=${mode}`])
     for (const tree of ['in-usr', 'in-etc', 't']) {
       const words = ['commit', '-b', tree, '--canonical-permissions', '--timestamp=@1', `@/${tree}`]
-      for (const mode of ['archive', 'bare-user']) await twins.run([...words, `--repo=@/${mode}`])
+      for (const mode of ['archive', 'bare-user']) await pair.run([...words, `--repo=@/${mode}`])
     }
   })
-  afterAll(() => twins.remove())
 
   test.each([
     ['a directory', [POLICY, '@/t']],
@@ -83,27 +82,27 @@ describeReference('ostree', 'commit with a policy, beside ostree', () => {
   ])('%s', async (_, words) => {
     for (const mode of ['archive', 'bare-user']) {
       expect(await commit(mode, ...words)).toMatchObject({ status: 0 })
-      await twins.run(['ls', `--repo=@/${mode}`, '-RXC', 'main'])
+      await pair.run(['ls', `--repo=@/${mode}`, '-RXC', 'main'])
     }
   })
 
   test('an argument that is no tree option has its own policy', async () => {
     expect(await commit('archive', '-P', '@/in-usr')).toMatchObject({ status: 0 })
-    await twins.run(['ls', '--repo=@/archive', '-RXC', 'main'])
+    await pair.run(['ls', '--repo=@/archive', '-RXC', 'main'])
   })
 
   test('a label that is there already is replaced', async () => {
-    twins.shell(
+    pair.shell(
       'setfattr -n security.selinux -v old_u:old_r:old_t:s0 t/usr/bin/bash t/tmp/deep/f t/usr 2> /dev/null || :',
     )
     expect(await commit('archive', POLICY, '@/t')).toMatchObject({ status: 0 })
-    await twins.run(['ls', '--repo=@/archive', '-RXC', 'main'])
-    twins.shell('setfattr -x security.selinux t/usr/bin/bash t/tmp/deep/f t/usr 2> /dev/null || :')
+    await pair.run(['ls', '--repo=@/archive', '-RXC', 'main'])
+    pair.shell('setfattr -x security.selinux t/usr/bin/bash t/tmp/deep/f t/usr 2> /dev/null || :')
   })
 
   test('files that are linked to objects keep them while their labels do not change', async () => {
     expect(await commit('bare-user', POLICY, '@/t')).toMatchObject({ status: 0 })
-    await twins.run(['checkout', '--repo=@/bare-user', '-UH', 'main', '@/out'])
+    await pair.run(['checkout', '--repo=@/bare-user', '-UH', 'main', '@/out'])
     expect((await commit('bare-user', POLICY, '--link-checkout-speedup', '--table-output', '@/out')).stdout).toContain(
       'Content Cache Hits: 4\n',
     )
@@ -128,12 +127,12 @@ describeReference('ostree', 'commit with a policy, beside ostree', () => {
   test('a broken policy is an error; ostree names the directory by a number', async () => {
     const named = { stderr: (text: string) => text.replace(/\/proc\/self\/fd\/\d+/, '@/empty') }
     const words = ['commit', '--repo=@/archive', '-b', 'main', '@/t']
-    expect(await twins.run([...words, '--selinux-policy=@/empty'], named)).toMatchObject({
+    expect(await pair.run([...words, '--selinux-policy=@/empty'], named)).toMatchObject({
       status: 1,
       stderr:
         "error: With policy root '@/empty/etc/selinux/strict': Failed to look up context of /: No such file or directory\n",
     })
-    expect(await twins.run([...words, '--selinux-policy=@/bare'])).toMatchObject({
+    expect(await pair.run([...words, '--selinux-policy=@/bare'])).toMatchObject({
       status: 1,
       stderr: 'error: While calculating SELinux checksum: Could not find binary policy file\n',
     })
@@ -142,11 +141,11 @@ describeReference('ostree', 'commit with a policy, beside ostree', () => {
   test('the policy of the system labels as ostree does', async () => {
     if (!existsSync('/etc/selinux/config')) return
     expect(await commit('archive', '--selinux-policy=/', '@/t')).toMatchObject({ status: 0 })
-    await twins.run(['ls', '--repo=@/archive', '-RXC', 'main'])
+    await pair.run(['ls', '--repo=@/archive', '-RXC', 'main'])
   })
 
   describe('what this ostree does not do', () => {
-    const [, run] = [0, (words: string[]) => twins.runBoth(words)]
+    const [, run] = [0, (words: string[]) => pair.runBoth(words)]
 
     test('in epoch 1 what is below /usr/etc gets the labels of /etc', async () => {
       const words = ['commit', '--repo=@/archive', '-b', 'epoch', POLICY, '--timestamp=@1', '@/t']
@@ -161,7 +160,7 @@ describeReference('ostree', 'commit with a policy, beside ostree', () => {
     })
 
     test('a repository without extended attributes refuses labels, where ostree breaks its objects', async () => {
-      await twins.run(['init', '--repo=@/only', '--mode=bare-user-only'])
+      await pair.run(['init', '--repo=@/only', '--mode=bare-user-only'])
       const words = ['commit', '--repo=@/only', '-b', 'main', '--timestamp=@1', '@/t']
       const [theirs, ours] = await run([...words, POLICY])
       expect(theirs.status).toBe(0)
@@ -176,13 +175,12 @@ describeReference('ostree', 'commit with a policy, beside ostree', () => {
 })
 
 describeReference('ostree', 'checkout with a policy, beside ostree', () => {
-  const twins = new Twins()
-  afterAll(() => twins.remove())
+  const pair = new SideBySide()
   beforeAll(() => {
     // Of a file without a label ostree dies.
-    twins.shell(`${TREES}rm -r t/tmp`)
+    pair.shell(`${TREES}rm -r t/tmp`)
     for (const mode of ['archive', 'bare-user', 'bare-user-only']) {
-      twins.shell(`ostree --repo=${mode} init --mode=${mode}
+      pair.shell(`ostree --repo=${mode} init --mode=${mode}
         ostree --repo=${mode} commit -b main --timestamp=@1 --owner-uid=$(id -u) --owner-gid=$(id -g) --no-xattrs t`)
     }
   })
@@ -199,11 +197,11 @@ describeReference('ostree', 'checkout with a policy, beside ostree', () => {
       ['as if it were elsewhere', [POLICY, '--selinux-prefix=/usr/bin/']],
       ['a directory of it as if that were elsewhere', [POLICY, '--subpath=/etc', '--selinux-prefix=/usr/bin']],
     ])('labels regular files: %s', async (_, words) => {
-      twins.shell('rm -rf out')
-      await twins.run(['checkout', `--repo=@/${mode}`, 'main', '@/out', ...words])
-      twins.shell('getfattr -R -h -d -m- -e hex out > labels; find out -type f -links +1 >> labels')
-      twins.expectSame('out')
-      twins.expectSame('labels')
+      pair.shell('rm -rf out')
+      await pair.run(['checkout', `--repo=@/${mode}`, 'main', '@/out', ...words])
+      pair.shell('getfattr -R -h -d -m- -e hex out > labels; find out -type f -links +1 >> labels')
+      pair.expectSame('out')
+      pair.expectSame('labels')
     })
 
     test.each([
@@ -213,13 +211,13 @@ describeReference('ostree', 'checkout with a policy, beside ostree', () => {
       ['links', ['--selinux-policy=/nope', '-H']],
       ['no policy', ['--selinux-prefix=/x']],
     ])('refused: %s', async (_, words) => {
-      const { status } = await twins.run(['checkout', `--repo=@/${mode}`, 'main', '@/refused', ...words])
+      const { status } = await pair.run(['checkout', `--repo=@/${mode}`, 'main', '@/refused', ...words])
       expect(status).toBe(1)
     })
   })
 
   test('of what ostree dies, ours makes an error, or takes for no policy', async () => {
-    const checkout = (...words: string[]) => twins.runBoth(['checkout', '--repo=@/archive', 'main', '@/died', ...words])
+    const checkout = (...words: string[]) => pair.runBoth(['checkout', '--repo=@/archive', 'main', '@/died', ...words])
     for (const prefix of ['', 'usr']) {
       const [, ours] = await checkout(POLICY, `--selinux-prefix=${prefix}`)
       expect(ours).toMatchObject({ status: 1, stderr: `error: Invalid SELinux prefix '${prefix}'\n` })

@@ -1,19 +1,18 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { anyTree, place } from '../../repo/places.ts'
-import { isRoot } from '../../repo/stores/fs/places.ts'
+import { beforeAll, expect, test } from 'vitest'
+import { anyCollidingTree, createEntry } from '../../support/colliding-trees.ts'
+import { isRoot } from '../../support/machine.ts'
 import { describeReference } from '../../support/reference.ts'
-import { Twins } from '../twins.ts'
+import { SideBySide } from '../../support/side-by-side.ts'
 
 const LONG = 'x'.repeat(99)
 
 describeReference('ostree', 'export, beside ostree', () => {
-  const twins = new Twins()
-  afterAll(() => twins.remove())
+  const pair = new SideBySide()
   beforeAll(() =>
-    twins.shell(`mkdir -p tree/sub/deep tree/empty tree/${'d'.repeat(120)} tree/${'u'.repeat(100)} tree/${'s'.repeat(99)}
+    pair.shell(`mkdir -p tree/sub/deep tree/empty tree/${'d'.repeat(120)} tree/${'u'.repeat(100)} tree/${'s'.repeat(99)}
     cd tree
     echo hi > f; cp f sub/copy; ln -s f l; : > e1; : > e2; echo é > é; echo 1 > ${'d'.repeat(120)}/inner
     echo x > sub/${LONG}; echo y > sub/${'y'.repeat(150)}; : > ${'v'.repeat(100)}
@@ -31,7 +30,7 @@ describeReference('ostree', 'export, beside ostree', () => {
 
   const expectSameFile = (name: string) => {
     // Compared as numbers: a difference in megabytes is not to be printed.
-    const [theirs, ours] = [twins.theirs, twins.ours].map((folder) => readFileSync(join(folder, name)))
+    const [theirs, ours] = [pair.theirs, pair.ours].map((folder) => readFileSync(join(folder, name)))
     expect(ours?.length).toBe(theirs?.length)
     expect(ours?.findIndex((byte, at) => byte !== theirs?.[at])).toBe(-1)
   }
@@ -49,9 +48,9 @@ describeReference('ostree', 'export, beside ostree', () => {
     ['main', '--prefix='],
     ['main', '--prefix=/abs/', '--subpath=sub', '--no-xattrs'],
   ])('%j gives the same archive, as a file and on standard output', async (...words) => {
-    await twins.run(['export', '--repo=@/repo', '-o', '@/out.tar', ...words])
+    await pair.run(['export', '--repo=@/repo', '-o', '@/out.tar', ...words])
     expectSameFile('out.tar')
-    await twins.run(['export', '--repo=@/repo', ...words])
+    await pair.run(['export', '--repo=@/repo', ...words])
   })
 
   test.each([
@@ -63,30 +62,30 @@ describeReference('ostree', 'export, beside ostree', () => {
     ['nope', '-o', '@/nowhere/out.tar'],
     ['nope', '-o', '@/failed.tar'],
   ])('%j fails in the same words, and leaves an archive without entries', async (...words) => {
-    await twins.run(['export', '--repo=@/repo', ...words])
+    await pair.run(['export', '--repo=@/repo', ...words])
     if (words.at(-1) === '@/failed.tar') expectSameFile('failed.tar')
   })
 
   test('a large file goes through in pieces', async () => {
-    await twins.run(['export', '--repo=@/repo', '-o', '@/out.tar', 'large'])
+    await pair.run(['export', '--repo=@/repo', '-o', '@/out.tar', 'large'])
     expectSameFile('out.tar')
   })
 
   test('a file in place of a directory is refused', async () => {
-    const [, ours] = await twins.runBoth(['export', '--repo=@/repo', 'main', '--subpath=f'])
+    const [, ours] = await pair.runBoth(['export', '--repo=@/repo', 'main', '--subpath=f'])
     expect(ours).toMatchObject({ status: 1, stderr: 'error: Not a directory\n' })
-    expect(statSync(join(twins.ours, 'repo')).isDirectory()).toBe(true)
+    expect(statSync(join(pair.ours, 'repo')).isDirectory()).toBe(true)
   })
 
   test('random trees', async () => {
-    const tree = anyTree({ names: ['a', 'b', 'é', LONG, 'y'.repeat(200)], targets: ['a', 'z'.repeat(130)] })
+    const tree = anyCollidingTree({ names: ['a', 'b', 'é', LONG, 'y'.repeat(200)], targets: ['a', 'z'.repeat(130)] })
     let count = 0
     await fc.assert(
       fc.asyncProperty(tree, fc.constantFrom('', 'p', 'q/'), async (entry, prefix) => {
         const branch = `random${count++}`
-        for (const folder of [twins.theirs, twins.ours]) place(join(folder, branch), entry)
-        twins.shell(`ostree --repo=repo commit --fsync=0 -b ${branch} --timestamp=@${count} ${branch}`)
-        await twins.run(['export', '--repo=@/repo', branch, `--prefix=${prefix}`, '-o', '@/out.tar'])
+        for (const folder of [pair.theirs, pair.ours]) createEntry(join(folder, branch), entry)
+        pair.shell(`ostree --repo=repo commit --fsync=0 -b ${branch} --timestamp=@${count} ${branch}`)
+        await pair.run(['export', '--repo=@/repo', branch, `--prefix=${prefix}`, '-o', '@/out.tar'])
         expectSameFile('out.tar')
       }),
       { numRuns: 15 },

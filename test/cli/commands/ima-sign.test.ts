@@ -14,9 +14,9 @@ import {
   writeCommit,
   writeTree,
 } from '../../../src/repo/index.ts'
-import { testDirectory } from '../../repo/stores/fs/places.ts'
+import { runInProcess } from '../../support/in-process.ts'
 import { describeReference, run } from '../../support/reference.ts'
-import { runInProcess } from '../in-process.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
 const FILE = { uid: 0, gid: 0, mode: 0o100644, target: '', xattrs: [] }
 const IMA = encodeUtf8('security.ima')
@@ -85,7 +85,7 @@ describe('a commit signed for IMA', () => {
 })
 
 describeReference(['ostree', 'getfattr'], 'ima-sign', () => {
-  const root = testDirectory()
+  const root = temporaryFolder()
   const path = process.env['PATH']
   const sign = (...more: string[]) =>
     runInProcess(['ima-sign', `--repo=${root}/repo`, 'main', 'signed', 'sha256', `${root}/key`, ...more], root)

@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, test } from 'vitest'
-import { isRoot } from '../../repo/stores/fs/places.ts'
+import { beforeAll, describe, test } from 'vitest'
+import { isRoot } from '../../support/machine.ts'
 import { describeReference } from '../../support/reference.ts'
-import { Twins } from '../twins.ts'
+import { SideBySide } from '../../support/side-by-side.ts'
 
 /** Of each kind, in the root and below it; the mode of `b` is its own, so that its dirmeta is too. */
 const MISSING = ['file /a', 'file /b/f', 'file /b/l', 'dirtree /', 'dirmeta /', 'dirtree /b', 'dirmeta /b', 'commit']
@@ -31,10 +31,9 @@ describeReference('ostree', 'what is missing from a repository, beside ostree', 
   const modes = ['archive', 'bare-user', 'bare-user-only', ...(isRoot ? ['bare'] : [])]
 
   describe.each(modes)('of mode %s', (mode) => {
-    const twins = new Twins()
-    afterAll(() => twins.remove())
+    const pair = new SideBySide()
     beforeAll(() =>
-      twins.shell(`umask 022; mkdir -p tree/b/c tree/e other; echo 1 > tree/a; echo 2 > tree/b/f; ln -s f tree/b/l
+      pair.shell(`umask 022; mkdir -p tree/b/c tree/e other; echo 1 > tree/a; echo 2 > tree/b/f; ln -s f tree/b/l
         echo 3 > tree/e/z; echo 4 > tree/b/c/y; echo 5 > other/u; chmod 711 tree/b other
         ostree --repo=whole init --mode=${mode}
         for branch in main next; do
@@ -44,7 +43,7 @@ describeReference('ostree', 'what is missing from a repository, beside ostree', 
     )
 
     test.each(MISSING)('%s', async (what) => {
-      twins.shell(`rm -rf r; cp -a whole r; set -- ${what}
+      pair.shell(`rm -rf r; cp -a whole r; set -- ${what}
         list() { ostree --repo=whole ls -C -d main "$2"; }
         case $1 in
           commit) name=$(ostree --repo=whole rev-parse main).commit ;;
@@ -53,14 +52,13 @@ describeReference('ostree', 'what is missing from a repository, beside ostree', 
         esac
         test ${mode} != archive || test $1 != file || name=\${name}z
         rm r/objects/$(echo $name | cut -c1-2)/$(echo $name | cut -c3-)`)
-      for (const [command = '', ...words] of COMMANDS) await twins.run([command, '--repo=@/r', ...words])
+      for (const [command = '', ...words] of COMMANDS) await pair.run([command, '--repo=@/r', ...words])
     })
   })
 })
 
 describeReference('ostree', 'what stands where objects should be, beside ostree', () => {
-  const twins = new Twins()
-  afterAll(() => twins.remove())
+  const pair = new SideBySide()
 
   /** The first that is there and the first that is not, of the 256 directories. */
   const PLACES = {
@@ -70,7 +68,7 @@ describeReference('ostree', 'what stands where objects should be, beside ostree'
   }
 
   test.each(Object.entries(PLACES))('%s', async (_, script) => {
-    twins.shell(`rm -rf r moved tree; mkdir tree; echo 1 > tree/a; ostree --repo=r init --mode=archive
+    pair.shell(`rm -rf r moved tree; mkdir tree; echo 1 > tree/a; ostree --repo=r init --mode=archive
       for branch in main old; do ostree --repo=r commit -b $branch --timestamp=@1 -s $branch --owner-uid=0 --owner-gid=0 tree; done
       ostree --repo=r refs --delete old
       there=$(ls -d r/objects/* | head -1); missing=r/objects/00; ${script}`)
@@ -80,8 +78,8 @@ describeReference('ostree', 'what stands where objects should be, beside ostree'
       ['fsck'],
       ['prune', '--refs-only'],
     ]) {
-      await twins.run([words[0] as string, '--repo=@/r', ...words.slice(1)])
+      await pair.run([words[0] as string, '--repo=@/r', ...words.slice(1)])
     }
-    twins.expectSame('.', (name) => name === 'r/.lock' || name === 'r/tmp/cache')
+    pair.expectSame('.', (name) => name === 'r/.lock' || name === 'r/tmp/cache')
   })
 })

@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { describeReference } from '../../support/reference.ts'
-import { Twins } from '../twins.ts'
+import { SideBySide } from '../../support/side-by-side.ts'
 
 const TREES = `
 umask 022
@@ -58,23 +58,22 @@ const COMMANDS: readonly (readonly string[])[] = [
 
 describeReference('ostree', 'a repository with a parent, beside ostree', () => {
   describe.each(['archive', 'bare-user'])('in mode %s', (mode) => {
-    let twins: Twins
+    let pair: SideBySide
     let commit: string
     beforeAll(async () => {
-      twins = new Twins()
-      twins.shell(TREES)
-      const parent = (command: string, ...words: string[]) => twins.run([command, '--repo=@/parent', ...words])
+      pair = new SideBySide()
+      pair.shell(TREES)
+      const parent = (command: string, ...words: string[]) => pair.run([command, '--repo=@/parent', ...words])
       await parent('init', `--mode=${mode}`)
       const words = ['-b', 'main', '--canonical-permissions', '--add-metadata-string=version=1']
       await parent('commit', ...words, '--timestamp=@5', '@/one')
       commit = (await parent('commit', ...words, '--timestamp=@6', '@/two')).stdout.trim()
       await parent('refs', '--create=origin:rem', 'main')
       await parent('refs', '-A', '--create=al', 'main')
-      await twins.run(['remote', 'add', '--repo=@/parent', 'origin', 'http://parent.invalid'])
-      await twins.run(['init', '--repo=@/r', `--mode=${mode}`])
-      await twins.run(['config', '--repo=@/r', 'set', 'core.parent', '@/parent'])
+      await pair.run(['remote', 'add', '--repo=@/parent', 'origin', 'http://parent.invalid'])
+      await pair.run(['init', '--repo=@/r', `--mode=${mode}`])
+      await pair.run(['config', '--repo=@/r', 'set', 'core.parent', '@/parent'])
     })
-    afterAll(() => twins.remove())
 
     /** Sorted, as later versions list them. */
     const sorted = (text: string): string => text.split('\n').sort().join('\n').replace(/^\n+/, '')
@@ -82,16 +81,16 @@ describeReference('ostree', 'a repository with a parent, beside ostree', () => {
     test.each(COMMANDS.map((words) => [words]))('%j', async (words) => {
       const given = words.map((word) => word.replace('PARENT', commit))
       const lists = words[0] === 'refs' ? { stdout: (text: string) => (text === '' ? '' : `${sorted(text)}\n`) } : {}
-      const { status } = await twins.run([...given, '--repo=@/r'], lists)
-      if (status !== 0) twins.shell('rm -rf r/tmp/staging-*')
-      twins.expectSame('r', (name) => /^(tmp|\.lock$|.*cache)/.test(name))
-      twins.expectSame('parent', (name) => /^(tmp|\.lock$|.*cache)/.test(name))
+      const { status } = await pair.run([...given, '--repo=@/r'], lists)
+      if (status !== 0) pair.shell('rm -rf r/tmp/staging-*')
+      pair.expectSame('r', (name) => /^(tmp|\.lock$|.*cache)/.test(name))
+      pair.expectSame('parent', (name) => /^(tmp|\.lock$|.*cache)/.test(name))
     })
 
     test('what was checked out and exported is the same', () => {
-      twins.expectSame('out')
-      twins.shell('sha256sum < tar > tar.sum')
-      twins.expectSame('tar.sum')
+      pair.expectSame('out')
+      pair.shell('sha256sum < tar > tar.sum')
+      pair.expectSame('tar.sum')
       expect(commit).toMatch(/^[0-9a-f]{64}$/)
     })
   })

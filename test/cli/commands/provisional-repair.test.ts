@@ -7,8 +7,8 @@ import { detectEnvironment } from '../../../src/cli/container/container-environm
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { collisionsAmong, createRepo } from '../../../src/repo/local.ts'
 import { buildImage, packLayer } from '../../../src/testing/index.ts'
-import { testDirectory } from '../../repo/stores/fs/places.ts'
-import { runInProcess } from '../in-process.ts'
+import { runInProcess } from '../../support/in-process.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
 describe('inodes', () => {
   test('collide when they end in the same 32 bits', () => {
@@ -36,7 +36,7 @@ describe('inodes', () => {
 })
 
 describe('provisional-repair', () => {
-  const root = testDirectory()
+  const root = temporaryFolder()
   const repo = join(root, 'sys/ostree/repo')
   const run = (...words: string[]) => runInProcess(['provisional-repair', ...words], root)
   beforeAll(async () => {
@@ -81,7 +81,7 @@ describe('provisional-repair', () => {
 })
 
 test('detect-env tells what it runs in', () => {
-  const root = testDirectory()
+  const root = temporaryFolder()
   const env = { INVOCATION_ID: 'x' }
   mkdirSync(join(root, 'run'))
   expect(detectEnvironment(root, env)).toBe('none')

@@ -1,16 +1,15 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { isRoot } from '../../repo/stores/fs/places.ts'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { isRoot } from '../../support/machine.ts'
 import { describeReference, run } from '../../support/reference.ts'
-import { Twins } from '../twins.ts'
+import { SideBySide } from '../../support/side-by-side.ts'
 
 /** An option the ostree at hand may not have. */
 const LATER = '--disable-static-deltas       Do not use static deltas'
 
 describeReference('ostree', 'pull-local, beside ostree', () => {
-  const twins = new Twins()
-  afterAll(() => twins.remove())
+  const pair = new SideBySide()
   beforeAll(() =>
-    twins.shell(`mkdir -p tree/sub empty
+    pair.shell(`mkdir -p tree/sub empty
       for mode in archive bare-user bare-user-only; do ostree --repo=$mode init --mode=$mode; done
       ostree --repo=src init --mode=archive
       ostree --repo=none init --mode=archive
@@ -59,12 +58,12 @@ describeReference('ostree', 'pull-local, beside ostree', () => {
     [['@/alias', 'also']],
     [['@/suid', 'suid', '--bareuseronly-files']],
   ])('%j is refused in the same words', async (words) => {
-    await twins.run(['pull-local', '--repo=@/refusing', ...words], {
+    await pair.run(['pull-local', '--repo=@/refusing', ...words], {
       // The option is of a later version.
       stderr: (theirs) =>
         theirs.includes(LATER) ? theirs : theirs.replace(/(\n +)--require-static-deltas +Require.*/, `$&$1${LATER}`),
     })
-    twins.expectSame('refusing/refs')
+    pair.expectSame('refusing/refs')
   })
 
   describe.each(['archive', 'bare-user', 'bare-user-only'])('into %s', (mode) => {
@@ -82,81 +81,81 @@ describeReference('ostree', 'pull-local, beside ostree', () => {
       [['@/src', '--depth=-1', '--bareuseronly-files', '--disable-verify-bindings', '--remote=far']],
       [['@/none']],
     ])('%j says the same, and leaves the same', async (words) => {
-      await twins.run(['pull-local', `--repo=@/${mode}`, ...words])
-      for (const part of ['objects', 'refs', 'state', 'config']) twins.expectSame(`${mode}/${part}`)
+      await pair.run(['pull-local', `--repo=@/${mode}`, ...words])
+      for (const part of ['objects', 'refs', 'state', 'config']) pair.expectSame(`${mode}/${part}`)
     })
   })
 
   test('what bare-user-only cannot hold is not brought there', async () => {
-    await twins.run(['pull-local', '--repo=@/bare-user-only', '@/suid', 'suid'])
-    twins.expectSame('bare-user-only', marks)
+    await pair.run(['pull-local', '--repo=@/bare-user-only', '@/suid', 'suid'])
+    pair.expectSame('bare-user-only', marks)
   })
 
   test('of several refs of one commit the first in the order of the table has to be named by it', async () => {
-    twins.shell(`ostree --repo=bindings init --mode=archive
+    pair.shell(`ostree --repo=bindings init --mode=archive
       ostree --repo=bindings commit --no-xattrs --canonical-permissions -b a --bind-ref=b --timestamp=@1 tree
       for name in b c d e f 0; do ostree --repo=bindings refs --create=$name a; done`)
     const commit = '$(ostree --repo=bindings rev-parse a)'
     for (const refs of ['a c', 'c a', 'c b a', '0 f', 'f 0', 'a 0', 'd e', '', 'no nope none', `c ${commit}`]) {
-      twins.shell('rm -rf several; ostree --repo=several init --mode=archive')
+      pair.shell('rm -rf several; ostree --repo=several init --mode=archive')
       const words = refs.replace(
         commit,
-        run('ostree', ['--repo=bindings', 'rev-parse', 'a'], { cwd: twins.ours }).trim(),
+        run('ostree', ['--repo=bindings', 'rev-parse', 'a'], { cwd: pair.ours }).trim(),
       )
-      await twins.run(['pull-local', '--repo=@/several', '@/bindings', ...words.split(' ').filter(Boolean)])
-      twins.expectSame('several/refs')
+      await pair.run(['pull-local', '--repo=@/several', '@/bindings', ...words.split(' ').filter(Boolean)])
+      pair.expectSame('several/refs')
     }
   })
 
   test('how far parents are followed is said by who met them first', async () => {
-    twins.shell(`ostree --repo=line init --mode=archive
+    pair.shell(`ostree --repo=line init --mode=archive
       for i in 1 2 3 4; do echo $i > tree/f
         ostree --repo=line commit --no-xattrs --canonical-permissions --no-bindings -b a --timestamp=@1 tree
         ostree --repo=line refs --create=r$i a; ostree --repo=line refs --create=s$i a; done`)
     for (const refs of [['r4', 'r3', 'r2'], ['s2', 's4', 'r4', 'r3', 'r2', 's3'], ['r4', 'r2'], []]) {
       for (const depth of ['0', '1', '2', '-1']) {
-        twins.shell('rm -rf some; ostree --repo=some init --mode=archive')
-        await twins.run(['pull-local', '--repo=@/some', `--depth=${depth}`, '@/line', ...refs])
-        for (const part of ['objects', 'refs', 'state']) twins.expectSame(`some/${part}`)
+        pair.shell('rm -rf some; ostree --repo=some init --mode=archive')
+        await pair.run(['pull-local', '--repo=@/some', `--depth=${depth}`, '@/line', ...refs])
+        for (const part of ['objects', 'refs', 'state']) pair.expectSame(`some/${part}`)
       }
     }
   })
 
   test('a commit that was deleted may come back', async () => {
-    twins.shell(`ostree --repo=again init --mode=archive; ostree --repo=again pull-local --depth=-1 src main
+    pair.shell(`ostree --repo=again init --mode=archive; ostree --repo=again pull-local --depth=-1 src main
       ostree --repo=again refs --delete main
       ostree --repo=again prune --refs-only --delete-commit=$(ostree --repo=src rev-parse main)`)
-    await twins.run(['pull-local', '--repo=@/again', '@/src', 'main'])
-    twins.expectSame('again', marks)
+    await pair.run(['pull-local', '--repo=@/again', '@/src', 'main'])
+    pair.expectSame('again', marks)
   })
 
   test('with --json the same is said for programs', async () => {
-    twins.shell('ostree --repo=json init --mode=archive')
-    const [, ours] = await twins.runBoth(['pull-local', '--repo=@/json', '--json', '@/src', 'main'])
+    pair.shell('ostree --repo=json init --mode=archive')
+    const [, ours] = await pair.runBoth(['pull-local', '--repo=@/json', '--json', '@/src', 'main'])
     expect(JSON.parse(ours.stdout)).toEqual({ metadata: 4, content: 4, contentBytes: 0, attachedBytes: 0 })
   })
 
   test('deltas are required and not there', async () => {
-    await twins.run(['pull-local', '--repo=@/bare-user', '@/src', 'main', '--require-static-deltas'])
+    await pair.run(['pull-local', '--repo=@/bare-user', '@/src', 'main', '--require-static-deltas'])
   })
 
   test.runIf(isRoot)('objects of an archive become files with their owners', async () => {
-    twins.shell('ostree --repo=bare init --mode=bare')
-    await twins.run(['pull-local', '--repo=@/bare', '@/suid', 'suid', 'main'])
-    twins.expectSame('bare/objects')
+    pair.shell('ostree --repo=bare init --mode=bare')
+    await pair.run(['pull-local', '--repo=@/bare', '@/suid', 'suid', 'main'])
+    pair.expectSame('bare/objects')
   })
 
   test.each(['commit', 'dirtree', 'dirmeta', 'filez'])('a %s that is missing from the source', async (kind) => {
     for (const mode of ['archive', 'bare-user']) {
-      twins.shell(`rm -rf broken into; cp -a src broken; ostree --repo=into init --mode=${mode}
+      pair.shell(`rm -rf broken into; cp -a src broken; ostree --repo=into init --mode=${mode}
         rm $(find broken/objects -name '*.${kind}' -size -2k | sort | head -1)`)
       for (const options of [[], ['--untrusted']]) {
         // The first in the order of names is what is asked for alone, or by everything else.
         const words = ['pull-local', '--repo=@/into', '@/broken', 'main', ...options]
-        const [theirs, ours] = await twins.runBoth(words)
+        const [theirs, ours] = await pair.runBoth(words)
         expect(ours.status).toBe(theirs.status)
         expect(ours.stderr.replaceAll(/[0-9a-f]{64}/g, 'C')).toBe(theirs.stderr.replaceAll(/[0-9a-f]{64}/g, 'C'))
-        if (theirs.status !== 0) twins.expectSame('into/refs')
+        if (theirs.status !== 0) pair.expectSame('into/refs')
       }
     }
   })

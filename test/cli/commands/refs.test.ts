@@ -1,21 +1,20 @@
-import { afterAll, beforeAll, test } from 'vitest'
+import { beforeAll, test } from 'vitest'
 import { describeReference } from '../../support/reference.ts'
-import { Twins } from '../twins.ts'
+import { SideBySide } from '../../support/side-by-side.ts'
 
 describeReference('ostree', 'refs and what is in them, beside ostree', () => {
-  let twins: Twins
+  let pair: SideBySide
   beforeAll(async () => {
-    twins = new Twins()
-    twins.shell(
+    pair = new SideBySide()
+    pair.shell(
       'mkdir -p tree/d/e; echo a > tree/a; echo b > tree/d/b; ln -s a tree/l; ln -s d tree/ld; ln -s /d/b tree/abs',
     )
-    await twins.run(['init', '--repo=@/r', '--mode=archive'])
+    await pair.run(['init', '--repo=@/r', '--mode=archive'])
     for (const branch of ['main', 'main', 'other', 'dir/one', 'dir/two', 'origin:rem', 'origin:dir/rem']) {
       const body = branch === 'other' ? ['-s', 'subject', '-m', 'body\n\nlast'] : ['--add-metadata-string=version=1']
-      await twins.run(['commit', '--repo=@/r', '--timestamp=@5', '-b', branch, ...body, '@/tree'])
+      await pair.run(['commit', '--repo=@/r', '--timestamp=@5', '-b', branch, ...body, '@/tree'])
     }
   })
-  afterAll(() => twins.remove())
 
   /** Sorted, as later versions list them. */
   const sorted = (text: string): string => `${text.split('\n').filter(Boolean).sort().join('\n')}\n`.replace(/^\n$/, '')
@@ -140,9 +139,9 @@ describeReference('ostree', 'refs and what is in them, beside ostree', () => {
     ].map((words) => [words]),
   )('%j', async ([command = '', ...words]) => {
     const lists = command === 'refs' ? { stdout: sorted } : {}
-    const { status } = await twins.run([command, '--repo=@/r', ...words], lists)
-    if (status !== 0) twins.shell('rm -rf r/tmp/staging-*')
-    twins.expectSame('r', (name) => /^(objects|tmp|\.lock$)/.test(name))
+    const { status } = await pair.run([command, '--repo=@/r', ...words], lists)
+    if (status !== 0) pair.shell('rm -rf r/tmp/staging-*')
+    pair.expectSame('r', (name) => /^(objects|tmp|\.lock$)/.test(name))
   })
 
   test.each([
@@ -151,15 +150,15 @@ describeReference('ostree', 'refs and what is in them, beside ostree', () => {
     ['bare-user-only', []],
     ['archive-z2', ['--collection-id=org.example.C']],
   ])('a new repository, %s %j', async (mode, more) => {
-    await twins.run(['init', `--repo=@/${mode}`, `--mode=${mode}`, ...more])
-    twins.expectSame(mode, (name) => name.startsWith('tmp/'))
-    await twins.run(['refs', `--repo=@/${mode}`])
+    await pair.run(['init', `--repo=@/${mode}`, `--mode=${mode}`, ...more])
+    pair.expectSame(mode, (name) => name.startsWith('tmp/'))
+    await pair.run(['refs', `--repo=@/${mode}`])
   })
 
   test('a repository is not made below what is not there', async () => {
-    await twins.run(['init', '--repo=@/absent/below'])
-    await twins.run(['refs', '--repo=@/absent'])
-    await twins.run(['init', '--repo=@/x', '--collection-id=bad'])
+    await pair.run(['init', '--repo=@/absent/below'])
+    await pair.run(['refs', '--repo=@/absent'])
+    await pair.run(['init', '--repo=@/x', '--collection-id=bad'])
   })
 
   test.each([
@@ -173,13 +172,13 @@ describeReference('ostree', 'refs and what is in them, beside ostree', () => {
     ['tree/absent'],
     ['tree/a/below'],
   ])('the checksum of %s', async (path) => {
-    twins.shell('test -e tree/pipe || mkfifo tree/pipe')
-    await twins.run(['checksum', `@/${path}`])
-    await twins.run(['checksum', '--ignore-xattrs', `@/${path}`])
+    pair.shell('test -e tree/pipe || mkfifo tree/pipe')
+    await pair.run(['checksum', `@/${path}`])
+    await pair.run(['checksum', '--ignore-xattrs', `@/${path}`])
   })
 
   test('no checksum without a path', async () => {
-    await twins.run(['checksum'])
-    await twins.run(['checksum', '--repo=@/r', '@/tree'])
+    await pair.run(['checksum'])
+    await pair.run(['checksum', '--repo=@/r', '@/tree'])
   })
 })

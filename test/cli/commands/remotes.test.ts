@@ -1,15 +1,14 @@
-import { afterAll, beforeAll, test } from 'vitest'
+import { beforeAll, test } from 'vitest'
 import { describeReference } from '../../support/reference.ts'
-import { Twins } from '../twins.ts'
+import { SideBySide } from '../../support/side-by-side.ts'
 
 describeReference('ostree', 'remotes, beside ostree', () => {
-  let twins: Twins
+  let pair: SideBySide
   beforeAll(async () => {
-    twins = new Twins()
-    await twins.run(['init', '--repo=@/r', '--mode=archive'])
-    twins.shell(`printf '# comment\\n\\n[empty]\\n\\n[x]\\n# in a group\\na = b \\n' >> r/config`)
+    pair = new SideBySide()
+    await pair.run(['init', '--repo=@/r', '--mode=archive'])
+    pair.shell(`printf '# comment\\n\\n[empty]\\n\\n[x]\\n# in a group\\na = b \\n' >> r/config`)
   })
-  afterAll(() => twins.remove())
 
   const add = (...words: string[]): string[] => ['remote', 'add', '--repo=@/r', ...words]
 
@@ -59,40 +58,40 @@ describeReference('ostree', 'remotes, beside ostree', () => {
     [['config', '--repo=@/r', 'get', 'x.a']],
     [['remote', 'gpg-list-keys', '--repo=@/r', 'origin']],
   ])('%j', async (words) => {
-    await twins.run(words)
-    twins.expectSame('r/config')
+    await pair.run(words)
+    pair.expectSame('r/config')
   })
 
   test('a remote of the parent repository can be seen and not be changed', async () => {
-    await twins.run(['init', '--repo=@/parent', '--mode=archive'])
-    await twins.run(['remote', 'add', '--repo=@/parent', 'above', 'http://above'])
-    await twins.run(['config', '--repo=@/r', 'set', 'core.parent', '@/parent'])
-    await twins.run(['remote', 'list', '--repo=@/r', '-u'])
-    await twins.run(['remote', 'show-url', '--repo=@/r', 'above'])
-    await twins.run(['remote', 'delete', '--repo=@/r', 'above'])
-    await twins.run(['remote', 'add', '--repo=@/r', 'above', 'http://here'])
-    await twins.run(['remote', 'show-url', '--repo=@/r', 'above'])
-    twins.expectSame('r/config')
-    twins.expectSame('parent/config')
+    await pair.run(['init', '--repo=@/parent', '--mode=archive'])
+    await pair.run(['remote', 'add', '--repo=@/parent', 'above', 'http://above'])
+    await pair.run(['config', '--repo=@/r', 'set', 'core.parent', '@/parent'])
+    await pair.run(['remote', 'list', '--repo=@/r', '-u'])
+    await pair.run(['remote', 'show-url', '--repo=@/r', 'above'])
+    await pair.run(['remote', 'delete', '--repo=@/r', 'above'])
+    await pair.run(['remote', 'add', '--repo=@/r', 'above', 'http://here'])
+    await pair.run(['remote', 'show-url', '--repo=@/r', 'above'])
+    pair.expectSame('r/config')
+    pair.expectSame('parent/config')
   })
 
   test('cookies are kept in the file of their remote', async () => {
-    const jar = (words: string[]): Promise<unknown> => twins.run(['remote', ...words])
+    const jar = (words: string[]): Promise<unknown> => pair.run(['remote', ...words])
     await jar(['add-cookie', '--repo=@/r', 'origin', '.example.com', '/', 'a', '1'])
     await jar(['add-cookie', '--repo=@/r', 'origin', 'example.com', '/p', 'a', '2'])
     await jar(['add-cookie', '--repo=@/r', 'origin', 'example.com', '/p', 'a', '3'])
     await jar(['add-cookie', '--repo=@/r', 'origin', 'example.com', '/p', 'b'])
-    twins.shell(`sed -i 's/\\t[0-9]\\{10\\}\\t/\\t2000000000\\t/' r/origin.cookies.txt`)
-    twins.expectSame('r/origin.cookies.txt')
+    pair.shell(`sed -i 's/\\t[0-9]\\{10\\}\\t/\\t2000000000\\t/' r/origin.cookies.txt`)
+    pair.expectSame('r/origin.cookies.txt')
     await jar(['delete-cookie', '--repo=@/r', 'origin', 'example.com', '/p', 'a'])
     await jar(['delete-cookie', '--repo=@/r', 'origin', 'example.com', '/p', 'a'])
     await jar(['delete-cookie', '--repo=@/r', 'origin', 'example.com'])
     await jar(['list-cookies', '--repo=@/r', 'origin'])
-    twins.expectSame('r/origin.cookies.txt')
+    pair.expectSame('r/origin.cookies.txt')
   })
 
   test('a system that cannot be loaded is told of before all else', async () => {
-    twins.shell(`mkdir -p sys/ostree none/ostree bare; touch file
+    pair.shell(`mkdir -p sys/ostree none/ostree bare; touch file
       ostree --repo=sys/ostree/repo init --mode=archive
       cp -a sys undeployed; mkdir sys/ostree/deploy; cp -a sys broken; echo nonsense > broken/ostree/repo/config`)
     for (const system of [
@@ -106,10 +105,10 @@ describeReference('ostree', 'remotes, beside ostree', () => {
       '@/undeployed',
       '',
     ]) {
-      await twins.run(['remote', 'add', `--sysroot=${system}`, 'sysremote', 'http://x'])
-      await twins.run(['remote', 'add', `--sysroot=${system}`, '--repo=@/r'])
-      await twins.run(['remote', 'delete', `--sysroot=${system}`, 'absent'])
+      await pair.run(['remote', 'add', `--sysroot=${system}`, 'sysremote', 'http://x'])
+      await pair.run(['remote', 'add', `--sysroot=${system}`, '--repo=@/r'])
+      await pair.run(['remote', 'delete', `--sysroot=${system}`, 'absent'])
     }
-    twins.expectSame('sys/ostree/repo/config')
+    pair.expectSame('sys/ostree/repo/config')
   })
 })

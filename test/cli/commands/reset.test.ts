@@ -1,12 +1,11 @@
-import { afterAll, beforeAll, test } from 'vitest'
+import { beforeAll, test } from 'vitest'
 import { describeReference } from '../../support/reference.ts'
-import { Twins } from '../twins.ts'
+import { SideBySide } from '../../support/side-by-side.ts'
 
 describeReference('ostree', 'reset, beside ostree', () => {
-  const twins = new Twins()
-  afterAll(() => twins.remove())
+  const pair = new SideBySide()
   beforeAll(() =>
-    twins.shell(`mkdir tree
+    pair.shell(`mkdir tree
     ostree --repo=repo init --mode=archive
     for i in 1 2 3; do
       echo $i > tree/f
@@ -31,7 +30,7 @@ describeReference('ostree', 'reset, beside ostree', () => {
     [['main', '00'.repeat(32)]],
     [['also', 'x/y']],
   ])('%j says the same, and moves the same', async (words) => {
-    await twins.run(['reset', '--repo=@/repo', ...words])
-    twins.expectSame('repo/refs')
+    await pair.run(['reset', '--repo=@/repo', ...words])
+    pair.expectSame('repo/refs')
   })
 })

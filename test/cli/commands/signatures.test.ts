@@ -1,12 +1,12 @@
 /** Signatures made by GnuPG, beside what ostree says of them. */
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { array, bytes, vardict, variantOf } from '../../../src/gvariant/index.ts'
 import { goldenJson } from '../../support/golden.ts'
 import { describeReference, run } from '../../support/reference.ts'
-import { Twins } from '../twins.ts'
+import { SideBySide } from '../../support/side-by-side.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
 const golden = goldenJson<{
   commit_b64: string
@@ -21,16 +21,15 @@ function decode(base64: string | undefined): Uint8Array {
 }
 
 describeReference('ostree', 'signed commits, beside ostree', () => {
-  const twins = new Twins()
+  const pair = new SideBySide()
   const zone = process.env['TZ']
   afterAll(() => {
     if (zone === undefined) delete process.env['TZ']
     else process.env['TZ'] = zone
-    twins.remove()
   })
   beforeAll(() => {
     process.env['TZ'] = 'UTC'
-    twins.shell(`for repo in src into; do ostree --repo=$repo init --mode=archive; done
+    pair.shell(`for repo in src into; do ostree --repo=$repo init --mode=archive; done
       mkdir empty home rings files none
       ostree --repo=src commit -b t -s s --timestamp=@1 --owner-uid=0 --owner-gid=0 --no-xattrs --canonical-permissions \\
         --tree=dir=empty
@@ -41,7 +40,7 @@ describeReference('ostree', 'signed commits, beside ostree', () => {
         ostree --repo=$repo remote add gone http://localhost --set=gpgkeypath=/nowhere/at/all
         ostree --repo=$repo remote add unwilling http://localhost --no-gpg-verify
       done`)
-    for (const place of [twins.theirs, twins.ours]) {
+    for (const place of [pair.theirs, pair.ours]) {
       const ring = decode(golden.keyrings['all'])
       for (const path of ['src/with', 'into/with']) writeFileSync(join(place, `${path}.trustedkeys.gpg`), ring)
       for (const path of ['home/pubring.gpg', 'rings/x.gpg', 'files/keys.gpg']) writeFileSync(join(place, path), ring)
@@ -51,7 +50,7 @@ describeReference('ostree', 'signed commits, beside ostree', () => {
   function sign(...names: string[]): void {
     const signatures = names.map((name) => decode(golden.signatures[name]))
     const attached = vardict.encode([['ostree.gpgsigs', variantOf(array(bytes), signatures)]])
-    for (const place of [twins.theirs, twins.ours]) {
+    for (const place of [pair.theirs, pair.ours]) {
       writeFileSync(join(place, `src/objects/${COMMIT.slice(0, 2)}/${COMMIT.slice(2)}.commitmeta`), attached)
     }
   }
@@ -75,8 +74,8 @@ describeReference('ostree', 'signed commits, beside ostree', () => {
     ({ names }) => {
       test('is shown with what is to be said of it', async () => {
         sign(...names)
-        const { stdout } = await twins.run(['show', '--repo=@/src', 't'])
-        await twins.run(['show', '--repo=@/src', '--gpg-verify-remote=with', 't'])
+        const { stdout } = await pair.run(['show', '--repo=@/src', 't'])
+        await pair.run(['show', '--repo=@/src', '--gpg-verify-remote=with', 't'])
         if (names.includes('good') && !names.includes('bad')) expect(stdout).toContain('Good signature from "Good One')
       })
 
@@ -84,9 +83,9 @@ describeReference('ostree', 'signed commits, beside ostree', () => {
         sign(...names)
         const others = names.join() === 'good' ? ['file', 'folder', 'gone', 'nosuch', 'unwilling'] : []
         for (const remote of ['with', ...others]) {
-          await twins.run(['pull-local', '--repo=@/into', '--gpg-verify', `--remote=${remote}`, '@/src', 't'])
-          twins.expectSame('into/refs')
-          twins.shell('rm -rf into/refs/remotes/* into/objects/* into/tmp/*')
+          await pair.run(['pull-local', '--repo=@/into', '--gpg-verify', `--remote=${remote}`, '@/src', 't'])
+          pair.expectSame('into/refs')
+          pair.shell('rm -rf into/refs/remotes/* into/objects/* into/tmp/*')
         }
       })
     },
@@ -101,8 +100,8 @@ describeReference('ostree', 'signed commits, beside ostree', () => {
       '@/src',
       't',
     ]
-    await twins.run(words('with'))
-    const home = mkdtempSync(join(tmpdir(), 'ostree-ts-gpg-'))
+    await pair.run(words('with'))
+    const home = temporaryFolder('disk')
     try {
       // Made once for both: the signature has its time in it.
       const gpg = (...args: string[]) =>
@@ -118,58 +117,57 @@ describeReference('ostree', 'signed commits, beside ostree', () => {
           ...args,
         ])
       gpg('--quick-gen-key', 'Summary <summary@x.org>', 'ed25519', 'sign', 'never')
-      twins.shell('ostree --repo=src summary -u')
+      pair.shell('ostree --repo=src summary -u')
       gpg('--output', join(home, 'keys'), '--export')
-      gpg('--output', join(home, 'signature'), '--detach-sign', join(twins.theirs, 'src/summary'))
+      gpg('--output', join(home, 'signature'), '--detach-sign', join(pair.theirs, 'src/summary'))
       const signatures = [new Uint8Array(readFileSync(join(home, 'signature')))]
       const attached = vardict.encode([['ostree.gpgsigs', variantOf(array(bytes), signatures)]])
-      for (const place of [twins.theirs, twins.ours]) {
-        copyFileSync(join(twins.theirs, 'src/summary'), join(place, 'src/summary'))
+      for (const place of [pair.theirs, pair.ours]) {
+        copyFileSync(join(pair.theirs, 'src/summary'), join(place, 'src/summary'))
         copyFileSync(join(home, 'keys'), join(place, 'into/bare.trustedkeys.gpg'))
       }
-      await twins.run(words('bare'))
-      for (const place of [twins.theirs, twins.ours]) writeFileSync(join(place, 'src/summary.sig'), attached)
-      await twins.run(words('with'))
-      await twins.run(words('nosuch'))
-      await twins.run(words('bare'))
-      twins.expectSame('into/refs')
-      twins.shell('ostree --repo=into remote add told file://$PWD/src --set=gpg-verify-summary=true')
-      twins.shell('ostree --repo=into remote add silent file://$PWD/src --set=gpg-verify-summary=true')
-      twins.shell('cp into/bare.trustedkeys.gpg into/told.trustedkeys.gpg')
+      await pair.run(words('bare'))
+      for (const place of [pair.theirs, pair.ours]) writeFileSync(join(place, 'src/summary.sig'), attached)
+      await pair.run(words('with'))
+      await pair.run(words('nosuch'))
+      await pair.run(words('bare'))
+      pair.expectSame('into/refs')
+      pair.shell('ostree --repo=into remote add told file://$PWD/src --set=gpg-verify-summary=true')
+      pair.shell('ostree --repo=into remote add silent file://$PWD/src --set=gpg-verify-summary=true')
+      pair.shell('cp into/bare.trustedkeys.gpg into/told.trustedkeys.gpg')
       const told = async (remote: string) => {
-        await twins.run(['remote', 'refs', '--repo=@/into', remote])
-        await twins.run(['remote', 'summary', '--repo=@/into', remote])
+        await pair.run(['remote', 'refs', '--repo=@/into', remote])
+        await pair.run(['remote', 'summary', '--repo=@/into', remote])
       }
       await told('told')
       await told('silent')
-      await twins.run(['remote', 'summary', '--raw', '--repo=@/into', 'told'])
-      twins.shell('mv src/summary.sig kept')
+      await pair.run(['remote', 'summary', '--raw', '--repo=@/into', 'told'])
+      pair.shell('mv src/summary.sig kept')
       await told('told')
-      twins.shell('mv src/summary moved')
+      pair.shell('mv src/summary moved')
       await told('told')
-      twins.shell('mv moved src/summary; mv kept src/summary.sig')
-      twins.shell('printf x >> src/summary; rm -rf into/refs/remotes/* into/objects/* into/tmp/*')
-      await twins.run(words('bare'))
-      twins.shell('printf junk > src/summary.sig')
-      await twins.run(words('bare'))
+      pair.shell('mv moved src/summary; mv kept src/summary.sig')
+      pair.shell('printf x >> src/summary; rm -rf into/refs/remotes/* into/objects/* into/tmp/*')
+      await pair.run(words('bare'))
+      pair.shell('printf junk > src/summary.sig')
+      await pair.run(words('bare'))
     } finally {
-      rmSync(home, { recursive: true, force: true })
-      twins.shell('rm -f src/summary src/summary.sig into/bare.trustedkeys.gpg')
+      pair.shell('rm -f src/summary src/summary.sig into/bare.trustedkeys.gpg')
     }
   })
 
   test('keys are looked for where they may be', async () => {
     sign('good')
-    await twins.run(['show', '--repo=@/src', '-B', 't'])
-    await twins.run(['show', '--repo=@/src', '--raw', COMMIT])
-    await twins.run(['show', '--repo=@/src', '--gpg-verify-remote=bare', 't'])
-    await twins.run(['show', '--repo=@/src', '--gpg-verify-remote=nosuch', 't'])
-    await twins.run(['show', '--repo=@/src', '--gpg-verify-remote=gone', 't'])
-    await twins.run(['show', '--repo=@/src', '--gpg-verify-remote=bare', '--gpg-homedir=@/home', 't'])
-    twins.shell('rm src/with.trustedkeys.gpg')
+    await pair.run(['show', '--repo=@/src', '-B', 't'])
+    await pair.run(['show', '--repo=@/src', '--raw', COMMIT])
+    await pair.run(['show', '--repo=@/src', '--gpg-verify-remote=bare', 't'])
+    await pair.run(['show', '--repo=@/src', '--gpg-verify-remote=nosuch', 't'])
+    await pair.run(['show', '--repo=@/src', '--gpg-verify-remote=gone', 't'])
+    await pair.run(['show', '--repo=@/src', '--gpg-verify-remote=bare', '--gpg-homedir=@/home', 't'])
+    pair.shell('rm src/with.trustedkeys.gpg')
     for (const home of ['home', 'rings', 'files', 'none', 'nowhere']) {
-      await twins.run(['show', '--repo=@/src', `--gpg-homedir=@/${home}`, 't'])
+      await pair.run(['show', '--repo=@/src', `--gpg-homedir=@/${home}`, 't'])
     }
-    await twins.run(['show', '--repo=@/src', 't'])
+    await pair.run(['show', '--repo=@/src', 't'])
   })
 })

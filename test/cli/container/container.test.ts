@@ -1,8 +1,7 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { readInRoot } from '../../../src/cli/container/registry-access.ts'
 import {
   globalAuthfileCandidates,
@@ -10,13 +9,14 @@ import {
   mergeDefaultContainerProxyOpts,
 } from '../../../src/container/index.ts'
 import { unpack } from '../../container/golden-images.ts'
+import { BuiltCommand, type RunResult } from '../../support/built-command.ts'
 import { goldenBytes } from '../../support/golden.ts'
-import { Program, type RunResult } from '../program.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'ostree-ts-container-'))
+const folder = temporaryFolder('disk')
 const OLD = 'oci:old:1'
 const NEW = 'oci:new:1'
-let program: Program
+let program: BuiltCommand
 
 /** The layout of a golden image as a directory, under the tag `1`. */
 function layout(name: string, at: string): void {
@@ -48,15 +48,10 @@ function repo(name: string): string {
 }
 
 beforeAll(async () => {
-  program = await Program.build({ container: true })
+  program = await BuiltCommand.build({ container: true })
   layout('oci-chunked', 'old')
   layout('oci-chunked-update', 'new')
 }, 120_000)
-
-afterAll(() => {
-  program.remove()
-  rmSync(folder, { recursive: true, force: true })
-})
 
 describe('K2: pull', () => {
   test('says what is needed, what changed, and what it wrote', () => {

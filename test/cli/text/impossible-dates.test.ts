@@ -1,15 +1,14 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { describeReference } from '../../support/reference.ts'
-import { Twins } from '../twins.ts'
+import { SideBySide } from '../../support/side-by-side.ts'
 
 /** The last second of the calendar, the next one, and far beyond. */
 const SECONDS = ['253402300799', '253402300800', '67768036191676800', '9223372036854775807']
 
 describeReference('ostree', 'commits of no date there is, beside ostree', () => {
-  const twins = new Twins()
-  afterAll(() => twins.remove())
+  const pair = new SideBySide()
   beforeAll(() =>
-    twins.shell(`mkdir tree; ostree --repo=r init --mode=archive
+    pair.shell(`mkdir tree; ostree --repo=r init --mode=archive
       for seconds in ${SECONDS.join(' ')}; do
         export SOURCE_DATE_EPOCH=$seconds
         ostree --repo=r commit --canonical-permissions --no-xattrs -b at/$seconds -s 'at that time' tree
@@ -21,18 +20,18 @@ describeReference('ostree', 'commits of no date there is, beside ostree', () => 
   const ended = { stderr: (theirs: string) => theirs.replace(/^ostree: /, 'error: ') }
 
   test.each([...SECONDS.map((seconds) => `at/${seconds}`), 'after'])('%s is shown as far as it goes', async (ref) => {
-    for (const how of [[], ['-B'], ['--raw']]) await twins.run(['show', '--repo=@/r', ref, ...how], ended)
-    await twins.run(['log', '--repo=@/r', ref], ended)
+    for (const how of [[], ['-B'], ['--raw']]) await pair.run(['show', '--repo=@/r', ref, ...how], ended)
+    await pair.run(['log', '--repo=@/r', ref], ended)
   })
 
   test('a summary leaves them out, and calls those invalid that it has', async () => {
-    await twins.run(['summary', '--repo=@/r', '-u'])
-    twins.shell('ostree --repo=r summary -v | grep -v Last-Modified > view')
-    twins.expectSame('view')
-    twins.shell(`ostree --repo=r summary -u --add-metadata='ostree.summary.expires=uint64 18446744073709551614'
+    await pair.run(['summary', '--repo=@/r', '-u'])
+    pair.shell('ostree --repo=r summary -v | grep -v Last-Modified > view')
+    pair.expectSame('view')
+    pair.shell(`ostree --repo=r summary -u --add-metadata='ostree.summary.expires=uint64 18446744073709551614'
       cp ../theirs/r/summary r/summary 2> /dev/null || true`)
     const unsigned = { stdout: (theirs: string) => `${theirs}Summary is unsigned\n` }
-    const { stdout } = await twins.run(['summary', '--repo=@/r', '-v'], unsigned)
+    const { stdout } = await pair.run(['summary', '--repo=@/r', '-v'], unsigned)
     expect(stdout).toContain('Expires (ostree.summary.expires): invalid\n')
   })
 })

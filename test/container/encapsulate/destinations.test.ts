@@ -26,7 +26,7 @@ import {
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { nodeFiles } from '../../../src/system/local-files.ts'
 import { directory, file, storeCommit, symlink } from '../../../src/testing/index.ts'
-import { PLATFORMS } from '../../support/places.ts'
+import { PLATFORMS } from '../../support/backends.ts'
 import { describeReference, run } from '../../support/reference.ts'
 import { memoryRepo, once } from '../tar-kit.ts'
 import { CHUNKED, fixtureRepo, GOLDEN, HOST } from './kit.ts'

@@ -27,8 +27,8 @@ import { nodePlatform } from '../../../src/platform/node.ts'
 import { type Repo, traverseCommit } from '../../../src/repo/index.ts'
 import { nodeFiles } from '../../../src/system/local-files.ts'
 import { packTar } from '../../../src/tar/index.ts'
+import { BACKENDS, PLATFORMS, supportsMode, testRepos } from '../../support/backends.ts'
 import { goldenBytes, goldenJson } from '../../support/golden.ts'
-import { canKeep, makePlaces, PLACES, PLATFORMS } from '../../support/places.ts'
 import { goldenImage, sourceOf, withLayers } from '../golden-images.ts'
 import { collect, entriesOf, memoryRepo, once } from '../tar-kit.ts'
 import { documentsOf, type GoldenConfig, type GoldenManifest, HOST, withoutBlobs } from './kit.ts'
@@ -51,7 +51,7 @@ const { cases } = goldenJson<{ cases: Record<string, DerivedCase> }>('container/
 const DIGEST = `sha256:${'ab'.repeat(32)}` as Digest
 const IMAGE: ImageReference = { transport: 'oci', name: 'image' }
 const CHUNKED = goldenImage('container/oci-chunked.tar.gz')
-const places = makePlaces()
+const places = testRepos()
 
 function derived(name: string) {
   const blob = cases[name]?.merge_over_fixture_bare_user_uid0?.blob_gzip_b64
@@ -101,9 +101,9 @@ describe('a stored image', () => {
     expect(manifest.layers).toHaveLength(name === 'chunked' ? 3 : 4)
   })
 
-  test.each(PLACES)('I1: comes back from what was written, in $name', async (place) => {
+  test.each(BACKENDS)('I1: comes back from what was written, in $name', async (place) => {
     for (const mode of ['bare-user', 'archive'] as const) {
-      if (!canKeep(place, mode)) continue
+      if (!supportsMode(place, mode)) continue
       const repo = await stored(CHUNKED, await places.create(place, mode))
       const { files } = await exported(repo)
       const again = await places.create(place, mode)

@@ -7,8 +7,8 @@ import { printVariant, vardict } from '../../../src/gvariant/index.ts'
 import { contentChecksum } from '../../../src/objects/index.ts'
 import { commitRoot, formatLsLine, fsck, listPath, type Repo } from '../../../src/repo/index.ts'
 import { openRepo } from '../../../src/repo/local.ts'
+import { BACKENDS, PLATFORMS, testRepos } from '../../support/backends.ts'
 import { goldenJson, goldenPath } from '../../support/golden.ts'
-import { makePlaces, PLACES, PLATFORMS } from '../../support/places.ts'
 import { run } from '../../support/reference.ts'
 import { goldenImage, sourceOf } from '../golden-images.ts'
 
@@ -22,7 +22,7 @@ const fixture = goldenJson<{
   ls: string[]
   update: { commit: Checksum; parent: Checksum; timestamp: number; chunked_manifest_digest: string }
 }>('container/fixture-commit.json')
-const places = makePlaces()
+const places = testRepos()
 
 async function listing(repo: Repo, commit: Checksum): Promise<string[]> {
   const lines: string[] = []
@@ -55,7 +55,7 @@ test.each(PLATFORMS)('its repository is read on platform $name as ostree reads i
   await repo.close()
 })
 
-describe.each(PLACES)('in $name', (place) => {
+describe.each(BACKENDS)('in $name', (place) => {
   test('it comes out of its image, and so does its update', async () => {
     const repo = await places.create(place, 'bare-user')
     const pull = (name: string) => {

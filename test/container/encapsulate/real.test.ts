@@ -1,5 +1,5 @@
 /** Ten thousand files, committed by ostree, as an image: through a registry and other programs, and back. */
-import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Checksum } from '../../../src/bytes.ts'
@@ -23,8 +23,8 @@ import type { Repo } from '../../../src/repo/index.ts'
 import { createRepo, openRepo } from '../../../src/repo/local.ts'
 import { nodeFiles } from '../../../src/system/local-files.ts'
 import { nodeNetwork } from '../../../src/system/network.ts'
-import { testParent } from '../../repo/stores/fs/places.ts'
 import { describeReference, run } from '../../support/reference.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 import { startRegistry, type TestRegistry } from '../registry/server.ts'
 import { HOST } from './kit.ts'
 
@@ -75,7 +75,7 @@ async function componentsOf(repo: Repo, commit: Checksum): Promise<ObjectMetaSiz
 }
 
 describeReference(['ostree', 'skopeo', 'umoci', 'docker-registry'], 'a commit of ten thousand files', () => {
-  const folder = mkdtempSync(join(testParent, 'encapsulate-real-'))
+  const folder = temporaryFolder()
   const tree = join(folder, 'tree')
   const context = {
     platform: nodePlatform,

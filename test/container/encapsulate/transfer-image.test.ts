@@ -17,15 +17,15 @@ import {
 import { nodePlatform } from '../../../src/platform/node.ts'
 import type { Progress } from '../../../src/progress.ts'
 import { nodeFiles } from '../../../src/system/local-files.ts'
+import { testRepos } from '../../support/backends.ts'
 import { goldenBytes } from '../../support/golden.ts'
-import { makePlaces } from '../../support/places.ts'
 import { describeReference, run } from '../../support/reference.ts'
 import { goldenImage, sourceOf, unpack } from '../golden-images.ts'
 import { memoryRepo } from '../tar-kit.ts'
 import { documentsOf, GOLDEN, HOST } from './kit.ts'
 
 const CONTEXT = { platform: nodePlatform, files: nodeFiles, host: HOST }
-const places = makePlaces()
+const places = testRepos()
 
 /** Files of a vector, on a disk. */
 function laidDown(name: string): string {

@@ -16,8 +16,8 @@ import {
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { nodeFiles } from '../../../src/system/local-files.ts'
 import { packTar } from '../../../src/tar/index.ts'
+import { testRepos } from '../../support/backends.ts'
 import { goldenBytes, goldenJson } from '../../support/golden.ts'
-import { makePlaces } from '../../support/places.ts'
 import { goldenImage, sourceOf } from '../golden-images.ts'
 import { collect, entriesOf, exported, memoryRepo, repoFrom } from '../tar-kit.ts'
 import { CHUNKED, documentsOf, FIXTURE_TAR, fixtureRepo, GOLDEN, HOST } from './kit.ts'
@@ -25,7 +25,7 @@ import { CHUNKED, documentsOf, FIXTURE_TAR, fixtureRepo, GOLDEN, HOST } from './
 const SIGNED = goldenJson<{ commitmeta_hex: string; tar_sha256: string }>('container/signed-commit.json')
 const SIGNATURE = fromHex(SIGNED.commitmeta_hex)
 const signedTar = new Uint8Array(gunzipSync(goldenBytes('container/exampleos-signed-export.tar.gz')))
-const places = makePlaces()
+const places = testRepos()
 
 async function* inPieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
   const buffer = new Uint8Array(size)

@@ -20,9 +20,9 @@ import { lookup, string } from '../../../src/gvariant/index.ts'
 import { contentChecksum } from '../../../src/objects/index.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import type { Repo, RepoMode } from '../../../src/repo/index.ts'
+import { BACKENDS, testRepos, testWith } from '../../support/backends.ts'
 import { goldenBytes, goldenJson } from '../../support/golden.ts'
-import { makePlaces, PLACES, testIn } from '../../support/places.ts'
-import { readTar, text } from '../../tar/kit.ts'
+import { readTar, text } from '../../support/read-tar.ts'
 import { type GoldenImage, goldenImage, sourceOf, withLayers } from '../golden-images.ts'
 
 interface Root {
@@ -132,7 +132,7 @@ const BASE = goldenImage('container/oci-chunked.tar.gz')
 const NOCAP = goldenImage('container/oci-nocap.tar.gz')
 const PLAIN = goldenImage('container/oci-nonostree.tar.gz')
 
-const places = makePlaces()
+const places = testRepos()
 
 function pull(
   repo: Repo,
@@ -212,7 +212,7 @@ test('the layer of the plain image has the entries of its vector', async () => {
   )
 })
 
-describe.each(PLACES)('in bare-user in $name', (place) => {
+describe.each(BACKENDS)('in bare-user in $name', (place) => {
   let repo: Repo
   beforeAll(async () => {
     repo = await places.create(place, 'bare-user')
@@ -334,9 +334,9 @@ describe.each(PLACES)('in bare-user in $name', (place) => {
 
 const exact = ['archive', 'bare'] satisfies RepoMode[]
 
-describe.each(PLACES)('under the exact policy in $name', (place) => {
+describe.each(BACKENDS)('under the exact policy in $name', (place) => {
   for (const mode of exact) {
-    testIn(place, mode, `the base stays as it is in ${mode}`, async () => {
+    testWith(place, mode, `the base stays as it is in ${mode}`, async () => {
       const repo = await places.create(place, mode)
       const pulled = await pull(repo, 'nocap', NOCAP, mode === 'bare' ? {} : { metadata: 'exact' })
       expect(pulled.mergeCommit).toBe(modes.results.bare.merge_commit)
@@ -365,8 +365,8 @@ describe.each(['bare-user-only', 'archive', 'bare'] as const)('in mode %s', (mod
   // The base has extended attributes, which bare-user-only cannot hold.
   const base = mode === 'bare-user-only' ? PLAIN : NOCAP
 
-  describe.each(PLACES)('$name', (place) => {
-    testIn(place, mode, 'has the commits of every other store', async () => {
+  describe.each(BACKENDS)('$name', (place) => {
+    testWith(place, mode, 'has the commits of every other store', async () => {
       const repo = await places.create(place, mode)
       const refused: string[] = []
       for (const given of merged) {

@@ -4,7 +4,7 @@ import { concatBytes, displayUtf8, encodeUtf8, readAll } from '../../../src/byte
 import { LayerFilter, type LayerFilterOptions } from '../../../src/container/import/layer-filter.ts'
 import { LimitError, OstreeError, TarFormatError } from '../../../src/errors.ts'
 import { encodePaxRecord, packTar, type TarEntry, TarParser } from '../../../src/tar/index.ts'
-import { tarBytes } from '../../repo/commit/tar/tar-bytes.ts'
+import { tarBytes } from '../../support/tar-bytes.ts'
 
 interface Seen {
   readonly lines: readonly string[]

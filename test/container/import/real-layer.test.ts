@@ -3,15 +3,15 @@
  * OSTREE_EXT_FIXTURES naming the folder of ostree-ext's own fixtures, its `hlinks.tar.gz` is.
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { importLayer } from '../../../src/container/import/import-layer.ts'
 import type { Digest } from '../../../src/container/index.ts'
 import { openRepo } from '../../../src/repo/local.ts'
-import { testParent } from '../../repo/stores/fs/places.ts'
 import { describeReference, run } from '../../support/reference.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 import { memoryRepo, once } from '../tar-kit.ts'
 
 const LAYER = `sha256:${'cd'.repeat(32)}` as Digest
@@ -38,8 +38,7 @@ function install(root: string): void {
 }
 
 describeReference(['ostree', 'tar'], 'a layer of a real build', () => {
-  const folder = mkdtempSync(join(testParent, 'real-layer-'))
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = temporaryFolder()
 
   async function both(name: string, tar: Uint8Array): Promise<void> {
     const path = join(folder, `${name}.tar`)

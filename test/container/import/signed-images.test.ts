@@ -21,10 +21,10 @@ import { DirMeta, DirTree } from '../../../src/objects/index.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { addRemote, type KeySource, type Repo, type Verification, verifyCommitFor } from '../../../src/repo/index.ts'
 import { buildImage } from '../../../src/testing/index.ts'
-import { runInProcess } from '../../cli/in-process.ts'
-import { testDirectory } from '../../repo/stores/fs/places.ts'
 import { goldenBytes, goldenJson } from '../../support/golden.ts'
+import { runInProcess } from '../../support/in-process.ts'
 import { describeReferenceFile } from '../../support/reference.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 import { collect, exported, memoryRepo, once } from '../tar-kit.ts'
 
 const KEY = '/usr/libexec/installed-tests/libostree/gpghome/key1.asc'
@@ -265,7 +265,7 @@ describe('what a remote asks for', () => {
 })
 
 describeReferenceFile(KEY, 'the command, asked for an image of a remote', () => {
-  const root = testDirectory()
+  const root = temporaryFolder()
   const repo = join(root, 'repo')
   const command = (...words: string[]) => runInProcess(words, root)
   const reference = (remote: string) => `ostree-remote-image:${remote}:oci:${root}/image:latest`

@@ -8,8 +8,8 @@ import { convertDockerManifest } from '../../../src/container/oci/docker-manifes
 import { guessManifestType, MAX_MANIFEST_SIZE, parseIndex, parseManifest } from '../../../src/container/oci/manifest.ts'
 import { FormatError, LimitError, OstreeError, UnsupportedError, UsageError } from '../../../src/errors.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
+import { PLATFORMS } from '../../support/backends.ts'
 import { goldenJson } from '../../support/golden.ts'
-import { PLATFORMS } from '../../support/places.ts'
 
 interface ConfigVectors {
   cases: {

@@ -6,8 +6,8 @@ import { mapPath, unmapPath } from '../../../src/container/encapsulate/layer-tar
 import { exportCommit, importOstreeTar, importOstreeTarObjects } from '../../../src/container/index.ts'
 import { splitImageName } from '../../../src/container/transport/oci-layout.ts'
 import { directory, file, storeCommit, symlink } from '../../../src/testing/index.ts'
+import { BACKENDS, describeWith, MODES, testRepos } from '../../support/backends.ts'
 import { goldenJson } from '../../support/golden.ts'
-import { describeIn, MODES, makePlaces, PLACES } from '../../support/places.ts'
 import { FIXTURE_TAR, GOLDEN } from '../encapsulate/kit.ts'
 import { goldenImage } from '../golden-images.ts'
 import { collect, entriesOf, memoryRepo, once } from '../tar-kit.ts'
@@ -16,7 +16,7 @@ interface BaseImport {
   readonly layers: readonly { readonly kind: string; readonly digest: string; readonly commit: Checksum }[]
 }
 const { base_import: base } = goldenJson<{ base_import: BaseImport }>('container/derived-layers.json')
-const places = makePlaces()
+const places = testRepos()
 
 async function plainCommit(): Promise<{ tar: Uint8Array; commit: Checksum }> {
   const repo = await memoryRepo()
@@ -25,10 +25,10 @@ async function plainCommit(): Promise<{ tar: Uint8Array; commit: Checksum }> {
   return { tar: await collect(exportCommit(repo, commit)), commit }
 }
 
-for (const place of PLACES) {
+for (const place of BACKENDS) {
   // bare-user-only cannot hold the modes and xattrs of the fixture.
   for (const mode of MODES.filter((mode) => mode !== 'bare-user-only')) {
-    describeIn(place, mode, `a commit in ${place.name}, ${mode}`, () => {
+    describeWith(place, mode, `a commit in ${place.name}, ${mode}`, () => {
       test('E4: goes out and comes in again as the same commit, and goes out as the same stream', async () => {
         // The file capability of the fixture is none a kernel takes.
         const isReal = place.store === 'directory' && mode === 'bare'

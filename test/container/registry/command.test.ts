@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { Program, type RunResult } from '../../cli/program.ts'
+import { BuiltCommand, type RunResult } from '../../support/built-command.ts'
 import { describeReference, run } from '../../support/reference.ts'
 import { startRegistry, TESTER, type TestRegistry } from './server.ts'
 
@@ -12,12 +12,12 @@ const LAYOUT = fileURLToPath(new URL('../../../examples/exampleos', import.meta.
 
 describeReference(['docker-registry', 'skopeo', 'openssl'], 'ostree-ts container image pull', () => {
   let directory = ''
-  let program: Program
+  let program: BuiltCommand
   let closed: TestRegistry
   let secure: TestRegistry
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'registry-command-'))
-    program = await Program.build({ container: true })
+    program = await BuiltCommand.build({ container: true })
     closed = await startRegistry({ password: true })
     secure = await startRegistry({ tls: true })
     const creds = `--dest-creds=${TESTER.username}:${TESTER.password}`
@@ -30,7 +30,6 @@ describeReference(['docker-registry', 'skopeo', 'openssl'], 'ostree-ts container
     ])
   }, 120_000)
   afterAll(async () => {
-    program?.remove()
     await closed?.[Symbol.asyncDispose]()
     await secure?.[Symbol.asyncDispose]()
     rmSync(directory, { recursive: true, force: true })

@@ -25,7 +25,7 @@ import { DigestMismatchError, NotFoundError, OstreeError } from '../../../src/er
 import type { Progress } from '../../../src/progress.ts'
 import type { Repo } from '../../../src/repo/index.ts'
 import { directory, storeCommit } from '../../../src/testing/index.ts'
-import { makePlaces, PLACES } from '../../support/places.ts'
+import { BACKENDS, testRepos } from '../../support/backends.ts'
 import { type GoldenImage, goldenImage, sourceOf, withLayers } from '../golden-images.ts'
 
 const HOST = { architecture: 'amd64', os: 'linux' }
@@ -34,7 +34,7 @@ const IMAGE = parseImageReference('oci:/image:latest')
 const CHUNKED = goldenImage('container/oci-chunked.tar.gz')
 const UPDATE = goldenImage('container/oci-chunked-update.tar.gz')
 
-const places = makePlaces()
+const places = testRepos()
 
 function pull(repo: Repo, image: GoldenImage, options: Partial<ImportOptions> = {}, text = TEXT): Promise<PulledImage> {
   return pullImage(repo, text, { host: HOST, open: sourceOf(image), ...options })
@@ -49,7 +49,7 @@ function layerRefs(repo: Repo): Promise<string[]> {
   return Promise.resolve(repo.refs.list('heads/ostree/container/blob'))
 }
 
-describe.each(PLACES)('in $name', (place) => {
+describe.each(BACKENDS)('in $name', (place) => {
   const empty = () => places.create(place, 'bare-user')
 
   describe('pulling again', () => {

@@ -16,8 +16,8 @@ import {
 } from '../../../src/container/index.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { nodeFiles } from '../../../src/system/local-files.ts'
+import { testRepos } from '../../support/backends.ts'
 import { goldenBytes } from '../../support/golden.ts'
-import { makePlaces } from '../../support/places.ts'
 import { describeReference, run } from '../../support/reference.ts'
 import { GOLDEN, HOST } from '../encapsulate/kit.ts'
 import { goldenImage, sourceOf, unpack } from '../golden-images.ts'
@@ -25,7 +25,7 @@ import { memoryRepo } from '../tar-kit.ts'
 
 const CONTEXT = { platform: nodePlatform, files: nodeFiles, host: HOST }
 const CHUNKED = goldenImage('container/oci-chunked.tar.gz')
-const places = makePlaces()
+const places = testRepos()
 // All are below one directory, which the first of them makes.
 beforeAll(() => mkdirSync(dirname(places.path()), { recursive: true }))
 

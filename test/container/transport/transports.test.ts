@@ -13,10 +13,10 @@ import { openMemoryLayout } from '../../../src/container/transport/memory.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { nodeFiles } from '../../../src/system/local-files.ts'
 import { packTar, type TarEntry } from '../../../src/tar/index.ts'
+import { PLATFORMS } from '../../support/backends.ts'
 import { goldenBytes, goldenJson, goldenPath } from '../../support/golden.ts'
-import { PLATFORMS } from '../../support/places.ts'
+import { readTar, text } from '../../support/read-tar.ts'
 import { run } from '../../support/reference.ts'
-import { readTar, text } from '../../tar/kit.ts'
 
 const context = { platform: nodePlatform, files: nodeFiles, host: { architecture: 'amd64', os: 'linux' } }
 const TRANSPORTS = goldenJson<Record<string, Record<string, unknown>>>('container/transports.json')

@@ -25,14 +25,14 @@ import {
   scanHardLinks,
 } from '../../../src/repo/local.ts'
 import { createSqliteStorage } from '../../../src/repo/stores/sqlite/open.ts'
+import { commitTree, memoryRepo } from '../../support/commits.ts'
+import { type DiskEntry, describeDisk, type RepoFile, writeRepoFiles } from '../../support/disk.ts'
 import { goldenJson } from '../../support/golden.ts'
-import { commitTree, memoryRepo } from '../builders.ts'
-import { file, link } from '../commit/memory-directory.ts'
-import { type DiskEntry, describeDisk } from '../disk.ts'
-import { isRoot, testDirectory } from '../stores/fs/places.ts'
-import { putUp, type RepoFile } from '../stores/fs/repo-files.ts'
+import { isRoot } from '../../support/machine.ts'
+import { file, link } from '../../support/memory-directory.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
-const root = testDirectory()
+const root = temporaryFolder()
 let count = 0
 const place = () => join(root, String(count++))
 
@@ -73,7 +73,7 @@ const archive = goldenJson<Record<string, { files: RepoFile[]; commit: Checksum 
 async function copyInto(storage: Storage): Promise<Repo> {
   const path = place()
   mkdirSync(path)
-  putUp(path, archive?.files ?? [])
+  writeRepoFiles(path, archive?.files ?? [])
   const from = await openRepo(path)
   const to = await Repo.open(storage, nodePlatform)
   await to.transaction(async (tx) => {

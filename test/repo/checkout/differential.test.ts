@@ -7,10 +7,11 @@ import { expect, test } from 'vitest'
 import { OstreeError } from '../../../src/errors.ts'
 import { type CheckoutOptions, checkout, type OverwriteMode, type RepoMode } from '../../../src/repo/index.ts'
 import { createCheckoutTarget, openRepo } from '../../../src/repo/local.ts'
+import { anyCollidingTree, createEntry, type Directory, type Entry } from '../../support/colliding-trees.ts'
+import { describeDisk } from '../../support/disk.ts'
+import { isRoot } from '../../support/machine.ts'
 import { describeReference, run } from '../../support/reference.ts'
-import { describeDisk } from '../disk.ts'
-import { anyTree, type Directory, type Entry, place } from '../places.ts'
-import { isRoot, testDirectory } from '../stores/fs/places.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
 const FLAGS: Readonly<Record<OverwriteMode, readonly string[]>> = {
   none: [],
@@ -51,10 +52,13 @@ const anyOptions: fc.Arbitrary<CheckoutOptions> = fc
     forceCopy: options.forceCopy && !options.requireHardlinks && options.overwrite !== 'union-identical',
   }))
 
-const committed = anyTree({ names: ['a', 'b', 'c', 'é', '.wh.a', '.wh.', '.wh..wh..opq', '.ostree-wh.d'] })
-const present = fc.option(anyTree({ names: ['a', 'b', 'c', 'd', '.wh.a'], targets: ['nowhere', 'a', 'b'], depth: 2 }), {
-  nil: undefined,
-})
+const committed = anyCollidingTree({ names: ['a', 'b', 'c', 'é', '.wh.a', '.wh.', '.wh..wh..opq', '.ostree-wh.d'] })
+const present = fc.option(
+  anyCollidingTree({ names: ['a', 'b', 'c', 'd', '.wh.a'], targets: ['nowhere', 'a', 'b'], depth: 2 }),
+  {
+    nil: undefined,
+  },
+)
 
 /** Where version 2022.7 is known to differ: since 2024.5 a layer replaces files by directories, and no abort. */
 function sameInBothVersions(tree: Entry, there: Entry | undefined, options: CheckoutOptions): boolean {
@@ -78,7 +82,7 @@ function subtree(tree: Directory, path: string | undefined): Entry {
   return at
 }
 
-const root = testDirectory()
+const root = temporaryFolder()
 const masked = (message: string) => message.replace(/renameat\([^,]*,/, 'renameat(TMP,')
 let count = 0
 
@@ -111,7 +115,7 @@ describeReference('ostree', 'a checkout, beside ostree', () => {
           fc.pre(sameInBothVersions(subtree(tree, options.subpath), there, options))
           const at = join(root, `${mode}-${count++}`)
           mkdirSync(at)
-          place(join(at, 'tree'), tree)
+          createEntry(join(at, 'tree'), tree)
           const repo = join(at, 'repo')
           run('ostree', [`--repo=${repo}`, 'init', `--mode=${mode}`])
           const canonical = mode === 'bare-user-only' ? ['--canonical-permissions', '--no-xattrs'] : []
@@ -120,7 +124,7 @@ describeReference('ostree', 'a checkout, beside ostree', () => {
           // Both destinations have the same name, for messages.
           for (const who of ['theirs', 'ours'] as const) {
             const target = join(at, 'co')
-            if (there !== undefined) place(target, there)
+            if (there !== undefined) createEntry(target, there)
             const says = []
             for (let round = twice ? 0 : 1; round < 2; round++) {
               says.push(who === 'ours' ? await ours(repo, target, options) : theirs(repo, target, options))

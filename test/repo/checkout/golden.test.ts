@@ -22,11 +22,10 @@ import {
   createUncompressedCache,
   openRepo,
 } from '../../../src/repo/local.ts'
+import { BACKENDS, MODES, testRepos } from '../../support/backends.ts'
+import { type DiskEntry, describeDisk, type RepoFile, writeRepoFiles } from '../../support/disk.ts'
 import { goldenJson } from '../../support/golden.ts'
-import { MODES, makePlaces, PLACES } from '../../support/places.ts'
-import { type DiskEntry, describeDisk } from '../disk.ts'
-import { isRoot } from '../stores/fs/places.ts'
-import { putUp, type RepoFile } from '../stores/fs/repo-files.ts'
+import { isRoot } from '../../support/machine.ts'
 
 interface Case {
   readonly mode: string
@@ -46,7 +45,7 @@ const contents = new Map(
     createHash('sha256').update(Buffer.from(file.content_b64, 'base64')).digest('hex'),
   ]),
 )
-const places = makePlaces()
+const places = testRepos()
 
 const OVERWRITE: Readonly<Record<string, OverwriteMode>> = {
   '--union': 'union-files',
@@ -96,7 +95,7 @@ async function prepare({ mode, argv, prepared = '' }: Case, place: string, platf
   }
   const repo = join(place, `repo-${mode}`)
   mkdirSync(repo)
-  putUp(repo, repos[mode]?.files as RepoFile[])
+  writeRepoFiles(repo, repos[mode]?.files as RepoFile[])
   if (prepared !== '') {
     mkdirSync(join(target, 'deep'), { recursive: true })
     chmodSync(join(target, 'deep'), 0o700)
@@ -142,7 +141,7 @@ test('every vector is of a mode that there is', () => {
   expect(Object.keys(repos).sort()).toEqual(MODES.toSorted())
 })
 
-describe.each(PLACES)('from $name', ({ store, platform, name }) => {
+describe.each(BACKENDS)('from $name', ({ store, platform, name }) => {
   const given = { store, platform, name }
   // Only a directory has files to link, and a cache of them.
   const linking = store === 'directory'

@@ -16,11 +16,11 @@ import { DeniedError, FormatError, IoError, LimitError } from '../../../src/erro
 import { type CheckoutOptions, checkout, MAX_TREE_DEPTH, type Repo } from '../../../src/repo/index.ts'
 import { type CheckoutTargetOptions, createCheckoutTarget } from '../../../src/repo/local.ts'
 import { OpenDirectory } from '../../../src/system/open-directory.ts'
-import { commitRaw, commitTree, EMPTY_TREE, memoryRepo } from '../builders.ts'
-import { link } from '../commit/memory-directory.ts'
-import { testDirectory } from '../stores/fs/places.ts'
+import { commitRaw, commitTree, EMPTY_TREE, memoryRepo } from '../../support/commits.ts'
+import { link } from '../../support/memory-directory.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
-const root = testDirectory()
+const root = temporaryFolder()
 
 /** A place with a destination `co`, and beside it what must not change. */
 function makePlace() {

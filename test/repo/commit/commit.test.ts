@@ -1,7 +1,6 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import type { Checksum } from '../../../src/bytes.ts'
 import { array, bool, lookup, string, variantOf } from '../../../src/gvariant/index.ts'
 import { decodeSizes } from '../../../src/objects/index.ts'
@@ -19,9 +18,10 @@ import {
   Repo,
 } from '../../../src/repo/index.ts'
 import { createDirectorySource, createRepo } from '../../../src/repo/local.ts'
+import { file, memoryDirectory, xattr } from '../../support/memory-directory.ts'
 import { describeReference, run } from '../../support/reference.ts'
-import { file, memoryDirectory, xattr } from './memory-directory.ts'
-import { tarBytes } from './tar/tar-bytes.ts'
+import { tarBytes } from '../../support/tar-bytes.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
 const tree = (content = 'x') => ({ directory: memoryDirectory({ 'd/f': file(content), g: file('y') }) })
 const base: CommitOptions = { trees: [tree()], branch: 'main', timestamp: 1n }
@@ -190,8 +190,7 @@ describe('metadata', () => {
 })
 
 describeReference('ostree', 'in a directory', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'commit-'))
-  afterAll(() => rmSync(folder, { recursive: true }))
+  const folder = temporaryFolder('disk')
 
   function fill(path: string): string {
     mkdirSync(join(path, 'd/e'), { recursive: true })

@@ -23,8 +23,8 @@ import {
   writeTree,
 } from '../../../src/repo/index.ts'
 import { anyTree, storeTree } from '../../../src/testing/index.ts'
-import { asSource } from '../random-trees.ts'
-import { directory, file, link, type MemoryNode, memoryDirectory, xattr } from './memory-directory.ts'
+import { directory, file, link, type MemoryNode, memoryDirectory, xattr } from '../../support/memory-directory.ts'
+import { asSource } from '../../support/random-trees.ts'
 
 interface Written {
   readonly repo: Repo

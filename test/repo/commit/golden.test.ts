@@ -14,9 +14,9 @@ import {
   SIZES,
   type TreeInput,
 } from '../../../src/repo/index.ts'
+import { BACKENDS, describeWith, testRepos } from '../../support/backends.ts'
 import { goldenBytes, goldenJson } from '../../support/golden.ts'
-import { describeIn, makePlaces, PLACES } from '../../support/places.ts'
-import { memoryDirectory, unpackedTar } from './memory-directory.ts'
+import { memoryDirectory, unpackedTar } from '../../support/memory-directory.ts'
 
 interface Case {
   readonly description: string
@@ -116,7 +116,7 @@ function optionsOf({ args, aux, env }: Case): CommitOptions {
 }
 
 const sized = golden.commits.find(({ args }) => args.includes('--generate-sizes')) as Case
-const places = makePlaces()
+const places = testRepos()
 /** Modes that hold the owners and attributes the commits have; checksums do not depend on them. */
 const HOLDING = ['archive', 'bare-user', 'bare'] as const
 
@@ -131,9 +131,9 @@ test('every commit and every object of the vectors is known', () => {
   expect(attached.map(({ data_b64 }) => data_b64)).toEqual(golden.commits.flatMap((each) => each.detached_b64 ?? []))
 })
 
-describe.each(PLACES)('a commit has the bytes ostree gives it, in $name', (place) => {
+describe.each(BACKENDS)('a commit has the bytes ostree gives it, in $name', (place) => {
   for (const mode of HOLDING) {
-    describeIn(place, mode, `in mode ${mode}`, () => {
+    describeWith(place, mode, `in mode ${mode}`, () => {
       let repo: Repo
       beforeAll(async () => {
         repo = await places.create(place, mode)

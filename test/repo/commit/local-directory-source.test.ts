@@ -4,17 +4,15 @@ import {
   existsSync,
   linkSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type Checksum, readAll } from '../../../src/bytes.ts'
 import { IoError } from '../../../src/errors.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
@@ -32,11 +30,11 @@ import {
   writeTree,
 } from '../../../src/repo/index.ts'
 import { anyTree } from '../../../src/testing/index.ts'
+import { materialise, possible } from '../../support/random-trees.ts'
 import { describeReference, hasReference, run } from '../../support/reference.ts'
-import { materialise, possible } from '../random-trees.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'walk-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = temporaryFolder('disk')
 
 async function commitOf(path: string, options: ModifierOptions = {}): Promise<Checksum> {
   const repo = await Repo.open(createMemoryStorage({ platform: nodePlatform }), nodePlatform)

@@ -14,8 +14,8 @@ import {
 } from '../../../src/objects/index.ts'
 import type { Platform } from '../../../src/platform/index.ts'
 import type { Repo } from '../../../src/repo/index.ts'
+import { BACKENDS, MODES, testRepos, testWith } from '../../support/backends.ts'
 import { goldenJson } from '../../support/golden.ts'
-import { MODES, makePlaces, PLACES, testIn } from '../../support/places.ts'
 
 interface LooseObject {
   readonly loose_path: string
@@ -35,7 +35,7 @@ const objects = ['core/objects-archive.json', 'core/commits-objects.json'].flatM
 const files = objects.filter(({ name }) => name.type === 'file')
 const attached = objects.filter(({ name }) => name.type === 'commitmeta')
 const metadata = objects.filter(({ name }) => ['commit', 'dirtree', 'dirmeta'].includes(name.type))
-const places = makePlaces()
+const places = testRepos()
 
 test('the vectors have objects of every kind', () => {
   expect([objects.length, files.length, attached.length, metadata.length]).toEqual([84, 27, 1, 56])
@@ -67,9 +67,9 @@ async function listed(repo: Repo): Promise<string[]> {
   return names.map(formatObjectName).sort()
 }
 
-describe.each(PLACES)('in $name', (place) => {
+describe.each(BACKENDS)('in $name', (place) => {
   for (const mode of MODES) {
-    testIn(place, mode, `objects of ostree are kept as they are in ${mode}, or refused by name`, async () => {
+    testWith(place, mode, `objects of ostree are kept as they are in ${mode}, or refused by name`, async () => {
       const repo = await places.create(place, mode)
       const kept = new Set<string>()
       const refused: string[] = []

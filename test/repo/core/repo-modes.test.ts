@@ -14,11 +14,11 @@ import {
   type RepoMode,
 } from '../../../src/repo/index.ts'
 import { createDirectorySource } from '../../../src/repo/local.ts'
+import { BACKENDS, type Backend, MODES, testRepos, testWith } from '../../support/backends.ts'
 import { goldenBytes, goldenJson, goldenPath } from '../../support/golden.ts'
-import { MODES, makePlaces, PLACES, type Place, testIn } from '../../support/places.ts'
+import { isRoot } from '../../support/machine.ts'
+import { unpackedTar } from '../../support/memory-directory.ts'
 import { describeReference, hasReference, run } from '../../support/reference.ts'
-import { unpackedTar } from '../commit/memory-directory.ts'
-import { isRoot } from '../random-trees.ts'
 
 interface Vector {
   readonly commit: Checksum
@@ -30,7 +30,7 @@ interface Vector {
 
 const golden = goldenJson<Record<string, Vector>>('core/repo-modes.json')
 const modes = Object.keys(golden) as RepoMode[]
-const places = makePlaces()
+const places = testRepos()
 
 const tar = goldenBytes('core/tree-a.tar')
 const options: Omit<CommitOptions, 'trees'> = {
@@ -64,8 +64,8 @@ test('each mode has its vector', () => {
 describe.each(modes)('in mode %s', (mode) => {
   const source = unpackedTar(tar)
 
-  describe.each(PLACES)('a repository in $name', (place) => {
-    testIn(place, mode, 'has the commit of ostree, its configuration, and lists it as ostree does', async () => {
+  describe.each(BACKENDS)('a repository in $name', (place) => {
+    testWith(place, mode, 'has the commit of ostree, its configuration, and lists it as ostree does', async () => {
       const repo = await places.create(place, mode)
       expect(await repo.storage.readConfig()).toBe(golden[mode]?.config)
       await check(repo, mode, source)
@@ -93,7 +93,7 @@ describeReference('tar', 'unpacked onto a disk by tar', () => {
     mkdirSync(path)
     run('tar', ['-C', path, '--xattrs', '--xattrs-include=*', '-xpf', goldenPath('core/tree-a.tar')])
     for (const mode of modes) {
-      const repo = await places.create(PLACES[0] as Place, mode)
+      const repo = await places.create(BACKENDS[0] as Backend, mode)
       await check(repo, mode, createDirectorySource(path))
     }
   })

@@ -2,18 +2,18 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Checksum } from '../../../src/bytes.ts'
 import { S_IFLNK, S_IFREG } from '../../../src/objects/index.ts'
 import { collectReachable, type DeltaFile, generateDelta, type Repo, writeDelta } from '../../../src/repo/index.ts'
 import { createRepo } from '../../../src/repo/local.ts'
+import { commitTree, memoryRepo } from '../../support/commits.ts'
+import { anyRepo, buildRepo } from '../../support/random-repo.ts'
 import { describeReference } from '../../support/reference.ts'
-import { commitTree, memoryRepo } from '../builders.ts'
-import { anyRepo, buildRepo } from '../random-repo.ts'
-import { ReferenceRepo } from '../reference-repo.ts'
-import { testDirectory } from '../stores/fs/places.ts'
+import { ReferenceRepo } from '../../support/reference-repo.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
-const root = testDirectory()
+const root = temporaryFolder()
 let count = 0
 
 async function collect(repo: Repo, options: Parameters<typeof generateDelta>[1]) {
@@ -61,8 +61,6 @@ describe('what goes into a delta', () => {
 })
 
 describeReference('ostree', 'deltas of random histories', () => {
-  afterAll(() => rmSync(root, { recursive: true, force: true }))
-
   async function expectWhole(repo: Repo, target: ReferenceRepo, commit: Checksum): Promise<void> {
     const there = readdirSync(join(target.path, 'objects'), { recursive: true, encoding: 'utf8' })
     for (const { checksum, type } of await collectReachable(repo, commit)) {

@@ -13,12 +13,13 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createRepo } from '../../../src/repo/local.ts'
+import { isRoot } from '../../support/machine.ts'
+import { addFolders, anyRepo, buildRepo } from '../../support/random-repo.ts'
 import { describeReference } from '../../support/reference.ts'
-import { runBoth } from '../beside.ts'
-import { addFolders, anyRepo, buildRepo } from '../random-repo.ts'
-import { isRoot, testDirectory } from '../stores/fs/places.ts'
+import { runBoth } from '../../support/repo-copies.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
-const root = testDirectory()
+const root = temporaryFolder()
 let count = 0
 
 interface Damage {

@@ -3,16 +3,17 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { anyCollidingTree, createEntry } from '../../support/colliding-trees.ts'
+import { isRoot } from '../../support/machine.ts'
 import { describeReference } from '../../support/reference.ts'
-import { runBoth } from '../beside.ts'
-import { anyTree, place } from '../places.ts'
-import { ReferenceRepo } from '../reference-repo.ts'
-import { isRoot, testDirectory } from '../stores/fs/places.ts'
+import { ReferenceRepo } from '../../support/reference-repo.ts'
+import { runBoth } from '../../support/repo-copies.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
-const root = testDirectory()
+const root = temporaryFolder()
 let count = 0
 
-const tree = anyTree({ names: ['a', 'b', 'c', 'é'], depth: 2 })
+const tree = anyCollidingTree({ names: ['a', 'b', 'c', 'é'], depth: 2 })
 const anyOptions = fc.subarray(
   [
     '--stats',
@@ -48,8 +49,8 @@ describeReference('ostree', 'diff, beside ostree', () => {
         async (mode, one, two, runs) => {
           const here = join(root, String(count++))
           mkdirSync(here)
-          place(join(here, 'one'), one)
-          place(join(here, 'two'), two)
+          createEntry(join(here, 'one'), one)
+          createEntry(join(here, 'two'), two)
           const repo = ReferenceRepo.create(join(here, 'repo'), mode)
           for (const [branch, name] of [
             ['one', 'one'],

@@ -14,13 +14,14 @@ import {
   treeToDiff,
 } from '../../../src/repo/index.ts'
 import { createDiskTree, openRepo } from '../../../src/repo/local.ts'
+import { anyCollidingTree, createEntry } from '../../support/colliding-trees.ts'
+import { commitTree, memoryRepo } from '../../support/commits.ts'
+import { isRoot } from '../../support/machine.ts'
+import { directory, file, link } from '../../support/memory-directory.ts'
 import { describeReference, run } from '../../support/reference.ts'
-import { commitTree, memoryRepo } from '../builders.ts'
-import { directory, file, link } from '../commit/memory-directory.ts'
-import { anyTree, place } from '../places.ts'
-import { isRoot, testDirectory } from '../stores/fs/places.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
-const root = testDirectory()
+const root = temporaryFolder()
 let count = 0
 
 async function treeOf(repo: Repo, rev: string): Promise<DiffDirectory> {
@@ -113,15 +114,15 @@ describeReference('ostree', 'a difference, beside ostree', () => {
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom('archive', 'bare-user', 'bare-user-only'),
-        anyTree({ names }),
-        anyTree({ names }),
+        anyCollidingTree({ names }),
+        anyCollidingTree({ names }),
         fc.constantFrom([], [], ['--owner-uid=1000'], ['--owner-gid=0', '--owner-uid=0']),
         fc.boolean(),
         async (mode, one, two, owners, noXattrs) => {
           const at = join(root, String(count++))
           mkdirSync(at)
-          place(join(at, 'one'), one)
-          place(join(at, 'two'), two)
+          createEntry(join(at, 'one'), one)
+          createEntry(join(at, 'two'), two)
           const path = join(at, 'repo')
           const ostree = (...args: string[]) => run('ostree', [`--repo=${path}`, ...args], { cwd: at })
           ostree('init', `--mode=${mode}`)

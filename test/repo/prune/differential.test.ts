@@ -5,12 +5,12 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Checksum } from '../../../src/bytes.ts'
 import { createRepo } from '../../../src/repo/local.ts'
+import { addFolders, anyRepo, buildRepo } from '../../support/random-repo.ts'
 import { describeReference } from '../../support/reference.ts'
-import { runBoth } from '../beside.ts'
-import { addFolders, anyRepo, buildRepo } from '../random-repo.ts'
-import { testDirectory } from '../stores/fs/places.ts'
+import { runBoth } from '../../support/repo-copies.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
-const root = testDirectory()
+const root = temporaryFolder()
 let count = 0
 
 const REFS = ['main', 'x/a', 'x/c', 'origin:main', 'gone:x/a', 'x', 'nope', 'org.example.Else:main']

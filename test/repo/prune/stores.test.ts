@@ -17,10 +17,10 @@ import {
   type RepoMode,
 } from '../../../src/repo/index.ts'
 import { createRepo } from '../../../src/repo/local.ts'
-import { anyRepo, buildRepo, type RepoPlan } from '../random-repo.ts'
-import { testDirectory } from '../stores/fs/places.ts'
+import { anyRepo, buildRepo, type RepoPlan } from '../../support/random-repo.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
-const root = testDirectory()
+const root = temporaryFolder()
 let count = 0
 
 function openMemory(mode: RepoMode): Promise<Repo> {

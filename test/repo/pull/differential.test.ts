@@ -4,13 +4,14 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createRepo } from '../../../src/repo/local.ts'
-import { runInProcess } from '../../cli/in-process.ts'
+import { runInProcess } from '../../support/in-process.ts'
+import { isRoot } from '../../support/machine.ts'
+import { anyRepo, buildRepo } from '../../support/random-repo.ts'
 import { describeReference, run } from '../../support/reference.ts'
-import { anyRepo, buildRepo } from '../random-repo.ts'
-import { ReferenceRepo } from '../reference-repo.ts'
-import { isRoot, testDirectory } from '../stores/fs/places.ts'
+import { ReferenceRepo } from '../../support/reference-repo.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
-const root = testDirectory()
+const root = temporaryFolder()
 let count = 0
 
 /** `@N` stands for the checksum of commit N. At most one thing that may fail: which of many fails first is chance. */

@@ -19,12 +19,12 @@ import { nodePlatform } from '../../../src/platform/node.ts'
 import type { Progress } from '../../../src/progress.ts'
 import { collectReachable, fsck, pullLocal, Repo, requireSound } from '../../../src/repo/index.ts'
 import { createRepo, openRepo } from '../../../src/repo/local.ts'
-import { makePlaces, PLACES, type Place } from '../../support/places.ts'
-import { commitRaw, commitTree, memoryRepo } from '../builders.ts'
-import { isRoot } from '../stores/fs/places.ts'
+import { BACKENDS, type Backend, testRepos } from '../../support/backends.ts'
+import { commitRaw, commitTree, memoryRepo } from '../../support/commits.ts'
+import { isRoot } from '../../support/machine.ts'
 
-const places = makePlaces()
-const directory = PLACES[4] as Place
+const places = testRepos()
+const directory = BACKENDS[4] as Backend
 const LARGE = 'large '.repeat(500_000)
 
 async function makeSource(repo: Repo): Promise<Checksum[]> {
@@ -52,7 +52,7 @@ async function readable(repo: Repo, commit: Checksum): Promise<string> {
   return digest.digest('hex')
 }
 
-describe.each(PLACES)('from memory into $name, and back', (place) => {
+describe.each(BACKENDS)('from memory into $name, and back', (place) => {
   test('a commit comes whole, and its history as far as asked', async () => {
     const source = await memoryRepo()
     const [first = '', second = ''] = await makeSource(source)

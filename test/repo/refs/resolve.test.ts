@@ -1,14 +1,14 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import type { Checksum } from '../../../src/bytes.ts'
 import { ConflictError, InvalidNameError, OstreeError, RefNotFoundError } from '../../../src/errors.ts'
 import { EMPTY_TREE } from '../../../src/objects/index.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { createMemoryStorage, Repo, writeCommit } from '../../../src/repo/index.ts'
 import { describeReference, run } from '../../support/reference.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
 async function repository(parent?: Repo): Promise<Repo> {
   return Repo.open(createMemoryStorage({ platform: nodePlatform }), nodePlatform, { parent })
@@ -96,7 +96,7 @@ describe('a rev', () => {
 })
 
 describeReference('ostree', 'a rev means what it means to ostree', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'resolve-'))
+  const folder = temporaryFolder('disk')
   const path = join(folder, 'repo')
   let repo: Repo
 
@@ -132,7 +132,6 @@ describeReference('ostree', 'a rev means what it means to ostree', () => {
     })
     writeFileSync(join(folder, 'commits'), commits.join('\n'))
   })
-  afterAll(() => rmSync(folder, { recursive: true }))
 
   const revs = [
     ...[

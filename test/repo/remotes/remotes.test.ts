@@ -1,17 +1,17 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { addRemote, deleteRemote, editConfig, listRemotes, Repo, remoteUrl } from '../../../src/repo/index.ts'
 import { initFsStorage, openFsStorage } from '../../../src/repo/stores/fs/index.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
 describe('remotes with a file of their own', () => {
   let folder: string
   let files: string
   let repo: Repo
   beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'ostree-ts-remotes-'))
+    folder = temporaryFolder('disk')
     files = join(folder, 'remotes.d')
     mkdirSync(files)
     writeFileSync(join(files, 'foo.conf'), '# from a package\n[remote "foo"]\nurl=http://foo\n')
@@ -23,7 +23,6 @@ describe('remotes with a file of their own', () => {
   })
   afterEach(async () => {
     await repo.close()
-    rmSync(folder, { recursive: true })
   })
   const file = (name: string): string => readFileSync(join(files, name), 'utf8')
 

@@ -18,14 +18,16 @@ import {
 } from '../../../../src/repo/index.ts'
 import { createCheckoutTarget, createRepo, openRepo } from '../../../../src/repo/local.ts'
 import type { Threads } from '../../../../src/repo/stores/fs/index.ts'
+import { failingThreadProgram, threadProgram } from '../../../support/bundle.ts'
+import { commitTree } from '../../../support/commits.ts'
+import { describeDisk } from '../../../support/disk.ts'
+import { isRoot } from '../../../support/machine.ts'
+import { link, type MemoryNode } from '../../../support/memory-directory.ts'
 import { describeReference, run } from '../../../support/reference.ts'
-import { commitTree } from '../../builders.ts'
-import { link, type MemoryNode } from '../../commit/memory-directory.ts'
-import { describeDisk } from '../../disk.ts'
-import { bundle, failingProgram, threadProgram } from '../../stores/fs/child.ts'
-import { isRoot, testDirectory } from '../../stores/fs/places.ts'
+import { temporaryFolder } from '../../../support/temporary.ts'
+import { storeModule } from '../../stores/fs/store-child.ts'
 
-const root = testDirectory()
+const root = temporaryFolder()
 const threads: Threads = { count: 2, program: threadProgram('checkout-worker'), after: 1 }
 const modes: RepoMode[] = ['archive', 'bare-user-only', 'bare-user', ...(isRoot ? (['bare'] as const) : [])]
 let made = 0
@@ -143,7 +145,7 @@ describe('threads', () => {
 
   test.each([
     ['that cannot be started are done without', pathToFileURL(join(root, 'no-such-program.mjs'))],
-    ['that end in the middle lose nothing', failingProgram()],
+    ['that end in the middle lose nothing', failingThreadProgram()],
   ])('%s', async (_, program) => {
     const { repo, path, commit } = await repoOf('bare-user-only')
     for (const options of [{ forceCopy: true }, {}]) {
@@ -174,7 +176,7 @@ describe('threads', () => {
     const [script, target] = [`${place()}.mjs`, place()]
     const source = `
       import { isMainThread, Worker } from 'node:worker_threads'
-      import { checkout, createCheckoutTarget, openRepo } from ${JSON.stringify(pathToFileURL(bundle()).href)}
+      import { checkout, createCheckoutTarget, openRepo } from ${JSON.stringify(storeModule())}
       if (isMainThread) new Worker(new URL(import.meta.url))
       else {
         const repo = await openRepo(${JSON.stringify(path)})

@@ -1,5 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
@@ -7,7 +6,8 @@ import { readAll } from '../../../../src/bytes.ts'
 import { nodePlatform } from '../../../../src/platform/node.ts'
 import { uncompressedTar } from '../../../../src/repo/index.ts'
 import { hasReference, run } from '../../../support/reference.ts'
-import { tarBytes } from './tar-bytes.ts'
+import { tarBytes } from '../../../support/tar-bytes.ts'
+import { temporaryFolder } from '../../../support/temporary.ts'
 
 const tar = tarBytes([{ name: 'f', content: 'x'.repeat(100_000) }])
 
@@ -30,12 +30,11 @@ describe('an archive', () => {
   })
 
   test.runIf(hasReference('zstd'))('is read from zstd, with a frame to skip too', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'tar-input-'))
+    const folder = temporaryFolder('disk')
     const path = join(folder, 'tar')
     writeFileSync(path, tar)
     run('zstd', ['-q', path])
     const compressed = new Uint8Array(readFileSync(`${path}.zst`))
-    rmSync(folder, { recursive: true })
     expect(await read(compressed)).toEqual(tar)
     expect(await read(Uint8Array.of(0x5a, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 9, 9, ...compressed))).toEqual(tar)
   })

@@ -5,8 +5,8 @@ import { UsageError } from '../../../../src/errors.ts'
 import type { FileObject, MetaType } from '../../../../src/objects/index.ts'
 import { nodePlatform } from '../../../../src/platform/node.ts'
 import { createMemoryStorage, ForwardingTransaction, importTar, Repo, writeTree } from '../../../../src/repo/index.ts'
+import { dir, file, hardlink, type TarEntry, tarBytes } from '../../../support/tar-bytes.ts'
 import { chunks } from './take-tar.ts'
-import { dir, file, hardlink, type TarEntry, tarBytes } from './tar-bytes.ts'
 
 describe('a store that answers later', () => {
   /** Answers every write with a promise, the earlier later; bodies are copied at once, as the contract wants. */

@@ -1,22 +1,21 @@
 /** Archives taken by `ostree commit --tree=tar` and by us. */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { anyTree } from '../../../../src/testing/index.ts'
 import { goldenBytes, goldenPath } from '../../../support/golden.ts'
+import { tarEntries } from '../../../support/random-trees.ts'
 import { describeReference, run } from '../../../support/reference.ts'
-import { tarEntries } from '../../random-trees.ts'
+import { dir, file, hardlink, type TarEntry, tarBytes } from '../../../support/tar-bytes.ts'
+import { temporaryFolder } from '../../../support/temporary.ts'
 import { take } from './take-tar.ts'
-import { dir, file, hardlink, type TarEntry, tarBytes } from './tar-bytes.ts'
 
 describeReference('ostree', 'a tar has the checksum ostree gives it', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'tar-'))
+  const folder = temporaryFolder('disk')
   const repo = join(folder, 'repo')
   run('ostree', ['init', '--repo', repo, '--mode=archive'])
-  afterAll(() => rmSync(folder, { recursive: true }))
 
   const theirs = (bytes: Uint8Array, ...options: string[]) => {
     writeFileSync(join(folder, 'input.tar'), bytes)
@@ -103,9 +102,8 @@ const layers = ['layers', 'layers2'].flatMap((name) =>
 )
 
 describeReference('ostree', 'an archive of the container tests has the fate ostree gives it', () => {
-  const repo = mkdtempSync(join(tmpdir(), 'layers-'))
+  const repo = temporaryFolder('disk')
   run('ostree', ['init', '--repo', repo, '--mode=archive'])
-  afterAll(() => rmSync(repo, { recursive: true }))
   const fixed = ['--orphan', '--no-bindings', '--timestamp=@0', '--fsync=false', '--tar-autocreate-parents']
 
   // Xattrs apart: the order of several in one entry is another in old versions.

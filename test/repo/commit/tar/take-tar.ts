@@ -15,7 +15,7 @@ import {
   writeCommit,
   writeTree,
 } from '../../../../src/repo/index.ts'
-import { type TarEntry, tarBytes } from './tar-bytes.ts'
+import { type TarEntry, tarBytes } from '../../../support/tar-bytes.ts'
 
 export interface TakeOptions extends Omit<TarTreeOptions, 'modifier' | 'into'> {
   readonly mode?: RepoMode

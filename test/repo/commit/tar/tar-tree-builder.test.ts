@@ -13,9 +13,9 @@ import {
   SMALL_FILE,
 } from '../../../../src/repo/index.ts'
 import { anyTree, storeCommit } from '../../../../src/testing/index.ts'
-import { tarEntries } from '../../random-trees.ts'
+import { tarEntries } from '../../../support/random-trees.ts'
+import { dir, file, hardlink, symlink, type TarEntry, tarBytes } from '../../../support/tar-bytes.ts'
 import { paths, take } from './take-tar.ts'
-import { dir, file, hardlink, symlink, type TarEntry, tarBytes } from './tar-bytes.ts'
 
 describe('an archive becomes a tree', () => {
   test('that says the same, whatever is in it', async () => {

@@ -3,11 +3,12 @@ import * as vitest from 'vitest'
 import { nodePlatform } from '../../../../src/platform/node.ts'
 import { initFsStorage, openFsStorage } from '../../../../src/repo/stores/fs/index.ts'
 import { storageSuite } from '../../../../src/testing/suites/index.ts'
-import { threadProgram } from './child.ts'
-import { isRoot, testDirectory } from './places.ts'
+import { threadProgram } from '../../../support/bundle.ts'
+import { isRoot } from '../../../support/machine.ts'
+import { temporaryFolder } from '../../../support/temporary.ts'
 
 const platform = nodePlatform
-const root = testDirectory()
+const root = temporaryFolder()
 let made = 0
 
 storageSuite(vitest, 'directory', {

@@ -5,13 +5,13 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { nodePlatform } from '../../../../src/platform/node.ts'
 import { initFsStorage, openFsStorage } from '../../../../src/repo/stores/fs/index.ts'
+import { regular, writeFlatCommit } from '../../../support/flat-commits.ts'
 import { describeReference, run } from '../../../support/reference.ts'
-import { Child } from './child.ts'
-import { testDirectory } from './places.ts'
-import { regular, writeFlatCommit } from './trees.ts'
+import { temporaryFolder } from '../../../support/temporary.ts'
+import { startStoreScript } from './store-child.ts'
 
 const platform = nodePlatform
-const root = testDirectory()
+const root = temporaryFolder()
 
 /**
  * In the child: each call that changes the file system is counted, and the process dies before the one it is told. The
@@ -88,7 +88,7 @@ describeReference('ostree', 'a process killed', () => {
         if (point > 300) throw new Error('this never ends')
         rmSync(path, { recursive: true, force: true })
         cpSync(template, path, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true })
-        const child = new Child(transactionScript(path), { DIES_BEFORE: `${point}` })
+        const child = startStoreScript(transactionScript(path), { DIES_BEFORE: `${point}` })
         const { signal, code, output } = await child.ended
         survived = signal === null
         if (survived) expect(`${code} ${output}`).toMatch(/^0 survived/)
@@ -124,7 +124,7 @@ describeReference('ostree', 'a process killed', () => {
     const path = join(root, 'midst')
     await prepare(path, 'bare-user-only')
     for (const delay of [0, 5, 20, 40, 80]) {
-      const child = new Child(`
+      const child = startStoreScript(`
         const storage = await store.openFsStorage(${JSON.stringify(path)}, { platform: store.nodePlatform })
         for (let round = 0; ; round++) {
           const tx = await storage.begin({ fsync: false })
@@ -140,8 +140,7 @@ describeReference('ostree', 'a process killed', () => {
       `)
       await child.said('working')
       await new Promise((resolve) => setTimeout(resolve, delay))
-      child.kill()
-      await child.ended
+      await child.kill()
       requireWhole(path)
     }
     const storage = await openFsStorage(path, { platform })

@@ -14,10 +14,11 @@ import {
 } from '../../../../src/objects/index.ts'
 import type { RepoMode } from '../../../../src/repo/index.ts'
 import { initFsStorage, openFsStorage } from '../../../../src/repo/stores/fs/index.ts'
+import { PLATFORMS } from '../../../support/backends.ts'
+import { comparable, type RepoFile, readRepoFiles, writeRepoFiles } from '../../../support/disk.ts'
 import { goldenJson } from '../../../support/golden.ts'
-import { PLATFORMS } from '../../../support/places.ts'
-import { isRoot, testDirectory } from './places.ts'
-import { essence, putUp, type RepoFile, takeDown } from './repo-files.ts'
+import { isRoot } from '../../../support/machine.ts'
+import { temporaryFolder } from '../../../support/temporary.ts'
 
 interface RepoVector {
   readonly commit: Checksum
@@ -37,7 +38,7 @@ interface FileVector {
 
 const repos = goldenJson<Record<string, RepoVector>>('core/repo-modes.json')
 const inputs = goldenJson<FileVector[]>('core/file-checksums.json')
-const root = testDirectory()
+const root = temporaryFolder()
 
 /** What ostree read from the tree; in bare-user-only after making permissions canonical. */
 function sourceFiles(mode: string): { header: FileHeader; body: Uint8Array; checksum: Checksum | undefined }[] {
@@ -87,9 +88,9 @@ describe.each(vectors)(
       await tx.commit()
       await storage[Symbol.asyncDispose]()
 
-      const expected = files.map((file) => essence(asOurs(mode, file)))
+      const expected = files.map((file) => comparable(asOurs(mode, file)))
       const byPath = (a: RepoFile, b: RepoFile) => (a.path < b.path ? -1 : 1)
-      expect(takeDown(path).sort(byPath).map(essence)).toEqual(
+      expect(readRepoFiles(path).sort(byPath).map(comparable)).toEqual(
         [...expected].sort((a, b) => byPath(a as RepoFile, b as RepoFile)),
       )
     })
@@ -97,7 +98,7 @@ describe.each(vectors)(
     test.runIf(possible)('is read by us as what went into it', async () => {
       const path = join(root, `read-${mode}-${platform.name}`)
       mkdirSync(path)
-      putUp(path, files)
+      writeRepoFiles(path, files)
       const storage = await openFsStorage(path, { platform })
       expect(storage.mode).toBe(mode)
       expect(await storage.refs.list('heads')).toEqual(['heads/main'])

@@ -9,13 +9,13 @@ import { type Checksum, encodeUtf8 } from '../../../../src/bytes.ts'
 import { RepoLockedError } from '../../../../src/errors.ts'
 import { nodePlatform } from '../../../../src/platform/node.ts'
 import { initFsStorage, openFsStorage } from '../../../../src/repo/stores/fs/index.ts'
+import { regular, writeFlatCommit } from '../../../support/flat-commits.ts'
 import { describeReference, run } from '../../../support/reference.ts'
-import { Child } from './child.ts'
-import { testDirectory } from './places.ts'
-import { regular, writeFlatCommit } from './trees.ts'
+import { temporaryFolder } from '../../../support/temporary.ts'
+import { startStoreScript } from './store-child.ts'
 
 const platform = nodePlatform
-const root = testDirectory()
+const root = temporaryFolder()
 let made = 0
 
 async function newRepo(config = 'lock-timeout-secs=0\n') {
@@ -96,7 +96,7 @@ describe('the lock', () => {
 
   test('dies with its process', async () => {
     const { path, storage } = await newRepo()
-    const child = new Child(`
+    const child = startStoreScript(`
       const storage = await store.openFsStorage(${JSON.stringify(path)}, { platform: store.nodePlatform })
       const tx = await storage.begin()
       say('locked')
@@ -104,8 +104,7 @@ describe('the lock', () => {
     `)
     await child.said('locked')
     await expect(storage.lock('exclusive')).rejects.toThrow(RepoLockedError)
-    child.kill()
-    await child.ended
+    await child.kill()
     await (await storage.lock('exclusive'))[Symbol.asyncDispose]()
     await storage[Symbol.asyncDispose]()
   })

@@ -18,13 +18,15 @@ import {
   type RepoMode,
 } from '../../../../src/repo/index.ts'
 import { initFsStorage, openFsStorage } from '../../../../src/repo/stores/fs/index.ts'
+import { failingThreadProgram, threadProgram } from '../../../support/bundle.ts'
+import { linkTo, regular, type TreeFile, writeFlatCommit } from '../../../support/flat-commits.ts'
+import { isRoot } from '../../../support/machine.ts'
 import { hasReference, run } from '../../../support/reference.ts'
-import { Child, failingProgram, threadProgram } from './child.ts'
-import { isRoot, testDirectory } from './places.ts'
-import { linkTo, regular, type TreeFile, writeFlatCommit } from './trees.ts'
+import { temporaryFolder } from '../../../support/temporary.ts'
+import { startStoreScript } from './store-child.ts'
 
 const platform = nodePlatform
-const root = testDirectory()
+const root = temporaryFolder()
 const program = threadProgram('object-worker')
 const objectThreads = { count: 2, program, after: 1 }
 /** One thread deletes many by itself, where the list is not worth others. */
@@ -154,7 +156,7 @@ describe.each(modes)('mode %s', (mode) => {
 describe('threads', () => {
   test.each([
     ['that cannot be started are done without', missingProgram],
-    ['that end in the middle lose nothing', failingProgram()],
+    ['that end in the middle lose nothing', failingThreadProgram()],
   ])('%s', async (_, other) => {
     const [path, single] = [await makeRepo('archive'), await makeRepo('archive')]
     for (const each of [path, single]) damage(each)
@@ -170,7 +172,7 @@ describe('threads', () => {
     // A thread that is lost leaves what it had; one that works leaves nothing.
     const left = await leftBy(objects, names)
     expect(left).toBe(0)
-    const broken = await openWith(await makeRepo('archive'), { ...objectThreads, program: failingProgram() })
+    const broken = await openWith(await makeRepo('archive'), { ...objectThreads, program: failingThreadProgram() })
     expect(await leftBy(broken.storage.objects, repeated(names, 20))).toBeGreaterThan(0)
   })
 
@@ -196,7 +198,7 @@ describe('threads', () => {
     const url = JSON.stringify(program.href)
     for (let round = 0; round < 14; round++) {
       // As soon as the gate says that it loads, and some moments later.
-      const child = new Child(`
+      const child = startStoreScript(`
         const { SharedArrayBuffer: Shared } = globalThis
         let gate
         globalThis.SharedArrayBuffer = class extends Shared {

@@ -20,12 +20,13 @@ import { checksumFile, encodeTombstone, type MetaType, verifyFile, Xattrs } from
 import { nodePlatform } from '../../../../src/platform/node.ts'
 import { initFsStorage, openFsStorage } from '../../../../src/repo/stores/fs/index.ts'
 import { loadNative } from '../../../../src/system/native.ts'
+import { linkTo, regular, type TreeFile, writeFlatCommit } from '../../../support/flat-commits.ts'
+import { isRoot } from '../../../support/machine.ts'
 import { describeReference, run } from '../../../support/reference.ts'
-import { isRoot, testDirectory } from './places.ts'
-import { linkTo, regular, type TreeFile, writeFlatCommit } from './trees.ts'
+import { temporaryFolder } from '../../../support/temporary.ts'
 
 const platform = nodePlatform
-const root = testDirectory()
+const root = temporaryFolder()
 const MODES = ['archive', 'bare-user-only', 'bare-user', ...(isRoot ? (['bare'] as const) : [])] as const
 type Mode = (typeof MODES)[number]
 

@@ -21,14 +21,15 @@ import { IoError, OstreeError, ReadOnlyError, UnsupportedError } from '../../../
 import { nodePlatform } from '../../../../src/platform/node.ts'
 import type { RepoMode, Storage } from '../../../../src/repo/index.ts'
 import { initFsStorage, openFsStorage } from '../../../../src/repo/stores/fs/index.ts'
-import { runInProcess } from '../../../cli/in-process.ts'
+import { threadProgram } from '../../../support/bundle.ts'
+import { linkTo, regular, writeFlatCommit } from '../../../support/flat-commits.ts'
+import { runInProcess } from '../../../support/in-process.ts'
+import { isRoot } from '../../../support/machine.ts'
 import { describeReference, run } from '../../../support/reference.ts'
-import { threadProgram } from './child.ts'
-import { isRoot, testDirectory } from './places.ts'
-import { linkTo, regular, writeFlatCommit } from './trees.ts'
+import { temporaryFolder } from '../../../support/temporary.ts'
 
 const platform = nodePlatform
-const root = testDirectory()
+const root = temporaryFolder()
 let made = 0
 
 function place(): string {

@@ -8,13 +8,14 @@ import { verifyFile } from '../../../../src/objects/index.ts'
 import { nodePlatform } from '../../../../src/platform/node.ts'
 import type { Storage, Transaction } from '../../../../src/repo/index.ts'
 import { initFsStorage, openFsStorage } from '../../../../src/repo/stores/fs/index.ts'
+import { threadProgram } from '../../../support/bundle.ts'
+import { linkTo, regular, type TreeFile, writeFlatCommit } from '../../../support/flat-commits.ts'
+import { isRoot } from '../../../support/machine.ts'
 import { hasReference, run } from '../../../support/reference.ts'
-import { threadProgram } from './child.ts'
-import { isRoot, testDirectory } from './places.ts'
-import { linkTo, regular, type TreeFile, writeFlatCommit } from './trees.ts'
+import { temporaryFolder } from '../../../support/temporary.ts'
 
 const platform = nodePlatform
-const root = testDirectory()
+const root = temporaryFolder()
 const writers = { count: 2, program: threadProgram('write-worker'), after: 1 }
 let made = 0
 

@@ -1,15 +1,12 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as vitest from 'vitest'
 import { nodePlatform } from '../../../../src/platform/node.ts'
 import { createSqliteStorage, openSqliteStorage } from '../../../../src/repo/stores/sqlite/open.ts'
 import { storageSuite } from '../../../../src/testing/index.ts'
+import { temporaryFolder } from '../../../support/temporary.ts'
 
-const { afterAll } = vitest
 // Every write outside a transaction waits for the disk, where there is one.
-const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'ostree-ts-sqlite-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = temporaryFolder()
 let files = 0
 const fresh = () => join(folder, `${files++}.sqlite`)
 const platform = nodePlatform

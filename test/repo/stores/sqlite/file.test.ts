@@ -1,18 +1,8 @@
 /** The file itself: what is recognised, what is refused, what a damaged one says. */
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Checksum } from '../../../../src/bytes.ts'
 import {
   FormatError,
@@ -26,9 +16,9 @@ import { nodePlatform as platform } from '../../../../src/platform/node.ts'
 import { SMALL_FILE, type Storage } from '../../../../src/repo/index.ts'
 import { betterSqlite3Refusal } from '../../../../src/repo/stores/sqlite/driver.ts'
 import { createSqliteStorage, openSqliteStorage } from '../../../../src/repo/stores/sqlite/open.ts'
+import { temporaryFolder } from '../../../support/temporary.ts'
 
-const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'ostree-ts-sqlite-file-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = temporaryFolder()
 let files = 0
 const fresh = () => join(folder, `${files++}.sqlite`)
 

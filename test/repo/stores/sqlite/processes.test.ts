@@ -1,19 +1,20 @@
 /** Two processes and one file; and what the system may refuse: permission, space. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import type { Checksum } from '../../../../src/bytes.ts'
 import { IoError, RepoLockedError } from '../../../../src/errors.ts'
 import { nodePlatform as platform } from '../../../../src/platform/node.ts'
 import type { Storage } from '../../../../src/repo/index.ts'
 import { createSqliteStorage, openSqliteStorage } from '../../../../src/repo/stores/sqlite/open.ts'
-import { bundleChild, startChild } from './child.ts'
+import { Child } from '../../../support/child-process.ts'
+import { isRoot } from '../../../support/machine.ts'
+import { temporaryFolder } from '../../../support/temporary.ts'
+import { sqliteScript } from './store-child.ts'
 
-const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'ostree-ts-sqlite-two-'))
+const folder = temporaryFolder()
 chmodSync(folder, 0o755)
-afterAll(() => rmSync(folder, { recursive: true }))
 let files = 0
 const fresh = () => join(folder, `${files++}.sqlite`)
 const header = { uid: 0, gid: 0, mode: 0o100644, target: '', xattrs: [] }
@@ -44,18 +45,15 @@ const WRITER = `
 `
 
 describe('while another process writes', () => {
-  let script = ''
-  beforeAll(async () => {
-    script = await bundleChild(folder, 'writer', WRITER)
-  })
+  const script = sqliteScript('writer', WRITER)
 
   test('what was there is read, then what was committed; and nobody else may begin', { timeout: 60_000 }, async () => {
     const path = fresh()
     const storage = await createSqliteStorage(path, { platform })
     await storage.writeConfig(`${await storage.readConfig()}lock-timeout-secs=0\n`)
     await storage.refs.write('heads/before', { commit: ONE })
-    const child = startChild(script, path)
-    expect(await child.next()).toBe('begun')
+    const child = new Child([script, path])
+    expect(await child.nextLine()).toBe('begun')
     expect(await list(storage)).toBe(0)
     expect(await storage.refs.list('heads')).toEqual(['heads/before'])
     const begin = storage.begin()
@@ -66,7 +64,7 @@ describe('while another process writes', () => {
     await (await storage.lock('shared'))[Symbol.asyncDispose]()
 
     child.tell('on')
-    expect(await child.next()).toBe('written')
+    expect(await child.nextLine()).toBe('written')
     // Its changes do not fit in memory any more: now readers have to wait.
     await expect(async () => storage.refs.list('heads')).rejects.toThrow(
       'Locking repo shared failed: Resource temporarily unavailable',
@@ -74,7 +72,7 @@ describe('while another process writes', () => {
     await storage[Symbol.asyncDispose]()
     const patient = await patientStorage(path, async () => {
       child.tell('commit')
-      expect(await child.next()).toBe('committed')
+      expect(await child.nextLine()).toBe('committed')
     })
     expect(await list(patient)).toBe(4000)
     expect(await patient.refs.list('heads')).toEqual(['heads/before', 'heads/main'])
@@ -92,12 +90,12 @@ describe('while another process writes', () => {
   test('who waits long enough gets its turn, and the event loop runs on meanwhile', { timeout: 60_000 }, async () => {
     const path = fresh()
     const storage = await createSqliteStorage(path, { platform })
-    const child = startChild(script, path)
-    expect(await child.next()).toBe('begun')
+    const child = new Child([script, path])
+    expect(await child.nextLine()).toBe('begun')
     let ticks = 0
     const ticking = setInterval(() => ticks++, 5)
     child.tell('on')
-    expect(await child.next()).toBe('written')
+    expect(await child.nextLine()).toBe('written')
     const reading = storage.refs.list('heads')
     const writing = storage.refs.write('heads/other', { commit: ONE })
     const beginning = storage.begin()
@@ -120,11 +118,11 @@ describe('while another process writes', () => {
     await storage.refs.write('heads/before', { commit: ONE })
     const size = statSync(path).size
     for (const last of ['begun', 'written']) {
-      const child = startChild(script, path)
-      expect(await child.next()).toBe('begun')
+      const child = new Child([script, path])
+      expect(await child.nextLine()).toBe('begun')
       if (last === 'written') {
         child.tell('on')
-        expect(await child.next()).toBe('written')
+        expect(await child.nextLine()).toBe('written')
         expect(statSync(path).size).toBeGreaterThan(10 * size)
       }
       await child.kill()
@@ -142,17 +140,15 @@ describe('while another process writes', () => {
 })
 
 describe('where better-sqlite3 is not installed', () => {
-  const apart = mkdtempSync(join(tmpdir(), 'ostree-ts-bare-'))
-  afterAll(() => rmSync(apart, { recursive: true }))
-
   test("Node's own SQLite is used, or both are named that are missing", { timeout: 60_000 }, async () => {
     const body = `
       const storage = await createSqliteStorage(path, { platform })
       await storage.refs.write('heads/main', { commit: '11'.repeat(32) })
       say((await storage.refs.list('heads')).join())`
-    const script = await bundleChild(apart, 'creator', body, { packages: false })
-    const child = startChild(script, join(apart, 'r.sqlite'), { argv: ['--no-warnings'] })
-    const said = await child.next()
+    const apart = temporaryFolder('disk')
+    const script = sqliteScript('creator', body, apart)
+    const child = new Child(['--no-warnings', script, join(apart, 'r.sqlite')])
+    const said = await child.nextLine()
     if (process.getBuiltinModule('node:sqlite')) expect(said).toBe('heads/main')
     else {
       expect(said).toMatch(
@@ -166,8 +162,7 @@ describe('where better-sqlite3 is not installed', () => {
 
 describe('an exclusive lock', () => {
   test('of another process keeps transactions out until it ends', { timeout: 60_000 }, async () => {
-    const script = await bundleChild(
-      folder,
+    const script = sqliteScript(
       'locker',
       `const storage = await openSqliteStorage(path, { platform })
        const lock = await storage.lock('exclusive', { timeout: 0 })
@@ -179,12 +174,12 @@ describe('an exclusive lock', () => {
     )
     const path = fresh()
     const storage = await createSqliteStorage(path, { platform })
-    const child = startChild(script, path)
-    expect(await child.next()).toBe('locked')
+    const child = new Child([script, path])
+    expect(await child.nextLine()).toBe('locked')
     await expect(storage.lock('shared', { timeout: 0 })).rejects.toThrow(RepoLockedError)
     const beginning = storage.begin()
     child.tell('unlock')
-    expect(await child.next()).toBe('unlocked')
+    expect(await child.nextLine()).toBe('unlocked')
     await (await beginning).commit()
     await child.kill()
     await storage[Symbol.asyncDispose]()
@@ -193,8 +188,7 @@ describe('an exclusive lock', () => {
 
 describe('memory', () => {
   test('stays flat however many and large the files are', { timeout: 120_000 }, async () => {
-    const script = await bundleChild(
-      folder,
+    const script = sqliteScript(
       'large',
       `const storage = await createSqliteStorage(path, { platform })
        const tx = await storage.begin()
@@ -216,16 +210,14 @@ describe('memory', () => {
        await storage[Symbol.asyncDispose]()`,
     )
     const path = fresh()
-    const child = startChild(script, path)
-    expect(await child.next()).toBe(String(3200 * 65536))
+    const child = new Child([script, path])
+    expect(await child.nextLine()).toBe(String(3200 * 65536))
     // 16 MiB of pages, 1 MiB of chunk, what the garbage collector leaves lying; not 210 MB of content.
-    expect(Number(await child.next())).toBeLessThan(90)
+    expect(Number(await child.nextLine())).toBeLessThan(90)
     await child.kill()
     rmSync(path)
   })
 })
-
-const root = process.getuid?.() === 0
 
 describe('without permission to write', () => {
   const script = `
@@ -245,11 +237,10 @@ describe('without permission to write', () => {
     await storage[Symbol.asyncDispose]()
     chmodSync(path, file)
     chmodSync(inside, directory)
-    const bundle = await bundleChild(join(folder, 'scripts'), 'reader', script)
-    const child = startChild(bundle, path, root ? { uid: 65534 } : {})
-    expect(await child.next()).toBe('false')
-    expect(await child.next()).toBe('["heads/main"]')
-    expect(await child.next()).toBe(`ReadOnlyError | read-only | Cannot write to repository: ${path} is read-only`)
+    const child = new Child([sqliteScript('reader', script), path], { uid: isRoot ? 65534 : undefined })
+    expect(await child.nextLine()).toBe('false')
+    expect(await child.nextLine()).toBe('["heads/main"]')
+    expect(await child.nextLine()).toBe(`ReadOnlyError | read-only | Cannot write to repository: ${path} is read-only`)
     await child.kill()
     chmodSync(inside, 0o755)
   })
@@ -260,16 +251,15 @@ describe('without permission to write', () => {
     await (await createSqliteStorage(path, { platform }))[Symbol.asyncDispose]()
     chmodSync(inside, 0o755)
     chmodSync(path, 0o000)
-    const bundle = await bundleChild(join(folder, 'scripts'), 'reader', script)
-    const child = startChild(bundle, path, root ? { uid: 65534 } : {})
-    expect(await child.next()).toMatch(/^IoError \| io \| opening repo: open\(.*r\.sqlite\): /)
+    const child = new Child([sqliteScript('reader', script), path], { uid: isRoot ? 65534 : undefined })
+    expect(await child.nextLine()).toMatch(/^IoError \| io \| opening repo: open\(.*r\.sqlite\): /)
     await child.kill()
   })
 })
 
 const small = join(folder, 'small')
 mkdirSync(small)
-const mounted = root && spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', small]).status === 0
+const mounted = isRoot && spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', small]).status === 0
 afterAll(() => void (mounted && spawnSync('umount', ['-l', small])))
 
 describe.skipIf(!mounted)('on a full disk (a mount of 3 MB, where this process may make one)', () => {

@@ -1,14 +1,10 @@
-/** Repositories that ostree made, to be worked on by both programs. */
+/** Repositories that the real ostree creates, for both programs to use. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
-import { run } from '../support/reference.ts'
+import type { Outcome } from './in-process.ts'
+import { run } from './reference.ts'
 
-export interface Outcome {
-  readonly stdout: string
-  readonly stderr: string
-  readonly status: number | null
-}
-
+/** A repository, and the real ostree that works on it. */
 export class ReferenceRepo {
   readonly path: string
   readonly mode: string
@@ -24,18 +20,18 @@ export class ReferenceRepo {
     return repo
   }
 
-  /** @throws when it fails */
+  /** Runs an ostree command. @throws Error when it fails */
   run(...args: string[]): string {
     return run('ostree', [`--repo=${this.path}`, ...args])
   }
 
-  /** @returns the commit */
+  /** Commits a directory. @returns the checksum of the commit */
   commit(branch: string, tree: string, ...flags: string[]): string {
     const canonical = this.mode === 'bare-user-only' ? ['--canonical-permissions', '--no-xattrs'] : []
     return this.run('commit', '--fsync=0', '-b', branch, ...canonical, ...flags, tree).trim()
   }
 
-  /** Whatever comes of it; the status of one that died is `null`. */
+  /** Runs an ostree command that may fail. The status is `null` when a signal ended it. */
   attempt(...args: string[]): Outcome {
     const result = spawnSync('ostree', [`--repo=${this.path}`, ...args], {
       env: { ...process.env, LC_ALL: 'C.UTF-8', TZ: 'UTC' },
@@ -43,7 +39,7 @@ export class ReferenceRepo {
     return { stdout: result.stdout.toString(), stderr: result.stderr.toString(), status: result.status }
   }
 
-  /** The same repository elsewhere, attributes and all. */
+  /** Copies the repository, with owners and extended attributes. */
   copy(path: string): ReferenceRepo {
     mkdirSync(path)
     run('cp', ['-a', `${this.path}/.`, path])

@@ -1,12 +1,14 @@
-/** Small commits, made without the operations that make large ones. */
-import type { Checksum } from '../../../../src/bytes.ts'
-import { Commit, DirMeta, DirTree, type FileHeader, S_IFDIR, S_IFLNK, S_IFREG } from '../../../../src/objects/index.ts'
-import type { Transaction } from '../../../../src/repo/index.ts'
+/** Commits of one directory, written object by object, so that tests of a store do not depend on other operations. */
+import type { Checksum } from '../../src/bytes.ts'
+import { Commit, DirMeta, DirTree, type FileHeader, S_IFDIR, S_IFLNK, S_IFREG } from '../../src/objects/index.ts'
+import type { Transaction } from '../../src/repo/index.ts'
 
+/** Header of a regular file. */
 export function regular(permissions: number, more: Partial<FileHeader> = {}): FileHeader {
   return { uid: 0, gid: 0, mode: S_IFREG | permissions, target: '', xattrs: [], ...more }
 }
 
+/** Header of a symbolic link. */
 export function linkTo(target: string, more: Partial<FileHeader> = {}): FileHeader {
   return { uid: 0, gid: 0, mode: S_IFLNK | 0o777, target, xattrs: [], ...more }
 }
@@ -19,7 +21,7 @@ export interface TreeFile {
 
 export const rootMeta = DirMeta.encode({ uid: 0, gid: 0, mode: S_IFDIR | 0o755, xattrs: [] })
 
-/** One directory of files, its commit, and the ref `heads/REF`. */
+/** Writes files, the directory that has them, its commit, and the ref `heads/REF` to the commit. */
 export async function writeFlatCommit(
   tx: Transaction,
   files: readonly TreeFile[],

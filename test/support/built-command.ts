@@ -1,9 +1,10 @@
-/** The command as one bundle in a directory of its own, to be run like an installed one. */
+/** The command, bundled into a directory of its own and run like an installed one. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { temporaryFolder } from './temporary.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -13,18 +14,19 @@ export interface RunResult {
   readonly stderr: string
 }
 
-export class Program {
+export class BuiltCommand {
   readonly #folder: string
 
   private constructor(folder: string) {
     this.#folder = folder
   }
 
-  /** @param container with the container commands, which take longer to bundle */
-  static async build({ container = false } = {}): Promise<Program> {
-    const cache = join(ROOT, 'node_modules', '.cache')
-    mkdirSync(cache, { recursive: true })
-    const folder = mkdtempSync(join(cache, 'ostree-ts-'))
+  /**
+   * Bundles the command.
+   * @param container with the container commands, which take longer to bundle
+   */
+  static async build({ container = false } = {}): Promise<BuiltCommand> {
+    const folder = temporaryFolder('modules')
     await build({
       entryPoints: [join(ROOT, 'src/cli/main.ts')],
       outdir: folder,
@@ -38,23 +40,21 @@ export class Program {
       logLevel: 'silent',
     })
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
-    return new Program(folder)
+    return new BuiltCommand(folder)
   }
 
+  /** Runs the command. */
   run(args: readonly string[], cwd: string, input = '', env: Record<string, string> = {}): RunResult {
     return spawn(process.execPath, [join(this.#folder, 'main.js'), ...args], cwd, input, env)
   }
 
-  /** For a shell: what calls it. */
+  /** What starts the command in a shell script. */
   get shellCommand(): string {
     return `'${process.execPath}' '${join(this.#folder, 'main.js')}'`
   }
-
-  remove(): void {
-    rmSync(this.#folder, { recursive: true, force: true })
-  }
 }
 
+/** Runs a program that may fail. */
 export function spawn(
   program: string,
   args: readonly string[],

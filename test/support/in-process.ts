@@ -1,4 +1,4 @@
-/** Commands without a process for each: the same words in, the same text and status out. */
+/** Commands of `ostree-ts` in the process of the test, which is faster than a process for each. */
 import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { type AnyCommand, runCommand, ShownUsageError } from '../../src/cli/command.ts'
 import { type CommandEntry, isGroup } from '../../src/cli/command-entry.ts'
@@ -16,10 +16,10 @@ export interface Outcome {
 let count = 0
 
 /**
- * Paths are absolute, and `--repo` is given.
- * @param words the command first, in as many words as it has
- * @param scratch a directory for what is printed
- * @throws what is no error of ours: a bug
+ * Runs a command.
+ * @param words the words of the command line, without the program. Paths have to be absolute, and `--repo` has to be given.
+ * @param scratch a directory for files with what is printed
+ * @throws an error that is not an `OstreeError`, because that is a bug
  */
 export async function runInProcess(words: readonly string[], scratch: string): Promise<Outcome> {
   const { command, args } = await find(words)

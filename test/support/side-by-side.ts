@@ -1,39 +1,39 @@
-/** Two directories that go through the same commands: one with ostree, one with ours, held against each other each time. */
+/** Two directories in which ostree and `ostree-ts` run the same commands, and what the two print and store is compared. */
 import { spawnSync } from 'node:child_process'
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { run } from '../support/reference.ts'
 import { type Outcome, runInProcess } from './in-process.ts'
+import { run } from './reference.ts'
+import { temporaryFolder } from './temporary.ts'
 
-/** Before a slash, stands for the directory of each in what is given; and in what is compared. */
+/** Stands for the directory of a program, in words before a slash, and in all that is compared. */
 const HERE = '@'
 
 export interface Differences {
-  /** Of a version later than the ostree at hand: what it says instead. */
+  /** Turns what this version of ostree prints into what a later version prints, which `ostree-ts` follows. */
   readonly stdout?: (theirs: string) => string
   readonly stderr?: (theirs: string) => string
 }
 
-export class Twins {
+export class SideBySide {
   readonly theirs: string
   readonly ours: string
   readonly #root: string
 
   constructor() {
-    this.#root = mkdtempSync(join(tmpdir(), 'ostree-ts-twins-'))
+    this.#root = temporaryFolder('disk')
     this.theirs = join(this.#root, 'theirs')
     this.ours = join(this.#root, 'ours')
     for (const place of [this.theirs, this.ours]) mkdirSync(place)
   }
 
-  /** @param script runs in both, `@` in its text is not replaced: paths are relative */
+  /** Runs a shell script in both directories. Its paths are relative, because `@` is not replaced in it. */
   shell(script: string): void {
     for (const cwd of [this.theirs, this.ours]) run('sh', ['-e', '-c', script], { cwd })
   }
 
-  /** Runs a command with both, and compares what they say. @returns what was said */
+  /** Runs a command with both programs, and compares what they print. @returns what they printed */
   async run(words: readonly string[], { stdout = same, stderr = same }: Differences = {}): Promise<Outcome> {
     const [theirs, ours] = await this.runBoth(words)
     const shown = words.join(' ')
@@ -46,7 +46,7 @@ export class Twins {
     return ours
   }
 
-  /** Runs a command with both. */
+  /** Runs a command with both programs. */
   async runBoth(words: readonly string[]): Promise<[theirs: Outcome, ours: Outcome]> {
     const { status, stdout, stderr } = spawnSync('ostree', at(words, this.theirs), {
       cwd: this.theirs,
@@ -57,13 +57,9 @@ export class Twins {
     return [clean({ status, stdout, stderr }, this.theirs), clean(ours, this.ours)]
   }
 
-  /** Compares all that is below, or at, a path in both: names, kinds, permissions, links, content. */
+  /** Compares everything at and below a path: names, types, permissions, targets of links, content. */
   expectSame(path: string, ignore: (name: string) => boolean = () => false): void {
     expect(listed(this.ours, path, ignore)).toEqual(listed(this.theirs, path, ignore))
-  }
-
-  remove(): void {
-    rmSync(this.#root, { recursive: true, force: true })
   }
 }
 

@@ -1,14 +1,3 @@
-/**
- * Every store on every platform, once for all tests that hold wherever objects are kept:
- *
- * ```
- *              node        portable
- * memory       any mode    any mode
- * sqlite       any mode    any mode
- * directory    any mode, but `bare` as root only: its inodes have the owners of its files
- * ```
- */
-import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, test } from 'vitest'
 import type { Platform } from '../../src/platform/index.ts'
@@ -16,7 +5,8 @@ import { nodePlatform } from '../../src/platform/node.ts'
 import { portablePlatform } from '../../src/platform/portable.ts'
 import { createMemoryStorage, Repo, type RepoMode } from '../../src/repo/index.ts'
 import { createRepo } from '../../src/repo/local.ts'
-import { isRoot, testParent } from '../repo/stores/fs/places.ts'
+import { isRoot } from './machine.ts'
+import { temporaryFolder } from './temporary.ts'
 
 export const PLATFORMS: readonly Platform[] = [nodePlatform, portablePlatform]
 export const STORES = ['memory', 'sqlite', 'directory'] as const
@@ -24,49 +14,48 @@ export const MODES = ['archive', 'bare-user-only', 'bare-user', 'bare'] as const
 
 export type Store = (typeof STORES)[number]
 
-/** One store on one platform. */
-export interface Place {
+/** A store on a platform. */
+export interface Backend {
   /** For titles: `sqlite, portable`. */
   readonly name: string
   readonly store: Store
   readonly platform: Platform
 }
 
-export const PLACES: readonly Place[] = STORES.flatMap((store) =>
+export const BACKENDS: readonly Backend[] = STORES.flatMap((store) =>
   PLATFORMS.map((platform) => ({ name: `${store}, ${platform.name}`, store, platform })),
 )
 
-/** Whether this process can keep a repository of that mode there: in `bare` the inodes have the owners of the files. */
-export function canKeep({ store }: Pick<Place, 'store'>, mode: RepoMode): boolean {
+/** Whether this process can create a repository of a mode in a store. A directory of mode `bare` needs root. */
+export function supportsMode({ store }: Pick<Backend, 'store'>, mode: RepoMode): boolean {
   return store !== 'directory' || mode !== 'bare' || isRoot
 }
 
-/** A `test` with a repository of that mode; where it cannot be kept, the test is passed over and says why. */
-export function testIn(place: Place, mode: RepoMode, title: string, work: () => Promise<void>): void {
-  const possible = canKeep(place, mode)
+/** Defines a test that needs a repository of a mode. Where it cannot be created, the test is skipped and its title says why. */
+export function testWith(backend: Backend, mode: RepoMode, title: string, work: () => Promise<void>): void {
+  const possible = supportsMode(backend, mode)
   test.runIf(possible)(possible ? title : `${title} (needs root: files of mode bare have owners)`, work)
 }
 
-/** As `testIn`, for all tests of the group. */
-export function describeIn(place: Place, mode: RepoMode, title: string, body: () => void): void {
-  const possible = canKeep(place, mode)
+/** Like `testWith`, for a group of tests. */
+export function describeWith(backend: Backend, mode: RepoMode, title: string, body: () => void): void {
+  const possible = supportsMode(backend, mode)
   describe.runIf(possible)(possible ? title : `${title} (needs root: files of mode bare have owners)`, body)
 }
 
-export interface Places {
-  /** A new, empty repository. Closed, if it is not yet, and gone when the tests of the file are done. */
-  create(place: Place, mode: RepoMode): Promise<Repo>
-  /** A new path below the directory the repositories are in. */
+export interface TestRepos {
+  /** Creates an empty repository. It is closed and removed when the tests of the file are done. */
+  create(backend: Backend, mode: RepoMode): Promise<Repo>
+  /** Returns a path in the directory of the repositories at which nothing is stored yet. */
   path(): string
 }
 
-/** Where the tests of one file put their repositories. */
-export function makePlaces(): Places {
-  const root = mkdtempSync(join(testParent, 'ostree-ts-places-'))
+/** Creates a directory for the repositories of the tests of a file. */
+export function testRepos(): TestRepos {
+  const root = temporaryFolder()
   const repos: Repo[] = []
   afterAll(async () => {
     for (const repo of repos) await repo.close()
-    rmSync(root, { recursive: true, force: true })
   })
   let count = 0
   const path = () => join(root, String(count++))

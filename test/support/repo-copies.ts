@@ -1,8 +1,8 @@
-/** One repository twice: ostree works on one, we on the other, and then they are compared. */
+/** Two copies of a repository: ostree works on one and `ostree-ts` on the other, to compare what they print and leave. */
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Outcome, runInProcess } from '../cli/in-process.ts'
-import { run } from '../support/reference.ts'
+import { type Outcome, runInProcess } from './in-process.ts'
+import { run } from './reference.ts'
 import { ReferenceRepo } from './reference-repo.ts'
 
 export interface Both {
@@ -11,7 +11,8 @@ export interface Both {
 }
 
 /**
- * @param path the repository; it stays as it is
+ * Runs a command on a copy each.
+ * @param path the repository, which is not changed
  * @param scratch an empty directory, for the two copies
  */
 export async function runBoth(path: string, scratch: string, words: readonly string[]): Promise<Both> {
@@ -26,12 +27,12 @@ function clean({ stdout, stderr, status }: Outcome, path: string): Outcome {
   const one = (text: string) =>
     text
       .replaceAll(path, 'REPO')
-      // Of a file that has no whole number ostree reads one nonetheless.
+      // ostree reads the number at the start of a file of fewer than 4 bytes beyond its end.
       .replace(/File header size \d+ exceeds size ([0-3])$/gm, 'File header of $1 bytes is truncated')
   return { stdout: one(stdout), stderr: one(stderr), status }
 }
 
-/** Every path below, with what is in it unless it is an object. */
+/** Lists every path below `root`: links with their target, and files with their content, unless they are objects. */
 export function leftIn(root: string): string[] {
   return readdirSync(root, { recursive: true, encoding: 'utf8' })
     .filter((path) => path !== '.lock' && path !== 'tmp/cache')

@@ -1,5 +1,4 @@
-/** A reader that keeps everything, and ways to feed it. */
-
+/** Reads archives into lists of entries, and packs lists of entries into archives. */
 import { concatBytes } from '../../src/bytes.ts'
 import { packTar, type TarEntry, type TarHeader, type TarLimits, TarParser } from '../../src/tar/index.ts'
 import { type TarSample, tarEntryOf } from '../../src/testing/arbitraries/tar.ts'
@@ -7,11 +6,14 @@ import { type TarSample, tarEntryOf } from '../../src/testing/arbitraries/tar.ts
 export interface ReadEntry {
   readonly header: TarHeader
   readonly body: Uint8Array
-  /** `data` calls it took. */
+  /** How many `data` calls brought the body. */
   readonly calls: number
 }
 
-/** @param pieces the archive, in one piece or several */
+/**
+ * Reads an archive, and checks that the parser makes its calls in the right order.
+ * @param pieces the archive, in one piece or several
+ */
 export function readTar(pieces: Uint8Array | readonly Uint8Array[], limits?: TarLimits): ReadEntry[] {
   const entries: ReadEntry[] = []
   let open: { header: TarHeader; parts: Uint8Array[] } | undefined
@@ -43,21 +45,24 @@ export function readTar(pieces: Uint8Array | readonly Uint8Array[], limits?: Tar
   return entries
 }
 
+/** Decodes UTF-8. */
 export function text(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('utf8')
 }
 
+/** Packs entries into an archive. */
 export async function packed(entries: Iterable<TarEntry>): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
   for await (const part of packTar(entries)) parts.push(part.slice())
   return concatBytes(parts)
 }
 
+/** Packs samples of the testing kit into an archive. */
 export async function packSamples(samples: readonly TarSample[]): Promise<Uint8Array> {
   return packed(samples.map(tarEntryOf))
 }
 
-/** Extended attributes as `SCHILY.xattr.` records have them. */
+/** Returns the extended attributes of an entry, which its `SCHILY.xattr.` records have. */
 export function xattrsOf(header: TarHeader): [string, Uint8Array][] {
   return header.pax
     .filter(({ key }) => key.startsWith('SCHILY.xattr.'))

@@ -1,16 +1,15 @@
-/** The trees of the testing kit on a disk, as entries of an archive, and as a directory in memory. */
+/** The random trees of `ostree-ts/testing` in a file system, as entries of an archive, and as a directory in memory. */
 import { chmodSync, lchownSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { decodeUtf8 } from '../../src/bytes.ts'
 import { S_IFDIR, S_IFLNK, S_IFREG } from '../../src/objects/index.ts'
 import type { DirectorySource } from '../../src/repo/index.ts'
 import { loadNative } from '../../src/system/native.ts'
 import { type Directory, directory, type TreeNode, walkNodes } from '../../src/testing/index.ts'
-import { type MemoryNode, memoryDirectory } from './commit/memory-directory.ts'
-import { hardlink, type TarEntry } from './commit/tar/tar-bytes.ts'
+import { isRoot } from './machine.ts'
+import { type MemoryNode, memoryDirectory } from './memory-directory.ts'
+import { hardlink, type TarEntry } from './tar-bytes.ts'
 
-export const isRoot = process.getuid?.() === 0
-
-/** The tree as this process can have it on a disk: its own files, attributes of `user.` where those can be. */
+/** Changes a tree to one that this process can create: unless it is root, with its own owner, and with `user.` attributes only. */
 export function possible(tree: Directory): Directory {
   const owner = isRoot ? {} : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
   const made = new Map<TreeNode, TreeNode>()
@@ -19,7 +18,7 @@ export function possible(tree: Directory): Directory {
     if (known !== undefined) return known
     const hasXattrs = node.kind !== 'symlink' && loadNative() !== undefined
     const xattrs = node.xattrs.filter(([name]) => hasXattrs && decodeUtf8(name)?.startsWith('user.'))
-    // What its owner may not read could be read by root only; what is not writable could not be removed.
+    // The owner must be able to read files, and to remove what is in directories.
     const mode = node.mode | (node.kind === 'directory' ? 0o700 : 0o400)
     const converted = { ...node, ...owner, xattrs, mode: node.kind === 'symlink' ? 0o777 : mode }
     const result = converted.kind === 'directory' ? convertChildren(converted) : converted
@@ -35,7 +34,7 @@ export function possible(tree: Directory): Directory {
   return convert(tree) as Directory
 }
 
-/** Makes it real at `path`, which must not exist. */
+/** Creates a tree at `path`, which must not exist. */
 export function materialise(path: string, tree: Directory): void {
   const made = new Map<TreeNode, string>()
   const make = (at: string, node: TreeNode): void => {
@@ -57,7 +56,10 @@ export function materialise(path: string, tree: Directory): void {
   make(path, tree)
 }
 
-/** In the order of the tree; a file met again is a hard link. Owners as far as octal digits go. */
+/**
+ * Returns the entries of an archive of the tree, in the order of the tree. A file that is in the tree twice becomes a hard
+ * link. Owner ids of 2^21 and more are PAX records, because the header has 7 octal digits.
+ */
 export function tarEntries(tree: Directory): TarEntry[] {
   const first = new Map<TreeNode, string>()
   return [...walkNodes(tree)].map(([path, node]): TarEntry => {
@@ -79,6 +81,7 @@ export function tarEntries(tree: Directory): TarEntry[] {
 
 const TYPES = { file: S_IFREG, symlink: S_IFLNK, directory: S_IFDIR } as const
 
+/** Returns a tree as a source of commits. */
 export function asSource(tree: Directory): DirectorySource {
   const nodes = new Map<string, MemoryNode>()
   for (const [path, node] of walkNodes(tree)) {

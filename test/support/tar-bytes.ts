@@ -1,9 +1,9 @@
-/** Archives made by hand: any name, type and record, whether or not a decent program would write it. */
-import { concatBytes, encodeUtf8 } from '../../../../src/bytes.ts'
+/** Archives with any names, types and PAX records, also such as correct programs do not write. */
+import { concatBytes, encodeUtf8 } from '../../src/bytes.ts'
 
 export interface TarEntry {
   readonly name: string | Uint8Array
-  /** Type flag. Default `0`, a file. */
+  /** The type flag of the header. By default `0`, a regular file. */
   readonly type?: string
   readonly mode?: number
   readonly uid?: number
@@ -14,7 +14,7 @@ export interface TarEntry {
   readonly pax?: readonly (readonly [key: string | Uint8Array, value: string | Uint8Array])[]
 }
 
-/** Entries in one word each. */
+/** Shorthands for entries. */
 export const file = (name: string | Uint8Array, content = 'x', more: Partial<TarEntry> = {}): TarEntry => ({
   name,
   content,
@@ -34,7 +34,7 @@ export const hardlink = (name: string, link: string, more: Partial<TarEntry> = {
 const BLOCK = 512
 const raw = (text: string | Uint8Array) => (typeof text === 'string' ? encodeUtf8(text) : text)
 
-/** Names over 100 bytes go into a PAX header. */
+/** Packs entries into an archive. Names of more than 100 bytes become PAX records. */
 export function tarBytes(entries: readonly TarEntry[]): Uint8Array {
   return concatBytes([...entries.flatMap(entryBlocks), new Uint8Array(2 * BLOCK)])
 }

@@ -1,9 +1,12 @@
-/** Trees made to collide: few names, all kinds of entries, on the disk at once. */
+/**
+ * Random trees of files that collide with each other when they are merged, because they have few names and entries of all
+ * kinds.
+ */
 import { chmodSync, lchownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { encodeUtf8 } from '../../src/bytes.ts'
 import { loadNative } from '../../src/system/native.ts'
-import { isRoot } from './stores/fs/places.ts'
+import { isRoot } from './machine.ts'
 
 export type Entry =
   | {
@@ -32,8 +35,12 @@ export interface TreeOptions {
   readonly targets?: readonly string[]
 }
 
-/** The root is a directory that the owner can use. */
-export function anyTree({ names, depth = 3, targets = ['a', 'b', 'nowhere'] }: TreeOptions): fc.Arbitrary<Directory> {
+/** Generates a directory that its owner can read and write. */
+export function anyCollidingTree({
+  names,
+  depth = 3,
+  targets = ['a', 'b', 'nowhere'],
+}: TreeOptions): fc.Arbitrary<Directory> {
   const file = fc.record({
     kind: fc.constant('file' as const),
     content: fc.constantFrom('', '', 'x', 'yy', 'z'.repeat(5000)),
@@ -56,8 +63,11 @@ export function anyTree({ names, depth = 3, targets = ['a', 'b', 'nowhere'] }: T
   return directory(depth)
 }
 
-/** Makes the entry at `path`, where nothing may be; a directory may be there at the top. */
-export function place(path: string, entry: Entry): void {
+/**
+ * Creates an entry in the file system.
+ * @param path of the entry. It must not exist; if the entry is a directory, an empty directory may.
+ */
+export function createEntry(path: string, entry: Entry): void {
   if (entry.kind === 'symlink') {
     symlinkSync(entry.target, path)
     lchownSync(path, entry.owner, entry.owner)
@@ -65,7 +75,7 @@ export function place(path: string, entry: Entry): void {
   }
   if (entry.kind === 'directory') {
     mkdirSync(path, { recursive: true })
-    for (const [name, child] of Object.entries(entry.children)) place(`${path}/${name}`, child)
+    for (const [name, child] of Object.entries(entry.children)) createEntry(`${path}/${name}`, child)
   } else {
     writeFileSync(path, entry.content)
   }

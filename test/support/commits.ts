@@ -1,4 +1,4 @@
-/** Commits in three lines, sound ones and such as no program would write. */
+/** Commits of small trees in repositories, also commits that a correct program would not write. */
 import type { Checksum } from '../../src/bytes.ts'
 import { DirMeta, DirTree, EMPTY_TREE, S_IFDIR, S_IFREG } from '../../src/objects/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
@@ -10,15 +10,20 @@ import {
   type Transaction,
   writeCommit,
 } from '../../src/repo/index.ts'
-import { type MemoryNode, memoryDirectory } from './commit/memory-directory.ts'
+import { type MemoryNode, memoryDirectory } from './memory-directory.ts'
 
+/** Creates an empty repository in memory. */
 export function memoryRepo(mode: RepoMode = 'archive'): Promise<Repo> {
   return Repo.open(createMemoryStorage({ platform: nodePlatform, mode }), nodePlatform)
 }
 
 let time = 0n
 
-/** @param nodes by path; files as plain text, or as memory-directory.ts makes them */
+/**
+ * Commits a tree. Each commit has a timestamp one second later than the one before.
+ * @param nodes by path; regular files as text, or as memory-directory.ts makes them
+ * @param branch `undefined` for a commit without a ref
+ */
 export async function commitTree(
   repo: Repo,
   nodes: Readonly<Record<string, MemoryNode | string>>,
@@ -39,7 +44,10 @@ type Content = {
   readonly dirs?: readonly { name: string; tree: Checksum }[]
 }
 
-/** Writes dirtrees as they are given, whatever names are in them, and a commit of the last one. */
+/**
+ * Writes a commit of a dirtree with any names in it, also forbidden ones.
+ * @param build makes dirtrees and files, and returns the dirtree of the root
+ */
 export function commitRaw(
   repo: Repo,
   build: (
@@ -50,7 +58,7 @@ export function commitRaw(
   return repo.transaction(async (tx: Transaction) => {
     const meta = await tx.writeMeta('dirmeta', DirMeta.encode({ uid: 0, gid: 0, mode: S_IFDIR | 0o755, xattrs: [] }))
     const make = async ({ files = [], dirs = [] }: Content) => {
-      // The encoder knows better than to write a NUL in a name.
+      // The encoder refuses a NUL in a name, so a 1 is written and then replaced.
       const name = (text: string) => text.replaceAll('\0', '\x01')
       const bytes = DirTree.encode({
         files: files.map((entry) => ({ ...entry, name: name(entry.name) })),

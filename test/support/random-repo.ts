@@ -1,6 +1,7 @@
 /**
- * Random repositories: histories that branch and break off, refs of all kinds, commits that are partial, orphans of every
- * type, and what lies beside the objects. As data, so that one can be made twice, in any store.
+ * Random repositories: histories that branch, and that end with a parent that is not stored; refs of all kinds; partial
+ * commits; unreachable objects of every type; deltas and cached summaries. They are generated as data, so that the same
+ * repository can be made twice, in any store.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,21 +18,21 @@ interface TreePlan {
 
 interface CommitPlan {
   readonly tree: TreePlan
-  /** Which of the commits before it is its parent, counted back; 0 none. */
+  /** How many commits before it its parent is. 0 if it has no parent. */
   readonly parent: number
-  /** The parent is a commit that never was. */
+  /** Whether the parent is a commit that is not stored. */
   readonly lost: boolean
   readonly timestamp: number
   readonly state: 'complete' | 'partial' | 'fsck-partial'
   readonly detached: boolean
-  /** Names it is made for, and the collection. */
+  /** The refs it is bound to. */
   readonly bindings: readonly string[] | undefined
   readonly collection: string | undefined
 }
 
 export interface RepoPlan {
   readonly commits: readonly CommitPlan[]
-  /** Path below `refs/`, and the commit by its index. */
+  /** The index of the commit by the path of the ref below `refs/`. */
   readonly refs: Readonly<Record<string, number>>
   readonly collection: string | undefined
   readonly orphans: readonly ('file' | 'link' | 'dirtree' | 'dirmeta')[]
@@ -54,7 +55,7 @@ const tree: (depth: number) => fc.Arbitrary<TreePlan> = (depth) =>
           ),
   })
 
-// Chosen so that no two fall into one slot of a hash table: which comes first then does not hang on the directory.
+// Names that are in different slots of GLib's hash tables, so that ostree lists them in the same order in every directory.
 const COLLECTIONS = ['org.example.Own', 'org.example.Else'] as const
 const REFS = ['heads/main', 'heads/x/a', 'heads/x/c', 'remotes/origin/main', 'remotes/gone/x/a'] as const
 const MIRRORS = COLLECTIONS.flatMap((id) => [`mirrors/${id}/main`, `mirrors/${id}/x/a`])
@@ -80,7 +81,7 @@ export const anyRepo: fc.Arbitrary<RepoPlan> = fc.record({
   tombstones: fc.constantFrom(false, false, true),
 })
 
-/** @returns the checksums of the commits, in the order of the plan */
+/** Writes a repository. @returns the checksums of the commits, in the order of the plan */
 export async function buildRepo(repo: Repo, plan: RepoPlan): Promise<Checksum[]> {
   const { config } = repo
   config.set('remote "origin"', 'url', 'http://localhost/nowhere')
@@ -96,7 +97,7 @@ export async function buildRepo(repo: Repo, plan: RepoPlan): Promise<Checksum[]>
       if (commit !== undefined) tx.setRef(path, { commit })
     }
   })
-  // A commit may be there twice, and is then what the last of them says.
+  // Two commits of a plan may be the same one. Then the state of the last applies.
   for (const [index, { state, detached }] of plan.commits.entries()) {
     const commit = commits[index] as Checksum
     await repo.objects.setCommitState(commit, state)
@@ -106,7 +107,7 @@ export async function buildRepo(repo: Repo, plan: RepoPlan): Promise<Checksum[]>
   return commits
 }
 
-/** What lies beside the objects in a directory. */
+/** Writes the files of a repository directory that are not objects: static deltas, and summaries of remotes. */
 export function addFolders(path: string, plan: RepoPlan, commits: readonly Checksum[]): void {
   const checksumOf = (index: number): string => commits[index] ?? index.toString(16).padStart(2, '0').repeat(32)
   for (const { from, to } of plan.deltas) {

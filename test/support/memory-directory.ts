@@ -1,15 +1,15 @@
-/** A directory to commit that exists in memory only: any owner, mode and name, whoever runs the tests. */
-import { encodeUtf8 } from '../../../src/bytes.ts'
-import { S_IFDIR, S_IFLNK, S_IFREG, sortXattrs, type Xattrs } from '../../../src/objects/index.ts'
-import { type DirectorySource, type SourceEntry, xattrsFromPax } from '../../../src/repo/index.ts'
-import { type TarHeader, TarParser } from '../../../src/tar/index.ts'
+/** A directory in memory as a source of commits. It can have any owner, mode and name, also where the tests do not run as root. */
+import { encodeUtf8 } from '../../src/bytes.ts'
+import { S_IFDIR, S_IFLNK, S_IFREG, sortXattrs, type Xattrs } from '../../src/objects/index.ts'
+import { type DirectorySource, type SourceEntry, xattrsFromPax } from '../../src/repo/index.ts'
+import { type TarHeader, TarParser } from '../../src/tar/index.ts'
 
 export interface MemoryNode {
   readonly mode: number
   readonly uid?: number
   readonly gid?: number
   readonly xattrs?: Xattrs
-  /** Content of a file, or target of a link. */
+  /** The content of a regular file, or the target of a symbolic link. */
   readonly content?: Uint8Array | string
 }
 
@@ -29,7 +29,10 @@ export function xattr(name: string, value: string): [Uint8Array, Uint8Array] {
   return [encodeUtf8(name), encodeUtf8(value)]
 }
 
-/** @param nodes by path, '' the root; a parent that is missing is a plain directory */
+/**
+ * Creates a directory.
+ * @param nodes by path, '' for the root. A parent that is missing becomes a directory of mode 0755.
+ */
 export function memoryDirectory(
   nodes: Readonly<Record<string, MemoryNode>> | ReadonlyMap<string, MemoryNode>,
 ): DirectorySource {
@@ -61,7 +64,10 @@ export function memoryDirectory(
   }
 }
 
-/** The tree as a disk would hold it, which keeps no xattr without value (libostree drops them). */
+/**
+ * Creates a directory with the entries of an archive. Extended attributes without a value are left out, as libostree
+ * leaves them out.
+ */
 export function unpackedTar(tar: Uint8Array): DirectorySource {
   const nodes: Record<string, MemoryNode> = {}
   const types = { file: S_IFREG, symlink: S_IFLNK, directory: S_IFDIR } as const
