@@ -1,4 +1,4 @@
-/** One file on its way into a store: counted and hashed as it comes, gathered if small, and named when it is whole. */
+/** One file on its way into a store: counted and hashed as it arrives, and stored when it is complete and verified. */
 
 import type { Checksum, MaybePromise } from '../../bytes.ts'
 import { FormatError, UsageError, withContext } from '../../errors.ts'
@@ -6,40 +6,42 @@ import { createFileHasher, createFileVerifier, type FileHeader } from '../../obj
 import type { Platform } from '../../platform/index.ts'
 import type { FileSink } from '../core/interface.ts'
 
-/** What a store makes of content too large to be gathered in memory. */
+/** Content larger than SMALL_FILE that a backend takes in, before its checksum is known. */
 export interface LargeBody {
-  /** Copies or writes before it returns. */
+  /** Copies or writes `bytes` before it returns. */
   write(bytes: Uint8Array): void
-  /** `undefined` while it keeps up. Absent: it always does. */
+  /** As `Transaction.drained`. Absent if the backend always keeps up. */
   drained?(): Promise<void> | undefined
-  /** Forgets it; may be called twice. */
+  /** Completes the content, which is all written. Absent if there is nothing to do. */
+  finish?(): MaybePromise<void>
+  /** Makes the completed content a file object. @returns false if that object was stored since; the content is dropped */
+  keep(checksum: Checksum): boolean
+  /** Drops the content, unless `keep` was called; may be called twice. */
   abort(): void
 }
 
-export interface IncomingFile<Body extends LargeBody> {
+export interface IncomingFile {
   readonly header: FileHeader
   /** Bytes of content promised. */
   readonly size: number
   readonly expected: Checksum | undefined
-  /** `undefined`: it is gathered in one array. */
-  readonly large: Body | undefined
-  /** @throws {UsageError} when the transaction has ended */
+  /** Takes the content. If absent, the sink gathers it in one array. */
+  readonly large: LargeBody | undefined
+  /** @throws {UsageError} if the transaction takes no writes now */
   requireOpen(): void
-  /** Takes in a file that is all there and is what was expected. */
-  store(checksum: Checksum, content: Uint8Array | Body): MaybePromise<void>
-  /** Called once, however it ends. */
-  closed?(): void
+  /** Stores a file that is complete and has the expected checksum. */
+  store(checksum: Checksum, content: Uint8Array | LargeBody): MaybePromise<void>
 }
 
-export class IncomingFileSink<Body extends LargeBody> implements FileSink {
-  readonly #file: IncomingFile<Body>
-  readonly #content: Uint8Array | Body
+export class IncomingFileSink implements FileSink {
+  readonly #file: IncomingFile
+  readonly #content: Uint8Array | LargeBody
   readonly #update: (bytes: Uint8Array) => void
   readonly #checksum: () => Checksum
   #received = 0
   #done = false
 
-  constructor(platform: Platform, file: IncomingFile<Body>) {
+  constructor(platform: Platform, file: IncomingFile) {
     const { header, size, expected, large } = file
     this.#file = file
     this.#content = large ?? new Uint8Array(size)
@@ -75,10 +77,6 @@ export class IncomingFileSink<Body extends LargeBody> implements FileSink {
     this.#received += bytes.length
   }
 
-  drained(): Promise<void> | undefined {
-    return this.#file.large?.drained?.()
-  }
-
   finish(): MaybePromise<Checksum> {
     this.#requireOpen()
     try {
@@ -98,7 +96,7 @@ export class IncomingFileSink<Body extends LargeBody> implements FileSink {
   }
 
   #stored(checksum: Checksum): Checksum {
-    this.#close()
+    this.#done = true
     return checksum
   }
 
@@ -109,13 +107,8 @@ export class IncomingFileSink<Body extends LargeBody> implements FileSink {
 
   abort(): void {
     if (this.#done) return
-    this.#file.large?.abort()
-    this.#close()
-  }
-
-  #close(): void {
     this.#done = true
-    this.#file.closed?.()
+    this.#file.large?.abort()
   }
 
   #requireOpen(): void {

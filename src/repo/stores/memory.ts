@@ -1,10 +1,11 @@
-/** A repository in memory: gone with the process, and otherwise like any other. */
+/** A repository in memory, which ends with its storage. */
 
 import { type Checksum, compareUtf8, EMPTY_BYTES, SMALL_FILE } from '../../bytes.ts'
 import { ConflictError, ObjectNotFoundError, UsageError } from '../../errors.ts'
 import {
   type AttachedType,
   decodeFileHeader,
+  type FileHeader,
   type FileInfo,
   type FileObject,
   formatObjectName,
@@ -25,7 +26,9 @@ import type {
   Transaction,
 } from '../core/interface.ts'
 import { requireNoRefConflict } from '../refs/ref-conflicts.ts'
-import { type BodyWriter, type Changes, type EmbeddedBackend, EmbeddedTransaction } from './embedded-transaction.ts'
+import { attachedChanges, type Changes } from './changes.ts'
+import type { LargeBody } from './incoming-file.ts'
+import { OpenTransaction, type TransactionBackend } from './open-transaction.ts'
 
 export interface MemoryStorageOptions {
   readonly platform: Platform
@@ -34,7 +37,7 @@ export interface MemoryStorageOptions {
   readonly collectionId?: string | undefined
 }
 
-/** A new, empty repository. */
+/** Creates a new, empty repository. */
 export function createMemoryStorage(options: MemoryStorageOptions): Storage {
   return new MemoryStorage(options)
 }
@@ -42,24 +45,25 @@ export function createMemoryStorage(options: MemoryStorageOptions): Storage {
 interface StoredFile {
   readonly framedHeader: Uint8Array
   readonly size: number
-  /** One piece, unless the content is larger than SMALL_FILE. */
+  /** One array, or several of at most SMALL_FILE bytes each. */
   readonly pieces: readonly Uint8Array[]
 }
 
 type Stored = Uint8Array | StoredFile
 
 /**
- * Objects by type and checksum, laid over others that stay as they are. Copies are made by `new Uint8Array`:
- * `slice` of a Buffer, which callers may pass, is a view.
+ * Objects by type and checksum. Reads fall back to the table `below`, which this one never changes. Copies are made with
+ * `new Uint8Array`: callers may pass a Buffer, and `slice` of a Buffer is a view.
  */
-class ObjectTable {
+class MemoryTable {
   readonly #byType = new Map<ObjectType, Map<Checksum, Stored>>()
-  readonly #below: ObjectTable | undefined
+  readonly #below: MemoryTable | undefined
 
-  constructor(below?: ObjectTable) {
+  constructor(below?: MemoryTable) {
     this.#below = below
   }
 
+  /** Returns this table's own objects of one type. */
   of(type: ObjectType): Map<Checksum, Stored> {
     let table = this.#byType.get(type)
     if (table === undefined) {
@@ -120,7 +124,7 @@ async function* copies(pieces: readonly Uint8Array[]): AsyncIterable<Uint8Array>
 }
 
 class MemoryObjects implements ObjectStore {
-  readonly table = new ObjectTable()
+  readonly table = new MemoryTable()
   readonly states = new Map<Checksum, CommitState>()
 
   has(name: ObjectName): boolean {
@@ -197,7 +201,7 @@ class MemoryRefs implements RefStore {
     this.update(new Map([[path, target]]))
   }
 
-  /** All or none. */
+  /** Makes all updates or none. @throws {ConflictError} */
   update(updates: ReadonlyMap<RefPath, RefTarget | undefined>): void {
     requireNoRefConflict(this, updates)
     for (const [path, target] of updates) {
@@ -207,14 +211,14 @@ class MemoryRefs implements RefStore {
   }
 }
 
-/** A transaction's own objects lie over the store's until they are published. */
-class MemoryBackend implements EmbeddedBackend {
+/** Keeps the objects of a transaction in a table above that of the store, until they are published. */
+class MemoryTransactionBackend implements TransactionBackend {
   readonly #storage: MemoryStorage
-  #table: ObjectTable
+  #table: MemoryTable
 
   constructor(storage: MemoryStorage) {
     this.#storage = storage
-    this.#table = new ObjectTable(storage.objects.table)
+    this.#table = new MemoryTable(storage.objects.table)
   }
 
   has(name: ObjectName): boolean {
@@ -243,21 +247,23 @@ class MemoryBackend implements EmbeddedBackend {
     return true
   }
 
-  insertFile(checksum: Checksum, framedHeader: Uint8Array, body: Uint8Array): boolean {
+  insertFile(checksum: Checksum, _header: FileHeader, framedHeader: Uint8Array, body: Uint8Array): boolean {
     if (this.#table.has({ checksum, type: 'file' })) return false
     this.#table.of('file').set(checksum, { framedHeader, size: body.length, pieces: [new Uint8Array(body)] })
     return true
   }
 
-  openBody(): BodyWriter {
+  openBody(_header: FileHeader, framedHeader: Uint8Array, size: number): LargeBody {
     const pieces: Uint8Array[] = []
     return {
       write: (bytes) => {
         for (let at = 0; at < bytes.length; at += SMALL_FILE)
           pieces.push(new Uint8Array(bytes.subarray(at, at + SMALL_FILE)))
       },
-      keep: (checksum, framedHeader, size) => {
-        this.#table.of('file').set(checksum, { framedHeader, size, pieces })
+      keep: (checksum) => {
+        if (this.#table.has({ checksum, type: 'file' })) return false
+        this.#table.of('file').set(checksum, { framedHeader, size, pieces: pieces.splice(0) })
+        return true
       },
       abort: () => {
         pieces.length = 0
@@ -265,18 +271,16 @@ class MemoryBackend implements EmbeddedBackend {
     }
   }
 
-  publish({ refs, states, attached }: Changes): void {
+  publish(changes: Changes): void {
     const { objects } = this.#storage
-    this.#storage.refs.update(refs)
+    this.#storage.refs.update(changes.refs)
     for (const type of this.#table.types()) {
       const published = objects.table.of(type)
       for (const [checksum, stored] of this.#table.of(type)) published.set(checksum, stored)
     }
-    this.#table = new ObjectTable(objects.table)
-    for (const [commit, state] of states) objects.setCommitState(commit, state)
-    for (const type of ['commitmeta', 'tombstone-commit'] as const) {
-      for (const [commit, bytes] of attached[type]) objects.writeAttached(type, commit, bytes)
-    }
+    this.#table = new MemoryTable(objects.table)
+    for (const [commit, state] of changes.states) objects.setCommitState(commit, state)
+    for (const [type, commit, bytes] of attachedChanges(changes)) objects.writeAttached(type, commit, bytes)
   }
 
   resume(): void {}
@@ -316,7 +320,7 @@ class MemoryStorage implements Storage {
     if (this.#transaction !== undefined) {
       throw new ConflictError(this.location, 'Failed to prepare transaction, another transaction is in progress')
     }
-    this.#transaction = new EmbeddedTransaction(new MemoryBackend(this), this.#platform, this.mode)
+    this.#transaction = new OpenTransaction(new MemoryTransactionBackend(this), this.#platform, this.mode)
     return this.#transaction
   }
 
@@ -324,7 +328,7 @@ class MemoryStorage implements Storage {
     this.#transaction = undefined
   }
 
-  /** There is nobody to be locked out: what is in memory belongs to this storage alone. */
+  /** Locks nothing: only this storage has access to its memory. */
   async lock(): Promise<AsyncDisposable> {
     return { [Symbol.asyncDispose]: async () => {} }
   }

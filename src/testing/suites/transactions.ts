@@ -165,6 +165,25 @@ export function transactionTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
+    test('a transaction refuses writes while it is being committed, and a dispose waits for the commit', async () => {
+      const storage = await context.create()
+      const tx = await storage.begin()
+      const checksum = await tx.writeMeta(type, commit.bytes)
+      tx.setRef('heads/main', { commit: checksum })
+      const checkpoint = tx.checkpoint()
+      await expect(attempt(() => tx.writeMeta('dirmeta', directory.bytes))).rejects.toThrow(UsageError)
+      await checkpoint
+      await tx.writeMeta('dirmeta', directory.bytes)
+      const committed = tx.commit()
+      await expect(attempt(() => tx.setRef('heads/late', { commit: checksum }))).rejects.toThrow(UsageError)
+      await tx[Symbol.asyncDispose]()
+      expect(await collect(storage.objects.list())).toHaveLength(2)
+      expect(await committed).toMatchObject({ metadataWritten: 2 })
+      expect(await storage.refs.list('heads')).toEqual(['heads/main'])
+      await (await storage.begin()).commit()
+      await storage[Symbol.asyncDispose]()
+    })
+
     test('a transaction changes no ref when one of its refs cannot be written', async () => {
       const storage = await context.create()
       await storage.refs.write('heads/b/c', { commit: commit.checksum })

@@ -1,10 +1,10 @@
 /**
- * From staging into the repository. Objects of a directory of staging move in one call where `objects/` has no such
- * directory yet, or an empty one: in a new repository that saves a rename for each object.
+ * Moves the objects of a transaction from staging into the repository, then its refs. A directory of staging moves in
+ * one call if `objects/` has no such directory yet, or an empty one: in a new repository that saves a rename per object.
  *
- * In this order, so that a crash leaves nothing that points at what is not there:
+ * In this order, so that after a crash nothing refers to an object that is missing:
  *
- *   marks of partial commits · objects · what is attached to commits · commits · marks removed · refs
+ *   marks of partial commits · objects · attached metadata · commits · attached metadata deleted · marks removed · refs
  */
 
 import { closeSync, constants, fsync, fsyncSync, openSync, readdirSync, renameSync, statSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { promisify } from 'node:util'
 import { errnoOf, ioError, unless, withIo } from '../../../system/errno.ts'
 import { READ_FLAGS, syncDirectory } from '../../../system/file-io.ts'
 import type { Native } from '../../../system/native.ts'
-import type { Changes } from '../embedded-transaction.ts'
+import { attachedChanges, type Changes } from '../changes.ts'
 import type { LooseObjects } from './loose/loose.ts'
 import type { FsRefs } from './refs.ts'
 import type { Staging } from './staging.ts'
@@ -29,7 +29,7 @@ export class Publisher {
   readonly #native: Native | undefined
   readonly #fsync: boolean
 
-  /** @param fsync make everything durable before anything shows */
+  /** @param fsync whether everything is made durable before any of it is visible */
   constructor(root: string, objects: LooseObjects, refs: FsRefs, native: Native | undefined, fsync: boolean) {
     this.#root = root
     this.#objects = objects
@@ -39,7 +39,8 @@ export class Publisher {
   }
 
   /** @throws {ConflictError} before anything was changed, {IoError} */
-  async publish(staging: Staging, { refs, states, attached }: Changes): Promise<void> {
+  async publish(staging: Staging, changes: Changes): Promise<void> {
+    const { refs, states } = changes
     this.#refs.requireNoConflict(refs)
     for (const [commit, state] of states) {
       if (state !== 'complete') this.#objects.setCommitState(commit, state)
@@ -47,16 +48,12 @@ export class Publisher {
     if (this.#fsync) await this.#flush(staging)
     await this.#syncDirectories(this.#moveObjects(staging))
 
-    for (const type of ['commitmeta', 'tombstone-commit'] as const) {
-      for (const [commit, bytes] of attached[type]) {
-        if (bytes !== undefined) this.#objects.writeAttached(type, commit, bytes)
-      }
+    for (const [type, commit, bytes] of attachedChanges(changes)) {
+      if (bytes !== undefined) this.#objects.writeAttached(type, commit, bytes)
     }
     await this.#syncDirectories(this.#moveCommits(staging))
-    for (const type of ['commitmeta', 'tombstone-commit'] as const) {
-      for (const [commit, bytes] of attached[type]) {
-        if (bytes === undefined) this.#objects.writeAttached(type, commit, undefined)
-      }
+    for (const [type, commit, bytes] of attachedChanges(changes)) {
+      if (bytes === undefined) this.#objects.writeAttached(type, commit, undefined)
     }
     for (const [commit, state] of states) {
       if (state === 'complete') this.#objects.setCommitState(commit, state)
@@ -64,7 +61,7 @@ export class Publisher {
     this.#refs.update(refs, this.#fsync)
   }
 
-  /** @returns the directories of `objects/` that have changed */
+  /** @returns names of the directories of `objects/` that have changed */
   #moveObjects(staging: Staging): Set<string> {
     const whole = this.#mayMoveDirectories(staging)
     const changed = new Set<string>()
@@ -79,7 +76,7 @@ export class Publisher {
   #moveEach(name: string, path: string): void {
     const directory = this.#objects.makeFanOut(name)
     withIo(`objects/${name}`, () => {
-      // What is there already under such a name is the same object; either may stay.
+      // A file of that name in `objects/` is the same object, and may be replaced.
       for (const file of readdirSync(path)) renameSync(`${path}/${file}`, `${directory}/${file}`)
     })
   }
@@ -95,7 +92,7 @@ export class Publisher {
     return changed
   }
 
-  /** A directory made in `tmp/` has to be like one made in `objects/`: of the same group, where groups are inherited. */
+  /** Whether directories made in `tmp/` belong to the same group as those made in `objects/`, which may inherit it. */
   #mayMoveDirectories(staging: Staging): boolean {
     return withIo('objects', () => {
       const there = statSync(`${this.#root}/objects`)
@@ -104,7 +101,7 @@ export class Publisher {
     })
   }
 
-  /** Content reaches the disk before names do. */
+  /** Writes the staged objects to the disk, before they get their names in `objects/`. */
   async #flush(staging: Staging): Promise<void> {
     if (this.#native !== undefined) {
       const fd = withIo('tmp', () => openSync(staging.path, constants.O_RDONLY | constants.O_DIRECTORY))
@@ -131,7 +128,7 @@ export class Publisher {
   }
 }
 
-/** @returns `false` when there are objects already: then each has to move by itself */
+/** Renames a directory. @returns `false` if there are objects at `to`; then each file has to be renamed */
 function moveWhole(from: string, to: string): boolean {
   try {
     renameSync(from, to)
@@ -146,7 +143,7 @@ function moveWhole(from: string, to: string): boolean {
 function flushFiles(directory: string): void {
   for (const file of withIo(directory, () => readdirSync(directory))) {
     const path = `${directory}/${file}`
-    // A symbolic link has nothing that could be flushed.
+    // A symbolic link cannot be opened, and has no content to write.
     const fd = unless(['ELOOP'], path, () => openSync(path, READ_FLAGS))
     if (fd === undefined) continue
     try {
@@ -163,13 +160,5 @@ async function syncDirectoryAsync(path: string): Promise<void> {
     await fsyncAsync(fd)
   } finally {
     closeSync(fd)
-  }
-}
-
-export function noChanges(): Changes {
-  return {
-    refs: new Map(),
-    states: new Map(),
-    attached: { commitmeta: new Map(), 'tombstone-commit': new Map() },
   }
 }

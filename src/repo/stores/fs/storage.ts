@@ -33,6 +33,7 @@ import type {
   Storage,
   Transaction,
 } from '../../core/interface.ts'
+import { OpenTransaction } from '../open-transaction.ts'
 import { type ContentSettings, contentModeOf } from './content/content-modes.ts'
 import { FsDeltas, FsSummaryCache } from './deltas.ts'
 import { FsFiles } from './files.ts'
@@ -44,7 +45,7 @@ import { Publisher } from './publish.ts'
 import { FsRefs } from './refs.ts'
 import { cleanTmp, readBootId, Staging, type StagingPlace } from './staging.ts'
 import { WriteBehind } from './threads/write-behind.ts'
-import { FsTransaction } from './transaction.ts'
+import { FsTransactionBackend } from './transaction.ts'
 
 /** Fewer are done before a thread is up. */
 const OBJECTS_BEFORE_START = 4000
@@ -198,9 +199,8 @@ export class FsStorage implements Storage {
       const freeSpace = FreeSpace.measure(path, this.#settings)
       const writeBehind = await this.#makeWriteBehind()
       staging = Staging.begin(this.#stagingPlace())
-      this.#transaction = new FsTransaction({
+      const backend = new FsTransactionBackend({
         platform,
-        mode: this.mode,
         objects: this.objects,
         reader: this.#reader,
         staging,
@@ -211,6 +211,7 @@ export class FsStorage implements Storage {
         beforePublish: faultOf(staging),
         ended: (committed) => this.#ended(held, committed),
       })
+      this.#transaction = new OpenTransaction(backend, platform, this.mode)
       return this.#transaction
     } catch (error) {
       this.#transaction = undefined
@@ -251,7 +252,7 @@ export class FsStorage implements Storage {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    if (this.#transaction instanceof FsTransaction) await this.#transaction[Symbol.asyncDispose]()
+    if (this.#transaction !== 'beginning') await this.#transaction?.[Symbol.asyncDispose]()
     this.#lock.close()
     await this.#writeBehind?.close()
   }

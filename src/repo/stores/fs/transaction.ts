@@ -1,80 +1,73 @@
 /**
- * A transaction of a repository directory: objects are written into staging as they come, and published together.
+ * A transaction of a repository directory: objects are written into staging as they arrive, and published together.
  *
  * Source: ostree-repo-commit.c, ostree_repo_prepare_transaction to ostree_repo_abort_transaction.
  */
 
 import { renameSync, unlinkSync } from 'node:fs'
-import { type Checksum, type MaybePromise, SMALL_FILE } from '../../../bytes.ts'
-import { ChecksumMismatchError, UsageError, withContext } from '../../../errors.ts'
+import type { Checksum, MaybePromise } from '../../../bytes.ts'
+import { UsageError } from '../../../errors.ts'
 import {
   type AttachedType,
-  checksumMeta,
   checksumObject,
   type FileHeader,
-  FileHeaderCache,
   type FileInfo,
   type FileObject,
   isSymlink,
   type MetaType,
   type ObjectName,
-  verifyFile,
+  type ObjectType,
 } from '../../../objects/index.ts'
 import type { Platform } from '../../../platform/index.ts'
 import { withIo } from '../../../system/errno.ts'
-import type {
-  Adopted,
-  CommitState,
-  FileSink,
-  ObjectStore,
-  RefPath,
-  RefTarget,
-  RepoMode,
-  Transaction,
-  TransactionStats,
-} from '../../core/interface.ts'
-import { requireHoldable, requireSoundHeader } from '../../core/mode-rules.ts'
-import { IncomingFileSink } from '../incoming-file.ts'
+import type { Adopted, ObjectStore } from '../../core/interface.ts'
+import type { Changes } from '../changes.ts'
+import type { LargeBody } from '../incoming-file.ts'
+import type { TransactionBackend } from '../open-transaction.ts'
 import { Adoption } from './adopt.ts'
-import type { BodyWriter } from './content/content-mode.ts'
 import { linkInode } from './content/link-inode.ts'
 import { NewFiles } from './content/new-file.ts'
 import type { FreeSpace } from './free-space.ts'
 import type { LooseObjects } from './loose/loose.ts'
 import type { LooseReader } from './loose/loose-reader.ts'
 import type { PresentObjects } from './loose/present.ts'
-import { noChanges, type Publisher } from './publish.ts'
+import type { Publisher } from './publish.ts'
 import type { Staging } from './staging.ts'
 import type { WriteBehind } from './threads/write-behind.ts'
-import { isWritten, noStats, type Place, type WrittenType } from './written.ts'
 
 const META_PERMISSIONS = 0o644
 
+/** The types of object that a transaction writes into staging. */
+type StagedType = MetaType | 'file'
+/** Whether this transaction wrote a staged object, or staging held it when the transaction began. */
+type StagedBy = 'this' | 'earlier'
+
+function isStagedType(type: ObjectType): type is StagedType {
+  return type === 'file' || type === 'dirtree' || type === 'dirmeta' || type === 'commit'
+}
+
 /** What a transaction needs of its storage. */
-export interface TransactionContext {
+export interface FsTransactionContext {
   readonly platform: Platform
-  readonly mode: RepoMode
   readonly objects: LooseObjects
   readonly reader: LooseReader
   readonly staging: Staging
   readonly publisher: Publisher
   readonly freeSpace: FreeSpace | undefined
   readonly perObjectFsync: boolean
-  /** Other threads that write small files. */
+  /** Threads that write small files. */
   readonly writeBehind: WriteBehind | undefined
   readonly beforePublish: (() => void) | undefined
-  /** Called once, with staging removed. @param committed leftovers of others may be removed too */
+  /** Called once, after staging is removed. @param committed files that dead processes left may be removed too */
   ended(committed: boolean): Promise<void>
 }
 
-export class FsTransaction implements Transaction {
-  readonly stats = noStats()
-  readonly #context: TransactionContext
-  readonly #headers = new FileHeaderCache()
+export class FsTransactionBackend implements TransactionBackend {
+  readonly #context: FsTransactionContext
   readonly #metaFiles = new NewFiles()
-  readonly #sinks = new Set<IncomingFileSink<BodyWriter>>()
-  /** What was written. */
-  readonly #places: Readonly<Record<WrittenType, Map<Checksum, Place>>> = {
+  /** Large files that are being written. */
+  readonly #bodies = new Set<LargeBody>()
+  readonly #staged: Readonly<Record<StagedType, Map<Checksum, StagedBy>>> = {
     file: new Map(),
     dirtree: new Map(),
     dirmeta: new Map(),
@@ -82,10 +75,8 @@ export class FsTransaction implements Transaction {
   }
   readonly #adoption: Adoption
   #present: PresentObjects
-  #changes = noChanges()
-  #ended = false
 
-  constructor(context: TransactionContext) {
+  constructor(context: FsTransactionContext) {
     const { objects, reader, staging, perObjectFsync, writeBehind } = context
     this.#context = context
     this.#adoption = new Adoption(objects)
@@ -94,298 +85,161 @@ export class FsTransaction implements Transaction {
     reader.content.begin(perObjectFsync)
     writeBehind?.begin(perObjectFsync)
     for (const { type, checksum } of staging.inherited) {
-      if (type === 'file' || type === 'dirtree' || type === 'dirmeta') this.#places[type].set(checksum, 'inherited')
+      if (isStagedType(type)) this.#staged[type].set(checksum, 'earlier')
     }
   }
 
-  has(name: ObjectName): boolean {
-    this.#requireOpen()
-    const { type, checksum } = name
-    if (isWritten(type)) return this.#exists(type, checksum, type === 'file')
-    if ((type === 'commitmeta' || type === 'tombstone-commit') && this.#changes.attached[type].has(checksum)) {
-      return this.#changes.attached[type].get(checksum) !== undefined
-    }
-    return this.#context.objects.has(name)
+  has({ type, checksum }: ObjectName): boolean {
+    if (isStagedType(type)) return this.#exists(type, checksum, type === 'file')
+    return this.#context.objects.has({ type, checksum })
   }
 
-  /** @param link the object is, or may be, a symbolic link */
-  #exists(type: WrittenType, checksum: Checksum, link: boolean): boolean {
-    if (this.#places[type].has(checksum)) return true
+  /** @param link whether the object may be a symbolic link */
+  #exists(type: StagedType, checksum: Checksum, link: boolean): boolean {
+    if (this.#staged[type].has(checksum)) return true
     const asLink = link && this.#context.reader.content.realLinks
     return this.#present.has(type, checksum, this.#suffix(type), asLink)
   }
 
-  #path(type: WrittenType, checksum: Checksum): string {
+  #path(type: StagedType, checksum: Checksum): string {
     const { objects, staging } = this.#context
-    switch (this.#places[type].get(checksum)) {
-      case 'staged':
+    switch (this.#staged[type].get(checksum)) {
+      case 'this':
         return this.#stagedPath(type, checksum)
-      case 'inherited':
+      case 'earlier':
         return staging.inheritedPath(checksum, this.#suffix(type))
       default:
         return objects.path({ type, checksum })
     }
   }
 
-  #stagedPath(type: WrittenType, checksum: Checksum): string {
+  #stagedPath(type: StagedType, checksum: Checksum): string {
     const { staging } = this.#context
     return type === 'commit' ? staging.commitPath(checksum) : staging.objectPath(checksum, this.#suffix(type))
   }
 
-  #suffix(type: WrittenType): string {
+  #suffix(type: StagedType): string {
     return type === 'file' ? this.#context.reader.content.suffix : type
   }
 
   readMeta(type: MetaType, checksum: Checksum): Uint8Array {
-    this.#requireOpen()
     return this.#context.reader.meta(this.#path(type, checksum), type, checksum)
   }
 
   readAttached(type: AttachedType, commit: Checksum): Uint8Array | undefined {
-    this.#requireOpen()
-    const changed = this.#changes.attached[type]
-    return changed.has(commit) ? changed.get(commit)?.slice() : this.#context.objects.readAttached(type, commit)
+    return this.#context.objects.readAttached(type, commit)
   }
 
   statFile(checksum: Checksum): MaybePromise<FileInfo> {
-    this.#requireOpen()
-    return this.#written(checksum, (path) => this.#context.reader.stat(path, checksum))
+    return this.#whenWritten(checksum, (path) => this.#context.reader.stat(path, checksum))
   }
 
   readFile(checksum: Checksum): MaybePromise<FileObject> {
-    this.#requireOpen()
-    return this.#written(checksum, (path) => this.#context.reader.file(path, checksum))
+    return this.#whenWritten(checksum, (path) => this.#context.reader.file(path, checksum))
   }
 
-  /** Reads a file, after it was written if that is still to come. */
-  #written<T>(checksum: Checksum, read: (path: string) => MaybePromise<T>): MaybePromise<T> {
+  /** Reads a file object; waits for the writer threads first if one of them may still have to write it. */
+  #whenWritten<T>(checksum: Checksum, read: (path: string) => MaybePromise<T>): MaybePromise<T> {
     const { writeBehind } = this.#context
-    if (writeBehind?.pending !== true || this.#places.file.get(checksum) !== 'staged') {
+    if (writeBehind?.pending !== true || this.#staged.file.get(checksum) !== 'this') {
       return read(this.#path('file', checksum))
     }
     return writeBehind.flush().then(() => read(this.#path('file', checksum)))
   }
 
-  writeMeta(type: MetaType, bytes: Uint8Array, expected?: Checksum): Checksum {
-    this.#requireOpen()
-    const checksum = checksumMeta(this.#context.platform, bytes)
-    if (expected !== undefined && expected !== checksum) {
-      throw withContext('Writing metadata object', new ChecksumMismatchError(type, expected, checksum))
+  insertMeta(type: MetaType, checksum: Checksum, bytes: Uint8Array): boolean {
+    if (this.#exists(type, checksum, false)) return false
+    this.#metaFiles.create(this.#stagedPath(type, checksum), META_PERMISSIONS, bytes, (fd) =>
+      this.#metaFiles.setPermissions(fd, META_PERMISSIONS),
+    )
+    this.#staged[type].set(checksum, 'this')
+    return true
+  }
+
+  insertFile(checksum: Checksum, header: FileHeader, _framedHeader: Uint8Array, body: Uint8Array): boolean {
+    const link = isSymlink(header)
+    if (this.#exists('file', checksum, link)) return false
+    const { freeSpace, reader, writeBehind } = this.#context
+    freeSpace?.reserve(body.length)
+    const path = this.#stagedPath('file', checksum)
+    if (link || writeBehind?.take(path, header, body) !== true) reader.content.create(path, header, body)
+    this.#staged.file.set(checksum, 'this')
+    return true
+  }
+
+  openBody(header: FileHeader, _framedHeader: Uint8Array, size: number): LargeBody {
+    const { freeSpace, reader, staging } = this.#context
+    freeSpace?.reserve(size)
+    const path = staging.streamPath()
+    const file = reader.content.open(path, header, size)
+    const body: LargeBody = {
+      write: (bytes) => file.write(bytes),
+      drained: () => file.drained?.(),
+      finish: () => file.finish(),
+      keep: (checksum) => {
+        if (!this.#bodies.delete(body)) throw new UsageError('The file was aborted')
+        // An equal file may have been stored while this one was being completed: they replace each other.
+        const isNew = !this.#staged.file.has(checksum)
+        withIo(undefined, () => renameSync(path, this.#stagedPath('file', checksum)))
+        this.#staged.file.set(checksum, 'this')
+        return isNew
+      },
+      abort: () => {
+        this.#bodies.delete(body)
+        file.abort()
+      },
     }
-    if (!this.#exists(type, checksum, false)) {
-      try {
-        this.#metaFiles.create(this.#stagedPath(type, checksum), META_PERMISSIONS, bytes, (fd) =>
-          this.#metaFiles.setPermissions(fd, META_PERMISSIONS),
-        )
-      } catch (error) {
-        throw withContext('Writing metadata object', error)
-      }
-      this.#places[type].set(checksum, 'staged')
-      this.stats.metadataWritten++
-    }
-    this.stats.metadataTotal++
-    if (type === 'commit') this.#changes.attached['tombstone-commit'].set(checksum, undefined)
-    return checksum
-  }
-
-  writeAttached(type: AttachedType, commit: Checksum, bytes: Uint8Array | undefined): void {
-    this.#requireOpen()
-    this.#changes.attached[type].set(commit, bytes === undefined ? undefined : new Uint8Array(bytes))
-  }
-
-  writeFile(file: FileObject, expected?: Checksum): MaybePromise<Checksum> {
-    this.#requireOpen()
-    const { header, size, body } = file
-    if (body instanceof Uint8Array && body.length === size && size <= SMALL_FILE) {
-      return this.#writeSmall(header, body, expected)
-    }
-    return this.#writeStream(file, expected)
-  }
-
-  #writeSmall(header: FileHeader, body: Uint8Array, expected: Checksum | undefined): Checksum {
-    const { platform } = this.#context
-    try {
-      requireSoundHeader(header, body.length)
-      let checksum = platform.sha256(this.#headers.encode(header), body)
-      if (expected !== undefined && expected !== checksum) {
-        verifyFile(platform, header, body, expected)
-        checksum = expected
-      }
-      this.#store(checksum, header, body)
-      return checksum
-    } catch (error) {
-      throw withContext('Writing content object', error)
-    }
-  }
-
-  async #writeStream({ header, size, body }: FileObject, expected: Checksum | undefined): Promise<Checksum> {
-    const sink = this.openFile(header, size, expected)
-    try {
-      if (body instanceof Uint8Array) sink.write(body)
-      else {
-        for await (const chunk of body) {
-          sink.write(chunk)
-          const pending = this.drained()
-          if (pending !== undefined) await pending
-        }
-      }
-      return await sink.finish()
-    } finally {
-      sink.abort()
-    }
-  }
-
-  openFile(header: FileHeader, size: number, expected?: Checksum): FileSink {
-    this.#requireOpen()
-    const { platform, reader, staging, freeSpace } = this.#context
-    try {
-      requireSoundHeader(header, size)
-      let path: string | undefined
-      let large: BodyWriter | undefined
-      if (size > SMALL_FILE) {
-        freeSpace?.reserve(size)
-        path = staging.streamPath()
-        large = reader.content.open(path, header, size)
-      }
-      const sink = new IncomingFileSink<BodyWriter>(platform, {
-        header,
-        size,
-        expected,
-        large,
-        requireOpen: () => this.#requireOpen(),
-        store: (checksum, content) =>
-          content instanceof Uint8Array
-            ? this.#store(checksum, header, content)
-            : this.#keep(checksum, header, size, path as string, content),
-        closed: () => this.#sinks.delete(sink),
-      })
-      this.#sinks.add(sink)
-      return sink
-    } catch (error) {
-      throw withContext('Writing content object', error)
-    }
-  }
-
-  /** Takes in content that is in memory. */
-  #store(checksum: Checksum, header: FileHeader, content: Uint8Array): void {
-    const { mode, freeSpace, reader, writeBehind } = this.#context
-    requireHoldable(mode, header, checksum)
-    const fresh = !this.#exists('file', checksum, isSymlink(header))
-    if (fresh) {
-      freeSpace?.reserve(content.length)
-      const path = this.#stagedPath('file', checksum)
-      if (isSymlink(header) || writeBehind?.take(path, header, content) !== true) {
-        reader.content.create(path, header, content)
-      }
-      this.#places.file.set(checksum, 'staged')
-    }
-    this.#countFile(fresh, content.length)
-  }
-
-  /** Takes in content that was written to `path`. */
-  #keep(checksum: Checksum, header: FileHeader, size: number, path: string, content: BodyWriter): MaybePromise<void> {
-    requireHoldable(this.#context.mode, header, checksum)
-    if (this.#exists('file', checksum, false)) {
-      content.abort()
-      this.#countFile(false, size)
-      return
-    }
-    const place = (): void => {
-      this.#requireOpen()
-      withIo(undefined, () => renameSync(path, this.#stagedPath('file', checksum)))
-      // The same content may have come another way while this was being finished.
-      this.#countFile(!this.#places.file.has(checksum), size)
-      this.#places.file.set(checksum, 'staged')
-    }
-    const finished = content.finish()
-    return finished instanceof Promise ? finished.then(place) : place()
-  }
-
-  #countFile(fresh: boolean, size: number): void {
-    this.stats.contentTotal++
-    if (!fresh) return
-    this.stats.contentWritten++
-    this.stats.contentBytesWritten += size
-  }
-
-  adopt(from: ObjectStore, name: ObjectName, trusted: boolean): Adopted {
-    this.#requireOpen()
-    const { type, checksum } = name
-    if (!isWritten(type)) return 'unlike'
-    const adopted = this.#adoption.take(from, name, trusted, () => this.#stagedPath(type, checksum))
-    if (adopted === 'taken') this.#places[type].set(checksum, 'staged')
-    return adopted
-  }
-
-  async linkFile(path: string, header: FileHeader): Promise<Checksum | undefined> {
-    this.#requireOpen()
-    const { platform, mode, staging, reader } = this.#context
-    const place = staging.streamPath()
-    const file = await linkInode(path, place, header, { mode, content: reader.content })
-    if (file === undefined) return undefined
-    const checksum = await checksumObject(platform, file)
-    const fresh = !this.#exists('file', checksum, false)
-    withIo(undefined, () => (fresh ? renameSync(place, this.#stagedPath('file', checksum)) : unlinkSync(place)))
-    if (fresh) this.#places.file.set(checksum, 'staged')
-    return checksum
+    this.#bodies.add(body)
+    return body
   }
 
   drained(): Promise<void> | undefined {
-    for (const sink of this.#sinks) {
-      const pending = sink.drained()
+    for (const body of this.#bodies) {
+      const pending = body.drained?.()
       if (pending !== undefined) return pending
     }
     return undefined
   }
 
-  setRef(path: RefPath, target: RefTarget | undefined): void {
-    this.#requireOpen()
-    this.#changes.refs.set(path, target)
+  adopt(from: ObjectStore, name: ObjectName, trusted: boolean): Adopted {
+    const { type, checksum } = name
+    if (!isStagedType(type)) return 'unlike'
+    const adopted = this.#adoption.take(from, name, trusted, () => this.#stagedPath(type, checksum))
+    if (adopted === 'taken') this.#staged[type].set(checksum, 'this')
+    return adopted
   }
 
-  setCommitState(commit: Checksum, state: CommitState): void {
-    this.#requireOpen()
-    this.#changes.states.set(commit, state)
+  async linkFile(path: string, header: FileHeader): Promise<Checksum | undefined> {
+    const { platform, objects, staging, reader } = this.#context
+    const place = staging.streamPath()
+    const file = await linkInode(path, place, header, { mode: objects.mode, content: reader.content })
+    if (file === undefined) return undefined
+    const checksum = await checksumObject(platform, file)
+    const isNew = !this.#exists('file', checksum, false)
+    withIo(undefined, () => (isNew ? renameSync(place, this.#stagedPath('file', checksum)) : unlinkSync(place)))
+    if (isNew) this.#staged.file.set(checksum, 'this')
+    return checksum
   }
 
-  async checkpoint(): Promise<void> {
-    this.#requireOpen()
-    const { publisher, staging, objects, writeBehind, beforePublish } = this.#context
-    try {
-      await writeBehind?.flush()
-      beforePublish?.()
-      await publisher.publish(staging, this.#changes)
-    } catch (error) {
-      await this.#end(false)
-      throw error
-    }
-    this.#changes = noChanges()
-    for (const places of Object.values(this.#places)) places.clear()
-    this.#present = objects.present()
+  async publish(changes: Changes): Promise<void> {
+    const { publisher, staging, writeBehind, beforePublish } = this.#context
+    await writeBehind?.flush()
+    beforePublish?.()
+    await publisher.publish(staging, changes)
   }
 
-  async commit(): Promise<TransactionStats> {
-    await this.checkpoint()
-    await this.#end(true)
-    return this.stats
+  resume(): void {
+    for (const staged of Object.values(this.#staged)) staged.clear()
+    this.#present = this.#context.objects.present()
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#ended) await this.#end(false)
-  }
-
-  async #end(committed: boolean): Promise<void> {
-    this.#ended = true
-    for (const sink of [...this.#sinks]) sink.abort()
+  async end(committed: boolean): Promise<void> {
+    for (const body of [...this.#bodies]) body.abort()
     await this.#context.writeBehind?.discard()
     try {
       this.#context.staging.remove()
     } finally {
       await this.#context.ended(committed)
     }
-  }
-
-  #requireOpen(): void {
-    if (this.#ended) throw new UsageError('The transaction has ended')
   }
 }

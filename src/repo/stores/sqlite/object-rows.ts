@@ -20,7 +20,7 @@ import {
   objectTypeFromNumber,
   objectTypeNumber,
 } from '../../../objects/index.ts'
-import type { BodyWriter } from '../embedded-transaction.ts'
+import type { LargeBody } from '../incoming-file.ts'
 import { Chunks, MAX_CONTENT, type Packing } from './bodies.ts'
 import type { Connection, Statement } from './connection.ts'
 import { blobOf, countOf } from './values.ts'
@@ -169,14 +169,16 @@ export class ObjectRows {
   }
 
   /** Takes content larger than SMALL_FILE, and stores it in chunks. @throws {LimitError} */
-  openBody(size: number): BodyWriter {
+  openBody(framedHeader: Uint8Array, size: number): LargeBody {
     if (size > MAX_CONTENT) throw new LimitError('file size', MAX_CONTENT)
     const chunks = this.#chunks.writer()
     return {
       write: (bytes) => chunks.write(bytes),
-      keep: (checksum, framedHeader, length) => {
+      keep: (checksum) => {
         const body = chunks.end()
-        this.#insert.run(this.#nextRow++, this.#bind(checksum), FILE, length, framedHeader, body)
+        const isNew = this.#insert.run(this.#nextRow++, this.#bind(checksum), FILE, size, framedHeader, body) > 0
+        if (!isNew) chunks.drop()
+        return isNew
       },
       abort: () => chunks.drop(),
     }

@@ -12,6 +12,7 @@ import {
   type ObjectType,
 } from '../../../objects/index.ts'
 import type { CommitState, ObjectStore } from '../../core/interface.ts'
+import { isAttached } from '../changes.ts'
 import type { AttachmentRows } from './attachments.ts'
 import type { SqliteDatabase } from './database.ts'
 import type { ObjectRows } from './object-rows.ts'
@@ -93,9 +94,4 @@ export class SqliteObjects implements ObjectStore {
     const kept = bytes && new Uint8Array(bytes)
     return this.#database.write(() => void this.#attachments.write(type, commit, kept))
   }
-}
-
-/** Whether the object lies in the table `attached`. */
-export function isAttached(name: ObjectName): name is ObjectName & { readonly type: AttachedType } {
-  return name.type === 'commitmeta' || name.type === 'tombstone-commit'
 }

@@ -6,7 +6,7 @@ import type { KeyFile } from '../../../keyfile/index.ts'
 import type { Platform } from '../../../platform/index.ts'
 import { parseConfig } from '../../core/config.ts'
 import type { BeginOptions, LockOptions, RepoMode, Storage, Transaction } from '../../core/interface.ts'
-import { EmbeddedTransaction } from '../embedded-transaction.ts'
+import { OpenTransaction } from '../open-transaction.ts'
 import { Packing } from './bodies.ts'
 import type { Connection } from './connection.ts'
 import { SqliteDatabase } from './database.ts'
@@ -89,7 +89,7 @@ export class SqliteStorage implements Storage {
     }
     const backend = new SqliteTransactionBackend(this.#database, this.refs, fsync, ended)
     // Set before anything is awaited, so that a second call meanwhile is refused.
-    this.#transaction = new EmbeddedTransaction(backend, this.#platform, this.mode)
+    this.#transaction = new OpenTransaction(backend, this.#platform, this.mode)
     try {
       await this.#database.commitBatch()
       const lock = await this.lock('shared')

@@ -1,12 +1,14 @@
 /** A transaction of the repository in the single-file store: one transaction of SQLite between two checkpoints. */
 
 import type { Checksum } from '../../../bytes.ts'
-import type { AttachedType, FileInfo, FileObject, MetaType, ObjectName } from '../../../objects/index.ts'
-import type { BodyWriter, Changes, EmbeddedBackend } from '../embedded-transaction.ts'
+import type { AttachedType, FileHeader, FileInfo, FileObject, MetaType, ObjectName } from '../../../objects/index.ts'
+import { attachedChanges, type Changes, isAttached } from '../changes.ts'
+import type { LargeBody } from '../incoming-file.ts'
+import type { TransactionBackend } from '../open-transaction.ts'
 import type { SqliteDatabase } from './database.ts'
 import type { SqliteRefs } from './refs.ts'
 
-export class SqliteTransactionBackend implements EmbeddedBackend {
+export class SqliteTransactionBackend implements TransactionBackend {
   readonly #database: SqliteDatabase
   readonly #refs: SqliteRefs
   readonly #fsync: boolean
@@ -33,6 +35,7 @@ export class SqliteTransactionBackend implements EmbeddedBackend {
   }
 
   has(name: ObjectName): boolean {
+    if (isAttached(name)) return this.readAttached(name.type, name.checksum) !== undefined
     return this.#database.objects.has(name, 'all')
   }
 
@@ -56,21 +59,19 @@ export class SqliteTransactionBackend implements EmbeddedBackend {
     return this.#database.objects.insertMeta(type, checksum, bytes)
   }
 
-  insertFile(checksum: Checksum, framedHeader: Uint8Array, body: Uint8Array): boolean {
+  insertFile(checksum: Checksum, _header: FileHeader, framedHeader: Uint8Array, body: Uint8Array): boolean {
     return this.#database.objects.insertFile(checksum, framedHeader, body)
   }
 
-  openBody(size: number): BodyWriter {
-    return this.#database.objects.openBody(size)
+  openBody(_header: FileHeader, framedHeader: Uint8Array, size: number): LargeBody {
+    return this.#database.objects.openBody(framedHeader, size)
   }
 
-  async publish({ refs, states, attached }: Changes): Promise<void> {
+  async publish(changes: Changes): Promise<void> {
     const { attachments } = this.#database
-    for (const [commit, state] of states) attachments.setState(commit, state)
-    for (const type of ['commitmeta', 'tombstone-commit'] as const) {
-      for (const [commit, bytes] of attached[type]) attachments.write(type, commit, bytes)
-    }
-    this.#refs.update(refs)
+    for (const [commit, state] of changes.states) attachments.setState(commit, state)
+    for (const [type, commit, bytes] of attachedChanges(changes)) attachments.write(type, commit, bytes)
+    this.#refs.update(changes.refs)
     await this.#database.commit()
   }
 

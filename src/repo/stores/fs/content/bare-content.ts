@@ -15,7 +15,7 @@ import { FormatError } from '../../../../errors.ts'
 import { type FileHeader, type FileInfo, type FileObject, isSymlink, S_IFLNK } from '../../../../objects/index.ts'
 import { ioError, withIo } from '../../../../system/errno.ts'
 import { type OpenedFile, readHead, readRest, readWhole, streamFile, writeAll } from '../../../../system/file-io.ts'
-import type { BodyWriter, ContentMode } from './content-mode.ts'
+import type { ContentMode, LooseBody } from './content-mode.ts'
 import { discard, NewFiles } from './new-file.ts'
 
 /** What one mode writes on an inode, and reads from it. */
@@ -99,7 +99,7 @@ export class BareContent implements ContentMode {
     this.#files.setTimeZero(fd)
   }
 
-  open(path: string, header: FileHeader): BodyWriter {
+  open(path: string, header: FileHeader): LooseBody {
     const fd = withIo(undefined, () => this.#files.open(path, this.#form.permissions(header)))
     let open = true
     const close = (end: () => void) => {

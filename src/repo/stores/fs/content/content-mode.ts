@@ -1,27 +1,33 @@
-/** What the repository modes have in common: how the content of one file lies in one loose file. */
+/** What the repository modes implement: how a file object is stored as one loose file. */
 
 import type { Checksum, MaybePromise } from '../../../../bytes.ts'
 import type { FileHeader, FileInfo, FileObject } from '../../../../objects/index.ts'
-import type { LargeBody } from '../../incoming-file.ts'
 
-/** Takes content piece by piece into a loose file that nobody sees yet. */
-export interface BodyWriter extends LargeBody {
-  /** The file is complete, with all that belongs to it; after this `abort` does nothing. */
+/** A loose file that is being written piece by piece, at a path in staging. */
+export interface LooseBody {
+  /** Copies or writes `bytes` before it returns. */
+  write(bytes: Uint8Array): void
+  /** As `Transaction.drained`. Absent if every `write` writes at once. */
+  drained?(): Promise<void> | undefined
+  /** Completes the file, with its permissions, owner and xattrs. After this `abort` does nothing. */
   finish(): MaybePromise<void>
+  /** Removes the file; may be called twice. */
+  abort(): void
 }
 
 export interface ContentMode {
-  /** Of the loose file. */
+  /** Suffix of the loose file's name. */
   readonly suffix: 'file' | 'filez'
-  /** The object may be a symbolic link in the file system, perhaps one that leads nowhere. */
+  /** Whether a symbolic link is stored as one in the file system, where its target may not exist. */
   readonly realLinks: boolean
-  /** @returns `undefined` when nothing is at `path` */
+  /** Reads the header and size. @returns `undefined` if nothing is at `path` */
   stat(path: string, checksum: Checksum): FileInfo | undefined
+  /** Reads the object. @returns `undefined` if nothing is at `path` */
   read(path: string, checksum: Checksum): MaybePromise<FileObject> | undefined
-  /** Makes the loose file; nothing may be at `path`, and nothing is when it throws. @param body ignored for a link */
+  /** Creates the loose file. Nothing may be at `path`, and nothing is if it throws. @param body ignored for a link */
   create(path: string, header: FileHeader, body: Uint8Array): void
-  /** The same for a regular file that comes in pieces. @param size bytes that will come */
-  open(path: string, header: FileHeader, size: number): BodyWriter
-  /** A transaction begins: what was learned about the process and the clock may have changed. */
+  /** Creates the loose file of a regular file whose content comes in pieces. @param size bytes that will come */
+  open(path: string, header: FileHeader, size: number): LooseBody
+  /** Called when a transaction begins: forgets what was learned about the umask, the owner and the clock. */
   begin(perObjectFsync: boolean): void
 }

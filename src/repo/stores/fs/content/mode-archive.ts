@@ -18,7 +18,7 @@ import {
 import type { Platform } from '../../../../platform/index.ts'
 import { ioError, withIo } from '../../../../system/errno.ts'
 import { type OpenedFile, readHead, readRest, streamFile, writeAll } from '../../../../system/file-io.ts'
-import type { BodyWriter, ContentMode } from './content-mode.ts'
+import type { ContentMode, LooseBody } from './content-mode.ts'
 import { discard, NewFiles } from './new-file.ts'
 
 const PERMISSIONS = 0o644
@@ -95,7 +95,7 @@ export class ArchiveContent implements ContentMode {
     })
   }
 
-  open(path: string, header: FileHeader, size: number): BodyWriter {
+  open(path: string, header: FileHeader, size: number): LooseBody {
     const fd = withIo(undefined, () => this.#files.open(path, PERMISSIONS))
     const queue = new ChunkQueue()
     const compress = async (): Promise<void> => {
