@@ -66,7 +66,7 @@ export function refTests(context: SuiteContext): void {
       expect(await refs.list('heads/main')).toEqual(['heads/main'])
       expect(await refs.list('heads/mai')).toEqual([])
       expect(await refs.list('heads/main/x')).toEqual([])
-      expect(await refs.list('remotes/nobody')).toEqual([])
+      expect(await refs.list('remotes/missing')).toEqual([])
       await storage[Symbol.asyncDispose]()
     })
 
