@@ -1,6 +1,5 @@
 /**
- * Whether commits and refs say the same of each other: a commit names in its metadata the refs (and the collection) it
- * was made for.
+ * Verifies ref bindings: the refs, and the collection, that a commit was made for and names in its metadata.
  *
  * Source: ostree-repo-pull-verify.c, _ostree_repo_verify_bindings; ot-builtin-fsck.c.
  */
@@ -15,15 +14,16 @@ import type { Repo } from '../repo.ts'
 
 const refNames = array(string)
 
-/** A ref by its name, and the collection it belongs to. */
+/** A ref, and the collection it belongs to if any. */
 export interface CollectionRef {
   readonly collection: string | undefined
   readonly name: string
 }
 
 /**
- * @param ref without a name, any that the commit has will do
- * @throws {FormatError} when the commit was made for other refs, or for another collection
+ * Verifies that a commit is bound to a ref and its collection.
+ * @param ref without a name, a binding to any ref is accepted
+ * @throws {FormatError} when the commit is bound to other refs or to another collection, or lacks a required binding
  */
 export function verifyBindings({ metadata }: Commit, ref: Partial<CollectionRef>): void {
   const { collection, name } = ref
@@ -48,7 +48,10 @@ export function verifyBindings({ metadata }: Commit, ref: Partial<CollectionRef>
   }
 }
 
-/** The other way round. @throws {FormatError} unless each ref the commit names is there, and points to it */
+/**
+ * Verifies that each ref a commit is bound to points to that commit.
+ * @throws {FormatError} when such a ref does not exist, or points to another commit
+ */
 export async function verifyBackRefs(repo: Repo, checksum: Checksum, { metadata }: Commit): Promise<void> {
   const collection = lookup(metadata, COLLECTION_BINDING, string)
   for (const name of lookup(metadata, REF_BINDING, refNames) ?? []) {
@@ -61,7 +64,10 @@ export async function verifyBackRefs(repo: Repo, checksum: Checksum, { metadata 
   }
 }
 
-/** In the repository's own collection, in what it mirrors, or in a remote that is configured to be of that collection. */
+/**
+ * Finds the commit of a collection's ref: a local ref if the repository has that collection ID, else a mirrored ref,
+ * else a ref of a remote that is configured with that collection ID.
+ */
 export async function findCollectionRef(repo: Repo, collection: string, name: string): Promise<Checksum | undefined> {
   const { config, refs, settings } = repo
   const own = await readRef(refs, collectionRefPath(collection, name, settings.collectionId))

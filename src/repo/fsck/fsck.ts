@@ -1,8 +1,9 @@
 /**
- * Whether a repository is whole: each ref has its commit, each commit all it reaches, each object the bytes its name
- * promises. A commit that misses something is marked partial, where that can be written.
+ * Verifies a repository: the commit of each ref exists, and so does each object that a commit reaches, with content
+ * that matches its checksum. A commit that reaches a missing object is marked partial, if the repository can be
+ * written. A lock is taken only with options that delete objects.
  *
- * Source: ot-builtin-fsck.c, whose order it keeps. No lock is taken unless something is deleted.
+ * Source: ot-builtin-fsck.c. Objects are verified in its order.
  */
 
 import type { Checksum } from '../../bytes.ts'
@@ -13,7 +14,7 @@ import { workOff } from '../core/batches.ts'
 import type { RefPath } from '../core/interface.ts'
 import { isMissing, verifyObject } from '../core/verify-object.ts'
 import { deleteObject, enableTombstones } from '../prune/delete.ts'
-import { Above, reachLeniently } from '../reach/lenient.ts'
+import { ReachingCommits, reachLeniently } from '../reach/lenient.ts'
 import { ObjectTable } from '../reach/object-table.ts'
 import { readRef, refspecOf } from '../refs/refs.ts'
 import { collectionRefsInOrder, plainRefsInOrder } from '../refs/table-order.ts'
@@ -21,45 +22,51 @@ import type { Repo } from '../repo.ts'
 import { type CollectionRef, verifyBackRefs, verifyBindings } from './bindings.ts'
 
 export type FsckEvent =
-  /** Something begins; `commits` are those about to be verified. */
+  /** A stage begins; `commits` is the number of commits to be verified. */
   | { readonly kind: 'stage'; readonly stage: 'refs' | 'collections' | 'commits' }
   | { readonly kind: 'stage'; readonly stage: 'objects'; readonly commits: number }
   | { readonly kind: 'progress'; readonly done: number; readonly total: number }
-  /** `object` is a name, or what a broken ref holds in the place of one; `commits` reach it. */
+  /**
+   * `object` is an object name, or `TEXT.commit` for a ref that holds TEXT instead of a checksum; `commits` reach it.
+   */
   | { readonly kind: 'missing'; readonly object: string; readonly commits: readonly Checksum[] }
   | { readonly kind: 'corrupt'; readonly object: string; readonly error: OstreeError }
   | { readonly kind: 'marked-partial' | 'tombstone'; readonly commit: Checksum }
 
 export interface FsckOptions extends Pick<ProgressOptions, 'signal'> {
-  /** Tell all that is corrupt instead of failing with the first. */
+  /** Report all corrupt objects instead of failing at the first. */
   readonly all?: boolean | undefined
-  /** Delete what is corrupt, and go on as if it were missing. */
+  /** Delete corrupt objects and continue as if they were missing. */
   readonly delete?: boolean | undefined
-  /** Refs and the commits they point to must name each other. */
+  /** Verify that the commit of each ref is bound to that ref. */
   readonly verifyBindings?: boolean | undefined
-  /** Every commit's refs must point to it. */
+  /** Verify that the refs a commit is bound to point to it. */
   readonly verifyBackRefs?: boolean | undefined
-  /** Delete commits whose parent is missing, leaving tombstones; and leave them for all that will be deleted. */
+  /**
+   * Delete commits whose parent is missing, leaving tombstones. If there are any, also set `core.tombstone-commits`.
+   */
   readonly addTombstones?: boolean | undefined
-  /** Told synchronously, in order. */
+  /** Called synchronously, in order. */
   readonly onEvent?: ((event: FsckEvent) => void) | undefined
 }
 
 export interface FsckResult {
-  /** Commits verified: of the repository and its parents, partial ones not counted. */
+  /** Number of commits verified, those of parent repositories included, partial ones excluded. */
   readonly commits: number
+  /** Number of objects verified. */
   readonly objects: number
-  /** Objects found missing or corrupt. */
+  /** Number of objects found missing or corrupt. */
   readonly damaged: number
-  /** Commits that were partial already. */
+  /** Number of commits that were partial already. */
   readonly partial: number
-  /** Of these, marked by an earlier fsck. */
+  /** Of the partial commits, those that an earlier fsck marked. */
   readonly fsckPartial: number
 }
 
 /**
- * @throws {FormatError}, {ChecksumMismatchError} and others on the first corrupt object, unless told to go on;
- *   {ObjectNotFoundError} when the commit of a ref, or a directory of a commit, is missing: then nothing more can be said
+ * Verifies a repository. Missing objects are reported as events.
+ * @throws {FormatError}, {ChecksumMismatchError} or another error at the first corrupt object, unless `all` or `delete`
+ * @throws {ObjectNotFoundError} when the commit of a ref, or a dirtree, is missing, as the search cannot continue
  */
 export async function fsck(repo: Repo, options: FsckOptions = {}): Promise<FsckResult> {
   const changes = options.delete || options.addTombstones
@@ -71,11 +78,11 @@ export async function fsck(repo: Repo, options: FsckOptions = {}): Promise<FsckR
   }
 }
 
-/** @throws {FormatError} unless all is well, as `ostree fsck` ends */
+/** @throws {FormatError} with the message of `ostree fsck`, when objects were damaged or an earlier fsck found some */
 export function requireSound({ damaged, partial, fsckPartial }: FsckResult): void {
   if (damaged > 0) throw new FormatError('repository', 'Repository corruption encountered')
   if (fsckPartial > 0) {
-    // As ostree: all partial commits are counted once one of them was marked by an earlier fsck.
+    // As in ostree, the message counts all partial commits, not only those that an earlier fsck marked.
     throw new FormatError('repository', `${partial} partial commits from fsck-detected corruption`)
   }
 }
@@ -86,7 +93,7 @@ const STAGES = {
   commits: 'Enumerating commits...',
 } as const
 
-/** One line of `ostree fsck`, without the newline. */
+/** Formats an event as the line that `ostree fsck` prints, without the newline. */
 export function formatFsckEvent(event: FsckEvent): string {
   switch (event.kind) {
     case 'stage':
@@ -107,6 +114,7 @@ export function formatFsckEvent(event: FsckEvent): string {
   }
 }
 
+/** One run. */
 class Fsck {
   readonly #repo: Repo
   readonly #options: FsckOptions
@@ -120,10 +128,10 @@ class Fsck {
   }
 
   async run(): Promise<FsckResult> {
-    await this.#refs()
-    const { whole, orphans, ...partial } = await this.#commits()
-    this.#event({ kind: 'stage', stage: 'objects', commits: whole.length })
-    const objects = await this.#objects(whole)
+    await this.#verifyRefs()
+    const { complete, orphans, ...partial } = await this.#listCommits()
+    this.#event({ kind: 'stage', stage: 'objects', commits: complete.length })
+    const objects = await this.#verifyObjects(complete)
     if (this.#options.addTombstones) {
       if (orphans.length > 0) await enableTombstones(this.#repo)
       for (const commit of orphans) {
@@ -131,24 +139,26 @@ class Fsck {
         await deleteObject(this.#repo, { checksum: commit, type: 'commit' })
       }
     }
-    return { commits: whole.length, objects, damaged: this.#damaged, ...partial }
+    return { commits: complete.length, objects, damaged: this.#damaged, ...partial }
   }
 
-  async #refs(): Promise<void> {
+  async #verifyRefs(): Promise<void> {
     const { refs, settings } = this.#repo
     this.#event({ kind: 'stage', stage: 'refs' })
     for (const path of await plainRefsInOrder(refs)) {
       const name = (refspecOf(path) ?? path).replace(/^[^:]*:/, '')
-      await this.#ref(path, { collection: undefined, name })
+      await this.#verifyRef(path, { collection: undefined, name })
     }
     this.#event({ kind: 'stage', stage: 'collections' })
-    for (const { path, ...ref } of await collectionRefsInOrder(refs, settings.collectionId)) await this.#ref(path, ref)
+    for (const { path, ...ref } of await collectionRefsInOrder(refs, settings.collectionId)) {
+      await this.#verifyRef(path, ref)
+    }
   }
 
-  async #ref(path: RefPath, ref: CollectionRef): Promise<void> {
+  async #verifyRef(path: RefPath, ref: CollectionRef): Promise<void> {
     this.#options.signal?.throwIfAborted()
     const shown = ref.collection === undefined ? ref.name : `(${ref.collection}, ${ref.name})`
-    const checksum = await this.#target(path, shown)
+    const checksum = await this.#readRef(path, shown)
     if (checksum === undefined) return
     const name: ObjectName = { checksum, type: 'commit' }
     await this.#verify(name, undefined)
@@ -166,8 +176,11 @@ class Fsck {
     }
   }
 
-  /** What stands in the ref, be it a checksum or not: a name no commit has. */
-  async #target(path: RefPath, shown: string): Promise<Checksum | undefined> {
+  /**
+   * Reads the commit of a ref.
+   * @throws {ObjectNotFoundError} when the ref does not hold a checksum; reported like a missing commit
+   */
+  async #readRef(path: RefPath, shown: string): Promise<Checksum | undefined> {
     try {
       return await readRef(this.#repo.refs, path)
     } catch (error) {
@@ -178,18 +191,21 @@ class Fsck {
     }
   }
 
-  /** Those of parent repositories too: what they reach may be here. */
-  async #commits() {
+  /**
+   * Lists the commits, those of parent repositories too, because the objects they reach may be in this one.
+   * @returns complete commits in the order of verification; with `addTombstones` also those whose parent is missing
+   */
+  async #listCommits() {
     this.#event({ kind: 'stage', stage: 'commits' })
     const { signal, verifyBackRefs: backRefs, addTombstones } = this.#options
     const all = new ObjectTable()
     for (let at: Repo | undefined = this.#repo; at !== undefined; at = at.parent) {
       const commits: Checksum[] = []
       for await (const { checksum } of at.storage.objects.list('commit')) commits.push(checksum)
-      // As a directory has them, whichever store it is.
+      // Sorted, because the order of insertion affects the order of the table, and differs between stores.
       for (const checksum of commits.sort()) all.add({ checksum, type: 'commit' })
     }
-    const whole = new ObjectTable()
+    const complete = new ObjectTable()
     const orphans: Checksum[] = []
     let partial = 0
     let fsckPartial = 0
@@ -202,54 +218,59 @@ class Fsck {
         if (addTombstones && (await this.#lacksParent(commit))) orphans.push(checksum)
       }
       const state = await this.#repo.commitState(checksum)
-      if (state === 'complete') whole.add(name)
+      if (state === 'complete') complete.add(name)
       else partial++
       if (state === 'fsck-partial') fsckPartial++
     }
-    return { whole: Array.from(whole.list(), ({ checksum }) => checksum), orphans, partial, fsckPartial }
+    return { complete: Array.from(complete.list(), ({ checksum }) => checksum), orphans, partial, fsckPartial }
   }
 
   async #lacksParent({ parent }: Commit): Promise<boolean> {
     return parent !== undefined && !(await this.#repo.objects.has({ checksum: parent, type: 'commit' }))
   }
 
-  async #objects(commits: readonly Checksum[]): Promise<number> {
+  /** Verifies all objects that the commits reach. @returns their number */
+  async #verifyObjects(commits: readonly Checksum[]): Promise<number> {
     const { signal } = this.#options
     const names = await reachLeniently(this.#repo, commits, signal)
-    const above = new Above(this.#repo, commits)
+    const reaching = new ReachingCommits(this.#repo, commits)
     const total = names.length
     for await (const { from, to, left } of workOff(this.#repo.storage.objects, 'verify', names)) {
       for (let at = from; at < to; at++) {
         signal?.throwIfAborted()
-        if (left.has(at)) await this.#verify(names.name(at), above)
+        if (left.has(at)) await this.#verify(names.name(at), reaching)
         this.#event({ kind: 'progress', done: at + 1, total })
       }
     }
     return total
   }
 
-  /** @param above `undefined` when no commit is to be blamed */
-  async #verify(name: ObjectName, above: Above | undefined): Promise<void> {
+  /**
+   * Verifies an object. If it is missing or deleted, marks the commits that reach it as partial.
+   * @param reaching finds those commits; `undefined` for none
+   */
+  async #verify(name: ObjectName, reaching: ReachingCommits | undefined): Promise<void> {
     try {
       await verifyObject(this.#repo, name)
     } catch (error) {
       if (!(error instanceof OstreeError)) throw error
       const missing = isMissing(error, name)
-      const commits = (await above?.find(name)) ?? []
+      const commits = (await reaching?.find(name)) ?? []
       if (missing) this.#event({ kind: 'missing', object: formatObjectName(name), commits })
-      else await this.#corrupt(name, commits, error)
+      else await this.#handleCorrupt(name, commits, error)
       this.#damaged++
       if (name.type === 'commit' || !(missing || this.#options.delete)) return
       for (const commit of commits) await this.#markPartial(commit)
     }
   }
 
-  async #corrupt(name: ObjectName, commits: readonly Checksum[], error: OstreeError): Promise<void> {
+  /** Reports a corrupt object, and deletes it with the option `delete`. @throws the error, unless `all` or `delete` */
+  async #handleCorrupt(name: ObjectName, commits: readonly Checksum[], error: OstreeError): Promise<void> {
     const object = formatObjectName(name)
     const { all, delete: remove } = this.#options
-    const told = commits.length === 0 ? error : withContext(`In commits ${commits.join(', ')}`, error)
-    if (!all && !remove) throw told
-    this.#event({ kind: 'corrupt', object, error: told })
+    const reported = commits.length === 0 ? error : withContext(`In commits ${commits.join(', ')}`, error)
+    if (!all && !remove) throw reported
+    this.#event({ kind: 'corrupt', object, error: reported })
     if (remove) await deleteObject(this.#repo, name)
   }
 

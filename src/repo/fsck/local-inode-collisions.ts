@@ -1,6 +1,6 @@
 /**
- * Inodes that a program would confuse which keeps but 32 bits of them: a file system with more inodes than that may have
- * two files whose numbers end in the same bits.
+ * Finds file objects whose inode numbers agree in the low 32 bits, on a file system with larger inode numbers. A
+ * program that keeps only 32 bits of an inode number takes such files for one.
  *
  * Source: ostree-ext, repair.rs (check_inode_collision).
  */
@@ -10,25 +10,25 @@ import { UnsupportedError } from '../../errors.ts'
 import type { ProgressOptions } from '../../progress.ts'
 import type { Repo } from '../repo.ts'
 
-const TRUNCATED = 0xffffffffn
+const LOW_32_BITS = 0xffffffffn
 
 export interface InodeCollisions {
-  /** Files on inodes whose numbers fit into 32 bits. */
+  /** Number of inodes whose numbers fit into 32 bits. */
   readonly inode32: number
-  /** The others. */
+  /** Number of inodes with larger numbers. */
   readonly inode64: number
-  /** Of the others those that end like an inode before, ascending. */
+  /** The larger numbers whose low 32 bits are those of a smaller inode number, ascending. */
   readonly collisions: readonly bigint[]
 }
 
-/** @throws {UnsupportedError} for a store that is no directory */
+/** Examines the inodes of all file objects. @throws {UnsupportedError} when the repository is not a directory */
 export async function findInodeCollisions(
   repo: Repo,
   { signal }: Pick<ProgressOptions, 'signal'> = {},
 ): Promise<InodeCollisions> {
   const { objects } = repo
   if (objects.loosePath === undefined) {
-    throw new UnsupportedError('inode', `Objects of ${repo.storage.location} lie on no inodes of their own`)
+    throw new UnsupportedError('inode', `Objects of ${repo.storage.location} are not files with inodes`)
   }
   const inodes = new Set<bigint>()
   for await (const name of objects.list('file')) {
@@ -40,14 +40,15 @@ export async function findInodeCollisions(
   return collisionsAmong(inodes)
 }
 
+/** Finds the collisions among inode numbers, of which duplicates are ignored. */
 export function collisionsAmong(inodes: Iterable<bigint>): InodeCollisions {
   const ascending = [...new Set(inodes)].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
   const seen = new Set<bigint>()
   const collisions: bigint[] = []
   let inode64 = 0
   for (const inode of ascending) {
-    const truncated = inode & TRUNCATED
-    if (inode > TRUNCATED) inode64++
+    const truncated = inode & LOW_32_BITS
+    if (inode > LOW_32_BITS) inode64++
     if (seen.has(truncated)) collisions.push(inode)
     seen.add(truncated)
   }

@@ -4,14 +4,15 @@ import { ObjectNotFoundError, OstreeError, UnsupportedError, withContext } from 
 import type { Repo } from '../repo.ts'
 
 /**
- * The inode a file object lies on. Source: ostree-ext, container::store (inode_of_object).
- * @throws {UnsupportedError} in a store that is no directory; {ObjectNotFoundError}
+ * Returns the inode number of a file object. Source: ostree-ext, container::store (inode_of_object).
+ * @throws {UnsupportedError} when the repository is not a directory
+ * @throws {ObjectNotFoundError} when the object does not exist
  */
 export function inodeOfObject(repo: Repo, file: Checksum): bigint {
   try {
     const { objects } = repo
     if (objects.loosePath === undefined) {
-      throw new UnsupportedError('inode', `Objects of ${repo.storage.location} lie on no inodes of their own`)
+      throw new UnsupportedError('inode', `Objects of ${repo.storage.location} are not files with inodes`)
     }
     const path = objects.loosePath({ checksum: file, type: 'file' })
     const stats = path === undefined ? path : lstatSync(path, { bigint: true, throwIfNoEntry: false })

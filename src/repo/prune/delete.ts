@@ -1,4 +1,4 @@
-/** Deleting one object, with what goes with it. Source: ostree-repo.c, ostree_repo_delete_object. */
+/** Deletes single objects with their side files. Source: ostree-repo.c, ostree_repo_delete_object. */
 
 import { IoError, ObjectNotFoundError } from '../../errors.ts'
 import { encodeTombstone, formatObjectName, loosePath, type ObjectName } from '../../objects/index.ts'
@@ -6,9 +6,9 @@ import type { Repo } from '../repo.ts'
 import { editConfig } from '../repo.ts'
 
 /**
- * A commit loses its detached metadata, and leaves a tombstone where the configuration wants one; its tree stays, as does
- * the note that it was partial.
- * @throws {IoError} `Deleting object …` when it is not there
+ * Deletes an object. A commit's detached metadata is deleted too, and a tombstone is written if
+ * `core.tombstone-commits` is set. The commit's tree and its partial mark are kept.
+ * @throws {IoError} `Deleting object …` when the object does not exist
  */
 export async function deleteObject(repo: Repo, name: ObjectName): Promise<void> {
   const { objects } = repo.storage
@@ -20,27 +20,30 @@ export async function deleteObject(repo: Repo, name: ObjectName): Promise<void> 
     await objects.delete(name)
   } catch (error) {
     if (!(error instanceof ObjectNotFoundError)) throw error
-    throw notThere(formatObjectName(name), loosePath(name, repo.mode === 'archive'))
+    throw missingObjectError(formatObjectName(name), loosePath(name, repo.mode === 'archive'))
   }
   if (type === 'commit' && repo.settings.tombstoneCommits) {
     await objects.writeAttached('tombstone-commit', checksum, encodeTombstone(checksum))
   }
 }
 
-/** In the words of a repository that is a directory. @param path from its root */
-export function notThere(object: string, path: string): IoError {
+/**
+ * Returns the error of ostree for an object that does not exist, for all stores.
+ * @param path loose path of the object
+ */
+export function missingObjectError(object: string, path: string): IoError {
   const shown = path.replace(/^objects\//, '')
   return new IoError(`Deleting object ${object}: unlinkat(${shown}): No such file or directory`, 'ENOENT', shown)
 }
 
-/** Sets `core.tombstone-commits`, once and for all. */
+/** Sets `core.tombstone-commits`, so that commits deleted from now on leave a tombstone. Idempotent. */
 export async function enableTombstones(repo: Repo): Promise<void> {
   if (repo.settings.tombstoneCommits) return
   await editConfig(repo, (config) => config.set('core', 'tombstone-commits', 'true'))
 }
 
-/** @throws {ReadOnlyError} */
+/** @throws {ReadOnlyError} when the repository cannot be written */
 export async function requireWritable(repo: Repo): Promise<void> {
-  // The store knows best why nothing can be written, and says so to whoever begins.
+  // Beginning a transaction throws the store's own error, which gives the reason.
   if (!repo.storage.writable) await repo.transaction(async () => {})
 }

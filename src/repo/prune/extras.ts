@@ -1,5 +1,5 @@
 /**
- * What a prune clears away besides objects, and the deletion of a single commit.
+ * Deletes static deltas, cached summaries and single commits.
  *
  * Source: ostree-repo-prune.c (ostree_repo_prune_static_deltas, _ostree_repo_prune_tmp), ot-builtin-prune.c
  * (delete_commit).
@@ -12,11 +12,11 @@ import type { RefPath } from '../core/interface.ts'
 import { readRef, refspecOf } from '../refs/refs.ts'
 import { collectionRefsInOrder, plainRefsInOrder } from '../refs/table-order.ts'
 import type { Repo } from '../repo.ts'
-import { deleteObject, enableTombstones, notThere, requireWritable } from './delete.ts'
+import { deleteObject, enableTombstones, missingObjectError, requireWritable } from './delete.ts'
 
 /**
- * Deletes static deltas to a commit, or to all that are not there.
- * @returns how many; 0 in stores that have no deltas
+ * Deletes the static deltas to `commit`, or, without one, to all commits that do not exist.
+ * @returns the number of deltas deleted; 0 in stores without deltas
  */
 export async function pruneDeltas(repo: Repo, commit?: Checksum): Promise<number> {
   const { deltas } = repo.storage
@@ -32,7 +32,7 @@ export async function pruneDeltas(repo: Repo, commit?: Checksum): Promise<number
   return deleted
 }
 
-/** Forgets the summaries of remotes that are not configured. */
+/** Deletes the cached summaries of remotes that are no longer configured, here or in a parent repository. */
 export async function pruneSummaryCache(repo: Repo): Promise<void> {
   const cache = repo.storage.summaryCache
   if (cache === undefined) return
@@ -49,10 +49,12 @@ export async function pruneSummaryCache(repo: Repo): Promise<void> {
 }
 
 /**
- * Deletes one commit that no ref points to, leaving a tombstone; from then on every commit that is deleted leaves one, by
- * `core.tombstone-commits`. Its tree goes with the next prune.
- * @param commit as a person gave it: what is no checksum is not there
- * @throws {ReadOnlyError}; {ConflictError} `Commit '…' is referenced by …`; {IoError} `Deleting object …: unlinkat(…): …`
+ * Deletes a commit that no ref points to, and leaves a tombstone. Also sets `core.tombstone-commits`, so that commits
+ * deleted later leave one too. The commit's tree is deleted by the next prune.
+ * @param commit a checksum as typed by a user; any other text is reported as a commit that does not exist
+ * @throws {ReadOnlyError} when the repository cannot be written
+ * @throws {ConflictError} `Commit '…' is referenced by …` when a ref points to it
+ * @throws {IoError} `Deleting object …: unlinkat(…): …` when it does not exist
  */
 export async function deleteCommit(repo: Repo, commit: string): Promise<void> {
   await requireWritable(repo)
@@ -66,6 +68,7 @@ export async function deleteCommit(repo: Repo, commit: string): Promise<void> {
     await refuse(path, `(${collection}, ${name})`)
   }
   await enableTombstones(repo)
-  if (!isChecksum(commit)) throw notThere(`${commit}.commit`, `${commit.slice(0, 2)}/${commit.slice(2)}.commit`)
+  if (!isChecksum(commit))
+    throw missingObjectError(`${commit}.commit`, `${commit.slice(0, 2)}/${commit.slice(2)}.commit`)
   await deleteObject(repo, { checksum: commit, type: 'commit' })
 }

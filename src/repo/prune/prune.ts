@@ -1,12 +1,14 @@
 /**
- * Deleting what nothing needs. First is found out what stays: commits, each for a reason, and all they reach. Of the rest
- * commits go first and files last, so that a prune which is interrupted leaves objects over, and no commit without its
- * tree. The repository is held exclusively meanwhile: nobody may come to rely on what is about to go.
+ * Deletes unreachable objects. First the commits to keep, the roots, are listed, and all objects they reach are marked.
+ * Of the others, commits are deleted first and files last, so that an interrupted prune leaves unreachable objects
+ * behind but no commit without its tree. The repository is locked exclusively meanwhile, so that no transaction can
+ * begin to use an object that is about to be deleted.
  *
- *   refsOnly        what stays
- *   no              what any commit reaches (so that only leftovers go)
- *   yes             what refs reach, each with `depth` parents
- *   branch rules    per ref: a depth of its own; else commits of a certain age; else `depth`. Mirrored refs do not count.
+ *   rules                   objects kept
+ *   none                    all that any commit reaches; only leftovers are deleted
+ *   refsOnly                all that a ref reaches with `depth` parents
+ *   rules for branches      per ref: by its own depth, else by the age of its commits, else by `depth`; mirrored refs keep
+ *                           nothing
  *
  * Source: ostree-repo-prune.c, ot-builtin-prune.c.
  */
@@ -16,7 +18,7 @@ import { ObjectNotFoundError } from '../../errors.ts'
 import { type Commit, ObjectList, type ObjectName, type ObjectType, objectTypeNumber } from '../../objects/index.ts'
 import type { ProgressOptions } from '../../progress.ts'
 import { listMany, workOff } from '../core/batches.ts'
-import { Above } from '../reach/lenient.ts'
+import { ReachingCommits } from '../reach/lenient.ts'
 import { collectReachable, ReachableSet } from '../reach/traverse.ts'
 import type { Repo } from '../repo.ts'
 import { deleteObject, requireWritable } from './delete.ts'
@@ -24,35 +26,39 @@ import { pruneDeltas, pruneSummaryCache } from './extras.ts'
 import { listRoots, type PruneRoot, type RootRules } from './roots.ts'
 
 export interface PruneOptions extends RootRules, Pick<ProgressOptions, 'signal' | 'onProgress'> {
-  /** Look at commits alone, and delete no other objects. */
+  /** Count and delete commit objects only. */
   readonly commitOnly?: boolean | undefined
-  /** Change nothing; tell what would be deleted, and why the rest stays. */
+  /** Delete nothing; only return what would be deleted, and why the rest is kept. */
   readonly dryRun?: boolean | undefined
 }
 
-/** A commit that stays, by the first reason found. */
+/** A commit that is kept, and the first root found that keeps it. */
 export interface KeptCommit {
   readonly commit: Checksum
   readonly because: PruneRoot
-  /** 0 is the commit of the root itself, 1 its parent, … */
+  /** 0 for the commit of the root itself, 1 for its parent, and so on. */
   readonly generation: number
 }
 
 export interface PruneResult {
-  /** Objects looked at. */
+  /** Number of objects examined. */
   readonly total: number
-  /** Of these, what nothing needs; deleted, unless it was a dry run. In the order of deletion. */
+  /** The unreachable ones, in the order of deletion. They have been deleted, except in a dry run. */
   readonly unreachable: ObjectList
-  /** Bytes these take in the store. */
+  /** Bytes that the unreachable objects take in the store. */
   readonly bytes: number
   readonly kept: readonly KeptCommit[]
 }
 
 /**
- * Objects of parent repositories are neither counted nor deleted, nor is what is attached to commits counted. When it
- * deletes, static deltas to commits that are gone go too, and cached summaries of remotes nobody knows.
- * @throws {ReadOnlyError} even when there is nothing to delete; {RepoLockedError}; {RefNotFoundError} for a branch that is none; {ObjectNotFoundError} when a commit that is not
- *   marked partial lacks a directory: then nothing was deleted
+ * Deletes the objects of this repository that no root reaches; then static deltas to commits that do not exist, and
+ * cached summaries of remotes that are not configured. Objects of parent repositories and detached metadata are not
+ * counted.
+ * @throws {ReadOnlyError} when the repository cannot be written, even if there is nothing to delete
+ * @throws {RepoLockedError} when the repository stays locked
+ * @throws {RefNotFoundError} when a branch named in the rules does not exist
+ * @throws {ObjectNotFoundError} when a dirtree of a kept commit that is not partial is missing; nothing has been
+ *   deleted
  */
 export async function prune(repo: Repo, options: PruneOptions = {}): Promise<PruneResult> {
   if (!options.dryRun) await requireWritable(repo)
@@ -75,13 +81,14 @@ interface Plan extends Pick<PruneResult, 'total' | 'unreachable'> {
   readonly roots: readonly PruneRoot[]
 }
 
+/** Finds the unreachable objects. */
 async function plan(repo: Repo, options: PruneOptions): Promise<Plan> {
   const { commitOnly, signal } = options
   const roots = await listRoots(repo, options)
   const reached = new ReachableSet()
   for (const { commit, depth } of roots) await collectReachable(repo, commit, { depth, commitOnly, signal }, reached)
   const byType: (ObjectList | undefined)[] = []
-  for (const type of ORDER) byType[objectTypeNumber(type)] = ObjectList.empty()
+  for (const type of DELETION_ORDER) byType[objectTypeNumber(type)] = ObjectList.empty()
   let total = 0
   for await (const names of listMany(repo.storage.objects, commitOnly ? 'commit' : undefined)) {
     signal?.throwIfAborted()
@@ -95,25 +102,25 @@ async function plan(repo: Repo, options: PruneOptions): Promise<Plan> {
     }
   }
   const unreachable = ObjectList.empty()
-  for (const type of ORDER) unreachable.pushAll(byType[objectTypeNumber(type)] as ObjectList)
+  for (const type of DELETION_ORDER) unreachable.pushAll(byType[objectTypeNumber(type)] as ObjectList)
   return { total, unreachable, roots }
 }
 
 /**
- * Of deletion: what is named after what names it. Xattrs of their own (bare-split-xattrs) are not counted, and stay: which
- * file shares which is not to be seen from here.
+ * The types that are counted and deleted; an object is deleted after those that refer to it. The xattrs objects of
+ * bare-split-xattrs repositories are not listed and so are kept, because no metadata tells which files use them.
  */
-const ORDER: readonly ObjectType[] = ['commit', 'dirtree', 'dirmeta', 'payload-link', 'file']
+const DELETION_ORDER: readonly ObjectType[] = ['commit', 'dirtree', 'dirmeta', 'payload-link', 'file']
 const PAYLOAD_LINK = objectTypeNumber('payload-link')
 
-/** @returns bytes */
+/** Returns the bytes that objects take in the store. */
 async function sizeOf({ storage }: Repo, names: ObjectList): Promise<number> {
   let bytes = 0
   for (const name of names) bytes += await storage.objects.storageSize(name)
   return bytes
 }
 
-/** One kind after another; those of one kind in threads, where there are any. @returns bytes */
+/** Deletes objects, one type after another; those of one type in threads, if the store has any. @returns bytes freed */
 async function remove(repo: Repo, names: ObjectList, { signal, onProgress }: PruneOptions): Promise<number> {
   const { objects } = repo.storage
   const total = names.length
@@ -133,10 +140,10 @@ async function remove(repo: Repo, names: ObjectList, { signal, onProgress }: Pru
     }
   }
   let from = 0
-  for (const type of ORDER) {
+  for (const type of DELETION_ORDER) {
     let to = from
     while (to < total && names.type(to) === type) to++
-    // More than its file goes with a commit.
+    // Not in threads: a commit also has detached metadata and a partial mark to delete, and may leave a tombstone.
     if (type === 'commit') await oneByOne(from, to)
     else {
       for await (const batch of workOff(objects, 'delete', names.slice(from, to))) {
@@ -150,7 +157,7 @@ async function remove(repo: Repo, names: ObjectList, { signal, onProgress }: Pru
   return bytes
 }
 
-/** A link by payload is worth keeping while its file is, and as long as the configuration still wants such links. */
+/** Tells whether a payload link is kept: its file is reachable, and not smaller than `core.payload-link-threshold`. */
 async function isNeededLink(repo: Repo, payload: Checksum, reached: ReachableSet): Promise<boolean> {
   const { objects } = repo.storage
   const threshold = Number(repo.config.get('core', 'payload-link-threshold') ?? Number.POSITIVE_INFINITY)
@@ -159,6 +166,7 @@ async function isNeededLink(repo: Repo, payload: Checksum, reached: ReachableSet
   return (await objects.storageSize({ checksum, type: 'file' })) >= threshold
 }
 
+/** Returns the commits that the roots keep. */
 async function keptBy(repo: Repo, roots: readonly PruneRoot[]): Promise<KeptCommit[]> {
   const kept = new Map<Checksum, KeptCommit>()
   for (const because of roots) {
@@ -183,9 +191,9 @@ async function readIfThere(repo: Repo, commit: Checksum): Promise<Commit | undef
   }
 }
 
-/** Why an object stays: the kept commits that reach it, by checksum. None: it does not. */
+/** Returns the kept commits that reach an object. Empty if none does, so that the object is not kept. */
 export async function whyKept(repo: Repo, { kept }: PruneResult, name: ObjectName): Promise<KeptCommit[]> {
-  const reaching = await new Above(
+  const reaching = await new ReachingCommits(
     repo,
     kept.map(({ commit }) => commit),
   ).find(name)

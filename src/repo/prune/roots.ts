@@ -1,4 +1,4 @@
-/** From which commits reachability starts. Source: ostree-repo-prune.c, ot-builtin-prune.c. */
+/** Lists the commits that a prune keeps by its rules. Source: ostree-repo-prune.c, ot-builtin-prune.c. */
 
 import type { Checksum } from '../../bytes.ts'
 import { ObjectNotFoundError } from '../../errors.ts'
@@ -7,27 +7,30 @@ import { readRef, refspecOf } from '../refs/refs.ts'
 import { collectionRefsInOrder, plainRefsInOrder } from '../refs/table-order.ts'
 import type { Repo } from '../repo.ts'
 
+/** The last three are rules for branches. With any of them only refs keep commits, and `refsOnly` has no effect. */
 export interface RootRules {
-  /** Start from refs, not from every commit there is. */
+  /** Keep only commits that refs reach, instead of all commits. */
   readonly refsOnly?: boolean | undefined
-  /** Parents that stay with each: 0 none, -1 (default) all. */
+  /** Generations of parents to keep: 0 none, -1 (default) all. */
   readonly depth?: number | undefined
-  /** Seconds since the epoch: of each ref the tip stays, and its history as far back as no commit is older. */
+  /** Seconds since the epoch. Keeps each ref's commit, and its history up to the first commit older than this. */
   readonly keepYoungerThan?: bigint | undefined
-  /** Depth by refspec, before any other rule. As in ostree 0 is as if it were not said. */
+  /** Depth for single refs, by refspec; it precedes the other rules. As in ostree, 0 means that `depth` applies. */
   readonly retainBranchDepth?: ReadonlyMap<string, number> | undefined
-  /** Refspecs; whatever other refs reach stays. Each must be there. */
+  /** Refspecs of existing refs. All other refs keep their whole history. */
   readonly onlyBranches?: readonly string[] | undefined
 }
 
+/** A commit that is kept with `depth` generations of parents, and the reason. */
 export interface PruneRoot {
   readonly commit: Checksum
   readonly depth: number
-  /** The ref it is for, as a refspec, or `(COLLECTION, REF)`; `undefined` where every commit stays. */
+  /** The ref that keeps the commit: a refspec or `(COLLECTION, REF)`; `undefined` when all commits are kept. */
   readonly ref: string | undefined
   readonly rule: 'commit' | 'depth' | 'retained branch' | 'other branch' | 'tip' | 'young'
 }
 
+/** Lists the commits to keep. @throws {RefNotFoundError} when one of `onlyBranches` does not exist */
 export async function listRoots(repo: Repo, rules: RootRules): Promise<PruneRoot[]> {
   const { depth = -1, refsOnly, keepYoungerThan, retainBranchDepth, onlyBranches = [] } = rules
   const byBranch = keepYoungerThan !== undefined || retainBranchDepth !== undefined || onlyBranches.length > 0
@@ -72,7 +75,10 @@ interface RefTip {
   readonly commit: Checksum
 }
 
-/** In the order of ostree, for of two refs with one history the first decides how much of it stays. */
+/**
+ * Lists local and remote refs in ostree's order, which matters: of two refs that share history, the first decides how
+ * much of it is kept.
+ */
 async function plainRefs({ refs }: Repo): Promise<RefTip[]> {
   const tips: RefTip[] = []
   for (const path of await plainRefsInOrder(refs)) {
@@ -91,7 +97,9 @@ async function mirroredRefs({ refs, settings }: Repo): Promise<RefTip[]> {
   return tips
 }
 
-/** From the tip back to the first commit that is older, or missing; the tip included when it is young itself. */
+/**
+ * Returns the history of `tip`, itself included, up to the first commit that is older than `since` or does not exist.
+ */
 async function youngCommits(repo: Repo, tip: Checksum, since: bigint): Promise<Checksum[]> {
   const young = new Set<Checksum>()
   let at: Checksum | undefined = tip

@@ -1,5 +1,5 @@
 /**
- * GPG signatures of what is pulled, commits and summaries. Who asks for them to be verified gets nothing that was not.
+ * Verifies the GPG signatures of pulled commits and summaries.
  *
  * Source: ostree-repo-pull-verify.c, ostree-repo-pull.c.
  */
@@ -12,7 +12,10 @@ import { readSignedCommit, requireGpgSignature } from '../remotes/verify-commit.
 import type { Repo } from '../repo.ts'
 import { SUMMARY, SUMMARY_SIGNATURES } from '../summary/format.ts'
 
-/** @throws {DeniedError} unless the commit has a good signature by the keys `into` has for the remote */
+/**
+ * Verifies a commit of `from` with the keys that `into` has for the remote.
+ * @throws {DeniedError} `Commit …: …` when the commit has no good signature
+ */
 export async function requireSignedCommit(
   from: Repo,
   into: Repo,
@@ -27,7 +30,10 @@ export async function requireSignedCommit(
   }
 }
 
-/** @throws {DeniedError} unless the summary has a good signature by the keys `into` has for the remote */
+/**
+ * Verifies the summary of the source with the keys that `into` has for the remote.
+ * @throws {DeniedError} when there is no summary, or it has no good signature
+ */
 export async function requireSignedSummary(
   { storage: { files } }: Repo,
   into: Repo,

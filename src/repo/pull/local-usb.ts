@@ -1,9 +1,9 @@
 /**
- * Refs of collections on a medium that is carried to other machines: a repository of mode archive, which any file system
- * can hold, with a summary, in a place where others look for it.
+ * Copies refs of collections to a removable medium: a repository of mode archive, which any file system can hold, with
+ * a summary, at a path where ostree finds it on other machines.
  *
- *   MOUNT/.ostree/repo                      by default; here and at ostree/repo it is found by itself
- *   MOUNT/.ostree/repos.d/NN-generated      a link to one that lies elsewhere
+ *   MOUNT/.ostree/repo                      default path; ostree looks here and at MOUNT/ostree/repo
+ *   MOUNT/.ostree/repos.d/NN-generated      symlink to a repository at another path of the medium
  *
  * Source: ot-builtin-create-usb.c.
  */
@@ -20,20 +20,23 @@ import { pullLocal } from './pull-local.ts'
 import type { WantedCollectionRef } from './refs.ts'
 
 export const USB_REPO = '.ostree/repo'
-/** Where repositories are found without a link. */
+/** Paths at which ostree finds a repository without a symlink. */
 const KNOWN_PLACES = ['ostree/repo', USB_REPO]
 const LINKS = '.ostree/repos.d'
+/** The names `00-generated` to `99-generated`. */
 const MAX_LINKS = 100
 
 export interface CreateUsbOptions extends Pick<ProgressOptions, 'signal'> {
-  /** Relative to the mount. Default `.ostree/repo`. */
+  /** Path of the repository, relative to the mount. Default `.ostree/repo`. */
   readonly destination?: string | undefined
   readonly fsync?: boolean | undefined
 }
 
 /**
- * @param mount the directory the medium is mounted at
- * @throws {UsageError} when the destination is on another file system, or the source itself
+ * Creates the repository on the medium, unless it exists, and pulls the refs into it.
+ * @param mount the directory at which the medium is mounted
+ * @throws {UsageError} when the destination is on another file system, or is the source repository
+ * @throws {ConflictError} when all 100 names of symlinks are taken
  */
 export async function createUsb(
   from: Repo,
@@ -48,7 +51,7 @@ export async function createUsb(
   try {
     requirePlace(from, mount, path)
     await pullLocal(from, into, { collectionRefs: refs, signal, ...(fsync !== undefined && { fsync }) })
-    // Without one, nobody would learn what there is.
+    // Other machines find the refs on the medium by its summary.
     await updateSummary(into, { timestamp: BigInt(Math.floor(Date.now() / 1000)) })
   } finally {
     await into.close()
@@ -68,7 +71,7 @@ function requirePlace(from: Repo, mount: string, path: string): void {
   }
 }
 
-/** Makes a link to the repository, unless there is one. */
+/** Creates a symlink to the repository, unless one exists. */
 function linkRepo(mount: string, destination: string): void {
   const folder = join(mount, LINKS)
   const target = `../../${destination}`

@@ -1,5 +1,5 @@
 /**
- * One object from one repository into another. See pull-local.ts.
+ * Imports single objects from one repository into another, for pull-local.ts.
  *
  * Source: ostree-repo-commit.c, _ostree_repo_import_object.
  */
@@ -12,19 +12,22 @@ import { isMissing, verifyObject } from '../core/verify-object.ts'
 import type { Repo } from '../repo.ts'
 
 export interface ImportRules {
-  /** Verify each object before it is taken. Default: what is read and written anew is verified, what is linked is not. */
+  /**
+   * Verify each object first. Default: only objects that are rewritten are verified, not those that are hard-linked.
+   */
   readonly untrusted?: boolean | undefined
-  /** Refuse files that a bare-user-only repository could not hold: set-id, sticky, writable for all. */
+  /** Refuse files whose mode a bare-user-only repository cannot store: setuid, setgid, sticky, or world-writable. */
   readonly bareUserOnlyFiles?: boolean | undefined
 }
 
-/** What an import may bring over. */
+/** The name of an object of a type that can be imported. */
 export interface ImportName {
   readonly checksum: Checksum
   readonly type: MetaType | 'file'
 }
 
-export class ObjectImport {
+/** Imports objects of `from`, or of its parent repositories, in a transaction of `into`. */
+export class ObjectImporter {
   readonly #from: Repo
   readonly #into: Repo
   readonly #tx: Transaction
@@ -39,8 +42,13 @@ export class ObjectImport {
     this.#bareUserOnly = bareUserOnlyFiles
   }
 
-  /** To be asked only for what is not there. @returns `undefined` when that took no waiting */
-  take(name: ImportName): Promise<void> | undefined {
+  /**
+   * Imports an object that `into` does not have yet.
+   * @returns `undefined` when the import was synchronous and is done
+   * @throws {IoError} `Importing …` when the source does not have the object
+   * @throws {FormatError} or {ChecksumMismatchError} when the object is invalid, as far as the rules have it verified
+   */
+  importObject(name: ImportName): Promise<void> | undefined {
     if (!this.#untrusted && !(this.#bareUserOnly && name.type === 'file')) return this.#adopt(name)
     return this.#check(name).then(() => this.#adopt(name))
   }
@@ -50,7 +58,8 @@ export class ObjectImport {
       const { header } = await this.#from.objects.statFile(name.checksum)
       validateBareUserOnlyMode(name.checksum, header.mode)
     }
-    // What is written anew is verified then, unless nobody looks at its structure.
+    // A file that is rewritten in another mode is verified by its checksum then. For metadata that would not be enough,
+    // as writing does not check its structure.
     if (this.#untrusted && (name.type !== 'file' || this.#from.mode === this.#into.mode)) {
       await this.#verify(name)
     }
@@ -65,6 +74,9 @@ export class ObjectImport {
     }
   }
 
+  /**
+   * Hard-links or copies the object as it is stored, if both repositories store it in the same form; else rewrites it.
+   */
   #adopt(name: ImportName): Promise<void> | undefined {
     try {
       for (let store: Repo | undefined = this.#from; store !== undefined; store = store.parent) {
@@ -87,6 +99,7 @@ export class ObjectImport {
   }
 }
 
+/** Prefixes an error with the object's name. */
 function importing<E>(name: ImportName, error: E): E {
   return withContext(`Importing ${formatObjectName(name)}`, error)
 }

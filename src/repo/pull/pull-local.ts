@@ -1,13 +1,13 @@
 /**
- * Commits from one repository into another on the same machine. What both keep in the same form is taken over as it is,
- * by a hard link where that can be; the rest is read and written anew. Refs move last, and only if all went well.
+ * Pulls commits from a repository on the same machine. Objects that both repositories store in the same form are
+ * hard-linked, or copied where that is not possible; others are rewritten. Refs are set last, and only on success.
  *
- *   a commit that is                  its trees            its parents
- *   new, or marked partial            are walked           are, as far as `depth` says
- *   here and complete                 are taken for here   are, as far as `depth` says
+ *   a commit in the target            its tree              its parents
+ *   is new, or marked partial         is pulled             are pulled up to `depth`
+ *   exists and is complete            is assumed to exist   are pulled up to `depth`
  *
- * Commits are verified against the ref they are asked for by (their bindings), the first of several, and trusted
- * otherwise: what the source keeps under a name is what is kept here, unless `untrusted`.
+ * The bindings of a commit are verified against the requested ref, the first one if there are several. Otherwise the
+ * source is trusted to hold valid objects, unless `untrusted` is set.
  *
  * Source: ostree-repo-pull.c (ostree_repo_pull_with_options, scan_one_metadata_object, scan_commit_object,
  * scan_dirtree_object), ostree-repo-commit.c (_ostree_repo_import_object).
@@ -24,7 +24,7 @@ import { readRef, refspecOf } from '../refs/refs.ts'
 import type { Verification } from '../remotes/signature-keys.ts'
 import type { Repo } from '../repo.ts'
 import { requireSignedCommit, requireSignedSummary } from './gpg.ts'
-import { type ImportRules, ObjectImport } from './objects.ts'
+import { type ImportRules, ObjectImporter } from './objects.ts'
 import { resolveWanted, type WantedCommit, type WantedRefs } from './refs.ts'
 
 export interface PullLocalOptions
@@ -32,32 +32,37 @@ export interface PullLocalOptions
     BeginOptions,
     ImportRules,
     Pick<ProgressOptions, 'signal' | 'onProgress'> {
-  /** Parents to fetch of each commit: 0 none (default), -1 all. Where the history of the source ends, so does this one. */
+  /** Generations of parents to pull: 0 none (default), -1 all. A parent that the source does not have is skipped. */
   readonly depth?: number | undefined
-  /** Only commit objects; they are marked partial. */
+  /** Pull commit objects only, and mark them as partial. */
   readonly commitOnly?: boolean | undefined
-  /** Whether a commit has to name the ref it is asked for by, if it names any. Default true. */
+  /** Verify that a commit with ref bindings is bound to the requested ref. Default true. */
   readonly verifyBindings?: boolean | undefined
-  /** Commits must be signed by keys of `remote`, which then is needed; so is `verification` for one that is signed. */
+  /** Require that the commits are signed by a key of `remote`. Needs `remote` and `verification`. */
   readonly gpgVerify?: boolean | undefined
-  /** As `gpgVerify`, the summary of the source. */
+  /** Require that the summary of the source is signed by a key of `remote`. Needs `remote` and `verification`. */
   readonly gpgVerifySummary?: boolean | undefined
   readonly verification?: Verification | undefined
 }
 
 export interface PullLocalResult {
-  /** Objects that were not here before. */
+  /** Number of metadata objects imported. */
   readonly metadata: number
+  /** Number of file objects imported. */
   readonly content: number
-  /** Bytes of content written; what was linked or copied is not. */
+  /** Bytes of content rewritten, without hard-linked and copied files. */
   readonly contentBytes: number
-  /** Bytes of detached metadata fetched again, of commits that were here. */
+  /** Bytes of detached metadata copied again for commits that existed already. */
   readonly attachedBytes: number
 }
 
 /**
- * @throws {RefNotFoundError}, {InvalidNameError} for a ref; {FormatError} `Commit X: …` for a commit of other bindings;
- *   `Importing X.TYPE: …` for what cannot be brought over. Nothing has changed then.
+ * Pulls refs and commits. On an error nothing changes in `into`.
+ * @throws {UsageError} when the depth is invalid, or a signature is required without `remote` or `verification`
+ * @throws {InvalidNameError} or {RefNotFoundError} when a requested ref is malformed or does not exist
+ * @throws {FormatError} `Commit X: …` when a commit is bound to other refs
+ * @throws {DeniedError} when a required signature is missing or not good
+ * @throws {IoError} or another error, `Importing X.TYPE: …`, when an object cannot be imported
  */
 export async function pullLocal(from: Repo, into: Repo, options: PullLocalOptions = {}): Promise<PullLocalResult> {
   const { depth = 0 } = options
@@ -73,7 +78,7 @@ export async function pullLocal(from: Repo, into: Repo, options: PullLocalOption
     for (const { commit, path } of wanted) {
       const at = path(into)
       if (at === undefined) continue
-      // As ostree: what already leads to the commit is left, be it the ref of a remote that answers to the name.
+      // As in ostree, the ref is not set if its name resolves to the commit already, be it as a ref of a remote.
       const refspec = refspecOf(at)
       const known = refspec === undefined ? await readRef(into.refs, at) : await into.tryResolve(refspec)
       if (known !== commit) tx.setRef(at, { commit })
@@ -85,35 +90,40 @@ export async function pullLocal(from: Repo, into: Repo, options: PullLocalOption
   }
 }
 
+/** Returns a function that verifies the summary of the source, if that is required. */
 function verifierOfSummary(from: Repo, into: Repo, options: PullLocalOptions): (() => Promise<void>) | undefined {
-  const { gpgVerifySummary, remote = '' } = options // without a remote it was refused
+  const { gpgVerifySummary, remote = '' } = options // pullLocal has checked that there is a remote
   if (!gpgVerifySummary) return undefined
   return () => requireSignedSummary(from, into, remote, requireVerification(options))
 }
 
 function requireVerification({ verification }: PullLocalOptions): Verification {
   if (verification !== undefined) return verification
-  throw new UsageError('Verifying signatures needs to be told how', 'verification')
+  throw new UsageError('Verifying signatures requires the option verification', 'verification')
 }
 
-/** What is still to be looked at. */
+/** An object of the queue. `wanted` is set for a requested commit, not for a parent. */
 type Waiting =
   | { readonly type: 'commit'; readonly checksum: Checksum; readonly wanted?: Pick<WantedCommit, 'name'> }
   | { readonly type: 'dirtree' | 'dirmeta'; readonly checksum: Checksum }
 
+/** One pull: a breadth-first walk from the requested commits. */
 class LocalPull {
   readonly counts = { metadata: 0, content: 0, attachedBytes: 0 }
   readonly #from: Repo
   readonly #into: Repo
   readonly #tx: Transaction
   readonly #options: PullLocalOptions
-  readonly #objects: ObjectImport
-  /** First come, first looked at: which ref a commit is held against, and how far its parents are followed, hang on it. */
+  readonly #importer: ObjectImporter
+  /**
+   * Queue of objects, in the order found. As in ostree, the order decides against which ref the bindings of a commit
+   * are verified, and how far its parents are followed.
+   */
   #waiting: Waiting[] = []
   readonly #seen = { commit: new Set<Checksum>(), dirtree: new Set<Checksum>(), dirmeta: new Set<Checksum>() }
-  /** Parents that are still to be followed from a commit that was met as one. */
+  /** How many further generations to follow from a commit that was found as a parent; negative for all. */
   readonly #depths = new Map<Checksum, number>()
-  /** Commits that were here in part. */
+  /** Commits that were partial and whose trees have been pulled. */
   readonly #completed: Checksum[] = []
 
   constructor(from: Repo, into: Repo, tx: Transaction, options: PullLocalOptions) {
@@ -121,10 +131,10 @@ class LocalPull {
     this.#into = into
     this.#tx = tx
     this.#options = options
-    this.#objects = new ObjectImport(from, into, tx, options)
+    this.#importer = new ObjectImporter(from, into, tx, options)
   }
 
-  /** @param wanted in the order they are looked at */
+  /** Pulls commits. @param wanted the requested commits, in the order in which they are visited */
   async run(wanted: readonly WantedCommit[]): Promise<void> {
     this.#waiting = wanted.map((each) => ({ type: 'commit', checksum: each.commit, wanted: each }))
     while (this.#waiting.length > 0) {
@@ -144,7 +154,7 @@ class LocalPull {
     for (const commit of this.#completed) this.#tx.setCommitState(commit, 'complete')
   }
 
-  /** @param wanted what it is asked for by, unless it is a parent of what is */
+  /** Pulls a commit and queues its parent and tree. @param wanted set for a requested commit, not for a parent */
   async #commit(checksum: Checksum, wanted: Pick<WantedCommit, 'name'> | undefined): Promise<void> {
     const { depth = 0, gpgVerify } = this.#options
     const isNew = await this.#importCommit(checksum, wanted !== undefined)
@@ -154,34 +164,38 @@ class LocalPull {
     this.#requireBindings(checksum, commit, wanted?.name)
     const left = this.#depths.get(checksum) ?? depth
     if (commit.parent !== undefined && left !== 0) {
-      // As ostree: who met it first says how far.
+      // As in ostree, the first commit that leads to a parent decides how far its history is followed.
       if (!this.#depths.has(commit.parent)) this.#depths.set(commit.parent, left < 0 ? left : left - 1)
       this.#waiting.push({ type: 'commit', checksum: commit.parent })
     }
     await this.#trees(checksum, isNew, commit)
   }
 
-  /** @returns whether it is new; `undefined` when the source has no such parent either */
+  /**
+   * Imports a commit object and its detached metadata.
+   * @param required false for a parent, which the source may lack
+   * @returns whether the commit is new here; `undefined` when the source lacks it too
+   */
   async #importCommit(checksum: Checksum, required: boolean): Promise<boolean | undefined> {
     const name = { checksum, type: 'commit' } as const
     const isHere = await this.#tx.has(name)
     if (!isHere && !required && !(await this.#from.objects.has(name))) {
-      // There is nothing of it but its name: the mark is set as for any other commit, and removed with theirs.
+      // The partial mark of a missing parent is set or removed like that of a pulled commit.
       this.#tx.setCommitState(checksum, this.#options.commitOnly ? 'partial' : 'complete')
       return undefined
     }
-    // What is attached may have changed since the commit came.
+    // Detached metadata may have changed since the commit was pulled.
     const attached = await this.#from.objects.readAttached('commitmeta', checksum)
     if (attached !== undefined) await this.#tx.writeAttached('commitmeta', checksum, attached)
     if (isHere) this.counts.attachedBytes += attached?.length ?? 0
     if (isHere) return false
-    await this.#objects.take(name)
+    await this.#importer.importObject(name)
     this.counts.metadata++
     return true
   }
 
   async #requireSigned(commit: Checksum): Promise<void> {
-    const { remote = '' } = this.#options // without a remote it was refused
+    const { remote = '' } = this.#options // pullLocal has checked that there is a remote
     await requireSignedCommit(this.#from, this.#into, commit, remote, requireVerification(this.#options))
   }
 
@@ -195,6 +209,7 @@ class LocalPull {
     }
   }
 
+  /** Queues the tree of a commit, unless it is assumed to exist. */
   async #trees(checksum: Checksum, isNew: boolean, { rootTree, rootMeta }: Commit): Promise<void> {
     if (this.#options.commitOnly) {
       if (isNew) this.#tx.setCommitState(checksum, 'partial')
@@ -224,17 +239,17 @@ class LocalPull {
 
   async #metadata(type: 'dirtree' | 'dirmeta', checksum: Checksum): Promise<void> {
     if (await this.#tx.has({ checksum, type })) return
-    await this.#objects.take({ checksum, type })
+    await this.#importer.importObject({ checksum, type })
     this.counts.metadata++
   }
 
-  /** Without a promise where both stores answer at once. */
+  /** Imports a file. @returns `undefined` when that was synchronous, which saves a promise per file */
   #file(checksum: Checksum): Promise<void> | undefined {
     const name = { checksum, type: 'file' } as const
     const take = (isHere: boolean): Promise<void> | undefined => {
       if (isHere) return undefined
       this.counts.content++
-      return this.#objects.take(name)
+      return this.#importer.importObject(name)
     }
     const isHere = this.#tx.has(name)
     return isHere instanceof Promise ? isHere.then(take) : take(isHere)

@@ -1,8 +1,9 @@
 /**
- * Which commits a pull from a repository on the same machine is asked for, and which refs they become. The source is
- * asked for local refs, unless it has a summary: that then says alone what there is, as it does over a network.
+ * Resolves the refs requested from a local pull to commits, and decides which refs they become. If the source has a
+ * summary, only the refs in it can be pulled, as over a network; otherwise its local refs.
  *
- * Source: ostree-repo-pull.c, ostree_repo_pull_with_options (requested_refs_to_fetch); lookup_commit_checksum_and_collection_from_summary.
+ * Source: ostree-repo-pull.c, ostree_repo_pull_with_options (requested_refs_to_fetch);
+ * lookup_commit_checksum_and_collection_from_summary.
  */
 
 import type { Checksum } from '../../bytes.ts'
@@ -24,33 +25,40 @@ import {
   type SummaryRef,
 } from '../summary/format.ts'
 
-/** A ref of a collection, kept here as a mirror of it. */
+/** A ref of a collection. The target stores it as a mirrored ref, or as a local one if it has that collection ID. */
 export interface WantedCollectionRef extends CollectionRef {
   readonly collection: string
-  /** In place of what the source says it is. */
+  /** The commit to pull instead of the ref's current one. */
   readonly commit?: Checksum | undefined
 }
 
 export interface WantedRefs {
-  /** Names of refs, and checksums of commits. Default: all refs of the source, unless there are `collectionRefs`. */
+  /** Names of refs and checksums of commits. Default: all refs of the source, or none if `collectionRefs` is given. */
   readonly refs?: readonly string[] | undefined
   readonly collectionRefs?: readonly WantedCollectionRef[] | undefined
-  /** `refs` are set as those of this remote. Default: as local ones. */
+  /** The remote whose refs `refs` become in the target. Default: local refs. */
   readonly remote?: string | undefined
 }
 
+/** A commit to pull. */
 export interface WantedCommit {
   readonly commit: Checksum
-  /** What the commit has to be bound to; none for a bare checksum. */
+  /** The ref the commit must be bound to; `undefined` for a commit requested by its checksum. */
   readonly name: string | undefined
-  /** Where the ref is kept. @throws {InvalidNameError} for a remote that cannot be one */
+  /**
+   * Returns the path of the ref to set in the target.
+   * @throws {InvalidNameError} when the remote's name is not valid
+   */
   path(into: Repo): RefPath | undefined
 }
 
 /**
- * @param verifySummary asked before names are looked up
- * @returns in the order ostree comes by them: commits asked for as such, then refs
- * @throws {InvalidNameError}; {RefNotFoundError} for what the source does not have; {FormatError} for its summary
+ * Resolves the requested refs.
+ * @param verifySummary called before refs are looked up
+ * @returns commits requested by checksum, then refs, each in ostree's order
+ * @throws {InvalidNameError} when a name is malformed
+ * @throws {RefNotFoundError} when the source does not have a ref
+ * @throws {FormatError} when its summary is malformed
  */
 export async function resolveWanted(
   from: Repo,
@@ -73,12 +81,12 @@ export async function resolveWanted(
   for (const ref of inRefTableOrder<CollectionRef | WantedCollectionRef>([...byName, ...(collectionRefs ?? [])])) {
     const { collection, name } = ref
     const given = 'commit' in ref ? ref.commit : undefined
-    found.push({ collection, name, commit: given ?? ((await find?.(ref)) as Checksum) }) // a finder throws for what it lacks
+    found.push({ collection, name, commit: given ?? ((await find?.(ref)) as Checksum) }) // a finder throws if not found
   }
   const commits = inTableOrder([...names].filter(isChecksum))
   return [
     ...commits.map((commit) => ({ commit, name: undefined, path: () => undefined })),
-    // As ostree, which puts what it found into another table.
+    // Sorted again, because ostree copies the results to a second hash table.
     ...inRefTableOrder(found).map(({ collection, name, commit }) => ({
       commit,
       name,
@@ -94,8 +102,10 @@ interface FoundRef extends CollectionRef {
   readonly commit: Checksum
 }
 
+/** Returns the commit of a ref. @throws {RefNotFoundError} when the source does not have it */
 type Finder = (ref: CollectionRef) => Promise<Checksum>
 
+/** Looks refs up in the repository. */
 function repoFinder(from: Repo): Finder {
   return async ({ collection, name }) => {
     if (collection === undefined) return resolveRev(from, name, { localOnly: true })
@@ -105,7 +115,7 @@ function repoFinder(from: Repo): Finder {
   }
 }
 
-/** @returns `undefined` when the source has no summary */
+/** Looks refs up in the summary. @returns `undefined` when the source has none */
 async function summaryFinder(from: Repo): Promise<Finder | undefined> {
   const bytes = await from.storage.files?.read(SUMMARY)
   if (bytes === undefined) return undefined

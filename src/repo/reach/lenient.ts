@@ -1,6 +1,6 @@
 /**
- * What commits reach, when nothing may be taken for granted: metadata is decoded as far as it can be, for whether it is
- * right is found out later, object by object. A directory that is missing ends the search.
+ * Finds the objects that commits reach in a repository that may be corrupt. Metadata is not validated here, because
+ * fsck verifies every object later. A missing dirtree is an error.
  *
  * Source: ostree-repo-traverse.c, ostree_repo_traverse_commit_union_with_parents and
  * ostree_repo_traverse_parents_get_commits.
@@ -27,9 +27,9 @@ import { ObjectTable } from './object-table.ts'
 const FILE = objectTypeNumber('file')
 
 /**
- * In the order in which ostree would verify them.
- * @throws {ObjectNotFoundError} `No such metadata object …` for a dirtree that is not there; {FormatError} for a checksum
- *   that is none
+ * Lists all objects that the commits reach, without their parents, in the order in which ostree verifies them.
+ * @throws {ObjectNotFoundError} `No such metadata object …` when a commit or dirtree does not exist
+ * @throws {FormatError} when a checksum in a commit or dirtree does not have 32 bytes
  */
 export async function reachLeniently(
   repo: Repo,
@@ -42,22 +42,25 @@ export async function reachLeniently(
 }
 
 /**
- * A dirtree counts as reached when all below it is, for that is its place in the table.
- * @param tell of each object, and of one that names it
+ * Adds all objects that the commits reach to a table. A dirtree is added after everything below it, as in ostree, since
+ * that decides its position in the table.
+ * @param onEdge called for each reference from one object to another
  */
 async function visit(
   repo: Repo,
   commits: readonly Checksum[],
   signal: AbortSignal | undefined,
   reached: ObjectTable,
-  tell?: (parent: ObjectName, child: ObjectName) => void,
+  onEdge?: (parent: ObjectName, child: ObjectName) => void,
 ): Promise<void> {
   for (const checksum of commits) {
     const commit: ObjectName = { type: 'commit', checksum }
     reached.add(commit)
     const { rootTree, rootMeta } = Commit.decode(await repo.objects.readMeta('commit', checksum))
-    const waiting: (Entrance | { readonly leave: ObjectName })[] = [{ parent: commit, tree: rootTree, meta: rootMeta }]
-    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const stack: (PendingDirectory | { readonly leave: ObjectName })[] = [
+      { parent: commit, tree: rootTree, meta: rootMeta },
+    ]
+    for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
       signal?.throwIfAborted()
       if ('leave' in next) {
         reached.add(next.leave)
@@ -67,33 +70,33 @@ async function visit(
       const tree: ObjectName = { type: 'dirtree', checksum: requireChecksum(next.tree, parent) }
       const meta: ObjectName = { type: 'dirmeta', checksum: requireChecksum(next.meta, parent) }
       reached.add(meta)
-      tell?.(parent, meta)
-      tell?.(parent, tree)
+      onEdge?.(parent, meta)
+      onEdge?.(parent, tree)
       if (reached.has(tree)) continue
       const bytes = await repo.objects.readMeta('dirtree', tree.checksum)
-      const dirs = visitFiles(tree, bytes, reached, tell)
-      waiting.push({ leave: tree })
-      // Backwards, so that they come off the stack in their order.
-      for (const { tree: below, meta } of dirs.toReversed()) waiting.push({ parent: tree, tree: below, meta })
+      const dirs = visitFiles(tree, bytes, reached, onEdge)
+      stack.push({ leave: tree })
+      // Pushed in reverse, so that they are popped in order.
+      for (const { tree: below, meta } of dirs.toReversed()) stack.push({ parent: tree, tree: below, meta })
     }
   }
 }
 
-/** @returns the directories in it */
+/** Adds the files of a dirtree. @returns its subdirectories */
 function visitFiles(
   tree: ObjectName,
   bytes: Uint8Array,
   reached: ObjectTable,
-  tell: ((parent: ObjectName, child: ObjectName) => void) | undefined,
+  onEdge: ((parent: ObjectName, child: ObjectName) => void) | undefined,
 ): readonly TreeRoot[] {
-  // What is not sound has to be gone through with care, and what is told of needs names.
-  const located = tell === undefined ? locateChecksums(bytes) : undefined
+  // The dirtree is decoded only when `onEdge` needs names, or when it is malformed, so that locateChecksums gives up.
+  const located = onEdge === undefined ? locateChecksums(bytes) : undefined
   if (located === undefined) {
     const { files, dirs } = DirTree.decode(bytes)
     for (const { checksum } of files) {
       const file: ObjectName = { type: 'file', checksum: requireChecksum(checksum, tree) }
       reached.add(file)
-      tell?.(tree, file)
+      onEdge?.(tree, file)
     }
     return dirs
   }
@@ -101,7 +104,8 @@ function visitFiles(
   return located.dirs.map((at) => directoryAt(bytes, at))
 }
 
-interface Entrance extends TreeRoot {
+/** A directory still to be visited, and the commit or dirtree that refers to it. */
+interface PendingDirectory extends TreeRoot {
   readonly parent: ObjectName
 }
 
@@ -112,42 +116,43 @@ function requireChecksum(checksum: Checksum, where: ObjectName): Checksum {
 }
 
 /**
- * What is above an object: which commits reach it. The answer needs that of every object; it is gathered with the first
- * question, so that a sound repository never pays for it.
+ * Finds the commits that reach an object. The first call of `find` builds an index of all objects, so that the cost
+ * arises only when a damaged object has been found.
  */
-export class Above {
+export class ReachingCommits {
   readonly #repo: Repo
   readonly #commits: readonly Checksum[]
-  #above: Map<string, Set<string>> | undefined
+  /** Names of the objects that refer to an object, by its name. */
+  #parents: Map<string, Set<string>> | undefined
 
   constructor(repo: Repo, commits: readonly Checksum[]) {
     this.#repo = repo
     this.#commits = commits
   }
 
-  /** In the order in which ostree tells of them. */
+  /** Returns the commits that reach an object, in the order in which ostree prints them. */
   async find(name: ObjectName): Promise<Checksum[]> {
-    this.#above ??= await this.#gather()
+    this.#parents ??= await this.#indexParents()
     const found = new Set<Checksum>()
     const seen = new Set<string>()
-    const waiting = [formatObjectName(name)]
-    for (let key = waiting.pop(); key !== undefined; key = waiting.pop()) {
+    const stack = [formatObjectName(name)]
+    for (let key = stack.pop(); key !== undefined; key = stack.pop()) {
       if (seen.has(key)) continue
       seen.add(key)
       if (key.endsWith('.commit')) found.add(key.slice(0, -'.commit'.length) as Checksum)
-      waiting.push(...[...(this.#above.get(key) ?? [])].reverse())
+      stack.push(...[...(this.#parents.get(key) ?? [])].reverse())
     }
     return inTableOrder(found)
   }
 
-  async #gather(): Promise<Map<string, Set<string>>> {
-    const above = new Map<string, Set<string>>()
+  async #indexParents(): Promise<Map<string, Set<string>>> {
+    const index = new Map<string, Set<string>>()
     await visit(this.#repo, this.#commits, undefined, new ObjectTable(), (parent, child) => {
       const key = formatObjectName(child)
-      const parents = above.get(key)
-      if (parents === undefined) above.set(key, new Set([formatObjectName(parent)]))
+      const parents = index.get(key)
+      if (parents === undefined) index.set(key, new Set([formatObjectName(parent)]))
       else parents.add(formatObjectName(parent))
     })
-    return above
+    return index
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A set of objects in the order in which libostree comes by them: that of its hash tables. What is looked at first
- * decides which of several faults is told of, and in which order all of them are.
+ * A set of objects in the iteration order of libostree's hash tables. fsck verifies objects in that order, which
+ * decides which of several errors it reports first.
  *
  * Source: ostree-core.c, ostree_hash_object_name; GLib, g_str_hash.
  */
@@ -8,34 +8,42 @@
 import { GHashSlots, hashByte, STRING_HASH_START } from '../../gvariant/index.ts'
 import { ObjectList, type ObjectName } from '../../objects/index.ts'
 
+/** Bytes of a checksum. */
 const CHECKSUM = 32
+/** ASCII codes of the hex digits. */
 const DIGITS = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0))
 
+/** Stores 32 bytes and a type per object, in a GLib hash table of indexes. */
 export class ObjectTable {
   readonly #slots = new GHashSlots()
-  /** In the order in which they came. */
+  /** The objects, in the order in which they were added. */
   readonly #objects = ObjectList.empty()
-  /** One that is asked about by its name. */
-  readonly #asked = ObjectList.empty()
+  /** Holds the argument of `has` and `add`, to get its checksum as bytes. */
+  readonly #query = ObjectList.empty()
 
   get size(): number {
     return this.#objects.length
   }
 
   has(name: ObjectName): boolean {
-    this.#take(name)
-    const type = this.#asked.typeNumber(0)
-    const { checksums } = this.#asked
+    this.#setQuery(name)
+    const type = this.#query.typeNumber(0)
+    const { checksums } = this.#query
     return this.#slots.at(this.#find(hashOf(type, checksums, 0), type, checksums, 0)) !== undefined
   }
 
-  /** @returns whether it is new; one that is there already keeps its place */
+  /** Adds an object. @returns false when the table has it already */
   add(name: ObjectName): boolean {
-    this.#take(name)
-    return this.addAt(this.#asked.typeNumber(0), this.#asked.checksums, 0)
+    this.#setQuery(name)
+    return this.addAt(this.#query.typeNumber(0), this.#query.checksums, 0)
   }
 
-  /** As `add`. @param type as a number (`objectTypeNumber`). @param at where its 32 bytes begin */
+  /**
+   * Adds an object by the bytes of its checksum. The bytes are copied.
+   * @param type as in `objectTypeNumber`
+   * @param at offset of the 32 bytes in `bytes`
+   * @returns false when the table has it already
+   */
   addAt(type: number, bytes: Uint8Array, at: number): boolean {
     const hash = hashOf(type, bytes, at)
     const slot = this.#find(hash, type, bytes, at)
@@ -45,16 +53,16 @@ export class ObjectTable {
     return true
   }
 
-  /** All of them, in the order of the table. */
+  /** Returns all objects, in the order of the hash table. */
   list(): ObjectList {
     const list = ObjectList.empty()
     for (const index of this.#slots) list.pushOf(this.#objects, index)
     return list
   }
 
-  #take(name: ObjectName): void {
-    this.#asked.clear()
-    this.#asked.push(name)
+  #setQuery(name: ObjectName): void {
+    this.#query.clear()
+    this.#query.push(name)
   }
 
   #find(hash: number, type: number, bytes: Uint8Array, at: number): number {
@@ -70,7 +78,7 @@ export class ObjectTable {
   }
 }
 
-/** That of the checksum as text, and the type. */
+/** Returns the hash of an object name: GLib's string hash of the hex checksum, plus the type number. */
 function hashOf(type: number, bytes: Uint8Array, at: number): number {
   let hash = STRING_HASH_START
   for (let i = at; i < at + CHECKSUM; i++) {

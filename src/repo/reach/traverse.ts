@@ -1,6 +1,6 @@
 /**
- * What a commit reaches: itself, its parents as far as asked, and every dirtree, dirmeta and file of each. Only metadata
- * is read. An object met twice is given once, and what hangs below it is not walked again.
+ * Finds the objects that a commit reaches: the commit, its parents up to a depth, and all their dirtrees, dirmetas and
+ * files. Only metadata is read. Each object is returned once, and each dirtree is read once.
  *
  * Source: ostree-repo-traverse.c.
  */
@@ -22,12 +22,13 @@ import type { TreeRoot } from '../core/tree.ts'
 import type { Repo } from '../repo.ts'
 
 export interface TraverseOptions extends Pick<ProgressOptions, 'signal'> {
-  /** Parents to follow: 0 none (default), -1 all; any other number below 0 none, as in ostree. */
+  /** Generations of parents to follow: 0 none (default), -1 all. Other negative numbers mean 0, as in ostree. */
   readonly depth?: number | undefined
-  /** Commits alone, not their trees. */
+  /** Return commits only, without their trees. */
   readonly commitOnly?: boolean | undefined
 }
 
+/** Bytes of a checksum. */
 const CHECKSUM = 32
 const FILE = objectTypeNumber('file')
 
@@ -35,9 +36,9 @@ type ReachableType = Extract<ObjectType, 'file' | 'dirtree' | 'dirmeta' | 'commi
 
 const ORDER: readonly ReachableType[] = ['commit', 'dirtree', 'dirmeta', 'file']
 
-/** The objects found reachable so far; share one between traversals and what they have in common is walked once. */
+/** The objects found so far. Traversals that share a set do not visit each other's objects again. */
 export class ReachableSet implements Iterable<ObjectName> {
-  /** By the number of their type: file, dirtree, dirmeta, commit. */
+  /** One set per type number: 1 file, 2 dirtree, 3 dirmeta, 4 commit. */
   readonly #checksums: readonly (ChecksumSet | undefined)[] = [
     undefined,
     new ChecksumSet(),
@@ -54,17 +55,22 @@ export class ReachableSet implements Iterable<ObjectName> {
     return this.#checksums[objectTypeNumber(type)]?.has(checksum) ?? false
   }
 
-  /** As `has`, of the object at `index` of a list. */
+  /** Tells whether the set has the object at `index` of a list. */
   hasOf(list: ObjectList, index: number): boolean {
     return this.#checksums[list.typeNumber(index)]?.hasAt(list.checksums, CHECKSUM * index) ?? false
   }
 
-  /** @returns whether it is new */
+  /** Adds an object. @returns false when the set has it already */
   add(type: ReachableType, checksum: Checksum): boolean {
     return this.#checksums[objectTypeNumber(type)]?.add(checksum) ?? false
   }
 
-  /** As `add`. @param type as a number (`objectTypeNumber`). @param at where its 32 bytes begin */
+  /**
+   * Adds an object by the bytes of its checksum.
+   * @param type as in `objectTypeNumber`
+   * @param at offset of the 32 bytes in `bytes`
+   * @returns false when the set has it already
+   */
   addAt(type: number, bytes: Uint8Array, at: number): boolean {
     return this.#checksums[type]?.addAt(bytes, at) ?? false
   }
@@ -77,9 +83,9 @@ export class ReachableSet implements Iterable<ObjectName> {
 }
 
 /**
- * A commit that is not there, the first or a parent, ends the walk without an error, as does one met before. Missing
- * directories are passed over in a commit marked partial.
- * @throws {ObjectNotFoundError} `No such metadata object …` for a directory missing from any other commit
+ * Yields the objects that a commit reaches and that are not in `reached` yet, and adds them to it. A commit that does
+ * not exist, or is in `reached`, ends the traversal without an error. Missing dirtrees of a partial commit are skipped.
+ * @throws {ObjectNotFoundError} `No such metadata object …` when a dirtree of a commit that is not partial is missing
  */
 export async function* traverseCommit(
   repo: Repo,
@@ -90,7 +96,9 @@ export async function* traverseCommit(
   for await (const batch of batches(repo, commit, options, reached)) yield* batch
 }
 
-/** As `traverseCommit`, gathered, without making a name of every object. @returns `reached` */
+/**
+ * Adds all objects that a commit reaches to `reached`. Faster than `traverseCommit`, as it makes no object per name.
+ */
 export async function collectReachable(
   repo: Repo,
   commit: Checksum,
@@ -101,7 +109,7 @@ export async function collectReachable(
   return reached
 }
 
-/** Each list is good until the next one is asked for. */
+/** Yields the newly found objects. Each list is valid until the next one is requested. */
 async function* batches(
   repo: Repo,
   start: Checksum,
@@ -122,6 +130,7 @@ async function* batches(
   }
 }
 
+/** Yields the newly found objects of one tree. @param partial skip missing dirtrees */
 async function* trees(
   repo: Repo,
   root: TreeRoot,
@@ -144,7 +153,7 @@ async function* trees(
         reached.add('dirtree', next.tree)
         found.push(name)
         for (const at of files) if (reached.addAt(FILE, bytes, at)) found.pushAt(FILE, bytes, at)
-        // Backwards, so that they come off the stack in their order.
+        // Pushed in reverse, so that they are popped in order.
         for (const at of dirs.toReversed()) waiting.push(directoryAt(bytes, at))
       }
     }
@@ -152,6 +161,7 @@ async function* trees(
   }
 }
 
+/** Returns `undefined` when that very object does not exist. */
 async function unlessMissing<T>(reading: Promise<T>, checksum: Checksum, type: ObjectType): Promise<T | undefined> {
   try {
     return await reading

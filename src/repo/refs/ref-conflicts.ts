@@ -1,25 +1,27 @@
 /**
- * A ref and a directory of its name exclude each other, in every store alike: what a directory of files cannot hold,
- * no store holds. Source: libostree, `write_checksum_file_at` in ostree-repo-refs.c.
+ * Refuses refs whose paths conflict: `a` and `a/b` cannot both exist, since ostree stores refs as files in directories.
+ * All stores apply this rule. Source: libostree, `write_checksum_file_at` in ostree-repo-refs.c.
  */
 
 import { compareUtf8 } from '../../bytes.ts'
 import { ConflictError } from '../../errors.ts'
 import type { RefPath, RefTarget } from '../core/interface.ts'
 
-/** The refs of a store, as far as a conflict depends on them. */
+/** The existing refs of a store. */
 export interface RefView {
   has(path: RefPath): boolean
-  /** The refs underneath `path`, in byte order. */
+  /** Lists the refs whose paths begin with `path` and a slash, in byte order. */
   below(path: RefPath): Iterable<RefPath>
 }
 
+/** New targets by path; `undefined` deletes the ref. */
 export type RefUpdates = ReadonlyMap<RefPath, RefTarget | undefined>
 
 /**
- * Judges updates by where they end together, whatever the order they came in; of several conflicts, the one of the
- * first path in byte order is named.
- * @throws {ConflictError} `Conflict: X exists under Y when attempting write`, or that a part of a path is a ref
+ * Checks the refs that would exist after all updates, so that the order of the updates does not matter. If there are
+ * several conflicts, the one of the first path in byte order is reported.
+ * @throws {ConflictError} `Conflict: X exists under Y when attempting write` when a ref exists below an added one;
+ *   `openat(refs/PATH): Not a directory` when a leading part of an added path is a ref
  */
 export function requireNoRefConflict(refs: RefView, updates: RefUpdates): void {
   const added = [...updates.keys()].filter((path) => updates.get(path) !== undefined).sort(compareUtf8)
@@ -34,6 +36,7 @@ export function requireNoRefConflict(refs: RefView, updates: RefUpdates): void {
   }
 }
 
+/** Finds the first ref, in byte order, that would exist below `path`. */
 function firstBelow(
   path: RefPath,
   added: readonly RefPath[],
@@ -51,12 +54,12 @@ function first<T>(items: Iterable<T>, accept: (item: T) => boolean): T | undefin
   return undefined
 }
 
-/** The name without the directory it is a name in: `heads/`, `remotes/REMOTE/`, `mirrors/COLLECTION/`. */
+/** Removes the leading `heads/`, `remotes/REMOTE/` or `mirrors/COLLECTION/`. */
 function nameOf(path: RefPath): string {
   return path.replace(path.startsWith('heads/') ? /^[^/]*\// : /^[^/]*\/[^/]*\//, '')
 }
 
-/** The proper ancestors of `path`, nearest first, but for the topmost (`heads`), which is no ref. */
+/** Returns the directories above `path`, nearest first, without the topmost (`heads`, `remotes` or `mirrors`). */
 function ancestorsOf(path: RefPath): RefPath[] {
   const ancestors: RefPath[] = []
   for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1))

@@ -1,5 +1,5 @@
 /**
- * Names of refs, and where they live.
+ * Parses, validates and lists refs. A ref is stored at a path below `refs/`:
  *
  * ```
  * main             heads/main
@@ -15,78 +15,86 @@ import { FormatError, InvalidNameError, withContext } from '../../errors.ts'
 import { isChecksum, validateCollectionId } from '../../objects/index.ts'
 import type { RefPath, RefStore } from '../core/interface.ts'
 
-/** A name, and the remote whose it is; none for a local ref. */
+/** The name of a ref, with its remote unless the ref is local: `NAME` or `REMOTE:NAME`. */
 export interface Refspec {
   readonly remote: string | undefined
   readonly name: string
 }
 
-/** PCRE's `\w` with Unicode properties is letters, numbers and the underscore. */
+/**
+ * One component of a ref: libostree's `[\w\d][-._\w\d]*`. PCRE's `\w` means Unicode letters, numbers and underscore.
+ */
 const FRAGMENT = '[\\p{L}\\p{N}_][-._\\p{L}\\p{N}]*'
 const REF = new RegExp(`^${FRAGMENT}(?:/${FRAGMENT})*$`, 'u')
 const REFSPEC = new RegExp(`^(?:(${FRAGMENT}):)?(${FRAGMENT}(?:/${FRAGMENT})*)$`, 'u')
 const REMOTE = new RegExp(`^${FRAGMENT}$`, 'u')
 
-/** Symbolic links in a row the kernel follows; aliases are links. */
+/** Aliases followed in a row. Aliases are symlinks, of which Linux follows 40. */
 export const MAX_ALIAS_HOPS = 40
 
-/** @throws {InvalidNameError} `Invalid ref name …` */
+/** @throws {InvalidNameError} `Invalid ref name …` when `name` is not a valid ref name */
 export function validateRefName(name: string): void {
   if (!REF.test(name)) throw new InvalidNameError(name, `Invalid ref name ${name}`)
 }
 
-/** Whether a name may be one part of a ref, or that of a remote. */
+/** Tells whether a name is valid as one component of a ref, or as a remote. */
 export function isRefPart(name: string): boolean {
   return REMOTE.test(name)
 }
 
-/** @throws {InvalidNameError} `Invalid remote name …` */
+/** @throws {InvalidNameError} `Invalid remote name …` when `name` is not a valid remote name */
 export function validateRemoteName(name: string): void {
   if (!REMOTE.test(name)) throw new InvalidNameError(name, `Invalid remote name ${name}`)
 }
 
-/** @throws {InvalidNameError} `Invalid refspec …` */
+/** Parses `NAME` or `REMOTE:NAME`. @throws {InvalidNameError} `Invalid refspec …` when it is neither */
 export function parseRefspec(text: string): Refspec {
   const match = REFSPEC.exec(text)
   if (match === null) throw new InvalidNameError(text, `Invalid refspec ${text}`)
   return { remote: match[1], name: match[2] as string }
 }
 
+/** Formats a refspec; the inverse of `parseRefspec`. */
 export function formatRefspec({ remote, name }: Refspec): string {
   return remote === undefined ? name : `${remote}:${name}`
 }
 
-/** @throws {InvalidNameError} */
+/** Returns the path of a refspec. @throws {InvalidNameError} `Invalid refspec …` when it is malformed */
 export function refPath(refspec: string): RefPath {
   return pathOf(parseRefspec(refspec))
 }
 
+/** Returns the path of a parsed refspec. */
 export function pathOf({ remote, name }: Refspec): RefPath {
   return remote === undefined ? `heads/${name}` : `remotes/${remote}/${name}`
 }
 
-/** @param own collection of the repository itself, whose refs are its heads */
+/**
+ * Returns the path of a ref of a collection.
+ * @param own collection of the repository itself, whose refs are below `heads/`
+ * @throws {InvalidNameError} when the collection or the name is not valid
+ */
 export function collectionRefPath(collectionId: string, name: string, own?: string): RefPath {
   validateCollectionId(collectionId)
   validateRefName(name)
   return collectionId === own ? `heads/${name}` : `mirrors/${collectionId}/${name}`
 }
 
-/** The refspec of a path below `heads/` or `remotes/`; `undefined` for mirrors and for what is no ref. */
+/** Returns the refspec of a path below `heads/` or `remotes/`; `undefined` for any other path. */
 export function refspecOf(path: RefPath): string | undefined {
   if (path.startsWith('heads/')) return path.slice('heads/'.length)
   const remote = /^remotes\/([^/]+)\/(.+)$/.exec(path)
   return remote === null ? undefined : `${remote[1]}:${remote[2]}`
 }
 
-/** What a ref may be called when it is written. @throws {InvalidNameError} */
+/** Checks the name of a ref to be written. @throws {InvalidNameError} when it is empty or looks like a checksum */
 export function validateNewRef(refspec: Refspec): void {
   if (refspec.name === '') throw new InvalidNameError('', 'Invalid empty ref name')
   if (isChecksum(refspec.name))
     throw new InvalidNameError(refspec.name, `Rev name '${refspec.name}' looks like a checksum`)
 }
 
-/** As a remote or a command line hands it over. @throws {InvalidNameError} */
+/** Decodes a ref name from untrusted bytes. @throws {InvalidNameError} when it is not UTF-8, or not a valid name */
 export function refNameFromBytes(bytes: Uint8Array): string {
   const name = decodeUtf8(bytes)
   if (name === undefined) throw new InvalidNameError('', 'Invalid ref name: not valid UTF-8')
@@ -94,7 +102,11 @@ export function refNameFromBytes(bytes: Uint8Array): string {
   return name
 }
 
-/** Follows aliases to a commit. @throws {FormatError} on a ring of them */
+/**
+ * Reads the commit of a ref, following aliases.
+ * @returns `undefined` when the ref, or the target of an alias, does not exist
+ * @throws {FormatError} when there are more than MAX_ALIAS_HOPS aliases in a row
+ */
 export async function readRef(refs: RefStore, path: RefPath): Promise<Checksum | undefined> {
   let at = path
   for (let hops = 0; hops <= MAX_ALIAS_HOPS; hops++) {
@@ -107,20 +119,23 @@ export async function readRef(refs: RefStore, path: RefPath): Promise<Checksum |
 }
 
 export interface ListedRef {
-  /** Without the prefix when that is cut; else the whole refspec. */
+  /** The refspec; with `cutPrefix` the part after the prefix. */
   readonly name: string
   readonly path: RefPath
 }
 
 export interface ListRefsOptions {
-  /** Below a prefix, names relative to it, as `ostree refs PREFIX` shows them; `list` and pull want the whole. */
+  /** Return names relative to the prefix, as `ostree refs PREFIX` prints them. Default: whole refspecs. */
   readonly cutPrefix?: boolean | undefined
 }
 
 /**
- * Names of the refs below a prefix, in byte order: `undefined` for all, `NAME` for a local directory of refs or one ref,
- * `REMOTE:` (or `REMOTE:.`) or `REMOTE:NAME` for those of a remote. Targets are not read, so one with a broken target is listed too.
- * @throws {InvalidNameError} `Listing refs: Invalid refspec …`; and as `listPlainRefs`
+ * Lists the refs below a prefix, in byte order. Their targets are not read, so refs with an invalid target are listed
+ * too.
+ * @param prefix `undefined` for all; `NAME` for a local ref, or the refs below that directory; `REMOTE:` (or
+ *   `REMOTE:.`) or `REMOTE:NAME` for refs of a remote
+ * @throws {InvalidNameError} `Listing refs: Invalid refspec …` when the prefix is malformed
+ * @throws {IoError} `Listing refs: …` when the directory `refs/heads` or `refs/remotes` is missing
  */
 export async function listRefs(
   refs: RefStore,
@@ -136,7 +151,7 @@ export async function listRefs(
   }
   const { remote, at } = parsePrefix(prefix)
   const paths = await refs.list(at)
-  // A ref of just that name is listed whole, cut or not.
+  // If the prefix is the full name of a ref, that name is returned even with `cutPrefix`.
   if (paths.length === 1 && paths[0] === at) return [{ name: prefix, path: at }]
   return paths.map((path) => {
     const below = path.slice(at.length + 1)
@@ -145,7 +160,7 @@ export async function listRefs(
   })
 }
 
-/** Those below `heads` and `remotes`. @throws {IoError} `Listing refs: …` where a repository has lost the directory */
+/** Lists the refs below `heads` and `remotes`. @throws {IoError} `Listing refs: …` when such a directory is missing */
 export async function listPlainRefs(refs: RefStore): Promise<RefPath[]> {
   try {
     return [...(await refs.list('heads')), ...(await refs.list('remotes'))]

@@ -1,12 +1,13 @@
 /**
- * From what a person types to a commit: a checksum, a unique beginning of one, a ref, and `^` for the parent of any of
- * them. The first rule that speaks decides:
+ * Resolves a revision to a commit. A revision is a checksum, an abbreviated checksum or a ref, and each `^` behind it
+ * means the parent. The first matching rule applies:
  *
- *   1. 64 hex digits name themselves, whether or not there is such a commit.
- *   2. Hex digits, even none at all, name the only commit that begins with them.
+ *   1. 64 hex digits are a checksum; whether the commit exists is not checked.
+ *   2. Fewer hex digits, or an empty string, are the beginning of the checksum of exactly one commit.
  *   3. `REV^` is the parent of `REV`.
- *   4. `NAME` is a local ref, else the path REMOTE/REF, else a ref of that name in any remote; `REMOTE:NAME` is itself.
- *   5. The parent repository is asked the same, last.
+ *   4. `NAME` is a local ref, else the path REMOTE/REF, else a ref of that name in any remote. `REMOTE:NAME` is a ref of
+ *      that remote.
+ *   5. If no ref is found, rule 4 is applied to the parent repository.
  *
  * Source: ostree-repo-refs.c, ostree_repo_resolve_rev.
  */
@@ -18,7 +19,7 @@ import type { ObjectReader, ObjectStore, RefPath, RefStore } from '../core/inter
 import { readCommit } from '../core/read-metadata.ts'
 import { formatRefspec, parseRefspec, pathOf, type Refspec, readRef } from './refs.ts'
 
-/** What resolving needs of a repository, and of those it falls back to. */
+/** The part of a repository, and of its parent repositories, that resolving needs. */
 export interface ResolveScope {
   readonly objects: ObjectReader & Pick<ObjectStore, 'list'>
   readonly refs: RefStore
@@ -26,14 +27,16 @@ export interface ResolveScope {
 }
 
 export interface ResolveOptions {
-  /** A bare name is a local ref, and not looked for in remotes. */
+  /** Do not search remotes for a name without a remote. */
   readonly localOnly?: boolean | undefined
 }
 
 /**
+ * Resolves a revision.
  * @returns `undefined` when there is no such ref
- * @throws {InvalidNameError} when `rev` is no refspec or stands for several commits; {RefNotFoundError} when a commit has
- * no parent; {ConflictError} when the name is that of a directory of refs
+ * @throws {InvalidNameError} when `rev` is malformed, or abbreviates several checksums
+ * @throws {RefNotFoundError} when a commit has no parent
+ * @throws {ConflictError} when the name is a directory of refs, or a leading part of it is a ref
  */
 export async function tryResolveRev(
   scope: ResolveScope,
@@ -43,7 +46,7 @@ export async function tryResolveRev(
   if (isChecksum(rev)) return rev
   const unabbreviated = /^[0-9a-f]{0,63}$/.test(rev) ? await resolveAbbreviated(scope, rev) : undefined
   if (unabbreviated !== undefined) return unabbreviated
-  // Each `^` is one more parent; a loop, as a name may have any number of them.
+  // A loop rather than recursion, because a revision may end in any number of `^`.
   const name = rev.replace(/\^+$/, '')
   if (name !== rev) {
     let commit = await tryResolveRev(scope, name, options)
@@ -62,13 +65,14 @@ export async function tryResolveRev(
   return undefined
 }
 
-/** As `tryResolveRev`. @throws {RefNotFoundError} `Refspec '…' not found` */
+/** Like `tryResolveRev`. @throws {RefNotFoundError} `Refspec '…' not found` when there is no such ref */
 export async function resolveRev(scope: ResolveScope, rev: string, options?: ResolveOptions): Promise<Checksum> {
   const commit = await tryResolveRev(scope, rev, options)
   if (commit === undefined) throw new RefNotFoundError(rev.replace(/\^+$/, ''))
   return commit
 }
 
+/** Finds the commit, here or in parent repositories, whose checksum begins with `prefix`. */
 async function resolveAbbreviated(scope: ResolveScope, prefix: string): Promise<Checksum | undefined> {
   let found: Checksum | undefined
   for (let at: ResolveScope | undefined = scope; at !== undefined; at = at.parent) {
@@ -95,6 +99,7 @@ async function resolveRef(
   )
 }
 
+/** Reads the ref at `path`. @throws {ConflictError} when it is a directory, or a leading part of the path is a ref */
 async function readNamed(refs: RefStore, path: RefPath, refspec: Refspec): Promise<Checksum | undefined> {
   const commit = await readRef(refs, path)
   if (commit !== undefined) return commit

@@ -1,5 +1,6 @@
 /**
- * The order in which libostree comes by refs and other names, as ObjectTable (object-table.ts) has that of objects.
+ * Sorts refs and other names in the iteration order of libostree's hash tables. That order decides the order of its
+ * output, and which of several errors it reports. ObjectTable (object-table.ts) does the same for objects.
  *
  * Source: ostree-ref.c, ostree_collection_ref_hash; GLib, g_str_hash.
  */
@@ -8,14 +9,14 @@ import { GHashOrder, stringHash } from '../../gvariant/index.ts'
 import type { RefPath, RefStore } from '../core/interface.ts'
 import { listPlainRefs, refspecOf } from './refs.ts'
 
-/** In the order of a table of strings. */
+/** Sorts strings in the order of a hash table into which they are inserted one by one. Duplicates are removed. */
 export function inTableOrder<T extends string>(texts: Iterable<T>): T[] {
   const table = new GHashOrder<T>()
   for (const text of texts) table.set(text, text)
   return [...table].map(([, text]) => text)
 }
 
-/** Those below `heads` and `remotes`, by refspec. */
+/** Lists the refs below `heads` and `remotes`, in the order of a hash table of refspecs. */
 export async function plainRefsInOrder(refs: RefStore): Promise<RefPath[]> {
   const table = new GHashOrder<RefPath>()
   for (const path of await listPlainRefs(refs)) {
@@ -25,13 +26,17 @@ export async function plainRefsInOrder(refs: RefStore): Promise<RefPath[]> {
   return [...table].map(([, path]) => path)
 }
 
+/** A ref that belongs to a collection. */
 export interface MirroredRef {
   readonly collection: string
   readonly name: string
   readonly path: RefPath
 }
 
-/** Those of the repository's own collection, if it has one, and those below `mirrors`. */
+/**
+ * Lists the refs of collections: local refs if the repository has a collection ID, and the refs below `mirrors`.
+ * @param own collection ID of the repository
+ */
 export async function collectionRefsInOrder(refs: RefStore, own: string | undefined): Promise<MirroredRef[]> {
   const found: MirroredRef[] = []
   const add = (collection: string, name: string, path: RefPath) => found.push({ collection, name, path })
@@ -45,7 +50,10 @@ export async function collectionRefsInOrder(refs: RefStore, own: string | undefi
   return inRefTableOrder(found)
 }
 
-/** In the order of a table of refs, each of a collection or of none. Of two that are the same, the later stays. */
+/**
+ * Sorts refs, with or without a collection, in the order of a hash table of `OstreeCollectionRef`. Of two equal refs
+ * the later one is returned.
+ */
 export function inRefTableOrder<T extends { readonly collection: string | undefined; readonly name: string }>(
   refs: Iterable<T>,
 ): T[] {

@@ -1,6 +1,6 @@
 /**
- * Refs as members of collections: the repository's own, those it mirrors, and those of remotes that name their
- * collection.
+ * Lists refs by collection: local refs if the repository has a collection ID, mirrored refs, and refs of remotes whose
+ * collection ID is configured.
  *
  * Source: ostree-repo-refs.c, ostree_repo_list_collection_refs.
  */
@@ -14,17 +14,20 @@ import type { Repo } from '../repo.ts'
 import { remoteCollections } from './remotes.ts'
 
 export interface ListCollectionRefsOptions {
-  /** Of this collection alone. */
+  /** List only this collection. */
   readonly only?: string | undefined
-  /** Those of remotes too. Default true. */
+  /** Include refs of remotes. Default true. */
   readonly remotes?: boolean | undefined
 }
 
-/** Sorted by collection and name, in byte order. @throws {InvalidNameError} `Listing refs: Invalid collection ID …` */
+/**
+ * Lists refs with their collections, sorted by collection and name in byte order.
+ * @throws {InvalidNameError} `Listing refs: Invalid collection ID …` when `only` is not a valid collection ID
+ */
 export async function listCollectionRefs(repo: Repo, options: ListCollectionRefsOptions = {}): Promise<MirroredRef[]> {
   const { only, remotes = true } = options
   if (only !== undefined) requireCollectionId(only)
-  // Where a collection has a ref in two places the last one counts.
+  // A ref that exists in several places is listed once: a remote's before a mirrored one before a local one.
   const found = new Map<string, MirroredRef>()
   const add = async (collection: string | undefined, prefix: RefPath): Promise<void> => {
     if (collection === undefined || (only !== undefined && only !== collection)) return

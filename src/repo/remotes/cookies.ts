@@ -1,7 +1,8 @@
 /**
- * The cookies a remote wants, in the form Netscape gave them and curl reads:
+ * Cookies to be sent to a remote, stored in Netscape's cookie file format, which curl reads. One line per cookie, its
+ * fields separated by tabs:
  *
- *     DOMAIN TAB subdomains too TAB PATH TAB secure TAB EXPIRES TAB NAME TAB VALUE
+ *     DOMAIN  INCLUDE_SUBDOMAINS  PATH  SECURE  EXPIRES  NAME  VALUE
  *
  * Source: ot-remote-cookie-util.c.
  */
@@ -12,7 +13,7 @@ import type { Repo } from '../repo.ts'
 import { filesOf } from '../repo.ts'
 
 export interface Cookie {
-  /** With a dot in front it is that of subdomains too. */
+  /** A leading dot includes subdomains. */
   readonly domain: string
   readonly path: string
   readonly secure: boolean
@@ -22,14 +23,15 @@ export interface Cookie {
   readonly value: string
 }
 
+/** The fields that identify a cookie. */
 export type CookieKey = Pick<Cookie, 'domain' | 'path' | 'name'>
 
-/** The file of a remote, in the repository. */
+/** Returns the path of a remote's cookie file in the repository. */
 export function cookieJar(remote: string): string {
   return `${remote}.cookies.txt`
 }
 
-/** Lines that are no cookies are left out. */
+/** Parses a cookie file. Other lines, such as comments, are skipped. */
 export function parseCookies(text: string): Cookie[] {
   return text.split('\n').flatMap((line) => parseLine(line) ?? [])
 }
@@ -46,14 +48,21 @@ function format({ domain, path, secure, expires, name, value }: Cookie): string 
   return `${[domain, yes(domain.startsWith('.')), path, yes(secure), expires, name, value].join('\t')}\n`
 }
 
-/** Appends, even where there is one of that name. The remote need not be configured. */
+/**
+ * Appends a cookie, even if one with the same domain, path and name exists. The remote need not be configured.
+ * @throws {UnsupportedError} when the repository is not a directory
+ */
 export async function addCookie(repo: Repo, remote: string, cookie: Cookie): Promise<void> {
   const files = filesOf(repo, 'A cookie jar')
   const jar = cookieJar(remote)
   await files.write(jar, encodeUtf8((await readJar(repo, remote)) + format(cookie)))
 }
 
-/** All of that domain, path and name; the jar is written anew in any case. @throws {NotFoundError} `Cookie not found in jar` */
+/**
+ * Deletes all cookies with that domain, path and name. The file is rewritten even when there are none.
+ * @throws {NotFoundError} `Cookie not found in jar` when there are none
+ * @throws {UnsupportedError} when the repository is not a directory
+ */
 export async function deleteCookie(repo: Repo, remote: string, { domain, path, name }: CookieKey): Promise<void> {
   const lines = (await readJar(repo, remote)).split('\n').filter((line) => line !== '')
   const kept = lines.filter((line) => {

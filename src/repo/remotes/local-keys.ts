@@ -1,9 +1,10 @@
 /**
- * Keys on this machine.
+ * Reads the keys that this machine trusts.
  *
  * ```
- * /usr/share/ostree/trusted.gpg.d/*.gpg     keyrings of the system; $OSTREE_GPG_HOME in its place
- * /etc/ostree, /usr/share/ostree            trusted.ed25519, revoked.ed25519: a key a line; or directories of such, *.d
+ * /usr/share/ostree/trusted.gpg.d/*.gpg     system keyrings; $OSTREE_GPG_HOME replaces the directory
+ * /etc/ostree, /usr/share/ostree            trusted.ed25519 and revoked.ed25519, files with one key per line;
+ *                                           trusted.ed25519.d and revoked.ed25519.d, directories of such files
  * ```
  *
  * Source: ostree-gpg-verifier.c (_ostree_gpg_verifier_add_keyring_dir, _ostree_gpg_verifier_add_keyfile_path);
@@ -19,15 +20,17 @@ import type { KeySource } from './signature-keys.ts'
 
 const SYSTEM_KEYRINGS = '/usr/share/ostree/trusted.gpg.d/'
 const SYSTEM_KEYS = ['/etc/ostree', '/usr/share/ostree']
-/** What GnuPG keeps beside its keyrings. */
-const NO_KEYRINGS = ['trustdb.gpg', 'secring.gpg']
+/** Files of GnuPG that are not public keyrings. */
+const NOT_KEYRINGS = ['trustdb.gpg', 'secring.gpg']
+/** Bytes. */
 const MAX_KEY_FILE = 16 * 1024 * 1024
 
 export interface KeySourceOptions {
-  /** Where the keyrings of the system are: `$OSTREE_GPG_HOME`. */
+  /** Directory of the system keyrings: `$OSTREE_GPG_HOME`. Default `/usr/share/ostree/trusted.gpg.d`. */
   readonly gpgHome?: string | undefined
 }
 
+/** Creates a source of the keys on this machine. A file larger than 16 MiB is refused with `LimitError`. */
 export function createKeySource({ gpgHome }: KeySourceOptions = {}): KeySource {
   return {
     system: async () => readKeyRings(gpgHome || SYSTEM_KEYRINGS, true),
@@ -39,24 +42,26 @@ export function createKeySource({ gpgHome }: KeySourceOptions = {}): KeySource {
 }
 
 /**
- * The keyrings of a directory: its files `*.gpg`.
- * @param orNone nothing there is success
- * @throws {IoError} `opendir(…): …`
+ * Reads the keyrings of a directory: its files `*.gpg`, in byte order.
+ * @param mayBeMissing return no keyrings when the directory does not exist
+ * @throws {IoError} `opendir(…): …` when the directory cannot be read
+ * @throws {LimitError} when a file is larger than 16 MiB
  */
-export function readKeyRings(directory: string, orNone = false): Uint8Array[] {
-  const names = namesIn(directory, orNone).filter((name) => name.endsWith('.gpg') && !NO_KEYRINGS.includes(name))
+export function readKeyRings(directory: string, mayBeMissing = false): Uint8Array[] {
+  const names = namesIn(directory, mayBeMissing).filter((name) => name.endsWith('.gpg') && !NOT_KEYRINGS.includes(name))
   return names.map((name) => readKeys(join(directory, name)))
 }
 
+/** Reads the keys of the file `path` and of the directory `path.d`. */
 function keyLines(path: string): string[] {
   const files = [path, ...namesIn(`${path}.d`, true).map((name) => join(`${path}.d`, name))]
   const texts = files.filter(isFile).map((file) => new TextDecoder().decode(readKeys(file)))
   return texts.flatMap((text) => text.split('\n')).flatMap((line) => line.trim() || [])
 }
 
-/** Of its files, in byte order. */
-function namesIn(directory: string, orNone: boolean): string[] {
-  const entries = orNone
+/** Lists the regular files of a directory, in byte order. */
+function namesIn(directory: string, mayBeMissing: boolean): string[] {
+  const entries = mayBeMissing
     ? unless(['ENOENT', 'ENOTDIR'], directory, () => readdirSync(directory))
     : withIo(directory, () => readdirSync(directory))
   return (entries ?? []).filter((name) => isFile(join(directory, name))).sort(compareUtf8)

@@ -1,12 +1,12 @@
 /**
- * Remotes: named sources of refs and objects. Each is a group of the repository's key file
+ * Reads and changes remotes: named sources of refs and objects. Each is a group of the repository's key file
  *
  *     [remote "origin"]
  *     url=https://example.com/repo
  *     gpg-verify=false
  *
- * or the same in a file of its own, where the storage has a place for those (`/etc/ostree/remotes.d` of a system). What
- * the parent repository has configured counts too, but cannot be changed from here.
+ * or of a file of its own, `NAME.conf`, in `/etc/ostree/remotes.d` of a system repository. Remotes of parent
+ * repositories can be used too, but not changed.
  *
  * Source: ostree-repo.c, reload_remote_config, impl_repo_remote_add, impl_repo_remote_delete, impl_repo_remote_replace.
  */
@@ -22,23 +22,25 @@ import { editConfig } from '../repo.ts'
 const METALINK = 'metalink='
 const FILE_SUFFIX = '.conf'
 
+/** A configured remote. */
 export interface Remote {
   readonly name: string
-  /** Where its group stands. Reading it again shows changes made since. */
+  /** The key file that has its group. */
   readonly config: KeyFile
+  /** Name of the group: `remote "NAME"`. */
   readonly group: string
-  /** Name in `Storage.remoteFiles`; `undefined` when it is in the key file of the repository. */
+  /** Name of its file in `Storage.remoteFiles`; `undefined` when it is in the repository's own key file. */
   readonly file: string | undefined
 }
 
-/** A key and its value; of a list each item is followed by `;` in the file. */
+/** A key and its value. In the file, each item of a list is followed by `;`. */
 export type RemoteOption = readonly [key: string, value: string | boolean | readonly string[]]
 
 export interface NewRemote {
   readonly name: string
-  /** `metalink=URL` and `mirrorlist=URL` say what is to be found there. None where another program fetches. */
+  /** The URL; also `metalink=URL` or `mirrorlist=URL`. Absent when another program fetches from the remote. */
   readonly url: string | undefined
-  /** Written in this order, behind the URL. */
+  /** Further settings, written after the URL in this order. */
   readonly options?: readonly RemoteOption[] | undefined
 }
 
@@ -46,7 +48,7 @@ function groupOf(name: string): string {
   return `remote "${name}"`
 }
 
-/** The remotes of a key file. */
+/** Returns the remotes of a key file. */
 function remotesIn(config: KeyFile, file: string | undefined): Remote[] {
   return config.groups().flatMap((group) => {
     const name = /^remote "(.+)"$/.exec(group)?.[1]
@@ -55,8 +57,8 @@ function remotesIn(config: KeyFile, file: string | undefined): Remote[] {
 }
 
 /**
- * What this repository itself has configured, in the order of the files.
- * @throws {FormatError} `Multiple specifications found for remote "…"`
+ * Returns the remotes that this repository itself configures, in the order of the files.
+ * @throws {FormatError} `Multiple specifications found for remote "…"` when two groups have one name
  */
 async function ownRemotes(repo: Repo): Promise<Map<string, Remote>> {
   const all = remotesIn(repo.config, undefined)
@@ -81,7 +83,7 @@ async function readRemoteFile(files: RepoFiles, file: string): Promise<KeyFile> 
   return KeyFile.parse(text, what)
 }
 
-/** Names, in byte order; those of parent repositories too. */
+/** Lists the names of all remotes, including those of parent repositories, in byte order. */
 export async function listRemotes(repo: Repo): Promise<string[]> {
   const names = new Set<string>()
   for (let at: Repo | undefined = repo; at !== undefined; at = at.parent) {
@@ -90,7 +92,10 @@ export async function listRemotes(repo: Repo): Promise<string[]> {
   return [...names].sort(compareUtf8)
 }
 
-/** Here, or else in a parent repository. @throws {NotFoundError} `Remote "…" not found` */
+/**
+ * Finds a remote here, or else in a parent repository.
+ * @throws {NotFoundError} `Remote "…" not found` when there is none
+ */
 export async function findRemote(repo: Repo, name: string): Promise<Remote> {
   for (let at: Repo | undefined = repo; at !== undefined; at = at.parent) {
     const remote = (await ownRemotes(at)).get(name)
@@ -103,7 +108,10 @@ function notFound(name: string): NotFoundError {
   return new NotFoundError(name, `Remote "${name}" not found`)
 }
 
-/** Where a remote is; a name that is a `file://` URL is its own. @throws {NotFoundError} when there is none */
+/**
+ * Returns the URL of a remote. A name that is a `file://` URL is returned as it is.
+ * @throws {NotFoundError} when there is no such remote, or it has no URL
+ */
 export async function remoteUrl(repo: Repo, name: string): Promise<string> {
   if (name.startsWith('file://')) return name
   const { config, group } = await findRemote(repo, name)
@@ -112,7 +120,7 @@ export async function remoteUrl(repo: Repo, name: string): Promise<string> {
   return url
 }
 
-/** Collections of the remotes that name theirs: remote to collection. */
+/** Returns the collection IDs that are configured for remotes, by remote. */
 export async function remoteCollections(repo: Repo): Promise<Map<string, string>> {
   const collections = new Map<string, string>()
   for (const { name, config, group } of (await ownRemotes(repo)).values()) {
@@ -123,8 +131,10 @@ export async function remoteCollections(repo: Repo): Promise<Map<string, string>
 }
 
 /**
- * @param existing what to do when there is one of that name: refuse, leave it as it is, or put the new one in its place
- * @throws {InvalidNameError} `Invalid remote name …`; {ConflictError} `Remote configuration for "…" already exists: …`
+ * Adds a remote to the repository's key file, or as a file of its own where the storage supports that.
+ * @param existing what to do when a remote of that name exists: fail, keep it unchanged, or replace it
+ * @throws {InvalidNameError} `Invalid remote name …` when the name is not valid
+ * @throws {ConflictError} `Remote configuration for "…" already exists: …` when it exists and `existing` is `refuse`
  */
 export async function addRemote(
   repo: Repo,
@@ -151,7 +161,7 @@ function placeOf(repo: Repo, { file }: Remote): string {
   return file === undefined ? '(in config)' : `${repo.storage.remoteFiles?.location}/${file}`
 }
 
-/** An old group goes with all it held; the new one is the last of the file. */
+/** Removes the remote's group, with all its keys, and appends a new one. */
 function put(config: KeyFile, { name, url, options = [] }: NewRemote): void {
   const group = groupOf(name)
   config.removeGroup(group)
@@ -159,11 +169,15 @@ function put(config: KeyFile, { name, url, options = [] }: NewRemote): void {
   else if (url !== undefined) config.set(group, 'url', url)
   for (const [key, value] of options) {
     if (Array.isArray(value)) config.setList(group, key, value)
-    else config.set(group, key, value as string | boolean) // no list: asked just now
+    else config.set(group, key, value as string | boolean) // Array.isArray does not narrow a readonly array
   }
 }
 
-/** Takes its keys along. @throws {NotFoundError} `Remote "…" not found`, unless that is no matter */
+/**
+ * Deletes a remote and its keyring.
+ * @throws {NotFoundError} `Remote "…" not found` when there is none, unless `mayBeMissing`
+ * @throws {InvalidNameError} `Invalid remote name …` when the name is not valid
+ */
 export async function deleteRemote(repo: Repo, name: string, { mayBeMissing = false } = {}): Promise<void> {
   validateRemoteName(name)
   const remote = (await ownRemotes(repo)).get(name)

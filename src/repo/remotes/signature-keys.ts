@@ -1,12 +1,12 @@
 /**
- * The keys commits are checked with.
+ * Collects the keys that signatures are verified with.
  *
  * ```
- * REPO/NAME.trustedkeys.gpg      the keyring of a remote; when it has one, those of the system do not count
- * gpgkeypath                     a key of the remote's group: files and directories, besides
- * the keyrings of the system     /usr/share/ostree/trusted.gpg.d
- * verification-ed25519-key       a key of the remote's group: base64
- * verification-ed25519-file      the same: a file, a key a line
+ * REPO/NAME.trustedkeys.gpg      keyring of a remote; if it exists, the system keyrings are not used
+ * gpgkeypath                     setting of the remote: files and directories with further keyrings
+ * system keyrings                /usr/share/ostree/trusted.gpg.d
+ * verification-ed25519-key       setting of the remote: a key in base64
+ * verification-ed25519-file      setting of the remote: a file with one key per line
  * ```
  *
  * Source: ostree-repo.c (_ostree_repo_gpg_prepare_verifier), ostree-repo-pull-verify.c (_signapi_load_public_keys).
@@ -19,43 +19,47 @@ import { parseEd25519Key } from '../../sign/index.ts'
 import type { Repo } from '../repo.ts'
 import type { Remote } from './remotes.ts'
 
-/** Where keys are that no repository holds. */
+/** Access to keys outside the repository. */
 export interface KeySource {
-  /** The keyrings of the system. */
+  /** Returns the system keyrings. */
   system(): Promise<KeyRings>
-  /** A key file, or those of a directory. @throws {IoError} when there is none */
+  /** Returns the keyring in a file, or those in a directory. @throws {IoError} when `path` does not exist */
   at(path: string): Promise<KeyRings>
-  /** A file whole; `undefined` when there is none. */
+  /** Reads a file. @returns `undefined` when it does not exist */
   file(path: string): Promise<Uint8Array | undefined>
-  /** Keys for signatures of a kind that are trusted, or revoked, on all of the system; a line each. */
+  /** Returns the system's trusted or revoked keys of a signature type, such as `ed25519`, each as a line of text. */
   lines(kind: string, what: 'trusted' | 'revoked'): Promise<readonly string[]>
 }
 
-/** What verifying asks of its surroundings. */
+/** What verifying signatures needs besides the repository. */
 export interface Verification {
-  /** Seconds since the epoch: keys and signatures expire. */
+  /** Returns the current time in seconds since the epoch, to check whether keys and signatures have expired. */
   readonly now: () => number
-  /** Default: there are only those in the repository. */
+  /** Keys outside the repository. Default: none. */
   readonly keys?: KeySource | undefined
-  /** How times are told. Default UTC. */
+  /** Formats times in messages. Default: UTC. */
   readonly formatTime?: TimeFormat | undefined
 }
 
 const KEYRING = '.trustedkeys.gpg'
 
-/** The rings that signatures for `remote` are checked with. */
+/**
+ * Returns the keyrings for GPG signatures of `remote`.
+ * @throws {UnsupportedError} when `gpgkeypath` is set and there is no `KeySource`
+ * @throws {IoError} when a path of `gpgkeypath` does not exist
+ */
 export async function remoteKeyRings(repo: Repo, remote: Remote, { keys }: Verification): Promise<KeyRings> {
   const rings: Uint8Array[] = []
   const own = await repo.storage.files?.read(`${remote.name}${KEYRING}`)
   if (own !== undefined) rings.push(own)
   for (const path of remote.config.getList(remote.group, 'gpgkeypath', undefined) ?? []) {
-    if (keys === undefined) throw new UnsupportedError('gpgkeypath', `There are no files to read ${path} from`)
+    if (keys === undefined) throw new UnsupportedError('gpgkeypath', `Cannot read ${path}: no key source is given`)
     rings.push(...(await keys.at(path)))
   }
   return own === undefined && keys !== undefined ? [...(await keys.system()), ...rings] : rings
 }
 
-/** The rings of all remotes, and of the system. */
+/** Returns the keyrings of all remotes, and the system keyrings. */
 export async function allKeyRings(repo: Repo, { keys }: Verification): Promise<KeyRings> {
   const { files } = repo.storage
   const rings: Uint8Array[] = []
@@ -66,7 +70,11 @@ export async function allKeyRings(repo: Repo, { keys }: Verification): Promise<K
   return keys === undefined ? rings : [...rings, ...(await keys.system())]
 }
 
-/** @throws {DeniedError} when what the remote names cannot be read; {NotFoundError} when it names none, if `required` */
+/**
+ * Returns the Ed25519 keys of a remote. The system's trusted keys are used only if the remote configures none.
+ * @throws {DeniedError} when a configured file cannot be read
+ * @throws {NotFoundError} when `required` and there are no keys
+ */
 export async function remoteEd25519Keys(
   { config, group }: Remote,
   { keys }: Verification,

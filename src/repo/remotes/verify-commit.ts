@@ -1,10 +1,11 @@
 /**
- * Whether a commit is signed by whom a remote trusts. What the remote asks for is asked of every commit:
+ * Verifies the signatures of commits and summaries. The settings of a remote say which signatures are required:
  *
  * ```
- * gpg-verify=true     the default: a good OpenPGP signature      ostree.gpgsigs
- * sign-verify=true    one of any kind there are keys for         ostree.sign.ed25519
- * sign-verify=A,B     one of these kinds
+ * setting             required signature                                    in the detached metadata
+ * gpg-verify=true     a good OpenPGP signature; this is the default         ostree.gpgsigs
+ * sign-verify=true    one of any type that there are keys for               ostree.sign.ed25519
+ * sign-verify=A,B     one of these types
  * ```
  *
  * Source: ostree-repo.c (ostree_repo_signature_verify_commit_data), ostree-repo-pull-verify.c; ot-builtin-show.c.
@@ -18,23 +19,24 @@ import type { Repo } from '../repo.ts'
 import { findRemote, type Remote } from './remotes.ts'
 import { remoteEd25519Keys, remoteKeyRings, type Verification } from './signature-keys.ts'
 
-/** `aay` each. */
+/** Metadata keys of signatures; each value is an array of byte arrays, `aay`. */
 export const GPG_SIGNATURES = 'ostree.gpgsigs'
 const ED25519_SIGNATURES = 'ostree.sign.ed25519'
 
 const Signatures = array(byteArray)
 
-/** A commit object and what is attached to it; or a summary, and its signatures. */
+/** A commit object and its detached metadata, or a summary and its signatures. */
 export interface SignedCommit {
   readonly bytes: Uint8Array
   readonly metadata: Vardict
 }
 
 /**
- * By all that the remote asks for.
- * @returns what is to be said of the signatures, a line each
- * @throws {DeniedError} when it is not signed as it has to be, and when the remote asks for nothing; {NotFoundError}
- *   when there is no such remote
+ * Verifies all signatures that the remote requires.
+ * @returns a text that describes the signatures, one per line
+ * @throws {DeniedError} when a required signature is missing or not good, or when the remote requires none
+ * @throws {NotFoundError} when there is no such remote
+ * @throws {UnsupportedError} when the remote requires a type other than GPG and ed25519
  */
 export async function verifyCommitFor(
   repo: Repo,
@@ -60,7 +62,10 @@ export async function verifyCommitFor(
   return text
 }
 
-/** @throws {DeniedError} unless a signature is good by the keys for `remote`, whatever else that asks for */
+/**
+ * Verifies that a key of `remote` made a good GPG signature, whatever the settings of the remote require.
+ * @throws {DeniedError} when there is none
+ */
 export async function requireGpgSignature(
   repo: Repo,
   remote: string,
@@ -72,9 +77,9 @@ export async function requireGpgSignature(
 }
 
 /**
- * What `ostree show` says of the OpenPGP signatures of a commit, or a summary; empty when it has none.
- * @param found how that begins
- * @throws {DeniedError} when what should be signatures are none
+ * Describes the GPG signatures of a commit or summary, as `ostree show` does; `''` when there are none.
+ * @param found first words of the text
+ * @throws {DeniedError} when the signatures are malformed
  */
 export async function formatSignatures(
   { bytes, metadata }: SignedCommit,
@@ -89,7 +94,7 @@ export async function formatSignatures(
   return count + verdicts.map((verdict) => `\n${describeSignature(verdict, '  ', formatTime)}`).join('')
 }
 
-/** The commit as it is stored, with what is attached to it. @throws {ObjectNotFoundError} */
+/** Reads a commit with its detached metadata. @throws {ObjectNotFoundError} when the commit does not exist */
 export async function readSignedCommit(repo: Repo, commit: Checksum): Promise<SignedCommit> {
   return { bytes: await repo.objects.readMeta('commit', commit), metadata: await repo.readDetachedMetadata(commit) }
 }
@@ -98,7 +103,10 @@ function wantsGpg({ config, group }: Remote): boolean {
   return config.getBoolean(group, 'gpg-verify', true)
 }
 
-/** `undefined` when the remote wants none; `any` of which there are keys. */
+/**
+ * Returns the signature types of `sign-verify`: `any` for those that there are keys for, `undefined` for none.
+ * @throws {UnsupportedError} when a type other than ed25519 is required
+ */
 function signatureKinds({ config, group }: Remote): 'any' | readonly string[] | undefined {
   const text = config.get(group, 'sign-verify')?.trim() ?? ''
   if (text === '' || text === 'false' || text === '0') return undefined
@@ -125,7 +133,7 @@ async function requireGpg(
   if (verdicts.some(({ status }) => status === 'good')) {
     return verdicts.map((verdict) => describeSignature(verdict, prefix, formatTime)).join('')
   }
-  // The last one first, as ostree does.
+  // In reverse order, as ostree lists them.
   const reasons = verdicts.reverse().map((verdict) => describeSignature(verdict, '', formatTime))
   throw new DeniedError('commit', reasons.join('').trimEnd() || 'No GPG signatures found')
 }

@@ -1,6 +1,6 @@
 /**
- * Gives every directory, file and link of a tree the label a policy has for its path, in place of the one it has; what
- * the policy has none for stays as it is.
+ * Sets the SELinux label of every directory, file and symlink of a tree by a policy. Entries for which the policy has
+ * no label keep the one they have.
  *
  * Source: libostree, ostree-repo-commit.c (get_final_xattrs, with a policy).
  */
@@ -16,9 +16,9 @@ import type { SePolicy } from './sepolicy.ts'
 const SELINUX = encodeUtf8('security.selinux')
 
 /**
- * The attributes with that label, in canonical order.
- * @param end the kernel keeps a NUL behind it, so do objects; a checkout of ostree writes none
- * @returns the same when they have it already
+ * Returns extended attributes with `security.selinux` set, in canonical order; `xattrs` itself if it is set already.
+ * @param end what to append to the label: a NUL in objects, as the kernel stores it; nothing in a checkout, as ostree
+ *   does
  */
 export function withLabel(xattrs: Xattrs, label: string, end: '\0' | '' = '\0'): Xattrs {
   const value = encodeUtf8(label + end)
@@ -27,7 +27,11 @@ export function withLabel(xattrs: Xattrs, label: string, end: '\0' | '' = '\0'):
   return sortXattrs([...xattrs.filter(([name]) => compareBytes(name, SELINUX) !== 0), [SELINUX, value]])
 }
 
-/** Changes `tree` in place and writes the objects it then names; the whole tree is read. */
+/**
+ * Labels a whole tree in place, and writes the new file and dirmeta objects to `tx`. All dirtrees of the tree are
+ * loaded.
+ * @throws {LimitError} when the policy's patterns take too long to match
+ */
 export async function labelTree(
   tx: Transaction,
   tree: MutableTree,
@@ -48,11 +52,12 @@ export async function labelTree(
   }
 }
 
-/** Objects of one kind and label are made once. */
+/** Writes labelled copies of objects, one for each object and label. */
 class Labeller {
   readonly #tx: Transaction
   readonly #policy: Pick<SePolicy, 'label'>
   readonly #metas = new Map<Checksum, DirMeta>()
+  /** Labelled copies, by `CHECKSUM LABEL` of the original. */
   readonly #labelled = new Map<string, Checksum>()
 
   constructor(tx: Transaction, policy: Pick<SePolicy, 'label'>) {
@@ -60,6 +65,7 @@ class Labeller {
     this.#policy = policy
   }
 
+  /** Returns the dirmeta for the directory at `path`. */
   async directory(path: string, checksum: Checksum): Promise<Checksum> {
     const meta = this.#metas.get(checksum) ?? (await readDirMeta(this.#tx, checksum))
     this.#metas.set(checksum, meta)
@@ -74,6 +80,7 @@ class Labeller {
     return labelled
   }
 
+  /** Returns the file object for the file at `path`. */
   async file(path: string, checksum: Checksum): Promise<Checksum> {
     const pending = this.#tx.statFile(checksum)
     const { header } = pending instanceof Promise ? await pending : pending

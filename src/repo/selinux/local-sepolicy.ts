@@ -1,4 +1,4 @@
-/** The SELinux policy of a directory of the local file system, as `--selinux-policy` names one. */
+/** Reads the SELinux policy of a local directory, which `--selinux-policy` names. */
 
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,12 +6,15 @@ import { IoError, LimitError } from '../../errors.ts'
 import { withIo } from '../../system/errno.ts'
 import { MAX_POLICY_TEXT, parseSePolicy, SELINUX_DIRECTORIES, type SePolicy, type SePolicyFiles } from './sepolicy.ts'
 
-/** Bytes of a binary policy: one of today has eight million. */
+/** Maximum size of a binary policy in bytes. Current ones have about 8 MB. */
 const MAX_BINARY_POLICY = 1 << 28
 
 /**
- * @param root directory with `etc/selinux` or `usr/etc/selinux`; links lead wherever they do in the file system
- * @throws {IoError} `opendir(…): …`, and as `parseSePolicy`
+ * Reads the policy in `etc/selinux` or `usr/etc/selinux` of a directory.
+ * @param root the directory. Symlinks below it are resolved as usual, absolute ones from `/`
+ * @returns `undefined` when there is no policy, or it is disabled
+ * @throws {IoError} `opendir(…): …` when `root` is not a directory
+ * @throws {FormatError}, {UnsupportedError} or {LimitError} as `parseSePolicy` does
  */
 export async function readLocalSePolicy(root: string): Promise<SePolicy | undefined> {
   const stat = withIo(root, () => statSync(root, { throwIfNoEntry: false }))

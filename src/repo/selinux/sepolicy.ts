@@ -1,5 +1,5 @@
 /**
- * The SELinux policy of a tree: which label each path gets.
+ * Reads the SELinux policy of a tree, which gives the label of each path.
  *
  * ```
  * /etc/selinux, else /usr/etc/selinux
@@ -21,34 +21,40 @@ import { readDirTree } from '../core/read-metadata.ts'
 import type { TreeRoot } from '../core/tree.ts'
 
 export interface SePolicy {
-  /** As SELINUXTYPE has it. */
+  /** The value of SELINUXTYPE, such as `targeted`. */
   readonly name: string
   /**
-   * @param path absolute, in the tree as it is deployed
-   * @param mode full st_mode
-   * @returns the context; `undefined` when such a file gets none
-   * @throws {LimitError} when labels take too long to find
+   * Returns the label of a file.
+   * @param path absolute path in the deployed tree
+   * @param mode full `st_mode`, with the file type
+   * @returns the security context; `undefined` when the policy gives this file none
+   * @throws {LimitError} when the patterns take too long to match
    */
   label(path: string, mode: number): string | undefined
-  /** Of the newest binary policy. */
+  /** Returns the SHA-256 checksum of the newest binary policy. */
   checksum(platform: Platform): Promise<Checksum>
 }
 
-/** The directory of `config`, wherever it is kept. */
+/** Access to the directory that holds `config`, in a commit or on disk. */
 export interface SePolicyFiles {
-  /** A regular file, links followed. @returns `undefined` when there is none */
+  /** Reads a regular file, following symlinks. @returns `undefined` when it does not exist */
   read(path: string): Promise<Content | undefined>
-  /** What is in a directory; nothing when there is none. */
+  /** Lists the names in a directory; empty when it does not exist. */
   list(path: string): Promise<string[]>
 }
 
-/** The first that is there is asked, whatever is in it. */
+/** Where a tree's policy may be. The first directory that exists is used, even if it has no policy. */
 export const SELINUX_DIRECTORIES: readonly string[] = ['/etc/selinux', '/usr/etc/selinux']
 
-/** Bytes of one file of a policy, but for the binary one. The largest has half a million. */
+/** Maximum size in bytes of a file of a policy, except the binary one. The largest known has about 500 kB. */
 export const MAX_POLICY_TEXT: number = 1 << 24
 
-/** @returns `undefined` when the tree has no policy, or one that is disabled. @throws as `parseSePolicy` */
+/**
+ * Reads the policy of a tree.
+ * @param directories where to look; the first that exists is used
+ * @returns `undefined` when the tree has no policy, or it is disabled
+ * @throws {FormatError}, {UnsupportedError} or {LimitError} as `parseSePolicy` does
+ */
 export async function findSePolicy(
   reader: ObjectReader,
   root: TreeRoot,
@@ -61,19 +67,23 @@ export async function findSePolicy(
   return undefined
 }
 
-/** The policy a commit brings along, in `/usr/etc/selinux`. @returns and throws as `findSePolicy` */
+/** Reads the policy of a commit, in `/usr/etc/selinux`. Results and errors are those of `findSePolicy`. */
 export async function findSePolicyOfCommit(reader: ObjectReader, commit: Checksum): Promise<SePolicy | undefined> {
   return findSePolicy(reader, await commitRoot(reader, commit), ['/usr/etc/selinux'])
 }
 
-/** The policy by which `/usr/etc`, and what is in it, gets the labels of `/etc`: labelling epoch 1 of ostree. */
+/** Returns a policy that labels `/usr/etc` and everything in it like `/etc`: ostree's labeling epoch 1. */
 export function withEtcLabels(policy: Pick<SePolicy, 'label'>): Pick<SePolicy, 'label'> {
   return {
     label: (path, mode) => policy.label(/^\/usr\/etc(\/|$)/.test(path) ? path.slice('/usr'.length) : path, mode),
   }
 }
 
-/** @param directory that of `config`. @throws as `parseSePolicy` */
+/**
+ * Reads a policy from a directory of a tree. Results and errors are those of `parseSePolicy`.
+ * @param directory the directory that holds `config`
+ * @param where its path, for error messages
+ */
 export function readSePolicy(reader: ObjectReader, directory: TreeRoot, where: string): Promise<SePolicy | undefined> {
   const files: SePolicyFiles = {
     read: async (path) => {
@@ -90,10 +100,13 @@ export function readSePolicy(reader: ObjectReader, directory: TreeRoot, where: s
 }
 
 /**
- * @param where names the directory in errors
- * @returns `undefined` when the policy is disabled
- * @throws {FormatError} when the policy that is asked for is not there or broken; {UnsupportedError} when its file
- *   contexts are only there in compiled form, or use what cannot be read; {LimitError}
+ * Reads a policy.
+ * @param where path of the directory, for error messages
+ * @returns `undefined` when `config` does not exist or disables SELinux
+ * @throws {FormatError} when the policy named in `config` is missing or malformed
+ * @throws {UnsupportedError} when its file contexts exist only in compiled form, or have patterns that are not
+ *   supported
+ * @throws {LimitError} when a file is larger than MAX_POLICY_TEXT
  */
 export async function parseSePolicy(files: SePolicyFiles, where: string): Promise<SePolicy | undefined> {
   const name = policyName((await readText(files, 'config')) ?? '')
@@ -107,7 +120,7 @@ export async function parseSePolicy(files: SePolicyFiles, where: string): Promis
   const binary = await findBinaryPolicy(files, name)
   return {
     name,
-    // What is mounted there labels itself; what is below has to be labelled as a place to mount.
+    // As in ostree, /proc is labelled as a mount point: the file system mounted there has its own labels.
     label: (path, mode) => contexts.lookup(path === '/proc' ? '/mnt' : path, mode),
     checksum: async (platform) => hash((await files.read(binary)) ?? EMPTY_BYTES, platform),
   }
@@ -121,7 +134,7 @@ async function readContexts(files: SePolicyFiles, path: string): Promise<FileCon
     }
     throw new UnsupportedError(
       'SELinux policy',
-      'contexts/files/file_contexts is only there in compiled form, which cannot be read',
+      'contexts/files/file_contexts exists only in compiled form, which is not supported',
     )
   }
   const contexts = new FileContexts({
@@ -137,9 +150,10 @@ async function readContexts(files: SePolicyFiles, path: string): Promise<FileCon
   return contexts
 }
 
-/** Of a file that is read as text: its first bytes are no UTF-8. */
+/** The first bytes of a compiled file, decoded as UTF-8 with replacement characters. */
 const COMPILED_MAGIC = '\ufffd\ufffd|\ufffd'
 
+/** Returns SELINUXTYPE of the file `config`; `undefined` when it is not set or SELinux is disabled. */
 function policyName(config: string): string | undefined {
   const lines = config.split('\n')
   const enabled = lines.some((line) => /^SELINUX=(?:enforcing|permissive)/i.test(line) && line.startsWith('SELINUX='))
@@ -147,6 +161,7 @@ function policyName(config: string): string | undefined {
   return enabled ? name?.trim() || undefined : undefined
 }
 
+/** Returns the path of the file `policy.N` with the highest N. @throws {FormatError} when there is none */
 async function findBinaryPolicy(files: SePolicyFiles, name: string): Promise<string> {
   const version = (file: string) => Number(/^policy\.(\d+)$/.exec(file)?.[1] ?? 0)
   const [newest] = (await files.list(`${name}/policy`)).toSorted((a, b) => version(b) - version(a))
@@ -168,7 +183,10 @@ async function readText(files: SePolicyFiles, path: string): Promise<string | un
   return displayUtf8(await readAll(body, MAX_POLICY_TEXT, tooLong))
 }
 
-/** Nothing there, a file where a directory was looked for, a ring of links. An object that is gone is another matter. */
+/**
+ * Returns `undefined` when a path does not exist, leads through a file, or is a loop of symlinks. Other errors, such as
+ * a missing object, are thrown.
+ */
 async function unlessMissing<T>(look: () => Promise<T>): Promise<T | undefined> {
   try {
     return await look()

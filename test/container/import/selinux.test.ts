@@ -135,7 +135,7 @@ describe('the policy of a tree', () => {
       'with compiled ones only',
       { ...bare, 'targeted/contexts/files/file_contexts.bin': 'x' },
       UnsupportedError,
-      "With policy root '/usr/etc/selinux/targeted': contexts/files/file_contexts is only there in compiled form, which cannot be read",
+      "With policy root '/usr/etc/selinux/targeted': contexts/files/file_contexts exists only in compiled form, which is not supported",
     ],
     [
       'without a label for the root',
