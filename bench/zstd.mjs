@@ -1,5 +1,5 @@
-// Compares our zstd encoder, which serves runtimes without one, with gzip at the level used for images, and with the
-// program zstd. Times are those of whole processes; the line below each gives the compressed sizes.
+// Compares zstd as runtimes without an encoder write it, by the optional package, with gzip at the level used for images,
+// and with the program zstd. Times are those of whole processes; the line below each gives the compressed sizes.
 //   node scripts/build.mjs && node bench/zstd.mjs [FILE [ROUNDS]]
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'

@@ -30,6 +30,7 @@ const WEB = {
   TextEncoder,
   URL,
   URLSearchParams,
+  WebAssembly,
 }
 
 /** A method named by a symbol that is not there is named `undefined`: a realm of its own has the engine's symbols alone. */
@@ -64,6 +65,28 @@ describe('without Node', () => {
     const found = vm.runInNewContext(`${code}; ${NAMES}`, { ...WEB }) as { all: number; unnamed: string[] }
     expect(found.all).toBeGreaterThan(0)
     expect(found.unnamed).toEqual([])
+  })
+
+  test('zstd is written by the package, and read', async () => {
+    const program = await bundle(`
+      import { portablePlatform as platform, readAll } from './src/index.ts'
+      async function* source() {
+        for (let i = 0; i < 100; i++) yield new Uint8Array(1000).fill(i)
+      }
+      export async function roundTrip() {
+        const packed = await readAll(platform.compress('zstd', source()))
+        async function* again() {
+          yield packed
+        }
+        const content = await readAll(platform.decompress('zstd', again()))
+        return [packed.length, content.length, content.every((byte, i) => byte === Math.floor(i / 1000))]
+      }`)
+    const { roundTrip } = vm.runInNewContext(`${program}; result`, { ...WEB }) as {
+      roundTrip(): Promise<[number, number, boolean]>
+    }
+    const [packed, size, same] = await roundTrip()
+    expect([size, same]).toEqual([100_000, true])
+    expect(packed).toBeLessThan(2000)
   })
 
   test('an image is pulled, and has the commit it has with Node', async () => {

@@ -7,7 +7,7 @@
 import type { Transform } from 'node:stream'
 import * as zlib from 'node:zlib'
 import { drive } from './codecs/decoder.ts'
-import { compressFrame } from './codecs/zstd/compress.ts'
+import { compressFrames } from './codecs/zstd/compress.ts'
 import { unzstd } from './codecs/zstd/decompress.ts'
 import type { DecompressOptions } from './interface.ts'
 import { MAX_ZSTD_WINDOW } from './limits.ts'
@@ -86,7 +86,7 @@ export async function* decompressZstd(
 /** By Node, on threads of its own; by us where Node cannot. */
 export function compressZstd(from: AsyncIterable<Uint8Array>, level: number): AsyncIterable<Uint8Array> {
   const zstd = findZstd()
-  if (zstd === undefined) return compressFrame(from, level)
+  if (zstd === undefined) return compressFrames(from, level)
   const params = { [zstd.constants.ZSTD_c_compressionLevel]: level }
   return through('zstd', from, () => zstd.createZstdCompress({ ...STREAM_OPTIONS, params }))
 }

@@ -14,10 +14,10 @@ import { deflateSlabs } from './codecs/deflate-slabs.ts'
 import { gunzip } from './codecs/gunzip.ts'
 import { gzipMember } from './codecs/gzip-frame.ts'
 import { INFLATE_SLACK, inflate, inflateBuffer } from './codecs/inflate.ts'
-import { compressFrame } from './codecs/zstd/compress.ts'
+import { compressFrames } from './codecs/zstd/compress.ts'
 import { unzstd } from './codecs/zstd/decompress.ts'
 import type { CompressionKind, CompressOptions, DecompressOptions, Hasher, Platform } from './interface.ts'
-import { DEFLATE_LEVEL, MAX_DEFLATE_RATIO } from './limits.ts'
+import { DEFLATE_LEVEL, MAX_DEFLATE_RATIO, ZSTD_LEVEL } from './limits.ts'
 
 class PortableHasher implements Hasher {
   readonly #hash = nobleSha256.create()
@@ -88,7 +88,7 @@ function compress(
   from: AsyncIterable<Uint8Array>,
   options: CompressOptions = {},
 ): AsyncIterable<Uint8Array> {
-  if (kind === 'zstd') return compressFrame(from, options.level)
+  if (kind === 'zstd') return compressFrames(from, options.level ?? ZSTD_LEVEL)
   const level = options.level ?? DEFLATE_LEVEL
   const encode = (slab: Uint8Array) => deflateRaw(slab, level)
   if (kind === 'gzip') return gzipMember(from, level, (source) => deflateSlabs(source, encode), crc32)

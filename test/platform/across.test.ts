@@ -35,7 +35,7 @@ function mixed(size: number): Uint8Array {
 const content = mixed(700_000)
 
 describe('the two providers', () => {
-  test.each(['gzip', 'deflate-raw'] as const)('%s: each reads what the other writes', async (kind) => {
+  test.each(['gzip', 'zstd', 'deflate-raw'] as const)('%s: each reads what the other writes', async (kind) => {
     for (const level of [0, 1, 6, 9]) {
       for (const [writer, reader] of [platforms, platforms.toReversed()]) {
         const packed = await readAll(writer!.compress(kind, pieces(content, 65_536), { level }))

@@ -13,7 +13,7 @@ export interface FseTable {
  * Which symbol each state stands for.
  * @param norm probability of each symbol in units of `2 ** -log`; -1 is "less than one"
  */
-export function spreadSymbols(norm: Int16Array, log: number): Uint8Array {
+function spreadSymbols(norm: Int16Array, log: number): Uint8Array {
   const size = 1 << log
   const symbols = new Uint8Array(size)
   let high = size

@@ -2,10 +2,10 @@
 
 import { readFse } from './fse.ts'
 
-export const MOST_BITS = 11
+const MOST_BITS = 11
 const MOST_WEIGHTS = 255
-export const WEIGHT_LOG = 6
-export const MOST_WEIGHT_SYMBOLS = 13
+const WEIGHT_LOG = 6
+const MOST_WEIGHT_SYMBOLS = 13
 
 /** By the next `log` bits: the symbol, and in the low four bits the length of its code. */
 export interface HuffmanTable {

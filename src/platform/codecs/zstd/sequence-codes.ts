@@ -6,7 +6,7 @@
 import { buildFse, type FseTable } from './fse.ts'
 
 /** Bits and baseline of the lengths a code stands for. */
-export interface Lengths {
+interface Lengths {
   readonly extra: Uint8Array
   readonly base: Uint32Array
 }
@@ -58,13 +58,10 @@ export interface SequenceCode {
   readonly symbols: number
   /** Used when a block says so rather than describing its own. */
   readonly predefined: FseTable
-  /** What that table is made of. */
-  readonly norm: Int16Array
 }
 
 function code(mostLog: number, symbols: number, log: number, shares: readonly number[]): SequenceCode {
-  const norm = Int16Array.from(shares)
-  return { mostLog, symbols, predefined: buildFse(norm, log), norm }
+  return { mostLog, symbols, predefined: buildFse(Int16Array.from(shares), log) }
 }
 
 /** Source: RFC 8878, 3.1.1.3.2.2. In the order their tables are described. */

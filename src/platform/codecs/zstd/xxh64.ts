@@ -5,16 +5,16 @@
  */
 
 const STRIPE = 32
-const P1_HIGH = 0x9e3779b1
-const P1_LOW = 0x85ebca87
-const P2_HIGH = 0xc2b2ae3d
-const P2_LOW = 0x27d4eb4f
-const P3_HIGH = 0x165667b1
-const P3_LOW = 0x9e3779f9
-const P4_HIGH = 0x85ebca77
-const P4_LOW = 0xc2b2ae63
-const P5_HIGH = 0x27d4eb2f
-const P5_LOW = 0x165667c5
+const PRIME64_1_HIGH = 0x9e3779b1
+const PRIME64_1_LOW = 0x85ebca87
+const PRIME64_2_HIGH = 0xc2b2ae3d
+const PRIME64_2_LOW = 0x27d4eb4f
+const PRIME64_3_HIGH = 0x165667b1
+const PRIME64_3_LOW = 0x9e3779f9
+const PRIME64_4_HIGH = 0x85ebca77
+const PRIME64_4_LOW = 0xc2b2ae63
+const PRIME64_5_HIGH = 0x27d4eb2f
+const PRIME64_5_LOW = 0x165667c5
 
 /** High half of the product of two unsigned 32-bit numbers. */
 function multiplyHigh(a: number, b: number): number {
@@ -76,8 +76,8 @@ class Word {
 
   /** One round over eight bytes of input. */
   round(high: number, low: number): this {
-    const lane = new Word(high, low).multiply(P2_HIGH, P2_LOW)
-    return this.add(lane.high, lane.low).rotate(31).multiply(P1_HIGH, P1_LOW)
+    const lane = new Word(high, low).multiply(PRIME64_2_HIGH, PRIME64_2_LOW)
+    return this.add(lane.high, lane.low).rotate(31).multiply(PRIME64_1_HIGH, PRIME64_1_LOW)
   }
 }
 
@@ -86,24 +86,28 @@ class Word {
  * quick as with constants of the module, which a bundler may turn into variables.
  */
 function stripeLane(lane: Word, bytes: Uint8Array, start: number): void {
-  const p1High = 0x9e3779b1 | 0
-  const p1Low = 0x85ebca87 | 0
-  const p2High = 0xc2b2ae3d | 0
-  const p2Low = 0x27d4eb4f
+  const prime64_1High = 0x9e3779b1 | 0
+  const prime64_1Low = 0x85ebca87 | 0
+  const prime64_2High = 0xc2b2ae3d | 0
+  const prime64_2Low = 0x27d4eb4f
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   let { high, low } = lane
   for (let at = start; at < bytes.length; at += STRIPE) {
     const inputLow = view.getInt32(at, true)
     const inputHigh = view.getInt32(at + 4, true)
-    const scaledLow = Math.imul(inputLow, p2Low)
-    const cross = (Math.imul(inputHigh, p2Low) + Math.imul(inputLow, p2High)) | 0
+    const scaledLow = Math.imul(inputLow, prime64_2Low)
+    const cross = (Math.imul(inputHigh, prime64_2Low) + Math.imul(inputLow, prime64_2High)) | 0
     const sumLow = (low + scaledLow) | 0
     const carry = sumLow >>> 0 < scaledLow >>> 0 ? 1 : 0
-    const sumHigh = (high + multiplyHigh(inputLow, p2Low) + cross + carry) | 0
+    const sumHigh = (high + multiplyHigh(inputLow, prime64_2Low) + cross + carry) | 0
     const turnedHigh = (sumHigh << 31) | (sumLow >>> 1)
     const turnedLow = (sumLow << 31) | (sumHigh >>> 1)
-    high = (multiplyHigh(turnedLow, p1Low) + Math.imul(turnedHigh, p1Low) + Math.imul(turnedLow, p1High)) | 0
-    low = Math.imul(turnedLow, p1Low)
+    high =
+      (multiplyHigh(turnedLow, prime64_1Low) +
+        Math.imul(turnedHigh, prime64_1Low) +
+        Math.imul(turnedLow, prime64_1High)) |
+      0
+    low = Math.imul(turnedLow, prime64_1Low)
   }
   lane.high = high
   lane.low = low
@@ -111,10 +115,10 @@ function stripeLane(lane: Word, bytes: Uint8Array, start: number): void {
 
 export class Xxh64 {
   readonly #lanes = [
-    new Word(P1_HIGH, P1_LOW).add(P2_HIGH, P2_LOW),
-    new Word(P2_HIGH, P2_LOW),
+    new Word(PRIME64_1_HIGH, PRIME64_1_LOW).add(PRIME64_2_HIGH, PRIME64_2_LOW),
+    new Word(PRIME64_2_HIGH, PRIME64_2_LOW),
     new Word(0, 0),
-    new Word(0, 0).add(~P1_HIGH, ~P1_LOW).add(0, 1),
+    new Word(0, 0).add(~PRIME64_1_HIGH, ~PRIME64_1_LOW).add(0, 1),
   ]
   /** The begun stripe. */
   readonly #rest = new Uint8Array(STRIPE)
@@ -146,25 +150,38 @@ export class Xxh64 {
 
   /** Low 32 bits, which are what a frame keeps; unsigned. Ends the hash. */
   digestLow(): number {
-    const hash = this.#size >= STRIPE ? this.#merge() : new Word(P5_HIGH, P5_LOW)
+    const hash = this.#size >= STRIPE ? this.#merge() : new Word(PRIME64_5_HIGH, PRIME64_5_LOW)
     hash.add(Math.floor(this.#size / 2 ** 32), this.#size % 2 ** 32)
     const rest = this.#rest.subarray(0, this.#restLength)
     const view = new DataView(rest.buffer, rest.byteOffset, rest.length)
     let at = 0
     for (; at + 8 <= rest.length; at += 8) {
       const lane = new Word(0, 0).round(view.getInt32(at + 4, true), view.getInt32(at, true))
-      hash.xor(lane.high, lane.low).rotate(27).multiply(P1_HIGH, P1_LOW).add(P4_HIGH, P4_LOW)
+      hash
+        .xor(lane.high, lane.low)
+        .rotate(27)
+        .multiply(PRIME64_1_HIGH, PRIME64_1_LOW)
+        .add(PRIME64_4_HIGH, PRIME64_4_LOW)
     }
     if (at + 4 <= rest.length) {
-      const lane = new Word(0, view.getInt32(at, true)).multiply(P1_HIGH, P1_LOW)
-      hash.xor(lane.high, lane.low).rotate(23).multiply(P2_HIGH, P2_LOW).add(P3_HIGH, P3_LOW)
+      const lane = new Word(0, view.getInt32(at, true)).multiply(PRIME64_1_HIGH, PRIME64_1_LOW)
+      hash
+        .xor(lane.high, lane.low)
+        .rotate(23)
+        .multiply(PRIME64_2_HIGH, PRIME64_2_LOW)
+        .add(PRIME64_3_HIGH, PRIME64_3_LOW)
       at += 4
     }
     for (; at < rest.length; at++) {
-      const lane = new Word(0, view.getUint8(at)).multiply(P5_HIGH, P5_LOW)
-      hash.xor(lane.high, lane.low).rotate(11).multiply(P1_HIGH, P1_LOW)
+      const lane = new Word(0, view.getUint8(at)).multiply(PRIME64_5_HIGH, PRIME64_5_LOW)
+      hash.xor(lane.high, lane.low).rotate(11).multiply(PRIME64_1_HIGH, PRIME64_1_LOW)
     }
-    hash.xorShift(33).multiply(P2_HIGH, P2_LOW).xorShift(29).multiply(P3_HIGH, P3_LOW).xorShift(32)
+    hash
+      .xorShift(33)
+      .multiply(PRIME64_2_HIGH, PRIME64_2_LOW)
+      .xorShift(29)
+      .multiply(PRIME64_3_HIGH, PRIME64_3_LOW)
+      .xorShift(32)
     return hash.low >>> 0
   }
 
@@ -177,7 +194,7 @@ export class Xxh64 {
     })
     for (const { high, low } of this.#lanes) {
       const lane = new Word(0, 0).round(high, low)
-      hash.xor(lane.high, lane.low).multiply(P1_HIGH, P1_LOW).add(P4_HIGH, P4_LOW)
+      hash.xor(lane.high, lane.low).multiply(PRIME64_1_HIGH, PRIME64_1_LOW).add(PRIME64_4_HIGH, PRIME64_4_LOW)
     }
     return hash
   }
