@@ -1,5 +1,6 @@
 /**
- * From a path to a repository. `NAME.sqlite` is the single-file store, anything else a directory as `ostree` makes it.
+ * Opens and creates repositories on the local file system. A path `NAME.sqlite` is a SQLite file, any other path a
+ * directory in ostree's layout.
  *
  * Source: ostree-repo.c, ostree_repo_open and ostree_repo_create.
  */
@@ -15,7 +16,7 @@ import { Repo } from './repo.ts'
 import { initFsStorage, openFsStorage } from './stores/fs/index.ts'
 import { createSqliteStorage, openSqliteStorage } from './stores/sqlite/open.ts'
 
-/** Parents of parents; more than this is a ring or a mistake. */
+/** Maximum length of a chain of parent repositories. A longer one is taken for a loop. */
 export const MAX_PARENT_REPOS = 16
 
 export interface OpenRepoOptions {
@@ -28,14 +29,15 @@ export interface CreateRepoOptions extends OpenRepoOptions {
   readonly collectionId?: string | undefined
 }
 
-/** Whether a path names the single-file store. */
+/** Tells whether a path names a SQLite file, by its suffix `.sqlite`. */
 export function isSqlitePath(path: string): boolean {
   return path.endsWith('.sqlite')
 }
 
 /**
- * Opens a repository, and the parents its config names; closing it closes them.
- * @throws {IoError}, {FormatError}, {UnsupportedError} `opening repo: …`
+ * Opens a repository and its parent repositories. Closing it closes them too.
+ * @throws {IoError} `opening repo: …` when a repository does not exist or cannot be read
+ * @throws {FormatError} or {UnsupportedError} `opening repo: …` when its configuration is invalid
  */
 export function openRepo(path: string, options: OpenRepoOptions = {}): Promise<Repo> {
   return openWithParents(path, options.platform ?? nodePlatform, 0)
@@ -76,8 +78,10 @@ function openStorage(path: string, platform: Platform): Promise<Storage> | Stora
 }
 
 /**
- * Makes a repository and opens it. A directory that is one already is opened as it is.
- * @throws {IoError} `Creating repo: …`; {UnsupportedError} where the mode needs what the file system or platform lacks
+ * Creates a repository and opens it. An existing repository is opened unchanged.
+ * @throws {IoError} `Creating repo: …` when it cannot be created
+ * @throws {InvalidNameError} when the collection ID is not valid
+ * @throws {UnsupportedError} when the file system or the platform lacks what the mode requires
  */
 export async function createRepo(path: string, options: CreateRepoOptions = {}): Promise<Repo> {
   const { mode = 'bare', collectionId, platform = nodePlatform } = options

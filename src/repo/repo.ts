@@ -1,6 +1,6 @@
 /**
- * A repository: a storage, the platform, and what both together can answer. Operations (commit, checkout, prune, …) are
- * functions that take a `Repo`; here is only what all of them need.
+ * A repository: a storage backend with its configuration, its parent repository, and a platform. Operations such as
+ * commit, checkout and prune are functions that take a `Repo`; the class has only what all of them need.
  *
  * Source: ostree-repo.c, ostree_repo_open.
  */
@@ -30,21 +30,22 @@ import { type ListedRef, type ListRefsOptions, listRefs, parseRefspec, pathOf, v
 import { resolveRev, tryResolveRev } from './refs/resolve.ts'
 
 export interface RepoOptions {
-  /** Where objects and refs are looked for that are not here (`core.parent`). */
+  /** The repository to read objects and refs from that this one lacks (`core.parent`). */
   readonly parent?: Repo | undefined
-  /** Closing this one closes the parent too. Default: it stays the caller's to close. */
+  /** Close the parent together with this repository. Default: the caller closes it. */
   readonly closeParent?: boolean | undefined
-  /** Makes the summary when a ref changed and `core.auto-update-summary` is set. Without it the setting has no effect. */
+  /** Called when a ref has changed and `core.auto-update-summary` is set. Without it that setting has no effect. */
   readonly updateSummary?: ((repo: Repo) => Promise<void>) | undefined
 }
 
+/** An open repository. */
 export class Repo implements AsyncDisposable {
   readonly storage: Storage
   readonly platform: Platform
   readonly mode: RepoMode
-  /** Read with the parent as fallback; list, delete and write concern this repository alone. */
+  /** Objects. Reading falls back to the parent; listing, deleting and writing concern this repository only. */
   readonly objects: ObjectStore
-  /** This repository's own refs. */
+  /** Refs of this repository, without those of the parent. */
   readonly refs: RefStore
   readonly parent: Repo | undefined
   readonly #closeParent: boolean
@@ -60,7 +61,7 @@ export class Repo implements AsyncDisposable {
   ) {
     const { config, settings } = parseConfig(text)
     if (settings.mode !== storage.mode) {
-      throw new FormatError('config', `Mode ${settings.mode} configured, but stored as ${storage.mode}`)
+      throw new FormatError('config', `Mode ${settings.mode} is configured, but the storage has mode ${storage.mode}`)
     }
     this.storage = storage
     this.platform = platform
@@ -74,22 +75,28 @@ export class Repo implements AsyncDisposable {
     this.#settings = settings
   }
 
-  /** Takes the storage over: `close` closes it. @throws {FormatError}, {UnsupportedError} when the config is not right */
+  /**
+   * Opens a repository over a storage, which `close` closes.
+   * @throws {FormatError}, {UnsupportedError} or {NotFoundError} when the configuration is invalid
+   */
   static async open(storage: Storage, platform: Platform, options: RepoOptions = {}): Promise<Repo> {
     return new Repo(storage, platform, await storage.readConfig(), options)
   }
 
-  /** The key file as last read or written. Changing it changes nothing: see `writeConfig`. */
+  /** The key file as last read or written. To change the configuration, use `writeConfig` or `editConfig`. */
   get config(): KeyFile {
     return this.#config
   }
 
-  /** The same, checked, with defaults. */
+  /** The settings in the key file, validated and with defaults. */
   get settings(): RepoSettings {
     return this.#settings
   }
 
-  /** Replaces the key file. @throws {FormatError}, {UnsupportedError}, and nothing is written, when it is not right */
+  /**
+   * Replaces the key file.
+   * @throws {FormatError}, {UnsupportedError} or {NotFoundError} when it is invalid; nothing has been written
+   */
   async writeConfig(text: string): Promise<void> {
     const { config, settings } = parseConfig(text)
     await this.storage.writeConfig(text)
@@ -97,52 +104,65 @@ export class Repo implements AsyncDisposable {
     this.#settings = settings
   }
 
-  /** The commit that a checksum, abbreviation, ref or any of them with `^` names. Rules and errors: resolve.ts. */
+  /**
+   * Resolves a revision: a checksum, an abbreviated one, or a ref, each optionally with `^` for its parent. The rules
+   * are in refs/resolve.ts.
+   * @throws {RefNotFoundError} when there is no such ref
+   * @throws {InvalidNameError} when the revision is malformed or ambiguous
+   */
   resolve(rev: string): Promise<Checksum> {
     return resolveRev(this, rev)
   }
 
-  /** As `resolve`, but `undefined` when there is no such ref. */
+  /** Resolves a revision like `resolve`, but returns `undefined` when there is no such ref. */
   tryResolve(rev: string): Promise<Checksum | undefined> {
     return tryResolveRev(this, rev)
   }
 
-  /** @throws {ObjectNotFoundError}, {FormatError}, as do the next two */
+  /** Reads a commit. @throws {ObjectNotFoundError} when it does not exist; {FormatError} when it is malformed */
   readCommit(checksum: Checksum): Promise<Commit> {
     return readCommit(this.objects, checksum)
   }
 
+  /** Reads a dirtree. @throws {ObjectNotFoundError} when it does not exist; {FormatError} when it is malformed */
   readDirTree(checksum: Checksum): Promise<DirTree> {
     return readDirTree(this.objects, checksum)
   }
 
+  /** Reads a dirmeta. @throws {ObjectNotFoundError} when it does not exist; {FormatError} when it is malformed */
   readDirMeta(checksum: Checksum): Promise<DirMeta> {
     return readDirMeta(this.objects, checksum)
   }
 
-  /** What was attached to a commit after it was made: signatures and the like. Empty when there is none. */
+  /** Reads the detached metadata of a commit, such as signatures. Empty when there is none. */
   async readDetachedMetadata(commit: Checksum): Promise<Vardict> {
     const bytes = await this.objects.readAttached('commitmeta', commit)
     return bytes === undefined ? [] : vardict.decode(bytes)
   }
 
-  /** Replaces it, outside a transaction. */
+  /** Replaces the detached metadata of a commit, outside a transaction. */
   async writeDetachedMetadata(commit: Checksum, metadata: Vardict): Promise<void> {
     await this.objects.writeAttached('commitmeta', commit, vardict.encode(metadata))
   }
 
+  /** Tells whether a commit is complete or partial. */
   commitState(commit: Checksum): Promise<CommitState> {
     return Promise.resolve(this.objects.commitState(commit))
   }
 
-  /** Starts a transaction: commit it, or dispose of it. @throws {ReadOnlyError}, {RepoLockedError}, {ConflictError} */
+  /**
+   * Begins a transaction, which must be committed or disposed of.
+   * @throws {ReadOnlyError} when the repository cannot be written
+   * @throws {RepoLockedError} when it stays locked
+   * @throws {ConflictError} when another transaction is open
+   */
   async begin(options: BeginOptions = {}): Promise<Transaction> {
     const tx = await this.storage.begin({ ...options, fsync: options.fsync ?? this.#settings.fsync })
     const all = this.parent === undefined ? tx : transactionWithParent(tx, this.parent.objects)
     return this.#updateSummary === undefined ? all : transactionWithSummary(all, this.#updateSummary)
   }
 
-  /** Runs `work` in a transaction; commits when it is done, aborts when it throws. */
+  /** Runs `work` in a transaction, which is committed when `work` returns and aborted when it throws. */
   async transaction<T>(work: (tx: Transaction) => Promise<T>, options: BeginOptions = {}): Promise<T> {
     const tx = await this.begin(options)
     try {
@@ -155,8 +175,10 @@ export class Repo implements AsyncDisposable {
   }
 
   /**
-   * Points a ref at a commit, or deletes it with `undefined`; outside a transaction.
-   * @throws {InvalidNameError}, {ConflictError} when a directory of refs stands there
+   * Sets a ref to a commit, or deletes it with `undefined`; outside a transaction. Whether the commit exists is not
+   * checked.
+   * @throws {InvalidNameError} when the refspec is not valid
+   * @throws {ConflictError} when the ref conflicts with another one, as `a` does with `a/b`
    */
   async setRef(refspec: string, target: Checksum | undefined): Promise<void> {
     const parsed = parseRefspec(refspec)
@@ -165,11 +187,12 @@ export class Repo implements AsyncDisposable {
     await this.refs.write(pathOf(parsed), to)
   }
 
-  /** Names of this repository's refs; see refs.ts for prefixes. */
+  /** Lists the refs of this repository. Prefixes and errors are those of `listRefs` in refs/refs.ts. */
   listRefs(prefix?: string, options?: ListRefsOptions): Promise<ListedRef[]> {
     return listRefs(this.refs, prefix, options)
   }
 
+  /** Closes the storage, and the parent with the option `closeParent`. */
   async close(): Promise<void> {
     await this.storage[Symbol.asyncDispose]()
     if (this.#closeParent) await this.parent?.close()
@@ -181,8 +204,8 @@ export class Repo implements AsyncDisposable {
 }
 
 /**
- * Rewrites the key file as libostree does: what is neither group nor key is dropped.
- * @throws {FormatError}, {UnsupportedError}, and nothing is written, when the outcome is not right
+ * Changes the key file. As in libostree, comments and blank lines are dropped.
+ * @throws {FormatError}, {UnsupportedError} or {NotFoundError} when the result is invalid; nothing has been written
  */
 export async function editConfig(repo: Repo, change: (file: KeyFile) => void): Promise<void> {
   const file = KeyFile.parse(await repo.storage.readConfig(), 'config', { keep: 'values' })
@@ -190,7 +213,11 @@ export async function editConfig(repo: Repo, change: (file: KeyFile) => void): P
   await repo.writeConfig(file.toString())
 }
 
-/** The files of a repository. @param what needs them, for the message. @throws {UnsupportedError} in stores that keep none */
+/**
+ * Returns the files of a repository beside objects and refs.
+ * @param what what needs them, for the error message
+ * @throws {UnsupportedError} `… needs a repository that is a directory: …` in stores without such files
+ */
 export function filesOf(repo: Repo, what: string): RepoFiles {
   const { files, location } = repo.storage
   if (files === undefined)

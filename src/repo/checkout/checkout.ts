@@ -19,8 +19,8 @@ import { ConflictError, IoError, LimitError, UsageError, withContext } from '../
 import type { DirMeta, DirTree } from '../../objects/index.ts'
 import { commitRoot, lookupPath } from '../core/path.ts'
 import { DirMetaReader } from '../core/read-metadata.ts'
-import { rest } from '../core/rest.ts'
 import { MAX_TREE_DEPTH, type TreeRoot } from '../core/tree.ts'
+import { yieldToEventLoop } from '../core/yield-to-event-loop.ts'
 import type { Repo } from '../repo.ts'
 import { FilesAhead } from './ahead.ts'
 import { FileCheckout, OPAQUE_WHITEOUT } from './file.ts'
@@ -43,8 +43,8 @@ export interface CheckoutResult {
 
 /**
  * @throws {PathNotFoundError}, {IoError} for a subpath that is not there; {ConflictError} when something is in the way;
- *   {UnsupportedError} when links are required and cannot be; {ObjectNotFoundError}, {FormatError} on a broken repository.
- *   What was made until then stays.
+ *   {UnsupportedError} when links are required and cannot be; {ObjectNotFoundError}, {FormatError} on a broken
+ *   repository. What was made until then stays.
  */
 export async function checkout(
   repo: Repo,
@@ -207,7 +207,7 @@ class Checkout {
     if (++this.#entries > maxEntries) throw new LimitError('checkout entries', maxEntries, undefined, path)
     if (--this.#untilRest > 0) return undefined
     this.#untilRest = ENTRIES_A_REST
-    return rest(this.#options.signal)
+    return yieldToEventLoop(this.#options.signal)
   }
 
   /** What the layers below had here and this one hides or replaces. */

@@ -20,8 +20,8 @@ import {
 } from '../../objects/index.ts'
 import type { ProgressOptions } from '../../progress.ts'
 import type { Transaction } from '../core/interface.ts'
-import { rest } from '../core/rest.ts'
 import type { MutableTree } from '../core/tree.ts'
+import { yieldToEventLoop } from '../core/yield-to-event-loop.ts'
 import type { CommitModifier, InodeInfo } from './modifier.ts'
 
 export interface SourceEntry {
@@ -35,8 +35,8 @@ export interface SourceEntry {
 }
 
 /**
- * A directory to commit. Paths are relative to it, '' itself, parts joined by `/`. Answers at once where it can. What is
- * asked about a directory or its entries is asked between its `list` and the next.
+ * A directory to commit. Paths are relative to it, '' itself, parts joined by `/`. Answers at once where it can. What
+ * is asked about a directory or its entries is asked between its `list` and the next.
  */
 export interface DirectorySource {
   /** What messages call it. */
@@ -83,7 +83,8 @@ const BREATH_FILES = 256
 const BREATHS_A_REST = 4
 
 /**
- * Writes the files and dirmetas of a directory and lays it over a tree. The order of names makes no difference. Nothing of the tree itself is written.
+ * Writes the files and dirmetas of a directory and lays it over a tree. The order of names makes no difference. Nothing
+ * of the tree itself is written.
  * @throws {UsageError} `Not a regular file or symlink: …`, and where a file stands in the way of a directory or reverse
  */
 export async function overlayDirectory(
@@ -282,7 +283,7 @@ class DirectoryWriter {
     this.#options.signal?.throwIfAborted()
     this.#report()
     await this.#tx.drained()
-    if (++this.#breaths % BREATHS_A_REST === 0) await rest(this.#options.signal)
+    if (++this.#breaths % BREATHS_A_REST === 0) await yieldToEventLoop(this.#options.signal)
   }
 
   #report(): void {

@@ -1,5 +1,5 @@
 /**
- * `core.auto-update-summary`: whatever changes a ref makes the summary anew.
+ * Implements `core.auto-update-summary`: every change of a ref regenerates the summary.
  *
  * Source: ostree-repo.c, _ostree_repo_maybe_regenerate_summary.
  */
@@ -7,9 +7,10 @@
 import { ForwardingTransaction } from './forwarding-transaction.ts'
 import type { RefPath, RefStore, RefTarget, Transaction, TransactionStats } from './interface.ts'
 
-/** Makes the summary. */
+/** Regenerates the summary. */
 export type UpdateSummary = () => Promise<void>
 
+/** Wraps a ref store to call `update` after each write. */
 export function refsWithSummary(refs: RefStore, update: UpdateSummary): RefStore {
   return {
     read: (path) => refs.read(path),
@@ -42,6 +43,7 @@ class TransactionWithSummary extends ForwardingTransaction {
   }
 }
 
+/** Wraps a transaction to call `update` after a commit that sets or deletes a ref. */
 export function transactionWithSummary(tx: Transaction, update: UpdateSummary): Transaction {
   return new TransactionWithSummary(tx, update)
 }

@@ -1,15 +1,19 @@
 /**
- * Long lists of objects worked off by all processors there are. A store that has threads does in them what it can, in
- * any order; its results are told in the order of the list, and whatever was not plain success is left to the caller, who
- * alone knows what to make of it. So the work is the same with threads and without, down to the first error.
+ * Processes long lists of objects in batches, in threads if the store has them. Threads process batches in any order,
+ * but results are returned in the order of the list. Objects for which the task did not succeed are left to the caller,
+ * so that errors are the same with and without threads.
  */
 
 import { ObjectList, type ObjectType } from '../../objects/index.ts'
 import type { Batch, ObjectStore, ObjectTask } from './interface.ts'
 
+/** Objects per batch without threads. */
 const BATCH = 1024
 
-/** Leaving the loop early ends the work; it has ended when the loop is left. */
+/**
+ * Performs a task on a list of objects, and yields batches that cover the list in order. Without threads nothing is
+ * done, and all objects are `left` to the caller. When the caller leaves the loop early, the threads stop first.
+ */
 export async function* workOff(
   objects: ObjectStore,
   task: ObjectTask,
@@ -26,7 +30,10 @@ export async function* workOff(
   }
 }
 
-/** All objects of a store, as `ObjectStore.list`, in lists of some hundreds; each is good until the next is asked for. */
+/**
+ * Lists the objects of a store in lists of some hundreds, in no particular order. Each list is valid until the next one
+ * is requested.
+ */
 export async function* listMany(objects: ObjectStore, type?: ObjectType): AsyncGenerator<ObjectList, void, undefined> {
   const lists = objects.listMany?.(type)
   if (lists !== undefined) {

@@ -1,5 +1,5 @@
 /**
- * What the `config` key file of a repository says, checked and with its defaults.
+ * Reads the settings in the key file `config` of a repository.
  *
  * Source: ostree-repo.c, reload_core_config and ostree_repo_create_at.
  */
@@ -24,9 +24,10 @@ const MODES: Readonly<Record<string, RepoMode>> = {
 
 const UNITS: Readonly<Record<string, number>> = { M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 }
 
+/** The settings of a repository, validated and with defaults. */
 export interface RepoSettings {
   readonly mode: RepoMode
-  /** Path of the repository that objects and refs fall back to; relative to this one's directory. */
+  /** Path of the parent repository, which is read for objects and refs that this one lacks. */
   readonly parent: string | undefined
   readonly collectionId: string | undefined
   readonly fsync: boolean
@@ -34,35 +35,41 @@ export interface RepoSettings {
   /** Never read or write extended attributes. */
   readonly disableXattrs: boolean
   readonly locking: boolean
-  /** Seconds; 0 does not wait, -1 waits forever. */
+  /** Seconds to wait for a lock; 0 does not wait, -1 waits forever. */
   readonly lockTimeout: number
-  /** Seconds after which leftovers in `tmp/` are removed. */
+  /** Seconds after which leftovers in `tmp/` are deleted. */
   readonly tmpExpiry: number
-  /** Of all blocks of the file system; 0 checks nothing. Not looked at when `minFreeSpaceBytes` is above 0. */
+  /** Percentage of the file system to keep free; 0 disables the check. Ignored when `minFreeSpaceBytes` is above 0. */
   readonly minFreeSpacePercent: number
   readonly minFreeSpaceBytes: number
   readonly enableUncompressedCache: boolean
+  /** Leave a tombstone for each deleted commit. */
   readonly tombstoneCommits: boolean
-  /** Make the summary anew whenever a ref changes. */
+  /** Regenerate the summary whenever a ref changes. */
   readonly autoUpdateSummary: boolean
-  /** 1..9 */
+  /** Compression level of files in archive repositories, 1 to 9. */
   readonly zlibLevel: number
 }
 
-/** @throws {FormatError} `Invalid mode '…' in repository configuration` */
+/** Parses a repository mode. @throws {FormatError} `Invalid mode '…' in repository configuration` when it is unknown */
 export function parseRepoMode(text: string): RepoMode {
   const mode = Object.hasOwn(MODES, text) ? MODES[text] : undefined
   if (mode === undefined) throw new FormatError('config', `Invalid mode '${text}' in repository configuration`)
   return mode
 }
 
-/** The key file a new repository starts with. */
+/** Returns the text of the key file of a new repository. */
 export function initialConfig(mode: RepoMode, collectionId?: string): string {
   const collection = collectionId === undefined ? '' : `collection-id=${collectionId}\n`
   return `[core]\nrepo_version=1\nmode=${mode === 'archive' ? 'archive-z2' : mode}\n${collection}`
 }
 
-/** @throws {FormatError}, {UnsupportedError} naming the key at fault; {NotFoundError} when there is no version */
+/**
+ * Reads the settings from a key file.
+ * @throws {FormatError} when a value is invalid, or the version is not 1
+ * @throws {UnsupportedError} when it is an archive repository of version 0
+ * @throws {NotFoundError} when there is no version
+ */
 export function readSettings(config: KeyFile): RepoSettings {
   const core = (key: string): string | undefined => config.get('core', key)
   const flag = (key: string, absent: boolean): boolean => config.getBoolean('core', key, absent)
@@ -74,7 +81,7 @@ export function readSettings(config: KeyFile): RepoSettings {
       'This version of OSTree no longer supports "archive" repositories; use archive-z2 instead',
     )
   }
-  // Of no meaning here, and checked nevertheless: a repository that ostree refuses is not taken either.
+  // These settings are not used, but an invalid value is refused, as by ostree.
   flag('add-remotes-config-dir', false)
   requireFinders(config.getList('core', 'default-repo-finders', undefined))
   return {
@@ -90,7 +97,7 @@ export function readSettings(config: KeyFile): RepoSettings {
     ...freeSpace(core('min-free-space-percent'), core('min-free-space-size')),
     enableUncompressedCache: flag('enable-uncompressed-cache', true),
     tombstoneCommits: flag('tombstone-commits', false),
-    // The second name is the older one.
+    // commit-update-summary is the older name of the setting.
     autoUpdateSummary: flag('auto-update-summary', flag('commit-update-summary', false)),
     zlibLevel: Math.min(Math.max(integer(config, 'archive', 'zlib-level', DEFAULT_ZLIB_LEVEL), 1), 9),
   }
@@ -104,7 +111,7 @@ function requireFinders(names: readonly string[] | undefined): void {
   if (unknown !== undefined) throw new FormatError('config', `Invalid configured repo-finder '${unknown}'`)
 }
 
-/** As libostree reads numbers here: leading digits count, what follows does not, and no digits are 0. */
+/** Reads a number as libostree does: the leading digits; 0 when there are none. @param absent value of a missing key */
 function integer(config: KeyFile, group: string, key: string, absent: number): number {
   const text = config.get(group, key)
   if (text === undefined) return absent
@@ -120,20 +127,24 @@ function freeSpace(percent: string | undefined, size: string | undefined) {
       `Invalid min-free-space-size '${size}': It should be of the format '123MB', '123GB' or '123TB'`,
     )
   }
-  // As strtoull reads it: the digits in front, and zero where there are none.
+  // As `strtoull` parses it: the leading digits, or 0 when there are none.
   const minFreeSpacePercent =
     percent === undefined ? DEFAULT_MIN_FREE_SPACE_PERCENT : Number(/^\s*[+-]?[0-9]+/.exec(percent)?.[0] ?? 0)
   if (minFreeSpacePercent < 0 || minFreeSpacePercent > 99)
     throw new FormatError('config', `Invalid min-free-space-percent '${percent}'`)
   const minFreeSpaceBytes = match === undefined ? 0 : Number(match[1]) * (UNITS[match[2] as string] as number)
-  // A size of zero turns the check off altogether, whatever the percentage.
+  // A size of 0 disables the check, whatever the percentage is.
   return {
     minFreeSpaceBytes,
     minFreeSpacePercent: match !== undefined && minFreeSpaceBytes === 0 ? 0 : minFreeSpacePercent,
   }
 }
 
-/** @throws {FormatError} when the text is no key file, or says what no repository may say */
+/**
+ * Parses the key file of a repository.
+ * @throws {FormatError} when the text is not a key file, or a value is invalid
+ * @throws {UnsupportedError} or {NotFoundError} as `readSettings` does
+ */
 export function parseConfig(text: string): { config: KeyFile; settings: RepoSettings } {
   let config: KeyFile
   try {

@@ -11,7 +11,7 @@ import type {
   TransactionStats,
 } from './interface.ts'
 
-/** A transaction that hands everything on to another: what stands between the two overrides what it changes. */
+/** A transaction that forwards all calls to another one. Subclasses override the methods that they change. */
 export class ForwardingTransaction implements Transaction {
   protected readonly tx: Transaction
 

@@ -1,6 +1,6 @@
 /**
- * Which files a repository mode can hold. Source: libostree, `_ostree_validate_bareuseronly_mode` and
- * `write_content_object` in ostree-repo-commit.c.
+ * Checks whether a file can be stored in a repository of a given mode. Source: libostree,
+ * `_ostree_validate_bareuseronly_mode` and `write_content_object` in ostree-repo-commit.c.
  */
 
 import type { Checksum } from '../../bytes.ts'
@@ -14,7 +14,11 @@ import {
 } from '../../objects/index.ts'
 import type { RepoMode } from './interface.ts'
 
-/** What no mode can hold. @param size bytes of content. @throws {FormatError} */
+/**
+ * Checks what holds in all modes.
+ * @param size bytes of content
+ * @throws {FormatError} when the header is invalid, or a symlink has content
+ */
 export function requireSoundHeader(header: FileHeader, size: number): void {
   validateFileHeader(header)
   if (isSymlink(header) && size > 0) {
@@ -22,14 +26,14 @@ export function requireSoundHeader(header: FileHeader, size: number): void {
   }
 }
 
-/** How every symbolic link there is read. */
+/** The mode with which a bare-user-only repository reads every symlink. */
 const USER_ONLY_SYMLINK = S_IFLNK | 0o777
 
 /**
- * A bare-user-only repository has no place for owners and extended attributes: it reads every file as owned by root,
- * so that writing another would store an object under a checksum it no longer has.
- * @throws {FormatError} `Content object X: invalid mode …` on set-id, sticky and world-writable files;
- *   {UnsupportedError} naming the modes that can hold the file
+ * Checks that a repository mode can store a file. A bare-user-only repository stores neither owner nor xattrs and reads
+ * every file as owned by root, so any other file would not match its checksum when it is read.
+ * @throws {FormatError} `Content object X: invalid mode …` when the file is setuid, setgid, sticky or world-writable
+ * @throws {UnsupportedError} when the mode cannot store the file's owner, xattrs or symlink mode, or cannot be written
  */
 export function requireHoldable(mode: RepoMode, header: FileHeader, checksum: Checksum): void {
   if (mode === 'bare-split-xattrs') throw new UnsupportedError(mode, 'Not allowed due to repo mode')

@@ -1,7 +1,7 @@
 /**
- * Paths inside a commit, as `ls`, `cat`, `checkout --subpath` and `export --subpath` take them. Names are looked up as
- * they stand: `.`, `..` and a slash at the end name nothing, links on the way are not followed. Two slashes in a row
- * start over from the root, as they do in libostree: `a//b` is `/b`.
+ * Looks up paths in a commit, for `ls`, `cat`, `checkout --subpath` and `export --subpath`. Names are taken literally:
+ * `.`, `..` and the empty name behind a trailing slash are not found, and symlinks on the way are not followed. As in
+ * libostree, two slashes in a row start again at the root: `a//b` is `/b`.
  *
  * Source: ostree-repo-file.c, ostree_repo_file_resolve_relative_path and ostree_repo_file_ensure_resolved.
  */
@@ -13,7 +13,7 @@ import type { ObjectReader } from './interface.ts'
 import { readCommit, readDirMeta, readDirTree } from './read-metadata.ts'
 import { MAX_TREE_DEPTH, type TreeRoot } from './tree.ts'
 
-/** Symbolic links followed before they are taken for a ring. */
+/** Symlinks followed for one path. More are taken for a loop. */
 export const MAX_SYMLINKS = 40
 
 export interface DirectoryEntry extends TreeRoot {
@@ -22,7 +22,7 @@ export interface DirectoryEntry extends TreeRoot {
   readonly path: string
 }
 
-/** A regular file or a symbolic link: `statFile` tells which. */
+/** A regular file or a symlink, which `statFile` distinguishes. */
 export interface FileEntry {
   readonly kind: 'file'
   readonly path: string
@@ -31,7 +31,11 @@ export interface FileEntry {
 
 export type TreeEntry = DirectoryEntry | FileEntry
 
-/** @throws {ObjectNotFoundError}, {FormatError}, for the directory as for the commit */
+/**
+ * Returns the root directory of a commit.
+ * @throws {ObjectNotFoundError} when the commit, its dirtree or its dirmeta is missing
+ * @throws {FormatError} when one of them is malformed
+ */
 export async function commitRoot(reader: ObjectReader, commit: Checksum): Promise<DirectoryEntry> {
   const { rootTree, rootMeta } = await readCommit(reader, commit)
   const root = { tree: rootTree, meta: rootMeta }
@@ -39,14 +43,14 @@ export async function commitRoot(reader: ObjectReader, commit: Checksum): Promis
   return { kind: 'directory', path: '/', ...root }
 }
 
-/** What is in a directory; one without its dirmeta is none. */
+/** Reads the dirtree of a directory. Its dirmeta must exist too. */
 async function readDirectory(reader: ObjectReader, { tree, meta }: TreeRoot): Promise<DirTree> {
   const content = await readDirTree(reader, tree)
   await readDirMeta(reader, meta)
   return content
 }
 
-/** The names from the root that `path` stands for when it is taken relative to `base`. */
+/** Splits a path into the names from the root. @param base names of the directory that the path is relative to */
 export function pathNames(path: string, base: readonly string[] = []): string[] {
   let names = [...base]
   let rest = path
@@ -67,8 +71,9 @@ export function pathNames(path: string, base: readonly string[] = []): string[] 
 }
 
 /**
- * @returns the entry itself, also when it is a symbolic link
- * @throws {PathNotFoundError} naming the first name that is not there; {IoError} `Not a directory`
+ * Finds the entry at a path. A symlink is returned, not followed.
+ * @throws {PathNotFoundError} with the first part of the path that does not exist
+ * @throws {IoError} `Not a directory` when the path leads through a file
  */
 export function lookupPath(reader: ObjectReader, root: TreeRoot, path: string): Promise<TreeEntry> {
   return lookupNames(reader, root, pathNames(path))
@@ -96,9 +101,10 @@ function findChild({ files, dirs }: DirTree, name: string): { checksum: Checksum
 }
 
 /**
- * As `lookupPath`, and follows the entry while it is a symbolic link: a target is relative to the directory of its link,
- * or to the root of the tree.
- * @throws {IoError} also `Too many levels of symbolic links`
+ * Finds the entry at a path, and follows it while it is a symlink. A relative target is relative to the directory of
+ * its link, an absolute one to the root of the tree.
+ * @throws {PathNotFoundError} when the path or a target does not exist
+ * @throws {IoError} `Not a directory`, or `Too many levels of symbolic links` after MAX_SYMLINKS
  */
 export async function followPath(reader: ObjectReader, root: TreeRoot, path: string): Promise<TreeEntry> {
   let names = pathNames(path)
@@ -112,7 +118,10 @@ export async function followPath(reader: ObjectReader, root: TreeRoot, path: str
   throw new IoError('Too many levels of symbolic links', 'ELOOP', path)
 }
 
-/** The regular file at `path`, links followed, as `ostree cat` prints it. @throws {IoError} `Can't open directory` */
+/**
+ * Finds the regular file at a path, following symlinks, as `ostree cat` does.
+ * @throws {IoError} `Can't open directory` when it is a directory; and as `followPath` does
+ */
 export async function lookupFile(
   reader: ObjectReader,
   root: TreeRoot,
@@ -125,15 +134,16 @@ export async function lookupFile(
 }
 
 export interface WalkOptions {
-  /** Directories below the start that are entered: 0 none, 1 the start itself, … Default: all. */
+  /** Levels of directories whose entries are listed: 0 none, 1 those of the start itself, and so on. Default: all. */
   readonly depth?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * An entry and what is below it, in the order `ostree ls -R` shows: a directory, its files, then its directories, each
- * followed at once by what is in it.
+ * Yields an entry and everything below it, in the order of `ostree ls -R`: a directory, its files, then its
+ * directories, each followed by its content.
  * @throws {LimitError} when directories nest deeper than MAX_TREE_DEPTH
+ * @throws {ObjectNotFoundError} or {FormatError} when a dirtree is missing or malformed
  */
 export async function* walkTree(
   reader: ObjectReader,
@@ -143,7 +153,7 @@ export async function* walkTree(
   const waiting: { entry: TreeEntry; level: number }[] = [{ entry: start, level: 0 }]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const { entry, level } = next
-    // What cannot be read is not told of.
+    // Read before the directory is yielded, so that one that cannot be read is not listed.
     const content = entry.kind === 'file' ? undefined : await readDirTree(reader, entry.tree)
     yield entry
     if (content === undefined || level >= depth) continue
@@ -151,7 +161,7 @@ export async function* walkTree(
     signal?.throwIfAborted()
     const { files, dirs } = content
     for (const { name, checksum } of files) yield { kind: 'file', path: childPath(entry.path, name), checksum }
-    // Backwards, so that they come off the stack in their order.
+    // Pushed in reverse, so that they are popped in order.
     for (const { name, tree, meta } of dirs.toReversed()) {
       const path = childPath(entry.path, name)
       waiting.push({ entry: { kind: 'directory', path, tree, meta }, level: level + 1 })
@@ -159,6 +169,7 @@ export async function* walkTree(
   }
 }
 
+/** Joins the path of a directory and a name. */
 export function childPath(directory: string, name: string): string {
   return directory === '/' ? `/${name}` : `${directory}/${name}`
 }

@@ -1,7 +1,6 @@
 /**
- * Metadata objects as values, checked before anybody relies on them. libostree looks names up by binary search and so
- * trusts a dirtree to be sorted; here one that is not is refused, and with it every later surprise (two files of one
- * name, a name with a slash that would leave the tree).
+ * Reads and validates metadata objects. A dirtree that is not sorted is refused, as is one with two entries of one
+ * name, or a name with a slash. libostree does not check the order, although it finds names by binary search.
  *
  * Source: ostree-core.c, ostree_validate_structureof_{commit,dirtree,dirmeta}.
  */
@@ -36,20 +35,20 @@ async function read<T>(
   }
 }
 
-/** @throws {ObjectNotFoundError}, {FormatError} */
+/** Reads a commit. @throws {ObjectNotFoundError} when it does not exist; {FormatError} when it is malformed */
 export function readCommit(reader: ObjectReader, checksum: Checksum): Promise<Commit> {
   return read(reader, 'commit', checksum, validateCommit)
 }
 
-/** @throws {ObjectNotFoundError}, {FormatError} */
+/** Reads a dirmeta. @throws {ObjectNotFoundError} when it does not exist; {FormatError} when it is malformed */
 export function readDirMeta(reader: ObjectReader, checksum: Checksum): Promise<DirMeta> {
   return read(reader, 'dirmeta', checksum, (bytes) => validateDirMeta(bytes))
 }
 
-/** Directories of one tree have few dirmetas among them. */
-const MAX_REMEMBERED = 256
+/** Dirmetas kept in the cache. The directories of a tree have few different ones. */
+const MAX_CACHED = 256
 
-/** Reads dirmetas and remembers some, for a walk over many directories. */
+/** Reads dirmetas through a small cache, for walks over many directories. */
 export class DirMetaReader {
   readonly #reader: ObjectReader
   readonly #known = new Map<Checksum, DirMeta>()
@@ -58,32 +57,36 @@ export class DirMetaReader {
     this.#reader = reader
   }
 
-  /** As `readDirMeta`. */
+  /** Reads a dirmeta; without a promise when it is cached. Errors are those of `readDirMeta`. */
   read(checksum: Checksum): DirMeta | Promise<DirMeta> {
     return this.#known.get(checksum) ?? this.#readNew(checksum)
   }
 
   async #readNew(checksum: Checksum): Promise<DirMeta> {
     const meta = await readDirMeta(this.#reader, checksum)
-    if (this.#known.size >= MAX_REMEMBERED) this.#known.clear()
+    if (this.#known.size >= MAX_CACHED) this.#known.clear()
     this.#known.set(checksum, meta)
     return meta
   }
 }
 
-/** @throws {ObjectNotFoundError}, {FormatError} also when names are unsorted, double, or both a file and a directory */
+/**
+ * Reads a dirtree.
+ * @throws {ObjectNotFoundError} when it does not exist
+ * @throws {FormatError} when it is malformed, its names are not sorted, or two entries have one name
+ */
 export function readDirTree(reader: ObjectReader, checksum: Checksum): Promise<DirTree> {
   return read(reader, 'dirtree', checksum, (bytes) => checkedDirTree(bytes, checksum))
 }
 
-/** Bytes of a dirtree, and where in them the checksums are. */
+/** The bytes of a dirtree, and the offsets of the checksums in them. */
 export interface DirTreeBytes extends DirTreeChecksums {
   readonly bytes: Uint8Array
 }
 
-/** Without making values of it. @throws as `readDirTree` */
+/** Reads a dirtree without creating an object per entry. Errors are those of `readDirTree`. */
 export function readDirTreeChecksums(reader: ObjectReader, checksum: Checksum): Promise<DirTreeBytes> {
-  return read(reader, 'dirtree', checksum, (bytes) => located(bytes) ?? locatedWithCare(bytes, checksum))
+  return read(reader, 'dirtree', checksum, (bytes) => located(bytes) ?? locatedInNormalForm(bytes, checksum))
 }
 
 function located(bytes: Uint8Array): DirTreeBytes | undefined {
@@ -91,14 +94,21 @@ function located(bytes: Uint8Array): DirTreeBytes | undefined {
   return found && { bytes, files: found.files, dirs: found.dirs }
 }
 
-/** Tells what is wrong, or, should there be nothing, makes the bytes such that all is as usual. */
-function locatedWithCare(bytes: Uint8Array, checksum: Checksum): DirTreeBytes {
+/**
+ * Handles a dirtree that `locateChecksums` rejects. Validates it, which throws if it is malformed; otherwise it is only
+ * not in normal form, and is encoded again.
+ */
+function locatedInNormalForm(bytes: Uint8Array, checksum: Checksum): DirTreeBytes {
   const again = located(DirTree.encode(checkedDirTree(bytes, checksum)))
   if (again === undefined) throw new FormatError(`${checksum}.dirtree`, 'Not normal form')
   return again
 }
 
-/** As `readDirTree`, of bytes that were read already. @throws {FormatError} */
+/**
+ * Decodes the bytes of a dirtree.
+ * @param checksum its checksum, for errors.
+ * @throws {FormatError} as `readDirTree` does
+ */
 export function decodeDirTree(bytes: Uint8Array, checksum: Checksum): DirTree {
   try {
     return checkedDirTree(bytes, checksum)

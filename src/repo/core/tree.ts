@@ -1,8 +1,9 @@
 /**
- * A tree under construction: names to file checksums, names to trees, and a dirmeta each.
+ * A directory tree in memory, to be changed and written: each directory has files by name, subdirectories by name, and
+ * a dirmeta.
  *
- * A tree may stand for a dirtree that is in the store already and is read only when somebody looks inside. What is not
- * changed keeps its checksum and is not written again; a change is passed on upwards, to the root.
+ * A directory can refer to a dirtree in the store, which is then read on demand. Directories that have not changed keep
+ * their checksum and are not written again. A change invalidates the checksums of all directories above it.
  *
  * Source: ostree-mutable-tree.c; ostree-repo-commit.c, ostree_repo_write_mtree.
  */
@@ -13,27 +14,30 @@ import { DirTree, EMPTY_TREE, validateFilename } from '../../objects/index.ts'
 import type { ObjectReader, Transaction } from './interface.ts'
 import { readDirTree } from './read-metadata.ts'
 
-/** Directories nested deeper than this are refused. A path of 4096 bytes, the most Linux takes, cannot reach it. */
+/** Maximum nesting of directories. A path of 4096 bytes, the maximum of Linux, has fewer. */
 export const MAX_TREE_DEPTH = 2048
 
 /**
- * Bytes one tree may take in memory, as counted below: five million files. A store can name the same directory over and
- * over, an archive many things in few bytes; what would unfold to more is refused before it fills the memory.
+ * Maximum memory of a tree in bytes, as estimated below; enough for five million files. It limits malicious input: a
+ * repository can refer to one directory from many places, and a small archive can have many entries.
  */
 export const MAX_TREE_MEMORY = 1 << 30
 
-/** Bytes of a file or directory beside its name; measured: at most 190 and 630. */
+/** Estimated bytes of a file or directory without its name. Measured: at most 190 and 630. */
 const FILE_MEMORY = 192
 const DIRECTORY_MEMORY = 640
+/** Bytes of a UTF-16 unit of a name. */
 const NAME_UNIT_MEMORY = 2
 
-/** Ceilings of one tree, with the constants as defaults. */
+/** Limits of a tree. */
 export interface TreeLimits {
+  /** Default MAX_TREE_DEPTH. */
   readonly maxDepth?: number | undefined
+  /** Bytes. Default MAX_TREE_MEMORY. */
   readonly maxMemory?: number | undefined
 }
 
-/** A directory as its parent names it. */
+/** The checksums of a stored directory: its dirtree and its dirmeta. */
 export interface TreeRoot {
   readonly tree: Checksum
   readonly meta: Checksum
@@ -41,19 +45,20 @@ export interface TreeRoot {
 
 const NONE: ReadonlyMap<string, never> = new Map<string, never>()
 
+/** A directory of the tree. */
 export class MutableTree {
-  /** Directories between this one and the root. */
+  /** Number of directories above this one; 0 for the root. */
   readonly depth: number
   readonly #parent: MutableTree | undefined
-  /** Shared by all trees under one root. */
+  /** Limits and estimated memory in bytes, shared by all directories of a tree. */
   readonly #bounds: { memory: number; readonly maxMemory: number; readonly maxDepth: number }
-  // Made when needed: most directories are leaves, or are never looked into.
+  // Created on demand, because many directories have no files or no subdirectories, or are never loaded.
   #files: Map<string, Checksum> | undefined
   #dirs: Map<string, MutableTree> | undefined
   #meta: Checksum | undefined
-  /** The dirtree that says the same as this; `undefined` once something changed. */
+  /** Checksum of the dirtree with this content; `undefined` after a change. */
   #contents: Checksum | undefined
-  /** Where `#contents` is still to be read from. */
+  /** The store to read `#contents` from; `undefined` when loaded. */
   #source: ObjectReader | undefined
 
   constructor(limits: TreeLimits = {}, parent?: MutableTree) {
@@ -69,54 +74,61 @@ export class MutableTree {
     this.#source = undefined
   }
 
-  /** A tree in the store. Nothing is read before `load`. */
+  /** Creates a tree that refers to a stored one. Nothing is read before `load`. */
   static from(reader: ObjectReader, root: TreeRoot, limits?: TreeLimits): MutableTree {
     const tree = new MutableTree(limits)
     tree.fillEmpty(reader, root)
     return tree
   }
 
-  /** Dirmeta of this directory. */
+  /** Checksum of the dirmeta, if it has been set. */
   get meta(): Checksum | undefined {
     return this.#meta
   }
 
-  /** Checksum of the dirtree as stored, while nothing below differs from it. */
+  /**
+   * Checksum of the stored dirtree with this content; `undefined` when this directory, or one below it, has changed.
+   */
   get contents(): Checksum | undefined {
     return this.#contents
   }
 
-  /** False for a tree that is still only the name of a dirtree: `load` it before you look or change. */
+  /** False for a directory whose dirtree has not been read; `load` it before reading or changing its content. */
   get loaded(): boolean {
     return this.#source === undefined
   }
 
-  /** In the order they were put in. @throws {UsageError} when not loaded, as does all that looks inside */
+  /** Files by name, in the order of insertion. @throws {UsageError} when the directory is not loaded */
   get files(): ReadonlyMap<string, Checksum> {
     this.#requireLoaded()
     return this.#files ?? NONE
   }
 
+  /** Subdirectories by name, in the order of insertion. @throws {UsageError} when the directory is not loaded */
   get dirs(): ReadonlyMap<string, MutableTree> {
     this.#requireLoaded()
     return this.#dirs ?? NONE
   }
 
-  /** Reads this one directory; those below stay names. May be repeated. @throws {ObjectNotFoundError}, {FormatError} */
+  /**
+   * Reads the dirtree of this directory; subdirectories are not loaded. Idempotent.
+   * @throws {ObjectNotFoundError} when the dirtree does not exist; {FormatError} when it is malformed
+   * @throws {LimitError} when the tree exceeds its limits
+   */
   async load(): Promise<this> {
     const source = this.#source
     const contents = this.#contents
     if (source === undefined || contents === undefined) return this
     const { files, dirs } = await readDirTree(source, contents)
-    // Another call was quicker.
+    // Loaded by a concurrent call in the meantime.
     if (this.#source !== source) return this
     for (const { name, checksum } of files) this.#addFile(name, checksum)
-    for (const { name, tree, meta } of dirs) this.#addDir(name).#become(source, { tree, meta })
+    for (const { name, tree, meta } of dirs) this.#addDir(name).#referTo(source, { tree, meta })
     this.#source = undefined
     return this
   }
 
-  /** Reads this directory and all below. */
+  /** Reads this directory and all directories below it. Errors are those of `load`. */
   async loadAll(): Promise<this> {
     const waiting: MutableTree[] = [this]
     for (let tree = waiting.pop(); tree !== undefined; tree = waiting.pop()) {
@@ -127,8 +139,8 @@ export class MutableTree {
   }
 
   /**
-   * Makes an empty tree stand for one in the store.
-   * @returns false, with nothing changed, when there is something in it: then the caller has to merge
+   * Makes an empty directory refer to a stored one.
+   * @returns false, with nothing changed, when the directory is not empty, so that the caller has to merge
    */
   fillEmpty(reader: ObjectReader, root: TreeRoot): boolean {
     if (this.#source === undefined ? this.files.size > 0 || this.dirs.size > 0 : this.#contents !== EMPTY_TREE) {
@@ -137,23 +149,30 @@ export class MutableTree {
       return true
     }
     this.#invalidate()
-    this.#become(reader, root)
+    this.#referTo(reader, root)
     return true
   }
 
-  #become(reader: ObjectReader, root: TreeRoot): void {
+  /** Makes this directory refer to a stored one, not loaded. */
+  #referTo(reader: ObjectReader, root: TreeRoot): void {
     this.#source = reader
     this.#contents = root.tree
     this.#meta = root.meta
   }
 
+  /** Sets the dirmeta of this directory. */
   setMeta(checksum: Checksum): void {
     if (this.#meta === checksum) return
     this.#meta = checksum
     if (this.#parent !== undefined) this.#parent.#invalidate()
   }
 
-  /** Puts a file in, over another file if there is one. @throws {UsageError} over a directory; {FormatError} on a bad name */
+  /**
+   * Adds a file, or replaces the file of that name.
+   * @throws {UsageError} when a directory has that name, or this directory is not loaded
+   * @throws {FormatError} when the name is not valid
+   * @throws {LimitError} when the tree exceeds its memory limit
+   */
   replaceFile(name: string, checksum: Checksum): void {
     this.#requireLoaded()
     const present = this.#files?.get(name)
@@ -173,7 +192,12 @@ export class MutableTree {
     this.#files.set(name, checksum)
   }
 
-  /** The directory of that name, made when missing. @throws {UsageError} over a file; {FormatError}, {LimitError} */
+  /**
+   * Returns the subdirectory of that name, which is created if it does not exist.
+   * @throws {UsageError} when a file has that name, or this directory is not loaded
+   * @throws {FormatError} when the name is not valid
+   * @throws {LimitError} when the tree exceeds its limits
+   */
   ensureDir(name: string): MutableTree {
     this.#requireLoaded()
     const present = this.#dirs?.get(name)
@@ -193,7 +217,7 @@ export class MutableTree {
     return child
   }
 
-  /** Takes a file, or a directory and all below, out. @returns whether it was there */
+  /** Removes a file, or a subdirectory with all its content. @returns whether it existed */
   remove(name: string): boolean {
     this.#requireLoaded()
     const removed = (this.#files?.delete(name) ?? false) || (this.#dirs?.delete(name) ?? false)
@@ -201,12 +225,15 @@ export class MutableTree {
     return removed
   }
 
-  /** Notes that the dirtree `checksum` says what this tree says. Only the writer calls this. */
+  /** Records the checksum of the dirtree that has been written for this directory. For `writeTree` only. */
   settle(checksum: Checksum): void {
     this.#contents = checksum
   }
 
-  /** A tree without a checksum has none above it either, so the way up is walked once. */
+  /**
+   * Clears the checksums of this directory and all above it. A directory without a checksum has none above it with one,
+   * so the loop can stop there.
+   */
   #invalidate(): void {
     let tree: MutableTree | undefined = this
     while (tree !== undefined && tree.#contents !== undefined) {
@@ -215,7 +242,7 @@ export class MutableTree {
     }
   }
 
-  /** Things taken out are not taken off: the ceiling is far, and few are. */
+  /** Adds to the estimated memory. Removed entries are not subtracted, since few are removed and the limit is high. */
   #count(bytes: number, name: string): void {
     const bounds = this.#bounds
     bounds.memory += bytes + name.length * NAME_UNIT_MEMORY
@@ -227,18 +254,20 @@ export class MutableTree {
   }
 }
 
-/** What neither a dirtree nor a disk can hold. */
+/** @throws {FormatError} when a name cannot be in a dirtree or on disk */
 function requireName(name: string): void {
   validateFilename(name)
   if (name.includes('\0')) throw new FormatError('filename', `Invalid NUL in filename ${JSON.stringify(name)}`)
 }
 
 /**
- * Writes every dirtree of the tree that is not in the store yet, children first, names in byte order.
+ * Writes the dirtrees of all directories that have changed, subdirectories first.
+ * @returns the checksums of the root
  * @throws {UsageError} when a directory has no dirmeta
  */
 export async function writeTree(tx: Transaction, tree: MutableTree): Promise<TreeRoot> {
-  // Parents stand before their children here, so backwards is bottom-up; a list needs no stack, however deep.
+  // A list with parents before their children, which is then processed backwards. No recursion, however deep the tree
+  // is.
   const changed = tree.contents === undefined ? [tree] : []
   for (let i = 0; i < changed.length; i++) {
     for (const child of (changed[i] as MutableTree).dirs.values()) {
@@ -265,7 +294,12 @@ function rootOf(tree: MutableTree): TreeRoot {
   return { tree: tree.contents, meta: tree.meta }
 }
 
-/** Lays a stored tree over another: its files replace, its directories merge, its dirmetas win. */
+/**
+ * Overlays a stored tree: its files replace files of the same name, its directories are merged, and its dirmetas
+ * replace those of existing directories.
+ * @throws {UsageError} when a file would replace a directory, or a directory a file
+ * @throws {ObjectNotFoundError}, {FormatError} or {LimitError} as `MutableTree.load` does
+ */
 export async function overlayTree(onto: MutableTree, reader: ObjectReader, root: TreeRoot): Promise<void> {
   const waiting: [MutableTree, TreeRoot][] = [[onto, root]]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {

@@ -1,6 +1,4 @@
-/**
- * Whether one object is what its name says. Source: ostree-repo.c, ostree_repo_fsck_object.
- */
+/** Verifies single objects. Source: ostree-repo.c, ostree_repo_fsck_object. */
 
 import type { Checksum } from '../../bytes.ts'
 import { ChecksumMismatchError, ObjectNotFoundError, withContext } from '../../errors.ts'
@@ -17,16 +15,18 @@ import type { Platform } from '../../platform/index.ts'
 import type { ObjectReader } from './interface.ts'
 import { readDirTree } from './read-metadata.ts'
 
-/** As much of a repository as this takes. */
+/** The part of a repository that verifying needs. */
 interface Readable {
   readonly objects: ObjectReader
   readonly platform: Platform
 }
 
 /**
- * Reads the object whole; content of any size passes through in pieces. Objects whose name is no hash of theirs, such as
- * what is attached to commits, have nothing that could be wrong.
- * @throws {ObjectNotFoundError} when there is none; any other error, its message beginning with `fsck`, says what is wrong
+ * Verifies the checksum and the structure of an object. Files are read as a stream. Objects that are not named by their
+ * checksum, such as detached metadata, are not verified.
+ * @throws {ObjectNotFoundError} when the object does not exist
+ * @throws {ChecksumMismatchError}, {FormatError} or another error, with a message that begins with `fsck`, when it is
+ *   corrupt
  */
 export async function verifyObject(repo: Readable, name: ObjectName): Promise<void> {
   const { checksum, type } = name
@@ -59,7 +59,7 @@ async function verifyStructure(
   checksum: Checksum,
   bytes: Uint8Array,
 ): Promise<void> {
-  // Also the order of its names, which ostree does not look at, but relies on when it looks names up.
+  // Also verifies that its names are sorted. ostree does not, although its lookup depends on it.
   if (type === 'dirtree') await readDirTree(objects, checksum)
   try {
     validateMeta(type, bytes)
@@ -68,7 +68,7 @@ async function verifyStructure(
   }
 }
 
-/** That very object is not there. */
+/** Tells whether an error means that this very object does not exist. */
 export function isMissing(error: unknown, name: ObjectName): boolean {
   return error instanceof ObjectNotFoundError && error.data.object === formatObjectName(name)
 }

@@ -1,7 +1,7 @@
 /**
- * A repository with a parent reads what it lacks from there. Lists, deletions, sizes and all writes concern the
- * repository itself alone: what is written is stored, though the parent may have it, as libostree does; who asks first
- * whether it is there, as a pull does, saves the copy.
+ * Reads objects that a repository lacks from its parent repository. Listing, deleting, sizes and writes concern the
+ * repository itself only. As in libostree, an object is written even if the parent has it; callers that check with
+ * `has` first, such as a pull, avoid the copy.
  *
  * Source: ostree-repo.c, `parent_repo` in load_metadata_internal, ostree_repo_load_file, ostree_repo_has_object.
  */
@@ -12,7 +12,7 @@ import type { AttachedType, FileInfo, FileObject, MetaType, ObjectName, ObjectTy
 import { ForwardingTransaction } from './forwarding-transaction.ts'
 import type { CommitState, ObjectReader, ObjectStore, Transaction } from './interface.ts'
 
-/** The first of two readers that has it. */
+/** Reads from the first of two readers that has the object. */
 class FallbackReader implements ObjectReader {
   readonly #own: ObjectReader
   readonly #parent: ObjectReader
@@ -120,10 +120,12 @@ class TransactionWithParent extends ForwardingTransaction {
   }
 }
 
+/** Returns an object store that reads from `parent` what `store` lacks. */
 export function objectsWithParent(store: ObjectStore, parent: ObjectStore): ObjectStore {
   return new ObjectsWithParent(store, parent)
 }
 
+/** Returns a transaction that reads from `parent` what `tx` lacks. */
 export function transactionWithParent(tx: Transaction, parent: ObjectReader): Transaction {
   return new TransactionWithParent(tx, parent)
 }

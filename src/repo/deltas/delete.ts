@@ -1,4 +1,4 @@
-/** Static deltas that are there, by the name they are listed under. Source: ostree-repo-static-delta-core.c. */
+/** Deletes static deltas by name. Source: ostree-repo-static-delta-core.c. */
 
 import { NotFoundError } from '../../errors.ts'
 import { parseChecksum } from '../../objects/index.ts'
@@ -7,14 +7,22 @@ import type { Repo } from '../repo.ts'
 import { filesOf } from '../repo.ts'
 import { deltaPath, formatDeltaName } from './names-and-index.ts'
 
-/** What `formatDeltaName` gives. @throws {InvalidNameError} `Invalid rev …` */
+/**
+ * Parses `FROM-TO` or `TO`, the inverse of `formatDeltaName`.
+ * @throws {InvalidNameError} `Invalid rev …` when malformed
+ */
 export function parseDeltaName(text: string): DeltaName {
   const dash = text.indexOf('-')
   if (dash < 0) return { from: undefined, to: parseChecksum(text) }
   return { from: parseChecksum(text.slice(0, dash)), to: parseChecksum(text.slice(dash + 1)) }
 }
 
-/** @throws {NotFoundError} `Can't find delta …`, {RepoLockedError} */
+/**
+ * Deletes a static delta.
+ * @throws {NotFoundError} `Can't find delta …` when it does not exist
+ * @throws {RepoLockedError} when the repository stays locked
+ * @throws {UnsupportedError} when the repository is not a directory
+ */
 export async function deleteDelta(repo: Repo, delta: DeltaName): Promise<void> {
   const lock = await repo.storage.lock('exclusive')
   try {

@@ -1,12 +1,12 @@
 /**
- * A static delta: what leads from one commit (or nothing) to another, in a few files.
+ * The GVariant formats of a static delta: a few files that hold the difference between two commits, or a whole commit.
  *
  *     superblock     (a{sv} t ay ay (a{sv}aya(say)sstayay) ay a(uayttay) a(yaytt))
- *     0, 1, …        the parts, (yay): how it is compressed, and compressed a(uuu) aa(ayay) ay ay
+ *     0, 1, …        parts, (yay): type of compression, and the compressed payload (a(uuu) aa(ayay) ay ay)
  *
- * A part makes objects by the operations that are its last member; what they speak of stands in the three before it:
- * owners and modes, sets of xattrs, and the bytes themselves. The numbers of the headers are in the byte order that the
- * metadata names, all others are big-endian.
+ * The members of a payload are: owners and modes, sets of xattrs, bytes, and operations, which create objects from the
+ * first three. Numbers in the part headers and fallbacks are in the byte order that the metadata names; all others are
+ * big-endian.
  *
  * Source: ostree-repo-static-delta-private.h.
  */
@@ -26,7 +26,7 @@ import {
 } from '../../gvariant/index.ts'
 import { Commit, checksum, optionalChecksum, Xattrs } from '../../objects/index.ts'
 
-/** Key of the metadata: `l` or `B`, as a byte. */
+/** Metadata key of the byte order. The value is one byte, `l` or `B`. */
 export const DELTA_ENDIANNESS = 'ostree.endianness'
 
 export type ByteOrder = 'little' | 'big'
@@ -35,24 +35,25 @@ const partHeader = (int: Codec<number>, long: Codec<bigint>) =>
   struct({
     /** Always 0. */
     version: int,
-    /** SHA-256 of the file. */
+    /** SHA-256 of the part. */
     checksum,
-    /** Bytes of the file. */
+    /** Size of the part in bytes. */
     size: long,
-    /** Bytes of the objects: of metadata all, of files their content. */
+    /** Total size in bytes of the objects: of metadata the whole object, of files the content. */
     unpacked: long,
-    /** 33 bytes each: number of the type, checksum. */
+    /** The objects the part creates, 33 bytes each: type number, checksum. */
     objects: bytes,
   })
 export type DeltaPartHeader = Value<ReturnType<typeof partHeader>>
 
 const fallback = (long: Codec<bigint>) =>
   struct({
-    /** Number of the type. */
+    /** Object type number, as in `objectTypeNumber`. */
     type: byte,
     checksum,
-    /** Bytes in the repository that made the delta. */
+    /** Bytes the object takes in the repository that generated the delta. */
     size: long,
+    /** Bytes of content. */
     unpacked: long,
   })
 export type DeltaFallback = Value<ReturnType<typeof fallback>>
@@ -60,7 +61,7 @@ export type DeltaFallback = Value<ReturnType<typeof fallback>>
 const superblock = (int: Codec<number>, long: Codec<bigint>) =>
   struct({
     metadata: vardict,
-    /** When it was made. Seconds since the epoch. */
+    /** When the delta was generated, in seconds since the epoch. */
     timestamp: u64be,
     from: optionalChecksum,
     to: checksum,
@@ -68,17 +69,17 @@ const superblock = (int: Codec<number>, long: Codec<bigint>) =>
     /** Always empty. */
     recurse: bytes,
     parts: array(partHeader(int, long)),
-    /** Files that are fetched by themselves. */
+    /** Objects that are not in the parts and have to be fetched one by one. */
     fallbacks: array(fallback(long)),
   })
 export type Superblock = Value<ReturnType<typeof superblock>>
 
-/** @param order of the headers; it has to be noted in the metadata */
+/** Returns the codec of a superblock. @param order byte order of the headers, which the metadata has to name too */
 export function superblockOf(order: ByteOrder): Codec<Superblock> {
   return order === 'little' ? superblock(u32, u64) : superblock(u32be, u64be)
 }
 
-/** How a part is compressed, and that. */
+/** A part: type of compression, and the compressed `DeltaPayload`. */
 export const DeltaPart = struct({ compression: byte, payload: bytes })
 export const UNCOMPRESSED = 0
 
@@ -90,10 +91,10 @@ export const DeltaPayload = struct({
 })
 export type DeltaPayload = Value<typeof DeltaPayload>
 
-/** Makes an object whole, out of the blob. */
+/** Operation that creates a whole object from a range of the blob. */
 export const OPEN_SPLICE_AND_CLOSE = 'S'.charCodeAt(0)
 
-/** LEB128. @param value below 2^53 */
+/** Appends a number as unsigned LEB128. @param value a non-negative integer below 2^53 */
 export function pushVaruint(to: number[], value: number): void {
   let rest = value
   while (rest >= 0x80) {

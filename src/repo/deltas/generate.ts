@@ -1,9 +1,9 @@
 /**
- * Making a static delta. Objects that the target has and the source has not go into it whole and as they are: neither
- * differences within files nor compression are tried. Any program that applies deltas applies these.
+ * Generates static deltas. A delta has the objects of the target commit that the source commit lacks, whole and
+ * uncompressed: there are no differences between files (rollsum, bsdiff). Any ostree can apply it.
  *
- *   metadata · regular files · symbolic links      in parts of `maxPartSize`
- *   regular files above `maxFileSize`              not in it: they are fetched by themselves
+ *   metadata, regular files, symlinks       in parts of up to `maxPartSize`
+ *   regular files above `maxFileSize`       not in a part; listed as fallbacks, to be fetched one by one
  *
  * Source: ostree-repo-static-delta-compilation.c, ostree_repo_static_delta_generate.
  */
@@ -34,27 +34,28 @@ import {
 import { deltaPath } from './names-and-index.ts'
 import { DeltaPartBuilder } from './part.ts'
 
-/** Bytes of objects in one part. 32 MB, as ostree. */
+/** Default size of a part: bytes of its objects. 32 MB, as in ostree. */
 export const DELTA_PART_SIZE = 32_000_000
-/** Bytes of header and content above which a file stays outside. 4 MB. */
+/** Default limit of header and content, in bytes, above which a file becomes a fallback. 4 MB, as in ostree. */
 export const DELTA_FILE_SIZE = 4_000_000
 
 export interface GenerateDeltaOptions extends Pick<ProgressOptions, 'signal'> {
-  /** The commit it starts from; `undefined` for nothing. */
+  /** The source commit; `undefined` for a delta with all objects of the target. */
   readonly from: Checksum | undefined
   readonly to: Checksum
-  /** When it is made. Seconds since the epoch. */
+  /** Time to write into the delta, in seconds since the epoch. */
   readonly timestamp: bigint
-  /** Parts go into the superblock. */
+  /** Put the parts into the superblock instead of files of their own. */
   readonly inline?: boolean | undefined
   /** Default little. */
   readonly byteOrder?: ByteOrder | undefined
+  /** Bytes of objects in one part. A larger object gets a part of its own. Default DELTA_PART_SIZE. */
   readonly maxPartSize?: number | undefined
-  /** 0 for no limit. */
+  /** Bytes of header and content above which a file becomes a fallback; 0 for no limit. Default DELTA_FILE_SIZE. */
   readonly maxFileSize?: number | undefined
 }
 
-/** One file of the delta; `superblock` comes last, when all that it speaks of is there. */
+/** A file of the delta. The last one is `superblock`, which refers to the others. */
 export interface DeltaFile {
   readonly name: string
   readonly bytes: Uint8Array
@@ -62,26 +63,29 @@ export interface DeltaFile {
 
 export interface DeltaPartStats {
   readonly objects: number
-  /** Bytes of the file. */
+  /** Size of the part in bytes. */
   readonly size: number
+  /** Bytes of its objects: of metadata the whole object, of files the content. */
   readonly unpacked: number
 }
 
 export interface DeltaStats {
-  /** Objects the source has not, the target commit itself among them. */
+  /** Number of metadata objects that the source lacks, including the target commit. */
   readonly metadata: number
+  /** Number of regular files that the source lacks, including fallbacks. */
   readonly regular: number
   readonly symlinks: number
   readonly parts: readonly DeltaPartStats[]
   readonly fallbacks: number
-  /** Bytes these objects take in the repository, the target commit and fallbacks aside. */
+  /** Bytes that all these objects take in the repository, without the target commit and the fallbacks. */
   readonly loose: number
 }
 
 /**
- * Gives the files of the delta one after the other, each complete.
- * @returns what is in it
- * @throws {ObjectNotFoundError} when either commit lacks something
+ * Yields the files of a delta one by one, each as a whole. At most one part is held in memory.
+ * @returns statistics
+ * @throws {ObjectNotFoundError} when an object of either commit is missing
+ * @throws {FormatError} when the target commit is not in normal form
  */
 export async function* generateDelta(
   repo: Repo,
@@ -110,7 +114,7 @@ export async function* generateDelta(
     timestamp,
     from,
     to,
-    commit: await readWhole(repo, to),
+    commit: await readNormalCommit(repo, to),
     recurse: new Uint8Array(),
     parts,
     fallbacks: delta.fallbacks,
@@ -119,7 +123,10 @@ export async function* generateDelta(
   return delta.stats()
 }
 
-/** Puts the delta where those who fetch from this repository look for it. @throws {UnsupportedError} in stores without files */
+/**
+ * Generates a delta and stores it in the repository, below `deltas/`, where ostree looks for it when it pulls.
+ * @throws {UnsupportedError} when the repository is not a directory; and as `generateDelta` does
+ */
 export async function writeDelta(repo: Repo, options: GenerateDeltaOptions): Promise<DeltaStats> {
   const files = filesOf(repo, 'A static delta')
   const generated = generateDelta(repo, options)
@@ -130,8 +137,11 @@ export async function writeDelta(repo: Repo, options: GenerateDeltaOptions): Pro
   }
 }
 
-/** The delta carries the commit as a value: one whose bytes are not the encoding of that could not be told from it. */
-async function readWhole(repo: Repo, checksum: Checksum): Promise<Commit> {
+/**
+ * Reads the target commit. The superblock holds it as a value, from which the bytes of the object are encoded again.
+ * @throws {FormatError} when the bytes of the object are not the encoding of its value
+ */
+async function readNormalCommit(repo: Repo, checksum: Checksum): Promise<Commit> {
   const commit = await repo.readCommit(checksum)
   if (repo.platform.sha256(CommitCodec.encode(commit)) !== checksum) {
     throw new FormatError(`${checksum}.commit`, `Commit ${checksum} is not in normal form`)
@@ -139,6 +149,7 @@ async function readWhole(repo: Repo, checksum: Checksum): Promise<Commit> {
   return commit
 }
 
+/** Distributes objects among parts and fallbacks, and counts them. */
 class DeltaBuilder {
   readonly fallbacks: DeltaFallback[] = []
   readonly #repo: Repo
@@ -159,9 +170,10 @@ class DeltaBuilder {
     this.#fileSize = options.maxFileSize || (options.maxFileSize === 0 ? Number.POSITIVE_INFINITY : DELTA_FILE_SIZE)
   }
 
+  /** Yields the parts, at least one. `fallbacks` and `stats()` are complete afterwards. */
   async *parts(): AsyncGenerator<{ bytes: Uint8Array; header: DeltaPartHeader }> {
     const { objects } = this.#repo
-    const missing = await this.#missing()
+    const missing = await this.#findMissing()
     for (const { type, checksum } of missing.meta) {
       const bytes = await objects.readMeta(type, checksum)
       if (this.#isFull(bytes.length)) yield this.#finish()
@@ -176,7 +188,7 @@ class DeltaBuilder {
       }
       this.#regular++
       if (encodeFileHeader(header).length + size > this.#fileSize) {
-        await this.#leaveOut(checksum, size)
+        await this.#addFallback(checksum, size)
         continue
       }
       if (this.#isFull(size)) yield this.#finish()
@@ -187,7 +199,7 @@ class DeltaBuilder {
       if (this.#isFull(0)) yield this.#finish()
       await this.#addFile(checksum)
     }
-    // An empty delta has a part too, with nothing in it.
+    // As in ostree, a delta without objects has one empty part.
     if (this.#part.count > 0 || this.#partStats.length === 0) yield this.#finish()
   }
 
@@ -202,27 +214,29 @@ class DeltaBuilder {
     }
   }
 
-  async #missing(): Promise<{ meta: { type: MetaType; checksum: Checksum }[]; files: Checksum[] }> {
+  /** Lists the objects that the target has and the source lacks, without the target commit. */
+  async #findMissing(): Promise<{ meta: { type: MetaType; checksum: Checksum }[]; files: Checksum[] }> {
     const { from, to, signal } = this.#options
     const repo = this.#repo
-    const there = new ReachableSet()
-    if (from !== undefined) await collectReachable(repo, from, { signal }, there)
+    const present = new ReachableSet()
+    if (from !== undefined) await collectReachable(repo, from, { signal }, present)
     const meta: { type: MetaType; checksum: Checksum }[] = []
     const files: Checksum[] = []
     for (const name of await collectReachable(repo, to, { signal })) {
-      if (there.has(name)) continue
+      if (present.has(name)) continue
       const { type, checksum } = name
       if (type === 'file') files.push(checksum)
       else {
         this.#metadata++
         if (type === 'dirtree' || type === 'dirmeta') meta.push({ type, checksum })
-        else continue // the commit stands in the superblock
+        else continue // the commit is in the superblock
       }
       this.#loose += await repo.storage.objects.storageSize(name)
     }
     return { meta, files }
   }
 
+  /** Tells whether the current part has no room for `more` bytes. */
   #isFull(more: number): boolean {
     return this.#part.count > 0 && this.#part.unpacked + more > this.#partSize
   }
@@ -233,13 +247,14 @@ class DeltaBuilder {
     this.#part.addFile(checksum, header, body instanceof Uint8Array ? body : await readAll(body, size))
   }
 
-  async #leaveOut(checksum: Checksum, size: number): Promise<void> {
+  async #addFallback(checksum: Checksum, size: number): Promise<void> {
     const stored = await this.#repo.storage.objects.storageSize({ type: 'file', checksum })
     this.#loose -= stored
     const type = objectTypeNumber('file')
     this.fallbacks.push({ type, checksum, size: BigInt(stored), unpacked: BigInt(size) })
   }
 
+  /** Encodes the current part and begins a new one. */
   #finish(): { bytes: Uint8Array; header: DeltaPartHeader } {
     const { count, unpacked } = this.#part
     const { part: bytes, objects } = this.#part.encode()

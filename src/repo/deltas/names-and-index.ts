@@ -1,9 +1,9 @@
 /**
- * Static deltas by name, with the checksum of their first file:
+ * Names of static deltas, and lists of them with the checksum of each superblock:
  *
  *     FROM-TO or TO  ->  sha256 of deltas/Ab/REST[-TO]/superblock
  *
- * A summary lists all of them, an index in `delta-indexes/` those that lead to one commit.
+ * The summary lists all deltas; an index file in `delta-indexes/` lists those whose target is one commit.
  *
  * Source: ostree-repo-static-delta-core.c, ostree_repo_static_delta_reindex; ostree-core.c,
  * _ostree_get_relative_static_delta_path, _ostree_get_relative_static_delta_index_path.
@@ -17,19 +17,19 @@ import type { DeltaName } from '../core/interface.ts'
 import type { Repo } from '../repo.ts'
 import { editConfig, filesOf } from '../repo.ts'
 
-/** Key of the list, in a summary as in an index. */
+/** Key of the list, in the metadata of a summary and in an index. */
 export const STATIC_DELTAS = 'ostree.static-deltas'
 
 const INDEXES = 'delta-indexes'
 const INDEX_SUFFIX = '.index'
 
-/** Of its directory, below the repository. */
+/** Returns the path of a delta's directory, relative to the repository. */
 export function deltaPath({ from, to }: DeltaName): string {
   const name = from === undefined ? modifiedBase64(to) : `${modifiedBase64(from)}-${modifiedBase64(to)}`
   return `deltas/${name.slice(0, 2)}/${name.slice(2)}`
 }
 
-/** `FROM-TO`, or `TO` where it starts from nothing. */
+/** Formats the name of a delta: `FROM-TO`, or `TO` without a source commit. */
 export function formatDeltaName({ from, to }: DeltaName): string {
   return from === undefined ? to : `${from}-${to}`
 }
@@ -39,7 +39,11 @@ function indexPath(to: Checksum): string {
   return `${INDEXES}/${name.slice(0, 2)}/${name.slice(2)}${INDEX_SUFFIX}`
 }
 
-/** Entries in the order of libostree's table. Empty in stores that keep no deltas. */
+/**
+ * Returns the SHA-256 of each delta's superblock by the name of the delta, in the order of libostree's hash table.
+ * Empty in stores without deltas.
+ * @param deltas which ones; by default all
+ */
 export async function deltaDigests(repo: Repo, deltas?: readonly DeltaName[]): Promise<Vardict> {
   const listed = deltas ?? (await repo.storage.deltas?.list()) ?? []
   if (listed.length === 0) return []
@@ -47,15 +51,16 @@ export async function deltaDigests(repo: Repo, deltas?: readonly DeltaName[]): P
   const table = new GHashOrder<Variant>()
   for (const delta of listed) {
     const superblock = await files.read(`${deltaPath(delta)}/superblock`)
-    if (superblock === undefined) continue // deleted meanwhile
+    if (superblock === undefined) continue // deleted since it was listed
     table.set(formatDeltaName(delta), variantOf(bytes, checksumToBytes(repo.platform.sha256(superblock))))
   }
   return [...table]
 }
 
 /**
- * Writes the index of every commit deltas lead to, or of one, removes what no delta leads to any more, and notes in the
- * configuration that there are indexes.
+ * Writes the index of each target commit, deletes the indexes of commits that no delta has as target any more, and sets
+ * `core.indexed-deltas`.
+ * @param only update the index of this commit only
  */
 export async function reindexDeltas(repo: Repo, only?: Checksum): Promise<void> {
   if (!repo.config.getBoolean('core', 'indexed-deltas', false)) {
@@ -82,7 +87,7 @@ export async function reindexDeltas(repo: Repo, only?: Checksum): Promise<void> 
   }
 }
 
-/** The commits that have an index. What has another name is none. */
+/** Lists the commits that have an index. Files with other names are ignored. */
 export async function listIndexes(repo: Repo): Promise<Checksum[]> {
   const { files } = repo.storage
   const found: Checksum[] = []

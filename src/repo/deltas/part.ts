@@ -1,40 +1,42 @@
-/** One part of a static delta while it grows: whole objects, one after the other. Source: ostree-repo-static-delta-compilation.c. */
+/** Builds one part of a static delta from whole objects. Source: ostree-repo-static-delta-compilation.c. */
 
 import { type Checksum, concatBytes, encodeUtf8, fromHex } from '../../bytes.ts'
 import { type FileHeader, isSymlink, type MetaType, objectTypeNumber, Xattrs } from '../../objects/index.ts'
 import { DeltaPart, DeltaPayload, OPEN_SPLICE_AND_CLOSE, pushVaruint, UNCOMPRESSED } from './format.ts'
 
+/** Collects objects. The bytes added are referenced, not copied, until `encode`. */
 export class DeltaPartBuilder {
   readonly #names: Uint8Array[] = []
   readonly #blob: Uint8Array[] = []
   readonly #operations: number[] = []
-  readonly #modes = new Numbered<{ uid: number; gid: number; mode: number }>()
-  readonly #xattrs = new Numbered<Xattrs>()
+  readonly #modes = new IndexedValues<{ uid: number; gid: number; mode: number }>()
+  readonly #xattrs = new IndexedValues<Xattrs>()
   #blobSize = 0
   #unpacked = 0
 
+  /** Number of objects. */
   get count(): number {
     return this.#names.length
   }
 
-  /** Bytes of the objects: of metadata all, of files their content. */
+  /** Bytes of the objects: of metadata the whole object, of files the content. */
   get unpacked(): number {
     return this.#unpacked
   }
 
-  /** Keeps `bytes`. */
+  /** Adds a metadata object. `bytes` must not change until `encode`. */
   addMeta(type: MetaType, checksum: Checksum, bytes: Uint8Array): void {
     this.#open(type, checksum)
     this.#splice(bytes)
     this.#unpacked += bytes.length
   }
 
-  /** Keeps `content`. */
+  /** Adds a file object. `content` must not change until `encode`. */
   addFile(checksum: Checksum, header: FileHeader, content: Uint8Array): void {
     this.#open('file', checksum)
     const { uid, gid, mode, xattrs } = header
-    pushVaruint(this.#operations, this.#modes.numberOf(`${uid},${gid},${mode}`, { uid, gid, mode }))
-    pushVaruint(this.#operations, this.#xattrs.numberOf(String(Xattrs.encode(xattrs)), xattrs))
+    pushVaruint(this.#operations, this.#modes.indexOf(`${uid},${gid},${mode}`, { uid, gid, mode }))
+    pushVaruint(this.#operations, this.#xattrs.indexOf(String(Xattrs.encode(xattrs)), xattrs))
     this.#splice(isSymlink(header) ? encodeUtf8(header.target) : content)
     this.#unpacked += content.length
   }
@@ -51,7 +53,7 @@ export class DeltaPartBuilder {
     this.#blobSize += bytes.length
   }
 
-  /** The file, and the names of the objects it makes, 33 bytes each. */
+  /** Returns the bytes of the part, and the objects it creates, 33 bytes each: type number, checksum. */
   encode(): { part: Uint8Array; objects: Uint8Array } {
     const payload = DeltaPayload.encode({
       modes: this.#modes.values,
@@ -63,17 +65,18 @@ export class DeltaPartBuilder {
   }
 }
 
-/** Values, each once: most files have the owner, mode and xattrs of many others. */
-class Numbered<T> {
+/** Distinct values, referred to by index: most files share owner, mode and xattrs with many others. */
+class IndexedValues<T> {
   readonly values: T[] = []
-  readonly #numbers = new Map<string, number>()
+  readonly #indexes = new Map<string, number>()
 
-  numberOf(key: string, value: T): number {
-    let number = this.#numbers.get(key)
-    if (number === undefined) {
-      number = this.values.push(value) - 1
-      this.#numbers.set(key, number)
+  /** Returns the index of a value, which is added if it is new. @param key equal for equal values */
+  indexOf(key: string, value: T): number {
+    let index = this.#indexes.get(key)
+    if (index === undefined) {
+      index = this.values.push(value) - 1
+      this.#indexes.set(key, index)
     }
-    return number
+    return index
   }
 }

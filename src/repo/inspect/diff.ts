@@ -1,9 +1,9 @@
 /**
- * What differs between two directories: of commits, of a disk, of anything that lists entries and knows their checksums.
+ * Compares two directories: of commits, on disk, or of anything else that lists entries with checksums.
  *
- * The two roots are not compared. A directory that is gone is one entry, one that is new is told with all that is in it.
- * Of a directory that both have its own dirmeta is compared, and then what is in it; of two trees of commits with one
- * checksum nothing is looked at.
+ * The dirmetas of the two roots are not compared. A removed directory is one entry; an added one is listed with all its
+ * content. For a directory on both sides the dirmetas are compared, and then the content, unless both have the same
+ * dirtree.
  *
  * Source: ostree-diff.c, ostree_diff_dirs_with_options.
  */
@@ -16,41 +16,47 @@ import { MAX_TREE_DEPTH, type TreeRoot } from '../core/tree.ts'
 import { collectReachable } from '../reach/traverse.ts'
 import type { Repo } from '../repo.ts'
 
+/** An entry of a directory. */
 export interface DiffEntry {
-  /** The same for entries that correspond. */
+  /** Entries of the two sides correspond if their names are equal. */
   readonly name: string
-  /** As it is shown. */
+  /** The path to print. */
   readonly path: string
-  /** Of a directory; `undefined` for anything else. */
+  /** The directory; `undefined` for anything else. */
   readonly directory: DiffDirectory | undefined
-  /** Of the file, or of the dirmeta of a directory. */
+  /** Returns the checksum of the file, or of a directory's dirmeta. */
   checksum(ignoreXattrs: boolean): MaybePromise<Checksum>
 }
 
+/** One side of a comparison. */
 export interface DiffDirectory {
-  /** Checksum of the dirtree, where there is one: equal means that nothing in it differs. */
+  /** Checksum of the dirtree if it is known. Directories with equal ones have the same content. */
   readonly tree: Checksum | undefined
-  /** Checksums of the other side must be without xattrs too. */
+  /** Its checksums were computed without xattrs, so those of the other side must be too. */
   readonly withoutXattrs: boolean
-  /** In the order in which differences are told. */
+  /** Lists the entries, in the order in which differences are reported. */
   list(): MaybePromise<DiffEntry[]>
 }
 
-/** Paths, in the order found. */
+/** Paths that differ, in the order found. */
 export interface Difference {
-  /** As the first side shows them, as are those removed. */
+  /** Paths as the first side prints them, like those of `removed`. */
   readonly modified: readonly string[]
   readonly removed: readonly string[]
   readonly added: readonly string[]
 }
 
 export interface DiffOptions {
-  /** Leave xattrs out of what is computed from files on a disk. Checksums of commits have them in any case. */
+  /** Compute the checksums of files on disk without xattrs. Those of commits are stored, and include xattrs. */
   readonly noXattrs?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-/** @throws {LimitError} when directories nest deeper than MAX_TREE_DEPTH; what the sides throw when they are read */
+/**
+ * Compares two directories recursively.
+ * @throws {LimitError} when directories nest deeper than MAX_TREE_DEPTH
+ * @throws {IoError}, {ObjectNotFoundError} or {FormatError} when a side cannot be read
+ */
 export async function diffDirectories(
   from: DiffDirectory,
   to: DiffDirectory,
@@ -105,7 +111,7 @@ export async function diffDirectories(
   return { modified, removed, added }
 }
 
-/** A directory of a commit, as one side of a difference. */
+/** Returns a directory of a commit as one side of a comparison. */
 export function treeToDiff(repo: Repo, { tree, path }: DirectoryEntry): DiffDirectory {
   return {
     tree,
@@ -133,31 +139,36 @@ export function treeToDiff(repo: Repo, { tree, path }: DirectoryEntry): DiffDire
   }
 }
 
-/** Checksums alone would do, but what is compared is to be there. Reading what is not says so as the store says it. */
+/**
+ * Requires that an object exists, although comparing needs only its checksum. A missing object is then read, to throw
+ * the error of the store.
+ */
 async function requireObject({ objects }: Repo, { checksum, type }: { checksum: Checksum; type: MetaType | 'file' }) {
   const isHere = objects.has({ checksum, type })
   if (isHere instanceof Promise ? await isHere : isHere) return
   await (type === 'file' ? objects.statFile(checksum) : objects.readMeta(type, checksum))
 }
 
-/** `M    /path` for what is modified, then `D`, then `A`; one line each. */
+/** Formats a difference as `ostree diff` does: lines `M    PATH`, then `D    PATH` for removed, then `A    PATH`. */
 export function formatDifference({ modified, removed, added }: Difference): string {
   const lines = (letter: string, paths: readonly string[]) => paths.map((path) => `${letter}    ${path}\n`)
   return [...lines('M', modified), ...lines('D', removed), ...lines('A', added)].join('')
 }
 
-/** Objects of two commits, their parents not counted. */
+/** Numbers of objects that two commits reach, without their parents. */
 export interface DiffStats {
   readonly from: number
   readonly to: number
   readonly common: number
-  /** Bytes the common ones take in the store. */
+  /** Bytes that the common objects take in the store. */
   readonly commonSize: number
 }
 
 /**
- * @param onCounts told how many there are, before their sizes are asked for
- * @throws {ObjectNotFoundError}, {FormatError}; {IoError} `Querying object …` for a common one that is not there
+ * Counts the objects of two commits and those they have in common.
+ * @param onCounts called with the numbers before the sizes are determined
+ * @throws {ObjectNotFoundError} or {FormatError} when a commit or a dirtree is missing or malformed
+ * @throws {IoError} `Querying object …` when an object in common is missing
  */
 export async function diffStats(
   repo: Repo,
@@ -175,7 +186,7 @@ export async function diffStats(
   return { ...counts, commonSize }
 }
 
-/** Wherever it is stored. */
+/** Returns the bytes an object takes, here or in a parent repository. */
 async function storageSize(repo: Repo, name: ObjectName): Promise<number> {
   for (let at: Repo | undefined = repo; at !== undefined; at = at.parent) {
     try {

@@ -1,11 +1,12 @@
 /**
- * A commit as a tar archive: GNU tar, the very bytes libarchive makes of it for `ostree export`.
+ * Exports a commit as a GNU tar archive, byte for byte as libarchive writes it for `ostree export`.
  *
- *   ./            the root; or the prefix by itself, where there is one
- *   a  b/  b/c    below it files first, then directories; the prefix stands before each name as it is
+ *   ./            the root, or the prefix if one is given
+ *   a  b/  b/c    in each directory first the files, then the subdirectories; each name is preceded by the prefix
  *
- * Every entry has the time of the commit. The format has no place for extended attributes, and a file that the commit
- * has twice is there twice. Names and link targets above 100 bytes go before the header, in an entry of their own.
+ * Every entry has the timestamp of the commit. Extended attributes are dropped, since the format cannot store them. A
+ * file object that occurs several times is written each time. A name or link target above 100 bytes is written before
+ * the header, as an entry of its own.
  *
  * Source: ostree-repo-libarchive.c (ostree_repo_export_tree_to_archive, file_to_archive_entry_common); libarchive,
  * archive_write_set_format_gnutar.c.
@@ -20,25 +21,28 @@ import { commitRoot, lookupPath, type TreeEntry, walkTree } from '../core/path.t
 import type { Repo } from '../repo.ts'
 
 export interface ExportTarOptions extends Pick<ProgressOptions, 'signal'> {
-  /** The directory to export in place of the root. */
+  /** Directory to export instead of the root. */
   readonly subpath?: string | undefined
-  /** Put before each path, without a slash between. */
+  /** Text to prepend to each path, without a slash between. */
   readonly prefix?: string | undefined
 }
 
 /** Bytes of the name and link name fields. */
 const FIELD = 100
-/** Content of so many bytes goes out as it is, rather than be copied. */
+/** Content of at least this many bytes is yielded without being copied. */
 const LARGE = 1 << 16
-const LARGEST_TIME = 8 ** 11 - 1
+/** Largest value of the mtime field, in seconds: 11 octal digits. */
+const MAX_TIME = 8 ** 11 - 1
 const LONG_NAME = encodeUtf8('././@LongLink')
 const ROOT = encodeUtf8('root')
 const WHEEL = encodeUtf8('wheel')
 const NUL = Uint8Array.of(0)
 
 /**
- * The archive, its end included, in pieces that may be reused once the next is asked for.
- * @throws {RefNotFoundError}, {ObjectNotFoundError}; {PathNotFoundError}, {IoError} `Not a directory` for the subpath
+ * Yields the archive, including its end. Each chunk is valid until the next one is requested.
+ * @throws {RefNotFoundError} when `rev` does not exist
+ * @throws {ObjectNotFoundError} when an object is missing
+ * @throws {PathNotFoundError} or {IoError} `Not a directory` when the subpath does not exist or is a file
  */
 export async function* exportTar(
   repo: Repo,
@@ -84,16 +88,17 @@ export async function* exportTar(
   yield out.rest()
 }
 
+/** Returns the name of an entry. @param cut length of the part of its path to replace with the prefix */
 function pathOf({ kind, path }: TreeEntry, prefix: string, cut: number): string {
   const full = `${prefix}${path.slice(cut)}`
   if (full === '') return './'
   return kind === 'directory' && !full.endsWith('/') ? `${full}/` : full
 }
 
-/** What has no octal digits becomes the nearest that has. */
+/** Limits a timestamp to what the mtime field can hold. @returns seconds since the epoch */
 function timeField(timestamp: bigint): number {
   const seconds = Number(BigInt.asIntN(64, timestamp))
-  return Math.min(Math.max(seconds, 0), LARGEST_TIME)
+  return Math.min(Math.max(seconds, 0), MAX_TIME)
 }
 
 interface EntryFields {
@@ -107,7 +112,7 @@ interface EntryFields {
   readonly time: number
 }
 
-/** The header in the making: nothing of it is left behind once it is put. */
+/** Buffer for one header, reused for all; `out.put` copies it. */
 const block = new HeaderBlock('gnu')
 
 function putHeader(out: SlabBuffer, { type, path, target, uid, gid, mode, size, time }: EntryFields): void {
@@ -127,7 +132,7 @@ function putHeader(out: SlabBuffer, { type, path, target, uid, gid, mode, size, 
   out.put(block.sealed(6))
 }
 
-/** The entry that carries a text too long for its field; nothing where it fits. */
+/** Writes the entry with a name (`L`) or link target (`K`) that is too long for its field, if it is. */
 function putLong(out: SlabBuffer, type: 'K' | 'L', text: Uint8Array, linkName: Uint8Array): void {
   if (text.length <= FIELD) return
   const size = text.length + 1

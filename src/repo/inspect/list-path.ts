@@ -1,4 +1,4 @@
-/** Lines of `ostree ls`. Source: ot-builtin-ls.c. */
+/** Lists the entries of a commit as `ostree ls` does. Source: ot-builtin-ls.c. */
 
 import { printVariant } from '../../gvariant/index.ts'
 import { type FileHeader, isSymlink, Xattrs } from '../../objects/index.ts'
@@ -7,19 +7,20 @@ import { lookupPath, type TreeEntry, type WalkOptions, walkTree } from '../core/
 import { DirMetaReader } from '../core/read-metadata.ts'
 import type { TreeRoot } from '../core/tree.ts'
 
-/** An entry with all a line can show of it. */
+/** An entry with its metadata. */
 export interface ListedEntry {
   readonly entry: TreeEntry
-  /** Of a directory, `target` is empty. */
+  /** For a directory, its dirmeta with an empty `target`. */
   readonly header: FileHeader
-  /** Bytes of content; 0 of a directory and of a symbolic link. */
+  /** Bytes of content; 0 for a directory or a symlink. */
   readonly size: number
 }
 
 /**
- * The entry at `path` and what is below it, in the order of `walkTree`.
- * @param options `depth: 1` (the default) lists a directory itself and what is right in it
- * @throws {PathNotFoundError}, {IoError} `Not a directory`; {ObjectNotFoundError}
+ * Yields the entry at `path` and those below it, in the order of `walkTree`.
+ * @param options with `depth: 1`, the default, a directory is listed with its direct entries
+ * @throws {PathNotFoundError} or {IoError} `Not a directory` when the path does not exist or leads through a file
+ * @throws {ObjectNotFoundError} when an object is missing
  */
 export async function* listPath(
   reader: ObjectReader,
@@ -42,12 +43,12 @@ export async function* listPath(
 }
 
 export interface LsLineOptions {
-  /** Of a directory both its dirtree and its dirmeta. */
+  /** Print checksums; for a directory those of its dirtree and its dirmeta. */
   readonly checksums?: boolean | undefined
   readonly xattrs?: boolean | undefined
 }
 
-/** `-00644 0 0     12 /hello.txt`, without the newline. */
+/** Formats an entry as a line of `ostree ls`, without the newline: `-00644 0 0     12 /hello.txt`. */
 export function formatLsLine({ entry, header, size }: ListedEntry, options: LsLineOptions = {}): string {
   const link = entry.kind === 'file' && isSymlink(header)
   const type = entry.kind === 'directory' ? 'd' : link ? 'l' : '-'
@@ -62,7 +63,7 @@ export function formatLsLine({ entry, header, size }: ListedEntry, options: LsLi
   return `${fields.join(' ')} ${entry.path}${target}`
 }
 
-/** As GVariant text: `@a(ayay) []`, `[(b'user.k', [byte 0x76])]`. */
+/** Formats extended attributes as GVariant text: `@a(ayay) []`, `[(b'user.k', [byte 0x76])]`. */
 export function formatXattrs(xattrs: Xattrs): string {
   return printVariant({ type: Xattrs.type, bytes: Xattrs.encode(xattrs) }, true)
 }

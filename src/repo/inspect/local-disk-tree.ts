@@ -1,10 +1,10 @@
 /**
- * A directory of the local file system as one side of a difference: each entry hashed as it would be if it were
- * committed. Nothing is followed but the root.
+ * Reads a local directory as one side of a comparison. Each entry has the checksum that it would have in a commit.
+ * Symlinks are not followed.
  *
- * Entries come in the order of GLib's file enumerator, which decides the order of the output: a thousand of them as the
- * directory has them, sorted by inode, then the next thousand. Source: ostree-diff.c (get_file_checksum);
- * glocalfileenumerator.c (next_file_helper).
+ * Entries are listed in the order of GLib's file enumerator, which decides the order of the output: it reads a thousand
+ * entries in the order of the directory, sorts them by inode, and then reads the next thousand. Source: ostree-diff.c
+ * (get_file_checksum); glocalfileenumerator.c (next_file_helper).
  */
 
 import { isUtf8 } from 'node:buffer'
@@ -26,25 +26,31 @@ import { READ_FLAGS } from '../../system/file-io.ts'
 import { requireNative } from '../../system/native.ts'
 import type { DiffDirectory, DiffEntry } from './diff.ts'
 
-const ENTRIES_A_TURN = 1000
+/** Entries that GLib's enumerator reads at a time. */
+const BATCH_SIZE = 1000
 
 export interface DiskTreeOptions {
   readonly platform: Platform
-  /** Takes the place of every owner on the disk. */
+  /** Owner to assume instead of those on disk. */
   readonly ownerUid?: number | undefined
   readonly ownerGid?: number | undefined
 }
 
-/** @throws {IoError} `Error when getting information for file “…”: No such file or directory` */
+/**
+ * Opens a local directory for a comparison.
+ * @throws {IoError} `Error when getting information for file “…”: …` when the path does not exist
+ */
 export function createDiskTree(path: string, options: DiskTreeOptions): DiffDirectory {
   inspect(resolve(path))
   return new DiskDirectory(Buffer.from(resolve(path)), '', options)
 }
 
 /**
- * The checksum a file, link or directory would have as an object: of a directory that of its dirmeta. As ostree, which
- * has two ways to look: a link is followed where a slash stands behind it, if attributes do not matter.
- * @throws {IoError} `Error when getting information for file “…”: …`, and `fstatat(…): …` without attributes
+ * Returns the checksum of the object that a file, symlink or directory would become; for a directory that of its
+ * dirmeta. Symlinks are not followed, except, as in ostree, with `ignoreXattrs` and a slash at the end of `path`.
+ * @throws {IoError} when `path` does not exist or cannot be read: `Error when getting information for file “…”: …`, or
+ *   with `ignoreXattrs` `fstatat(…): …`
+ * @throws {UnsupportedError} when koffi, to read extended attributes, is not installed
  */
 export function checksumPath(path: string, platform: Platform, ignoreXattrs = false): Checksum {
   const options = { platform }
@@ -63,7 +69,7 @@ class DiskDirectory implements DiffDirectory {
   readonly #shown: string
   readonly #options: DiskTreeOptions
 
-  /** @param shown relative to the root */
+  /** @param shown path relative to the root, for the output */
   constructor(path: Buffer, shown: string, options: DiskTreeOptions) {
     this.#path = path
     this.#shown = shown
@@ -72,16 +78,16 @@ class DiskDirectory implements DiffDirectory {
 
   list(): DiffEntry[] {
     const entries: DiffEntry[] = []
-    let turn: { name: Buffer; path: Buffer; stat: BigIntStats }[] = []
+    let batch: { name: Buffer; path: Buffer; stat: BigIntStats }[] = []
     const flush = () => {
-      turn.sort((a, b) => (a.stat.ino < b.stat.ino ? -1 : a.stat.ino > b.stat.ino ? 1 : 0))
-      for (const { name, path, stat } of turn) entries.push(this.#entry(name, path, stat))
-      turn = []
+      batch.sort((a, b) => (a.stat.ino < b.stat.ino ? -1 : a.stat.ino > b.stat.ino ? 1 : 0))
+      for (const { name, path, stat } of batch) entries.push(this.#entry(name, path, stat))
+      batch = []
     }
     for (const name of namesIn(this.#path)) {
       const path = Buffer.concat([this.#path, SLASH, name])
-      turn.push({ name, path, stat: inspect(path) })
-      if (turn.length === ENTRIES_A_TURN) flush()
+      batch.push({ name, path, stat: inspect(path) })
+      if (batch.length === BATCH_SIZE) flush()
     }
     flush()
     return entries
@@ -91,7 +97,7 @@ class DiskDirectory implements DiffDirectory {
     const text = displayUtf8(bytes)
     const shown = this.#shown === '' ? text : `${this.#shown}/${text}`
     return {
-      // No name of a commit has a NUL, and neither have two names on a disk the same bytes.
+      // A name that is not UTF-8 cannot be in a commit, so it must differ from all names there: they have no NUL.
       name: isUtf8(bytes) ? text : `\0${bytes.toString('hex')}`,
       path: shown,
       directory: stat.isDirectory() ? new DiskDirectory(path, shown, this.#options) : undefined,
@@ -100,7 +106,7 @@ class DiskDirectory implements DiffDirectory {
   }
 }
 
-/** Of a file, or of the dirmeta of a directory. */
+/** Computes the checksum of a file, or of a directory's dirmeta. */
 function checksumInode(
   path: Buffer,
   stat: BigIntStats,
@@ -113,14 +119,14 @@ function checksumInode(
   const meta = { uid, gid, mode: Number(stat.mode), xattrs }
   if (stat.isDirectory()) return checksumMeta(platform, DirMeta.encode(meta))
   const target = stat.isSymbolicLink() ? displayUtf8(withIo(shownPath(path), () => readlinkSync(path, 'buffer'))) : ''
-  // Devices, pipes and sockets have no content; their mode alone makes them different from every file.
+  // Devices, FIFOs and sockets are hashed without content. Their mode differs from that of any regular file.
   if (!stat.isFile()) return createFileHasher(platform, { ...meta, target }).digest()
   return hashFile(platform, { ...meta, target }, path)
 }
 
 const SLASH = Buffer.from('/')
 
-/** One for all: nothing waits between a read and its use. */
+/** Shared by all calls, which is safe because reading and hashing are synchronous. */
 const buffer = new Uint8Array(SMALL_FILE)
 
 function hashFile(platform: Platform, header: FileHeader, path: Buffer): Checksum {
@@ -149,7 +155,7 @@ function shownPath(path: Buffer): string {
 function* namesIn(path: Buffer): Generator<Buffer, void> {
   const shown = shownPath(path)
   try {
-    // The types know of text only.
+    // Node's type declarations do not know that the path and the names can be buffers.
     const directory = opendirSync(path as unknown as string, { encoding: 'buffer' as BufferEncoding })
     try {
       for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) {
@@ -165,6 +171,7 @@ function* namesIn(path: Buffer): Generator<Buffer, void> {
   }
 }
 
+/** Returns the inode data of a path. @throws {IoError} with GLib's message when it does not exist */
 function inspect(path: Buffer | string): BigIntStats {
   try {
     return lstatSync(path, { bigint: true })

@@ -1,5 +1,5 @@
 /**
- * Objects and histories as text: what `ostree show` and `ostree log` print.
+ * Formats objects and histories as `ostree show` and `ostree log` do.
  *
  * Source: ot-dump.c, ot-builtin-show.c, ot-builtin-log.c.
  */
@@ -27,14 +27,16 @@ import { formatXattrs } from './list-path.ts'
 
 const TYPES: Readonly<Record<MetaType, string>> = { commit: Commit.type, dirtree: DirTree.type, dirmeta: DirMeta.type }
 
+/** An object to show: the bytes of a metadata object, or the header and size of a file. */
 export type ShownObject =
   | { readonly type: MetaType; readonly checksum: Checksum; readonly bytes: Uint8Array }
   | { readonly type: 'file'; readonly checksum: Checksum; readonly info: FileInfo }
 
 /**
- * What `text` names: a whole checksum is tried as a commit, dirmeta, dirtree and file, in this order; anything else is
- * a rev.
- * @throws {ObjectNotFoundError} `Couldn't find file object …`; and what `Repo.resolve` throws
+ * Finds an object. A full checksum is tried as a commit, dirmeta, dirtree and file, in this order; any other text is a
+ * revision.
+ * @throws {ObjectNotFoundError} `Couldn't find file object …` when no object has that checksum
+ * @throws {RefNotFoundError}, {InvalidNameError} or {ConflictError} when the revision cannot be resolved
  */
 export async function findObject(repo: Repo, text: string): Promise<ShownObject> {
   if (!isChecksum(text)) {
@@ -58,30 +60,37 @@ async function readMetaIfThere(reader: ObjectReader, type: MetaType, checksum: C
 }
 
 export interface ShowOptions {
-  /** The whole value instead of the readable form. */
+  /** Print the GVariant value instead of the readable form. */
   readonly raw?: boolean | undefined
-  /** The whole value, integers as stored; a commit is shown in both forms then. */
+  /** Print the GVariant value with integers as stored, big-endian. A commit is then printed in readable form too. */
   readonly unswapped?: boolean | undefined
 }
 
-/** `commit 4a8d…`, or `dirtree …`, `dirmeta …`; with its newline, as have all texts here. */
+/** Formats the first line of a metadata object, with a newline: `commit 4a8d…`, `dirtree …` or `dirmeta …`. */
 export function formatHeading(type: MetaType, checksum: Checksum): string {
   return `${type} ${checksum}\n`
 }
 
-/** The value of a metadata object as annotated GVariant text. @param unswapped integers as stored, big-endian */
+/**
+ * Formats a metadata object as annotated GVariant text, with a newline.
+ * @param unswapped print integers as stored, big-endian, instead of byteswapped
+ */
 export function formatRaw(type: MetaType, bytes: Uint8Array, unswapped = false): string {
   return formatMetadataValue({ type: TYPES[type], bytes }, unswapped)
 }
 
-/** A value of commit metadata as `--print-metadata-key` shows it. @param unswapped as stored; else byteswapped */
+/**
+ * Formats a value of commit metadata as `--print-metadata-key` does, with a newline.
+ * @param unswapped print integers as stored, instead of byteswapped
+ */
 export function formatMetadataValue({ type, bytes }: Variant, unswapped = false): string {
   return `${printVariant({ type, bytes: unswapped ? bytes : byteswap(type, bytes) }, true)}\n`
 }
 
 /**
- * All that `ostree show` says of an object, signatures excepted, in pieces: some are said before it fails.
- * @throws {FormatError} on a commit without a date
+ * Yields the output of `ostree show` for an object, without signatures, in pieces: ostree prints the first ones before
+ * it fails.
+ * @throws {FormatError} when the timestamp of a commit is outside the years 1 to 9999
  */
 export function* formatObject(
   platform: Platform,
@@ -97,8 +106,8 @@ export function* formatObject(
 }
 
 /**
- * The readable form of a commit, without its heading: headers, subject, body, and an empty line.
- * @throws {FormatError} `Failed to read commit: Invalid timestamp: …`
+ * Formats a commit in readable form, without its first line: headers, subject, body, and an empty line.
+ * @throws {FormatError} `Failed to read commit: Invalid timestamp: …` when the timestamp is outside the years 1 to 9999
  */
 export function formatCommit(platform: Platform, commit: Commit): string {
   const { parent, subject, body, metadata } = commit
@@ -112,7 +121,7 @@ export function formatCommit(platform: Platform, commit: Commit): string {
   return `${text}\n`
 }
 
-/** Four spaces before each line, empty ones too; a newline at the very end starts no line. */
+/** Indents each line, empty ones too, by four spaces. A newline at the end of the text does not begin a new line. */
 function indent(text: string): string {
   const lines = text.endsWith('\n') ? text.slice(0, -1) : text
   return lines
@@ -121,7 +130,7 @@ function indent(text: string): string {
     .join('')
 }
 
-/** `2024-01-02 03:04:05 +0000`. @param timestamp seconds since the epoch */
+/** Formats a time in UTC: `2024-01-02 03:04:05 +0000`. @param timestamp seconds since the epoch */
 function formatTimestamp(timestamp: bigint): string {
   const date = dateOf(timestamp)
   if (date === undefined) throw new FormatError('commit', `Failed to read commit: Invalid timestamp: ${timestamp}`)
@@ -144,13 +153,14 @@ function formatFile(checksum: Checksum, { header, size }: FileInfo): string {
   ].join('\n')
 }
 
-/** Printed where a parent is named that is not in the repository. */
+/** Printed by `ostree log` when the next parent is not in the repository. */
 export const HISTORY_ENDS = '<< History beyond this commit not fetched >>\n'
 
 /**
- * The commits from `commit` back through its parents, newest first, each in the pieces of
- * `formatObject`; `HISTORY_ENDS` when a parent is missing.
- * @throws {ObjectNotFoundError} when the first one is missing; {FormatError} also on a history that runs in a ring
+ * Yields the output of `ostree log`: a commit and its parents, newest first, each in the pieces of `formatObject`, and
+ * `HISTORY_ENDS` when a parent is missing.
+ * @throws {ObjectNotFoundError} when the first commit is missing
+ * @throws {FormatError} when a commit is malformed, or is its own ancestor
  */
 export async function* logCommits(
   repo: Repo,

@@ -1,8 +1,8 @@
 /**
- * The summary of a repository, for those who fetch from it: `(a(s(taya{sv}))a{sv})`
+ * The format of the file `summary`, from which clients learn the refs of a repository: `(a(s(taya{sv}))a{sv})`
  *
  *     refs        sorted by name: name, size of the commit object, checksum of the commit, metadata
- *     metadata    in the order of GLib's hash table: see the keys below
+ *     metadata    in the order of GLib's hash table; the keys are listed below
  *
  * Source: ostree-core.h, OSTREE_SUMMARY_GVARIANT_STRING; ostree-repo-private.h.
  */
@@ -14,16 +14,16 @@ import type { Repo } from '../repo.ts'
 import { filesOf } from '../repo.ts'
 
 export const SUMMARY = 'summary'
-/** Its signatures, which hold for one summary and no other. */
+/** File with the signatures of the current summary. */
 export const SUMMARY_SIGNATURES = 'summary.sig'
 
-/** Keys of the metadata, with what they hold. */
+/** Keys of the metadata, with the type and meaning of each value. */
 export const LAST_MODIFIED = 'ostree.summary.last-modified' // t, seconds since the epoch, big-endian
-export const EXPIRES = 'ostree.summary.expires' // t, as above
+export const EXPIRES = 'ostree.summary.expires' // t, seconds since the epoch, big-endian
 export const SUMMARY_MODE = 'ostree.summary.mode' // s, as in the configuration
 export const TOMBSTONE_COMMITS = 'ostree.summary.tombstone-commits' // b
 export const INDEXED_DELTAS = 'ostree.summary.indexed-deltas' // b
-export const SUMMARY_COLLECTION = 'ostree.summary.collection-id' // s, to which the refs in front belong
+export const SUMMARY_COLLECTION = 'ostree.summary.collection-id' // s, collection of the refs in the first member
 export const COLLECTION_MAP = 'ostree.summary.collection-map' // a{sa(s(taya{sv}))}, refs of other collections
 /** Keys of the metadata of a ref. */
 export const COMMIT_TIMESTAMP = 'ostree.commit.timestamp' // t, seconds since the epoch, big-endian
@@ -32,7 +32,9 @@ export const COMMIT_VERSION = 'ostree.commit.version' // s
 const SummaryRef = struct({
   name: string,
   latest: struct({
-    /** Bytes of the commit object. In the byte order of the machine that wrote it, so little-endian. */
+    /**
+     * Size of the commit object in bytes. ostree writes it in the byte order of its machine; little-endian is assumed.
+     */
     size: u64,
     commit: checksum,
     metadata: vardict,
@@ -46,7 +48,11 @@ export const CollectionMap = dict(string, SummaryRefs)
 export const Summary = struct({ refs: SummaryRefs, metadata: vardict })
 export type Summary = Value<typeof Summary>
 
-/** The bytes of the summary that was last made. @throws {NotFoundError} `openat(summary): No such file or directory` */
+/**
+ * Reads the bytes of the summary file.
+ * @throws {NotFoundError} `openat(summary): No such file or directory` when there is none
+ * @throws {UnsupportedError} when the repository is not a directory
+ */
 export async function readSummary(repo: Repo): Promise<Uint8Array> {
   const bytes = await filesOf(repo, 'A summary').read(SUMMARY)
   if (bytes === undefined) throw new NotFoundError(SUMMARY, `openat(${SUMMARY}): No such file or directory`)

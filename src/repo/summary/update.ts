@@ -1,5 +1,5 @@
 /**
- * Making the summary. Source: ostree-repo.c, ostree_repo_regenerate_summary; ot-builtin-summary.c,
+ * Generates the summary. Source: ostree-repo.c, ostree_repo_regenerate_summary; ot-builtin-summary.c,
  * generate_collection_metadata.
  */
 
@@ -42,26 +42,29 @@ import {
   TOMBSTONE_COMMITS,
 } from './format.ts'
 
-/** The ref under which a collection keeps its metadata, signed like any commit. */
+/** The ref whose commit holds the metadata of a collection, so that it can be signed like any commit. */
 export const OSTREE_METADATA = 'ostree-metadata'
 
 export interface UpdateSummaryOptions {
-  /** Added to what libostree notes, which wins where both have a key. */
+  /** Metadata to add. Keys that are written in any case replace keys of the same name. */
   readonly metadata?: Vardict | undefined
-  /** When this is made. Seconds since the epoch. */
+  /** Time to write as last modification, in seconds since the epoch. */
   readonly timestamp: bigint
 }
 
 /**
- * Lists refs and deltas in a new summary, which takes the place of the old one; signatures of that go. Deltas are
- * indexed anew.
- * @throws {ObjectNotFoundError} when the commit of a ref is missing; {RepoLockedError}
+ * Replaces the summary with one that lists the current refs and deltas, deletes the signatures of the old one, and
+ * updates the delta indexes.
+ * @throws {ObjectNotFoundError} when the commit of a ref is missing
+ * @throws {RepoLockedError} when the repository stays locked
+ * @throws {UnsupportedError} when the repository is not a directory
  */
 export async function updateSummary(repo: Repo, { metadata = [], timestamp }: UpdateSummaryOptions): Promise<void> {
   const files = filesOf(repo, 'A summary')
   const lock = await repo.storage.lock('exclusive')
   try {
-    // The order of insertion shows in the file: it decides between keys that want one place in the table.
+    // The order of insertion affects the bytes of the file: it decides the order of keys that collide in the hash
+    // table.
     const table = new GHashOrder<Variant>(metadata)
     if (!repo.config.getBoolean('core', 'no-deltas-in-summary', false)) {
       const digests = await deltaDigests(repo)
@@ -81,13 +84,13 @@ export async function updateSummary(repo: Repo, { metadata = [], timestamp }: Up
   }
 }
 
-/** The refs in front; those of other collections go into `table`. */
+/** Returns the refs of the first member; adds those of other collections to `table`. */
 async function listRefs(repo: Repo, table: GHashOrder<Variant>): Promise<SummaryRef[]> {
   const own = repo.settings.collectionId
   const collections = new Map<string, SummaryRef[]>()
   for (const { collection, name, path } of await listCollectionRefs(repo)) {
     const commit = await readRef(repo.refs, path)
-    if (commit === undefined) continue // deleted meanwhile
+    if (commit === undefined) continue // deleted since it was listed
     const entry = await summaryRef(repo, name, commit)
     const others = collections.get(collection)
     if (others === undefined) collections.set(collection, [entry])
@@ -120,9 +123,9 @@ async function summaryRef(repo: Repo, name: string, commit: Checksum): Promise<S
 }
 
 /**
- * Commits what a summary is given besides the refs to `ostree-metadata`, where those find it who take a collection ref
- * by ref. The tree is empty.
- * @returns `undefined` in a repository without a collection id, where nothing is done
+ * Commits the additional metadata of a summary to the ref `ostree-metadata`, for clients that pull single refs of a
+ * collection and do not read the summary. The commit's tree is empty.
+ * @returns the commit; `undefined` when the repository has no collection ID, so that nothing is written
  */
 export async function commitCollectionMetadata(
   repo: Repo,

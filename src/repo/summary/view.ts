@@ -1,4 +1,4 @@
-/** A summary as text: what `ostree summary --view`, `--raw` and the options about metadata print. Source: ot-dump.c. */
+/** Formats a summary as `ostree summary --view`, `--raw` and its options for metadata do. Source: ot-dump.c. */
 
 import { compareUtf8 } from '../../bytes.ts'
 import { NotFoundError } from '../../errors.ts'
@@ -21,7 +21,7 @@ import {
   TOMBSTONE_COMMITS,
 } from './format.ts'
 
-/** How a value is shown. Without one, a value of the type it should have is shown as any other. */
+/** Formats a value; `undefined` means to print it as GVariant text, for instance because it has an unexpected type. */
 type Show = (value: Variant) => string | undefined
 
 const asTime: Show = (value) => {
@@ -32,7 +32,7 @@ const asText: Show = (value) => variantAs(string, value)
 const asYesOrNo: Show = ({ type, bytes }) => (type === 'b' ? (bytes[0] === 1 ? 'Yes' : 'No') : undefined)
 const asPlain: Show = () => undefined
 
-/** Keys with a name for people, of a summary and of a ref in it. */
+/** Readable names of the metadata keys of a summary and of its refs. */
 const NAMES: Readonly<Record<string, readonly [name: string, show: Show]>> = {
   [STATIC_DELTAS]: ['Static Deltas', asPlain],
   [LAST_MODIFIED]: ['Last-Modified', asTime],
@@ -45,6 +45,7 @@ const NAMES: Readonly<Record<string, readonly [name: string, show: Show]>> = {
   [COMMIT_VERSION]: ['Version', asText],
 }
 
+/** Formats a summary as `ostree summary --view` does. */
 export function formatSummary(bytes: Uint8Array): string {
   const { refs, metadata } = Summary.decode(bytes)
   const find = (key: string): Variant | undefined => metadata.find(([name]) => name === key)?.[1]
@@ -71,10 +72,14 @@ function formatEntry([key, value]: Vardict[number]): string {
   return name === undefined ? `${key}: ${text}\n` : `${name} (${key}): ${text}\n`
 }
 
-/** For one that is not in the calendar, or would not be as local time. */
+/** Printed for a time outside the years 1 to 9999, in UTC or in local time. */
 const INVALID_TIME = 'invalid'
 
-/** Local time with the offset of its zone, as short as it can be: `2024-01-02T03:04:05+00`, `…+05:30`. */
+/**
+ * Formats a time as local time with the offset of its zone, without minutes if they are 0: `2024-01-02T03:04:05+00`,
+ * `…+05:30`.
+ * @param seconds since the epoch
+ */
 function formatTime(seconds: bigint): string {
   const utc = dateOf(seconds)
   if (utc === undefined) return INVALID_TIME
@@ -87,19 +92,22 @@ function formatTime(seconds: bigint): string {
   return `${local.slice(0, local.indexOf('.'))}${zone}`
 }
 
-/** The whole value, annotated, integers as they are meant. */
+/** Formats the whole summary as annotated GVariant text, with big-endian integers converted, as `--raw` does. */
 export function formatRawSummary(bytes: Uint8Array): string {
   return `${printVariant({ type: Summary.type, bytes: byteswap(Summary.type, bytes) }, true)}\n`
 }
 
-/** In byte order. */
+/** Returns the metadata keys of a summary, in byte order. */
 export function summaryMetadataKeys(bytes: Uint8Array): string[] {
   return Summary.decode(bytes)
     .metadata.map(([key]) => key)
     .sort(compareUtf8)
 }
 
-/** A line. @throws {NotFoundError} `No such metadata key '…'` */
+/**
+ * Formats the value of a metadata key, with a newline.
+ * @throws {NotFoundError} `No such metadata key '…'` when not found
+ */
 export function formatSummaryValue(bytes: Uint8Array, key: string): string {
   const entry = Summary.decode(bytes).metadata.find(([name]) => name === key)
   if (entry === undefined) throw new NotFoundError(key, `No such metadata key '${key}'`)
