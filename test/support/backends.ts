@@ -34,13 +34,13 @@ export function supportsMode({ store }: Pick<Backend, 'store'>, mode: RepoMode):
 /** Defines a test that needs a repository of a mode. Where it cannot be created, the test is skipped and its title says why. */
 export function testWith(backend: Backend, mode: RepoMode, title: string, work: () => Promise<void>): void {
   const possible = supportsMode(backend, mode)
-  test.runIf(possible)(possible ? title : `${title} (needs root: files of mode bare have owners)`, work)
+  test.runIf(possible)(possible ? title : `${title} (needs root)`, work)
 }
 
 /** Like `testWith`, for a group of tests. */
 export function describeWith(backend: Backend, mode: RepoMode, title: string, body: () => void): void {
   const possible = supportsMode(backend, mode)
-  describe.runIf(possible)(possible ? title : `${title} (needs root: files of mode bare have owners)`, body)
+  describe.runIf(possible)(possible ? title : `${title} (needs root)`, body)
 }
 
 export interface TestRepos {

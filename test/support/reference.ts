@@ -1,6 +1,6 @@
 /**
- * The real programs our bytes are held against. On a machine that lacks one, its tests are skipped and say so; with
- * REQUIRE_REFERENCE=1 in the environment the lack is a failure.
+ * The programs that results are compared with. All of them are optional: tests that need a program which is not installed
+ * are skipped, and their title names it. With REQUIRE_REFERENCE=1 in the environment they fail instead.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -22,6 +22,7 @@ export type ReferenceProgram =
 
 const found = new Map<ReferenceProgram, boolean>()
 
+/** Whether a program is installed. */
 export function hasReference(program: ReferenceProgram): boolean {
   let known = found.get(program)
   if (known === undefined) {
@@ -31,7 +32,7 @@ export function hasReference(program: ReferenceProgram): boolean {
   return known
 }
 
-/** A `describe` whose tests need `programs`. */
+/** Defines a group of tests that need programs. */
 export function describeReference(
   programs: ReferenceProgram | ReferenceProgram[],
   title: string,
@@ -44,7 +45,7 @@ export function describeReference(
   )
 }
 
-/** As `describeReference`, of what only root can do: a repository of mode bare gives files away. */
+/** Like `describeReference`, for tests that also need root, because a repository of mode `bare` gives files to other owners. */
 export function describeReferenceAsRoot(
   programs: ReferenceProgram | ReferenceProgram[],
   title: string,
@@ -54,7 +55,7 @@ export function describeReferenceAsRoot(
   describeUnlessMissing(process.getuid?.() === 0 ? missing : ['root', ...missing], title, body)
 }
 
-/** A `describe` whose tests need a file that a package of a reference program brings. */
+/** Defines a group of tests that need a file, which the package of a program installs. */
 export function describeReferenceFile(path: string, title: string, body: () => void): void {
   describeUnlessMissing(existsSync(path) ? [] : [path], title, body)
 }
@@ -71,7 +72,7 @@ function describeUnlessMissing(missing: readonly string[], title: string, body: 
   }
 }
 
-/** Runs a program to its end. @throws when it exits other than 0 */
+/** Runs a program. @returns what it wrote to stdout @throws Error if its exit status is not 0 */
 export function run(
   program: string,
   args: readonly string[],
