@@ -39,17 +39,17 @@ import {
   variantOf,
 } from '../../src/gvariant/index.ts'
 
-describe('a declaration', () => {
+describe('a declared codec', () => {
   const DirMeta = struct({ uid: u32be, gid: u32be, mode: u32be, xattrs: array(tuple(bytes, bytes)) })
 
-  test('says the type, alignment and size', () => {
+  test('a codec has the type string, alignment and fixed size of its values', () => {
     expect(DirMeta).toMatchObject({ type: '(uuua(ayay))', align: 4, fixedSize: undefined })
     expect(tuple(byte, u64)).toMatchObject({ type: '(yt)', align: 8, fixedSize: 16 })
     expect(tuple()).toMatchObject({ type: '()', align: 1, fixedSize: 1 })
     expect(vardict).toMatchObject({ type: 'a{sv}', align: 8, fixedSize: undefined })
   })
 
-  test('infers the values', () => {
+  test('the TypeScript type of the values is inferred', () => {
     expectTypeOf<Value<typeof DirMeta>>().toEqualTypeOf<{
       readonly uid: number
       readonly gid: number
@@ -59,24 +59,24 @@ describe('a declaration', () => {
     expectTypeOf<Value<ReturnType<typeof maybe<bigint>>>>().toEqualTypeOf<{ readonly just: bigint } | undefined>()
   })
 
-  test('of a directory: big-endian numbers, then the xattrs with their offsets', () => {
+  test('a dirmeta is encoded as big-endian numbers, then the xattrs with their offsets', () => {
     const value = { uid: 0, gid: 1, mode: 0o40755, xattrs: [[encodeUtf8('a\0'), encodeUtf8('b')]] as const }
     const encoded = DirMeta.encode(value)
     expect(toHex(encoded)).toBe(`00000000${'00000001'}${'000041ed'}${'610062'}0204`)
     expect(DirMeta.decode(encoded)).toEqual(value)
   })
 
-  test('of a struct refuses names that JavaScript would reorder', () => {
+  test('a struct refuses names of members that JavaScript would reorder', () => {
     expect(() => struct({ a: byte, 1: byte })).toThrow(GVariantTypeError)
   })
 
-  test('of a dictionary refuses keys that are not basic', () => {
+  test('a dictionary refuses keys of a type that is not basic', () => {
     expect(() => dictEntry(array(byte), byte)).toThrow(GVariantTypeError)
-    // A type error at run time: the type is right.
+    // TypeScript accepts this call, so the error comes at run time.
     expect(() => dict(variant, byte)).toThrow(GVariantTypeError)
   })
 
-  test('nested deeper than 128 levels is refused', () => {
+  test('a codec nested deeper than 128 levels is refused', () => {
     let deep: Codec<unknown> = byte as Codec<unknown>
     for (let i = 0; i < 128; i++) deep = array(deep) as Codec<unknown>
     expect(() => array(deep)).toThrow(GVariantTypeError)
@@ -94,7 +94,7 @@ describe('numbers', () => {
     [i16, -32768, '0080'],
     [f64, 1.5, '000000000000f83f'],
     [f64be, 1.5, '3ff8000000000000'],
-  ] as const)('%# in the byte order of the codec', (codec, value, hex) => {
+  ] as const)('a number is encoded in the byte order of its codec (%#)', (codec, value, hex) => {
     expect(toHex(codec.encode(value))).toBe(hex)
     expect(codec.decode(fromHex(hex))).toBe(value)
   })
@@ -104,7 +104,7 @@ describe('numbers', () => {
     [u64be, 2n ** 64n - 2n, 'fffffffffffffffe'],
     [i64, -2n, 'feffffffffffffff'],
     [i64be, -(2n ** 63n), '8000000000000000'],
-  ] as const)('%# of 64 bits are bigint', (codec, value, hex) => {
+  ] as const)('a number of 64 bits is a bigint (%#)', (codec, value, hex) => {
     expect(toHex(codec.encode(value))).toBe(hex)
     expect(codec.decode(fromHex(hex))).toBe(value)
   })
@@ -120,20 +120,20 @@ describe('numbers', () => {
     [u32, 1.5],
     [u32, Number.NaN],
     [u32, Number.POSITIVE_INFINITY],
-  ] as const)('%# out of range are refused', (codec, value) => {
+  ] as const)('a number out of range is refused (%#)', (codec, value) => {
     expect(() => codec.encode(value)).toThrow(GVariantValueError)
   })
 
-  test('of 64 bits out of range, or of another kind, are refused', () => {
+  test('a number of 64 bits that is out of range or of another JavaScript type is refused', () => {
     expect(() => u64.encode(2n ** 64n)).toThrow(GVariantValueError)
     expect(() => u64be.encode(-1n)).toThrow(GVariantValueError)
     expect(() => i64.encode(2n ** 63n)).toThrow(GVariantValueError)
-    // Callers without types pass numbers.
+    // A caller in JavaScript may pass a number.
     expect(() => u64.encode(1 as unknown as bigint)).toThrow("Cannot encode 1 as GVariant 't': wanted a bigint")
     expect(() => u32.encode(1n as unknown as number)).toThrow(GVariantValueError)
   })
 
-  test('of a wrong size read as zero', () => {
+  test('a number with a wrong number of bytes is read as zero', () => {
     expect(u32.decode(fromHex('010203'))).toBe(0)
     expect(u64be.decode(fromHex('0102030405060708ff'))).toBe(0n)
     expect(bool.decode(fromHex(''))).toBe(false)
@@ -143,7 +143,7 @@ describe('numbers', () => {
 
 describe('strings', () => {
   test.each(['', 'a', 'Grüße', '日本', '😀', '\u{10ffff}', '\uffff', '\ud7ff\ue000', 'x'.repeat(1000), '\ufeffbom'])(
-    'hold %j',
+    'the string %j is encoded as UTF-8 with a NUL',
     (text) => {
       const encoded = string.encode(text)
       expect(toHex(encoded)).toBe(`${toHex(encodeUtf8(text))}00`)
@@ -151,16 +151,16 @@ describe('strings', () => {
     },
   )
 
-  test.each(['a\0b', '\0', '\ud800', 'a\udc00', '\ud800a', '\udc00\ud800'])('cannot hold %j', (text) => {
+  test.each(['a\0b', '\0', '\ud800', 'a\udc00', '\ud800a', '\udc00\ud800'])('the string %j is refused', (text) => {
     expect(() => string.encode(text)).toThrow(GVariantValueError)
   })
 
-  test('that are not UTF-8 read as empty: overlong, surrogate, truncated, beyond Unicode', () => {
+  test('a string that is not UTF-8 is read as empty: overlong, surrogate, truncated, beyond Unicode', () => {
     for (const hex of ['c080', 'eda080', 'e697', 'f4908080', 'ff', '80', `${'61'.repeat(60)}ff`])
       expect(string.decode(fromHex(`${hex}00`))).toBe('')
   })
 
-  test('object paths and signatures keep to their grammar', () => {
+  test('an object path or signature that breaks its grammar is refused, and read as `/` or empty', () => {
     for (const path of ['', 'a', '/a/', '//', '/a//b', '/a-b', '/é', '/a\n'])
       expect(() => objectPath.encode(path)).toThrow(GVariantValueError)
     for (const types of ['(', 'a', '{vs}', '{si', 'z', 'a*', '(i', 'm', 'i)'])
@@ -173,14 +173,14 @@ describe('strings', () => {
 })
 
 describe('byte arrays', () => {
-  test('decode to views of the input', () => {
+  test('a byte array is decoded to a view of the input', () => {
     const input = fromHex('0102030402')
     const [first, second] = tuple(bytes, bytes).decode(input)
     expect([toHex(first), toHex(second)]).toEqual(['0102', '0304'])
     expect(first.buffer).toBe(input.buffer)
   })
 
-  test('byte strings end with a NUL on disk only', () => {
+  test('a byte string ends with a NUL only in its encoded form', () => {
     expect(toHex(byteString.encode(encodeUtf8('user.k')))).toBe('757365722e6b00')
     expect(byteString.decode(fromHex('757300'))).toEqual(encodeUtf8('us'))
     expect(byteString.decode(fromHex('750073'))).toHaveLength(0)
@@ -190,13 +190,13 @@ describe('byte arrays', () => {
   })
 })
 
-describe('tuples', () => {
-  test('of a wrong length are refused', () => {
-    // Callers without types pass any array.
+describe('tuples and maybes', () => {
+  test('a tuple with a wrong number of members is refused', () => {
+    // A caller in JavaScript may pass any array.
     expect(() => tuple(byte, byte).encode([1] as unknown as [number, number])).toThrow(GVariantValueError)
   })
 
-  test('keep Just Nothing apart from Nothing', () => {
+  test('Just Nothing and Nothing have different encodings', () => {
     const codec = maybe(maybe(byte))
     expect(toHex(codec.encode(undefined))).toBe('')
     expect(toHex(codec.encode({ just: undefined }))).toBe('00')
@@ -214,11 +214,11 @@ describe('variants', () => {
     ['version', variantOf(string, '43')],
   ] as const
 
-  test('in a dictionary keep order and duplicates', () => {
+  test('a dictionary of variants keeps the order and the duplicates of its keys', () => {
     expect(vardict.decode(vardict.encode(metadata))).toEqual(metadata)
   })
 
-  test('are looked up by key and type, the first of several', () => {
+  test('lookup returns the first value with a key and a type', () => {
     expect(lookup(metadata, 'version', string)).toBe('42')
     expect(lookup(metadata, 'n', u32)).toBe(5)
     expect(lookup(metadata, 'n', string)).toBeUndefined()
@@ -226,19 +226,19 @@ describe('variants', () => {
     expect(variantAs(u32, variantOf(i32, 1))).toBeUndefined()
   })
 
-  test('that cannot be read are of the type ()', () => {
+  test('a variant that cannot be read has the type ()', () => {
     for (const hex of ['', '00', '0069', '01000000', '010000000069ff', '0100000000', '01000000007a', '01000069'])
       expect(variant.decode(fromHex(hex))).toEqual({ type: '()', bytes: new Uint8Array(1) })
   })
 
-  test('are refused with a type that is none or of another size', () => {
+  test('a variant with an invalid type, or with bytes of another size than its type has, is refused', () => {
     expect(() => variant.encode({ type: 'z', bytes: new Uint8Array(0) })).toThrow(GVariantValueError)
     expect(() => variant.encode({ type: 'u', bytes: new Uint8Array(3) })).toThrow(GVariantValueError)
     expect(() => variant.encode({ type: '', bytes: new Uint8Array(0) })).toThrow(GVariantValueError)
   })
 })
 
-test('a mapped codec has the same bytes and other values, and may encode with codecs of its own', () => {
+test('a mapped codec has the bytes of its inner codec and other values, and may call other codecs', () => {
   const inner = array(string)
   const joined = mapCodec(
     bytes,
@@ -251,7 +251,7 @@ test('a mapped codec has the same bytes and other values, and may encode with co
   expect(codec.decode(codec.encode(value))).toEqual(value)
 })
 
-test('an encoded value shares no memory with one encoded later', () => {
+test('an encoded value does not share memory with one that is encoded later', () => {
   const first = string.encode('first')
   const copy = first.slice()
   string.encode('second, and longer')

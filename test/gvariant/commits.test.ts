@@ -23,7 +23,7 @@ type Commit = Value<typeof Commit>
 describe('a declared codec of commits', () => {
   const { commits } = goldenJson<{ commits: CommitVector[] }>('core/commits.json')
 
-  test.each(commits)('decodes and re-encodes to the same bytes: $description', ({ commit_b64 }) => {
+  test.each(commits)('a commit is decoded and encoded to the same bytes: $description', ({ commit_b64 }) => {
     const written = new Uint8Array(Buffer.from(commit_b64, 'base64'))
     const commit: Commit = Commit.decode(written)
     expect(commit.rootTree).toHaveLength(32)
@@ -31,7 +31,7 @@ describe('a declared codec of commits', () => {
     expect(toHex(Commit.encode(commit))).toBe(toHex(written))
   })
 
-  test('the type is what libostree calls a commit', () => {
+  test('the type string is the one that libostree gives a commit', () => {
     expect(Commit.type).toBe('(a{sv}aya(say)sstayay)')
   })
 })

@@ -10,16 +10,19 @@ interface OrderVector {
 }
 
 describe('the order of a GLib hash table', () => {
-  test.each(goldenJson<OrderVector[]>('core/hash-order.json'))('$insert, without $remove', (vector) => {
-    const table = new GHashOrder<number>()
-    for (const key of vector.start ?? []) table.set(key, 0)
-    for (const key of vector.insert ?? []) table.set(key, 1)
-    for (const key of vector.remove ?? []) table.delete(key)
-    expect([...table].map(([key]) => key)).toEqual(vector.order)
-    expect(table.size).toBe(vector.order.length)
-  })
+  test.each(goldenJson<OrderVector[]>('core/hash-order.json'))(
+    'keys are in the order of GLib after $insert and without $remove',
+    (vector) => {
+      const table = new GHashOrder<number>()
+      for (const key of vector.start ?? []) table.set(key, 0)
+      for (const key of vector.insert ?? []) table.set(key, 1)
+      for (const key of vector.remove ?? []) table.delete(key)
+      expect([...table].map(([key]) => key)).toEqual(vector.order)
+      expect(table.size).toBe(vector.order.length)
+    },
+  )
 
-  test('the last value of a key wins, in the place of the first', () => {
+  test('a key that is set twice keeps its place and has the last value', () => {
     const table = new GHashOrder([
       ['a', 1],
       ['b', 2],
@@ -38,7 +41,7 @@ describe('the order of a GLib hash table', () => {
     expect(table.get('b')).toBeUndefined()
   })
 
-  test('ten thousand keys come and go, and all that stay are found', () => {
+  test('the keys that are left of ten thousand are found', () => {
     const table = new GHashOrder<number>()
     for (let i = 0; i < 10_000; i++) table.set(`key-${i}`, i)
     for (let i = 0; i < 10_000; i++) if (i % 7 !== 0) expect(table.delete(`key-${i}`)).toBe(true)

@@ -17,7 +17,7 @@ import {
 } from '../../src/gvariant/index.ts'
 import { goldenJson } from '../support/golden.ts'
 
-/** What GLib 2.74 made of random types, bytes and texts; how, is told in test/golden/README.md. */
+/** Results of GLib 2.74 for random types, bytes and texts. test/golden/README.md tells how they were made. */
 interface Vectors {
   readonly bytes: readonly {
     readonly type: string
@@ -25,9 +25,9 @@ interface Vectors {
     readonly normal: boolean
     readonly print: string
     readonly printTypes: string
-    /** Left out where it is `hex`. */
+    /** Absent if it equals `hex`. */
     readonly normalForm?: string
-    /** Left out where it is the normal form. */
+    /** Absent if it equals the normal form. */
     readonly swapped?: string
   }[]
   readonly texts: readonly {
@@ -37,7 +37,7 @@ interface Vectors {
     readonly hex?: string
     readonly error?: string
   }[]
-  /** `sha256` is of the type, the bytes in hex and the text with types, a line feed between. */
+  /** `sha256` hashes the type, the bytes in hex and the text with types, with a line feed between them. */
   readonly deepTexts: readonly {
     readonly open: string
     readonly close: string
@@ -46,7 +46,7 @@ interface Vectors {
     readonly sha256?: string
     readonly error?: string
   }[]
-  /** A value in so many variants; `normalForm` and `print` (with types) by their sha256. */
+  /** A value in `levels` nested variants. `normalForm` and `print` (with types) are the SHA-256 of the result. */
   readonly nestedVariants: readonly {
     readonly type: string
     readonly hex: string
@@ -55,7 +55,7 @@ interface Vectors {
     readonly normalForm: string
     readonly print: string
   }[]
-  /** Values whose first member takes `body` bytes. */
+  /** Values whose first member has `body` bytes. */
   readonly wide: readonly {
     readonly type: string
     readonly body: number
@@ -79,8 +79,8 @@ function parsed(text: string, type?: string): Variant | string {
   }
 }
 
-describe('as GLib does', () => {
-  test.each(vectors.bytes)('reads $hex as $type', (vector) => {
+describe('GVariant compared with GLib', () => {
+  test.each(vectors.bytes)('the bytes $hex are read as $type like in GLib', (vector) => {
     const bytes = fromHex(vector.hex)
     const normal = vector.normalForm ?? vector.hex
     expect(isNormal(vector.type, bytes)).toBe(vector.normal)
@@ -90,20 +90,20 @@ describe('as GLib does', () => {
     expect(printVariant({ type: vector.type, bytes }, true)).toBe(vector.printTypes)
   })
 
-  test.each(vectors.texts)('parses $text', ({ text, as, type, hex, error }) => {
+  test.each(vectors.texts)('the text $text is parsed like in GLib', ({ text, as, type, hex, error }) => {
     const value = parsed(text, as)
     expect(typeof value === 'string' ? { error: value } : { type: value.type, hex: toHex(value.bytes) }).toEqual(
       error === undefined ? { type, hex } : { error },
     )
   })
 
-  test.each(vectors.deepTexts)('parses $levels levels of $open around $inner', (vector) => {
+  test.each(vectors.deepTexts)('$levels levels of $open around $inner are parsed like in GLib', (vector) => {
     const value = parsed(vector.open.repeat(vector.levels) + vector.inner + vector.close.repeat(vector.levels))
     if (typeof value === 'string') expect(value).toBe(vector.error)
     else expect(sha256(`${value.type}\n${toHex(value.bytes)}\n${printVariant(value, true)}`)).toBe(vector.sha256)
   })
 
-  test.each(vectors.nestedVariants)('reads $type in $levels variants', (vector) => {
+  test.each(vectors.nestedVariants)('a $type in $levels variants is read like in GLib', (vector) => {
     const bytes = concatBytes([
       fromHex(vector.hex),
       encodeUtf8(`\0${vector.type}`),
@@ -115,7 +115,7 @@ describe('as GLib does', () => {
   })
 
   test.each(vectors.wide)(
-    'writes $type of $strings with $body bytes first',
+    'a $type of $strings whose first member has $body bytes is written like in GLib',
     ({ type, body, strings, sha256: wanted }) => {
       const first = 'x'.repeat(body - 1)
       const values: Record<string, Uint8Array> = {

@@ -18,7 +18,7 @@ import { bytesForType, valueOfType, variantType } from '../../src/testing/arbitr
 const typeAndValue = variantType().chain((type) => fc.tuple(fc.constant(type), valueOfType(type)))
 const typeAndBytes = variantType().chain((type) => fc.tuple(fc.constant(type), bytesForType(type)))
 
-/** Bytes that are normal only because there are none get the offsets that encoding writes. */
+/** Decodes and encodes. An empty value that counts as normal then has the offsets that the encoder writes. */
 function reencoded(type: string, normal: Uint8Array): Uint8Array {
   const codec = codecFor(type)
   return codec.encode(codec.decode(normal))
@@ -27,7 +27,7 @@ function reencoded(type: string, normal: Uint8Array): Uint8Array {
 const DENORMAL = /e-(30[89]|31\d|32\d)/
 
 describe('any value of any type', () => {
-  test('decodes to itself from what it encodes to, which is normal', () => {
+  test('a value is encoded in normal form and decoded to the same value', () => {
     fc.assert(
       fc.property(typeAndValue, ([type, value]) => {
         expect(isTypeString(type)).toBe(true)
@@ -41,7 +41,7 @@ describe('any value of any type', () => {
     )
   })
 
-  test('survives as big-endian', () => {
+  test('a value is encoded in big-endian order and decoded to the same value', () => {
     fc.assert(
       fc.property(typeAndValue, ([type, value]) => {
         const codec = bigEndian(codecFor(type))
@@ -51,12 +51,12 @@ describe('any value of any type', () => {
     )
   })
 
-  test('is what its text says, printed with types', () => {
+  test('a value is printed as text that parses to the same value', () => {
     fc.assert(
       fc.property(typeAndValue, ([type, value]) => {
         const bytes = codecFor(type).encode(value)
         const text = printVariant({ type, bytes }, true)
-        // As C does, the parser refuses doubles too small to be exact.
+        // The parser refuses doubles too small to be exact, as strtod in C does.
         fc.pre(!DENORMAL.test(text))
         const parsed = parseVariantText(text)
         expect(parsed.type).toBe(type)
@@ -69,7 +69,7 @@ describe('any value of any type', () => {
 })
 
 describe('any bytes as any type', () => {
-  test('decode to a value that their normal form has too', () => {
+  test('any bytes decode to the same value as their normal form', () => {
     fc.assert(
       fc.property(typeAndBytes, ([type, bytes]) => {
         const codec = codecFor(type)
@@ -84,21 +84,21 @@ describe('any bytes as any type', () => {
     )
   })
 
-  test('decode with declared codecs, without going through their normal form', () => {
+  test('a declared codec decodes any bytes without computing their normal form', () => {
     fc.assert(
       fc.property(typeAndBytes, ([type, bytes]) => {
-        // The payload of a NaN need not survive a JavaScript number.
+        // A JavaScript number may lose the payload of a NaN.
         fc.pre(!type.includes('d'))
         const declared = codecOf(typeNode(type))
         const again = declared.encode(declared.decode(bytes))
-        // What is in variants is left as it was.
+        // Codecs leave the bytes inside of variants as they are.
         expect(toHex(normalForm(type, again))).toBe(toHex(reencoded(type, normalForm(type, bytes))))
       }),
       { numRuns: 400 },
     )
   })
 
-  test('are swapped to normal form, and back', () => {
+  test('a byteswap gives normal form, and a second one the normal form of the input', () => {
     fc.assert(
       fc.property(typeAndBytes, ([type, bytes]) => {
         const copy = bytes.slice()
@@ -110,7 +110,7 @@ describe('any bytes as any type', () => {
     )
   })
 
-  test('decode the same wherever they lie in a larger buffer', () => {
+  test('bytes decode to the same value at any offset in a larger buffer', () => {
     fc.assert(
       fc.property(typeAndBytes, fc.nat({ max: 9 }), ([type, bytes], before) => {
         const larger = new Uint8Array(bytes.length + before + 3).fill(0xff)
@@ -122,7 +122,7 @@ describe('any bytes as any type', () => {
   })
 })
 
-test('any text parses, or fails with a range and a reason', () => {
+test('any text parses, or fails with an error that has a range and a reason', () => {
   const token = fc.constantFrom(
     ...[
       '1',

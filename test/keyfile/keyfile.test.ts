@@ -17,7 +17,7 @@ name[de]=Herkunft
 `
 
 describe('KeyFile', () => {
-  test('reads values by group and key', () => {
+  test('values are read by group and key', () => {
     const file = KeyFile.parse(CONFIG)
     expect(file.groups()).toEqual(['core', 'remote "origin"'])
     expect(file.keys('core')).toEqual(['repo_version', 'mode'])
@@ -36,7 +36,7 @@ describe('KeyFile', () => {
     file.set('remote "origin"', 'url', 'https://example.org/')
     file.remove('remote "origin"', 'gpg-verify')
     expect(file.toString()).toBe(
-      // a group header has an empty line before it
+      // An empty line is written before a group header.
       CONFIG.replace('comes from\n', 'comes from\n\n')
         .replace('mode = bare-user', 'mode=bare-user')
         .replace('https://example.com/repo', 'https://example.org/')
@@ -44,13 +44,13 @@ describe('KeyFile', () => {
     )
   })
 
-  test('can forget what is no value, as libostree does when it edits a configuration', () => {
+  test('`keep: values` drops comments and empty lines, as libostree does when it edits a configuration', () => {
     expect(KeyFile.parse(CONFIG, 'config', { keep: 'values' }).toString()).toBe(
       '[core]\nrepo_version=1\nmode=bare-user\n\n[remote "origin"]\nurl=https://example.com/repo\ngpg-verify=false\nbranches=stable;testing;\n',
     )
   })
 
-  test('new keys go to the end of their group, new groups to the end of the file', () => {
+  test('a new key is written at the end of its group, and a new group at the end of the file', () => {
     const file = KeyFile.parse('[a]\nx=1\n[b]\ny=2\n')
     file.set('a', 'z', true)
     file.set('c', 'n', 42)
@@ -58,7 +58,7 @@ describe('KeyFile', () => {
     expect(file.toString()).toBe('[a]\nx=1\nz=true\n\n[b]\ny=2\n\n[c]\nn=42\nlist=one;two\\;three;\n')
   })
 
-  test('a group opened twice is one, of a key given twice the last one counts', () => {
+  test('two groups with the same name are merged, and the last of two equal keys is the one that is read', () => {
     const file = KeyFile.parse('[a]\nx=1\n[b]\n[a]\nx=2\ny=3\n')
     expect(file.getString('a', 'x')).toBe('2')
     expect(file.toString()).toBe('[a]\nx=1\nx=2\ny=3\n\n[b]\n')
@@ -67,7 +67,7 @@ describe('KeyFile', () => {
     expect(file.remove('a', 'x')).toBe(false)
   })
 
-  test('a group that goes takes its keys along', () => {
+  test('a group is removed with its keys', () => {
     const file = KeyFile.parse('[a]\nx=1\n\n[b]\ny=2\n')
     expect(file.removeGroup('a')).toBe(true)
     expect(file.removeGroup('a')).toBe(false)
@@ -76,7 +76,7 @@ describe('KeyFile', () => {
     expect(file.toString()).toBe('[b]\ny=2\n\n[a]\nx=3\n')
   })
 
-  test('spaces, line breaks and backslashes survive', () => {
+  test('spaces, line breaks and backslashes are escaped and read back', () => {
     const file = new KeyFile()
     const text = ' \t leading, \\ inside\nand behind \r'
     file.set('g', 'k', text)
@@ -84,7 +84,7 @@ describe('KeyFile', () => {
     expect(KeyFile.parse(file.toString()).getString('g', 'k')).toBe(text)
   })
 
-  test('what is missing has a name, unless there is a fallback', () => {
+  test('a missing group or key throws an error that names it, unless the caller gives a default', () => {
     const file = KeyFile.parse('[core]\n')
     expect(() => file.getString('core', 'nope')).toThrow(
       new NotFoundError('core.nope', 'Key file does not have key “nope” in group “core”'),
@@ -97,7 +97,7 @@ describe('KeyFile', () => {
     expect(file.getList('core', 'nope', [])).toEqual([])
   })
 
-  test('an integer that starts with a form feed and has no digits is 0, as strtol and GKeyFile have it between them', () => {
+  test('an integer that starts with a form feed and has no digits is 0, as GKeyFile reads it with strtol', () => {
     const file = new KeyFile()
     const integer = (raw: string) => {
       file.setRaw('a', 'k', raw)
@@ -108,7 +108,7 @@ describe('KeyFile', () => {
     expect(() => integer('-\f')).toThrow('cannot be interpreted')
   })
 
-  test('a value of the wrong kind is an error also where there is a fallback', () => {
+  test('a value of another type throws an error also if the caller gives a default', () => {
     const file = KeyFile.parse('[core]\nfsync=yes\nversion=one\nlimit=-\ntext=\\q\n')
     expect(() => file.getBoolean('core', 'fsync', true)).toThrow(
       'Key file contains key “fsync” which has a value that cannot be interpreted.',
@@ -131,7 +131,7 @@ describe('KeyFile', () => {
     ['x=1\n', 1, 'Key file does not start with a group'],
     ['[core]\r\n\r\na[b=1\r\n', 3, 'Invalid key name: a[b'],
     ['[core]\nEncoding=latin1', 2, 'Key file contains unsupported encoding “latin1”'],
-  ])('junk is named with its line: %j', (text, line, message) => {
+  ])('the error of an invalid file names its line: %j', (text, line, message) => {
     expect(() => KeyFile.parse(text, 'config')).toThrow(new FormatError(`config:${line}`, message))
     try {
       KeyFile.parse(text, 'config')
@@ -140,7 +140,7 @@ describe('KeyFile', () => {
     }
   })
 
-  test('refuses to write what could not be read again', () => {
+  test('names and values that could not be read back are refused', () => {
     const file = new KeyFile()
     expect(() => file.set('a]', 'k', 'v')).toThrow(InvalidNameError)
     expect(() => file.set('', 'k', 'v')).toThrow(InvalidNameError)
@@ -151,7 +151,7 @@ describe('KeyFile', () => {
     expect(file.toString()).toBe('')
   })
 
-  test('numbers have the width they say', () => {
+  test('an integer has 32 bits, and an uint64 has 64', () => {
     const file = KeyFile.parse('[n]\na=2147483647\nb=2147483648\nc=18446744073709551615\nd=-2147483648\n')
     expect(file.getInteger('n', 'a')).toBe(2 ** 31 - 1)
     expect(file.getInteger('n', 'd')).toBe(-(2 ** 31))

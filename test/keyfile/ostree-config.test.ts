@@ -10,7 +10,7 @@ import { temporaryFolder } from '../support/temporary.ts'
 
 const groups = fc.constantFrom('core', 'remote "origin"', 'archive', 'ünï')
 const keys = fc.constantFrom('a', 'b-c', 'Two Words', 'name[de]', 'd.e')
-// arguments of a process: no NUL
+// The values are arguments of a process, so they do not contain NUL.
 const values = fc.string({ unit: fc.constantFrom(...'ab é;=[]#\\ \t\n\r"1'), maxLength: 12 })
 
 type Edit =
@@ -38,7 +38,7 @@ beforeAll(() => {
   run('ostree', ['init', `--repo=${repo}`, '--mode=archive'])
 })
 
-/** What `ostree config` answers and leaves behind. */
+/** Runs `ostree config` on a configuration. @returns what it printed, and the file after it */
 function theirs(config: string, { op, group, key, ...rest }: Edit): { said: string; left: string } {
   writeFileSync(join(repo, 'config'), config)
   const value = 'value' in rest ? [rest.value] : []
@@ -70,8 +70,8 @@ function ours(config: string, edit: Edit): { said: string; left: string } {
   }
 }
 
-describeReference('ostree', 'ostree config', () => {
-  test('edits the configuration of a repository as we do', () => {
+describeReference('ostree', 'KeyFile and `ostree config`', () => {
+  test('random edits of a configuration print the same and leave the same file', () => {
     fc.assert(
       fc.property(configs, edits, (config, edit) => {
         expect(ours(config, edit)).toEqual(theirs(config, edit))

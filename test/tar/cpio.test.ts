@@ -46,7 +46,7 @@ function parse(bytes: Uint8Array, pieces: readonly number[] = []): Found[] {
   return found
 }
 
-/** A `newc` entry. @param links names the inode has */
+/** Formats a `newc` entry. @param links number of names that the inode has */
 function entry(name: string, data: string, { mode = 0o100644, inode = 1, links = 1 } = {}): string {
   const hex = (value: number): string => value.toString(16).padStart(8, '0')
   const pad = (text: string): string => text + '\0'.repeat(-text.length & 3)
@@ -79,11 +79,11 @@ const EXPECTED = [
 ]
 
 describe('CpioParser', () => {
-  test('gives names that wait for their data as links to the one that has it', () => {
+  test('names of an inode that come before its data are read as hard links to the name with the data', () => {
     expect(parse(ARCHIVE).map(({ type, path, link, data }) => [type, path, link, data])).toEqual(EXPECTED)
   })
 
-  test('does not care in which pieces the archive comes', () => {
+  test('the entries are the same in whatever pieces the archive comes', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 150 }), { maxLength: 20 }), (pieces) => {
         expect(parse(ARCHIVE, pieces).length).toBe(EXPECTED.length)
@@ -91,7 +91,7 @@ describe('CpioParser', () => {
     )
   })
 
-  test('ignores what follows the end', () => {
+  test('bytes after the end of the archive are ignored', () => {
     expect(parse(bytes(`${entry('a', '1')}${TRAILER}junk`)).length).toBe(1)
   })
 
@@ -100,11 +100,11 @@ describe('CpioParser', () => {
     [entry('a', '1'), 'Truncated cpio archive'],
     [`${entry('a', '1')}070709`, 'Damaged cpio archive'],
     [entry('a', '1').replace('000081a4', '0000zzzz'), 'Damaged cpio archive'],
-  ])('refuses %j', (text, message) => {
+  ])('the archive %j is refused', (text, message) => {
     expect(() => parse(bytes(text))).toThrow(message)
   })
 
-  test('keeps to its limits', () => {
+  test('a file, a name and a number of entries beyond the limits are refused', () => {
     const { sink } = collect()
     expect(() => new CpioParser(sink, { maxFileBytes: 10 }).push(bytes(entry('a', 'eleven bytes')))).toThrow(
       'cpio file',
@@ -115,7 +115,7 @@ describe('CpioParser', () => {
     )
   })
 
-  test('fails with an error of the family, or not at all, on whatever comes', () => {
+  test('an archive with a damaged byte is read, or refused with an OstreeError', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: ARCHIVE.length - 1 }), fc.integer({ min: 0, max: 255 }), (at, byte) => {
         const damaged = ARCHIVE.slice()
@@ -129,7 +129,7 @@ describe('CpioParser', () => {
     )
   })
 
-  test('is told from a tar archive by its magic number', () => {
+  test('an archive is recognised by its magic number', () => {
     expect(isCpio(bytes('070701'))).toBe(true)
     expect(isCpio(bytes('070707'))).toBe(true)
     expect(isCpio(bytes('070703'))).toBe(false)
@@ -137,8 +137,8 @@ describe('CpioParser', () => {
   })
 })
 
-describeReference('bsdtar', 'archives of libarchive', () => {
-  test.each(['newc', 'odc'])('in format %s are read as they were meant', (format) => {
+describeReference('bsdtar', 'CpioParser and `bsdtar`', () => {
+  test.each(['newc', 'odc'])('an archive of bsdtar in format %s is read', (format) => {
     const { stdout } = spawnSync('bsdtar', [`--format=${format}`, '-cf', '-', 'test/golden/README.md', 'test/tar'], {
       maxBuffer: 1 << 26,
     })

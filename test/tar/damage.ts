@@ -1,16 +1,16 @@
-/** Ways to break an archive that still get past the first check. */
+/** Damage to archives that the checksum of a header does not reveal. */
 
 import fc from 'fast-check'
 
-/** A byte of an archive set to something else. */
+/** A byte of an archive, and the value it is set to. */
 export interface Damage {
   readonly at: number
   readonly byte: number
 }
 
 /**
- * One to three bytes, more often than not in the number fields of a header.
- * @param skip bytes at the start that stay as they are
+ * Generates damage to one to three bytes, most often in the number fields of a header.
+ * @param skip number of bytes at the start that are not damaged
  */
 export function anyDamage(bytes: Uint8Array, skip = 0): fc.Arbitrary<Damage[]> {
   const inBlock = fc.oneof(fc.nat({ max: 511 }), fc.integer({ min: 100, max: 157 }))
@@ -22,7 +22,10 @@ export function anyDamage(bytes: Uint8Array, skip = 0): fc.Arbitrary<Damage[]> {
   )
 }
 
-/** @returns a copy with the damage done and the check sums of what looks like a header made right again */
+/**
+ * Damages a copy of an archive.
+ * @param sealed whether the checksums of everything that looks like a header are corrected afterwards
+ */
 export function withDamage(bytes: Uint8Array, damage: readonly Damage[], sealed: boolean): Uint8Array {
   const broken = bytes.slice()
   for (const { at, byte } of damage) if (at < broken.length) broken[at] = byte

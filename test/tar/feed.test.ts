@@ -14,7 +14,7 @@ async function* chunks(bytes: Uint8Array, size: number) {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
 }
 
-/** Collects `path=content`. */
+/** Creates a sink that collects lines of `path=content`. */
 function listing() {
   const lines: string[] = []
   const sink: TarSink = {
@@ -25,15 +25,15 @@ function listing() {
   return { sink, lines, take: () => lines.splice(0) }
 }
 
-describe('an archive fed to a parser', () => {
-  test('is read to its end and finished', async () => {
+describe('feed', () => {
+  test('an archive is read to its end, and a truncated one is refused', async () => {
     const { sink, lines } = listing()
     await feed(new TarParser(sink), chunks(tar, 100))
     expect(lines).toEqual(['a=one', 'b=two'])
     await expect(feed(new TarParser(sink), chunks(tar.subarray(0, 700), 100))).rejects.toThrow(TarFormatError)
   })
 
-  test('waits after a chunk for what is not drained', async () => {
+  test('the next chunk is read only when the sink is drained', async () => {
     const events: string[] = []
     async function* watched() {
       for await (const chunk of chunks(tar, 1024)) {
@@ -49,12 +49,12 @@ describe('an archive fed to a parser', () => {
     expect(drained).toHaveBeenCalledTimes(Math.ceil(tar.length / 1024))
   })
 
-  test('stops when it is aborted', async () => {
+  test('an aborted signal stops it with the reason of the signal', async () => {
     const signal = AbortSignal.abort(new Error('enough'))
     await expect(feed(new TarParser(listing().sink), chunks(tar, 100), { signal })).rejects.toThrow('enough')
   })
 
-  test('is not read beyond its end when that is asked for', async () => {
+  test('`stopAtEnd` does not read beyond the end of the archive', async () => {
     async function* twice() {
       yield tar
       throw new Error('read on')
@@ -63,7 +63,7 @@ describe('an archive fed to a parser', () => {
     await expect(feed(new TarParser(listing().sink), twice())).rejects.toThrow('read on')
   })
 
-  test('gives what a sink makes of each chunk before the next one is read', async () => {
+  test('feedThrough yields the output of a chunk before it reads the next one', async () => {
     const { sink, take } = listing()
     let read = 0
     async function* counted() {
@@ -80,7 +80,7 @@ describe('an archive fed to a parser', () => {
     ])
   })
 
-  test('may be tar, cpio or empty', async () => {
+  test('TarOrCpioParser reads tar, cpio and empty streams', async () => {
     const { sink, take } = listing()
     const field = (number: number) => number.toString(16).padStart(8, '0')
     const entry = (name: string, content: string) => {

@@ -40,7 +40,7 @@ function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-/** The records as they stand in the archive. */
+/** Formats the PAX records of an entry as they are in the archive. */
 function recordText({ header }: ReadEntry): string {
   return header.pax.map(({ key, value }) => text(encodePaxRecord(key, value))).join('')
 }
@@ -48,7 +48,7 @@ function recordText({ header }: ReadEntry): string {
 describe('an encapsulated commit', () => {
   const entries = readTar(archive)
 
-  test('has the entries its list says', () => {
+  test('its entries are those of the list that the real program made', () => {
     expect(sha256(archive)).toBe(exported.tar_sha256)
     expect(entries.length).toBe(exported.total_entries)
     const listed = entries
@@ -75,11 +75,11 @@ describe('an encapsulated commit', () => {
     )
   })
 
-  test('is written again byte for byte, left-over bytes and all', () => {
+  test('HeaderBlock writes it again byte for byte, with the bytes that are left over from earlier headers', () => {
     const parts: Uint8Array[] = []
     let content: HeaderBlock | undefined
     for (const { header, body } of entries) {
-      // the link to an object new in this stream (an empty file stands for itself) is written over the object's header
+      // A link to an object that is new in this stream is written over the header of the object, except for empty files.
       const reused: HeaderBlock | undefined = text(header.path).includes('/objects/') ? undefined : content
       const block: HeaderBlock = reused ?? new HeaderBlock('gnu')
       if (header.pax.length > 0) parts.push(encodePaxHeader(header.pax.map(({ key, value }) => [key, value])))
@@ -107,7 +107,7 @@ const layers = ['layers', 'layers2'].flatMap((folder) =>
   readdirSync(goldenPath(`container/${folder}`)).map((name) => `container/${folder}/${name}`),
 )
 
-describeReference('python3', 'the layers other programs wrote', () => {
+describeReference('python3', 'layers that other programs wrote', () => {
   const script = [
     'import sys, json, tarfile, hashlib',
     'def entries(t):',
@@ -117,13 +117,13 @@ describeReference('python3', 'the layers other programs wrote', () => {
     'print(json.dumps([list(entries(tarfile.open(name, "r:", encoding="utf-8"))) for name in sys.argv[1:]]))',
   ].join('\n')
 
-  test('have the entries python sees', () => {
+  test('their entries are those that the tarfile module of Python reads', () => {
     const theirs = JSON.parse(run('python3', ['-c', script, ...layers.map(goldenPath)])) as unknown[]
     expect(layers.length).toBe(34)
     for (const [i, name] of layers.entries()) {
       const ours = readTar(goldenBytes(name)).map(({ header, body }) => [
         String.fromCharCode(header.typeflag || 0x30),
-        // python drops the slashes a name ends in
+        // Python removes slashes at the end of a name.
         text(header.path).replace(/(?<=.)\/+$/, ''),
         text(header.linkPath),
         header.mode,

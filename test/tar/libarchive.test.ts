@@ -20,7 +20,7 @@ interface Entry {
 
 interface Outcome {
   entries: Entry[]
-  /** libarchive's words; libostree passes them on. */
+  /** The message of libarchive, which libostree passes on. */
   error: string | null
 }
 
@@ -28,17 +28,20 @@ function libarchive(archives: readonly Uint8Array[]): Outcome[] {
   const script = fileURLToPath(new URL('libarchive.py', import.meta.url))
   const input = JSON.stringify(archives.map((bytes) => Buffer.from(bytes).toString('base64')))
   const outcomes = JSON.parse(run('python3', [script], { input: new TextEncoder().encode(input) })) as Outcome[]
-  for (const { entries } of outcomes) for (const entry of entries) forget(entry)
+  for (const { entries } of outcomes) for (const entry of entries) normalise(entry)
   return outcomes
 }
 
-/** libarchive keeps the size field of what has no data, and the type of a link as far as the size betrays it. */
-function forget(entry: Entry): void {
+/**
+ * Removes what only libarchive has: the size field of an entry without data, and the type of the file of a hard link,
+ * which it derives from the size.
+ */
+function normalise(entry: Entry): void {
   if (entry.hardlink !== '') entry.filetype = 0
   if (entry.filetype === 0o040000) entry.size = 0
 }
 
-/** Only what both have room for. */
+/** Rounds an entry to what the format can store. */
 function rounded(entry: Entry): Entry {
   return {
     ...entry,
@@ -56,12 +59,12 @@ const FILE_TYPES: Readonly<Record<TarHeader['type'], number>> = {
   block: 0o060000,
   directory: 0o040000,
   fifo: 0o010000,
-  // libarchive takes what it does not know for a file
+  // libarchive reads an entry of unknown type as a file.
   unknown: 0o100000,
   'pax-global': 0,
 }
 
-/** What we read, told as libarchive tells it. */
+/** Reads an archive with TarParser, and describes its entries as libarchive does. */
 function ours(bytes: Uint8Array): Outcome {
   const entries: Entry[] = []
   let header: TarHeader | undefined
@@ -114,7 +117,7 @@ function ours(bytes: Uint8Array): Outcome {
   return { entries, error: null }
 }
 
-/** A GNU header with something where only those of sparse files have it. */
+/** Whether a GNU header has bytes in the field for the sparse map although the file is not sparse. */
 function hasStrayMap(bytes: Uint8Array): boolean {
   const text = Buffer.from(bytes).toString('latin1')
   for (let at = 0; at < text.length; at += 512) {
@@ -123,8 +126,8 @@ function hasStrayMap(bytes: Uint8Array): boolean {
   return false
 }
 
-describeReference(['python3', 'ostree'], 'libarchive', () => {
-  test('takes odd archives as we do', () => {
+describeReference(['python3', 'ostree'], 'TarParser and libarchive', () => {
+  test('archives at the edge of the formats are read alike', () => {
     const archives = (['v7', 'ustar', 'gnu'] as const).flatMap((magic) => oddArchives(magic))
     const theirs = libarchive(archives.map(({ bytes }) => bytes))
     for (const [i, { title, bytes, differs }] of archives.entries()) {
@@ -133,10 +136,10 @@ describeReference(['python3', 'ostree'], 'libarchive', () => {
     }
   })
 
-  test('reads of damaged archives what we read', () => {
+  test('damaged archives are read alike, or refused by both', () => {
     const damaged = anyTarArchive({ text: true })
       .filter(({ bytes }) => bytes.length > 1024)
-      // it looks harder at the first header than at any other, to tell what format there is
+      // libarchive checks the first header more strictly than the others, to recognise the format. It is not damaged.
       .chain(({ bytes }) => fc.tuple(fc.constant(bytes), anyDamage(bytes, 512), fc.boolean()))
     const archives = fc
       .sample(damaged, { numRuns: 1000 })
@@ -145,21 +148,21 @@ describeReference(['python3', 'ostree'], 'libarchive', () => {
     const told = ({ entries, error }: Outcome) => ({ entries: entries.map(rounded), failed: error !== null })
     for (const [i, bytes] of archives.entries()) {
       const their = theirs[i] as Outcome
-      // half a character: it wants to turn names into the local charset and we do not
+      // A name with half a character: libarchive converts names to the charset of the locale, and TarParser does not.
       if (their.error?.includes("can't be converted")) continue
-      // what looks like a sparse map, in the header of a file that is not sparse: it loses its place
+      // libarchive loses its position in the archive when a file that is not sparse has a sparse map in its header.
       if (their.error === 'Damaged tar archive' && hasStrayMap(bytes)) continue
       expect(told(ours(bytes))).toEqual(told(their))
     }
   })
 
-  test('reads what we read', () => {
+  test('random archives are read alike', () => {
     const archives = fc.sample(anyTarArchive({ text: true }), { numRuns: 400 })
     const theirs = libarchive(archives.map(({ bytes }) => bytes))
     for (const [i, { bytes }] of archives.entries()) expect(ours(bytes)).toEqual(theirs[i])
   })
 
-  test('reads what we write', async () => {
+  test('libarchive reads the archives of packTar', async () => {
     const samples = fc.sample(fc.array(anyTarSample({ text: true }), { maxLength: 6 }), { numRuns: 200 })
     const archives = await Promise.all(samples.map(packSamples))
     const theirs = libarchive(archives)

@@ -1,4 +1,4 @@
-/** Archives at the edge of the formats, built field by field. */
+/** Archives at the edge of the tar formats, made field by field. */
 
 import { concatBytes, encodeUtf8 } from '../../src/bytes.ts'
 import { encodePaxHeader, HeaderBlock, paddingFor } from '../../src/tar/index.ts'
@@ -10,7 +10,7 @@ interface Fields {
   /** One character. */
   flag?: string
   size?: number
-  /** Raw bytes of a field, by its offset; they win over everything. */
+  /** Raw bytes by their offset in the header. They overwrite all other fields. */
   raw?: Readonly<Record<number, string>>
   link?: string
   prefix?: string
@@ -46,12 +46,12 @@ export function pax(...records: [key: string, value: string][]): Uint8Array {
   return encodePaxHeader(records.map(([key, value]) => [key, encodeUtf8(value)]))
 }
 
-/** An extension header whose body is given as it is. */
+/** Encodes an extension header with any body. */
 export function extension(magic: Magic, flag: string, body: string): Uint8Array {
   return concatBytes([header(magic, { name: 'ext', flag, size: Buffer.byteLength(body) }), padded(body)])
 }
 
-/** The same header with the check sum of writers to whom a byte was a number from -128 to 127. */
+/** Sets the checksum of a header as old programs did, for which a byte was a number from -128 to 127. */
 function signed(block: Uint8Array): Uint8Array {
   block.fill(0x20, 148, 156)
   const sum = new Int8Array(block.buffer).reduce((total, byte) => total + byte, 0)
@@ -64,11 +64,11 @@ export const zeros: Uint8Array = new Uint8Array(1024)
 export interface OddArchive {
   readonly title: string
   readonly bytes: Uint8Array
-  /** Why we do not do what libarchive does. */
+  /** Why TarParser reads the archive differently from libarchive. */
   readonly differs?: string
 }
 
-/** The same oddities in each of the three formats. */
+/** Makes the archives in one of the three formats. */
 export function oddArchives(magic: Magic): OddArchive[] {
   const file = (name: string, body: string, fields: Fields = {}) =>
     concatBytes([header(magic, { name, size: body.length, ...fields }), padded(body)])
@@ -247,5 +247,5 @@ export function oddArchives(magic: Magic): OddArchive[] {
 }
 
 const DIFFERENCES: Readonly<Record<string, string>> = {
-  'two PAX headers': 'both refuse, but libarchive does so because it trips over its own buffer',
+  'two PAX headers': 'both refuse it, but libarchive with another message, because of a bug in its buffer',
 }

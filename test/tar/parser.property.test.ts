@@ -7,7 +7,7 @@ import { anySplit, anyTarArchive, anyTarSample, type TarSample } from '../../src
 import { packSamples, type ReadEntry, readTar, xattrsOf } from '../support/read-tar.ts'
 import { anyDamage, withDamage } from './damage.ts'
 
-/** What was read, in the shape of what was written. */
+/** Converts an entry that was read to a sample of the testing kit. */
 function sampleOf({ header, body }: ReadEntry): TarSample {
   const { type, path, linkPath, mode, uid, gid, mtime, devMajor, devMinor, userName, groupName } = header
   if (type === 'unknown' || type === 'pax-global') throw new Error(`a ${type} entry`)
@@ -22,7 +22,7 @@ function samplesIn(pieces: Uint8Array | Uint8Array[]): TarSample[] {
 }
 
 describe('TarParser', () => {
-  test('reads what any of the formats says', () => {
+  test('an archive in any format is read as the samples it was made from', () => {
     fc.assert(
       fc.property(anyTarArchive(), ({ samples, bytes }) => {
         expect(samplesIn(bytes)).toEqual(samples)
@@ -31,7 +31,7 @@ describe('TarParser', () => {
     )
   })
 
-  test('sees the same entries however the stream is cut', () => {
+  test('the entries are the same in whatever pieces the archive comes', () => {
     const withSplit = anyTarArchive().chain((archive) => fc.tuple(fc.constant(archive), anySplit(archive.bytes)))
     fc.assert(
       fc.property(withSplit, ([{ bytes }, pieces]) => {
@@ -42,7 +42,7 @@ describe('TarParser', () => {
     )
   })
 
-  test('sees the same entries byte by byte', () => {
+  test('the entries are the same when the archive comes byte by byte', () => {
     fc.assert(
       fc.property(anyTarArchive(), ({ bytes }) => {
         const pieces = Array.from(bytes, (_, i) => bytes.subarray(i, i + 1))
@@ -53,7 +53,7 @@ describe('TarParser', () => {
     )
   })
 
-  test('a body inside one piece comes in one call', () => {
+  test('a body that is inside of one piece is passed on in one call', () => {
     fc.assert(
       fc.property(anyTarArchive(), ({ bytes }) => {
         for (const { calls, header } of readTar(bytes)) expect(calls).toBe(header.size > 0 ? 1 : 0)
@@ -62,7 +62,7 @@ describe('TarParser', () => {
     )
   })
 
-  test('keeps nothing of the pieces it was given', () => {
+  test('the parser does not refer to a piece after push has returned', () => {
     fc.assert(
       fc.property(anyTarArchive(), ({ samples, bytes }) => {
         const entries: TarSample[] = []
@@ -92,7 +92,7 @@ describe('TarParser', () => {
     )
   })
 
-  test('damaged bytes give an error of the family, or entries, and never more data than promised', () => {
+  test('a damaged archive is read with bodies of the announced size, or refused with an OstreeError', () => {
     const damaged = anyTarArchive()
       .filter(({ bytes }) => bytes.length > 0)
       .chain(({ bytes }) => fc.tuple(fc.constant(bytes), anyDamage(bytes), fc.nat({ max: bytes.length }), fc.boolean()))
@@ -110,7 +110,7 @@ describe('TarParser', () => {
 })
 
 describe('packTar', () => {
-  test('its archives read back as they were meant', async () => {
+  test('an archive is read as the samples it was made from', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(anyTarSample(), { maxLength: 6 }), async (samples) => {
         expect(samplesIn(await packSamples(samples))).toEqual(samples)
@@ -119,7 +119,7 @@ describe('packTar', () => {
     )
   })
 
-  test('the same entries give the same bytes', async () => {
+  test('equal entries give equal bytes', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(anyTarSample(), { maxLength: 3 }), async (samples) => {
         expect(await packSamples(samples)).toEqual(await packSamples(samples))

@@ -7,7 +7,7 @@ import { extension, header, padded, pax, zeros } from './odd-archives.ts'
 
 const file = (name: string, body: string) => concatBytes([header('ustar', { name, size: body.length }), padded(body)])
 
-/** What a failing read throws. */
+/** Reads an invalid archive. @returns the error */
 function failure(bytes: Uint8Array, limits?: TarLimits): unknown {
   try {
     readTar(bytes, limits)
@@ -20,7 +20,7 @@ function failure(bytes: Uint8Array, limits?: TarLimits): unknown {
 const nothing: TarSink = { entry: () => {}, data: () => {}, end: () => {} }
 
 describe('TarParser', () => {
-  test('tells entry, data and end in order', () => {
+  test('the sink is called with entry, data and end in this order', () => {
     const calls: string[] = []
     const parser = new TarParser({
       entry: ({ path, size }) => calls.push(`entry ${text(path)} ${size}`),
@@ -33,7 +33,7 @@ describe('TarParser', () => {
     expect(calls).toEqual(['entry a 5', 'data hello', 'end', 'entry b 0', 'end'])
   })
 
-  test('an entry starts where its first extension header does', () => {
+  test('the offset of an entry is that of its first extension header', () => {
     const a = file('a', 'x')
     const offsets = readTar(
       concatBytes([a, pax(['mtime', '1']), a, extension('gnu', 'L', 'n\0'), pax(['uid', '1']), a]),
@@ -41,7 +41,7 @@ describe('TarParser', () => {
     expect(offsets.map(({ header }) => header.offset)).toEqual([0, 1024, 3072])
   })
 
-  test('a header keeps the link name field apart from the link', () => {
+  test('an entry has the link name of its header besides the one of an extension header', () => {
     const [entry] = readTar(
       concatBytes([extension('gnu', 'K', 'a/long/one\0'), header('gnu', { flag: '1', link: 'short' }), zeros]),
     )
@@ -49,14 +49,14 @@ describe('TarParser', () => {
     expect(text(entry?.header.headerLinkName as Uint8Array)).toBe('short')
   })
 
-  test('a header keeps its own mtime apart from that of PAX', () => {
+  test('an entry has the mtime of its header besides the one of a PAX record', () => {
     const [entry] = readTar(
       concatBytes([pax(['mtime', '-7.25']), header('ustar', { raw: { 136: '00000000012\0' } }), zeros]),
     )
     expect(entry?.header).toMatchObject({ mtime: -7.25, headerMtime: 10 })
   })
 
-  test('PAX records come as they are: bytes, in order, twice if they stand twice', () => {
+  test('PAX records are passed on as bytes, in their order and with duplicates', () => {
     const body = new Uint8Array([...encodeUtf8('6 k='), 0xfe, 0x0a, ...encodeUtf8('8 k=val\n9 key==\n\n')])
     const archive = concatBytes([
       header('ustar', { flag: 'x', size: body.length }),
@@ -71,7 +71,7 @@ describe('TarParser', () => {
     ])
   })
 
-  test('a global header is an entry of its own that nothing depends on', () => {
+  test('a global PAX header is an entry of its own and does not change other entries', () => {
     const global = extension('ustar', 'g', '9 uid=77\n10 path=b\n')
     const entries = readTar(concatBytes([global, file('a', 'x'), zeros]))
     expect(entries.map(({ header: { type, path, size, uid } }) => [type, text(path), size, uid])).toEqual([
@@ -82,7 +82,7 @@ describe('TarParser', () => {
     expect(entries[1]?.header.pax).toEqual([])
   })
 
-  test.each(['v7', 'gnu', 'ustar'] as const)('the size of a hard link means nothing in %s', (magic) => {
+  test.each(['v7', 'gnu', 'ustar'] as const)('the size field of a hard link is ignored in format %s', (magic) => {
     const link = header(magic, { name: 'l', flag: '1', size: 5, link: 'a' })
     const entries = readTar(concatBytes([file('a', 'hello'), link, file('z', 'Z'), zeros]))
     expect(entries.map(({ header }) => [text(header.path), header.size])).toEqual([
@@ -92,7 +92,7 @@ describe('TarParser', () => {
     ])
   })
 
-  test('the size of a hard link is that of its data in PAX', () => {
+  test('a hard link in a PAX archive has data of the size in its header', () => {
     const link = header('ustar', { name: 'l', flag: '1', size: 5, link: 'a' })
     const entries = readTar(concatBytes([pax(['comment', '']), file('a', 'hello'), link, padded('HELLO'), zeros]))
     expect(entries.map(({ header, body }) => [text(header.path), text(body)])).toEqual([
@@ -118,10 +118,10 @@ describe('TarParser', () => {
       512,
       undefined,
     ],
-    ['no archive', encodeUtf8('#!/bin/sh\n'.repeat(100)), 'Unrecognized archive format', 0, undefined],
+    ['not an archive', encodeUtf8('#!/bin/sh\n'.repeat(100)), 'Unrecognized archive format', 0, undefined],
     ['garbage', concatBytes([file('a', 'x'), encodeUtf8('x'.repeat(512))]), 'Damaged tar archive', 1024, undefined],
     [
-      'an extension of nothing',
+      'an extension header without an entry',
       concatBytes([file('a', 'x'), pax(['uid', '1']), zeros]),
       'Damaged tar archive',
       1024,
@@ -141,7 +141,7 @@ describe('TarParser', () => {
       0,
       's',
     ],
-  ])('%s: the error says where', (_, bytes, message, offset, path) => {
+  ])('the error of an archive with a fault has its offset and path: %s', (_, bytes, message, offset, path) => {
     const error = failure(bytes)
     expect(error).toBeInstanceOf(TarFormatError)
     expect(error).toMatchObject({ message, data: path === undefined ? { offset } : { offset, path } })
@@ -152,10 +152,10 @@ describe('TarParser', () => {
     ['a piece behind the end', '5,5', 9],
     ['more than the archive holds', '0,9', 9],
     ['an odd number of numbers', '0,5,6', 9],
-    ['no number', '0,x', 9],
+    ['a letter', '0,x', 9],
     ['nothing between commas', '0,,5', 9],
     ['a negative offset', '-1,5', 9],
-  ])('a sparse map is no good with %s', (_, map, size) => {
+  ])('a sparse map with %s is refused', (_, map, size) => {
     const archive = concatBytes([
       pax(['GNU.sparse.map', map], ['GNU.sparse.size', `${size}`]),
       file('s', 'hello'),
@@ -166,10 +166,10 @@ describe('TarParser', () => {
 
   test.each([
     ['that never ends', '9'.repeat(512)],
-    ['with more pieces than there is room for', '1000000\n'.padEnd(512, '1\n')],
+    ['with more pieces than it has numbers', '1000000\n'.padEnd(512, '1\n')],
     ['with a word', '1\nzero\n5\n'],
     ['with an empty line', '1\n\n5\n'],
-  ])('a sparse map in the body is no good %s', (_, map) => {
+  ])('a sparse map in the body %s is refused', (_, map) => {
     const archive = concatBytes([
       pax(['GNU.sparse.major', '1'], ['GNU.sparse.minor', '0'], ['GNU.sparse.realsize', '9']),
       file('s', map.padEnd(512, '\0')),
@@ -178,7 +178,7 @@ describe('TarParser', () => {
     expect(failure(archive)).toMatchObject({ message: 'Malformed sparse map data' })
   })
 
-  test('a sparse file of a few bytes that asks for terabytes is refused', () => {
+  test('a sparse file of a few bytes that claims terabytes of zeros is refused', () => {
     const archive = concatBytes([
       pax(['GNU.sparse.map', '0,5'], ['GNU.sparse.size', `${2 ** 42}`]),
       file('s', 'hello'),
@@ -192,7 +192,7 @@ describe('TarParser', () => {
     expect(failure(concatBytes([small, small]), { maxHoleBytes: 199 })).toBeInstanceOf(LimitError)
   })
 
-  test('a sparse map may be as long as an extension header, wherever it is', () => {
+  test('a sparse map in a body has the size limit of an extension header', () => {
     const numbers = Array.from({ length: 300 }, (_, i) => `${2 * i}\n1\n`).join('')
     const map = `300\n${numbers}`
     const blocks = Math.ceil(map.length / 512)
@@ -207,7 +207,7 @@ describe('TarParser', () => {
     })
   })
 
-  test('each ceiling is met exactly', () => {
+  test('every limit accepts its value and refuses one more', () => {
     const two = concatBytes([file('a', 'hello'), file('b', '')])
     expect(readTar(two, { maxEntries: 2, maxFileBytes: 5 }).length).toBe(2)
     expect(failure(two, { maxEntries: 1 })).toMatchObject({ data: { what: 'tar entries', limit: 1, path: 'b' } })
@@ -217,7 +217,7 @@ describe('TarParser', () => {
     expect(failure(long, { maxExtensionBytes: 199 })).toMatchObject({ data: { what: 'tar extension header' } })
   })
 
-  test('a file of nine gigabytes is announced with its size', () => {
+  test('an entry of nine gigabytes is announced with its size', () => {
     const size = 9 * 2 ** 30
     const headers: TarHeader[] = []
     const sink = { ...nothing, entry: (header: TarHeader) => void headers.push(header) }
@@ -229,7 +229,7 @@ describe('TarParser', () => {
     expect(headers.map((header) => header.size)).toEqual([size, size])
   })
 
-  test('what the sink throws leaves through push, and the parser is done for', () => {
+  test('an error of the sink is thrown by push, and by every later call', () => {
     const parser = new TarParser({
       ...nothing,
       entry: () => {
@@ -242,7 +242,7 @@ describe('TarParser', () => {
     expect(() => parser.finish()).toThrow('enough')
   })
 
-  test('what follows the end is ignored', () => {
+  test('bytes after the end of the archive are ignored', () => {
     const parser = new TarParser(nothing)
     parser.push(concatBytes([file('a', ''), zeros]))
     parser.push(encodeUtf8('whatever'))

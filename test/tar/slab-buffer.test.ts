@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { concatBytes, equalBytes } from '../../src/bytes.ts'
 import { SlabBuffer } from '../../src/tar/index.ts'
 
-test('what is put comes out in order, in slabs of one size, whenever it is asked for', () => {
+test('SlabBuffer returns the bytes that were put in their order and in slabs of one size', () => {
   const anyStep = fc.oneof(
     { weight: 5, arbitrary: fc.uint8Array({ maxLength: 40 }) },
     fc.constantFrom('full' as const, 'all' as const),
@@ -15,7 +15,7 @@ test('what is put comes out in order, in slabs of one size, whenever it is asked
       const got: Uint8Array[] = []
       for (const step of steps) {
         if (typeof step === 'string') {
-          // Each is used again: what is not copied now is gone.
+          // The buffer uses a slab again, so it is copied before the next call.
           for (const slab of out[step]()) {
             expect(slab.length).toBeGreaterThan(0)
             if (step === 'full') expect(slab.length).toBe(size)

@@ -7,7 +7,7 @@ import { encodeUtf8 } from '../../src/bytes.ts'
 import { anyTarArchive, anyTarSample, type TarSample } from '../../src/testing/arbitraries/tar.ts'
 import { packSamples, readTar, text, xattrsOf } from '../support/read-tar.ts'
 
-/** An entry in the terms of both. It does not read PAX owners and times, so these are left out. */
+/** The parts of an entry that both libraries read. tar-stream does not read owners and times of PAX records. */
 interface Common {
   type: string
   name: string
@@ -27,7 +27,7 @@ const TYPES: Readonly<Record<string, string>> = {
   fifo: 'fifo',
 }
 
-/** Its types do not know of this field. */
+/** Returns a field that the type declarations of tar-stream lack. */
 function paxOf(header: Header): Record<string, string> {
   return 'pax' in header && header.pax !== null ? (header.pax as Record<string, string>) : {}
 }
@@ -72,8 +72,8 @@ function ours(bytes: Uint8Array): Common[] {
     }))
 }
 
-describe('tar-stream', () => {
-  test('reads what we write', async () => {
+describe('TarParser, packTar and tar-stream', () => {
+  test('tar-stream reads the archives of packTar', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(anyTarSample({ text: true }), { maxLength: 5 }), async (samples) => {
         const bytes = await packSamples(samples)
@@ -83,8 +83,8 @@ describe('tar-stream', () => {
     )
   })
 
-  test('reads archives of any format as we do', async () => {
-    // a global header applies to what follows there, and to nothing here; sizes of links it takes at their word
+  test('archives of any format are read alike', async () => {
+    // tar-stream applies a global header to the entries after it, which TarParser does not.
     const archives = anyTarArchive({ text: true }).filter(({ bytes }) => !text(bytes).includes('pax_global_header'))
     await fc.assert(
       fc.asyncProperty(archives, async ({ bytes }) => {
@@ -94,12 +94,12 @@ describe('tar-stream', () => {
     )
   })
 
-  test('writes what we read', async () => {
+  test('TarParser reads the archives of tar-stream', async () => {
     const samples = fc.array(anyTarSample({ text: true, types: ['file', 'directory', 'symlink'] }), { maxLength: 5 })
     await fc.assert(
       fc.asyncProperty(samples, async (samples) => {
         const bytes = await packedByThem(samples)
-        // where there is room it marks directories with a slash
+        // tar-stream adds a slash to the name of a directory where there is room for it.
         const found = ours(bytes).map((entry) => ({ ...entry, name: entry.name.replace(/\/$/, '') }))
         expect(found).toEqual(
           samples.map((sample) => ({
@@ -123,7 +123,7 @@ async function packedByThem(samples: readonly TarSample[]): Promise<Uint8Array> 
     const header = {
       name: text(path),
       type: type as 'file' | 'directory' | 'symlink',
-      // 0 it takes for nothing
+      // tar-stream replaces the mode 0 by a default.
       mode: mode || 0o600,
       uid: uid % 0o10000000,
       gid: gid % 0o10000000,

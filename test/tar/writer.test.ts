@@ -8,7 +8,7 @@ describe('HeaderBlock', () => {
   const field = (block: HeaderBlock, at: number, length: number) =>
     Buffer.from(block.bytes.subarray(at, at + length)).toString('latin1')
 
-  test.each(['gnu', 'ustar'] as const)('of format %s is as new once it is cleared', (format) => {
+  test.each(['gnu', 'ustar'] as const)('a cleared block of format %s equals a new one', (format) => {
     const block = new HeaderBlock(format)
     block.name = new Uint8Array(100).fill(0x61)
     block.linkName = new Uint8Array(100).fill(0x62)
@@ -19,7 +19,7 @@ describe('HeaderBlock', () => {
     expect(block.bytes).toEqual(new HeaderBlock(format).bytes)
   })
 
-  test('numbers are octal while they fit, then base 256', () => {
+  test('a number is octal if it fits, and base 256 otherwise', () => {
     const block = new HeaderBlock('gnu')
     block.uid = 0o7777777
     block.gid = 0o10000000
@@ -36,7 +36,7 @@ describe('HeaderBlock', () => {
     }).toThrow(UsageError)
   })
 
-  test('text leaves what lies behind its NUL', () => {
+  test('a text does not overwrite the bytes after its NUL', () => {
     const block = new HeaderBlock('gnu')
     block.name = encodeUtf8('a/long/name')
     block.name = encodeUtf8('short')
@@ -48,7 +48,7 @@ describe('HeaderBlock', () => {
     }).toThrow(UsageError)
   })
 
-  test('a sealed block is a copy with a check sum any reader accepts', () => {
+  test('a sealed block is a copy with a valid checksum', () => {
     const block = new HeaderBlock('ustar')
     block.name = encodeUtf8('ünï')
     const first = block.seal()
@@ -59,7 +59,7 @@ describe('HeaderBlock', () => {
 })
 
 describe('encodePaxRecord', () => {
-  test('the length counts its own digits', () => {
+  test('the length of a record includes its own digits', () => {
     for (const length of [0, 1, 2, 3, 4, 5, 6, 90, 91, 92, 93, 94, 95, 990, 991, 992, 993, 994, 995, 9990]) {
       const value = new Uint8Array(length).fill(0x78)
       const record = encodePaxRecord('k', value)
@@ -82,7 +82,7 @@ describe('TarWriter', () => {
     })
   })
 
-  test('a long name is parted at a slash where that will do, and a PAX record where not', () => {
+  test('a long name is split at a slash if both parts fit, and is a PAX record otherwise', () => {
     const sizes = (path: string) => new TarWriter().header({ path }).length
     const part = 'p'.repeat(99)
     expect(sizes(`${part}/${part}`)).toBe(512)
@@ -95,7 +95,7 @@ describe('TarWriter', () => {
     expect(sizes('été')).toBe(1536)
   })
 
-  test('a header holds only octal, the PAX record the rest', () => {
+  test('a number that is too large for octal is a PAX record', () => {
     const header = new TarWriter().header({ path: 'a', mtime: -5, uid: 8 ** 7 }, 8 ** 11)
     const block = header.subarray(header.length - 512)
     expect(text(block.subarray(108, 116))).toBe('0000000\0')
@@ -104,14 +104,14 @@ describe('TarWriter', () => {
     expect(records).toBe('15 uid=2097152\n19 size=8589934592\n12 mtime=-5\n')
   })
 
-  test('an owner goes into the header while there is room for its NUL', () => {
+  test('a user name is in the header if it fits with its NUL', () => {
     const sizes = (userName: string) => new TarWriter().header({ path: 'a', userName }).length
     expect(sizes('u'.repeat(31))).toBe(512)
     expect(sizes('u'.repeat(32))).toBe(1536)
     expect(sizes('ü')).toBe(1536)
   })
 
-  test('names that are no UTF-8 are marked as such', () => {
+  test('a name that is not UTF-8 is marked by a PAX record', () => {
     const path = new Uint8Array([0x61, 0xff])
     const [entry] = readTar([new TarWriter().header({ path })])
     expect(entry?.header.path).toEqual(path)
@@ -126,19 +126,19 @@ describe('TarWriter', () => {
     ['an equals sign in an xattr name', { path: 'a', xattrs: [['user.a=b', encodeUtf8('')]] }],
     ['an xattr without name', { path: 'a', xattrs: [['', encodeUtf8('')]] }],
     ['a NUL in the user name', { path: 'a', userName: 'a\0b' }],
-  ])('refuses %s', async (_, entry) => {
+  ])('an entry with an invalid name is refused: %s', async (_, entry) => {
     await expect(packed([entry])).rejects.toThrow(InvalidNameError)
   })
 
   test.each<[string, TarEntry]>([
-    ['a link to nothing', { path: 'a', type: 'symlink' }],
-    ['a file that links', { path: 'a', linkPath: 'b' }],
+    ['a link without a target', { path: 'a', type: 'symlink' }],
+    ['a file with a target', { path: 'a', linkPath: 'b' }],
     ['a directory with data', { path: 'a', type: 'directory', body: encodeUtf8('x') }],
     ['a negative uid', { path: 'a', uid: -1 }],
-    ['half a gid', { path: 'a', gid: 0.5 }],
-    ['a time that is none', { path: 'a', mtime: Number.NaN }],
+    ['a gid that is not an integer', { path: 'a', gid: 0.5 }],
+    ['an mtime that is not a number', { path: 'a', mtime: Number.NaN }],
     ['a device out of range', { path: 'a', type: 'char', devMinor: 2 ** 32 }],
-  ])('refuses %s', async (_, entry) => {
+  ])('an entry that contradicts itself is refused: %s', async (_, entry) => {
     await expect(packed([entry])).rejects.toThrow(UsageError)
   })
 })
@@ -148,7 +148,7 @@ async function* stream(...parts: string[]): AsyncGenerator<Uint8Array> {
 }
 
 describe('packTar', () => {
-  test('reads bodies that are streams', async () => {
+  test('a body may be a stream', async () => {
     const archive = await packed([
       { path: 'a', body: stream('hel', '', 'lo'), size: 5 },
       { path: 'b', body: stream(), size: 0 },
@@ -159,7 +159,7 @@ describe('packTar', () => {
     ])
   })
 
-  test('a stream has to be as long as it said', async () => {
+  test('a stream without a size, or of another size than announced, is refused', async () => {
     await expect(packed([{ path: 'a', body: stream('hello') }])).rejects.toThrow('needs its size')
     await expect(packed([{ path: 'a', body: stream('hello'), size: 6 }])).rejects.toThrow(
       'body of 5 bytes, said to be 6',
@@ -168,7 +168,7 @@ describe('packTar', () => {
     await expect(packed([{ path: 'a', body: encodeUtf8('hello'), size: 4 }])).rejects.toThrow(UsageError)
   })
 
-  test('ends in two blocks of zeros, and is nothing else without entries', async () => {
+  test('an archive ends with two blocks of zeros, and an archive without entries has only these', async () => {
     expect(await packed([])).toEqual(new Uint8Array(1024))
     const archive = await packed([{ path: 'a', body: encodeUtf8('x') }])
     expect(archive.length).toBe(2048)
