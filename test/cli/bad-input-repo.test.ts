@@ -152,8 +152,6 @@ describe('a directory', () => {
 
 const HOLD = `
 import fcntl, sys
-import { temporaryFolder } from '../support/temporary.ts'
-import { isRoot } from '../support/machine.ts'
 held = open(sys.argv[1], 'a+')
 fcntl.lockf(held, fcntl.LOCK_SH)
 print('held', flush=True)

@@ -1,4 +1,4 @@
-/** Sets and lists of checksums as bytes behave as those of strings. */
+/** Sets and lists of checksums as bytes, compared with sets and arrays of strings. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, concatBytes, fromHex } from '../../src/bytes.ts'
@@ -7,7 +7,7 @@ import { ChecksumSet, ObjectList, type ObjectName, objectTypeFromNumber } from '
 const anyChecksum = fc.uint8Array({ minLength: 32, maxLength: 32 })
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex') as Checksum
 
-/** Some thousands, among which many share their beginning or their end. */
+/** Makes `count` checksums, many of which begin or end alike. */
 function many(count: number): Uint8Array[] {
   return Array.from({ length: count }, (_, n) => {
     const bytes = new Uint8Array(32)
@@ -16,8 +16,8 @@ function many(count: number): Uint8Array[] {
   })
 }
 
-describe('a set of checksums', () => {
-  test('holds what a set of strings would, in its order', () => {
+describe('ChecksumSet', () => {
+  test('it has the same members in the same order as a set of strings', () => {
     const few = fc.uniqueArray(anyChecksum, { maxLength: 20, selector: hex })
     const steps = few.chain((pool) =>
       fc.tuple(fc.constant(pool), fc.array(fc.tuple(fc.nat(), fc.boolean(), fc.boolean()), { maxLength: 100 })),
@@ -43,7 +43,7 @@ describe('a set of checksums', () => {
     )
   })
 
-  test('keeps what it has as it grows', () => {
+  test('it keeps its members when it grows', () => {
     const checksums = many(20_000)
     const set = new ChecksumSet()
     for (const bytes of checksums) set.addAt(bytes, 0)
@@ -54,7 +54,7 @@ describe('a set of checksums', () => {
     expect(set.has('f'.repeat(64) as Checksum)).toBe(false)
   })
 
-  test('gives those that come while it is read', () => {
+  test('members that are added during an iteration are part of it', () => {
     const set = new ChecksumSet()
     set.addAt(new Uint8Array(32), 0)
     let given = 0
@@ -62,17 +62,17 @@ describe('a set of checksums', () => {
     expect(given).toBe(set.size)
   })
 
-  test.each(['', 'ab', 'g'.repeat(64), '0'.repeat(66)])('%j is no checksum', (text) => {
+  test.each(['', 'ab', 'g'.repeat(64), '0'.repeat(66)])('%j is refused', (text) => {
     expect(() => new ChecksumSet().add(text as Checksum)).toThrow(RangeError)
   })
 })
 
-describe('a list of objects', () => {
+describe('ObjectList', () => {
   const anyName: fc.Arbitrary<ObjectName> = fc
     .tuple(anyChecksum, fc.integer({ min: 1, max: 9 }))
     .map(([bytes, number]) => ({ checksum: hex(bytes), type: objectTypeFromNumber(number) }))
 
-  test('holds what an array of names would', () => {
+  test('it has the same elements as an array of names, also as a part and after a transfer', () => {
     fc.assert(
       fc.property(fc.array(anyName, { maxLength: 300 }), fc.nat(300), fc.nat(300), (names, a, b) => {
         const list = ObjectList.from(names)
@@ -81,7 +81,7 @@ describe('a list of objects', () => {
         const [from, to] = [Math.min(a, b, names.length), Math.max(a, b)]
         const part = list.slice(from, to)
         expect([...part]).toEqual(names.slice(from, to))
-        // As it arrives in a thread, without the rest of the list.
+        // A thread receives the part without the rest of the list.
         const packed = structuredClone(part.packed())
         expect(packed.checksums.buffer.byteLength).toBe(32 * part.length)
         expect([...ObjectList.unpack(packed)]).toEqual(names.slice(from, to))
@@ -93,13 +93,13 @@ describe('a list of objects', () => {
     )
   })
 
-  test.each(['', 'ab', 'g'.repeat(64), '0'.repeat(66)])('%j is no checksum, and changes nothing', (text) => {
+  test.each(['', 'ab', 'g'.repeat(64), '0'.repeat(66)])('%j is refused, and the list is not changed', (text) => {
     const list = ObjectList.from([{ checksum: 'a'.repeat(64) as Checksum, type: 'commit' }])
     expect(() => list.push({ checksum: text as Checksum, type: 'file' })).toThrow(RangeError)
     expect([...list]).toEqual([{ checksum: 'a'.repeat(64), type: 'commit' }])
   })
 
-  test('a part that is added to leaves the whole as it was', () => {
+  test('an addition to a part does not change the whole list', () => {
     const name = (digit: string): ObjectName => ({ checksum: digit.repeat(64) as Checksum, type: 'file' })
     const list = ObjectList.from([name('a'), name('b'), name('c')])
     const part = list.slice(0, 1)

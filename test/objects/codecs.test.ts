@@ -40,8 +40,8 @@ import {
 const anyBytes = fc.uint8Array({ maxLength: 120 })
 const file: FileHeader = { uid: 0, gid: 0, mode: 0o100644, target: '', xattrs: [] }
 
-describe('metadata', () => {
-  test('decode is the inverse of encode, and what encode gives is normal', () => {
+describe('codecs of metadata objects', () => {
+  test('an object is encoded in normal form and decoded to the same values', () => {
     fc.assert(
       fc.property(anyDirMeta, anyDirTree, anyCommit, (meta, tree, commit) => {
         expect(DirMeta.decode(DirMeta.encode(meta))).toEqual(meta)
@@ -57,14 +57,14 @@ describe('metadata', () => {
     )
   })
 
-  test('types are the ones of ostree', () => {
+  test('the type strings are those of libostree', () => {
     expect(DirMeta.type).toBe('(uuua(ayay))')
     expect(DirTree.type).toBe('(a(say)a(sayay))')
     expect(Commit.type).toBe('(a{sv}aya(say)sstayay)')
     expect(Xattrs.type).toBe('a(ayay)')
   })
 
-  test('any bytes decode, and what they decode to encodes', () => {
+  test('any bytes are decoded to values that can be encoded', () => {
     for (const codec of [DirMeta, DirTree, Commit, Xattrs] as (typeof DirTree)[]) {
       fc.assert(fc.property(anyBytes, (bytes) => void codec.encode(codec.decode(bytes))))
     }
@@ -88,7 +88,7 @@ describe('metadata', () => {
     expect(toHex(encoded)).toContain(toHex(u64be.encode(1n)))
   })
 
-  test('a tree of ten thousand names takes wide offsets and comes back', () => {
+  test('a tree of ten thousand names has wide offsets and is decoded to the same names', () => {
     const files = Array.from({ length: 10_000 }, (_, i) => ({
       name: `file-${String(i).padStart(5, '0')}`,
       checksum: toHex(new Uint8Array(32).fill(i)) as Checksum,
@@ -99,7 +99,7 @@ describe('metadata', () => {
     expect(DirTree.decode(bytes)).toEqual(tree)
   })
 
-  test('a tombstone names the commit it stands for', () => {
+  test('a tombstone has the checksum of the deleted commit', () => {
     fc.assert(
       fc.property(anyChecksum, (commit) => {
         const entries = vardict.decode(encodeTombstone(commit))
@@ -111,7 +111,7 @@ describe('metadata', () => {
 })
 
 describe('xattrs', () => {
-  test('sort by name in byte order, and sorted ones are left as they are', () => {
+  test('sortXattrs sorts by name in byte order, and returns a sorted list itself', () => {
     fc.assert(
       fc.property(anyUnsortedXattrs, (xattrs) => {
         const sorted = sortXattrs(xattrs)
@@ -133,13 +133,13 @@ describe('xattrs', () => {
     ])
   })
 
-  test('a name twice is not canonical, and sorting keeps both in order', () => {
+  test('two equal names are not canonical, and sortXattrs keeps their order', () => {
     const twice: Xattrs = [1, 2].map((value) => [encodeUtf8('user.a'), Uint8Array.of(value)])
     expect(isCanonical(twice)).toBe(false)
     expect(sortXattrs(twice)).toEqual(twice)
   })
 
-  test('are equal when names and values are, in order', () => {
+  test('two lists are equal if they have the same names and values in the same order', () => {
     fc.assert(
       fc.property(anyXattrs, (xattrs) => {
         expect(xattrsEqual(xattrs, Xattrs.decode(Xattrs.encode(xattrs)))).toBe(true)
@@ -157,13 +157,13 @@ describe('xattrs', () => {
 })
 
 describe('file headers', () => {
-  test('are framed so that they start aligned', () => {
+  test('a header is framed by its length and padding', () => {
     expect(toHex(encodeFileHeader(file))).toBe(
       ['00000012', '00000000', '00000000', '00000000', '000081a4', '00000000', '00', '11'].join(''),
     )
   })
 
-  test('decode is the inverse of encode, with and without a size', () => {
+  test('a header is decoded to the values that were encoded, with and without a size', () => {
     fc.assert(
       fc.property(anyFileHeader, fc.nat({ max: Number.MAX_SAFE_INTEGER }), anyBytes, (header, size, body) => {
         const framed = encodeFileHeader(header)
@@ -176,7 +176,7 @@ describe('file headers', () => {
     )
   })
 
-  test('keep xattrs in the order they have', () => {
+  test('a header keeps the order of its xattrs', () => {
     fc.assert(
       fc.property(anyUnsortedXattrs, (xattrs) => {
         const header = { ...file, xattrs }
@@ -186,7 +186,7 @@ describe('file headers', () => {
     )
   })
 
-  test('any bytes decode or are a FormatError', () => {
+  test('any bytes are decoded, or refused with a FormatError', () => {
     const anyFramed = fc.oneof(
       anyBytes,
       anyFileHeader.chain((header) => anyDamage(encodeFileHeader(header))),
@@ -211,11 +211,11 @@ describe('file headers', () => {
     ['00000002' + '00000000' + '00', 'File header size 2 exceeds size 9'],
     ['ffffffff' + '00000000' + '00', 'File header size 4294967295 exceeds size 9'],
     ['0000', 'truncated'],
-  ])('%s is refused: %s', (hex, message) => {
+  ])('the header %s is refused: %s', (hex, message) => {
     expect(() => decodeFilezHeader(fromHex(hex))).toThrow(message)
   })
 
-  test('a device or a directory is refused by name', () => {
+  test('a device or a directory is refused with its mode or device number', () => {
     const header = encodeFilezHeader({ header: { ...file, mode: 0o40755 }, size: 0 })
     expect(() => decodeFilezHeader(header)).toThrow('Corrupted archive file; invalid mode 16877')
     const device = encodeFileHeader(file)
@@ -223,19 +223,19 @@ describe('file headers', () => {
     expect(() => decodeFileHeader(device)).toThrow('Corrupted archive file; invalid rdev 7')
   })
 
-  test('a size no number holds is refused', () => {
+  test('a size that a JavaScript number cannot hold is refused', () => {
     const header = encodeFilezHeader({ header: file, size: 0 })
     header.fill(0xff, 8, 16)
     expect(() => decodeFilezHeader(header)).toThrow('invalid size 18446744073709551615')
   })
 
-  test('malformed user.ostreemeta is all zeros, as in ostree', () => {
+  test('a malformed `user.ostreemeta` is read as zeros, as in ostree', () => {
     expect(decodeOstreeMeta(new Uint8Array(3))).toEqual({ ...file, mode: 0 })
   })
 })
 
 describe('FileHeaderCache', () => {
-  test('gives what encodeFileHeader gives, however often and however small it is', () => {
+  test('a cache of any size returns the bytes of encodeFileHeader', () => {
     for (const limit of [1, 3, 4096]) {
       const cache = new FileHeaderCache(limit)
       fc.assert(
@@ -248,7 +248,7 @@ describe('FileHeaderCache', () => {
     }
   })
 
-  test('encodes equal headers once, but each symbolic link by itself', () => {
+  test('equal headers are encoded once, except for those of symbolic links', () => {
     const cache = new FileHeaderCache()
     const xattrs: Xattrs = [[encodeUtf8('user.a'), Uint8Array.of(0xff, 0x81)]]
     expect(cache.encode({ ...file, xattrs })).toBe(cache.encode({ ...file, xattrs: structuredClone(xattrs) }))
@@ -256,7 +256,7 @@ describe('FileHeaderCache', () => {
     expect(cache.encode(link)).not.toBe(cache.encode(link))
   })
 
-  test('does not take names for values or one attribute for two', () => {
+  test('xattrs whose names and values are equal only when joined are kept apart', () => {
     const cache = new FileHeaderCache()
     const variants: Xattrs[] = [
       [[encodeUtf8('ab'), encodeUtf8('c')]],
@@ -280,7 +280,7 @@ describe('ostree.sizes', () => {
     unpacked: fc.nat({ max: 300 }),
   })
 
-  test('decode gives what was encoded, sorted by checksum', () => {
+  test('sizes are decoded as they were encoded, sorted by checksum', () => {
     fc.assert(
       fc.property(fc.uniqueArray(anySize, { selector: ({ checksum }) => checksum }), (sizes) => {
         const sorted = sizes.toSorted((a, b) => (a.checksum < b.checksum ? -1 : 1))
@@ -291,17 +291,17 @@ describe('ostree.sizes', () => {
 
   const entry = (hex: string) => {
     const element = fromHex('00'.repeat(32) + hex)
-    // One element: its end, in one byte.
+    // The array has one element, so there is one offset, of one byte.
     return decodeSizes([
       ['ostree.sizes', { type: 'aay', bytes: concatBytes([element, Uint8Array.of(element.length)]) }],
     ])
   }
 
-  test('a varuint has seven bits a byte, low ones first', () => {
+  test('a varuint has seven bits in each byte, the lowest first', () => {
     expect(entry('e58e2680010302')).toMatchObject([{ archived: 624485, unpacked: 128, type: 'dirmeta' }])
   })
 
-  test('the oldest commits have no type: their objects are files', () => {
+  test('an object without a type, as in the oldest commits, is a file', () => {
     expect(entry('0102')).toMatchObject([{ archived: 1, unpacked: 2, type: 'file' }])
   })
 
@@ -313,16 +313,16 @@ describe('ostree.sizes', () => {
     ['010200', 'Unexpected ostree.sizes object type 0'],
     [`${'ff'.repeat(9)}0101`, 'Invalid ostree.sizes size of'],
     ['ff'.repeat(12), 'Unexpected EOF reading ostree.sizes varint'],
-  ])('%j is refused: %s', (hex, message) => {
+  ])('the entry %j is refused: %s', (hex, message) => {
     expect(() => entry(hex)).toThrow(message)
   })
 
-  test('an element without a whole checksum is refused', () => {
+  test('an entry that is shorter than a checksum is refused', () => {
     const bytes = concatBytes([new Uint8Array(10), Uint8Array.of(10)])
     expect(() => decodeSizes([['ostree.sizes', { type: 'aay', bytes }]])).toThrow('Could not read ostree.sizes')
   })
 
-  test('a commit without them, or with something else by that name, has none', () => {
+  test('a commit without sizes, or with another type under the key, throws an error', () => {
     for (const metadata of [[], [['ostree.sizes', variantOf(string, 'x')]] as const]) {
       expect(() => decodeSizes(metadata)).toThrow('No metadata key ostree.sizes in commit')
     }

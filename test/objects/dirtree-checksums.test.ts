@@ -1,4 +1,7 @@
-/** What is found in the bytes of a dirtree is what reading it as values gives; where that would refuse it, nothing is. */
+/**
+ * `locateChecksums` finds in the bytes of a dirtree the checksums that decoding gives, and returns `undefined` where
+ * decoding would refuse the dirtree.
+ */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, compareUtf8, toHex } from '../../src/bytes.ts'
@@ -17,7 +20,7 @@ const anyName = fc.oneof(
 )
 const byName = <T extends { readonly name: string }>(entries: readonly T[]) =>
   entries.toSorted((a, b) => compareUtf8(a.name, b.name))
-/** Mostly sorted, sometimes with the faults that sorting does not mend. */
+/** Generates trees, nine of ten sorted. Names may be invalid or equal. */
 const anyTree: fc.Arbitrary<DirTree> = fc
   .record({
     files: fc.array(fc.record({ name: anyName, checksum: anyChecksum }), { maxLength: 12 }),
@@ -46,8 +49,8 @@ function located(bytes: Uint8Array) {
   )
 }
 
-describe('checksums of a dirtree', () => {
-  test('are those of its values', () => {
+describe('locateChecksums', () => {
+  test('it finds the checksums of a dirtree', () => {
     let sound = 0
     fc.assert(
       fc.property(anyTree, (tree) => {
@@ -61,7 +64,7 @@ describe('checksums of a dirtree', () => {
     expect(sound).toBeGreaterThan(50)
   })
 
-  test('are found in damaged bytes only where those are sound', () => {
+  test('it finds checksums in damaged bytes exactly if they can be decoded', () => {
     const damages = fc.array(fc.tuple(fc.nat(), fc.oneof(fc.nat(255), fc.constantFrom(0, 1, 32, 33, 34, 0xff))), {
       minLength: 1,
       maxLength: 3,
@@ -72,7 +75,7 @@ describe('checksums of a dirtree', () => {
         const whole = DirTree.encode(tree)
         const bytes = new Uint8Array(Math.max(0, whole.length + more))
         bytes.set(whole.subarray(0, bytes.length))
-        // Offsets are at the end: that is where damage shows.
+        // The offsets are at the end, where damage has the most effect.
         for (const [n, byte] of damage) bytes[Math.max(0, bytes.length - 1 - (n % 40))] = byte
         expect(located(bytes)).toEqual(readAsValues(bytes))
       }),
@@ -80,11 +83,14 @@ describe('checksums of a dirtree', () => {
     )
   })
 
-  test.each([[[]], [[0]], [[1]], [[0, 0]], [[0, 1]]])('of %j are what values say', (bytes) => {
-    expect(located(Uint8Array.from(bytes))).toEqual(readAsValues(Uint8Array.from(bytes)))
-  })
+  test.each([[[]], [[0]], [[1]], [[0, 0]], [[0, 1]]])(
+    'it accepts the bytes %j exactly if they can be decoded',
+    (bytes) => {
+      expect(located(Uint8Array.from(bytes))).toEqual(readAsValues(Uint8Array.from(bytes)))
+    },
+  )
 
-  test('are found in a large one, whose offsets are wide', () => {
+  test('it finds the checksums of a large dirtree, which has wide offsets', () => {
     const files = Array.from({ length: 3000 }, (_, n) => ({
       name: `f${String(n).padStart(5, '0')}`,
       checksum: n.toString(16).padStart(64, '0') as Checksum,

@@ -1,4 +1,4 @@
-/** What ostree itself wrote, under both platforms. */
+/** Objects that ostree wrote, read and written on both platforms. */
 import { describe, expect, test } from 'vitest'
 import { type Checksum, encodeUtf8, equalBytes, toHex } from '../../src/bytes.ts'
 import {
@@ -69,14 +69,14 @@ interface RepoFile {
 
 const codecs = { commit: Commit, dirtree: DirTree, dirmeta: DirMeta }
 
-describe.each(platforms)('on the platform $name', (platform) => {
+describe.each(platforms)('objects on the platform $name', (platform) => {
   describe('files of a tree', () => {
     const vectors = goldenJson<FileVector[]>('core/file-checksums.json')
     const cache = new FileHeaderCache()
 
-    test.each(vectors)('$path has the checksum ostree gives it', (vector) => {
+    test.each(vectors)('the file $path has the checksum that ostree gives it', (vector) => {
       const { uid, gid, mode, symlink: target, checksum } = vector
-      // Attributes of no value are dropped when a file is read from disk.
+      // libostree ignores extended attributes without a value when it reads a file from disk.
       const xattrs = sortXattrs(xattrsOf(vector.xattrs_b64).filter(([, value]) => value.length > 0))
       const header: FileHeader = { uid, gid, mode, target, xattrs }
       const body = base64(vector.content_b64)
@@ -95,27 +95,30 @@ describe.each(platforms)('on the platform $name', (platform) => {
   describe.each(['core/objects-archive.json', 'core/commits-objects.json'])('objects of %s', (file) => {
     const objects = goldenJson<LooseObject[]>(file)
 
-    test.each(objects)('$loose_path', ({ loose_path, data_b64 }) => {
-      const bytes = base64(data_b64)
-      const name = parseLoosePath(loose_path.slice('objects/'.length))
-      if (name === undefined) throw new Error(`no name in ${loose_path}`)
-      const { checksum, type, compressed } = name
-      expect(loosePath(name, true)).toBe(loose_path)
-      if (type === 'file') {
-        expect(compressed).toBe(true)
-        expectFilez(bytes, checksum)
-        return
-      }
-      if (type !== 'commit' && type !== 'dirtree' && type !== 'dirmeta') {
-        expect(type).toBe('commitmeta')
-        return
-      }
-      expect(checksumMeta(platform, bytes)).toBe(checksum)
-      validateMeta(type, bytes)
-      // Each codec takes what it gave.
-      const codec = codecs[type] as typeof DirTree
-      expect(toHex(codec.encode(codec.decode(bytes)))).toBe(toHex(bytes))
-    })
+    test.each(objects)(
+      'the object $loose_path is valid, and is decoded and encoded to the same bytes',
+      ({ loose_path, data_b64 }) => {
+        const bytes = base64(data_b64)
+        const name = parseLoosePath(loose_path.slice('objects/'.length))
+        if (name === undefined) throw new Error(`no name in ${loose_path}`)
+        const { checksum, type, compressed } = name
+        expect(loosePath(name, true)).toBe(loose_path)
+        if (type === 'file') {
+          expect(compressed).toBe(true)
+          expectFilez(bytes, checksum)
+          return
+        }
+        if (type !== 'commit' && type !== 'dirtree' && type !== 'dirmeta') {
+          expect(type).toBe('commitmeta')
+          return
+        }
+        expect(checksumMeta(platform, bytes)).toBe(checksum)
+        validateMeta(type, bytes)
+        // A codec accepts the values that it decoded.
+        const codec = codecs[type] as typeof DirTree
+        expect(toHex(codec.encode(codec.decode(bytes)))).toBe(toHex(bytes))
+      },
+    )
   })
 
   function expectFilez(bytes: Uint8Array, checksum: Checksum): FileHeader {
@@ -130,7 +133,7 @@ describe.each(platforms)('on the platform $name', (platform) => {
     return header
   }
 
-  test('files compressed at any level are the same file', () => {
+  test('a file has the same checksum and content at every level of compression', () => {
     const { inputs, objects } = goldenJson<{
       inputs: { name: string; content_b64: string }[]
       objects: (LooseObject & { level: number })[]
@@ -146,7 +149,7 @@ describe.each(platforms)('on the platform $name', (platform) => {
     }
   })
 
-  test('files of a bare-user repository are what their attribute says', () => {
+  test('a file of a bare-user repository has the owner and mode of its attribute', () => {
     const { files } = goldenJson<Record<string, { files: RepoFile[] }>>('core/repo-modes.json')['bare-user'] as {
       files: RepoFile[]
     }
@@ -165,7 +168,7 @@ describe.each(platforms)('on the platform $name', (platform) => {
     expect(seen).toBeGreaterThan(20)
   })
 
-  test('commits: what show prints as ContentChecksum', () => {
+  test('a commit has the content checksum and parent that `ostree show` prints', () => {
     const { commits } = goldenJson<{ commits: { commit_b64: string; checksum: Checksum; show: string }[] }>(
       'core/commits.json',
     )
@@ -181,20 +184,20 @@ describe.each(platforms)('on the platform $name', (platform) => {
     }
   })
 
-  test('the empty tree', () => {
+  test('the empty tree has the checksum EMPTY_TREE', () => {
     const bytes = DirTree.encode({ files: [], dirs: [] })
     expect([...bytes]).toEqual([0])
     expect(checksumMeta(platform, bytes)).toBe(EMPTY_TREE)
   })
 
-  test('the directory everybody has', () => {
+  test('the metadata of a directory of root with mode 0755 has the well-known checksum', () => {
     const bytes = DirMeta.encode({ uid: 0, gid: 0, mode: 0o40755, xattrs: [] })
     expect(toHex(bytes)).toBe('0000000000000000000041ed')
     expect(checksumMeta(platform, bytes)).toBe('446a0ef11b7cc167f3b603e585c7eeeeb675faa412d5ec73f62988eb0b6c5488')
   })
 })
 
-test('ostree.sizes of a commit', () => {
+test('the metadata `ostree.sizes` of a commit has the sizes of its objects', () => {
   const { commits } = goldenJson<{ commits: { description: string; commit_b64: string }[] }>('core/commits.json')
   const found = commits.find(({ description }) => description === 'generate-sizes')
   const { metadata } = Commit.decode(base64(found?.commit_b64 as string))
@@ -222,15 +225,15 @@ test('ostree.sizes of a commit', () => {
   }
 })
 
-test('an object stream is framed like the header that is hashed', () => {
+test('an object stream starts with the framed header that is hashed', () => {
   const header: FileHeader = { uid: 1, gid: 2, mode: 0o100644, target: '', xattrs: [] }
   const framed = encodeFileHeader(header)
   const stream = new Uint8Array([...framed, 1, 2, 3])
   expect(decodeFileHeader(stream)).toEqual({ header, bodyOffset: framed.length })
 })
 
-test('files whose xattrs were hashed in the order of a tar file verify, and so do sorted ones', () => {
-  // `ostree commit --tree=tar` of records user.a, user.z: libarchive hands them over last first.
+test('a file verifies whether its xattrs were hashed in the order of a tar file or sorted', () => {
+  // For a tar file with the records user.a and user.z, libarchive gives ostree the last record first.
   const z = [encodeUtf8('user.z'), encodeUtf8('1')] as const
   const a = [encodeUtf8('user.a'), encodeUtf8('2')] as const
   const header: FileHeader = { uid: 0, gid: 0, mode: 0o100644, target: '', xattrs: [z, a] }

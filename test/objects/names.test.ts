@@ -38,7 +38,7 @@ const TYPES: ObjectType[] = [
 const anyType = fc.constantFrom(...TYPES)
 
 describe('checksums', () => {
-  test('are 64 digits of lower-case hex', () => {
+  test('a checksum has 64 digits of lower-case hex', () => {
     expect(parseChecksum(checksum)).toBe(checksum)
     expect(isChecksum(checksum)).toBe(true)
   })
@@ -51,13 +51,13 @@ describe('checksums', () => {
     [checksum.toUpperCase(), `Invalid character '65' in rev '${checksum.toUpperCase()}'`],
     [`g${checksum.slice(1)}`, `Invalid character '103' in rev 'g${checksum.slice(1)}'`],
     [`é${checksum.slice(2)}`, `Invalid character '-61' in rev 'é${checksum.slice(2)}'`],
-  ])('refuses %j in the words of ostree', (text, message) => {
+  ])('%j is refused with the message of ostree', (text, message) => {
     expect(isChecksum(text)).toBe(false)
     expect(() => parseChecksum(text)).toThrow(InvalidNameError)
     expect(() => parseChecksum(text)).toThrow(message)
   })
 
-  test('are 32 bytes and back', () => {
+  test('a checksum is converted to 32 bytes and back', () => {
     fc.assert(
       fc.property(anyChecksum, (sum) => {
         expect(checksumFromBytes(checksumToBytes(sum))).toBe(sum)
@@ -67,7 +67,7 @@ describe('checksums', () => {
     expect(() => checksumFromBytes(new Uint8Array(33))).toThrow(FormatError)
   })
 
-  test('have a form for file names, as deltas use it', () => {
+  test('a checksum is converted to the base64 of file names of deltas and back', () => {
     fc.assert(
       fc.property(anyChecksum, (sum) => {
         const text = modifiedBase64(sum)
@@ -83,24 +83,24 @@ describe('checksums', () => {
 })
 
 describe('object types', () => {
-  test('are numbered from 1 to 9', () => {
+  test('object types have the numbers from 1 to 9', () => {
     expect(TYPES.map(objectTypeNumber)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9])
     expect(TYPES.map((_, i) => objectTypeFromNumber(i + 1))).toEqual(TYPES)
     for (const number of [-1, 0, 10, 1.5]) expect(() => objectTypeFromNumber(number)).toThrow('Invalid object type')
   })
 
-  test('2 to 6 are metadata', () => {
+  test('the types 2 to 6 are metadata', () => {
     expect(TYPES.filter(isMetaObject)).toEqual(['dirtree', 'dirmeta', 'commit', 'tombstone-commit', 'commitmeta'])
   })
 
-  test('nothing else is one', () => {
+  test('isObjectType accepts only the names of types', () => {
     expect(TYPES.every(isObjectType)).toBe(true)
     for (const text of ['', 'undefined', 'filez', 'File']) expect(isObjectType(text)).toBe(false)
   })
 })
 
 describe('object names', () => {
-  test('format and parse are inverse', () => {
+  test('a name is parsed as it was formatted', () => {
     fc.assert(
       fc.property(anyChecksum, anyType, (sum, type) => {
         const name = { checksum: sum, type }
@@ -110,13 +110,13 @@ describe('object names', () => {
   })
 
   test.each(['', 'x', checksum, `${checksum}.`, `${checksum}.filez`, `${checksum.slice(1)}.file`, '.file'])(
-    'refuses %j',
+    'the name %j is refused',
     (text) => {
       expect(() => parseObjectName(text)).toThrow(InvalidNameError)
     },
   )
 
-  test('only content is compressed in an archive repository', () => {
+  test('only the path of a content object has the suffix `.filez` in an archive repository', () => {
     const rest = `objects/44/${checksum.slice(2)}`
     expect(loosePath({ checksum, type: 'dirmeta' }, true)).toBe(`${rest}.dirmeta`)
     expect(loosePath({ checksum, type: 'file' }, true)).toBe(`${rest}.filez`)
@@ -124,7 +124,7 @@ describe('object names', () => {
     expect(loosePath({ checksum, type: 'commitmeta' }, true)).toBe(`${rest}.commitmeta`)
   })
 
-  test('a loose path names the object it was made of', () => {
+  test('a loose path is parsed to the name of its object', () => {
     fc.assert(
       fc.property(anyChecksum, anyType, fc.boolean(), (sum, type, archive) => {
         fc.pre(type === 'file' || isMetaObject(type) || !archive)
@@ -135,7 +135,7 @@ describe('object names', () => {
   })
 
   test.each(['', 'ab', 'ab/cd.file', `44/${checksum.slice(2)}`, `44/${checksum.slice(2)}.tmp`, `44/${checksum}.file`])(
-    'the path %j names none',
+    'the path %j is not that of an object',
     (path) => {
       expect(parseLoosePath(path)).toBeUndefined()
     },
@@ -143,10 +143,13 @@ describe('object names', () => {
 })
 
 describe('collection ids', () => {
-  test.each(['org.example', 'a.b', '_a._1', 'org.example.Collection_1', `a.${'b'.repeat(253)}`])('%s is one', (id) => {
-    expect(isCollectionId(id)).toBe(true)
-    validateCollectionId(id)
-  })
+  test.each(['org.example', 'a.b', '_a._1', 'org.example.Collection_1', `a.${'b'.repeat(253)}`])(
+    '%s is valid',
+    (id) => {
+      expect(isCollectionId(id)).toBe(true)
+      validateCollectionId(id)
+    },
+  )
 
   test.each([
     '',
@@ -159,11 +162,11 @@ describe('collection ids', () => {
     'org.ex-ample',
     'org.é',
     'a.b\n',
-  ])('%j is none', (id) => {
+  ])('%j is refused', (id) => {
     expect(() => validateCollectionId(id)).toThrow(`Invalid collection ID ${id}`)
   })
 
-  test('256 characters are one too many', () => {
+  test('an id of 256 characters is refused', () => {
     expect(isCollectionId(`a.${'b'.repeat(254)}`)).toBe(false)
   })
 })

@@ -1,4 +1,4 @@
-/** Objects of our making, judged by ostree. */
+/** Objects written with the codecs, checked by ostree. */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -42,7 +42,7 @@ import { temporaryFolder } from '../support/temporary.ts'
 
 const scratch = temporaryFolder('disk')
 
-/** A file of our own user, or of anybody when we may make one. */
+/** Generates an owner: any if the tests run as root, else that of the process. */
 const anyOwner = isRoot ? fc.integer({ min: 0, max: 70_000 }) : fc.constant(process.getuid?.() ?? 0)
 
 const anyDiskXattrs: fc.Arbitrary<Xattrs> = fc
@@ -52,8 +52,8 @@ const anyDiskXattrs: fc.Arbitrary<Xattrs> = fc
   )
   .map((xattrs) => sortXattrs(xattrs.map(([name, value]) => [encodeUtf8(name), value])))
 
-describeReference(['ostree', 'getfattr'], 'ostree checksum', () => {
-  test('agrees on regular files of any owner, mode, attributes and content', () => {
+describeReference(['ostree', 'getfattr'], 'checksumFile and `ostree checksum`', () => {
+  test('a regular file of any owner, mode, xattrs and content has the same checksum', () => {
     const path = join(scratch, 'file')
     fc.assert(
       fc.property(
@@ -80,7 +80,7 @@ describeReference(['ostree', 'getfattr'], 'ostree checksum', () => {
     )
   })
 
-  test('agrees on symbolic links', () => {
+  test('a symbolic link has the same checksum', () => {
     const path = join(scratch, 'link')
     const targets = ['a', '/etc/passwd', '../..', 'ünï 日本語', 'x'.repeat(4000)]
     for (const target of targets) {
@@ -93,12 +93,12 @@ describeReference(['ostree', 'getfattr'], 'ostree checksum', () => {
   })
 })
 
-describeReference('ostree', 'ostree fsck', () => {
+describeReference('ostree', 'object codecs and `ostree fsck`', () => {
   const sound: DirMeta = { uid: 0, gid: 0, mode: 0o40755, xattrs: [] }
   const empty: DirTree = { files: [], dirs: [] }
   let count = 0
 
-  /** An archive repository that we fill by hand. */
+  /** An archive repository to which objects are written one by one. */
   class HandMade {
     readonly path = join(scratch, `repo${count++}`)
 
@@ -125,7 +125,7 @@ describeReference('ostree', 'ostree fsck', () => {
       return checksum
     }
 
-    /** @param changed what to write in place of a sound commit */
+    /** Writes a commit and a ref. @param changed a commit to write in place of a valid one */
     commit(tree: DirTree, meta: DirMeta = sound, changed?: Commit): void {
       const rootTree = this.meta('dirtree', DirTree.encode(tree))
       const rootMeta = this.meta('dirmeta', DirMeta.encode(meta))
@@ -140,7 +140,7 @@ describeReference('ostree', 'ostree fsck', () => {
     }
   }
 
-  test('accepts trees, files and links of our encoding', () => {
+  test('ostree accepts trees, files and links that the codecs encode', () => {
     fc.assert(
       fc.property(anyDirTree, anyDirMeta, fc.array(anyFile, { minLength: 1, maxLength: 4 }), (shape, meta, files) => {
         const repo = new HandMade()
@@ -160,12 +160,12 @@ describeReference('ostree', 'ostree fsck', () => {
     )
   })
 
-  test('finds in broken trees what we find', () => {
+  test('ostree reports the fault of a broken tree that validateDirTree reports', () => {
     fc.assert(
       fc.property(anyBrokenDirTree, ({ value, message }) => {
         fc.pre(message !== 'Invalid empty filename')
         const repo = new HandMade()
-        // Whatever is named must be there, or that is all there is to find.
+        // All objects that are referred to must exist, because ostree reports missing ones first.
         const leafTree = repo.meta('dirtree', DirTree.encode(empty))
         const leafMeta = repo.meta('dirmeta', DirMeta.encode(sound))
         const tree: DirTree = {
@@ -184,7 +184,7 @@ describeReference('ostree', 'ostree fsck', () => {
     )
   })
 
-  test('lets an empty name pass, which we do not', () => {
+  test('ostree accepts an empty name, which validateDirTree refuses', () => {
     const repo = new HandMade()
     const checksum = repo.file({ uid: 0, gid: 0, mode: 0o100644, target: '', xattrs: [] }, encodeUtf8('x'))
     const tree = { files: [{ name: '', checksum }], dirs: [] }
@@ -193,10 +193,10 @@ describeReference('ostree', 'ostree fsck', () => {
     expect(() => validateDirTree(DirTree.encode(tree))).toThrow('Invalid empty filename')
   })
 
-  test('finds in broken directory metadata what we find', () => {
+  test('ostree reports the fault of broken directory metadata that validateDirMeta reports', () => {
     fc.assert(
       fc.property(anyBrokenDirMeta, ({ value, message }) => {
-        // Names of attributes are looked at by later versions only.
+        // Only later versions of ostree check the names of extended attributes.
         fc.pre(message.includes('mode'))
         const repo = new HandMade()
         repo.commit(empty, value)
@@ -207,12 +207,12 @@ describeReference('ostree', 'ostree fsck', () => {
     )
   })
 
-  test('finds in broken commits what we find', () => {
+  test('ostree reports the fault of a broken commit that validateCommit reports', () => {
     fc.assert(
       fc.property(anyBrokenCommit, ({ value, message }) => {
         const repo = new HandMade()
         repo.commit(empty, sound, value)
-        // Older versions do not say which of the checksums it is.
+        // Older versions of ostree do not name the invalid checksum.
         expect(repo.fsck().stderr).toContain(message.replace(/^Invalid commit [a-z ]+: /, ''))
         expect(() => validateCommit(Commit.encode(value))).toThrow(message)
       }),
@@ -221,12 +221,11 @@ describeReference('ostree', 'ostree fsck', () => {
   })
 })
 
-describeReference(['ostree', 'python3'], 'a tar file with attributes in two orders', () => {
-  test('is hashed in the order ostree hands them over, and verifies here', () => {
+describeReference(['ostree', 'python3'], 'verifyFile and `ostree commit --tree=tar`', () => {
+  test('files with the same xattrs in two orders verify', () => {
     const tar = join(scratch, 'order.tar')
     const script = `
 import tarfile, io, sys
-import { temporaryFolder } from '../support/temporary.ts'
 with tarfile.open(sys.argv[1], 'w', format=tarfile.PAX_FORMAT) as t:
     d = tarfile.TarInfo('.'); d.type = tarfile.DIRTYPE; d.mode = 0o755; t.addfile(d)
     for name, order in (('up', 'az'), ('down', 'za')):
@@ -253,7 +252,7 @@ with tarfile.open(sys.argv[1], 'w', format=tarfile.PAX_FORMAT) as t:
         seen++
       }
     }
-    // Versions before 2024.10 make two objects of the two files, one of them unsorted.
+    // Versions of ostree before 2024.10 store the two files as two objects, one of them with unsorted xattrs.
     expect([seen, unsorted]).toEqual(seen === 2 ? [2, 1] : [1, 0])
   })
 })

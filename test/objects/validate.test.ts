@@ -35,15 +35,15 @@ import {
 
 const codecs = { commit: Commit, dirtree: DirTree, dirmeta: DirMeta }
 
-describe('well-formed objects pass', () => {
-  test('metadata, file headers, names, xattrs', () => {
+describe('validation of valid objects', () => {
+  test('metadata, file headers, names and xattrs are accepted', () => {
     fc.assert(fc.property(anyMetaObject, ({ type, bytes }) => validateMeta(type, bytes)))
     fc.assert(fc.property(anyFileHeader, (header) => validateFileHeader(header, 'sorted')))
     fc.assert(fc.property(anyFilename, (name) => validateFilename(name)))
     fc.assert(fc.property(anyXattrs, (xattrs) => validateXattrs(xattrs)))
   })
 
-  test('attached metadata is any dictionary', () => {
+  test('detached metadata may be any dictionary', () => {
     for (const type of ['commitmeta', 'tombstone-commit'] as const) {
       validateMeta(type, new Uint8Array(0))
       validateMeta(type, vardict.encode([['k', { type: 's', bytes: encodeUtf8('v\0') }]]))
@@ -52,8 +52,8 @@ describe('well-formed objects pass', () => {
   })
 })
 
-describe('one broken rule is called by its name', () => {
-  test('dirtree', () => {
+describe('validation of invalid objects', () => {
+  test('a dirtree that breaks a rule is refused with the message of the rule', () => {
     fc.assert(
       fc.property(anyBrokenDirTree, ({ value, message }) => {
         expect(() => validateDirTree(DirTree.encode(value))).toThrow(message)
@@ -61,7 +61,7 @@ describe('one broken rule is called by its name', () => {
     )
   })
 
-  test('dirmeta', () => {
+  test('a dirmeta that breaks a rule is refused with the message of the rule', () => {
     fc.assert(
       fc.property(anyBrokenDirMeta, ({ value, message }) => {
         expect(() => validateDirMeta(DirMeta.encode(value))).toThrow(message)
@@ -69,7 +69,7 @@ describe('one broken rule is called by its name', () => {
     )
   })
 
-  test('commit', () => {
+  test('a commit that breaks a rule is refused with the message of the rule', () => {
     fc.assert(
       fc.property(anyBrokenCommit, ({ value, message }) => {
         expect(() => validateCommit(Commit.encode(value))).toThrow(message)
@@ -77,7 +77,7 @@ describe('one broken rule is called by its name', () => {
     )
   })
 
-  test('file header', () => {
+  test('a file header that breaks a rule is refused with the message of the rule', () => {
     fc.assert(
       fc.property(anyBrokenFileHeader, ({ value, message }) => {
         expect(() => validateFileHeader(value)).toThrow(message)
@@ -85,7 +85,7 @@ describe('one broken rule is called by its name', () => {
     )
   })
 
-  test('xattrs, in either order', () => {
+  test('xattrs that break a rule are refused with the message of the rule, sorted or not', () => {
     fc.assert(
       fc.property(anyBrokenXattrs, ({ value, message }) => {
         expect(() => validateXattrs(value, 'sorted')).toThrow(message)
@@ -97,7 +97,7 @@ describe('one broken rule is called by its name', () => {
     )
   })
 
-  test('damaged bytes are not in normal form, or whatever they say is judged', () => {
+  test('damaged bytes are refused with a FormatError, or in normal form and valid', () => {
     fc.assert(
       fc.property(
         anyMetaObject.chain(({ type, bytes }) => anyDamage(bytes).map((damaged) => ({ type, damaged }))),
@@ -117,13 +117,13 @@ describe('one broken rule is called by its name', () => {
   })
 })
 
-describe('order of xattrs', () => {
+describe('validation of xattrs', () => {
   const xattrs: Xattrs = [
     [encodeUtf8('user.z'), encodeUtf8('1')],
     [encodeUtf8('user.a'), encodeUtf8('2')],
   ]
 
-  test('is asked for by newer versions only', () => {
+  test('unsorted xattrs are refused only if `sorted` is asked for, as by newer versions of ostree', () => {
     expect(() => validateXattrs(xattrs)).toThrow('Incorrectly sorted xattr name (prev=user.z, cur=user.a), index=1')
     const bytes = DirMeta.encode({ uid: 0, gid: 0, mode: 0o40755, xattrs })
     expect(() => validateDirMeta(bytes, 'sorted')).toThrow('Incorrectly sorted xattr name')
@@ -140,17 +140,19 @@ describe('order of xattrs', () => {
 })
 
 describe('filenames', () => {
-  test('text that has no UTF-8 is refused', () => {
+  test('a name that cannot be encoded in UTF-8 is refused', () => {
     expect(() => validateFilename('a\ud800')).toThrow('Invalid UTF-8 in filename a\ufffd')
   })
 
-  test('three dots, spaces and newlines are names', () => {
+  test('names of three dots, spaces or newlines are accepted', () => {
     for (const name of ['...', ' ', '\n', '.a', 'a.', '..a']) validateFilename(name)
   })
 })
 
 describe('modes', () => {
-  test.each([0o100644, 0o104755, 0o107777, 0o120777, 0o100000])('%o is of a file', (mode) => validateFileMode(mode))
+  test.each([0o100644, 0o104755, 0o107777, 0o120777, 0o100000])('the mode %o is that of a file', (mode) =>
+    validateFileMode(mode),
+  )
 
   test.each([
     [0o40755, 'Invalid file metadata mode 16877; not a valid file type'],
@@ -158,11 +160,11 @@ describe('modes', () => {
     [0o60644, 'Invalid file metadata mode 24996; not a valid file type'],
     [0x1_81a4, 'Invalid mode 98724; invalid bits in mode'],
     [0xffff_81a4, 'Invalid mode 4294934948; invalid bits in mode'],
-  ])('%o is not', (mode, message) => {
+  ])('the mode %o is refused', (mode, message) => {
     expect(() => validateFileMode(mode)).toThrow(message)
   })
 
-  test('bare-user-only holds nothing that a user could not have made', () => {
+  test('a mode that mode bare-user-only cannot store is refused', () => {
     const checksum = 'ab'.repeat(32) as Checksum
     for (const mode of [0o100644, 0o100775, 0o100000, 0o120777]) validateBareUserOnlyMode(checksum, mode)
     for (const [mode, bits] of [
@@ -177,7 +179,7 @@ describe('modes', () => {
   })
 })
 
-test('object types that come over a network are 1 to 4', () => {
+test('a number of an object type from a remote must be from 1 to 4', () => {
   for (const number of [1, 2, 3, 4]) validateObjectTypeNumber(number)
   for (const number of [0, 5, 9, 255]) {
     expect(() => validateObjectTypeNumber(number)).toThrow(`Invalid object type '${number}'`)

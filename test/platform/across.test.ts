@@ -1,4 +1,4 @@
-/** The providers against each other, and against programs and libraries that nobody here wrote. */
+/** The platforms compared with each other, and with other programs and libraries. */
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
@@ -19,7 +19,7 @@ import { pieces, WORDS } from './fixtures.ts'
 
 const platforms = [nodePlatform, portablePlatform]
 
-/** Text, runs, noise and copies from far back, as layers have them. */
+/** Makes content like that of layers: text, runs of bytes, noise, and copies of earlier content. */
 function mixed(size: number): Uint8Array {
   const parts: Uint8Array[] = []
   const noise = new Uint8Array(randomBytes(4096))
@@ -34,8 +34,8 @@ function mixed(size: number): Uint8Array {
 
 const content = mixed(700_000)
 
-describe('the two providers', () => {
-  test.each(['gzip', 'zstd', 'deflate-raw'] as const)('%s: each reads what the other writes', async (kind) => {
+describe('the two platforms', () => {
+  test.each(['gzip', 'zstd', 'deflate-raw'] as const)('each reads the %s streams of the other', async (kind) => {
     for (const level of [0, 1, 6, 9]) {
       for (const [writer, reader] of [platforms, platforms.toReversed()]) {
         const packed = await readAll(writer!.compress(kind, pieces(content, 65_536), { level }))
@@ -44,7 +44,7 @@ describe('the two providers', () => {
     }
   })
 
-  test('each inflates what the other deflates', () => {
+  test('each inflates the deflated bytes of the other', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: content.length }), fc.integer({ min: 1, max: 9 }), (end, level) => {
         const part = content.subarray(Math.max(0, end - 3000), end)
@@ -58,8 +58,8 @@ describe('the two providers', () => {
   })
 })
 
-describe('check sums', () => {
-  test('crc32 is the one zlib counts, also piece by piece', () => {
+describe('checksums', () => {
+  test('crc32 gives the value of zlib, also piece by piece', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), fc.uint8Array({ maxLength: 50 }), (a, b) => {
         expect(crc32(a)).toBe(zlibCrc32(a))
@@ -72,13 +72,13 @@ describe('check sums', () => {
     ['', 0x51d8e999],
     ['a', 0xa98c6e5b],
     ['abc', 0xad770999],
-  ])('XXH64 of %j, as its specification has it', (text, low) => {
+  ])('XXH64 of %j is the value in its specification', (text, low) => {
     const hash = new Xxh64()
     hash.update(new TextEncoder().encode(text))
     expect(hash.digestLow()).toBe(low)
   })
 
-  test('XXH64 does not depend on how the input is cut', () => {
+  test('XXH64 gives the same value in whatever pieces the input comes', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 90 }), { maxLength: 6 }), (parts) => {
         const whole = new Xxh64()
@@ -91,7 +91,7 @@ describe('check sums', () => {
   })
 })
 
-describeReference('zstd', 'the zstd program', () => {
+describeReference('zstd', 'decompression and the program `zstd`', () => {
   const folder = temporaryFolder('disk')
   const file = join(folder, 'content')
   writeFileSync(file, content)
@@ -112,7 +112,7 @@ describeReference('zstd', 'the zstd program', () => {
     [['-3', '--long=27']],
     [['-3', '-B20000', '-T2']],
     [['-1', '--no-content-size']],
-  ])('every provider reads what it writes with %j', async (args) => {
+  ])('both platforms read a stream that zstd writes with %j', async (args) => {
     const packed = zstd(...args)
     for (const platform of platforms) {
       for (const size of [packed.length, 1009]) {
@@ -121,15 +121,15 @@ describeReference('zstd', 'the zstd program', () => {
     }
   })
 
-  test('every provider refuses what takes a longer window than the program takes unasked', async () => {
-    // The window is declared when the size is not known.
+  test('both platforms refuse a longer window than zstd accepts by default', async () => {
+    // zstd writes the window only if it does not know the size of the content.
     const { stdout } = spawnSync('zstd', ['-q', '-c', '--long=28'], { input: content, maxBuffer: 1 << 26 })
     for (const platform of platforms) {
       await expect(readAll(platform.decompress('zstd', pieces(stdout)))).rejects.toThrow(LimitError)
     }
   })
 
-  test('many small frames, as in a layer whose files can be fetched alone', async () => {
+  test('both platforms read many small frames, which a zstd:chunked layer has', async () => {
     const frames = [zstd('-3'), WORDS, zstd('-19'), WORDS, WORDS]
     const words = fzstdDecompress(WORDS)
     const expected = concatBytes([content, words, content, words, words])
@@ -139,7 +139,7 @@ describeReference('zstd', 'the zstd program', () => {
     }
   })
 
-  test('a third opinion on content of every kind', async () => {
+  test('the portable platform and fzstd read random parts of the content at every level', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 0, max: content.length }),
@@ -158,8 +158,8 @@ describeReference('zstd', 'the zstd program', () => {
   })
 })
 
-describe('the gzip program', () => {
-  test.skipIf(spawnSync('gzip', ['--version']).status !== 0)('reads what every provider writes', async () => {
+describe('compression and the program `gzip`', () => {
+  test.skipIf(spawnSync('gzip', ['--version']).status !== 0)('gzip reads the streams of both platforms', async () => {
     for (const platform of platforms) {
       for (const level of [0, 1, 6, 9]) {
         const packed = await readAll(platform.compress('gzip', pieces(content), { level }))

@@ -1,4 +1,4 @@
-/** Decoding gzip, zstd and raw deflate: what is read, what is refused, and how that is called. */
+/** Tests of decompression for each platform: gzip, zstd and raw deflate, valid and damaged. */
 import { randomBytes } from 'node:crypto'
 import { deflateRawSync, gzipSync, inflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
@@ -19,22 +19,22 @@ export function formatSuite(platform: Platform): void {
       (error: unknown) => error,
     )
 
-  describe('decompress', () => {
+  describe('decompress: formats', () => {
     const samples = [
       ...GZIP_SAMPLES.map((sample) => ({ kind: 'gzip' as const, ...sample })),
       ...ZSTD_SAMPLES.map((sample) => ({ kind: 'zstd' as const, ...sample })),
     ]
 
-    test.each(samples)('$kind: reads $name, however it is cut', async ({ kind, packed, content }) => {
+    test.each(samples)('$kind: $name is read in pieces of any size', async ({ kind, packed, content }) => {
       for (const size of packed.length > 10_000 ? [packed.length, 999, 1024] : [packed.length, 1, 3, 7]) {
         expect(equalBytes(await unpack(kind, packed, size), content), `pieces of ${size}`).toBe(true)
       }
     })
 
-    test.each(samples)('$kind: $name cut short anywhere is an error', async ({ kind, packed, name }) => {
+    test.each(samples)('$kind: $name is refused when it is truncated', async ({ kind, packed, name }) => {
       const ends = packed.length > 400 ? [1, 5, 17, packed.length >> 1, packed.length - 1] : packed.keys()
       for (const length of ends) {
-        // Streams may end between members, before padding, or before a frame.
+        // A stream may end between members, before padding, or before a frame.
         const whole = (await unpack(kind, packed.subarray(0, length)).catch(() => undefined)) !== undefined
         const mayEnd = /two|zeros behind|behind/.test(name)
         if (whole) expect(mayEnd, `${length} of ${packed.length} bytes`).toBe(true)
@@ -42,7 +42,7 @@ export function formatSuite(platform: Platform): void {
       }
     })
 
-    test('raw deflate ends where it ends; the rest of the source is read and left alone', async () => {
+    test('deflate-raw: bytes after the end of the stream are read and ignored', async () => {
       const packed = concatBytes([deflateRawSync(encodeUtf8('text')), encodeUtf8('garbage')])
       expect(await unpack('deflate-raw', packed, 2)).toEqual(encodeUtf8('text'))
       const { seen, source } = watched([packed, packed, packed])
@@ -50,20 +50,20 @@ export function formatSuite(platform: Platform): void {
       expect(seen.ended).toBe(true)
     })
 
-    test.each(['gzip', 'zstd', 'deflate-raw'] as const)('%s: nothing at all is an error', async (kind) => {
+    test.each(['gzip', 'zstd', 'deflate-raw'] as const)('%s: an empty source is refused', async (kind) => {
       expect(await failure(kind, new Uint8Array(0))).toMatchObject({
         code: 'corrupt',
         message: 'unexpected end of file',
       })
     })
 
-    test('garbage is refused by name', async () => {
+    test('gzip, zstd: a source in another format is refused with an error that names the format', async () => {
       const garbage = encodeUtf8('this is neither the one nor the other')
       expect(await failure('gzip', garbage)).toMatchObject({ message: 'invalid gzip header', data: { kind: 'gzip' } })
       expect(String(await failure('zstd', garbage))).toContain('Unknown frame descriptor')
     })
 
-    test('gzip: a wrong check sum or length is an error', async () => {
+    test('gzip: a wrong checksum or length is refused', async () => {
       const packed = gzipSync('some text')
       for (const [from, message] of [
         [8, 'incorrect data check'],
@@ -74,7 +74,7 @@ export function formatSuite(platform: Platform): void {
       }
     })
 
-    test('gzip: what is no member and no padding must not follow', async () => {
+    test('gzip: bytes after a member that are neither a member nor padding are refused', async () => {
       const packed = new Uint8Array(gzipSync('text'))
       const zeros = new Uint8Array(10)
       const garbage = encodeUtf8('garbage')
@@ -87,42 +87,42 @@ export function formatSuite(platform: Platform): void {
 
     test.each([
       ['a reserved flag', 3, 0x20],
-      ['another method than deflate', 2, 7],
-      ['a wrong check sum of the header', 3, 2],
+      ['a method other than deflate', 2, 7],
+      ['a wrong checksum of the header', 3, 2],
     ])('gzip: %s is refused', async (_, at, byte) => {
       const packed = new Uint8Array(gzipSync('some longer text, so that a header may seem to have more fields'))
       packed[at] = byte
       expect(await failure('gzip', packed)).toMatchObject({ message: 'invalid gzip header' })
     })
 
-    test('zstd: a wrong check sum or content size is an error', async () => {
+    test('zstd: a wrong checksum or content size is refused', async () => {
       expect(await failure('zstd', changed(GREETING, GREETING.length - 1))).toBeInstanceOf(CompressionError)
-      // A single segment whose size says 21 where one byte is.
+      // A single segment with a content size of 21, and content of one byte.
       const packed = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x20, 21, 0x09, 0, 0, 0x61)
       expect(await failure('zstd', packed)).toBeInstanceOf(CompressionError)
       expect(await unpack('zstd', changed(packed, 5, 20))).toEqual(encodeUtf8('a'))
     })
 
-    test('zstd: a window beyond the limit is refused before memory is spent', async () => {
-      // 2 ** 41 bytes.
+    test('zstd: a window beyond the limit is refused before it is allocated', async () => {
+      // The window has 2 ** 41 bytes.
       const bomb = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xf8, 0x01, 0x00, 0x00, 0, 0, 0, 0, 0, 0, 0)
       expect(await failure('zstd', bomb)).toMatchObject({ code: expect.stringMatching(/^(limit|corrupt)$/) })
     })
 
-    test('zstd: a frame that claims much and holds little costs little', async () => {
+    test('zstd: a frame that claims 100 MB and has one byte does not allocate 100 MB', async () => {
       const before = process.memoryUsage().arrayBuffers
-      // Single segment, 100 MB; one raw block of one byte.
+      // A single segment of 100 MB, and one raw block of one byte.
       const bomb = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0x00, 0xe1, 0xf5, 0x05, 0x09, 0, 0, 0x61)
       expect(await failure('zstd', bomb)).toBeInstanceOf(CompressionError)
       expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(16 << 20)
     })
 
-    test('zstd: a dictionary nobody has is an error', async () => {
+    test('zstd: a frame that needs a dictionary is refused', async () => {
       const packed = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x21, 0x07, 0x01, 0x09, 0, 0, 0x61)
       expect(await failure('zstd', packed)).toBeInstanceOf(OstreeError)
     })
 
-    test('zstd: a Huffman table that takes no bits does not go on for ever', async () => {
+    test('zstd: a Huffman table with a symbol of no bits is refused and does not loop forever', async () => {
       const tree = [6, 0xf0, 0x03, 0x81, 0xff, 0xff, 0x81]
       const packed = tree.length + 4
       const literals = [0x42, 0x01 | ((packed & 3) << 6), packed >> 2]
@@ -132,7 +132,7 @@ export function formatSuite(platform: Platform): void {
       expect(await failure('zstd', frame)).toBeInstanceOf(CompressionError)
     })
 
-    test('the offset of a fault is within the source', async () => {
+    test('gzip: the offset of an error is within the source', async () => {
       const whole = gzipSync(randomBytes(1000))
       const packed = changed(whole, whole.length - 5)
       const error = (await failure('gzip', packed, 100)) as CompressionError
@@ -144,7 +144,7 @@ export function formatSuite(platform: Platform): void {
       ['gzip', new Uint8Array(gzipSync(encodeUtf8('some text, some text'.repeat(20))))],
       ['zstd', GREETING],
       ['zstd', WORDS],
-    ] as const)('%s: one changed byte is noticed or does not matter, and never more', async (kind, packed) => {
+    ] as const)('%s: a changed byte is refused or does not change the content', async (kind, packed) => {
       const content = await unpack(kind, packed)
       await fc.assert(
         fc.asyncProperty(
@@ -161,7 +161,7 @@ export function formatSuite(platform: Platform): void {
       )
     })
 
-    test('gzip: accepts of broken streams what zlib accepts', async () => {
+    test('deflate-raw: a damaged stream is accepted exactly if zlib accepts it', async () => {
       const packed = deflateRawSync(
         encodeUtf8(`${'some text, '.repeat(9)}${'0123456789abcdefghijklmnopqrstuvwxyz'.repeat(3)}`),
       )
@@ -179,15 +179,18 @@ export function formatSuite(platform: Platform): void {
       )
     })
 
-    test.each(['gzip', 'zstd', 'deflate-raw'] as const)('%s: any bytes decompress or fail in order', async (kind) => {
-      await fc.assert(
-        fc.asyncProperty(anyBytes, fc.integer({ min: 1, max: 40 }), async (bytes, size) => {
-          const start = kind === 'zstd' ? GREETING.subarray(0, 5) : gzipSync('').subarray(0, kind === 'gzip' ? 10 : 0)
-          const error = await failure(kind, concatBytes([start, bytes]), size)
-          if (error !== undefined) expect(error).toBeInstanceOf(OstreeError)
-        }),
-        { numRuns: 300 },
-      )
-    })
+    test.each(['gzip', 'zstd', 'deflate-raw'] as const)(
+      '%s: any bytes are decompressed, or refused with an OstreeError',
+      async (kind) => {
+        await fc.assert(
+          fc.asyncProperty(anyBytes, fc.integer({ min: 1, max: 40 }), async (bytes, size) => {
+            const start = kind === 'zstd' ? GREETING.subarray(0, 5) : gzipSync('').subarray(0, kind === 'gzip' ? 10 : 0)
+            const error = await failure(kind, concatBytes([start, bytes]), size)
+            if (error !== undefined) expect(error).toBeInstanceOf(OstreeError)
+          }),
+          { numRuns: 300 },
+        )
+      },
+    )
   })
 }

@@ -2,4 +2,4 @@ import { describe } from 'vitest'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { platformSuite } from './suite.ts'
 
-describe('node', () => platformSuite(nodePlatform))
+describe('the platform for Node', () => platformSuite(nodePlatform))

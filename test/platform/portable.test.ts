@@ -2,4 +2,4 @@ import { describe } from 'vitest'
 import { portablePlatform } from '../../src/platform/portable.ts'
 import { platformSuite } from './suite.ts'
 
-describe('portable', () => platformSuite(portablePlatform))
+describe('the portable platform', () => platformSuite(portablePlatform))

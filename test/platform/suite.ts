@@ -1,4 +1,4 @@
-/** What every provider of `Platform` must do; `node` and `portable` run it alike. */
+/** Tests of a platform. Both platforms have to pass them. */
 import { createHash, randomBytes } from 'node:crypto'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
@@ -13,14 +13,14 @@ import { streamSuite } from './streams.ts'
 const anyBytes = fc.uint8Array({ maxLength: 300 })
 export function platformSuite(platform: Platform): void {
   describe('sha256', () => {
-    test('gives 64 lower-case hex digits', () => {
+    test('a hash is 64 lower-case hex digits', () => {
       expect(platform.sha256()).toBe('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855')
       expect(platform.sha256(encodeUtf8('abc'))).toBe(
         'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad',
       )
     })
 
-    test('hashes several parts as if joined, one-shot and streaming alike', () => {
+    test('several parts have the hash of the joined bytes, at once and as a stream', () => {
       fc.assert(
         fc.property(fc.array(anyBytes, { maxLength: 5 }), (parts) => {
           const expected = createHash('sha256').update(concatBytes(parts)).digest('hex')
@@ -32,7 +32,7 @@ export function platformSuite(platform: Platform): void {
       )
     })
 
-    test.each([32_767, 32_768, 32_769, 1 << 20])('hashes a header and %i bytes', (size) => {
+    test.each([32_767, 32_768, 32_769, 1 << 20])('a header and %i bytes have the right hash', (size) => {
       const header = encodeUtf8('header')
       const body = new Uint8Array(randomBytes(size))
       const expected = createHash('sha256').update(header).update(body).digest('hex')
@@ -41,8 +41,8 @@ export function platformSuite(platform: Platform): void {
     })
   })
 
-  describe('raw deflate at once', () => {
-    test('inflateRaw is the inverse of deflateRaw at every level', () => {
+  describe('inflateRaw and deflateRaw', () => {
+    test('deflated content is inflated to the same content at every level', () => {
       fc.assert(
         fc.property(anyContent, fc.integer({ min: 1, max: 9 }), (content, level) => {
           const packed = platform.deflateRaw(content, level)
@@ -52,19 +52,19 @@ export function platformSuite(platform: Platform): void {
       )
     })
 
-    test('inflates what zlib deflated, of any size', () => {
+    test('content of any size that zlib deflated is inflated', () => {
       for (const size of [0, 1, 257, 65_536, 3 << 20]) {
         const content = new Uint8Array(randomBytes(size)).map((byte) => byte & 15)
-        // toEqual takes seconds for megabytes.
+        // The comparison of toEqual takes seconds for megabytes.
         expect(equalBytes(platform.inflateRaw(deflateRawSync(content), size), content)).toBe(true)
       }
     })
 
-    test('an empty file is the two bytes ostree writes', () => {
+    test('the two bytes that ostree writes for an empty file are inflated to nothing', () => {
       expect(platform.inflateRaw(Uint8Array.of(3, 0), 0)).toEqual(new Uint8Array(0))
     })
 
-    test('results own their memory', () => {
+    test('a result has a buffer of its own', () => {
       const packed = platform.deflateRaw(encodeUtf8('some text'), 6)
       const content = platform.inflateRaw(packed, 9)
       expect(packed.buffer.byteLength).toBe(packed.length)
@@ -72,14 +72,14 @@ export function platformSuite(platform: Platform): void {
       expect(Object.getPrototypeOf(content)).toBe(Uint8Array.prototype)
     })
 
-    test('another size than promised is an error, in both directions', () => {
+    test('content that is longer or shorter than announced is refused', () => {
       const packed = platform.deflateRaw(new Uint8Array(1000), 6)
       for (const size of [0, 999, 1001, 50_000, 2 ** 40]) {
         expect(() => platform.inflateRaw(packed, size), String(size)).toThrow(CompressionError)
       }
     })
 
-    test('a stream cut short anywhere is an error', () => {
+    test('a truncated stream is refused', () => {
       const content = encodeUtf8('the quick brown fox jumps over the lazy dog, and over the lazy dog once more')
       const packed = platform.deflateRaw(content, 9)
       for (let length = 0; length < packed.length; length++) {
@@ -87,12 +87,12 @@ export function platformSuite(platform: Platform): void {
       }
     })
 
-    test('what follows the stream is left alone, as ostree does', () => {
+    test('bytes after the end of the stream are ignored, as by ostree', () => {
       const packed = concatBytes([platform.deflateRaw(encodeUtf8('text'), 6), encodeUtf8('garbage')])
       expect(platform.inflateRaw(packed, 4)).toEqual(encodeUtf8('text'))
     })
 
-    test('any bytes inflate or fail as zlib says', () => {
+    test('any bytes are inflated exactly if zlib inflates them', () => {
       fc.assert(
         fc.property(anyBytes, (bytes) => {
           let expected: Uint8Array | undefined

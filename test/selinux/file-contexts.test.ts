@@ -5,8 +5,8 @@ import { FileContexts } from '../../src/selinux/index.ts'
 
 const of = (...lines: string[]) => new FileContexts({ fileContexts: lines.join('\n') })
 
-describe('file contexts', () => {
-  test('the last line that matches path and type has it, an exact one before all patterns', () => {
+describe('FileContexts', () => {
+  test('an exact line for a path and type applies before all patterns, and otherwise the last pattern that matches', () => {
     const contexts = of('/usr/.*\tusr', '/usr/bin/sh\texact', '/usr/bin/.*\t--\tbin', '/usr/tmp(/.*)?\t<<none>>')
     expect(contexts.lookup('/usr/bin/sh', 0o100755)).toBe('exact')
     expect(contexts.lookup('/usr/bin/bash', 0o100755)).toBe('bin')
@@ -16,13 +16,13 @@ describe('file contexts', () => {
     expect(contexts.lookup('/var', 0o040755)).toBeUndefined()
   })
 
-  test('a pattern sees bytes, whatever letters they make', () => {
+  test('a dot in a pattern matches a byte, not a character', () => {
     const contexts = of('/.\tone', '/..\ttwo', '/a[^/]+b\tmany')
     expect(contexts.lookup('/é', 0)).toBe('two')
     expect(contexts.lookup('/aéb', 0)).toBe('many')
   })
 
-  test('patterns without letters of their own agree with a plain comparison', () => {
+  test('patterns of plain paths match like a comparison of strings', () => {
     const path = fc
       .array(fc.stringMatching(/^[a-z]{1,3}$/), { minLength: 1, maxLength: 4 })
       .map((p) => `/${p.join('/')}`)
@@ -35,7 +35,7 @@ describe('file contexts', () => {
     )
   })
 
-  test('patterns match what RegExp does, where both know them', () => {
+  test('patterns match the same paths as RegExp', () => {
     const atom = fc.constantFrom('a', 'b', '.', '[ab]', '[^a]', '\\.', '(a|b)', '(?:ab)', '(|a)', '(a*b)', '((a|b)*)')
     const piece = fc
       .tuple(atom, fc.constantFrom('', '*', '+', '?', '{2}', '{1,2}', '{2,}', '*?'))
@@ -56,9 +56,9 @@ describe('file contexts', () => {
   })
 })
 
-describe('a policy that means harm', () => {
+describe('FileContexts of a hostile policy', () => {
   test.each(['(a*)*b', '(a|a)*b', '(a|aa)+$', '(.*)*(.*)*(.*)*x', '((a{1,20}){1,20})b', '(a?){200}a{200}'])(
-    '%s takes time linear in the path',
+    'the pattern %s takes time that is linear in the length of the path',
     (pattern) => {
       const contexts = of(`/${pattern}\tx`)
       const started = performance.now()
@@ -70,8 +70,8 @@ describe('a policy that means harm', () => {
   test.each([
     ['counts that multiply', '((((a{99}){99}){99}){99})', LimitError],
     ['counts of nothing', '((((){9999}){9999}){9999})', LimitError],
-    ['groups without end', '('.repeat(3000), LimitError],
-    ['a pattern without end', 'a'.repeat(10_000), LimitError],
+    ['3000 nested groups', '('.repeat(3000), LimitError],
+    ['a pattern of 10 kB', 'a'.repeat(10_000), LimitError],
     ['a back reference', '(a)\\1', UnsupportedError],
     ['look-ahead', '(?=a)b', UnsupportedError],
     ['a recursion', '(?R)', UnsupportedError],
@@ -94,11 +94,11 @@ describe('a policy that means harm', () => {
     '\\y',
     '[[:nope:]]',
     '[[.a.]]',
-  ])('the broken pattern %s is named with file and line', (pattern) => {
+  ])('the invalid pattern %s is refused with its file and line', (pattern) => {
     expect(() => of('/ok\tx', `/${pattern}\tx`)).toThrow(`file_contexts:  line 2 has invalid regex /${pattern}:  `)
   })
 
-  test('work beyond measure ends the look-ups, not the process', () => {
+  test('lookups beyond the limit of work are refused', () => {
     const lines = Array.from({ length: 100 }, (_, i) => `/.*b${i}.?\tx`)
     const contexts = new FileContexts({ fileContexts: lines.join('\n') }, { maxWork: 100_000 })
     const lookups = () => {
@@ -107,7 +107,7 @@ describe('a policy that means harm', () => {
     expect(lookups).toThrow(LimitError)
   })
 
-  test('any text is read or refused by a typed error', () => {
+  test('any text is read, or refused with an OstreeError', () => {
     const char = fc.constantFrom(...'/ab()[]{}?*+|^$.\\-:,12 \t\n#<>é\0')
     fc.assert(
       fc.property(fc.array(char, { maxLength: 60 }), (chars) => {

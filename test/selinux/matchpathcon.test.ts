@@ -33,11 +33,11 @@ function textsIn(files: string): FileContextsTexts {
   }
 }
 
-/** Paths of one call. */
+/** Number of paths in a call of matchpathcon. */
 const BATCH = 8000
 
-/** What libselinux says of each path, by the files below a policy root. */
-function judge(root: string, type: string, paths: readonly string[]): (string | undefined)[] {
+/** Looks up the labels of paths with libselinux. @param root of the policy */
+function matchpathcon(root: string, type: string, paths: readonly string[]): (string | undefined)[] {
   const labels: (string | undefined)[] = []
   for (let i = 0; i < paths.length; i += BATCH) {
     const output = run('matchpathcon', ['-P', root, '-m', type, '-n', ...paths.slice(i, i + BATCH)])
@@ -48,7 +48,7 @@ function judge(root: string, type: string, paths: readonly string[]): (string | 
 
 function compare(root: string, contexts: FileContexts, paths: readonly string[], types = TYPES, title = ''): void {
   for (const [type, mode] of types) {
-    const expected = judge(root, type, paths)
+    const expected = matchpathcon(root, type, paths)
     expect(expected).toHaveLength(paths.length)
     const wrong = paths.flatMap((path, i) => {
       const actual = contexts.lookup(path, mode)
@@ -58,7 +58,7 @@ function compare(root: string, contexts: FileContexts, paths: readonly string[],
   }
 }
 
-/** Paths the lines of a policy are about: each pattern with its own characters taken for something they match. */
+/** Makes paths that the patterns of a policy match, or nearly match. */
 function pathsOf(texts: FileContextsTexts): string[] {
   const lines = Object.values(texts).flatMap((words: string | undefined) => words?.split('\n') ?? [])
   const patterns = lines.map((line) => line.trim().split(/\s+/)[0] ?? '').filter((pattern) => pattern.startsWith('/'))
@@ -79,8 +79,8 @@ function pathsOf(texts: FileContextsTexts): string[] {
   })
 }
 
-describeReference('matchpathcon', 'labels are those of libselinux', () => {
-  test('for every line of the policy of Debian, and every type of file', () => {
+describeReference(['matchpathcon', POLICY], 'FileContexts and libselinux with the policy of Debian', () => {
+  test('paths for every line of the policy have the same labels for every type of file', () => {
     const texts = textsIn(FILES)
     const paths = [
       ...new Set([...pathsOf(texts), '/', '/usr', '/etc', '/proc', '//usr///bin/', '/var/run/lock/x', 'usr']),
@@ -98,15 +98,17 @@ describeReference('matchpathcon', 'labels are those of libselinux', () => {
     }
   }, 120_000)
 
-  test('for the files of this machine', () => {
+  test('the files of this machine have the same labels', () => {
     const list = (...args: string[]) => run('find', args).trimEnd().split('\n')
     const places = ['/etc', '/usr/bin', '/usr/lib', '/usr/share/doc', '/var/lib'].filter((path) => existsSync(path))
     const found = list(...places, '-maxdepth', '3', '-printf', '%p\\n')
     const paths = found.filter((path) => /^[ -~]+$/.test(path)).slice(0, 4000)
     compare(POLICY, new FileContexts(textsIn(FILES)), paths, TYPES.slice(0, 3))
   }, 120_000)
+})
 
-  /** A policy of our own. @returns its root */
+describeReference('matchpathcon', 'FileContexts and libselinux', () => {
+  /** Writes a policy. @returns its root */
   function policy(name: string, files: Record<string, string>): string {
     const root = join(folder, name)
     mkdirSync(join(root, 'contexts/files'), { recursive: true })
@@ -114,7 +116,7 @@ describeReference('matchpathcon', 'labels are those of libselinux', () => {
     return root
   }
 
-  test('where substitutions, local lines, home directories and exact lines contend', () => {
+  test('labels are the same where substitutions, local lines, home directories and exact lines all match', () => {
     const root = policy('order', {
       file_contexts: [
         '/.*\tu:default',
@@ -168,12 +170,12 @@ describeReference('matchpathcon', 'labels are those of libselinux', () => {
       '/run/lock',
       '/a/b\n',
     ]
-    // matchpathcon prints a line for each path: one with a newline is asked for by itself.
+    // matchpathcon prints a line for each path, so a path with a newline is looked up alone.
     compare(root, new FileContexts(textsIn(join(root, 'contexts/files'))), [...paths, ...odd.slice(0, -1)])
     compare(root, new FileContexts(textsIn(join(root, 'contexts/files'))), odd.slice(-1))
   })
 
-  test('for every construct of a pattern', () => {
+  test('labels are the same for every construct of a pattern', () => {
     const patterns = [
       'a+b', 'a*?b', 'a??b', 'a{2}', 'a{2,}b', 'a{1,3}b', 'a{,3}', 'a{b', '(ab)+c', '(a|b|)c', '(?:a|b)c', '[abc]d', '[^abc]d',
       '[]a]d', '[^]a]d', '[a-c]d', '[a-]d', '[\\]]d', '[\\w-]d', '[[:digit:][:upper:]]d', '[[:^digit:]]d', '\\d\\D', '\\w\\W',
@@ -223,7 +225,7 @@ describeReference('matchpathcon', 'labels are those of libselinux', () => {
     ['/a\t-x\tu:r', 'file_contexts:  line 1 has invalid file type -x'],
     ['/a\tu:r\n/b\n', 'file_contexts:  line 2 is missing fields'],
     ['/é\tu:r', 'file_contexts:  line 1 error due to: Non-ASCII characters found'],
-  ])('of a file with %j there are none', (words, message) => {
+  ])('a file with the line %j is refused by both', (words, message) => {
     const root = policy('wrong', { file_contexts: words })
     expect(() => run('matchpathcon', ['-P', root, '/a'])).toThrow(message)
     expect(() => new FileContexts(textsIn(join(root, 'contexts/files')))).toThrow(message)

@@ -19,7 +19,7 @@ interface Case {
   error?: string
 }
 
-// What libostree and GnuPG said; recipe in test/golden/README.md.
+// Results of libostree with GnuPG. test/golden/README.md tells how they were made.
 const golden = goldenJson<{
   now: number
   commit_b64: string
@@ -42,7 +42,7 @@ function verify(content: Uint8Array, names: string[], now = golden.now): Promise
   )
 }
 
-/** Nothing where it is refused, which has to be in words of ours. */
+/** Returns an empty list if the signatures are refused, which must be with an OstreeError. */
 async function settled(verdicts: Promise<OpenPgpSignature[]>): Promise<OpenPgpSignature[]> {
   return verdicts.catch((error: unknown) => {
     expect(error).toBeInstanceOf(OstreeError)
@@ -72,24 +72,24 @@ async function outcome({ keyring, signatures }: Case): Promise<Pick<Case, 'text'
   }
 }
 
-/** Curves the library has no code for on Node: what they signed is never accepted. */
+/** Curves that the package openpgp does not support on Node. Signatures with them are not accepted. */
 const UNKNOWN_CURVES = ['brain', 'secp']
 
 describe('OpenPGP signatures', () => {
   test.each(golden.cases.filter(({ name, signatures }) => signatures.length > 0 && !UNKNOWN_CURVES.includes(name)))(
-    '$name with the keys of $keyring: as GnuPG says by libostree',
+    'the signature $name with the keys of $keyring has the result of libostree',
     async (vector) => {
       const { text, error } = vector
       expect(await outcome(vector)).toEqual(text === undefined ? { error } : { text })
     },
   )
 
-  test.each(UNKNOWN_CURVES)('a signature by a key on a curve nobody here knows is not accepted: %s', async (name) => {
+  test.each(UNKNOWN_CURVES)('a signature by a key on an unsupported curve is not accepted: %s', async (name) => {
     const verdicts = await verify(data, [name])
     expect(verdicts.map(({ status }) => status)).toEqual(['bad'])
   })
 
-  test('a key that expired was good before, and one from the future is good once it exists', async () => {
+  test('a key is good from its creation until it expires', async () => {
     const at = async (name: string, date: string) => {
       const [verdict] = await verify(data, [name], Date.parse(date) / 1000)
       return verdict?.status
@@ -102,7 +102,7 @@ describe('OpenPGP signatures', () => {
     expect(await at('future', '2027-02-01')).toBe('refused')
   })
 
-  test('every byte that is signed counts', async () => {
+  test('a change of any signed byte makes the signature bad', async () => {
     await fc.assert(
       fc.asyncProperty(fc.nat(data.length - 1), fc.integer({ min: 1, max: 255 }), async (at, change) => {
         const changed = data.slice()
@@ -112,7 +112,7 @@ describe('OpenPGP signatures', () => {
     )
   })
 
-  test('a signature that is damaged anywhere is no good one, but for what nobody signed', async () => {
+  test('a damaged signature is not good, unless the damage is in a part that is not signed', async () => {
     const whole = bytes(golden.signatures['good'])
     const [verdict] = await verify(data, ['good'])
     await fc.assert(
@@ -120,13 +120,13 @@ describe('OpenPGP signatures', () => {
         const changed = whole.slice()
         changed[at] = (changed[at] as number) ^ change
         const verdicts = await settled(verifyOpenPgp(data, [changed], [ring], golden.now))
-        // Only the unhashed area may differ: whatever is there, the verdict is on the same words by the same key.
+        // Only the unhashed area is not signed. The result has to be the same whatever it contains.
         for (const found of verdicts) if (found.status === 'good') expect(found).toEqual(verdict)
       }),
     )
   })
 
-  test('any bytes at all as signatures or keys are refused in words', async () => {
+  test('any bytes as signatures or keys are refused with an OstreeError or are not good', async () => {
     const seeds = [...Object.values(golden.signatures), golden.keyrings['part']].map(bytes)
     const mangled = fc
       .tuple(fc.constantFrom(...seeds), fc.array(fc.tuple(fc.nat(400), fc.nat(255)), { maxLength: 4 }), fc.nat(500))
@@ -148,12 +148,12 @@ describe('OpenPGP signatures', () => {
     )
   })
 
-  test('more signatures than anyone needs are refused', async () => {
+  test('more signatures than the limit are refused', async () => {
     const many = Array.from({ length: MAX_SIGNATURES + 1 }, () => bytes(golden.signatures['good']))
     await expect(verifyOpenPgp(data, many, [ring], golden.now)).rejects.toThrow(LimitError)
   })
 
-  test('the same key out of two files is one: what either says of it holds', async () => {
+  test('a key that is revoked in two files has the same result as in one', async () => {
     const [before] = await verify(data, ['revoked'])
     expect(before?.status).toBe('key-revoked')
     const twice = await verifyOpenPgp(data, [bytes(golden.signatures['revoked'])], [ring, ring], golden.now)
@@ -169,7 +169,7 @@ describe('user ids', () => {
     ['a@b.c', '', 'a@b.c'],
     ['<a@b.c>', '', 'a@b.c'],
     ['', '', ''],
-  ])('%j', (text, name, email) => {
+  ])('%j is parsed', (text, name, email) => {
     expect(parseUserId(text)).toEqual({ name, email })
   })
 })

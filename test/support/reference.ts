@@ -1,10 +1,11 @@
 /**
  * The programs that results are compared with. All of them are optional: tests that need a program which is not installed
- * are skipped, and their title names it. With REQUIRE_REFERENCE=1 in the environment they fail instead.
+ * are skipped, and the title of their group names it. With REQUIRE_REFERENCE=1 in the environment they fail instead.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { describe, test } from 'vitest'
+import { isRoot } from './machine.ts'
 
 export type ReferenceProgram =
   | 'ostree'
@@ -20,47 +21,26 @@ export type ReferenceProgram =
   | 'docker-registry'
   | 'openssl'
 
-const found = new Map<ReferenceProgram, boolean>()
+/** What tests may need: a program, a file by its absolute path, or the rights of root. */
+export type Need = ReferenceProgram | 'root' | `/${string}`
 
-/** Whether a program is installed. */
-export function hasReference(program: ReferenceProgram): boolean {
-  let known = found.get(program)
+const found = new Map<string, boolean>()
+
+/** Whether a program is installed, a file exists, or the tests run as root. */
+export function hasReference(need: Need): boolean {
+  let known = found.get(need)
   if (known === undefined) {
-    known = spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
-    found.set(program, known)
+    if (need === 'root') known = isRoot
+    else if (need.startsWith('/')) known = existsSync(need)
+    else known = spawnSync('sh', ['-c', `command -v ${need}`]).status === 0
+    found.set(need, known)
   }
   return known
 }
 
-/** Defines a group of tests that need programs. */
-export function describeReference(
-  programs: ReferenceProgram | ReferenceProgram[],
-  title: string,
-  body: () => void,
-): void {
-  describeUnlessMissing(
-    [programs].flat().filter((program) => !hasReference(program)),
-    title,
-    body,
-  )
-}
-
-/** Like `describeReference`, for tests that also need root, because a repository of mode `bare` gives files to other owners. */
-export function describeReferenceAsRoot(
-  programs: ReferenceProgram | ReferenceProgram[],
-  title: string,
-  body: () => void,
-): void {
-  const missing = [programs].flat().filter((program) => !hasReference(program))
-  describeUnlessMissing(process.getuid?.() === 0 ? missing : ['root', ...missing], title, body)
-}
-
-/** Defines a group of tests that need a file, which the package of a program installs. */
-export function describeReferenceFile(path: string, title: string, body: () => void): void {
-  describeUnlessMissing(existsSync(path) ? [] : [path], title, body)
-}
-
-function describeUnlessMissing(missing: readonly string[], title: string, body: () => void): void {
+/** Defines a group of tests that need programs, files or the rights of root. */
+export function describeReference(needs: Need | readonly Need[], title: string, body: () => void): void {
+  const missing = [needs].flat().filter((need) => !hasReference(need))
   if (missing.length === 0) {
     describe(title, body)
   } else if (process.env['REQUIRE_REFERENCE'] === '1') {

@@ -2,9 +2,10 @@
  * Temporary directories of tests. They are below the folders of the run (vitest/run-folder.ts), so that nothing of a test
  * that is killed stays behind.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { expect, inject } from 'vitest'
+import { removeFolder } from './remove-folder.ts'
 
 /**
  * - `memory`: where extended attributes are kept and nothing waits for a disk, if the machine has such a place
@@ -25,5 +26,5 @@ export function temporaryFolder(where: Where = 'memory'): string {
 
 /** Removes what the tests of this file made. It is called by vitest/setup.ts after all of them. */
 export function removeTemporaryFolders(): void {
-  for (const path of made.splice(0)) rmSync(path, { recursive: true, force: true })
+  for (const path of made.splice(0)) removeFolder(path)
 }

@@ -1,12 +1,10 @@
-/** Deployments, beside those of `ostree admin deploy`. */
-import { spawnSync } from 'node:child_process'
 import { lstatSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { KeyFile } from '../../src/keyfile/index.ts'
 import { openRepo } from '../../src/repo/local.ts'
 import { deployCommit, readSysroot } from '../../src/sysroot/index.ts'
-import { describeReferenceAsRoot, run } from '../support/reference.ts'
+import { describeReference, run } from '../support/reference.ts'
 import { temporaryFolder } from '../support/temporary.ts'
 import { listing } from './listing.ts'
 
@@ -17,12 +15,9 @@ const TREE = `mkdir -p tree/usr/etc/sub tree/usr/bin tree/usr/lib/modules/5.10.1
   printf 'ID=ex\\nPRETTY_NAME="Example OS 42"\\n' > tree/usr/lib/os-release`
 const COMMIT = 'ostree --repo=sys/ostree/repo commit --owner-uid=0 --owner-gid=0 --no-xattrs -b os/x --tree=dir=tree'
 
-describeReferenceAsRoot('ostree', 'a sysroot, beside ostree', () => {
+describeReference(['root', 'ostree'], 'deployCommit and `ostree admin deploy`', () => {
   const root = temporaryFolder('disk')
   const places = { theirs: join(root, 'theirs'), ours: join(root, 'ours') }
-  afterAll(() => {
-    spawnSync('chattr', ['-R', '-i', root], { stdio: 'ignore' })
-  })
   const shell = (script: string): void => {
     for (const cwd of Object.values(places)) run('sh', ['-e', '-c', script], { cwd })
   }
@@ -35,7 +30,7 @@ describeReferenceAsRoot('ostree', 'a sysroot, beside ostree', () => {
       ${COMMIT} --timestamp=@1700000000 --add-metadata-string=version=42.1`)
   })
 
-  /** @param args replace those of the deployment before */
+  /** Deploys the branch os/x with both. @param args kernel arguments in place of those of the previous deployment */
   async function deploy(stateroot: string, args?: readonly string[]): Promise<void> {
     const words = args === undefined ? [] : ['--karg-none', ...args.map((arg) => `--karg=${arg}`)]
     run('ostree', ['admin', 'deploy', '--sysroot=sys', `--os=${stateroot}`, ...words, 'os/x'], { cwd: places.theirs })
@@ -54,11 +49,11 @@ describeReferenceAsRoot('ostree', 'a sysroot, beside ostree', () => {
     run('ostree', ['fsck', '--repo=sys/ostree/repo'], { cwd: places.ours })
   }
 
-  test('is the same file by file, deployment after deployment', async () => {
+  test('a sysroot has the same files after each of several deployments', async () => {
     await deploy('one', ['root=UUID=x', 'quiet'])
     expectSame()
 
-    // Changes in /etc are carried over.
+    // Local changes in /etc are merged into the next deployment.
     shell(`cd sys/ostree/deploy/one/deploy/*.0/etc; echo local >> conf; echo new > mine; chmod 640 mine; chown 7:8 mine
       mkdir -m 711 dir; echo x > dir/f; ln -s nowhere dir/l; rm gone; rm -r folder; chmod 604 sub/s; mkdir -p made/deep
       cd ../../../../../../..; echo changed > tree/usr/etc/conf; echo added > tree/usr/etc/added; rm tree/usr/etc/lnk
@@ -68,7 +63,7 @@ describeReferenceAsRoot('ostree', 'a sysroot, beside ostree', () => {
     const [first] = readSysroot(join(places.ours, 'sys')).deployments
     expect(first?.entry.get('title')).toBe('Example OS 42 42.2 (ostree:0)')
 
-    // The same once more: entries stay, links change places.
+    // A second deployment of the same commit keeps the entries and swaps the links.
     await deploy('one')
     expectSame()
 
@@ -90,7 +85,7 @@ describeReferenceAsRoot('ostree', 'a sysroot, beside ostree', () => {
     expectSame()
   })
 
-  test('goes on where ostree left off, and the other way round', async () => {
+  test('a deployment after one of ostree has the same files', async () => {
     run('ostree', ['admin', 'deploy', '--sysroot=sys', '--os=two', 'os/x'], { cwd: places.ours })
     run('ostree', ['admin', 'deploy', '--sysroot=sys', '--os=two', 'os/x'], { cwd: places.theirs })
     expectSame()
@@ -102,7 +97,7 @@ describeReferenceAsRoot('ostree', 'a sysroot, beside ostree', () => {
     ['nosuch', 'No stateroot "nosuch"'],
     ['../one', 'No stateroot "../one"'],
     ['.', 'No stateroot "."'],
-  ])('a stateroot that is not there is refused: %s', async (stateroot, message) => {
+  ])('a stateroot that does not exist is refused: %s', async (stateroot, message) => {
     const sysroot = join(places.ours, 'sys')
     await using repo = await openRepo(join(sysroot, 'ostree/repo'))
     const commit = await repo.resolve('os/x')
@@ -119,7 +114,7 @@ describeReferenceAsRoot('ostree', 'a sysroot, beside ostree', () => {
     ['mv tree/usr/lib/modules/5.10.18 "tree/usr/lib/modules/5.1 linux"', 'Invalid kernel version'],
     ['mkdir tree/etc', 'Tree contains both /etc and /usr/etc'],
     ['rm tree/usr/lib/os-release', 'No PRETTY_NAME or ID in /etc/os-release'],
-  ])('what cannot be booted leaves things as they were: %s', async (change, message) => {
+  ])('a commit that cannot be booted is refused, and the sysroot is not changed: %s', async (change, message) => {
     const sysroot = join(places.ours, 'sys')
     run('sh', ['-e', '-c', `rm -rf tree; ${TREE}; ${change}; ${COMMIT.replace('os/x', 'broken')} --timestamp=@3`], {
       cwd: places.ours,
@@ -132,7 +127,7 @@ describeReferenceAsRoot('ostree', 'a sysroot, beside ostree', () => {
     expect(listing(sysroot)).toEqual(before)
   })
 
-  test('a changed file that became a directory cannot be carried over', async () => {
+  test('a locally changed file that is a directory in the new commit is refused', async () => {
     const sysroot = join(places.ours, 'sys')
     const [first] = readSysroot(sysroot).deployments.filter(({ stateroot }) => stateroot === 'two')
     const etc = join(sysroot, `ostree/deploy/two/deploy/${first?.commit}.${first?.serial}/etc`)
@@ -148,18 +143,22 @@ describeReferenceAsRoot('ostree', 'a sysroot, beside ostree', () => {
 
   test.each([
     [
-      'where its directory became a link that leads out',
+      'in which the directory of a changed file is a link to the outside',
       'rm -r tree/usr/etc/sub; ln -s @OUT@ tree/usr/etc/sub',
       /below 'sub', cannot merge$/,
     ],
     [
-      'where its directory became a file',
+      'in which the directory of a changed file is a file',
       'rm -r tree/usr/etc/sub; echo > tree/usr/etc/sub',
       /below 'sub', cannot merge$/,
     ],
-    ['of a kernel outside', 'rm -r tree/usr/lib/modules; ln -s @OUT@ tree/usr/lib/modules', /^Failed to find kernel/],
-    ['named by a file outside', 'ln -sf @OUT@/os-release tree/usr/lib/os-release', /^No PRETTY_NAME or ID/],
-  ])('nothing outside is read or written, in a tree %s', async (_, script, message) => {
+    [
+      'whose kernel is outside',
+      'rm -r tree/usr/lib/modules; ln -s @OUT@ tree/usr/lib/modules',
+      /^Failed to find kernel/,
+    ],
+    ['whose os-release is outside', 'ln -sf @OUT@/os-release tree/usr/lib/os-release', /^No PRETTY_NAME or ID/],
+  ])('files outside of the sysroot are neither read nor written for a tree %s', async (_, script, message) => {
     const out = join(root, 'out')
     run(
       'sh',
@@ -185,14 +184,12 @@ describeReferenceAsRoot('ostree', 'a sysroot, beside ostree', () => {
   })
 })
 
-describeReferenceAsRoot(['ostree', 'matchpathcon'], 'a deployment with a policy', () => {
+const NEEDS = ['root', 'ostree', 'matchpathcon', 'getfattr', '/etc/selinux/default'] as const
+describeReference(NEEDS, 'deployCommit with an SELinux policy', () => {
   const root = temporaryFolder('disk')
-  afterAll(() => {
-    spawnSync('chattr', ['-R', '-i', root], { stdio: 'ignore' })
-  })
 
-  // No comparison: where the kernel has no SELinux, ostree leaves directories and links without labels.
-  test('has the labels of /etc there, not of /usr/etc', async () => {
+  // This is not compared with ostree, which does not label directories and links if the kernel does not use SELinux.
+  test('files in /etc have the labels of /etc, not those of /usr/etc', async () => {
     const sh = (script: string) => run('sh', ['-e', '-c', script], { cwd: root })
     sh(`mkdir sys; ostree admin init-fs --modern sys; ostree admin os-init --sysroot=sys one
       ${TREE}; mkdir tree/usr/etc/selinux; cp -r /etc/selinux/default tree/usr/etc/selinux

@@ -1,20 +1,16 @@
-/** `container image deploy`, beside what `ostree admin deploy` makes of the same commit. */
-import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { runInProcess } from '../support/in-process.ts'
-import { describeReferenceAsRoot, run } from '../support/reference.ts'
+import { describeReference, run } from '../support/reference.ts'
 import { temporaryFolder } from '../support/temporary.ts'
 import { listing } from './listing.ts'
 
-describeReferenceAsRoot('ostree', 'an image, deployed', () => {
+describeReference(['root', 'ostree'], '`container image deploy` and `ostree admin deploy`', () => {
   const root = temporaryFolder('disk')
   const image = `oci:${root}/image:1`
   const origin = `ostree-unverified-image:${image}`
-  afterAll(() => {
-    spawnSync('chattr', ['-R', '-i', root], { stdio: 'ignore' })
-  })
+
   const ours = (...words: string[]) => runInProcess(words, root)
   const deploy = (...words: string[]) =>
     ours('container', 'image', 'deploy', `--sysroot=${root}/sys`, '--quiet', ...words)
@@ -34,7 +30,7 @@ describeReferenceAsRoot('ostree', 'an image, deployed', () => {
     await build()
   })
 
-  test('is what ostree makes of its commit, and says where it came from', async () => {
+  test('a deployment has the files of one by ostree, and an origin that names the image', async () => {
     const outcome = await deploy(
       `--imgref=${origin}`,
       '--karg=root=X',
@@ -53,7 +49,7 @@ describeReferenceAsRoot('ostree', 'an image, deployed', () => {
     shell('ostree fsck --repo=sys/ostree/repo; ostree admin status --sysroot=sys')
   })
 
-  test('takes changes of /etc and arguments along when it is updated, under another name if need be', async () => {
+  test('an update keeps changes in /etc and kernel arguments, and --target-imgref sets the name of its image', async () => {
     shell('cd sys/ostree/deploy/default/deploy/*.0/etc; echo mine >> conf')
     shell('echo new > tree/usr/etc/new')
     await build()
@@ -79,7 +75,7 @@ describeReferenceAsRoot('ostree', 'an image, deployed', () => {
     [[`--imgref=${origin}`, '--stateroot=nosuch'], 'Performing deployment: No stateroot "nosuch"'],
     [[`--imgref=${origin}`, '--sysroot=/nowhere'], 'Performing deployment: opening repo'],
     [[`--imgref=${origin}`, '--karg=a\nlinux /evil'], 'Invalid kernel argument'],
-  ])('%j: refused', async (words, message) => {
+  ])('the arguments %j are refused, and the sysroot is not changed', async (words, message) => {
     const before = listing(join(root, 'sys'))
     const { status, stderr } = await deploy(...words)
     expect(status).toBe(1)

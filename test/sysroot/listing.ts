@@ -1,8 +1,8 @@
-/** What is in a sysroot, to be held against another. */
+/** Lists of what is in sysroots, to compare two of them. */
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Everything but objects and what is of the moment: kind, permissions, owner, links, content. */
+/** Lists type, permissions, owner, target and content of everything but objects and temporary files. */
 export function listing(sysroot: string): string[] {
   const lines: string[] = []
   const walk = (path: string, shown: string): void => {

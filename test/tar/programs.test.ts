@@ -15,11 +15,11 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { encodeUtf8 } from '../../src/bytes.ts'
 import type { TarEntry } from '../../src/tar/index.ts'
 import { packed, readTar, text } from '../support/read-tar.ts'
-import { describeReference, hasReference, run } from '../support/reference.ts'
+import { describeReference, run } from '../support/reference.ts'
 import { temporaryFolder } from '../support/temporary.ts'
 
 let folder = ''

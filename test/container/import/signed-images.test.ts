@@ -23,7 +23,7 @@ import { addRemote, type KeySource, type Repo, type Verification, verifyCommitFo
 import { buildImage } from '../../../src/testing/index.ts'
 import { goldenBytes, goldenJson } from '../../support/golden.ts'
 import { runInProcess } from '../../support/in-process.ts'
-import { describeReferenceFile } from '../../support/reference.ts'
+import { describeReference } from '../../support/reference.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
 import { collect, exported, memoryRepo, once } from '../tar-kit.ts'
 
@@ -96,7 +96,7 @@ async function smallTar(...names: string[]): Promise<Uint8Array> {
 
 const GOOD = 'GPG: Good signature from "Good One <good@x.org>"'
 
-describeReferenceFile(KEY, 'a commit signed with a key of the original', () => {
+describeReference(KEY, 'a commit signed with a key of the original', () => {
   test('E5: comes in by that key, and by no other', async () => {
     const repo = await repoWith({ signer: '/key', other: '/ring', none: undefined })
     const files = image(signedTar)
@@ -264,7 +264,7 @@ describe('what a remote asks for', () => {
   })
 })
 
-describeReferenceFile(KEY, 'the command, asked for an image of a remote', () => {
+describeReference(KEY, 'the command, asked for an image of a remote', () => {
   const root = temporaryFolder()
   const repo = join(root, 'repo')
   const command = (...words: string[]) => runInProcess(words, root)

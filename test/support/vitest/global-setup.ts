@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { TestProject } from 'vitest/node'
 import { memoryDirectory } from '../machine.ts'
-import { createRunFolder, removeRunFolder } from './run-folder.ts'
+import { removeFolder } from '../remove-folder.ts'
+import { createRunFolder } from './run-folder.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -24,7 +25,7 @@ export default function setup(project: TestProject): () => void {
   // Workers, and the programs that tests start, inherit it: what they store temporarily is removed with the folder.
   process.env['TMPDIR'] = disk
   const remove = () => {
-    for (const path of [memory, disk, modules]) removeRunFolder(path)
+    for (const path of [memory, disk, modules]) removeFolder(path)
   }
   process.once('exit', remove)
   return () => {

@@ -5,8 +5,9 @@ import { expect, test } from 'vitest'
 import { bundleScript } from '../bundle.ts'
 import { Child, TALK } from '../child-process.ts'
 import { isRoot } from '../machine.ts'
+import { removeFolder } from '../remove-folder.ts'
 import { temporaryFolder } from '../temporary.ts'
-import { createRunFolder, removeRunFolder } from './run-folder.ts'
+import { createRunFolder } from './run-folder.ts'
 
 /** Starts a process that creates a run folder and waits. */
 async function startRun(parent: string): Promise<{ child: Child; path: string }> {
@@ -66,7 +67,7 @@ test('a folder with directories that cannot be written is removed', () => {
   mkdirSync(join(path, 'closed/inner'), { recursive: true })
   chmodSync(join(path, 'closed/inner'), 0o000)
   chmodSync(join(path, 'closed'), 0o555)
-  removeRunFolder(path)
+  removeFolder(path)
   expect(existsSync(path)).toBe(false)
 })
 
@@ -75,7 +76,7 @@ test.runIf(isRoot)('a folder with an immutable file is removed', () => {
   writeFileSync(join(path, 'file'), '')
   // Not every file system has this attribute.
   spawnSync('chattr', ['+i', join(path, 'file')])
-  removeRunFolder(path)
+  removeFolder(path)
   expect(existsSync(path)).toBe(false)
 })
 
@@ -86,6 +87,6 @@ test.runIf(isRoot)('a folder in which a file system is mounted is removed, with 
   // Not every container may mount.
   const mounted = spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', mount]).status === 0
   if (mounted) writeFileSync(join(mount, 'file'), '')
-  removeRunFolder(path)
+  removeFolder(path)
   expect(existsSync(path)).toBe(false)
 })

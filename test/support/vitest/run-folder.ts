@@ -7,11 +7,11 @@
  * NAMESPACE stands for the machine, since when it runs, and the namespace of its process ids, because containers may
  * share a temporary directory. A folder whose process does not exist any more was left by a run that was killed.
  */
-import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
+import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { removeFolder } from '../remove-folder.ts'
 
 const PREFIX = 'ostree-ts-tests-'
 const NAME = /^ostree-ts-tests-([0-9a-f]{8})-(\d+)-(\d+)-\w{6}$/
@@ -27,18 +27,6 @@ export function createRunFolder(parent: string): string {
   return path
 }
 
-/** Removes a folder with everything in it, also file systems that tests mounted, and files that they made immutable. */
-export function removeRunFolder(path: string): void {
-  for (const mount of mountsBelow(path)) spawnSync('umount', ['-l', mount])
-  try {
-    rmSync(path, { recursive: true, force: true })
-  } catch {
-    spawnSync('chattr', ['-R', '-i', path])
-    spawnSync('chmod', ['-R', 'u+rwX', path])
-    rmSync(path, { recursive: true, force: true })
-  }
-}
-
 function removeLeftFolders(parent: string): void {
   for (const name of readdirSync(parent)) {
     const [, owner, pid, start] = NAME.exec(name) ?? []
@@ -49,7 +37,7 @@ function removeLeftFolders(parent: string): void {
       if (!stat.isDirectory() || stat.uid !== process.geteuid?.()) continue
       const isLeft =
         owner === namespace() ? startOf(Number(pid)) !== Number(start) : Date.now() - stat.mtimeMs > DAY_IN_MILLISECONDS
-      if (isLeft) removeRunFolder(path)
+      if (isLeft) removeFolder(path)
     } catch {
       // Another run that began at the same time has removed it, or it cannot be removed.
     }
@@ -85,19 +73,4 @@ function namespace(): string {
     }
   })
   return createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 8)
-}
-
-/** The mount points below a directory, the innermost first. */
-function mountsBelow(path: string): string[] {
-  try {
-    return readFileSync('/proc/self/mounts', 'utf8')
-      .split('\n')
-      .map((line) =>
-        (line.split(' ')[1] ?? '').replace(/\\([0-7]{3})/g, (_, code) => String.fromCharCode(Number.parseInt(code, 8))),
-      )
-      .filter((mount) => mount.startsWith(`${path}/`))
-      .reverse()
-  } catch {
-    return []
-  }
 }
