@@ -43,7 +43,7 @@ export { basicPacking, MIN_CHUNKED_LAYERS } from './encapsulate/packing.ts'
 export { MAX_CONTENT_META, parseRawMeta, type RawMeta } from './encapsulate/raw-meta.ts'
 export {
   type ChunkExportOptions,
-  type ExportOptions,
+  type ExportCommitOptions,
   exportChunk,
   exportCommit,
   exportFinalChunk,
@@ -80,7 +80,6 @@ export {
   type FlattenOptions,
   flattenTree,
   type MetadataPolicy,
-  type Ownership,
   ROOT_OWNER,
 } from './layers/flatten.ts'
 export { OPAQUE_WHITEOUT, type OverlayOptions, overlayLayer, WHITEOUT_PREFIX } from './layers/overlay.ts'
@@ -125,15 +124,15 @@ export {
 } from './policy/policy-check.ts'
 export {
   type AuthFile,
-  anonymous,
+  anonymousCredentials,
   type CredentialSource,
   type Credentials,
   credentialsFromFiles,
   parseAuthFile,
 } from './registry/credentials.ts'
 export { openRegistryDestination } from './registry/destination.ts'
-export type { Mirror, RegistryRule } from './registry/endpoints.ts'
-export { type Diagnostic, RegistryError, type RegistryPlace } from './registry/errors.ts'
+export type { RegistryMirror, RegistryRule } from './registry/endpoints.ts'
+export { type RegistryDiagnostic, RegistryError, type RegistryPlace } from './registry/errors.ts'
 export type { SpeedLimit } from './registry/lifeline.ts'
 export type { RegistryOptions, TransportContext } from './registry/options.ts'
 export * from './registry/proxy-config.ts'
@@ -176,5 +175,5 @@ export * from './store/verify.ts'
 export * from './store/verify-tree.ts'
 export type * from './transport/destination.ts'
 export type { ImageSource, SourceContext } from './transport/interface.ts'
-export { type LayerOptions, MAX_LAYER_BYTES, openLayer } from './transport/layer-stream.ts'
+export { MAX_LAYER_BYTES, type OpenLayerOptions, openLayer } from './transport/layer-stream.ts'
 export { openMemoryLayout } from './transport/memory.ts'

@@ -6,7 +6,7 @@
 import { offsetWidth, offsetWidthFor, readOffset } from './framing.ts'
 import { readString } from './strings.ts'
 import { type TypeNode, typeNode } from './type-node.ts'
-import { isObjectPath, isSignature, MAX_DEPTH, padTo } from './type-string.ts'
+import { isObjectPath, isSignature, MAX_VARIANT_DEPTH, padTo } from './type-string.ts'
 import { readVariant } from './variant.ts'
 
 /**
@@ -27,10 +27,10 @@ export function isStringOf(kind: string, bytes: Uint8Array, start: number, end: 
 }
 
 function isNormalAt(node: TypeNode, bytes: Uint8Array, start: number, end: number, depth: number): boolean {
-  if (depth >= MAX_DEPTH) return false
+  if (depth >= MAX_VARIANT_DEPTH) return false
   if (node.fixedSize !== undefined && end - start !== node.fixedSize) return false
   // Known without a look, for any number of them can be claimed by as many bytes of offsets.
-  if (start === end) return depth + node.emptyLevels <= MAX_DEPTH
+  if (start === end) return depth + node.emptyLevels <= MAX_VARIANT_DEPTH
   switch (node.kind) {
     case 'b':
       return (bytes[start] as number) <= 1
@@ -72,7 +72,7 @@ function isNormalFixedArray(
   depth: number,
 ): boolean {
   if ((end - start) % stride !== 0) return false
-  if (isNumber(element.kind)) return start === end || depth + 1 < MAX_DEPTH
+  if (isNumber(element.kind)) return start === end || depth + 1 < MAX_VARIANT_DEPTH
   for (let at = start; at < end; at += stride) if (!isNormalAt(element, bytes, at, at + stride, depth + 1)) return false
   return true
 }

@@ -12,13 +12,13 @@ import { GVariantTypeError } from './errors.ts'
 export type Align = 1 | 2 | 4 | 8
 
 /** How deep types, and values with the variants inside them, may nest. Source: G_VARIANT_MAX_RECURSION_DEPTH. */
-export const MAX_DEPTH = 128
+export const MAX_VARIANT_DEPTH = 128
 
 /**
  * Longest type string taken for one, in characters. GLib has no such ceiling; a variant names its own type, so without
  * one a few hostile bytes would have us build a tree of any size.
  */
-export const MAX_TYPE_LENGTH = 65_536
+export const MAX_VARIANT_TYPE_LENGTH = 65_536
 
 /** How much room values of a type take. */
 export interface Extent {
@@ -125,7 +125,7 @@ function scanMembers(text: string, at: number, levels: number): ScannedType | un
 
 /** @returns where the complete type that starts at `at` ends, or -1 when there is none */
 export function typeEnd(text: string, at: number): number {
-  return scan(text, at, MAX_DEPTH)?.end ?? -1
+  return scan(text, at, MAX_VARIANT_DEPTH)?.end ?? -1
 }
 
 const MOST_REMEMBERED = 256
@@ -136,8 +136,8 @@ const remembered = new Map<string, TypeMeasure>()
 export function tryMeasureType(text: string): TypeMeasure | undefined {
   const known = remembered.get(text)
   if (known !== undefined) return known
-  if (text.length > MAX_TYPE_LENGTH) return undefined
-  const scanned = scan(text, 0, MAX_DEPTH)
+  if (text.length > MAX_VARIANT_TYPE_LENGTH) return undefined
+  const scanned = scan(text, 0, MAX_VARIANT_DEPTH)
   if (scanned === undefined || scanned.end !== text.length) return undefined
   if (text.length <= LONGEST_REMEMBERED) {
     if (remembered.size === MOST_REMEMBERED) remembered.clear()

@@ -8,7 +8,7 @@ import { type Codec, makeCodec } from './codec.ts'
 import { dict } from './containers.ts'
 import { GVariantValueError } from './errors.ts'
 import { readAscii, string } from './strings.ts'
-import { MAX_DEPTH, MAX_TYPE_LENGTH, tryMeasureType } from './type-string.ts'
+import { MAX_VARIANT_DEPTH, MAX_VARIANT_TYPE_LENGTH, tryMeasureType } from './type-string.ts'
 
 /** A value of a type known only at run time. */
 export interface Variant {
@@ -24,13 +24,13 @@ export interface Variant {
  * @returns `undefined` when there is no type, or the child cannot be of it
  */
 export function readVariant(bytes: Uint8Array, start: number, end: number, depth: number): Variant | undefined {
-  const least = Math.max(start, end - MAX_TYPE_LENGTH - 1)
+  const least = Math.max(start, end - MAX_VARIANT_TYPE_LENGTH - 1)
   let nul = end - 1
   while (nul > least && bytes[nul] !== 0) nul--
   if (nul < start || bytes[nul] !== 0) return undefined
   const type = readAscii(bytes, nul + 1, end)
   const measure = type === undefined ? undefined : tryMeasureType(type)
-  if (type === undefined || measure === undefined || depth + measure.depth >= MAX_DEPTH) return undefined
+  if (type === undefined || measure === undefined || depth + measure.depth >= MAX_VARIANT_DEPTH) return undefined
   if (measure.fixedSize !== undefined && measure.fixedSize !== nul - start) return undefined
   return { type, bytes: bytes.subarray(start, nul) }
 }
@@ -40,7 +40,7 @@ export const variant: Codec<Variant> = makeCodec(
   'v',
   (writer, value) => {
     const measure = tryMeasureType(value.type)
-    if (measure === undefined || measure.depth >= MAX_DEPTH)
+    if (measure === undefined || measure.depth >= MAX_VARIANT_DEPTH)
       throw new GVariantValueError('v', value.type, 'it is no type string')
     if (measure.fixedSize !== undefined && measure.fixedSize !== value.bytes.length)
       throw new GVariantValueError('v', value, `a child of type ${value.type} takes ${measure.fixedSize} bytes`)

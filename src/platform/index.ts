@@ -8,6 +8,6 @@ export type {
   Platform,
   WritableFiles,
 } from './interface.ts'
-export { CHUNK_SIZE } from './limits.ts'
+export { STREAM_CHUNK_BYTES } from './limits.ts'
 export type { Clock, CredentialHelper, Fetch, FetchInit, FetchResponse, Network } from './network.ts'
 export { webClock, webNetwork } from './web-network.ts'

@@ -4,7 +4,7 @@
 export const MAX_DEFLATE_RATIO = 1032
 
 /** Bytes of a chunk of output. With zlib's own 16 KiB a layer takes 2.5 times as long. */
-export const CHUNK_SIZE = 1 << 20
+export const STREAM_CHUNK_BYTES = 1 << 20
 
 /** Default levels: zlib's own, and zstd's own. */
 export const DEFLATE_LEVEL = 6

@@ -6,13 +6,13 @@ import type { Transform } from 'node:stream'
 import { CompressionError } from '../errors.ts'
 import { Meter } from './codecs/meter.ts'
 import type { CompressionKind, DecompressOptions } from './interface.ts'
-import { CHUNK_SIZE } from './limits.ts'
+import { STREAM_CHUNK_BYTES } from './limits.ts'
 
 /** A codec seen as a stream, with zlib's count of the input it took. */
 export type Engine = Transform & { readonly bytesWritten: number }
 
 /** zlib hands the second to Transform, though its declaration leaves it out: buffer one chunk, then wait. */
-export const STREAM_OPTIONS = { chunkSize: CHUNK_SIZE, readableHighWaterMark: CHUNK_SIZE }
+export const STREAM_OPTIONS = { chunkSize: STREAM_CHUNK_BYTES, readableHighWaterMark: STREAM_CHUNK_BYTES }
 
 const HEADER_FAULT =
   /^(incorrect header check|unknown compression method|unknown header flags set|header crc mismatch)$/

@@ -9,13 +9,13 @@ export {
 export type {
   CheckoutMode,
   CheckoutTarget,
+  FileOwner,
   FilePlace,
   HardLinkResult,
-  Inode,
   NewFile,
   OnExisting,
-  Owner,
   TargetDirectory,
+  TargetStat,
   UncompressedCache,
 } from './checkout/target.ts'
 export {
@@ -35,12 +35,12 @@ export {
 } from './commit/directory.ts'
 export { type ImaSigner, type ImaSignOptions, imaSign } from './commit/ima-sign.ts'
 export {
-  BOOTABLE,
-  COLLECTION_BINDING,
+  BOOTABLE_KEY,
+  COLLECTION_BINDING_KEY,
   keepMetadata,
-  LINUX,
-  REF_BINDING,
-  SIZES,
+  LINUX_KEY,
+  REF_BINDING_KEY,
+  SIZES_KEY,
   withBindings,
   withBootable,
 } from './commit/metadata.ts'
@@ -114,7 +114,7 @@ export {
   generateDelta,
   writeDelta,
 } from './deltas/generate.ts'
-export { deltaPath, formatDeltaName, listIndexes, reindexDeltas, STATIC_DELTAS } from './deltas/names-and-index.ts'
+export { deltaPath, formatDeltaName, listIndexes, reindexDeltas, STATIC_DELTAS_KEY } from './deltas/names-and-index.ts'
 export { type CollectionRef, verifyBackRefs, verifyBindings } from './fsck/bindings.ts'
 export {
   type FsckEvent,
@@ -198,32 +198,32 @@ export {
 export { allKeyRings, type KeySource, remoteKeyRings, type Verification } from './remotes/signature-keys.ts'
 export {
   formatSignatures,
-  GPG_SIGNATURES,
+  GPG_SIGNATURES_KEY,
   readSignedCommit,
   requireGpgSignature,
   type SignedCommit,
   verifyCommitFor,
 } from './remotes/verify-commit.ts'
-export { editConfig, filesOf, Repo, type RepoOptions } from './repo.ts'
+export { editConfig, Repo, type RepoOptions, requireRepoFiles } from './repo.ts'
 export { labelTree, withLabel } from './selinux/label-tree.ts'
 export * from './selinux/sepolicy.ts'
 export { createMemoryStorage, type MemoryStorageOptions } from './stores/memory.ts'
 export {
-  COLLECTION_MAP,
-  COMMIT_TIMESTAMP,
   CollectionMap,
-  EXPIRES,
-  LAST_MODIFIED,
   readSummary,
-  SUMMARY,
-  SUMMARY_COLLECTION,
-  SUMMARY_SIGNATURES,
+  SUMMARY_COLLECTION_KEY,
+  SUMMARY_COLLECTION_MAP_KEY,
+  SUMMARY_COMMIT_TIMESTAMP_KEY,
+  SUMMARY_EXPIRES_KEY,
+  SUMMARY_FILE,
+  SUMMARY_LAST_MODIFIED_KEY,
+  SUMMARY_SIGNATURES_FILE,
   Summary,
   type SummaryRef,
 } from './summary/format.ts'
 export {
+  COLLECTION_METADATA_REF,
   commitCollectionMetadata,
-  OSTREE_METADATA,
   type UpdateSummaryOptions,
   updateSummary,
 } from './summary/update.ts'

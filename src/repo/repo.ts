@@ -218,7 +218,7 @@ export async function editConfig(repo: Repo, change: (file: KeyFile) => void): P
  * @param what what needs them, for the error message
  * @throws {UnsupportedError} `… needs a repository that is a directory: …` in stores without such files
  */
-export function filesOf(repo: Repo, what: string): RepoFiles {
+export function requireRepoFiles(repo: Repo, what: string): RepoFiles {
   const { files, location } = repo.storage
   if (files === undefined)
     throw new UnsupportedError(what, `${what} needs a repository that is a directory: ${location}`)

@@ -4,7 +4,7 @@ import type { Stats } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { IoError, LimitError } from '../errors.ts'
-import { CHUNK_SIZE, type FileWriter, type WritableFiles } from '../platform/index.ts'
+import { type FileWriter, STREAM_CHUNK_BYTES, type WritableFiles } from '../platform/index.ts'
 import { createTemporary } from './temporary.ts'
 
 function errnoOf(error: unknown): string | undefined {
@@ -31,7 +31,7 @@ async function* stream(
     let position = range.offset ?? 0
     let left = range.length ?? Number.POSITIVE_INFINITY
     // One buffer for all chunks: the reader is done with one when it asks for the next.
-    const buffer = new Uint8Array(Math.min(CHUNK_SIZE, left))
+    const buffer = new Uint8Array(Math.min(STREAM_CHUNK_BYTES, left))
     while (left > 0) {
       const size = await readSome(file, path, buffer, Math.min(buffer.length, left), position)
       if (size === 0) break

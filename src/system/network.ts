@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
 import { rootCertificates } from 'node:tls'
 import { IoError } from '../errors.ts'
-import { CHUNK_SIZE, type FetchInit, type FetchResponse, type Network, webClock } from '../platform/index.ts'
+import { type FetchInit, type FetchResponse, type Network, STREAM_CHUNK_BYTES, webClock } from '../platform/index.ts'
 import { askCredentialHelper } from './credential-helper.ts'
 import { type ProxySettings, proxiesOf, proxyAuthorization, proxyFor, TunnelAgent } from './proxy.ts'
 
@@ -139,7 +139,7 @@ async function* chunksOf(message: IncomingMessage): AsyncGenerator<Uint8Array, v
   message.on('data', (part: Buffer) => {
     parts.push(part)
     size += part.length
-    if (size >= CHUNK_SIZE) message.pause()
+    if (size >= STREAM_CHUNK_BYTES) message.pause()
     wake()
   })
   finished(message, { writable: false })

@@ -14,7 +14,7 @@
 import { EMPTY_BYTES } from '../bytes.ts'
 import { LimitError, TarFormatError } from '../errors.ts'
 import type { TarEntryType, TarHeader, TarLimits, TarSink } from './interface.ts'
-import { MAX_ENTRIES, MAX_EXTENSION_BYTES, MAX_FILE_BYTES } from './parser.ts'
+import { MAX_TAR_ENTRIES, MAX_TAR_EXTENSION_BYTES, MAX_TAR_FILE_BYTES } from './parser.ts'
 
 const MAGIC = 6
 const NEWC_HEADER = 110
@@ -80,9 +80,9 @@ export class CpioParser {
 
   constructor(sink: TarSink, limits: TarLimits = {}) {
     this.#sink = sink
-    this.#maxName = limits.maxExtensionBytes ?? MAX_EXTENSION_BYTES
-    this.#maxFile = Math.min(limits.maxFileBytes ?? MAX_FILE_BYTES, Number.MAX_SAFE_INTEGER)
-    this.#maxEntries = limits.maxEntries ?? MAX_ENTRIES
+    this.#maxName = limits.maxExtensionBytes ?? MAX_TAR_EXTENSION_BYTES
+    this.#maxFile = Math.min(limits.maxFileBytes ?? MAX_TAR_FILE_BYTES, Number.MAX_SAFE_INTEGER)
+    this.#maxEntries = limits.maxEntries ?? MAX_TAR_ENTRIES
   }
 
   /** Whether the end of the archive was seen; bytes that are pushed after it are ignored. */

@@ -2,7 +2,13 @@ export { CpioParser, isCpio } from './cpio.ts'
 export { type ArchiveParser, type FeedOptions, feed, feedThrough, TarOrCpioParser } from './feed.ts'
 export { END_OF_ARCHIVE, encodeGnuLong, encodePaxHeader, HeaderBlock, paddingFor } from './header-block.ts'
 export type { PaxRecord, TarEntryType, TarHeader, TarLimits, TarSink } from './interface.ts'
-export { MAX_ENTRIES, MAX_EXTENSION_BYTES, MAX_FILE_BYTES, MAX_HOLE_BYTES, TarParser } from './parser.ts'
+export {
+  MAX_TAR_ENTRIES,
+  MAX_TAR_EXTENSION_BYTES,
+  MAX_TAR_FILE_BYTES,
+  MAX_TAR_HOLE_BYTES,
+  TarParser,
+} from './parser.ts'
 export { encodePaxRecord, parsePax, paxValue } from './pax.ts'
 export { SLAB_SIZE, SlabBuffer } from './slab-buffer.ts'
 export { packTar, type TarEntry, type TarEntryFields, type TarText, TarWriter } from './writer.ts'

@@ -24,10 +24,10 @@ import { parsePax } from './pax.ts'
 import { SparseExpander } from './sparse-expander.ts'
 import { holesIn, isSaneMap, MALFORMED, SparseMapReader } from './sparse-map.ts'
 
-export const MAX_EXTENSION_BYTES: number = 1 << 20
-export const MAX_FILE_BYTES: number = 2 ** 43
-export const MAX_ENTRIES = 10_000_000
-export const MAX_HOLE_BYTES: number = 2 ** 34
+export const MAX_TAR_EXTENSION_BYTES: number = 1 << 20
+export const MAX_TAR_FILE_BYTES: number = 2 ** 43
+export const MAX_TAR_ENTRIES = 10_000_000
+export const MAX_TAR_HOLE_BYTES: number = 2 ** 34
 
 /** Extension headers in a row that one entry may have: with its own that makes 32. */
 const MAX_EXTENSIONS = 31
@@ -90,10 +90,10 @@ export class TarParser {
 
   constructor(sink: TarSink, limits: TarLimits = {}) {
     this.#sink = sink
-    this.#maxExtensionBytes = limits.maxExtensionBytes ?? MAX_EXTENSION_BYTES
-    this.#maxFileBytes = Math.min(limits.maxFileBytes ?? MAX_FILE_BYTES, Number.MAX_SAFE_INTEGER)
-    this.#maxEntries = limits.maxEntries ?? MAX_ENTRIES
-    this.#maxHoleBytes = limits.maxHoleBytes ?? MAX_HOLE_BYTES
+    this.#maxExtensionBytes = limits.maxExtensionBytes ?? MAX_TAR_EXTENSION_BYTES
+    this.#maxFileBytes = Math.min(limits.maxFileBytes ?? MAX_TAR_FILE_BYTES, Number.MAX_SAFE_INTEGER)
+    this.#maxEntries = limits.maxEntries ?? MAX_TAR_ENTRIES
+    this.#maxHoleBytes = limits.maxHoleBytes ?? MAX_TAR_HOLE_BYTES
   }
 
   /** Whether the end of the archive was seen; what is pushed from then on is ignored. */

@@ -26,7 +26,7 @@ import {
 import type { ObjectReader, Transaction } from '../repo/index.ts'
 
 /** Metadata of a file, symbolic link or directory. */
-export interface Inode {
+export interface FileAttributes {
   readonly uid: number
   readonly gid: number
   /** Permission, set-id and sticky bits, without the file type. */
@@ -35,19 +35,19 @@ export interface Inode {
 }
 
 /** A regular file of a tree. */
-export interface RegularFile extends Inode {
+export interface RegularFile extends FileAttributes {
   readonly kind: 'file'
   readonly content: Uint8Array
 }
 
 /** A symbolic link of a tree. */
-export interface SymbolicLink extends Inode {
+export interface SymbolicLink extends FileAttributes {
   readonly kind: 'symlink'
   readonly target: string
 }
 
 /** A directory of a tree, or the tree itself. */
-export interface Directory extends Inode {
+export interface Directory extends FileAttributes {
   readonly kind: 'directory'
   /** Entries by name. The same object under two names is a hard link. */
   readonly children: ReadonlyMap<string, TreeNode>
@@ -57,13 +57,13 @@ export interface Directory extends Inode {
 export type TreeNode = RegularFile | SymbolicLink | Directory
 
 /** Creates a regular file, by default with mode 0644 and owner 0:0. @param content bytes, or text encoded as UTF-8 */
-export function file(content: string | Uint8Array = '', inode: Partial<Inode> = {}): RegularFile {
+export function file(content: string | Uint8Array = '', inode: Partial<FileAttributes> = {}): RegularFile {
   const bytes = typeof content === 'string' ? encodeUtf8(content) : content
   return { kind: 'file', uid: 0, gid: 0, mode: 0o644, xattrs: NO_XATTRS, ...inode, content: bytes }
 }
 
 /** Creates a symbolic link, by default with mode 0777 and owner 0:0. */
-export function symlink(target: string, inode: Partial<Inode> = {}): SymbolicLink {
+export function symlink(target: string, inode: Partial<FileAttributes> = {}): SymbolicLink {
   return { kind: 'symlink', uid: 0, gid: 0, mode: 0o777, xattrs: NO_XATTRS, ...inode, target }
 }
 
@@ -73,7 +73,7 @@ export function symlink(target: string, inode: Partial<Inode> = {}): SymbolicLin
  */
 export function directory(
   children: Readonly<Record<string, TreeNode>> | Iterable<readonly [string, TreeNode]> = {},
-  inode: Partial<Inode> = {},
+  inode: Partial<FileAttributes> = {},
 ): Directory {
   const pairs = Symbol.iterator in children ? children : Object.entries(children)
   return { kind: 'directory', uid: 0, gid: 0, mode: 0o755, xattrs: NO_XATTRS, ...inode, children: new Map(pairs) }

@@ -5,7 +5,7 @@ import { nodePlatform as platform } from '../../src/platform/node.ts'
 import { createMemoryStorage, MutableTree, overlayTree, readCommit, writeTree } from '../../src/repo/index.ts'
 import {
   anyTree,
-  CANONICAL,
+  CANONICAL_TREE_OPTIONS,
   directory,
   file,
   loadTree,
@@ -65,7 +65,7 @@ describe('builders', () => {
 describe('trees', () => {
   test('that are canonical fit into a bare-user-only repository', async () => {
     await fc.assert(
-      fc.asyncProperty(anyTree(CANONICAL), async (tree) => {
+      fc.asyncProperty(anyTree(CANONICAL_TREE_OPTIONS), async (tree) => {
         const tx = await createMemoryStorage({ platform, mode: 'bare-user-only' }).begin()
         await storeTree(tx, tree)
         for (const [, { uid, gid, xattrs }] of walkNodes(tree)) expect([uid, gid, xattrs]).toEqual([0, 0, []])

@@ -12,7 +12,7 @@ import {
   formatMetadataValue,
   formatObject,
   formatSignatures,
-  GPG_SIGNATURES,
+  GPG_SIGNATURES_KEY,
   type Repo,
   readSignedCommit,
   remoteKeyRings,
@@ -136,7 +136,7 @@ async function printSizes({ options, out }: Context, repo: Repo, commit: Checksu
 /** Prints the GPG signatures of a commit. An unsigned commit prints nothing. */
 async function printSignatures({ options, out }: Context, repo: Repo, commit: Checksum): Promise<void> {
   const signed = await readSignedCommit(repo, commit)
-  if (!signed.metadata.some(([key]) => key === GPG_SIGNATURES)) return
+  if (!signed.metadata.some(([key]) => key === GPG_SIGNATURES_KEY)) return
   const remote = options['gpg-verify-remote']
   const homedir = options['gpg-homedir']
   const found = remote === undefined ? undefined : await findRemote(repo, remote)

@@ -9,7 +9,7 @@ import {
   formatSummaryValue,
   type Repo,
   readSummary,
-  SUMMARY_SIGNATURES,
+  SUMMARY_SIGNATURES_FILE,
   summaryMetadataKeys,
   updateSummary,
 } from '../../repo/index.ts'
@@ -84,5 +84,5 @@ async function view(repo: Repo, out: Output, raw: boolean): Promise<void> {
   const bytes = await readSummary(repo)
   if (raw) return out.write(formatRawSummary(bytes))
   out.write(formatSummary(bytes))
-  if ((await repo.storage.files?.read(SUMMARY_SIGNATURES)) === undefined) out.line('Summary is unsigned')
+  if ((await repo.storage.files?.read(SUMMARY_SIGNATURES_FILE)) === undefined) out.line('Summary is unsigned')
 }

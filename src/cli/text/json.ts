@@ -4,14 +4,14 @@ import type { Checksum } from '../../bytes.ts'
 import { printVariant, string, u64be, type Vardict, type Variant, variantAs } from '../../gvariant/index.ts'
 import { type Commit, contentChecksum, type Xattrs } from '../../objects/index.ts'
 import {
-  COLLECTION_MAP,
-  COMMIT_TIMESTAMP,
   CollectionMap,
-  EXPIRES,
   formatSummaryValue,
-  LAST_MODIFIED,
   type Repo,
-  SUMMARY_COLLECTION,
+  SUMMARY_COLLECTION_KEY,
+  SUMMARY_COLLECTION_MAP_KEY,
+  SUMMARY_COMMIT_TIMESTAMP_KEY,
+  SUMMARY_EXPIRES_KEY,
+  SUMMARY_LAST_MODIFIED_KEY,
   Summary,
   type SummaryRef,
 } from '../../repo/index.ts'
@@ -30,14 +30,14 @@ export function valueAsJson(value: Variant): unknown {
 export function summaryAsJson(bytes: Uint8Array) {
   const { refs, metadata } = Summary.decode(bytes)
   const find = (key: string): Variant | undefined => metadata.find(([name]) => name === key)?.[1]
-  const [own, others] = [find(SUMMARY_COLLECTION), find(COLLECTION_MAP)]
+  const [own, others] = [find(SUMMARY_COLLECTION_KEY), find(SUMMARY_COLLECTION_MAP_KEY)]
   const collections: (readonly [collection: string | undefined, refs: readonly SummaryRef[]])[] = [
     [own && variantAs(string, own), refs],
     ...((others && variantAs(CollectionMap, others)) ?? []),
   ]
   return {
     refs: collections.flatMap(([collection, list]) => list.map((ref) => summaryRefAsJson(ref, collection))),
-    metadata: summaryMetadataAsJson(metadata.filter(([key]) => key !== COLLECTION_MAP)),
+    metadata: summaryMetadataAsJson(metadata.filter(([key]) => key !== SUMMARY_COLLECTION_MAP_KEY)),
   }
 }
 
@@ -61,7 +61,7 @@ function summaryRefAsJson({ name, latest }: SummaryRef, collection: string | und
   }
 }
 
-const TIMES: readonly string[] = [LAST_MODIFIED, EXPIRES, COMMIT_TIMESTAMP]
+const TIMES: readonly string[] = [SUMMARY_LAST_MODIFIED_KEY, SUMMARY_EXPIRES_KEY, SUMMARY_COMMIT_TIMESTAMP_KEY]
 
 /** Converts metadata as `metadataAsJson` does, but times to numbers: seconds since the epoch. */
 function summaryMetadataAsJson(metadata: Vardict): Record<string, unknown> {

@@ -14,7 +14,7 @@
 import { type Checksum, compareUtf8 } from '../../bytes.ts'
 import { FormatError, NotFoundError, UsageError, withContext } from '../../errors.ts'
 import { array, bool, lookup, string, type Vardict } from '../../gvariant/index.ts'
-import type { Repo } from '../../repo/index.ts'
+import { BOOTABLE_KEY, type Repo } from '../../repo/index.ts'
 import type { ContainerConfig, Digest, HistoryEntry, HostPlatform } from '../oci/oci-types.ts'
 import { present } from '../oci/present.ts'
 import { type ImageReference, parseImageReference } from '../oci/reference.ts'
@@ -22,7 +22,6 @@ import { parseRfc3339 } from '../oci/rfc3339.ts'
 import { openDestination } from '../open/open-destination.ts'
 import type { DestinationContext } from '../registry/options.ts'
 import {
-  BOOTABLE_KEY,
   BOOTC_LABEL,
   COMPONENT_SEPARATOR,
   CONTENT_ANNOTATION,

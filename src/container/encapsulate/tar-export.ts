@@ -23,13 +23,13 @@ import { headerOf, LayerTar, mapPath, unmapPath } from './layer-tar.ts'
 /** Files and directories of one stream, unless the caller says otherwise: ten small objects can name a billion. */
 export const MAX_EXPORT_ENTRIES = 1 << 26
 
-export interface ExportOptions {
+export interface ExportCommitOptions {
   readonly signal?: AbortSignal | undefined
   /** Default MAX_EXPORT_ENTRIES. */
   readonly maxEntries?: number | undefined
 }
 
-export interface ChunkExportOptions extends ExportOptions {
+export interface ChunkExportOptions extends ExportCommitOptions {
   /** Before each file the directories it lies in, with their owner and mode, once a layer. Default false. */
   readonly createParentDirs?: boolean | undefined
 }
@@ -42,12 +42,12 @@ type Stream = AsyncGenerator<Uint8Array, void, undefined>
  * @param rev anything that resolves to a commit
  * @throws {RefNotFoundError}, {ObjectNotFoundError}, {FormatError}
  */
-export async function* exportCommit(repo: Repo, rev: string, options: ExportOptions = {}): Stream {
+export async function* exportCommit(repo: Repo, rev: string, options: ExportCommitOptions = {}): Stream {
   const commit = await repo.resolve(rev)
   yield* inContext('Exporting commit', commitStream(repo, commit, options))
 }
 
-async function* commitStream(repo: Repo, commit: Checksum, options: ExportOptions): Stream {
+async function* commitStream(repo: Repo, commit: Checksum, options: ExportCommitOptions): Stream {
   const writer = new ObjectWriter(repo, options)
   const root = await writer.prelude(commit)
   yield* writer.walk(root, true)
@@ -84,7 +84,7 @@ export async function* exportFinalChunk(
  * The files of a tree as an ordinary archive: no objects, no hard links, no times. Xattrs of files are kept but for
  * SELinux's, those of directories are not.
  */
-export async function* exportTree(repo: Repo, root: TreeRoot, options: ExportOptions = {}): Stream {
+export async function* exportTree(repo: Repo, root: TreeRoot, options: ExportCommitOptions = {}): Stream {
   const { signal } = options
   const count = new EntryCount(options)
   const out = new SlabBuffer()
@@ -117,7 +117,7 @@ class EntryCount {
   readonly #most: number
   #count = 0
 
-  constructor({ maxEntries = MAX_EXPORT_ENTRIES }: ExportOptions) {
+  constructor({ maxEntries = MAX_EXPORT_ENTRIES }: ExportCommitOptions) {
     this.#most = maxEntries
   }
 
@@ -173,7 +173,7 @@ class ObjectWriter {
   readonly #passed: Directory[] = []
   #hasVarTmp = false
 
-  constructor(repo: Repo, options: ExportOptions) {
+  constructor(repo: Repo, options: ExportCommitOptions) {
     this.#repo = repo
     this.#signal = options.signal
     this.#count = new EntryCount(options)

@@ -3,9 +3,9 @@
 import type { Checksum } from '../../bytes.ts'
 import type { LocalFiles } from '../../platform/index.ts'
 import type { ProgressOptions } from '../../progress.ts'
-import type { Verification } from '../../repo/index.ts'
+import type { FileOwner, Verification } from '../../repo/index.ts'
 import type { TarLimits } from '../../tar/index.ts'
-import type { MetadataPolicy, Ownership } from '../layers/flatten.ts'
+import type { MetadataPolicy } from '../layers/flatten.ts'
 import type { HostPlatform } from '../oci/oci-types.ts'
 import type { ImageReference, OstreeImageReference } from '../oci/reference.ts'
 import type { HostPolicy } from '../policy/policy-check.ts'
@@ -59,7 +59,7 @@ export interface ImportOptions extends ProgressOptions, ImportListeners {
   /** Default: `exact` in bare repositories, else `compat`. */
   readonly metadata?: MetadataPolicy | undefined
   /** Owner of what `compat` gives to the importing process. Default 0:0. */
-  readonly owner?: Ownership | undefined
+  readonly owner?: FileOwner | undefined
   /** Whose policy labels layers of an image that has no base of its own. */
   readonly sepolicyCommit?: Checksum | undefined
   /** Leave SELinux labels as they are, whatever policy there is. */

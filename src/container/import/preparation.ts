@@ -7,7 +7,7 @@
 import type { Checksum } from '../../bytes.ts'
 import { ConflictError, FormatError, UnsupportedError, UsageError } from '../../errors.ts'
 import { string, variantOf } from '../../gvariant/index.ts'
-import { type Repo, type Verification, verifyCommitFor } from '../../repo/index.ts'
+import { BOOTABLE_KEY, type Repo, type Verification, verifyCommitFor } from '../../repo/index.ts'
 import { canonicalJson } from '../oci/canonical-json.ts'
 import type { Digest, HostPlatform, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
 import {
@@ -19,7 +19,6 @@ import {
 import type { CommitVerifier } from '../ostree-tar/ostree-tar.ts'
 import { label } from '../store/layout.ts'
 import {
-  BOOTABLE_KEY,
   BOOTC_LABEL,
   CACHED_CONFIG,
   CACHED_MANIFEST,

@@ -28,21 +28,16 @@ import {
   S_IFMT,
   S_IFREG,
 } from '../../objects/index.ts'
-import { type MutableTree, type RepoMode, readDirMeta, type Transaction } from '../../repo/index.ts'
+import { type FileOwner, type MutableTree, type RepoMode, readDirMeta, type Transaction } from '../../repo/index.ts'
 
 export type MetadataPolicy = 'exact' | 'compat'
 
-export interface Ownership {
-  readonly uid: number
-  readonly gid: number
-}
-
-export const ROOT_OWNER: Ownership = { uid: 0, gid: 0 }
+export const ROOT_OWNER: FileOwner = { uid: 0, gid: 0 }
 
 export interface FlattenOptions {
   readonly policy: MetadataPolicy
   /** Who imports; only `compat` asks. Default 0:0. */
-  readonly owner?: Ownership | undefined
+  readonly owner?: FileOwner | undefined
   /** Files known to stay as they are: these are not looked at. */
   readonly flat?: ReadonlySet<Checksum> | undefined
   readonly signal?: AbortSignal | undefined

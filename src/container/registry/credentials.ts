@@ -30,7 +30,7 @@ export interface AuthFile {
   readonly store: string | undefined
 }
 
-export const anonymous: CredentialSource = async () => undefined
+export const anonymousCredentials: CredentialSource = async () => undefined
 
 /** What a helper gives as user name when the secret is an identity token. */
 const TOKEN_USER = '<token>'

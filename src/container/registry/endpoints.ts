@@ -12,7 +12,7 @@
 import { DeniedError } from '../../errors.ts'
 import { formatRegistryReference, type RegistryReference, repositoryName, wireHost } from '../oci/registry-reference.ts'
 
-export interface Mirror {
+export interface RegistryMirror {
   /** Host and path that stand for the prefix. */
   readonly location: string
   readonly insecure?: boolean | undefined
@@ -29,7 +29,7 @@ export interface RegistryRule {
   readonly insecure?: boolean | undefined
   /** Nothing may come from there. */
   readonly blocked?: boolean | undefined
-  readonly mirrors?: readonly Mirror[] | undefined
+  readonly mirrors?: readonly RegistryMirror[] | undefined
 }
 
 export interface Endpoint {

@@ -17,7 +17,7 @@ export interface RegistryPlace {
   readonly what: string
 }
 
-export interface Diagnostic {
+export interface RegistryDiagnostic {
   readonly code: string
   readonly message: string
 }
@@ -28,7 +28,7 @@ export interface RegistryFailure {
   readonly retryable?: boolean | undefined
   /** Milliseconds the registry wants to be left alone. */
   readonly retryAfter?: number | undefined
-  readonly diagnostics?: readonly Diagnostic[] | undefined
+  readonly diagnostics?: readonly RegistryDiagnostic[] | undefined
   readonly cause?: unknown
 }
 
@@ -42,7 +42,7 @@ export class RegistryError extends OstreeError {
     readonly retryable: boolean
     readonly status?: number
     readonly retryAfter?: number
-    readonly diagnostics: readonly Diagnostic[]
+    readonly diagnostics: readonly RegistryDiagnostic[]
   }
 
   constructor(code: RegistryError['code'], place: RegistryPlace, message: string, failure: RegistryFailure = {}) {
@@ -110,7 +110,7 @@ export function statusError(
   })
 }
 
-function codeOf(status: number, diagnostics: readonly Diagnostic[]): RegistryError['code'] {
+function codeOf(status: number, diagnostics: readonly RegistryDiagnostic[]): RegistryError['code'] {
   const said = new Set(diagnostics.map(({ code }) => code))
   if (status === 401 || status === 403) return 'denied'
   if (status === 404) return 'not-found'
@@ -125,7 +125,7 @@ const MAX_MESSAGE = 300
 const MAX_DIAGNOSTICS = 5
 
 /** @returns nothing where the body is something else: a proxy's page, an empty answer */
-function parseDiagnostics(body: Uint8Array): Diagnostic[] {
+function parseDiagnostics(body: Uint8Array): RegistryDiagnostic[] {
   let document: unknown
   try {
     document = JSON.parse(displayUtf8(body))

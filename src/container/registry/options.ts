@@ -3,7 +3,7 @@ import { UnsupportedError } from '../../errors.ts'
 import type { Network, WritableFiles } from '../../platform/index.ts'
 import type { SourceContext } from '../transport/interface.ts'
 import type { ClientOptions } from './client.ts'
-import { anonymous, type CredentialSource } from './credentials.ts'
+import { anonymousCredentials, type CredentialSource } from './credentials.ts'
 import type { RegistryRule } from './endpoints.ts'
 import type { SpeedLimit } from './lifeline.ts'
 import type { RetryOptions } from './retry.ts'
@@ -48,5 +48,5 @@ export function clientOptions(options: RegistryOptions | undefined, signal: Abor
       'There is no network to reach a registry over; copy the image to an oci: layout',
     )
   }
-  return { ...options, credentials: options.credentials ?? anonymous, signal }
+  return { ...options, credentials: options.credentials ?? anonymousCredentials, signal }
 }

@@ -9,7 +9,7 @@
 import type { MaybePromise } from '../../bytes.ts'
 import { UsageError, withContext } from '../../errors.ts'
 import type { Network } from '../../platform/index.ts'
-import { anonymous, credentialsFromFiles, parseAuthFile } from './credentials.ts'
+import { anonymousCredentials, credentialsFromFiles, parseAuthFile } from './credentials.ts'
 import type { RegistryOptions } from './options.ts'
 
 /** At most one of `authfile`, `authData` and `authAnonymous`. */
@@ -105,7 +105,7 @@ export function registryOptionsOf(config: ImageProxyConfig, network: Network): R
   const { authData, authfile, insecureSkipTlsVerification: insecure, userAgentPrefix: userAgent } = config
   const credentials =
     authData === undefined
-      ? anonymous
+      ? anonymousCredentials
       : credentialsFromFiles([parseAuthFile(authData, authfile)], network.credentialHelper)
   return { network, credentials, insecure, userAgent }
 }

@@ -33,8 +33,6 @@ export const CACHED_CONFIG = 'ostree-ext.cached.config'
 /** Label: diff id of the last layer that belongs to the encapsulated commit. */
 export const DIFFID_LABEL = 'ostree.final-diffid'
 export const BOOTC_LABEL = 'containers.bootc'
-/** Label and commit metadata key. */
-export const BOOTABLE_KEY = 'ostree.bootable'
 /** Label: checksum of the encapsulated commit. For information; nothing compares it. */
 export const OSTREE_COMMIT_LABEL = 'ostree.commit'
 /** Labels that hold the version, the preferred one first. */

@@ -29,7 +29,7 @@ export function createCompareState(): CompareState {
 }
 
 /** Nothing is wrong. */
-export function isOk({ inodeCorrupted, unknownCorrupted }: CompareState): boolean {
+export function isCompareStateOk({ inodeCorrupted, unknownCorrupted }: CompareState): boolean {
   return inodeCorrupted.size === 0 && unknownCorrupted.size === 0
 }
 

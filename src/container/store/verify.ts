@@ -18,7 +18,7 @@ import type { Descriptor } from '../oci/oci-types.ts'
 import { formatImageReference, type ImageReference } from '../oci/reference.ts'
 import { parseManifestLayout } from './layout.ts'
 import { type LayeredImageState, queryLayer } from './query.ts'
-import { type CompareState, compareCommitTrees, createCompareState, isOk } from './verify-tree.ts'
+import { type CompareState, compareCommitTrees, createCompareState, isCompareStateOk } from './verify-tree.ts'
 
 export interface VerifyImageOptions {
   /** Whether the file lies on an inode that was confused with another. Default: none does. */
@@ -85,7 +85,7 @@ async function verify(
     await compareCommitTrees(objects, merge, layer, compared, { ...shared, exact: false, above })
   }
 
-  const ok = isOk(compared)
+  const ok = isCompareStateOk(compared)
   if (ok) out(`OK image ${formatImageReference(image)} (verified=${compared.verified.size})\n`)
   else for (const line of describe(compared, verbose === true)) err(line)
   return { ...compared, ok }

@@ -21,7 +21,7 @@ import type { ImageSource } from './interface.ts'
 export const MAX_LAYER_BYTES: number = 2 ** 40
 
 /** How a layer is opened. */
-export interface LayerOptions {
+export interface OpenLayerOptions {
   readonly platform: Platform
   /** Digest that the plain tar must have. Not checked when absent. */
   readonly diffId?: DiffId | undefined
@@ -45,7 +45,7 @@ type StoredCompression = CompressionKind | 'none' | 'sniff'
 export function openLayer(
   source: Pick<ImageSource, 'blob' | 'sniffCompression'>,
   layer: Descriptor,
-  options: LayerOptions,
+  options: OpenLayerOptions,
 ): AsyncIterable<Uint8Array> {
   const compression = source.sniffCompression ? 'sniff' : compressionOf(layer.mediaType)
   digestChecksum(layer.digest)
@@ -71,7 +71,7 @@ async function* stream(
   open: () => AsyncIterable<Uint8Array>,
   layer: Descriptor,
   compression: StoredCompression,
-  { platform, diffId, maxBytes = MAX_LAYER_BYTES, signal, onBytes }: LayerOptions,
+  { platform, diffId, maxBytes = MAX_LAYER_BYTES, signal, onBytes }: OpenLayerOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   signal?.throwIfAborted()
   await using blob = new VerifiedBlob(platform, open(), layer, { signal, onBytes })

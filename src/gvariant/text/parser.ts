@@ -6,7 +6,7 @@
 
 import { codecOf } from '../dynamic.ts'
 import { typeNode } from '../type-node.ts'
-import { isTypeString, MAX_DEPTH, measureType } from '../type-string.ts'
+import { isTypeString, MAX_VARIANT_DEPTH, measureType } from '../type-string.ts'
 import type { Variant } from '../variant.ts'
 import * as make from './expressions.ts'
 import { unquoteBytes, unquoteString } from './string.ts'
@@ -19,7 +19,7 @@ import { TokenStream } from './tokens.ts'
  */
 export function parseVariantText(text: string, type?: string): Variant {
   const stream = new TokenStream(text)
-  const expression = parseValue(stream, MAX_DEPTH)
+  const expression = parseValue(stream, MAX_VARIANT_DEPTH)
   let value: Variant
   if (type === undefined) value = make.resolve(stream, expression)
   else {

@@ -5,7 +5,7 @@
  * Source: RFC 1951, 3.2.3 and 3.2.4.
  */
 
-import { CHUNK_SIZE } from '../limits.ts'
+import { STREAM_CHUNK_BYTES } from '../limits.ts'
 import { findLastBlock } from './inflate.ts'
 
 /** A last block with nothing in it, in the fixed code. */
@@ -17,7 +17,7 @@ export async function* deflateSlabs(
   from: AsyncIterable<Uint8Array>,
   encode: (slab: Uint8Array) => Uint8Array,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const slab = new Uint8Array(CHUNK_SIZE)
+  const slab = new Uint8Array(STREAM_CHUNK_BYTES)
   let length = 0
   for await (const chunk of from) {
     for (let at = 0; at < chunk.length; ) {

@@ -4,7 +4,7 @@
  * read. Source: RFC 1951.
  */
 
-import { CHUNK_SIZE } from '../limits.ts'
+import { STREAM_CHUNK_BYTES } from '../limits.ts'
 import { type Decoder, Input } from './decoder.ts'
 import {
   BASE,
@@ -34,7 +34,7 @@ export const INFLATE_SLACK = LONGEST_MATCH + 1
 
 /** Room for a window and a chunk of output. */
 export function inflateBuffer(): Uint8Array {
-  return new Uint8Array(WINDOW + CHUNK_SIZE + LONGEST_MATCH)
+  return new Uint8Array(WINDOW + STREAM_CHUNK_BYTES + LONGEST_MATCH)
 }
 
 /**

@@ -19,7 +19,7 @@ import type { RepoMode } from '../core/interface.ts'
 import type { Repo } from '../repo.ts'
 import { FileCopier, holdsFile } from './copy.ts'
 import type { CheckoutOptions } from './options.ts'
-import type { CheckoutTarget, FilePlace, HardLinkResult, Inode, TargetDirectory } from './target.ts'
+import type { CheckoutTarget, FilePlace, HardLinkResult, TargetDirectory, TargetStat } from './target.ts'
 
 const WHITEOUT_PREFIX = '.wh.'
 export const OPAQUE_WHITEOUT = '.wh..wh..opq'
@@ -276,7 +276,7 @@ export class FileCheckout {
     name: string,
     checksum: Checksum,
     from: FilePlace,
-    present: Inode,
+    present: TargetStat,
   ): Promise<boolean> {
     const identity = await this.#target.identify(from)
     if (identity === present.identity) return true
@@ -293,7 +293,7 @@ export class FileCheckout {
 
 /** Of a regular file. Empty files share nothing worth sharing; a user could not read what the owner may not. */
 export function isNeverLinked(
-  { size, mode }: Pick<Inode, 'size' | 'mode'>,
+  { size, mode }: Pick<TargetStat, 'size' | 'mode'>,
   options: Pick<CheckoutOptions, 'mode'>,
 ): boolean {
   return size === 0 || (options.mode === 'user' && (mode & OWNER_READ) === 0)

@@ -13,12 +13,12 @@ import type { Storage } from '../core/interface.ts'
 /** `user`: owner of the process, no xattrs, no set-id bits. `none`: all as committed. */
 export type CheckoutMode = 'none' | 'user'
 
-export interface Owner {
+export interface FileOwner {
   readonly uid: number
   readonly gid: number
 }
 
-export interface Inode extends Owner {
+export interface TargetStat extends FileOwner {
   /** st_mode: type and permissions. */
   readonly mode: number
   /** Bytes. */
@@ -36,7 +36,7 @@ export interface NewFile {
   /** All of st_mode's 07777. */
   readonly permissions: number
   /** `undefined` leaves it to the process. */
-  readonly owner: Owner | undefined
+  readonly owner: FileOwner | undefined
   readonly xattrs: Xattrs
   readonly fsync: boolean
 }
@@ -63,7 +63,7 @@ export interface TargetDirectory {
    * @throws {IoError} `opendir(NAME): …`; {DeniedError} when the link leads out of the checkout
    */
   openDirectory(name: string): MaybePromise<TargetDirectory>
-  stat(name: string): MaybePromise<Inode | undefined>
+  stat(name: string): MaybePromise<TargetStat | undefined>
   /** Sorted. */
   readXattrs(name: string): MaybePromise<Xattrs>
   /** The file as an object: its header as on disk. @throws {FormatError} when it is neither regular nor a link */
@@ -73,14 +73,14 @@ export interface TargetDirectory {
   /** @returns false when something of that name is there */
   makeSymlink(name: string, target: string): MaybePromise<boolean>
   /** Of a symbolic link. @throws {IoError} `fchownat: …` */
-  setSymlinkMeta(name: string, owner: Owner, xattrs: Xattrs): MaybePromise<void>
+  setSymlinkMeta(name: string, owner: FileOwner, xattrs: Xattrs): MaybePromise<void>
   /** A symbolic link is linked itself. */
   hardLink(name: string, from: FilePlace): MaybePromise<HardLinkResult>
   /** As `hardLink`, in place of a file that is there. @throws {IoError} `renameat(TMP, NAME): …` */
   replaceByHardLink(name: string, from: FilePlace): MaybePromise<void>
   /** Character device 0:0, as overlayfs marks what it hides. @returns false when something of that name is there */
   makeWhiteoutDevice(name: string, permissions: number): MaybePromise<boolean>
-  setWhiteoutMeta(name: string, owner: Owner, permissions: number, xattrs: Xattrs): MaybePromise<void>
+  setWhiteoutMeta(name: string, owner: FileOwner, permissions: number, xattrs: Xattrs): MaybePromise<void>
   /** A file or link; nothing there is success. @throws {IoError} `unlinkat(NAME): Is a directory` */
   remove(name: string): MaybePromise<void>
   /** Whatever is there, with all below. */
@@ -88,7 +88,7 @@ export interface TargetDirectory {
   /** Of the directory itself. */
   setXattrs(xattrs: Xattrs): MaybePromise<void>
   setPermissions(permissions: number): MaybePromise<void>
-  setOwner(owner: Owner): MaybePromise<void>
+  setOwner(owner: FileOwner): MaybePromise<void>
   /** Modified at the epoch; the time of access stays. */
   setTimeZero(): MaybePromise<void>
   sync(): MaybePromise<void>
@@ -129,7 +129,7 @@ export interface CheckoutTarget {
   /** Device of a directory elsewhere, to tell whether links can be made. */
   deviceOf(path: string): MaybePromise<number | undefined>
   /** Of a file that may be linked; `undefined` when there is none. */
-  statPlace(place: FilePlace): MaybePromise<Omit<Inode, 'identity'> | undefined>
+  statPlace(place: FilePlace): MaybePromise<Omit<TargetStat, 'identity'> | undefined>
   /** Its `Inode.identity`. */
   identify(place: FilePlace): MaybePromise<string>
   /** @returns `undefined` where there are none for this target and store; targets that never have any omit it */

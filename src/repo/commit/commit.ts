@@ -17,7 +17,7 @@ import { parseRefspec, pathOf, validateNewRef } from '../refs/refs.ts'
 import type { Repo } from '../repo.ts'
 import type { SePolicy } from '../selinux/sepolicy.ts'
 import { type ConsumedPath, type DirectorySource, overlayDirectory, reportObjects } from './directory.ts'
-import { keepMetadata, SIZES, withBindings, withBootable } from './metadata.ts'
+import { keepMetadata, SIZES_KEY, withBindings, withBootable } from './metadata.ts'
 import {
   type CommitFilterOptions,
   CommitModifier,
@@ -99,7 +99,7 @@ export async function commit(repo: Repo, options: CommitOptions): Promise<Commit
     }
     const bootable = options.bootable ? await withBootable(metadata, tree) : metadata
     const sizes = recorder === undefined ? undefined : encodeSizes(await recorder.sizes(repo))
-    const all: Vardict = sizes === undefined ? bootable : [...bootable, [SIZES, sizes]]
+    const all: Vardict = sizes === undefined ? bootable : [...bootable, [SIZES_KEY, sizes]]
     const checksum = await writeCommit(tx, { ...options, root, parent, metadata: all })
     if (options.detachedMetadata !== undefined) {
       await tx.writeAttached('commitmeta', checksum, vardict.encode(options.detachedMetadata))

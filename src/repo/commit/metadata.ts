@@ -13,11 +13,11 @@ import { NotFoundError, PathNotFoundError } from '../../errors.ts'
 import { array, bool, GHashOrder, string, type Vardict, variantOf } from '../../gvariant/index.ts'
 import type { MutableTree } from '../core/tree.ts'
 
-export const REF_BINDING = 'ostree.ref-binding'
-export const COLLECTION_BINDING = 'ostree.collection-binding'
-export const BOOTABLE = 'ostree.bootable'
-export const LINUX = 'ostree.linux'
-export const SIZES = 'ostree.sizes'
+export const REF_BINDING_KEY = 'ostree.ref-binding'
+export const COLLECTION_BINDING_KEY = 'ostree.collection-binding'
+export const BOOTABLE_KEY = 'ostree.bootable'
+export const LINUX_KEY = 'ostree.linux'
+export const SIZES_KEY = 'ostree.sizes'
 
 /** The entries of `metadata` under `keys`, in the order of `keys`. @throws {NotFoundError} naming key and commit */
 export function keepMetadata(metadata: Vardict, keys: readonly string[], commit: string): Vardict {
@@ -30,17 +30,17 @@ export function keepMetadata(metadata: Vardict, keys: readonly string[], commit:
 
 /** Appends which refs, and of which collection, the commit is meant for. A collection already named stays. */
 export function withBindings(metadata: Vardict, refs: readonly string[], collectionId: string | undefined): Vardict {
-  const bound: Vardict = [...metadata, [REF_BINDING, variantOf(array(string), refs.toSorted(compareUtf8))]]
-  if (collectionId === undefined || metadata.some(([key]) => key === COLLECTION_BINDING)) return bound
-  return [...bound, [COLLECTION_BINDING, variantOf(string, collectionId)]]
+  const bound: Vardict = [...metadata, [REF_BINDING_KEY, variantOf(array(string), refs.toSorted(compareUtf8))]]
+  if (collectionId === undefined || metadata.some(([key]) => key === COLLECTION_BINDING_KEY)) return bound
+  return [...bound, [COLLECTION_BINDING_KEY, variantOf(string, collectionId)]]
 }
 
 /** Says that the tree boots and with which kernel. @throws as `findKernel` */
 export async function withBootable(metadata: Vardict, tree: MutableTree): Promise<Vardict> {
   const release = await findKernel(tree)
   const table = new GHashOrder(metadata)
-  table.set(BOOTABLE, variantOf(bool, true))
-  table.set(LINUX, variantOf(string, release))
+  table.set(BOOTABLE_KEY, variantOf(bool, true))
+  table.set(LINUX_KEY, variantOf(string, release))
   return [...table]
 }
 

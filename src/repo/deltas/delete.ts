@@ -4,7 +4,7 @@ import { NotFoundError } from '../../errors.ts'
 import { parseChecksum } from '../../objects/index.ts'
 import type { DeltaName } from '../core/interface.ts'
 import type { Repo } from '../repo.ts'
-import { filesOf } from '../repo.ts'
+import { requireRepoFiles } from '../repo.ts'
 import { deltaPath, formatDeltaName } from './names-and-index.ts'
 
 /**
@@ -26,7 +26,7 @@ export function parseDeltaName(text: string): DeltaName {
 export async function deleteDelta(repo: Repo, delta: DeltaName): Promise<void> {
   const lock = await repo.storage.lock('exclusive')
   try {
-    const superblock = await filesOf(repo, 'A static delta').read(`${deltaPath(delta)}/superblock`)
+    const superblock = await requireRepoFiles(repo, 'A static delta').read(`${deltaPath(delta)}/superblock`)
     if (superblock === undefined) {
       const name = formatDeltaName(delta)
       throw new NotFoundError(name, `Can't find delta ${name}`)

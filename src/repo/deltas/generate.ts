@@ -22,7 +22,7 @@ import {
 import type { ProgressOptions } from '../../progress.ts'
 import { collectReachable, ReachableSet } from '../reach/traverse.ts'
 import type { Repo } from '../repo.ts'
-import { filesOf } from '../repo.ts'
+import { requireRepoFiles } from '../repo.ts'
 import {
   type ByteOrder,
   DELTA_ENDIANNESS,
@@ -128,7 +128,7 @@ export async function* generateDelta(
  * @throws {UnsupportedError} when the repository is not a directory; and as `generateDelta` does
  */
 export async function writeDelta(repo: Repo, options: GenerateDeltaOptions): Promise<DeltaStats> {
-  const files = filesOf(repo, 'A static delta')
+  const files = requireRepoFiles(repo, 'A static delta')
   const generated = generateDelta(repo, options)
   for (;;) {
     const next = await generated.next()

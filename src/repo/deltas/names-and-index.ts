@@ -15,10 +15,10 @@ import { bytes, GHashOrder, type Vardict, type Variant, vardict, variantOf } fro
 import { checksumToBytes, modifiedBase64, parseModifiedBase64 } from '../../objects/index.ts'
 import type { DeltaName } from '../core/interface.ts'
 import type { Repo } from '../repo.ts'
-import { editConfig, filesOf } from '../repo.ts'
+import { editConfig, requireRepoFiles } from '../repo.ts'
 
 /** Key of the list, in the metadata of a summary and in an index. */
-export const STATIC_DELTAS = 'ostree.static-deltas'
+export const STATIC_DELTAS_KEY = 'ostree.static-deltas'
 
 const INDEXES = 'delta-indexes'
 const INDEX_SUFFIX = '.index'
@@ -47,7 +47,7 @@ function indexPath(to: Checksum): string {
 export async function deltaDigests(repo: Repo, deltas?: readonly DeltaName[]): Promise<Vardict> {
   const listed = deltas ?? (await repo.storage.deltas?.list()) ?? []
   if (listed.length === 0) return []
-  const files = filesOf(repo, 'A list of deltas')
+  const files = requireRepoFiles(repo, 'A list of deltas')
   const table = new GHashOrder<Variant>()
   for (const delta of listed) {
     const superblock = await files.read(`${deltaPath(delta)}/superblock`)
@@ -76,13 +76,13 @@ export async function reindexDeltas(repo: Repo, only?: Checksum): Promise<void> 
     else others.push(delta)
   }
   if (byTarget.size === 0) return
-  const files = filesOf(repo, 'An index of deltas')
+  const files = requireRepoFiles(repo, 'An index of deltas')
   for (const [target, deltas] of byTarget) {
     const path = indexPath(target)
     if (deltas.length === 0) await files.delete(path)
     else {
       const digests = await deltaDigests(repo, deltas)
-      await files.write(path, vardict.encode([[STATIC_DELTAS, variantOf(vardict, digests)]]))
+      await files.write(path, vardict.encode([[STATIC_DELTAS_KEY, variantOf(vardict, digests)]]))
     }
   }
 }

@@ -8,7 +8,7 @@ import type { Checksum } from '../../bytes.ts'
 import { FormatError } from '../../errors.ts'
 import { array, lookup, string } from '../../gvariant/index.ts'
 import type { Commit } from '../../objects/index.ts'
-import { COLLECTION_BINDING, REF_BINDING } from '../commit/metadata.ts'
+import { COLLECTION_BINDING_KEY, REF_BINDING_KEY } from '../commit/metadata.ts'
 import { collectionRefPath, readRef, refspecOf } from '../refs/refs.ts'
 import type { Repo } from '../repo.ts'
 
@@ -27,7 +27,7 @@ export interface CollectionRef {
  */
 export function verifyBindings({ metadata }: Commit, ref: Partial<CollectionRef>): void {
   const { collection, name } = ref
-  const refs = lookup(metadata, REF_BINDING, refNames)
+  const refs = lookup(metadata, REF_BINDING_KEY, refNames)
   if (refs === undefined && collection !== undefined) {
     throw fault('Expected commit metadata to have ref binding information, found none')
   }
@@ -36,7 +36,7 @@ export function verifyBindings({ metadata }: Commit, ref: Partial<CollectionRef>
     throw fault(`Commit has no requested ref ‘${name}’ in ref binding metadata (${shown})`)
   }
   if (collection === undefined) return
-  const binding = lookup(metadata, COLLECTION_BINDING, string)
+  const binding = lookup(metadata, COLLECTION_BINDING_KEY, string)
   if (binding === undefined) {
     throw fault('Expected commit metadata to have collection ID binding information, found none')
   }
@@ -53,8 +53,8 @@ export function verifyBindings({ metadata }: Commit, ref: Partial<CollectionRef>
  * @throws {FormatError} when such a ref does not exist, or points to another commit
  */
 export async function verifyBackRefs(repo: Repo, checksum: Checksum, { metadata }: Commit): Promise<void> {
-  const collection = lookup(metadata, COLLECTION_BINDING, string)
-  for (const name of lookup(metadata, REF_BINDING, refNames) ?? []) {
+  const collection = lookup(metadata, COLLECTION_BINDING_KEY, string)
+  for (const name of lookup(metadata, REF_BINDING_KEY, refNames) ?? []) {
     const target =
       collection === undefined ? await repo.tryResolve(name) : await findCollectionRef(repo, collection, name)
     if (target === checksum) continue

@@ -10,7 +10,7 @@ import { vardict } from '../../gvariant/index.ts'
 import type { Verification } from '../remotes/signature-keys.ts'
 import { readSignedCommit, requireGpgSignature } from '../remotes/verify-commit.ts'
 import type { Repo } from '../repo.ts'
-import { SUMMARY, SUMMARY_SIGNATURES } from '../summary/format.ts'
+import { SUMMARY_FILE, SUMMARY_SIGNATURES_FILE } from '../summary/format.ts'
 
 /**
  * Verifies a commit of `from` with the keys that `into` has for the remote.
@@ -46,7 +46,7 @@ export async function requireSignedSummary(
     const hint = '(use gpg-verify-summary=false in remote config to disable)'
     throw new DeniedError(name, `GPG verification enabled, but no ${name} found ${hint}`)
   }
-  const bytes = await read(SUMMARY)
-  const metadata = vardict.decode(await read(SUMMARY_SIGNATURES))
+  const bytes = await read(SUMMARY_FILE)
+  const metadata = vardict.decode(await read(SUMMARY_SIGNATURES_FILE))
   await requireGpgSignature(into, remote, { bytes, metadata }, verification)
 }

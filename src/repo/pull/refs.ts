@@ -17,10 +17,10 @@ import { resolveRev } from '../refs/resolve.ts'
 import { inRefTableOrder, inTableOrder } from '../refs/table-order.ts'
 import type { Repo } from '../repo.ts'
 import {
-  COLLECTION_MAP,
   CollectionMap,
-  SUMMARY,
-  SUMMARY_COLLECTION,
+  SUMMARY_COLLECTION_KEY,
+  SUMMARY_COLLECTION_MAP_KEY,
+  SUMMARY_FILE,
   Summary,
   type SummaryRef,
 } from '../summary/format.ts'
@@ -117,12 +117,14 @@ function repoFinder(from: Repo): Finder {
 
 /** Looks refs up in the summary. @returns `undefined` when the source has none */
 async function summaryFinder(from: Repo): Promise<Finder | undefined> {
-  const bytes = await from.storage.files?.read(SUMMARY)
+  const bytes = await from.storage.files?.read(SUMMARY_FILE)
   if (bytes === undefined) return undefined
-  if (!isNormal(Summary.type, bytes)) throw new FormatError(SUMMARY, 'Not normal form')
+  if (!isNormal(Summary.type, bytes)) throw new FormatError(SUMMARY_FILE, 'Not normal form')
   const { refs, metadata } = Summary.decode(bytes)
-  const own = lookup(metadata, SUMMARY_COLLECTION, string)
-  const others = new Map<string, readonly SummaryRef[]>(lookup(metadata, COLLECTION_MAP, CollectionMap) ?? [])
+  const own = lookup(metadata, SUMMARY_COLLECTION_KEY, string)
+  const others = new Map<string, readonly SummaryRef[]>(
+    lookup(metadata, SUMMARY_COLLECTION_MAP_KEY, CollectionMap) ?? [],
+  )
   return async ({ collection, name }) => {
     const among = collection === undefined || collection === own ? refs : others.get(collection)
     const found = among?.find((ref) => ref.name === name)

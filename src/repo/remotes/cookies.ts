@@ -10,7 +10,7 @@
 import { decodeUtf8, EMPTY_BYTES, encodeUtf8 } from '../../bytes.ts'
 import { FormatError, NotFoundError } from '../../errors.ts'
 import type { Repo } from '../repo.ts'
-import { filesOf } from '../repo.ts'
+import { requireRepoFiles } from '../repo.ts'
 
 export interface Cookie {
   /** A leading dot includes subdomains. */
@@ -53,7 +53,7 @@ function format({ domain, path, secure, expires, name, value }: Cookie): string 
  * @throws {UnsupportedError} when the repository is not a directory
  */
 export async function addCookie(repo: Repo, remote: string, cookie: Cookie): Promise<void> {
-  const files = filesOf(repo, 'A cookie jar')
+  const files = requireRepoFiles(repo, 'A cookie jar')
   const jar = cookieJar(remote)
   await files.write(jar, encodeUtf8((await readJar(repo, remote)) + format(cookie)))
 }
@@ -69,14 +69,14 @@ export async function deleteCookie(repo: Repo, remote: string, { domain, path, n
     const cookie = parseLine(line)
     return cookie === undefined || cookie.domain !== domain || cookie.path !== path || cookie.name !== name
   })
-  const files = filesOf(repo, 'A cookie jar')
+  const files = requireRepoFiles(repo, 'A cookie jar')
   await files.write(cookieJar(remote), encodeUtf8(kept.map((line) => `${line}\n`).join('')), { mode: 0o600 })
   if (kept.length === lines.length) throw new NotFoundError(name, 'Cookie not found in jar')
 }
 
 async function readJar(repo: Repo, remote: string): Promise<string> {
   const jar = cookieJar(remote)
-  const text = decodeUtf8((await filesOf(repo, 'A cookie jar').read(jar)) ?? EMPTY_BYTES)
+  const text = decodeUtf8((await requireRepoFiles(repo, 'A cookie jar').read(jar)) ?? EMPTY_BYTES)
   if (text === undefined) throw new FormatError(jar, `${jar}: Invalid UTF-8`)
   return text
 }

@@ -19,8 +19,9 @@ import type { Repo } from '../repo.ts'
 import { findRemote, type Remote } from './remotes.ts'
 import { remoteEd25519Keys, remoteKeyRings, type Verification } from './signature-keys.ts'
 
-/** Metadata keys of signatures; each value is an array of byte arrays, `aay`. */
-export const GPG_SIGNATURES = 'ostree.gpgsigs'
+/** Metadata key of OpenPGP signatures; the value is an array of byte arrays, `aay`. */
+export const GPG_SIGNATURES_KEY = 'ostree.gpgsigs'
+/** Metadata key of ed25519 signatures; the value has the same type. */
 const ED25519_SIGNATURES = 'ostree.sign.ed25519'
 
 const Signatures = array(byteArray)
@@ -87,7 +88,7 @@ export async function formatSignatures(
   { now, formatTime }: Verification,
   found = 'Found',
 ): Promise<string> {
-  const signatures = lookup(metadata, GPG_SIGNATURES, Signatures)
+  const signatures = lookup(metadata, GPG_SIGNATURES_KEY, Signatures)
   if (signatures === undefined) return ''
   const verdicts = await verifyOpenPgp(bytes, signatures, rings, now())
   const count = `${found} ${verdicts.length} signature${verdicts.length === 1 ? '' : 's'}:\n`
@@ -124,7 +125,7 @@ async function requireGpg(
   { now, formatTime }: Verification,
   prefix: string,
 ): Promise<string> {
-  const signatures = lookup(metadata, GPG_SIGNATURES, Signatures)
+  const signatures = lookup(metadata, GPG_SIGNATURES_KEY, Signatures)
   if (signatures === undefined) {
     const hint = '(use gpg-verify=false in remote config to disable)'
     throw new DeniedError('commit', `GPG verification enabled, but no signatures found ${hint}`)

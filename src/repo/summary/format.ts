@@ -11,23 +11,23 @@ import { NotFoundError } from '../../errors.ts'
 import { array, dict, string, struct, u64, type Value, vardict } from '../../gvariant/index.ts'
 import { checksum } from '../../objects/index.ts'
 import type { Repo } from '../repo.ts'
-import { filesOf } from '../repo.ts'
+import { requireRepoFiles } from '../repo.ts'
 
-export const SUMMARY = 'summary'
+export const SUMMARY_FILE = 'summary'
 /** File with the signatures of the current summary. */
-export const SUMMARY_SIGNATURES = 'summary.sig'
+export const SUMMARY_SIGNATURES_FILE = 'summary.sig'
 
 /** Keys of the metadata, with the type and meaning of each value. */
-export const LAST_MODIFIED = 'ostree.summary.last-modified' // t, seconds since the epoch, big-endian
-export const EXPIRES = 'ostree.summary.expires' // t, seconds since the epoch, big-endian
-export const SUMMARY_MODE = 'ostree.summary.mode' // s, as in the configuration
-export const TOMBSTONE_COMMITS = 'ostree.summary.tombstone-commits' // b
-export const INDEXED_DELTAS = 'ostree.summary.indexed-deltas' // b
-export const SUMMARY_COLLECTION = 'ostree.summary.collection-id' // s, collection of the refs in the first member
-export const COLLECTION_MAP = 'ostree.summary.collection-map' // a{sa(s(taya{sv}))}, refs of other collections
+export const SUMMARY_LAST_MODIFIED_KEY = 'ostree.summary.last-modified' // t, seconds since the epoch, big-endian
+export const SUMMARY_EXPIRES_KEY = 'ostree.summary.expires' // t, seconds since the epoch, big-endian
+export const SUMMARY_MODE_KEY = 'ostree.summary.mode' // s, as in the configuration
+export const SUMMARY_TOMBSTONE_COMMITS_KEY = 'ostree.summary.tombstone-commits' // b
+export const SUMMARY_INDEXED_DELTAS_KEY = 'ostree.summary.indexed-deltas' // b
+export const SUMMARY_COLLECTION_KEY = 'ostree.summary.collection-id' // s, collection of the refs in the first member
+export const SUMMARY_COLLECTION_MAP_KEY = 'ostree.summary.collection-map' // a{sa(s(taya{sv}))}, refs of other collections
 /** Keys of the metadata of a ref. */
-export const COMMIT_TIMESTAMP = 'ostree.commit.timestamp' // t, seconds since the epoch, big-endian
-export const COMMIT_VERSION = 'ostree.commit.version' // s
+export const SUMMARY_COMMIT_TIMESTAMP_KEY = 'ostree.commit.timestamp' // t, seconds since the epoch, big-endian
+export const SUMMARY_COMMIT_VERSION_KEY = 'ostree.commit.version' // s
 
 const SummaryRef = struct({
   name: string,
@@ -54,7 +54,7 @@ export type Summary = Value<typeof Summary>
  * @throws {UnsupportedError} when the repository is not a directory
  */
 export async function readSummary(repo: Repo): Promise<Uint8Array> {
-  const bytes = await filesOf(repo, 'A summary').read(SUMMARY)
-  if (bytes === undefined) throw new NotFoundError(SUMMARY, `openat(${SUMMARY}): No such file or directory`)
+  const bytes = await requireRepoFiles(repo, 'A summary').read(SUMMARY_FILE)
+  if (bytes === undefined) throw new NotFoundError(SUMMARY_FILE, `openat(${SUMMARY_FILE}): No such file or directory`)
   return bytes
 }

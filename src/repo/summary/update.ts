@@ -17,33 +17,33 @@ import {
   variantOf,
 } from '../../gvariant/index.ts'
 import { Commit, DirMeta, S_IFDIR } from '../../objects/index.ts'
-import { COLLECTION_BINDING, REF_BINDING } from '../commit/metadata.ts'
+import { COLLECTION_BINDING_KEY, REF_BINDING_KEY } from '../commit/metadata.ts'
 import { writeCommit } from '../commit/write-commit.ts'
 import { dateOf } from '../core/calendar.ts'
 import { MutableTree, writeTree } from '../core/tree.ts'
-import { deltaDigests, reindexDeltas, STATIC_DELTAS } from '../deltas/names-and-index.ts'
+import { deltaDigests, reindexDeltas, STATIC_DELTAS_KEY } from '../deltas/names-and-index.ts'
 import { readRef } from '../refs/refs.ts'
 import { listCollectionRefs } from '../remotes/collection-refs.ts'
 import type { Repo } from '../repo.ts'
-import { filesOf } from '../repo.ts'
+import { requireRepoFiles } from '../repo.ts'
 import {
-  COLLECTION_MAP,
-  COMMIT_TIMESTAMP,
-  COMMIT_VERSION,
+  SUMMARY_COLLECTION_MAP_KEY,
+  SUMMARY_COMMIT_TIMESTAMP_KEY,
+  SUMMARY_COMMIT_VERSION_KEY,
   CollectionMap,
-  INDEXED_DELTAS,
-  LAST_MODIFIED,
-  SUMMARY,
-  SUMMARY_COLLECTION,
-  SUMMARY_MODE,
-  SUMMARY_SIGNATURES,
+  SUMMARY_INDEXED_DELTAS_KEY,
+  SUMMARY_LAST_MODIFIED_KEY,
+  SUMMARY_FILE,
+  SUMMARY_COLLECTION_KEY,
+  SUMMARY_MODE_KEY,
+  SUMMARY_SIGNATURES_FILE,
   Summary,
   type SummaryRef,
-  TOMBSTONE_COMMITS,
+  SUMMARY_TOMBSTONE_COMMITS_KEY,
 } from './format.ts'
 
 /** The ref whose commit holds the metadata of a collection, so that it can be signed like any commit. */
-export const OSTREE_METADATA = 'ostree-metadata'
+export const COLLECTION_METADATA_REF = 'ostree-metadata'
 
 export interface UpdateSummaryOptions {
   /** Metadata to add. Keys that are written in any case replace keys of the same name. */
@@ -60,7 +60,7 @@ export interface UpdateSummaryOptions {
  * @throws {UnsupportedError} when the repository is not a directory
  */
 export async function updateSummary(repo: Repo, { metadata = [], timestamp }: UpdateSummaryOptions): Promise<void> {
-  const files = filesOf(repo, 'A summary')
+  const files = requireRepoFiles(repo, 'A summary')
   const lock = await repo.storage.lock('exclusive')
   try {
     // The order of insertion affects the bytes of the file: it decides the order of keys that collide in the hash
@@ -68,17 +68,17 @@ export async function updateSummary(repo: Repo, { metadata = [], timestamp }: Up
     const table = new GHashOrder<Variant>(metadata)
     if (!repo.config.getBoolean('core', 'no-deltas-in-summary', false)) {
       const digests = await deltaDigests(repo)
-      if (digests.length > 0) table.set(STATIC_DELTAS, variantOf(vardict, digests))
+      if (digests.length > 0) table.set(STATIC_DELTAS_KEY, variantOf(vardict, digests))
     }
     await reindexDeltas(repo)
     const { mode } = repo
-    table.set(LAST_MODIFIED, variantOf(u64be, timestamp))
-    table.set(SUMMARY_MODE, variantOf(string, mode === 'archive' ? 'archive-z2' : mode))
-    table.set(TOMBSTONE_COMMITS, variantOf(bool, repo.settings.tombstoneCommits))
-    table.set(INDEXED_DELTAS, variantOf(bool, true))
+    table.set(SUMMARY_LAST_MODIFIED_KEY, variantOf(u64be, timestamp))
+    table.set(SUMMARY_MODE_KEY, variantOf(string, mode === 'archive' ? 'archive-z2' : mode))
+    table.set(SUMMARY_TOMBSTONE_COMMITS_KEY, variantOf(bool, repo.settings.tombstoneCommits))
+    table.set(SUMMARY_INDEXED_DELTAS_KEY, variantOf(bool, true))
     const refs = await listRefs(repo, table)
-    await files.write(SUMMARY, Summary.encode({ refs, metadata: [...table] }))
-    await files.delete(SUMMARY_SIGNATURES)
+    await files.write(SUMMARY_FILE, Summary.encode({ refs, metadata: [...table] }))
+    await files.delete(SUMMARY_SIGNATURES_FILE)
   } finally {
     await lock[Symbol.asyncDispose]()
   }
@@ -96,10 +96,10 @@ async function listRefs(repo: Repo, table: GHashOrder<Variant>): Promise<Summary
     if (others === undefined) collections.set(collection, [entry])
     else others.push(entry)
   }
-  if (own !== undefined) table.set(SUMMARY_COLLECTION, variantOf(string, own))
+  if (own !== undefined) table.set(SUMMARY_COLLECTION_KEY, variantOf(string, own))
   const refs = own === undefined ? await headRefs(repo) : (collections.get(own) ?? [])
   if (own !== undefined) collections.delete(own)
-  if (collections.size > 0) table.set(COLLECTION_MAP, variantOf(CollectionMap, [...collections]))
+  if (collections.size > 0) table.set(SUMMARY_COLLECTION_MAP_KEY, variantOf(CollectionMap, [...collections]))
   return refs
 }
 
@@ -116,9 +116,9 @@ async function summaryRef(repo: Repo, name: string, commit: Checksum): Promise<S
   const bytes = await repo.objects.readMeta('commit', commit)
   const { timestamp, metadata } = Commit.decode(bytes)
   const table = new GHashOrder<Variant>()
-  if (dateOf(timestamp) !== undefined) table.set(COMMIT_TIMESTAMP, variantOf(u64be, timestamp))
+  if (dateOf(timestamp) !== undefined) table.set(SUMMARY_COMMIT_TIMESTAMP_KEY, variantOf(u64be, timestamp))
   const version = lookup(metadata, 'version', string)
-  if (version !== undefined) table.set(COMMIT_VERSION, variantOf(string, version))
+  if (version !== undefined) table.set(SUMMARY_COMMIT_VERSION_KEY, variantOf(string, version))
   return { name, latest: { size: BigInt(bytes.length), commit, metadata: [...table] } }
 }
 
@@ -133,16 +133,16 @@ export async function commitCollectionMetadata(
 ): Promise<Checksum | undefined> {
   const collection = repo.settings.collectionId
   if (collection === undefined) return undefined
-  const parent = await repo.tryResolve(OSTREE_METADATA)
+  const parent = await repo.tryResolve(COLLECTION_METADATA_REF)
   const table = new GHashOrder<Variant>(metadata)
-  table.set(COLLECTION_BINDING, variantOf(string, collection))
-  table.set(REF_BINDING, variantOf(array(string), [OSTREE_METADATA]))
+  table.set(COLLECTION_BINDING_KEY, variantOf(string, collection))
+  table.set(REF_BINDING_KEY, variantOf(array(string), [COLLECTION_METADATA_REF]))
   return repo.transaction(async (tx) => {
     const tree = new MutableTree()
     tree.setMeta(await tx.writeMeta('dirmeta', DirMeta.encode({ uid: 0, gid: 0, mode: S_IFDIR | 0o755, xattrs: [] })))
     const root = await writeTree(tx, tree)
     const commit = await writeCommit(tx, { root, parent, timestamp, metadata: [...table] })
-    tx.setRef(`heads/${OSTREE_METADATA}`, { commit })
+    tx.setRef(`heads/${COLLECTION_METADATA_REF}`, { commit })
     return commit
   })
 }

@@ -5,20 +5,20 @@ import { NotFoundError } from '../../errors.ts'
 import { formatSize } from '../../format-size.ts'
 import { byteswap, printVariant, string, u64be, type Vardict, type Variant, variantAs } from '../../gvariant/index.ts'
 import { dateOf } from '../core/calendar.ts'
-import { STATIC_DELTAS } from '../deltas/names-and-index.ts'
+import { STATIC_DELTAS_KEY } from '../deltas/names-and-index.ts'
 import { formatMetadataValue } from '../inspect/show.ts'
 import {
-  COLLECTION_MAP,
-  COMMIT_TIMESTAMP,
-  COMMIT_VERSION,
   CollectionMap,
-  EXPIRES,
-  LAST_MODIFIED,
-  SUMMARY_COLLECTION,
-  SUMMARY_MODE,
+  SUMMARY_COLLECTION_KEY,
+  SUMMARY_COLLECTION_MAP_KEY,
+  SUMMARY_COMMIT_TIMESTAMP_KEY,
+  SUMMARY_COMMIT_VERSION_KEY,
+  SUMMARY_EXPIRES_KEY,
+  SUMMARY_LAST_MODIFIED_KEY,
+  SUMMARY_MODE_KEY,
+  SUMMARY_TOMBSTONE_COMMITS_KEY,
   Summary,
   type SummaryRef,
-  TOMBSTONE_COMMITS,
 } from './format.ts'
 
 /** Formats a value; `undefined` means to print it as GVariant text, for instance because it has an unexpected type. */
@@ -34,23 +34,23 @@ const asPlain: Show = () => undefined
 
 /** Readable names of the metadata keys of a summary and of its refs. */
 const NAMES: Readonly<Record<string, readonly [name: string, show: Show]>> = {
-  [STATIC_DELTAS]: ['Static Deltas', asPlain],
-  [LAST_MODIFIED]: ['Last-Modified', asTime],
-  [EXPIRES]: ['Expires', asTime],
-  [SUMMARY_COLLECTION]: ['Collection ID', asText],
-  [COLLECTION_MAP]: ['Collection Map', () => '(printed above)'],
-  [SUMMARY_MODE]: ['Repository Mode', asText],
-  [TOMBSTONE_COMMITS]: ['Has Tombstone Commits', asYesOrNo],
-  [COMMIT_TIMESTAMP]: ['Timestamp', asTime],
-  [COMMIT_VERSION]: ['Version', asText],
+  [STATIC_DELTAS_KEY]: ['Static Deltas', asPlain],
+  [SUMMARY_LAST_MODIFIED_KEY]: ['Last-Modified', asTime],
+  [SUMMARY_EXPIRES_KEY]: ['Expires', asTime],
+  [SUMMARY_COLLECTION_KEY]: ['Collection ID', asText],
+  [SUMMARY_COLLECTION_MAP_KEY]: ['Collection Map', () => '(printed above)'],
+  [SUMMARY_MODE_KEY]: ['Repository Mode', asText],
+  [SUMMARY_TOMBSTONE_COMMITS_KEY]: ['Has Tombstone Commits', asYesOrNo],
+  [SUMMARY_COMMIT_TIMESTAMP_KEY]: ['Timestamp', asTime],
+  [SUMMARY_COMMIT_VERSION_KEY]: ['Version', asText],
 }
 
 /** Formats a summary as `ostree summary --view` does. */
 export function formatSummary(bytes: Uint8Array): string {
   const { refs, metadata } = Summary.decode(bytes)
   const find = (key: string): Variant | undefined => metadata.find(([name]) => name === key)?.[1]
-  const own = find(SUMMARY_COLLECTION)
-  const others = find(COLLECTION_MAP)
+  const own = find(SUMMARY_COLLECTION_KEY)
+  const others = find(SUMMARY_COLLECTION_MAP_KEY)
   const format = (list: readonly SummaryRef[], collection: string | undefined): string =>
     list.map((ref) => formatRef(ref, collection)).join('')
 

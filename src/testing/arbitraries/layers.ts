@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { encodeUtf8 } from '../../bytes.ts'
 import type { Xattrs } from '../../objects/index.ts'
 import type { TarEntry } from '../../tar/index.ts'
-import { type Directory, directory, file, type Inode, symlink, type TreeNode, walkNodes } from '../builders.ts'
+import { type Directory, directory, type FileAttributes, file, symlink, type TreeNode, walkNodes } from '../builders.ts'
 import { withLinks } from './links.ts'
 
 /** Options of `anyLayerTree`. */
@@ -41,7 +41,7 @@ const BINARY = [encodeUtf8('user.a'), Uint8Array.of(0, 255)] as const
 const TEXT = [encodeUtf8('user.text'), encodeUtf8('v\u00e4lue\n=')] as const
 const XATTRS: readonly Xattrs[] = [[], [], [], [BINARY], [TEXT], [TEXT], [BINARY, TEXT]]
 
-function anyInode(modes: readonly number[], metadata: boolean): fc.Arbitrary<Inode> {
+function anyInode(modes: readonly number[], metadata: boolean): fc.Arbitrary<FileAttributes> {
   if (!metadata) return fc.constant({ uid: 0, gid: 0, mode: modes[0] ?? 0o644, xattrs: [] })
   const id = fc.constantFrom(0, 0, 1000)
   return fc.record({ uid: id, gid: id, mode: fc.constantFrom(...modes), xattrs: fc.constantFrom(...XATTRS) })

@@ -123,7 +123,7 @@ export const anyCommit: fc.Arbitrary<Commit> = fc.record({
 })
 
 /** A value that breaks one rule, and the start of the message of its validator. */
-export interface Broken<T> {
+export interface BrokenSample<T> {
   readonly value: T
   readonly message: string
 }
@@ -137,7 +137,7 @@ const BAD_NAMES: readonly (readonly [name: string, message: string])[] = [
 ]
 
 /** A dirtree with one invalid name or checksum among valid ones. */
-export const anyBrokenDirTree: fc.Arbitrary<Broken<DirTree>> = fc
+export const anyBrokenDirTree: fc.Arbitrary<BrokenSample<DirTree>> = fc
   .tuple(anyDirTree, fc.nat(), fc.constantFrom(...BAD_NAMES), anyChecksum, anyWrongChecksum, fc.nat({ max: 4 }))
   .map(([tree, seed, [name, nameMessage], good, wrong, which]) => {
     const { files, dirs } = tree
@@ -160,7 +160,7 @@ export const anyBrokenDirTree: fc.Arbitrary<Broken<DirTree>> = fc
 const anyWrongBits = fc.integer({ min: 0x1_0000, max: 0xffff_ffff }).map((bits) => (bits & ~0o177777) >>> 0)
 
 /** Xattrs with an empty name, or with the same name twice. */
-export const anyBrokenXattrs: fc.Arbitrary<Broken<Xattrs>> = fc
+export const anyBrokenXattrs: fc.Arbitrary<BrokenSample<Xattrs>> = fc
   .tuple(anyXattrs, anyXattrName, fc.boolean())
   .map(([xattrs, name, empty]) => {
     const value = new Uint8Array(1)
@@ -174,7 +174,7 @@ export const anyBrokenXattrs: fc.Arbitrary<Broken<Xattrs>> = fc
   })
 
 /** A dirmeta with invalid xattrs, type or mode bits. */
-export const anyBrokenDirMeta: fc.Arbitrary<Broken<DirMeta>> = fc
+export const anyBrokenDirMeta: fc.Arbitrary<BrokenSample<DirMeta>> = fc
   .tuple(anyDirMeta, anyBrokenXattrs, anyWrongBits, fc.constantFrom(0, S_IFREG, S_IFLNK), fc.nat({ max: 2 }))
   .map(([meta, xattrs, bits, type, which]) => {
     const permissions = meta.mode & 0o7777
@@ -193,7 +193,7 @@ export const anyBrokenDirMeta: fc.Arbitrary<Broken<DirMeta>> = fc
   })
 
 /** A file header with invalid xattrs, type or mode bits. */
-export const anyBrokenFileHeader: fc.Arbitrary<Broken<FileHeader>> = fc
+export const anyBrokenFileHeader: fc.Arbitrary<BrokenSample<FileHeader>> = fc
   .tuple(
     anyFileHeader,
     anyBrokenXattrs,
@@ -217,7 +217,7 @@ export const anyBrokenFileHeader: fc.Arbitrary<Broken<FileHeader>> = fc
   })
 
 /** A commit with an empty metadata key, or a checksum of the wrong length. */
-export const anyBrokenCommit: fc.Arbitrary<Broken<Commit>> = fc
+export const anyBrokenCommit: fc.Arbitrary<BrokenSample<Commit>> = fc
   .tuple(anyCommit, anyWrongChecksum, fc.nat(), fc.nat({ max: 3 }))
   .map(([commit, wrong, seed, which]) => {
     const length = `Invalid checksum of length ${wrong.length / 2} expected 32`

@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import { encodeUtf8 } from '../../bytes.ts'
 import type { Xattrs } from '../../objects/index.ts'
-import { type Directory, directory, file, type Inode, symlink, type TreeNode } from '../builders.ts'
+import { type Directory, directory, type FileAttributes, file, symlink, type TreeNode } from '../builders.ts'
 import { withLinks } from './links.ts'
 import { anyFilename } from './objects.ts'
 
@@ -42,7 +42,7 @@ export interface TreeOptions {
 }
 
 /** Options for trees that a bare-user-only repository can store. */
-export const CANONICAL: TreeOptions = { owners: false, xattrs: false, specialModes: false }
+export const CANONICAL_TREE_OPTIONS: TreeOptions = { owners: false, xattrs: false, specialModes: false }
 
 const XATTR_NAMES = [
   'security.capability',
@@ -61,7 +61,7 @@ const anyInodeXattrs: fc.Arbitrary<Xattrs> = fc
   )
   .map(([names, values]) => names.map((name, i) => [encodeUtf8(name), values[i] ?? Uint8Array.of(0)] as const))
 
-function anyInode(options: TreeOptions, modes: readonly number[]): fc.Arbitrary<Inode> {
+function anyInode(options: TreeOptions, modes: readonly number[]): fc.Arbitrary<FileAttributes> {
   const id = options.owners === false ? fc.constant(0) : fc.constantFrom(0, 0, 1, 1000, 65534, 4294967294)
   const mode = fc.constantFrom(...modes.filter((bits) => options.specialModes !== false || (bits & ~0o775) === 0))
   const xattrs = options.xattrs === false ? fc.constant([]) : fc.oneof(fc.constant([]), anyInodeXattrs)

@@ -41,7 +41,16 @@ import {
 import type { Platform } from '../../platform/index.ts'
 import { createMemoryStorage, fsck, prune, Repo, type RepoMode } from '../../repo/index.ts'
 import type { TarEntry } from '../../tar/index.ts'
-import { type Directory, directory, file, type Inode, loadTree, storeCommit, symlink, walkNodes } from '../builders.ts'
+import {
+  type Directory,
+  directory,
+  type FileAttributes,
+  file,
+  loadTree,
+  storeCommit,
+  symlink,
+  walkNodes,
+} from '../builders.ts'
 import { compressLayer } from '../compress-layer.ts'
 import { buildImage, type LayerFields } from '../image-builder.ts'
 import { packLayer } from '../pack-layer.ts'
@@ -128,7 +137,7 @@ function modeTests({ describe, test, expect }: TestTools, name: string, subject:
 
   /** Writes the commit to encapsulate, with files that this mode can store. */
   const commitIn = async (repo: Repo): Promise<Checksum> => {
-    const own = (fields: Partial<Inode> = {}): Partial<Inode> => ({ ...fields, ...owner })
+    const own = (fields: Partial<FileAttributes> = {}): Partial<FileAttributes> => ({ ...fields, ...owner })
     const special = plain ? {} : { setuid: file('x', own({ mode: 0o4755, ...(!owner && { uid: 3, gid: 4 }) })) }
     const shared = file(noise(40_000, 7), own())
     const tree = directory({

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, expect, test } from 'vitest'
 import { lookup, parseVariantText, u64be, type Vardict } from '../../../src/gvariant/index.ts'
-import { commitCollectionMetadata, OSTREE_METADATA, Summary, updateSummary } from '../../../src/repo/index.ts'
+import { COLLECTION_METADATA_REF, commitCollectionMetadata, Summary, updateSummary } from '../../../src/repo/index.ts'
 import { openRepo } from '../../../src/repo/local.ts'
 import { describeReference, run } from '../../support/reference.ts'
 import { SideBySide } from '../../support/side-by-side.ts'
@@ -37,7 +37,7 @@ describeReference('ostree', 'summaries, beside ostree', () => {
     const made = Summary.decode(bytes)
     const timestamp = lookup(made.metadata, 'ostree.summary.last-modified', u64be) as bigint // always there
     const repo = await openRepo(join(pair.ours, 'r'))
-    const metadataRef = made.refs.find(({ name }) => name === OSTREE_METADATA)
+    const metadataRef = made.refs.find(({ name }) => name === COLLECTION_METADATA_REF)
     if (metadataRef !== undefined) {
       const committed = lookup(metadataRef.latest.metadata, 'ostree.commit.timestamp', u64be) as bigint
       await commitCollectionMetadata(repo, { metadata, timestamp: committed })
@@ -104,7 +104,7 @@ describeReference('ostree', 'summaries, beside ostree', () => {
     await commit('other')
     await pair.run(['refs', '--repo=@/r', '-c', '--create=org.b:x', 'main'])
     await update(EXTRA.slice(0, 4), EXTRA_TEXT.slice(0, 4))
-    await pair.run(['show', '--repo=@/r', '--raw', OSTREE_METADATA])
+    await pair.run(['show', '--repo=@/r', '--raw', COLLECTION_METADATA_REF])
   })
 
   test('cannot be made of what is broken, and say so as ostree does', async () => {

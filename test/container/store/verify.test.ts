@@ -7,7 +7,7 @@ import {
   compareCommitTrees,
   compareFileInfo,
   createCompareState,
-  isOk,
+  isCompareStateOk,
   type LayeredImageState,
   listImages,
   overlayLayer,
@@ -170,7 +170,7 @@ describe('comparing trees', () => {
       const onMissing = (path: string) => missing.push(path)
       await compareCommitTrees(tx, there, wanted, state, { exact, onMissing })
     })
-    return { ...state, ok: isOk(state), missing }
+    return { ...state, ok: isCompareStateOk(state), missing }
   }
 
   test('at every depth finds what is gone, and does not mind what was added', async () => {
@@ -213,7 +213,7 @@ describe('comparing trees', () => {
       const options = { exact: true, above: [upper.tree] }
       const sound = createCompareState()
       await compareCommitTrees(tx, await writeTree(tx, merged), wanted, sound, options)
-      expect(isOk(sound)).toBe(true)
+      expect(isCompareStateOk(sound)).toBe(true)
       expect([...sound.verified].every((path) => path === '/usr/etc/hostname' || path.startsWith('/usr/bin/'))).toBe(
         true,
       )

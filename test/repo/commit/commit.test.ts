@@ -6,15 +6,15 @@ import { array, bool, lookup, string, variantOf } from '../../../src/gvariant/in
 import { decodeSizes } from '../../../src/objects/index.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import {
-  BOOTABLE,
-  COLLECTION_BINDING,
+  BOOTABLE_KEY,
+  COLLECTION_BINDING_KEY,
   type CommitOptions,
   commit,
   createMemoryStorage,
-  LINUX,
+  LINUX_KEY,
   parseSkipList,
   parseStatOverrides,
-  REF_BINDING,
+  REF_BINDING_KEY,
   Repo,
 } from '../../../src/repo/index.ts'
 import { createDirectorySource, createRepo } from '../../../src/repo/local.ts'
@@ -141,11 +141,11 @@ describe('metadata', () => {
         bindRefs: ['zz', 'aa', 'main'],
       }),
     )
-    expect(kept.metadata.map(([key]) => key)).toEqual(['z', 'b', 'a', REF_BINDING, COLLECTION_BINDING])
-    expect(lookup(kept.metadata, REF_BINDING, array(string))).toEqual(['aa', 'main', 'main', 'zz'])
-    expect(lookup(kept.metadata, COLLECTION_BINDING, string)).toBe('org.x')
-    const own = await repo.readCommit(await make({ metadata: [[COLLECTION_BINDING, variantOf(string, 'org.y')]] }))
-    expect(own.metadata.map(([key]) => key)).toEqual([COLLECTION_BINDING, REF_BINDING])
+    expect(kept.metadata.map(([key]) => key)).toEqual(['z', 'b', 'a', REF_BINDING_KEY, COLLECTION_BINDING_KEY])
+    expect(lookup(kept.metadata, REF_BINDING_KEY, array(string))).toEqual(['aa', 'main', 'main', 'zz'])
+    expect(lookup(kept.metadata, COLLECTION_BINDING_KEY, string)).toBe('org.x')
+    const own = await repo.readCommit(await make({ metadata: [[COLLECTION_BINDING_KEY, variantOf(string, 'org.y')]] }))
+    expect(own.metadata.map(([key]) => key)).toEqual([COLLECTION_BINDING_KEY, REF_BINDING_KEY])
     expect((await repo.readCommit(await make({ bindings: false }))).metadata).toEqual([])
     const missing = make({ keepMetadata: ['nope'], parent: await repo.resolve('main') })
     await expect(missing).rejects.toThrow(`Missing metadata key 'nope' from commit '${await repo.resolve('main')}'`)
@@ -160,8 +160,8 @@ describe('metadata', () => {
       }),
     })
     const { metadata } = await repo.readCommit(await make({ trees: [kernels('6.1')], bootable: true }))
-    expect(lookup(metadata, BOOTABLE, bool)).toBe(true)
-    expect(lookup(metadata, LINUX, string)).toBe('6.1')
+    expect(lookup(metadata, BOOTABLE_KEY, bool)).toBe(true)
+    expect(lookup(metadata, LINUX_KEY, string)).toBe('6.1')
     expect(metadata.length).toBe(3)
     await expect(make({ trees: [kernels()], bootable: true })).rejects.toThrow('No kernel found in /usr/lib/modules')
     const two = make({ trees: [kernels('6.1', '6.2')], bootable: true })
@@ -185,7 +185,7 @@ describe('metadata', () => {
     expect(again).toEqual(sizes)
     const bare = await Repo.open(createMemoryStorage({ platform: nodePlatform, mode: 'bare-user' }), nodePlatform)
     const made = await commit(bare, { ...base, generateSizes: true })
-    expect((await bare.readCommit(made.commit)).metadata.map(([key]) => key)).toEqual([REF_BINDING])
+    expect((await bare.readCommit(made.commit)).metadata.map(([key]) => key)).toEqual([REF_BINDING_KEY])
   })
 })
 

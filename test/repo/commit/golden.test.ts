@@ -11,7 +11,7 @@ import {
   parseSkipList,
   parseStatOverrides,
   type Repo,
-  SIZES,
+  SIZES_KEY,
   type TreeInput,
 } from '../../../src/repo/index.ts'
 import { BACKENDS, describeWith, testRepos } from '../../support/backends.ts'
@@ -146,7 +146,8 @@ describe.each(BACKENDS)('a commit has the bytes ostree gives it, in $name', (pla
           const { commit: checksum } = await commit(repo, optionsOf(sized))
           const ours = Commit.decode(await repo.objects.readMeta('commit', checksum))
           const theirs = Commit.decode(bytes(sized.commit_b64))
-          const plain = (metadata: Vardict) => metadata.map(([key, value]) => [key, key === SIZES ? value.type : value])
+          const plain = (metadata: Vardict) =>
+            metadata.map(([key, value]) => [key, key === SIZES_KEY ? value.type : value])
           expect({ ...ours, metadata: plain(ours.metadata) }).toEqual({ ...theirs, metadata: plain(theirs.metadata) })
           const [sizes, expected] = [decodeSizes(ours.metadata), decodeSizes(theirs.metadata)]
           const unpacked = (list: readonly ObjectSize[]) => list.map(({ archived: _, ...rest }) => rest)
@@ -160,7 +161,7 @@ describe.each(BACKENDS)('a commit has the bytes ostree gives it, in $name', (pla
       } else {
         test(`${sized.description}, which only archive repositories do`, async () => {
           const { metadata } = await repo.readCommit((await commit(repo, optionsOf(sized))).commit)
-          expect(metadata.map(([key]) => key)).not.toContain(SIZES)
+          expect(metadata.map(([key]) => key)).not.toContain(SIZES_KEY)
         })
       }
 

@@ -1,7 +1,7 @@
 /** `ostree remote gpg-import` and `gpg-list-keys`, for remotes without keys only. Source: ot-remote-builtin-gpg-*.c. */
 
 import { UnsupportedError } from '../../../errors.ts'
-import { filesOf, findRemote } from '../../../repo/index.ts'
+import { findRemote, requireRepoFiles } from '../../../repo/index.ts'
 import { command } from '../../command.ts'
 
 export const gpgImport = command({
@@ -36,7 +36,7 @@ export const gpgListKeys = command({
     const opened = await repo()
     if (name !== undefined) {
       await findRemote(opened, name)
-      if ((await filesOf(opened, 'A keyring').read(`${name}.trustedkeys.gpg`)) === undefined) return
+      if ((await requireRepoFiles(opened, 'A keyring').read(`${name}.trustedkeys.gpg`)) === undefined) return
     }
     throw new UnsupportedError('gpg-list-keys', 'Listing GPG keys is not supported')
   },

@@ -14,8 +14,8 @@ import {
   remoteUrl,
   requireGpgSignature,
   type SignedCommit,
-  SUMMARY,
-  SUMMARY_SIGNATURES,
+  SUMMARY_FILE,
+  SUMMARY_SIGNATURES_FILE,
 } from '../../../repo/index.ts'
 import { readBytes } from '../../values.ts'
 import { hostVerification } from '../../verification.ts'
@@ -46,12 +46,12 @@ export async function summaryOf(repo: Repo, name: string): Promise<RemoteSummary
   }
   const url = await remoteUrl(repo, name)
   if (!url.startsWith('file:')) throw new UnsupportedError('network', `Fetching from ${url} is not supported`)
-  const bytes = read(url, SUMMARY)
+  const bytes = read(url, SUMMARY_FILE)
   if (!config.getBoolean(group, GPG_OPTION, false)) return bytes && { bytes, signatures: async () => '' }
   if (bytes === undefined) {
     throw refused('no summary found (check that the configured URL in remote config is correct)')
   }
-  const signatures = read(url, SUMMARY_SIGNATURES)
+  const signatures = read(url, SUMMARY_SIGNATURES_FILE)
   if (signatures === undefined) {
     throw refused(`no summary signatures found (use ${GPG_OPTION}=false in remote config to disable)`)
   }
@@ -69,7 +69,7 @@ export async function summaryOf(repo: Repo, name: string): Promise<RemoteSummary
 }
 
 function refused(reason: string): DeniedError {
-  return new DeniedError(SUMMARY, `GPG verification enabled, but ${reason}`)
+  return new DeniedError(SUMMARY_FILE, `GPG verification enabled, but ${reason}`)
 }
 
 function read(url: string, name: string): Uint8Array | undefined {

@@ -7,7 +7,7 @@
  */
 
 import { LimitError, UnsupportedError } from '../../../errors.ts'
-import { CHUNK_SIZE, MAX_ZSTD_WINDOW } from '../../limits.ts'
+import { MAX_ZSTD_WINDOW, STREAM_CHUNK_BYTES } from '../../limits.ts'
 import type { Decoder, Input } from '../decoder.ts'
 import { BlockDecoder, BlockFault } from './block.ts'
 import { MAX_BLOCK, Output } from './output.ts'
@@ -108,7 +108,7 @@ function* frame(input: Input, out: Output): Decoder {
     if (contentSize !== undefined && size + out.at - out.fresh > contentSize) {
       throw input.fault(`zstd frame holds more than ${contentSize} bytes`)
     }
-    if (out.at - out.fresh >= CHUNK_SIZE) yield give()
+    if (out.at - out.fresh >= STREAM_CHUNK_BYTES) yield give()
     if (out.hasRoom || last) continue
     if (out.at > out.fresh) yield give()
     out.makeRoom()

@@ -3,12 +3,12 @@
  * literals of one block, so that they are copied within one buffer.
  */
 
-import { CHUNK_SIZE } from '../../limits.ts'
+import { STREAM_CHUNK_BYTES } from '../../limits.ts'
 
 /** Bytes of the largest block, uncompressed. Source: RFC 8878, 3.1.1.2.4. */
 export const MAX_BLOCK = 1 << 17
 /** Beside a window there is as much room as it takes itself, within bounds: the window then moves seldom. */
-const LEAST_ROOM = CHUNK_SIZE
+const LEAST_ROOM = STREAM_CHUNK_BYTES
 const MOST_ROOM = 8 << 20
 const FIRST_SIZE = 1 << 19
 

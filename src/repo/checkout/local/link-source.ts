@@ -4,7 +4,7 @@ import { closeSync, constants, linkSync, lstatSync, openSync } from 'node:fs'
 import { unless, withIo } from '../../../system/errno.ts'
 import type { LinkCalls } from '../../../system/native-link.ts'
 import type { OpenDirectory } from '../../../system/open-directory.ts'
-import type { FilePlace, Inode } from '../target.ts'
+import type { FilePlace, TargetStat } from '../target.ts'
 import { refusal } from './pending-file.ts'
 
 const NOTHING_THERE = ['ENOENT', 'ENOTDIR', 'EACCES']
@@ -24,7 +24,7 @@ export class LinkSource {
     return fd === undefined ? 'ENOENT' : this.linkCalls.link(fd, path, into.fd, name)
   }
 
-  stat({ folder, path }: FilePlace): Omit<Inode, 'identity'> | undefined {
+  stat({ folder, path }: FilePlace): Omit<TargetStat, 'identity'> | undefined {
     if (this.linkCalls === undefined) {
       return withIo(path, () => lstatSync(`${folder}/${path}`, { throwIfNoEntry: false }))
     }

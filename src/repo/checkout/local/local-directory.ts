@@ -25,7 +25,15 @@ import { readWhole, removeFile, streamFile, writeAll } from '../../../system/fil
 import { type Native, type NativeSource, requireNative } from '../../../system/native.ts'
 import { requireLinkCalls } from '../../../system/native-link.ts'
 import { OpenDirectory, type OpenDirectoryOptions } from '../../../system/open-directory.ts'
-import type { FilePlace, HardLinkResult, Inode, NewFile, OnExisting, Owner, TargetDirectory } from '../target.ts'
+import type {
+  FileOwner,
+  FilePlace,
+  HardLinkResult,
+  NewFile,
+  OnExisting,
+  TargetDirectory,
+  TargetStat,
+} from '../target.ts'
 import type { LinkSource } from './link-source.ts'
 import { PendingFile, refusal, renameInto, temporaryName } from './pending-file.ts'
 
@@ -49,7 +57,7 @@ export class LocalTargetDirectory implements TargetDirectory {
   readonly #root: OpenDirectory | undefined
   #device: number | undefined
   /** Of files as they are made here: the process's, or that of a set-gid directory. Known after the first. */
-  #fileOwner: Owner | undefined
+  #fileOwner: FileOwner | undefined
 
   constructor(at: OpenDirectory, context: TargetContext, root: OpenDirectory | undefined) {
     this.#at = at
@@ -82,7 +90,7 @@ export class LocalTargetDirectory implements TargetDirectory {
     return new LocalTargetDirectory(opened, this.#context, opened)
   }
 
-  stat(name: string): Inode | undefined {
+  stat(name: string): TargetStat | undefined {
     const path = this.#at.path(name)
     const stat = withIo(name, () => lstatSync(path, { bigint: true, throwIfNoEntry: false }))
     if (stat === undefined) return undefined
@@ -160,7 +168,7 @@ export class LocalTargetDirectory implements TargetDirectory {
     return pending.place(name, existing)
   }
 
-  #setOwnerOf(fd: number, { uid, gid }: Owner): void {
+  #setOwnerOf(fd: number, { uid, gid }: FileOwner): void {
     this.#fileOwner ??= fstatSync(fd)
     const { uid: ownUid, gid: ownGid } = this.#fileOwner
     if (uid !== ownUid || gid !== ownGid) calls('fchown', () => fchownSync(fd, uid, gid))
@@ -170,7 +178,7 @@ export class LocalTargetDirectory implements TargetDirectory {
     return makes('symlinkat', () => symlinkSync(target, this.#at.path(name)))
   }
 
-  setSymlinkMeta(name: string, { uid, gid }: Owner, xattrs: Xattrs): void {
+  setSymlinkMeta(name: string, { uid, gid }: FileOwner, xattrs: Xattrs): void {
     calls('fchownat', () => lchownSync(this.#at.path(name), uid, gid))
     this.#setXattrsOf(name, xattrs)
   }
@@ -215,7 +223,7 @@ export class LocalTargetDirectory implements TargetDirectory {
     throw new IoError(`Creating whiteout char device: ${errnoText(reason)}`, reason, name)
   }
 
-  setWhiteoutMeta(name: string, { uid, gid }: Owner, permissions: number, xattrs: Xattrs): void {
+  setWhiteoutMeta(name: string, { uid, gid }: FileOwner, permissions: number, xattrs: Xattrs): void {
     try {
       this.#setXattrsOf(name, xattrs)
     } catch (error) {
@@ -246,7 +254,7 @@ export class LocalTargetDirectory implements TargetDirectory {
     calls('fchmod', () => fchmodSync(this.#at.fd, permissions))
   }
 
-  setOwner({ uid, gid }: Owner): void {
+  setOwner({ uid, gid }: FileOwner): void {
     calls('fchown', () => fchownSync(this.#at.fd, uid, gid))
   }
 
