@@ -29,9 +29,9 @@ else await races()
 
 async function child({ repo: path, out, options, cache, native }) {
   const { checkout } = await dist('repo/index.js')
-  const { createCheckoutTarget, createUncompressedCache, openRepo } = await dist('repo/local.js')
+  const { createLocalTarget, createUncompressedCache, openRepo } = await dist('repo/local.js')
   const repo = await openRepo(path)
-  const target = createCheckoutTarget(out, native === false ? { linkCalls: null } : {})
+  const target = createLocalTarget(out, native === false ? { linkCalls: null } : {})
   const start = performance.now()
   const all = cache ? { ...options, cache: createUncompressedCache(repo) } : options
   await checkout(repo, await repo.resolve('main'), target, all)

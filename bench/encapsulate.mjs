@@ -10,10 +10,11 @@ import { race } from './measure.mjs'
 const [directory = '/usr/share/doc', rounds = 3] = process.argv.slice(2)
 const folder = mkdtempSync('/dev/shm/encapsulate-')
 const program = fileURLToPath(new URL('../bin/ostree-ts', import.meta.url))
-const library = fileURLToPath(new URL('../dist/node.js', import.meta.url))
+const library = fileURLToPath(new URL('../dist', import.meta.url))
 
 const START = `
-const { openRepo, encapsulate, exportCommit, newChunking, computeSizes, nodeFiles } = await import('${library}')
+const { openRepo, encapsulate, nodeFiles } = await import('${library}/node.js')
+const { exportCommit, newChunking, computeSizes } = await import('${library}/container/index.js')
 const repo = await openRepo('${folder}/repo')
 const options = { host: { architecture: 'amd64', os: 'linux' }, files: nodeFiles }
 `

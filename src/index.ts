@@ -1,16 +1,101 @@
 /**
- * The library, for any runtime: repositories in memory or in a storage of your own, and all that is done with them.
- * Formats by themselves are in `ostree-ts/gvariant`, `/tar`, `/keyfile` and `/objects`; what needs Node in `/node`.
+ * The library, for any runtime: repositories and container images, with storage in memory or of the caller's own.
+ *
+ * This entry point has what a program needs that embeds the library. Everything else is in the entry point it belongs to:
+ * `ostree-ts/repo` and `ostree-ts/container` for the rest of both layers, `ostree-ts/objects`, `/gvariant`, `/tar`,
+ * `/keyfile` and `/selinux` for the formats, `ostree-ts/platform` for what a runtime has to provide, and
+ * `ostree-ts/testing` for conformance suites. `ostree-ts/node` adds what needs Node.
  */
 
 export type { Checksum, Content, MaybePromise } from './bytes.ts'
-export { compareUtf8, fromHex, readAll, toHex } from './bytes.ts'
-export * from './container/index.ts'
-export * from './errors.ts'
-export type * from './objects/index.ts'
-export { formatObjectName, isChecksum, parseChecksum, parseObjectName } from './objects/index.ts'
-export type * from './platform/index.ts'
+export { readAll } from './bytes.ts'
+export type {
+  EncapsulateConfig,
+  EncapsulateOptions,
+  HostPlatform,
+  ImageReference,
+  ImportOptions,
+  LayeredImageState,
+  PulledImage,
+  PullPlan,
+  RegistryOptions,
+  VerifiedImage,
+  VerifyImageOptions,
+} from './container/index.ts'
+export {
+  copyImage,
+  encapsulate,
+  gcImageLayers,
+  listImages,
+  openMemoryLayout,
+  parseImageReference,
+  planPull,
+  pullImage,
+  queryImage,
+  RegistryError,
+  removeImage,
+  unencapsulate,
+  verifyContainerImage,
+} from './container/index.ts'
+export type { ErrorCode } from './errors.ts'
+export {
+  ChecksumMismatchError,
+  CompressionError,
+  ConflictError,
+  DeniedError,
+  DigestMismatchError,
+  FormatError,
+  InvalidNameError,
+  IoError,
+  LimitError,
+  NotFoundError,
+  ObjectNotFoundError,
+  OstreeError,
+  PathNotFoundError,
+  ReadOnlyError,
+  RefNotFoundError,
+  RepoLockedError,
+  TarFormatError,
+  UnsupportedError,
+  UsageError,
+} from './errors.ts'
+export { parseChecksum } from './objects/index.ts'
+export type { LocalFiles, Platform } from './platform/index.ts'
 export { webNetwork } from './platform/index.ts'
 export { portablePlatform } from './platform/portable.ts'
 export type { Progress, ProgressOptions } from './progress.ts'
-export * from './repo/index.ts'
+export type {
+  CheckoutOptions,
+  CheckoutResult,
+  CheckoutTarget,
+  CommitOptions,
+  CommitResult,
+  Difference,
+  DirectorySource,
+  FsckEvent,
+  FsckOptions,
+  FsckResult,
+  ListedEntry,
+  LoggedCommit,
+  MemoryStorageOptions,
+  PruneOptions,
+  PruneResult,
+  PullLocalOptions,
+  PullLocalResult,
+  RepoMode,
+  Storage,
+  TreeInput,
+} from './repo/index.ts'
+export {
+  checkout,
+  commit,
+  createMemoryStorage,
+  diffCommits,
+  fsck,
+  listTree,
+  logCommits,
+  prune,
+  pullLocal,
+  Repo,
+  readTreeFile,
+} from './repo/index.ts'

@@ -26,8 +26,9 @@ const FLOORS: Readonly<Record<string, number>> = {
 /** The faces of the library: they may see every floor. */
 const ENTRY_POINTS = ['index.ts', 'node.ts']
 /**
- * Modules that are imported by name. Everything else of another folder goes through that folder's index.ts. The modules
- * of `system/` have no common face, because each of them loads other modules of Node.
+ * Modules that are imported by name. Everything else of another folder goes through that folder's index.ts, which is its
+ * public face, or its internal.ts, which no entry point of the package exports. The modules of `system/` have no common
+ * face, because each of them loads other modules of Node.
  */
 const NAMED_PROVIDERS = [/^platform\/(?:node|portable)\.ts$/, /^repo\/local\.ts$/, /^system\//]
 /** Where Node itself may be named. */
@@ -128,15 +129,23 @@ describe('the floors', () => {
     expect(wrong).toEqual([])
   })
 
-  test('a folder is entered through its index.ts', () => {
+  test('a folder is entered through its index.ts or internal.ts', () => {
     const wrong = imports
       .filter(({ from, to, bare }) => !bare && folderOf(to) !== '' && folderOf(from) !== folderOf(to))
-      .filter(({ to }) => to !== `${folderOf(to)}/index.ts` && !NAMED_PROVIDERS.some((name) => name.test(to)))
+      .filter(({ to }) => !/^[^/]+\/(?:index|internal)\.ts$/.test(to) && !NAMED_PROVIDERS.some((name) => name.test(to)))
     expect(wrong).toEqual([])
   })
 
-  test('nothing imports an entry point', () => {
-    expect(imports.filter(({ to, bare }) => !bare && ENTRY_POINTS.includes(to))).toEqual([])
+  test('an internal.ts is imported from other folders, and by no entry point', () => {
+    const users = imports.filter(({ to, bare }) => !bare && /^[^/]+\/internal\.ts$/.test(to))
+    expect(users.length).toBeGreaterThan(10)
+    const wrong = users.filter(({ from, to }) => folderOf(from) === folderOf(to) || ENTRY_POINTS.includes(from))
+    expect(wrong).toEqual([])
+  })
+
+  test('nothing imports an entry point, but that node.ts exports all of index.ts', () => {
+    const users = imports.filter(({ to, bare }) => !bare && ENTRY_POINTS.includes(to))
+    expect(users).toEqual([{ from: 'node.ts', to: 'index.ts', bare: false }])
   })
 
   test('Node is named only at the edge', () => {

@@ -1,6 +1,6 @@
 /** Reads from a sysroot what the container commands need: its repository and the origins of its deployments. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { ORIGIN_GROUP, ORIGIN_IMAGE_KEY } from '../container/index.ts'
+import { ORIGIN_GROUP, ORIGIN_IMAGE_KEY } from '../container/internal.ts'
 import { KeyFile } from '../keyfile/index.ts'
 
 export function sysrootRepo(sysroot: string): string {

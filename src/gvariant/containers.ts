@@ -57,10 +57,12 @@ function membersCodec(type: string, members: readonly Codec<unknown>[]) {
   }
 }
 
-type Codecs = readonly Codec<unknown>[]
-type TupleValue<C extends Codecs> = { readonly [I in keyof C]: Value<C[I]> }
+/** The codecs of a tuple's members, in order. */
+export type TupleMembers = readonly Codec<unknown>[]
+/** The values of a tuple: one for each of its codecs, in order. */
+export type TupleValue<C extends TupleMembers> = { readonly [I in keyof C]: Value<C[I]> }
 
-function fixedLengthArray<C extends Codecs>(type: string, members: C): Codec<TupleValue<C>> {
+function fixedLengthArray<C extends TupleMembers>(type: string, members: C): Codec<TupleValue<C>> {
   const fields = membersCodec(type, members)
   return makeCodec<TupleValue<C>>(
     type,
@@ -79,7 +81,7 @@ function fixedLengthArray<C extends Codecs>(type: string, members: C): Codec<Tup
 }
 
 /** `(…)` as a JavaScript array. */
-export function tuple<const C extends Codecs>(...members: C): Codec<TupleValue<C>> {
+export function tuple<const C extends TupleMembers>(...members: C): Codec<TupleValue<C>> {
   return fixedLengthArray(`(${members.map((member) => member.type).join('')})`, members)
 }
 
@@ -94,11 +96,13 @@ export function dict<K, V>(key: Codec<K>, value: Codec<V>): Codec<readonly (read
   return array(dictEntry(key, value))
 }
 
-type Fields = Readonly<Record<string, Codec<unknown>>>
-type StructValue<F extends Fields> = { readonly [K in keyof F]: Value<F[K]> }
+/** The codecs of a structure's members by the names of its fields, in order. */
+export type StructFields = Readonly<Record<string, Codec<unknown>>>
+/** The value of a structure: an object with the fields of its codecs. */
+export type StructValue<F extends StructFields> = { readonly [K in keyof F]: Value<F[K]> }
 
 /** `(…)` as an object. The members are the fields in the order they are written; names that look like integers have none. */
-export function struct<const F extends Fields>(fields: F): Codec<StructValue<F>> {
+export function struct<const F extends StructFields>(fields: F): Codec<StructValue<F>> {
   const names = Object.keys(fields)
   const codecs = Object.values(fields)
   const type = `(${codecs.map((codec) => codec.type).join('')})`

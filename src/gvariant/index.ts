@@ -3,11 +3,21 @@
 export { byteString, bytes } from './byte-arrays.ts'
 export { byteswap } from './byteswap.ts'
 export { type Codec, makeCodec, mapCodec, type Value } from './codec.ts'
-export { array, dict, dictEntry, type Maybe, maybe, struct, tuple } from './containers.ts'
-export { GHashOrder, GHashSlots, hashByte, STRING_HASH_START, stringHash } from './dict-order.ts'
+export {
+  array,
+  dict,
+  dictEntry,
+  type Maybe,
+  maybe,
+  type StructFields,
+  type StructValue,
+  struct,
+  type TupleMembers,
+  type TupleValue,
+  tuple,
+} from './containers.ts'
 export { bigEndian, codecFor } from './dynamic.ts'
 export { GVariantTextError, GVariantTypeError, GVariantValueError } from './errors.ts'
-export { offsetWidth, offsetWidthFor, readOffset } from './framing.ts'
 export { isNormal } from './is-normal.ts'
 export { normalForm } from './normal-form.ts'
 export {
@@ -32,7 +42,13 @@ export {
 export { objectPath, signature, string } from './strings.ts'
 export { parseVariantText } from './text/parser.ts'
 export { printVariant } from './text/print.ts'
-export { TypeNode, typeNode } from './type-node.ts'
-export { isObjectPath, isSignature, isTypeString, MAX_VARIANT_DEPTH, MAX_VARIANT_TYPE_LENGTH } from './type-string.ts'
+export {
+  type Align,
+  isObjectPath,
+  isSignature,
+  isTypeString,
+  MAX_VARIANT_DEPTH,
+  MAX_VARIANT_TYPE_LENGTH,
+} from './type-string.ts'
 export { lookup, type Vardict, type Variant, vardict, variant, variantAs, variantOf } from './variant.ts'
-export type { Writer } from './writer.ts'
+export { Writer } from './writer.ts'

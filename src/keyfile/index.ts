@@ -1,1 +1,1 @@
-export { KeyFile, type KeyFileOptions } from './keyfile.ts'
+export { KeyFile, type KeyFileFallback, type KeyFileOptions } from './keyfile.ts'

@@ -38,7 +38,7 @@ export interface KeyFileOptions {
 }
 
 /** What to answer when group or key is missing; without it that is a NotFoundError. */
-type Fallback<T> = [] | [T]
+export type KeyFileFallback<T> = [] | [T]
 
 export class KeyFile {
   readonly #groups: Group[] = [newGroup(undefined)]
@@ -116,7 +116,7 @@ export class KeyFile {
   }
 
   /** The value as it stands in the file, escapes and trailing spaces included. */
-  getRaw<T = never>(group: string, key: string, ...fallback: Fallback<T>): string | T {
+  getRaw<T = never>(group: string, key: string, ...fallback: KeyFileFallback<T>): string | T {
     const value = this.#byName.get(group)?.pairs.get(key)?.value
     if (value !== undefined) return value
     if (fallback.length > 0) return fallback[0] as T // its length says so
@@ -125,17 +125,17 @@ export class KeyFile {
   }
 
   /** The value with its escapes resolved. @throws {FormatError} on one that is none, as do all readers below */
-  getString<T = never>(group: string, key: string, ...fallback: Fallback<T>): string | T {
+  getString<T = never>(group: string, key: string, ...fallback: KeyFileFallback<T>): string | T {
     return this.#read(group, key, unescapeValue, unreadable, fallback)
   }
 
   /** `true`, `1`, `false`, `0`. */
-  getBoolean<T = never>(group: string, key: string, ...fallback: Fallback<T>): boolean | T {
+  getBoolean<T = never>(group: string, key: string, ...fallback: KeyFileFallback<T>): boolean | T {
     return this.#read(group, key, parseBoolean, unreadable, fallback)
   }
 
   /** A signed 32-bit number in decimal digits. */
-  getInteger<T = never>(group: string, key: string, ...fallback: Fallback<T>): number | T {
+  getInteger<T = never>(group: string, key: string, ...fallback: KeyFileFallback<T>): number | T {
     return this.#read(
       group,
       key,
@@ -145,7 +145,7 @@ export class KeyFile {
     )
   }
 
-  getUint64<T = never>(group: string, key: string, ...fallback: Fallback<T>): bigint | T {
+  getUint64<T = never>(group: string, key: string, ...fallback: KeyFileFallback<T>): bigint | T {
     return this.#read(
       group,
       key,
@@ -156,7 +156,7 @@ export class KeyFile {
   }
 
   /** Items parted by `;`, one behind the last allowed. To part at something else, read `getString` and split. */
-  getList<T = never>(group: string, key: string, ...fallback: Fallback<T>): string[] | T {
+  getList<T = never>(group: string, key: string, ...fallback: KeyFileFallback<T>): string[] | T {
     return this.#read(group, key, (raw) => parseList(raw, LIST_SEPARATOR), unreadable, fallback)
   }
 
@@ -221,7 +221,7 @@ export class KeyFile {
     key: string,
     parse: (raw: string) => V | undefined,
     complaint: (key: string, raw: string) => string,
-    fallback: Fallback<T>,
+    fallback: KeyFileFallback<T>,
   ): V | T {
     const raw = this.getRaw(group, key, ...(fallback.length > 0 ? [undefined] : []))
     if (raw === undefined) return fallback[0] as T // getRaw would have thrown without one

@@ -4,7 +4,7 @@
  */
 
 import { type Checksum, decodeUtf8, toHex } from '../bytes.ts'
-import { offsetWidth, offsetWidthFor, readOffset } from '../gvariant/index.ts'
+import { offsetWidth, offsetWidthFor, readOffset } from '../gvariant/internal.ts'
 
 /** Offsets of checksums in the bytes of a dirtree. */
 export interface DirTreeChecksums {

@@ -9,15 +9,11 @@ export {
   type FileVerifier,
   verifyFile,
 } from './checksum.ts'
-export { checksum, optionalChecksum } from './checksum-codec.ts'
-export { ChecksumSet } from './checksum-set.ts'
 export { Commit, contentChecksum, encodeTombstone } from './commit.ts'
 export { DirMeta, decodeOstreeMeta, encodeOstreeMeta } from './dirmeta.ts'
 export { DirTree, EMPTY_TREE } from './dirtree.ts'
-export { checksumAt, type DirTreeChecksums, directoryAt, locateChecksums } from './dirtree-checksums.ts'
 export { decodeFileHeader, encodeFileHeader, FileHeaderCache } from './file-header.ts'
 export { decodeFilezHeader, encodeFilezHeader } from './filez.ts'
-export { framedSize } from './frame.ts'
 export {
   type AttachedType,
   type FileHeader,
@@ -31,7 +27,6 @@ export {
   S_IFLNK,
   S_IFMT,
   S_IFREG,
-  type Xattr,
 } from './interface.ts'
 export { MAX_METADATA_SIZE } from './limits.ts'
 export {
@@ -67,4 +62,4 @@ export {
   validateXattrs,
   type XattrOrder,
 } from './validate.ts'
-export { isCanonical, NO_XATTRS, sortXattrs, Xattrs, xattrsEqual } from './xattrs.ts'
+export { isCanonical, NO_XATTRS, sortXattrs, type Xattr, Xattrs, xattrsEqual } from './xattrs.ts'

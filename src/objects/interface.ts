@@ -3,6 +3,7 @@
  */
 
 import type { Checksum, Content } from '../bytes.ts'
+import type { Xattrs } from './xattrs.ts'
 
 /** Type of an object, spelled as the suffix of its loose file. Source: ostree-core.h, OstreeObjectType. */
 export type ObjectType =
@@ -26,11 +27,6 @@ export interface ObjectName {
   readonly checksum: Checksum
   readonly type: ObjectType
 }
-
-/** An extended attribute: its name without the final NUL of the encoding, and its value. */
-export type Xattr = readonly [name: Uint8Array, value: Uint8Array]
-/** Extended attributes, sorted by name in byte order, names unique. */
-export type Xattrs = readonly Xattr[]
 
 /** Metadata of a file object, which is hashed before its content. */
 export interface FileHeader {

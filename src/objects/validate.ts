@@ -10,16 +10,8 @@ import { isNormal, vardict } from '../gvariant/index.ts'
 import { Commit } from './commit.ts'
 import { DirMeta } from './dirmeta.ts'
 import { DirTree } from './dirtree.ts'
-import {
-  type AttachedType,
-  type FileHeader,
-  type MetaType,
-  S_IFDIR,
-  S_IFLNK,
-  S_IFMT,
-  S_IFREG,
-  type Xattrs,
-} from './interface.ts'
+import { type AttachedType, type FileHeader, type MetaType, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from './interface.ts'
+import type { Xattrs } from './xattrs.ts'
 
 const MODE_BITS = S_IFMT | 0o7777
 const CHECKSUM_LENGTH = 32

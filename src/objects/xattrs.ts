@@ -7,10 +7,11 @@
 
 import { compareBytes, equalBytes } from '../bytes.ts'
 import { array, byteString, bytes, type Codec, tuple } from '../gvariant/index.ts'
-import type { Xattr, Xattrs as XattrList } from './interface.ts'
 
-/** Extended attributes of a file or directory. */
-export type Xattrs = XattrList
+/** An extended attribute: its name without the final NUL of the encoding, and its value. */
+export type Xattr = readonly [name: Uint8Array, value: Uint8Array]
+/** Extended attributes of a file or directory, sorted by name in byte order, names unique. */
+export type Xattrs = readonly Xattr[]
 /** Codec of extended attributes. Encodes in the given order; decoded names and values are views. */
 export const Xattrs: Codec<Xattrs> = array(tuple(byteString, bytes))
 

@@ -1,5 +1,5 @@
 export { loadNative, type Native } from '../system/native.ts'
-export { type CheckoutTargetOptions, createCheckoutTarget } from './checkout/local/local-target.ts'
+export { createCheckoutTarget, createLocalTarget, type LocalTargetOptions } from './checkout/local/local-target.ts'
 export { createUncompressedCache, type LocalUncompressedCache } from './checkout/local/uncompressed-cache.ts'
 export { scanHardLinks } from './commit/local-devino.ts'
 export { createDirectorySource } from './commit/local-directory-source.ts'

@@ -1,3 +1,5 @@
+/** Tar and cpio archives, read and written as streams. */
+
 export { CpioParser, isCpio } from './cpio.ts'
 export { type ArchiveParser, type FeedOptions, feed, feedThrough, TarOrCpioParser } from './feed.ts'
 export { END_OF_ARCHIVE, encodeGnuLong, encodePaxHeader, HeaderBlock, paddingFor } from './header-block.ts'
@@ -9,6 +11,5 @@ export {
   MAX_TAR_HOLE_BYTES,
   TarParser,
 } from './parser.ts'
-export { encodePaxRecord, parsePax, paxValue } from './pax.ts'
-export { SLAB_SIZE, SlabBuffer } from './slab-buffer.ts'
+export { encodePaxRecord, type PaxBody, parsePax, paxValue } from './pax.ts'
 export { packTar, type TarEntry, type TarEntryFields, type TarText, TarWriter } from './writer.ts'

@@ -2,13 +2,8 @@
 
 import { gunzipSync } from 'node:zlib'
 import { type Checksum, concatBytes } from '../../src/bytes.ts'
-import {
-  canonicalJson,
-  type Digest,
-  type ImageSource,
-  normaliseConfig,
-  parseManifest,
-} from '../../src/container/index.ts'
+import { type Digest, type ImageSource, parseManifest } from '../../src/container/index.ts'
+import { canonicalJson, normaliseConfig } from '../../src/container/internal.ts'
 import { NotFoundError } from '../../src/errors.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { type TarHeader, TarParser } from '../../src/tar/index.ts'

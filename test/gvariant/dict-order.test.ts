@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { GHashOrder } from '../../src/gvariant/index.ts'
+import { GHashOrder } from '../../src/gvariant/internal.ts'
 import { goldenJson } from '../support/golden.ts'
 
 interface OrderVector {

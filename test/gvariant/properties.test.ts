@@ -11,8 +11,8 @@ import {
   normalForm,
   parseVariantText,
   printVariant,
-  typeNode,
 } from '../../src/gvariant/index.ts'
+import { typeNode } from '../../src/gvariant/internal.ts'
 import { bytesForType, valueOfType, variantType } from '../../src/testing/arbitraries/gvariant.ts'
 
 const typeAndValue = variantType().chain((type) => fc.tuple(fc.constant(type), valueOfType(type)))

@@ -2,7 +2,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, concatBytes, fromHex } from '../../src/bytes.ts'
-import { ChecksumSet, ObjectList, type ObjectName, objectTypeFromNumber } from '../../src/objects/index.ts'
+import { ObjectList, type ObjectName, objectTypeFromNumber } from '../../src/objects/index.ts'
+import { ChecksumSet } from '../../src/objects/internal.ts'
 
 const anyChecksum = fc.uint8Array({ minLength: 32, maxLength: 32 })
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex') as Checksum

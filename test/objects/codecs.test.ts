@@ -18,13 +18,13 @@ import {
   encodeTombstone,
   type FileHeader,
   FileHeaderCache,
-  framedSize,
   isCanonical,
   type ObjectSize,
   sortXattrs,
   Xattrs,
   xattrsEqual,
 } from '../../src/objects/index.ts'
+import { framedSize } from '../../src/objects/internal.ts'
 import {
   anyChecksum,
   anyCommit,

@@ -5,7 +5,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, compareUtf8, toHex } from '../../src/bytes.ts'
-import { DirTree, locateChecksums } from '../../src/objects/index.ts'
+import { DirTree } from '../../src/objects/index.ts'
+import { locateChecksums } from '../../src/objects/internal.ts'
 import { decodeDirTree } from '../../src/repo/core/read-metadata.ts'
 
 const NOWHERE = 'e'.repeat(64) as Checksum

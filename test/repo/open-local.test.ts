@@ -4,14 +4,9 @@ import { describe, expect, test } from 'vitest'
 import type { Checksum } from '../../src/bytes.ts'
 import { encodeUtf8 } from '../../src/bytes.ts'
 import { DirMeta, DirTree, type FileHeader, S_IFDIR, S_IFREG } from '../../src/objects/index.ts'
-import {
-  CommitModifier,
-  MutableTree,
-  overlayDirectory,
-  type Repo,
-  writeCommit,
-  writeTree,
-} from '../../src/repo/index.ts'
+import { overlayDirectory } from '../../src/repo/commit/directory.ts'
+import { MutableTree, type Repo, writeCommit, writeTree } from '../../src/repo/index.ts'
+import { CommitModifier } from '../../src/repo/internal.ts'
 import { createDirectorySource, createRepo, openRepo, scanHardLinks } from '../../src/repo/local.ts'
 import { file, memoryDirectory } from '../support/memory-directory.ts'
 import { describeReference, run } from '../support/reference.ts'

@@ -1,7 +1,8 @@
 /** A directory in memory as a source of commits. It can have any owner, mode and name, also where the tests do not run as root. */
 import { encodeUtf8 } from '../../src/bytes.ts'
 import { S_IFDIR, S_IFLNK, S_IFREG, sortXattrs, type Xattrs } from '../../src/objects/index.ts'
-import { type DirectorySource, type SourceEntry, xattrsFromPax } from '../../src/repo/index.ts'
+import type { DirectorySource, SourceEntry } from '../../src/repo/index.ts'
+import { xattrsFromPax } from '../../src/repo/internal.ts'
 import { type TarHeader, TarParser } from '../../src/tar/index.ts'
 
 export interface MemoryNode {

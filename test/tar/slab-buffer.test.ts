@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { concatBytes, equalBytes } from '../../src/bytes.ts'
-import { SlabBuffer } from '../../src/tar/index.ts'
+import { SlabBuffer } from '../../src/tar/internal.ts'
 
 test('SlabBuffer returns the bytes that were put in their order and in slabs of one size', () => {
   const anyStep = fc.oneof(

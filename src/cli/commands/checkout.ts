@@ -7,12 +7,12 @@ import {
   type CheckoutOptions,
   checkout as checkoutTree,
   type OverwriteMode,
-  parseSkipList,
   type Repo,
   type SePolicy,
   skipListFilter,
   type UncompressedCache,
 } from '../../repo/index.ts'
+import { parseSkipList } from '../../repo/internal.ts'
 import { createCheckoutTarget, createUncompressedCache, readLocalSePolicy } from '../../repo/local.ts'
 import { command } from '../command.ts'
 import type { OptionTable, OptionValues } from '../options.ts'

@@ -2,15 +2,8 @@
 
 import { ConflictError, TarFormatError, UnsupportedError, UsageError, withContext } from '../../errors.ts'
 import { parseChecksum } from '../../objects/index.ts'
-import {
-  type CommitOptions,
-  type CommitResult,
-  commit as commitTrees,
-  inTableOrder,
-  parseSkipList,
-  parseStatOverrides,
-  type Repo,
-} from '../../repo/index.ts'
+import { type CommitOptions, type CommitResult, commit as commitTrees, type Repo } from '../../repo/index.ts'
+import { inTableOrder, parseSkipList, parseStatOverrides } from '../../repo/internal.ts'
 import { scanHardLinks } from '../../repo/local.ts'
 import { type CommandContext, command } from '../command.ts'
 import { detachedMetadata, givenMetadata, sePolicyOf, timestampOf, treesOf } from '../commit/inputs.ts'

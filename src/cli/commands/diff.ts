@@ -1,15 +1,8 @@
 /** `ostree diff`. Source: ot-builtin-diff.c. */
 
 import { formatSize } from '../../format-size.ts'
-import {
-  commitRoot,
-  type DiffDirectory,
-  diffDirectories,
-  diffStats,
-  formatDifference,
-  type Repo,
-  treeToDiff,
-} from '../../repo/index.ts'
+import { commitRoot, type DiffDirectory, diffDirectories, diffStats, type Repo, treeToDiff } from '../../repo/index.ts'
+import { formatDifference } from '../../repo/internal.ts'
 import { createDiskTree } from '../../repo/local.ts'
 import { type CommandContext, command } from '../command.ts'
 import type { OptionTable } from '../options.ts'

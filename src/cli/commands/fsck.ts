@@ -1,6 +1,7 @@
 /** `ostree fsck`. Source: ot-builtin-fsck.c. */
 
-import { type FsckEvent, type FsckResult, formatFsckEvent, fsck as fsckRepo, requireSound } from '../../repo/index.ts'
+import { type FsckEvent, type FsckResult, fsck as fsckRepo } from '../../repo/index.ts'
+import { formatFsckEvent, requireSound } from '../../repo/internal.ts'
 import { command } from '../command.ts'
 import type { OptionTable } from '../options.ts'
 import { Console } from '../text/console.ts'

@@ -1,7 +1,8 @@
 /** `ostree ls`. Source: ot-builtin-ls.c. */
 
 import { withContext } from '../../errors.ts'
-import { commitRoot, formatLsLine, type ListedEntry, listPath } from '../../repo/index.ts'
+import { commitRoot, type ListedEntry } from '../../repo/index.ts'
+import { formatLsLine, listPath } from '../../repo/internal.ts'
 import { command } from '../command.ts'
 import { xattrsAsJson } from '../text/json.ts'
 import { JSON_OPTION } from '../values.ts'

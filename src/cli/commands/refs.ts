@@ -4,17 +4,15 @@ import { compareUtf8 } from '../../bytes.ts'
 import { ConflictError, InvalidNameError, UsageError } from '../../errors.ts'
 import {
   collectionRefPath,
-  inTableOrder,
   listCollectionRefs,
   parseRefspec,
   type RefPath,
   type RefTarget,
   type Repo,
-  readRef,
   refPath,
   refspecOf,
-  validateNewRef,
 } from '../../repo/index.ts'
+import { inTableOrder, readRef, validateNewRef } from '../../repo/internal.ts'
 import { command } from '../command.ts'
 import { JSON_OPTION } from '../values.ts'
 

@@ -5,19 +5,15 @@ import { NotFoundError, UnsupportedError, UsageError } from '../../errors.ts'
 import { formatSize } from '../../format-size.ts'
 import { bytes, isTypeString, type Vardict, variantAs } from '../../gvariant/index.ts'
 import { Commit, decodeSizes } from '../../objects/index.ts'
+import { findObject, findRemote, type Repo, readSignedCommit, type ShownObject } from '../../repo/index.ts'
 import {
   allKeyRings,
-  findObject,
-  findRemote,
   formatMetadataValue,
   formatObject,
   formatSignatures,
   GPG_SIGNATURES_KEY,
-  type Repo,
-  readSignedCommit,
   remoteKeyRings,
-  type ShownObject,
-} from '../../repo/index.ts'
+} from '../../repo/internal.ts'
 import { readKeyRings } from '../../repo/local.ts'
 import { type CommandContext, command } from '../command.ts'
 import type { OptionTable } from '../options.ts'

@@ -2,17 +2,14 @@
 
 import { UsageError } from '../../errors.ts'
 import { GVariantTextError, type Vardict } from '../../gvariant/index.ts'
+import { commitCollectionMetadata, type Repo, readSummary, updateSummary } from '../../repo/index.ts'
 import {
-  commitCollectionMetadata,
   formatRawSummary,
   formatSummary,
   formatSummaryValue,
-  type Repo,
-  readSummary,
   SUMMARY_SIGNATURES_FILE,
   summaryMetadataKeys,
-  updateSummary,
-} from '../../repo/index.ts'
+} from '../../repo/internal.ts'
 import { command } from '../command.ts'
 import { typedPair } from '../commit/inputs.ts'
 import { summaryAsJson, summaryValueAsJson } from '../text/json.ts'

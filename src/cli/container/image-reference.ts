@@ -7,8 +7,8 @@ import {
   openImage,
   parseImageReference,
   parseOstreeImageReference,
-  requireAccepted,
 } from '../../container/index.ts'
+import { requireAccepted } from '../../container/internal.ts'
 import { UsageError } from '../../errors.ts'
 import { nodePlatform } from '../../platform/node.ts'
 import { hostPlatform } from '../../system/host.ts'

@@ -1,5 +1,7 @@
 /** Prints which layers a `--dry-run` would remove. */
-import { formatSize, type LayerGcPlan, type LayerUse } from '../../container/index.ts'
+
+import type { LayerGcPlan, LayerUse } from '../../container/index.ts'
+import { formatSize } from '../../format-size.ts'
 import type { Output } from '../text/output.ts'
 
 function layer({ digest, size }: LayerUse): string {

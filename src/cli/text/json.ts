@@ -3,18 +3,16 @@
 import type { Checksum } from '../../bytes.ts'
 import { printVariant, string, u64be, type Vardict, type Variant, variantAs } from '../../gvariant/index.ts'
 import { type Commit, contentChecksum, type Xattrs } from '../../objects/index.ts'
+import { type Repo, Summary, type SummaryRef } from '../../repo/index.ts'
 import {
   CollectionMap,
   formatSummaryValue,
-  type Repo,
   SUMMARY_COLLECTION_KEY,
   SUMMARY_COLLECTION_MAP_KEY,
   SUMMARY_COMMIT_TIMESTAMP_KEY,
   SUMMARY_EXPIRES_KEY,
   SUMMARY_LAST_MODIFIED_KEY,
-  Summary,
-  type SummaryRef,
-} from '../../repo/index.ts'
+} from '../../repo/internal.ts'
 
 /** Converts a dictionary to an object; values as in `valueAsJson`. */
 export function metadataAsJson(metadata: Vardict): Record<string, unknown> {

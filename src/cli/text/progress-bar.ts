@@ -2,7 +2,9 @@
  * Progress line on a terminal while an image is fetched: layers, bytes, rate, objects. Nothing is printed when the
  * output is not a terminal; `--json` prints events there.
  */
-import { formatSize, type ImportProgress, isStarting } from '../../container/index.ts'
+
+import { type ImportProgress, isStarting } from '../../container/index.ts'
+import { formatSize } from '../../format-size.ts'
 import type { Progress } from '../../progress.ts'
 import type { Output } from './output.ts'
 

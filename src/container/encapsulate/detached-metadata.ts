@@ -12,7 +12,8 @@
 import { concatBytes, decodeUtf8, displayUtf8 } from '../../bytes.ts'
 import { FormatError, LimitError, TarFormatError, UnsupportedError, withContext } from '../../errors.ts'
 import type { Platform } from '../../platform/index.ts'
-import { SlabBuffer, type TarHeader, TarParser, type TarSink } from '../../tar/index.ts'
+import { type TarHeader, TarParser, type TarSink } from '../../tar/index.ts'
+import { SlabBuffer } from '../../tar/internal.ts'
 import type { Digest, HostPlatform, ImageConfiguration } from '../oci/oci-types.ts'
 import { type ImageReference, parseImageReference } from '../oci/reference.ts'
 import { openDestination } from '../open/open-destination.ts'
@@ -25,7 +26,7 @@ import { DIFFID_LABEL } from '../store/names.ts'
 import type { ImageDestination } from '../transport/destination.ts'
 import type { ImageSource } from '../transport/interface.ts'
 import { openLayer } from '../transport/layer-stream.ts'
-import { type WriteOptions, writeDocuments, writeLayers } from './image-writer.ts'
+import { type ImageWriteOptions, writeDocuments, writeLayers } from './image-writer.ts'
 import { LayerTar } from './layer-tar.ts'
 import { type TransferOptions, transferLayers } from './transfer-image.ts'
 
@@ -129,7 +130,7 @@ class PreludeSink implements TarSink {
   end(): void {}
 }
 
-export interface UpdateDetachedOptions extends WriteOptions, Pick<DestinationContext, 'files' | 'registry'> {
+export interface UpdateDetachedOptions extends ImageWriteOptions, Pick<DestinationContext, 'files' | 'registry'> {
   readonly platform: Platform
   readonly host: HostPlatform
 }
@@ -161,7 +162,7 @@ export async function updateDetachedMetadataTo(
   from: ImageSource,
   to: ImageDestination,
   metadata: Uint8Array | undefined,
-  options: Pick<TransferOptions, 'platform' | 'origin'> & WriteOptions,
+  options: Pick<TransferOptions, 'platform' | 'origin'> & ImageWriteOptions,
 ): Promise<Digest> {
   try {
     return await rewrite(from, to, metadata, options)
@@ -174,7 +175,7 @@ async function rewrite(
   from: ImageSource,
   to: ImageDestination,
   metadata: Uint8Array | undefined,
-  options: Pick<TransferOptions, 'platform' | 'origin'> & WriteOptions,
+  options: Pick<TransferOptions, 'platform' | 'origin'> & ImageWriteOptions,
 ): Promise<Digest> {
   const { platform, signal } = options
   const { manifest } = from

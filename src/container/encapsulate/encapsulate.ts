@@ -34,9 +34,9 @@ import type { Chunk, Chunking } from './chunk.ts'
 import { chunkingFromMapping, type MappingOptions, newChunking } from './chunking.ts'
 import {
   formatCreated,
+  type ImageWriteOptions,
   type LayerCompression,
   type LayerInput,
-  type WriteOptions,
   type WrittenLayer,
   writeImage,
   writeLayers,
@@ -58,7 +58,7 @@ export interface EncapsulateConfig {
   readonly cmd?: readonly string[] | undefined
 }
 
-export interface EncapsulateOptions extends MappingOptions, WriteOptions {
+export interface EncapsulateOptions extends MappingOptions, ImageWriteOptions {
   /** Compress as fast as can be. Default false. */
   readonly skipCompression?: boolean | undefined
   /** Default gzip at level 6, at 1 with `skipCompression`. */
@@ -204,7 +204,7 @@ function stringValue(metadata: Vardict, key: string): string | undefined {
   return value
 }
 
-export interface OstreeLayerOptions extends WriteOptions {
+export interface OstreeLayerOptions extends ImageWriteOptions {
   readonly skipCompression?: boolean | undefined
   readonly compression?: LayerCompression | undefined
   readonly tarCreateParentDirs?: boolean | undefined

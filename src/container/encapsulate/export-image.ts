@@ -24,9 +24,9 @@ import { chunkingFromLayerCommitted, newChunking } from './chunking.ts'
 import { lastDiffId, writeOstreeLayers } from './encapsulate.ts'
 import {
   formatCreated,
+  type ImageWriteOptions,
   type LayerCompression,
   type LayerInput,
-  type WriteOptions,
   type WrittenLayer,
   writeDocuments,
   writeLayers,
@@ -34,7 +34,7 @@ import {
 import { exportTree } from './tar-export.ts'
 
 /** How a stored image is written out; all may be left out. */
-export interface ExportToOciOptions extends WriteOptions {
+export interface ExportToOciOptions extends ImageWriteOptions {
   /** Compress as fast as can be, layers on top not at all. Default false. */
   readonly skipCompression?: boolean | undefined
   /** Of every layer. Default gzip, as fast or as small as `skipCompression` says. */

@@ -59,7 +59,7 @@ export interface WrittenLayer {
 }
 
 /** A `step` labelled `layers` is told after each layer. */
-export interface WriteOptions extends ProgressOptions {
+export interface ImageWriteOptions extends ProgressOptions {
   /** Layers in the making at the same time. Default `LAYER_CONCURRENCY`. */
   readonly concurrency?: number | undefined
 }
@@ -69,7 +69,7 @@ export async function writeLayers(
   platform: Platform,
   to: ImageDestination,
   layers: readonly LayerInput[],
-  { concurrency = LAYER_CONCURRENCY, signal, onProgress }: WriteOptions = {},
+  { concurrency = LAYER_CONCURRENCY, signal, onProgress }: ImageWriteOptions = {},
 ): Promise<WrittenLayer[]> {
   let done = 0
   return await mapConcurrently(layers, concurrency, async (layer) => {

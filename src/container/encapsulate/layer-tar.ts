@@ -17,7 +17,8 @@
 import { type Checksum, decodeUtf8, displayUtf8, EMPTY_BYTES, encodeUtf8 } from '../../bytes.ts'
 import { FormatError } from '../../errors.ts'
 import { type FileHeader, type FileInfo, isSymlink, type ObjectName, Xattrs } from '../../objects/index.ts'
-import { END_OF_ARCHIVE, encodePaxHeader, HeaderBlock, paddingFor, type SlabBuffer } from '../../tar/index.ts'
+import { END_OF_ARCHIVE, encodePaxHeader, HeaderBlock, paddingFor } from '../../tar/index.ts'
+import type { SlabBuffer } from '../../tar/internal.ts'
 import { placeName, placeTarget } from './header-names.ts'
 
 const REPO = 'sysroot/ostree/repo'

@@ -15,8 +15,10 @@
 import type { Checksum } from '../../bytes.ts'
 import { LimitError, withContext } from '../../errors.ts'
 import { type FileInfo, type FileObject, isSymlink, type ObjectName } from '../../objects/index.ts'
-import { decodeDirTree, lookupPath, MAX_TREE_DEPTH, type Repo, type TreeRoot } from '../../repo/index.ts'
-import { type HeaderBlock, SlabBuffer } from '../../tar/index.ts'
+import { lookupPath, MAX_TREE_DEPTH, type Repo, type TreeRoot } from '../../repo/index.ts'
+import { decodeDirTree } from '../../repo/internal.ts'
+import type { HeaderBlock } from '../../tar/index.ts'
+import { SlabBuffer } from '../../tar/internal.ts'
 import type { Chunk } from './chunk.ts'
 import { headerOf, LayerTar, mapPath, unmapPath } from './layer-tar.ts'
 
@@ -42,7 +44,11 @@ type Stream = AsyncGenerator<Uint8Array, void, undefined>
  * @param rev anything that resolves to a commit
  * @throws {RefNotFoundError}, {ObjectNotFoundError}, {FormatError}
  */
-export async function* exportCommit(repo: Repo, rev: string, options: ExportCommitOptions = {}): Stream {
+export async function* exportCommit(
+  repo: Repo,
+  rev: string,
+  options: ExportCommitOptions = {},
+): AsyncGenerator<Uint8Array, void, undefined> {
   const commit = await repo.resolve(rev)
   yield* inContext('Exporting commit', commitStream(repo, commit, options))
 }

@@ -5,7 +5,7 @@
  */
 
 import { FormatError } from '../../errors.ts'
-import { xattrsFromPax } from '../../repo/index.ts'
+import { xattrsFromPax } from '../../repo/internal.ts'
 import { feedThrough, type TarHeader, TarParser, type TarSink, TarWriter } from '../../tar/index.ts'
 import { LayerFilter, type LayerFilterOptions } from './layer-filter.ts'
 

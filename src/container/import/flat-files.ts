@@ -5,7 +5,8 @@
 
 import type { Checksum, MaybePromise } from '../../bytes.ts'
 import type { FileObject } from '../../objects/index.ts'
-import { ForwardingTransaction, type RepoMode, type Transaction } from '../../repo/index.ts'
+import type { RepoMode, Transaction } from '../../repo/index.ts'
+import { ForwardingTransaction } from '../../repo/internal.ts'
 import { type FlattenOptions, isFlat } from '../layers/flatten.ts'
 
 /** Files noted, at about 100 bytes each; those beyond are read back. */

@@ -5,7 +5,8 @@
 
 import type { Checksum, MaybePromise } from '../../bytes.ts'
 import { type FileObject, NO_XATTRS, S_IFREG } from '../../objects/index.ts'
-import { CommitModifier, type FileSink, ForwardingTransaction, type Repo, type Transaction } from '../../repo/index.ts'
+import type { FileSink, Repo, Transaction } from '../../repo/index.ts'
+import { CommitModifier, ForwardingTransaction } from '../../repo/internal.ts'
 import type { TarHeader } from '../../tar/index.ts'
 
 /** The transaction a tree builder is given, so that it can be told of files it never saw. */

@@ -97,11 +97,6 @@ export function formatLayerStatus(prepared: PreparedImport): string | undefined 
   return `layers already present: ${present}; layers needed: ${needed.length} (${formatSize(size)})`
 }
 
-/** Reasons to warn of an image before it is imported: none today. */
-export function deprecatedWarning(_prepared: PreparedImport): string | undefined {
-  return undefined
-}
-
 /** How each layer came to be, by its place; entries that made no layer are passed over, a short history gives none. */
 export function layerHistory(
   manifest: ImageManifest,

@@ -8,25 +8,19 @@ import type { Checksum } from '../../bytes.ts'
 import { withContext } from '../../errors.ts'
 import type { Repo } from '../../repo/index.ts'
 import { requireComplete } from '../store/layer-kind.ts'
-import {
-  type CommitTarOptions,
-  importCommitLayer,
-  importObjectSet,
-  type OstreeTarOptions,
-  writeObjectSetCommit,
-} from './ostree-tar.ts'
+import { importCommitLayer, importObjectSet, type OstreeTarOptions, writeObjectSetCommit } from './ostree-tar.ts'
 
 /**
  * Stores the commit that the stream carries, whole; any ref is the caller's to set.
  * @param stream uncompressed; a chunk may be reused once the next one is asked for
  * @returns the checksum the commit has wherever it comes from
  * @throws {TarFormatError}, {FormatError}, {ChecksumMismatchError}, {LimitError}; {ObjectNotFoundError} when the stream
- *   lacks objects of its commit that are not here either; what the verifier throws. Then nothing was stored
+ *   lacks objects of its commit that are not here either. Then nothing was stored
  */
 export async function importOstreeTar(
   repo: Repo,
   stream: AsyncIterable<Uint8Array>,
-  options: CommitTarOptions = {},
+  options: OstreeTarOptions = {},
 ): Promise<Checksum> {
   try {
     return await repo.transaction(async (tx) => {

@@ -12,8 +12,8 @@
 
 import type { Checksum, MaybePromise } from '../../bytes.ts'
 import { NotFoundError, withContext } from '../../errors.ts'
-import { commitRoot, type DirectoryEntry, findSePolicy, type Repo } from '../../repo/index.ts'
-import { defaultPolicy, type FlattenOptions, flatHeader } from '../layers/flatten.ts'
+import { commitRoot, type DirectoryEntry, type FileOwner, findSePolicy, type Repo } from '../../repo/index.ts'
+import { defaultPolicy, flatHeader, type MetadataPolicy } from '../layers/flatten.ts'
 import type { Descriptor } from '../oci/oci-types.ts'
 import { formatImageReference, type ImageReference } from '../oci/reference.ts'
 import { parseManifestLayout } from './layout.ts'
@@ -26,8 +26,8 @@ export interface VerifyImageOptions {
   /** Name every path that is wrong. */
   readonly verbose?: boolean | undefined
   /** What the image was imported with. Default: the mode's own, 0:0. */
-  readonly metadata?: FlattenOptions['policy'] | undefined
-  readonly owner?: FlattenOptions['owner']
+  readonly metadata?: MetadataPolicy | undefined
+  readonly owner?: FileOwner | undefined
   /** Hears the lines for standard output and for standard error, as they come. */
   readonly onLine?: ((line: string, stream: 'out' | 'err') => void) | undefined
   readonly signal?: AbortSignal | undefined

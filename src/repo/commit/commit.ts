@@ -26,14 +26,14 @@ import {
   type ModifierOptions,
 } from './modifier.ts'
 import { SizeRecorder } from './sizes.ts'
-import { TarTreeBuilder, type TarTreeOptions } from './tar/tar-tree-builder.ts'
+import { type TarInputOptions, TarTreeBuilder, type TarTreeOptions } from './tar/tar-tree-builder.ts'
 import { createTreeSource } from './tree-source.ts'
 import { type CommitInput, writeCommit } from './write-commit.ts'
 
 /** What to commit. A directory is read as it is, a tar stream must be uncompressed, a rev names a commit of the repository. */
 export type TreeInput =
   | { readonly directory: DirectorySource }
-  | { readonly tar: AsyncIterable<Uint8Array>; readonly options?: Omit<TarTreeOptions, 'modifier' | 'into'> }
+  | { readonly tar: AsyncIterable<Uint8Array>; readonly options?: TarInputOptions }
   | { readonly rev: string }
 
 export interface CommitOptions extends ProgressOptions, BeginOptions, Omit<CommitInput, 'root' | 'parent'> {

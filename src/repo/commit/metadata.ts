@@ -10,7 +10,8 @@
 
 import { compareUtf8 } from '../../bytes.ts'
 import { NotFoundError, PathNotFoundError } from '../../errors.ts'
-import { array, bool, GHashOrder, string, type Vardict, variantOf } from '../../gvariant/index.ts'
+import { array, bool, string, type Vardict, variantOf } from '../../gvariant/index.ts'
+import { GHashOrder } from '../../gvariant/internal.ts'
 import type { MutableTree } from '../core/tree.ts'
 
 export const REF_BINDING_KEY = 'ostree.ref-binding'

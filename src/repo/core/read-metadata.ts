@@ -11,13 +11,12 @@ import {
   type Commit,
   type DirMeta,
   DirTree,
-  type DirTreeChecksums,
-  locateChecksums,
   type MetaType,
   validateCommit,
   validateDirMeta,
   validateDirTree,
 } from '../../objects/index.ts'
+import { type DirTreeChecksums, locateChecksums } from '../../objects/internal.ts'
 import type { ObjectReader } from './interface.ts'
 
 async function read<T>(

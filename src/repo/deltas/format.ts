@@ -24,7 +24,8 @@ import {
   type Value,
   vardict,
 } from '../../gvariant/index.ts'
-import { Commit, checksum, optionalChecksum, Xattrs } from '../../objects/index.ts'
+import { Commit, Xattrs } from '../../objects/index.ts'
+import { checksum, optionalChecksum } from '../../objects/internal.ts'
 
 /** Metadata key of the byte order. The value is one byte, `l` or `B`. */
 export const DELTA_ENDIANNESS = 'ostree.endianness'

@@ -11,7 +11,8 @@
 
 import type { Checksum } from '../../bytes.ts'
 import { InvalidNameError } from '../../errors.ts'
-import { bytes, GHashOrder, type Vardict, type Variant, vardict, variantOf } from '../../gvariant/index.ts'
+import { bytes, type Vardict, type Variant, vardict, variantOf } from '../../gvariant/index.ts'
+import { GHashOrder } from '../../gvariant/internal.ts'
 import { checksumToBytes, modifiedBase64, parseModifiedBase64 } from '../../objects/index.ts'
 import type { DeltaName } from '../core/interface.ts'
 import type { Repo } from '../repo.ts'

@@ -23,6 +23,7 @@ import type { Platform } from '../../platform/index.ts'
 import { dateOf } from '../core/calendar.ts'
 import type { ObjectReader } from '../core/interface.ts'
 import type { Repo } from '../repo.ts'
+import { commitHistory } from './by-rev.ts'
 import { formatXattrs } from './list-path.ts'
 
 const TYPES: Readonly<Record<MetaType, string>> = { commit: Commit.type, dirtree: DirTree.type, dirmeta: DirMeta.type }
@@ -160,28 +161,17 @@ export const HISTORY_ENDS = '<< History beyond this commit not fetched >>\n'
  * Yields the output of `ostree log`: a commit and its parents, newest first, each in the pieces of `formatObject`, and
  * `HISTORY_ENDS` when a parent is missing.
  * @throws {ObjectNotFoundError} when the first commit is missing
- * @throws {FormatError} when a commit is malformed, or is its own ancestor
+ * @throws {FormatError} when a commit has no valid date, or is its own ancestor
  */
-export async function* logCommits(
+export async function* formatLog(
   repo: Repo,
-  commit: Checksum,
+  rev: string,
   options: ShowOptions & { readonly signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<string, void> {
-  const seen = new Set<Checksum>()
-  let checksum: Checksum | undefined = commit
-  while (checksum !== undefined) {
-    options.signal?.throwIfAborted()
-    if (seen.has(checksum)) throw new FormatError(`${checksum}.commit`, `Commit ${checksum} is its own ancestor`)
-    seen.add(checksum)
-    const bytes: Uint8Array | undefined =
-      checksum === commit
-        ? await repo.objects.readMeta('commit', checksum)
-        : await readMetaIfThere(repo.objects, 'commit', checksum)
-    if (bytes === undefined) {
-      yield HISTORY_ENDS
-      return
-    }
+  let parent: Checksum | undefined
+  for await (const { checksum, bytes } of commitHistory(repo, rev, options.signal)) {
     yield* formatObject(repo.platform, { type: 'commit', checksum, bytes }, options)
-    checksum = Commit.decode(bytes).parent
+    parent = Commit.decode(bytes).parent
   }
+  if (parent !== undefined) yield HISTORY_ENDS
 }

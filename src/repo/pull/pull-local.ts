@@ -15,7 +15,8 @@
 
 import type { Checksum } from '../../bytes.ts'
 import { UsageError, withContext } from '../../errors.ts'
-import { type Commit, checksumAt, directoryAt } from '../../objects/index.ts'
+import type { Commit } from '../../objects/index.ts'
+import { checksumAt, directoryAt } from '../../objects/internal.ts'
 import type { ProgressOptions } from '../../progress.ts'
 import type { BeginOptions, Transaction } from '../core/interface.ts'
 import { readCommit, readDirTreeChecksums } from '../core/read-metadata.ts'

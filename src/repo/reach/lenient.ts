@@ -11,14 +11,13 @@ import { FormatError } from '../../errors.ts'
 import {
   Commit,
   DirTree,
-  directoryAt,
   formatObjectName,
   isChecksum,
-  locateChecksums,
   type ObjectList,
   type ObjectName,
   objectTypeNumber,
 } from '../../objects/index.ts'
+import { directoryAt, locateChecksums } from '../../objects/internal.ts'
 import type { TreeRoot } from '../core/tree.ts'
 import { inTableOrder } from '../refs/table-order.ts'
 import type { Repo } from '../repo.ts'

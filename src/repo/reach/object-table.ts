@@ -5,7 +5,7 @@
  * Source: ostree-core.c, ostree_hash_object_name; GLib, g_str_hash.
  */
 
-import { GHashSlots, hashByte, STRING_HASH_START } from '../../gvariant/index.ts'
+import { GHashSlots, hashByte, STRING_HASH_START } from '../../gvariant/internal.ts'
 import { ObjectList, type ObjectName } from '../../objects/index.ts'
 
 /** Bytes of a checksum. */

@@ -7,15 +7,8 @@
 
 import type { Checksum } from '../../bytes.ts'
 import { ObjectNotFoundError } from '../../errors.ts'
-import {
-  ChecksumSet,
-  type Commit,
-  directoryAt,
-  ObjectList,
-  type ObjectName,
-  type ObjectType,
-  objectTypeNumber,
-} from '../../objects/index.ts'
+import { type Commit, ObjectList, type ObjectName, type ObjectType, objectTypeNumber } from '../../objects/index.ts'
+import { ChecksumSet, directoryAt } from '../../objects/internal.ts'
 import type { ProgressOptions } from '../../progress.ts'
 import { type DirTreeBytes, readDirTreeChecksums } from '../core/read-metadata.ts'
 import type { TreeRoot } from '../core/tree.ts'
@@ -32,7 +25,8 @@ export interface TraverseOptions extends Pick<ProgressOptions, 'signal'> {
 const CHECKSUM = 32
 const FILE = objectTypeNumber('file')
 
-type ReachableType = Extract<ObjectType, 'file' | 'dirtree' | 'dirmeta' | 'commit'>
+/** The types of objects that a commit reaches. */
+export type ReachableType = Extract<ObjectType, 'file' | 'dirtree' | 'dirmeta' | 'commit'>
 
 const ORDER: readonly ReachableType[] = ['commit', 'dirtree', 'dirmeta', 'file']
 

@@ -5,7 +5,7 @@
  * Source: ostree-ref.c, ostree_collection_ref_hash; GLib, g_str_hash.
  */
 
-import { GHashOrder, stringHash } from '../../gvariant/index.ts'
+import { GHashOrder, stringHash } from '../../gvariant/internal.ts'
 import type { RefPath, RefStore } from '../core/interface.ts'
 import { listPlainRefs, refspecOf } from './refs.ts'
 

@@ -9,7 +9,7 @@
 
 import { NotFoundError } from '../../errors.ts'
 import { array, dict, string, struct, u64, type Value, vardict } from '../../gvariant/index.ts'
-import { checksum } from '../../objects/index.ts'
+import { checksum } from '../../objects/internal.ts'
 import type { Repo } from '../repo.ts'
 import { requireRepoFiles } from '../repo.ts'
 

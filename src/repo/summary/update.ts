@@ -7,7 +7,6 @@ import { type Checksum, compareUtf8 } from '../../bytes.ts'
 import {
   array,
   bool,
-  GHashOrder,
   lookup,
   string,
   u64be,
@@ -16,6 +15,7 @@ import {
   vardict,
   variantOf,
 } from '../../gvariant/index.ts'
+import { GHashOrder } from '../../gvariant/internal.ts'
 import { Commit, DirMeta, S_IFDIR } from '../../objects/index.ts'
 import { COLLECTION_BINDING_KEY, REF_BINDING_KEY } from '../commit/metadata.ts'
 import { writeCommit } from '../commit/write-commit.ts'
@@ -27,19 +27,19 @@ import { listCollectionRefs } from '../remotes/collection-refs.ts'
 import type { Repo } from '../repo.ts'
 import { requireRepoFiles } from '../repo.ts'
 import {
+  CollectionMap,
+  SUMMARY_COLLECTION_KEY,
   SUMMARY_COLLECTION_MAP_KEY,
   SUMMARY_COMMIT_TIMESTAMP_KEY,
   SUMMARY_COMMIT_VERSION_KEY,
-  CollectionMap,
+  SUMMARY_FILE,
   SUMMARY_INDEXED_DELTAS_KEY,
   SUMMARY_LAST_MODIFIED_KEY,
-  SUMMARY_FILE,
-  SUMMARY_COLLECTION_KEY,
   SUMMARY_MODE_KEY,
   SUMMARY_SIGNATURES_FILE,
+  SUMMARY_TOMBSTONE_COMMITS_KEY,
   Summary,
   type SummaryRef,
-  SUMMARY_TOMBSTONE_COMMITS_KEY,
 } from './format.ts'
 
 /** The ref whose commit holds the metadata of a collection, so that it can be signed like any commit. */

@@ -1,7 +1,8 @@
 /** fast-check generators of GVariant types, and of values of a type known only at run time. */
 
 import fc from 'fast-check'
-import { codecFor, type TypeNode, typeNode, type Variant } from '../../gvariant/index.ts'
+import { codecFor, type Variant } from '../../gvariant/index.ts'
+import { type TypeNode, typeNode } from '../../gvariant/internal.ts'
 
 const BASIC_TYPES = [...'bynqiuxthdsog']
 

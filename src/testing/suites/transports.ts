@@ -16,10 +16,10 @@ import {
   type Descriptor,
   type Digest,
   type ImageSource,
-  openLayer,
   parseManifest,
   type TransportContext,
 } from '../../container/index.ts'
+import { openLayer } from '../../container/internal.ts'
 import type { Platform } from '../../platform/index.ts'
 import { compressLayer } from '../compress-layer.ts'
 import type { ImageFields, LayerFields } from '../image-builder.ts'

@@ -3,11 +3,8 @@ import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { readInRoot } from '../../../src/cli/container/registry-access.ts'
-import {
-  globalAuthfileCandidates,
-  type ImageProxyConfig,
-  mergeDefaultContainerProxyOpts,
-} from '../../../src/container/index.ts'
+import { type ImageProxyConfig, mergeDefaultContainerProxyOpts } from '../../../src/container/index.ts'
+import { globalAuthfileCandidates } from '../../../src/container/registry/proxy-config.ts'
 import { unpack } from '../../container/golden-images.ts'
 import { BuiltCommand, type RunResult } from '../../support/built-command.ts'
 import { goldenBytes } from '../../support/golden.ts'

@@ -2,20 +2,19 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, encodeUtf8 } from '../../../src/bytes.ts'
+import { chunkingFromMapping, processMapping } from '../../../src/container/encapsulate/chunking.ts'
 import {
   Chunk,
-  chunkingFromMapping,
   computeSizes,
   encapsulateTo,
-  formatSize,
   type ImageManifest,
   newChunking,
   openMemoryDestination,
   openMemoryLayout,
-  parseRawMeta,
-  processMapping,
   unencapsulate,
 } from '../../../src/container/index.ts'
+import { parseRawMeta } from '../../../src/container/internal.ts'
+import { formatSize } from '../../../src/format-size.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { anyTree, directory, file, storeCommit, symlink } from '../../../src/testing/index.ts'
 import { memoryRepo } from '../tar-kit.ts'

@@ -4,7 +4,6 @@ import { describe, expect, test } from 'vitest'
 import { type Checksum, decodeUtf8 } from '../../../src/bytes.ts'
 import {
   computeSizes,
-  createdAtSourceDateEpoch,
   type Digest,
   type EncapsulateConfig,
   type EncapsulateOptions,
@@ -15,6 +14,7 @@ import {
   parseManifest,
   unencapsulate,
 } from '../../../src/container/index.ts'
+import { createdAtSourceDateEpoch } from '../../../src/container/internal.ts'
 import type { Platform } from '../../../src/platform/index.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { portablePlatform } from '../../../src/platform/portable.ts'

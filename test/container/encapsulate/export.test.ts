@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, encodeUtf8 } from '../../../src/bytes.ts'
+import { exportTree } from '../../../src/container/encapsulate/tar-export.ts'
 import { importLayer } from '../../../src/container/import/import-layer.ts'
 import {
   chunkingFromLayerCommitted,
@@ -11,7 +12,6 @@ import {
   type Digest,
   exportImage,
   exportToOci,
-  exportTree,
   type ImageReference,
   listImages,
   newChunking,

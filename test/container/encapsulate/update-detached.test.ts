@@ -3,12 +3,12 @@ import { gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, equalBytes, fromHex } from '../../../src/bytes.ts'
+import { replaceDetachedMetadata } from '../../../src/container/encapsulate/detached-metadata.ts'
 import {
   encapsulate,
   encapsulateTo,
   openMemoryDestination,
   openMemoryLayout,
-  replaceDetachedMetadata,
   unencapsulate,
   updateDetachedMetadata,
   updateDetachedMetadataTo,

@@ -3,11 +3,9 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Checksum, encodeUtf8, toHex } from '../../../src/bytes.ts'
 import {
-  canonicalJson,
   gcImageLayers,
   type ImportOptions,
   listImages,
-  normaliseConfig,
   type PulledImage,
   parseImageReference,
   pullImage,
@@ -15,6 +13,7 @@ import {
   refForLayer,
   removeImage,
 } from '../../../src/container/index.ts'
+import { canonicalJson, normaliseConfig } from '../../../src/container/internal.ts'
 import { IoError, OstreeError } from '../../../src/errors.ts'
 import { lookup, string } from '../../../src/gvariant/index.ts'
 import { contentChecksum } from '../../../src/objects/index.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type FlattenOptions, flattenTree } from '../../../src/container/index.ts'
+import { type FlattenOptions, flattenTree } from '../../../src/container/layers/flatten.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import {
   createMemoryStorage,

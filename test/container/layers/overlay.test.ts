@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compareUtf8 } from '../../../src/bytes.ts'
-import { overlayLayer } from '../../../src/container/index.ts'
+import { overlayLayer } from '../../../src/container/layers/overlay.ts'
 import { FormatError } from '../../../src/errors.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { createMemoryStorage, MutableTree, Repo, type Transaction, writeTree } from '../../../src/repo/index.ts'

@@ -7,15 +7,9 @@ import { gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { encodeUtf8 } from '../../../src/bytes.ts'
-import {
-  checkPolicy,
-  loadPolicy,
-  parseImageReference,
-  parsePolicy,
-  policyDefaultIsInsecure,
-  policyScopes,
-  pullImage,
-} from '../../../src/container/index.ts'
+import { loadPolicy, parseImageReference, parsePolicy, pullImage } from '../../../src/container/index.ts'
+import { policyDefaultIsInsecure } from '../../../src/container/policy/policy.ts'
+import { checkPolicy, policyScopes } from '../../../src/container/policy/policy-check.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { createMemoryStorage, Repo } from '../../../src/repo/index.ts'
 import { nodeFiles } from '../../../src/system/local-files.ts'

@@ -5,12 +5,10 @@ import {
   allLayers,
   BASE_IMAGE_PREFIX,
   type CachedImageUpdate,
-  canonicalJson,
   cleanupRoot,
   clearCachedUpdate,
   countLayerReferences,
   type Digest,
-  deprecatedWarning,
   formatLayerStatus,
   IMAGE_PREFIX,
   ImageImporter,
@@ -50,6 +48,7 @@ import {
   refForLayer,
   tryQueryImage,
 } from '../../../src/container/index.ts'
+import { canonicalJson } from '../../../src/container/internal.ts'
 import { string, u32, type Vardict, variantOf } from '../../../src/gvariant/index.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { commitRoot, createMemoryStorage, MutableTree, Repo, walkTree } from '../../../src/repo/index.ts'
@@ -128,7 +127,6 @@ describe('a prepared import', () => {
     const all: PreparedLayer[] = allLayers(prepared)
     expect(all.map(({ layer }) => layer)).toEqual(prepared.manifest.layers)
     for (const { layer, ostreeRef } of all) expect(ostreeRef).toBe(refForLayer(layer))
-    expect(deprecatedWarning(prepared)).toBeUndefined()
     expect(prepared.config.config?.Labels?.['ostree.commit']).toMatch(/^616069c2/)
   })
 

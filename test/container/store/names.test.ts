@@ -1,11 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import {
-  openLayer,
-  parseDigest,
-  parseImageReference,
-  parseOstreeImageReference,
-  parseStorageName,
-} from '../../../src/container/index.ts'
+import { parseDigest, parseImageReference, parseOstreeImageReference } from '../../../src/container/index.ts'
+import { openLayer } from '../../../src/container/internal.ts'
+import { parseStorageName } from '../../../src/container/oci/reference.ts'
 import { checksumOf, parseObjectPath } from '../../../src/container/ostree-tar/object-path.ts'
 import { InvalidNameError, OstreeError } from '../../../src/errors.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'

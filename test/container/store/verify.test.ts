@@ -10,7 +10,6 @@ import {
   isCompareStateOk,
   type LayeredImageState,
   listImages,
-  overlayLayer,
   parseImageReference,
   parseOstreeImageReference,
   planLayerGc,
@@ -20,6 +19,7 @@ import {
   removeUndeployedImages,
   verifyContainerImage,
 } from '../../../src/container/index.ts'
+import { overlayLayer } from '../../../src/container/layers/overlay.ts'
 import { NO_XATTRS, S_IFREG } from '../../../src/objects/index.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { createMemoryStorage, MutableTree, Repo, type RepoMode, writeTree } from '../../../src/repo/index.ts'

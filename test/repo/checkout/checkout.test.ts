@@ -17,10 +17,11 @@ import { S_IFREG } from '../../../src/objects/index.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { type CheckoutOptions, checkout, createMemoryStorage, Repo, type Storage } from '../../../src/repo/index.ts'
 import {
-  type CheckoutTargetOptions,
   createCheckoutTarget,
+  createLocalTarget,
   createRepo,
   createUncompressedCache,
+  type LocalTargetOptions,
   openRepo,
   scanHardLinks,
 } from '../../../src/repo/local.ts'
@@ -41,9 +42,9 @@ function checkOut(
   commit: Checksum,
   target: string,
   options: CheckoutOptions = {},
-  how?: CheckoutTargetOptions,
+  how?: LocalTargetOptions,
 ) {
-  return checkout(repo, commit, createCheckoutTarget(target, how), { mode: 'user', ...options })
+  return checkout(repo, commit, createLocalTarget(target, how), { mode: 'user', ...options })
 }
 
 /** The same, every answer a promise; and no threads, which are there or not at once. */

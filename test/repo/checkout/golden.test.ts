@@ -11,10 +11,10 @@ import {
   checkout,
   commit,
   type OverwriteMode,
-  parseSkipList,
   type Repo,
   skipListFilter,
 } from '../../../src/repo/index.ts'
+import { parseSkipList } from '../../../src/repo/internal.ts'
 import {
   createCheckoutTarget,
   createDirectorySource,

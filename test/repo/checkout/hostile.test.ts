@@ -14,7 +14,7 @@ import { describe, expect, test } from 'vitest'
 import type { Checksum } from '../../../src/bytes.ts'
 import { DeniedError, FormatError, IoError, LimitError } from '../../../src/errors.ts'
 import { type CheckoutOptions, checkout, MAX_TREE_DEPTH, type Repo } from '../../../src/repo/index.ts'
-import { type CheckoutTargetOptions, createCheckoutTarget } from '../../../src/repo/local.ts'
+import { createLocalTarget, type LocalTargetOptions } from '../../../src/repo/local.ts'
 import { OpenDirectory } from '../../../src/system/open-directory.ts'
 import { commitRaw, commitTree, EMPTY_TREE, memoryRepo } from '../../support/commits.ts'
 import { link } from '../../support/memory-directory.ts'
@@ -30,14 +30,8 @@ function makePlace() {
   return { place, target: join(place, 'co'), outside: () => readdirSync(join(place, 'outside')) }
 }
 
-function user(
-  repo: Repo,
-  commit: Checksum,
-  target: string,
-  options: CheckoutOptions = {},
-  how?: CheckoutTargetOptions,
-) {
-  return checkout(repo, commit, createCheckoutTarget(target, how), { mode: 'user', ...options })
+function user(repo: Repo, commit: Checksum, target: string, options: CheckoutOptions = {}, how?: LocalTargetOptions) {
+  return checkout(repo, commit, createLocalTarget(target, how), { mode: 'user', ...options })
 }
 
 describe.each([

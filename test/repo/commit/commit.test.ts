@@ -12,11 +12,10 @@ import {
   commit,
   createMemoryStorage,
   LINUX_KEY,
-  parseSkipList,
-  parseStatOverrides,
   REF_BINDING_KEY,
   Repo,
 } from '../../../src/repo/index.ts'
+import { parseSkipList, parseStatOverrides } from '../../../src/repo/internal.ts'
 import { createDirectorySource, createRepo } from '../../../src/repo/local.ts'
 import { file, memoryDirectory, xattr } from '../../support/memory-directory.ts'
 import { describeReference, run } from '../../support/reference.ts'

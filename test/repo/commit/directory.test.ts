@@ -4,24 +4,22 @@ import type { Checksum } from '../../../src/bytes.ts'
 import { UsageError } from '../../../src/errors.ts'
 import { DirMeta, type FileHeader, S_IFLNK, S_IFREG } from '../../../src/objects/index.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
+import { overlayDirectory } from '../../../src/repo/commit/directory.ts'
+import { createCommitFilter } from '../../../src/repo/commit/modifier.ts'
+import { createTreeSource } from '../../../src/repo/commit/tree-source.ts'
 import {
-  CommitModifier,
   type ConsumedPath,
-  createCommitFilter,
   createMemoryStorage,
-  createTreeSource,
   type DirectorySource,
   type ModifierOptions,
   MutableTree,
-  overlayDirectory,
-  parseSkipList,
-  parseStatOverrides,
   Repo,
   type RepoMode,
   type Transaction,
   type TreeRoot,
   writeTree,
 } from '../../../src/repo/index.ts'
+import { CommitModifier, parseSkipList, parseStatOverrides } from '../../../src/repo/internal.ts'
 import { anyTree, storeTree } from '../../../src/testing/index.ts'
 import { directory, file, link, type MemoryNode, memoryDirectory, xattr } from '../../support/memory-directory.ts'
 import { asSource } from '../../support/random-trees.ts'

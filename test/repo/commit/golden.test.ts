@@ -8,12 +8,11 @@ import {
   type CommitOptions,
   commit,
   type DirectorySource,
-  parseSkipList,
-  parseStatOverrides,
   type Repo,
   SIZES_KEY,
   type TreeInput,
 } from '../../../src/repo/index.ts'
+import { parseSkipList, parseStatOverrides } from '../../../src/repo/internal.ts'
 import { BACKENDS, describeWith, testRepos } from '../../support/backends.ts'
 import { goldenBytes, goldenJson } from '../../support/golden.ts'
 import { memoryDirectory, unpackedTar } from '../../support/memory-directory.ts'

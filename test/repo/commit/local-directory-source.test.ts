@@ -16,19 +16,19 @@ import { describe, expect, test } from 'vitest'
 import { type Checksum, readAll } from '../../../src/bytes.ts'
 import { IoError } from '../../../src/errors.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
+import { overlayDirectory } from '../../../src/repo/commit/directory.ts'
 // The walker alone: what opens repositories needs every store there is.
 import { createDirectorySource } from '../../../src/repo/commit/local-directory-source.ts'
 import {
-  CommitModifier,
   createMemoryStorage,
   type ModifierOptions,
   MutableTree,
-  overlayDirectory,
   Repo,
   SMALL_FILE,
   writeCommit,
   writeTree,
 } from '../../../src/repo/index.ts'
+import { CommitModifier } from '../../../src/repo/internal.ts'
 import { anyTree } from '../../../src/testing/index.ts'
 import { materialise, possible } from '../../support/random-trees.ts'
 import { describeReference, hasReference, run } from '../../support/reference.ts'

@@ -7,12 +7,10 @@ import {
   commit,
   commitRoot,
   type DirectorySource,
-  formatLsLine,
-  type LsLineOptions,
-  listPath,
   type Repo,
   type RepoMode,
 } from '../../../src/repo/index.ts'
+import { formatLsLine, type LsLineOptions, listPath } from '../../../src/repo/internal.ts'
 import { createDirectorySource } from '../../../src/repo/local.ts'
 import { BACKENDS, type Backend, MODES, testRepos, testWith } from '../../support/backends.ts'
 import { goldenBytes, goldenJson, goldenPath } from '../../support/golden.ts'

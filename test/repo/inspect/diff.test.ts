@@ -9,10 +9,10 @@ import {
   type DiffDirectory,
   diffDirectories,
   diffStats,
-  formatDifference,
   type Repo,
   treeToDiff,
 } from '../../../src/repo/index.ts'
+import { formatDifference } from '../../../src/repo/internal.ts'
 import { createDiskTree, openRepo } from '../../../src/repo/local.ts'
 import { anyCollidingTree, createEntry } from '../../support/colliding-trees.ts'
 import { commitTree, memoryRepo } from '../../support/commits.ts'

@@ -9,13 +9,13 @@ import { nodePlatform } from '../../../src/platform/node.ts'
 import {
   createMemoryStorage,
   type FsckOptions,
-  formatFsckEvent,
   fsck,
   type PruneOptions,
   prune,
   Repo,
   type RepoMode,
 } from '../../../src/repo/index.ts'
+import { formatFsckEvent } from '../../../src/repo/internal.ts'
 import { createRepo } from '../../../src/repo/local.ts'
 import { anyRepo, buildRepo, type RepoPlan } from '../../support/random-repo.ts'
 import { temporaryFolder } from '../../support/temporary.ts'

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, concatBytes, fromHex } from '../../../src/bytes.ts'
-import { GHashOrder, stringHash } from '../../../src/gvariant/index.ts'
+import { GHashOrder, stringHash } from '../../../src/gvariant/internal.ts'
 import {
   formatObjectName,
   type ObjectName,

@@ -7,16 +7,15 @@ import {
   collectionRefPath,
   createMemoryStorage,
   formatRefspec,
-  listRefs,
   parseRefspec,
   Repo,
-  readRef,
-  refNameFromBytes,
   refPath,
   refspecOf,
   validateRefName,
   validateRemoteName,
 } from '../../../src/repo/index.ts'
+import { readRef } from '../../../src/repo/internal.ts'
+import { listRefs, refNameFromBytes } from '../../../src/repo/refs/refs.ts'
 
 const A = 'a'.repeat(64) as Checksum
 const B = 'b'.repeat(64) as Checksum

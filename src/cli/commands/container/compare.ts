@@ -1,4 +1,5 @@
-import { formatManifestDiff, manifestDiff, manifestDiffJson } from '../../../container/index.ts'
+import { manifestDiff } from '../../../container/index.ts'
+import { formatManifestDiff, manifestDiffJson } from '../../../container/internal.ts'
 import { UsageError } from '../../../errors.ts'
 import { command } from '../../command.ts'
 import { openSource, parseReference } from '../../container/image-reference.ts'

@@ -1,12 +1,10 @@
 import { readFileSync } from 'node:fs'
 import {
   type ContainerConfig,
-  createdAtSourceDateEpoch,
   encapsulate as encapsulateCommit,
-  normaliseConfig,
   parseImageReference,
-  parseRawMeta,
 } from '../../../container/index.ts'
+import { createdAtSourceDateEpoch, normaliseConfig, parseRawMeta } from '../../../container/internal.ts'
 import { UsageError } from '../../../errors.ts'
 import { hostPlatform } from '../../../system/host.ts'
 import { nodeFiles } from '../../../system/local-files.ts'

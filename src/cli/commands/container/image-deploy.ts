@@ -5,12 +5,10 @@ import {
   type ImportedImage,
   imageFilteredContentWarning,
   type LayeredImageState,
-  ORIGIN_GROUP,
-  ORIGIN_IMAGE_KEY,
   type OstreeImageReference,
-  parseTransport,
   type SignatureSource,
 } from '../../../container/index.ts'
+import { ORIGIN_GROUP, ORIGIN_IMAGE_KEY, parseTransport } from '../../../container/internal.ts'
 import { UsageError, withContext } from '../../../errors.ts'
 import { KeyFile } from '../../../keyfile/index.ts'
 import type { Repo } from '../../../repo/index.ts'

@@ -1,5 +1,6 @@
-import { formatSize, parseImageReference, queryImage } from '../../../container/index.ts'
+import { parseImageReference, queryImage } from '../../../container/index.ts'
 import { NotFoundError, UsageError } from '../../../errors.ts'
+import { formatSize } from '../../../format-size.ts'
 import { command } from '../../command.ts'
 import { formatTable } from '../../text/table.ts'
 

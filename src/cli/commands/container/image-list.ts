@@ -1,4 +1,5 @@
-import { formatSize, listImages, parseImageReference, queryImage, refForLayer } from '../../../container/index.ts'
+import { listImages, parseImageReference, queryImage, refForLayer } from '../../../container/index.ts'
+import { formatSize } from '../../../format-size.ts'
 import type { Repo } from '../../../repo/index.ts'
 import { command } from '../../command.ts'
 import { formatTable } from '../../text/table.ts'

@@ -1,4 +1,5 @@
-import { canonicalJson, parseImageReference, queryImage } from '../../../container/index.ts'
+import { parseImageReference, queryImage } from '../../../container/index.ts'
+import { canonicalJson } from '../../../container/internal.ts'
 import { NotFoundError, UsageError } from '../../../errors.ts'
 import { command } from '../../command.ts'
 

@@ -1,14 +1,13 @@
 import {
   formatImageReference,
-  formatManifestDiff,
   formatOstreeImageReference,
-  formatSize,
-  manifestDiffJson,
   type PullPlan,
   planLayerGc,
   planPull,
 } from '../../../container/index.ts'
+import { formatManifestDiff, manifestDiffJson } from '../../../container/internal.ts'
 import { UsageError } from '../../../errors.ts'
+import { formatSize } from '../../../format-size.ts'
 import { openRepo } from '../../../repo/local.ts'
 import { hostPlatform } from '../../../system/host.ts'
 import { nodeFiles } from '../../../system/local-files.ts'

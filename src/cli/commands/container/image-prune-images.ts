@@ -1,12 +1,12 @@
 import {
   formatImageReference,
-  formatSize,
   gcImageLayers,
   listUndeployedImages,
   planLayerGc,
   removeUndeployedImages,
 } from '../../../container/index.ts'
 import { UsageError } from '../../../errors.ts'
+import { formatSize } from '../../../format-size.ts'
 import { type PruneResult, prune } from '../../../repo/index.ts'
 import { openRepo } from '../../../repo/local.ts'
 import { command } from '../../command.ts'

@@ -1,8 +1,6 @@
 import { renameSync, writeFileSync } from 'node:fs'
 import {
-  canonicalJson,
   formatLayerStatus,
-  formatManifestDiff,
   formatOstreeImageReference,
   ImageImporter,
   type ImportedImage,
@@ -10,6 +8,7 @@ import {
   manifestDiff,
   type PreparedImport,
 } from '../../../container/index.ts'
+import { canonicalJson, formatManifestDiff } from '../../../container/internal.ts'
 import { UsageError } from '../../../errors.ts'
 import type { Repo } from '../../../repo/index.ts'
 import { command } from '../../command.ts'

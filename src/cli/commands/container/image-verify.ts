@@ -1,10 +1,5 @@
-import {
-  listImages,
-  noSuchImage,
-  parseImageReference,
-  queryImage,
-  verifyContainerImage,
-} from '../../../container/index.ts'
+import { listImages, parseImageReference, queryImage, verifyContainerImage } from '../../../container/index.ts'
+import { noSuchImage } from '../../../container/internal.ts'
 import { FormatError } from '../../../errors.ts'
 import { command } from '../../command.ts'
 import { metadataPolicy, processOwner } from '../../container/image-reference.ts'

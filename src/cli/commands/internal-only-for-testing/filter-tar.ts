@@ -1,4 +1,4 @@
-import { filterTar } from '../../../container/index.ts'
+import { filterTar } from '../../../container/internal.ts'
 import { command } from '../../command.ts'
 
 /** Prints a layer as the import filters it before committing it as a tree. */

@@ -4,7 +4,7 @@
  */
 
 import { IoError } from '../../../errors.ts'
-import { addCookie as add, cookieJar, deleteCookie as deleteFromJar, parseCookies } from '../../../repo/index.ts'
+import { addCookie as add, cookieJar, deleteCookie as deleteFromJar, parseCookies } from '../../../repo/internal.ts'
 import { command } from '../../command.ts'
 import { JSON_OPTION, readTextFile } from '../../values.ts'
 

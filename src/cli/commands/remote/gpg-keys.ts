@@ -1,7 +1,8 @@
 /** `ostree remote gpg-import` and `gpg-list-keys`, for remotes without keys only. Source: ot-remote-builtin-gpg-*.c. */
 
 import { UnsupportedError } from '../../../errors.ts'
-import { findRemote, requireRepoFiles } from '../../../repo/index.ts'
+import { findRemote } from '../../../repo/index.ts'
+import { requireRepoFiles } from '../../../repo/internal.ts'
 import { command } from '../../command.ts'
 
 export const gpgImport = command({

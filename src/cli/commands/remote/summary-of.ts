@@ -6,17 +6,14 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { DeniedError, UnsupportedError, UsageError } from '../../../errors.ts'
 import { vardict } from '../../../gvariant/index.ts'
+import { findRemote, type Repo, remoteUrl, type SignedCommit } from '../../../repo/index.ts'
 import {
-  findRemote,
   formatSignatures,
-  type Repo,
   remoteKeyRings,
-  remoteUrl,
   requireGpgSignature,
-  type SignedCommit,
   SUMMARY_FILE,
   SUMMARY_SIGNATURES_FILE,
-} from '../../../repo/index.ts'
+} from '../../../repo/internal.ts'
 import { readBytes } from '../../values.ts'
 import { hostVerification } from '../../verification.ts'
 

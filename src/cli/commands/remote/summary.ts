@@ -1,7 +1,7 @@
 /** `ostree remote summary`. Source: ot-remote-builtin-summary.c. */
 
 import { NotFoundError } from '../../../errors.ts'
-import { formatRawSummary, formatSummary, formatSummaryValue, summaryMetadataKeys } from '../../../repo/index.ts'
+import { formatRawSummary, formatSummary, formatSummaryValue, summaryMetadataKeys } from '../../../repo/internal.ts'
 import { command } from '../../command.ts'
 import { summaryAsJson, summaryValueAsJson } from '../../text/json.ts'
 import { JSON_OPTION, refuseRaw } from '../../values.ts'

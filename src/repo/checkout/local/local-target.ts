@@ -13,7 +13,8 @@ import { LinkSource } from './link-source.ts'
 import { LocalTargetDirectory } from './local-directory.ts'
 import { defaultCheckoutThreads, LocalCheckoutThreads } from './threads.ts'
 
-export interface CheckoutTargetOptions extends OpenDirectoryOptions {
+/** Parts of the machine that a target may be made to do without. */
+export interface LocalTargetOptions extends OpenDirectoryOptions {
   /** System calls Node lacks; `null` does without, and then no xattrs can be set. Default: what is found. */
   readonly native?: Native | null | undefined
   /** As `native`, for links; without them everything works but whiteout devices. */
@@ -22,8 +23,20 @@ export interface CheckoutTargetOptions extends OpenDirectoryOptions {
   readonly threads?: Threads | null | undefined
 }
 
-/** @param path of the directory to make, or to add to. Links in it are followed: who names the path means them. */
-export function createCheckoutTarget(path: string, options: CheckoutTargetOptions = {}): CheckoutTarget {
+/**
+ * Returns a target for `checkout` that writes to the local file system. Nothing is made or opened until the checkout
+ * begins.
+ *
+ * @example
+ * await checkout(repo, await repo.resolve('main'), createCheckoutTarget('rootfs'), { mode: 'user' })
+ * @param path of the directory to make or to add to. Symbolic links in the path are followed
+ */
+export function createCheckoutTarget(path: string): CheckoutTarget {
+  return createLocalTarget(path)
+}
+
+/** Returns what `createCheckoutTarget` does, with some of its parts replaced. */
+export function createLocalTarget(path: string, options: LocalTargetOptions = {}): CheckoutTarget {
   const linkCalls = options.linkCalls === undefined ? loadLinkCalls() : (options.linkCalls ?? undefined)
   const native = options.native === undefined ? loadNative : () => options.native ?? undefined
   const source = new LinkSource(linkCalls)
@@ -53,7 +66,7 @@ export function createCheckoutTarget(path: string, options: CheckoutTargetOption
 }
 
 /** They find native calls by themselves, and know directories by their descriptors only. */
-function threadsOf({ native, linkCalls, byPath, threads }: CheckoutTargetOptions): Threads | undefined {
+function threadsOf({ native, linkCalls, byPath, threads }: LocalTargetOptions): Threads | undefined {
   if (threads === null || native !== undefined || linkCalls !== undefined) return undefined
   if (byPath || !OpenDirectory.byDescriptor) return undefined
   return threads ?? defaultCheckoutThreads()

@@ -28,18 +28,23 @@ const MAX_KNOWN_HEADERS = 1 << 12
 const MAX_KNOWN_PARENTS = 1 << 14
 const LONGEST_KNOWN_PARENT = 4096
 
-export interface TarTreeOptions {
+/** How the entries of an archive become a tree. */
+export interface TarInputOptions {
   /** Make the directories an entry lacks, 0755 and of its owner. Else they are an error. */
   readonly autocreateParents?: boolean | undefined
-  readonly modifier?: CommitModifier | undefined
   /** Gives an entry, or the target of a hard link, another path; both without leading slash. */
   readonly rename?: ((path: string) => string) | undefined
   /** Bytes that hard links may take until the end of the archive. Default MAX_LINK_MEMORY. */
   readonly maxLinkMemory?: number | undefined
-  /** Tree to lay the archive over, read to its leaves (`loadAll`). Default: an empty one. */
-  readonly into?: MutableTree | undefined
   /** What names of whiteouts begin with, to let those pass that only say again what a file says. Default: no name does. */
   readonly whiteoutPrefix?: string | undefined
+}
+
+/** Where the tree of an archive begins, and what changes its entries. */
+export interface TarTreeOptions extends TarInputOptions {
+  readonly modifier?: CommitModifier | undefined
+  /** Tree to lay the archive over, read to its leaves (`loadAll`). Default: an empty one. */
+  readonly into?: MutableTree | undefined
 }
 
 /** Where a file is to stand in the tree. */

@@ -16,7 +16,7 @@ import {
   type Repo,
   type RepoMode,
 } from '../../../../src/repo/index.ts'
-import { createCheckoutTarget, createRepo, openRepo } from '../../../../src/repo/local.ts'
+import { createLocalTarget, createRepo, openRepo } from '../../../../src/repo/local.ts'
 import type { Threads } from '../../../../src/repo/stores/fs/index.ts'
 import { failingThreadProgram, threadProgram } from '../../../support/bundle.ts'
 import { commitTree } from '../../../support/commits.ts'
@@ -86,7 +86,7 @@ const HOW: [string, CheckoutOptions][] = [
 ]
 
 function out(repo: Repo, commit: Checksum, target: string, options: CheckoutOptions, how: Threads | null) {
-  return checkout(repo, commit, createCheckoutTarget(target, { threads: how }), options)
+  return checkout(repo, commit, createLocalTarget(target, { threads: how }), options)
 }
 
 describe.each(modes)('of mode %s', (mode) => {

@@ -2,22 +2,22 @@
 import type { Checksum } from '../../../../src/bytes.ts'
 import { DirMeta, type Xattrs } from '../../../../src/objects/index.ts'
 import { nodePlatform } from '../../../../src/platform/node.ts'
+import { importTar } from '../../../../src/repo/commit/commit.ts'
 import {
-  CommitModifier,
   createMemoryStorage,
-  importTar,
   type ModifierOptions,
   MutableTree,
   Repo,
   type RepoMode,
-  type TarTreeOptions,
+  type TarInputOptions,
   type Transaction,
   writeCommit,
   writeTree,
 } from '../../../../src/repo/index.ts'
+import { CommitModifier } from '../../../../src/repo/internal.ts'
 import { type TarEntry, tarBytes } from '../../../support/tar-bytes.ts'
 
-export interface TakeOptions extends Omit<TarTreeOptions, 'modifier' | 'into'> {
+export interface TakeOptions extends TarInputOptions {
   readonly mode?: RepoMode
   readonly modifier?: ModifierOptions
   /** Bytes the reader is given at a time. */

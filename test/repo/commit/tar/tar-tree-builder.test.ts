@@ -3,15 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { encodeUtf8 } from '../../../../src/bytes.ts'
 import { OstreeError, TarFormatError } from '../../../../src/errors.ts'
 import { nodePlatform } from '../../../../src/platform/node.ts'
-import {
-  createCommitFilter,
-  createMemoryStorage,
-  MAX_TREE_DEPTH,
-  parseSkipList,
-  parseStatOverrides,
-  Repo,
-  SMALL_FILE,
-} from '../../../../src/repo/index.ts'
+import { createCommitFilter } from '../../../../src/repo/commit/modifier.ts'
+import { createMemoryStorage, MAX_TREE_DEPTH, Repo, SMALL_FILE } from '../../../../src/repo/index.ts'
+import { parseSkipList, parseStatOverrides } from '../../../../src/repo/internal.ts'
 import { anyTree, storeCommit } from '../../../../src/testing/index.ts'
 import { tarEntries } from '../../../support/random-trees.ts'
 import { dir, file, hardlink, symlink, type TarEntry, tarBytes } from '../../../support/tar-bytes.ts'

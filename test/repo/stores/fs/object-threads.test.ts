@@ -8,15 +8,8 @@ import { OstreeError } from '../../../../src/errors.ts'
 import { formatObjectName, ObjectList, type ObjectName } from '../../../../src/objects/index.ts'
 import { nodePlatform } from '../../../../src/platform/node.ts'
 import type { Progress } from '../../../../src/progress.ts'
-import {
-  type FsckOptions,
-  formatFsckEvent,
-  fsck,
-  type ObjectStore,
-  prune,
-  Repo,
-  type RepoMode,
-} from '../../../../src/repo/index.ts'
+import { type FsckOptions, fsck, type ObjectStore, prune, Repo, type RepoMode } from '../../../../src/repo/index.ts'
+import { formatFsckEvent } from '../../../../src/repo/internal.ts'
 import { initFsStorage, openFsStorage } from '../../../../src/repo/stores/fs/index.ts'
 import { failingThreadProgram, threadProgram } from '../../../support/bundle.ts'
 import { linkTo, regular, type TreeFile, writeFlatCommit } from '../../../support/flat-commits.ts'

@@ -12,9 +12,9 @@ import {
   type FileHeader,
   type FileInfo,
   type FileObject,
-  framedSize,
   isSymlink,
 } from '../../../../objects/index.ts'
+import { framedSize } from '../../../../objects/internal.ts'
 import type { Platform } from '../../../../platform/index.ts'
 import { ioError, withIo } from '../../../../system/errno.ts'
 import { type OpenedFile, readHead, readRest, streamFile, writeAll } from '../../../../system/file-io.ts'

@@ -1,0 +1,16 @@
+/**
+ * What other folders of the library use of container images, beside the public `index.ts`. No entry point of the package exports
+ * these names, so they may change at any time.
+ */
+
+export { createdAtSourceDateEpoch } from './encapsulate/image-writer.ts'
+export { parseRawMeta } from './encapsulate/raw-meta.ts'
+export { filterTar } from './import/filter-tar.ts'
+export { canonicalJson } from './oci/canonical-json.ts'
+export { normaliseConfig } from './oci/config.ts'
+export { formatManifestDiff, manifestDiffJson } from './oci/manifest-diff.ts'
+export { parseTransport } from './oci/reference.ts'
+export { requireAccepted } from './policy/policy-check.ts'
+export { ORIGIN_GROUP, ORIGIN_IMAGE_KEY } from './store/names.ts'
+export { noSuchImage } from './store/query.ts'
+export { type OpenLayerOptions, openLayer } from './transport/layer-stream.ts'

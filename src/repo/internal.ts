@@ -1,0 +1,31 @@
+/**
+ * What other folders of the library use of repositories, beside the public `index.ts`. No entry point of the package exports
+ * these names, so they may change at any time.
+ */
+
+export { CommitModifier, parseSkipList, parseStatOverrides } from './commit/modifier.ts'
+export { TarTreeBuilder } from './commit/tar/tar-tree-builder.ts'
+export { xattrsFromPax } from './commit/tar/xattrs.ts'
+export { ForwardingTransaction } from './core/forwarding-transaction.ts'
+export { decodeDirTree } from './core/read-metadata.ts'
+export { formatFsckEvent, requireSound } from './fsck/fsck.ts'
+export { formatDifference } from './inspect/diff.ts'
+export { formatLsLine, type LsLineOptions, listPath } from './inspect/list-path.ts'
+export { formatLog, formatMetadataValue, formatObject } from './inspect/show.ts'
+export { readRef, validateNewRef } from './refs/refs.ts'
+export { inTableOrder } from './refs/table-order.ts'
+export { addCookie, type Cookie, type CookieKey, cookieJar, deleteCookie, parseCookies } from './remotes/cookies.ts'
+export { allKeyRings, remoteKeyRings } from './remotes/signature-keys.ts'
+export { formatSignatures, GPG_SIGNATURES_KEY, requireGpgSignature } from './remotes/verify-commit.ts'
+export { requireRepoFiles } from './repo.ts'
+export {
+  CollectionMap,
+  SUMMARY_COLLECTION_KEY,
+  SUMMARY_COLLECTION_MAP_KEY,
+  SUMMARY_COMMIT_TIMESTAMP_KEY,
+  SUMMARY_EXPIRES_KEY,
+  SUMMARY_FILE,
+  SUMMARY_LAST_MODIFIED_KEY,
+  SUMMARY_SIGNATURES_FILE,
+} from './summary/format.ts'
+export { formatRawSummary, formatSummary, formatSummaryValue, summaryMetadataKeys } from './summary/view.ts'
