@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 
 const src = fileURLToPath(new URL('../src', import.meta.url))
 
-/** Lower floors know nothing of higher ones. Folders of one floor do not know each other. */
+/** A folder imports only from folders on lower floors. Folders on the same floor do not import each other. */
 const FLOORS: Readonly<Record<string, number>> = {
   '': 0, // bytes.ts, concurrent.ts, errors.ts, progress.ts
   platform: 1,
@@ -23,7 +23,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   testing: 6,
 }
 
-/** The faces of the library: they may see every floor. */
+/** The entry points of the library. They may import from every floor. */
 const ENTRY_POINTS = ['index.ts', 'node.ts']
 /**
  * Modules that are imported by name. Everything else of another folder goes through that folder's index.ts, which is its
@@ -31,7 +31,7 @@ const ENTRY_POINTS = ['index.ts', 'node.ts']
  * face, because each of them loads other modules of Node.
  */
 const NAMED_PROVIDERS = [/^platform\/(?:node|portable)\.ts$/, /^repo\/local\.ts$/, /^system\//]
-/** Where Node itself may be named. */
+/** The files that may import modules of Node. */
 const NODE_PLACES = [
   /^platform\/node[^/]*\.ts$/,
   /^system\//,
@@ -80,7 +80,10 @@ function relativeImportsOf(file: string): string[] {
   return imports.filter(({ from, bare }) => from === file && !bare).map(({ to }) => to)
 }
 
-/** The folders directly below the innermost common one that hold the two files, unless one of them lies in it itself. */
+/**
+ * Returns the two folders that hold two files and that have the same parent, or `undefined` if one of the files is
+ * directly in that parent.
+ */
 function siblings(from: string, to: string): [string, string] | [undefined, undefined] {
   const [a, b] = [from.split('/'), to.split('/')]
   const same = a.findIndex((name, i) => name !== b[i])
@@ -88,7 +91,7 @@ function siblings(from: string, to: string): [string, string] | [undefined, unde
   return [a.slice(0, same + 1).join('/'), b.slice(0, same + 1).join('/')]
 }
 
-/** Strongly connected components of more than one file (Tarjan's algorithm). */
+/** Finds the strongly connected components of more than one file, with Tarjan's algorithm. */
 function circles(graph: ReadonlyMap<string, readonly string[]>): string[][] {
   const order = new Map<string, number>()
   const lowest = new Map<string, number>()
@@ -110,18 +113,18 @@ function circles(graph: ReadonlyMap<string, readonly string[]>): string[][] {
   return found
 }
 
-describe('the floors', () => {
-  test('there is something to read', () => {
+describe('the architecture', () => {
+  test('the sources and their imports are found', () => {
     expect(files.length).toBeGreaterThan(20)
     expect(imports.length).toBeGreaterThan(40)
   })
 
-  test('every folder stands on a floor', () => {
+  test('every folder has a floor', () => {
     const unknown = files.filter((file) => FLOORS[folderOf(file)] === undefined)
     expect(unknown).toEqual([])
   })
 
-  test('imports point down, or stay in the folder', () => {
+  test('an import leads to a lower floor or stays in its folder', () => {
     const wrong = imports
       .filter(({ from, bare }) => !bare && !ENTRY_POINTS.includes(from))
       .filter(({ from, to }) => folderOf(from) !== folderOf(to))
@@ -129,43 +132,43 @@ describe('the floors', () => {
     expect(wrong).toEqual([])
   })
 
-  test('a folder is entered through its index.ts or internal.ts', () => {
+  test('an import from another folder goes through the index.ts or internal.ts of that folder', () => {
     const wrong = imports
       .filter(({ from, to, bare }) => !bare && folderOf(to) !== '' && folderOf(from) !== folderOf(to))
       .filter(({ to }) => !/^[^/]+\/(?:index|internal)\.ts$/.test(to) && !NAMED_PROVIDERS.some((name) => name.test(to)))
     expect(wrong).toEqual([])
   })
 
-  test('an internal.ts is imported from other folders, and by no entry point', () => {
+  test('an internal.ts is imported from other folders, and not by an entry point', () => {
     const users = imports.filter(({ to, bare }) => !bare && /^[^/]+\/internal\.ts$/.test(to))
     expect(users.length).toBeGreaterThan(10)
     const wrong = users.filter(({ from, to }) => folderOf(from) === folderOf(to) || ENTRY_POINTS.includes(from))
     expect(wrong).toEqual([])
   })
 
-  test('nothing imports an entry point, but that node.ts exports all of index.ts', () => {
+  test('no file imports an entry point, except that node.ts exports all of index.ts', () => {
     const users = imports.filter(({ to, bare }) => !bare && ENTRY_POINTS.includes(to))
     expect(users).toEqual([{ from: 'node.ts', to: 'index.ts', bare: false }])
   })
 
-  test('Node is named only at the edge', () => {
+  test('only the files at the edge import modules of Node', () => {
     const wrong = imports
       .filter(({ to }) => to.startsWith('node:') || ['better-sqlite3', 'koffi'].includes(to))
       .filter(({ from }) => !NODE_PLACES.some((place) => place.test(from)))
     expect(wrong).toEqual([])
   })
 
-  test('the core uses no global of Node', () => {
+  test('the core does not use globals of Node, the clock or random numbers', () => {
     const code = (file: string): string =>
       readFileSync(join(src, file), 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, '')
     const wrong = files
       .filter((file) => !NODE_PLACES.some((place) => place.test(file)))
       .filter((file) => /\b(?:Buffer|process)\s*[.(]|Date\.now\(|new Date\(\)|Math\.random\(/.test(code(file)))
-    // Where in memory a checksum lies may be left to chance: nothing that is seen depends on it.
+    // The place of a checksum in memory is random, but results do not depend on it.
     expect(wrong).toEqual(['objects/checksum-set.ts'])
   })
 
-  test('operations of a repository do not depend on a backend', () => {
+  test('operations of a repository do not import a backend', () => {
     const backend = (file: string): boolean => /^repo\/stores\/(?:fs|sqlite|memory)/.test(file)
     const faces = ['repo/index.ts', 'repo/local.ts', 'repo/open-local.ts']
     const operations = files.filter((file) => file.startsWith('repo/') && !backend(file) && !faces.includes(file))
@@ -175,13 +178,13 @@ describe('the floors', () => {
     expect(wrong.filter(({ from }) => !from.startsWith('repo/checkout/local/'))).toEqual([])
   })
 
-  test('modules that name Node are not imported by portable ones', () => {
+  test('portable modules do not import modules that import Node', () => {
     const atTheEdge = (file: string): boolean => NODE_PLACES.some((place) => place.test(file))
     const wrong = imports.filter(({ from, to, bare }) => !bare && !atTheEdge(from) && atTheEdge(to))
     expect(wrong).toEqual([])
   })
 
-  test('one command knows no other', () => {
+  test('a command does not import another command', () => {
     const wrong = imports
       .filter(({ from, to }) => from.startsWith('cli/commands/') && to.startsWith('cli/commands/'))
       .filter(({ from, to }) => folderOf(from.slice(13)) !== folderOf(to.slice(13)) || folderOf(from.slice(13)) === '')
@@ -205,7 +208,7 @@ describe('the floors', () => {
     expect(mutual).toEqual([])
   })
 
-  test('a folder has at most 20 files, but for the list of commands', () => {
+  test('a folder has at most 20 files, except for the commands', () => {
     const folders = [...new Set(files.map(dirname))].filter((folder) => folder !== 'cli/commands')
     const full = folders.filter((folder) => files.filter((file) => dirname(file) === folder).length > 20)
     expect(full).toEqual([])

@@ -1,4 +1,4 @@
-/** Errors of the library as errors of the engine: what inspectors, structured cloning and `cause` chains make of them. */
+/** Errors of the library compared with those of the engine: in inspectors, structured cloning and chains of causes. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -35,7 +35,7 @@ const src = fileURLToPath(new URL('../src', import.meta.url))
 const sum = 'a'.repeat(64) as Checksum
 const cause = new Error('below')
 
-/** One error of every class of the family. */
+/** An error of every class that extends OstreeError. */
 const SAMPLES: Readonly<Record<string, OstreeError>> = {
   ObjectNotFoundError: new ObjectNotFoundError(`${sum}.file`, { cause }),
   RefNotFoundError: new RefNotFoundError('main'),
@@ -86,7 +86,7 @@ function firstLine(error: Error): string {
   return (error.stack ?? '').split('\n    at ')[0] ?? ''
 }
 
-test('every class that extends OstreeError has a sample here', () => {
+test('every class that extends OstreeError has a sample in this file', () => {
   expect(family().length).toBeGreaterThan(20)
   expect(Object.keys(SAMPLES).sort()).toEqual(family().sort())
   for (const { className, error } of samples) expect(error.constructor.name).toBe(className)
@@ -95,12 +95,12 @@ test('every class that extends OstreeError has a sample here', () => {
 describe.each(samples)('$className', ({ className, error }) => {
   const wrapped = withContext('Importing', error)
 
-  test('is named after its class, in the stack too', () => {
+  test('an error has the name of its class, also in the stack', () => {
     expect(error.name).toBe(className === 'ShownUsageError' ? 'UsageError' : className)
     expect(firstLine(error)).toBe(`${error.name}: ${error.message}`)
   })
 
-  test('keeps its class and fields under another message', () => {
+  test('an error with another message has the same class and fields', () => {
     expect(wrapped).not.toBe(error)
     expect(wrapped.constructor).toBe(error.constructor)
     expect(wrapped).toBeInstanceOf(OstreeError)
@@ -109,38 +109,38 @@ describe.each(samples)('$className', ({ className, error }) => {
     expect(wrapped.message).toBe(`Importing: ${error.message}`)
   })
 
-  test('has the original as its cause, which is as it was', () => {
+  test('an error with another message has the original as its cause', () => {
     expect(wrapped.cause).toBe(error)
     expect(error.message.startsWith('Importing')).toBe(false)
     expect(Object.keys(wrapped)).not.toContain('cause')
   })
 
-  test('is an error to the engine under another message', () => {
+  test('an error with another message is an error for the engine', () => {
     expect(types.isNativeError(wrapped)).toBe(true)
     expect(Object.prototype.toString.call(wrapped)).toBe('[object Error]')
     expect(inspect(wrapped)).toContain(`${error.name}: Importing: ${error.message}`)
   })
 
-  test('has a stack that starts with the new message and leads to the caller', () => {
+  test('the stack of an error with another message starts with the message and leads to the caller', () => {
     expect(firstLine(wrapped)).toBe(`${error.name}: Importing: ${error.message}`)
     expect(wrapped.stack).not.toContain('withMessage')
     expect(wrapped.stack).toContain('errors.test.ts')
   })
 
-  test('passes structured cloning with its message, stack and cause', () => {
+  test('structured cloning keeps the message, stack and cause', () => {
     const clone = structuredClone(wrapped)
     expect(types.isNativeError(clone)).toBe(true)
     expect(clone.message).toBe(wrapped.message)
     expect(clone.stack).toBe(wrapped.stack)
     expect((clone.cause as Error).message).toBe(error.message)
-    // The algorithm keeps the names of the engine's own classes alone.
+    // Structured cloning keeps only the names of built-in classes.
     expect(clone.name).toBe('Error')
     expect(firstLine(clone).startsWith(`${error.name}: `)).toBe(true)
   })
 })
 
 describe('withContext', () => {
-  test('can be nested, with a cause for each step', () => {
+  test('nested calls give a cause for each step', () => {
     const inner = new IoError('openat: No such file or directory', 'ENOENT', 'config')
     const middle = withContext('opening repo', inner)
     const outer = withContext('Pulling', middle)
@@ -151,19 +151,19 @@ describe('withContext', () => {
     expect(outer.data).toEqual({ errno: 'ENOENT', path: 'config' })
   })
 
-  test('hides a cause that the error had behind the error itself', () => {
+  test('the cause of the original error is the cause of the cause', () => {
     const error = new FormatError('config', 'no group', { cause })
     expect((withContext('x', error).cause as Error).cause).toBe(cause)
   })
 
-  test('does not touch errors of other families', () => {
+  test('an error that is not an OstreeError is returned as it is', () => {
     for (const other of [new TypeError('a bug'), new DOMException('aborted', 'AbortError'), 'text', undefined]) {
       expect(withContext('Importing', other)).toBe(other)
     }
   })
 })
 
-test('withMessage without options gives an error without a cause', () => {
+test('withMessage without options returns an error without a cause', () => {
   const copy = new FormatError('config', 'no group', { cause }).withMessage('no key')
   expect(copy.message).toBe('no key')
   expect(Object.hasOwn(copy, 'cause')).toBe(false)

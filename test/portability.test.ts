@@ -1,4 +1,4 @@
-/** The library where there is no Node: one bundle for browsers, run in a realm that has what the web has and no more. */
+/** The library without Node: a bundle for browsers, run in a realm that has only the globals of the web. */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -10,7 +10,7 @@ import { createMemoryStorage, nodeFiles, nodePlatform, pullImage, Repo } from '.
 const root = fileURLToPath(new URL('..', import.meta.url))
 const { exports } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { exports: Record<string, unknown> }
 
-/** What the core may count on, all of it in browsers, workers, Deno and Bun. */
+/** The globals that the core may use. All of them exist in browsers, workers, Deno and Bun. */
 const WEB = {
   AbortController,
   AbortSignal,
@@ -33,7 +33,7 @@ const WEB = {
   WebAssembly,
 }
 
-/** A method named by a symbol that is not there is named `undefined`: a realm of its own has the engine's symbols alone. */
+/** A method whose name is a symbol that the realm does not have is named `undefined`. */
 const NAMES = `({
   all: Object.keys(result).length,
   unnamed: Object.keys(result).filter((name) => 'undefined' in Object(result[name]?.prototype)),
@@ -46,7 +46,7 @@ async function bundle(contents: string): Promise<string> {
     write: false,
     format: 'iife',
     globalName: 'result',
-    // Node's own modules are unknown to it: one import of them is an error.
+    // esbuild does not know the modules of Node for this platform, so an import of one is an error.
     platform: 'browser',
     target: 'es2022',
     logLevel: 'silent',
@@ -54,12 +54,12 @@ async function bundle(contents: string): Promise<string> {
   return outputFiles[0]?.text ?? ''
 }
 
-describe('without Node', () => {
+describe('the library without Node', () => {
   const portable = Object.keys(exports).filter(
     (entry) => !['./node', './testing', './sqlite', './package.json'].includes(entry),
   )
 
-  test.each(portable)('%s has nothing in it that only Node has', async (entry) => {
+  test.each(portable)('the entry %s does not use anything that only Node has', async (entry) => {
     const path = entry === '.' ? './src/index.ts' : `./src/${entry.slice(2)}/index.ts`
     const code = await bundle(`export * from '${path}'`)
     const found = vm.runInNewContext(`${code}; ${NAMES}`, { ...WEB }) as { all: number; unnamed: string[] }
@@ -67,7 +67,7 @@ describe('without Node', () => {
     expect(found.unnamed).toEqual([])
   })
 
-  test('zstd is written by the package, and read', async () => {
+  test('zstd is written by the package @hpcc-js/wasm-zstd, and read', async () => {
     const program = await bundle(`
       import { portablePlatform as platform, readAll } from './src/index.ts'
       async function* source() {
@@ -89,7 +89,7 @@ describe('without Node', () => {
     expect(packed).toBeLessThan(2000)
   })
 
-  test('an image is pulled, and has the commit it has with Node', async () => {
+  test('an image is pulled with the same commit as on Node', async () => {
     const folder = join(root, 'examples/exampleos')
     const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
       statSync(join(folder, name)).isFile(),

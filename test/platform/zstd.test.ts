@@ -1,25 +1,24 @@
-/** zstd streams of every kind, from the original encoder as a program and as a package, read by both platforms. */
+/** zstd streams that the original encoder wrote, as a program and as a package, read by both platforms. */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as zlib from 'node:zlib'
 import { build } from 'esbuild'
 import fc from 'fast-check'
 import { decompress as fzstdDecompress } from 'fzstd'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { concatBytes, equalBytes, readAll } from '../../src/bytes.ts'
 import type { Platform } from '../../src/platform/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
 import { portablePlatform } from '../../src/platform/portable.ts'
 import { noise } from '../../src/testing/suites/kit.ts'
 import { describeReference, hasReference } from '../support/reference.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 import { pieces } from './fixtures.ts'
 
 const platforms = [nodePlatform, portablePlatform]
 const BLOCK = 1 << 17
-/** Bytes of content in each frame that the package writes for us. */
+/** Bytes of content in each frame that the portable platform writes with the package. */
 const FRAME = 8 << 20
 const MAGIC = [0x28, 0xb5, 0x2f, 0xfd]
 
@@ -33,7 +32,7 @@ async function expectRead(content: Uint8Array, packed: Uint8Array): Promise<void
   }
 }
 
-/** Bytes of few or many kinds, some of them rare. */
+/** Generates bytes of few or many values, some of them rare. */
 const anySkewed = fc
   .record({
     size: fc.nat({ max: 9000 }),
@@ -57,7 +56,7 @@ const anyPart = fc.oneof(
   fc.record({ size: fc.nat({ max: 140_000 }), seed: fc.nat() }).map(({ size, seed }) => noise(size, seed)),
 )
 
-/** Parts, some of which come again, from anywhere in them and as long as one likes. */
+/** Generates content of several parts, with copies of any pieces of it. */
 const anyContent = fc
   .record({
     parts: fc.array(anyPart, { maxLength: 5 }),
@@ -75,7 +74,7 @@ const anyContent = fc
     return content.subarray(0, 3_000_000)
   })
 
-/** Text without noise, of which `size` bytes take little. */
+/** Makes text that compresses well. */
 function text(size: number): Uint8Array {
   return new TextEncoder()
     .encode('usr/share/doc/some-package/copyright\n'.repeat(Math.ceil(size / 37)))
@@ -99,7 +98,7 @@ function blockHeader(type: number, size: number, last: boolean): Uint8Array {
   return Uint8Array.of(header, header >> 8, header >> 16)
 }
 
-/** Numbers of `width` bits, the last of them in the lowest bits, as the decoder reads them from the end; then a 1. */
+/** Packs numbers of `width` bits so that a decoder reads them from the end: the last in the lowest bits, and then a 1. */
 function backwards(numbers: readonly number[], width: number): Uint8Array {
   const bits = [
     ...numbers.toReversed().flatMap((value) => Array.from({ length: width }, (_, i) => (value >> i) & 1)),
@@ -110,13 +109,13 @@ function backwards(numbers: readonly number[], width: number): Uint8Array {
   return bytes
 }
 
-describe('the decoder of zstd', () => {
-  test('reads any content as the package compresses it, at every level', async () => {
+describe('the zstd decoder', () => {
+  test('any content that the package compresses is read, at every level', async () => {
     await fc.assert(
       fc.asyncProperty(anyContent, fc.integer({ min: 1, max: 19 }), async (content, level) => {
         const packed = await pack(content, level)
         await expectRead(content, packed)
-        // fzstd does not check the end of a stream, and reads content only.
+        // fzstd does not read empty content.
         if (content.length > 0) expect(equalBytes(fzstdDecompress(packed), content)).toBe(true)
       }),
       { numRuns: 40 },
@@ -124,7 +123,7 @@ describe('the decoder of zstd', () => {
   })
 
   test.each([0, 1, 2, 63, 64, 255, 256, 1023, 1024, 16_383, 16_384, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK])(
-    'reads %i bytes of noise, of text and of one value',
+    '%i bytes of noise, of text and of one value are read',
     async (size) => {
       for (const content of [noise(size), text(size), new Uint8Array(size).fill(7)]) {
         await expectRead(content, await pack(content))
@@ -132,13 +131,13 @@ describe('the decoder of zstd', () => {
     },
   )
 
-  test('reads literals and matches of any length', async () => {
+  test('literals and matches of any length are read', async () => {
     const runs = [new Uint8Array(BLOCK - 70_000).fill(1), noise(70_000), new Uint8Array(131_000).fill(2), noise(72)]
     const long = concatBytes(runs)
     for (const level of [1, 9, 19]) await expectRead(long, await pack(long, level))
   })
 
-  test('reads a block of as many sequences as a block can have', async () => {
+  test('a block with the maximum number of sequences is read', async () => {
     // A block of noise, then a block of its four-byte words in another order. Every sequence has no literals, a match
     // of 4 bytes (code 1) and an offset of code 17, so each table is a single symbol and only offsets take bits.
     const content = noise(2 * BLOCK)
@@ -166,7 +165,7 @@ describe('the decoder of zstd', () => {
   })
 })
 
-describe('the encoder of the package', () => {
+describe('zstd compression with the package', () => {
   test.each([
     [0, 1],
     [1, 1],
@@ -174,7 +173,7 @@ describe('the encoder of the package', () => {
     [FRAME, 1],
     [FRAME + 1, 2],
     [2 * FRAME + 5, 3],
-  ])('makes of %i bytes %i frames', async (size, frames) => {
+  ])('content of %i bytes is written as %i frames', async (size, frames) => {
     const content = text(size)
     const packed = await pack(content)
     await expectRead(content, packed)
@@ -184,7 +183,7 @@ describe('the encoder of the package', () => {
     expect(equalBytes(concatBytes(parts), packed)).toBe(true)
   })
 
-  test('finds what lies up to 2 MiB back, however long the content is', async () => {
+  test('a copy of content up to 2 MiB back is found, at any position', async () => {
     const line = noise(30_000)
     const far = concatBytes([line, noise(1_900_000, 2), line, noise(900_000, 3), line, noise(1_000_000, 4), line])
     const packed = await pack(far)
@@ -192,7 +191,7 @@ describe('the encoder of the package', () => {
     expect(packed.length).toBeLessThan(far.length - 3 * 28_000)
   })
 
-  test('compresses streams that are read in turns each by itself', async () => {
+  test('streams that are read in turns do not affect each other', async () => {
     const contents = [text(2 * FRAME), noise(FRAME + 9), new Uint8Array(3 * FRAME).fill(1)]
     const alone = await Promise.all(contents.map((content) => pack(content)))
     const readers = contents.map((content) => portablePlatform.compress('zstd', pieces(content, 70_001)))
@@ -208,14 +207,14 @@ describe('the encoder of the package', () => {
     for (const [i, parts] of got.entries()) expect(equalBytes(concatBytes(parts), alone[i] as Uint8Array)).toBe(true)
   })
 
-  test('takes levels that zstd does not have for the nearest it has', async () => {
+  test('a level that zstd does not have is replaced by the nearest one', async () => {
     const content = text(100_000)
     const highest = await pack(content, 22)
     expect(await pack(content, 99)).toEqual(highest)
     for (const level of [-5, 0, 1, 22]) await expectRead(content, await pack(content, level))
   })
 
-  test('a source without chunks is an empty frame', async () => {
+  test('a source without chunks gives an empty frame', async () => {
     async function* nothing(): AsyncGenerator<Uint8Array> {}
     const packed = await readAll(portablePlatform.compress('zstd', nothing()))
     expect(packed).toEqual(await pack(new Uint8Array(0)))
@@ -223,11 +222,10 @@ describe('the encoder of the package', () => {
   })
 })
 
-describe('without the package', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'no-zstd-'))
-  afterAll(() => rmSync(folder, { recursive: true }))
+describe('zstd compression without the package', () => {
+  const folder = temporaryFolder('disk')
 
-  test('zstd fails before anything is read, with an error that says what it needs; gzip works', async () => {
+  test('it fails before the source is read, with an error that says what it needs, and gzip works', async () => {
     const root = fileURLToPath(new URL('../..', import.meta.url))
     await build({
       stdin: {
@@ -282,7 +280,7 @@ describe('without the package', () => {
   })
 })
 
-describeReference('zstd', 'the zstd program', () => {
+describeReference('zstd', 'zstd on both platforms and the program `zstd`', () => {
   const anyOptions = fc.oneof(
     fc.integer({ min: 1, max: 19 }).map((level) => [`-${level}`]),
     fc.integer({ min: 1, max: 50 }).map((speed) => [`--fast=${speed}`]),
@@ -293,7 +291,7 @@ describeReference('zstd', 'the zstd program', () => {
       .map(({ strategy, least }) => ['-5', `--zstd=strategy=${strategy},mml=${least}`]),
   )
 
-  test('writes what both platforms read, with any options', async () => {
+  test('both platforms read the streams of zstd with any options', async () => {
     await fc.assert(
       fc.asyncProperty(anyContent, anyOptions, async (content, options) => {
         await expectRead(content, packedByZstd(content, ...options))
@@ -302,7 +300,7 @@ describeReference('zstd', 'the zstd program', () => {
     )
   })
 
-  test('reads what both platforms write', async () => {
+  test('zstd reads the streams of both platforms', async () => {
     await fc.assert(
       fc.asyncProperty(
         anyContent,
@@ -317,7 +315,7 @@ describeReference('zstd', 'the zstd program', () => {
     )
   })
 
-  test('makes of one frame what the package makes, to a hundredth', async () => {
+  test('a frame of the package has the size of one of zstd, with a tolerance of 1 %', async () => {
     const words = Array.from({ length: 60_000 }, (_, i) => `word${(i * i * 7919) % 4099} `)
     const content = new TextEncoder().encode(words.join(''))
     for (const level of [1, 3, 9]) {

@@ -18,23 +18,23 @@ symlinkSync('nowhere', join(folder, 'dangling'))
 
 const openFiles = () => readdirSync('/proc/self/fd').length
 
-describe('stat', () => {
-  test('tells files from directories and what they weigh, through links', async () => {
+describe('nodeFiles.stat', () => {
+  test('it returns the kind and size of what a path leads to, also through links', async () => {
     expect(await nodeFiles.stat(file)).toEqual({ kind: 'file', size: content.length })
     expect(await nodeFiles.stat(join(folder, 'link'))).toEqual({ kind: 'file', size: content.length })
     expect(await nodeFiles.stat(join(folder, 'directory'))).toMatchObject({ kind: 'directory' })
     expect(await nodeFiles.stat('/dev/null')).toMatchObject({ kind: 'other' })
   })
 
-  test('is undefined where nothing is', async () => {
+  test('it returns undefined for a path that does not exist', async () => {
     expect(await nodeFiles.stat(join(folder, 'nothing'))).toBeUndefined()
     expect(await nodeFiles.stat(join(folder, 'file', 'below'))).toBeUndefined()
     expect(await nodeFiles.stat(join(folder, 'dangling'))).toBeUndefined()
   })
 })
 
-describe('stream', () => {
-  test('reads a file whole, at 1 MiB a chunk', async () => {
+describe('nodeFiles.stream', () => {
+  test('a file is read in chunks of 1 MiB', async () => {
     const sizes: number[] = []
     for await (const chunk of nodeFiles.stream(file)) sizes.push(chunk.length)
     expect(sizes).toEqual([1 << 20, 1 << 20, content.length - (2 << 20)])
@@ -48,17 +48,17 @@ describe('stream', () => {
     [1_000_000, 1_100_000],
     [2_499_999, 1],
     [2_000_000, undefined],
-  ])('reads from offset %i %s bytes', async (offset, length) => {
+  ])('a range from offset %i of %s bytes is read', async (offset, length) => {
     const range = length === undefined ? { offset } : { offset, length }
     const expected = content.subarray(offset, length === undefined ? undefined : offset + length)
     expect(equalBytes(await readAll(nodeFiles.stream(file, range)), expected)).toBe(true)
   })
 
-  test('a range beyond the end is an error, not a short answer', async () => {
+  test('a range beyond the end is refused', async () => {
     await expect(readAll(nodeFiles.stream(file, { offset: 2_499_990, length: 11 }))).rejects.toThrow(IoError)
   })
 
-  test('what the system refuses is an IoError with its errno and path', async () => {
+  test('an error of the system is an IoError with its errno and path', async () => {
     const missing = join(folder, 'nothing')
     await expect(readAll(nodeFiles.stream(missing))).rejects.toMatchObject({
       code: 'io',
@@ -67,7 +67,7 @@ describe('stream', () => {
     await expect(readAll(nodeFiles.stream(folder))).rejects.toMatchObject({ data: { errno: 'EISDIR' } })
   })
 
-  test.skipIf(process.platform !== 'linux')('closes the file, also when it is left early', async () => {
+  test.skipIf(process.platform !== 'linux')('the file is closed, also when the reader stops early', async () => {
     const before = openFiles()
     for (let i = 0; i < 5; i++) for await (const _ of nodeFiles.stream(file)) break
     await readAll(nodeFiles.stream(file))
@@ -75,38 +75,38 @@ describe('stream', () => {
   })
 })
 
-describe('read', () => {
-  test('reads up to the limit', async () => {
+describe('nodeFiles.read', () => {
+  test('a file of the size of the limit is read, and a larger one is refused', async () => {
     expect(equalBytes(await nodeFiles.read(file, content.length), content)).toBe(true)
     expect(await nodeFiles.read(join(folder, 'empty'), 0)).toEqual(new Uint8Array(0))
     await expect(nodeFiles.read(file, content.length - 1)).rejects.toThrow(LimitError)
   })
 
-  test.skipIf(process.platform !== 'linux')('reads files that say they are empty and are not', async () => {
+  test.skipIf(process.platform !== 'linux')('a file in /proc, whose size is reported as 0, is read', async () => {
     expect((await nodeFiles.read('/proc/self/status', 1 << 20)).length).toBeGreaterThan(100)
     await expect(nodeFiles.read('/proc/self/status', 100)).rejects.toThrow(LimitError)
     await expect(nodeFiles.read('/dev/zero', 1 << 20)).rejects.toThrow(LimitError)
   })
 
-  test('what the system refuses is an IoError', async () => {
+  test('an error of the system is an IoError with its errno', async () => {
     await expect(nodeFiles.read(join(folder, 'nothing'), 10)).rejects.toMatchObject({ data: { errno: 'ENOENT' } })
     await expect(nodeFiles.read(folder, 1 << 20)).rejects.toMatchObject({ data: { errno: 'EISDIR' } })
   })
 })
 
-test('join joins as the system does', () => {
+test('nodeFiles.join joins paths like node:path', () => {
   expect(nodeFiles.join('a', 'b', '../c')).toBe(join('a', 'c'))
 })
 
-describe('writing', () => {
-  test('a file is put together piece by piece, then moved into place', async () => {
+describe('writing with nodeFiles', () => {
+  test('a file is written piece by piece in a temporary directory, and then renamed', async () => {
     const temporary = await nodeFiles.createTemporary(folder)
     expect(nodeFiles.parent(temporary)).toBe(folder)
     const path = nodeFiles.join(temporary, 'part')
     const writer = await nodeFiles.createFile(path)
     const piece = new Uint8Array(1000).fill(7)
     for (let i = 0; i < 3; i++) await writer.write(piece)
-    piece.fill(0) // it was used when `write` resolved
+    piece.fill(0) // The bytes were used before `write` resolved.
     await writer.close(true)
     const to = join(folder, 'moved')
     await nodeFiles.rename(path, to)
@@ -116,7 +116,7 @@ describe('writing', () => {
     expect(await nodeFiles.stat(temporary)).toBeUndefined()
   })
 
-  test('a file that is there is emptied, a directory that is there stays', async () => {
+  test('createFile truncates an existing file, and createDirectory keeps an existing directory', async () => {
     const path = join(folder, 'again')
     for (const text of ['longer', 'x']) {
       const writer = await nodeFiles.createFile(path)
@@ -131,7 +131,7 @@ describe('writing', () => {
     })
   })
 
-  test('what the system refuses is an IoError, and no file stays open', async () => {
+  test('an error of the system is an IoError, and does not leave a file open', async () => {
     const before = openFiles()
     const full = await nodeFiles.createFile('/dev/full')
     await expect(full.write(content)).rejects.toMatchObject({ data: { errno: 'ENOSPC', path: '/dev/full' } })

@@ -26,7 +26,7 @@ function native(): Native {
 const text = (bytes: Uint8Array | undefined) => bytes && new TextDecoder().decode(bytes)
 
 describe('extended attributes', () => {
-  test('are set, read, listed and removed, by path and by open file', () => {
+  test('an attribute is set, read, listed and removed, by path and by open file', () => {
     const path = file()
     const fd = openSync(path, 'r+')
     const { setXattr, setXattrOf, getXattr, getXattrOf, readXattrs, readXattrsOf, removeXattr } = native()
@@ -49,7 +49,7 @@ describe('extended attributes', () => {
     closeSync(fd)
   })
 
-  test('of any size and any bytes survive; empty ones are left out, as libostree does', () => {
+  test('names and values may be any bytes, and a list leaves out empty values, as libostree does', () => {
     const path = file()
     const { setXattr, getXattr, readXattrs } = native()
     setXattr(path, 'user.empty', new Uint8Array(0))
@@ -62,7 +62,7 @@ describe('extended attributes', () => {
     expect(readXattrs(path).find(([name]) => name.includes(0xff))?.[1]).toEqual(large)
   })
 
-  test.runIf(isRoot)('of a link are its own, not those of what it leads to', () => {
+  test.runIf(isRoot)('the attributes of a symbolic link are its own and not those of its target', () => {
     const path = file()
     const link = join(root, `link-${made++}`)
     symlinkSync(path, link)
@@ -73,7 +73,7 @@ describe('extended attributes', () => {
     expect(() => setXattr(link, 'user.x', encodeUtf8('no'))).toThrow('lsetxattr: Operation not permitted')
   })
 
-  test('of what is not there is an error with its number', () => {
+  test('an attribute of a path that does not exist is an IoError with its errno', () => {
     const { readXattrs, getXattr, setXattr } = native()
     for (const use of [
       () => readXattrs(join(root, 'nowhere')),
@@ -88,8 +88,8 @@ describe('extended attributes', () => {
   })
 })
 
-describeReference('getfattr', 'extended attributes as other tools see them', () => {
-  test('have the same names and values', () => {
+describeReference('getfattr', 'extended attributes and `getfattr`', () => {
+  test('getfattr prints the name and value of an attribute', () => {
     const path = file()
     chmodSync(path, 0o600)
     native().setXattr(path, 'user.ostreemeta', Uint8Array.of(1, 2, 3))
@@ -98,8 +98,8 @@ describeReference('getfattr', 'extended attributes as other tools see them', () 
   })
 })
 
-describe('the file system and its locks', () => {
-  test('are flushed through any file on it that is open', async () => {
+describe('syncfs and lock', () => {
+  test('syncfs flushes the file system of an open file, and fails for a closed one', async () => {
     const directory = join(root, 'flushed')
     mkdirSync(directory)
     const fd = openSync(directory, 'r')
@@ -108,7 +108,7 @@ describe('the file system and its locks', () => {
     await expect(native().syncfs(fd)).rejects.toThrow(IoError)
   })
 
-  test('exclude each other between two openings of one file, in one process too', () => {
+  test('locks of two open files of one path exclude each other, also in the same process', () => {
     const path = file()
     const [one, other] = [openSync(path, 'r+'), openSync(path, 'r+')] as const
     const { lock } = native()

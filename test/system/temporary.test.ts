@@ -1,4 +1,4 @@
-/** Directories of one's own, and what is taken for left behind by others. */
+/** Temporary directories, and the removal of those that killed processes left behind. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -8,7 +8,7 @@ import { temporaryFolder } from '../support/temporary.ts'
 
 const folder = temporaryFolder('disk')
 
-/** The name a process has there, on this machine or on another one. */
+/** Returns the path of a temporary directory as another process would name it, on this machine or another one. */
 async function nameFor(pid: number, machine?: string): Promise<string> {
   const own = await nodeFiles.createTemporary(folder)
   await nodeFiles.remove(own)
@@ -24,7 +24,7 @@ function fill(path: string, days = 0): string {
   return path
 }
 
-test('what a process left that was killed goes with the next one that is made; what one still uses stays', async () => {
+test('a directory of a process that has ended is removed by the next call, and one of a running process is not', async () => {
   const dead = spawnSync('true').pid
   const left = fill(await nameFor(dead))
   const used = fill(await nameFor(process.ppid), 30)
@@ -35,7 +35,7 @@ test('what a process left that was killed goes with the next one that is made; w
   for (const path of [used, first, second]) await nodeFiles.remove(path)
 })
 
-test('of other machines only what is older than a day goes', async () => {
+test('a directory of another machine is removed when it is older than a day', async () => {
   const dead = spawnSync('true').pid
   const [recent, old] = [fill(await nameFor(dead, '01234567')), fill(await nameFor(dead, '89abcdef'), 2)]
   await nodeFiles.remove(await nodeFiles.createTemporary(folder))
@@ -43,7 +43,7 @@ test('of other machines only what is older than a day goes', async () => {
   await nodeFiles.remove(recent)
 })
 
-test('nothing goes that is of another name, or no directory', async () => {
+test('files with other names, and symbolic links, are not removed', async () => {
   const dead = spawnSync('true').pid
   const name = await nameFor(dead)
   const outside = temporaryFolder('disk')
