@@ -1,29 +1,30 @@
-/** What lies in a directory, a line a path, so that two of them can be held side by side. */
+/** Lists of everything in a directory, to compare two directories. */
 import { createHash } from 'node:crypto'
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { start } from './start-program.ts'
 
-/** Of one path: `type`, permissions in octal, owner, xattrs as getfattr prints them, content's sha256 or link's target. */
+/** What is at a path. `xattrs` are lines of `getfattr`. */
 export interface Entry {
   readonly type: 'directory' | 'file' | 'symlink' | 'other'
   readonly mode: number
   readonly uid: number
   readonly gid: number
-  /** Seconds since the epoch; `now` when not before the inventory was asked for to be. */
+  /** Seconds since the epoch, or `now` for a time that is not before the one given to `inventory`. */
   readonly mtime: number | 'now'
   readonly xattrs: readonly string[]
-  /** sha256 of a file, target of a symbolic link. */
+  /** The SHA-256 of the content of a file, or the target of a symbolic link. */
   readonly content: string
 }
 
 export type Inventory = ReadonlyMap<string, Entry>
 
-/** Content by inode: hard links to the objects of a repository are read once. */
+/** Hashes of content by inode, because many files are hard links to the objects of a repository. */
 const contents = new Map<string, string>()
 
 /**
- * @param since seconds since the epoch; times from then on are `now`
- * @returns paths as `/usr/bin`, the root as `/`
+ * Lists a directory.
+ * @param since seconds since the epoch: later times are shown as `now`
+ * @returns entries by path, such as `/usr/bin`, and `/` for the root
  */
 export async function inventory(root: string, since = Number.POSITIVE_INFINITY): Promise<Inventory> {
   const xattrs = await xattrsBelow(root)
@@ -36,7 +37,7 @@ export async function inventory(root: string, since = Number.POSITIVE_INFINITY):
     const mtime = Math.floor(stat.mtimeMs / 1000)
     found.set(path === '' ? '/' : path, {
       type,
-      // Linux has none on symbolic links.
+      // Symbolic links do not have permissions on Linux.
       mode: type === 'symlink' ? 0 : stat.mode & 0o7777,
       uid: stat.uid,
       gid: stat.gid,
@@ -78,14 +79,14 @@ async function xattrsBelow(root: string): Promise<Map<string, string[]>> {
   return found
 }
 
-/** The same, but every entry changed. */
+/** Returns an inventory with every entry changed. */
 export function changed(from: Inventory, change: (entry: Entry, path: string) => Partial<Entry>): Inventory {
   return new Map(Array.from(from, ([path, entry]) => [path, { ...entry, ...change(entry, path) }]))
 }
 
 export const withoutTimes = (from: Inventory): Inventory => changed(from, () => ({ mtime: 0 }))
 
-/** Paths at which two inventories differ, with what each has. Empty when they are the same. */
+/** Lists the paths at which two inventories differ, with both entries. */
 export function differences(actual: Inventory, expected: Inventory): string[] {
   return [...new Set([...actual.keys(), ...expected.keys()])]
     .map((path) => [path, JSON.stringify(actual.get(path)), JSON.stringify(expected.get(path))] as const)

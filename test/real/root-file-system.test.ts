@@ -1,6 +1,6 @@
 /**
- * One image of a real root file system through every kind of store, and the same files committed by both programs. It
- * takes minutes, so that everything is made once and what can run side by side does.
+ * An image of a real root file system in every kind of store, and its files committed by both programs. The tests take
+ * minutes, so they share one image, and run programs at the same time where they can.
  */
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -22,7 +22,7 @@ vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 const PROGRAMS = ['ostree', fileURLToPath(new URL('../../bin/ostree-ts', import.meta.url))] as const
 const [ostree, ostreeTs] = PROGRAMS
 
-/** The same arguments to both programs, at the same time. */
+/** Runs both programs with the same arguments at the same time. */
 function both(args: (program: string) => readonly string[]): Promise<[reference: string, ours: string]> {
   return Promise.all([start(ostree, args(ostree)), start(ostreeTs, args(ostreeTs))])
 }
@@ -32,7 +32,7 @@ interface Store {
   readonly mode: RepoMode
 }
 
-/** Stores that can hold all metadata of a file. */
+/** Stores that keep all metadata of a file. */
 const WHOLE: readonly Store[] = [
   { kind: 'memory', mode: 'bare-user' },
   { kind: 'SQLite', mode: 'bare-user' },
@@ -47,10 +47,10 @@ const CANONICAL: readonly Store[] = [
 ]
 const DIRECTORIES = [...WHOLE, ...CANONICAL].filter(({ kind }) => kind === 'directory')
 
-/** What the overlay makes of a change to nothing but the mode of a directory below: nothing, as in libostree. */
+/** A directory of which an upper layer changes only the mode. The merge ignores that, as libostree does. */
 const KEPT_DIRECTORY = { path: '/usr/lib/git-core', mode: 0o755 }
 
-/** What is documented to change: /etc moves below /usr, what a boot fills anew stays empty, and so does a host's name. */
+/** Applies the documented changes: /etc is moved below /usr, and the files of a running system and a host are removed. */
 function asStored(image: Inventory): Inventory {
   const stored = new Map(
     Array.from(image, ([path, entry]) => [path.replace(/^\/etc(?=\/|$)/, '/usr/etc'), entry] as const).filter(
@@ -63,7 +63,7 @@ function asStored(image: Inventory): Inventory {
   return changed(stored, ({ mode }, path) => ({ mode: path === KEPT_DIRECTORY.path ? KEPT_DIRECTORY.mode : mode }))
 }
 
-/** How a checkout of a bare-user-only repository looks: as its user's own files, each of which that user may read. */
+/** Applies the changes of a checkout of a bare-user-only repository: owned by the user, who can read every file. */
 function asCanonical(image: Inventory): Inventory {
   return changed(image, ({ type, mode }) => {
     const read = type === 'file' ? 0o400 : 0
@@ -74,13 +74,13 @@ function asCanonical(image: Inventory): Inventory {
 describeReference(['ostree', 'umoci', 'skopeo', 'debootstrap', 'getfattr', 'tar'], 'a real root file system', () => {
   const work = workDirectory()
   let image: RealImage
-  /** What umoci unpacks of the image, as a checkout of it has to be. */
+  /** What a checkout of the image has to be: the files that umoci unpacks, with the documented changes. */
   let expected: Inventory
   const commits = new Map<Store, Record<MetadataPolicy | 'default', string>>()
   const pathOf = ({ kind, mode }: Store) => `${work}/${mode}${kind === 'SQLite' ? '.sqlite' : ''}`
   const exact = (store: Store) => commits.get(store)?.exact as string
 
-  /** The layers once, the merge by each policy, under a name each. */
+  /** Pulls the image with each metadata policy, under the name of the policy. */
   async function pull(store: Store): Promise<void> {
     const { kind, mode } = store
     const repo =
@@ -97,7 +97,7 @@ describeReference(['ostree', 'umoci', 'skopeo', 'debootstrap', 'getfattr', 'tar'
     await repo.close()
   }
 
-  /** What both programs check out, after holding the two side by side. */
+  /** Checks out with both programs and compares the directories. @returns the list of the checkout */
   async function checkOut(store: Store, options: readonly string[]): Promise<Inventory> {
     const targets = [`${work}/checkout-1`, `${work}/checkout-2`] as const
     const since = Math.floor(Date.now() / 1000)
@@ -114,7 +114,7 @@ describeReference(['ostree', 'umoci', 'skopeo', 'debootstrap', 'getfattr', 'tar'
     expected = withoutTimes(asStored(await inventory(image.unpacked)))
   })
 
-  test('has more than 10,000 files, and among them what is easily lost', () => {
+  test('the image has more than 10,000 files, with capabilities, xattrs, owners and modes', () => {
     expect([...expected.values()].filter(({ type }) => type !== 'directory').length).toBeGreaterThan(10_000)
     expect(expected.get('/usr/bin/perl')?.xattrs.join()).toMatch(/^security.capability=0x/)
     expect(expected.get('/usr/lib')?.xattrs.join()).toMatch(/^user.origin=0x/)
@@ -127,19 +127,19 @@ describeReference(['ostree', 'umoci', 'skopeo', 'debootstrap', 'getfattr', 'tar'
     expect(expected.get('/usr/share/zoneinfo/UTC')).toMatchObject({ type: 'directory' })
   })
 
-  test.each([...WHOLE, ...CANONICAL])('is pulled into $kind, $mode', pull)
+  test.each([...WHOLE, ...CANONICAL])('the image is pulled into a store: $kind, $mode', pull)
 
   const distinct = (stores: readonly Store[], policy: MetadataPolicy | 'default') =>
     new Set(stores.map((store) => commits.get(store)?.[policy]))
 
-  test('becomes one commit in every store that can hold all its metadata, and another when that is flattened', () => {
+  test('each policy gives the same commit in every store that keeps all metadata', () => {
     expect(distinct(WHOLE, 'exact').size).toBe(1)
     expect(distinct(WHOLE, 'compat').size).toBe(1)
     expect(distinct(WHOLE, 'exact')).not.toEqual(distinct(WHOLE, 'compat'))
   })
 
-  // Neither owners nor attributes can be there, and modes up to 0755: to have less to flatten makes no difference.
-  test('becomes one commit of its own in every bare-user-only store, whatever the policy', () => {
+  // These stores do not keep owners, xattrs and modes beyond 0755, so the policy does not make a difference.
+  test('every policy gives the same commit in every store of mode bare-user-only', () => {
     const all = CANONICAL.flatMap((store) => Object.values(commits.get(store) ?? {}))
     expect(all.length).toBe(9)
     expect(new Set(all).size).toBe(1)
@@ -147,15 +147,15 @@ describeReference(['ostree', 'umoci', 'skopeo', 'debootstrap', 'getfattr', 'tar'
     expect(distinct(WHOLE, 'compat')).not.toContain(all[0])
   })
 
-  // What the reference has always written there: only its bare repositories keep everything in a merge.
-  test('keeps everything by default in bare repositories only', () => {
+  // ostree-ext keeps all metadata of a merge only in bare repositories.
+  test('the default policy is exact in bare repositories and compat in others', () => {
     for (const store of WHOLE) {
       const { exact, compat, default: byDefault } = commits.get(store) as Record<string, string>
       expect(byDefault).toBe(store.mode === 'bare' ? exact : compat)
     }
   })
 
-  /** By the command, into a store of its own. */
+  /** Pulls the image with the command into a new store. @returns the commit */
   async function pulledByCommand(name: string, imgref: string): Promise<Commit> {
     const path = `${work}/${name}.sqlite`
     const file = `${work}/${name}.commit`
@@ -168,7 +168,7 @@ describeReference(['ostree', 'umoci', 'skopeo', 'debootstrap', 'getfattr', 'tar'
     return commit
   }
 
-  test('is the same commit when the command pulls it, also out of an oci-archive, and the same tree out of a docker-archive', async () => {
+  test('the command pulls the same commit from a layout and an oci-archive, and the same tree from a docker-archive', async () => {
     const layout = await pulledByCommand('layout', `oci:${image.layout}:real`)
     const store = WHOLE.find(({ kind }) => kind === 'SQLite') as Store
     const repo = await openRepo(pathOf(store))
@@ -179,57 +179,60 @@ describeReference(['ostree', 'umoci', 'skopeo', 'debootstrap', 'getfattr', 'tar'
       const archive = `${transport}:${work}/${transport}.tar:real:1`
       await start('skopeo', ['copy', '--quiet', `oci:${image.layout}:real`, archive])
       const commit = await pulledByCommand(transport, archive)
-      // A docker-archive has no manifest: one is made for it, of uncompressed layers.
+      // A docker-archive does not have a manifest, so one is made for its uncompressed layers.
       if (transport === 'docker-archive') expect(commit).toEqual({ ...layout, metadata: commit.metadata })
       else expect(commit).toEqual(layout)
       rmSync(`${work}/${transport}.tar`)
     }
   })
 
-  test.each(DIRECTORIES)('is found sound by both programs in $mode', async (store) => {
+  test.each(DIRECTORIES)('both programs find no errors in a directory of mode $mode', async (store) => {
     const [reference, ours] = await both(() => ['fsck', `--repo=${pathOf(store)}`])
     expect(reference).toContain('no errors found')
-    // How far it got is told once a second.
+    // The progress is printed once a second, so its lines may differ.
     const lasting = (text: string) => text.replace(/^fsck objects .* (?!100%)\d+%\n/gm, '')
     expect(lasting(ours)).toBe(lasting(reference))
   })
 
-  test.each(DIRECTORIES)('is listed alike by both programs in $mode', async (store) => {
+  test.each(DIRECTORIES)('both programs list the same files in a directory of mode $mode', async (store) => {
     const [reference, ours] = await both(() => ['ls', `--repo=${pathOf(store)}`, '-R', '-C', '-X', exact(store)])
     expect(reference.split('\n').length).toBeGreaterThan(10_000)
     expect(ours === reference || firstDifference(ours, reference)).toBe(true)
   })
 
-  test.each(['archive', 'bare'])('is checked out alike from %s, as umoci unpacks it', async (mode) => {
+  test.each(['archive', 'bare'])('both programs check out what umoci unpacks from mode %s', async (mode) => {
     const store = DIRECTORIES.find((store) => store.mode === mode) as Store
     expect(differences(withoutTimes(await checkOut(store, [])), expected)).toEqual([])
   })
 
-  test('is checked out alike from bare-user-only, as umoci unpacks it but for what such a store drops', async () => {
+  test('both programs check out what umoci unpacks from mode bare-user-only, except for owners, xattrs and modes', async () => {
     const store = DIRECTORIES.find(({ mode }) => mode === 'bare-user-only') as Store
     expect(differences(withoutTimes(await checkOut(store, ['-U'])), asCanonical(expected))).toEqual([])
   })
 
-  // Owners and attributes are left out, and files of bare-user are the store's own, with the attribute that keeps them.
-  test.each(['archive', 'bare-user'])('is checked out alike by a user from %s', async (mode) => {
-    const store = DIRECTORIES.find((store) => store.mode === mode) as Store
-    const plain = (all: Inventory) => changed(all, () => ({ mtime: 0, mode: 0, uid: 0, gid: 0, xattrs: [] }))
-    expect(differences(plain(await checkOut(store, ['-U'])), plain(expected))).toEqual([])
-  })
+  // A checkout by a user ignores owners and xattrs. From bare-user, files are hard links to those of the repository.
+  test.each(['archive', 'bare-user'])(
+    'both programs check out the same files for a user from mode %s',
+    async (mode) => {
+      const store = DIRECTORIES.find((store) => store.mode === mode) as Store
+      const plain = (all: Inventory) => changed(all, () => ({ mtime: 0, mode: 0, uid: 0, gid: 0, xattrs: [] }))
+      expect(differences(plain(await checkOut(store, ['-U'])), plain(expected))).toEqual([])
+    },
+  )
 
-  test('is checked out of a single file as umoci unpacks it', async () => {
+  test('the command checks out what umoci unpacks from an SQLite file', async () => {
     const target = `${work}/checkout`
     const store = WHOLE.find(({ kind }) => kind === 'SQLite') as Store
     await start(ostreeTs, ['checkout', `--repo=${pathOf(store)}`, exact(store), target])
     expect(differences(withoutTimes(await inventory(target)), expected)).toEqual([])
   })
 
-  describe('unpacked and committed by both programs', () => {
+  describe('commits by both programs', () => {
     const COMMIT = ['--branch=twin', '--timestamp=@1700000000', '--subject=twin']
     let count = 0
 
-    /** @returns the commit both made */
-    async function twins(mode: RepoMode, ...options: string[]): Promise<string> {
+    /** Commits with both programs and compares the repositories. @returns the checksum of the commit */
+    async function commitWithBoth(mode: RepoMode, ...options: string[]): Promise<string> {
       const repos = [`${work}/twin-${++count}`, `${work}/twin-${++count}`] as const
       const repoOf = (program: string) => `--repo=${repos[program === ostree ? 0 : 1]}`
       await both((program) => ['init', repoOf(program), `--mode=${mode}`])
@@ -258,24 +261,24 @@ describeReference(['ostree', 'umoci', 'skopeo', 'debootstrap', 'getfattr', 'tar'
       ])
     })
 
-    test('are one commit, from the directory and from a tar of it', async () => {
-      expect(await twins('archive', directory())).toBe(await twins('archive', archive()))
+    test('both programs make the same commit of the directory and of a tar of it', async () => {
+      expect(await commitWithBoth('archive', directory())).toBe(await twins('archive', archive()))
     })
 
-    test('are one commit in bare-user-only, from the directory and from a tar of it', async () => {
-      expect(await twins('bare-user-only', directory())).toBe(await twins('bare-user-only', archive()))
+    test('both programs make the same commit of the directory and of a tar of it in mode bare-user-only', async () => {
+      expect(await commitWithBoth('bare-user-only', directory())).toBe(await twins('bare-user-only', archive()))
     })
 
-    test('are one commit with other owners, canonical permissions, or no attributes', async () => {
+    test('both programs make the same commit with other owners, canonical permissions, or no xattrs', async () => {
       const ways = [['--owner-uid=0', '--owner-gid=0'], ['--canonical-permissions'], ['--no-xattrs']]
       const made = new Set<string>()
-      for (const options of ways) made.add(await twins('bare-user', directory(), ...options))
+      for (const options of ways) made.add(await commitWithBoth('bare-user', directory(), ...options))
       expect(made.size).toBe(ways.length)
     })
   })
 })
 
-/** Names of the objects in a directory repository. */
+/** Lists the names of the objects in a repository directory. */
 function objectsOf(repo: string): string[] {
   const folders = readdirSync(`${repo}/objects`).sort()
   return folders.flatMap((folder) =>
@@ -285,7 +288,7 @@ function objectsOf(repo: string): string[] {
   )
 }
 
-/** The line in which two long texts part. */
+/** Describes the first line in which two long texts differ. */
 function firstDifference(actual: string, expected: string): string {
   const [a, b] = [actual.split('\n'), expected.split('\n')]
   const line = a.findIndex((text, i) => text !== b[i])

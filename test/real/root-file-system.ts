@@ -1,6 +1,6 @@
 /**
- * A real root file system, by debootstrap from the mirror this machine installs from, and an image of three layers made
- * of it by umoci. Made once a run.
+ * A real root file system, which debootstrap makes from the Debian mirror of this machine, and an image of three layers
+ * that umoci makes of it.
  */
 import {
   existsSync,
@@ -41,7 +41,7 @@ export function workDirectory(): string {
   return temporaryFolder(Math.min(bavail * bsize, freemem()) > SPACE ? 'memory' : 'disk')
 }
 
-/** Whether debootstrap will have a directory there: on many a tmpfs there can be no devices. */
+/** Whether debootstrap can use a directory. It needs devices, which many tmpfs do not allow. */
 async function takesDevices(directory: string): Promise<boolean> {
   const device = `${directory}/null`
   try {
@@ -55,23 +55,24 @@ async function takesDevices(directory: string): Promise<boolean> {
 }
 
 export interface RealImage {
-  /** OCI layout with tag `real`, three layers. */
+  /** Path of an OCI layout. The image has the tag `real` and three layers. */
   readonly layout: string
-  /** What umoci unpacks of it. */
+  /** Path of the directory into which umoci unpacked the image. */
   readonly unpacked: string
 }
 
-/** Many files, few bytes. */
+/** Packages with many small files. */
 const PACKAGES = 'perl,python3,tzdata,git,linux-libc-dev,manpages-dev'
 
-/** A capability set, as `setcap cap_net_bind_service=p` writes it: lost by whoever sets the owner after it. */
+/** A capability set, as `setcap cap_net_bind_service=p` writes it. A later change of the owner removes it. */
 const CAPABILITY = '0x0100000200040000000000000000000000000000'
 
+/** Makes an image. @param work an empty directory for it */
 export async function makeRealImage(work: string): Promise<RealImage> {
   const { url, suite } = mirror()
   const root = (await takesDevices(work)) ? `${work}/root` : temporaryFolder('disk')
   await start('debootstrap', ['--variant=minbase', `--include=${PACKAGES}`, suite, root, url])
-  // No file system in an image has devices, nor what can be fetched again.
+  // Images do not have devices, nor files that can be downloaded again.
   for (const folder of ['dev', 'var/cache/apt/archives', 'var/lib/apt/lists']) {
     for (const name of readdirSync(`${root}/${folder}`)) rmSync(`${root}/${folder}/${name}`, { recursive: true })
   }
@@ -88,12 +89,12 @@ export async function makeRealImage(work: string): Promise<RealImage> {
     start('setfattr', ['-n', name, '-v', value, ...paths.map((path) => `${rootfs}/${path}`)])
   rmSync(rootfs, { recursive: true })
   await start('mv', [root, rootfs])
-  // One attribute a path: several of one path come in an order of their own out of libostree's reading of a tar.
+  // Each path has one attribute, because libostree reads several of a path from a tar in another order.
   await setfattr('user.origin', 'debian', 'usr/bin/bash', 'usr/bin/env', 'usr/lib', 'etc/passwd')
   await setfattr('security.capability', CAPABILITY, 'usr/bin/perl')
   await repack()
 
-  // Second layer: files and whole directories go, and come as something else; owners and modes change.
+  // The second layer removes files and directories, replaces some by other types, and changes owners and modes.
   rmSync(`${rootfs}/usr/share/doc`, { recursive: true })
   rmSync(`${rootfs}/etc/issue`)
   const zones = `${rootfs}/usr/share/zoneinfo`
@@ -107,7 +108,7 @@ export async function makeRealImage(work: string): Promise<RealImage> {
   await start('chmod', ['0700', `${rootfs}/usr/lib/git-core`])
   await repack()
 
-  // Third: something new, some of it linked and owned by others.
+  // The third layer adds files, some of them hard links, with other owners.
   const app = `${rootfs}/opt/app`
   mkdirSync(app)
   writeFileSync(`${app}/one`, 'one\n')

@@ -1,7 +1,7 @@
-/** Programs that run for long, side by side and without holding up who waits for them. */
+/** Programs that run for minutes, several at the same time. */
 import { spawn } from 'node:child_process'
 
-/** Runs a program to its end. @returns what it wrote to stdout @throws when it exits other than 0 */
+/** Runs a program. @returns what it wrote to stdout @throws Error if its exit status is not 0 */
 export function start(program: string, args: readonly string[], options: { cwd?: string } = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
