@@ -262,11 +262,13 @@ describeReference(['ostree', 'umoci', 'skopeo', 'debootstrap', 'getfattr', 'tar'
     })
 
     test('both programs make the same commit of the directory and of a tar of it', async () => {
-      expect(await commitWithBoth('archive', directory())).toBe(await twins('archive', archive()))
+      expect(await commitWithBoth('archive', directory())).toBe(await commitWithBoth('archive', archive()))
     })
 
     test('both programs make the same commit of the directory and of a tar of it in mode bare-user-only', async () => {
-      expect(await commitWithBoth('bare-user-only', directory())).toBe(await twins('bare-user-only', archive()))
+      expect(await commitWithBoth('bare-user-only', directory())).toBe(
+        await commitWithBoth('bare-user-only', archive()),
+      )
     })
 
     test('both programs make the same commit with other owners, canonical permissions, or no xattrs', async () => {
