@@ -204,7 +204,7 @@ export class Repo implements AsyncDisposable {
 }
 
 /**
- * Changes the key file. As in libostree, comments and blank lines are dropped.
+ * Changes the key file. As in libostree, comments, blank lines and translated keys are dropped.
  * @throws {FormatError}, {UnsupportedError} or {NotFoundError} when the result is invalid; nothing has been written
  */
 export async function editConfig(repo: Repo, change: (file: KeyFile) => void): Promise<void> {

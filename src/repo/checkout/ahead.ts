@@ -1,32 +1,34 @@
 /**
- * Files of new directories that threads make while the walk goes on. What a directory gets last (permissions, owner,
- * time) waits for its files; who is above it does not: everything is done through directories that are open.
+ * Files that threads create while the walk over the tree continues. A new directory gets its permissions, owner and
+ * time only after its files have been created. It stays open until then, so its parent can be finished first.
  */
 
 import type { MaybePromise } from '../../bytes.ts'
 import type { CheckoutThreads, FileToMake, TargetDirectory } from './target.ts'
 
-/** A directory some of whose files are away. */
+/** A directory with files that threads have not created yet. */
 interface Awaited {
+  /** Number of these files. */
   away: number
-  /** Once the walk has left it. */
+  /** What to do when all are created; set when the walk has left the directory. */
   finish: (() => Promise<void>) | undefined
 }
 
+/** Hands files to threads, and finishes each directory when its last file is created. */
 export class FilesAhead {
-  /** Files that threads have made. */
+  /** Number of files that threads have created. */
   made = 0
   readonly #threads: CheckoutThreads
   readonly #make: (file: FileToMake) => Promise<void>
   readonly #awaited = new Map<TargetDirectory, Awaited>()
 
-  /** @param make makes what threads have left */
+  /** @param make creates a file that a thread has not created */
   constructor(threads: CheckoutThreads, make: (file: FileToMake) => Promise<void>) {
     this.#threads = threads
     this.#make = make
   }
 
-  /** @returns false when the caller has to make it */
+  /** Hands a file to a thread. @returns false when the caller has to create it */
   take(file: FileToMake): boolean {
     if (!this.#threads.take(file)) return false
     const awaited = this.#awaited.get(file.directory)
@@ -35,7 +37,7 @@ export class FilesAhead {
     return true
   }
 
-  /** The walk leaves a directory. @param finish what is to be done when all files are there */
+  /** Called when the walk leaves a directory. @param finish called when all its files are created; must close it */
   leave(directory: TargetDirectory, finish: () => Promise<void>): MaybePromise<void> {
     const awaited = this.#awaited.get(directory)
     if (awaited === undefined) return finish()
@@ -43,6 +45,7 @@ export class FilesAhead {
     return this.#settle()
   }
 
+  /** Handles the files that threads have returned. */
   async #settle(): Promise<void> {
     for (const { files, left } of this.#threads.returned()) {
       for (const [index, file] of files.entries()) {
@@ -56,7 +59,7 @@ export class FilesAhead {
     }
   }
 
-  /** All files are made, and their directories finished. */
+  /** Waits until all files are created and their directories finished. */
   async drain(): Promise<void> {
     for (let next = this.#threads.next(); next !== undefined; next = this.#threads.next()) {
       await next
@@ -64,7 +67,7 @@ export class FilesAhead {
     }
   }
 
-  /** No thread does anything any more; directories that were not finished are closed. */
+  /** Waits until the threads have stopped, and closes directories that are not finished. */
   async end(): Promise<void> {
     await this.#threads.end()
     for (const [directory, { finish }] of this.#awaited) if (finish !== undefined) await directory.close()

@@ -1,15 +1,15 @@
 /**
- * A commit, or a part of it, as files: hard-linked where the store has files to link, else copied.
+ * Checks out a commit, or a part of it, as files: hard-linked to the repository where possible, else copied.
  *
- *   overwrite          directory there    file there
- *   none               error              error
- *   union-files        kept               replaced
- *   add                kept               kept
- *   union-identical    kept               kept when it is the same, else an error
+ *   overwrite          existing directory    existing file
+ *   none               error                 error
+ *   union-files        kept                  replaced
+ *   add                kept                  kept
+ *   union-identical    kept                  kept if it is identical, else an error
  *
- * A directory that is kept keeps its owner, permissions, xattrs and time. Hostile input: names come from dirtrees that
- * are checked when they are read, nothing is written through a symbolic link that leads out of the destination, and
- * depth and number of entries are limited.
+ * A directory that is kept keeps its owner, permissions, xattrs and time. Commits are not trusted: names are validated
+ * when dirtrees are read, no symlink that leads out of the destination is followed, and depth and number of entries are
+ * limited.
  *
  * Source: ostree-repo-checkout.c, checkout_tree_at_recurse and ostree_repo_checkout_at.
  */
@@ -27,24 +27,30 @@ import { FileCheckout, OPAQUE_WHITEOUT } from './file.ts'
 import type { CheckoutOptions } from './options.ts'
 import type { CheckoutTarget, FileToMake, TargetDirectory } from './target.ts'
 
-/** Files and directories of one checkout, unless the caller says otherwise: ten small objects can name a billion. */
+/** Default limit of files and directories in one checkout. Ten small dirtrees can refer to a billion entries. */
 export const MAX_CHECKOUT_ENTRIES = 1 << 26
-/** Entries between two rests. */
-const ENTRIES_A_REST = 4096
+/** Entries after which the checkout yields to the event loop. */
+const ENTRIES_PER_YIELD = 4096
 
 export interface CheckoutResult {
-  /** Made, not those that were there. */
+  /** Number of directories created. */
   readonly directories: number
+  /** Number of files hard-linked. */
   readonly linked: number
+  /** Number of files and symlinks written. */
   readonly copied: number
-  /** Files that were there, and stayed. */
+  /** Number of existing files kept. */
   readonly kept: number
 }
 
 /**
- * @throws {PathNotFoundError}, {IoError} for a subpath that is not there; {ConflictError} when something is in the way;
- *   {UnsupportedError} when links are required and cannot be; {ObjectNotFoundError}, {FormatError} on a broken
- *   repository. What was made until then stays.
+ * Checks out a commit. On an error, what has been created so far is kept, as in ostree.
+ * @throws {PathNotFoundError} or {IoError} when the subpath does not exist
+ * @throws {ConflictError} when an existing file or directory is in the way
+ * @throws {UsageError} when options exclude each other
+ * @throws {UnsupportedError} when hard links are required and the repository does not allow them
+ * @throws {ObjectNotFoundError} or {FormatError} when an object is missing or malformed
+ * @throws {LimitError} when the tree is too deep or has too many entries
  */
 export async function checkout(
   repo: Repo,
@@ -52,7 +58,7 @@ export async function checkout(
   target: CheckoutTarget,
   options: CheckoutOptions = {},
 ): Promise<CheckoutResult> {
-  const effective = canonical(repo, options)
+  const effective = effectiveOptions(repo, options)
   const root = await commitRoot(repo.objects, commit)
   const { subpath = '/' } = options
   const entry = subpath === '/' ? root : await lookupPath(repo.objects, root, subpath)
@@ -69,7 +75,8 @@ export async function checkout(
   return run.result
 }
 
-function canonical(repo: Repo, options: CheckoutOptions): CheckoutOptions {
+/** Checks the options, and applies those that others or the repository's mode imply. */
+function effectiveOptions(repo: Repo, options: CheckoutOptions): CheckoutOptions {
   const { sePolicy, requireHardlinks = false, overwrite = 'none' } = options
   const forceCopy = options.forceCopy || sePolicy !== undefined
   if (forceCopy && requireHardlinks) throw new UsageError('Cannot specify both --require-hardlinks and --force-copy')
@@ -80,6 +87,7 @@ function canonical(repo: Repo, options: CheckoutOptions): CheckoutOptions {
   return { ...options, mode, forceCopy, sePolicy: mode === 'user' ? undefined : sePolicy }
 }
 
+/** One checkout. */
 class Checkout {
   readonly #repo: Repo
   readonly #target: CheckoutTarget
@@ -89,8 +97,8 @@ class Checkout {
   readonly #ahead: FilesAhead | undefined
   #directories = 0
   #entries = 0
-  #untilRest = ENTRIES_A_REST
-  /** Looked up once. */
+  #untilYield = ENTRIES_PER_YIELD
+  /** Device of the repository, once it is needed. */
   #repoDevice: number | undefined
 
   constructor(repo: Repo, target: CheckoutTarget, options: CheckoutOptions) {
@@ -99,31 +107,31 @@ class Checkout {
     this.#options = options
     this.#files = new FileCheckout(repo, target, options)
     this.#dirMetas = new DirMetaReader(repo.objects)
-    const { common } = this.#files
-    const threads = common && target.threads?.(repo.storage, common, options)
+    const { defaultMethod } = this.#files
+    const threads = defaultMethod && target.threads?.(repo.storage, defaultMethod, options)
     const make = ({ directory, name, checksum }: FileToMake) =>
       this.#files.checkOut(directory, name, checksum, undefined, undefined)
     this.#ahead = threads && new FilesAhead(threads, make)
   }
 
   get result(): CheckoutResult {
-    const { linked, copied, kept, common } = this.#files
+    const { linked, copied, kept, defaultMethod } = this.#files
     const made = this.#ahead?.made ?? 0
-    const counts = common === 'link' ? { linked: linked + made, copied } : { linked, copied: copied + made }
+    const counts = defaultMethod === 'link' ? { linked: linked + made, copied } : { linked, copied: copied + made }
     return { directories: this.#directories, ...counts, kept }
   }
 
-  /** What is still under way gets done. */
+  /** Waits until threads have created all files. */
   async drain(): Promise<void> {
     await this.#ahead?.drain()
   }
 
-  /** What is still under way comes to an end, and nothing is begun any more. */
+  /** Stops the threads and waits for them. Idempotent. */
   async end(): Promise<void> {
     await this.#ahead?.end()
   }
 
-  /** One file into the directory of the target, which is made if need be. */
+  /** Checks out a single file into the target directory, which is created if it does not exist. */
   async single(parent: TargetDirectory, name: string, checksum: Checksum): Promise<void> {
     const { name: into } = this.#target
     if (into !== '.' && (await parent.makeDirectory(into))) this.#directories++
@@ -135,7 +143,10 @@ class Checkout {
     }
   }
 
-  /** @param path as filters see it */
+  /**
+   * Checks out a directory with everything below it.
+   * @param path the path that filters get, with a slash at its end
+   */
   async directory(parent: TargetDirectory, name: string, root: TreeRoot, path: string, depth: number): Promise<void> {
     if (depth > MAX_TREE_DEPTH) throw new LimitError('directory depth', MAX_TREE_DEPTH, undefined, path)
     const content = await this.#repo.readDirTree(root.tree)
@@ -155,7 +166,7 @@ class Checkout {
       }
       await this.#content(directory, content, path, depth, isNew)
     } catch (error) {
-      // Whatever is still at work in it must not see it closed.
+      // Threads may still create files in the directory, so they are stopped before it is closed.
       await this.end()
       await directory.close()
       throw error
@@ -164,7 +175,7 @@ class Checkout {
     await (this.#ahead === undefined ? finish() : this.#ahead.leave(directory, finish))
   }
 
-  /** @param meta of a directory that is new */
+  /** Finishes and closes a directory. @param meta its metadata if it is new */
   async #finish(directory: TargetDirectory, meta: DirMeta | undefined): Promise<void> {
     try {
       if (meta !== undefined) await this.#complete(directory, meta)
@@ -174,6 +185,7 @@ class Checkout {
     }
   }
 
+  /** Checks out the entries of a directory. @param isNew the directory was created by this checkout */
   async #content(
     directory: TargetDirectory,
     { files, dirs }: DirTree,
@@ -197,20 +209,22 @@ class Checkout {
     }
   }
 
+  /** Returns the path by which the SELinux policy labels a file; `undefined` without a policy. */
   #labelPath(path: string): string | undefined {
     const { sePolicy, subpath = '/', sePolicyPrefix = subpath } = this.#options
     return sePolicy && (`${sePolicyPrefix.replace(/\/+$/, '')}${path}` || '/')
   }
 
+  /** Counts an entry. @returns a promise to await when it is time to yield to the event loop. @throws {LimitError} */
   #count(path: string): Promise<void> | undefined {
     const { maxEntries = MAX_CHECKOUT_ENTRIES } = this.#options
     if (++this.#entries > maxEntries) throw new LimitError('checkout entries', maxEntries, undefined, path)
-    if (--this.#untilRest > 0) return undefined
-    this.#untilRest = ENTRIES_A_REST
+    if (--this.#untilYield > 0) return undefined
+    this.#untilYield = ENTRIES_PER_YIELD
     return yieldToEventLoop(this.#options.signal)
   }
 
-  /** What the layers below had here and this one hides or replaces. */
+  /** Removes what lower layers have at this path if the directory is opaque, or replaces a file. */
   async #clearWay(parent: TargetDirectory, name: string, { files }: DirTree, depth: number): Promise<void> {
     if (files.some((file) => file.name === OPAQUE_WHITEOUT)) {
       await parent.removeTree(name)
@@ -220,6 +234,7 @@ class Checkout {
     }
   }
 
+  /** @throws {IoError} when hard links are required and the directory is on another device than the repository */
   async #requireLinkable(directory: TargetDirectory): Promise<void> {
     const { path } = this.#repo.storage
     if (!this.#options.requireHardlinks || path === undefined) return
@@ -230,7 +245,9 @@ class Checkout {
     throw new IoError(`Unable to do hardlink checkout across devices (${devices})`, 'EXDEV')
   }
 
-  /** Last, so that nobody else could get at a directory that was still under way. */
+  /**
+   * Sets permissions, owner and time. Done last, so that other users cannot access the directory before it is complete.
+   */
   async #complete(directory: TargetDirectory, { uid, gid, mode }: DirMeta): Promise<void> {
     const { bareUserOnlyDirs, forceCopy } = this.#options
     const masked = this.#repo.mode === 'bare-user-only' || bareUserOnlyDirs

@@ -1,6 +1,7 @@
 /**
- * Files that are made anew. How a name that is taken is treated differs between regular files and links, as it does in
- * libostree, one historical fault included: a link that replaced another gets no owner and no xattrs.
+ * Creates files, symlinks and whiteout devices of a checkout as copies. As in libostree, existing files are treated
+ * differently for regular files and for symlinks; including one bug: a symlink that replaces another file gets neither
+ * owner nor xattrs.
  *
  * Source: ostree-repo-checkout.c, create_file_copy_from_input_at and checkout_overlayfs_whiteout_at.
  */
@@ -27,6 +28,7 @@ import type { NewFile, OnExisting, TargetDirectory } from './target.ts'
 const SET_ID = 0o6000
 const OWNER_READ = 0o400
 
+/** Creates files in directories of the target. */
 export class FileCopier {
   readonly #repo: FileSource
   readonly #options: CheckoutOptions
@@ -37,12 +39,14 @@ export class FileCopier {
   }
 
   /**
-   * @param labelPath what the policy is asked about, where there is one
-   * @returns false when what was there is kept
+   * Creates a file or symlink.
+   * @param labelPath path by which the SELinux policy labels the file; `undefined` without a policy
+   * @returns false when an existing file is kept
+   * @throws {ConflictError} when an existing file is in the way
    */
   async copy(directory: TargetDirectory, name: string, checksum: Checksum, labelPath?: string): Promise<boolean> {
     const { overwrite } = this.#options
-    // Kept whatever it is: not worth reading the object for. A link is found out when it is made.
+    // Any existing file is kept, so the object need not be read.
     if (overwrite === 'add' && (await directory.stat(name)) !== undefined) return false
     const pending = this.#repo.objects.readFile(checksum)
     const stored = pending instanceof Promise ? await pending : pending
@@ -50,7 +54,7 @@ export class FileCopier {
     return this.place(directory, name, checksum, file)
   }
 
-  /** As `copy`, of an object that was read. */
+  /** Creates a file or symlink from an object that has been read. Results and errors are those of `copy`. */
   async place(directory: TargetDirectory, name: string, checksum: Checksum, file: FileObject): Promise<boolean> {
     try {
       if (isSymlink(file.header)) return await this.#symlink(directory, name, file.header)
@@ -120,7 +124,13 @@ export class FileCopier {
     return { body, permissions: header.mode & 0o7777, owner: { uid, gid }, xattrs, fsync }
   }
 
-  /** @param name of the device. @returns false when what was there is kept */
+  /**
+   * Creates an overlayfs whiteout device.
+   * @param name name of the device
+   * @param checksum file object with the owner, permissions and xattrs of the device
+   * @returns false when an existing file is kept
+   * @throws {ConflictError} when an existing file is in the way
+   */
   async whiteoutDevice(directory: TargetDirectory, name: string, checksum: Checksum): Promise<boolean> {
     const { header } = await this.#repo.objects.statFile(checksum)
     const { overwrite = 'none' } = this.#options
@@ -135,7 +145,7 @@ export class FileCopier {
         if (!(await this.#makeDevice(directory, name, header))) throw new ConflictError(name, 'mknodat: File exists')
         return true
       case 'union-identical':
-        await this.#requireLike(directory, name, header)
+        await this.#requireSameMetadata(directory, name, header)
         return false
     }
   }
@@ -147,21 +157,24 @@ export class FileCopier {
     return true
   }
 
-  /** As far as libostree looks: in a user checkout at xattrs only, though it would set none. */
-  async #requireLike(directory: TargetDirectory, name: string, header: FileHeader): Promise<void> {
+  /**
+   * Requires that an existing device has the metadata of `header`. As in libostree, a user checkout compares only
+   * xattrs, although it does not set them.
+   */
+  async #requireSameMetadata(directory: TargetDirectory, name: string, header: FileHeader): Promise<void> {
     const present = await directory.stat(name)
     if (present === undefined) throw new IoError(`fstatat(${name}): No such file or directory`, 'ENOENT', name)
-    const fault = (how: string) => new ConflictError(name, `existing destination file ${name} ${how}`)
-    if (!xattrsEqual(await directory.readXattrs(name), header.xattrs)) throw fault("xattrs don't match")
+    const conflict = (how: string) => new ConflictError(name, `existing destination file ${name} ${how}`)
+    if (!xattrsEqual(await directory.readXattrs(name), header.xattrs)) throw conflict("xattrs don't match")
     if (this.#options.mode === 'user') return
-    if (present.gid !== header.gid) throw fault(`does not match gid ${header.gid}`)
-    if (present.uid !== header.uid) throw fault(`does not match uid ${header.uid}`)
+    if (present.gid !== header.gid) throw conflict(`does not match gid ${header.gid}`)
+    if (present.uid !== header.uid) throw conflict(`does not match uid ${header.uid}`)
     if ((present.mode & 0o7777) !== (header.mode & 0o7777))
-      throw fault(`does not match mode ${header.mode.toString(8)}`)
+      throw conflict(`does not match mode ${header.mode.toString(8)}`)
   }
 }
 
-/** Another call is made here than for a link, and named. */
+/** Removes a file; libostree calls `unlink` here instead of `unlinkat`, and its error message says so. */
 async function removeForDevice(directory: TargetDirectory, name: string): Promise<void> {
   try {
     await directory.remove(name)
@@ -172,13 +185,16 @@ async function removeForDevice(directory: TargetDirectory, name: string): Promis
   }
 }
 
-/** As much of a repository as files of a checkout take. */
+/** The part of a repository that creating files needs. */
 export interface FileSource extends Pick<Repo, 'platform' | 'mode'> {
   readonly objects: ObjectReader
   readonly settings: Pick<RepoSettings, 'disableXattrs'>
 }
 
-/** Hashes the file. @param name of a regular file or a symbolic link */
+/**
+ * Tells whether a file on disk is the file object `checksum`, by hashing it.
+ * @param name name of a regular file or a symlink
+ */
 export async function holdsFile(
   repo: FileSource,
   directory: TargetDirectory,
@@ -199,11 +215,13 @@ export async function holdsFile(
   }
 }
 
+/** Returns the header of a file as a bare-user-only repository stores it. */
 function canonical(header: FileHeader): FileHeader {
   const mode = isSymlink(header) ? header.mode : header.mode & (S_IFREG | 0o755)
   return { uid: 0, gid: 0, mode, target: header.target, xattrs: NO_XATTRS }
 }
 
+/** Tells whether `mode`, a full `st_mode`, is that of a regular file or a symlink. */
 export function isRegularOrLink(mode: number): boolean {
   return (mode & S_IFMT) === S_IFREG || (mode & S_IFMT) === 0o120000
 }

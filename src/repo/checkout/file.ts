@@ -1,6 +1,6 @@
 /**
- * One file of a checkout: a whiteout, a hard link, or a copy. The order in which these are tried is libostree's, and can
- * be seen in the result: empty files are never linked, links of a bare-user repository are always made anew.
+ * Checks out one file: as a whiteout, a hard link, or a copy. These are tried in libostree's order, which shows in the
+ * result: empty files are never linked, and symlinks of a bare-user repository are always created anew.
  *
  * Source: ostree-repo-checkout.c, checkout_one_file_at.
  */
@@ -36,27 +36,29 @@ const REASONS: Readonly<Record<Exclude<HardLinkResult, 'linked'>, string>> = {
   EPERM: 'Operation not permitted',
 }
 
-/** What decides between link and copy. */
+/** The properties of a file that decide whether it is linked or copied. */
 interface Shape {
   readonly symlink: boolean
   readonly size: number
   readonly mode: number
-  /** Where more than the inode was read. */
+  /** The file's metadata; `undefined` when only the inode of the loose file was read. */
   readonly info: FileInfo | undefined
 }
 
 type LinkOutcome = 'linked' | 'kept' | 'not linked'
 
-/** A repository, ours or a parent, as a place to link from. */
+/** A repository to link from: the one checked out, or one of its parents. */
 interface LinkSource {
   readonly repo: Repo
-  /** Its files are what this checkout would make. */
+  /** Its loose files have the metadata that this checkout would give them, so they can be hard-linked. */
   readonly fits: boolean
+  /** Its mode is `bare-user` or `bare-user-only`. */
   readonly userMode: boolean
-  /** `objects`; `undefined` where objects are no files. */
+  /** Absolute path of `objects`; `undefined` when the store has no loose files. */
   readonly folder: string | undefined
 }
 
+/** Checks out files into directories of the target, and counts them. */
 export class FileCheckout {
   linked = 0
   copied = 0
@@ -66,13 +68,15 @@ export class FileCheckout {
   readonly #options: CheckoutOptions
   readonly #sources: readonly LinkSource[]
   readonly #copier: FileCopier
-  /** What most files come to, where the directory is new; `undefined` when there is more to be asked of each. */
-  readonly common: 'copy' | 'link' | undefined
-  /** Nothing but a copy can come out, whatever the file is. */
+  /**
+   * How most files in a new directory are created, so that threads can do it; `undefined` when it depends on the file.
+   */
+  readonly defaultMethod: 'copy' | 'link' | undefined
+  /** Every file is copied. */
   readonly #onlyCopies: boolean
-  /** The inode of a loose file tells all there is to know. */
+  /** The inode of a loose file has the file's type and mode, so the object need not be read. */
   readonly #inodesTell: boolean
-  /** Where files can be linked from with no more than a look at the inode. */
+  /** Directory to link from after looking only at the inode; `undefined` when that is not enough. */
   readonly #plainFolder: string | undefined
 
   constructor(repo: Repo, target: CheckoutTarget, options: CheckoutOptions) {
@@ -88,18 +92,19 @@ export class FileCheckout {
     }
     this.#sources = sources
     const { forceCopy, requireHardlinks, filter, whiteouts, passthroughWhiteouts } = options
-    const mayLink = !forceCopy && (requireHardlinks || this.#mayUnpack || sources.some(({ fits }) => fits))
-    const asksNames = filter !== undefined || whiteouts || passthroughWhiteouts
-    this.#onlyCopies = !mayLink && !asksNames
+    const mayLink = !forceCopy && (requireHardlinks || this.#usesCache || sources.some(({ fits }) => fits))
+    const dependsOnName = filter !== undefined || whiteouts || passthroughWhiteouts
+    this.#onlyCopies = !mayLink && !dependsOnName
     this.#inodesTell = filter === undefined && inodesTell(repo.mode)
-    const links = mayLink && !asksNames && options.devino === undefined && sources[0]?.fits
+    const links = mayLink && !dependsOnName && options.devino === undefined && sources[0]?.fits
     this.#plainFolder = links && this.#inodesTell ? sources[0]?.folder : undefined
-    this.common = options.sePolicy !== undefined ? undefined : this.#onlyCopies ? 'copy' : links ? 'link' : undefined
+    const usual = this.#onlyCopies ? 'copy' : links ? 'link' : undefined
+    this.defaultMethod = options.sePolicy === undefined ? usual : undefined
   }
 
   /**
-   * What most files of most checkouts come to, without a promise where the target needs none.
-   * @returns whether the file was linked; if not, nothing has happened
+   * Hard-links a file in the simplest and most frequent case, without a promise if the target is synchronous.
+   * @returns whether the file was linked; if not, nothing was changed
    */
   linkAtOnce(directory: TargetDirectory, name: string, checksum: Checksum): MaybePromise<boolean> {
     if (this.#plainFolder === undefined) return false
@@ -119,8 +124,9 @@ export class FileCheckout {
   }
 
   /**
-   * @param path what the filter is asked about; `undefined` asks nothing
-   * @param labelPath what the policy is asked about, where there is one
+   * Checks out a file in any way.
+   * @param path path for the filter; `undefined` without one
+   * @param labelPath path by which the SELinux policy labels the file; `undefined` without a policy
    */
   async checkOut(
     directory: TargetDirectory,
@@ -135,14 +141,14 @@ export class FileCheckout {
     if (path !== undefined && shape.info !== undefined) {
       if (this.#options.filter?.(path, shape.info.header) === 'skip') return
     }
-    if (!shape.symlink && (await this.#whiteout(directory, name, checksum))) return
+    if (!shape.symlink && (await this.#applyWhiteout(directory, name, checksum))) return
 
     const mustCopy = !shape.symlink && isNeverLinked(shape, this.#options)
     let outcome: LinkOutcome = 'not linked'
     if (!mustCopy && !this.#options.forceCopy) {
       outcome = await this.#link(directory, name, checksum, shape)
       if (outcome === 'not linked' && !shape.symlink)
-        outcome = await this.#linkUnpacked(directory, name, checksum, shape)
+        outcome = await this.#linkFromCache(directory, name, checksum, shape)
     }
     if (outcome === 'linked') this.linked++
     else if (outcome === 'kept') this.kept++
@@ -158,7 +164,7 @@ export class FileCheckout {
     const folder = this.#inodesTell ? this.#sources[0]?.folder : undefined
     if (folder === undefined) return this.#shapeOfObject(checksum)
     const inode = this.#target.statPlace(looseFile(folder, checksum))
-    // Another store in between, or a parent that has it.
+    // The target cannot look at inodes, or the object is in a parent repository.
     if (inode instanceof Promise || inode === undefined) return this.#shapeOfObject(checksum)
     return { symlink: (inode.mode & S_IFMT) === S_IFLNK, size: inode.size, mode: inode.mode, info: undefined }
   }
@@ -169,8 +175,11 @@ export class FileCheckout {
     return { symlink: isSymlink(info.header), size: info.size, mode: info.header.mode, info }
   }
 
-  /** @returns whether it was one */
-  async #whiteout(directory: TargetDirectory, name: string, checksum: Checksum): Promise<boolean> {
+  /**
+   * Applies a whiteout: removes a file, or creates a whiteout device.
+   * @returns false when the file is not a whiteout
+   */
+  async #applyWhiteout(directory: TargetDirectory, name: string, checksum: Checksum): Promise<boolean> {
     const { whiteouts, passthroughWhiteouts } = this.#options
     if (whiteouts && name.startsWith(WHITEOUT_PREFIX)) {
       await directory.removeTree(hiddenName(name, WHITEOUT_PREFIX, 'whiteout'))
@@ -185,22 +194,24 @@ export class FileCheckout {
     return false
   }
 
+  /** Links a file from this repository, a parent, or a file that is in the cache already. */
   async #link(directory: TargetDirectory, name: string, checksum: Checksum, shape: Shape): Promise<LinkOutcome> {
     for (const { repo, fits, userMode, folder } of this.#sources) {
-      const remade = userMode && shape.symlink
-      if (this.#options.requireHardlinks && !fits && !remade) {
+      // A bare-user repository stores symlinks as regular files, which cannot be linked.
+      const recreated = userMode && shape.symlink
+      if (this.#options.requireHardlinks && !fits && !recreated) {
         const message = userMode
           ? 'User repository mode requires user checkout mode to hardlink'
           : 'Bare repository mode cannot hardlink in user checkout mode'
         throw new UnsupportedError('hard links', message)
       }
       let from: FilePlace | undefined
-      if (fits && !remade) {
+      if (fits && !recreated) {
         if (folder !== undefined) from = looseFile(folder, checksum)
         else if (this.#options.requireHardlinks) {
           throw new UnsupportedError('hard links', `${repo.storage.location} has no files that could be linked`)
         }
-      } else if (this.#mayUnpack && repo === this.#repo) {
+      } else if (this.#usesCache && repo === this.#repo) {
         from = this.#options.cache?.place(checksum)
       }
       if (from === undefined) continue
@@ -210,21 +221,22 @@ export class FileCheckout {
     return 'not linked'
   }
 
-  get #mayUnpack(): boolean {
+  /** Whether files can be linked from the cache of uncompressed objects. */
+  get #usesCache(): boolean {
     const { cache, mode } = this.#options
     const { enableUncompressedCache } = this.#repo.settings
     return cache !== undefined && mode === 'user' && this.#repo.mode === 'archive' && enableUncompressedCache
   }
 
-  /** Unpacks the file to where others can be linked from, and links it. */
-  async #linkUnpacked(
+  /** Adds a file to the cache of uncompressed objects, and links it from there. */
+  async #linkFromCache(
     directory: TargetDirectory,
     name: string,
     checksum: Checksum,
     { mode }: Shape,
   ): Promise<LinkOutcome> {
     const { cache } = this.#options
-    if (cache === undefined || !this.#mayUnpack) return 'not linked'
+    if (cache === undefined || !this.#usesCache) return 'not linked'
     const { body } = await this.#repo.objects.readFile(checksum)
     try {
       await cache.add(checksum, body, mode & 0o7777 & ~SET_ID)
@@ -238,6 +250,7 @@ export class FileCheckout {
     }
   }
 
+  /** Links a file. @param mayBeMissing `from` need not exist */
   async #linkFrom(
     directory: TargetDirectory,
     name: string,
@@ -247,19 +260,26 @@ export class FileCheckout {
   ): Promise<LinkOutcome> {
     const linking = directory.hardLink(name, from)
     const result = linking instanceof Promise ? await linking : linking
-    if (result === 'linked') return this.#linkedFrom(checksum, from)
-    if (result === 'EEXIST') return this.#linkOver(directory, name, checksum, from)
+    if (result === 'linked') return this.#recordLink(checksum, from)
+    if (result === 'EEXIST') return this.#linkOverExisting(directory, name, checksum, from)
     const required = this.#options.requireHardlinks
     if (result === 'ENOENT' ? mayBeMissing : !required) return 'not linked'
     throw linkError(result, checksum, name)
   }
 
-  async #linkedFrom(checksum: Checksum, from: FilePlace): Promise<LinkOutcome> {
+  /** Records the inode of a linked file for a later commit. */
+  async #recordLink(checksum: Checksum, from: FilePlace): Promise<LinkOutcome> {
     this.#options.devino?.set(await this.#target.identify(from), checksum)
     return 'linked'
   }
 
-  async #linkOver(directory: TargetDirectory, name: string, checksum: Checksum, from: FilePlace): Promise<LinkOutcome> {
+  /** Links a file where one exists, by the rules of `overwrite`. */
+  async #linkOverExisting(
+    directory: TargetDirectory,
+    name: string,
+    checksum: Checksum,
+    from: FilePlace,
+  ): Promise<LinkOutcome> {
     const { overwrite = 'none', whiteouts } = this.#options
     if (overwrite === 'add') return 'kept'
     if (overwrite === 'none') throw linkError('EEXIST', checksum, name)
@@ -268,9 +288,10 @@ export class FileCheckout {
     if (overwrite === 'union-identical') throw linkError('EEXIST', checksum, name)
     if (whiteouts) await directory.removeTree(name)
     await directory.replaceByHardLink(name, from)
-    return this.#linkedFrom(checksum, from)
+    return this.#recordLink(checksum, from)
   }
 
+  /** Tells whether an existing file is identical to the object: the same inode, or the same metadata and content. */
   async #isIdentical(
     directory: TargetDirectory,
     name: string,
@@ -291,7 +312,10 @@ export class FileCheckout {
   }
 }
 
-/** Of a regular file. Empty files share nothing worth sharing; a user could not read what the owner may not. */
+/**
+ * Tells whether a regular file is always copied: an empty one, since sharing it saves nothing, and in a user checkout
+ * one that its owner cannot read.
+ */
 export function isNeverLinked(
   { size, mode }: Pick<TargetStat, 'size' | 'mode'>,
   options: Pick<CheckoutOptions, 'mode'>,
@@ -299,7 +323,7 @@ export function isNeverLinked(
   return size === 0 || (options.mode === 'user' && (mode & OWNER_READ) === 0)
 }
 
-/** Whether a loose file has the mode of the file it is. */
+/** Tells whether the loose files of a repository mode have the type and permissions of the files they store. */
 export function inodesTell(mode: RepoMode): boolean {
   return mode === 'bare' || mode === 'bare-user-only'
 }
@@ -308,15 +332,16 @@ function looseFolder({ storage, objects }: Repo): string | undefined {
   return storage.path === undefined || objects.loosePath === undefined ? undefined : `${storage.path}/objects`
 }
 
-/** Whether or not it is there: linking it tells as well as the store would. */
+/** Returns the path of a loose file, which need not exist: linking it fails then. */
 export function looseFile(folder: string, checksum: Checksum): FilePlace {
   return { folder, path: `${checksum.slice(0, 2)}/${checksum.slice(2)}.file` }
 }
 
+/** Returns the name that a whiteout hides. @throws {FormatError} when it is empty or not a valid name */
 function hiddenName(name: string, prefix: string, what: string): string {
   const hidden = name.slice(prefix.length)
   if (hidden === '') throw new FormatError('filename', `Invalid empty ${what} ''`)
-  // `.wh...` would remove the directory above.
+  // `.wh...` hides `..`, which is the parent directory.
   validateFilename(hidden)
   return hidden
 }

@@ -6,46 +6,50 @@ import type { ProgressOptions } from '../../progress.ts'
 import type { SePolicy } from '../selinux/sepolicy.ts'
 import type { CheckoutMode, UncompressedCache } from './target.ts'
 
+/** What to do with existing files; see the table in checkout.ts. */
 export type OverwriteMode = 'none' | 'union-files' | 'add' | 'union-identical'
 
-/** @param path of a directory with a slash at its end: `/`, `/usr/`, `/usr/file` */
+/** Decides whether to check out an entry. @param path absolute; that of a directory ends in a slash: `/`, `/usr/` */
 export type CheckoutFilter = (path: string, header: FileHeader) => 'allow' | 'skip'
 
 export interface CheckoutOptions extends Pick<ProgressOptions, 'signal'> {
-  /** Default `none`; a bare-user-only repository knows nothing but `user`. */
+  /** Default `none`. For a bare-user-only repository always `user`. */
   readonly mode?: CheckoutMode | undefined
   /** Default `none`. */
   readonly overwrite?: OverwriteMode | undefined
-  /** Path in the commit: of a directory, whose content is checked out, or of a file, which is put into the target. */
+  /** Path in the commit: a directory whose content is checked out, or a file to be put into the target directory. */
   readonly subpath?: string | undefined
-  /** Each link that cannot be made is an error. */
+  /** Fail when a file cannot be hard-linked, instead of copying it. */
   readonly requireHardlinks?: boolean | undefined
-  /** Link nothing, and give directories the time they are made. */
+  /** Copy all files, and leave the current time on directories instead of 0. */
   readonly forceCopy?: boolean | undefined
-  /** `.wh.NAME` removes NAME, `.wh..wh..opq` whatever the directory had. */
+  /** Apply whiteouts: `.wh.NAME` removes NAME, and `.wh..wh..opq` all existing content of its directory. */
   readonly whiteouts?: boolean | undefined
-  /** `.ostree-wh.NAME` becomes the device NAME by which overlayfs hides. */
+  /** Create a whiteout device of overlayfs, NAME, for each file `.ostree-wh.NAME`. */
   readonly passthroughWhiteouts?: boolean | undefined
-  /** Directories lose the bits a bare-user-only repository has no place for. */
+  /** Limit the permissions of directories to 0775, as a bare-user-only repository does. */
   readonly bareUserOnlyDirs?: boolean | undefined
   readonly filter?: CheckoutFilter | undefined
   /**
-   * Gives regular files the labels of a policy, in place of those committed, unless `mode` is `user`. Nothing is linked
-   * then. Directories and symbolic links get theirs from the kernel, if it knows of any.
+   * Policy for the SELinux labels of regular files, in place of those committed; unused in mode `user`. It implies
+   * `forceCopy`. Directories and symlinks are left to be labelled by the kernel.
    */
   readonly sePolicy?: Pick<SePolicy, 'label'> | undefined
-  /** Where the policy is told the files are, or where the one of a `subpath` is. Default `subpath`. */
+  /**
+   * Path, in the tree as deployed, of the checked-out directory, by which the policy labels files. Default `subpath`.
+   */
   readonly sePolicyPrefix?: string | undefined
+  /** Sync files and directories to disk. Default false. */
   readonly fsync?: boolean | undefined
-  /** Default MAX_CHECKOUT_ENTRIES. */
+  /** Limit of files and directories. Default MAX_CHECKOUT_ENTRIES. */
   readonly maxEntries?: number | undefined
-  /** For `user` checkouts of an archive repository; not with `core.enable-uncompressed-cache=false`. */
+  /** Cache for `user` checkouts of an archive repository. Unused with `core.enable-uncompressed-cache=false`. */
   readonly cache?: UncompressedCache | undefined
-  /** Is told the inode of each file that was linked, for a later commit of the same files. */
+  /** Receives the checksum of each hard-linked file by `DEVICE:INODE`, for a later commit of these files. */
   readonly devino?: Map<string, Checksum> | undefined
 }
 
-/** What `--skip-list` means: entries of directories end in a slash. */
+/** Returns the filter of `--skip-list`, which skips the given paths. Paths of directories end in a slash. */
 export function skipListFilter(paths: ReadonlySet<string>): CheckoutFilter {
   return (path) => (paths.has(path) ? 'skip' : 'allow')
 }

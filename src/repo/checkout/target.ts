@@ -1,16 +1,15 @@
 /**
- * Where a checkout goes. A target hands out open directories, and everything is done by name in one of them: no path is
- * ever joined, so that a directory which somebody swaps for a link meanwhile leads nowhere else. Names are single,
- * valid file names; the caller has checked them.
+ * The destination of a checkout. All operations take a name in an open directory, never a path, so that a directory
+ * which another process replaces by a symlink meanwhile cannot redirect them. The caller passes valid file names only.
  *
- * Failures of the file system are `IoError`s with the wording of libostree: the call, a colon, the reason.
+ * File system errors are thrown as `IoError` with libostree's wording: the system call, a colon, the reason.
  */
 
 import type { Checksum, Content, MaybePromise } from '../../bytes.ts'
 import type { FileObject, Xattrs } from '../../objects/index.ts'
 import type { Storage } from '../core/interface.ts'
 
-/** `user`: owner of the process, no xattrs, no set-id bits. `none`: all as committed. */
+/** `none`: files have the committed metadata. `user`: owner of the process, no xattrs, no setuid and setgid bits. */
 export type CheckoutMode = 'none' | 'user'
 
 export interface FileOwner {
@@ -18,121 +17,142 @@ export interface FileOwner {
   readonly gid: number
 }
 
+/** Metadata of a file on disk. */
 export interface TargetStat extends FileOwner {
-  /** st_mode: type and permissions. */
+  /** `st_mode`: type and permissions. */
   readonly mode: number
   /** Bytes. */
   readonly size: number
-  /** `device:inode`: two names with the same one are one file. */
+  /** `DEVICE:INODE`, equal for hard links to one file. */
   readonly identity: string
 }
 
-/** What to make of a name that is taken already. */
+/** What to do when a file of that name exists. */
 export type OnExisting = 'fail' | 'keep' | 'replace'
 
-/** A regular file to be made: nobody sees it before it is complete. */
+/** A regular file to create. It becomes visible only when it is complete. */
 export interface NewFile {
   readonly body: Content
-  /** All of st_mode's 07777. */
+  /** The bits 07777 of `st_mode`. */
   readonly permissions: number
-  /** `undefined` leaves it to the process. */
+  /** `undefined` for the user and group of the process. */
   readonly owner: FileOwner | undefined
   readonly xattrs: Xattrs
   readonly fsync: boolean
 }
 
-/** A file that may be linked. */
+/** The location of a file to hard-link. */
 export interface FilePlace {
-  /** Absolute path of a directory: the same string each time, so that it is opened once. */
+  /** Absolute path of a directory. The target keeps it open, so callers pass the same string each time. */
   readonly folder: string
-  /** Relative to it. */
+  /** Path relative to `folder`. */
   readonly path: string
 }
 
-/** `linked`, or why not; other reasons are thrown. */
+/** `linked`, or the expected reasons why not. Other errors are thrown. */
 export type HardLinkResult = 'linked' | 'EEXIST' | 'ENOENT' | 'EMLINK' | 'EXDEV' | 'EPERM'
 
-/** An open directory. None of these follows a symbolic link of that name. */
+/** An open directory. A symlink with the given name is not followed, except by `openDirectory`. */
 export interface TargetDirectory {
-  /** For the file system it is on; `undefined` where that cannot be told. */
+  /** Device number of its file system; `undefined` when unknown. */
   readonly device: number | undefined
-  /** Accessible to the owner only. @returns false when something of that name is there */
+  /** Creates a directory with mode 0700. @returns false when the name exists */
   makeDirectory(name: string): MaybePromise<boolean>
   /**
-   * A symbolic link to a directory inside the checkout is followed, to any other it is not.
-   * @throws {IoError} `opendir(NAME): …`; {DeniedError} when the link leads out of the checkout
+   * Opens a directory, or a symlink to a directory inside the checkout.
+   * @throws {IoError} `opendir(NAME): …` when it cannot be opened
+   * @throws {DeniedError} when a symlink leads out of the checkout
    */
   openDirectory(name: string): MaybePromise<TargetDirectory>
+  /** Returns the metadata of a file, or `undefined` when it does not exist. */
   stat(name: string): MaybePromise<TargetStat | undefined>
-  /** Sorted. */
+  /** Returns the extended attributes of a file, sorted by name. */
   readXattrs(name: string): MaybePromise<Xattrs>
-  /** The file as an object: its header as on disk. @throws {FormatError} when it is neither regular nor a link */
+  /**
+   * Reads a file or symlink as a file object, with its metadata on disk as header.
+   * @throws {FormatError} when it is neither a regular file nor a symlink
+   */
   readFile(name: string, withXattrs: boolean): MaybePromise<FileObject>
-  /** @returns false when it was kept. @throws {IoError} `linkat: File exists`, `renameat(TMP, NAME): …` */
+  /**
+   * Creates a regular file.
+   * @returns false when an existing file was kept
+   * @throws {IoError} `linkat: File exists` when the name exists and `existing` is `fail`; `renameat(TMP, NAME): …`
+   *   when an existing file cannot be replaced
+   */
   writeFile(name: string, file: NewFile, existing: OnExisting): MaybePromise<boolean>
-  /** @returns false when something of that name is there */
+  /** Creates a symlink. @returns false when the name exists */
   makeSymlink(name: string, target: string): MaybePromise<boolean>
-  /** Of a symbolic link. @throws {IoError} `fchownat: …` */
+  /** Sets owner and xattrs of a symlink. @throws {IoError} `fchownat: …` when the owner cannot be set */
   setSymlinkMeta(name: string, owner: FileOwner, xattrs: Xattrs): MaybePromise<void>
-  /** A symbolic link is linked itself. */
+  /** Creates a hard link to a file, or to a symlink itself. */
   hardLink(name: string, from: FilePlace): MaybePromise<HardLinkResult>
-  /** As `hardLink`, in place of a file that is there. @throws {IoError} `renameat(TMP, NAME): …` */
+  /** Replaces a file with a hard link. @throws {IoError} `renameat(TMP, NAME): …` when it cannot be replaced */
   replaceByHardLink(name: string, from: FilePlace): MaybePromise<void>
-  /** Character device 0:0, as overlayfs marks what it hides. @returns false when something of that name is there */
+  /** Creates the character device 0:0, the whiteout of overlayfs. @returns false when the name exists */
   makeWhiteoutDevice(name: string, permissions: number): MaybePromise<boolean>
+  /** Sets owner, permissions and xattrs of a whiteout device. */
   setWhiteoutMeta(name: string, owner: FileOwner, permissions: number, xattrs: Xattrs): MaybePromise<void>
-  /** A file or link; nothing there is success. @throws {IoError} `unlinkat(NAME): Is a directory` */
+  /** Deletes a file or symlink, if it exists. @throws {IoError} `unlinkat(NAME): Is a directory` for a directory */
   remove(name: string): MaybePromise<void>
-  /** Whatever is there, with all below. */
+  /** Deletes a file, or a directory with all its content, if it exists. */
   removeTree(name: string): MaybePromise<void>
-  /** Of the directory itself. */
+  /** Sets the extended attributes of this directory. */
   setXattrs(xattrs: Xattrs): MaybePromise<void>
+  /** Sets the permissions of this directory, the bits 07777. */
   setPermissions(permissions: number): MaybePromise<void>
+  /** Sets the owner of this directory. */
   setOwner(owner: FileOwner): MaybePromise<void>
-  /** Modified at the epoch; the time of access stays. */
+  /** Sets the modification time of this directory to the epoch, and keeps the access time. */
   setTimeZero(): MaybePromise<void>
+  /** Syncs this directory to disk. */
   sync(): MaybePromise<void>
   close(): MaybePromise<void>
 }
 
-/** A file to be made in a directory that this checkout has made. */
+/** A file to be created in a directory that this checkout has created. */
 export interface FileToMake {
   readonly directory: TargetDirectory
   readonly name: string
   readonly checksum: Checksum
 }
 
-/** Files that came back from a thread. */
+/** A batch of files returned by a thread. */
 export interface ReturnedFiles {
   readonly files: readonly FileToMake[]
-  /** Indices of those that are still to be made: what is not common, and what went wrong. */
+  /** Indices of the files that the caller has to create: unusual ones, and those that failed. */
   readonly left: ReadonlySet<number>
 }
 
-/** Regular files made in threads. A directory stays open until all of its files have come back. */
+/** Threads that create files. A directory must stay open until all of its files have been returned. */
 export interface CheckoutThreads {
-  /** @returns false when the caller had better make it */
+  /** Hands a file to a thread. @returns false when the caller should create it */
   take(file: FileToMake): boolean
-  /** Those that have come back since the last call. */
+  /** Returns the batches that threads have returned since the last call. */
   returned(): ReturnedFiles[]
-  /** Until some more have come back; `undefined` when none are away. */
+  /** Returns a promise for the next returned batch; `undefined` when threads have no files. */
   next(): Promise<void> | undefined
-  /** Takes no more, and waits for all. */
+  /** Accepts no more files, and waits for the threads. */
   end(): Promise<void>
 }
 
+/** A destination of a checkout. */
 export interface CheckoutTarget {
-  /** As the caller named it; also how messages do. `.` when the checkout goes into the directory itself. */
+  /** Name of the destination in the directory of `open`, and in messages. `.` for that directory itself. */
   readonly name: string
-  /** The directory in which `name` is made or found. */
+  /** Opens the directory that has, or gets, the destination. */
   open(): MaybePromise<TargetDirectory>
-  /** Device of a directory elsewhere, to tell whether links can be made. */
+  /** Returns the device number of another directory, to tell whether files there can be hard-linked. */
   deviceOf(path: string): MaybePromise<number | undefined>
-  /** Of a file that may be linked; `undefined` when there is none. */
+  /** Returns the metadata of a file to link; `undefined` when it does not exist. */
   statPlace(place: FilePlace): MaybePromise<Omit<TargetStat, 'identity'> | undefined>
-  /** Its `Inode.identity`. */
+  /** Returns the `TargetStat.identity` of a file to link. */
   identify(place: FilePlace): MaybePromise<string>
-  /** @returns `undefined` where there are none for this target and store; targets that never have any omit it */
+  /**
+   * Starts threads that create files.
+   * @param how whether they copy or link
+   * @returns `undefined` when this target cannot use threads for that storage. Targets that never use any omit the
+   *   method
+   */
   threads?(
     storage: Storage,
     how: 'copy' | 'link',
@@ -141,12 +161,12 @@ export interface CheckoutTarget {
 }
 
 /**
- * Unpacked content of an archive repository, kept to be linked by the checkouts of a user: what `checkout -U` of an
- * archive leaves in `uncompressed-objects-cache`.
+ * Uncompressed files of an archive repository, in `uncompressed-objects-cache`, which user checkouts (`checkout -U`)
+ * link to.
  */
 export interface UncompressedCache {
-  /** Where the file is, or would be. */
+  /** Returns the location of a file, which need not exist. */
   place(checksum: Checksum): FilePlace
-  /** Nothing happens when it is there already. */
+  /** Adds a file, unless it exists. */
   add(checksum: Checksum, body: Content, permissions: number): MaybePromise<void>
 }

@@ -1,5 +1,5 @@
 /**
- * From a directory, on a disk or in a repository, to a tree.
+ * Reads a directory, on disk or in a repository, into a tree, and writes its files.
  *
  * Source: ostree-repo-commit.c, write_dfd_iter_to_mtree_internal and write_content_to_mtree_internal.
  */
@@ -24,68 +24,89 @@ import type { MutableTree } from '../core/tree.ts'
 import { yieldToEventLoop } from '../core/yield-to-event-loop.ts'
 import type { CommitModifier, InodeInfo } from './modifier.ts'
 
+/** An entry of a directory. */
 export interface SourceEntry {
   readonly name: string
   readonly uid: number
   readonly gid: number
-  /** Full st_mode; any type, also those that cannot be committed. */
+  /** Full `st_mode`. Any type of file, including those that cannot be committed. */
   readonly mode: number
   /** Bytes of content of a regular file. */
   readonly size: number
 }
 
 /**
- * A directory to commit. Paths are relative to it, '' itself, parts joined by `/`. Answers at once where it can. What
- * is asked about a directory or its entries is asked between its `list` and the next.
+ * A directory to commit. Paths are relative to it, with names joined by `/`; `''` is the directory itself. Methods
+ * answer synchronously if they can. Methods for an entry may be called only after `list` of its directory and before
+ * the next `list`.
  */
 export interface DirectorySource {
-  /** What messages call it. */
+  /** Its name in messages. */
   readonly location: string
-  /** The directory itself. @throws {IoError} `opendir(…): …` when it is none, or a symbolic link */
+  /**
+   * Returns the metadata of the directory.
+   * @throws {IoError} `opendir(…): …` when it is not a directory, or is a symlink
+   */
   stat(): MaybePromise<SourceEntry>
-  /** In any order. @throws {InvalidNameError} on a name that is no UTF-8; {IoError}, as do all below */
+  /**
+   * Lists the entries of a directory, in any order.
+   * @throws {InvalidNameError} when a name is not UTF-8
+   * @throws {IoError} when it cannot be read, as do the methods below
+   */
   list(path: string): MaybePromise<SourceEntry[]>
-  /** Sorted; those with an empty value left out. @throws {UnsupportedError} where they cannot be read */
+  /**
+   * Returns extended attributes, sorted by name, without those that have an empty value.
+   * @throws {UnsupportedError} when this platform cannot read them
+   */
   xattrs(path: string): MaybePromise<Xattrs>
+  /** Returns the target of a symlink. */
   readLink(path: string): MaybePromise<string>
   /**
-   * All content of a regular file: one array up to SMALL_FILE, overwritten by the next call, and a stream above.
-   * @param size bytes expected: other than these, and the file changed meanwhile, which is an error
+   * Returns the content of a regular file: up to SMALL_FILE bytes as an array, which the next call overwrites, else as
+   * a stream.
+   * @param size expected bytes; a different number is an error, since the file has been changed meanwhile
    */
   read(path: string, size: number): MaybePromise<Content>
-  /** Gives back what `list` took; called when all is read. */
+  /** Releases the resources of `list`. Called after the last entry. */
   close?(): void
-  /** Where the entry is in the local file system. Sources that are not there omit it. */
+  /** Returns the path of an entry in the local file system. Omitted by sources that are not local. */
   localPath?(path: string): string
-  /** Device and inode as a DevInoCache has them. Sources without inodes omit it. */
+  /** Returns `DEVICE:INODE` of an entry, as in `DevInoCache`. Omitted by sources without inodes. */
   identity?(path: string): string
-  /** Deletes what was committed, contents before their directory. Sources that cannot be consumed omit it. */
+  /** Deletes committed files, each directory after its content. Omitted by sources that cannot be consumed. */
   remove?(consumed: readonly ConsumedPath[]): void
 }
 
-/** `skipped` were left out by the filter: all below them goes as well. */
+/**
+ * A path that is deleted after the commit. The filter skipped `skipped` ones, which are deleted with all their content.
+ */
 export interface ConsumedPath {
   readonly path: string
   readonly kind: 'file' | 'directory' | 'skipped'
 }
 
 export interface OverlayDirectoryOptions extends ProgressOptions {
-  /** Gathers what was met, parents first, for `DirectorySource.remove` once all is committed. */
+  /** Collects the paths to delete after the commit, by `DirectorySource.remove`; parents come first. */
   readonly consumed?: ConsumedPath[] | undefined
-  /** Inodes of directories that sources before this one will be rid of: they count as not there. Its own are added. */
+  /**
+   * Identities of directories of earlier sources that will be deleted. They are treated as deleted already. Those of
+   * this source are added.
+   */
   readonly gone?: Set<string> | undefined
 }
 
-/** Content after which the store is asked whether it keeps up, and progress is told. */
-const BREATH_BYTES = 1 << 20
-const BREATH_FILES = 256
-/** Breaths of which the last is a rest. */
-const BREATHS_A_REST = 4
+/** Bytes and files after which the writer waits for the store to catch up, and reports progress. */
+const PAUSE_BYTES = 1 << 20
+const PAUSE_FILES = 256
+/** Pauses after which the writer also yields to the event loop. */
+const PAUSES_PER_YIELD = 4
 
 /**
- * Writes the files and dirmetas of a directory and lays it over a tree. The order of names makes no difference. Nothing
- * of the tree itself is written.
- * @throws {UsageError} `Not a regular file or symlink: …`, and where a file stands in the way of a directory or reverse
+ * Overlays a directory on a tree: writes its files and dirmetas to the store, and changes the tree in memory. The order
+ * of its entries does not matter.
+ * @throws {UsageError} `Not a regular file or symlink: …` for a file of another type; also when a file would replace a
+ *   directory or a directory a file
+ * @throws {IoError}, {InvalidNameError} or {UnsupportedError} as `DirectorySource` does
  */
 export async function overlayDirectory(
   tx: Transaction,
@@ -108,13 +129,14 @@ export async function overlayDirectory(
   }
 }
 
-/** A directory whose turn is still to come; `inode` as its own filter call left it. */
+/** A directory to be written; `inode` is its metadata after the filter. */
 interface Waiting {
   readonly path: string
   readonly tree: MutableTree
   readonly inode: InodeInfo
 }
 
+/** Writes one source. */
 class DirectoryWriter {
   readonly #tx: Transaction
   readonly #source: DirectorySource
@@ -122,7 +144,7 @@ class DirectoryWriter {
   readonly #options: OverlayDirectoryOptions
   #files = 0
   #bytes = 0
-  #breaths = 0
+  #pauses = 0
 
   constructor(tx: Transaction, source: DirectorySource, modifier: CommitModifier, options: OverlayDirectoryOptions) {
     this.#tx = tx
@@ -152,7 +174,7 @@ class DirectoryWriter {
     tree.setMeta(meta instanceof Promise ? await meta : meta)
     this.#options.consumed?.push({ path, kind: 'directory' })
 
-    // In byte order whatever the disk gives, so that of several faults the same one is told.
+    // Sorted, so that of several errors the same one is reported, whatever the order of the disk is.
     entries.sort((a, b) => compareUtf8(a.name, b.name))
     for (const entry of entries) {
       const below = join(path, entry.name)
@@ -166,11 +188,12 @@ class DirectoryWriter {
         this.#options.consumed?.push({ path: below, kind: 'file' })
         this.#files++
         this.#bytes += entry.size
-        if (this.#bytes >= BREATH_BYTES || this.#files >= BREATH_FILES) await this.#breathe()
+        if (this.#bytes >= PAUSE_BYTES || this.#files >= PAUSE_FILES) await this.#pause()
       } else throw new UsageError(`Not a regular file or symlink: ${entry.name}`, below)
     }
   }
 
+  /** Removes directories that count as deleted from the entries of a directory, which is then added to `gone`. */
   #withoutGone(path: string, entries: SourceEntry[]): SourceEntry[] {
     const { gone } = this.#options
     if (gone === undefined) return entries
@@ -181,7 +204,10 @@ class DirectoryWriter {
     return left
   }
 
-  /** The filter is asked twice, of which the first answer alone decides, and the second alone is stored. */
+  /**
+   * Queues a subdirectory. As in libostree the filter is called twice: the first call decides whether the directory is
+   * added to its parent, the second one gives its metadata.
+   */
   #enter(path: string, entry: SourceEntry, parent: MutableTree, waiting: Waiting[]): void {
     if (!this.#modifier.apply(`/${path}`, inodeOf(entry))) {
       this.#options.consumed?.push({ path, kind: 'skipped' })
@@ -192,7 +218,7 @@ class DirectoryWriter {
     if (this.#modifier.apply(`/${path}`, inode)) waiting.push({ path, tree, inode })
   }
 
-  /** @returns `undefined` when the filter leaves it out */
+  /** Writes a file. @returns its checksum; `undefined` when the filter skips it */
   #writeFile(path: string, entry: SourceEntry): MaybePromise<Checksum | undefined> {
     if (this.#modifier.devino !== undefined) return this.#writeKnown(path, entry, this.#modifier.devino)
     return this.#writeUnknown(path, entry, inodeOf(entry))
@@ -216,7 +242,7 @@ class DirectoryWriter {
     return this.#store(headerOf(inode, target, xattrs), entry, body)
   }
 
-  /** A regular file that is to go anyway: its inode becomes the object where it can. */
+  /** Writes a regular file that will be deleted: if the store can, its inode is moved into the repository. */
   async #writeConsumed(path: string, entry: SourceEntry, inode: InodeInfo): Promise<Checksum> {
     const header = headerOf(inode, '', await this.#xattrs(path, inode))
     const local = this.#source.localPath?.(path)
@@ -224,7 +250,10 @@ class DirectoryWriter {
     return linked ?? this.#store(header, entry, await this.#source.read(path, entry.size))
   }
 
-  /** A file that may be a checkout of an object: that object it is while its metadata stays as the object has it. */
+  /**
+   * Writes a file that may be a hard link to an object, by its inode. It is not read if the modifier does not change
+   * the object's metadata.
+   */
   async #writeKnown(
     path: string,
     entry: SourceEntry,
@@ -247,7 +276,8 @@ class DirectoryWriter {
     const same = uid === header.uid && gid === header.gid && mode === header.mode
     if (same && xattrsEqual(xattrs, header.xattrs)) {
       if (!skipXattrs) return this.#reuse(known)
-      // ostree writes it again, for it has not looked whether it had any; it is there, so all that shows is a number.
+      // ostree writes the file again here, because it has not read its xattrs. The object exists, so only the count
+      // differs.
       this.#tx.stats.contentTotal++
       return known
     }
@@ -277,13 +307,14 @@ class DirectoryWriter {
     return skipXattrs ? NO_XATTRS : this.#source.xattrs(path)
   }
 
-  async #breathe(): Promise<void> {
+  /** Waits until the store has caught up, and reports progress. */
+  async #pause(): Promise<void> {
     this.#files = 0
     this.#bytes = 0
     this.#options.signal?.throwIfAborted()
     this.#report()
     await this.#tx.drained()
-    if (++this.#breaths % BREATHS_A_REST === 0) await yieldToEventLoop(this.#options.signal)
+    if (++this.#pauses % PAUSES_PER_YIELD === 0) await yieldToEventLoop(this.#options.signal)
   }
 
   #report(): void {
@@ -303,7 +334,7 @@ function headerOf({ uid, gid, mode }: InodeInfo, target: string, xattrs: Xattrs)
   return { uid, gid, mode, target, xattrs }
 }
 
-/** Tells a listener how far a transaction is. */
+/** Reports the progress of a transaction. */
 export function reportObjects(tx: Transaction, { onProgress }: ProgressOptions): void {
   if (onProgress === undefined) return
   const { metadataTotal, metadataWritten, contentTotal, contentWritten, contentBytesWritten } = tx.stats

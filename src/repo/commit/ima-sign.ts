@@ -1,5 +1,6 @@
 /**
- * A commit again, with a signature of its content at each regular file, for the kernel to check when the file is opened.
+ * Signs the regular files of a commit for IMA: copies the commit, with a signature of its content in the extended
+ * attribute `security.ima` of each file, which the kernel verifies when the file is opened.
  *
  * Source: ostree-ext, ima.rs (ima_sign).
  */
@@ -14,15 +15,18 @@ import type { Repo } from '../repo.ts'
 
 const IMA = encodeUtf8('security.ima')
 
-/** @returns the value of the attribute. @param file whose content is read once at most */
+/** Signs a file. @param file its content may be read once. @returns the value of the attribute */
 export type ImaSigner = (file: FileObject) => Promise<Uint8Array>
 
 export interface ImaSignOptions extends Pick<ProgressOptions, 'signal'> {
-  /** Sign also what is signed already. */
+  /** Replace existing signatures. Default: files with a signature are kept. */
   readonly overwrite?: boolean | undefined
 }
 
-/** Each file once, wherever it is. @returns a commit that is like the other in all but its tree; any ref is the caller's */
+/**
+ * Writes a copy of a commit with signed files. Each file object is signed once. No ref is set.
+ * @returns the new commit, which differs from the other only in its tree
+ */
 export async function imaSign(
   repo: Repo,
   commit: Checksum,
@@ -49,6 +53,7 @@ export async function imaSign(
   })
 }
 
+/** Writes a signed copy of a file. @returns `checksum` when the file is not signed */
 async function signFile(
   reader: ObjectReader,
   tx: Transaction,
@@ -61,6 +66,6 @@ async function signFile(
   const others = header.xattrs.filter(([name]) => !equalBytes(name, IMA))
   if (isSymlink(header) || (others.length < header.xattrs.length && !overwrite)) return checksum
   const xattrs = sortXattrs([...others, [IMA, await sign(file)] as const])
-  const { body, size } = await reader.readFile(checksum) // the signer has read the other
+  const { body, size } = await reader.readFile(checksum) // read again, since the signer may have consumed the first body
   return tx.writeFile({ header: { ...header, xattrs }, size, body })
 }

@@ -1,5 +1,5 @@
 /**
- * Which inodes are objects: a file with the same device and inode is a checkout of it by hard link.
+ * Lists the inodes of a repository's loose files. A file with the same device and inode is a hard link to that object.
  *
  * Source: ostree-repo-commit.c, ostree_repo_scan_hardlinks.
  */
@@ -12,8 +12,9 @@ import type { Repo } from '../repo.ts'
 import type { DevInoCache } from './modifier.ts'
 
 /**
- * Looks at every file of a repository in a directory, and of its parents. Empty for other stores, and for an archive:
- * what is linked from its cache of unpacked files has lost its owner and xattrs, and ostree takes it for a new file.
+ * Returns the checksum of each loose file of a repository and its parents, by `DEVICE:INODE`. Empty for repositories
+ * that are not directories, and for archives: files linked from the cache of an archive have lost owner and xattrs, so
+ * ostree commits them as new files.
  */
 export function scanHardLinks(repo: Repo): DevInoCache {
   const known = new Map<string, Checksum>()

@@ -1,8 +1,9 @@
 /**
- * The metadata dictionary of a commit. Its order is hashed, and so fixed:
+ * Builds the metadata dictionary of a commit. The order of its entries affects the checksum, so it is that of ostree:
  *
- *   what the caller adds, what is kept of the parent, `ostree.ref-binding`, `ostree.collection-binding`,
- *   with `bootable` all of these and two more in the order of GLib's hash table, at last `ostree.sizes`
+ *   entries added by the caller, entries kept from the parent, `ostree.ref-binding`, `ostree.collection-binding`;
+ *   if the commit is bootable, all of these with `ostree.bootable` and `ostree.linux` in the order of GLib's hash table;
+ *   finally `ostree.sizes`
  *
  * Source: ot-builtin-commit.c, fill_bindings and parse_keyvalue_strings; ostree-repo-commit.c,
  * ostree_commit_metadata_for_bootable and add_size_index_to_metadata.
@@ -20,7 +21,11 @@ export const BOOTABLE_KEY = 'ostree.bootable'
 export const LINUX_KEY = 'ostree.linux'
 export const SIZES_KEY = 'ostree.sizes'
 
-/** The entries of `metadata` under `keys`, in the order of `keys`. @throws {NotFoundError} naming key and commit */
+/**
+ * Returns the entries with the given keys, in the order of `keys`.
+ * @param commit the commit that has the metadata, for the error
+ * @throws {NotFoundError} `Missing metadata key '…' from commit '…'` when a key is missing
+ */
 export function keepMetadata(metadata: Vardict, keys: readonly string[], commit: string): Vardict {
   return keys.map((key) => {
     const kept = metadata.find(([name]) => name === key)
@@ -29,14 +34,18 @@ export function keepMetadata(metadata: Vardict, keys: readonly string[], commit:
   })
 }
 
-/** Appends which refs, and of which collection, the commit is meant for. A collection already named stays. */
+/** Appends the bindings of a commit to refs and to a collection, unless `metadata` has a collection binding already. */
 export function withBindings(metadata: Vardict, refs: readonly string[], collectionId: string | undefined): Vardict {
   const bound: Vardict = [...metadata, [REF_BINDING_KEY, variantOf(array(string), refs.toSorted(compareUtf8))]]
   if (collectionId === undefined || metadata.some(([key]) => key === COLLECTION_BINDING_KEY)) return bound
   return [...bound, [COLLECTION_BINDING_KEY, variantOf(string, collectionId)]]
 }
 
-/** Says that the tree boots and with which kernel. @throws as `findKernel` */
+/**
+ * Adds `ostree.bootable` and the release of the kernel in the tree.
+ * @throws {PathNotFoundError} when the tree has no directory `usr/lib/modules`
+ * @throws {NotFoundError} when it has no kernel there, or several
+ */
 export async function withBootable(metadata: Vardict, tree: MutableTree): Promise<Vardict> {
   const release = await findKernel(tree)
   const table = new GHashOrder(metadata)
@@ -47,7 +56,7 @@ export async function withBootable(metadata: Vardict, tree: MutableTree): Promis
 
 const MODULES = ['usr', 'lib', 'modules'] as const
 
-/** The one `REL` with a file `usr/lib/modules/REL/vmlinuz`. @throws {PathNotFoundError}, {NotFoundError} when it is not one */
+/** Finds the only release with a file `usr/lib/modules/RELEASE/vmlinuz`. */
 async function findKernel(root: MutableTree): Promise<string> {
   let modules = await root.load()
   let path = ''

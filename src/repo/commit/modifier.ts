@@ -1,5 +1,5 @@
 /**
- * What a commit changes of what it finds: owners, permissions, extended attributes, and what it leaves out.
+ * Rules by which a commit changes the owner, permissions and extended attributes of files, and skips files.
  *
  * Source: ostree-repo-commit.c, _ostree_repo_commit_modifier_apply; ot-builtin-commit.c, commit_filter and
  * handle_statoverride_line.
@@ -12,49 +12,51 @@ import type { Repo } from '../repo.ts'
 import { withLabel } from '../selinux/label-tree.ts'
 import type { SePolicy } from '../selinux/sepolicy.ts'
 
-/** What a filter sees of a file or directory, and may change. */
+/** Metadata of a file or directory, which a filter may change. */
 export interface InodeInfo {
   uid: number
   gid: number
-  /** Full st_mode. */
+  /** Full `st_mode`. */
   mode: number
 }
 
 /**
- * Called with `/` for the root, `/a/b` else; never with a trailing slash. As in libostree it is called twice for every
- * directory but the root when a directory is committed: for the parent to learn whether to skip it, then for its own
- * metadata, each time with the inode as found.
- * @returns whether to keep it; without a directory goes all below
+ * Decides whether to commit a file or directory, and may change `inode`. As in libostree, a directory other than the
+ * root is passed twice when a directory is committed: first to decide whether it is skipped, then for its metadata,
+ * each time with the metadata found on disk.
+ * @param path absolute, without a trailing slash: `/` for the root, `/a/b`
+ * @returns false to skip it, and everything below it
  */
 export type CommitFilter = (path: string, inode: InodeInfo) => boolean
 
-/** The attributes to store in place of those found. */
+/** Returns the extended attributes to commit instead of those of the file. */
 export type XattrCallback = (path: string, inode: Readonly<InodeInfo>) => Xattrs
 
-/** Files known, by `DEVICE:INODE` in decimal, to share their inode with an object of the repository. */
+/** Checksums of file objects by `DEVICE:INODE`, in decimal, of their loose files. */
 export type DevInoCache = ReadonlyMap<string, Checksum>
 
 export interface ModifierOptions {
-  /** Owner 0:0, no permission bits but 0755, no xattrs (which a tar keeps nevertheless, as in libostree). */
+  /** Set owner 0:0, limit permissions to 0755, and drop xattrs. As in libostree, xattrs in a tar archive are kept. */
   readonly canonicalPermissions?: boolean | undefined
+  /** Drop xattrs. */
   readonly noXattrs?: boolean | undefined
   readonly filter?: CommitFilter | undefined
   readonly xattrs?: XattrCallback | undefined
   readonly devino?: DevInoCache | undefined
-  /** What the cache says is taken as it is: neither filtered nor compared. */
+  /** Take files in `devino` for unmodified: they are neither passed to the filter nor compared with the object. */
   readonly devinoCanonical?: boolean | undefined
 }
 
-/** Rules of one commit into one repository: what a bare-user-only repository demands is in force whatever was asked. */
+/** The rules of one commit. For a bare-user-only repository, canonical permissions are always applied. */
 export class CommitModifier {
   readonly devino: DevInoCache | undefined
   readonly devinoCanonical: boolean
   readonly xattrCallback: XattrCallback | undefined
-  /** Attributes of files on disk are not to be read. */
+  /** Do not read the xattrs of files on disk. */
   readonly skipXattrs: boolean
-  /** Attributes in an archive are not to be looked at. */
+  /** Ignore the xattrs in a tar archive. */
   readonly skipTarXattrs: boolean
-  /** Set before the first tree is read. */
+  /** The policy for SELinux labels. Set before the first tree is read. */
   sePolicy: Pick<SePolicy, 'label'> | undefined
   readonly #canonical: boolean
   readonly #forced: boolean
@@ -65,7 +67,7 @@ export class CommitModifier {
     this.#forced = forced
     this.#canonical = forced || options.canonicalPermissions === true
     this.#filter = options.filter
-    // As in libostree, neither canonical permissions nor a repository without xattrs keep those of an archive out.
+    // As in libostree, neither canonical permissions nor `core.disable-xattrs` drop the xattrs of a tar archive.
     this.skipTarXattrs = forced || options.noXattrs === true
     this.skipXattrs = this.skipTarXattrs || this.#canonical || repo.settings.disableXattrs
     this.xattrCallback = options.xattrs
@@ -73,12 +75,12 @@ export class CommitModifier {
     this.devinoCanonical = options.devinoCanonical === true
   }
 
-  /** True when `apply` never changes or refuses anything. */
+  /** True when `apply` never changes or skips anything. */
   get isIdentity(): boolean {
     return !this.#canonical && this.#filter === undefined
   }
 
-  /** Changes `inode` in place. @returns false when it is to be left out */
+  /** Applies the filter and canonical permissions to `inode`, in place. @returns false when the entry is skipped */
   apply(path: string, inode: InodeInfo): boolean {
     const keep = this.#filter === undefined || this.#filter(path, inode)
     if (this.#canonical) {
@@ -86,13 +88,13 @@ export class CommitModifier {
       inode.gid = 0
       const type = inode.mode & S_IFMT
       if (type === S_IFREG || type === S_IFDIR) inode.mode = type | (inode.mode & 0o755)
-      // Links are on the disk in a bare-user-only repository, and there they have no other mode.
+      // A bare-user-only repository stores symlinks as symlinks, which have no other mode.
       else if (this.#forced && type === S_IFLNK) inode.mode = S_IFLNK | 0o777
     }
     return keep
   }
 
-  /** The attributes with the label that the policy has for the path, in canonical order; as they are where it has none. */
+  /** Returns the xattrs with the SELinux label of the policy, in canonical order; unchanged if there is no label. */
   label(path: string, { mode }: Readonly<InodeInfo>, xattrs: Xattrs): Xattrs {
     const label = this.sePolicy?.label(path, mode)
     return label === undefined ? xattrs : withLabel(xattrs, label)
@@ -101,15 +103,16 @@ export class CommitModifier {
 
 /** Mode bits by path; see `parseStatOverrides`. */
 export interface StatOverrides {
-  /** Bits added; an entry is used up by its first match. */
+  /** Bits to add. An entry is deleted when it is first applied. */
   readonly add: Map<string, number>
-  /** Permission bits set. */
+  /** Permission bits to set. */
   readonly set: Map<string, number>
 }
 
 /**
- * Reads a statoverride file: `MODE PATH` adds bits, `=MODE PATH` sets them; MODE is decimal, or hexadecimal after `0x`.
- * @throws {FormatError} `Malformed statoverride file (no space found)`
+ * Parses a statoverride file: `MODE PATH` adds mode bits, `=MODE PATH` sets the permissions. MODE is decimal, or
+ * hexadecimal with `0x`.
+ * @throws {FormatError} `Malformed statoverride file (no space found)` when a line has no space
  */
 export function parseStatOverrides(text: string): StatOverrides {
   const overrides: StatOverrides = { add: new Map(), set: new Map() }
@@ -123,14 +126,14 @@ export function parseStatOverrides(text: string): StatOverrides {
   return overrides
 }
 
-/** As strtod reads a number: what follows it is ignored, no number at all is 0. */
+/** Parses a mode as C's `strtod` does: trailing characters are ignored, and 0 is returned when there is no number. */
 function parseMode(text: string): number {
   const hex = /^\s*0x([0-9a-f]+)/i.exec(text)
   const value = hex === null ? Number.parseFloat(text) : Number.parseInt(hex[1] as string, 16)
   return Number.isFinite(value) ? value & 0o7777 : 0
 }
 
-/** One path a line. An entry is used up by its match. */
+/** Parses a skip list, one path per line. The filter deletes an entry when it matches. */
 export function parseSkipList(text: string): Set<string> {
   return new Set(nonEmptyLines(text))
 }
@@ -142,15 +145,15 @@ function nonEmptyLines(text: string): string[] {
 export interface CommitFilterOptions {
   readonly ownerUid?: number | undefined
   readonly ownerGid?: number | undefined
-  /** Regular files that anybody may execute nobody may write. */
+  /** Clear the write bits of regular files with an execute bit. */
   readonly readOnlyExecutables?: boolean | undefined
-  /** Used up by the filter: what is left in `add` afterwards matched nothing. */
+  /** The filter deletes entries of `add` that it has applied; those left afterwards matched nothing. */
   readonly statOverrides?: StatOverrides | undefined
-  /** As `statOverrides`. */
+  /** Paths to skip. The filter deletes entries that matched. */
   readonly skipList?: Set<string> | undefined
 }
 
-/** The filter that `ostree commit` makes of its options; `undefined` when there is nothing to do. */
+/** Creates the filter of the options of `ostree commit`; `undefined` when no option is given. */
 export function createCommitFilter(options: CommitFilterOptions): CommitFilter | undefined {
   const { ownerUid, ownerGid, readOnlyExecutables, statOverrides, skipList } = options
   if (!ownerUid && !ownerGid && !readOnlyExecutables && ownerUid !== 0 && ownerGid !== 0 && !statOverrides && !skipList)

@@ -1,5 +1,5 @@
 /**
- * Notes what passes through a transaction, for `ostree.sizes`: also what was in the store already.
+ * Records the sizes of all objects written in a transaction, including those that existed already, for `ostree.sizes`.
  *
  * Source: ostree-repo-commit.c, repo_store_size_entry.
  */
@@ -18,21 +18,23 @@ import { ForwardingTransaction } from '../core/forwarding-transaction.ts'
 import type { FileSink } from '../core/interface.ts'
 import type { Repo } from '../repo.ts'
 
-interface Noted {
+interface RecordedObject {
   readonly type: 'file' | 'dirtree' | 'dirmeta'
+  /** Bytes of a metadata object, of a file's content, or of a symlink's target. */
   readonly unpacked: number
 }
 
+/** A transaction that records the objects written through it. */
 export class SizeRecorder extends ForwardingTransaction {
-  readonly #noted = new Map<Checksum, Noted>()
+  readonly #recorded = new Map<Checksum, RecordedObject>()
 
   override writeMeta(type: MetaType, bytes: Uint8Array, expected?: Checksum): MaybePromise<Checksum> {
     const written = this.tx.writeMeta(type, bytes, expected)
-    return type === 'commit' ? written : this.#note(written, { type, unpacked: bytes.length })
+    return type === 'commit' ? written : this.#record(written, { type, unpacked: bytes.length })
   }
 
   override writeFile(file: FileObject, expected?: Checksum): MaybePromise<Checksum> {
-    return this.#note(this.tx.writeFile(file, expected), {
+    return this.#record(this.tx.writeFile(file, expected), {
       type: 'file',
       unpacked: unpackedSize(file.header, file.size),
     })
@@ -42,57 +44,58 @@ export class SizeRecorder extends ForwardingTransaction {
     const sink = this.tx.openFile(header, size, expected)
     return {
       write: (bytes) => sink.write(bytes),
-      finish: () => this.#note(sink.finish(), { type: 'file', unpacked: unpackedSize(header, size) }),
+      finish: () => this.#record(sink.finish(), { type: 'file', unpacked: unpackedSize(header, size) }),
       abort: () => sink.abort(),
     }
   }
 
-  /** Of all objects noted. Makes them visible first: a file weighs what it takes in an archive. */
+  /** Returns the sizes of all recorded objects. Makes them visible first, to get the compressed sizes of files. */
   async sizes(repo: Repo): Promise<ObjectSize[]> {
     await this.checkpoint()
     const sizes: ObjectSize[] = []
-    for (const [checksum, { type, unpacked }] of this.#noted) {
+    for (const [checksum, { type, unpacked }] of this.#recorded) {
       const archived = type === 'file' ? await archivedSize(repo, checksum) : unpacked
       sizes.push({ checksum, type, archived, unpacked })
     }
     return sizes
   }
 
-  /** Another tree begins. As in libostree nothing is known any more of those before. */
+  /** Discards all records, when the next tree begins. libostree does so too, although the commit has all trees. */
   forget(): void {
-    this.#noted.clear()
+    this.#recorded.clear()
   }
 
-  #note(written: MaybePromise<Checksum>, noted: Noted): MaybePromise<Checksum> {
+  #record(written: MaybePromise<Checksum>, object: RecordedObject): MaybePromise<Checksum> {
     if (written instanceof Promise) {
       return written.then((checksum) => {
-        this.#noted.set(checksum, noted)
+        this.#recorded.set(checksum, object)
         return checksum
       })
     }
-    this.#noted.set(written, noted)
+    this.#recorded.set(written, object)
     return written
   }
 }
 
-/** A symbolic link weighs as much as its target. */
+/** Returns the bytes of a file's content; for a symlink those of its target. */
 function unpackedSize(header: FileHeader, size: number): number {
   return isSymlink(header) ? encodeUtf8(header.target).length : size
 }
 
-/** Bytes of the `.filez`: as it lies in the store, or as it would where the store keeps files in another form. */
+/** Returns the bytes of a file's `.filez`: its size in the store, or, in stores without such files, computed. */
 async function archivedSize(repo: Repo, checksum: Checksum): Promise<number> {
   const { objects } = repo.storage
-  if (objects.loosePath === undefined) return wouldTake(repo, checksum)
+  if (objects.loosePath === undefined) return compressedSize(repo, checksum)
   try {
     return await objects.storageSize({ checksum, type: 'file' })
   } catch (error) {
     if (!(error instanceof ObjectNotFoundError) || repo.parent === undefined) throw error
-    return repo.parent.mode === 'archive' ? archivedSize(repo.parent, checksum) : wouldTake(repo.parent, checksum)
+    return repo.parent.mode === 'archive' ? archivedSize(repo.parent, checksum) : compressedSize(repo.parent, checksum)
   }
 }
 
-async function wouldTake({ objects, platform, settings }: Repo, checksum: Checksum): Promise<number> {
+/** Compresses a file to get the bytes that its `.filez` would have. */
+async function compressedSize({ objects, platform, settings }: Repo, checksum: Checksum): Promise<number> {
   const { header, size, body } = await objects.readFile(checksum)
   let bytes = encodeFilezHeader({ header, size }).length
   if (isSymlink(header)) return bytes

@@ -1,6 +1,4 @@
-/**
- * A stored tree as a directory to commit: how `--tree=ref=REV` is taken when a modifier is to see every file of it.
- */
+/** Provides a stored tree as a directory to commit, for `--tree=ref=REV` with a modifier that applies to every file. */
 
 import { type Checksum, type Content, EMPTY_BYTES, readAll, SMALL_FILE } from '../../bytes.ts'
 import { S_IFDIR, S_IFMT, type Xattrs } from '../../objects/index.ts'
@@ -9,9 +7,10 @@ import { readDirMeta, readDirTree } from '../core/read-metadata.ts'
 import type { TreeRoot } from '../core/tree.ts'
 import type { DirectorySource, SourceEntry } from './directory.ts'
 
-/** Where a path leads. */
+/** A file or a directory. */
 type Node = { readonly file: Checksum } | TreeRoot
 
+/** Creates a source that reads a stored tree. @param location name of the tree in messages */
 export function createTreeSource(reader: ObjectReader, root: TreeRoot, location: string): DirectorySource {
   return new TreeSource(reader, root, location)
 }
@@ -19,8 +18,9 @@ export function createTreeSource(reader: ObjectReader, root: TreeRoot, location:
 class TreeSource implements DirectorySource {
   readonly location: string
   readonly #reader: ObjectReader
-  /** Of what was listed. A directory is listed once and its entries are asked for right after, so files come and go. */
+  /** All directories listed so far, by path. */
   readonly #dirs = new Map<string, TreeRoot>()
+  /** Files of the directory listed last, by path; files are read before the next directory is listed. */
   #files = new Map<string, Checksum>()
 
   constructor(reader: ObjectReader, root: TreeRoot, location: string) {

@@ -1,6 +1,4 @@
-/**
- * The commit object. Source: ostree-repo-commit.c, ostree_repo_write_commit_with_time.
- */
+/** Writes commit objects. Source: ostree-repo-commit.c, ostree_repo_write_commit_with_time. */
 
 import type { Checksum } from '../../bytes.ts'
 import { InvalidNameError } from '../../errors.ts'
@@ -16,11 +14,15 @@ export interface CommitInput {
   readonly body?: string | undefined
   /** Seconds since the epoch, UTC. */
   readonly timestamp: bigint
-  /** In this order into the object; a key given twice stands twice. */
+  /** Written in this order. Duplicate keys are kept. */
   readonly metadata?: Vardict | undefined
 }
 
-/** @returns its checksum. Any ref is the caller's to set. @throws {InvalidNameError} `Empty metadata key` */
+/**
+ * Writes a commit object. No ref is set.
+ * @returns the checksum of the commit
+ * @throws {InvalidNameError} `Empty metadata key` when a key is empty
+ */
 export async function writeCommit(tx: Transaction, input: CommitInput): Promise<Checksum> {
   if (input.metadata?.some(([key]) => key === '')) throw new InvalidNameError('', 'Empty metadata key')
   const bytes = Commit.encode({

@@ -1,12 +1,13 @@
 /**
- * An archive as it comes, compressed or not, as the plain tar stream the reader wants. By its first bytes, as
- * libarchive does it; what else libarchive knows (xz, bzip2, zip) is refused by name. A cpio archive passes as it is.
+ * Decompresses an archive. Like libarchive, detects the compression by the first bytes. Other formats that libarchive
+ * supports (xz, bzip2, zip) are refused. A cpio archive is passed through.
  */
 
 import { concatBytes } from '../../../bytes.ts'
 import { UnsupportedError } from '../../../errors.ts'
 import type { CompressionKind, DecompressOptions, Platform } from '../../../platform/index.ts'
 
+/** Bytes of the longest magic number. */
 const MAGIC_LENGTH = 6
 
 const MAGICS: readonly (readonly [magic: readonly number[], kind: CompressionKind | 'xz' | 'bzip2' | 'zip'])[] = [
@@ -17,10 +18,14 @@ const MAGICS: readonly (readonly [magic: readonly number[], kind: CompressionKin
   [[0x50, 0x4b, 0x03, 0x04], 'zip'],
 ]
 
-/** A zstd stream may begin with a frame to be skipped: 50 to 5f, then these. */
+/** A zstd stream may begin with a skippable frame (RFC 8878): a byte from 0x50 to 0x5f, then these. */
 const SKIPPABLE = [0x2a, 0x4d, 0x18]
 
-/** @throws {UnsupportedError} naming the format; {CompressionError}, {LimitError} as `Platform.decompress` */
+/**
+ * Yields the uncompressed archive.
+ * @throws {UnsupportedError} when the archive has a format that is not supported
+ * @throws {CompressionError} or {LimitError} as `Platform.decompress` does
+ */
 export async function* uncompressedTar(
   platform: Platform,
   stream: AsyncIterable<Uint8Array>,
@@ -45,11 +50,13 @@ export async function* uncompressedTar(
   }
 }
 
+/** Detects the compression. @returns `undefined` for an uncompressed archive */
 function compressionOf(start: Uint8Array): CompressionKind | undefined {
   if (((start[0] as number) & 0xf0) === 0x50 && SKIPPABLE.every((byte, i) => start[i + 1] === byte)) return 'zstd'
   const kind = MAGICS.find(([magic]) => magic.every((byte, i) => start[i] === byte))?.[1]
   if (kind === undefined || kind === 'gzip' || kind === 'zstd' || kind === 'deflate-raw') return kind
-  throw new UnsupportedError(kind, `Archives in ${kind} are not supported: tar and cpio, plain or in gzip or zstd, are`)
+  const supported = 'use tar or cpio, uncompressed or compressed with gzip or zstd'
+  throw new UnsupportedError(kind, `Archives in ${kind} are not supported; ${supported}`)
 }
 
 async function* rejoin(start: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array, void> {

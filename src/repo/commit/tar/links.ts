@@ -1,6 +1,6 @@
 /**
- * Hard links of an archive, kept until its end. A link shows what its target path holds then; where that is a link
- * itself, what the link shows. libostree leaves chains to the order of a hash table.
+ * Hard links of an archive, resolved at its end. A link gets the file that its target path has then; if the target is a
+ * link itself, the file of that link. In libostree, the result for such chains depends on the order of a hash table.
  *
  * Source: ostree-repo-libarchive.c, aic_import_deferred_hardlinks.
  */
@@ -10,26 +10,30 @@ import { displayUtf8 } from '../../../bytes.ts'
 import { FormatError, InvalidNameError, LimitError, TarFormatError, UsageError, withContext } from '../../../errors.ts'
 import type { MutableTree } from '../../core/tree.ts'
 
-/** Bytes the links of one archive may take, as counted below: near a million of them. */
+/** Limit of the estimated memory of an archive's links, in bytes; enough for about a million. */
 export const MAX_LINK_MEMORY = 1 << 29
 
-/** Bytes of a link beside its target, which is kept whole and in parts. */
+/** Estimated bytes of a link without its target. */
 const LINK_MEMORY = 512
+/** Bytes per UTF-16 unit of a target, which is stored both as a whole and split. */
 const TARGET_UNIT_MEMORY = 4
 
 export interface DeferredLink {
-  /** Where the link stands. */
+  /** The directory that gets the link. */
   readonly tree: MutableTree
   readonly name: string
-  /** Names on the way to the target, from the root. */
+  /** The target path, split into names, from the root. */
   readonly target: readonly string[]
-  /** The target as messages show it. */
+  /** The target path for messages. */
   readonly written: string
-  /** Of the entry in the stream. */
+  /** Offset of the entry in the archive, in bytes. */
   readonly offset: number
 }
 
-/** What is wrong with names and trees is the archive's fault: the error says where in it. Others pass unchanged. */
+/**
+ * Converts errors about names and trees to a `TarFormatError` with the position in the archive; returns others
+ * unchanged.
+ */
 export function tarFault(error: unknown, offset: number, path: Uint8Array | string): unknown {
   if (!(error instanceof InvalidNameError || error instanceof FormatError || error instanceof UsageError)) return error
   return new TarFormatError(error.message, offset, typeof path === 'string' ? path : displayUtf8(path), {
@@ -37,10 +41,11 @@ export function tarFault(error: unknown, offset: number, path: Uint8Array | stri
   })
 }
 
+/** The hard links of one archive. */
 export class DeferredLinks {
   readonly #root: MutableTree
   readonly #links: DeferredLink[] = []
-  /** By place; the last link of a name counts. */
+  /** Links by directory and name. Of several with one name, the last one. */
   readonly #places = new Map<MutableTree, Map<string, DeferredLink>>()
   readonly #resolved = new Map<DeferredLink, Checksum>()
 
@@ -52,7 +57,7 @@ export class DeferredLinks {
     this.#maxMemory = maxMemory
   }
 
-  /** @throws {LimitError} */
+  /** Adds a link. @throws {LimitError} when the links of the archive take too much memory */
   add(link: DeferredLink): void {
     this.#memory += LINK_MEMORY + link.written.length * TARGET_UNIT_MEMORY
     if (this.#memory > this.#maxMemory) throw new LimitError('memory of hard links', this.#maxMemory)
@@ -65,17 +70,20 @@ export class DeferredLinks {
     names.set(link.name, link)
   }
 
-  /** Names in `tree` that are to be links. */
+  /** Returns the names of links in a directory. */
   namesIn(tree: MutableTree): Iterable<string> {
     return this.#places.get(tree)?.keys() ?? []
   }
 
-  /** Where links are to stand, each place once. */
+  /** Yields the directory and name of each link, without duplicates. */
   *places(): Generator<readonly [tree: MutableTree, name: string]> {
     for (const [tree, names] of this.#places) for (const name of names.keys()) yield [tree, name]
   }
 
-  /** Puts every link in its place. @throws {TarFormatError} when a target is missing, a directory, or only links in a ring */
+  /**
+   * Resolves all links and adds them to the tree.
+   * @throws {TarFormatError} when a target is missing, is a directory, or leads only to links in a cycle
+   */
   resolve(): void {
     for (const link of this.#links) this.#follow(link)
     for (const link of this.#links) {
@@ -87,7 +95,7 @@ export class DeferredLinks {
     }
   }
 
-  /** Walks a chain to the file at its end, and remembers that for every link on the way. */
+  /** Follows a chain of links to a file, and records that file for every link of the chain. */
   #follow(start: DeferredLink): void {
     const chain = new Set<DeferredLink>()
     let link = start
@@ -110,6 +118,10 @@ export class DeferredLinks {
     for (const passed of chain) this.#resolved.set(passed, checksum)
   }
 
+  /**
+   * Finds the directory and name of a target.
+   * @throws {UsageError} when a directory is missing, or the target is one
+   */
   #find({ target, written }: DeferredLink): { tree: MutableTree; name: string } {
     let tree = this.#root
     const last = target.length - 1
@@ -123,9 +135,9 @@ export class DeferredLinks {
   }
 }
 
-/** A ring shows what an entry with content left in one of its places, if one did. */
-function contentIn(ring: ReadonlySet<DeferredLink>): Checksum | undefined {
-  for (const { tree, name } of ring) {
+/** Finds a file for a cycle of links: one that an entry with content has put at one of its paths. */
+function contentIn(cycle: ReadonlySet<DeferredLink>): Checksum | undefined {
+  for (const { tree, name } of cycle) {
     const checksum = tree.files.get(name)
     if (checksum !== undefined) return checksum
   }

@@ -1,5 +1,5 @@
 /**
- * Names in an archive as paths below the root of a tree.
+ * Converts names in an archive to paths below the root of a tree.
  *
  * Source: ostree-repo-libarchive.c, path_relative; ot-unix-utils.c, ot_util_path_split_validate.
  */
@@ -9,7 +9,7 @@ import { InvalidNameError } from '../../../errors.ts'
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** @throws {InvalidNameError} when it is no UTF-8, or holds a NUL, which no file name can */
+/** Decodes a name. @throws {InvalidNameError} when it is not UTF-8, or contains a NUL */
 export function decodeTarName(bytes: Uint8Array, what: 'pathname' | 'linkname'): string {
   let text: string
   try {
@@ -17,21 +17,21 @@ export function decodeTarName(bytes: Uint8Array, what: 'pathname' | 'linkname'):
   } catch {
     throw new InvalidNameError(displayUtf8(bytes), `Archive entry ${what} is not valid UTF-8`)
   }
-  if (text.includes('\0')) throw new InvalidNameError(text, `Archive entry ${what} holds a NUL byte`)
+  if (text.includes('\0')) throw new InvalidNameError(text, `Archive entry ${what} contains a NUL byte`)
   return text
 }
 
 /**
- * The path without leading `/`, `./` and `/../`; '' is the root. What else it holds stays as it is, `//` and inner `.`
- * included.
- * @throws {InvalidNameError} on a `..` in any other place
+ * Removes leading `/`, `./` and `/../`. The rest of the path is unchanged, including `//` and `.` in it.
+ * @returns `''` for the root
+ * @throws {InvalidNameError} when there is `..` at another place
  */
 export function relativeTarPath(path: string): string {
   const start = skipLeading(path)
   const relative = start === 0 ? path : path.slice(start)
   if (relative === '.') return ''
   if (hasUplink(relative)) {
-    // No space after the colon: so it reads in libostree.
+    // libostree's message has no space after the colon.
     throw new InvalidNameError(path, `While making relative path "${relative}":Invalid uplink '..' in path ${relative}`)
   }
   return relative
@@ -57,20 +57,20 @@ export function withoutTrailingSlashes(path: string): string {
   return end === path.length ? path : path.slice(0, end)
 }
 
-/** Names on the way to a path; empty ones and `.` vanish. @throws {InvalidNameError} on `..` */
+/** Splits a path into names, without empty ones and `.`. @throws {InvalidNameError} when one is `..` */
 export function splitTarPath(path: string): string[] {
   const names = path.split('/').filter((name) => name !== '' && name !== '.')
   if (names.includes('..')) throw new InvalidNameError(path, `Invalid uplink '..' in path ${path}`)
   return names
 }
 
-/** Strings up to this length may keep each other alive. */
-const LONGEST_SHARED = 1024
+/** Length of a string, in UTF-16 units, up to which slices of it are not copied. */
+const MAX_SHARED = 1024
 
 /**
- * A part of a string that does not keep all of it in memory: engines let a slice refer to what it was cut from, and a
- * name kept for long must not hold on to a path of a megabyte.
+ * Copies a slice of a long string. JavaScript engines let a slice refer to the whole string, so that a short name would
+ * keep a path of a megabyte in memory.
  */
 export function detached(part: string, whole: string): string {
-  return whole.length <= LONGEST_SHARED ? part : strict.decode(encodeUtf8(part))
+  return whole.length <= MAX_SHARED ? part : strict.decode(encodeUtf8(part))
 }

@@ -1,14 +1,14 @@
 /**
- * Whiteouts in the tar of a layer, where they have nothing to say. A file that takes the place of a directory comes, from
- * some builders, together with a whiteout for everything that was in it:
+ * Handles redundant whiteouts in a layer. When a file replaces a directory, some builders also write whiteouts for all
+ * entries of the old directory:
  *
  * ```
  * usr/share/x           file, or hard link
- * usr/share/x/.wh.a     takes away what the file hides anyway
+ * usr/share/x/.wh.a     whiteout of an entry that the file hides anyway
  * ```
  *
- * Taken one by one, whichever comes first is in the way of the other. libostree refuses such an archive (or aborts); all
- * that apply layers to a disk take it.
+ * The two conflict: `x` cannot be both a file and a directory with whiteouts. libostree refuses such an archive or
+ * aborts; programs that apply layers to a disk accept it.
  *
  * Source: OCI image spec, layer.md, whiteouts; umoci writes them in the order above.
  */
@@ -17,21 +17,22 @@ import type { MutableTree } from '../../core/tree.ts'
 import type { DeferredLinks } from './links.ts'
 import { splitTarPath } from './path.ts'
 
+/** Drops redundant whiteouts of one archive, whatever the order of its entries. */
 export class TarWhiteouts {
   readonly #root: MutableTree
   readonly #prefix: string
   readonly #links: DeferredLinks
-  /** Directories taken out, with those in them. */
+  /** Removed directories, and the directories in them. */
   readonly #gone = new Set<MutableTree>()
 
-  /** @param prefix what names of whiteouts begin with */
+  /** @param prefix first characters of the names of whiteouts */
   constructor(root: MutableTree, prefix: string, links: DeferredLinks) {
     this.#root = root
     this.#prefix = prefix
     this.#links = links
   }
 
-  /** Whether `path` is that of a whiteout below what is a file by now. */
+  /** Tells whether `path` is a whiteout below a file that has replaced its directory. */
   isMoot(path: string): boolean {
     if (!path.startsWith(this.#prefix, path.lastIndexOf('/') + 1)) return false
     let tree = this.#root
@@ -44,24 +45,27 @@ export class TarWhiteouts {
   }
 
   /**
-   * Takes out a directory that is there for whiteouts alone, so that a file can have its name.
-   * @returns whether there was one; anything else of that name stays, also a directory with nothing in it
+   * Removes a directory that has only whiteouts, so that a file can replace it.
+   * @returns whether a directory was removed; an empty directory and any other entry are kept
    */
   giveWay(tree: MutableTree, name: string): boolean {
     const directory = tree.dirs.get(name)
     return directory !== undefined && this.#holdsNothingElse(directory) && tree.remove(name)
   }
 
-  /** The same for all hard links, at the end of the archive. */
+  /** Calls `giveWay` for the name of each hard link, at the end of the archive. */
   giveWayToLinks(): void {
     for (const [tree, name] of this.#links.places()) {
       if (this.#gone.has(tree) || !tree.dirs.has(name)) continue
-      // The links will not find their places; no need to look at more of them.
+      // A link cannot replace this directory, so the archive is refused, and the other links do not matter.
       if (!this.giveWay(tree, name)) return
     }
   }
 
-  /** Sees every directory at most once an archive: after that it is gone, or the archive is refused. */
+  /**
+   * Tells whether a directory, with all directories below it, has only whiteouts. Each directory is visited at most
+   * once per archive: it is removed then, or the archive is refused.
+   */
   #holdsNothingElse(directory: MutableTree): boolean {
     const all = [directory]
     for (const tree of all) {

@@ -1,14 +1,14 @@
 /**
- * Extended attributes as archives carry them, in PAX records of three spellings:
+ * Reads extended attributes from the PAX records of an archive, in three formats:
  *
  * ```
- * SCHILY.xattr.NAME=VALUE              both raw
- * LIBARCHIVE.xattr.NAME=VALUE          name URL-encoded, value base64, padding optional
+ * SCHILY.xattr.NAME=VALUE              name and value as bytes
+ * LIBARCHIVE.xattr.NAME=VALUE          name URL-encoded; value in base64, with optional padding
  * RHT.security.selinux=VALUE           the attribute security.selinux
  * ```
  *
- * libostree stores a name given twice, as bsdtar writes each, twice, which it then calls invalid; here the last record
- * of a name wins. Values may be empty.
+ * bsdtar writes each attribute in the first two formats. libostree then stores the attribute twice, which it considers
+ * invalid when it reads the object. Here the last record of a name is used. Values may be empty.
  *
  * Source: libarchive, archive_read_support_format_tar.c, pax_attribute.
  */
@@ -23,6 +23,7 @@ const SELINUX = 'RHT.security.selinux'
 
 export const NO_XATTRS: Xattrs = []
 
+/** Returns the extended attributes in PAX records, in canonical order. Values are copied. */
 export function xattrsFromPax(records: readonly PaxRecord[]): Xattrs {
   if (records.length === 0) return NO_XATTRS
   const found = new Map<string, Xattr>()
@@ -37,16 +38,16 @@ export function xattrsFromPax(records: readonly PaxRecord[]): Xattrs {
   return found.size === 0 ? NO_XATTRS : sortXattrs([...found.values()])
 }
 
-/** @param name as latin1, up to a NUL as the C string it is */
+/** Adds an attribute. @param name one character per byte (latin1); it ends at a NUL, as a C string does */
 function put(found: Map<string, Xattr>, name: string, value: Uint8Array): void {
   const nul = name.indexOf('\0')
   const text = nul < 0 ? name : name.slice(0, nul)
   if (text === '') return
-  // Copied: the record is a view into the reader's buffer.
+  // Copied, because the record is a view into the buffer of the tar parser.
   found.set(text, [Uint8Array.from(text, (character) => character.charCodeAt(0)), value.slice()])
 }
 
-/** Sequences that are none stay as they are. */
+/** Decodes `%XX` sequences; invalid ones are unchanged. */
 function fromUrl(name: string): string {
   return name.replace(/%([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
 }
@@ -55,7 +56,7 @@ const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 const SEXTETS = new Int8Array(256).fill(-1)
 for (const [sextet, code] of encodeUtf8(ALPHABET).entries()) SEXTETS[code] = sextet
 
-/** Ends at the padding or the end; `undefined` when a character is of no base64. */
+/** Decodes base64 up to the padding or the end. @returns `undefined` when a character is not base64 */
 function fromBase64(text: Uint8Array): Uint8Array | undefined {
   const bytes = new Uint8Array(Math.ceil((text.length * 3) / 4))
   let length = 0

@@ -12,7 +12,7 @@ const bytes = (text: string) => new TextEncoder().encode(text)
 test('a name in an archive is UTF-8 without NUL', () => {
   expect(decodeTarName(bytes('ü'), 'pathname')).toBe('ü')
   expect(decodeTarName(bytes('\ufeffx'), 'pathname')).toBe('\ufeffx')
-  expect(() => decodeTarName(bytes('a\0b'), 'pathname')).toThrow('Archive entry pathname holds a NUL byte')
+  expect(() => decodeTarName(bytes('a\0b'), 'pathname')).toThrow('Archive entry pathname contains a NUL byte')
   expect(() => decodeTarName(Uint8Array.of(0xc3), 'linkname')).toThrow('Archive entry linkname is not valid UTF-8')
 })
 
