@@ -3,10 +3,10 @@
  */
 
 import type { Transform } from 'node:stream'
-import { CompressionError } from '../errors.ts'
+import { CompressionError, LimitError, UnsupportedError } from '../errors.ts'
 import { Meter } from './codecs/meter.ts'
 import type { CompressionKind, DecompressOptions } from './interface.ts'
-import { STREAM_CHUNK_BYTES } from './limits.ts'
+import { MAX_ZSTD_WINDOW, STREAM_CHUNK_BYTES } from './limits.ts'
 
 /** A codec seen as a stream, with zlib's count of the input it took. */
 export type Engine = Transform & { readonly bytesWritten: number }
@@ -20,6 +20,12 @@ const HEADER_FAULT =
 /** An error of zlib in our own terms; any other (of the source, of a signal) as it is. */
 function translate(kind: CompressionKind, error: unknown, offset: number): unknown {
   if (!(error instanceof Error && 'code' in error && /^(Z_|ZSTD_error)/.test(String(error.code)))) return error
+  if (error.code === 'ZSTD_error_frameParameter_windowTooLarge') {
+    return new LimitError('zstd window size', MAX_ZSTD_WINDOW)
+  }
+  if (error.code === 'ZSTD_error_dictionary_wrong') {
+    return new UnsupportedError('zstd dictionary', 'zstd frame needs a dictionary', { cause: error })
+  }
   const message = HEADER_FAULT.test(error.message) ? `invalid ${kind} header` : error.message
   return new CompressionError(kind, message, offset, { cause: error })
 }

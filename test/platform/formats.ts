@@ -4,7 +4,7 @@ import { deflateRawSync, gzipSync, inflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { concatBytes, encodeUtf8, equalBytes, readAll } from '../../src/bytes.ts'
-import { CompressionError, OstreeError } from '../../src/errors.ts'
+import { CompressionError, LimitError, OstreeError, UnsupportedError } from '../../src/errors.ts'
 import type { CompressionKind, Platform } from '../../src/platform/index.ts'
 import { changed, GREETING, GZIP_SAMPLES, pieces, WORDS, watched, ZSTD_SAMPLES } from './fixtures.ts'
 
@@ -106,7 +106,7 @@ export function formatSuite(platform: Platform): void {
     test('zstd: a window beyond the limit is refused before it is allocated', async () => {
       // The window has 2 ** 41 bytes.
       const bomb = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xf8, 0x01, 0x00, 0x00, 0, 0, 0, 0, 0, 0, 0)
-      expect(await failure('zstd', bomb)).toMatchObject({ code: expect.stringMatching(/^(limit|corrupt)$/) })
+      expect(await failure('zstd', bomb)).toBeInstanceOf(LimitError)
     })
 
     test('zstd: a frame that claims 100 MB and has one byte does not allocate 100 MB', async () => {
@@ -119,7 +119,7 @@ export function formatSuite(platform: Platform): void {
 
     test('zstd: a frame that needs a dictionary is refused', async () => {
       const packed = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x21, 0x07, 0x01, 0x09, 0, 0, 0x61)
-      expect(await failure('zstd', packed)).toBeInstanceOf(OstreeError)
+      expect(await failure('zstd', packed)).toBeInstanceOf(UnsupportedError)
     })
 
     test('zstd: a Huffman table with a symbol of no bits is refused and does not loop forever', async () => {
