@@ -1,3 +1,5 @@
+/** Hashing, compression, files and network as the library needs them from a runtime: interfaces and their web versions. */
+
 export type {
   CompressionKind,
   CompressOptions,

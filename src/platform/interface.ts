@@ -1,91 +1,140 @@
 /**
- * What the core needs of its surroundings: hashing, compression, and (where there is one) a file system to read images
- * from. Two providers implement it, `node.ts` and `portable.ts`; one test suite runs over both.
+ * What the library needs from its runtime: hashing, compression and, for images on disk, files. `node.ts` and
+ * `portable.ts` implement `Platform`; one test suite tests both.
  */
 
 import type { Checksum } from '../bytes.ts'
 
+/** A compression format. `deflate-raw` is deflate without the header and trailer of zlib or gzip. */
 export type CompressionKind = 'gzip' | 'zstd' | 'deflate-raw'
 
+/** A SHA-256 computed piece by piece. */
 export interface Hasher {
+  /** Adds `bytes` to the data. */
   update(bytes: Uint8Array): void
-  /** Ends the hash; no other call may follow. */
+  /** Returns the checksum of all data. No other call may follow. */
   digest(): Checksum
 }
 
+/** Options of `Platform.decompress`. */
 export interface DecompressOptions {
-  /** Fail with `LimitError` once more than this many bytes came out. Default: no limit. */
+  /** Limit on the decompressed size in bytes. Default: no limit. */
   readonly maxBytes?: number | undefined
+  /** Aborting it makes decompression fail with the signal's reason. */
   readonly signal?: AbortSignal | undefined
 }
 
+/** Options of `Platform.compress`. */
 export interface CompressOptions {
-  /** zlib level 0..9, or zstd level. Default 6 for gzip and deflate-raw, 3 for zstd. */
+  /** zlib's level 0 to 9, or zstd's 1 to 22. Default: 6 for gzip and deflate-raw, 3 for zstd. */
   readonly level?: number | undefined
 }
 
+/** Hashing and compression, as a runtime provides them. */
 export interface Platform {
+  /** `node` or `portable`, or the name of an implementation outside this library. */
   readonly name: string
-  /** One-shot: the small-file path. Several parts are hashed as if joined. */
+  /** Returns the SHA-256 of `parts`, joined. The fast way for small files. */
   sha256(...parts: readonly Uint8Array[]): Checksum
+  /** Starts a SHA-256 of data that comes piece by piece. */
   createSha256(): Hasher
-  /** Raw deflate (no zlib or gzip wrapper), synchronous. @param level 1..9 */
+  /**
+   * Compresses `bytes` to a raw deflate stream, synchronously.
+   * @param level 1 to 9
+   */
   deflateRaw(bytes: Uint8Array, level: number): Uint8Array
   /**
-   * Inflates a whole raw deflate stream, synchronous.
-   * @param size bytes expected
-   * @throws {CompressionError} when malformed, truncated, or of another size
+   * Decompresses one raw deflate stream, synchronously. Bytes after its end are ignored.
+   * @param size expected number of decompressed bytes
+   * @throws {CompressionError} if the stream is malformed, truncated, or has another size
    */
   inflateRaw(bytes: Uint8Array, size: number): Uint8Array
   /**
-   * Decompresses a stream, whole: every gzip member, every zstd frame, skippable frames skipped, zero padding after the
-   * last gzip member allowed. Chunks come out at about 1 MiB and may be reused once the next one is asked for.
-   * The source is read to its end; leaving the loop early returns the source's iterator.
-   * @throws {CompressionError} when malformed, truncated, or a check sum is wrong; {LimitError} past `maxBytes`
+   * Decompresses a whole stream: all gzip members, all zstd frames. Skippable zstd frames are skipped, zeros after the
+   * last gzip member are allowed, and bytes after the end of raw deflate are ignored. Chunks have about 1 MiB; their
+   * memory may be reused once the next chunk is requested. The source is read to its end, unless the reader stops
+   * before; then the source's iterator is returned.
+   * @throws {CompressionError} if the stream is malformed, truncated, or does not match its checksum
+   * @throws {LimitError} if there are more than `maxBytes` decompressed bytes, or a zstd frame has a window over 128 MiB
+   * @throws {UnsupportedError} if a zstd frame needs a dictionary
    */
   decompress(
     kind: CompressionKind,
     from: AsyncIterable<Uint8Array>,
     options?: DecompressOptions,
   ): AsyncIterable<Uint8Array>
-  /** The same bytes however the source is cut; its chunks may be reused once the next is asked for. */
+  /**
+   * Compresses a stream. The result does not depend on how the source is cut into chunks. The source may reuse the
+   * memory of a chunk once the next one is requested.
+   * @throws {UnsupportedError} if the runtime has no encoder for `kind`; raised before the source is read
+   */
   compress(kind: CompressionKind, from: AsyncIterable<Uint8Array>, options?: CompressOptions): AsyncIterable<Uint8Array>
 }
 
-/** Read access to local files, for image transports that live on a disk. Paths are the platform's own. */
+/** Read access to local files, for images on a disk. Paths have the form the operating system uses. */
 export interface LocalFiles {
-  /** @returns `undefined` when nothing is there; symbolic links are followed */
+  /**
+   * Returns the kind of a file and its size in bytes, following symbolic links; `undefined` if it does not exist.
+   * @throws {IoError} for other errors
+   */
   stat(path: string): Promise<{ kind: 'file' | 'directory' | 'other'; size: number } | undefined>
-  /** Streams `length` bytes (default: to the end) from `offset`. @throws {IoError} */
+  /**
+   * Reads a file in chunks.
+   * @param range in bytes: from `offset`, by default 0, for `length`, by default to the end of the file
+   * @throws {IoError} if it cannot be read
+   */
   stream(path: string, range?: { offset?: number; length?: number }): AsyncIterable<Uint8Array>
-  /** @throws {LimitError} when the file is larger than `limit` bytes */
+  /**
+   * Reads a whole file.
+   * @throws {LimitError} if it is larger than `limit` bytes
+   * @throws {IoError} if it cannot be read
+   */
   read(path: string, limit: number): Promise<Uint8Array>
+  /** Joins parts of a path. */
   join(...parts: string[]): string
 }
 
-/** One file being written, front to back. */
+/** A file open for writing, from its start to its end. */
 export interface FileWriter {
-  /** Done with `bytes` once it resolves. @throws {IoError} */
+  /**
+   * Appends `bytes`, whose memory may be reused once the promise resolves.
+   * @throws {IoError} if they cannot be written
+   */
   write(bytes: Uint8Array): Promise<void>
-  /** Nothing may follow. @param sync also wait until the content is on the disk */
+  /**
+   * Closes the file. No other call may follow.
+   * @param sync also waits until the content is on the disk (fsync)
+   */
   close(sync?: boolean): Promise<void>
 }
 
-/** Local files that can be written as well, for image transports that lay images down on a disk. */
+/** Read and write access to local files, for images that are written to a disk. */
 export interface WritableFiles extends LocalFiles {
-  /** Its parent must exist; being there already is success. @throws {IoError} */
+  /**
+   * Creates a directory, unless it exists.
+   * @throws {IoError} if its parent does not exist, or for other errors
+   */
   createDirectory(path: string): Promise<void>
   /**
-   * A new, empty directory inside `parent`, nobody else's; those that processes which are no more left there go.
+   * Creates a private temporary directory in `parent`, and removes those left by processes that have died.
    * @returns its path
    */
   createTemporary(parent: string): Promise<string>
-  /** A new file; one that is there is emptied. @throws {IoError} */
+  /**
+   * Creates a file, or empties an existing one, and opens it for writing.
+   * @throws {IoError} if that fails
+   */
   createFile(path: string): Promise<FileWriter>
-  /** Atomic within one file system; replaces a file. @throws {IoError} */
+  /**
+   * Renames a file or directory, atomically within a file system. A file at `to` is replaced.
+   * @throws {IoError} if that fails
+   */
   rename(from: string, to: string): Promise<void>
-  /** A file, or a directory with all in it; nothing there is success. @throws {IoError} */
+  /**
+   * Removes a file, or a directory with its contents, if it exists.
+   * @throws {IoError} if that fails
+   */
   remove(path: string): Promise<void>
-  /** The directory that holds `path`. */
+  /** Returns the path of the directory that contains `path`. */
   parent(path: string): string
 }

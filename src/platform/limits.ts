@@ -1,14 +1,15 @@
-/** Sizes that both providers keep to. */
+/** Limits and defaults of compression that both platforms use. */
 
-/** A deflate stream cannot grow more than this: 258 bytes cost at least two bits. Source: RFC 1951, 3.2.5. */
+/** Largest ratio of decompressed to compressed bytes in deflate: 258 bytes take at least 2 bits. Source: RFC 1951, 3.2.5. */
 export const MAX_DEFLATE_RATIO = 1032
 
-/** Bytes of a chunk of output. With zlib's own 16 KiB a layer takes 2.5 times as long. */
+/** Size of an output chunk in bytes: 1 MiB. With zlib's default of 16 KiB, a layer takes 2.5 times as long. */
 export const STREAM_CHUNK_BYTES = 1 << 20
 
-/** Default levels: zlib's own, and zstd's own. */
+/** Default level of deflate, as in zlib. */
 export const DEFLATE_LEVEL = 6
+/** Default level of zstd, as in zstd. */
 export const ZSTD_LEVEL = 3
 
-/** A zstd frame that wants to reach back further is refused: 128 MiB, what the zstd program takes without `--long`. */
+/** Largest window of a zstd frame that is accepted, in bytes: 128 MiB, the limit of the zstd program without `--long`. */
 export const MAX_ZSTD_WINDOW = 1 << 27

@@ -1,50 +1,63 @@
-/** What network code needs of its surroundings: a way to ask, the time, and chance. */
+/** What network code needs from its runtime: HTTP requests, a clock, random numbers, credential helpers. */
 
 import type { Content } from '../bytes.ts'
 
+/** An HTTP request. */
 export interface FetchInit {
+  /** Such as `GET`. */
   readonly method: string
   readonly headers: Readonly<Record<string, string>>
-  /** A stream comes with its `content-length` among the headers. */
+  /** For a stream, `headers` include `content-length`. */
   readonly body?: Content | undefined
+  /** Aborting it aborts the request, also while the response is read. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** So much of a web `Response` as is used here. */
+/** An HTTP response: the part of the web's `Response` that is used here. */
 export interface FetchResponse {
+  /** The status code, such as 200. */
   readonly status: number
+  /** `get` ignores the case of `name`. */
   readonly headers: { get(name: string): string | null }
-  /** As it came over the wire: nothing is decoded. Chunks belong to the reader. */
+  /** The bytes as transferred: content encodings are not decoded. The producer does not reuse the memory of chunks. */
   readonly body: AsyncIterable<Uint8Array> | null
 }
 
 /**
- * One request, one answer: redirects are answers like any other. Rejects when there is none, with whatever the runtime
- * throws; a `code` of the operating system, such as `ECONNRESET`, is looked for along the `cause`s.
+ * Sends one request and returns the response. Redirects are not followed but returned. Rejects if there is no response,
+ * with any error; a `code` of the operating system in it or its chain of causes, such as `ECONNRESET`, tells whether
+ * trying again may help.
  */
 export type Fetch = (url: string, init: FetchInit) => Promise<FetchResponse>
 
+/** Time and random numbers. */
 export interface Clock {
-  /** Milliseconds since the epoch, UTC; never goes back. */
+  /** Returns the time in milliseconds since 1970-01-01 UTC. It never decreases. */
   now(): number
-  /** From 0 up to, not including, 1. */
+  /** Returns a random number from 0 up to, but not including, 1. */
   random(): number
-  /** Calls back once, `milliseconds` from now, unless what it returns is called before. */
+  /**
+   * Calls `callback` once, after `milliseconds`.
+   * @returns a function that cancels the call
+   */
   after(milliseconds: number, callback: () => void): () => void
 }
 
 /**
- * What the program `docker-credential-NAME get` answers for a server; `undefined` when it knows none.
- * @throws {InvalidNameError}, {IoError} when there is no such program, or it fails
+ * Asks the program `docker-credential-NAME` for the credentials of a server, as `docker-credential-NAME get` does.
+ * Resolves to `undefined` if it has none.
+ * @throws {InvalidNameError} if `name` is not the name of a program
+ * @throws {IoError} if the program does not exist or fails
  */
 export type CredentialHelper = (
   name: string,
   server: string,
 ) => Promise<{ readonly username: string; readonly secret: string } | undefined>
 
+/** Access to the network. */
 export interface Network {
   readonly fetch: Fetch
   readonly clock: Clock
-  /** Absent where no programs can be run. */
+  /** Absent in runtimes that cannot run programs. */
   readonly credentialHelper?: CredentialHelper | undefined
 }

@@ -1,6 +1,4 @@
-/**
- * Which codec of node:zlib serves which kind. zstd is in `node-zstd.ts`.
- */
+/** Streaming compression on Node, by node:zlib. zstd is in `node-zstd.ts`. */
 
 import * as zlib from 'node:zlib'
 import { gzipMember } from './codecs/gzip-frame.ts'
@@ -9,6 +7,7 @@ import { DEFLATE_LEVEL, ZSTD_LEVEL } from './limits.ts'
 import { STREAM_OPTIONS, through } from './node-streams.ts'
 import { compressZstd, decompressZstd } from './node-zstd.ts'
 
+/** Implements `Platform.decompress`. */
 export function decompress(
   kind: CompressionKind,
   from: AsyncIterable<Uint8Array>,
@@ -24,6 +23,7 @@ export function decompress(
   }
 }
 
+/** Implements `Platform.compress`. */
 export function compress(
   kind: CompressionKind,
   from: AsyncIterable<Uint8Array>,
@@ -33,6 +33,6 @@ export function compress(
   const level = options.level ?? DEFLATE_LEVEL
   const deflate = (source: AsyncIterable<Uint8Array>) =>
     through('deflate-raw', source, () => zlib.createDeflateRaw({ ...STREAM_OPTIONS, level }))
-  // zlib would write the machine's name into the header of a gzip stream.
+  // zlib's own gzip header names the operating system, so the result would depend on it.
   return kind === 'gzip' ? gzipMember(from, level, deflate, zlib.crc32) : deflate(from)
 }

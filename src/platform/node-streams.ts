@@ -1,6 +1,4 @@
-/**
- * A codec of node:zlib as an async generator. zlib works on a thread of its own, about one chunk ahead of the reader.
- */
+/** Runs the stream codecs of node:zlib as async generators. zlib works in a thread of its own, about a chunk ahead. */
 
 import type { Transform } from 'node:stream'
 import { CompressionError, LimitError, UnsupportedError } from '../errors.ts'
@@ -8,16 +6,19 @@ import { Meter } from './codecs/meter.ts'
 import type { CompressionKind, DecompressOptions } from './interface.ts'
 import { MAX_ZSTD_WINDOW, STREAM_CHUNK_BYTES } from './limits.ts'
 
-/** A codec seen as a stream, with zlib's count of the input it took. */
+/** A stream of node:zlib. `bytesWritten` is the number of input bytes it has consumed. */
 export type Engine = Transform & { readonly bytesWritten: number }
 
-/** zlib hands the second to Transform, though its declaration leaves it out: buffer one chunk, then wait. */
+/** Options of every codec: it buffers one chunk of output, then waits. The types lack `readableHighWaterMark`. */
 export const STREAM_OPTIONS = { chunkSize: STREAM_CHUNK_BYTES, readableHighWaterMark: STREAM_CHUNK_BYTES }
 
 const HEADER_FAULT =
   /^(incorrect header check|unknown compression method|unknown header flags set|header crc mismatch)$/
 
-/** An error of zlib in our own terms; any other (of the source, of a signal) as it is. */
+/**
+ * Converts an error of zlib. Other errors, of the source or the signal, are returned as they are.
+ * @param offset bytes of input consumed
+ */
 function translate(kind: CompressionKind, error: unknown, offset: number): unknown {
   if (!(error instanceof Error && 'code' in error && /^(Z_|ZSTD_error)/.test(String(error.code)))) return error
   if (error.code === 'ZSTD_error_frameParameter_windowTooLarge') {
@@ -30,7 +31,7 @@ function translate(kind: CompressionKind, error: unknown, offset: number): unkno
   return new CompressionError(kind, message, offset, { cause: error })
 }
 
-/** Resolves once the engine took `bytes`, or died: zlib leaves the callback of the write that failed uncalled. */
+/** Resolves when the engine has consumed `bytes` or is closed: zlib does not call the callback of a write that failed. */
 function write(engine: Engine, bytes: Uint8Array): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
@@ -43,8 +44,9 @@ function write(engine: Engine, bytes: Uint8Array): Promise<void> {
 }
 
 /**
- * After its last member gzip may be padded with zeros, and with nothing else; Go's reader refuses even those. What
- * follows a raw deflate stream is nobody's, and left alone, as ostree does.
+ * Checks `bytes` that follow the end of the compressed stream. gzip may be padded with zeros only, which Go's reader
+ * refuses. Bytes after raw deflate are ignored, as by ostree.
+ * @throws {CompressionError} if gzip is followed by other bytes
  */
 function checkPadding(kind: CompressionKind, bytes: Uint8Array, offset: number): void {
   const stray = kind === 'gzip' ? bytes.findIndex((byte) => byte !== 0) : -1
@@ -52,8 +54,9 @@ function checkPadding(kind: CompressionKind, bytes: Uint8Array, offset: number):
 }
 
 /**
- * Feeds the engine one chunk at a time, so that the producer may reuse each, and reads the source to its end.
- * @returns false when the engine was gone before the source was at its end
+ * Writes the source to the engine, to the end of the source. A chunk is consumed before the next is requested, because
+ * the source may reuse its memory.
+ * @returns false if the engine was destroyed before the source ended
  */
 async function feed(kind: CompressionKind, source: AsyncIterator<Uint8Array>, engine: Engine): Promise<boolean> {
   let fed = 0
@@ -61,7 +64,7 @@ async function feed(kind: CompressionKind, source: AsyncIterator<Uint8Array>, en
     if (engine.destroyed) return false
     const chunk = next.value
     if (chunk.length === 0) continue
-    // zlib leaves input untaken only when the stream is at its end.
+    // zlib leaves input unconsumed only at the end of the compressed stream.
     if (engine.bytesWritten === fed) await write(engine, chunk)
     if (engine.destroyed) return false
     const untaken = Math.min(fed + chunk.length - engine.bytesWritten, chunk.length)
@@ -72,7 +75,7 @@ async function feed(kind: CompressionKind, source: AsyncIterator<Uint8Array>, en
   return true
 }
 
-/** Runs `from` through the engine, which lives from the first read until the loop is left, whichever way. */
+/** Passes `from` through an engine, which is opened by the first read and destroyed when the reader stops. */
 export async function* through(
   kind: CompressionKind,
   from: AsyncIterable<Uint8Array>,
@@ -102,7 +105,7 @@ export async function* through(
       meter.count(chunk.length)
       yield chunk
     }
-    // The output may be complete while what follows it in the source is not read yet.
+    // The output can be complete before the source has been read to its end.
     await feeding
     if (fault) throw fault.error
   } catch (error) {
@@ -112,7 +115,7 @@ export async function* through(
     engine.destroy()
     if (!sourceEnded) {
       const returned = source.return?.()
-      // An aborted reader does not wait for a source that may never answer.
+      // After an abort, do not wait for the source: it may never respond.
       if (signal?.aborted) returned?.catch(() => {})
       else await returned
     }

@@ -1,7 +1,7 @@
 /**
- * zstd on Node, which has it from 22.15. Its decoder there stops at the end of the first frame and takes a stream cut
- * short for a whole one, both without a word; layers of many frames are common. So it is used only where it passes a
- * test with two frames and half a frame, and else our own is. Its encoder is used wherever it is.
+ * zstd on Node, which has it from 22.15. The first versions of its decoder silently stop after the first frame and accept
+ * truncated streams, and layers of many frames are common. So Node's decoder is used only if it passes a test with two
+ * frames and with a truncated frame (Node 26 does), and ours otherwise. Node's encoder is used if it exists.
  */
 
 import type { Transform } from 'node:stream'
@@ -19,7 +19,7 @@ interface ZstdOptions {
   params?: Record<number, number>
 }
 
-/** What later versions have besides what the oldest supported one declares. */
+/** The part of node:zlib that the types of the oldest supported version lack. */
 interface Zstd {
   readonly createZstdCompress: (options: ZstdOptions) => Transform & Engine
   readonly createZstdDecompress: (options: ZstdOptions) => Transform & Engine
@@ -30,7 +30,7 @@ function findZstd(): Zstd | undefined {
   return 'createZstdDecompress' in zlib ? (zlib as unknown as Zstd) : undefined
 }
 
-/** A frame holding `a`, without a check sum. */
+/** A frame with the content `a`, without a checksum. */
 const FRAME = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x01, 0x09, 0x00, 0x00, 0x61)
 
 function openDecoder(zstd: Zstd): Engine {
@@ -65,7 +65,7 @@ async function passesTest(zstd: Zstd): Promise<boolean> {
 
 let native: Promise<Zstd | undefined> | undefined
 
-/** Node's decoder if it is there and can be trusted; found out once. */
+/** Returns Node's zstd if its decoder exists and passes the test, which is run once. */
 function trustedZstd(): Promise<Zstd | undefined> {
   native ??= (async () => {
     const zstd = findZstd()
@@ -74,6 +74,7 @@ function trustedZstd(): Promise<Zstd | undefined> {
   return native
 }
 
+/** Implements `Platform.decompress` for zstd. */
 export async function* decompressZstd(
   from: AsyncIterable<Uint8Array>,
   options: DecompressOptions,
@@ -83,7 +84,10 @@ export async function* decompressZstd(
   else yield* through('zstd', from, () => openDecoder(zstd), options)
 }
 
-/** By Node, on threads of its own; by us where Node cannot. */
+/**
+ * Implements `Platform.compress` for zstd: by Node in a thread of its own, otherwise by the optional package.
+ * @throws {UnsupportedError} if there is neither
+ */
 export function compressZstd(from: AsyncIterable<Uint8Array>, level: number): AsyncIterable<Uint8Array> {
   const zstd = findZstd()
   if (zstd === undefined) return compressFrames(from, level)

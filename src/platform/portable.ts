@@ -1,7 +1,7 @@
 /**
- * The platform in nothing but JavaScript: for browsers, and to hold the other one against. Hashing is noble's and deflate
- * fflate's; the decoders are our own, because what they take in is hostile (inflate.ts, zstd/), and so is what writes zstd,
- * because nobody else has one.
+ * `Platform` in JavaScript alone, for browsers and for comparison with the one of Node. It hashes with @noble/hashes,
+ * deflates with fflate and writes zstd with an optional package (zstd/compress.ts). The decoders are our own, because
+ * those of libraries do not reject all malformed input (inflate.ts, zstd/decompress.ts).
  */
 
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js'
@@ -64,7 +64,7 @@ function inflateRaw(bytes: Uint8Array, size: number): Uint8Array {
   return out.slice(0, size)
 }
 
-/** What follows the end of a raw deflate stream is nobody's, and left alone, as ostree does. */
+/** Decodes a raw deflate stream and ignores the bytes after its end, as ostree does. */
 function* inflateAlone(input: Input): Decoder {
   yield* inflate(input, inflateBuffer())
   for (;;) {
@@ -95,7 +95,7 @@ function compress(
   return deflateSlabs(from, encode)
 }
 
-/** No module of the runtime: what the language has, and libraries written in it. */
+/** The platform that needs nothing but JavaScript. */
 export const portablePlatform: Platform = {
   name: 'portable',
   sha256,

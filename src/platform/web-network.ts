@@ -1,13 +1,14 @@
 /**
- * The network as every runtime of the web has it: the global `fetch`. A browser keeps redirects and `WWW-Authenticate`
- * to itself unless the server allows otherwise; servers, Deno and Bun do not.
+ * `Network` by the global `fetch`, which browsers, Node, Deno and Bun have. Browsers hide redirects, and the header
+ * `WWW-Authenticate` unless the server exposes it; the others do not.
  */
 
 import type { Clock, Fetch, Network } from './network.ts'
 
-/** Milliseconds; a timer set to more goes off at once. */
+/** Longest delay of a timer in milliseconds; with a longer one it fires immediately. */
 const LONGEST_TIMER = 2 ** 31 - 1
 
+/** A clock by `performance`, `crypto.getRandomValues` and `setTimeout`. */
 export const webClock: Clock = {
   now: () => performance.timeOrigin + performance.now(),
   random: () => (crypto.getRandomValues(new Uint32Array(1))[0] as number) / 2 ** 32,
@@ -24,7 +25,7 @@ async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8
     for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value
     ended = true
   } finally {
-    // Not waited for: a connection that hangs would never let go.
+    // Not awaited: on a connection that hangs, the promise never settles.
     if (!ended) reader.cancel().catch(() => {})
   }
 }
@@ -47,9 +48,10 @@ const fetchOfTheWeb: Fetch = async (url, { method, headers, body, signal }) => {
   const upload =
     body === undefined ? {} : { body: body instanceof Uint8Array ? body : streamOf(body), duplex: 'half' as const }
   const init = { method, headers, redirect: 'manual', signal: signal ?? null, ...upload }
-  // The declaration knows neither `duplex` nor bytes over shared memory, which no runtime minds.
+  // The type declares neither `duplex` nor bytes in shared memory; runtimes accept both.
   const response = await globalThis.fetch(url, init as RequestInit)
   return { status: response.status, headers: response.headers, body: response.body && chunksOf(response.body) }
 }
 
+/** The network of the web, without credential helpers. */
 export const webNetwork: Network = { fetch: fetchOfTheWeb, clock: webClock }

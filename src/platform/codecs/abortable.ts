@@ -1,6 +1,6 @@
 /**
- * The same source, whose reader an abort sets free even while the source has nothing to give. The source is then told
- * to return, but not waited for: it may never answer.
+ * Makes reading `from` fail with the signal's reason as soon as it is aborted, even while a chunk is awaited. The source's
+ * iterator is then returned without waiting for it, because it may never respond.
  */
 export function abortable<T>(from: AsyncIterable<T>, signal: AbortSignal | undefined): AsyncIterable<T> {
   return signal === undefined ? from : race(from, signal)
@@ -12,7 +12,7 @@ async function* race<T>(from: AsyncIterable<T>, signal: AbortSignal): AsyncGener
   const aborted = new Promise<never>((_, reject) => {
     abort = () => reject(signal.reason)
   })
-  // Nobody may be listening when it comes.
+  // Avoids an unhandled rejection while no race is running.
   aborted.catch(() => {})
   signal.addEventListener('abort', abort, { once: true })
   let ended = false
@@ -25,7 +25,7 @@ async function* race<T>(from: AsyncIterable<T>, signal: AbortSignal): AsyncGener
     }
     ended = true
   } catch (error) {
-    // A source that failed has ended by itself.
+    // If the source itself has failed, it has ended and is not returned.
     ended = !signal.aborted
     throw error
   } finally {

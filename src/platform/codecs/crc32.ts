@@ -1,8 +1,8 @@
-/** CRC-32 as gzip counts it, eight bytes a step. Source: RFC 1952, 8; "slicing by 8" by Kounavis and Berry. */
+/** CRC-32 as in gzip, eight bytes a step. Source: RFC 1952, 8; "slicing by 8" by Kounavis and Berry. */
 
 const POLYNOMIAL = 0xedb88320
 
-/** Eight tables of 256, one behind the other: table k is table 0 after k zero bytes. */
+/** Eight tables of 256 entries, one after another. Table k gives the CRC of a byte followed by k zero bytes. */
 const TABLES = new Int32Array(8 * 256)
 for (let byte = 0; byte < 256; byte++) {
   let crc = byte
@@ -14,7 +14,10 @@ for (let i = 256; i < TABLES.length; i++) {
   TABLES[i] = (previous >>> 8) ^ (TABLES[previous & 0xff] as number)
 }
 
-/** @param crc of the bytes before, to go on from */
+/**
+ * Returns the CRC-32 of `bytes`, unsigned.
+ * @param crc CRC of the preceding bytes, to be continued
+ */
 export function crc32(bytes: Uint8Array, crc = 0): number {
   const t = TABLES
   const b = bytes

@@ -1,7 +1,6 @@
 /**
- * Decoders as coroutines. A decoder is a generator over an `Input`: it yields a chunk of output, or `undefined` to ask
- * for more input, and so reads like the format it decodes. The driver feeds it from an async source; nothing a decoder
- * does waits.
+ * Decoders as coroutines. A decoder is a synchronous generator over an `Input`: it yields a chunk of output, or
+ * `undefined` to request more input, so its code follows the format. `drive` runs it over an asynchronous source.
  */
 
 import { EMPTY_BYTES } from '../../bytes.ts'
@@ -10,21 +9,22 @@ import type { CompressionKind, DecompressOptions } from '../interface.ts'
 import { abortable } from './abortable.ts'
 import { Meter } from './meter.ts'
 
-/** A chunk of output, valid until the decoder goes on, or a request for input. */
+/** A chunk of output, whose memory is valid until the decoder is resumed, or a request for more input. */
 export type Step = Uint8Array | undefined
+/** A running decoder. It throws a `CompressionError` if its input is malformed. */
 export type Decoder = Generator<Step, void, undefined>
 
-/** Compressed bytes, of which those before `pos` are taken. */
+/** Compressed bytes on their way to a decoder. Those of `bytes` before `pos` have been consumed. */
 export class Input {
   readonly kind: CompressionKind
-  /** A chunk of the source, or what was left of the last one with the next behind it. */
+  /** A chunk of the source, or the unconsumed rest of a chunk followed by the next chunk. */
   bytes: Uint8Array = EMPTY_BYTES
   pos = 0
-  /** The source has no more. */
+  /** Whether the source has ended. */
   ended = false
-  /** Bytes of the source before `bytes`. */
+  /** Number of source bytes before `bytes`. */
   #before = 0
-  /** What `bytes` is a view of when it is not the source's. */
+  /** The memory of `bytes` when it is not a chunk of the source. */
   #storage: Uint8Array = EMPTY_BYTES
   #borrowed = true
 
@@ -32,16 +32,17 @@ export class Input {
     this.kind = kind
   }
 
+  /** Number of unconsumed bytes in `bytes`. */
   get left(): number {
     return this.bytes.length - this.pos
   }
 
-  /** Bytes of the source taken in. */
+  /** Number of source bytes consumed. */
   get offset(): number {
     return this.#before + this.pos
   }
 
-  /** Makes `chunk` follow what is left. It is not copied where nothing is: `keep` before it changes. */
+  /** Appends `chunk` to the unconsumed bytes. If there are none it is not copied; call `keep` before its memory changes. */
   append(chunk: Uint8Array): void {
     const left = this.left
     if (left === 0) {
@@ -58,7 +59,7 @@ export class Input {
     this.bytes = this.#storage.subarray(0, end + chunk.length)
   }
 
-  /** Copies what is left of a chunk of the source. */
+  /** Copies the unconsumed bytes of a chunk of the source, so that its memory may be reused. */
   keep(): void {
     if (!this.#borrowed || this.left === 0) return
     const rest = this.bytes.subarray(this.pos)
@@ -70,7 +71,7 @@ export class Input {
     this.#borrowed = false
   }
 
-  /** Room for `more` bytes behind `bytes`; doubling keeps a trickle of tiny chunks from being copied over and over. */
+  /** Makes room for `more` bytes after `bytes`. Doubling avoids copying everything again for each of many tiny chunks. */
   #reserve(more: number): void {
     const { length } = this.bytes
     if (length + more <= this.#storage.length) return
@@ -83,7 +84,10 @@ export class Input {
     this.bytes = this.#storage.subarray(0, left)
   }
 
-  /** Asks until `size` bytes are left. @throws {CompressionError} when the source has fewer */
+  /**
+   * Requests input until `size` bytes are unconsumed.
+   * @throws {CompressionError} if the source ends before
+   */
   *need(size: number): Generator<undefined, void, undefined> {
     while (this.left < size) {
       if (this.ended) throw this.fault('unexpected end of file', this.left)
@@ -91,16 +95,23 @@ export class Input {
     }
   }
 
-  /** @param ahead bytes from here to where the fault is */
+  /**
+   * Creates an error for malformed input.
+   * @param ahead distance in bytes from `pos` to the malformed byte
+   */
   fault(message: string, ahead = 0): CompressionError {
     return new CompressionError(this.kind, message, this.offset + ahead)
   }
 }
 
-/** So that bit offsets within `Input.bytes` stay small integers. */
+/** Largest piece of a chunk given to a decoder, in bytes, so that bit offsets within `Input.bytes` are small integers. */
 const LARGEST_FEED = 1 << 24
 
-/** Runs a decoder over a source, to the end of both. */
+/**
+ * Runs a decoder over a source, to the end of both.
+ * @throws {CompressionError} if the decoder finds malformed input
+ * @throws {LimitError} if there is more output than `options.maxBytes`
+ */
 export async function* drive(
   kind: CompressionKind,
   decode: (input: Input) => Decoder,

@@ -1,18 +1,22 @@
 /**
- * One raw deflate stream of many, for an encoder that takes its input whole: each slab of input is encoded alone, its
- * last block is told that it is not the last, and an empty stored block brings the next one to a byte. fflate's own
- * streaming encoder is not used: it refers to bytes before the start, and no decoder takes that.
+ * Streaming deflate with an encoder that needs its whole input at once. Each slab of 1 MiB is encoded alone; then the bit
+ * that marks its last block is cleared, and an empty stored block aligns the next slab to a byte. fflate's own streaming
+ * encoder is not used: it refers to bytes before the start of the stream, which every decoder rejects.
  * Source: RFC 1951, 3.2.3 and 3.2.4.
  */
 
 import { STREAM_CHUNK_BYTES } from '../limits.ts'
 import { findLastBlock } from './inflate.ts'
 
-/** A last block with nothing in it, in the fixed code. */
+/** An empty last block with the fixed code. */
 const END = Uint8Array.of(3, 0)
-/** Lengths of an empty stored block. */
+/** LEN and NLEN of an empty stored block. */
 const EMPTY_STORED = [0x00, 0x00, 0xff, 0xff]
 
+/**
+ * Compresses a stream to one raw deflate stream. The result does not depend on how the source is cut.
+ * @param encode compresses up to 1 MiB to a raw deflate stream
+ */
 export async function* deflateSlabs(
   from: AsyncIterable<Uint8Array>,
   encode: (slab: Uint8Array) => Uint8Array,
@@ -34,14 +38,17 @@ export async function* deflateSlabs(
   yield END
 }
 
-/** The stream without its end: another may follow. */
+/**
+ * Returns `stream` changed so that another deflate stream may follow.
+ * @param size bytes that it inflates to
+ */
 function open(stream: Uint8Array, size: number): Uint8Array {
   const { start, end } = findLastBlock(stream, size)
   const header = (end + 3 + 7) >> 3
   const opened = new Uint8Array(header + EMPTY_STORED.length)
   opened.set(stream.subarray(0, (end + 7) >> 3))
   opened[start >> 3] = (opened[start >> 3] as number) & ~(1 << (start & 7))
-  // The three bits of the block's header are zeros, as are those up to the byte.
+  // The header of a stored block is three zero bits, followed by zeros up to the next byte.
   opened.set(EMPTY_STORED, header)
   return opened
 }

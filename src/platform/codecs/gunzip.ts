@@ -1,6 +1,6 @@
 /**
- * gzip, every member, with the check sum and length of each. Source: RFC 1952. After the last member zeros may follow,
- * as on tapes, and nothing else.
+ * Decodes gzip: all members of a stream, checking the checksum and length of each. After the last member, only zeros may
+ * follow, as on tapes. Source: RFC 1952.
  */
 
 import { crc32 } from './crc32.ts'
@@ -13,11 +13,12 @@ const FNAME = 0x08
 const FCOMMENT = 0x10
 const RESERVED = 0xe0
 const FIXED_HEADER = 10
-/** Bytes of the largest header, names included, that is taken in. */
+/** Limit on the size of a header with its names, in bytes. */
 const MAX_HEADER = 1 << 20
 
+/** Decodes all members. */
 export function* gunzip(input: Input): Decoder {
-  // One buffer for all: there are streams with a member for every file.
+  // One buffer for all members: some streams have a member for every file.
   const out = inflateBuffer()
   do {
     yield* member(input, out)
@@ -42,7 +43,7 @@ function* member(input: Input, out: Uint8Array): Decoder {
   input.pos += 8
 }
 
-/** Whether a further member follows, or only padding. */
+/** Skips padding and returns whether another member follows. */
 function* another(input: Input): Generator<undefined, boolean, undefined> {
   let padded = false
   for (;;) {
@@ -60,7 +61,7 @@ function* another(input: Input): Generator<undefined, boolean, undefined> {
 }
 
 function* header(input: Input): Decoder {
-  // A wrong first byte is enough to say that this is no gzip, however short it is.
+  // Check the first byte before requiring the whole header, so that short garbage is named as such.
   yield* input.need(1)
   const invalid = () => input.fault('invalid gzip header')
   if (input.bytes[input.pos] !== 0x1f) throw invalid()

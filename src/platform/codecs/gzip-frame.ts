@@ -1,19 +1,22 @@
 /**
- * What stands around the deflate stream of a gzip member. Source: RFC 1952.
+ * The header and trailer of a gzip member. Source: RFC 1952.
  *
  *   1f 8b 08 flg mtime(4) xfl os │ [extra] [name\0] [comment\0] [crc16] │ deflate … │ crc32(4) isize(4)
  */
 
 /**
- * The ten bytes in front of our own streams: no name, no time, no machine, so that the same input gives the same blob
- * everywhere the deflate encoder agrees. `xfl` as zlib sets it.
+ * Returns the header of a stream we write, 10 bytes. It has neither name, time nor operating system (255, unknown), so
+ * that the same deflate encoder makes the same blob on every machine. `xfl` is set as zlib does.
  */
 function header(level: number): Uint8Array {
   const xfl = level === 9 ? 2 : level <= 1 ? 4 : 0
   return Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, xfl, 0xff)
 }
 
-/** @param size bytes of content; only the low 32 bits are kept */
+/**
+ * Returns the trailer, 8 bytes.
+ * @param size bytes of content, of which the low 32 bits are stored
+ */
 function trailer(crc: number, size: number): Uint8Array {
   const bytes = new Uint8Array(8)
   const view = new DataView(bytes.buffer)
@@ -22,7 +25,12 @@ function trailer(crc: number, size: number): Uint8Array {
   return bytes
 }
 
-/** One member around what `deflate` makes of the source. */
+/**
+ * Compresses `from` to a gzip member.
+ * @param level 0 to 9, for the header
+ * @param deflate compresses a stream to raw deflate
+ * @param crc32 continues a CRC-32
+ */
 export async function* gzipMember(
   from: AsyncIterable<Uint8Array>,
   level: number,

@@ -1,33 +1,38 @@
 /**
- * Tables that decode a prefix code by looking up several bits at once: a first table by `rootBits` bits, and for longer
- * codes a second one it links to. Source: RFC 1951, 3.2.2; the faults are those zlib finds, in its words.
+ * Tables that decode a prefix code by looking up several bits at once: a root table indexed by the next `rootBits` bits
+ * and, for longer codes, subtables it links to. Codes that zlib rejects are rejected. Source: RFC 1951, 3.2.2.
  *
- * An entry is one integer, 0 where no code leads:
+ * An entry is an integer, 0 for bits that are not a code:
  *
- *   value(16) │ kind(2) at bit 8 │ extra bits or width of the second table(4) │ length of the code(4)
+ *   value(16) │ kind(2) at bit 8 │ number of extra bits, or of a subtable's index bits(4) │ length of the code(4)
  */
 
+/** Kind of an entry: `value` is a byte, or a symbol of the code of code lengths. */
 export const LITERAL = 0
-/** A length or a distance: `value`, plus what `extra` bits say. */
+/** Kind of an entry: a length or distance of `value` plus the number in the extra bits. */
 export const BASE = 1
+/** Kind of an entry: the end of the block. */
 export const END = 2
+/** Kind of an entry: `value` is the index of a subtable. */
 export const LINK = 3
 
+/** The tables of a prefix code. */
 export interface CodeTable {
+  /** The root table of `2 ** rootBits` entries, followed by the subtables. */
   readonly entries: Int32Array
   readonly rootBits: number
 }
 
 const MOST_BITS = 15
 
-/** Value, extra bits and kind of each symbol. */
+/** An entry for each symbol, without the length of its code. */
 type Alphabet = Int32Array
 
 function entry(value: number, kind: number, extra: number): number {
   return (value << 16) | (kind << 8) | (extra << 4)
 }
 
-/** RFC 1951, 3.2.5: literals, the end of a block, lengths 3 to 258. */
+/** Literals, the end of a block, lengths 3 to 258. Source: RFC 1951, 3.2.5. */
 const LITERAL_ALPHABET: Alphabet = new Int32Array(286)
 for (let i = 0; i < 256; i++) LITERAL_ALPHABET[i] = entry(i, LITERAL, 0)
 LITERAL_ALPHABET[256] = entry(0, END, 0)
@@ -38,7 +43,7 @@ for (let i = 257, base = 3; i < 285; i++) {
 }
 LITERAL_ALPHABET[285] = entry(258, BASE, 0)
 
-/** Distances 1 to 32768. */
+/** Distances 1 to 32768. Source: RFC 1951, 3.2.5. */
 const DISTANCE_ALPHABET: Alphabet = new Int32Array(30)
 for (let i = 0, base = 1; i < 30; i++) {
   const extra = i < 4 ? 0 : (i - 2) >> 1
@@ -48,7 +53,7 @@ for (let i = 0, base = 1; i < 30; i++) {
 
 const LENGTH_ALPHABET: Alphabet = Int32Array.from({ length: 19 }, (_, i) => entry(i, LITERAL, 0))
 
-/** Number with its lowest `bits` bits in reverse: codes are packed from their highest bit. */
+/** Reverses the lowest `bits` bits: codes are stored starting with their highest bit. */
 function reverse(code: number, bits: number): number {
   let reversed = 0
   for (let i = 0; i < bits; i++) reversed |= ((code >> i) & 1) << (bits - 1 - i)
@@ -56,9 +61,10 @@ function reverse(code: number, bits: number): number {
 }
 
 /**
- * @param lengths of the code of each symbol, 0 for none
- * @param single whether an incomplete code is fine if it is one code of one bit
- * @returns `undefined` when the lengths make no prefix code, or leave part of it without meaning
+ * Builds the tables of a canonical prefix code.
+ * @param lengths length of each symbol's code in bits; 0 for symbols without a code
+ * @param single whether a code may be incomplete if it has a single symbol of one bit, or be empty
+ * @returns `undefined` if the lengths are not those of a complete prefix code
  */
 function build(lengths: Uint8Array, alphabet: Alphabet, rootLimit: number, single: boolean): CodeTable | undefined {
   const count = new Uint16Array(MOST_BITS + 1)
@@ -66,7 +72,7 @@ function build(lengths: Uint8Array, alphabet: Alphabet, rootLimit: number, singl
   count[0] = 0
   let longest = MOST_BITS
   while (longest > 0 && count[longest] === 0) longest--
-  // No code at all: fine as long as none is looked for.
+  // An empty code is valid as long as no symbol is read.
   if (longest === 0) return single ? { entries: new Int32Array(2), rootBits: 1 } : undefined
 
   const next = new Uint16Array(MOST_BITS + 1)
@@ -81,7 +87,7 @@ function build(lengths: Uint8Array, alphabet: Alphabet, rootLimit: number, singl
   const rootBits = Math.min(rootLimit, longest)
   const rootSize = 1 << rootBits
   const codes = new Uint16Array(lengths.length)
-  /** Width of the second table below each slot of the first: that of the longest code there. */
+  /** For each slot of the root table, the number of index bits of its subtable, which depends on the longest code. */
   const below = new Uint8Array(rootSize)
   let size = rootSize
   for (let symbol = 0; symbol < lengths.length; symbol++) {
@@ -108,7 +114,7 @@ function build(lengths: Uint8Array, alphabet: Alphabet, rootLimit: number, singl
   for (let symbol = 0; symbol < lengths.length; symbol++) {
     const length = lengths[symbol] as number
     const meaning = alphabet[symbol]
-    // Symbols beyond the alphabet may have a code; to meet it is a fault, as it is to meet none.
+    // Symbols beyond the alphabet may have a code, but using it is an error, as for bits that are not a code.
     if (length === 0 || meaning === undefined) continue
     const code = codes[symbol] as number
     if (length <= rootBits) {
@@ -123,21 +129,33 @@ function build(lengths: Uint8Array, alphabet: Alphabet, rootLimit: number, singl
   return { entries, rootBits }
 }
 
-/** The code of code lengths, which opens a block. */
+/**
+ * Builds the code of code lengths (RFC 1951, 3.2.7).
+ * @returns `undefined` if `lengths` are not those of a complete prefix code
+ */
 export function lengthCode(lengths: Uint8Array): CodeTable | undefined {
   return build(lengths, LENGTH_ALPHABET, 7, false)
 }
 
+/**
+ * Builds a code of literals and lengths.
+ * @returns `undefined` if `lengths` are not those of a prefix code that is complete, a single bit, or empty
+ */
 export function literalCode(lengths: Uint8Array): CodeTable | undefined {
   return build(lengths, LITERAL_ALPHABET, 10, true)
 }
 
+/**
+ * Builds a code of distances.
+ * @returns `undefined` if `lengths` are not those of a prefix code that is complete, a single bit, or empty
+ */
 export function distanceCode(lengths: Uint8Array): CodeTable | undefined {
   return build(lengths, DISTANCE_ALPHABET, 9, true)
 }
 
 const fixedLengths = new Uint8Array(288).fill(8, 0, 144).fill(9, 144, 256).fill(7, 256, 280).fill(8, 280)
 
-/** RFC 1951, 3.2.6. The fixed lengths make complete codes. */
+/** The fixed code of literals and lengths. Source: RFC 1951, 3.2.6. */
 export const FIXED_LITERALS = literalCode(fixedLengths) as CodeTable
+/** The fixed code of distances. Source: RFC 1951, 3.2.6. */
 export const FIXED_DISTANCES = distanceCode(new Uint8Array(32).fill(5)) as CodeTable

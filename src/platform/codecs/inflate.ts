@@ -1,7 +1,6 @@
 /**
- * Raw deflate, decoded as strictly as zlib does and with its words for faults. fflate's decoder, which would be the
- * obvious choice, lets broken streams pass and does not tell where a stream ends, so that no check sum behind it can be
- * read. Source: RFC 1951.
+ * Decodes raw deflate as strictly as zlib, with zlib's error messages. fflate, the obvious choice, accepts some malformed
+ * streams, and does not return where a stream ends, so that a checksum after it cannot be read. Source: RFC 1951.
  */
 
 import { STREAM_CHUNK_BYTES } from '../limits.ts'
@@ -21,32 +20,36 @@ import {
 
 const WINDOW = 32768
 const LONGEST_MATCH = 258
-/** A length and a distance take at most 15 + 5 + 15 + 13 bits, begun anywhere in a byte, read four bytes at a time. */
+/**
+ * Bytes that decoding a length and a distance may read: they have at most 15 + 5 + 15 + 13 bits, start anywhere in a byte
+ * and are read four bytes at a time.
+ */
 const SYMBOL_BYTES = 10
-/** The lengths of a block's codes take at most 17 + 19 * 3 + 316 * 14 bits. */
+/** Bytes that the code lengths of a block may take: 17 + 19 * 3 + 316 * 14 bits. */
 const LENGTHS_BYTES = 568
 const LENGTH_ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15]
 const MOST_LITERALS = 286
 const MOST_DISTANCES = 30
 
-/** What `inflate` needs beyond the size of a stream to give it out as one chunk, and notice if it is longer. */
+/** Bytes of output buffer, beyond the expected size, with which `inflate` yields a single chunk and detects a longer stream. */
 export const INFLATE_SLACK = LONGEST_MATCH + 1
 
-/** Room for a window and a chunk of output. */
+/** Allocates an output buffer with room for the window and a chunk of 1 MiB. */
 export function inflateBuffer(): Uint8Array {
   return new Uint8Array(WINDOW + STREAM_CHUNK_BYTES + LONGEST_MATCH)
 }
 
 /**
- * Decodes one stream, up to its end and no byte further.
- * @param out where it writes; the chunks are views of it, each given out when it is full
+ * Decodes one stream. At its end, `input.pos` is the first byte after it.
+ * @param out output buffer; chunks are views of it, and one is yielded each time it is full
  */
 export function inflate(input: Input, out: Uint8Array): Decoder {
   return new Inflater(input, out).run()
 }
 
 /**
- * Where the last block of a whole stream begins and where it ends, in bits.
+ * Returns the offsets, in bits, of the start and the end of a stream's last block.
+ * @param stream a whole stream
  * @param size bytes that it inflates to
  */
 export function findLastBlock(stream: Uint8Array, size: number): { start: number; end: number } {
@@ -60,20 +63,22 @@ export function findLastBlock(stream: Uint8Array, size: number): { start: number
 }
 
 class Inflater {
-  /** In bits of the stream, once it is at its end: its last block, and the end itself. */
+  /** Offset in bits of the block being decoded, and after the end of the last block. */
   block = 0
+  /** Offset in bits of the end of the stream, once it has been reached. */
   end = 0
   readonly #input: Input
-  /** What was given out, at least the last 32 KiB of it, then what is new. */
+  /** The last 32 KiB or more that were yielded, followed by new output. */
   readonly #out: Uint8Array
   #at = 0
   #fresh = 0
-  /** The bytes of the input; at its end a copy with zeros behind, so that no read is out of bounds. */
+  /** `input.bytes`. At the end of the source, a copy followed by zeros, so that reads stay within bounds. */
   #src: Uint8Array
-  /** Where `#src` begins in `input.bytes`. */
+  /** Offset of `#src` in `input.bytes`. */
   #base = 0
-  /** In bits of `#src`: what is taken, and what there really is. */
+  /** Number of consumed bits of `#src`. */
   #p: number
+  /** Number of bits in `#src` without the zeros at its end. */
   #limit: number
 
   constructor(input: Input, out: Uint8Array) {
@@ -115,14 +120,17 @@ class Inflater {
     return this.#input.fault(message)
   }
 
-  /** @throws {CompressionError} when more was taken than there is: a fault seen there is none */
+  /**
+   * Called before any other error is reported, because one found in the zeros after the input would be wrong.
+   * @throws {CompressionError} if reading ran past the end of the input
+   */
   #check(): void {
     if (this.#p <= this.#limit) return
     this.#input.pos = this.#input.bytes.length
     throw this.#input.fault('unexpected end of file')
   }
 
-  /** Makes `bytes` bytes readable; where the source ends before, the rest are zeros that `#check` knows of. */
+  /** Makes `bytes` bytes readable. If the source ends before, zeros follow; `#check` finds out if they were read. */
   *#fill(bytes: number): Decoder {
     const input = this.#input
     while (this.#src.length * 8 - this.#p < bytes * 8) {
@@ -145,7 +153,7 @@ class Inflater {
     }
   }
 
-  /** At most 16 bits, of what `#fill` made readable. */
+  /** Consumes up to 16 bits, which `#fill` must have made readable. */
   #take(bits: number): number {
     const at = this.#p >> 3
     const word =
@@ -155,7 +163,7 @@ class Inflater {
     return value
   }
 
-  /** Gives out what is new and makes room, keeping a window. */
+  /** Yields the new output, and moves the window to the start of the buffer to make room. */
   *#flush(): Decoder {
     this.#check()
     yield this.#out.subarray(this.#fresh, this.#at)
@@ -205,7 +213,7 @@ class Inflater {
     yield* this.#coded(literal, distance)
   }
 
-  /** Lengths of the codes of literals and distances, in one run. */
+  /** Reads the code lengths of literals and distances, which are one sequence. */
   #lengths(count: number, code: CodeTable): Uint8Array {
     const lengths = new Uint8Array(count)
     for (let i = 0; i < count; ) {
@@ -235,9 +243,12 @@ class Inflater {
     }
   }
 
-  /** Decodes until input or room runs low. The hot loop. @returns whether the block is at its end */
+  /**
+   * Decodes symbols until input or room runs low. The hot loop.
+   * @returns whether the end of the block was read
+   */
   #symbols(literal: CodeTable, distance: CodeTable): boolean {
-    // Reads are within bounds: of `src` by `most`, of the tables by their masks.
+    // Reads stay within bounds: those of `src` because of `most`, those of the tables because of the masks.
     const { buffer, byteOffset, length: size } = this.#src
     const src = new DataView(buffer, byteOffset, size)
     const out = this.#out

@@ -1,11 +1,9 @@
-/**
- * The ceilings of a decompression, kept by both providers alike.
- */
+/** Enforces the options of a decompression, on both platforms. */
 
 import { LimitError } from '../../errors.ts'
 import type { DecompressOptions } from '../interface.ts'
 
-/** Counts what came out. */
+/** Counts decompressed bytes. */
 export class Meter {
   readonly #maxBytes: number
   readonly #signal: AbortSignal | undefined
@@ -16,7 +14,11 @@ export class Meter {
     this.#signal = options.signal
   }
 
-  /** @throws {LimitError}, or the reason of the signal when it fired */
+  /**
+   * Adds `bytes` to the count.
+   * @throws {LimitError} if the sum exceeds `maxBytes`
+   * @throws the signal's reason if it is aborted
+   */
   count(bytes: number): void {
     this.#signal?.throwIfAborted()
     this.#bytes += bytes

@@ -1,6 +1,6 @@
 /**
- * One compressed block: literals, then sequences, each of which copies some literals and then a match from what was
- * written before. Source: RFC 8878, 3.1.1.3.
+ * Decodes a compressed block: literals, then sequences. Each sequence copies some literals, then a match from the output
+ * before it. Source: RFC 8878, 3.1.1.3.
  */
 
 import { constantFse, type FseTable, readFse } from './fse.ts'
@@ -15,38 +15,42 @@ import {
   type SequenceCode,
 } from './sequence-codes.ts'
 
-/** Why a block cannot be decoded; the caller knows where it is. */
+/** The reason why a block is malformed, without its place. The caller makes a `CompressionError` of it. */
 export class BlockFault extends Error {}
 
-/** An offset of more bits than the largest window has can only be wrong. */
+/** Largest number of offset bits: an offset with more exceeds the largest window. */
 const MOST_OFFSET_BITS = 27
 
-/** Bits of a word that are there wherever in its first byte they begin. */
+/** Bits that a 32-bit read gives at least, wherever in its first byte they begin. */
 const WORD_BITS = 25
-/** From here on a call that copies is quicker than a loop. */
+/** Number of bytes above which `copyWithin` is faster than a loop. */
 const LONG_COPY = 48
 
-/** More than one sequence reads before the start of the bits until that is noticed, or a word behind their end. */
+/** Bytes before and after the block, so that a sequence may read past both ends before that is checked. */
 const PADDING = 16
-/** The block being decoded, in the middle of readable bytes. Decoding one is a single synchronous call. */
+/** A copy of the block being decoded, with padding. Shared, because decoding a block is one synchronous call. */
 const packed = new Uint8Array(PADDING + MAX_BLOCK + PADDING)
 const packedView = new DataView(packed.buffer)
 
-/** The bits from `bit` on, at least WORD_BITS of them. */
+/** Returns at least WORD_BITS bits, starting with `bit`. */
 function wordAt(view: DataView, bit: number): number {
   return view.getUint32(bit >> 3, true) >>> (bit & 7)
 }
 
-/** What blocks of a frame hand on to the next. */
+/** Decodes the blocks of a frame, which may use the tables and offsets of the blocks before. */
 export class BlockDecoder {
   #huffman: HuffmanTable | undefined
   #literalCode: FseTable | undefined
   #offsetCode: FseTable | undefined
   #matchCode: FseTable | undefined
-  /** The last offsets, latest first. */
+  /** The last three offsets, latest first. */
   #recent: readonly [number, number, number] = [1, 4, 8]
 
-  /** Decodes `bytes[start, end)` to the end of `out`. @throws {BlockFault} */
+  /**
+   * Decodes `bytes[start, end)` and appends the result to `out`.
+   * @param largest limit on the decompressed size in bytes
+   * @throws {BlockFault} if the block is malformed or too large
+   */
   decode(bytes: Uint8Array, start: number, end: number, out: Output, largest: number): void {
     packed.set(bytes.subarray(start, end), PADDING)
     const behind = PADDING + end - start
@@ -54,7 +58,7 @@ export class BlockDecoder {
     this.#sequences(packed, literals.end, behind, out, literals.size, largest)
   }
 
-  /** Decodes the literals to their place. */
+  /** Decodes the literals to `out.literals`. Returns their number and the index after their description. */
   #literals(
     bytes: Uint8Array,
     start: number,
@@ -79,7 +83,7 @@ export class BlockDecoder {
     const header = format === 3 ? 5 : format === 2 ? 4 : 3
     if (end - start < header) throw new BlockFault('truncated literals')
     const width = format === 3 ? 18 : format === 2 ? 14 : 10
-    // Both sizes together may have 36 bits: more than an integer of JavaScript's shifts.
+    // Both sizes together may have 36 bits, but shifts have 32.
     const both = low + (header > 3 ? byte(3) * 2 ** 24 : 0) + (header > 4 ? byte(4) * 2 ** 32 : 0)
     const size = Math.floor(both / 16) % 2 ** width
     const packed = Math.floor(both / 2 ** (4 + width)) % 2 ** width
@@ -145,7 +149,7 @@ export class BlockDecoder {
     this.#execute(bytes, match.end, end, count, out, size, largest)
   }
 
-  /** Reads the sequences from the end of their bits to the start and does what they say. The hot loop. */
+  /** Reads the sequences, from the end of their bits to the start, and executes them. The hot loop. */
   #execute(
     bytes: Uint8Array,
     start: number,
@@ -155,7 +159,7 @@ export class BlockDecoder {
     size: number,
     largest: number,
   ): void {
-    // Set by the caller just before.
+    // The caller has just set them.
     const literalTable = this.#literalCode as FseTable
     const offsetTable = this.#offsetCode as FseTable
     const matchTable = this.#matchCode as FseTable
@@ -175,8 +179,8 @@ export class BlockDecoder {
     let at = out.at
     const limit = at + largest
 
-    // Below, reads go on before the start of the bits and are judged once a sequence. States stay within their tables
-    // whatever was read: a base and its bits never exceed them.
+    // Reads may go before the start of the bits, which is checked once per sequence. States stay within their tables
+    // whatever is read, because the base of an entry plus its bits never exceeds them.
     bit -= literalTable.log
     let literal = literalEntries[wordAt(view, bit) & (literalEntries.length - 1)]!
     bit -= offsetTable.log
@@ -217,7 +221,7 @@ export class BlockDecoder {
       }
       if (bit < first) throw new BlockFault('truncated sequences')
 
-      // 1 to 3 name a recent offset; without literals before it, the next older one, and last the latest less one.
+      // 1 to 3 mean the latest offsets. Without literals they mean the second, the third, and the latest minus 1.
       if (back > 3) {
         back -= 3
         recent2 = recent1
@@ -254,7 +258,10 @@ export class BlockDecoder {
   }
 }
 
-/** Four streams, each of a quarter of the literals, rounded up; sizes of the first three in front. */
+/**
+ * Decodes literals in four streams, each of a quarter of them, rounded up. The sizes of the first three come first.
+ * @returns whether the streams hold exactly `out[at, to)`
+ */
 function decodeFour(
   table: HuffmanTable,
   bytes: Uint8Array,

@@ -1,8 +1,8 @@
 /**
- * zstd, every frame, skippable ones skipped, check sums checked. fzstd, which would be the obvious choice, checks none
- * and hangs on a Huffman table of forty bytes made for it. Source: RFC 8878.
+ * Decodes zstd: all frames of a stream, with their checksums checked and skippable frames skipped. fzstd, the obvious
+ * choice, does not check checksums, and loops forever on a crafted Huffman table of 40 bytes. Source: RFC 8878.
  *
- *   magic 28 b5 2f fd │ descriptor │ [window] [dictionary] [content size] │ block … │ [check sum]
+ *   magic 28 b5 2f fd │ descriptor │ [window] [dictionary] [content size] │ block … │ [checksum]
  *   magic 5x 2a 4d 18 │ size │ anything
  */
 
@@ -17,6 +17,11 @@ const MAGIC = 0xfd2fb528
 const SKIPPABLE = 0x184d2a50
 const DESCRIPTOR = 5
 
+/**
+ * Decodes all frames.
+ * @throws {LimitError} if a frame's window is larger than 128 MiB
+ * @throws {UnsupportedError} if a frame needs a dictionary
+ */
 export function* unzstd(input: Input): Decoder {
   const out = new Output()
   do {
@@ -53,13 +58,13 @@ function* skip(input: Input): Decoder {
 }
 
 interface FrameHeader {
-  /** Bytes that matches may reach back. */
+  /** Distance in bytes that matches may refer back. */
   readonly window: number
   readonly contentSize: number | undefined
   readonly checksum: boolean
 }
 
-/** Takes the header, magic number included. */
+/** Consumes the magic number and the header. */
 function* frameHeader(input: Input): Generator<undefined, FrameHeader, undefined> {
   yield* input.need(DESCRIPTOR)
   const descriptor = input.bytes[input.pos + 4] as number
@@ -119,11 +124,11 @@ function* frame(input: Input, out: Output): Decoder {
   }
   if (hash === undefined) return
   yield* input.need(4)
-  if (word(input, 0) !== hash.digestLow()) throw input.fault('incorrect zstd check sum')
+  if (word(input, 0) !== hash.digestLow()) throw input.fault('incorrect zstd checksum')
   input.pos += 4
 }
 
-/** @returns whether it was the last of the frame */
+/** Decodes a block and returns whether it was the last of the frame. */
 function* block(
   input: Input,
   out: Output,

@@ -1,17 +1,19 @@
 /**
- * Finite state entropy: tables that turn a state into a symbol and, with some bits more, into the next state.
+ * Finite State Entropy: tables that map a state to a symbol and, with further bits, to the next state.
  * Source: RFC 8878, 4.1.
  */
 
-/** By state, packed: `base(16) │ bits(8) │ symbol(8)`. The next state is `base` plus what the next `bits` bits say. */
+/** A decoding table. */
 export interface FseTable {
+  /** Number of bits of the initial state. */
   readonly log: number
+  /** For each state `base(16) │ bits(8) │ symbol(8)`. The next state is `base` plus the number in the next `bits` bits. */
   readonly entries: Int32Array
 }
 
 /**
- * Which symbol each state stands for.
- * @param norm probability of each symbol in units of `2 ** -log`; -1 is "less than one"
+ * Returns the symbol of each state.
+ * @param norm probability of each symbol in units of `2 ** -log`; -1 means less than 1
  */
 function spreadSymbols(norm: Int16Array, log: number): Uint8Array {
   const size = 1 << log
@@ -32,7 +34,10 @@ function spreadSymbols(norm: Int16Array, log: number): Uint8Array {
   return symbols
 }
 
-/** @param norm as for `spreadSymbols` */
+/**
+ * Builds a decoding table of `2 ** log` states.
+ * @param norm probability of each symbol in units of `2 ** -log`; -1 means less than 1
+ */
 export function buildFse(norm: Int16Array, log: number): FseTable {
   const size = 1 << log
   const symbols = spreadSymbols(norm, log)
@@ -48,14 +53,16 @@ export function buildFse(norm: Int16Array, log: number): FseTable {
   return { log, entries }
 }
 
-/** A table that is always in the same state. */
+/** Returns a table with a single state, which gives `symbol` and takes no bits. */
 export function constantFse(symbol: number): FseTable {
   return { log: 0, entries: Int32Array.of(symbol) }
 }
 
 /**
  * Reads the description of a table at `bytes[start]`.
- * @returns the table and the offset behind its description, or `undefined` when it is malformed or reaches beyond `end`
+ * @param mostLog limit on `log`
+ * @param mostSymbols limit on the number of symbols
+ * @returns the table and the index after its description; `undefined` if it is malformed or reaches beyond `end`
  */
 export function readFse(
   bytes: Uint8Array,
@@ -78,7 +85,7 @@ export function readFse(
   let remaining = 1 << log
   let symbol = 0
   while (remaining > 0 && symbol < mostSymbols) {
-    // Values up to `remaining + 1`; the smallest of them take one bit less.
+    // Values are at most `remaining + 1`; the smallest take one bit less.
     const width = 32 - Math.clz32(remaining + 1)
     const lowMask = (1 << (width - 1)) - 1
     const short = (1 << width) - 2 - remaining
@@ -91,7 +98,7 @@ export function readFse(
     remaining -= Math.abs(share)
     norm[symbol++] = share
     if (share !== 0) continue
-    // Further zeros come as counts of up to three.
+    // After a zero, the number of further zeros follows in groups of up to three.
     let zeros: number
     do {
       zeros = take(2)

@@ -1,4 +1,4 @@
-/** Literals in a Huffman code, read from the end of the stream to its start. Source: RFC 8878, 4.2. */
+/** Huffman-coded literals, whose bits are read from the end to the start. Source: RFC 8878, 4.2. */
 
 import { readFse } from './fse.ts'
 
@@ -7,13 +7,18 @@ const MOST_WEIGHTS = 255
 const WEIGHT_LOG = 6
 const MOST_WEIGHT_SYMBOLS = 13
 
-/** By the next `log` bits: the symbol, and in the low four bits the length of its code. */
+/** A decoding table. */
 export interface HuffmanTable {
+  /** Length of the longest code in bits. */
   readonly log: number
+  /** For each value of the next `log` bits, `symbol << 4 | length of its code`. */
   readonly entries: Uint16Array
 }
 
-/** @returns the table and the offset behind its description, or `undefined` when it is malformed */
+/**
+ * Reads the description of a table at `bytes[start]`.
+ * @returns the table and the index after its description; `undefined` if it is malformed or reaches beyond `end`
+ */
 export function readHuffman(
   bytes: Uint8Array,
   start: number,
@@ -36,7 +41,7 @@ export function readHuffman(
   return table && { table, end: behind }
 }
 
-/** Weights of two FSE states in turn, until the bits run out. */
+/** Reads weights coded with two FSE states that take turns, until the bits run out. */
 function compressedWeights(bytes: Uint8Array, start: number, end: number): Uint8Array | undefined {
   const described = readFse(bytes, start, end, WEIGHT_LOG, MOST_WEIGHT_SYMBOLS)
   if (described === undefined) return undefined
@@ -49,7 +54,7 @@ function compressedWeights(bytes: Uint8Array, start: number, end: number): Uint8
     let value = 0
     for (let i = 0; i < width; i++) {
       const at = bit + i
-      // Before the first bit there are zeros, until that is noticed.
+      // Bits before the first count as zeros; the caller checks for that.
       if (at >= first) value |= (((bytes[at >> 3] as number) >> (at & 7)) & 1) << i
     }
     return value
@@ -60,7 +65,7 @@ function compressedWeights(bytes: Uint8Array, start: number, end: number): Uint8
   for (let turn = 0; ; turn ^= 1) {
     const entry = table.entries[states[turn] as number] as number
     weights.push(entry & 0xff)
-    // A state that takes no bits would go on for ever.
+    // A state that takes no bits would repeat forever.
     if (weights.length > MOST_WEIGHTS) return undefined
     states[turn] = (entry >> 16) + take((entry >> 8) & 0xff)
     if (bit >= first) continue
@@ -70,7 +75,11 @@ function compressedWeights(bytes: Uint8Array, start: number, end: number): Uint8
   }
 }
 
-/** @param given weights of all symbols but the last, whose own completes the code */
+/**
+ * Builds a table.
+ * @param given weights of all symbols but the last, whose weight follows from the others
+ * @returns `undefined` if the weights do not make a complete code
+ */
 function buildHuffman(given: Uint8Array): HuffmanTable | undefined {
   let sum = 0
   for (const weight of given) {
@@ -84,7 +93,7 @@ function buildHuffman(given: Uint8Array): HuffmanTable | undefined {
   const weights = new Uint8Array(given.length + 1)
   weights.set(given)
   weights[given.length] = 32 - Math.clz32(rest)
-  // Codes are given out from the longest, lightest ones to the shortest, within a weight by symbol.
+  // Codes are assigned by ascending weight, that is descending length, and by symbol within a weight.
   const entries = new Uint16Array(1 << log)
   let at = 0
   for (let weight = 1; weight <= log; weight++) {
@@ -99,13 +108,19 @@ function buildHuffman(given: Uint8Array): HuffmanTable | undefined {
   return { log, entries }
 }
 
-/** @returns the offset, in bits, of the 1 that ends the stream in `bytes[start, end)`; -1 when there is none */
+/**
+ * Finds the 1 bit that marks the end of the bits in `bytes[start, end)`.
+ * @returns its index in bits from the start of `bytes`; -1 if the last byte is 0 or there are no bytes
+ */
 export function lastBit(bytes: Uint8Array, start: number, end: number): number {
   const last = end > start ? (bytes[end - 1] as number) : 0
   return last === 0 ? -1 : end * 8 - 1 - (Math.clz32(last) - 24)
 }
 
-/** Decodes `bytes[start, end)`, with three bytes more behind, to exactly `out[at, to)`. @returns whether that is what it held */
+/**
+ * Decodes `bytes[start, end)` to `out[at, to)`. Three bytes after `end` must be readable.
+ * @returns whether the bits hold exactly that many symbols
+ */
 export function decodeHuffman(
   { entries, log }: HuffmanTable,
   bytes: Uint8Array,
@@ -119,7 +134,7 @@ export function decodeHuffman(
   const mask = (1 << log) - 1
   let bit = lastBit(bytes, start, end)
   if (bit < 0) return false
-  // Two symbols a read, while there are bits for two of the longest.
+  // Two symbols per read, while there are enough bits for two of the longest codes.
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   for (const pair = first + 2 * MOST_BITS; bit >= pair && at + 1 < to; ) {
     const from = bit - 2 * MOST_BITS

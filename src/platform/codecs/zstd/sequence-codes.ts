@@ -1,13 +1,12 @@
-/**
- * What the codes of sequences stand for, and the tables in force until a block describes its own.
- * Source: RFC 8878, 3.1.1.3.2.
- */
+/** The codes of literal lengths, match lengths and offsets, with their predefined tables. Source: RFC 8878, 3.1.1.3.2. */
 
 import { buildFse, type FseTable } from './fse.ts'
 
-/** Bits and baseline of the lengths a code stands for. */
+/** The lengths that codes stand for. */
 interface Lengths {
+  /** For each code, the number of extra bits. */
   readonly extra: Uint8Array
+  /** For each code, the length if the extra bits are 0, in bytes. */
   readonly base: Uint32Array
 }
 
@@ -25,6 +24,7 @@ function zeros(count: number): number[] {
   return new Array<number>(count).fill(0)
 }
 
+/** Lengths of literals. */
 export const LITERAL_LENGTHS = lengths(0, [
   ...zeros(16),
   1,
@@ -48,15 +48,19 @@ export const LITERAL_LENGTHS = lengths(0, [
   15,
   16,
 ])
+/** Lengths of matches. */
 export const MATCH_LENGTHS = lengths(3, [
   ...zeros(32),
   ...[1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16],
 ])
 
+/** What is fixed about the code of one part of sequences. */
 export interface SequenceCode {
+  /** Limit on the `log` of a table that a block describes. */
   readonly mostLog: number
+  /** Number of symbols. */
   readonly symbols: number
-  /** Used when a block says so rather than describing its own. */
+  /** The table of blocks that do not describe one. */
   readonly predefined: FseTable
 }
 
@@ -64,19 +68,21 @@ function code(mostLog: number, symbols: number, log: number, shares: readonly nu
   return { mostLog, symbols, predefined: buildFse(Int16Array.from(shares), log) }
 }
 
-/** Source: RFC 8878, 3.1.1.3.2.2. In the order their tables are described. */
+/** The code of literal lengths. Source of the predefined tables: RFC 8878, 3.1.1.3.2.2. */
 export const LITERAL_CODE = code(
   9,
   36,
   6,
   [4, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 2, 1, 1, 1, 1, 1, -1, -1, -1, -1],
 )
+/** The code of offsets: a symbol is the number of extra bits. */
 export const OFFSET_CODE = code(
   8,
   32,
   5,
   [1, 1, 1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1],
 )
+/** The code of match lengths. */
 export const MATCH_CODE = code(9, 53, 6, [
   1,
   4,

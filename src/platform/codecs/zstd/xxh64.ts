@@ -1,7 +1,7 @@
 /**
- * XXH64 with seed 0, the check sum of zstd frames. Source: the xxHash specification, "XXH64 algorithm description".
+ * XXH64 with seed 0, the checksum of zstd frames. Source: the xxHash specification, "XXH64 algorithm description".
  *
- * 64-bit numbers are pairs of 32-bit halves: on a BigInt the same takes fifty times as long.
+ * 64-bit numbers are pairs of 32-bit halves, because computing with BigInt takes fifty times as long.
  */
 
 const STRIPE = 32
@@ -16,7 +16,7 @@ const PRIME64_4_LOW = 0xc2b2ae63
 const PRIME64_5_HIGH = 0x27d4eb2f
 const PRIME64_5_LOW = 0x165667c5
 
-/** High half of the product of two unsigned 32-bit numbers. */
+/** Returns the high half of the product of two unsigned 32-bit numbers. */
 function multiplyHigh(a: number, b: number): number {
   const a0 = a & 0xffff
   const a1 = a >>> 16
@@ -59,7 +59,10 @@ class Word {
     return this
   }
 
-  /** @param bits 1 to 31 */
+  /**
+   * Rotates left.
+   * @param bits 1 to 31
+   */
   rotate(bits: number): this {
     const { high, low } = this
     this.high = (high << bits) | (low >>> (32 - bits))
@@ -67,14 +70,17 @@ class Word {
     return this
   }
 
-  /** @param bits 1 to 63 */
+  /**
+   * XORs with itself, shifted right.
+   * @param bits 1 to 63
+   */
   xorShift(bits: number): this {
     return bits < 32
       ? this.xor(this.high >>> bits, (this.low >>> bits) | (this.high << (32 - bits)))
       : this.xor(0, this.high >>> (bits - 32))
   }
 
-  /** One round over eight bytes of input. */
+  /** Processes eight bytes of input. */
   round(high: number, low: number): this {
     const lane = new Word(high, low).multiply(PRIME64_2_HIGH, PRIME64_2_LOW)
     return this.add(lane.high, lane.low).rotate(31).multiply(PRIME64_1_HIGH, PRIME64_1_LOW)
@@ -82,8 +88,8 @@ class Word {
 }
 
 /**
- * A round of `lane` over the eight bytes at `start` of every stripe: `Word.round` written out. The hot loop, twice as
- * quick as with constants of the module, which a bundler may turn into variables.
+ * Applies `Word.round` to `lane` for the eight bytes at `start` of every stripe. The hot loop, written out. Its constants
+ * are local, because a bundler may turn those of a module into variables, which takes twice as long.
  */
 function stripeLane(lane: Word, bytes: Uint8Array, start: number): void {
   const prime64_1High = 0x9e3779b1 | 0
@@ -113,6 +119,7 @@ function stripeLane(lane: Word, bytes: Uint8Array, start: number): void {
   lane.low = low
 }
 
+/** An XXH64 computed piece by piece. */
 export class Xxh64 {
   readonly #lanes = [
     new Word(PRIME64_1_HIGH, PRIME64_1_LOW).add(PRIME64_2_HIGH, PRIME64_2_LOW),
@@ -120,11 +127,12 @@ export class Xxh64 {
     new Word(0, 0),
     new Word(0, 0).add(~PRIME64_1_HIGH, ~PRIME64_1_LOW).add(0, 1),
   ]
-  /** The begun stripe. */
+  /** Bytes of an incomplete stripe. */
   readonly #rest = new Uint8Array(STRIPE)
   #restLength = 0
   #size = 0
 
+  /** Adds `bytes` to the data. */
   update(bytes: Uint8Array): void {
     this.#size += bytes.length
     let at = 0
@@ -142,13 +150,16 @@ export class Xxh64 {
     this.#restLength = rest.length
   }
 
-  /** @param bytes whole stripes */
+  /**
+   * Processes input.
+   * @param bytes whole stripes
+   */
   #stripes(bytes: Uint8Array): void {
-    // Lane by lane: four short loops with everything in registers.
+    // One loop for each lane, so that everything stays in registers.
     for (let i = 0; i < 4; i++) stripeLane(this.#lanes[i] as Word, bytes, i * 8)
   }
 
-  /** Low 32 bits, which are what a frame keeps; unsigned. Ends the hash. */
+  /** Returns the low 32 bits, unsigned, which a zstd frame stores. No other call may follow. */
   digestLow(): number {
     const hash = this.#size >= STRIPE ? this.#merge() : new Word(PRIME64_5_HIGH, PRIME64_5_LOW)
     hash.add(Math.floor(this.#size / 2 ** 32), this.#size % 2 ** 32)
