@@ -1,5 +1,5 @@
 /**
- * One layer as a tree of its own: read once, in order, holding a chunk and a small file at a time.
+ * Writes one layer as a tree of its own. The layer is read once, in order, with one chunk and one small file in memory.
  *
  * ```
  * chunks -> TarParser -> LayerFilter -> TarTreeBuilder -> objects
@@ -17,25 +17,27 @@ import type { Digest } from '../oci/oci-types.ts'
 import { HeldFiles } from './held-files.ts'
 import { LayerFilter, type LayerFilterOptions } from './layer-filter.ts'
 
+/** How a layer is imported. */
 export interface ImportLayerOptions extends LayerFilterOptions {
-  /** The layer's blob, for messages. */
+  /** Digest of the layer's blob, for messages. */
   readonly layer: Digest
-  /** Gives every entry its label. */
+  /** Policy by which every entry is labelled. Default: labels stay as they are. */
   readonly policy?: SePolicy | undefined
   readonly limits?: TarLimits | undefined
   readonly signal?: AbortSignal | undefined
 }
 
+/** The tree of a layer. */
 export interface ImportedLayer extends TreeRoot {
-  /** Entries left out, by the name they are counted under (layer-filter.ts). */
+  /** The number of entries left out, by the name they are counted under (layer-filter.ts). */
   readonly filtered: ReadonlyMap<string, number>
 }
 
 /**
- * Writes the tree of a layer, whiteouts as the files they are; of those that a file makes needless, some may be missing.
- * A repository in mode bare-user-only gets canonical permissions.
- * @param chunks the uncompressed tar; each may be reused once the next is asked for
- * @throws {TarFormatError} on what cannot be taken in, and whatever `chunks` throw, with the layer in front
+ * Writes the tree of a layer. Whiteout entries are stored as plain files; those made redundant by a file of the same
+ * layer may be dropped. Permissions are canonical in a repository of mode bare-user-only.
+ * @param chunks the uncompressed tar; a chunk may be reused once the next one is asked for
+ * @throws {TarFormatError} when an entry cannot be imported, and what `chunks` throws; the message begins with the layer
  */
 export async function importLayer(
   repo: Repo,
@@ -43,8 +45,8 @@ export async function importLayer(
   chunks: AsyncIterable<Uint8Array>,
   options: ImportLayerOptions,
 ): Promise<ImportedLayer> {
-  const files = new HeldFiles(repo, tx)
-  const builder = new TarTreeBuilder(repo, files, { autocreateParents: true, whiteoutPrefix: WHITEOUT_PREFIX })
+  const builder = new TarTreeBuilder(repo, tx, { autocreateParents: true, whiteoutPrefix: WHITEOUT_PREFIX })
+  const files = new HeldFiles(repo, tx, builder)
   const filter = new LayerFilter(builder, { files, ...options })
   const parser = new TarParser(filter, options.limits)
   try {
@@ -59,7 +61,7 @@ export async function importLayer(
   }
 }
 
-/** Says where in the plain tar the fault is. Of entries that cannot be taken in, ostree-ext's own words name the path. */
+/** Adds path and offset in the plain tar to an error, unless the message, which is ostree-ext's, names the path. */
 function located(error: unknown): unknown {
   if (!(error instanceof TarFormatError) || error.cause !== undefined) return error
   const { offset, path } = error.data

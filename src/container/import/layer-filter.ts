@@ -1,10 +1,10 @@
 /**
- * Stands between the tar reader and whoever makes a tree of a layer, and gives every entry the place it has in a
- * deployment (path-rules.ts) or leaves it out.
+ * Filters the entries of a layer between the tar parser and the sink that builds a tree: each entry gets the path that
+ * it has in a deployment (path-rules.ts), or is left out.
  *
- * A layer made on a system of hard links into its object store carries the object where it changed and a link where
- * the file is. Such objects are held back until the first link to them comes: there they become an ordinary file, and
- * further links become links to that.
+ * In a system whose files are hard links into the object store of a repository, a container build that changes a file
+ * puts the object into the layer, and a hard link to it for each path of the file. Such an object is held until the
+ * first link to it: there it becomes an ordinary file, and the other links become links to that file.
  *
  * ```
  * sysroot/ostree/repo/objects/ab/cd….file   held
@@ -28,43 +28,47 @@ import {
 } from '../layers/path-rules.ts'
 import type { HeldFiles } from './held-files.ts'
 
-/** Bytes one layer may make the filter hold: objects waiting for their link, and names. */
+/** Bytes that the filter may hold for one layer: objects whose links have not come, and names. */
 export const MAX_HELD_BYTES = 1 << 27
 
-/** Bytes of content held in memory where there is a store; objects beyond go there. */
+/** Bytes of content held in memory when there is a store to write to; further objects are written to that. */
 const HELD_CONTENT = 1 << 24
 
-/** Bytes of anything held beside its names and content. */
+/** Bytes counted for each held object or name in addition to its length. */
 const HELD_OVERHEAD = 512
 
+/** How the entries of a layer are filtered. */
 export interface LayerFilterOptions extends PathRules {
-  /** Default MAX_HELD_BYTES. */
+  /** Bytes that the filter may hold in memory. Default MAX_HELD_BYTES. */
   readonly maxHeldBytes?: number | undefined
-  /** Where the sink's files are written, for objects too large to be held in memory. */
+  /** Stores the objects that are too large to be held in memory, and adds them to the tree of the sink. */
   readonly files?: HeldFiles | undefined
 }
 
-/** An object of the store, waiting for the link that says where its file is. */
+/** An object whose path is not known before the first link to it. */
 interface Held {
   readonly header: TarHeader
+  /** The content, unless it is stored. */
   readonly parts: Uint8Array[]
-  /** Where its content goes instead of `parts`, and what became of it there. */
+  /** Takes the content of an object that is stored. */
   readonly stored: FileSink | undefined
+  /** The checksum of the stored object. */
   checksum: MaybePromise<Checksum> | undefined
 }
 
-/** What becomes of the data of the entry at hand. */
+/** What is done with the data of the current entry. */
 type Course = 'pass' | 'hold' | 'drop'
 
+/** Passes the entries of a layer on to another sink, under the paths of a deployment. */
 export class LayerFilter implements TarSink {
-  /** Entries left out, by the name they are counted under. */
+  /** The number of entries left out, by the name they are counted under. */
   readonly filtered = new Map<string, number>()
   readonly #sink: TarSink
   readonly #rules: PathRules
   readonly #maxHeld: number
   readonly #files: HeldFiles | undefined
   readonly #objects = new Map<string, Held>()
-  /** Paths at which objects became files. */
+  /** The path of the file that each object became, by the name of the object. */
   readonly #moved = new Map<string, Uint8Array>()
   #heldBytes = 0
   #heldContent = 0
@@ -78,7 +82,7 @@ export class LayerFilter implements TarSink {
     this.#files = options.files
   }
 
-  /** @throws {TarFormatError} on a path with `..` or not in UTF-8; {LimitError}; and whatever the sink throws */
+  /** Begins an entry. @throws {TarFormatError} on a path with `..` or not in UTF-8; {LimitError}; what the sink throws */
   entry(header: TarHeader): void {
     this.#course = 'drop'
     this.#held = undefined
@@ -101,22 +105,22 @@ export class LayerFilter implements TarSink {
     else if (this.#course === 'hold' && this.#held?.stored !== undefined) {
       const checksum = this.#held.stored.finish()
       this.#held.checksum = checksum
-      // Should nobody ever link to it, nobody asks how the write went.
+      // Avoids an unhandled rejection when no hard link ever uses the file.
       if (checksum instanceof Promise) checksum.catch(() => undefined)
     }
   }
 
-  /** @returns the entry as it goes on, `undefined` when it does not or went by another way */
+  /** Returns the header to pass on, or `undefined` for an entry that is left out, held, or was passed on already. */
   #place(header: TarHeader): TarHeader | undefined {
     try {
-      // A time only PAX records give does not count: ostree-ext looks at the header.
+      // The time of the ustar header, not that of the PAX records, as in ostree-ext.
       if (header.headerMtime > 0 && this.#isAboutObject(header)) return undefined
       const path = normalisePath(header.path, this.#rules)
       if (typeof path === 'string') {
         this.#count(path)
         return undefined
       }
-      // It has a name, which was counted above if that is to be left out; its records concern no entry.
+      // Its name was counted above if the rules leave that out. Its records belong to no entry.
       if (header.type === 'pax-global') return undefined
       return rewritten(header, path)
     } catch (error) {
@@ -125,11 +129,11 @@ export class LayerFilter implements TarSink {
     }
   }
 
-  /** Takes in an object, or the link to one. @returns false when the entry is neither */
+  /** Holds an object, or resolves a link to one. @returns false when the entry is neither */
   #isAboutObject(header: TarHeader): boolean {
     if (header.type === 'hardlink') {
       const target = pathInObjectStore(header.headerLinkName)
-      // An absolute target is taken for none in the store, as in ostree-ext.
+      // An absolute target does not count as one in the store, as in ostree-ext.
       if (target === undefined || header.headerLinkName[0] === SLASH) return false
       this.#link(header, target)
       return true
@@ -158,9 +162,7 @@ export class LayerFilter implements TarSink {
       this.#moved.set(target, header.path.slice())
       const place = { ...object.header, offset: header.offset, path: header.path }
       if (object.checksum !== undefined) {
-        this.#files?.place(object.checksum)
-        this.#sink.entry({ ...place, size: 0 })
-        this.#sink.end()
+        this.#files?.place(place, object.checksum)
         return
       }
       this.#sink.entry(place)
@@ -169,7 +171,7 @@ export class LayerFilter implements TarSink {
       return
     }
     const linkPath = this.#moved.get(target)
-    // A link to an object that did not change names what the base has already.
+    // The object is not in the layer, so it did not change: the base has the file already.
     if (linkPath === undefined) return
     this.#sink.entry({ ...header, linkPath, size: 0, pax: [] })
     this.#sink.end()
@@ -190,7 +192,7 @@ export class LayerFilter implements TarSink {
 
 const SLASH = 0x2f
 
-/** The same header when nothing about it changes. */
+/** Returns a header with another path and with its link target rewritten; the same header when nothing changes. */
 function rewritten(header: TarHeader, path: Uint8Array): TarHeader {
   let linkPath = header.linkPath
   if (header.type === 'symlink') linkPath = normaliseSymlinkTarget(linkPath)
@@ -199,7 +201,7 @@ function rewritten(header: TarHeader, path: Uint8Array): TarHeader {
   return { ...header, path, linkPath }
 }
 
-/** What a held object needs, without the reader's buffers; its PAX records are lost, as in ostree-ext. */
+/** Returns a copy without views of the parser's buffers. The PAX records are dropped, as in ostree-ext. */
 function detachedHeader(header: TarHeader): TarHeader {
   return {
     ...header,

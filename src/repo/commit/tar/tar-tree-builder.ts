@@ -1,11 +1,12 @@
 /**
- * From a tar stream to a tree, by libostree's rules.
+ * Builds a tree of the entries of a tar stream, by libostree's rules.
  *
- * Everything is synchronous and once a file: a name is decoded once, its parent found in a map, the body handed on as
- * the reader's own view. Only a store that answers with promises makes some; then a placeholder stands in the tree
- * until the answer is there.
+ * Each entry is handled synchronously: its name is decoded once, its parent is found in a map, and its body is passed to
+ * the store as the parser's own view. When the store answers with a promise, a placeholder is put into the tree until
+ * the promise has resolved.
  *
- * Hard links wait for the end of the stream: each gets what its target is then, and wins over whatever has its name.
+ * Hard links are added at the end of the stream: each gets the file that its target is then, and replaces what has its
+ * name.
  *
  * Source: ostree-repo-libarchive.c, ostree_repo_import_archive_to_mtree.
  */
@@ -20,50 +21,51 @@ import type { Repo } from '../../repo.ts'
 import { CommitModifier, type InodeInfo } from '../modifier.ts'
 import { DeferredLinks, tarFault } from './links.ts'
 import { decodeTarName, detached, relativeTarPath, splitTarPath, withoutTrailingSlashes } from './path.ts'
+import { PromisedChecksums } from './promised-checksums.ts'
 import { TarWhiteouts } from './whiteouts.ts'
 import { NO_XATTRS, xattrsFromPax } from './xattrs.ts'
 
-/** File headers remembered, directories remembered by the path of an entry, and the length beyond which none is. */
+/** File headers kept for reuse. */
 const MAX_KNOWN_HEADERS = 1 << 12
+/** Directories kept by their path. */
 const MAX_KNOWN_PARENTS = 1 << 14
+/** Code units; directories with a longer path are not kept. */
 const LONGEST_KNOWN_PARENT = 4096
 
 /** How the entries of an archive become a tree. */
 export interface TarInputOptions {
-  /** Make the directories an entry lacks, 0755 and of its owner. Else they are an error. */
+  /** Create missing parent directories, with mode 0755 and the owner of the entry. Else a missing one is an error. */
   readonly autocreateParents?: boolean | undefined
-  /** Gives an entry, or the target of a hard link, another path; both without leading slash. */
+  /** Returns another path for an entry or for the target of a hard link. Paths have no leading slash. */
   readonly rename?: ((path: string) => string) | undefined
-  /** Bytes that hard links may take until the end of the archive. Default MAX_LINK_MEMORY. */
+  /** Bytes of memory for hard links until the end of the archive. Default MAX_LINK_MEMORY. */
   readonly maxLinkMemory?: number | undefined
-  /** What names of whiteouts begin with, to let those pass that only say again what a file says. Default: no name does. */
+  /**
+   * Prefix of the names of whiteouts. Whiteouts below a file of the same archive are then left out; without a prefix
+   * they are an error, as in libostree.
+   */
   readonly whiteoutPrefix?: string | undefined
 }
 
 /** Where the tree of an archive begins, and what changes its entries. */
 export interface TarTreeOptions extends TarInputOptions {
   readonly modifier?: CommitModifier | undefined
-  /** Tree to lay the archive over, read to its leaves (`loadAll`). Default: an empty one. */
+  /** Tree that the entries are added to, read to its leaves (`loadAll`). Default: an empty one. */
   readonly into?: MutableTree | undefined
 }
 
-/** Where a file is to stand in the tree. */
+/** The place of a file in the tree. */
 interface Place {
   readonly tree: MutableTree
   readonly name: string
 }
 
-/** An answer of the store that is still to come, and what to do with it. */
-interface Pending {
-  readonly answer: Promise<Checksum>
-  readonly settle: (checksum: Checksum) => void
-}
-
-/** `M`, of GNU tar. */
+/** Type flag `M` of GNU tar: the rest of a file that began in an earlier volume. */
 const CONTINUED_FILE = 0x4d
 
 type EntryKind = 'file' | 'symlink' | 'directory' | 'ignored' | 'unsupported'
 
+/** Builds a tree of the entries that a parser calls it with; files and dirmetas are written to a transaction. */
 export class TarTreeBuilder implements TarSink {
   readonly tree: MutableTree
   readonly #tx: Transaction
@@ -72,13 +74,12 @@ export class TarTreeBuilder implements TarSink {
   readonly #rename: ((path: string) => string) | undefined
   readonly #links: DeferredLinks
   readonly #whiteouts: TarWhiteouts | undefined
-  /** Trees by the path of the directory as entries spell it. */
+  /** Directories by their path as entries spell it. */
   readonly #parents = new Map<string, MutableTree>()
   readonly #headers = new Map<number, FileHeader>()
-  #pending: Pending[] = []
-  #placeholders = 0
+  readonly #promised = new PromisedChecksums()
 
-  // The entry whose body is coming.
+  // The current entry, whose body is being read.
   #header: TarHeader | undefined
   #place: Place | undefined
   #file: FileHeader | undefined
@@ -87,7 +88,7 @@ export class TarTreeBuilder implements TarSink {
   #sink: FileSink | undefined
   #written = false
 
-  /** @param tx must keep or use a body before `writeFile` returns: it is a view into the reader's input */
+  /** @param tx has to copy or use a body before `writeFile` returns: it is a view into the parser's input */
   constructor(repo: Pick<Repo, 'mode' | 'settings'>, tx: Transaction, options: TarTreeOptions = {}) {
     this.tree = options.into ?? new MutableTree()
     this.#tx = tx
@@ -100,6 +101,7 @@ export class TarTreeBuilder implements TarSink {
       whiteoutPrefix === undefined ? undefined : new TarWhiteouts(this.tree, whiteoutPrefix, this.#links)
   }
 
+  /** Begins an entry. @throws {TarFormatError} when its name, its type or its place in the tree is not accepted */
   entry(header: TarHeader): void {
     this.#header = header
     this.#place = undefined
@@ -108,6 +110,23 @@ export class TarTreeBuilder implements TarSink {
     this.#written = false
     try {
       this.#begin(header)
+    } catch (error) {
+      throw this.#fault(error)
+    }
+  }
+
+  /**
+   * Adds a file that is stored already, at the path of an entry without its body. `entry`, `data` and `end` are not
+   * called for it.
+   * @param header as `entry` takes it; owner, mode and attributes of the stored file are not compared with it
+   * @throws {TarFormatError} as `entry`
+   */
+  placeFile(header: TarHeader, checksum: MaybePromise<Checksum>): void {
+    this.entry(header)
+    if (this.#file === undefined) return
+    this.#file = undefined
+    try {
+      this.#store(checksum)
     } catch (error) {
       throw this.#fault(error)
     }
@@ -137,7 +156,7 @@ export class TarTreeBuilder implements TarSink {
         this.#store(sink.finish())
         this.#sink = undefined
       } else if (!this.#written) {
-        // No body came at all: an empty file or a symbolic link.
+        // There was no body: an empty file or a symbolic link.
         this.#write(file, EMPTY_BYTES)
       }
     } catch (error) {
@@ -146,13 +165,20 @@ export class TarTreeBuilder implements TarSink {
     this.#file = undefined
   }
 
-  /** `undefined` while nothing is owed; else wait for it before pushing more. Ask once a chunk. */
+  /**
+   * Returns `undefined` when more entries can be taken, else a promise to wait for before the next chunk of the archive
+   * is parsed. To be asked once a chunk.
+   */
   drained(): Promise<void> | undefined {
     const store = this.#tx.drained()
-    return this.#pending.length === 0 ? store : this.#settleAll(store)
+    return this.#promised.isSettled ? store : this.#settleAll(store)
   }
 
-  /** To be called once, when the reader is done. @returns the tree, with every hard link in place; nothing of it written */
+  /**
+   * Ends the archive; to be called once.
+   * @returns the tree with its hard links; its dirtrees are not written
+   * @throws {TarFormatError} when the target of a hard link is missing
+   */
   async finish(): Promise<MutableTree> {
     await this.#settleAll(this.#tx.drained())
     this.#whiteouts?.giveWayToLinks()
@@ -171,9 +197,7 @@ export class TarTreeBuilder implements TarSink {
     this.#sink?.abort()
     this.#sink = undefined
     this.#file = undefined
-    // Nobody waits for these any more, also not for their failure.
-    for (const { answer } of this.#pending) answer.catch(() => undefined)
-    this.#pending = []
+    this.#promised.abandon()
   }
 
   #begin(header: TarHeader): void {
@@ -191,7 +215,7 @@ export class TarTreeBuilder implements TarSink {
       throw new UsageError(`Unsupported file type for path "${path}"`, path)
     }
     if (kind === 'directory') {
-      // An entry for the root, or one whose name is the path of a directory already met.
+      // The entry is that of the root, or of a directory that an earlier entry created.
       const directory = place === undefined ? this.tree : this.#ensureDir(place)
       this.#setMeta([directory], inode, this.#xattrs(header, path, inode))
       return
@@ -212,7 +236,7 @@ export class TarTreeBuilder implements TarSink {
     return this.#rename === undefined ? path : this.#rename(path)
   }
 
-  /** @returns `undefined` for the root itself */
+  /** Finds the directory of a path and the name in it. @returns `undefined` for the root itself */
   #locate(path: string, header: TarHeader): Place | undefined {
     if (path === '') return undefined
     const slash = path.lastIndexOf('/')
@@ -241,7 +265,7 @@ export class TarTreeBuilder implements TarSink {
     return tree
   }
 
-  /** Not only what is missing: every directory from the root down gets new metadata, as in libostree. */
+  /** Creates the missing parents. Every directory from the root down gets new metadata, as in libostree. */
   #createParents(names: readonly string[], { uid, gid }: TarHeader): MutableTree {
     const inode = { uid, gid, mode: S_IFDIR | 0o755 }
     const trees = [this.tree]
@@ -284,17 +308,14 @@ export class TarTreeBuilder implements TarSink {
       for (const tree of trees) tree.setMeta(written)
       return
     }
-    const placeholder = this.#placeholder()
+    const placeholder = this.#promised.placeholder()
     for (const tree of trees) tree.setMeta(placeholder)
-    this.#pending.push({
-      answer: written,
-      settle: (checksum) => {
-        for (const tree of trees) if (tree.meta === placeholder) tree.setMeta(checksum)
-      },
+    this.#promised.add(written, (checksum) => {
+      for (const tree of trees) if (tree.meta === placeholder) tree.setMeta(checksum)
     })
   }
 
-  /** One object for all files that differ in content alone: stores remember the bytes of headers they know. */
+  /** Returns one and the same object for equal headers: stores reuse the encoded bytes of a header they have seen. */
   #fileHeader(header: TarHeader, { uid, gid, mode }: InodeInfo, xattrs: Xattrs): FileHeader {
     if (header.type === 'symlink') {
       const target = decodeTarName(header.linkPath, 'linkname')
@@ -302,7 +323,7 @@ export class TarTreeBuilder implements TarSink {
       return { uid, gid, mode, target, xattrs }
     }
     if (xattrs.length > 0) return { uid, gid, mode, target: '', xattrs }
-    // uid and gid below 2^17 fit beside the mode into 53 bits; the rest is rare.
+    // uid and gid below 2^17 fit beside the mode into 53 bits; larger ones are rare.
     if (uid >= 0x20000 || gid >= 0x20000) return { uid, gid, mode, target: '', xattrs }
     const key = (uid * 0x20000 + gid) * 0x10000 + mode
     let known = this.#headers.get(key)
@@ -314,7 +335,7 @@ export class TarTreeBuilder implements TarSink {
     return known
   }
 
-  /** A small body: as it comes when it comes at once, else pieced together in one buffer that is kept. */
+  /** Writes a small body: as it is when it comes in one piece, else joined in one buffer that is reused. */
   #gather(file: FileHeader, size: number, bytes: Uint8Array): void {
     if (bytes.length === size) {
       this.#write(file, bytes)
@@ -338,32 +359,23 @@ export class TarTreeBuilder implements TarSink {
         tree.replaceFile(name, written)
         return
       }
-      const placeholder = this.#placeholder()
-      const settle = (checksum: Checksum) => {
+      const placeholder = this.#promised.placeholder()
+      // Before the tree is changed: if it rejects the name, the result of the write must still be awaited.
+      this.#promised.add(written, (checksum) => {
         if (tree.files.get(name) === placeholder) tree.replaceFile(name, checksum)
-      }
-      // Noted first: should the tree object, somebody still has to hear how the write went.
-      this.#pending.push({ answer: written, settle })
+      })
       tree.replaceFile(name, placeholder)
     } catch (error) {
       throw withContext('ostree-tar: Failed to handle file: ostree-tar: Failed to import file', error)
     }
   }
 
-  /** No checksum, and never twice the same. */
-  #placeholder(): Checksum {
-    return `pending ${++this.#placeholders}` as Checksum
-  }
-
   async #settleAll(store: Promise<void> | undefined): Promise<void> {
-    const pending = this.#pending
-    this.#pending = []
-    const answers = await Promise.all(pending.map(({ answer }) => answer))
-    for (const [i, checksum] of answers.entries()) pending[i]?.settle(checksum)
+    await this.#promised.settleAll()
     await store
   }
 
-  /** What names and trees object to is the archive's fault. */
+  /** Turns an error about a name or a tree into one about the archive. */
   #fault(error: unknown): unknown {
     const { offset, path } = this.#header as TarHeader
     return tarFault(error, offset, path)
@@ -381,7 +393,7 @@ function kindOf(header: TarHeader): EntryKind {
     case 'pax-global':
       return 'ignored'
     case 'unknown':
-      // As libarchive has it: a regular file, but for the continuation of one in an earlier volume.
+      // As in libarchive: a regular file, unless it is the rest of one that began in an earlier volume.
       return header.typeflag === CONTINUED_FILE ? 'unsupported' : 'file'
     default:
       return 'unsupported'
