@@ -5,11 +5,19 @@
 export type Progress =
   /**
    * Layer number `index`, from 0, of `total` is being transferred, was transferred, or was stored already. `digest` is
-   * `sha256:HEX`, `size` the compressed size in bytes.
+   * `sha256:HEX`, `size` the compressed size in bytes. An import gives `part`: whether the layer is part of the
+   * encapsulated commit (`ostree-chunk`) or was added to it (`derived-layer`).
    */
-  | { kind: 'layer-start' | 'layer-done' | 'layer-cached'; digest: string; index: number; total: number; size: number }
-  /** `received` of `size` compressed bytes of the layer `digest` have been transferred. */
-  | { kind: 'bytes'; digest: string; received: number; size: number }
+  | {
+      kind: 'layer-start' | 'layer-done' | 'layer-cached'
+      digest: string
+      index: number
+      total: number
+      size: number
+      part?: 'ostree-chunk' | 'derived-layer'
+    }
+  /** `received` of `size` compressed bytes of layer number `index` have been transferred. */
+  | { kind: 'bytes'; digest: string; index: number; received: number; size: number }
   /** Numbers of objects that the transaction has written and found stored already, and `bytes` of content written. */
   | { kind: 'objects'; written: number; reused: number; bytes: number }
   /** `done` of `total` items of the pass named by `label`, such as `prune`, are done. */

@@ -36,15 +36,26 @@ export {
 } from './encapsulate/object-meta.ts'
 export { type ExportCommitOptions, exportCommit, MAX_EXPORT_ENTRIES } from './encapsulate/tar-export.ts'
 export { TRANSFER_CONCURRENCY, type TransferOptions, transferImage } from './encapsulate/transfer-image.ts'
-export { type ImageLimits, type ImportOptions, MAX_LAYERS, type OstreeVersion } from './import/import-options.ts'
-export { type ImportListeners, type ImportProgress, isStarting, type LayerProgress } from './import/import-progress.ts'
+export {
+  DEFAULT_IMPORTER_VERSION,
+  type ImageLimits,
+  type ImportOptions,
+  MAX_LAYERS,
+  type OstreeVersion,
+} from './import/import-options.ts'
+export {
+  type ImportProgress,
+  importProgressOf,
+  isStarting,
+  type LayerProgress,
+  layerProgressOf,
+} from './import/import-progress.ts'
+export { type ImportResult, imageFilteredContentWarning, type MetaFilteredData } from './import/import-result.ts'
 export { ImageImporter, type UnencapsulatedImage } from './import/importer.ts'
-export { DEFAULT_IMPORTER_VERSION } from './import/merge.ts'
 export { type PlannedLayer, type PullPlan, planPull } from './import/plan.ts'
 export {
   allLayers,
   formatLayerStatus,
-  type ImportedImage,
   layersToFetch,
   layersWithHistory,
   type PreparedImport,
@@ -148,11 +159,9 @@ export {
   clearCachedUpdate,
   countLayerReferences,
   imageConfigFromCommitmeta,
-  imageFilteredContentWarning,
   type LayeredImageState,
   listImages,
   type ManifestLayerState,
-  type MetaFilteredData,
   manifestDataFromCommitmeta,
   manifestDigestFromCommit,
   manifestForImage,

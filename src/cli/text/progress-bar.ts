@@ -3,7 +3,7 @@
  * output is not a terminal; `--json` prints events there.
  */
 
-import { type ImportProgress, isStarting } from '../../container/index.ts'
+import { type ImportProgress, importProgressOf, isStarting } from '../../container/index.ts'
 import { formatSize } from '../../format-size.ts'
 import type { Progress } from '../../progress.ts'
 import type { Output } from './output.ts'
@@ -16,6 +16,13 @@ const DIGEST_DIGITS = 19
 
 function size(bytes: number): string {
   return bytes < 1000 ? `${bytes} B` : bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
+}
+
+function messageOf(event: ImportProgress): string {
+  const { digest, size } = event.layer
+  const kind = event.kind.startsWith('ostree-chunk') ? 'ostree chunk' : 'layer'
+  const name = `${kind} ${digest.slice(digest.indexOf(':') + 1).slice(0, DIGEST_DIGITS)}`
+  return isStarting(event) ? `Fetching ${name} (${formatSize(size)})` : `Fetched ${name}`
 }
 
 export class ProgressBar {
@@ -37,16 +44,10 @@ export class ProgressBar {
     this.#err = err
   }
 
-  /** Shows which layer is being fetched. */
-  readonly listenToLayers = (event: ImportProgress): void => {
-    const { digest, size } = event.layer
-    const kind = event.kind.startsWith('ostree-chunk') ? 'ostree chunk' : 'layer'
-    const name = `${kind} ${digest.slice(digest.indexOf(':') + 1).slice(0, DIGEST_DIGITS)}`
-    this.#message = isStarting(event) ? `Fetching ${name} (${formatSize(size)})` : `Fetched ${name}`
-  }
-
-  /** Updates the counts. */
+  /** Updates the counts, and names the layer that is being fetched. */
   readonly listen = (event: Progress): void => {
+    const progress = importProgressOf(event)
+    if (progress !== undefined) this.#message = messageOf(progress)
     if (event.kind === 'layer-start' || event.kind === 'layer-done' || event.kind === 'layer-cached') {
       this.#layers = event.total
       if (event.kind === 'layer-start') this.#sizes.set(event.digest, event.size)

@@ -98,7 +98,7 @@ export async function transferLayers(
         return
       }
       onProgress?.({ kind: 'layer-start', ...event })
-      await to.putBlob(counted(from.blob(layer), layer, options), { digest, size, mediaType })
+      await to.putBlob(counted(from.blob(layer), { digest, index, size }, options), { digest, size, mediaType })
       onProgress?.({ kind: 'layer-done', ...event })
     } catch (error) {
       throw withContext(`layer ${digest}`, error)
@@ -109,7 +109,7 @@ export async function transferLayers(
 
 async function* counted(
   bytes: AsyncIterable<Uint8Array>,
-  { digest, size }: Descriptor,
+  layer: { readonly digest: string; readonly index: number; readonly size: number },
   { signal, onProgress }: TransferOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let received = 0
@@ -117,7 +117,7 @@ async function* counted(
     signal?.throwIfAborted()
     received += chunk.length
     yield chunk
-    onProgress?.({ kind: 'bytes', digest, received, size })
+    onProgress?.({ kind: 'bytes', ...layer, received })
   }
 }
 

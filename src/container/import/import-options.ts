@@ -1,8 +1,8 @@
-/** How an image is imported. Source: ostree-ext, container::store (the setters of ImageImporter). */
+/** The options of an import. Source: ostree-ext, container::store (the setters of ImageImporter). */
 
 import type { Checksum } from '../../bytes.ts'
 import type { LocalFiles } from '../../platform/index.ts'
-import type { ProgressOptions } from '../../progress.ts'
+import type { Progress, ProgressOptions } from '../../progress.ts'
 import type { FileOwner, Verification } from '../../repo/index.ts'
 import type { TarLimits } from '../../tar/index.ts'
 import type { MetadataPolicy } from '../layers/flatten.ts'
@@ -11,85 +11,118 @@ import type { ImageReference, OstreeImageReference } from '../oci/reference.ts'
 import type { HostPolicy } from '../policy/policy-check.ts'
 import type { RegistryOptions, TransportContext } from '../registry/options.ts'
 import type { ImageSource } from '../transport/interface.ts'
-import type { ImportListeners } from './import-progress.ts'
 import type { ReadAheadOptions } from './read-ahead.ts'
 
-/** Of libostree, as `2024.3`. */
+/** A version of libostree, such as `2024.3`. */
 export interface OstreeVersion {
   readonly year: number
   readonly release: number
 }
 
-/** How an image is imported; all but `host` may be left out. */
-export interface ImportOptions extends ProgressOptions, ImportListeners {
+/** How an image is imported; only `host` is required. */
+export interface ImportOptions extends ProgressOptions {
+  /**
+   * Called with each event. When it returns a promise for an event about a layer, the import waits for it; when it
+   * throws, or the promise rejects, the import fails. `importProgressOf` and `layerProgressOf` turn events into those of
+   * ostree-ext.
+   */
+  readonly onProgress?: ((event: Progress) => unknown) | undefined
+  /** The platform whose manifest is chosen from an image index. */
   readonly host: HostPlatform
-  /** For transports that live on a disk. */
+  /** Access to files, for the transports that read them. */
   readonly files?: LocalFiles | undefined
-  /** For images in registries. */
+  /** How registries are accessed. */
   readonly registry?: RegistryOptions | undefined
-  /** Which images may come in. Without it `ostree-image-signed:` brings in none, and the others all. */
+  /**
+   * The signature policy. Without it `ostree-image-signed:` references are refused, and images of the other kinds
+   * accepted.
+   */
   readonly policy?: HostPolicy | undefined
-  /** Whom `ostree-remote-image:` trusts. Without it such references are refused. */
+  /** The keys for `ostree-remote-image:` references. Without it they are refused. */
   readonly verification?: Verification | undefined
-  /** Opens the image instead of the transports built in. */
+  /** Opens the image. Default: `openImage`, with the built-in transports. */
   readonly open?: ((image: ImageReference, context: TransportContext) => Promise<ImageSource>) | undefined
-  /** Store the image under this name instead. */
+  /** The name that the image is stored under. Default: its own. */
   readonly target?: OstreeImageReference | undefined
-  /** Write no image ref: the merge commit's checksum is all there is. */
+  /** Write no ref for the image: only the result names the merge commit. */
   readonly noImgref?: boolean | undefined
-  /** Leave the stored image as it is: note no newer one on it. */
+  /** Do not note a newer image on the stored one. */
   readonly noCachedUpdate?: boolean | undefined
-  /** Leave layers alone that no image needs. */
+  /** Keep layers that no image needs. */
   readonly disableGc?: boolean | undefined
   /** Refuse an image without a bootable label, or of another architecture. */
   readonly requireBootable?: boolean | undefined
-  /** Refuse an image whose label `ostree.commit` does not name the commit it holds; else nobody compares the two. */
+  /** Refuse an image whose label `ostree.commit` does not name the commit in it. Default: they are not compared. */
   readonly verifyCommitLabel?: boolean | undefined
-  /** Fail rather than open the image. */
+  /** Fail instead of opening the image. */
   readonly offline?: boolean | undefined
-  /** Do as an importer on that version would: before 2024.3, `/var` of derived layers is not kept where it is. */
+  /** Import as an importer with that version of libostree does: before 2024.3 it does not retain `/var`. */
   readonly ostreeVersion?: OstreeVersion | undefined
-  /** Keep `/var` of derived layers where it is; else it goes to `/usr/share/factory/var`. Default: `ostreeVersion`. */
+  /**
+   * Keep `/var` of derived layers at its path; else it becomes `/usr/share/factory/var`. Default: what `ostreeVersion`
+   * does, true without that.
+   */
   readonly retainVar?: boolean | undefined
   /**
-   * Keep what derived layers put beside `/usr`, `/etc` and `/var`. Default: when the root of the base is transient, or
-   * there is no base.
+   * Keep files of derived layers that are not in `/usr`, `/etc` or `/var`. Default: true when the root of the base is
+   * transient, or the image has no base.
    */
   readonly allowNonusr?: boolean | undefined
-  /** Default: `exact` in bare repositories, else `compat`. */
+  /** What the merged tree keeps of owners, modes and attributes. Default: `exact` in bare repositories, else `compat`. */
   readonly metadata?: MetadataPolicy | undefined
-  /** Owner of what `compat` gives to the importing process. Default 0:0. */
+  /** Owner of the entries that `compat` gives to the importing process. Default 0:0. */
   readonly owner?: FileOwner | undefined
-  /** Whose policy labels layers of an image that has no base of its own. */
+  /** Commit whose SELinux policy labels the layers of an image without a base. */
   readonly sepolicyCommit?: Checksum | undefined
-  /** Leave SELinux labels as they are, whatever policy there is. */
+  /** Keep SELinux labels as they are, even if there is a policy. */
   readonly noLabels?: boolean | undefined
-  /** Into the metadata of merge and layer commits. Default DEFAULT_IMPORTER_VERSION. */
+  /** Version in the metadata of merge and layer commits. Default DEFAULT_IMPORTER_VERSION. */
   readonly importerVersion?: string | undefined
-  /** Seconds since the epoch, for commits of layers and of images that do not say when they were made. Default 0. */
+  /**
+   * Returns the time of commits of layers, and of images that have no time of creation, in seconds since the epoch.
+   * Default 0.
+   */
   readonly now?: (() => bigint) | undefined
+  /** Limits for images from sources that are not trusted. */
   readonly limits?: ImageLimits | undefined
-  /** How far layers are fetched before their turn comes. */
+  /** How far layers are fetched before they are imported. */
   readonly readAhead?: ReadAheadOptions | undefined
-  /** Hears of stored images that cannot be read and so are passed over. */
+  /** Called with a message for each stored image that cannot be read. Such images are skipped. */
   readonly onWarning?: ((message: string) => void) | undefined
 }
 
-/** Whether `/var` of layers stays where it is. */
-export function keepsVar(version: OstreeVersion | undefined): boolean {
+/** Options with the defaults filled in that several steps of an import need. */
+export interface ResolvedImportOptions extends ImportOptions {
+  readonly retainVar: boolean
+  readonly importerVersion: string
+  readonly now: () => bigint
+  readonly limits: ImageLimits
+}
+
+/** Version of ostree-ext whose commits an import writes, byte for byte. */
+export const DEFAULT_IMPORTER_VERSION = '0.15.3'
+
+/** Fills in the defaults. */
+export function resolveImportOptions(options: ImportOptions): ResolvedImportOptions {
+  const { retainVar, ostreeVersion, importerVersion = DEFAULT_IMPORTER_VERSION, now = () => 0n, limits = {} } = options
+  return { ...options, retainVar: retainVar ?? retainsVar(ostreeVersion), importerVersion, now, limits }
+}
+
+/** Returns whether an importer with that version of libostree keeps `/var` of derived layers at its path. */
+function retainsVar(version: OstreeVersion | undefined): boolean {
   if (version === undefined) return true
   return version.year > 2024 || (version.year === 2024 && version.release >= 3)
 }
 
-/** Layers of one image. Linux stacks 500 at most, container builders 128. */
+/** Layers of one image. Linux stacks at most 500 layers, container builders 128. */
 export const MAX_LAYERS = 1000
 
-/** Ceilings of an import, against images that mean harm. Each has a default. */
+/** Limits of an import, against malicious images. Each has a default. */
 export interface ImageLimits {
-  /** Default MAX_LAYERS. */
+  /** Layers of the image. Default MAX_LAYERS. */
   readonly maxLayers?: number | undefined
   /** Bytes of the uncompressed tar of one layer. Default MAX_LAYER_BYTES. */
   readonly maxLayerBytes?: number | undefined
-  /** Of the tar of each layer: entries, bytes of one file, bytes of one extension header. */
+  /** Limits of the tar of each layer. */
   readonly tar?: TarLimits | undefined
 }

@@ -1,8 +1,8 @@
 /**
- * The layers of one import into one transaction: those that are here already are only named, the others fetched, one
- * after the other, in the order of the manifest but for the commit layer, which comes when all its chunks are there.
+ * Writes the layers of one image to one transaction. Layers that are stored already are only referred to; the others are
+ * fetched one after the other, in the order of the manifest, except that the commit layer comes after all its chunks.
  *
- * A layer's ref is set and all made durable once its digest is verified, so the ref stands for a whole layer.
+ * When the digest of a layer is verified, its ref is set and both are made durable: a ref always stands for a whole layer.
  *
  * Source: ostree-ext, container::store (unencapsulate_base, import).
  */
@@ -10,7 +10,7 @@
 import type { Checksum } from '../../bytes.ts'
 import { withContext } from '../../errors.ts'
 import { string, variantOf } from '../../gvariant/index.ts'
-import type { ProgressOptions } from '../../progress.ts'
+import type { Progress } from '../../progress.ts'
 import {
   type Repo,
   readCommit,
@@ -31,52 +31,54 @@ import { IMPORTER_VERSION } from '../store/names.ts'
 import type { ImageSource } from '../transport/interface.ts'
 import { openLayer } from '../transport/layer-stream.ts'
 import { importLayer } from './import-layer.ts'
-import type { ImageLimits } from './import-options.ts'
-import type { ImportListeners } from './import-progress.ts'
+import type { ResolvedImportOptions } from './import-options.ts'
 import { rootIsTransient } from './prepare-root.ts'
 import type { PreparedImport, PreparedLayer } from './prepared-import.ts'
 import { layerPolicy } from './selinux.ts'
 
-export interface ImportRunInput extends ProgressOptions, ImportListeners {
+/** What an import reads and where it writes to. */
+export interface ImportRunInput {
   readonly repo: Repo
   readonly tx: Transaction
   readonly source: Pick<ImageSource, 'blob' | 'sniffCompression'>
   readonly prepared: PreparedImport
-  readonly retainVar: boolean
-  /** Default: as the base says. */
-  readonly allowNonusr: boolean | undefined
-  /** By the policy of the base, or of this commit where there is none; not at all when `undefined`. */
-  readonly label: { readonly sepolicyCommit: Checksum | undefined } | undefined
-  readonly importerVersion: string
-  /** Of the commits of derived layers; seconds since the epoch. */
-  readonly timestamp: bigint
-  /** The commit of the base has to be signed to its liking; one that is stored already as well. */
+  /** Verifies the signature of the base commit, also when that commit is already stored. */
   readonly verifier: CommitVerifier | undefined
-  readonly limits: ImageLimits
+  /** Label derived layers by the SELinux policy of the base, or of `sepolicyCommit` when there is no base. */
+  readonly labels: boolean
 }
 
+/** The layers of one import. */
 export class ImportRun {
   readonly #input: ImportRunInput
-  /** Names left out of the layers read, by layer. */
+  readonly #options: ResolvedImportOptions
+  /** Time of the commits of derived layers, in seconds since the epoch. */
+  readonly #timestamp: bigint
+  /** The number of entries left out of each layer that was fetched, by the name they are counted under. */
   readonly filtered = new Map<string, ReadonlyMap<string, number>>()
-  /** What verifying the signature of the base commit said. */
+  /** The result of verifying the signature of the base commit, as text. */
   verifyText: string | undefined = undefined
+  /** Layers fetched so far. */
   fetched = 0
+  /** Layers so far that were stored already. */
   reused = 0
 
-  constructor(input: ImportRunInput) {
+  constructor(input: ImportRunInput, options: ResolvedImportOptions) {
     this.#input = input
+    this.#options = options
+    this.#timestamp = options.now()
   }
 
   /**
-   * @param writeRefs keep the layers behind refs; else only the objects are stored
-   * @returns the base commit, as its producer made it; `undefined` when the image has none
-   * @throws {NotFoundError} when the layers do not hold all that the commit needs
+   * Stores the base commit of the image, with the checksum its producer gave it.
+   * @param writeRefs set the refs of its layers; else only objects are stored
+   * @returns its checksum; `undefined` when the image has none
+   * @throws {NotFoundError} when an object that the commit needs is in none of the layers
    */
   async importBase(writeRefs: boolean): Promise<Checksum | undefined> {
     const { prepared, verifier } = this.#input
     if (prepared.ostreeCommitLayer === undefined) {
-      // There is no commit that could be signed: better nothing than anything.
+      // Verification was asked for, but the image holds no OSTree commit to verify: fail rather than skip.
       if (verifier !== undefined) parseOstreeManifestLayout(prepared.manifest, prepared.config)
       return undefined
     }
@@ -88,10 +90,11 @@ export class ImportRun {
   }
 
   async #importBase(layer: PreparedLayer, chunks: readonly PreparedLayer[], writeRefs: boolean): Promise<Checksum> {
-    const { repo, tx, limits, signal, verifier } = this.#input
+    const { repo, tx, verifier } = this.#input
+    const { limits, signal } = this.#options
     const before = this.fetched
     for (const chunk of chunks) {
-      if (chunk.commit !== undefined) await this.#reuse(chunk, chunk.commit, writeRefs)
+      if (chunk.commit !== undefined) await this.#reuse('ostree-chunk', chunk, chunk.commit, writeRefs)
       else {
         await this.#fetch('ostree-chunk', chunk, writeRefs, async (stream) => {
           const set = await importObjectSet(repo, tx, stream, { layer: chunk.layer.digest, limits: limits.tar, signal })
@@ -101,7 +104,7 @@ export class ImportRun {
     }
     if (layer.commit !== undefined) {
       this.verifyText = await verifier?.verify(await readSignedCommit(repo, layer.commit))
-      await this.#reuse(layer, layer.commit, writeRefs)
+      await this.#reuse('ostree-chunk', layer, layer.commit, writeRefs)
       if (this.fetched > before) await requireComplete(tx, layer.commit)
       return layer.commit
     }
@@ -118,16 +121,16 @@ export class ImportRun {
     return commit as unknown as Checksum // set before #fetch returned
   }
 
-  /** @returns the commits of the derived layers, lowest first */
+  /** Stores the derived layers. @returns their commits, lowest first */
   async importDerived(base: Checksum | undefined): Promise<Checksum[]> {
     const { tx, prepared } = this.#input
     const policy = await this.#layerPolicy(base)
-    const allowNonusr = this.#input.allowNonusr ?? (base === undefined || (await isTransient(tx, base)))
+    const allowNonusr = this.#options.allowNonusr ?? (base === undefined || (await isTransient(tx, base)))
     const commits = new Map<string, Checksum>()
     for (const layer of prepared.layers) {
       const { digest } = layer.layer
       const known = layer.commit ?? commits.get(digest)
-      if (known !== undefined) await this.#reuse(layer, known, true)
+      if (known !== undefined) await this.#reuse('derived-layer', layer, known, true)
       const take = async (stream: AsyncIterable<Uint8Array>) => {
         const commit = await this.#importDerivedLayer(layer, stream, allowNonusr, policy)
         commits.set(digest, commit)
@@ -139,11 +142,11 @@ export class ImportRun {
     return prepared.layers.map(({ layer }) => commits.get(layer.digest) as Checksum) // each was set above
   }
 
-  /** Read before any layer is: one that cannot be read stops the import. */
+  /** Reads the policy before any layer is fetched: one that cannot be read stops the import. */
   async #layerPolicy(base: Checksum | undefined): Promise<SePolicy | undefined> {
-    const { tx, label, prepared } = this.#input
-    const commit = base ?? label?.sepolicyCommit
-    if (label === undefined || commit === undefined || prepared.layers.length === 0) return undefined
+    const { tx, labels, prepared } = this.#input
+    const commit = base ?? this.#options.sepolicyCommit
+    if (!labels || commit === undefined || prepared.layers.length === 0) return undefined
     return layerPolicy(tx, commit)
   }
 
@@ -153,7 +156,8 @@ export class ImportRun {
     allowNonusr: boolean,
     policy: SePolicy | undefined,
   ): Promise<Checksum> {
-    const { repo, tx, retainVar, importerVersion, timestamp, limits, signal } = this.#input
+    const { repo, tx } = this.#input
+    const { retainVar, importerVersion, limits, signal } = this.#options
     const { digest } = layer
     const options = { layer: digest, allowNonusr, retainVar, policy, limits: limits.tar, signal }
     const { filtered, ...root } = await importLayer(repo, tx, stream, options)
@@ -161,59 +165,66 @@ export class ImportRun {
     const metadata = [[IMPORTER_VERSION, variantOf(string, importerVersion)] as const]
     const present = await repo.refs.read(`heads/${ostreeRef}`)
     const parent = present !== undefined && 'commit' in present ? present.commit : undefined
-    return writeCommit(tx, { root, timestamp, metadata, parent })
+    return writeCommit(tx, { root, timestamp: this.#timestamp, metadata, parent })
   }
 
-  /** A ref that is there keeps its target. */
-  async #reuse({ layer, ostreeRef, index }: PreparedLayer, commit: Checksum, writeRefs: boolean): Promise<void> {
-    const { repo, tx, prepared, onProgress } = this.#input
+  /** Sets the ref of a stored layer, unless it exists. */
+  async #reuse(part: LayerPart, layer: PreparedLayer, commit: Checksum, writeRefs: boolean): Promise<void> {
+    const { repo, tx } = this.#input
+    const { ostreeRef } = layer
     this.reused++
-    const total = prepared.manifest.layers.length
-    onProgress?.({ kind: 'layer-cached', digest: layer.digest, index, total, size: layer.size })
+    await this.#report('layer-cached', part, layer)
     if (writeRefs && (await repo.refs.read(`heads/${ostreeRef}`)) === undefined)
       tx.setRef(`heads/${ostreeRef}`, { commit })
   }
 
+  /** Fetches a layer, and sets its ref when it is verified. @param take imports the plain tar and returns its commit */
   async #fetch(
-    kind: 'ostree-chunk' | 'derived-layer',
-    { layer, ostreeRef, index }: PreparedLayer,
+    part: LayerPart,
+    prepared: PreparedLayer,
     writeRef: boolean,
     take: (stream: AsyncIterable<Uint8Array>) => Promise<Checksum | undefined>,
   ): Promise<void> {
-    const { repo, tx, source, prepared, limits, signal, onProgress, onImportProgress, onLayerProgress } = this.#input
-    signal?.throwIfAborted()
+    const { repo, tx, source } = this.#input
+    const { limits, signal, onProgress } = this.#options
+    const { layer, ostreeRef, index } = prepared
     const { digest, size } = layer
-    const total = prepared.manifest.layers.length
-    onProgress?.({ kind: 'layer-start', digest, index, total, size })
-    await onImportProgress?.({ kind: `${kind}-started`, layer })
+    signal?.throwIfAborted()
+    await this.#report('layer-start', part, prepared)
     const stream = openLayer(source, layer, {
       platform: repo.platform,
-      diffId: prepared.config.rootfs.diff_ids[index],
+      diffId: this.#input.prepared.config.rootfs.diff_ids[index],
       maxBytes: limits.maxLayerBytes,
       signal,
-      onBytes: (received) => {
-        onProgress?.({ kind: 'bytes', digest, received, size })
-        onLayerProgress?.({ layerIndex: index, fetched: received, total: size })
-      },
+      onBytes: (received) => onProgress?.({ kind: 'bytes', digest, index, received, size }),
     })
     // The stream ends only when the digest was right.
     const commit = await take(stream)
     if (writeRef && commit !== undefined) tx.setRef(`heads/${ostreeRef}`, { commit })
     await tx.checkpoint()
     this.fetched++
-    onProgress?.({ kind: 'layer-done', digest, index, total, size })
+    await this.#report('layer-done', part, prepared)
     onProgress?.(objectsSoFar(tx))
-    await onImportProgress?.({ kind: `${kind}-completed`, layer })
+  }
+
+  /** Reports a layer, and waits for the listener. */
+  async #report(kind: LayerEventKind, part: LayerPart, { layer, index }: PreparedLayer): Promise<void> {
+    const { digest, size } = layer
+    const total = this.#input.prepared.manifest.layers.length
+    await this.#options.onProgress?.({ kind, part, digest, index, total, size })
   }
 }
+
+type LayerEventKind = 'layer-start' | 'layer-done' | 'layer-cached'
+type LayerPart = 'ostree-chunk' | 'derived-layer'
 
 async function isTransient(tx: Transaction, base: Checksum): Promise<boolean> {
   const { rootTree, rootMeta } = await readCommit(tx, base)
   return rootIsTransient(tx, { tree: rootTree, meta: rootMeta })
 }
 
-function objectsSoFar({ stats }: Transaction) {
+function objectsSoFar({ stats }: Transaction): Progress {
   const written = stats.metadataWritten + stats.contentWritten
   const reused = stats.metadataTotal + stats.contentTotal - written
-  return { kind: 'objects', written, reused, bytes: stats.contentBytesWritten } as const
+  return { kind: 'objects', written, reused, bytes: stats.contentBytesWritten }
 }

@@ -1,15 +1,15 @@
 /**
- * Brings an image into a repository, layer by layer.
+ * Imports an image into a repository, layer by layer.
  *
  * ```
- * prepare   open, read manifest and config; which layers are here already?
+ * prepare   open the image, read manifest and config, find the layers that are stored already
  * import    chunks, commit layer            the base commit, if there is one
- *           derived layers                  a commit each
- *           merge, image ref                what is checked out
+ *           derived layers                  a commit for each
+ *           merge, image ref                the commit that is checked out
  * ```
  *
- * Each layer is made durable when its digest is verified, and not before: an import that was cut off goes on with the
- * layer it had not finished.
+ * Each layer is made durable as soon as its digest is verified. An import that was interrupted continues with the layer
+ * that it had not finished.
  *
  * Source: ostree-ext, container::store (ImageImporter).
  */
@@ -31,9 +31,10 @@ import { refForImage } from '../store/names.ts'
 import { type LayeredImageState, listImages, queryImageCommit, tryQueryImage } from '../store/query.ts'
 import type { ImageSource } from '../transport/interface.ts'
 import { FlatFileNotes } from './flat-files.ts'
-import { type ImportOptions, keepsVar, MAX_LAYERS } from './import-options.ts'
+import { type ImportOptions, MAX_LAYERS, type ResolvedImportOptions, resolveImportOptions } from './import-options.ts'
+import type { ImportResult } from './import-result.ts'
 import { ImportRun } from './import-run.ts'
-import { DEFAULT_IMPORTER_VERSION, writeMergeCommit } from './merge.ts'
+import { writeMergeCommit } from './merge.ts'
 import {
   cacheUpdate,
   commitVerifier,
@@ -43,38 +44,33 @@ import {
   requireCommitLabel,
   requirePlace,
 } from './preparation.ts'
-import {
-  fetchOrder,
-  type ImportedImage,
-  type PreparedImport,
-  type PreparedLayer,
-  type PrepareResult,
-} from './prepared-import.ts'
+import { fetchOrder, type PreparedImport, type PreparedLayer, type PrepareResult } from './prepared-import.ts'
 import { ReadAhead } from './read-ahead.ts'
 import { holdsLabels, relabelLayer } from './selinux.ts'
 
+/** The commit that was in an image. */
 export interface UnencapsulatedImage {
   readonly commit: Checksum
   readonly manifestDigest: Digest
 }
 
-/** Prepare, then import, once each; dispose of it when the import is not made. */
+/** Imports one image: `prepare`, then `import`, each once. It has to be disposed of when the import is not made. */
 export class ImageImporter implements AsyncDisposable {
   readonly #repo: Repo
   readonly #reference: OstreeImageReference
-  readonly #options: ImportOptions
+  readonly #options: ResolvedImportOptions
   readonly #verifier: CommitVerifier | undefined
   #source: ImageSource | undefined
 
-  /** @throws {UnsupportedError} when the reference asks for signatures to be verified, and the options not how */
+  /** @throws {UnsupportedError} when the reference requires signature verification but `options` configures none */
   constructor(repo: Repo, reference: OstreeImageReference, options: ImportOptions) {
     this.#repo = repo
     this.#verifier = commitVerifier(repo, reference, options.verification)
     this.#reference = reference
-    this.#options = options
+    this.#options = resolveImportOptions(options)
   }
 
-  /** Reads manifest and config, and notes a newer image on the commit of the stored one. */
+  /** Reads manifest and config. When an older image is stored, notes the newer one on its commit. */
   async prepare(): Promise<PrepareResult> {
     try {
       return await this.#prepare()
@@ -107,7 +103,7 @@ export class ImageImporter implements AsyncDisposable {
     return { kind: 'ready', prepared: await this.#plan(manifest, manifestDigest, config, previous) }
   }
 
-  /** Whoever stored it may have asked for no signature. */
+  /** Verifies the stored image, since it may have been stored without verification. */
   async #present(state: LayeredImageState): Promise<PrepareResult> {
     if (this.#verifier !== undefined) {
       parseOstreeManifestLayout(state.manifest, state.configuration)
@@ -123,7 +119,7 @@ export class ImageImporter implements AsyncDisposable {
     const { platform } = this.#repo
     const source = await open(this.#reference.imgref, { platform, files, host, registry, signal })
     this.#source = source
-    const { maxLayers = MAX_LAYERS } = this.#options.limits ?? {}
+    const { maxLayers = MAX_LAYERS } = this.#options.limits
     if (source.manifest.layers.length > maxLayers) throw new LimitError('number of layers', maxLayers)
     return source
   }
@@ -152,11 +148,10 @@ export class ImageImporter implements AsyncDisposable {
       ostreeCommitLayer: layout.commitLayer && (await find(layout.commitLayer, 'commit')),
       ostreeLayers: await Promise.all(layout.chunks.map((layer) => find(layer, 'chunk'))),
       layers: await Promise.all(layout.derived.map((layer) => find(layer, 'derived'))),
-      verifyText: undefined,
     }
   }
 
-  /** A stored image that cannot be read only offers no layers. */
+  /** Returns the layers of all stored images. Images that cannot be read are skipped. */
   async #storedDiffids(): Promise<Map<DiffId, string>> {
     const known = new Map<DiffId, string>()
     const warn = this.#options.onWarning
@@ -167,8 +162,8 @@ export class ImageImporter implements AsyncDisposable {
     return known
   }
 
-  /** Fetches what is missing and writes the merge commit. The source is closed whatever happens. */
-  async import(prepared: PreparedImport): Promise<ImportedImage> {
+  /** Fetches the missing layers and writes the merge commit. The image is closed in any case. */
+  async import(prepared: PreparedImport): Promise<ImportResult> {
     try {
       return await this.#import(prepared)
     } catch (error) {
@@ -178,7 +173,7 @@ export class ImageImporter implements AsyncDisposable {
     }
   }
 
-  async #import(prepared: PreparedImport): Promise<ImportedImage> {
+  async #import(prepared: PreparedImport): Promise<ImportResult> {
     const repo = this.#repo
     const { target, noImgref, disableGc, verifyCommitLabel } = this.#options
     const { merge, run, relabelled } = await this.#transaction(prepared, async (tx, run) => {
@@ -192,20 +187,20 @@ export class ImageImporter implements AsyncDisposable {
       return { merge, run, relabelled }
     })
     if (disableGc !== true) await gcImageLayers(repo, [prepared.manifest])
-    // What was there before the labels; without an image ref the merge commit itself would go.
+    // The commits without the new labels. Without an image ref this would delete the merge commit, too.
     if (disableGc !== true && noImgref !== true && relabelled > 0) await prune(repo, { refsOnly: true })
     const filteredFiles = run.filtered.size === 0 ? undefined : run.filtered
     const { verifyText, fetched: layersFetched, reused: layersReused } = run
     return { ...(await queryImageCommit(repo, merge)), verifyText, filteredFiles, layersFetched, layersReused }
   }
 
-  /** Points the refs of layers whose labels change to commits with the new ones. @returns how many did */
+  /** Points the refs of layers to commits with new labels, where labels change. @returns how many refs changed */
   async #relabel(tx: Transaction, { layers }: PreparedImport, commits: readonly Checksum[], policy: SePolicy) {
     const { signal } = this.#options
     let changed = 0
     const done = new Set<string>()
     for (const [i, { ostreeRef }] of layers.entries()) {
-      const commit = commits[i] as Checksum // one a layer
+      const commit = commits[i] as Checksum // there is one for each layer
       if (done.has(ostreeRef)) continue
       done.add(ostreeRef)
       const relabelled = await relabelLayer(tx, this.#repo, commit, policy, { ...this.#flattening, signal })
@@ -221,7 +216,7 @@ export class ImageImporter implements AsyncDisposable {
   }
 
   #merge(tx: FlatFileNotes, prepared: PreparedImport, base: Checksum | undefined, layers: readonly Checksum[]) {
-    const { signal } = this.#options
+    const { signal, importerVersion, now } = this.#options
     const { manifest, manifestDigest, config } = prepared
     return writeMergeCommit(tx, {
       mode: this.#repo.mode,
@@ -230,8 +225,8 @@ export class ImageImporter implements AsyncDisposable {
       manifest,
       manifestDigest,
       config,
-      importerVersion: this.#importerVersion,
-      timestamp: timestampOfManifestOrConfig(manifest, config) ?? this.#now,
+      importerVersion,
+      timestamp: timestampOfManifestOrConfig(manifest, config) ?? now(),
       label: this.#labels,
       ...this.#flattening,
       flat: tx.flat,
@@ -245,7 +240,7 @@ export class ImageImporter implements AsyncDisposable {
   }
 
   /**
-   * Only the OSTree part of an image that has no other: objects and commit, and no refs.
+   * Stores the objects and the commit of an image that has only an OSTree part. No refs are written.
    * @throws {FormatError} when there are layers on top, or no OSTree base
    */
   async unencapsulate(): Promise<UnencapsulatedImage> {
@@ -257,7 +252,7 @@ export class ImageImporter implements AsyncDisposable {
         throw new FormatError('manifest', `Image has ${prepared.layers.length} non-ostree layers`)
       }
       const commit = await this.#transaction(prepared, (_, run) => run.importBase(false))
-      return { commit: commit as Checksum, manifestDigest } // a base there is: see above
+      return { commit: commit as Checksum, manifestDigest } // the image has a base, as was checked above
     } catch (error) {
       throw withContext(`Importing ${formatOstreeImageReference(this.#reference)}`, error)
     } finally {
@@ -265,7 +260,7 @@ export class ImageImporter implements AsyncDisposable {
     }
   }
 
-  /** Whatever is stored under the image's name. */
+  /** Plans an import without regard to what is stored under the image's name. */
   async #prepareBase(): Promise<PreparedImport> {
     try {
       requireStrictDefault(this.#reference, this.#options.policy)
@@ -279,33 +274,13 @@ export class ImageImporter implements AsyncDisposable {
 
   async #transaction<T>(prepared: PreparedImport, work: (tx: FlatFileNotes, run: ImportRun) => Promise<T>): Promise<T> {
     const repo = this.#repo
-    const {
-      ostreeVersion,
-      retainVar = keepsVar(ostreeVersion),
-      allowNonusr,
-      limits = {},
-      readAhead,
-      signal,
-    } = this.#options
-    const { onProgress, onImportProgress, onLayerProgress } = this.#options
-    const listeners = { signal, onProgress, onImportProgress, onLayerProgress }
     const source = this.#source ?? (await this.#open())
-    const commits = { importerVersion: this.#importerVersion, timestamp: this.#now }
-    const label = this.#labels ? { sepolicyCommit: this.#options.sepolicyCommit } : undefined
-    const settings = { retainVar, allowNonusr, label, verifier: this.#verifier, ...commits, limits, ...listeners }
     return repo.transaction(async (plain) => {
       const tx = new FlatFileNotes(plain, repo.mode, this.#flattening)
-      await using blobs = new ReadAhead(source, fetchOrder(prepared), readAhead)
-      return await work(tx, new ImportRun({ repo, tx, source: blobs, prepared, ...settings }))
+      await using blobs = new ReadAhead(source, fetchOrder(prepared), this.#options.readAhead)
+      const input = { repo, tx, source: blobs, prepared, verifier: this.#verifier, labels: this.#labels }
+      return await work(tx, new ImportRun(input, this.#options))
     })
-  }
-
-  get #importerVersion(): string {
-    return this.#options.importerVersion ?? DEFAULT_IMPORTER_VERSION
-  }
-
-  get #now(): bigint {
-    return this.#options.now?.() ?? 0n
   }
 
   async #close(): Promise<void> {

@@ -32,9 +32,6 @@ import type { Digest, ImageConfiguration, ImageManifest } from '../oci/oci-types
 import { IMPORTER_VERSION, META_CONFIG, META_MANIFEST, META_MANIFEST_DIGEST } from '../store/names.ts'
 import { treePolicy } from './selinux.ts'
 
-/** Of the importer whose commits these are, byte for byte. */
-export const DEFAULT_IMPORTER_VERSION = '0.15.3'
-
 export interface MergeInput extends FlattenOptions {
   readonly mode: RepoMode
   readonly base: Checksum | undefined

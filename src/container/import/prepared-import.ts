@@ -1,5 +1,5 @@
 /**
- * What an import is going to do, known once manifest and config are read and before any layer is.
+ * The plan of an import: what is known when manifest and config are read, and no layer is.
  *
  * Source: ostree-ext, container::store (PreparedImport).
  */
@@ -11,54 +11,49 @@ import type { LayeredImageState, ManifestLayerState } from '../store/query.ts'
 
 /** A layer at its place in the manifest. */
 export interface PreparedLayer extends ManifestLayerState {
-  /** In `manifest.layers`. */
+  /** Position in `manifest.layers`, from 0. */
   readonly index: number
 }
 
-/** What `ImageImporter.prepare` found out, and `import` goes by. */
+/** The plan that `ImageImporter.prepare` returns and `import` follows. */
 export interface PreparedImport {
-  /** Of the original bytes. */
+  /** Digest of the manifest's original bytes. */
   readonly manifestDigest: Digest
   readonly manifest: ImageManifest
   readonly config: ImageConfiguration
   readonly version: string | undefined
-  /** The same image as it is stored now, if it is. */
+  /** The image of that name as it is stored now, if it is. */
   readonly previousState: LayeredImageState | undefined
   readonly previousManifestDigest: Digest | undefined
   /** Digest of the config of the image as it is stored now. */
   readonly previousImageid: Digest | undefined
-  /** Holds the commit itself; none in an image without an OSTree base. */
+  /** The layer with the commit itself; `undefined` for an image without an OSTree base. */
   readonly ostreeCommitLayer: PreparedLayer | undefined
-  /** The chunks: content objects of that commit. */
+  /** The chunks: layers with content objects of that commit. */
   readonly ostreeLayers: readonly PreparedLayer[]
   /** The derived layers, lowest first. */
   readonly layers: readonly PreparedLayer[]
-  /** Nothing is verified before the import; it is in the state an import gives. */
-  readonly verifyText: string | undefined
 }
 
-/** Either nothing is to be done, or it is known what. */
+/** Either the image is stored already, or the plan of its import. */
 export type PrepareResult =
   | { readonly kind: 'already-present'; readonly state: LayeredImageState }
   | { readonly kind: 'ready'; readonly prepared: PreparedImport }
 
-/** What the import gave, beside what a query gives. */
-export interface ImportedImage extends LayeredImageState {
-  readonly layersFetched: number
-  readonly layersReused: number
-}
-
-/** The commit layer, the chunks, the derived layers. */
+/** Returns all layers: the commit layer, the chunks, the derived layers. */
 export function allLayers({ ostreeCommitLayer, ostreeLayers, layers }: PreparedImport): PreparedLayer[] {
   return [...(ostreeCommitLayer === undefined ? [] : [ostreeCommitLayer]), ...ostreeLayers, ...layers]
 }
 
-/** Those that are not stored. */
+/** Returns the layers that are not stored. */
 export function missingLayers(prepared: PreparedImport): PreparedLayer[] {
   return allLayers(prepared).filter(({ commit }) => commit === undefined)
 }
 
-/** What an import reads, in its order: a commit can be checked only when its chunks are there. Each digest once. */
+/**
+ * Returns the layers that an import fetches, in that order: the commit layer after its chunks, because a commit is
+ * checked for completeness. Each digest occurs once.
+ */
 export function fetchOrder({ ostreeCommitLayer, ostreeLayers, layers }: PreparedImport): Descriptor[] {
   const commitLayer = ostreeCommitLayer === undefined ? [] : [ostreeCommitLayer]
   const missing = [...ostreeLayers, ...commitLayer, ...layers].filter(({ commit }) => commit === undefined)
@@ -66,8 +61,8 @@ export function fetchOrder({ ostreeCommitLayer, ostreeLayers, layers }: Prepared
 }
 
 /**
- * All layers in the order of `allLayers`, each with how it came to be. Entries that made no layer are passed over.
- * @throws {FormatError} when the history ends before the layers do, at the first that has none
+ * Yields all layers in the order of `allLayers`, each with its entry of the history. Entries without a layer are skipped.
+ * @throws {FormatError} at the first layer without an entry
  */
 export function* layersWithHistory(prepared: PreparedImport): Generator<[layer: PreparedLayer, made: HistoryEntry]> {
   const entries = historyOfLayers(prepared.config)
@@ -79,7 +74,7 @@ export function* layersWithHistory(prepared: PreparedImport): Generator<[layer: 
 }
 
 /**
- * Those that are not stored, each with what its history says made it.
+ * Returns the layers that are not stored, each with the command that its history gives.
  * @throws {FormatError} as `layersWithHistory`
  */
 export function layersToFetch(prepared: PreparedImport): [layer: PreparedLayer, createdBy: string][] {
@@ -88,7 +83,7 @@ export function layersToFetch(prepared: PreparedImport): [layer: PreparedLayer, 
     .map(([layer, { created_by }]) => [layer, created_by ?? ''])
 }
 
-/** `layers already present: 1; layers needed: 2 (9.2 kB)`, or `undefined` when none is needed. */
+/** Returns `layers already present: 1; layers needed: 2 (9.2 kB)`; `undefined` when no layer is needed. */
 export function formatLayerStatus(prepared: PreparedImport): string | undefined {
   const needed = missingLayers(prepared)
   if (needed.length === 0) return undefined
@@ -97,7 +92,10 @@ export function formatLayerStatus(prepared: PreparedImport): string | undefined 
   return `layers already present: ${present}; layers needed: ${needed.length} (${formatSize(size)})`
 }
 
-/** How each layer came to be, by its place; entries that made no layer are passed over, a short history gives none. */
+/**
+ * Returns each layer with its entry of the history, by position. Entries without a layer are skipped; layers beyond the
+ * end of the history have `undefined`.
+ */
 export function layerHistory(
   manifest: ImageManifest,
   config: ImageConfiguration,

@@ -1,5 +1,5 @@
 /**
- * An image into a repository, in one call.
+ * Imports an image into a repository, in one call.
  *
  * ```ts
  * await pullImage(repo, 'ostree-unverified-image:oci:exampleos:1.0', { files: nodeFiles, host })
@@ -9,16 +9,18 @@
 import type { Repo } from '../../repo/index.ts'
 import { type OstreeImageReference, parseOstreeImageReference } from '../oci/reference.ts'
 import type { ImportOptions } from './import-options.ts'
+import type { ImportResult } from './import-result.ts'
 import { ImageImporter, type UnencapsulatedImage } from './importer.ts'
-import type { ImportedImage } from './prepared-import.ts'
 
-export interface PulledImage extends ImportedImage {
-  /** False when the image was here already: then nothing was written. */
+/** The stored image, and whether it had to be imported. */
+export interface PulledImage extends ImportResult {
+  /** False when the image was stored already: then nothing was written. */
   readonly changed: boolean
 }
 
 /**
- * Pulls what is not here yet. An import that fails leaves finished layers behind; the next one goes on from there.
+ * Pulls an image that is not stored yet. An import that fails keeps the layers it has finished; the next one continues
+ * from there.
  * @param reference text as on a command line: `ostree-unverified-registry:…`, `ostree-unverified-image:oci:…`
  * @throws {InvalidNameError} on a malformed reference, and as `ImageImporter`
  */
@@ -32,11 +34,12 @@ export async function pullImage(
   const result = await importer.prepare()
   if (result.kind === 'ready') return { ...(await importer.import(result.prepared)), changed: true }
   const layersReused = result.state.manifest.layers.length
-  return { ...result.state, layersFetched: 0, layersReused, changed: false }
+  const nothing = { verifyText: undefined, filteredFiles: undefined, layersFetched: 0 }
+  return { ...result.state, ...nothing, layersReused, changed: false }
 }
 
 /**
- * Stores commit and objects under the checksums their producer gave them, and sets no ref: that is the caller's.
+ * Stores the commit in an image, and its objects, under the checksums that their producer gave them. No ref is set.
  * @throws {FormatError} when the image has other layers too, or no OSTree commit
  */
 export async function unencapsulate(

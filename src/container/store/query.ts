@@ -8,7 +8,7 @@
  * Source: ostree-ext, container::store (query_image, query_image_commit, list_images, parse_cached_update).
  */
 
-import { type Checksum, compareUtf8, encodeUtf8 } from '../../bytes.ts'
+import { type Checksum, encodeUtf8 } from '../../bytes.ts'
 import { FormatError, NotFoundError, OstreeError, withContext } from '../../errors.ts'
 import { lookup, string, type Vardict } from '../../gvariant/index.ts'
 import type { Commit } from '../../objects/index.ts'
@@ -54,10 +54,6 @@ export interface LayeredImageState {
   readonly version: string | undefined
   /** A newer image that was seen when this one was stored already. */
   readonly cachedUpdate: CachedImageUpdate | undefined
-  /** What verifying the signature of the base commit said; only an import gives it. */
-  readonly verifyText: string | undefined
-  /** What the import left out of the layers it read; `undefined` when nothing was, and of a query. */
-  readonly filteredFiles: MetaFilteredData | undefined
 }
 
 /** A layer, and the commit it is stored as. */
@@ -129,8 +125,6 @@ export async function queryImageCommit(repo: Repo, commit: Checksum): Promise<La
     configuration,
     version: versionForConfig(configuration),
     cachedUpdate,
-    verifyText: undefined,
-    filteredFiles: undefined,
   }
 }
 
@@ -228,21 +222,7 @@ export async function clearCachedUpdate(repo: Repo, image: ImageReference): Prom
 
 const CACHED_KEYS = new Set<string>([CACHED_MANIFEST_DIGEST, CACHED_MANIFEST, CACHED_CONFIG])
 
-/** What an import left out: by the digest of the layer, and in it by name. */
-export type MetaFilteredData = ReadonlyMap<string, ReadonlyMap<string, number>>
-
-/** One line for people; `undefined` when nothing was left out. */
-export function imageFilteredContentWarning(filtered: MetaFilteredData | undefined): string | undefined {
-  if (filtered === undefined) return undefined
-  const counts = new Map<string, number>()
-  for (const layer of filtered.values()) {
-    for (const [name, count] of layer) counts.set(name, (counts.get(name) ?? 0) + count)
-  }
-  const sorted = [...counts].sort(([a], [b]) => compareUtf8(a, b))
-  return `Image contains non-ostree compatible file paths:${sorted.map(([name, count]) => ` ${name}: ${count}`).join('')}`
-}
-
-/** A value of another type is as wrong as none at all is missing. */
+/** Returns a string of the metadata; `undefined` when the key is absent. @throws {FormatError} when it has another type */
 function text(metadata: Vardict, key: string): string | undefined {
   const value = lookup(metadata, key, string)
   if (value === undefined && metadata.some(([name]) => name === key)) {

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import {
   formatOstreeImageReference,
   ImageImporter,
-  type ImportedImage,
+  type ImportResult,
   imageFilteredContentWarning,
   type LayeredImageState,
   type OstreeImageReference,
@@ -100,7 +100,7 @@ async function fetch(
   repo: Repo,
   image: OstreeImageReference,
   target: OstreeImageReference | undefined,
-): Promise<LayeredImageState | ImportedImage> {
+): Promise<LayeredImageState | ImportResult> {
   const bar = options.quiet || options.json ? undefined : new ProgressBar(err)
   try {
     await using importer = new ImageImporter(repo, image, {
@@ -111,7 +111,6 @@ async function fetch(
       signal,
       onWarning: (message) => err.line(`warning: ${message}`),
       onProgress: bar?.listen,
-      onImportProgress: bar?.listenToLayers,
     })
     const prepared = await importer.prepare()
     // `await` is needed, because leaving this block closes the image.

@@ -3,7 +3,7 @@ import {
   formatLayerStatus,
   formatOstreeImageReference,
   ImageImporter,
-  type ImportedImage,
+  type ImportResult,
   imageFilteredContentWarning,
   manifestDiff,
   type PreparedImport,
@@ -26,7 +26,7 @@ interface Result {
   filtered: Record<string, Record<string, number>>
 }
 
-function result(image: string, changed: boolean, state: Pick<ImportedImage, 'mergeCommit' | 'manifestDigest'>): Result {
+function result(image: string, changed: boolean, state: Pick<ImportResult, 'mergeCommit' | 'manifestDigest'>): Result {
   const { mergeCommit, manifestDigest } = state
   return { changed, image, mergeCommit, manifestDigest, layersFetched: 0, filtered: {} }
 }
@@ -81,7 +81,6 @@ export const imagePull = command({
         metadata,
         signal,
         onProgress: listen,
-        onImportProgress: bar?.listenToLayers,
       })
       const prepared = await importer.prepare()
       if (prepared.kind === 'already-present') return result(name, false, prepared.state)
