@@ -19,6 +19,7 @@ import type { FileSink, Transaction } from '../../core/interface.ts'
 import { MutableTree } from '../../core/tree.ts'
 import type { Repo } from '../../repo.ts'
 import { CommitModifier, type InodeInfo } from '../modifier.ts'
+import { kindOf } from './entry-kind.ts'
 import { DeferredLinks, tarFault } from './links.ts'
 import { decodeTarName, detached, relativeTarPath, splitTarPath, withoutTrailingSlashes } from './path.ts'
 import { PromisedChecksums } from './promised-checksums.ts'
@@ -59,11 +60,6 @@ interface Place {
   readonly tree: MutableTree
   readonly name: string
 }
-
-/** Type flag `M` of GNU tar: the rest of a file that began in an earlier volume. */
-const CONTINUED_FILE = 0x4d
-
-type EntryKind = 'file' | 'symlink' | 'directory' | 'ignored' | 'unsupported'
 
 /** Builds a tree of the entries that a parser calls it with; files and dirmetas are written to a transaction. */
 export class TarTreeBuilder implements TarSink {
@@ -379,23 +375,5 @@ export class TarTreeBuilder implements TarSink {
   #fault(error: unknown): unknown {
     const { offset, path } = this.#header as TarHeader
     return tarFault(error, offset, path)
-  }
-}
-
-function kindOf(header: TarHeader): EntryKind {
-  switch (header.type) {
-    case 'file':
-    case 'hardlink':
-      return 'file'
-    case 'symlink':
-    case 'directory':
-      return header.type
-    case 'pax-global':
-      return 'ignored'
-    case 'unknown':
-      // As in libarchive: a regular file, unless it is the rest of one that began in an earlier volume.
-      return header.typeflag === CONTINUED_FILE ? 'unsupported' : 'file'
-    default:
-      return 'unsupported'
   }
 }
