@@ -191,7 +191,7 @@ async function checkoutOne(
  * ostree, files that no checkout links to any more stay in it.
  */
 function cacheOf(repo: Repo, { mode }: CheckoutOptions): UncompressedCache | undefined {
-  if (repo.mode !== 'archive' || mode !== 'user' || repo.storage.path === undefined) return undefined
+  if (repo.mode !== 'archive' || mode !== 'user' || repo.storage.directory === undefined) return undefined
   return repo.storage.writable ? createUncompressedCache(repo) : undefined
 }
 

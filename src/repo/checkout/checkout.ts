@@ -236,9 +236,9 @@ class Checkout {
 
   /** @throws {IoError} when hard links are required and the directory is on another device than the repository */
   async #requireLinkable(directory: TargetDirectory): Promise<void> {
-    const { path } = this.#repo.storage
-    if (!this.#options.requireHardlinks || path === undefined) return
-    this.#repoDevice ??= await this.#target.deviceOf(path)
+    const repository = this.#repo.storage.directory
+    if (!this.#options.requireHardlinks || repository === undefined) return
+    this.#repoDevice ??= await this.#target.deviceOf(repository.path)
     const { device } = directory
     if (this.#repoDevice === device || device === undefined) return
     const devices = `src=${this.#repoDevice} destination=${device}`

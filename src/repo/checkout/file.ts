@@ -15,7 +15,7 @@ import {
   withContext,
 } from '../../errors.ts'
 import { type FileInfo, isSymlink, S_IFLNK, S_IFMT, validateFilename } from '../../objects/index.ts'
-import type { RepoMode } from '../core/interface.ts'
+import type { RepoMode, Storage } from '../core/interface.ts'
 import type { Repo } from '../repo.ts'
 import { FileCopier, holdsFile } from './copy.ts'
 import type { CheckoutOptions } from './options.ts'
@@ -88,7 +88,7 @@ export class FileCheckout {
     for (let at: Repo | undefined = repo; at !== undefined; at = at.parent) {
       const userMode = at.mode === 'bare-user' || at.mode === 'bare-user-only'
       const fits = options.mode === 'user' ? userMode : at.mode === 'bare'
-      sources.push({ repo: at, fits, userMode, folder: looseFolder(at) })
+      sources.push({ repo: at, fits, userMode, folder: looseFolder(at.storage) })
     }
     this.#sources = sources
     const { forceCopy, requireHardlinks, filter, whiteouts, passthroughWhiteouts } = options
@@ -328,8 +328,8 @@ export function inodesTell(mode: RepoMode): boolean {
   return mode === 'bare' || mode === 'bare-user-only'
 }
 
-function looseFolder({ storage, objects }: Repo): string | undefined {
-  return storage.path === undefined || objects.loosePath === undefined ? undefined : `${storage.path}/objects`
+function looseFolder({ directory }: Storage): string | undefined {
+  return directory && `${directory.path}/objects`
 }
 
 /** Returns the path of a loose file, which need not exist: linking it fails then. */

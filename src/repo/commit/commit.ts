@@ -89,7 +89,7 @@ export async function commit(repo: Repo, options: CommitOptions): Promise<Commit
   const tx = await repo.begin(options)
   try {
     const recorder = options.generateSizes === true && repo.mode === 'archive' ? new SizeRecorder(tx) : undefined
-    const writer = new CommitWriter(repo, recorder ?? tx, modifier, options)
+    const writer = new CommitWriter(repo, tx, recorder, modifier, options)
     const tree = await writer.layTrees()
     requireUsedUp(options.modifier)
     const root = await writeTree(recorder ?? tx, tree)
@@ -175,15 +175,24 @@ function setBranch(tx: Transaction, branch: string, checksum: Checksum): void {
 class CommitWriter {
   readonly #repo: Repo
   readonly #tx: Transaction
+  /** The same transaction, if sizes are to be recorded. */
+  readonly #recorder: SizeRecorder | undefined
   readonly #modifier: CommitModifier | undefined
   readonly #options: CommitOptions
   readonly #consumed: [DirectorySource, ConsumedPath[]][] = []
   /** Asked for only where one directory may be, or be in, another. */
   readonly #gone: Set<string> | undefined
 
-  constructor(repo: Repo, tx: Transaction, modifier: CommitModifier | undefined, options: CommitOptions) {
+  constructor(
+    repo: Repo,
+    tx: Transaction,
+    recorder: SizeRecorder | undefined,
+    modifier: CommitModifier | undefined,
+    options: CommitOptions,
+  ) {
     this.#repo = repo
-    this.#tx = tx
+    this.#tx = recorder ?? tx
+    this.#recorder = recorder
     this.#modifier = modifier
     this.#options = options
     const directories = options.trees.filter((input) => 'directory' in input)
@@ -197,7 +206,7 @@ class CommitWriter {
     if (this.#modifier !== undefined) this.#modifier.sePolicy = await this.#policy()
     for (const input of trees) {
       this.#options.signal?.throwIfAborted()
-      if (this.#tx instanceof SizeRecorder) this.#tx.forget()
+      this.#recorder?.forget()
       if ('directory' in input) await this.#layDirectory(tree, input.directory)
       else if ('tar' in input) await this.#layTar(tree, input)
       else await this.#layRev(tree, input.rev)

@@ -85,7 +85,7 @@ function unpackedSize(header: FileHeader, size: number): number {
 /** Returns the bytes of a file's `.filez`: its size in the store, or, in stores without such files, computed. */
 async function archivedSize(repo: Repo, checksum: Checksum): Promise<number> {
   const { objects } = repo.storage
-  if (objects.loosePath === undefined) return compressedSize(repo, checksum)
+  if (objects.loose === undefined) return compressedSize(repo, checksum)
   try {
     return await objects.storageSize({ checksum, type: 'file' })
   } catch (error) {

@@ -19,7 +19,7 @@ export async function* workOff(
   task: ObjectTask,
   names: ObjectList,
 ): AsyncGenerator<Batch, void, undefined> {
-  const ahead = objects.workAhead?.(task, names)
+  const ahead = objects.fast?.workAhead(task, names)
   if (ahead !== undefined) {
     yield* ahead
     return
@@ -35,7 +35,7 @@ export async function* workOff(
  * is requested.
  */
 export async function* listMany(objects: ObjectStore, type?: ObjectType): AsyncGenerator<ObjectList, void, undefined> {
-  const lists = objects.listMany?.(type)
+  const lists = objects.fast?.listMany(type)
   if (lists !== undefined) {
     yield* lists
     return

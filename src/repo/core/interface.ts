@@ -1,6 +1,17 @@
 /**
- * The contracts of a repository. A backend implements `Storage`; `Repo` (repo.ts) and every operation stand on it and
- * know no backend. One conformance suite (`ostree-ts/testing`) runs over all of them.
+ * The contracts of a repository. A backend implements `Storage`; `Repo` (repo.ts) and every operation use nothing else
+ * of it. What is written here is what the conformance suite (`storageSuite` of `ostree-ts/testing`) checks, and all that
+ * a backend has to do.
+ *
+ * Rules for every method:
+ *
+ * - **Answers.** A `MaybePromise` is the value itself if it is known at once, else a promise. A method that returns one
+ *   may throw an error or reject with it. Methods may be called before the promises of earlier calls have settled.
+ * - **Errors** are `OstreeError`s. Where `@throws` gives no condition, the name of the class says it.
+ * - **Buffers.** A method that is given bytes copies or uses them before it returns; the caller may overwrite them then.
+ *   Bytes that a method returns belong to the caller, who may overwrite them: that changes nothing in the store.
+ *   They may be a Buffer, whose `slice` does not copy: copy with `new Uint8Array(bytes)`.
+ * - **Streams** (`AsyncIterable<Uint8Array>`). A chunk is valid until the next one is requested. A consumer may stop early.
  */
 
 import type { Checksum, MaybePromise } from '../../bytes.ts'
@@ -15,183 +26,260 @@ import type {
   ObjectType,
 } from '../../objects/index.ts'
 
-/** `verify`: nothing is wrong with the object. `delete`: it was there, and is gone. */
-export type ObjectTask = 'verify' | 'delete'
-
-/** Objects `from`..`to` (exclusive) of a list. */
-export interface Batch {
-  readonly from: number
-  readonly to: number
-  /** Those that are still to be done. */
-  readonly left: ReadonlySet<number>
-  /** That the deleted ones took in the store. */
-  readonly bytes: number
-}
-
-/** As written in `core.mode`, but that `archive-z2` reads `archive`. */
+/** The value of `core.mode`; `archive` stands for `archive-z2`. */
 export type RepoMode = 'bare' | 'bare-user' | 'bare-user-only' | 'bare-split-xattrs' | 'archive'
 
 /**
- * Where a ref lives below `refs/`: `heads/NAME`, `remotes/REMOTE/NAME` or `mirrors/COLLECTION/NAME`. The grammar is
- * checked where a path is made (refs.ts), not where it is used.
+ * The path of a ref below `refs/`: `heads/NAME`, `remotes/REMOTE/NAME` or `mirrors/COLLECTION/NAME`, where NAME may
+ * contain slashes. refs.ts checks the grammar when it makes a path; a storage need not.
  */
 export type RefPath = string
-/** A commit, or (in `heads/` only) another ref by its path. */
+/** A commit; or, in `heads/` only, another ref in `heads/`, which need not exist. */
 export type RefTarget = { readonly commit: Checksum } | { readonly alias: RefPath }
 
-/** `partial`: its objects were not all fetched; `fsck-partial`: fsck found some missing or corrupt. */
+/** `partial`: not all objects of the commit were fetched. `fsck-partial`: fsck found some missing or corrupt. */
 export type CommitState = 'complete' | 'partial' | 'fsck-partial'
 
+/**
+ * Reads objects. What was stored is returned without comparing it with its checksum.
+ *
+ * Detached metadata (`commitmeta`) and tombstones (`tombstone-commit`) are objects attached to a commit: their name is
+ * the checksum of that commit, which need not be stored. All others are named by their content.
+ */
 export interface ObjectReader {
+  /** Returns whether the object is stored. Objects of one checksum and different types are different objects. */
   has(name: ObjectName): MaybePromise<boolean>
-  /** @throws {ObjectNotFoundError}, as do `statFile` and `readFile` */
+  /** Reads the bytes of a metadata object. @throws {ObjectNotFoundError}, {FormatError} if what is stored is damaged */
   readMeta(type: MetaType, checksum: Checksum): MaybePromise<Uint8Array>
-  /** `undefined` when there is none; an empty array is an empty dictionary. */
+  /** Reads an attached object. `undefined` if it is not stored; an empty array is an empty dictionary. */
   readAttached(type: AttachedType, commit: Checksum): MaybePromise<Uint8Array | undefined>
-  /** Header and size, without the content. */
+  /** Reads header and size of a file, not its content. @throws {ObjectNotFoundError}, {FormatError} */
   statFile(checksum: Checksum): MaybePromise<FileInfo>
-  /** The body is one array when the content is at most SMALL_FILE bytes, else a stream. */
+  /**
+   * Reads a file. The body is one array if it has at most SMALL_FILE bytes; else a stream of chunks of at most that size,
+   * which may be read once.
+   * @throws {ObjectNotFoundError}, {FormatError}, {CompressionError}; the stream of a damaged file may throw them later
+   */
   readFile(checksum: Checksum): MaybePromise<FileObject>
 }
 
-/** Takes the content of one file piece by piece; for tar bodies that come larger than a chunk. */
+/** Takes the content of one file piece by piece. Several sinks of a transaction may be open at the same time. */
 export interface FileSink {
-  /** Copies or uses `bytes` before it returns. */
+  /** Takes the next bytes. @throws {FormatError} if these are more than promised; {UsageError} as `Transaction` */
   write(bytes: Uint8Array): void
-  /** @throws {ChecksumMismatchError}, {FormatError} when more or fewer bytes came than promised: nothing was stored */
+  /**
+   * Stores the file, as `Transaction.writeFile` does.
+   * @throws {ChecksumMismatchError}, {FormatError} if fewer bytes came than promised; nothing is stored
+   */
   finish(): MaybePromise<Checksum>
-  /** Drops what came; may be called after a throw, and twice. */
+  /** Drops the content unless `finish` has stored it. May be called at any time, and twice. */
   abort(): void
 }
 
+/** Counts of one transaction since it began; a checkpoint does not reset them. */
 export interface TransactionStats {
-  /** Write requests, duplicates included. The commit counts as metadata. */
+  /** Metadata objects given to `writeMeta`, also those that were stored already. The commit is one of them. */
   metadataTotal: number
-  /** Of these, the ones that were not there before. */
+  /** Of these, the objects that were new. */
   metadataWritten: number
+  /** Files given to `writeFile` or a sink that finished, also those that were stored already. */
   contentTotal: number
+  /** Of these, the objects that were new. */
   contentWritten: number
-  /** Bytes of content written, uncompressed. */
+  /** Bytes of content in the new files, uncompressed. */
   contentBytesWritten: number
-  /** Files taken over by inode without being read (devino cache). */
+  /** Files whose object was found by inode, without reading them (devino cache). The committing operation counts them. */
   contentCacheHits: number
 }
 
-/** What became of an object that another store has; `unlike`: it has to be read and written instead. */
+/** The result of `Transaction.adopt`. `unlike`: the object has to be read and written. */
 export type Adopted = 'taken' | 'absent' | 'unlike'
 
 /**
- * What makes objects and refs visible together. Reads see what was written through it. Disposing without `commit`
- * aborts: no ref moves, and objects written since the last `checkpoint` are gone or unreachable staging.
+ * Collects objects and changes, and makes them visible together. Other readers of the storage see none of it before
+ * `checkpoint` or `commit`, and then all of it. Reads through the transaction see its own writes at once, and what the
+ * storage held before.
+ *
+ * After `commit` or dispose, and while `checkpoint` or `commit` is under way, every method but dispose throws UsageError.
+ * Disposing without `commit` aborts: what was written since the last checkpoint leaves no trace. It may be done twice,
+ * and waits for a commit that is under way. Every promise of a write must have settled before `checkpoint` or `commit`
+ * is called; sinks may stay open over a checkpoint.
  */
 export interface Transaction extends ObjectReader, AsyncDisposable {
   readonly stats: TransactionStats
   /**
-   * Stores the object unless it is there already; both are success. Synchronous wherever the backend can.
+   * Stores a metadata object. If it is stored already this changes nothing, and succeeds. Storing a commit deletes its
+   * tombstone when the transaction commits.
    * @returns the checksum of `bytes`
-   * @throws {ChecksumMismatchError} when `expected` is given and wrong: nothing was stored
+   * @throws {ChecksumMismatchError} if `expected` is another checksum (`Writing metadata object: …`); nothing is stored
    */
   writeMeta(type: MetaType, bytes: Uint8Array, expected?: Checksum): MaybePromise<Checksum>
-  /** `undefined` removes. Replaces what was there. */
+  /** Replaces an attached object; `undefined` deletes it. Takes effect at `commit` or `checkpoint`. */
   writeAttached(type: AttachedType, commit: Checksum, bytes: Uint8Array | undefined): MaybePromise<void>
-  /** As writeMeta. A body larger than SMALL_FILE should be a stream or go through `openFile`. */
+  /**
+   * Stores a regular file or symbolic link. If it is stored already this changes nothing, and succeeds. Array, stream and
+   * sink give the same object; content of more than SMALL_FILE bytes must not be gathered in memory. Xattrs keep the
+   * order they have in `file`, and the object has the checksum of that order; but if `expected` is the checksum of the
+   * same file with its xattrs sorted by name, it is stored under that one.
+   * @returns the checksum of header and content
+   * @throws {ChecksumMismatchError} if `expected` is none of these checksums
+   * @throws {FormatError} if the body has not `file.size` bytes, if a symbolic link has content, or if the mode is not
+   *   that of a regular file or symbolic link
+   * @throws {FormatError}, {UnsupportedError} if a bare-user-only repository cannot hold the file (mode-rules.ts). In all
+   *   cases nothing is stored, and the message begins `Writing content object: `; errors of the stream pass unchanged
+   */
   writeFile(file: FileObject, expected?: Checksum): MaybePromise<Checksum>
-  /** @param size bytes that will come */
+  /** Returns a sink that stores a file as `writeFile` does. @param size bytes of content that will come */
   openFile(header: FileHeader, size: number, expected?: Checksum): FileSink
   /**
-   * Takes an object over as `from` keeps it, by a link or a copy of its loose file, without looking into it. To be asked
-   * only for what is not there already; `stats` do not count it, and a tombstone of a commit stays, as in ostree.
-   * @param trusted nobody changes it behind our back, even if `from` belongs to somebody else
-   * @returns `taken` only by a store that keeps this object in the very same form
+   * Stores an object of another store without looking into it: by a hard link or a copy of its loose file. To be called
+   * only for objects that are not stored yet. `stats` do not count it, and a tombstone of a commit stays, as in ostree.
+   * @param trusted whether the file may be used even if another user owns it, who could change it later
+   * @returns `taken` only if this store keeps the object in exactly the same form; a store may always return `unlike`
    */
   adopt(from: ObjectStore, name: ObjectName, trusted: boolean): Adopted
   /**
-   * As `writeFile`, of a regular file of the local file system that is to go anyway: where store and file system let it,
-   * its inode becomes the object. Nobody may change it from then on. `stats` do not count it.
-   * @returns `undefined` when it has to be read and written instead
+   * Makes a regular file of the local file system a file object by hard-linking it. Its content must not change from then
+   * on: the caller is about to delete it. `stats` do not count it.
+   * @returns `undefined` if the file has to be read and written instead; a store may always return that
    */
   linkFile(path: string, header: FileHeader): MaybePromise<Checksum | undefined>
-  /** `undefined` while the store keeps up; else wait for it before writing more. Asked once a chunk. */
+  /**
+   * Returns a promise if the store lags behind: the caller awaits it before it writes more. `undefined` if not. Called
+   * about once per MiB, so that writes of small files need no promise.
+   */
   drained(): Promise<void> | undefined
-  /** Takes effect at `commit` or `checkpoint`; `undefined` deletes. */
+  /**
+   * Sets a ref; `undefined` deletes it. Takes effect at `commit` or `checkpoint`. The last call for a path counts, and
+   * only the refs that result from all calls together may not conflict (`RefStore.write`).
+   */
   setRef(path: RefPath, target: RefTarget | undefined): void
+  /** Sets the state of a commit. Takes effect at `commit` or `checkpoint`. */
   setCommitState(commit: Checksum, state: CommitState): void
-  /** Makes all so far durable and visible, refs last, and goes on. */
+  /**
+   * Makes everything written so far durable and visible, refs after all else; the transaction goes on.
+   * @throws {ConflictError} if refs conflict; none of them has changed. After an error the transaction has ended.
+   */
   checkpoint(): Promise<void>
-  /** As `checkpoint`, and ends the transaction. */
+  /** Does what `checkpoint` does, and ends the transaction; so does an error. @returns `stats` */
   commit(): Promise<TransactionStats>
 }
 
-export interface ObjectStore extends ObjectReader {
-  /** Objects of this store, not of a parent, in no particular order. @param type all types when absent */
-  list(type?: ObjectType): AsyncIterable<ObjectName>
-  /**
-   * As `list`, many at a time (batches.ts, `listMany`), each list good until the next is asked for: a name and a promise
-   * for each object is most of what listing takes.
-   */
-  listMany?(type?: ObjectType): Iterable<ObjectList>
-  /** @throws {ObjectNotFoundError} */
-  delete(name: ObjectName): MaybePromise<void>
-  /** Bytes the object takes in the store, as prune and fsck report them. @throws {ObjectNotFoundError} */
-  storageSize(name: ObjectName): MaybePromise<number>
-  commitState(commit: Checksum): MaybePromise<CommitState>
-  setCommitState(commit: Checksum, state: CommitState): MaybePromise<void>
-  /** Writes outside a transaction: detached metadata and tombstones. */
-  writeAttached(type: AttachedType, commit: Checksum, bytes: Uint8Array | undefined): MaybePromise<void>
-  /** The file whose content a payload link stands for; stores without such links omit it. */
-  payloadTarget?(payload: Checksum): MaybePromise<Checksum | undefined>
-  /** Absolute path of the loose file, in stores that have one: what a checkout may hard-link. */
-  loosePath?(name: ObjectName): string | undefined
-  /**
-   * Works off a list in threads (batches.ts, `workOff`): batches in its order, together all of it.
-   * @returns `undefined` when there are no threads, or the list is not worth them
-   */
-  workAhead?(task: ObjectTask, names: ObjectList): AsyncIterable<Batch> | undefined
+/** `verify`: compares the object with its checksum. `delete`: deletes it. */
+export type ObjectTask = 'verify' | 'delete'
+
+/** The objects at `from` to `to` (exclusive) of a list, on which a task was done. */
+export interface Batch {
+  readonly from: number
+  readonly to: number
+  /** Indices in the list of the objects on which the task was not done, or did not succeed. The caller does them itself. */
+  readonly left: ReadonlySet<number>
+  /** Bytes that the deleted objects took. */
+  readonly bytes: number
 }
 
+/** Faster ways to do what other methods of `ObjectStore` do. Helpers in batches.ts do without where a store has none. */
+export interface FastPaths {
+  /**
+   * Lists as `ObjectStore.list` does, in lists of some hundreds of names. Each list is valid until the next is requested.
+   * A name and a promise for each object is most of what listing costs.
+   */
+  listMany(type?: ObjectType): Iterable<ObjectList>
+  /**
+   * Does a task on a list of objects in threads: yields batches in the order of the list, which together cover it. If the
+   * loop is left early, the work has ended when the loop is left.
+   * @returns `undefined` if there are no threads, or the list is too short to be worth them
+   */
+  workAhead(task: ObjectTask, names: ObjectList): AsyncIterable<Batch> | undefined
+}
+
+/** What a store can tell that keeps each object in a file of its own. */
+export interface LooseFiles {
+  /** Returns the absolute path of the object's file: a checkout may hard-link it. `undefined` if it is not stored. */
+  path(name: ObjectName): string | undefined
+  /** Returns the file object that a `payload-link` object links to. `undefined` if that is not stored. */
+  payloadTarget(payload: Checksum): MaybePromise<Checksum | undefined>
+}
+
+/**
+ * The objects of a storage. Its writes belong to no transaction: they are visible at once, and stay if a transaction that
+ * is open is aborted. Objects named by their content are written by transactions only.
+ */
+export interface ObjectStore extends ObjectReader {
+  /**
+   * Lists the names of all stored objects, or of one type, in no particular order; not those of a parent repository.
+   * Objects may be deleted while the list is read.
+   */
+  list(type?: ObjectType): AsyncIterable<ObjectName>
+  /**
+   * Deletes one object; what is attached to a commit stays. The caller holds an exclusive lock and has no transaction
+   * open. The next transaction may store the object again.
+   * @throws {ObjectNotFoundError}
+   */
+  delete(name: ObjectName): MaybePromise<void>
+  /** Returns the bytes that the object takes, as prune and fsck report them. @throws {ObjectNotFoundError} */
+  storageSize(name: ObjectName): MaybePromise<number>
+  /** Returns the state of a commit, which need not be stored. `complete` unless another was set. */
+  commitState(commit: Checksum): MaybePromise<CommitState>
+  setCommitState(commit: Checksum, state: CommitState): MaybePromise<void>
+  /** Replaces an attached object; `undefined` deletes it, also if it is not stored. */
+  writeAttached(type: AttachedType, commit: Checksum, bytes: Uint8Array | undefined): MaybePromise<void>
+  /** Absent if the store has no faster ways. */
+  readonly fast?: FastPaths | undefined
+  /** Absent if objects are not files. */
+  readonly loose?: LooseFiles | undefined
+}
+
+/** The refs of a storage. Its writes belong to no transaction, as those of `ObjectStore`. */
 export interface RefStore {
-  /** @throws {InvalidNameError} when what is stored is no checksum */
+  /**
+   * Reads a ref, without following an alias. `undefined` if there is no such ref, also if refs lie below `path`.
+   * @throws {InvalidNameError} if what is stored is not a checksum
+   */
   read(path: RefPath): MaybePromise<RefTarget | undefined>
   /**
-   * The refs at or below `prefix` (`heads`, `remotes/origin`, `heads/a/b`), sorted in byte order. Targets are not read.
-   * A ref and a directory of that name exclude each other.
+   * Lists the paths of the refs at or below `prefix` (`heads`, `remotes/origin`, `heads/a/b`), sorted by their UTF-8
+   * bytes. `heads/a` is a prefix of `heads/a` and `heads/a/b`, not of `heads/ab`. Targets are not read.
    */
   list(prefix: RefPath): MaybePromise<RefPath[]>
   /**
-   * Outside a transaction. `undefined` deletes; deleting what is not there is success.
-   * @throws {ConflictError} `Conflict: X exists under Y when attempting write`
+   * Sets a ref; `undefined` deletes it, also if there is none. As in a directory of files, a ref and refs below its path
+   * exclude each other.
+   * @throws {ConflictError} `Conflict: X exists under Y when attempting write`, `openat(refs/PATH): Not a directory`
+   *   (ref-conflicts.ts); nothing has changed
    */
   write(path: RefPath, target: RefTarget | undefined): MaybePromise<void>
 }
 
 export interface BeginOptions {
-  /** Overrides `core.fsync`. */
+  /** Whether what a commit makes visible is on the disk before. Default: `core.fsync`. */
   readonly fsync?: boolean | undefined
-  /** Overrides `core.per-object-fsync`. */
+  /** Whether each object is written to the disk by itself. Default: `core.per-object-fsync`. */
   readonly perObjectFsync?: boolean | undefined
 }
 
 export interface LockOptions {
-  /** Seconds to wait; 0 not at all, -1 forever. Default `core.lock-timeout-secs`. */
+  /** Seconds to wait; 0 does not wait, -1 waits forever. Default: `core.lock-timeout-secs`. */
   readonly timeout?: number | undefined
 }
 
-/** A static delta by the commits between which it leads; `from` is absent when it starts from nothing. */
+/** The commits between which a static delta leads. `from` is absent if it starts from nothing. */
 export interface DeltaName {
   readonly from: Checksum | undefined
   readonly to: Checksum
 }
 
+/** The static deltas that a storage keeps. */
 export interface DeltaStore {
   list(): MaybePromise<DeltaName[]>
-  /** Deleting what is not there is success. */
+  /** Deletes a delta; succeeds if there is none. */
   delete(delta: DeltaName): MaybePromise<void>
 }
 
-/** Summaries as remotes gave them, by remote: `NAME` and `NAME.sig`. */
+/** Summaries as they were last fetched from remotes, by file name: `REMOTE` and `REMOTE.sig`. */
 export interface SummaryCache {
   list(): MaybePromise<string[]>
-  /** Deleting what is not there is success. */
+  /** Deletes a file; succeeds if there is none. */
   delete(name: string): MaybePromise<void>
 }
 
@@ -201,43 +289,74 @@ export interface WriteFileOptions {
 }
 
 /**
- * What lies beside objects and refs, by its path: `summary`, `deltas/Ab/REST/superblock`, `NAME.cookies.txt`. No part of
- * a path may be empty, `.` or `..`.
+ * Files beside objects and refs, by their path: `summary`, `deltas/Ab/REST/superblock`, `NAME.cookies.txt`.
+ * Each method throws InvalidNameError if a part of the path is empty, `.` or `..`.
  */
 export interface RepoFiles {
-  /** For messages: the directory. */
+  /** The directory, for messages. */
   readonly location: string
-  /** `undefined` when there is no such file; links count as none. */
+  /** Reads a file. `undefined` if there is no regular file at `path`; symbolic links are not followed. */
   read(path: string): MaybePromise<Uint8Array | undefined>
-  /** Names in a directory, sorted in byte order; empty when there is none. @param path empty for the topmost */
+  /** Lists the names in a directory, sorted by their UTF-8 bytes; empty if there is none. @param path `''` is the topmost */
   list(path: string): MaybePromise<string[]>
-  /** Replaces the file at once and makes the directories it needs. */
+  /** Replaces the file in one step, and creates the directories it needs. */
   write(path: string, bytes: Uint8Array, options?: WriteFileOptions): MaybePromise<void>
-  /** @returns whether it was there */
+  /** Deletes a file. @returns whether there was one */
   delete(path: string): MaybePromise<boolean>
 }
 
-/** A backend: objects, refs and configuration that live and move together. */
+/** How the files of a repository directory are read and written. */
+export interface LooseLayout {
+  readonly mode: RepoMode
+  /** Compression level of new files in mode archive, 1 to 9. */
+  readonly zlibLevel: number
+  /** Whether extended attributes are neither written nor read (`core.disable-xattrs`). */
+  readonly disableXattrs: boolean
+}
+
+/** A repository directory, as libostree lays it out: what another thread has to know to read the same objects. */
+export interface RepoDirectory {
+  /** Absolute path; objects lie in `objects/` below it. */
+  readonly path: string
+  readonly layout: LooseLayout
+}
+
+/** A backend: objects, refs and configuration that belong together. Disposing closes it, and may be done twice. */
 export interface Storage extends AsyncDisposable {
-  /** For messages: a path, or `memory`. */
+  /** For messages: a path, or `memory`. Not empty. */
   readonly location: string
   readonly mode: RepoMode
+  /** If false, every write and `begin` throw ReadOnlyError. */
   readonly writable: boolean
   readonly objects: ObjectStore
   readonly refs: RefStore
-  /** Backends that keep none omit it, as they do the next. */
+  /** Absent if the storage is not a repository directory. */
+  readonly directory?: RepoDirectory | undefined
+  /** Absent if the storage keeps no static deltas. */
   readonly deltas?: DeltaStore
+  /** Absent if the storage keeps no summaries of remotes. */
   readonly summaryCache?: SummaryCache
+  /** Absent if the storage keeps nothing but objects, refs and configuration. */
   readonly files?: RepoFiles
-  /** Where remotes may be configured too, one `*.conf` each: `/etc/ostree/remotes.d` for the repository of a system. */
+  /** More configuration of remotes, one `*.conf` each: `/etc/ostree/remotes.d` for the repository of the running system. */
   readonly remoteFiles?: RepoFiles | undefined
-  /** Text of the configuration key file. */
+  /** Returns the text of the configuration key file, exactly as it was written; that of a new storage: `initialConfig`. */
   readConfig(): MaybePromise<string>
+  /** @throws {FormatError}, {UnsupportedError} if the storage cannot work with that configuration; nothing is written */
   writeConfig(text: string): MaybePromise<void>
-  /** @throws {RepoLockedError}, {ReadOnlyError}, {ConflictError} when one is open already */
+  /**
+   * Begins a transaction and takes the shared lock for it. Disposing the storage aborts it.
+   * @throws {ConflictError} `Failed to prepare transaction, another transaction is in progress`: a storage has one at a time
+   * @throws {RepoLockedError} after `core.lock-timeout-secs`, {ReadOnlyError}, {UsageError} if the storage is closed
+   */
   begin(options?: BeginOptions): Promise<Transaction>
-  /** Recursive within one storage; an exclusive holder may take it shared. @throws {RepoLockedError} */
+  /**
+   * Takes the lock of the repository; disposing the result, which may be done twice, releases it. Storages of the same
+   * repository, also in other processes, share a shared lock and exclude each other from an exclusive one. One storage
+   * may take it again and again, also shared while it holds it exclusively, and may write and begin a transaction
+   * meanwhile. While it has a transaction open, an exclusive lock may be refused. What was written under an exclusive
+   * lock is durable when that is released.
+   * @throws {RepoLockedError} `Locking repo KIND failed: Resource temporarily unavailable`
+   */
   lock(kind: 'shared' | 'exclusive', options?: LockOptions): Promise<AsyncDisposable>
-  /** A small named note beside the objects (`tmp/cache` of a directory). Optional: backends without one omit it. */
-  readonly path?: string
 }

@@ -10,7 +10,7 @@ import type { Checksum, MaybePromise } from '../../bytes.ts'
 import { ObjectNotFoundError } from '../../errors.ts'
 import type { AttachedType, FileInfo, FileObject, MetaType, ObjectName, ObjectType } from '../../objects/index.ts'
 import { ForwardingTransaction } from './forwarding-transaction.ts'
-import type { CommitState, ObjectReader, ObjectStore, Transaction } from './interface.ts'
+import type { CommitState, LooseFiles, ObjectReader, ObjectStore, Transaction } from './interface.ts'
 
 /** Reads from the first of two readers that has the object. */
 class FallbackReader implements ObjectReader {
@@ -53,17 +53,13 @@ class FallbackReader implements ObjectReader {
 }
 
 class ObjectsWithParent extends FallbackReader implements ObjectStore {
+  readonly loose: LooseFiles | undefined
   readonly #store: ObjectStore
-  readonly #parent: ObjectStore
 
   constructor(store: ObjectStore, parent: ObjectStore) {
     super(store, parent)
+    this.loose = looseWithParent(store.loose, parent.loose)
     this.#store = store
-    this.#parent = parent
-  }
-
-  loosePath(name: ObjectName): string | undefined {
-    return this.#store.loosePath?.(name) ?? this.#parent.loosePath?.(name)
   }
 
   list(type?: ObjectType): AsyncIterable<ObjectName> {
@@ -88,6 +84,14 @@ class ObjectsWithParent extends FallbackReader implements ObjectStore {
 
   writeAttached(type: AttachedType, commit: Checksum, bytes: Uint8Array | undefined): MaybePromise<void> {
     return this.#store.writeAttached(type, commit, bytes)
+  }
+}
+
+function looseWithParent(own: LooseFiles | undefined, parent: LooseFiles | undefined): LooseFiles | undefined {
+  if (own === undefined || parent === undefined) return own ?? parent
+  return {
+    path: (name) => own.path(name) ?? parent.path(name),
+    payloadTarget: async (payload) => (await own.payloadTarget(payload)) ?? parent.payloadTarget(payload),
   }
 }
 

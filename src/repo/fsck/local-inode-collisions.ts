@@ -27,13 +27,14 @@ export async function findInodeCollisions(
   { signal }: Pick<ProgressOptions, 'signal'> = {},
 ): Promise<InodeCollisions> {
   const { objects } = repo
-  if (objects.loosePath === undefined) {
+  const { loose } = objects
+  if (loose === undefined) {
     throw new UnsupportedError('inode', `Objects of ${repo.storage.location} are not files with inodes`)
   }
   const inodes = new Set<bigint>()
   for await (const name of objects.list('file')) {
     signal?.throwIfAborted()
-    const path = objects.loosePath(name)
+    const path = loose.path(name)
     const stats = path === undefined ? path : lstatSync(path, { bigint: true, throwIfNoEntry: false })
     if (stats !== undefined) inodes.add(stats.ino)
   }

@@ -10,11 +10,11 @@ import type { Repo } from '../repo.ts'
  */
 export function inodeOfObject(repo: Repo, file: Checksum): bigint {
   try {
-    const { objects } = repo
-    if (objects.loosePath === undefined) {
+    const { loose } = repo.objects
+    if (loose === undefined) {
       throw new UnsupportedError('inode', `Objects of ${repo.storage.location} are not files with inodes`)
     }
-    const path = objects.loosePath({ checksum: file, type: 'file' })
+    const path = loose.path({ checksum: file, type: 'file' })
     const stats = path === undefined ? path : lstatSync(path, { bigint: true, throwIfNoEntry: false })
     if (stats === undefined) throw new ObjectNotFoundError(`${file}.file`)
     return stats.ino

@@ -161,7 +161,7 @@ async function remove(repo: Repo, names: ObjectList, { signal, onProgress }: Pru
 async function isNeededLink(repo: Repo, payload: Checksum, reached: ReachableSet): Promise<boolean> {
   const { objects } = repo.storage
   const threshold = Number(repo.config.get('core', 'payload-link-threshold') ?? Number.POSITIVE_INFINITY)
-  const checksum = await objects.payloadTarget?.(payload)
+  const checksum = await objects.loose?.payloadTarget(payload)
   if (checksum === undefined || !reached.has({ checksum, type: 'file' })) return false
   return (await objects.storageSize({ checksum, type: 'file' })) >= threshold
 }

@@ -64,8 +64,9 @@ function requirePlace(from: Repo, mount: string, path: string): void {
   if (there.dev !== statSync(mount).dev) {
     throw new UsageError('--destination-repo must be a descendent of MOUNT-PATH', '--destination-repo')
   }
-  if (from.storage.path === undefined) return
-  const source = statSync(from.storage.path)
+  const { directory } = from.storage
+  if (directory === undefined) return
+  const source = statSync(directory.path)
   if (source.dev === there.dev && source.ino === there.ino) {
     throw new UsageError('--destination-repo must not be the source repository', '--destination-repo')
   }

@@ -1,7 +1,7 @@
 /** Tests of objects: they are named by content, stored once, and read back unchanged. */
 
 import { ChecksumMismatchError, ObjectNotFoundError } from '../../errors.ts'
-import { checksumMeta, type ObjectName } from '../../objects/index.ts'
+import { checksumMeta, formatObjectName, ObjectList, type ObjectName } from '../../objects/index.ts'
 import {
   ABSENT,
   attempt,
@@ -166,6 +166,38 @@ export function objectTests(context: SuiteContext): void {
       await tx.writeMeta('commit', commit.bytes)
       expect(await tx.commit()).toMatchObject({ metadataWritten: 1 })
       expect(new Uint8Array(await storage.objects.readMeta('commit', commit.checksum))).toEqual(commit.bytes)
+      await storage[Symbol.asyncDispose]()
+    })
+
+    test('faster ways, where a store has them, give what the plain ones give', async () => {
+      const { storage } = await stored(async (tx) => {
+        await tx.writeMeta('dirmeta', directory.bytes)
+        const commit = await tx.writeMeta('commit', commitOf(platform, 'fast').bytes)
+        await tx.writeAttached('commitmeta', commit, text('note'))
+        for (let i = 0; i < 20; i++) await tx.writeFile(fileOf(headers[0], text(`file ${i}`)))
+      })
+      const { objects } = storage
+      const names = (list: Iterable<ObjectName>) => [...list].map(formatObjectName)
+      for (const type of [undefined, 'file', 'commitmeta'] as const) {
+        const plain = names(await collect(objects.list(type))).sort()
+        const many: string[] = []
+        for (const list of objects.fast?.listMany(type) ?? [ObjectList.from(await collect(objects.list(type)))])
+          many.push(...names(list))
+        expect(many.sort()).toEqual(plain)
+      }
+      const files = ObjectList.from(await collect(objects.list('file')))
+      let to = 0
+      for await (const batch of objects.fast?.workAhead('verify', files) ?? []) {
+        expect(batch.from).toBe(to)
+        to = batch.to
+      }
+      expect([0, 20]).toContain(to)
+      for await (const name of objects.list()) {
+        const path = objects.loose?.path(name)
+        if (objects.loose !== undefined) expect(path).toContain(storage.directory?.path)
+      }
+      expect(objects.loose?.path({ checksum: ABSENT, type: 'file' })).toBeUndefined()
+      expect(await objects.loose?.payloadTarget(ABSENT)).toBeUndefined()
       await storage[Symbol.asyncDispose]()
     })
   })

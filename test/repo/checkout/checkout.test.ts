@@ -163,9 +163,9 @@ describe.each([
     const repo = await createRepo(place(), { mode: 'archive' })
     const content = new Uint8Array(3 << 20).map((_byte, i) => Math.imul(i, 2654435761) >>> 13)
     const commit = await commitTree(repo, { a: 'fine', b: file(content) })
-    const { path } = repo.storage
+    const { location: path } = repo.storage
     for await (const { checksum } of repo.objects.list('file')) {
-      const loose = join(path as string, `objects/${checksum.slice(0, 2)}/${checksum.slice(2)}.filez`)
+      const loose = join(path, `objects/${checksum.slice(0, 2)}/${checksum.slice(2)}.filez`)
       const bytes = readFileSync(loose)
       if (bytes.length > 10_000) writeFileSync(loose, bytes.subarray(0, bytes.length >> 1))
     }

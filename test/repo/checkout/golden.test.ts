@@ -70,7 +70,9 @@ function optionsOf(argv: readonly string[], repo: Repo): CheckoutOptions {
     passthroughWhiteouts: has('--process-passthrough-whiteouts'),
     filter: skipList && skipListFilter(skipList),
     cache:
-      legacy && repo.mode === 'archive' && repo.storage.path !== undefined ? createUncompressedCache(repo) : undefined,
+      legacy && repo.mode === 'archive' && repo.storage.directory !== undefined
+        ? createUncompressedCache(repo)
+        : undefined,
   }
 }
 

@@ -113,7 +113,7 @@ describe.each(BACKENDS)('from memory into $name, and back', (place) => {
 
 describe('what is taken over as it is', () => {
   const inode = (path: string) => lstatSync(path).ino
-  const loose = (repo: Repo, checksum: Checksum) => repo.storage.objects.loosePath?.({ checksum, type: 'file' }) ?? ''
+  const loose = (repo: Repo, checksum: Checksum) => repo.storage.objects.loose?.path({ checksum, type: 'file' }) ?? ''
 
   test('two directories share their objects', async () => {
     const source = await places.create(directory, 'archive')
@@ -122,7 +122,7 @@ describe('what is taken over as it is', () => {
     for (const untrusted of [false, true]) {
       await pullLocal(source, into, { untrusted, depth: untrusted ? 1 : 0 })
       for (const { type, checksum } of await collectReachable(source, second as Checksum)) {
-        const paths = [source, into].map((repo) => repo.storage.objects.loosePath?.({ type, checksum }) ?? '')
+        const paths = [source, into].map((repo) => repo.storage.objects.loose?.path({ type, checksum }) ?? '')
         expect(inode(paths[0] as string)).toBe(inode(paths[1] as string))
       }
     }
@@ -155,7 +155,7 @@ describe('what is taken over as it is', () => {
       await pullLocal(source, into)
       for (const { type, checksum } of await collectReachable(source, second as Checksum)) {
         const [a = '', b = ''] = [source, into].map(
-          (repo) => repo.storage.objects.loosePath?.({ type, checksum }) ?? '',
+          (repo) => repo.storage.objects.loose?.path({ type, checksum }) ?? '',
         )
         expect(readFileSync(b).equals(readFileSync(a))).toBe(true)
         expect(statSync(b).mode).toBe(statSync(a).mode)
@@ -169,12 +169,12 @@ describe('what is taken over as it is', () => {
   test.runIf(isRoot)('nothing of a source that belongs to somebody else is linked', async () => {
     const source = await places.create(directory, 'archive')
     const [, second = ''] = await makeSource(source)
-    chownSync(source.storage.path as string, 12345, 12345)
+    chownSync(source.storage.directory?.path as string, 12345, 12345)
     for (const untrusted of [false, true]) {
       const into = await places.create(directory, 'archive')
       await pullLocal(source, into, { untrusted })
       for (const name of await collectReachable(source, second as Checksum)) {
-        expect(statSync(into.storage.objects.loosePath?.(name) ?? '').nlink).toBe(1)
+        expect(statSync(into.storage.objects.loose?.path(name) ?? '').nlink).toBe(1)
       }
     }
   })
@@ -196,7 +196,10 @@ describe('parents', () => {
     const [, second = ''] = await makeSource(upper)
     const lower = join(places.path())
     await (await createRepo(lower, { mode: 'archive' })).close()
-    writeFileSync(join(lower, 'config'), `[core]\nrepo_version=1\nmode=archive-z2\nparent=${upper.storage.path}\n`)
+    writeFileSync(
+      join(lower, 'config'),
+      `[core]\nrepo_version=1\nmode=archive-z2\nparent=${upper.storage.directory?.path}\n`,
+    )
     const child = await openRepo(lower)
     try {
       expect(await pullLocal(upper, child)).toMatchObject({ metadata: 0, content: 0 })

@@ -5,8 +5,7 @@
  */
 
 import { idleThreads, Thread, type Threads } from '../../../system/threads/thread.ts'
-import type { ContentSettings } from '../../stores/fs/content/content-modes.ts'
-import { FsStorage } from '../../stores/fs/storage.ts'
+import type { LooseLayout, Storage } from '../../core/interface.ts'
 import type { CheckoutOptions } from '../options.ts'
 import type { CheckoutThreads, FileToMake, ReturnedFiles } from '../target.ts'
 import { LocalTargetDirectory } from './local-directory.ts'
@@ -22,7 +21,7 @@ const BATCHES_A_THREAD = 2
 
 export interface CheckoutThreadData {
   readonly root: string
-  readonly settings: ContentSettings
+  readonly settings: LooseLayout
   readonly how: 'copy' | 'link'
   readonly options: Pick<CheckoutOptions, 'mode' | 'fsync'>
   /** Seconds since the epoch. */
@@ -59,16 +58,17 @@ export class LocalCheckoutThreads implements CheckoutThreads {
   /** @returns `undefined` for a store whose objects are no files */
   static of(
     threads: Threads,
-    storage: object,
+    storage: Storage,
     how: 'copy' | 'link',
     options: Pick<CheckoutOptions, 'mode' | 'fsync'>,
     now: number,
   ): LocalCheckoutThreads | undefined {
-    if (!(storage instanceof FsStorage)) return undefined
+    const { directory } = storage
+    if (directory === undefined) return undefined
     const { mode, fsync } = options
     return new LocalCheckoutThreads(threads, {
-      root: storage.path,
-      settings: storage.contentSettings,
+      root: directory.path,
+      settings: directory.layout,
       how,
       options: { mode, fsync },
       now,

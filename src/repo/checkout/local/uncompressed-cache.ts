@@ -27,9 +27,11 @@ export interface LocalUncompressedCache extends UncompressedCache {
 
 /** @throws {UnsupportedError} unless the repository is a directory */
 export function createUncompressedCache(repo: Repo): LocalUncompressedCache {
-  const { path, location } = repo.storage
-  if (path === undefined) throw new UnsupportedError(FOLDER, `${location} is no directory, and has no ${FOLDER}`)
-  return new DirectoryCache(`${path}/${FOLDER}`, repo.settings.fsync)
+  const { directory, location } = repo.storage
+  if (directory === undefined) {
+    throw new UnsupportedError(FOLDER, `${location} is not a directory, and has no ${FOLDER}`)
+  }
+  return new DirectoryCache(`${directory.path}/${FOLDER}`, repo.settings.fsync)
 }
 
 class DirectoryCache implements LocalUncompressedCache {

@@ -55,8 +55,8 @@ export interface TarTreeOptions extends TarInputOptions {
   readonly into?: MutableTree | undefined
 }
 
-/** The place of a file in the tree. */
-interface Place {
+/** The directory of the tree that an entry goes into, and its name there. */
+interface EntryPlace {
   readonly tree: MutableTree
   readonly name: string
 }
@@ -77,7 +77,7 @@ export class TarTreeBuilder implements TarSink {
 
   // The current entry, whose body is being read.
   #header: TarHeader | undefined
-  #place: Place | undefined
+  #place: EntryPlace | undefined
   #file: FileHeader | undefined
   #gathered = 0
   #scratch: Uint8Array = EMPTY_BYTES
@@ -233,7 +233,7 @@ export class TarTreeBuilder implements TarSink {
   }
 
   /** Finds the directory of a path and the name in it. @returns `undefined` for the root itself */
-  #locate(path: string, header: TarHeader): Place | undefined {
+  #locate(path: string, header: TarHeader): EntryPlace | undefined {
     if (path === '') return undefined
     const slash = path.lastIndexOf('/')
     if (slash < 0) return { tree: this.tree, name: path }
@@ -279,7 +279,7 @@ export class TarTreeBuilder implements TarSink {
     return tree
   }
 
-  #ensureDir({ tree, name }: Place): MutableTree {
+  #ensureDir({ tree, name }: EntryPlace): MutableTree {
     try {
       return tree.ensureDir(name)
     } catch (error) {
@@ -349,7 +349,7 @@ export class TarTreeBuilder implements TarSink {
   }
 
   #store(written: MaybePromise<Checksum>): void {
-    const { tree, name } = this.#place as Place
+    const { tree, name } = this.#place as EntryPlace
     try {
       if (!(written instanceof Promise)) {
         tree.replaceFile(name, written)

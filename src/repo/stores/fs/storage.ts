@@ -29,12 +29,13 @@ import type {
   BeginOptions,
   LockOptions,
   ObjectTask,
+  RepoDirectory,
   RepoMode,
   Storage,
   Transaction,
 } from '../../core/interface.ts'
 import { OpenTransaction } from '../open-transaction.ts'
-import { type ContentSettings, contentModeOf } from './content/content-modes.ts'
+import { contentModeOf } from './content/content-modes.ts'
 import { FsDeltas, FsSummaryCache } from './deltas.ts'
 import { FsFiles } from './files.ts'
 import { FreeSpace } from './free-space.ts'
@@ -67,7 +68,6 @@ export interface FsStorageContext {
 
 export class FsStorage implements Storage {
   readonly location: string
-  readonly path: string
   readonly mode: RepoMode
   readonly writable: boolean
   readonly objects: LooseObjects
@@ -90,7 +90,6 @@ export class FsStorage implements Storage {
     const { path } = context
     this.#context = context
     this.location = path
-    this.path = path
     this.#settings = parseSettings(this.readConfig())
     this.mode = this.#settings.mode
     this.#notWritable = whyNotWritable(path)
@@ -134,14 +133,13 @@ export class FsStorage implements Storage {
   async *#workInThreads(threads: Threads, task: ObjectTask, names: ObjectList): AsyncGenerator<Batch> {
     const { workInThreads } = await import('./threads/object-threads.ts')
     const { path, platform } = this.#context
-    const data = { root: path, settings: this.contentSettings, task }
+    const data = { root: path, settings: this.directory.layout, task }
     yield* workInThreads(threads, data, this.objects, platform, names)
   }
 
-  /** What a thread has to know to read and write the same objects. */
-  get contentSettings(): ContentSettings {
+  get directory(): RepoDirectory {
     const { mode, zlibLevel, disableXattrs } = this.#settings
-    return { mode, zlibLevel, disableXattrs }
+    return { path: this.location, layout: { mode, zlibLevel, disableXattrs } }
   }
 
   #makeLocker(): Locker {

@@ -219,14 +219,14 @@ describe('a list that is not worth other threads', () => {
     const names: ObjectName[] = []
     for await (const name of objects.list('file')) names.push(name)
     const first = (count: number) => ObjectList.from(names.slice(0, count))
-    expect(objects.workAhead?.('verify', first(2000))).toBeUndefined()
-    expect(objects.workAhead?.('delete', first(99))).toBeUndefined()
+    expect(objects.fast?.workAhead('verify', first(2000))).toBeUndefined()
+    expect(objects.fast?.workAhead('delete', first(99))).toBeUndefined()
     const gone = first(1000)
     expect(names[0] && objects.has(names[0])).toBe(true)
     // One that is not there is left to the caller.
     await objects.delete(names[500] as ObjectName)
     const left: number[] = []
-    for await (const batch of objects.workAhead?.('delete', gone) ?? []) left.push(...batch.left)
+    for await (const batch of objects.fast?.workAhead('delete', gone) ?? []) left.push(...batch.left)
     expect(left).toEqual([500])
     const there = await Promise.all(names.map((name) => objects.has(name)))
     expect(there.indexOf(true)).toBe(1000)
@@ -241,7 +241,7 @@ function repeated(names: readonly ObjectName[], times: number): ObjectName[] {
 async function leftBy(objects: ObjectStore, names: readonly ObjectName[]): Promise<number> {
   let left = 0
   let next = 0
-  for await (const batch of objects.workAhead?.('verify', ObjectList.from(names)) ?? []) {
+  for await (const batch of objects.fast?.workAhead('verify', ObjectList.from(names)) ?? []) {
     expect(batch.from).toBe(next)
     next = batch.to
     left += batch.left.size

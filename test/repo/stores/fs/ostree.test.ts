@@ -243,7 +243,7 @@ describeReference('ostree', 'a repository ostree wrote', () => {
       } else if (type === 'dirtree' || type === 'dirmeta' || type === 'commit') {
         expect(platform.sha256(await storage.objects.readMeta(type, checksum))).toBe(checksum)
       }
-      const loose = storage.objects.loosePath?.({ type, checksum })
+      const loose = storage.objects.loose?.path({ type, checksum })
       expect(loose === undefined ? -1 : lstatSync(loose).size).toBe(
         await storage.objects.storageSize({ type, checksum }),
       )

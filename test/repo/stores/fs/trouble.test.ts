@@ -36,9 +36,8 @@ function place(): string {
   return join(root, `place-${made++}`)
 }
 
-async function repository(mode: RepoMode = 'bare-user-only'): Promise<Storage & { path: string }> {
-  const storage = await initFsStorage(place(), { mode, platform })
-  return storage as Storage & { path: string }
+async function repository(mode: RepoMode = 'bare-user-only'): Promise<Storage> {
+  return initFsStorage(place(), { mode, platform })
 }
 
 async function caught(work: () => unknown): Promise<unknown> {
@@ -133,7 +132,7 @@ describe.skipIf(!canMount)('a disk (which only root can mount)', () => {
     await storage[Symbol.asyncDispose]()
     const view = place()
     mkdirSync(view)
-    run('mount', ['--bind', storage.path, view])
+    run('mount', ['--bind', storage.location, view])
     mounted.push(view)
     run('mount', ['-o', 'remount,ro,bind', view])
 
@@ -183,7 +182,7 @@ describe('what others planted', () => {
     mkdirSync(elsewhere)
     writeFileSync(join(elsewhere, 'witness'), '')
     for (let i = 0; i < 256; i++) {
-      symlinkSync(elsewhere, join(storage.path, 'objects', i.toString(16).padStart(2, '0')))
+      symlinkSync(elsewhere, join(storage.location, 'objects', i.toString(16).padStart(2, '0')))
     }
     const tx = await storage.begin()
     await tx.writeMeta('dirmeta', new Uint8Array(12))
@@ -200,8 +199,8 @@ describe('what others planted', () => {
     const elsewhere = place()
     mkdirSync(elsewhere)
     writeFileSync(join(elsewhere, 'main'), 'not a ref\n')
-    symlinkSync(elsewhere, join(storage.path, 'refs/heads/planted'))
-    symlinkSync(join(elsewhere, 'main'), join(storage.path, 'refs/heads/main'))
+    symlinkSync(elsewhere, join(storage.location, 'refs/heads/planted'))
+    symlinkSync(join(elsewhere, 'main'), join(storage.location, 'refs/heads/main'))
     const target = { commit: '11'.repeat(32) as Checksum }
     await storage.refs.write('heads/planted/main', undefined)
     expect(await caught(() => storage.refs.write('heads/planted/new', target))).toMatchObject({ name: 'ConflictError' })
@@ -209,7 +208,7 @@ describe('what others planted', () => {
     expect(await storage.refs.read('heads/planted/main')).toBeUndefined()
     expect(await storage.refs.list('heads/planted')).toEqual(['heads/planted'])
     await storage.refs.write('heads/main', target)
-    expect(lstatSync(join(storage.path, 'refs/heads/main')).isFile()).toBe(true)
+    expect(lstatSync(join(storage.location, 'refs/heads/main')).isFile()).toBe(true)
     expect(readFileSync(join(elsewhere, 'main'), 'utf8')).toBe('not a ref\n')
     for (const path of ['heads/../../config', '../config', 'heads//x', 'heads/./x', 'heads/x\0y']) {
       expect(await caught(() => storage.refs.write(path, target)), path).toMatchObject({ name: 'InvalidNameError' })
@@ -223,7 +222,7 @@ describe('what others planted', () => {
     const elsewhere = place()
     mkdirSync(join(elsewhere, 'unsealed'), { recursive: true })
     const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-    symlinkSync(elsewhere, join(storage.path, `tmp/staging-${bootId}-AAAAAA`))
+    symlinkSync(elsewhere, join(storage.location, `tmp/staging-${bootId}-AAAAAA`))
     const tx = await storage.begin()
     await tx.writeMeta('dirmeta', new Uint8Array(12))
     await tx.commit()
@@ -234,7 +233,7 @@ describe('what others planted', () => {
   test('a pipe, a directory or a bottomless file in place of an object is an error, not a wait', async () => {
     const storage = await repository('archive')
     const sum = '11'.repeat(32) as Checksum
-    const directory = join(storage.path, 'objects/11')
+    const directory = join(storage.location, 'objects/11')
     mkdirSync(directory)
     const at = (type: string) => join(directory, `${'11'.repeat(31)}.${type}`)
     const reads = [
@@ -281,7 +280,7 @@ describe('a rotten object', () => {
       })
       await fc.assert(
         fc.asyncProperty(anyDamage, async ({ which, at, bytes, cut }) => {
-          const path = storage.objects.loosePath?.({ checksum: which, type: 'file' }) ?? ''
+          const path = storage.objects.loose?.path({ checksum: which, type: 'file' }) ?? ''
           if (lstatSync(path).isSymbolicLink()) return
           const before = readFileSync(path)
           try {
@@ -310,8 +309,8 @@ describe('a rotten object', () => {
   test('of mode bare-user without its attribute says which one', async () => {
     const storage = await repository('bare-user')
     const sum = '11'.repeat(32) as Checksum
-    mkdirSync(join(storage.path, 'objects/11'))
-    writeFileSync(join(storage.path, `objects/11/${'11'.repeat(31)}.file`), 'x')
+    mkdirSync(join(storage.location, 'objects/11'))
+    writeFileSync(join(storage.location, `objects/11/${'11'.repeat(31)}.file`), 'x')
     expect(() => storage.objects.statFile(sum)).toThrow(
       `Opening content object ${sum}: fgetxattr(user.ostreemeta): No data available`,
     )
@@ -321,7 +320,7 @@ describe('a rotten object', () => {
 
   test('ref is no checksum, and says so as ostree does', async () => {
     const storage = await repository()
-    writeFileSync(join(storage.path, 'refs/heads/garbage'), 'garbage\n')
+    writeFileSync(join(storage.location, 'refs/heads/garbage'), 'garbage\n')
     expect(await storage.refs.list('heads')).toEqual(['heads/garbage'])
     expect(() => storage.refs.read('heads/garbage')).toThrow('Invalid rev garbage')
     await storage[Symbol.asyncDispose]()
@@ -335,9 +334,9 @@ describe('without native calls', () => {
     await expect(refused).rejects.toThrow('modes archive and bare-user-only need none')
 
     const bare = await repository('bare')
-    const { uid, gid } = lstatSync(bare.path)
+    const { uid, gid } = lstatSync(bare.location)
     await bare[Symbol.asyncDispose]()
-    const storage = await openFsStorage(bare.path, { platform, native: null })
+    const storage = await openFsStorage(bare.location, { platform, native: null })
     const tx = await storage.begin()
     const plain = { header: regular(0o644, { uid, gid }), size: 1, body: encodeUtf8('x') }
     const sum = await tx.writeFile(plain)
@@ -354,12 +353,12 @@ describe('without native calls', () => {
   test('staging is nobody else’s, and goes with the transaction', async () => {
     const made = await repository('archive')
     await made[Symbol.asyncDispose]()
-    const storage = await openFsStorage(made.path, { platform, native: null })
+    const storage = await openFsStorage(made.location, { platform, native: null })
     const tx = await storage.begin()
     await tx.writeMeta('dirmeta', new Uint8Array(12))
-    expect(readdirSync(join(made.path, 'tmp')).filter((name) => name.startsWith('staging-'))).toEqual([])
+    expect(readdirSync(join(made.location, 'tmp')).filter((name) => name.startsWith('staging-'))).toEqual([])
     await tx[Symbol.asyncDispose]()
-    expect(readdirSync(join(made.path, 'tmp'))).toEqual(['cache'])
+    expect(readdirSync(join(made.location, 'tmp'))).toEqual(['cache'])
     await storage[Symbol.asyncDispose]()
   })
 })
@@ -379,7 +378,7 @@ describe('a transaction', () => {
     const storage = await repository('archive')
     const tx = await storage.begin()
     await tx.writeMeta('dirmeta', new Uint8Array(12))
-    const tmp = join(storage.path, 'tmp')
+    const tmp = join(storage.location, 'tmp')
     for (const name of readdirSync(tmp)) if (name.startsWith('staging-')) renameSync(join(tmp, name), place())
     expect(await caught(() => tx.writeMeta('dirmeta', new Uint8Array(16)))).toBeInstanceOf(OstreeError)
     expect(await caught(() => tx.commit())).toBeInstanceOf(OstreeError)

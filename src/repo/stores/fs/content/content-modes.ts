@@ -1,9 +1,8 @@
-/** The way of each repository mode to keep content. */
+/** Selects how a repository mode stores file objects. */
 
 import type { Platform } from '../../../../platform/index.ts'
 import type { NativeSource } from '../../../../system/native.ts'
-import type { RepoSettings } from '../../../core/config.ts'
-import type { RepoMode } from '../../../core/interface.ts'
+import type { LooseLayout, RepoMode } from '../../../core/interface.ts'
 import { BareContent } from './bare-content.ts'
 import type { ContentMode } from './content-mode.ts'
 import { ArchiveContent } from './mode-archive.ts'
@@ -12,14 +11,12 @@ import { bareSplitXattrsForm } from './mode-bare-split-xattrs.ts'
 import { bareUserForm } from './mode-bare-user.ts'
 import { bareUserOnlyForm } from './mode-bare-user-only.ts'
 
-export type ContentSettings = Pick<RepoSettings, 'mode' | 'zlibLevel' | 'disableXattrs'>
-
-export function contentModeOf(settings: ContentSettings, platform: Platform, native: NativeSource): ContentMode {
-  switch (settings.mode) {
+export function contentModeOf(layout: LooseLayout, platform: Platform, native: NativeSource): ContentMode {
+  switch (layout.mode) {
     case 'archive':
-      return new ArchiveContent(platform, settings.zlibLevel)
+      return new ArchiveContent(platform, layout.zlibLevel)
     case 'bare':
-      return new BareContent(bareForm(native, settings.disableXattrs))
+      return new BareContent(bareForm(native, layout.disableXattrs))
     case 'bare-user':
       return new BareContent(bareUserForm(native))
     case 'bare-user-only':
@@ -29,7 +26,7 @@ export function contentModeOf(settings: ContentSettings, platform: Platform, nat
   }
 }
 
-/** Whether files of that mode are read and written with calls Node lacks. */
+/** Whether reading and writing files of that mode takes system calls that Node does not offer. */
 export function needsNative(mode: RepoMode): boolean {
   return mode !== 'archive' && mode !== 'bare-user-only'
 }

@@ -22,7 +22,15 @@ import {
 } from '../../../../objects/index.ts'
 import { errnoOf, errnoText, unless, withIo } from '../../../../system/errno.ts'
 import { readWhole, removeFile, replaceFile, syncDirectory } from '../../../../system/file-io.ts'
-import type { Batch, CommitState, ObjectStore, ObjectTask, RepoMode } from '../../../core/interface.ts'
+import type {
+  Batch,
+  CommitState,
+  FastPaths,
+  LooseFiles,
+  ObjectStore,
+  ObjectTask,
+  RepoMode,
+} from '../../../core/interface.ts'
 import { LooseNames } from './loose-names.ts'
 import type { LooseReader } from './loose-reader.ts'
 import { PresentObjects } from './present.ts'
@@ -36,13 +44,21 @@ const NOTHING_THERE = ['ENOENT', 'ENOTDIR']
 export interface LooseObjectsContext {
   readonly requireWritable: () => void
   readonly fsync: () => boolean
-  readonly workAhead?: NonNullable<ObjectStore['workAhead']>
+  readonly workAhead?: FastPaths['workAhead']
 }
 
 export class LooseObjects implements ObjectStore {
   /** The repository. */
   readonly root: string
   readonly mode: RepoMode
+  readonly fast: FastPaths = {
+    listMany: (type) => this.#listMany(type),
+    workAhead: (task, names) => this.#workAhead(task, names),
+  }
+  readonly loose: LooseFiles = {
+    path: (name) => (this.has(name) ? this.path(name) : undefined),
+    payloadTarget: (payload) => this.#payloadTarget(payload),
+  }
   readonly #reader: LooseReader
   readonly #context: LooseObjectsContext
 
@@ -61,11 +77,6 @@ export class LooseObjects implements ObjectStore {
   /** In its directory, one of the 256. */
   fileName({ checksum, type }: ObjectName): string {
     return `${checksum.slice(2)}.${type === 'file' ? this.#reader.content.suffix : type}`
-  }
-
-  loosePath(name: ObjectName): string | undefined {
-    const path = this.path(name)
-    return this.#reader.exists(path, name.type) ? path : undefined
   }
 
   has(name: ObjectName): boolean {
@@ -89,11 +100,11 @@ export class LooseObjects implements ObjectStore {
   }
 
   async *list(type?: ObjectType): AsyncGenerator<ObjectName, void, undefined> {
-    for (const names of this.listMany(type)) yield* names
+    for (const names of this.#listMany(type)) yield* names
   }
 
   /** @throws {IoError} `opendirat: …` for one of the 256 that is no directory, or cannot be read */
-  *listMany(type?: ObjectType): Generator<ObjectList, void, undefined> {
+  *#listMany(type?: ObjectType): Generator<ObjectList, void, undefined> {
     const names = ObjectList.empty()
     const looseNames = new LooseNames(this.#reader.archive, type)
     for (const head of this.#fanOut()) {
@@ -138,13 +149,13 @@ export class LooseObjects implements ObjectStore {
     if (!removed) throw new ObjectNotFoundError(formatObjectName(name))
   }
 
-  workAhead(task: ObjectTask, names: ObjectList): AsyncIterable<Batch> | undefined {
+  #workAhead(task: ObjectTask, names: ObjectList): AsyncIterable<Batch> | undefined {
     if (task === 'delete') this.#context.requireWritable()
     return this.#context.workAhead?.(task, names)
   }
 
   /** A link `../ab/cdef….file`, relative to its own directory. */
-  payloadTarget(payload: Checksum): Checksum | undefined {
+  #payloadTarget(payload: Checksum): Checksum | undefined {
     const path = this.path({ checksum: payload, type: 'payload-link' })
     const target = unless([...NOTHING_THERE, 'EINVAL'], path, () => readlinkSync(path))
     return target === undefined ? undefined : parseLoosePath(target.replace(/^\.\.\//, ''))?.checksum

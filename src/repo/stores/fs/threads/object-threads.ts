@@ -6,8 +6,7 @@
 import type { ObjectList, PackedObjects } from '../../../../objects/index.ts'
 import type { Platform } from '../../../../platform/index.ts'
 import { idleThreads, Thread, type Threads } from '../../../../system/threads/thread.ts'
-import type { Batch, ObjectTask } from '../../../core/interface.ts'
-import type { ContentSettings } from '../content/content-modes.ts'
+import type { Batch, LooseLayout, ObjectTask } from '../../../core/interface.ts'
 import type { LooseObjects } from '../loose/loose.ts'
 import { type Outcome, runTask, taskOn } from './object-tasks.ts'
 
@@ -19,7 +18,7 @@ const MOST_OBJECT_THREADS = 4
 
 export interface ObjectThreadData {
   readonly root: string
-  readonly settings: ContentSettings
+  readonly settings: LooseLayout
   readonly task: ObjectTask
 }
 

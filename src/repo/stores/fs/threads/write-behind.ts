@@ -10,9 +10,8 @@ import { IoError, type OstreeError, withContext } from '../../../../errors.ts'
 import type { FileHeader } from '../../../../objects/index.ts'
 import { idleThreads, Thread, type Threads } from '../../../../system/threads/thread.ts'
 import { type PackedError, unpackError } from '../../../../system/threads/thread-errors.ts'
-import type { RepoMode } from '../../../core/interface.ts'
+import type { LooseLayout, RepoMode } from '../../../core/interface.ts'
 import type { ContentMode } from '../content/content-mode.ts'
-import type { ContentSettings } from '../content/content-modes.ts'
 import { type PackedSlab, Slab, unpackSlab } from './slab.ts'
 
 /** Threads cost about 40 ms to start, as much as it takes to write 2000 files. */
@@ -24,7 +23,7 @@ const MOST_BARE_WRITERS = 2
 const SLABS_A_WRITER = 2
 
 export interface WriterData {
-  readonly settings: ContentSettings
+  readonly settings: LooseLayout
 }
 
 export type ToWorker = { kind: 'begin'; perObjectFsync: boolean } | { kind: 'write'; slab: PackedSlab }
@@ -45,7 +44,7 @@ export function defaultWriters(mode: RepoMode): Threads | undefined {
 export class WriteBehind {
   readonly #threads: Threads
   readonly #content: ContentMode
-  readonly settings: ContentSettings
+  readonly settings: LooseLayout
   readonly #writers: Writer[] = []
   #slab = new Slab()
   /** Buffers that came back. */
@@ -58,7 +57,7 @@ export class WriteBehind {
   #waiting: (() => void)[] = []
 
   /** @param content writes where no thread does */
-  constructor(threads: Threads, settings: ContentSettings, content: ContentMode) {
+  constructor(threads: Threads, settings: LooseLayout, content: ContentMode) {
     this.#threads = threads
     this.#content = content
     this.settings = settings
