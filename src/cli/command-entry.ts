@@ -1,6 +1,7 @@
 /** The types of the command list. A command's module is loaded only when the command is run. */
 import type { AnyCommand } from './command.ts'
 
+/** A command in the list. */
 export interface CommandEntry {
   readonly name: string
   readonly summary: string

@@ -8,6 +8,7 @@ import type { Repo } from '../repo/index.ts'
 import { formatOptions, type OptionTable, type OptionValues, parseOptions } from './options.ts'
 import type { Output } from './text/output.ts'
 
+/** What a command gets when it runs. */
 export interface CommandContext<T extends OptionTable> {
   readonly options: OptionValues<T>
   /** The arguments that are neither options nor option values. */
@@ -31,6 +32,7 @@ export interface CommandContext<T extends OptionTable> {
   usageError(message: string): UsageError
 }
 
+/** The declaration of a command. */
 export interface CommandSpec<T extends OptionTable> {
   /** As typed after the program: `rev-parse`, `container image pull`. */
   readonly name: string
@@ -67,6 +69,7 @@ const REPO_OPTIONS = {
   },
 } as const satisfies OptionTable
 
+/** Options of every command. */
 export const COMMON_OPTIONS = {
   verbose: { type: 'flag', short: 'v', help: 'Print debug information during command processing' },
   version: { type: 'flag', help: 'Print version information and exit' },

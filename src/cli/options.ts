@@ -7,6 +7,7 @@
 
 import { UsageError } from '../errors.ts'
 
+/** The declaration of an option. */
 export interface OptionSpec {
   /** `flag` takes no value. `strings` may be repeated; of the others the last one counts. */
   readonly type: 'flag' | 'string' | 'strings' | 'integer' | 'number'
@@ -19,6 +20,7 @@ export interface OptionSpec {
   readonly hidden?: boolean
 }
 
+/** Options by their long names, in the order of the help. */
 export type OptionTable = Readonly<Record<string, OptionSpec>>
 
 interface Values {
@@ -29,8 +31,10 @@ interface Values {
   number: number | undefined
 }
 
+/** The type of the parsed values of an option table. */
 export type OptionValues<T extends OptionTable> = { [K in keyof T]: Values[T[K]['type']] }
 
+/** The result of parsing. */
 export interface ParsedOptions<T extends OptionTable> {
   readonly values: OptionValues<T>
   readonly positionals: string[]

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { ORIGIN_GROUP, ORIGIN_IMAGE_KEY } from '../container/internal.ts'
 import { KeyFile } from '../keyfile/index.ts'
 
+/** Returns the path of a sysroot's repository. */
 export function sysrootRepo(sysroot: string): string {
   return `${sysroot}/ostree/repo`
 }

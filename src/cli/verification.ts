@@ -3,6 +3,7 @@ import type { Verification } from '../repo/index.ts'
 import { createKeySource } from '../repo/local.ts'
 import { formatTime } from '../sign/index.ts'
 
+/** Returns the keys, the clock and the time zone of this machine. */
 export function hostVerification(): Verification {
   return {
     now: () => Math.floor(Date.now() / 1000),

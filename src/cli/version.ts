@@ -6,6 +6,7 @@ export const COMPATIBLE_VERSION = '2026.4'
 /** Features by the names of libostree's build. `libarchive` means that tar archives can be committed. */
 export const FEATURES: readonly string[] = ['libarchive']
 
+/** Returns the text that `--version` prints. */
 export function formatVersion(): string {
   const features = FEATURES.map((feature) => `  - ${feature}\n`).join('')
   return `libostree:\n Version: '${COMPATIBLE_VERSION}'\n Features:\n${features}`

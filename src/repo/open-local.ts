@@ -19,10 +19,12 @@ import { createSqliteStorage, openSqliteStorage } from './stores/sqlite/open.ts'
 /** Maximum length of a chain of parent repositories. A longer one is taken for a loop. */
 export const MAX_PARENT_REPOS = 16
 
+/** How to open a repository. */
 export interface OpenRepoOptions {
   readonly platform?: Platform | undefined
 }
 
+/** What a new repository is like. */
 export interface CreateRepoOptions extends OpenRepoOptions {
   /** Default `bare`, as `ostree init`. */
   readonly mode?: RepoMode | undefined

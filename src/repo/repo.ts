@@ -29,6 +29,7 @@ import { objectsWithParent, transactionWithParent } from './core/with-parent.ts'
 import { type ListedRef, type ListRefsOptions, listRefs, parseRefspec, pathOf, validateNewRef } from './refs/refs.ts'
 import { resolveRev, tryResolveRev } from './refs/resolve.ts'
 
+/** How to open a repository over a storage. */
 export interface RepoOptions {
   /** The repository to read objects and refs from that this one lacks (`core.parent`). */
   readonly parent?: Repo | undefined

@@ -15,6 +15,7 @@ import { IoError, UsageError } from '../../errors.ts'
 import { nodeNetwork } from '../../system/network.ts'
 import type { OptionTable, OptionValues } from '../options.ts'
 
+/** Options of all commands that can reach a registry. */
 export const PROXY_OPTIONS = {
   'auth-anonymous': { type: 'flag', help: 'Do not look for credentials, and send none' },
   authfile: { type: 'string', arg: 'PATH', help: 'File with credentials for registries' },
@@ -42,9 +43,9 @@ export async function registryOptions(options: ProxyOptions): Promise<RegistryOp
     certificateDirectory: options['cert-dir'],
     insecureSkipTlsVerification: options['insecure-skip-tls-verification'],
   }
-  const surroundings = { uid: process.geteuid?.() ?? 0, env: process.env }
+  const environment = { uid: process.geteuid?.() ?? 0, env: process.env }
   const merged = await mergeDefaultContainerProxyOpts(given, () =>
-    loadGlobalAuthfile(surroundings, (path) => readInRoot('/', path)),
+    loadGlobalAuthfile(environment, (path) => readInRoot('/', path)),
   )
   const config = authfile === undefined ? merged : { ...merged, authData: readAuthfile(authfile) }
   const { certificateDirectory, insecureSkipTlsVerification } = config

@@ -25,6 +25,7 @@ const BAR_FRAME = 7
 /** Columns kept for the bar, however long the text is. */
 const MIN_BAR_WIDTH = 10
 
+/** The properties of the terminal, for tests. */
 export interface ConsoleOptions {
   /** Whether to print for a terminal. Default: whether the output is a terminal. */
   readonly terminal?: boolean | undefined

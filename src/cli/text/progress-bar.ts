@@ -18,6 +18,7 @@ function size(bytes: number): string {
   return bytes < 1000 ? `${bytes} B` : bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
 }
 
+/** Returns the text for a layer that is being or has been fetched. */
 function messageOf(event: ImportProgress): string {
   const { digest, size } = event.layer
   const kind = event.kind.startsWith('ostree-chunk') ? 'ostree chunk' : 'layer'
@@ -25,6 +26,7 @@ function messageOf(event: ImportProgress): string {
   return isStarting(event) ? `Fetching ${name} (${formatSize(size)})` : `Fetched ${name}`
 }
 
+/** Draws the line from progress events, at most every 100 ms. */
 export class ProgressBar {
   readonly #err: Output
   readonly #started = performance.now()

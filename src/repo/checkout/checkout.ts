@@ -32,6 +32,7 @@ export const MAX_CHECKOUT_ENTRIES = 1 << 26
 /** Entries after which the checkout yields to the event loop. */
 const ENTRIES_PER_YIELD = 4096
 
+/** Counts of what a checkout has created. */
 export interface CheckoutResult {
   /** Number of directories created. */
   readonly directories: number
@@ -154,7 +155,7 @@ class Checkout {
     const { filter, whiteouts, overwrite = 'none' } = this.#options
     if (filter?.(path, { ...meta, target: '' }) === 'skip') return
 
-    if (whiteouts) await this.#clearWay(parent, name, content, depth)
+    if (whiteouts) await this.#removeReplaced(parent, name, content, depth)
     const isNew = await parent.makeDirectory(name)
     if (isNew) this.#directories++
     else if (overwrite === 'none') throw new ConflictError(name, 'mkdirat: File exists')
@@ -225,7 +226,7 @@ class Checkout {
   }
 
   /** Removes what lower layers have at this path if the directory is opaque, or replaces a file. */
-  async #clearWay(parent: TargetDirectory, name: string, { files }: DirTree, depth: number): Promise<void> {
+  async #removeReplaced(parent: TargetDirectory, name: string, { files }: DirTree, depth: number): Promise<void> {
     if (files.some((file) => file.name === OPAQUE_WHITEOUT)) {
       await parent.removeTree(name)
     } else if (this.#options.overwrite === 'union-files' && depth > 0) {

@@ -22,6 +22,7 @@ import type { CheckoutOptions } from './options.ts'
 import type { CheckoutTarget, FilePlace, HardLinkResult, TargetDirectory, TargetStat } from './target.ts'
 
 const WHITEOUT_PREFIX = '.wh.'
+/** Name of the file that marks a directory as opaque: it hides all content of lower layers. */
 export const OPAQUE_WHITEOUT = '.wh..wh..opq'
 const PASSTHROUGH_PREFIX = '.ostree-wh.'
 

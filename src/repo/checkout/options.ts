@@ -12,6 +12,7 @@ export type OverwriteMode = 'none' | 'union-files' | 'add' | 'union-identical'
 /** Decides whether to check out an entry. @param path absolute; that of a directory ends in a slash: `/`, `/usr/` */
 export type CheckoutFilter = (path: string, header: FileHeader) => 'allow' | 'skip'
 
+/** How to check out a commit. */
 export interface CheckoutOptions extends Pick<ProgressOptions, 'signal'> {
   /** Default `none`. For a bare-user-only repository always `user`. */
   readonly mode?: CheckoutMode | undefined

@@ -12,6 +12,7 @@ import type { Storage } from '../core/interface.ts'
 /** `none`: files have the committed metadata. `user`: owner of the process, no xattrs, no setuid and setgid bits. */
 export type CheckoutMode = 'none' | 'user'
 
+/** The owner of a file by numeric IDs. */
 export interface FileOwner {
   readonly uid: number
   readonly gid: number

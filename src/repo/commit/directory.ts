@@ -85,6 +85,7 @@ export interface ConsumedPath {
   readonly kind: 'file' | 'directory' | 'skipped'
 }
 
+/** How to read a directory. */
 export interface OverlayDirectoryOptions extends ProgressOptions {
   /** Collects the paths to delete after the commit, by `DirectorySource.remove`; parents come first. */
   readonly consumed?: ConsumedPath[] | undefined

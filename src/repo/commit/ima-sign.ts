@@ -18,6 +18,7 @@ const IMA = encodeUtf8('security.ima')
 /** Signs a file. @param file its content may be read once. @returns the value of the attribute */
 export type ImaSigner = (file: FileObject) => Promise<Uint8Array>
 
+/** How to sign a commit for IMA. */
 export interface ImaSignOptions extends Pick<ProgressOptions, 'signal'> {
   /** Replace existing signatures. Default: files with a signature are kept. */
   readonly overwrite?: boolean | undefined

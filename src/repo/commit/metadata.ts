@@ -15,11 +15,12 @@ import { array, bool, string, type Vardict, variantOf } from '../../gvariant/ind
 import { GHashOrder } from '../../gvariant/internal.ts'
 import type { MutableTree } from '../core/tree.ts'
 
-export const REF_BINDING_KEY = 'ostree.ref-binding'
-export const COLLECTION_BINDING_KEY = 'ostree.collection-binding'
-export const BOOTABLE_KEY = 'ostree.bootable'
-export const LINUX_KEY = 'ostree.linux'
-export const SIZES_KEY = 'ostree.sizes'
+/** Metadata keys, with the type and meaning of each value. */
+export const REF_BINDING_KEY = 'ostree.ref-binding' // as, the refs that the commit is bound to
+export const COLLECTION_BINDING_KEY = 'ostree.collection-binding' // s, the collection of these refs
+export const BOOTABLE_KEY = 'ostree.bootable' // b
+export const LINUX_KEY = 'ostree.linux' // s, release of the kernel in the tree
+export const SIZES_KEY = 'ostree.sizes' // aay, sizes of all objects of the commit
 
 /**
  * Returns the entries with the given keys, in the order of `keys`.

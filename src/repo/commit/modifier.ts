@@ -35,6 +35,7 @@ export type XattrCallback = (path: string, inode: Readonly<InodeInfo>) => Xattrs
 /** Checksums of file objects by `DEVICE:INODE`, in decimal, of their loose files. */
 export type DevInoCache = ReadonlyMap<string, Checksum>
 
+/** How to change the metadata of files. */
 export interface ModifierOptions {
   /** Set owner 0:0, limit permissions to 0755, and drop xattrs. As in libostree, xattrs in a tar archive are kept. */
   readonly canonicalPermissions?: boolean | undefined
@@ -142,6 +143,7 @@ function nonEmptyLines(text: string): string[] {
   return text.split('\n').filter((line) => line !== '')
 }
 
+/** The options of `ostree commit` that its filter implements. */
 export interface CommitFilterOptions {
   readonly ownerUid?: number | undefined
   readonly ownerGid?: number | undefined

@@ -7,6 +7,7 @@ import { Commit } from '../../objects/index.ts'
 import type { Transaction } from '../core/interface.ts'
 import type { TreeRoot } from '../core/tree.ts'
 
+/** The content of a commit object. */
 export interface CommitInput {
   readonly root: TreeRoot
   readonly parent?: Checksum | undefined

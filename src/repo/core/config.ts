@@ -8,6 +8,7 @@ import { FormatError, UnsupportedError, withContext } from '../../errors.ts'
 import { KeyFile } from '../../keyfile/index.ts'
 import type { RepoMode } from './interface.ts'
 
+/** Defaults of settings, as in ostree. */
 export const DEFAULT_TMP_EXPIRY_SECS = 86400
 export const DEFAULT_LOCK_TIMEOUT_SECS = 300
 export const DEFAULT_MIN_FREE_SPACE_PERCENT = 3

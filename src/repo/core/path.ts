@@ -16,6 +16,7 @@ import { MAX_TREE_DEPTH, type TreeRoot } from './tree.ts'
 /** Symlinks followed for one path. More are taken for a loop. */
 export const MAX_SYMLINKS = 40
 
+/** A directory in a commit. */
 export interface DirectoryEntry extends TreeRoot {
   readonly kind: 'directory'
   /** Absolute: `/`, `/usr/bin`. */
@@ -29,6 +30,7 @@ export interface FileEntry {
   readonly checksum: Checksum
 }
 
+/** An entry of a commit. */
 export type TreeEntry = DirectoryEntry | FileEntry
 
 /**
@@ -133,6 +135,7 @@ export async function lookupFile(
   return { ...entry, size }
 }
 
+/** How far to walk. */
 export interface WalkOptions {
   /** Levels of directories whose entries are listed: 0 none, 1 those of the start itself, and so on. Default: all. */
   readonly depth?: number | undefined

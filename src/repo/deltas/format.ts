@@ -30,6 +30,7 @@ import { checksum, optionalChecksum } from '../../objects/internal.ts'
 /** Metadata key of the byte order. The value is one byte, `l` or `B`. */
 export const DELTA_ENDIANNESS = 'ostree.endianness'
 
+/** Byte order of the numbers in part headers and fallbacks. */
 export type ByteOrder = 'little' | 'big'
 
 const partHeader = (int: Codec<number>, long: Codec<bigint>) =>
@@ -82,8 +83,10 @@ export function superblockOf(order: ByteOrder): Codec<Superblock> {
 
 /** A part: type of compression, and the compressed `DeltaPayload`. */
 export const DeltaPart = struct({ compression: byte, payload: bytes })
+/** Type of compression: none. The other type is `x`, xz. */
 export const UNCOMPRESSED = 0
 
+/** The uncompressed payload of a part. */
 export const DeltaPayload = struct({
   modes: array(struct({ uid: u32be, gid: u32be, mode: u32be })),
   xattrs: array(Xattrs),

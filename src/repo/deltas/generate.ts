@@ -39,6 +39,7 @@ export const DELTA_PART_SIZE = 32_000_000
 /** Default limit of header and content, in bytes, above which a file becomes a fallback. 4 MB, as in ostree. */
 export const DELTA_FILE_SIZE = 4_000_000
 
+/** Which delta to generate, and how. */
 export interface GenerateDeltaOptions extends Pick<ProgressOptions, 'signal'> {
   /** The source commit; `undefined` for a delta with all objects of the target. */
   readonly from: Checksum | undefined
@@ -61,6 +62,7 @@ export interface DeltaFile {
   readonly bytes: Uint8Array
 }
 
+/** Statistics about one part. */
 export interface DeltaPartStats {
   readonly objects: number
   /** Size of the part in bytes. */
@@ -69,6 +71,7 @@ export interface DeltaPartStats {
   readonly unpacked: number
 }
 
+/** Statistics about a delta. */
 export interface DeltaStats {
   /** Number of metadata objects that the source lacks, including the target commit. */
   readonly metadata: number

@@ -21,6 +21,7 @@ import { collectionRefsInOrder, plainRefsInOrder } from '../refs/table-order.ts'
 import type { Repo } from '../repo.ts'
 import { type CollectionRef, verifyBackRefs, verifyBindings } from './bindings.ts'
 
+/** What fsck reports while it runs. */
 export type FsckEvent =
   /** A stage begins; `commits` is the number of commits to be verified. */
   | { readonly kind: 'stage'; readonly stage: 'refs' | 'collections' | 'commits' }
@@ -33,6 +34,7 @@ export type FsckEvent =
   | { readonly kind: 'corrupt'; readonly object: string; readonly error: OstreeError }
   | { readonly kind: 'marked-partial' | 'tombstone'; readonly commit: Checksum }
 
+/** What to verify, and how to treat damaged objects. */
 export interface FsckOptions extends Pick<ProgressOptions, 'signal'> {
   /** Report all corrupt objects instead of failing at the first. */
   readonly all?: boolean | undefined
@@ -50,6 +52,7 @@ export interface FsckOptions extends Pick<ProgressOptions, 'signal'> {
   readonly onEvent?: ((event: FsckEvent) => void) | undefined
 }
 
+/** Counts of what fsck has verified and found. */
 export interface FsckResult {
   /** Number of commits verified, those of parent repositories included, partial ones excluded. */
   readonly commits: number

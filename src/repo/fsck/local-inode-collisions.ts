@@ -12,6 +12,7 @@ import type { Repo } from '../repo.ts'
 
 const LOW_32_BITS = 0xffffffffn
 
+/** The result of a search for collisions. */
 export interface InodeCollisions {
   /** Number of inodes whose numbers fit into 32 bits. */
   readonly inode32: number

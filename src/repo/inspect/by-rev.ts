@@ -1,6 +1,6 @@
 /**
- * Reading what a rev names, in one call each: its history (`ostree log`), its tree (`ls`), a file in it (`cat`), and its
- * difference from another rev (`diff`).
+ * Reads a commit given by a revision, one function for each command of ostree: history (`log`), tree (`ls`), content of
+ * a file (`cat`), and the difference from another commit (`diff`).
  */
 
 import type { Checksum } from '../../bytes.ts'
@@ -75,14 +75,14 @@ async function readCommitBytes(repo: Repo, checksum: Checksum, required: boolean
 }
 
 /**
- * Lists what a commit holds at `path`: the entry itself, then what is below it. Files of a directory come before its
- * directories, each of which is followed at once by its own content; names are in byte order.
+ * Lists an entry of a commit and everything below it. In each directory, files come before subdirectories, each of
+ * which is followed by its own content; names are in byte order.
  *
  * @example
  * for await (const { entry, header } of listTree(repo, 'main', '/usr/bin')) console.log(entry.path, header.mode)
  * @param path absolute path in the commit
- * @param options `depth: 0` lists the entry alone, `depth: 1` (the default) also what is directly in it, and
- *   `depth: Infinity` everything below it
+ * @param options `depth: 0` lists the entry only, `depth: 1` (the default) also its direct entries, and `depth:
+ *   Infinity` everything below it
  * @throws {RefNotFoundError} when there is no such rev
  * @throws {PathNotFoundError} when there is no such path; {IoError} `Not a directory` when part of it is a file
  * @throws {ObjectNotFoundError} when an object of the tree is missing
@@ -105,7 +105,7 @@ export async function* listTree(
  * @param path absolute path in the commit
  * @returns the file's header, its size in bytes, and its content: one array up to 1 MiB, a stream above
  * @throws {RefNotFoundError} when there is no such rev
- * @throws {PathNotFoundError} when there is no such path; {IoError} when it is a directory, or links run in a ring
+ * @throws {PathNotFoundError} when there is no such path; {IoError} when it is a directory, or symlinks form a loop
  * @throws {ObjectNotFoundError} when an object of the tree is missing
  */
 export async function readTreeFile(repo: Repo, rev: string, path: string): Promise<FileObject> {

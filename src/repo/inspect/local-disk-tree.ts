@@ -29,6 +29,7 @@ import type { DiffDirectory, DiffEntry } from './diff.ts'
 /** Entries that GLib's enumerator reads at a time. */
 const BATCH_SIZE = 1000
 
+/** How to compute the checksums of local files. */
 export interface DiskTreeOptions {
   readonly platform: Platform
   /** Owner to assume instead of those on disk. */

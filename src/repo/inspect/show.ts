@@ -60,6 +60,7 @@ async function readMetaIfThere(reader: ObjectReader, type: MetaType, checksum: C
   }
 }
 
+/** How to print metadata objects. */
 export interface ShowOptions {
   /** Print the GVariant value instead of the readable form. */
   readonly raw?: boolean | undefined

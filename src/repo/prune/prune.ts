@@ -25,6 +25,7 @@ import { deleteObject, requireWritable } from './delete.ts'
 import { pruneDeltas, pruneSummaryCache } from './extras.ts'
 import { listRoots, type PruneRoot, type RootRules } from './roots.ts'
 
+/** What to keep, and whether to delete the rest. */
 export interface PruneOptions extends RootRules, Pick<ProgressOptions, 'signal' | 'onProgress'> {
   /** Count and delete commit objects only. */
   readonly commitOnly?: boolean | undefined
@@ -40,6 +41,7 @@ export interface KeptCommit {
   readonly generation: number
 }
 
+/** What a prune has found and deleted. */
 export interface PruneResult {
   /** Number of objects examined. */
   readonly total: number
@@ -131,12 +133,12 @@ async function remove(repo: Repo, names: ObjectList, { signal, onProgress }: Pru
     await deleteObject(repo, name)
     bytes += size
   }
-  const tell = (done: number) => onProgress?.({ kind: 'step', label: 'prune', done, total })
+  const report = (done: number) => onProgress?.({ kind: 'step', label: 'prune', done, total })
   const oneByOne = async (from: number, to: number, left?: ReadonlySet<number>) => {
     for (let at = from; at < to; at++) {
       signal?.throwIfAborted()
       if (left?.has(at) ?? true) await one(names.name(at))
-      tell(at + 1)
+      report(at + 1)
     }
   }
   let from = 0

@@ -19,6 +19,7 @@ import { updateSummary } from '../summary/update.ts'
 import { pullLocal } from './pull-local.ts'
 import type { WantedCollectionRef } from './refs.ts'
 
+/** Default path of the repository, relative to the mount. */
 export const USB_REPO = '.ostree/repo'
 /** Paths at which ostree finds a repository without a symlink. */
 const KNOWN_PLACES = ['ostree/repo', USB_REPO]
@@ -26,6 +27,7 @@ const LINKS = '.ostree/repos.d'
 /** The names `00-generated` to `99-generated`. */
 const MAX_LINKS = 100
 
+/** Where and how to create the repository. */
 export interface CreateUsbOptions extends Pick<ProgressOptions, 'signal'> {
   /** Path of the repository, relative to the mount. Default `.ostree/repo`. */
   readonly destination?: string | undefined

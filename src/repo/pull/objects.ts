@@ -11,6 +11,7 @@ import type { Transaction } from '../core/interface.ts'
 import { isMissing, verifyObject } from '../core/verify-object.ts'
 import type { Repo } from '../repo.ts'
 
+/** How objects are checked before they are imported. */
 export interface ImportRules {
   /**
    * Verify each object first. Default: only objects that are rewritten are verified, not those that are hard-linked.

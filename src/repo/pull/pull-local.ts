@@ -28,6 +28,7 @@ import { requireSignedCommit, requireSignedSummary } from './gpg.ts'
 import { type ImportRules, ObjectImporter } from './objects.ts'
 import { resolveWanted, type WantedCommit, type WantedRefs } from './refs.ts'
 
+/** What to pull from a local repository, and how to verify it. */
 export interface PullLocalOptions
   extends WantedRefs,
     BeginOptions,
@@ -46,6 +47,7 @@ export interface PullLocalOptions
   readonly verification?: Verification | undefined
 }
 
+/** Counts of what a pull has imported. */
 export interface PullLocalResult {
   /** Number of metadata objects imported. */
   readonly metadata: number

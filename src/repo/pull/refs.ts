@@ -32,6 +32,7 @@ export interface WantedCollectionRef extends CollectionRef {
   readonly commit?: Checksum | undefined
 }
 
+/** The refs and commits to pull. */
 export interface WantedRefs {
   /** Names of refs and checksums of commits. Default: all refs of the source, or none if `collectionRefs` is given. */
   readonly refs?: readonly string[] | undefined

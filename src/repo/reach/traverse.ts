@@ -14,6 +14,7 @@ import { type DirTreeBytes, readDirTreeChecksums } from '../core/read-metadata.t
 import type { TreeRoot } from '../core/tree.ts'
 import type { Repo } from '../repo.ts'
 
+/** Which objects a traversal visits. */
 export interface TraverseOptions extends Pick<ProgressOptions, 'signal'> {
   /** Generations of parents to follow: 0 none (default), -1 all. Other negative numbers mean 0, as in ostree. */
   readonly depth?: number | undefined

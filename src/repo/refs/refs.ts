@@ -118,12 +118,14 @@ export async function readRef(refs: RefStore, path: RefPath): Promise<Checksum |
   throw new FormatError(path, `openat(refs/${path}): Too many levels of symbolic links`)
 }
 
+/** A ref in a list. */
 export interface ListedRef {
   /** The refspec; with `cutPrefix` the part after the prefix. */
   readonly name: string
   readonly path: RefPath
 }
 
+/** How to name the listed refs. */
 export interface ListRefsOptions {
   /** Return names relative to the prefix, as `ostree refs PREFIX` prints them. Default: whole refspecs. */
   readonly cutPrefix?: boolean | undefined

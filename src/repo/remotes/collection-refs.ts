@@ -13,6 +13,7 @@ import type { MirroredRef } from '../refs/table-order.ts'
 import type { Repo } from '../repo.ts'
 import { remoteCollections } from './remotes.ts'
 
+/** Which refs to list. */
 export interface ListCollectionRefsOptions {
   /** List only this collection. */
   readonly only?: string | undefined

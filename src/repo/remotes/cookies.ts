@@ -12,6 +12,7 @@ import { FormatError, NotFoundError } from '../../errors.ts'
 import type { Repo } from '../repo.ts'
 import { requireRepoFiles } from '../repo.ts'
 
+/** A cookie; the fields are those of a line. */
 export interface Cookie {
   /** A leading dot includes subdomains. */
   readonly domain: string

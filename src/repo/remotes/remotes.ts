@@ -36,6 +36,7 @@ export interface Remote {
 /** A key and its value. In the file, each item of a list is followed by `;`. */
 export type RemoteOption = readonly [key: string, value: string | boolean | readonly string[]]
 
+/** A remote to add. */
 export interface NewRemote {
   readonly name: string
   /** The URL; also `metalink=URL` or `mirrorlist=URL`. Absent when another program fetches from the remote. */

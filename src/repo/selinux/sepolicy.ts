@@ -20,6 +20,7 @@ import { commitRoot, followPath, lookupFile, lookupPath } from '../core/path.ts'
 import { readDirTree } from '../core/read-metadata.ts'
 import type { TreeRoot } from '../core/tree.ts'
 
+/** An SELinux policy, as far as it labels files. */
 export interface SePolicy {
   /** The value of SELINUXTYPE, such as `targeted`. */
   readonly name: string

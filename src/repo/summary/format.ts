@@ -13,6 +13,7 @@ import { checksum } from '../../objects/internal.ts'
 import type { Repo } from '../repo.ts'
 import { requireRepoFiles } from '../repo.ts'
 
+/** Path of the summary in the repository. */
 export const SUMMARY_FILE = 'summary'
 /** File with the signatures of the current summary. */
 export const SUMMARY_SIGNATURES_FILE = 'summary.sig'
@@ -43,8 +44,10 @@ const SummaryRef = struct({
 export type SummaryRef = Value<typeof SummaryRef>
 
 export const SummaryRefs = array(SummaryRef)
+/** Refs by collection ID. */
 export const CollectionMap = dict(string, SummaryRefs)
 
+/** The whole summary. */
 export const Summary = struct({ refs: SummaryRefs, metadata: vardict })
 export type Summary = Value<typeof Summary>
 

@@ -45,6 +45,7 @@ import {
 /** The ref whose commit holds the metadata of a collection, so that it can be signed like any commit. */
 export const COLLECTION_METADATA_REF = 'ostree-metadata'
 
+/** What to write into a summary besides refs and deltas. */
 export interface UpdateSummaryOptions {
   /** Metadata to add. Keys that are written in any case replace keys of the same name. */
   readonly metadata?: Vardict | undefined
@@ -84,7 +85,10 @@ export async function updateSummary(repo: Repo, { metadata = [], timestamp }: Up
   }
 }
 
-/** Returns the refs of the first member; adds those of other collections to `table`. */
+/**
+ * Returns the summary's list of refs: those of the repository's own collection, or its local refs without one. Adds the
+ * refs of other collections to `table`, the metadata.
+ */
 async function listRefs(repo: Repo, table: GHashOrder<Variant>): Promise<SummaryRef[]> {
   const own = repo.settings.collectionId
   const collections = new Map<string, SummaryRef[]>()

@@ -76,7 +76,9 @@ async function findCorrupted(
   return corrupted
 }
 
-/** Formats the result as canonical JSON. Deployments are not checked, so both of their members are always false. */
+/**
+ * Formats the result as canonical JSON. The two members about deployments are always false, as these are not checked.
+ */
 function resultAsJson(inodes: string, corrupted: readonly string[]): string {
   const images = JSON.stringify(corrupted)
   const members = [`"booted-is-likely-corrupted":false`, `"inodes":${inodes}`]

@@ -20,6 +20,7 @@ import { hostVerification } from '../../verification.ts'
 const GPG_OPTION = 'gpg-verify-summary'
 const SIGN_OPTION = 'sign-verify-summary'
 
+/** The summary of a remote. */
 export interface RemoteSummary {
   readonly bytes: Uint8Array
   /** Returns a text about the signatures of the summary; `''` when the remote does not require any. */
@@ -55,14 +56,14 @@ export async function summaryOf(repo: Repo, name: string): Promise<RemoteSummary
   const signed: SignedCommit = { bytes, metadata: vardict.decode(signatures) }
   const verification = hostVerification()
   await requireGpgSignature(repo, name, signed, verification)
-  const say = async () =>
+  const describe = async () =>
     formatSignatures(
       signed,
       await remoteKeyRings(repo, remote, verification),
       verification,
       'GPG: Verification enabled, found',
     )
-  return { bytes, signatures: say }
+  return { bytes, signatures: describe }
 }
 
 function refused(reason: string): DeniedError {

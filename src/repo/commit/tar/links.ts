@@ -18,6 +18,7 @@ const LINK_MEMORY = 512
 /** Bytes per UTF-16 unit of a target, which is stored both as a whole and split. */
 const TARGET_UNIT_MEMORY = 4
 
+/** A hard link that waits for the end of the archive. */
 export interface DeferredLink {
   /** The directory that gets the link. */
   readonly tree: MutableTree

@@ -51,6 +51,7 @@ function hasUplink(path: string): boolean {
   return path.includes('..') && path.split('/').includes('..')
 }
 
+/** Removes all slashes at the end of a path. */
 export function withoutTrailingSlashes(path: string): string {
   let end = path.length
   while (end > 0 && path.charCodeAt(end - 1) === 0x2f) end--
