@@ -1,11 +1,11 @@
 /**
- * Objects of another repository directory taken over as they are: by a hard link where both directories have one owner
- * and one file system, else by a copy of the loose file, which file systems that share blocks make for nothing.
+ * Takes objects of another repository directory over unread: by a hard link if both directories have the same owner and
+ * file system, else by a copy of the loose file, which shares blocks (FICLONE) where the file system can.
  *
  *   object          from               into
  *   metadata        any                any
  *   file            any                the same mode
- *   regular file    bare-user          bare-user-only: the content is the same, the attribute is not looked at there
+ *   regular file    bare-user          bare-user-only: same content; the attribute user.ostreemeta is not read there
  *
  * Source: ostree-repo-commit.c, _ostree_repo_import_object and import_one_object_direct.
  */
@@ -16,20 +16,24 @@ import { errnoOf, ioError, withIo } from '../../../system/errno.ts'
 import type { Adopted, ObjectStore } from '../../core/interface.ts'
 import { LooseObjects } from './loose/loose.ts'
 
-/** A link cannot be made, a copy can. */
+/** Errors of link(2) after which a copy may succeed. */
 const NO_LINK = ['EMLINK', 'EXDEV', 'EPERM']
 const NOTHING_THERE = ['ENOENT', 'ENOTDIR']
 
 export class Adoption {
   readonly #into: LooseObjects
-  /** Whether a store's directory has the owner of ours. */
+  /** Whether the directory of a store has the same owner as the target. */
   readonly #sameOwner = new Map<ObjectStore, boolean>()
 
   constructor(into: LooseObjects) {
     this.#into = into
   }
 
-  /** @param place where the loose file goes; asked when it is known that it does */
+  /**
+   * Takes one object over.
+   * @param trusted as in `Transaction.adopt`
+   * @param place returns the path of the new loose file; called only if there will be one
+   */
   take(from: ObjectStore, name: ObjectName, trusted: boolean, place: () => string): Adopted {
     if (!(from instanceof LooseObjects) || !this.#sameForm(from, name)) return 'unlike'
     const sameOwner = this.#hasSameOwner(from)
@@ -41,7 +45,7 @@ export class Adoption {
   #sameForm(from: LooseObjects, name: ObjectName): boolean {
     if (isMetaObject(name.type) || from.mode === this.#into.mode) return true
     if (from.mode !== 'bare-user' || this.#into.mode !== 'bare-user-only' || name.type !== 'file') return false
-    // Links are files in the one, and links in the other.
+    // Symbolic links are files in bare-user and links in bare-user-only.
     return from.has(name) && !isSymlink(from.statFile(name.checksum).header)
   }
 
@@ -58,7 +62,7 @@ export class Adoption {
     const path = from.path(name)
     const stat = withIo(path, () => lstatSync(path, { throwIfNoEntry: false }))
     if (stat === undefined) return 'absent'
-    // What else belongs to an inode is in its header, and is written best by who knows how.
+    // A copy would lack the owner and xattrs that other modes keep on the inode: the caller reads and writes the object.
     if (!stat.isFile() || (name.type === 'file' && from.mode !== 'archive')) return 'unlike'
     try {
       copyFileSync(path, to, constants.COPYFILE_FICLONE)
@@ -70,7 +74,7 @@ export class Adoption {
   }
 }
 
-/** @returns `undefined` when no link can be made, but perhaps a copy */
+/** Makes a hard link. @returns `undefined` if that is impossible, but a copy may not be */
 function link(from: string, to: string): Adopted | undefined {
   try {
     linkSync(from, to)

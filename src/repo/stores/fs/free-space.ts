@@ -1,6 +1,6 @@
 /**
- * Keeps part of the file system free: content is counted in blocks before it is written. Metadata is never refused, so
- * that what is stored can always be described.
+ * Keeps part of the file system free (`core.min-free-space-size`, `core.min-free-space-percent`): the blocks of content
+ * are counted before it is written. Metadata is not counted and never refused.
  *
  * Source: ostree-repo-commit.c, ostree_repo_prepare_transaction (max_blocks), throw_min_free_space_error.
  */
@@ -16,7 +16,7 @@ const MEBIBYTE = 2 ** 20
 export class FreeSpace {
   readonly #settings: RepoSettings
   readonly #blockSize: number
-  /** Blocks that may still be taken. */
+  /** Blocks that content may still take. */
   #blocks: number
 
   private constructor(settings: RepoSettings, blockSize: number, blocks: number) {
@@ -25,19 +25,19 @@ export class FreeSpace {
     this.#blocks = blocks
   }
 
-  /** @returns `undefined` when nothing has to be kept free */
+  /** Measures the file system of `path`. @returns `undefined` if the settings keep nothing free */
   static measure(path: string, settings: RepoSettings): FreeSpace | undefined {
     const { minFreeSpaceBytes, minFreeSpacePercent } = settings
     if (minFreeSpaceBytes === 0 && minFreeSpacePercent === 0) return undefined
     const { bsize, blocks, bfree, bavail } = withIo(path, () => statfsSync(path))
     const reserved =
       minFreeSpaceBytes > 0 ? Math.floor(minFreeSpaceBytes / bsize) : Math.floor((blocks * minFreeSpacePercent) / 100)
-    // The blocks kept for root are root's to use.
+    // Only root may use the blocks that a file system reserves for root.
     const free = process.getuid?.() === 0 ? bfree : bavail
     return new FreeSpace(settings, bsize, Math.max(0, free - reserved))
   }
 
-  /** @param size bytes of content. @throws {IoError} ENOSPC */
+  /** Counts a file. @param size bytes of content. @throws {IoError} ENOSPC if it would take blocks that are kept free */
   reserve(size: number): void {
     const needed = Math.floor(size / this.#blockSize) + 1
     if (needed > this.#blocks) {

@@ -1,8 +1,7 @@
 /**
  * The lock of a repository directory: `.lock`, shared for transactions, exclusive for prune. With the native provider
- * it is the lock libostree takes, so that both keep each other out. Without it the lock holds among the storages of
- * this process only: nothing Node offers by itself excludes libostree, and a lock nobody else honours would only
- * pretend to.
+ * it is the lock that libostree takes, so that the two programs exclude each other. Without it the lock works only
+ * between storages of this process: Node itself has no call for a lock that libostree respects.
  *
  * Source: ostree-repo.c, ostree_repo_lock_push, do_repo_lock.
  */
@@ -13,19 +12,20 @@ import { RepoLockedError } from '../../../errors.ts'
 import { withIo } from '../../../system/errno.ts'
 import type { LockKind, Native } from '../../../system/native.ts'
 
-/** First and longest pause between attempts, in milliseconds; libostree tries once a second. */
+/** Milliseconds of the first pause between attempts, and of the longest; libostree tries once a second. */
 const FIRST_PAUSE = 10
 const LONGEST_PAUSE = 500
 
 const OPEN_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW
 
-/** What takes the lock for a whole storage; the counting is done by `RepoLock`. */
+/** Takes the lock for a whole storage. `RepoLock` counts the holders in it. */
 export interface Locker {
-  /** Replaces what is held. @returns `false` when somebody else is in the way */
+  /** Changes the lock to another kind. @returns `false` if another storage or process prevents that */
   try(kind: LockKind | 'none'): boolean
   close(): void
 }
 
+/** Locks a file, created if it is missing, with the lock of libostree. */
 export function fileLocker(path: string, native: Native): Locker {
   let fd: number | undefined
   return {
@@ -41,12 +41,12 @@ export function fileLocker(path: string, native: Native): Locker {
   }
 }
 
-/** Nothing to lock: `core.locking=false`, or a repository that cannot be written. */
+/** Locks nothing: for `core.locking=false`, and repositories that cannot be written. */
 export const noLocker: Locker = { try: () => true, close() {} }
 
 const holders = new Map<string, Map<object, LockKind>>()
 
-/** @param identity the same for every storage on one directory */
+/** Excludes other storages of this process. @param identity the same for every storage of one directory */
 export function processLocker(identity: string): Locker {
   const me = {}
   let held = holders.get(identity)
@@ -71,7 +71,7 @@ export function processLocker(identity: string): Locker {
   }
 }
 
-/** Counts who holds the lock inside one storage, and holds the strongest kind asked for. */
+/** The lock of one storage: counts its holders, and keeps it as strong as the strongest of them needs. */
 export class RepoLock {
   readonly #makeLocker: () => Locker
   #locker: Locker | undefined
@@ -79,7 +79,7 @@ export class RepoLock {
   #exclusive = 0
   #closed = false
 
-  /** @param makeLocker called when a lock is first asked for */
+  /** @param makeLocker called for the first `acquire` */
   constructor(makeLocker: () => Locker) {
     this.#makeLocker = makeLocker
   }
@@ -89,8 +89,9 @@ export class RepoLock {
   }
 
   /**
-   * @param timeout seconds to wait; 0 not at all, -1 forever
-   * @param mayTake asked before each attempt: `false` means that this storage itself is in the way
+   * Takes the lock; disposing the result, which may be done twice, releases it.
+   * @param timeout seconds to wait; 0 does not wait, -1 waits forever
+   * @param mayTake called before each attempt; `false` if this storage itself prevents the lock
    * @throws {RepoLockedError}, {IoError}
    */
   async acquire(kind: LockKind, timeout: number, mayTake: () => boolean = () => true): Promise<AsyncDisposable> {
@@ -109,7 +110,7 @@ export class RepoLock {
     }
   }
 
-  /** Gives up whatever is held. */
+  /** Releases everything; later calls of `acquire` fail. */
   close(): void {
     this.#closed = true
     this.#locker?.close()

@@ -1,6 +1,6 @@
 /**
- * Refs as files: `refs/heads/NAME` holds the checksum of a commit and a newline; an alias is a relative symbolic link to
- * another ref. Written under `tmp/` and renamed, for every file below `refs/` is a ref to those who list them.
+ * Refs as files: `refs/heads/NAME` contains the checksum of a commit and a newline; an alias is a relative symbolic link
+ * to another ref. They are written in `tmp/` and renamed, because every file below `refs/` is listed as a ref.
  *
  * Source: ostree-repo-refs.c, _ostree_repo_write_ref, write_checksum_file_at, _ostree_repo_update_refs.
  */
@@ -28,7 +28,7 @@ type RefUpdates = ReadonlyMap<RefPath, RefTarget | undefined>
 
 const ALWAYS_THERE = ['heads', 'remotes']
 const NOTHING_THERE = ['ENOENT', 'ENOTDIR']
-/** Messages show no more of a file that is no ref. */
+/** Bytes of an invalid ref file that an error message shows. */
 const SHOWN = 80
 
 export class FsRefs implements RefStore, RefView {
@@ -36,7 +36,7 @@ export class FsRefs implements RefStore, RefView {
   readonly #requireWritable: () => void
   readonly #fsync: () => boolean
 
-  /** @param root the repository */
+  /** @param root path of the repository */
   constructor(root: string, requireWritable: () => void, fsync: () => boolean) {
     this.#root = root
     this.#requireWritable = requireWritable
@@ -61,7 +61,7 @@ export class FsRefs implements RefStore, RefView {
   #readAlias(path: RefPath, file: string): RefPath {
     const target = withIo(shown(path), () => readlinkSync(file))
     const alias = resolveAlias(path, target)
-    if (alias === undefined) throw new InvalidNameError(target, `Invalid alias ${path}: ${target} is no local ref`)
+    if (alias === undefined) throw new InvalidNameError(target, `Invalid alias ${path}: ${target} is not a local ref`)
     return alias
   }
 
@@ -70,7 +70,7 @@ export class FsRefs implements RefStore, RefView {
     return stat !== undefined && !stat.isDirectory()
   }
 
-  /** What is at `path`, reached through directories alone: an alias may lead to a directory, but is none. */
+  /** Looks at the file of a ref. `undefined` if there is none, or a symbolic link is in place of a directory above it. */
   #stat(path: RefPath): Stats | undefined {
     const file = this.#file(path)
     return unless(NOTHING_THERE, shown(path), () => {
@@ -96,7 +96,7 @@ export class FsRefs implements RefStore, RefView {
     const visit = (at: RefPath): void => {
       const entries = unless(NOTHING_THERE, shown(at), () => readdirSync(this.#file(at), { withFileTypes: true }))
       for (const entry of entries ?? []) {
-        // What others leave here, such as files with a dot in front, is no ref.
+        // Other programs may leave files here whose names are not valid for refs, such as those that begin with a dot.
         if (!isRefPart(entry.name)) continue
         const child = `${at}/${entry.name}`
         if (entry.isDirectory()) visit(child)
@@ -112,7 +112,7 @@ export class FsRefs implements RefStore, RefView {
     this.update(new Map([[path, target]]), this.#fsync())
   }
 
-  /** @throws {ConflictError} when the updates cannot all be made */
+  /** @throws {ConflictError} if the updates cannot all be made, {InvalidNameError} for a path or alias out of `refs/` */
   requireNoConflict(updates: RefUpdates): void {
     for (const [path, target] of updates) {
       this.#file(path)
@@ -121,7 +121,7 @@ export class FsRefs implements RefStore, RefView {
     requireNoRefConflict(this, updates)
   }
 
-  /** Deletes, then writes; nothing when a conflict is seen beforehand. */
+  /** Deletes refs, then writes refs. @throws as `requireNoConflict`; nothing has changed then */
   update(updates: RefUpdates, fsync: boolean): void {
     if (updates.size === 0) return
     this.requireNoConflict(updates)
@@ -139,7 +139,7 @@ export class FsRefs implements RefStore, RefView {
     const directory = file.slice(0, file.lastIndexOf('/'))
     const tmp = `${this.#root}/tmp`
     withIo(shown(path), () => mkdirSync(directory, { recursive: true, mode: 0o777 }))
-    // Directories stay when the refs in them go; the names are free again.
+    // Directories stay when their last ref is deleted. An empty one does not prevent a ref of its name.
     removeEmptyTree(file)
     if ('commit' in target) {
       replaceFile(file, encodeUtf8(`${target.commit}\n`), { tmp, fsync, shown: shown(path) })
@@ -149,13 +149,13 @@ export class FsRefs implements RefStore, RefView {
     if (fsync) withIo(shown(path), () => syncDirectory(directory))
   }
 
-  /** Tells those who watch the repository that its refs changed. */
+  /** Sets the time of the repository directory, which programs watch for changes of refs. */
   #touch(): void {
     const now = Date.now() / 1000
     withIo(undefined, () => utimesSync(this.#root, now, now))
   }
 
-  /** The grammar is checked elsewhere; here only that no path leads out of `refs/`. */
+  /** Returns the path of a ref's file. Checks only that it lies below `refs/`; the grammar is checked in refs/refs.ts. */
   #file(path: RefPath): string {
     if (path.includes('\0') || path.split('/').some((part) => part === '' || part === '.' || part === '..')) {
       throw new InvalidNameError(path, `Invalid ref name ${path}`)
@@ -173,7 +173,7 @@ function requireLocal(path: RefPath, alias: RefPath): void {
   throw new InvalidNameError(alias, `Invalid alias ${path} of ${alias}: only local refs may be or have one`)
 }
 
-/** @returns `undefined` when the link leads out of `refs/heads` */
+/** Returns the ref that the symbolic link of an alias names. `undefined` if it leads out of `refs/heads`. */
 function resolveAlias(path: RefPath, target: string): RefPath | undefined {
   if (target.startsWith('/')) return undefined
   const parts = path.split('/').slice(0, -1)
@@ -185,7 +185,7 @@ function resolveAlias(path: RefPath, target: string): RefPath | undefined {
   return parts.length > 1 && parts[0] === 'heads' ? parts.join('/') : undefined
 }
 
-/** `../main` for `heads/a/b` and `heads/main`: up to `heads`, then down, as libostree writes it. */
+/** Returns the target of an alias's symbolic link, as libostree writes it: `../main` for `heads/a/b` and `heads/main`. */
 function relativeAlias(path: RefPath, alias: RefPath): string {
   const depth = path.split('/').length - 2
   return '../'.repeat(depth) + alias.slice('heads/'.length)

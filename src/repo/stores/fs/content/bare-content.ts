@@ -1,5 +1,6 @@
 /**
- * Modes that keep content as it is, in one file each. They differ in what else the inode says: its form.
+ * The bare modes: the content of each file is a file of its own, unchanged. They differ in how header and links are
+ * stored, which is an `InodeForm`.
  *
  *   mode              regular file                      symbolic link
  *   bare              owner, mode, xattrs on the inode  a link, with owner and xattrs
@@ -18,17 +19,17 @@ import { type OpenedFile, readHead, readRest, readWhole, streamFile, writeAll } 
 import type { ContentMode, LooseBody } from './content-mode.ts'
 import { discard, NewFiles } from './new-file.ts'
 
-/** What one mode writes on an inode, and reads from it. */
+/** How one bare mode stores the header of a file on its inode. */
 export interface InodeForm {
-  /** Whether a symbolic link is one in the file system. */
+  /** Whether a symbolic link is stored as one in the file system. */
   readonly realLinks: boolean
-  /** Permission bits of the loose file of a regular file. */
+  /** Returns the permission bits of a regular file's loose file. */
   permissions(header: FileHeader): number
-  /** Completes a file whose content is written: owner, permissions, xattrs. */
+  /** Sets owner, permissions and xattrs of a file whose content is written. */
   complete(fd: number, header: FileHeader, files: NewFiles): void
-  /** Completes a real link. */
+  /** Sets owner and xattrs of a symbolic link. Called only if `realLinks`. */
   completeLink(path: string, header: FileHeader): void
-  /** @param target of a real link, else ''; @param fd of a regular file, when it is open */
+  /** Reads a header. @param target of a symbolic link, else ''. @param fd of a regular file, if it is open */
   headerOf(path: string, stat: Stats, target: string, fd?: number): FileHeader
 }
 
@@ -69,7 +70,7 @@ export class BareContent implements ContentMode {
 
   #readOpened(path: string, file: OpenedFile, checksum: Checksum): FileObject {
     const { size, stat, fd } = file
-    // Copied before the header is read: that may take the buffer for another file.
+    // Copied before the header is read, since that may reuse the read buffer for another file.
     const content = size <= SMALL_FILE ? readRest(file, path) : undefined
     const header = this.#form.headerOf(path, stat as Stats, '', fd)
     if (isSymlink(header)) return { ...fileLink(header, content, checksum), body: EMPTY_BYTES }
@@ -124,7 +125,7 @@ export class BareContent implements ContentMode {
   }
 }
 
-/** The link that a bare-user file stands for. Older versions wrote no NUL. @param content unless it is too large */
+/** Decodes a symbolic link stored as a file. Old versions of ostree wrote no NUL. @param content absent if too large */
 function fileLink(header: FileHeader, content: Uint8Array | undefined, checksum: Checksum): FileInfo {
   if (content === undefined) throw new FormatError(`${checksum}.file`, 'Symbolic link with a target that is too long')
   const nul = content.indexOf(0)
@@ -138,7 +139,7 @@ function decodeTarget(bytes: Uint8Array, what: string): string {
   return target
 }
 
-/** Streams a file that must still have the size it had. */
+/** Streams a file. @throws {FormatError} at the end, if it does not have `size` bytes */
 async function* exactly(path: string, size: number, checksum: Checksum): AsyncGenerator<Uint8Array, void, undefined> {
   let length = 0
   for await (const chunk of streamFile(path, 0)) {

@@ -1,6 +1,6 @@
 /**
- * A file of the local file system that becomes an object without being copied: a hard link to it in staging, provided
- * that the inode, read as an object of the repository, is what the object has to be.
+ * Makes a file of the local file system an object without copying it: by a hard link in staging, if the inode, read as an
+ * object of the repository, has the wanted header.
  *
  * Source: ostree-repo-commit.c, adopt_and_commit_regfile.
  */
@@ -13,16 +13,17 @@ import { removeFile } from '../../../../system/file-io.ts'
 import type { RepoMode } from '../../../core/interface.ts'
 import type { ContentMode } from './content-mode.ts'
 
-/** A link cannot be made here: of another file system, of somebody else's file, or there are too many. */
+/** Errors of link(2) if the file system or owner is another, or the file has too many links. */
 const NO_LINK = ['EMLINK', 'EXDEV', 'EPERM', 'EACCES']
 
-/** Reading takes a name for messages; there is none yet. */
+/** For messages of `ContentMode.read`, as long as the checksum is not known. */
 const UNKNOWN = '0'.repeat(64) as Checksum
 
 /**
- * @param from a regular file; its permissions are changed where a bare-user-only repository wants others
- * @param to a path in staging, where it is when the call gives an object
- * @returns the object, or `undefined` when the file cannot be it
+ * Links a file into staging.
+ * @param from a regular file; a bare-user-only repository changes its permissions to those of `header`
+ * @param to path of the new link; nothing is left there if no object is returned
+ * @returns the object, or `undefined` if the file cannot be it
  */
 export async function linkInode(
   from: string,

@@ -1,6 +1,6 @@
 /**
- * archive: header, size and content of a file in one compressed file, `.filez`. Links too: no inode has to be anything
- * but plain, and any web server can serve it.
+ * Mode archive: each file object, also a symbolic link, is a regular file `.filez` with header, size and compressed
+ * content. Any web server can serve these, and they need no special owner or xattrs.
  */
 
 import { closeSync } from 'node:fs'
@@ -22,11 +22,11 @@ import type { ContentMode, LooseBody } from './content-mode.ts'
 import { discard, NewFiles } from './new-file.ts'
 
 const PERMISSIONS = 0o644
-/** A header is a handful of numbers, a link target, xattrs: the kernel keeps each below 64 KiB, and few. */
+/** Bytes of a header: a few numbers, a link target, and xattrs, each of which Linux limits to 64 KiB. */
 const MAX_HEADER = 16 << 20
-/** Compressed content of a small file is not larger than this; else it is padded on purpose, and read as a stream. */
+/** Bytes of a small file's compressed content. Only a crafted stream is longer; it is read in pieces. */
 const MAX_SMALL_FILEZ = 2 * SMALL_FILE
-/** Bytes waiting to be compressed before the writer is asked to wait. */
+/** Bytes waiting to be compressed above which `drained` returns a promise. */
 const QUEUE_LIMIT = 4 * SMALL_FILE
 
 export class ArchiveContent implements ContentMode {
@@ -36,7 +36,7 @@ export class ArchiveContent implements ContentMode {
   readonly #level: number
   readonly #files = new NewFiles()
 
-  /** @param level 1..9 */
+  /** @param level of compression, 1 to 9 */
   constructor(platform: Platform, level: number) {
     this.#platform = platform
     this.#level = level
@@ -114,7 +114,7 @@ export class ArchiveContent implements ContentMode {
     return {
       write(bytes) {
         if (failure !== undefined) throw failure
-        // Not slice(): on a Buffer that is a view.
+        // Not slice(), which returns a view of a Buffer.
         queue.push(new Uint8Array(bytes))
       },
       drained: () => queue.drained(),
@@ -133,14 +133,14 @@ export class ArchiveContent implements ContentMode {
         if (state === 'done') return
         state = 'done'
         queue.close()
-        // The compressor may still hold the file for a moment; it is closed when that is over.
+        // The compressor may still write to the file, so it is closed when that has ended.
         void compressed.then(() => discard(fd, path))
       },
     }
   }
 }
 
-/** Header of a `.filez`, with an array of its own below the values. */
+/** Decodes the header of a `.filez`. The values refer to a copy of the bytes read. */
 function decodeHead(file: OpenedFile, path: string): ReturnType<typeof decodeFilezHeader> {
   const { head, size } = file
   const end = framedSize(head, size)
@@ -149,7 +149,7 @@ function decodeHead(file: OpenedFile, path: string): ReturnType<typeof decodeFil
   return decodeFilezHeader(bytes, size)
 }
 
-/** Chunks on their way to a consumer of its own pace. */
+/** A queue of chunks from a writer that does not wait to a consumer that may be slower. */
 class ChunkQueue implements AsyncIterable<Uint8Array> {
   #chunks: Uint8Array[] = []
   #bytes = 0
@@ -169,7 +169,7 @@ class ChunkQueue implements AsyncIterable<Uint8Array> {
     this.#arrived?.()
   }
 
-  /** Nobody reads on. */
+  /** Drops the chunks: the consumer has stopped. */
   close(): void {
     this.#chunks = []
     this.#bytes = 0

@@ -1,6 +1,6 @@
 /**
- * bare-split-xattrs, which is read and never written: content, owner and mode on the inode, xattrs in an object beside
- * it, `CHECKSUM.file-xattrs-link`, a hard link of the `file-xattrs` object that many files share.
+ * Mode bare-split-xattrs, which is only read: owner and mode are those of the inode, xattrs are in an object beside it,
+ * `CHECKSUM.file-xattrs-link`, a hard link to the `file-xattrs` object that files with equal xattrs share.
  */
 
 import { IoError, UnsupportedError } from '../../../../errors.ts'

@@ -1,4 +1,4 @@
-/** bare-user-only: what an unprivileged process can keep on an inode by itself. Owners are root's, xattrs none. */
+/** Mode bare-user-only: the inode has only the mode, which takes no privilege. Files are read as root's, without xattrs. */
 
 import { type FileHeader, NO_XATTRS, S_IFMT } from '../../../../objects/index.ts'
 import { type InodeForm, LINK_MODE } from './bare-content.ts'

@@ -1,6 +1,6 @@
 /**
- * bare-user: owner, mode and xattrs stand in the attribute `user.ostreemeta`, `(uuua(ayay))`; the file itself belongs to
- * the process and can be read by it.
+ * Mode bare-user: owner, mode and xattrs are in the attribute `user.ostreemeta`, `(uuua(ayay))`; the file itself belongs
+ * to the user of the process, and is readable for that user.
  */
 
 import { IoError } from '../../../../errors.ts'
@@ -14,7 +14,7 @@ export const OSTREE_META = 'user.ostreemeta'
 const FEATURE = 'Mode bare-user'
 const OWNER_READ = 0o400
 const LINK_PERMISSIONS = 0o644
-/** Most files of a repository share a handful of owners and modes. */
+/** Encoded attributes without xattrs that are kept: most files share a few owners and modes. */
 const REMEMBERED = 256
 
 export function bareUserForm(native: NativeSource): InodeForm {

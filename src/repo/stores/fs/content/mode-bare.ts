@@ -1,4 +1,4 @@
-/** bare: files as they are, owner, permissions and xattrs included. Writing other people's files takes root. */
+/** Mode bare: the inode has owner, permissions and xattrs of the file. Writing files of other users takes root. */
 
 import { lchownSync } from 'node:fs'
 import { type FileHeader, NO_XATTRS, S_IFMT, type Xattrs } from '../../../../objects/index.ts'
@@ -9,7 +9,7 @@ import type { InodeForm } from './bare-content.ts'
 const SET_ID = 0o6000
 const FEATURE = 'Mode bare'
 
-/** @param disableXattrs `core.disable-xattrs`: none are written, none are read */
+/** @param disableXattrs whether xattrs are neither written nor read (`core.disable-xattrs`) */
 export function bareForm(native: NativeSource, disableXattrs: boolean): InodeForm {
   function setXattrs(xattrs: Xattrs, set: (native: Native, name: Uint8Array, value: Uint8Array) => void): void {
     if (xattrs.length === 0 || disableXattrs) return
@@ -23,7 +23,7 @@ export function bareForm(native: NativeSource, disableXattrs: boolean): InodeFor
     complete(fd, header, files) {
       const chowned = files.setOwner(fd, header)
       files.setPermissions(fd, header.mode & 0o7777, chowned && (header.mode & SET_ID) !== 0)
-      // Last: a change of owner takes capabilities away.
+      // Last, because a change of owner removes security.capability.
       setXattrs(header.xattrs, (provider, name, value) => provider.setXattrOf(fd, name, value))
     },
     completeLink(path, header) {

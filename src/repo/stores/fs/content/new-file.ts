@@ -1,7 +1,7 @@
 /**
- * Making one loose file: open, write, what the mode adds, close. Four system calls for the common file: permissions are
- * given to `open`, and `fchmod` follows only where the umask (or a default ACL) cuts them. Which ones it cuts is seen
- * on the first file and remembered: the umask itself cannot be read without being changed for a moment.
+ * Creates loose files: open, write, what the mode adds, close. The common file takes four system calls: `open` sets the
+ * permissions, and `fchmod` follows only if the umask or a default ACL removed some of them. For each set of permissions
+ * that is learned from its first file, since the umask cannot be read without changing it for a moment.
  */
 
 import { closeSync, fchmodSync, fchownSync, fstatSync, fsyncSync, futimesSync, openSync, unlinkSync } from 'node:fs'
@@ -16,13 +16,14 @@ export interface Owner {
 }
 
 export class NewFiles {
-  /** By permission bits: whether `open` gives them in full. */
+  /** By permission bits: whether `open` sets them in full. */
   readonly #exact = new Map<number, boolean>()
   #fsync = false
-  /** Seconds since the epoch; access times need not be newer than the transaction. */
+  /** The access time of new files: seconds since the epoch when the transaction began. */
   #now = 0
   #owner: Owner | undefined
 
+  /** Called when a transaction begins: forgets what was learned. @param perObjectFsync whether `flush` does anything */
   begin(perObjectFsync: boolean): void {
     this.#exact.clear()
     this.#owner = undefined
@@ -30,12 +31,12 @@ export class NewFiles {
     this.#now = Math.floor(Date.now() / 1000)
   }
 
-  /** @returns a file open for writing; `setPermissions` completes its permission bits */
+  /** Creates a file. @returns its descriptor, open for writing; `setPermissions` completes its permission bits */
   open(path: string, permissions: number): number {
     return openSync(path, CREATE_FLAGS, permissions & 0o777)
   }
 
-  /** Gives the file away. @returns whether that was needed */
+  /** Changes the owner if it is another. @returns whether it was */
   setOwner(fd: number, { uid, gid }: Owner): boolean {
     this.#owner ??= ownerOf(fd)
     if (this.#owner.uid === uid && this.#owner.gid === gid) return false
@@ -43,7 +44,7 @@ export class NewFiles {
     return true
   }
 
-  /** @param chowned the owner was set, which takes set-id bits away */
+  /** Sets the permission bits if they are others. @param chowned whether the owner was changed, which clears set-id bits */
   setPermissions(fd: number, permissions: number, chowned = false): void {
     let exact = this.#exact.get(permissions)
     if (exact === undefined) {
@@ -53,16 +54,20 @@ export class NewFiles {
     if (!exact || chowned) fchmodSync(fd, permissions)
   }
 
-  /** Bare objects have no age: equal content is an equal file, also to tools that compare times. */
+  /** Sets the modification time to 0, as libostree does for files of the bare modes. */
   setTimeZero(fd: number): void {
     futimesSync(fd, this.#now, 0)
   }
 
+  /** Writes the file to the disk, if objects are flushed one by one. */
   flush(fd: number): void {
     if (this.#fsync) fsyncSync(fd)
   }
 
-  /** Makes the whole file. @param complete gives it all but the content; only permissions are asked for at once */
+  /**
+   * Creates, writes and closes a file; nothing is at `path` if it throws.
+   * @param complete sets owner, permissions and xattrs when the content is written
+   */
   create(path: string, permissions: number, body: Uint8Array, complete: (fd: number) => void): void {
     let fd: number | undefined
     try {
@@ -89,6 +94,6 @@ export function discard(fd: number, path: string): void {
     closeSync(fd)
     unlinkSync(path)
   } catch {
-    // What could not be removed lies in the staging directory, which goes as a whole.
+    // It lies in the staging directory, which is removed as a whole.
   }
 }

@@ -1,23 +1,23 @@
-/** Names of loose files, as their directory gives them: read by hand, for a repository has many. */
+/** Parses names of loose files digit by digit: a repository has many. */
 
 import { type ObjectList, type ObjectType, objectTypeFromNumber, objectTypeNumber } from '../../../../objects/index.ts'
 
-/** Digits of a checksum in the name of a file; two more are that of its directory. */
+/** Digits of the checksum in a file's name; its directory has the first two. */
 const DIGITS = 62
-/** The frequent ones first. */
+/** By type number, which puts the frequent ones first. */
 const TYPES = Array.from({ length: 9 }, (_, i) => objectTypeFromNumber(i + 1))
-/** By character code; above 15 is no digit: checksums in names are in lower case. */
+/** Values of lower-case hexadecimal digits by character code; 0xff for other characters. */
 const DIGIT_VALUES = new Uint8Array(0x80).fill(0xff)
 for (const [value, digit] of [...'0123456789abcdef'].entries()) DIGIT_VALUES[digit.charCodeAt(0)] = value
 
 export class LooseNames {
-  /** What may follow the digits, and which type that is. */
+  /** What may follow the digits, and the type number it stands for. */
   readonly #endings: readonly { readonly ending: string; readonly type: number }[]
   readonly #checksum = new Uint8Array(32)
 
   /**
-   * @param archive where content ends in `.filez`; `.file` is nobody's object there, nor is the other elsewhere
-   * @param type leaves all others out
+   * @param archive whether files end in `.filez`, and not in `.file`
+   * @param type the only type to take; all if absent
    */
   constructor(archive: boolean, type?: ObjectType) {
     const types = TYPES.filter((candidate) => type === undefined || candidate === type)
@@ -27,7 +27,7 @@ export class LooseNames {
     })
   }
 
-  /** Takes the name into the list, if it is that of an object. @param head of its directory, two digits */
+  /** Adds the object to the list, if `file` is the name of one. @param head name of its directory, two digits */
   read(head: string, file: string, list: ObjectList): void {
     for (const { ending, type } of this.#endings) {
       if (file.length !== DIGITS + ending.length || !file.endsWith(ending)) continue

@@ -1,4 +1,4 @@
-/** Reading loose files, wherever they lie: in `objects/`, or in the staging of a transaction. */
+/** Reads loose files, in `objects/` or in the staging directory of a transaction. */
 
 import { existsSync, lstatSync } from 'node:fs'
 import type { Checksum, MaybePromise } from '../../../../bytes.ts'
@@ -19,7 +19,7 @@ import type { ContentMode } from '../content/content-mode.ts'
 const NOTHING_THERE = ['ENOENT', 'ENOTDIR']
 
 export class LooseReader {
-  /** Another one when the configuration changes. */
+  /** Replaced when the configuration changes. */
   content: ContentMode
   readonly archive: boolean
 
@@ -28,14 +28,14 @@ export class LooseReader {
     this.archive = content.suffix === 'filez'
   }
 
-  /** `objects/ab/cdef….dirtree` */
+  /** Returns the path of an object in the repository: `objects/ab/cdef….dirtree`. */
   relativePath(name: ObjectName): string {
     return loosePath(name, this.archive)
   }
 
-  /** @param link whether the object may be a symbolic link in the file system, as far as the caller knows */
+  /** @param link whether the object may be a symbolic link in the file system */
   exists(path: string, type: ObjectType, link = this.#mayBeLink(type)): boolean {
-    // Half the price of lstat when it is there; but a link that leads nowhere does not exist for it.
+    // existsSync takes half the time of lstat if the file exists; but it follows links, whose target may be missing.
     if (!link) return existsSync(path)
     return unless(NOTHING_THERE, path, () => lstatSync(path, { throwIfNoEntry: false })) !== undefined
   }
@@ -44,7 +44,7 @@ export class LooseReader {
     return type === 'payload-link' || (type === 'file' && this.content.realLinks)
   }
 
-  /** @throws {ObjectNotFoundError} when nothing is at `path` */
+  /** @throws {ObjectNotFoundError} if nothing is at `path`, as do `stat` and `file` */
   meta(path: string, type: MetaType, checksum: Checksum): Uint8Array {
     return found(readWhole(path), { checksum, type })
   }

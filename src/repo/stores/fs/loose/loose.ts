@@ -1,6 +1,6 @@
 /**
- * The objects of a repository directory: one file each, `objects/ab/cdef….TYPE`; and beside them `state/`, where a commit
- * is marked whose objects are not all here.
+ * The objects of a repository directory, one file each: `objects/ab/cdef….TYPE`; and the marks of commits that are not
+ * complete: `state/CHECKSUM.commitpartial`, empty, or `f` for those that fsck found incomplete.
  *
  * Source: ostree-repo.c (_ostree_loose_path, list_loose_objects, ostree_repo_delete_object), ostree-repo-commit.c
  * (ostree_repo_mark_commit_partial_reason), ostree-repo-pull.c (commitpartial).
@@ -35,12 +35,12 @@ import { LooseNames } from './loose-names.ts'
 import type { LooseReader } from './loose-reader.ts'
 import { PresentObjects } from './present.ts'
 
-/** The 256 directories of `objects/`. */
+/** Names of the 256 directories in `objects/`, the first byte of checksums. */
 const FAN_OUT = /^[0-9a-f]{2}$/
 const FSCK_PARTIAL = 'f'.charCodeAt(0)
 const NOTHING_THERE = ['ENOENT', 'ENOTDIR']
 
-/** What the repository around its objects decides. */
+/** What the storage decides for its objects. */
 export interface LooseObjectsContext {
   readonly requireWritable: () => void
   readonly fsync: () => boolean
@@ -48,7 +48,7 @@ export interface LooseObjectsContext {
 }
 
 export class LooseObjects implements ObjectStore {
-  /** The repository. */
+  /** Path of the repository. */
   readonly root: string
   readonly mode: RepoMode
   readonly fast: FastPaths = {
@@ -69,12 +69,12 @@ export class LooseObjects implements ObjectStore {
     this.#context = context
   }
 
-  /** Of an object that may or may not be there. */
+  /** Returns the path of an object, which need not exist. */
   path(name: ObjectName): string {
     return `${this.root}/${this.#reader.relativePath(name)}`
   }
 
-  /** In its directory, one of the 256. */
+  /** Returns the name of an object's file in its directory. */
   fileName({ checksum, type }: ObjectName): string {
     return `${checksum.slice(2)}.${type === 'file' ? this.#reader.content.suffix : type}`
   }
@@ -103,7 +103,7 @@ export class LooseObjects implements ObjectStore {
     for (const names of this.#listMany(type)) yield* names
   }
 
-  /** @throws {IoError} `opendirat: …` for one of the 256 that is no directory, or cannot be read */
+  /** @throws {IoError} `opendirat: …` if one of the 256 is not a directory, or cannot be read */
   *#listMany(type?: ObjectType): Generator<ObjectList, void, undefined> {
     const names = ObjectList.empty()
     const looseNames = new LooseNames(this.#reader.archive, type)
@@ -114,7 +114,7 @@ export class LooseObjects implements ObjectStore {
     }
   }
 
-  /** None, where it has vanished meanwhile or a link leads nowhere. */
+  /** Lists a directory; empty if it was removed meanwhile, or is a link without a target. */
   #filesIn(head: string): string[] {
     try {
       return readdirSync(`${this.root}/objects/${head}`)
@@ -126,13 +126,13 @@ export class LooseObjects implements ObjectStore {
     }
   }
 
-  /** The directories there are, in order. */
+  /** Returns the names of the existing directories, sorted. */
   #fanOut(): string[] {
     const entries = withIo('objects', () => readdirSync(`${this.root}/objects`))
     return entries.filter((name) => FAN_OUT.test(name)).sort()
   }
 
-  /** For the time of a transaction. */
+  /** Returns the set of present objects, for use in one transaction. */
   present(): PresentObjects {
     return new PresentObjects(`${this.root}/objects`, this.#fanOut(), this.#reader)
   }
@@ -154,7 +154,7 @@ export class LooseObjects implements ObjectStore {
     return this.#context.workAhead?.(task, names)
   }
 
-  /** A link `../ab/cdef….file`, relative to its own directory. */
+  /** Reads the target of the symbolic link: `../ab/cdef….file`, relative to its own directory. */
   #payloadTarget(payload: Checksum): Checksum | undefined {
     const path = this.path({ checksum: payload, type: 'payload-link' })
     const target = unless([...NOTHING_THERE, 'EINVAL'], path, () => readlinkSync(path))
@@ -203,7 +203,7 @@ export class LooseObjects implements ObjectStore {
     }
   }
 
-  /** One of the 256, made if need be; never a link to somewhere else. @returns its path */
+  /** Creates one of the 256 directories if it is missing. @returns its path. @throws {IoError} if a link is in its place */
   makeFanOut(head: string): string {
     const shown = `objects/${head}`
     const path = `${this.root}/${shown}`

@@ -1,11 +1,11 @@
 /**
- * Which loose objects a repository has, learned as cheaply as the number of questions allows. Asking the file system
- * about one name costs as much as listing four or five: so single questions are asked first, and a directory is listed
- * when it has been asked about for a quarter of the price, since a transaction that asks as often most likely asks for
- * all (a pull, a commit of what is there). With few questions to a large repository that reads nothing; with many, it
- * saves most of the calls (bench/fs-store.mjs).
+ * The set of loose objects that a repository has, learned with few system calls. Looking for one file costs as much as
+ * listing four or five names. So a directory is first asked for single files, and listed once these lookups have cost a
+ * quarter of what listing it costs: a transaction with that many lookups most likely asks for all (a pull, a commit of
+ * what is stored already). A few lookups in a large repository list nothing; many save most of the calls
+ * (bench/fs-store.mjs).
  *
- * For the time of a transaction only: its lock keeps everybody from deleting.
+ * Valid during one transaction only, whose shared lock keeps others from deleting objects.
  */
 
 import { readdirSync } from 'node:fs'
@@ -14,20 +14,21 @@ import type { ObjectType } from '../../../../objects/index.ts'
 import { withIo } from '../../../../system/errno.ts'
 import type { LooseReader } from './loose-reader.ts'
 
-const NAMES_A_QUESTION = 16
-/** Questions to the first directory of all, when nothing is known about their size. */
-const FIRST_QUESTIONS = 8
+/** Names in a directory for each lookup before it is listed. */
+const NAMES_PER_LOOKUP = 16
+/** Lookups in the first directory of all before it is listed, when the size of none is known. */
+const FIRST_LOOKUPS = 8
 
 interface Directory {
-  questions: number
-  /** File names, once listed. */
+  lookups: number
+  /** File names, if the directory was listed. */
   names: Set<string> | undefined
 }
 
 export class PresentObjects {
   readonly #objects: string
   readonly #reader: LooseReader
-  /** By the first byte of the checksum, in hex; where there is no directory there are no objects. */
+  /** By the first byte of the checksum, in hex. */
   readonly #directories = new Map<string, Directory>()
   #listed = 0
   #namesListed = 0
@@ -36,17 +37,17 @@ export class PresentObjects {
   constructor(objects: string, fanOut: readonly string[], reader: LooseReader) {
     this.#objects = objects
     this.#reader = reader
-    for (const head of fanOut) this.#directories.set(head, { questions: 0, names: undefined })
+    for (const head of fanOut) this.#directories.set(head, { lookups: 0, names: undefined })
   }
 
-  /** @param link the object may be a symbolic link in the file system */
+  /** @param link whether the object may be a symbolic link in the file system */
   has(type: ObjectType, checksum: Checksum, suffix: string, link: boolean): boolean {
     const head = checksum.slice(0, 2)
     const directory = this.#directories.get(head)
     if (directory === undefined) return false
     const file = `${checksum.slice(2)}.${suffix}`
     if (directory.names === undefined) {
-      if (++directory.questions < this.#questionsBeforeListing()) {
+      if (++directory.lookups < this.#lookupsBeforeListing()) {
         return this.#reader.exists(`${this.#objects}/${head}/${file}`, type, link)
       }
       directory.names = this.#list(head)
@@ -54,8 +55,8 @@ export class PresentObjects {
     return directory.names.has(file)
   }
 
-  #questionsBeforeListing(): number {
-    return this.#listed === 0 ? FIRST_QUESTIONS : this.#namesListed / this.#listed / NAMES_A_QUESTION
+  #lookupsBeforeListing(): number {
+    return this.#listed === 0 ? FIRST_LOOKUPS : this.#namesListed / this.#listed / NAMES_PER_LOOKUP
   }
 
   #list(head: string): Set<string> {
