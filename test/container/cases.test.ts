@@ -1,4 +1,4 @@
-/** What the store does with images over their life: imported, imported again, updated, removed. */
+/** Tests of stored images over their lifetime: import, repeated import, update, removal. */
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, concatBytes, displayUtf8, encodeUtf8 } from '../../src/bytes.ts'
@@ -35,7 +35,7 @@ const golden = goldenJson<{ cases: Record<string, { merge_over_fixture_bare_user
   'container/derived-layers.json',
 )
 
-/** A layer of the vectors, as it was stored. */
+/** Returns a layer of the vectors, compressed as it was stored. */
 function layer(name: string): Uint8Array {
   return new Uint8Array(
     Buffer.from(golden.cases[name]?.merge_over_fixture_bare_user_uid0?.blob_gzip_b64 ?? '', 'base64'),
@@ -77,7 +77,7 @@ async function paths(repo: Repo, commit: Checksum): Promise<string[]> {
 }
 
 describe('an image', () => {
-  test('H2: imported once is present, and there is no newer one', async () => {
+  test('an imported image is reported as present, without a newer version (case H2)', async () => {
     const repo = await memory()
     const { mergeCommit } = await pull(repo, BASE, CHUNKED)
     await using again = importer(repo, BASE, CHUNKED)
@@ -87,7 +87,7 @@ describe('an image', () => {
     expect(result.state.cachedUpdate).toBeUndefined()
   })
 
-  test('H4, H5, H6: with a layer on top shares the rest, comes again as it was, and leaves nothing behind', async () => {
+  test('a derived image shares the layers of its base, is reimported unchanged, and is removed completely (cases H4, H5, H6)', async () => {
     const repo = await memory()
     await pull(repo, BASE, CHUNKED)
     const image = withLayers(CHUNKED, [layer('simple')])
@@ -116,7 +116,7 @@ describe('an image', () => {
     expect(await repo.listRefs()).toEqual([])
   })
 
-  test('H8: whose layer takes a kernel away and brings another has the other, and says what it is', async () => {
+  test('an image with a layer that replaces the kernel has only the new one, and its metadata is readable (case H8)', async () => {
     const repo = await memory()
     const image = withLayers(CHUNKED, [layer('kernel-whiteout')])
     const { mergeCommit } = await pull(repo, DERIVED, image)
@@ -128,7 +128,7 @@ describe('an image', () => {
     expect(imageConfigFromCommitmeta(commit.metadata).os).toBe('linux')
   })
 
-  test('H9: is upgraded in place: one layer is fetched, what only the old one had is gone', async () => {
+  test('an image is upgraded in place: one layer is fetched, and files of the old layer are gone (case H9)', async () => {
     const repo = await memory()
     const one = withLayers(CHUNKED, [made([{ path: 'usr/share/old', content: 'old' }])])
     const two = withLayers(CHUNKED, [made([{ path: 'usr/share/new', content: 'new' }])])
@@ -141,7 +141,7 @@ describe('an image', () => {
     expect(await pull(repo, DERIVED, two)).toMatchObject({ changed: false, mergeCommit: after.mergeCommit })
   })
 
-  test('whose label names another commit than it holds is refused where that matters', async () => {
+  test('an image whose label names another commit is rejected only with verifyCommitLabel', async () => {
     const repo = await memory()
     const source = await sourceOf(CHUNKED)()
     const config = await source.config()
@@ -154,7 +154,7 @@ describe('an image', () => {
     expect((await pull(await memory(), BASE, CHUNKED, { verifyCommitLabel: true })).changed).toBe(true)
   })
 
-  test('whose ref would be a directory of another image is told so before anything is opened', async () => {
+  test('an image whose ref would be a directory of a stored one, or the reverse, is rejected before it is opened', async () => {
     const repo = await memory()
     await pull(repo, 'docker://host/a', CHUNKED)
     const open = () => Promise.reject(new Error('opened'))
@@ -170,23 +170,26 @@ describe('an image', () => {
     expect((await pull(repo, 'docker://host/a/b', CHUNKED, { noImgref: true })).mergeCommit).toBe(tagged.mergeCommit)
   })
 
-  test.each(['oci-zstd', 'oci-zstd-chunked'])('H12: of layers in %s imports', async (name) => {
-    const repo = await memory()
-    const other = await memory()
-    const plain = await pull(other, BASE, CHUNKED)
-    const state = await pull(repo, BASE, goldenImage(`container/${name}.tar.gz`))
-    expect(state.baseCommit).toBe(plain.baseCommit)
-    const { rootTree } = await other.readCommit(plain.mergeCommit)
-    expect((await repo.readCommit(state.mergeCommit)).rootTree).toBe(rootTree)
-  })
+  test.each(['oci-zstd', 'oci-zstd-chunked'])(
+    'an image with layers in %s is imported as the same tree (case H12)',
+    async (name) => {
+      const repo = await memory()
+      const other = await memory()
+      const plain = await pull(other, BASE, CHUNKED)
+      const state = await pull(repo, BASE, goldenImage(`container/${name}.tar.gz`))
+      expect(state.baseCommit).toBe(plain.baseCommit)
+      const { rootTree } = await other.readCommit(plain.mergeCommit)
+      expect((await repo.readCommit(state.mergeCommit)).rootTree).toBe(rootTree)
+    },
+  )
 
-  test('H14: of another architecture does not boot here', async () => {
+  test('an image of another architecture is rejected if it has to boot here (case H14)', async () => {
     const host = { architecture: 'mips64le', os: 'linux' }
     const pulled = pull(await memory(), BASE, CHUNKED, { requireBootable: true, host })
     await expect(pulled).rejects.toThrow('Image has architecture amd64; expected mips64le')
   })
 
-  test('H15: keeps the attributes of its layer, and those of the commit below', async () => {
+  test('an image has the extended attributes of its layer and of its base commit (case H15)', async () => {
     const repo = await memory()
     const image = withLayers(CHUNKED, [
       made([{ path: 'usr/share/x', content: 'x', xattrs: [['user.foo', encodeUtf8('bar')]] }]),
@@ -201,7 +204,7 @@ describe('an image', () => {
     expect(await xattrs('/usr/bin/arping')).toContain('security.capability')
   })
 
-  test('H17: without an image ref has layers and a merge commit', async () => {
+  test('an image imported without an image ref has layers and a merge commit (case H17)', async () => {
     for (const disableGc of [true, false]) {
       const repo = await memory()
       const { mergeCommit, manifest } = await pull(repo, BASE, CHUNKED, { noImgref: true, disableGc })
@@ -214,7 +217,7 @@ describe('an image', () => {
 })
 
 describe('a layer', () => {
-  test('D3: has its /etc below /usr, and nothing beside that is no part of an image', async () => {
+  test('the /etc of a layer is stored as /usr/etc, and unknown top-level files are dropped (case D3)', async () => {
     const repo = await memory()
     const blob = made([
       { path: 'etc/systemd/system/foo.service', content: 'x' },
@@ -227,7 +230,7 @@ describe('a layer', () => {
     expect(found).not.toContain('/blah')
   })
 
-  test('D4: with content of /run counts it under its own name, and keeps /etc and the logs of /var', async () => {
+  test('a layer drops and counts content of /run, and keeps /etc and /var/log (case D4)', async () => {
     const repo = await memory()
     const files = ['etc/someconfig.conf', 'var/log/a.log', 'var/log/b.log', 'run/somefile']
     const image = withLayers(CHUNKED, [made(files.map((path) => ({ path, content: path })))])
@@ -240,7 +243,7 @@ describe('a layer', () => {
     }
   })
 
-  test('D9: may have links before their targets, to links, over files, and to symbolic links', async () => {
+  test('a layer may have hard links before their targets, to links, over files, and to symbolic links (case D9)', async () => {
     const repo = await memory()
     const blob = made([
       { path: 'usr/early', type: 'hardlink', linkPath: 'usr/target' },
@@ -263,7 +266,7 @@ describe('a layer', () => {
     expect(await checksum('to-symbolic')).toBe(await checksum('symbolic'))
   })
 
-  test('D9: of a /var alone has a root of its own making', async () => {
+  test('a layer with only /var gets a root directory with default metadata (case D9)', async () => {
     const repo = await memory()
     const blob = made([{ path: 'var/', type: 'directory', mode: 0o700, uid: 5, gid: 6 }])
     const { manifest } = await pull(repo, DERIVED, withLayers(CHUNKED, [blob]))
@@ -276,6 +279,6 @@ describe('a layer', () => {
   })
 })
 
-test('the layers of the vectors are there', () => {
+test('the vectors have the layers that these tests use', () => {
   for (const name of ['simple', 'kernel-whiteout']) expect(gunzipSync(layer(name)).length).toBeGreaterThan(0)
 })

@@ -1,4 +1,4 @@
-/** The suite of image stores over every kind of store, in every mode, on both platforms. */
+/** Runs the conformance suite of image stores on every kind of store, in every mode, on both platforms. */
 import { join } from 'node:path'
 import * as vitest from 'vitest'
 import { createMemoryStorage, Repo } from '../../src/repo/index.ts'

@@ -1,4 +1,4 @@
-/** Images of the vectors, and ones made of them, as files in memory and as sources. */
+/** Images of the vectors, and images derived from them, as blobs in memory and as sources. */
 
 import { gunzipSync } from 'node:zlib'
 import { type Checksum, concatBytes } from '../../src/bytes.ts'
@@ -9,13 +9,13 @@ import { nodePlatform } from '../../src/platform/node.ts'
 import { type TarHeader, TarParser } from '../../src/tar/index.ts'
 import { goldenBytes } from '../support/golden.ts'
 
-/** Blobs by digest, and the digest of the manifest. */
+/** An image: its blobs by digest, and the digest of its manifest. */
 export interface GoldenImage {
   readonly blobs: Map<string, Uint8Array>
   readonly manifest: Digest
 }
 
-/** The only image of an OCI layout in a `.tar.gz`. */
+/** Reads the only image of an OCI layout in a `.tar.gz`. */
 export function goldenImage(name: string): GoldenImage {
   const files = unpack(gunzipSync(goldenBytes(name)))
   const blobs = new Map<string, Uint8Array>()
@@ -27,7 +27,7 @@ export function goldenImage(name: string): GoldenImage {
   return { blobs, manifest: index.manifests[0].digest }
 }
 
-/** Files of a tar by path. */
+/** Unpacks a tar to files by path. */
 export function unpack(tar: Uint8Array): Map<string, Uint8Array> {
   const files = new Map<string, Uint8Array>()
   let parts: Uint8Array[] = []
@@ -58,7 +58,7 @@ interface LooseManifest {
   layers: { mediaType: string; digest: string; size: number }[]
 }
 
-/** The image with layers of gzip on top, manifest and config as canonical JSON. */
+/** Adds gzip layers on top of an image; manifest and config become canonical JSON. */
 export function withLayers(image: GoldenImage, layers: readonly Uint8Array[]): GoldenImage {
   const blobs = new Map(image.blobs)
   const put = (bytes: Uint8Array) => {
@@ -77,7 +77,7 @@ export function withLayers(image: GoldenImage, layers: readonly Uint8Array[]): G
   return { blobs, manifest: put(new TextEncoder().encode(canonicalJson(manifest))).digest }
 }
 
-/** Opens that image whatever is asked for. */
+/** Returns a function that opens the image, whatever its arguments are. */
 export function sourceOf({ blobs, manifest }: GoldenImage): () => Promise<ImageSource> {
   const blob = (digest: string) => {
     const bytes = blobs.get(digest)
@@ -101,5 +101,5 @@ export function sourceOf({ blobs, manifest }: GoldenImage): () => Promise<ImageS
 
 export function digestOf(bytes: Uint8Array): Digest {
   const checksum: Checksum = nodePlatform.sha256(bytes)
-  return `sha256:${checksum}` as Digest // just made
+  return `sha256:${checksum}` as Digest
 }

@@ -1,4 +1,4 @@
-/** What the original wrote, into every store and out again. */
+/** Imports data that the reference programs wrote into every store, and exports it again. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
@@ -79,16 +79,16 @@ const places = testRepos()
 
 for (const place of BACKENDS) {
   for (const mode of ['archive', 'bare-user', 'bare'] as const) {
-    // The capability in the fixture is none to a kernel, which therefore refuses to keep it.
+    // The capability in the fixture is malformed, so the kernel rejects it as an extended attribute.
     if (place.store === 'directory' && mode === 'bare') continue
-    describeWith(place, mode, `in ${place.name}, mode ${mode}`, () => {
+    describeWith(place, mode, `vectors in ${place.name}, mode ${mode}`, () => {
       let repo: Repo
       beforeAll(async () => {
         repo = await places.create(place, mode)
         expect(await importOstreeTar(repo, once(FIXTURE_TAR))).toBe(GOLDEN.commit)
       })
 
-      test.each(REFERENCES)('the commit comes out of %s', async (_, reference) => {
+      test.each(REFERENCES)('the image %s is unencapsulated to its commit', async (_, reference) => {
         const into = await places.create(place, mode)
         const options = { host: HOST, files: nodeFiles }
         const { commit } = await unencapsulate(into, `ostree-unverified-image:${reference}`, options)
@@ -96,7 +96,7 @@ for (const place of BACKENDS) {
         await into.close()
       })
 
-      test('the commit is written as the stream of the original, and the signed one comes and goes as it is', async () => {
+      test('the commit is exported as the reference stream, and a signed one is imported and exported unchanged', async () => {
         expect(equalBytes(await exported(repo, GOLDEN.commit), FIXTURE_TAR)).toBe(true)
         const signed = await places.create(place, mode)
         expect(await importOstreeTar(signed, once(SIGNED))).toBe(GOLDEN.commit)
@@ -105,7 +105,7 @@ for (const place of BACKENDS) {
       })
 
       test.each(['chunked', 'single'] as const)(
-        'F6: %s, the commit becomes the image of the original',
+        'the %s encapsulation of the commit equals the reference image (case F6)',
         async (name) => {
           const files = new Map<string, Uint8Array>()
           await using to = openMemoryDestination(files, undefined, repo.platform)
@@ -118,7 +118,7 @@ for (const place of BACKENDS) {
       )
 
       test.each(['chunked', 'derived'] as const)(
-        'I4: %s, a stored image is written as by the original',
+        'the export of the stored %s image equals the reference export (case I4)',
         async (name) => {
           const stored = await places.create(place, mode)
           await pullImage(stored, 'ostree-unverified-image:oci:image', { host: HOST, open: sourceOf(IMAGES[name]) })

@@ -10,7 +10,7 @@ import { buildImage } from '../../src/testing/image-builder.ts'
 describe.each([nodePlatform, portablePlatform])('an image in memory ($name)', (platform) => {
   const context = { platform, host: { architecture: 'amd64', os: 'linux' } }
 
-  test('is read back as it was built', async () => {
+  test('a built image is read back unchanged', async () => {
     const tar = await readAll(packTar([{ path: 'a', body: encodeUtf8('hello') }]))
     const files = buildImage(platform, [{ tar }], { tag: 'one', config: { Labels: { a: 'b' } } })
     const source = await openMemoryLayout(files, 'one', context)
@@ -21,7 +21,7 @@ describe.each([nodePlatform, portablePlatform])('an image in memory ($name)', (p
     expect(await readAll(openLayer(source, layer, { platform, diffId: rootfs.diff_ids[0] }))).toEqual(tar)
   })
 
-  test('is missed when a blob is, and fails when a blob is another', async () => {
+  test('a missing blob is reported as not found, and a changed one as a digest mismatch', async () => {
     const files = buildImage(platform, [{ tar: encodeUtf8('no tar') }])
     const source = await openMemoryLayout(files, undefined, context)
     const { config, layers } = source.manifest

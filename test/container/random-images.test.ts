@@ -1,4 +1,4 @@
-/** Random images, pulled into every kind of store, held against the model; and what is left of them once they are removed. */
+/** Pulls random images into every kind of store, compares them with a model, and checks what removing them leaves. */
 import { mkdirSync, rmSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -35,7 +35,7 @@ import { describeDisk } from '../support/disk.ts'
 import { flattenedBy, LayerModel } from './import/layer-model.ts'
 
 const HOST = { architecture: 'amd64', os: 'linux' }
-/** Each store once, the platforms mixed: that both give one result in each store, the vectors show. */
+/** Each store with one platform; the tests of the vectors cover all combinations. */
 const BACKENDS: readonly Backend[] = [
   { name: 'memory', store: 'memory', platform: portablePlatform },
   { name: 'sqlite', store: 'sqlite', platform: nodePlatform },
@@ -49,7 +49,7 @@ async function pull(
   sample: ImageSample,
   options: Partial<ImportOptions> = {},
 ): Promise<PulledImage> {
-  // Another platform compresses to other bytes, and so to another image.
+  // Always packed by one platform: another one compresses to different bytes, and so to a different image.
   const files = await packImage(nodePlatform, sample)
   return pullImage(repo, `ostree-unverified-image:oci:/${name}`, {
     host: HOST,
@@ -69,7 +69,7 @@ async function treeOf(repo: Repo, commit: Checksum): Promise<Directory> {
   return loadTree(repo.objects, { tree, meta })
 }
 
-/** What a checkout leaves on the disk, as far as everybody may make it: names, kinds, contents, targets. */
+/** Checks a commit out and lists what needs no privileges to create: names, kinds, contents, link targets. */
 async function checkedOut(repo: Repo, commit: Checksum): Promise<Record<string, string>> {
   const path = places.path()
   mkdirSync(path)
@@ -87,14 +87,14 @@ function asCheckedOut(tree: Directory): Record<string, string> {
   return Object.fromEntries(entries)
 }
 
-describe('an image', () => {
+describe('a random image', () => {
   const policies: [RepoMode, Partial<ImportOptions>, (model: LayerModel) => Directory][] = [
     ['archive', { metadata: 'exact' }, (model) => model.tree((node) => node)],
     ['bare-user', { owner: { uid: 7, gid: 8 } }, (model) => model.tree(flattenedBy(7, 8))],
   ]
 
   test.each(policies)(
-    'in %s is one commit in every store, of the tree its layers show',
+    'a random image in mode %s becomes the same commit in every store, with the tree of the model',
     async (mode, options, expected) => {
       const repos = await Promise.all(BACKENDS.map((place) => places.create(place, mode)))
       let count = 0
@@ -118,8 +118,8 @@ describe('an image', () => {
   )
 })
 
-describe.each(BACKENDS)('images in $name', (place) => {
-  test('can be listed, asked for and removed; what no other needs goes, and all else stays', async () => {
+describe.each(BACKENDS)('random images in $name', (place) => {
+  test('random images are listed, queried and removed, and only objects that no image needs are deleted', async () => {
     const images = fc.array(fc.tuple(anyImage({ maxLayers: 3, depth: 2 }), fc.boolean()), {
       minLength: 1,
       maxLength: 3,
@@ -127,7 +127,7 @@ describe.each(BACKENDS)('images in $name', (place) => {
     await fc.assert(
       fc.asyncProperty(images, async (given) => {
         const repo = await places.create(place, 'archive')
-        // Each shares its first layer with the one before.
+        // Each image shares its first layer with the previous one.
         const samples = given.map(([sample], i): ImageSample => {
           const shared = given[i - 1]?.[0].layers[0]
           return { ...sample, layers: shared === undefined ? sample.layers : [shared, ...sample.layers] }
@@ -176,7 +176,7 @@ describe.each(BACKENDS)('images in $name', (place) => {
   })
 })
 
-test('layers of random images are packed by tar-stream as well as by us', () => {
+test('tar-stream packs at least a quarter of the random layers, and our own writer a tenth', () => {
   const layers = fc.sample(anyImage(), { numRuns: 200, seed: 1 }).flatMap((sample) => sample.layers)
   const text = layers.filter(({ tree }) => layerEntries(tree).every(isTextEntry)).length
   expect(text).toBeGreaterThan(layers.length / 4)

@@ -1,4 +1,4 @@
-/** Streams of tar in tests: whole, in pieces, as a list of what is in them. */
+/** Helpers for tar streams in tests. */
 import { concatBytes, decodeUtf8 } from '../../src/bytes.ts'
 import { exportCommit } from '../../src/container/encapsulate/tar-export.ts'
 import { importCommitLayer } from '../../src/container/ostree-tar/ostree-tar.ts'
@@ -7,7 +7,7 @@ import { nodePlatform } from '../../src/platform/node.ts'
 import { createMemoryStorage, Repo, type RepoMode } from '../../src/repo/index.ts'
 import { type TarHeader, TarParser } from '../../src/tar/index.ts'
 
-/** One piece, and it is gone once the next is asked for. */
+/** Yields all bytes as one piece, which is overwritten when the next piece is requested. */
 export async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   const piece = bytes.slice()
   yield piece
@@ -24,7 +24,7 @@ export function memoryRepo(mode: RepoMode = 'bare-user', platform: Platform = no
   return Repo.open(createMemoryStorage({ platform, mode }), platform)
 }
 
-/** A repository with the commit of such a stream, and nothing else. */
+/** Creates a repository in memory that has only the commit of a tar stream. */
 export async function repoFrom(tar: Uint8Array, mode?: RepoMode, platform?: Platform): Promise<Repo> {
   const repo = await memoryRepo(mode, platform)
   await repo.transaction((tx) => importCommitLayer(repo, tx, once(tar)))

@@ -16,10 +16,10 @@ import {
 } from '../../src/testing/index.ts'
 
 describe('builders', () => {
-  test('write the objects ostree would', async () => {
+  test('builders write the same objects as ostree', async () => {
     const storage = createMemoryStorage({ platform })
     const tx = await storage.begin()
-    // Both checksums are in every repository there is.
+    // These checksums of an empty directory are common to all repositories.
     expect(await storeTree(tx, directory())).toEqual({
       tree: EMPTY_TREE,
       meta: '446a0ef11b7cc167f3b603e585c7eeeeb675faa412d5ec73f62988eb0b6c5488',
@@ -34,7 +34,7 @@ describe('builders', () => {
     expect([...walkNodes(tree)].map(([path]) => path)).toEqual(['', 'bin', 'etc', 'etc/hostname'])
   })
 
-  test('read back what they wrote, whatever the tree', async () => {
+  test('builders read a random tree back unchanged', async () => {
     await fc.assert(
       fc.asyncProperty(anyTree(), async (tree) => {
         const tx = await createMemoryStorage({ platform }).begin()
@@ -45,13 +45,13 @@ describe('builders', () => {
     )
   })
 
-  test('make the trees that the mutable tree makes', async () => {
+  test('builders write the same random trees as MutableTree', async () => {
     await fc.assert(
       fc.asyncProperty(anyTree(), async (tree) => {
         const tx = await createMemoryStorage({ platform }).begin()
         const root = await storeTree(tx, tree)
         const onto = new MutableTree()
-        // A tree that is not empty is overlaid name by name, not taken over as it is.
+        // With a name in the target the tree is overlaid name by name instead of being taken over whole.
         onto.ensureDir('zz-not-in-it')
         await overlayTree(onto, tx, root)
         onto.remove('zz-not-in-it')
@@ -62,8 +62,8 @@ describe('builders', () => {
   })
 })
 
-describe('trees', () => {
-  test('that are canonical fit into a bare-user-only repository', async () => {
+describe('random trees', () => {
+  test('random trees with canonical metadata can be stored in a bare-user-only repository', async () => {
     await fc.assert(
       fc.asyncProperty(anyTree(CANONICAL_TREE_OPTIONS), async (tree) => {
         const tx = await createMemoryStorage({ platform, mode: 'bare-user-only' }).begin()
@@ -74,7 +74,7 @@ describe('trees', () => {
     )
   })
 
-  test('have hard links, hostile names, owners and xattrs among them', () => {
+  test('random trees include hard links, hostile names, owners and xattrs', () => {
     const trees = fc.sample(anyTree(), { numRuns: 300, seed: 1 })
     const nodes = trees.flatMap((tree) => [...walkNodes(tree)])
     expect(nodes.some(([path]) => path.endsWith('\n') || path.includes('..a') || path.includes('-rf'))).toBe(true)

@@ -1,4 +1,4 @@
-/** The page on testing shows what is run, and names what there is. */
+/** Checks docs/testing.md: its example and the names in its table. */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -7,14 +7,14 @@ import * as kit from '../../src/testing/index.ts'
 const read = (path: string) => readFileSync(fileURLToPath(new URL(path, import.meta.url)), 'utf8')
 const page = read('../../docs/testing.md')
 
-test('its example is the test of that name, but for where it imports from', () => {
+test('the example of docs/testing.md equals example.test.ts, except for import paths', () => {
   const example = read('./example.test.ts').replaceAll(/'\.\.\/\.\.\/src\/(.*?)\/?index\.ts'/g, (_, folder) =>
     folder === '' ? "'ostree-ts'" : `'ostree-ts/${folder}'`,
   )
   expect(page).toContain(`\`\`\`ts\n${example}\`\`\`\n`)
 })
 
-test('every name in its table is in the kit', () => {
+test('every name in the table of docs/testing.md is exported by the kit', () => {
   const rows = page.split('\n').filter((line) => line.startsWith('| ') && line.includes('`'))
   const names = rows.flatMap((row) => [...(row.split(' | ')[1] ?? '').matchAll(/`(\w+)`/g)].map(([, name]) => name))
   expect(names.length).toBeGreaterThan(20)

@@ -1,4 +1,4 @@
-/** What the kit packs and compresses, read by us and by the programs in use. */
+/** Tests of the layers that the kit packs and compresses, read by us and by other programs. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { encodeUtf8, equalBytes, readAll } from '../../src/bytes.ts'
@@ -17,7 +17,7 @@ import { PLATFORMS } from '../support/backends.ts'
 import { readTar, text, xattrsOf } from '../support/read-tar.ts'
 import { describeReference, run } from '../support/reference.ts'
 
-/** What of an entry a reader of layers goes by. */
+/** Returns the parts of entries that readers of layers use. */
 function essentials(bytes: Uint8Array) {
   return readTar(bytes).map(({ header, body }) => ({
     type: header.type,
@@ -29,8 +29,8 @@ function essentials(bytes: Uint8Array) {
   }))
 }
 
-describe('a layer of text', () => {
-  test('is packed by tar-stream to what our writer makes of it', async () => {
+describe('packLayer', () => {
+  test('tar-stream packs text entries with the same meaning as our writer', async () => {
     const layers = anyLayerTree()
       .map(layerEntries)
       .filter((entries) => entries.every(isTextEntry))
@@ -43,19 +43,19 @@ describe('a layer of text', () => {
       }),
       { numRuns: 100 },
     )
-    // Two writers: the bytes are not the same, what they say is.
+    // The writers differ in bytes, which shows that two of them are used.
     expect(different).toBeGreaterThan(10)
   })
 
   test.each<[string, Partial<TarEntry>]>([
-    ['a value that is no text', { xattrs: [['user.a', Uint8Array.of(255)]] }],
-    ['a name that is no text', { path: Uint8Array.of(0x61, 0xff) }],
-    ['a user beyond two million', { uid: 2 ** 21 }],
-    ['no permissions at all', { mode: 0 }],
+    ['an xattr value that is not text', { xattrs: [['user.a', Uint8Array.of(255)]] }],
+    ['a name that is not text', { path: Uint8Array.of(0x61, 0xff) }],
+    ['a user id of 2^21', { uid: 2 ** 21 }],
+    ['no permissions', { mode: 0 }],
     ['a time before 1970', { mtime: -1 }],
-    ['half a second', { mtime: 0.5 }],
-    ['the name of an owner', { userName: 'root' }],
-  ])('with %s is none, and packed by our writer', async (_, fields) => {
+    ['a fraction of a second', { mtime: 0.5 }],
+    ['an owner name', { userName: 'root' }],
+  ])('an entry with %s is not a text entry, and packed by our writer', async (_, fields) => {
     const entry = { path: 'usr/a', body: encodeUtf8('x'), ...fields }
     expect(isTextEntry({ path: 'usr/a', body: encodeUtf8('x') })).toBe(true)
     expect(isTextEntry(entry)).toBe(false)
@@ -64,7 +64,7 @@ describe('a layer of text', () => {
 })
 
 describe.each(PLATFORMS)('a compressed layer on platform $name', (platform) => {
-  test.each(LAYER_CODECS)('is the layer again (%s)', async (codec) => {
+  test.each(LAYER_CODECS)('a layer compressed with %s decompresses to itself', async (codec) => {
     const kind = codec.startsWith('gzip') ? 'gzip' : 'zstd'
     for (const tar of [0, 1, 2, 3000, 3001, 70_000, 140_000].map((size) => new Uint8Array(size).map((_, i) => i % 7))) {
       const { blob = tar } = await compressLayer(platform, tar, codec)
@@ -77,8 +77,8 @@ describe.each(PLATFORMS)('a compressed layer on platform $name', (platform) => {
   })
 })
 
-describeReference('zstd', 'the zstd program', () => {
-  test('reads the frames that are made here', async () => {
+describeReference('zstd', 'compressed layers, read by the program zstd', () => {
+  test('zstd decompresses the frames of the kit', async () => {
     const [platform] = PLATFORMS
     if (platform === undefined) throw new Error('no platform')
     for (const tar of [0, 1, 70_000].map((size) => new Uint8Array(size).fill(0x61))) {
@@ -90,7 +90,7 @@ describeReference('zstd', 'the zstd program', () => {
   })
 })
 
-test('random images have all there is to have', () => {
+test('random images include all kinds of names, xattrs, codecs and repeated layers', () => {
   const images = fc.sample(anyImage(), { numRuns: 400, seed: 1 })
   const trees = images.flatMap(({ layers }) => layers.map(({ tree }) => tree))
   const nodes = trees.flatMap((tree) => [...walkNodes(tree)])

@@ -1,4 +1,4 @@
-/** The table of the vectors and the vectors, held against each other: none unlisted, none missing, none unread. */
+/** Checks the table of the vectors: every file is listed, every listed file exists and is read by a test. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
@@ -25,7 +25,7 @@ const rows = readFileSync(`${here}README.md`, 'utf8')
     return { names: [...names.matchAll(/`([^`]+)`/g)].map(([, name]) => name as string), what, origin }
   })
 
-/** @param pattern a name, or one with `*` for anything but a slash */
+/** Returns a matcher of names. @param pattern a name, in which `*` stands for any text without a slash */
 function matches(pattern: string): (name: string) => boolean {
   const source = pattern
     .split('*')
@@ -38,23 +38,23 @@ function matches(pattern: string): (name: string) => boolean {
 describe('the table of the vectors', () => {
   const patterns = rows.flatMap(({ names }) => names)
 
-  test('lists every file, once', () => {
+  test('the table lists every file once', () => {
     const listed = files.map((name) => [name, patterns.filter((pattern) => matches(pattern)(name)).length] as const)
     expect(listed.filter(([, count]) => count !== 1)).toEqual([])
   })
 
-  test('lists no file that is not there', () => {
+  test('the table lists only existing files', () => {
     expect(patterns.filter((pattern) => !files.some(matches(pattern)))).toEqual([])
   })
 
-  test('says of every file what it is and where it comes from', () => {
+  test('the table has content and origin of every file', () => {
     expect(rows.length).toBeGreaterThan(30)
     for (const { what, origin } of rows)
       expect([what.length > 10, origin.replace(/\W/g, '').length > 3]).toEqual([true, true])
   })
 })
 
-test('every file is named by a test', () => {
+test('every file of vectors is named in a test', () => {
   const sources = filesBelow(tests)
     .filter((name) => /\.ts$/.test(name) && name !== 'testing/vectors.test.ts')
     .map((name) => readFileSync(`${tests}${name}`, 'utf8'))
@@ -66,7 +66,7 @@ test('every file is named by a test', () => {
   expect(files.filter((file) => !sources.includes(nameOf(file)))).toEqual([])
 })
 
-/** How many vectors each file holds; a file cut short would pass every test that goes through it. */
+/** Numbers of vectors per file: a truncated file would pass every test that iterates over it. */
 const COUNTS: Readonly<Record<string, number | Readonly<Record<string, number>>>> = {
   'gvariant-glib.json': { bytes: 544, texts: 445, deepTexts: 110, nestedVariants: 42, wide: 60 },
   'core/gvariant-text.json': 162,
@@ -96,7 +96,7 @@ const COUNTS: Readonly<Record<string, number | Readonly<Record<string, number>>>
   },
 }
 
-test.each(Object.entries(COUNTS))('%s holds as many vectors as were written', (name, expected) => {
+test.each(Object.entries(COUNTS))('the file %s has the expected number of vectors', (name, expected) => {
   const found = goldenJson<readonly unknown[] | Record<string, object>>(name)
   if (typeof expected === 'number') expect(found).toHaveLength(expected)
   else {

@@ -17,7 +17,7 @@ function root(...files: string[]): string {
   return path
 }
 
-describe('K3: tidying up', () => {
+describe('tidying up (case K3)', () => {
   test('an empty root is fine, and nothing is made in it', () => {
     const path = root()
     emptyTransient(path)

@@ -50,7 +50,7 @@ beforeAll(async () => {
   layout('oci-chunked-update', 'new')
 }, 120_000)
 
-describe('K2: pull', () => {
+describe('pull (case K2)', () => {
   test('says what is needed, what changed, and what it wrote', () => {
     const path = join(folder, 'pull.sqlite')
     const first = ok('image', 'pull', path, OLD)
@@ -112,7 +112,7 @@ describe('plan', () => {
   })
 })
 
-describe('K2: remove and prune', () => {
+describe('remove and prune (case K2)', () => {
   test('remove takes images and the layers only they need; beforehand it says why others stay', () => {
     const path = repo('remove')
     ok('image', 'pull', path, NEW)
@@ -167,7 +167,7 @@ describe('K2: remove and prune', () => {
   })
 })
 
-describe('K2: what images are', () => {
+describe('what images are (case K2)', () => {
   test('info, compare, history, metadata, clear-cached-update', () => {
     const path = repo('facts')
     const { digest } = JSON.parse(readFileSync(join(folder, 'old/index.json'), 'utf8')).manifests[0]
@@ -202,7 +202,7 @@ describe('K2: what images are', () => {
   })
 })
 
-describe('C7: credentials of OSTree', () => {
+describe('credentials of OSTree (case C7)', () => {
   test('are looked for in files of its own', () => {
     const paths = (uid: number, env = {}) => globalAuthfileCandidates({ uid, env }).map(({ path }) => path)
     expect(paths(0)).toEqual(['/run/ostree/auth.json', '/etc/ostree/auth.json', '/usr/lib/ostree/auth.json'])
@@ -230,7 +230,7 @@ describe('C7: credentials of OSTree', () => {
     expect(() => read('/etc/ring')).toThrow('too many levels of symbolic links')
   })
 
-  test('C8: are merged once, and what was said stays', async () => {
+  test('are merged once, and what was said stays (case C8)', async () => {
     const found = async () => new Uint8Array([1])
     const merged: ImageProxyConfig = await mergeDefaultContainerProxyOpts({}, found)
     expect(merged.authData).toEqual(new Uint8Array([1]))
@@ -242,7 +242,7 @@ describe('C7: credentials of OSTree', () => {
   })
 })
 
-describe('K2: images out of repositories', () => {
+describe('images out of repositories (case K2)', () => {
   const COMMIT = '616069c200463abca9c1d3adc65b948f1f1d3ddd42bc2c8ea3308535a0e44c24'
 
   test('a commit becomes an image, a tar stream, and the same commit again', () => {

@@ -1,4 +1,4 @@
-/** Which files of a commit go into which layer. */
+/** Tests of chunking: which files of a commit go into which layer. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, encodeUtf8 } from '../../../src/bytes.ts'
@@ -23,7 +23,7 @@ import { COMPONENTS, documentsOf, fixtureRepo, GOLDEN, HOST } from './kit.ts'
 const checksum = (digit: string) => digit.repeat(64) as Checksum
 
 describe('a commit as chunks', () => {
-  test('is all in the remainder at first, each file once with all its paths', async () => {
+  test('a new chunking has all files in the remainder, each once with all its paths', async () => {
     const repo = await memoryRepo()
     const shared = file('12345')
     const tree = directory({ b: shared, a: directory({ c: shared, l: symlink('long target') }), e: file() })
@@ -43,7 +43,7 @@ describe('a commit as chunks', () => {
     )
   })
 
-  test('is moved by component, with nothing left over', async () => {
+  test('chunks by component leave no files in the remainder', async () => {
     const chunking = await chunkingFromMapping(await fixtureRepo(), GOLDEN.commit, COMPONENTS, { maxLayers: 7 })
     expect(chunking.chunks.map(({ name }) => name)).toEqual(['9 components', 'Reserved for new packages'])
     expect(chunking.remainder.content.size).toBe(0)
@@ -59,7 +59,7 @@ describe('a commit as chunks', () => {
     expect(untouched.lines().at(-1)).toMatch(/^Remainder: "": objects:11 size:/)
   })
 
-  test('names of bins tell what is in them', async () => {
+  test('each chunk is named after its component if there are enough layers', async () => {
     const chunking = await chunkingFromMapping(await fixtureRepo(), GOLDEN.commit, COMPONENTS, { maxLayers: 64 })
     expect(chunking.chunks.map(({ name }) => name)).toEqual([
       ...COMPONENTS.sizes.map(({ identifier }) => identifier),
@@ -67,7 +67,7 @@ describe('a commit as chunks', () => {
     ])
   })
 
-  test('moving a path leaves the others, and the object is gone with its last', () => {
+  test('moving a path keeps the other paths, and moving the last one removes the object', () => {
     const from = new Chunk('from')
     const to = new Chunk('to')
     from.content.set(checksum('a'), { size: 3, paths: ['/x', '/y'] })
@@ -84,7 +84,7 @@ describe('a commit as chunks', () => {
 })
 
 describe('sizes of components', () => {
-  test('are those of their files, largest first', async () => {
+  test('the size of a component is that of its files, and components are sorted by size, the largest first', async () => {
     const repo = await fixtureRepo()
     const set = new Map(COMPONENTS.sizes.map(({ size: _, ...meta }) => [meta.identifier, meta]))
     expect(await computeSizes(repo, { set, map: COMPONENTS.map })).toEqual(COMPONENTS)
@@ -93,12 +93,12 @@ describe('sizes of components', () => {
   })
 })
 
-describe('a file that maps files to layers', () => {
+describe('a content mapping', () => {
   const meta = (value: object) => parseRawMeta(encodeUtf8(JSON.stringify(value)))
   const mapping = { [checksum('a')]: 'bash', [checksum('b')]: 'unpackaged' }
   const layers = { unpackaged: 'all else', bash: 'the shell' }
 
-  test('makes one chunk of each layer, in its order', () => {
+  test('a content mapping gives one chunk per layer, in the order of its layers', () => {
     const raw = meta({ version: 1, layers, mapping, created: 'c', labels: { k: 'v' } })
     expect([raw.created, raw.labels, raw.maxLayers]).toEqual(['c', { k: 'v' }, 3])
     expect(raw.packageContentmeta.sizes).toEqual([
@@ -123,11 +123,11 @@ describe('a file that maps files to layers', () => {
     [{ version: 1, layers, mapping: { [checksum('a')]: 'zsh' } }, 'Failed to find zsh in content set'],
     [{ version: 1, layers, mapping: { [checksum('a')]: 'bash' } }, 'No file is mapped to layer unpackaged'],
     [{ version: 1, layers: ['bash'], mapping }, '`layers` must be an object'],
-  ])('is refused: %j', (value, message) => {
+  ])('the content mapping %j is rejected', (value, message) => {
     expect(() => meta(value)).toThrow(message)
   })
 
-  test('two layers are enough for an image', async () => {
+  test('a content mapping may have only two layers', async () => {
     const repo = await fixtureRepo()
     const all = [...COMPONENTS.map.keys()]
     const raw = meta({
@@ -147,7 +147,7 @@ describe('a file that maps files to layers', () => {
     expect(manifest.layers[1]?.annotations).toEqual({ 'ostree.components': 'Kernel' })
   })
 
-  test('of two chunks that hold nothing only the last is a layer: importers find it by its digest', async () => {
+  test('only the last of two empty chunks becomes a layer, as importers find layers by digest', async () => {
     const repo = await fixtureRepo()
     const raw = meta({
       version: 1,
@@ -176,8 +176,8 @@ describe('a file that maps files to layers', () => {
   })
 })
 
-describe('any commit in chunks', () => {
-  test('comes out of its image as it went in, whatever belongs to what', async () => {
+describe('a random commit in chunks', () => {
+  test('a random commit in random chunks is unencapsulated as the same commit', async () => {
     const check = async (tree: Parameters<typeof storeCommit>[1], count: number, maxLayers: number) => {
       const repo = await memoryRepo()
       const commit = await repo.transaction((tx) => storeCommit(tx, tree))

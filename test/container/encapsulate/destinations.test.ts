@@ -47,9 +47,9 @@ async function digestAt(reference: string): Promise<Digest> {
   return image.manifestDigest
 }
 
-describe('an image on a disk', () => {
+describe('an encapsulated image on disk', () => {
   test.each(['oci', 'oci-archive', 'docker-archive'])(
-    'F3, F4: is in its %s under the digest that was told',
+    'an image written to %s has the returned digest (cases F3, F4)',
     async (transport) => {
       const path = fresh()
       const reference = `${transport}:${path}:latest`
@@ -64,7 +64,7 @@ describe('an image on a disk', () => {
     },
   )
 
-  test('is a directory of its own, in the place of the one before', async () => {
+  test('an image written to a directory replaces an image there, and nothing else', async () => {
     const path = fresh()
     const first = await write(`dir:${path}`)
     expect(await digestAt(`dir:${path}`)).toBe(first)
@@ -87,7 +87,7 @@ describe('an image on a disk', () => {
     expect(readdirSync(folder).filter((name) => name.startsWith('.tmp'))).toEqual([])
   })
 
-  test('keeps images of other tags beside it, and takes the place of its own', async () => {
+  test('an image written to an OCI layout replaces the image with its tag and keeps the others', async () => {
     const path = fresh()
     const first = await write(`oci:${path}:a`)
     const second = await encapsulate(
@@ -106,7 +106,7 @@ describe('an image on a disk', () => {
     expect(JSON.parse(readFileSync(join(path, 'index.json'), 'utf8')).manifests).toHaveLength(1)
   })
 
-  test('makes its own directory, but none on the way there', async () => {
+  test('writing an image creates its own directory, but not the parents', async () => {
     await expect(write(`oci:${fresh()}/below`)).rejects.toThrow(/^Creating /)
     const file = fresh()
     writeFileSync(file, '')
@@ -115,7 +115,7 @@ describe('an image on a disk', () => {
     await expect(missing).rejects.toThrow(/^Opening /)
   })
 
-  test('does not appear when its making fails, and leaves nothing behind', async () => {
+  test('an image whose encapsulation fails leaves no files', async () => {
     const path = fresh()
     const repo = await fixtureRepo()
     for await (const name of repo.objects.list('file')) await repo.objects.delete(name)
@@ -127,7 +127,7 @@ describe('an image on a disk', () => {
     expect(existsSync(`${path}.tar`)).toBe(false)
   })
 
-  test('refuses an index it cannot read rather than write over it', async () => {
+  test('writing an image fails on an unreadable index.json and keeps it', async () => {
     const path = fresh()
     await write(`oci:${path}:a`)
     writeFileSync(join(path, 'index.json'), '{"manifests":')
@@ -135,16 +135,16 @@ describe('an image on a disk', () => {
     expect(readFileSync(join(path, 'index.json'), 'utf8')).toBe('{"manifests":')
   })
 
-  test.each(['docker-daemon:x:latest', 'containers-storage:x'])('cannot be written to %s', async (to) => {
+  test.each(['docker-daemon:x:latest', 'containers-storage:x'])('an image cannot be written to %s', async (to) => {
     await expect(write(to)).rejects.toThrow('cannot write to transport')
   })
 })
 
-describe('a destination', () => {
+describe('an image destination', () => {
   const bytes = encodeUtf8('content of a blob')
   const digest = `sha256:${nodePlatform.sha256(bytes)}` as Digest
 
-  test('stores a blob under its digest, or not at all', async () => {
+  test('a destination stores a blob only if its digest and size are right', async () => {
     const files = new Map<string, Uint8Array>()
     await using to = openMemoryDestination(files, undefined, nodePlatform)
     const blob = { digest, size: bytes.length }
@@ -158,7 +158,7 @@ describe('a destination', () => {
     expect(await to.hasBlob(blob)).toBe(true)
   })
 
-  test('takes one manifest, of a type it can hold, and is nothing without it', async () => {
+  test('a destination requires one manifest, of a type that it can store', async () => {
     await using to = openMemoryDestination(new Map(), undefined, nodePlatform)
     await expect(to.commit()).rejects.toThrow('needs a manifest')
     await expect(to.putManifest(bytes, { mediaType: 'text/plain' })).rejects.toThrow('cannot hold text/plain')
@@ -169,33 +169,39 @@ describe('a destination', () => {
   })
 })
 
-describeReference(['skopeo', 'umoci'], 'an image of ours, to others', () => {
-  test.each(['oci', 'oci-archive', 'dir'])('is one skopeo copies from %s, digests and all', async (transport) => {
-    const path = transport === 'dir' ? fresh() : `${fresh()}:latest`
-    const digest = await write(`${transport}:${path}`)
-    const inspected = JSON.parse(run('skopeo', ['inspect', `${transport}:${path}`]))
-    expect(inspected.Digest).toBe(digest)
-    expect(inspected.Labels['ostree.commit']).toBe(GOLDEN.commit)
-    const copy = fresh()
-    const policy = ['--insecure-policy']
-    run('skopeo', [...policy, 'copy', `${transport}:${path}`, `oci:${copy}:latest`])
-    expect(await digestAt(`oci:${copy}:latest`)).toBe(digest)
-  })
+describeReference(['skopeo', 'umoci'], 'an encapsulated image, read by other programs', () => {
+  test.each(['oci', 'oci-archive', 'dir'])(
+    'skopeo inspects and copies an image in %s with the same digest',
+    async (transport) => {
+      const path = transport === 'dir' ? fresh() : `${fresh()}:latest`
+      const digest = await write(`${transport}:${path}`)
+      const inspected = JSON.parse(run('skopeo', ['inspect', `${transport}:${path}`]))
+      expect(inspected.Digest).toBe(digest)
+      expect(inspected.Labels['ostree.commit']).toBe(GOLDEN.commit)
+      const copy = fresh()
+      const policy = ['--insecure-policy']
+      run('skopeo', [...policy, 'copy', `${transport}:${path}`, `oci:${copy}:latest`])
+      expect(await digestAt(`oci:${copy}:latest`)).toBe(digest)
+    },
+  )
 
-  test.each(PLATFORMS)('in zstd, by the platform $name, is one whose layers skopeo decompresses', async (platform) => {
-    const path = fresh()
-    const options = { ...OPTIONS, compression: { kind: 'zstd' as const } }
-    await encapsulate(await fixtureRepo('bare-user', platform), GOLDEN.commit, {}, options, `oci:${path}:latest`)
-    const gzip = fresh()
-    const compress = ['--dest-compress', '--dest-compress-format=gzip']
-    run('skopeo', ['--insecure-policy', 'copy', ...compress, `oci:${path}:latest`, `oci:${gzip}:latest`])
-    await using image = await openImage(parseImageReference(`oci:${gzip}:latest`), CONTEXT)
-    for (const { mediaType } of image.manifest.layers) expect(mediaType).toMatch(/tar\+gzip$/)
-    const { commit } = await unencapsulate(await memoryRepo(), `ostree-unverified-image:oci:${gzip}:latest`, CONTEXT)
-    expect(commit).toBe(GOLDEN.commit)
-  })
+  test.each(PLATFORMS)(
+    'skopeo decompresses the zstd layers of an image written by the platform $name',
+    async (platform) => {
+      const path = fresh()
+      const options = { ...OPTIONS, compression: { kind: 'zstd' as const } }
+      await encapsulate(await fixtureRepo('bare-user', platform), GOLDEN.commit, {}, options, `oci:${path}:latest`)
+      const gzip = fresh()
+      const compress = ['--dest-compress', '--dest-compress-format=gzip']
+      run('skopeo', ['--insecure-policy', 'copy', ...compress, `oci:${path}:latest`, `oci:${gzip}:latest`])
+      await using image = await openImage(parseImageReference(`oci:${gzip}:latest`), CONTEXT)
+      for (const { mediaType } of image.manifest.layers) expect(mediaType).toMatch(/tar\+gzip$/)
+      const { commit } = await unencapsulate(await memoryRepo(), `ostree-unverified-image:oci:${gzip}:latest`, CONTEXT)
+      expect(commit).toBe(GOLDEN.commit)
+    },
+  )
 
-  test('unpacks with umoci to the files of the commit', async () => {
+  test('umoci unpacks an image to the files of the commit', async () => {
     const path = fresh()
     const repo = await memoryRepo()
     const shared = file('some words', { mode: 0o4750 })

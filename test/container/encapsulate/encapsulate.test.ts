@@ -1,4 +1,4 @@
-/** Commits as images, beside the ones ostree-ext makes of them. */
+/** Tests of encapsulation, compared with images that ostree-ext made of the same commits. */
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, decodeUtf8 } from '../../../src/bytes.ts'
@@ -53,28 +53,31 @@ describe('an encapsulated commit', () => {
     ['in chunks', 'chunked', CHUNKED, nodePlatform],
     ['in one layer', 'single', SINGLE, nodePlatform],
     ['in chunks, on the portable platform', 'chunked', CHUNKED, portablePlatform],
-  ])('F1, F5, F6: %s has the documents and diff ids of the original', async (_, name, options, platform) => {
-    const { files, digest } = await imageOf(await fixtureRepo('bare-user', platform), options)
-    const { index, manifest, config, configText } = documentsOf(files)
-    const golden = GOLDEN[name]
-    expect(config.rootfs.diff_ids).toEqual(golden.config.rootfs.diff_ids)
-    const goldenConfig = goldenImage(`container/oci-${name}.tar.gz`).blobs.get(golden.manifest.config.digest)
-    expect(configText).toBe(decodeUtf8(goldenConfig as Uint8Array))
-    expect(withoutBlobs(manifest)).toEqual(withoutBlobs(golden.manifest))
-    expect(index).toEqual({
-      schemaVersion: 2,
-      manifests: [
-        {
-          mediaType: 'application/vnd.oci.image.manifest.v1+json',
-          digest,
-          size: files.get(`blobs/${digest.replace(':', '/')}`)?.length,
-          platform: HOST,
-        },
-      ],
-    })
-  })
+  ])(
+    'a commit encapsulated %s has the documents and diff ids of the reference image (cases F1, F5, F6)',
+    async (_, name, options, platform) => {
+      const { files, digest } = await imageOf(await fixtureRepo('bare-user', platform), options)
+      const { index, manifest, config, configText } = documentsOf(files)
+      const golden = GOLDEN[name]
+      expect(config.rootfs.diff_ids).toEqual(golden.config.rootfs.diff_ids)
+      const goldenConfig = goldenImage(`container/oci-${name}.tar.gz`).blobs.get(golden.manifest.config.digest)
+      expect(configText).toBe(decodeUtf8(goldenConfig as Uint8Array))
+      expect(withoutBlobs(manifest)).toEqual(withoutBlobs(golden.manifest))
+      expect(index).toEqual({
+        schemaVersion: 2,
+        manifests: [
+          {
+            mediaType: 'application/vnd.oci.image.manifest.v1+json',
+            digest,
+            size: files.get(`blobs/${digest.replace(':', '/')}`)?.length,
+            platform: HOST,
+          },
+        ],
+      })
+    },
+  )
 
-  test('E4, F4: comes out of its image as it went in', async () => {
+  test('a commit is unencapsulated unchanged from its image (cases E4, F4)', async () => {
     const source = await fixtureRepo('archive')
     for (const options of [CHUNKED, SINGLE]) {
       const { files, digest } = await imageOf(source, options)
@@ -87,7 +90,7 @@ describe('an encapsulated commit', () => {
     }
   })
 
-  test('F1: has the layer of the commit first, whatever was done when', async () => {
+  test('the first layer is that of the commit, whatever the concurrency is (case F1)', async () => {
     const repo = await fixtureRepo()
     const { files } = await imageOf(repo, { ...CHUNKED, concurrency: 1 })
     const { manifest, config } = documentsOf(files)
@@ -100,7 +103,7 @@ describe('an encapsulated commit', () => {
     )
   })
 
-  test('F5: a file of two paths is one object with two links in its layer', async () => {
+  test('a file with two paths is one object with two links in its layer (case F5)', async () => {
     const { files } = await imageOf(await fixtureRepo(), CHUNKED)
     const chunk = documentsOf(files).manifest.layers[1]?.digest.replace(':', '/')
     const entries = entriesOf(gunzipSync(files.get(`blobs/${chunk}`) as Uint8Array))
@@ -112,7 +115,7 @@ describe('an encapsulated commit', () => {
     expect(new Set(links.map(({ linkPath }) => linkPath)).size).toBe(1)
   })
 
-  test('F2: metadata to be copied must be there, unless it need not be', async () => {
+  test('metadata to copy must exist for copyMetaKeys, and may be missing for copyMetaOptKeys (case F2)', async () => {
     const repo = await fixtureRepo()
     await expect(imageOf(repo, { host: HOST, copyMetaKeys: ['x'] })).rejects.toThrow(
       'Building oci: Could not find commit metadata key: x',
@@ -124,7 +127,7 @@ describe('an encapsulated commit', () => {
     expect(documentsOf(files).manifest.annotations).toMatchObject({ version: '42.0' })
   })
 
-  test('F7: that does not boot makes no image that says it does', async () => {
+  test('an image of a commit that is not bootable has no label ostree.bootable (case F7)', async () => {
     const repo = await memoryRepo()
     const commit = await repo.transaction((tx) => storeCommit(tx, directory({ a: file('1') }), { subject: 'plain' }))
     const files = new Map<string, Uint8Array>()
@@ -136,7 +139,7 @@ describe('an encapsulated commit', () => {
     expect((await unpacked(await memoryRepo(), files)).commit).toBe(commit)
   })
 
-  test('is dated by SOURCE_DATE_EPOCH, and tells of each layer', async () => {
+  test('an image is dated by SOURCE_DATE_EPOCH, and its progress reports each layer', async () => {
     const events: Progress[] = []
     const created = createdAtSourceDateEpoch('1577934245')
     const options = { ...CHUNKED, created, onProgress: (event: Progress) => void events.push(event) }
@@ -148,7 +151,7 @@ describe('an encapsulated commit', () => {
     }
   })
 
-  test('takes time, platform, command and base config from its options', async () => {
+  test('an image has the time, platform, command and base config of its options', async () => {
     const options: EncapsulateOptions = {
       host: HOST,
       created: '2020-01-02T03:04:05.6+01:00',
@@ -172,13 +175,13 @@ describe('an encapsulated commit', () => {
     ['gzip, fast', { host: HOST, skipCompression: true }],
     ['zstd', { host: HOST, compression: { kind: 'zstd' } }],
     ['none', { host: HOST, compression: { kind: 'none' } }],
-  ])('has the same diff ids with compression: %s', async (_, options) => {
+  ])('an image has the same diff ids with compression %s', async (_, options) => {
     const { files } = await imageOf(await fixtureRepo(), options)
     expect(documentsOf(files).config.rootfs.diff_ids).toEqual(GOLDEN.single.config.rootfs.diff_ids)
     expect((await unpacked(await memoryRepo(), files)).commit).toBe(GOLDEN.commit)
   })
 
-  test('may have the directories of every file before it, once a layer', async () => {
+  test('with tarCreateParentDirs the directories of each file precede it, once per layer', async () => {
     const { files } = await imageOf(await fixtureRepo(), { ...CHUNKED, tarCreateParentDirs: true })
     const chunk = documentsOf(files).manifest.layers[1]?.digest.replace(':', '/')
     const paths = entriesOf(gunzipSync(files.get(`blobs/${chunk}`) as Uint8Array))
@@ -194,7 +197,7 @@ describe('an encapsulated commit', () => {
     expect((await unpacked(await memoryRepo(), files)).commit).toBe(GOLDEN.commit)
   })
 
-  test('G5: components may claim their files, and then have a layer to themselves', async () => {
+  test('a component that claims its files gets a layer of its own (case G5)', async () => {
     const specificContentmeta = new Map([['zz-bash', [{ path: '/usr/bin/bash', checksum: BASH }]]])
     const { files } = await imageOf(await fixtureRepo(), { ...CHUNKED, specificContentmeta })
     const { manifest, config } = documentsOf(files)
@@ -203,7 +206,7 @@ describe('an encapsulated commit', () => {
     expect((await unpacked(await memoryRepo(), files)).commit).toBe(GOLDEN.commit)
   })
 
-  test('names the files that no component has', async () => {
+  test('encapsulation fails with an error that names the files without a component', async () => {
     const map = new Map([...COMPONENTS.map].filter(([checksum]) => checksum !== BASH))
     const packageContentmeta = { ...COMPONENTS, map }
     await expect(imageOf(await fixtureRepo(), { ...CHUNKED, packageContentmeta })).rejects.toThrow(
@@ -211,7 +214,7 @@ describe('an encapsulated commit', () => {
     )
   })
 
-  test('a failing layer fails the image, and nothing is published', async () => {
+  test('an image with a failing layer is not published', async () => {
     const repo = await fixtureRepo()
     await repo.objects.delete({ checksum: BASH, type: 'file' })
     const files = new Map<string, Uint8Array>()
@@ -226,7 +229,7 @@ describe('an encapsulated commit', () => {
 describe('the image of the next commit', () => {
   const UPDATE = goldenImage('container/oci-chunked-update.tar.gz')
 
-  /** The fixture with another bash, out of the image the original made of it. */
+  /** Returns the fixture with another bash, read from its reference image. */
   async function updated() {
     const repo = await fixtureRepo()
     const reference = 'ostree-unverified-image:oci:update'
@@ -239,7 +242,7 @@ describe('the image of the next commit', () => {
     return { repo, commit, packageContentmeta: await computeSizes(repo, { set, map }) }
   }
 
-  test('H3, F6: differs from the one before in two layers, as the one of the original does', async () => {
+  test('the image of an updated commit differs in two layers, as the reference image does (cases H3, F6)', async () => {
     const { repo, commit, packageContentmeta } = await updated()
     const files = new Map<string, Uint8Array>()
     await using to = openMemoryDestination(files, undefined, nodePlatform)
@@ -251,7 +254,7 @@ describe('the image of the next commit', () => {
     expect(after.map(({ digest }, i) => digest === before[i]?.digest)).toEqual([false, false, true])
   })
 
-  test('keeps the layers of the build before, when it is told of it', async () => {
+  test('the image of an updated commit keeps the layers of the prior build, if it is given', async () => {
     const { repo, commit, packageContentmeta } = await updated()
     const options = { ...CHUNKED, maxLayers: 64 }
     const first = documentsOf((await imageOf(repo, options)).files)

@@ -1,4 +1,4 @@
-/** Stored images written out again, and copied. */
+/** Tests of exporting and copying stored images. */
 import { mkdirSync } from 'node:fs'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
@@ -76,10 +76,10 @@ async function exported(repo: Repo, options = {}, tag: string | undefined = 'exp
   return { files, digest, ...documentsOf(files) }
 }
 
-describe('a layer as an archive again', () => {
+describe('an exported layer', () => {
   const exportable = Object.entries(cases).filter(([, { raw_export_sha256 }]) => raw_export_sha256 !== undefined)
 
-  test.each(exportable)('%s: is byte for byte what ostree-ext writes', async (_, vector) => {
+  test.each(exportable)('the exported layer %s equals the output of ostree-ext', async (_, vector) => {
     const repo = await memoryRepo()
     const options = { layer: DIGEST, allowNonusr: vector.allow_nonusr, retainVar: vector.retain_var }
     const tree = await repo.transaction((tx) =>
@@ -90,18 +90,21 @@ describe('a layer as an archive again', () => {
 })
 
 describe('a stored image', () => {
-  test.each(['chunked', 'derived'] as const)('I1, I2, I4: %s, is written out as the original does', async (name) => {
-    const repo = await stored(name === 'chunked' ? CHUNKED : derived('simple'))
-    const { manifest, config, index, digest } = await exported(repo)
-    const golden = GOLDEN[name]
-    expect(config).toEqual(golden.config)
-    expect(withoutBlobs(manifest)).toEqual(withoutBlobs(golden.manifest))
-    const [entry] = index.manifests
-    expect(entry).toMatchObject({ digest, annotations: golden.index.manifests[0]?.annotations })
-    expect(manifest.layers).toHaveLength(name === 'chunked' ? 3 : 4)
-  })
+  test.each(['chunked', 'derived'] as const)(
+    'the exported %s image equals the reference export (cases I1, I2, I4)',
+    async (name) => {
+      const repo = await stored(name === 'chunked' ? CHUNKED : derived('simple'))
+      const { manifest, config, index, digest } = await exported(repo)
+      const golden = GOLDEN[name]
+      expect(config).toEqual(golden.config)
+      expect(withoutBlobs(manifest)).toEqual(withoutBlobs(golden.manifest))
+      const [entry] = index.manifests
+      expect(entry).toMatchObject({ digest, annotations: golden.index.manifests[0]?.annotations })
+      expect(manifest.layers).toHaveLength(name === 'chunked' ? 3 : 4)
+    },
+  )
 
-  test.each(BACKENDS)('I1: comes back from what was written, in $name', async (place) => {
+  test.each(BACKENDS)('an exported image is imported as the same tree, in $name (case I1)', async (place) => {
     for (const mode of ['bare-user', 'archive'] as const) {
       if (!supportsMode(place, mode)) continue
       const repo = await stored(CHUNKED, await places.create(place, mode))
@@ -115,7 +118,7 @@ describe('a stored image', () => {
     }
   })
 
-  test.each(PLATFORMS)('has its layers in zstd when that is asked for, on the platform $name', async (platform) => {
+  test.each(PLATFORMS)('an image is exported with zstd layers on request, on the platform $name', async (platform) => {
     const repo = await stored(
       derived('simple'),
       await places.create({ name: '', store: 'memory', platform }, 'bare-user'),
@@ -130,7 +133,7 @@ describe('a stored image', () => {
     expect(image.baseCommit).toBe((await queryImage(repo, IMAGE))?.baseCommit)
   })
 
-  test('I3: the /etc of a layer on top is written as /etc', async () => {
+  test('the /usr/etc of a derived layer is exported as /etc (case I3)', async () => {
     const repo = await stored(derived('simple'))
     const etc = new Uint8Array(
       await collect(
@@ -149,7 +152,7 @@ describe('a stored image', () => {
     expect(paths.filter((path) => path.startsWith('usr/etc/'))).toEqual([])
   })
 
-  test('keeps names and history of its layers when asked to', async () => {
+  test('an exported image keeps the annotations and history of its layers on request', async () => {
     const { manifest, config } = await exported(await stored(derived('simple')), { keepLayerNotes: true })
     expect(config.history.map(({ created_by }) => created_by)).toEqual([
       expect.stringMatching(/^ostree export of commit/),
@@ -161,14 +164,14 @@ describe('a stored image', () => {
     expect(config.rootfs.diff_ids).toEqual(GOLDEN.derived.config.rootfs.diff_ids)
   })
 
-  test('without an OSTree base is written out from its layers alone', async () => {
+  test('an image without an OSTree base is exported from its layers', async () => {
     const repo = await stored(goldenImage('container/oci-nonostree.tar.gz'))
     const { config, manifest } = await exported(repo)
     expect(manifest.layers).toHaveLength(config.rootfs.diff_ids.length)
     expect(manifest.annotations).toBeUndefined()
   })
 
-  test('names the layer that is gone, and the image that never was', async () => {
+  test('exporting fails with an error that names the missing layer or image', async () => {
     const repo = await stored(CHUNKED)
     const layer = documentsOf((await exported(repo)).files).manifest.layers[1]
     expect(layer).toBeDefined()
@@ -188,7 +191,7 @@ describe('a stored image', () => {
     await expect(exportToOci(repo, none, to)).rejects.toThrow('No such image')
   })
 
-  test('goes to an oci: directory that is there, and to an archive that is not', async () => {
+  test('an image is exported to an existing oci: directory and to a new archive', async () => {
     const repo = await stored(CHUNKED)
     const options = { host: HOST, files: nodeFiles }
     const path = places.path()
@@ -205,7 +208,7 @@ describe('a stored image', () => {
 })
 
 describe('a copy of a stored image', () => {
-  test('H10: is in the other repository, whatever its mode, under this name and another', async () => {
+  test('an image is copied to a repository of another mode, under its own and another name (case H10)', async () => {
     const repo = await stored(derived('simple'))
     const archive = await memoryRepo('archive')
     const other: ImageReference = { transport: 'registry', name: 'quay.io/exampleos/centos:stream9' }

@@ -1,4 +1,4 @@
-/** The repository that ostree wrote around the commit of the fixture images, opened, listed, and had again from an image. */
+/** Tests of the fixture commit: read from the repository that ostree wrote, and unencapsulated from its image. */
 import { mkdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { Checksum } from '../../../src/bytes.ts'
@@ -35,29 +35,34 @@ async function listing(repo: Repo, commit: Checksum): Promise<string[]> {
 
 const listed = fixture.ls.filter((line) => line !== '')
 
-test.each(PLATFORMS)('its repository is read on platform $name as ostree reads it', async (platform) => {
-  const path = places.path()
-  mkdirSync(path)
-  run('tar', ['xzf', goldenPath('container/exampleos-archive-repo.tar.gz'), '-C', path])
-  const repo = await openRepo(path, { platform })
-  const checksum = await repo.resolve(fixture.ref)
-  expect(checksum).toBe(fixture.commit)
-  const commit = await repo.readCommit(checksum)
-  expect(contentChecksum(platform, commit)).toBe(fixture.content_checksum)
-  expect(commit.timestamp).toBe(BigInt(fixture.timestamp))
-  expect(commit.metadata.map(([key, value]) => [key, printVariant(value, false)])).toEqual(
-    Object.entries(fixture.metadata_in_order),
-  )
-  const detached = await repo.objects.readAttached('commitmeta', checksum)
-  const entries = vardict.decode(detached ?? new Uint8Array(0)).map(([key, value]) => [key, printVariant(value, false)])
-  expect(entries).toEqual(Object.entries(fixture.detached_metadata).map(([key, text]) => [key, `'${text}'`]))
-  expect(await listing(repo, checksum)).toEqual(listed)
-  expect(await fsck(repo)).toMatchObject({ commits: 1, damaged: 0 })
-  await repo.close()
-})
+test.each(PLATFORMS)(
+  'the repository of the fixture commit is read on platform $name as by ostree',
+  async (platform) => {
+    const path = places.path()
+    mkdirSync(path)
+    run('tar', ['xzf', goldenPath('container/exampleos-archive-repo.tar.gz'), '-C', path])
+    const repo = await openRepo(path, { platform })
+    const checksum = await repo.resolve(fixture.ref)
+    expect(checksum).toBe(fixture.commit)
+    const commit = await repo.readCommit(checksum)
+    expect(contentChecksum(platform, commit)).toBe(fixture.content_checksum)
+    expect(commit.timestamp).toBe(BigInt(fixture.timestamp))
+    expect(commit.metadata.map(([key, value]) => [key, printVariant(value, false)])).toEqual(
+      Object.entries(fixture.metadata_in_order),
+    )
+    const detached = await repo.objects.readAttached('commitmeta', checksum)
+    const entries = vardict
+      .decode(detached ?? new Uint8Array(0))
+      .map(([key, value]) => [key, printVariant(value, false)])
+    expect(entries).toEqual(Object.entries(fixture.detached_metadata).map(([key, text]) => [key, `'${text}'`]))
+    expect(await listing(repo, checksum)).toEqual(listed)
+    expect(await fsck(repo)).toMatchObject({ commits: 1, damaged: 0 })
+    await repo.close()
+  },
+)
 
-describe.each(BACKENDS)('in $name', (place) => {
-  test('it comes out of its image, and so does its update', async () => {
+describe.each(BACKENDS)('the fixture commit in $name', (place) => {
+  test('the fixture commit and its update are imported unchanged from their images', async () => {
     const repo = await places.create(place, 'bare-user')
     const pull = (name: string) => {
       const host = { architecture: 'amd64', os: 'linux' }

@@ -1,4 +1,4 @@
-/** The fixture commit and its components, for tests that make images of it. */
+/** The fixture commit and its components, for tests that encapsulate it. */
 import { gunzipSync } from 'node:zlib'
 import { type Checksum, decodeUtf8 } from '../../../src/bytes.ts'
 import type { EncapsulateOptions, ObjectMetaSized, ObjectSourceMetaSized } from '../../../src/container/index.ts'
@@ -49,7 +49,7 @@ export const GOLDEN = goldenJson<Golden>('container/encapsulate.json')
 
 export const FIXTURE_TAR: Uint8Array = new Uint8Array(gunzipSync(goldenBytes('container/exampleos-export.tar.gz')))
 
-/** A repository with the fixture commit in it. */
+/** Creates a repository in memory with the fixture commit. */
 export function fixtureRepo(mode?: RepoMode, platform?: Platform): Promise<Repo> {
   return repoFrom(FIXTURE_TAR, mode, platform)
 }
@@ -76,7 +76,7 @@ export interface ImageDocuments {
   readonly configText: string
 }
 
-/** The documents of the only image of a layout. */
+/** Reads the JSON documents of an image in a layout. @param at index of the image in index.json */
 export function documentsOf(files: ReadonlyMap<string, Uint8Array>, at = 0): ImageDocuments {
   const read = (path: string) => decodeUtf8(files.get(path) ?? new Uint8Array(0)) ?? ''
   const blob = (digest: string) => read(`blobs/${digest.replace(':', '/')}`)
@@ -87,7 +87,7 @@ export function documentsOf(files: ReadonlyMap<string, Uint8Array>, at = 0): Ima
   return { index, manifest, manifestText, config: JSON.parse(configText), configText }
 }
 
-/** What does not depend on who compressed the layers. */
+/** Removes digests and sizes of layers, which depend on the compressor. */
 export function withoutBlobs({ layers, ...manifest }: GoldenManifest): object {
   return { ...manifest, layers: layers.map(({ digest: _, size: __, ...layer }) => layer) }
 }

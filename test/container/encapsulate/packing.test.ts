@@ -1,4 +1,4 @@
-/** Which components share a layer: as ostree-ext packs them. */
+/** Tests of packing: which components share a layer, compared with ostree-ext. */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
@@ -23,7 +23,7 @@ interface GoldenComponent {
 interface SmallCase {
   readonly name: string
   readonly bins: number
-  /** Told by a name where packing is refused anyway. */
+  /** A text instead of components in cases where packing is rejected anyway. */
   readonly components: readonly GoldenComponent[] | string
   readonly prior_bins_by_name?: readonly string[][]
   readonly expected?: readonly string[][]
@@ -56,13 +56,13 @@ function component(golden: GoldenComponent): ObjectSourceMetaSized {
 }
 
 function componentsOf({ components }: SmallCase): ObjectSourceMetaSized[] {
-  // Any will do that are more than the bins.
+  // Any list with more components than bins gives the error.
   return typeof components === 'string' ? componentsOf(small[0] as SmallCase) : components.map(component)
 }
 
 const LAYER: Descriptor = { mediaType: '', digest: `sha256:${'0'.repeat(64)}` as Digest, size: 0 }
 
-/** A manifest whose chunks hold those components. */
+/** Creates the manifest of a prior build with the given components per chunk. */
 function builtBefore(bins: readonly (readonly string[])[]): ImageManifest {
   const chunks = bins.map((names) => ({ ...LAYER, annotations: { 'ostree.components': names.join(',') } }))
   return { schemaVersion: 2, config: LAYER, layers: [LAYER, ...chunks] }
@@ -71,8 +71,8 @@ function builtBefore(bins: readonly (readonly string[])[]): ImageManifest {
 const identifiers = (bins: readonly (readonly ObjectSourceMetaSized[])[]) =>
   bins.map((bin) => bin.map(({ identifier }) => identifier))
 
-describe('averages', () => {
-  test('C1: are those of the vectors', () => {
+describe('statistics', () => {
+  test('mean, standard deviation and median absolute deviation equal the vectors (case C1)', () => {
     for (const [values, expected] of statistics.mean) expect(mean(values) ?? null).toBe(expected)
     for (const [values, expected] of statistics.std_deviation) {
       expect(standardDeviation(values) ?? null).toBe(expected)
@@ -85,31 +85,37 @@ describe('averages', () => {
 })
 
 describe('packing', () => {
-  test.each(small.map((one) => [`${one.name}, ${one.bins} bins`, one] as const))('G1, G3, G4: %s', (_, one) => {
-    const prior = one.prior_bins_by_name === undefined ? undefined : builtBefore(one.prior_bins_by_name)
-    const pack = () => identifiers(basicPacking(componentsOf(one), one.bins, prior))
-    if (one.error === true) expect(pack).toThrow('number of bins should be >= 4')
-    else expect(pack()).toEqual(one.expected)
-  })
+  test.each(small.map((one) => [`${one.name}, ${one.bins} bins`, one] as const))(
+    'packing %s gives the bins of the vectors (cases G1, G3, G4)',
+    (_, one) => {
+      const prior = one.prior_bins_by_name === undefined ? undefined : builtBefore(one.prior_bins_by_name)
+      const pack = () => identifiers(basicPacking(componentsOf(one), one.bins, prior))
+      if (one.error === true) expect(pack).toThrow('number of bins should be >= 4')
+      else expect(pack()).toEqual(one.expected)
+    },
+  )
 
-  // Data of the original's own tests, which is not in this repository.
+  // The components of Fedora CoreOS are test data of ostree-ext, which is not in this repository.
   const folder = process.env['OSTREE_EXT_FIXTURES'] ?? ''
   const input = join(folder, 'fedora-coreos-contentmeta.json.gz')
   const isThere = folder !== '' && existsSync(input)
   const where = isThere ? '' : ' (needs OSTREE_EXT_FIXTURES, a folder with fedora-coreos-contentmeta.json.gz)'
-  describe.runIf(isThere)(`of a whole distribution${where}`, () => {
+  describe.runIf(isThere)(`packing of a whole distribution${where}`, () => {
     const components = (): ObjectSourceMetaSized[] =>
       (JSON.parse(gunzipSync(readFileSync(input)).toString()) as GoldenComponent[]).map(component)
 
-    test.each(Object.entries(fcos.packings))('G2, G6: into %s bins', (most, expected) => {
-      const bins = basicPacking(components(), Number(most))
-      expect(bins.map((bin) => bin.length)).toEqual(expected.bin_lengths)
-      if (expected.bins !== undefined) expect(identifiers(bins)).toEqual(expected.bins)
-      expect(nodePlatform.sha256(encodeUtf8(JSON.stringify(identifiers(bins))))).toBe(expected.bins_sha256)
-      expect(bins.flat().reduce((sum, { size }) => sum + size, 0)).toBe(fcos.total_size)
-    })
+    test.each(Object.entries(fcos.packings))(
+      'packing into %s bins gives the bins of the vectors (cases G2, G6)',
+      (most, expected) => {
+        const bins = basicPacking(components(), Number(most))
+        expect(bins.map((bin) => bin.length)).toEqual(expected.bin_lengths)
+        if (expected.bins !== undefined) expect(identifiers(bins)).toEqual(expected.bins)
+        expect(nodePlatform.sha256(encodeUtf8(JSON.stringify(identifiers(bins))))).toBe(expected.bins_sha256)
+        expect(bins.flat().reduce((sum, { size }) => sum + size, 0)).toBe(fcos.total_size)
+      },
+    )
 
-    test('G3: into one bin is refused', () => {
+    test('packing into one bin is rejected (case G3)', () => {
       expect(() => basicPacking(components(), 1)).toThrow('number of bins should be >= 4')
     })
   })
@@ -128,7 +134,7 @@ describe('packing', () => {
         .sort((a, b) => b.size - a.size),
     )
 
-  test('puts every component into one bin, of no more than there may be', () => {
+  test('packing puts each component into exactly one bin, and makes at most the given number of bins', () => {
     fc.assert(
       fc.property(anyComponents, fc.integer({ min: 5, max: 70 }), (components, most) => {
         const bins = basicPacking(components, most)
@@ -139,7 +145,7 @@ describe('packing', () => {
     )
   })
 
-  test('keeps the bins of the build before where nothing changed', () => {
+  test('packing keeps the bins of the prior build if the components are the same', () => {
     fc.assert(
       fc.property(anyComponents, fc.integer({ min: 5, max: 70 }), (components, most) => {
         const bins = basicPacking(components, most)
@@ -151,13 +157,13 @@ describe('packing', () => {
     )
   })
 
-  test('fewer than four bins are enough for as many as have one each', () => {
+  test('packing allows fewer than four bins if each component gets its own', () => {
     const two = componentsOf(small[0] as SmallCase).slice(0, 2)
     expect(identifiers(basicPacking(two, 3))).toEqual([['pkg1.0'], ['pkg2.0'], []])
     expect(() => basicPacking(two, 2)).toThrow('number of bins should be >= 4')
   })
 
-  test('starts afresh when the build before had more bins than there may be', () => {
+  test('packing ignores a prior build that has more bins than allowed', () => {
     const components = componentsOf(small[0] as SmallCase)
     const many = builtBefore(components.map(({ name }) => [name]))
     expect(identifiers(basicPacking(components, 6, many))).toEqual(small[0]?.expected)
@@ -165,12 +171,12 @@ describe('packing', () => {
 
   test.each([
     [
-      'says nothing of components',
+      'has no annotation of components',
       { schemaVersion: 2, config: LAYER, layers: [LAYER, LAYER] },
       'Missing ostree.components',
     ],
-    ['has a component twice', builtBefore([['pkg1', 'pkg2'], ['pkg1']]), 'component pkg1 is in two of them'],
-  ])('refuses a build before that %s', (_, prior: ImageManifest, message) => {
+    ['has a component in two chunks', builtBefore([['pkg1', 'pkg2'], ['pkg1']]), 'component pkg1 is in two of them'],
+  ])('packing rejects a prior build that %s', (_, prior: ImageManifest, message) => {
     const components = componentsOf(small[0] as SmallCase)
     expect(() => basicPacking(components, 6, prior)).toThrow(message)
   })

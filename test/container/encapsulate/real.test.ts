@@ -1,4 +1,4 @@
-/** Ten thousand files, committed by ostree, as an image: through a registry and other programs, and back. */
+/** Encapsulates ten thousand files that ostree committed, and passes the image through a registry and other programs. */
 import { linkSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -31,7 +31,7 @@ import { HOST } from './kit.ts'
 const FILES = 10_000
 const PER_DIRECTORY = 50
 
-/** Packages of files: text, programs, links of both kinds, empty ones, one too large for a piece. */
+/** Writes packages of files: text, programs, hard and symbolic links, empty files, and one larger than a piece. */
 function makeTree(root: string): void {
   for (let i = 0; i < FILES; i++) {
     const folder = join(root, 'usr/share', `package${Math.floor(i / 500)}`, `part${Math.floor(i / PER_DIRECTORY)}`)
@@ -52,9 +52,9 @@ function makeTree(root: string): void {
   writeFileSync(join(root, 'usr/bin/large'), large, { mode: 0o755 })
 }
 
-/** Everything below: type, permissions, target, and name. */
+/** Lists type, permissions, link target and path of everything below a directory. */
 function listed(root: string): string {
-  // Hard links to links may be links of their own, so what counts is what they say.
+  // A hard link to a symbolic link may become a link of its own, so only its target is compared.
   const found = run('find', ['.', '-path', './sysroot', '-prune', '-o', '-printf', '%y %m %l %P\n'], { cwd: root })
   return found.split('\n').sort().join('\n')
 }
@@ -104,7 +104,7 @@ describeReference(['ostree', 'skopeo', 'umoci', 'docker-registry'], 'a commit of
   })
 
   test.each(['in one layer', 'in chunks'])(
-    'J1: %s, goes through a registry and comes out as it went in, for us and for others',
+    'a commit encapsulated %s is read unchanged from a registry, by us and by other programs (case J1)',
     async (kind) => {
       const name = kind === 'in chunks' ? 'chunked' : 'single'
       const chunked = kind === 'in chunks' ? { packageContentmeta: await componentsOf(repo, commit), maxLayers: 8 } : {}
@@ -113,7 +113,7 @@ describeReference(['ostree', 'skopeo', 'umoci', 'docker-registry'], 'a commit of
       const to = `docker://${registry.host}/os:${name}`
       const digest = await encapsulate(repo, commit, {}, { ...options, files, registry: network }, to)
 
-      // us, by digest, into a repository that ostree finds sound
+      // Read by us, by digest, into a repository that ostree then verifies.
       const archive = join(folder, `archive-${name}`)
       const back = await createRepo(archive, { mode: 'archive' })
       const image = await unencapsulate(back, `ostree-unverified-registry:${registry.host}/os@${digest}`, context)
@@ -122,7 +122,7 @@ describeReference(['ostree', 'skopeo', 'umoci', 'docker-registry'], 'a commit of
       await back.close()
       expect(run('ostree', ['fsck', `--repo=${archive}`])).toContain('no errors found')
 
-      // others
+      // Read by skopeo and umoci.
       const layout = join(folder, `layout-${name}`)
       const source = ['--src-tls-verify=false', `docker://${registry.host}/os:${name}`]
       run('skopeo', ['--insecure-policy', 'copy', ...source, `oci:${layout}:x`])
@@ -134,7 +134,7 @@ describeReference(['ostree', 'skopeo', 'umoci', 'docker-registry'], 'a commit of
       run('diff', ['-r', '--no-dereference', '--exclude=sysroot', tree, unpacked])
       rmSync(unpacked, { recursive: true })
 
-      // a copy of ours has the blobs of theirs
+      // Our copy of the image has the same blobs as skopeo's.
       const ours = join(folder, `ours-${name}`)
       await using from = await openImage(parseImageReference(`docker://${registry.host}/os:${name}`), context)
       await using copy = await openDestination(parseImageReference(`oci:${ours}:x`), context)
@@ -145,7 +145,7 @@ describeReference(['ostree', 'skopeo', 'umoci', 'docker-registry'], 'a commit of
   )
 
   test.each(['sqlite', 'archive'])(
-    'is the same commit when it was stored in %s, written out, and stored again',
+    'a commit is unchanged after its image was stored in %s, exported and stored again',
     async (kind) => {
       const options = { ...context, registry: context.registry }
       const name = `docker://${registry.host}/os:chunked`
@@ -154,7 +154,7 @@ describeReference(['ostree', 'skopeo', 'umoci', 'docker-registry'], 'a commit of
         const path = join(folder, `${kind}-${which}${kind === 'sqlite' ? '.sqlite' : ''}`)
         return await createRepo(path, { mode: kind === 'archive' ? 'archive' : 'bare-user' })
       }
-      /** What comes of a layout, under the name the image has in the registry. */
+      /** Imports a layout under the name that the image has in the registry. */
       const storedAgain = async (which: string, layout: string) => {
         const repo = await empty(which)
         const open = () => openImage(parseImageReference(`oci:${layout}:x`), context)
@@ -183,7 +183,7 @@ describeReference(['ostree', 'skopeo', 'umoci', 'docker-registry'], 'a commit of
         expect(run('ostree', ['fsck', `--repo=${folder}/archive-second`])).toContain('no errors found')
         return
       }
-      // From here on nothing changes any more, the manifest included.
+      // Further exports no longer change anything, including the manifest.
       const further = await writtenOut(second, 'further')
       expect(further.digest).toBe(out.digest)
       const last = await storedAgain('third', further.layout)

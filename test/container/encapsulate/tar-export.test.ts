@@ -1,4 +1,4 @@
-/** Commits as tar streams, beside the ones ostree-ext writes. */
+/** Tests of commits as tar streams, compared with the streams of ostree-ext. */
 import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -48,7 +48,7 @@ async function commitOf(tree: Directory) {
   return { repo, commit: await repo.transaction((tx) => storeCommit(tx, tree)) }
 }
 
-/** A commit of 2 ** depth directories, out of a handful of objects. */
+/** Stores a commit with 2 ** depth directories, made of a few objects. */
 async function storeBomb(tx: Transaction, depth: number): Promise<Checksum> {
   const { tree: leaf, meta } = await storeTree(tx, directory())
   let tree = leaf
@@ -60,7 +60,7 @@ async function storeBomb(tx: Transaction, depth: number): Promise<Checksum> {
 }
 
 describe('a commit as a tar stream', () => {
-  test('E1: out of an empty stream no commit comes', async () => {
+  test('importing an empty stream fails, as it has no commit (case E1)', async () => {
     await expect(repoFrom(new Uint8Array(0))).rejects.toThrow('Commit object not found')
     await expect(repoFrom(new Uint8Array(1024))).rejects.toThrow('Commit object not found')
   })
@@ -70,26 +70,29 @@ describe('a commit as a tar stream', () => {
     ['bare', nodePlatform],
     ['bare-user', nodePlatform],
     ['bare-user', portablePlatform],
-  ])('E2: from a repository of mode %s it is, each time, byte for byte what ostree-ext writes', async (...setup) => {
+  ])('the stream exported from mode %s equals that of ostree-ext, each time (case E2)', async (...setup) => {
     const repo = await repoFrom(goldenTar, ...setup)
     const first = await exported(repo, GOLDEN.commit)
     expect(nodePlatform.sha256(first)).toBe(GOLDEN.tar_sha256)
     expect(nodePlatform.sha256(await exported(repo, GOLDEN.commit))).toBe(GOLDEN.tar_sha256)
   })
 
-  test.each(['directory', 'single file'])('E2: from a %s on disk it is the same', async (kind) => {
-    const folder = mkdtempSync(join(tmpdir(), 'tar-export-'))
-    try {
-      const path = join(folder, kind === 'directory' ? 'repo' : 'repo.sqlite')
-      await using repo = await createRepo(path, { mode: 'archive' })
-      await repo.transaction((tx) => importCommitLayer(repo, tx, once(goldenTar)))
-      expect(nodePlatform.sha256(await exported(repo, GOLDEN.commit))).toBe(GOLDEN.tar_sha256)
-    } finally {
-      rmSync(folder, { recursive: true })
-    }
-  })
+  test.each(['directory', 'single file'])(
+    'the stream exported from a %s on disk is the same (case E2)',
+    async (kind) => {
+      const folder = mkdtempSync(join(tmpdir(), 'tar-export-'))
+      try {
+        const path = join(folder, kind === 'directory' ? 'repo' : 'repo.sqlite')
+        await using repo = await createRepo(path, { mode: 'archive' })
+        await repo.transaction((tx) => importCommitLayer(repo, tx, once(goldenTar)))
+        expect(nodePlatform.sha256(await exported(repo, GOLDEN.commit))).toBe(GOLDEN.tar_sha256)
+      } finally {
+        rmSync(folder, { recursive: true })
+      }
+    },
+  )
 
-  test('E3: it holds a repository, and the files as links into it', async () => {
+  test('the stream has a repository, and files as hard links into it (case E3)', async () => {
     const entries = entriesOf(await exported(await repoFrom(goldenTar), GOLDEN.commit))
     const byPath = new Map(entries.map((entry) => [entry.path, entry]))
     expect(byPath.size).toBe(entries.length)
@@ -109,7 +112,7 @@ describe('a commit as a tar stream', () => {
     expect(arping?.pax.map(({ key }) => key)).toEqual(['SCHILY.xattr.security.capability'])
   })
 
-  test('E4: taken in again it is the same commit, with what was attached to it', async () => {
+  test('the stream is imported as the same commit, with its detached metadata (case E4)', async () => {
     const first = await repoFrom(goldenTar)
     const repo = await repoFrom(await exported(first, GOLDEN.commit))
     const { objects } = repo
@@ -120,12 +123,12 @@ describe('a commit as a tar stream', () => {
     expect([key, decodeUtf8(value?.bytes ?? new Uint8Array(0))]).toEqual(['my-detached-key', 'my-detached-value\0'])
   })
 
-  test('E5: signatures travel with it, bit by bit', async () => {
+  test('the stream keeps signatures, byte for byte (case E5)', async () => {
     const signed = new Uint8Array(gunzipSync(goldenBytes('container/exampleos-signed-export.tar.gz')))
     expect(equalBytes(await exported(await repoFrom(signed), GOLDEN.commit), signed)).toBe(true)
   })
 
-  test('every commit comes through, object by object', async () => {
+  test('a random commit is exported and imported with all its objects', async () => {
     const check = async (tree: Directory) => {
       const { repo, commit } = await commitOf(tree)
       const tar = await exported(repo, commit)
@@ -136,7 +139,7 @@ describe('a commit as a tar stream', () => {
     await fc.assert(fc.asyncProperty(anyTree(), check), { numRuns: 60 })
   })
 
-  test('a tree may use all that a header cannot hold', async () => {
+  test('a tree may have names, targets, ids and sizes that do not fit into a header', async () => {
     const long = 'ü'.repeat(60)
     const tree = directory({
       [long]: directory({ [`${long}a`]: file('deep'), [`${long}.`]: symlink(`${long}/`.repeat(9)) }, { uid: 2 ** 31 }),
@@ -158,7 +161,7 @@ describe('a commit as a tar stream', () => {
     expect(equalBytes(await exported(await repoFrom(tar), commit), tar)).toBe(true)
   })
 
-  test('what lies in the sysroot of a commit is not lost', async () => {
+  test('objects below /sysroot of a commit are in the stream, though their paths are not', async () => {
     const inside = directory({ ostree: directory({ note: file('kept') }, { mode: 0o711 }) }, { mode: 0o700 })
     const { repo, commit } = await commitOf(directory({ sysroot: inside, usr: directory() }))
     const tar = await exported(repo, commit)
@@ -167,13 +170,13 @@ describe('a commit as a tar stream', () => {
     for await (const name of traverseCommit(copy, commit)) expect(await copy.objects.has(name)).toBe(true)
   })
 
-  test('a tree that has /var/tmp keeps its own', async () => {
+  test('a tree with a /var/tmp of its own keeps its metadata', async () => {
     const { repo, commit } = await commitOf(directory({ var: directory({ tmp: directory({}, { mode: 0o1770 }) }) }))
     const found = entriesOf(await exported(repo, commit)).filter(({ path }) => path === 'var/tmp')
     expect(found.map(({ mode }) => mode)).toEqual([0o1770])
   })
 
-  test('a tree that names itself a million times over is not unfolded without end', async () => {
+  test('a tree whose few objects unfold to a huge number of paths is rejected', async () => {
     const repo = await memoryRepo()
     const commit = await repo.transaction((tx) => storeBomb(tx, 40))
     await expect(collect(exportCommit(repo, commit, { maxEntries: 1000 }))).rejects.toThrow('entries to export')
@@ -182,7 +185,7 @@ describe('a commit as a tar stream', () => {
     await expect(collect(exportTree(repo, root, { maxEntries: 1000 }))).rejects.toThrow('entries to export')
   })
 
-  test('a missing object is named, and an abort is heard', async () => {
+  test('exporting fails with an error that names a missing object, and stops on abort', async () => {
     const { repo, commit } = await commitOf(directory({ a: file('1') }))
     const aborted = AbortSignal.abort(new Error('enough'))
     await expect(collect(exportCommit(repo, commit, { signal: aborted }))).rejects.toThrow('enough')
@@ -195,7 +198,7 @@ describe('a commit as a tar stream', () => {
 })
 
 describe('a tree as an ordinary archive', () => {
-  test('has files before directories, /etc in its place, and no objects', async () => {
+  test('an exported tree has files before directories, /etc instead of /usr/etc, and no objects', async () => {
     const tree = directory({
       b: file('2', { xattrs: [[encodeUtf8('user.x'), encodeUtf8('y')]] }),
       a: directory({ '.wh.gone': file() }, { mode: 0o700 }),
@@ -216,8 +219,8 @@ describe('a tree as an ordinary archive', () => {
   })
 })
 
-describeReference(['ostree', 'tar'], 'the stream, unpacked by tar', () => {
-  test('is a repository that ostree finds whole, beside the files', async () => {
+describeReference(['ostree', 'tar'], 'an exported stream, unpacked by tar', () => {
+  test('an unpacked stream has a repository that ostree reads, and the files', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'tar-export-'))
     try {
       run('tar', ['-x', '--no-same-owner', '-C', folder], {

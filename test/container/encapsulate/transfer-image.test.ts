@@ -1,4 +1,4 @@
-/** Images from one transport to another. */
+/** Tests of copying images between transports. */
 
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -27,7 +27,7 @@ import { documentsOf, GOLDEN, HOST } from './kit.ts'
 const CONTEXT = { platform: nodePlatform, files: nodeFiles, host: HOST }
 const places = testRepos()
 
-/** Files of a vector, on a disk. */
+/** Unpacks a vector into a new directory. */
 function laidDown(name: string): string {
   const root = places.path()
   for (const [path, bytes] of unpack(gunzipSync(goldenBytes(name)))) {
@@ -44,8 +44,8 @@ async function mergeOf(source: () => Promise<ImageSource>): Promise<string> {
   return image.baseCommit
 }
 
-describe('an image that is copied', () => {
-  test('keeps every digest where the other side takes its manifest', async () => {
+describe('a copied image', () => {
+  test('a copied image keeps all digests if the destination accepts its manifest', async () => {
     const image = goldenImage('container/oci-chunked.tar.gz')
     await using source = await sourceOf(image)()
     const path = places.path()
@@ -63,7 +63,7 @@ describe('an image that is copied', () => {
     expect(events.map(({ kind }) => kind)).toEqual(['layer-cached', 'layer-cached', 'layer-cached'])
   })
 
-  test('becomes OCI where it was Docker, with the layers it has', async () => {
+  test('a Docker image is converted to OCI with the same layers', async () => {
     await using source = await openImage(parseImageReference(`dir:${laidDown('container/dir-v2s2.tar.gz')}`), CONTEXT)
     const files = new Map<string, Uint8Array>()
     await using to = openMemoryDestination(files, undefined, nodePlatform)
@@ -75,7 +75,7 @@ describe('an image that is copied', () => {
     expect(await mergeOf(() => openMemoryLayout(files, undefined, CONTEXT))).toBe(GOLDEN.commit)
   })
 
-  test('stays Docker in a directory, which takes anything', async () => {
+  test('a Docker image stays one in a directory, which accepts any type', async () => {
     const from = laidDown('container/dir-v2s2.tar.gz')
     await using source = await openImage(parseImageReference(`dir:${from}`), CONTEXT)
     const path = places.path()
@@ -84,7 +84,7 @@ describe('an image that is copied', () => {
     expect(readdirSync(path).sort()).toEqual(readdirSync(from).sort())
   })
 
-  test('is compressed on the way where its layers are plain', async () => {
+  test('uncompressed layers of an image are compressed by the copy', async () => {
     const path = join(laidDown('container/docker-archive.tar.gz'), '..', 'archive.tar')
     writeFileSync(path, gunzipSync(goldenBytes('container/docker-archive.tar.gz')))
     await using source = await openImage(parseImageReference(`docker-archive:${path}`), CONTEXT)
@@ -96,7 +96,7 @@ describe('an image that is copied', () => {
     expect(await mergeOf(() => openMemoryLayout(files, undefined, CONTEXT))).toBe(GOLDEN.commit)
   })
 
-  test('is not there at all when a blob of it lies', async () => {
+  test('an image with a wrong blob is not copied', async () => {
     const image = goldenImage('container/oci-chunked.tar.gz')
     const source = await sourceOf(image)()
     const liar: ImageSource = {
@@ -114,8 +114,8 @@ describe('an image that is copied', () => {
   })
 })
 
-describeReference('skopeo', 'a copy beside the one of skopeo', () => {
-  test('has the same blobs', async () => {
+describeReference('skopeo', 'a copied image, compared with that of skopeo', () => {
+  test('a copied image has the same blobs as the copy of skopeo', async () => {
     const from = laidDown('container/oci-chunked.tar.gz')
     const theirs = places.path()
     run('skopeo', ['--insecure-policy', 'copy', `oci:${from}`, `oci:${theirs}:x`])

@@ -1,4 +1,4 @@
-/** Detached metadata of commits that are in images already. */
+/** Tests of replacing the detached metadata of commits in images. */
 import { gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -41,14 +41,14 @@ const replaced = (tar: Uint8Array, metadata: Uint8Array | undefined, size = 1 <<
   collect(replaceDetachedMetadata(inPieces(tar, size), metadata))
 
 describe('detached metadata in a stream', () => {
-  test('E5: becomes the signed stream of the original, byte for byte, and back', async () => {
+  test('adding the signature gives the signed reference stream, and removing it the original one (case E5)', async () => {
     const signed = await replaced(FIXTURE_TAR, SIGNATURE)
     expect(nodePlatform.sha256(signed)).toBe(SIGNED.tar_sha256)
     const before = entriesOf(FIXTURE_TAR).find(({ path }) => path.endsWith('.commitmeta'))?.body
     expect(equalBytes(await replaced(signed, before), FIXTURE_TAR)).toBe(true)
   })
 
-  test('E6: is gone when there is none to put in its place', async () => {
+  test('replacing detached metadata by nothing removes it (case E6)', async () => {
     const bare = await replaced(signedTar, undefined)
     const repo = await repoFrom(bare)
     expect(await repo.objects.readAttached('commitmeta', GOLDEN.commit)).toBeUndefined()
@@ -56,7 +56,7 @@ describe('detached metadata in a stream', () => {
     expect(equalBytes(await replaced(bare, SIGNATURE), signedTar)).toBe(true)
   })
 
-  test('is what an export of the commit with it has, however the stream comes in pieces', async () => {
+  test('replacing gives the same stream as exporting with that metadata, whatever the pieces are', async () => {
     const check = async (metadata: Uint8Array, size: number) => {
       const repo = await fixtureRepo()
       await repo.objects.writeAttached('commitmeta', GOLDEN.commit, metadata)
@@ -70,16 +70,20 @@ describe('detached metadata in a stream', () => {
   const name = `${objects}/61/${'6'.repeat(62)}`
   test.each([
     ['without a commit', [{ path: 'a', body: new Uint8Array(3) }], 'Missing commit object'],
-    ['that ends behind the commit', [{ path: `${name}.commit` }], 'Expected metadata object after commit'],
+    ['that ends after the commit', [{ path: `${name}.commit` }], 'Expected metadata object after commit'],
     ['where a file follows the commit', [{ path: `${name}.commit` }, { path: 'etc/passwd' }], 'not etc/passwd'],
-    ['where no object follows', [{ path: `${name}.commit` }, { path: `${objects}/x/y.dirmeta` }], 'Invalid checksum'],
-  ])('is refused in one %s', async (_, entries, message) => {
+    [
+      'where a malformed object name follows the commit',
+      [{ path: `${name}.commit` }, { path: `${objects}/x/y.dirmeta` }],
+      'Invalid checksum',
+    ],
+  ])('replacing is rejected for a stream %s', async (_, entries, message) => {
     const tar = await collect(packTar(entries))
     await expect(replaced(tar, SIGNATURE)).rejects.toThrow(message)
     await expect(replaced(tar, SIGNATURE)).rejects.toThrow('Replacing detached metadata: ')
   })
 
-  test('a stream cut off anywhere is an error', async () => {
+  test('a truncated stream is an error', async () => {
     for (const length of [0, 1, 511, 512, 5000, 150_000]) {
       await expect(replaced(FIXTURE_TAR.subarray(0, length), SIGNATURE)).rejects.toThrow('Replacing detached metadata')
     }
@@ -88,7 +92,7 @@ describe('detached metadata in a stream', () => {
 
 describe('detached metadata of an image', () => {
   test.each(['chunked', 'single'])(
-    'changes the layer of the commit, and what names it, in one that is %s',
+    'replacing changes only the layer of the commit and the documents that name it, in a %s image',
     async (kind) => {
       const options = kind === 'chunked' ? CHUNKED : { host: HOST }
       const before = new Map<string, Uint8Array>()
@@ -127,7 +131,7 @@ describe('detached metadata of an image', () => {
     },
   )
 
-  test('goes from one place on a disk to another, or stays where it is', async () => {
+  test('an image with replaced metadata is written to another place on disk, or to the same one', async () => {
     const path = places.path()
     const options = { platform: nodePlatform, files: nodeFiles, host: HOST }
     const repo = await fixtureRepo()
@@ -139,7 +143,7 @@ describe('detached metadata of an image', () => {
     expect(await updateDetachedMetadata(`oci:${path}:a`, `oci:${path}:a`, back, options)).toBe(first)
   })
 
-  test('is nothing for an image that holds no commit', async () => {
+  test('replacing fails for an image without a commit', async () => {
     await using source = await sourceOf(goldenImage('container/oci-nonostree.tar.gz'))()
     await using to = openMemoryDestination(new Map(), undefined, nodePlatform)
     await expect(updateDetachedMetadataTo(source, to, SIGNATURE, { platform: nodePlatform })).rejects.toThrow(

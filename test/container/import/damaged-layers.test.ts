@@ -1,4 +1,4 @@
-/** Small images made on the spot, whole and damaged in any place. */
+/** Tests of pulling small generated images, intact and damaged at any bit. */
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -38,14 +38,14 @@ async function tarOf(entries: readonly TarEntry[]): Promise<Uint8Array> {
 
 const plain = (tar: Uint8Array): Layer => ({ mediaType: PLAIN, tar, blob: tar })
 const zipped = (tar: Uint8Array): Layer => ({ mediaType: GZIP, tar, blob: new Uint8Array(gzipSync(tar)) })
-/** As pigz and eStargz write: one member after the other. */
+/** Compresses into several gzip members, as pigz and eStargz do. */
 const zippedInParts = (tar: Uint8Array): Layer => {
   const cuts = [0, 1, 700, tar.length >> 1, tar.length].toSorted((a, b) => a - b)
   const parts = cuts.slice(1).map((end, i) => new Uint8Array(gzipSync(tar.subarray(cuts[i], end))))
   return { mediaType: GZIP, tar, blob: concatBytes(parts) }
 }
 
-/** @param given blobs handed out in place of the right ones */
+/** Creates an image. @param given returns the bytes that the source delivers for a layer */
 function imageOf(layers: readonly Layer[], given: (layer: Layer) => AsyncIterable<Uint8Array>): ImageSource {
   const descriptors = layers.map(({ mediaType, blob }) => ({ mediaType, digest: digestOf(blob), size: blob.length }))
   return {
@@ -65,7 +65,7 @@ function imageOf(layers: readonly Layer[], given: (layer: Layer) => AsyncIterabl
 const EMPTY = { digest: digestOf(new Uint8Array(0)), size: 0 }
 
 async function* inPieces(bytes: Uint8Array, size = 97): AsyncGenerator<Uint8Array> {
-  // One buffer for all, as a reader of files does it.
+  // One buffer for all pieces, as a reader of files may use.
   const buffer = new Uint8Array(size)
   for (let at = 0; at < bytes.length; at += size) {
     const piece = bytes.subarray(at, at + size)
@@ -84,28 +84,31 @@ function emptyRepo(platform = nodePlatform): Promise<Repo> {
 
 const whole = (layers: readonly Layer[]) => imageOf(layers, ({ blob }) => inPieces(blob))
 
-/** The tree; the commit names digests, which compression changes. */
+/** Returns the tree of an image; its commit is not compared, as it has digests that depend on the compression. */
 async function rootOf(repo: Repo, { mergeCommit }: PulledImage): Promise<string> {
   const { rootTree, rootMeta } = await repo.readCommit(mergeCommit)
   return `${rootTree} ${rootMeta}`
 }
 
 describe('the layers of an image', () => {
-  test.each([nodePlatform, portablePlatform])('give one tree however they are compressed ($name)', async (platform) => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(anyLayerTree(), { minLength: 1, maxLength: 3 }), async (trees) => {
-        const tars = await Promise.all(trees.map((tree) => tarOf(layerEntries(tree))))
-        const roots = new Set<string>()
-        for (const compress of [plain, zipped, zippedInParts]) {
-          const repo = await emptyRepo(platform)
-          roots.add(await rootOf(repo, await pull(repo, whole(tars.map(compress)))))
-          await repo.close()
-        }
-        expect(roots.size).toBe(1)
-      }),
-      { numRuns: 30 },
-    )
-  })
+  test.each([nodePlatform, portablePlatform])(
+    'layers give the same tree however they are compressed ($name)',
+    async (platform) => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(anyLayerTree(), { minLength: 1, maxLength: 3 }), async (trees) => {
+          const tars = await Promise.all(trees.map((tree) => tarOf(layerEntries(tree))))
+          const roots = new Set<string>()
+          for (const compress of [plain, zipped, zippedInParts]) {
+            const repo = await emptyRepo(platform)
+            roots.add(await rootOf(repo, await pull(repo, whole(tars.map(compress)))))
+            await repo.close()
+          }
+          expect(roots.size).toBe(1)
+        }),
+        { numRuns: 30 },
+      )
+    },
+  )
 })
 
 const entries: TarEntry[] = [
@@ -120,36 +123,39 @@ describe('a damaged layer', () => {
     ['plain', plain],
     ['gzip', zipped],
     ['gzip of several members', zippedInParts],
-  ])('is refused whichever bit is wrong, and its place stays free for the right one (%s)', async (_, compress) => {
-    const good = compress(await tarOf(entries))
-    const below = compress(await tarOf([{ path: 'usr/', type: 'directory' }]))
-    const right = await emptyRepo()
-    const expected = (await pull(right, whole([below, good]))).mergeCommit
-    await right.close()
-    await fc.assert(
-      fc.asyncProperty(fc.nat({ max: good.blob.length * 8 - 1 }), fc.constantFrom(1, 97, 4096), async (bit, size) => {
-        const wrong = good.blob.slice()
-        wrong[bit >> 3] = (wrong[bit >> 3] as number) ^ (1 << (bit & 7))
-        const damaged = imageOf([below, good], ({ blob }) => inPieces(blob === good.blob ? wrong : blob, size))
-        const repo = await emptyRepo()
-        const error = await pull(repo, damaged).catch((reason: unknown) => reason)
-        expect(error).toBeInstanceOf(OstreeError)
-        expect((error as OstreeError).message).toContain(digestOf(good.blob))
-        expect(await listImages(repo)).toEqual([])
-        // The layer below was whole, and is kept.
-        expect((await repo.listRefs()).map(({ name }) => name)).toEqual([
-          `ostree/container/blob/${digestOf(below.blob).replace(':', '_3A_')}`,
-        ])
-        const again = await pull(repo, whole([below, good]))
-        expect(again.mergeCommit).toBe(expected)
-        expect(again.layersFetched).toBe(1)
-        await repo.close()
-      }),
-      { numRuns: 150 },
-    )
-  })
+  ])(
+    'a layer (%s) with any bit flipped is rejected, and the correct one can be pulled afterwards',
+    async (_, compress) => {
+      const good = compress(await tarOf(entries))
+      const below = compress(await tarOf([{ path: 'usr/', type: 'directory' }]))
+      const right = await emptyRepo()
+      const expected = (await pull(right, whole([below, good]))).mergeCommit
+      await right.close()
+      await fc.assert(
+        fc.asyncProperty(fc.nat({ max: good.blob.length * 8 - 1 }), fc.constantFrom(1, 97, 4096), async (bit, size) => {
+          const wrong = good.blob.slice()
+          wrong[bit >> 3] = (wrong[bit >> 3] as number) ^ (1 << (bit & 7))
+          const damaged = imageOf([below, good], ({ blob }) => inPieces(blob === good.blob ? wrong : blob, size))
+          const repo = await emptyRepo()
+          const error = await pull(repo, damaged).catch((reason: unknown) => reason)
+          expect(error).toBeInstanceOf(OstreeError)
+          expect((error as OstreeError).message).toContain(digestOf(good.blob))
+          expect(await listImages(repo)).toEqual([])
+          // The layer below is intact, and kept.
+          expect((await repo.listRefs()).map(({ name }) => name)).toEqual([
+            `ostree/container/blob/${digestOf(below.blob).replace(':', '_3A_')}`,
+          ])
+          const again = await pull(repo, whole([below, good]))
+          expect(again.mergeCommit).toBe(expected)
+          expect(again.layersFetched).toBe(1)
+          await repo.close()
+        }),
+        { numRuns: 150 },
+      )
+    },
+  )
 
-  test('that is too short or too long by a byte is refused', async () => {
+  test('a layer that is a byte too short or too long is rejected', async () => {
     const good = zipped(await tarOf(entries))
     for (const blob of [good.blob.subarray(0, -1), concatBytes([good.blob, Uint8Array.of(0)]), new Uint8Array(0)]) {
       const repo = await emptyRepo()
@@ -169,7 +175,7 @@ describe('a damaged layer', () => {
 })
 
 describe('an aborted pull', () => {
-  test('does not wait for a source that never answers', async () => {
+  test('an aborted pull does not wait for a source that never answers', async () => {
     const good = zipped(await tarOf(entries))
     const controller = new AbortController()
     const repo = await emptyRepo()

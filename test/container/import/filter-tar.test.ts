@@ -14,7 +14,7 @@ const LAYERS = ['layers', 'layers2'].flatMap((folder) =>
   readdirSync(goldenPath(`container/${folder}`)).map((name) => `container/${folder}/${name}`),
 )
 
-/** What the whole import makes of it, or what is wrong with it. */
+/** Imports a layer; `undefined` when that fails. */
 async function imported(tar: Uint8Array) {
   const repo = await memoryRepo()
   try {
@@ -27,7 +27,7 @@ async function imported(tar: Uint8Array) {
   }
 }
 
-/** What comes of it when nothing filters it again. */
+/** Builds a tree of a filtered layer without filtering it again. */
 async function built(tar: AsyncIterable<Uint8Array>) {
   const repo = await memoryRepo()
   return await repo.transaction(async (tx) => {
@@ -40,7 +40,7 @@ async function built(tar: AsyncIterable<Uint8Array>) {
 }
 
 describe('a filtered layer', () => {
-  test.each(LAYERS)('makes the same tree as the layer itself: %s', async (name) => {
+  test.each(LAYERS)('the filtered layer gives the same tree as the import of %s', async (name) => {
     const tar = goldenBytes(name)
     const whole = await imported(tar)
     const filtered = built(filterTar(once(tar), { retainVar: true }))
@@ -48,7 +48,7 @@ describe('a filtered layer', () => {
     else expect(await filtered).toEqual(whole)
   })
 
-  test('has the paths of a deployment', async () => {
+  test('a filtered layer has only paths of a deployment', async () => {
     const tar = await collect(filterTar(once(goldenBytes('container/layers/toplevel-filtered.tar'))))
     const paths = entriesOf(tar).map(({ path }) => path)
     expect(paths.length).toBeGreaterThan(0)

@@ -1,4 +1,4 @@
-/** Every image and layer the real programs imported, imported by us: into every store, on every platform. */
+/** Imports every image and layer that the reference programs imported, into every store, on every platform. */
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Checksum, encodeUtf8, toHex } from '../../../src/bytes.ts'
@@ -127,7 +127,7 @@ const failing = cases.filter((each) => !merged.includes(each))
 
 const HOST = { architecture: 'amd64', os: 'linux' }
 const BASE = goldenImage('container/oci-chunked.tar.gz')
-/** The capability of the fixture is no real one, and so cannot be set on a disk. */
+/** The fixture without its capability, which is malformed and so cannot be set on disk. */
 const NOCAP = goldenImage('container/oci-nocap.tar.gz')
 const PLAIN = goldenImage('container/oci-nonostree.tar.gz')
 
@@ -155,7 +155,7 @@ function rulesOf({ allow_nonusr, retain_var }: Case): Partial<ImportOptions> {
   return { allowNonusr: allow_nonusr, retainVar: retain_var }
 }
 
-/** A layer that is stored is not read again, under whatever rules; here each case shall read its own. */
+/** Removes an image and its layers: a stored layer would not be read again under the rules of another case. */
 async function forget(repo: Repo, name: string): Promise<void> {
   expect(await removeImage(repo, parseImageReference(`oci:/${name}`))).toBe(true)
   await gcImageLayers(repo)
@@ -168,8 +168,8 @@ async function rootOf(repo: Repo, commit: Checksum): Promise<Root> {
 
 const rootsOnly = ({ root_dirtree, root_dirmeta }: Root): Root => ({ root_dirtree, root_dirmeta })
 
-describe('the vectors', () => {
-  test('are all here, and each says how it ends', () => {
+describe('the vectors of layers', () => {
+  test('the vectors are complete, and each has a result or an error', () => {
     expect([Object.keys(one.cases).length, Object.keys(several.cases).length]).toEqual([22, 11])
     expect([merged.length, failing.length]).toEqual([26, 7])
     for (const { layers, merge_error } of failing) {
@@ -179,7 +179,7 @@ describe('the vectors', () => {
     expect(cases.filter(({ merge_tree_bare }) => merge_tree_bare !== undefined)).toHaveLength(10)
   })
 
-  test('are of the archives that lie beside them', () => {
+  test('the vectors have the checksums of their archives', () => {
     for (const { layers, name } of cases) {
       for (const { file, sha256, blob_gzip_b64 } of layers) {
         const tar = goldenBytes(`container/${file}`)
@@ -211,14 +211,14 @@ test('the layer of the plain image has the entries of its vector', async () => {
   )
 })
 
-describe.each(BACKENDS)('in bare-user in $name', (place) => {
+describe.each(BACKENDS)('imports into bare-user in $name', (place) => {
   let repo: Repo
   beforeAll(async () => {
     repo = await places.create(place, 'bare-user')
   })
   afterAll(() => repo.close())
 
-  test('H1, H16: an image with an ostree base becomes the merge commit and layer commits of the reference', async () => {
+  test('an image with an OSTree base gives the merge commit and layer commits of the reference (cases H1, H16)', async () => {
     const golden = one.base_import
     const pulled = await pull(repo, 'image', BASE)
     expect(pulled.mergeCommit).toBe(golden.merge_commit)
@@ -248,7 +248,7 @@ describe.each(BACKENDS)('in bare-user in $name', (place) => {
     expect(await pull(repo, 'image', BASE)).toMatchObject({ changed: false, mergeCommit: pulled.mergeCommit })
   })
 
-  test('one without the capability becomes the merge commit of the reference', async () => {
+  test('the image without the capability gives the merge commit of the reference', async () => {
     const pulled = await pull(repo, 'nocap', NOCAP)
     const { merge_commit, content_checksum, ...root } = modes.results['bare-user']
     expect(pulled).toMatchObject({ mergeCommit: merge_commit, manifestDigest: modes.manifest_digest })
@@ -261,7 +261,7 @@ describe.each(BACKENDS)('in bare-user in $name', (place) => {
     expect(stored).toBe(canonicalJson(normaliseConfig(encodeUtf8(JSON.stringify(modes.config)))))
   })
 
-  test('H13: a plain one becomes the merge commit of the reference, without a parent', async () => {
+  test('an image without an OSTree base gives the merge commit of the reference, without a parent (case H13)', async () => {
     const pulled = await pull(repo, 'plain', PLAIN)
     const { merge_commit, ...root } = plain.merge_with_timestamp_0_bare_user_uid0
     expect(pulled).toMatchObject({ mergeCommit: merge_commit, manifestDigest: plain.manifest_digest })
@@ -271,38 +271,44 @@ describe.each(BACKENDS)('in bare-user in $name', (place) => {
     await expectLayer(pulled, 0, plain)
   })
 
-  test.each(merged)('H15, H16: $name: layers become the trees and the merge commit of the reference', async (given) => {
-    const { manifest_digest, merge_commit, content_checksum, ...root } =
-      given.merge_over_fixture_bare_user_uid0 as NonNullable<Rules['merge_over_fixture_bare_user_uid0']>
-    const image = derived(BASE, given)
-    expect(image.manifest).toBe(manifest_digest)
-    const pulled = await pull(repo, given.name, image, rulesOf(given))
-    for (const [i, layer] of given.layers.entries()) await expectLayer(pulled, i + 3, layer)
-    expect(await rootOf(repo, pulled.mergeCommit)).toEqual(rootsOnly(root))
-    expect(pulled.mergeCommit).toBe(merge_commit)
-    const commit = await repo.readCommit(pulled.mergeCommit)
-    if (content_checksum !== undefined) expect(contentChecksum(place.platform, commit)).toBe(content_checksum)
-    await forget(repo, given.name)
-  })
+  test.each(merged)(
+    'the layers of $name give the trees and the merge commit of the reference (cases H15, H16)',
+    async (given) => {
+      const { manifest_digest, merge_commit, content_checksum, ...root } =
+        given.merge_over_fixture_bare_user_uid0 as NonNullable<Rules['merge_over_fixture_bare_user_uid0']>
+      const image = derived(BASE, given)
+      expect(image.manifest).toBe(manifest_digest)
+      const pulled = await pull(repo, given.name, image, rulesOf(given))
+      for (const [i, layer] of given.layers.entries()) await expectLayer(pulled, i + 3, layer)
+      expect(await rootOf(repo, pulled.mergeCommit)).toEqual(rootsOnly(root))
+      expect(pulled.mergeCommit).toBe(merge_commit)
+      const commit = await repo.readCommit(pulled.mergeCommit)
+      if (content_checksum !== undefined) expect(contentChecksum(place.platform, commit)).toBe(content_checksum)
+      await forget(repo, given.name)
+    },
+  )
 
-  test.each(failing)('$name: fails as the reference does, and is no image', async (given) => {
-    const [{ error, filter_error = error, ...layer }] = given.layers as [Layer]
-    const said = filter_error?.replace(/^error: /, '').trimEnd() ?? given.merge_error?.split(': ')[1]
-    const image = derived(BASE, given)
-    const thrown: unknown = await pull(repo, given.name, image, rulesOf(given)).catch((reason: unknown) => reason)
-    expect(thrown).toBeInstanceOf(OstreeError)
-    expect(String(thrown)).toContain(said?.replace(/ \(0\)$/, ''))
-    expect(await queryImage(repo, parseImageReference(`oci:/${given.name}`))).toBeUndefined()
-    // A layer that only cannot be merged is there, for the images it can be merged into.
-    const digest = (await sourceOf(image)()).manifest.layers.at(-1)
-    if (digest === undefined) throw new Error('no layer')
-    const found = await repo.tryResolve(refForLayer(digest))
-    if (layer.layer_root_dirtree === undefined) expect(found).toBeUndefined()
-    else if (found !== undefined)
-      expect(await rootOf(repo, found)).toMatchObject({ root_dirtree: layer.layer_root_dirtree })
-  })
+  test.each(failing)(
+    'the import of $name fails with the error of the reference, and stores no image',
+    async (given) => {
+      const [{ error, filter_error = error, ...layer }] = given.layers as [Layer]
+      const said = filter_error?.replace(/^error: /, '').trimEnd() ?? given.merge_error?.split(': ')[1]
+      const image = derived(BASE, given)
+      const thrown: unknown = await pull(repo, given.name, image, rulesOf(given)).catch((reason: unknown) => reason)
+      expect(thrown).toBeInstanceOf(OstreeError)
+      expect(String(thrown)).toContain(said?.replace(/ \(0\)$/, ''))
+      expect(await queryImage(repo, parseImageReference(`oci:/${given.name}`))).toBeUndefined()
+      // A layer that is valid but cannot be merged is stored, for other images.
+      const digest = (await sourceOf(image)()).manifest.layers.at(-1)
+      if (digest === undefined) throw new Error('no layer')
+      const found = await repo.tryResolve(refForLayer(digest))
+      if (layer.layer_root_dirtree === undefined) expect(found).toBeUndefined()
+      else if (found !== undefined)
+        expect(await rootOf(repo, found)).toMatchObject({ root_dirtree: layer.layer_root_dirtree })
+    },
+  )
 
-  test('H12: an image of which only the compression differs is fetched no more', async () => {
+  test('an image that differs only in compression is not fetched again (case H12)', async () => {
     const first = await pull(repo, 'image', BASE)
     for (const name of ['oci-zstd', 'oci-zstd-chunked']) {
       const pulled = await pull(repo, name, goldenImage(`container/${name}.tar.gz`))
@@ -311,7 +317,7 @@ describe.each(BACKENDS)('in bare-user in $name', (place) => {
     }
   })
 
-  test('of an update only the layers it changes are fetched', async () => {
+  test('an update fetches only changed layers', async () => {
     const updated = await pull(repo, 'image', goldenImage('container/oci-chunked-update.tar.gz'))
     expect(updated).toMatchObject({ changed: true, layersFetched: 2, layersReused: 1 })
   })
@@ -333,9 +339,9 @@ describe.each(BACKENDS)('in bare-user in $name', (place) => {
 
 const exact = ['archive', 'bare'] satisfies RepoMode[]
 
-describe.each(BACKENDS)('under the exact policy in $name', (place) => {
+describe.each(BACKENDS)('imports with exact metadata in $name', (place) => {
   for (const mode of exact) {
-    testWith(place, mode, `the base stays as it is in ${mode}`, async () => {
+    testWith(place, mode, `the base is unchanged in mode ${mode}`, async () => {
       const repo = await places.create(place, mode)
       const pulled = await pull(repo, 'nocap', NOCAP, mode === 'bare' ? {} : { metadata: 'exact' })
       expect(pulled.mergeCommit).toBe(modes.results.bare.merge_commit)
@@ -345,9 +351,9 @@ describe.each(BACKENDS)('under the exact policy in $name', (place) => {
     })
   }
 
-  // On a disk the capability of the base cannot be set.
+  // The malformed capability of the base cannot be set on disk.
   const holding = exact.filter((mode) => place.store !== 'directory' || mode !== 'bare')
-  test.each(holding)('layers merge into the trees of the reference in %s', async (mode) => {
+  test.each(holding)('layers merge into the trees of the reference in mode %s', async (mode) => {
     const repo = await places.create(place, mode)
     for (const given of merged.filter(({ merge_tree_bare }) => merge_tree_bare !== undefined)) {
       const pulled = await pull(repo, given.name, derived(BASE, given), { ...rulesOf(given), metadata: 'exact' })
@@ -358,14 +364,14 @@ describe.each(BACKENDS)('under the exact policy in $name', (place) => {
   })
 })
 
-/** Where the reference left no vectors, stores still have to agree: all of them with the first. */
-describe.each(['bare-user-only', 'archive', 'bare'] as const)('in mode %s', (mode) => {
+/** Modes without vectors of the reference: the results of all stores have to agree. */
+describe.each(['bare-user-only', 'archive', 'bare'] as const)('imports in mode %s', (mode) => {
   const expected = new Map<string, Checksum>()
-  // The base has extended attributes, which bare-user-only cannot hold.
+  // The base NOCAP has extended attributes, which bare-user-only cannot store.
   const base = mode === 'bare-user-only' ? PLAIN : NOCAP
 
   describe.each(BACKENDS)('$name', (place) => {
-    testWith(place, mode, 'has the commits of every other store', async () => {
+    testWith(place, mode, 'all vectors give the same commits as in the other stores', async () => {
       const repo = await places.create(place, mode)
       const refused: string[] = []
       for (const given of merged) {
@@ -380,7 +386,7 @@ describe.each(['bare-user-only', 'archive', 'bare'] as const)('in mode %s', (mod
           refused.push(name)
         }
       }
-      // No disk takes the attributes of its symbolic link.
+      // The kernel does not allow user attributes on symbolic links.
       expect(refused).toEqual(place.store === 'directory' && mode === 'bare' ? ['empty-unreadable-links'] : [])
       await repo.close()
     })

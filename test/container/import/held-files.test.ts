@@ -1,4 +1,4 @@
-/** Objects of a layer that come before the links to them, and are too large to be kept in memory until then. */
+/** Tests of objects that precede the links to them in a layer, and are too large to be kept in memory until then. */
 import { describe, expect, test } from 'vitest'
 import { importLayer } from '../../../src/container/import/import-layer.ts'
 import type { Digest } from '../../../src/container/oci/oci-types.ts'
@@ -8,7 +8,7 @@ import { packTar, type TarEntry } from '../../../src/tar/index.ts'
 
 const LAYER = `sha256:${'0'.repeat(64)}` as Digest
 const OBJECT = 'sysroot/ostree/repo/objects/aa/large.file'
-/** Modified, as what a container build changed is. */
+/** Metadata with a modification time, as of files that a container build changed. */
 const inode = { uid: 5, gid: 6, mode: 0o4755, mtime: 1 }
 
 async function treeOf(mode: RepoMode, entries: TarEntry[], maxHeldBytes?: number): Promise<TreeRoot> {
@@ -23,7 +23,7 @@ async function treeOf(mode: RepoMode, entries: TarEntry[], maxHeldBytes?: number
 describe.each(['bare-user', 'bare-user-only'] as const)('a large object of a layer, in %s', (mode) => {
   const body = new Uint8Array(17 << 20).fill(7)
 
-  test('stands where its first link is, as if it had come there', async () => {
+  test('a large object is stored at the path of its first link, as if it were a file there', async () => {
     const linked = await treeOf(
       mode,
       [
@@ -32,7 +32,7 @@ describe.each(['bare-user', 'bare-user-only'] as const)('a large object of a lay
         { path: 'usr/b', body: new Uint8Array(3) },
         { path: 'usr/two', type: 'hardlink', linkPath: OBJECT, ...inode },
       ],
-      // Far less than its size: it is not in memory.
+      // Far less than the size of the object, so it cannot be kept in memory.
       1 << 16,
     )
     expect(linked).toEqual(
@@ -44,7 +44,7 @@ describe.each(['bare-user', 'bare-user-only'] as const)('a large object of a lay
     )
   })
 
-  test('leaves no trace in the tree when nothing links to it', async () => {
+  test('a large object without a link is not in the tree', async () => {
     const usr: TarEntry = { path: 'usr/', type: 'directory' }
     expect(await treeOf(mode, [{ path: OBJECT, body, ...inode }, usr])).toEqual(await treeOf(mode, [usr]))
   })

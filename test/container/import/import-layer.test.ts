@@ -38,7 +38,7 @@ const vectors: [string, CaseVector & LayerVector][] = [
 ]
 
 async function* inChunks(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
-  // One buffer for all, as a decompressor may do.
+  // One buffer for all chunks, as a decompressor may use.
   const buffer = new Uint8Array(size)
   for (let at = 0; at < bytes.length; at += size) {
     const part = bytes.subarray(at, at + size)
@@ -50,7 +50,7 @@ async function* inChunks(bytes: Uint8Array, size: number): AsyncGenerator<Uint8A
 
 interface TakeOptions extends Partial<ImportLayerOptions> {
   readonly mode?: RepoMode
-  /** Bytes the reader is given at a time. */
+  /** Bytes that the source yields at a time. */
   readonly chunk?: number
 }
 
@@ -63,25 +63,28 @@ async function take(bytes: Uint8Array, options: TakeOptions = {}): Promise<Impor
   return { ...layer, repo }
 }
 
-describe('layers the real programs imported', () => {
-  test.each(vectors)('D6, D8: %s', async (_, vector) => {
-    const bytes = goldenBytes(`container/${vector.file}`)
-    const rules = { allowNonusr: vector.allow_nonusr, retainVar: vector.retain_var }
-    const error = vector.filter_error ?? vector.error?.replace(/^error: /, '').trimEnd()
-    for (const chunk of [1 << 20, 777]) {
-      const taken = take(bytes, { ...rules, chunk })
-      if (error !== undefined) {
-        await expect(taken).rejects.toThrow(TarFormatError)
-        await expect(taken).rejects.toMatchObject({ message: `Parsing layer blob ${LAYER}: ${error}` })
-        continue
+describe('layers imported by the reference programs', () => {
+  test.each(vectors)(
+    'the layer %s gives the tree and filtered paths of the vector, or its error (cases D6, D8)',
+    async (_, vector) => {
+      const bytes = goldenBytes(`container/${vector.file}`)
+      const rules = { allowNonusr: vector.allow_nonusr, retainVar: vector.retain_var }
+      const error = vector.filter_error ?? vector.error?.replace(/^error: /, '').trimEnd()
+      for (const chunk of [1 << 20, 777]) {
+        const taken = take(bytes, { ...rules, chunk })
+        if (error !== undefined) {
+          await expect(taken).rejects.toThrow(TarFormatError)
+          await expect(taken).rejects.toMatchObject({ message: `Parsing layer blob ${LAYER}: ${error}` })
+          continue
+        }
+        const { tree, meta, filtered } = await taken
+        expect(Object.fromEntries(filtered)).toEqual(vector.filtered)
+        expect({ tree, meta }).toEqual({ tree: vector.layer_root_dirtree, meta: vector.layer_root_dirmeta })
       }
-      const { tree, meta, filtered } = await taken
-      expect(Object.fromEntries(filtered)).toEqual(vector.filtered)
-      expect({ tree, meta }).toEqual({ tree: vector.layer_root_dirtree, meta: vector.layer_root_dirmeta })
-    }
-  })
+    },
+  )
 
-  test('of an image that is no commit', async () => {
+  test('the layer of an image without an OSTree commit gives the tree of the vector', async () => {
     const vector = goldenJson<LayerVector & { manifest: { layers: { digest: string }[] } }>('container/nonostree.json')
     const digest = vector.manifest.layers[0]?.digest.replace(':', '/') as string
     const image = filesOf(gunzipSync(goldenBytes('container/oci-nonostree.tar.gz')))
@@ -93,7 +96,7 @@ describe('layers the real programs imported', () => {
   })
 })
 
-/** Files of an archive by name. */
+/** Returns the files of an archive by name. */
 function filesOf(archive: Uint8Array): Map<string, Uint8Array> {
   const files = new Map<string, Uint8Array>()
   let name = ''
@@ -112,7 +115,7 @@ function filesOf(archive: Uint8Array): Map<string, Uint8Array> {
 describe('a layer', () => {
   const packed = (entries: readonly TarEntry[]) => readAll(packTar(entries))
 
-  test('gets canonical permissions in a bare-user-only repository, but for parents nobody wrote', async () => {
+  test('a layer gets canonical permissions in bare-user-only, except implicit parent directories', async () => {
     const archive = await packed([
       { path: 'usr/', type: 'directory', mode: 0o1777, uid: 5, gid: 5 },
       { path: 'usr/f', body: encodeUtf8('x'), mode: 0o4777, uid: 5, gid: 5, xattrs: [['user.a', encodeUtf8('b')]] },
@@ -120,26 +123,26 @@ describe('a layer', () => {
     ])
     const { repo, tree } = await take(archive, { mode: 'bare-user-only' })
     const [usr] = (await repo.readDirTree(tree)).dirs
-    // Made anew for etc/f, which has no parents in the archive.
+    // The directory is created again for etc/f, whose parents are not in the archive.
     expect(await repo.readDirMeta(usr?.meta as Checksum)).toMatchObject({ uid: 6, gid: 7, mode: 0o40755 })
     const { files } = await repo.readDirTree(usr?.tree as Checksum)
     const { header } = await repo.objects.statFile(files[0]?.checksum as Checksum)
     expect(header).toMatchObject({ uid: 0, gid: 0, mode: 0o100755, xattrs: [] })
   })
 
-  test('has the same tree in every mode that keeps owners', async () => {
+  test('a layer has the same tree in all modes that store owners', async () => {
     const archive = goldenBytes('container/layers/setuid-and-sticky.tar')
     const trees = await Promise.all((['bare-user', 'archive'] as const).map((mode) => take(archive, { mode })))
     expect(new Set(trees.map(({ tree }) => tree)).size).toBe(1)
   })
 
-  test('that breaks off leaves nothing open, and says which it was', async () => {
+  test('the import of a truncated layer fails with an error that names the layer', async () => {
     const archive = (await packed([{ path: 'usr/big', body: new Uint8Array(3 << 20) }])).subarray(0, 2 << 20)
     await expect(take(archive, { chunk: 1 << 16 })).rejects.toThrow(`Parsing layer blob ${LAYER}: `)
     await expect(take(archive, { chunk: 1 << 16 })).rejects.toThrow(TarFormatError)
   })
 
-  test('whose source fails passes the failure on', async () => {
+  test('the import of a layer fails with the error of its source', async () => {
     const repo = await Repo.open(createMemoryStorage({ platform: nodePlatform }), nodePlatform)
     const failure = new Error('gone')
     async function* broken(): AsyncGenerator<Uint8Array> {
@@ -149,13 +152,13 @@ describe('a layer', () => {
     await expect(repo.transaction((tx) => importLayer(repo, tx, broken(), { layer: LAYER }))).rejects.toBe(failure)
   })
 
-  test('stops when asked to', async () => {
+  test('the import of a layer stops when its signal is aborted', async () => {
     const archive = goldenBytes('container/layers/simple.tar')
     const reason = new Error('enough')
     await expect(take(archive, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
   })
 
-  test('with damage anywhere fails with an error of ours, or is another layer', async () => {
+  test('a damaged layer fails with a typed error, or is imported as a different layer', async () => {
     const archive = goldenBytes('container/layers2/pax-records.tar')
     await fc.assert(
       fc.asyncProperty(fc.nat(archive.length - 1), fc.nat(255), fc.boolean(), async (at, value, allowNonusr) => {

@@ -11,7 +11,7 @@ interface Seen {
   readonly filtered: Readonly<Record<string, number>>
 }
 
-/** What passes the filter, an entry a line: `type path [-> target] [= content] [xattr keys]`. */
+/** Lists what passes the filter, one entry per line: `type path [-> target] [= content] [xattr keys]`. */
 function pass(archive: Uint8Array, options: LayerFilterOptions = {}, chunk = 1 << 20): Seen {
   const lines: string[] = []
   let line = ''
@@ -53,8 +53,8 @@ const hardlink = (path: string, linkPath: string, more: Partial<TarEntry> = {}):
 const OBJECT = 'sysroot/ostree/repo/objects/aa/x.file'
 const modified = { mtime: 1 }
 
-describe('a layer through the filter', () => {
-  test('keeps what belongs to the image and counts the rest', async () => {
+describe('the layer filter', () => {
+  test('the filter keeps paths that belong to the image and counts the others', async () => {
     const archive = await packed([
       file('usr/bin/sh', 'sh'),
       file('etc/hostname', 'box'),
@@ -81,7 +81,7 @@ describe('a layer through the filter', () => {
     }
   })
 
-  test('hands on the very header of an entry that stays as it is', async () => {
+  test('the filter passes the same header object for an unchanged entry', async () => {
     const archive = await packed([file('usr/bin/sh', 'sh')])
     const read: unknown[] = []
     const passed: unknown[] = []
@@ -103,14 +103,14 @@ describe('a layer through the filter', () => {
     expect(passed[0]).toBe(read[0])
   })
 
-  test('says where a path with an uplink is', async () => {
+  test('the error about a path with .. has its offset', async () => {
     const archive = await packed([file('usr/a', 'x'), file('usr/../b', 'x')])
     const error = caught(() => pass(archive))
     expect(error).toBeInstanceOf(TarFormatError)
     expect(error).toMatchObject({ message: 'Invalid path: usr/../b', data: { offset: 1024, path: 'usr/../b' } })
   })
 
-  test('D10: counts a global PAX header like a file of its name, and hands it to nobody', () => {
+  test('the filter counts a global PAX header as a file of its name, and does not pass it on (case D10)', () => {
     const content = encodePaxRecord('comment', encodeUtf8('abc'))
     const archive = tarBytes([{ name: 'pax_global_header', type: 'g', content }])
     expect(pass(archive)).toEqual({ lines: [], filtered: { pax_global_header: 1 } })
@@ -128,7 +128,7 @@ function caught(work: () => unknown): unknown {
 }
 
 describe('objects of the store in a layer', () => {
-  test('become the file of their first link, and further links link to that', async () => {
+  test('an object becomes the file of its first link, and further links point to that file', async () => {
     const xattrs = [['user.a', encodeUtf8('b')]] as const
     const archive = await packed([
       file(OBJECT, 'bash', { ...modified, mode: 0o755, xattrs }),
@@ -136,7 +136,7 @@ describe('objects of the store in a layer', () => {
       hardlink('usr/bin/sh', OBJECT, modified),
       hardlink('etc/raw', OBJECT, modified),
     ])
-    // The path stays as the link spells it, also in etc; xattrs are lost.
+    // The path is kept as the link spells it, also in etc; xattrs are lost.
     const lines = [
       'file ./usr/bin/bash = bash',
       'hardlink usr/bin/sh -> ./usr/bin/bash',
@@ -146,7 +146,7 @@ describe('objects of the store in a layer', () => {
     expect(pass(archive, { allowNonusr: true })).toEqual({ lines, filtered: {} })
   })
 
-  test('that did not change leave nothing behind', async () => {
+  test('an object that was not modified is dropped', async () => {
     const archive = await packed([
       hardlink('usr/a', OBJECT, modified),
       file(OBJECT, 'old'),
@@ -155,7 +155,7 @@ describe('objects of the store in a layer', () => {
     expect(pass(archive)).toEqual({ lines: [], filtered: { sysroot: 1 } })
   })
 
-  test('are not found behind an absolute link or one that did not change', async () => {
+  test('an object is not found through an absolute link or an unmodified one', async () => {
     const archive = await packed([
       file(OBJECT, 'x', modified),
       hardlink('usr/a', `/${OBJECT}`, modified),
@@ -164,11 +164,11 @@ describe('objects of the store in a layer', () => {
     expect(pass(archive).lines).toEqual([`hardlink usr/a -> /${OBJECT}`, `hardlink usr/b -> ${OBJECT}`])
   })
 
-  test('are kept where they lie when they did not change and any name is allowed', async () => {
+  test('an unmodified object stays at its path if all paths are allowed', async () => {
     expect(pass(await packed([file(OBJECT, 'x')]), { allowNonusr: true }).lines).toEqual([`file ${OBJECT} = x`])
   })
 
-  test('are held up to a ceiling, and given back', async () => {
+  test('objects are held up to maxHeldBytes, and a linked one is released', async () => {
     const body = 'x'.repeat(10_000)
     const two = await packed([file(OBJECT, body, modified), file(`${OBJECT}2`, body, modified)])
     expect(caught(() => pass(two, { maxHeldBytes: 15_000 }))).toBeInstanceOf(LimitError)
@@ -181,13 +181,13 @@ describe('objects of the store in a layer', () => {
   })
 })
 
-test('names to count under are held up to the same ceiling', async () => {
+test('the names of filtered paths are limited by maxHeldBytes too', async () => {
   const archive = await packed(Array.from({ length: 100 }, (_, i) => file(`dev/${i}`)))
   expect(Object.keys(pass(archive).filtered)).toHaveLength(100)
   expect(caught(() => pass(archive, { maxHeldBytes: 10_000 }))).toBeInstanceOf(LimitError)
 })
 
-test('any entries pass, whole and in order, or fail with an error of ours', async () => {
+test('random entries pass the same way however the bytes are split, or fail with a typed error', async () => {
   const path = fc
     .array(fc.constantFrom('usr', 'etc', 'var', 'dev', 'a', '.', '..', '', OBJECT), { minLength: 1, maxLength: 4 })
     .map((parts) => parts.join('/'))
@@ -214,7 +214,7 @@ test('any entries pass, whole and in order, or fail with an error of ours', asyn
         expect(error).toBeInstanceOf(OstreeError)
         return
       }
-      // The same, wherever the bytes are cut.
+      // The result does not depend on where the bytes are split.
       expect(pass(archive, { allowNonusr }, 100)).toEqual(whole)
       const counted = Object.values(whole.filtered).reduce((sum, count) => sum + count, 0)
       expect(counted + whole.lines.length).toBeLessThanOrEqual(entries.length)

@@ -1,8 +1,8 @@
-/** The application of layers once more, on a plain map, with no thought of objects or speed: OCI image-spec, layer.md. */
+/** A simple model of applying layers, on a map of paths, without objects. Source: OCI image-spec, layer.md. */
 import { compareUtf8 } from '../../../src/bytes.ts'
 import { type Directory, directory, type TreeNode } from '../../../src/testing/index.ts'
 
-/** What layers show when they lie on each other, as a map of paths: a directory is a node there like any other. */
+/** The result of applying layers on each other, as a map of paths; directories are nodes of their own. */
 export class LayerModel {
   readonly nodes = new Map<string, TreeNode>()
 
@@ -38,7 +38,7 @@ export class LayerModel {
   }
 }
 
-/** As a checkout and a commit of it by that user leaves a node. */
+/** Returns a function that changes a node as a checkout and a commit of it by the given user do. */
 export function flattenedBy(uid: number, gid: number): (node: TreeNode) => TreeNode {
   return (node) => {
     const { kind, mode } = node

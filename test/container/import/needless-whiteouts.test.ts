@@ -1,4 +1,4 @@
-/** Layers in which a file takes the place of a directory and whiteouts take away what was in it. */
+/** Tests of layers in which a file replaces a directory, and redundant whiteouts delete the contents of the directory. */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -27,7 +27,7 @@ function memory(): Promise<Repo> {
   return Repo.open(createMemoryStorage({ mode: 'bare-user', platform: nodePlatform }), nodePlatform)
 }
 
-/** The paths a merge of the layers has, below `usr`; files with their content, links with their target. */
+/** Merges layers and lists the result below `usr`: contents of files, targets of links, `/` for directories. */
 async function merged(...layers: readonly TarEntry[][]): Promise<Record<string, string>> {
   const repo = await memory()
   return repo.transaction(async (tx) => {
@@ -54,7 +54,7 @@ function shown(tree: Directory): Record<string, string> {
 const below = [folder('usr'), folder('usr/d'), content('usr/d/a'), folder('usr/d/sub'), content('usr/d/sub/b')]
 const whiteouts = [whiteout('usr/d/.wh.a'), whiteout('usr/d/sub/.wh.b'), whiteout('usr/d/.wh.sub')]
 
-describe('a file in the place of a directory, and whiteouts for what was in that', () => {
+describe('a file that replaces a directory, with whiteouts of its contents', () => {
   const replacements: [string, TarEntry[], Record<string, string>][] = [
     ['a file', [content('usr/d')], { d: 'usr/d' }],
     ['an empty file', [{ path: 'usr/d' }], { d: '' }],
@@ -74,18 +74,21 @@ describe('a file in the place of a directory, and whiteouts for what was in that
       { c: 'usr/c', d: 'usr/c', e: 'usr/c' },
     ],
   ]
-  test.each(replacements)('%s: the whiteouts come after it', async (_, entries, expected) => {
+  test.each(replacements)('whiteouts after %s that replaces a directory are ignored', async (_, entries, expected) => {
     expect(await merged(below, [folder('usr'), ...entries, ...whiteouts])).toEqual(expected)
   })
-  test.each(replacements)('%s: the whiteouts come before it', async (_, entries, expected) => {
+  test.each(replacements)('whiteouts before %s that replaces a directory are ignored', async (_, entries, expected) => {
     expect(await merged(below, [folder('usr'), ...whiteouts, ...entries])).toEqual(expected)
   })
-  test.each(replacements)('%s: it stands among the whiteouts', async (_, entries, expected) => {
-    const [first, ...others] = whiteouts as [TarEntry, ...TarEntry[]]
-    expect(await merged(below, [first, ...entries, ...others])).toEqual(expected)
-  })
+  test.each(replacements)(
+    'whiteouts before and after %s that replaces a directory are ignored',
+    async (_, entries, expected) => {
+      const [first, ...others] = whiteouts as [TarEntry, ...TarEntry[]]
+      expect(await merged(below, [first, ...entries, ...others])).toEqual(expected)
+    },
+  )
 
-  test('a whiteout that is left out makes no directories', async () => {
+  test('an ignored whiteout does not create directories', async () => {
     const repo = await memory()
     const layer = [folder('', 0o711), folder('usr', 0o700), content('usr/d')]
     const roots = await repo.transaction(async (tx) => [
@@ -95,12 +98,12 @@ describe('a file in the place of a directory, and whiteouts for what was in that
     expect(roots[1]).toEqual(roots[0])
   })
 
-  test('a directory with the whole of it opaque gives way as well', async () => {
+  test('an opaque whiteout in a replaced directory is ignored too', async () => {
     expect(await merged(below, [whiteout('usr/d/.wh..wh..opq'), content('usr/d')])).toEqual({ d: 'usr/d' })
     expect(await merged(below, [content('usr/d'), whiteout('usr/d/.wh..wh..opq')])).toEqual({ d: 'usr/d' })
   })
 
-  test('whiteouts of a directory that stays do what they do', async () => {
+  test('whiteouts in a directory that is not replaced are applied', async () => {
     expect(await merged(below, [whiteout('usr/d/.wh.a'), content('usr/f')])).toEqual({
       d: '/',
       'd/sub': '/',
@@ -109,7 +112,7 @@ describe('a file in the place of a directory, and whiteouts for what was in that
     })
   })
 
-  test('a parent remembered from before it gave way is not used again', async () => {
+  test('a cached parent directory is not used after it was replaced', async () => {
     const entries = [whiteout('usr/d/sub/.wh.b'), content('usr/d/sub')]
     expect(await merged(below, [...entries, content('usr/d/new')])).toEqual({
       d: '/',
@@ -123,19 +126,19 @@ describe('a file in the place of a directory, and whiteouts for what was in that
   })
 
   const refused: [string, TarEntry[], string][] = [
-    ['a directory with nothing in it', [folder('usr/d'), content('usr/d')], "Can't replace directory with file: d"],
+    ['a file over an empty directory', [folder('usr/d'), content('usr/d')], "Can't replace directory with file: d"],
     [
-      'a directory with a file in it',
+      'a file over a directory with a file in it',
       [...whiteouts, content('usr/d/x'), content('usr/d')],
       "Can't replace directory with file: d",
     ],
     [
-      'a directory with a hard link in it',
+      'a file over a directory with a hard link in it',
       [content('usr/c'), ...whiteouts, { path: 'usr/d/x', type: 'hardlink', linkPath: 'usr/c' }, content('usr/d')],
       "Can't replace directory with file: d",
     ],
     [
-      'a directory with an empty one in it',
+      'a file over a directory with an empty directory in it',
       [...whiteouts, folder('usr/d/x'), content('usr/d')],
       "Can't replace directory with file: d",
     ],
@@ -146,12 +149,12 @@ describe('a file in the place of a directory, and whiteouts for what was in that
       "Can't replace file with directory: d",
     ],
   ]
-  test.each(refused)('%s is still refused', async (_, layer, message) => {
+  test.each(refused)('a layer with %s is still rejected', async (_, layer, message) => {
     await expect(merged(layer)).rejects.toThrow(TarFormatError)
     await expect(merged(layer)).rejects.toThrow(message)
   })
 
-  test('any layer is the same with such whiteouts anywhere in it', async () => {
+  test('redundant whiteouts anywhere in a random layer do not change it', async () => {
     await fc.assert(
       fc.asyncProperty(anyLayerTree(), fc.array(fc.tuple(fc.nat(), fc.nat(), fc.boolean())), async (tree, places) => {
         const entries = [...layerEntries(tree)]
@@ -169,8 +172,8 @@ describe('a file in the place of a directory, and whiteouts for what was in that
   })
 })
 
-describeReference('umoci', 'umoci', () => {
-  test('unpacks from its layers what we merge of them', async () => {
+describeReference('umoci', 'layers written by umoci', () => {
+  test('the merge of layers written by umoci equals what umoci unpacks', async () => {
     const work = mkdtempSync(join(tmpdir(), 'needless-whiteouts-'))
     try {
       const [layout, bundle] = [join(work, 'layout'), join(work, 'bundle')]

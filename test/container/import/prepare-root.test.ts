@@ -14,7 +14,7 @@ async function isTransient(root: Directory): Promise<boolean> {
   return repo.transaction(async (tx) => rootIsTransient(tx, await storeTree(tx, root)))
 }
 
-describe('a root', () => {
+describe('prepare-root.conf', () => {
   test.each([
     ['[root]\ntransient=true\n', true],
     ['[root]\ntransient=1\n', true],
@@ -26,23 +26,23 @@ describe('a root', () => {
     ['[composefs]\nenabled=no\n', false],
     ['[composefs]\nenabled=nonsense\n', false],
     ['', false],
-  ])('C4: with %j is transient: %j', async (text, expected) => {
+  ])('for prepare-root.conf %j, rootIsTransient returns %j (case C4)', async (text, expected) => {
     expect(await isTransient(inEtc(text))).toBe(expected)
     expect(await isTransient(inUsr(text))).toBe(expected)
   })
 
-  test('C4: without the file is not transient', async () => {
+  test('a root without prepare-root.conf is not transient (case C4)', async () => {
     expect(await isTransient(directory())).toBe(false)
     expect(await isTransient(directory({ etc: file('no directory') }))).toBe(false)
   })
 
-  test('goes by the file in etc where there are two', async () => {
+  test('the file in /etc takes precedence over that in /usr/lib', async () => {
     const usr = inUsr('[root]\ntransient=true\n').children
     const both = directory([...inEtc('[root]\ntransient=false\n').children, ...usr])
     expect(await isTransient(both)).toBe(false)
   })
 
-  test('C4: refuses what is no boolean, no key file, or too large', async () => {
+  test('a file that is malformed, too large or has an invalid boolean is rejected (case C4)', async () => {
     await expect(isTransient(inEtc('[root]\ntransient=perhaps\n'))).rejects.toThrow(OstreeError)
     await expect(isTransient(inEtc('text'))).rejects.toThrow(OstreeError)
     await expect(isTransient(inEtc(new Uint8Array(MAX_PREPARE_ROOT_SIZE + 1)))).rejects.toThrow(/limit/)

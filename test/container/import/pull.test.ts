@@ -17,8 +17,8 @@ const text = (tag: string) => `ostree-unverified-image:oci:${LAYOUT}:${tag}`
 const directory = mkdtempSync(join(tmpdir(), 'container-pull-'))
 afterAll(() => rmSync(directory, { recursive: true }))
 
-describe('an image in a directory of the OCI layout', () => {
-  test('is pulled into memory, a single file and a directory as the same commit', async () => {
+describe('an image in an OCI layout', () => {
+  test('an image is pulled into memory, a single file and a directory as the same commit', async () => {
     const commits = new Set<string>()
     const stores = [
       await Repo.open(createMemoryStorage({ mode: 'bare-user', platform: nodePlatform }), nodePlatform),
@@ -40,8 +40,8 @@ describe('an image in a directory of the OCI layout', () => {
   })
 })
 
-describeReference('ostree', 'the real ostree', () => {
-  test('finds a repository of pulled images sound, and lists their commits', async () => {
+describeReference('ostree', 'a repository of pulled images, read by ostree', () => {
+  test('ostree verifies a repository of pulled images and lists their commits', async () => {
     const path = join(directory, 'judged')
     const repo = await createRepo(path, { mode: 'bare-user' })
     const { mergeCommit } = await pullImage(repo, text('1.0-appliance'), OPTIONS)

@@ -1,4 +1,4 @@
-/** Random layers, taken in and merged, against what a plain map of paths says of them. */
+/** Imports and merges random layers, and compares the result with a model. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Checksum } from '../../../src/bytes.ts'
@@ -34,19 +34,22 @@ async function merged(mode: RepoMode, layers: readonly Directory[], policy: 'exa
 
 const anyLayers = fc.array(anyLayerTree(), { minLength: 1, maxLength: 4 })
 
-describe('layers laid over each other', () => {
-  test.each(['archive', 'bare-user'] as const)('keep what an overlay shows, all of it, in %s', async (mode) => {
-    await fc.assert(
-      fc.asyncProperty(anyLayers, async (layers) => {
-        const model = new LayerModel()
-        for (const layer of layers) model.lay(layer)
-        expect(await merged(mode, layers, 'exact')).toEqual(model.tree((node) => node))
-      }),
-      { numRuns: 100 },
-    )
-  })
+describe('merged random layers', () => {
+  test.each(['archive', 'bare-user'] as const)(
+    'random layers merge into the tree of the model with all metadata, in mode %s',
+    async (mode) => {
+      await fc.assert(
+        fc.asyncProperty(anyLayers, async (layers) => {
+          const model = new LayerModel()
+          for (const layer of layers) model.lay(layer)
+          expect(await merged(mode, layers, 'exact')).toEqual(model.tree((node) => node))
+        }),
+        { numRuns: 100 },
+      )
+    },
+  )
 
-  test('are flattened as a checkout and a commit would', async () => {
+  test('random layers are flattened as by a checkout and a commit', async () => {
     await fc.assert(
       fc.asyncProperty(anyLayers, async (layers) => {
         const model = new LayerModel()

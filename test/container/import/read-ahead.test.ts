@@ -10,7 +10,7 @@ const layer = (name: string, size = 0): Descriptor => ({
   size,
 })
 
-/** Chunks by layer, one buffer used for all of a layer, as a source may. Counts what was asked for. */
+/** A source of layers in chunks, which counts the bytes requested. It uses one buffer per layer, as a source may. */
 class Source {
   readonly sniffCompression = false
   readonly asked = new Map<string, number>()
@@ -48,7 +48,7 @@ async function bytesOf(blob: AsyncIterable<Uint8Array>): Promise<number[]> {
 const settle = () => new Promise((resolve) => setTimeout(resolve, 1))
 
 describe('layers read ahead', () => {
-  test('are what the source gives, whichever are read, in whatever order, however little may wait', async () => {
+  test('layers read ahead have the bytes of the source, in any order of reading and with any limits', async () => {
     const contents = fc.array(fc.array(fc.uint8Array({ maxLength: 9 }), { maxLength: 6 }), {
       minLength: 1,
       maxLength: 6,
@@ -67,7 +67,7 @@ describe('layers read ahead', () => {
     )
   })
 
-  test('are begun with the first, and wait where the memory ends', async () => {
+  test('reading ahead starts with the first layer, and pauses at the limit of bytes', async () => {
     const tens = Array.from({ length: 10 }, () => new Uint8Array(10))
     const layers = ['a', 'b', 'c', 'd'].map((name) => layer(name))
     const source = new Source(new Map(layers.map(({ digest }) => [digest, tens])))
@@ -83,7 +83,7 @@ describe('layers read ahead', () => {
     await first.return?.(undefined)
   })
 
-  test('fail when their turn comes, and not before', async () => {
+  test('an error of a layer read ahead is thrown when that layer is read, not before', async () => {
     const layers = [layer('a'), layer('b')]
     const source = {
       sniffCompression: false,
@@ -100,7 +100,7 @@ describe('layers read ahead', () => {
     await expect(bytesOf(ahead.blob(layers[1] as Descriptor))).rejects.toThrow('gone')
   })
 
-  test('are let go when nobody comes for them', async () => {
+  test('layers read ahead that are never read are closed on disposal', async () => {
     const layers = [layer('a'), layer('b'), layer('c')]
     const source = new Source(new Map(layers.map(({ digest }) => [digest, [Uint8Array.of(1), Uint8Array.of(2)]])))
     {
@@ -113,7 +113,7 @@ describe('layers read ahead', () => {
     expect([...source.open]).toEqual([])
   })
 
-  test('are none where none are wanted', async () => {
+  test('no layers are read ahead when the limit is 0', async () => {
     const layers = [layer('a'), layer('b')]
     const source = new Source(new Map(layers.map(({ digest }) => [digest, [Uint8Array.of(1)]])))
     await using ahead = new ReadAhead(source, layers, { layers: 0 })

@@ -1,6 +1,6 @@
 /**
- * Layers as builds of real images leave them, taken in by us and by ostree. Another's archive can be tried too: with
- * OSTREE_EXT_FIXTURES naming the folder of ostree-ext's own fixtures, its `hlinks.tar.gz` is.
+ * Imports layers as real image builds write them, and compares with ostree. ostree-ext's archive can be tested too: if
+ * OSTREE_EXT_FIXTURES names the folder of ostree-ext's own fixtures, its `hlinks.tar.gz` is used.
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -17,7 +17,7 @@ import { memoryRepo, once } from '../tar-kit.ts'
 const LAYER = `sha256:${'cd'.repeat(32)}` as Digest
 const fixture = join(process.env['OSTREE_EXT_FIXTURES'] ?? '', 'hlinks.tar.gz')
 
-/** What installing a program of several names leaves: links of both kinds, among files of a builder that is not root. */
+/** Writes files as installing a program with several names does: hard and symbolic links among regular files. */
 function install(root: string): void {
   const ids = join(root, 'usr/lib/.build-id')
   for (const folder of ['usr/bin', 'usr/sbin', 'usr/lib64/python3/__pycache__', 'usr/share/licenses/tool']) {
@@ -58,7 +58,7 @@ describeReference(['ostree', 'tar'], 'a layer of a real build', () => {
   }
 
   test.each(['gnu', 'pax', 'ustar'])(
-    'D5: in the format %s, with hard links and names of owners, imports',
+    'a layer in the format %s, with hard links and owner names, gives the tree of ostree (case D5)',
     async (format) => {
       const root = join(folder, format)
       install(root)
@@ -69,7 +69,10 @@ describeReference(['ostree', 'tar'], 'a layer of a real build', () => {
     },
   )
 
-  test.runIf(existsSync(fixture))('D5: the one of ostree-ext imports (needs OSTREE_EXT_FIXTURES)', async () => {
-    await both('fixture', gunzipSync(readFileSync(fixture)))
-  })
+  test.runIf(existsSync(fixture))(
+    "the layer of ostree-ext's fixtures gives the tree of ostree (needs OSTREE_EXT_FIXTURES) (case D5)",
+    async () => {
+      await both('fixture', gunzipSync(readFileSync(fixture)))
+    },
+  )
 })

@@ -39,37 +39,40 @@ const FILES = [
 ]
 
 describeReference(['ostree', 'matchpathcon'], 'labels of a whole tree', () => {
-  test.each(['etc/selinux', 'usr/etc/selinux'])('are those ostree commits, with the policy in /%s', async (place) => {
-    const root = join(folder, place)
-    for (const path of FILES) {
-      mkdirSync(dirname(join(root, path)), { recursive: true })
-      writeFileSync(join(root, path), path)
-    }
-    symlinkSync('usr/bin', join(root, 'bin'))
-    symlinkSync('bash', join(root, 'usr/bin/sh'))
-    cpSync('/etc/selinux/default', join(root, place, 'default'), {
-      recursive: true,
-      filter: (path) => !path.endsWith('.bin'),
-    })
-    writeFileSync(join(root, place, 'config'), 'SELINUX=enforcing\nSELINUXTYPE=default\n')
+  test.each(['etc/selinux', 'usr/etc/selinux'])(
+    'labels by the policy in /%s equal those of ostree commit',
+    async (place) => {
+      const root = join(folder, place)
+      for (const path of FILES) {
+        mkdirSync(dirname(join(root, path)), { recursive: true })
+        writeFileSync(join(root, path), path)
+      }
+      symlinkSync('usr/bin', join(root, 'bin'))
+      symlinkSync('bash', join(root, 'usr/bin/sh'))
+      cpSync('/etc/selinux/default', join(root, place, 'default'), {
+        recursive: true,
+        filter: (path) => !path.endsWith('.bin'),
+      })
+      writeFileSync(join(root, place, 'config'), 'SELINUX=enforcing\nSELINUXTYPE=default\n')
 
-    const repo = join(folder, `${place.replaceAll('/', '-')}-repo`)
-    run('ostree', ['init', `--repo=${repo}`, '--mode=archive'])
-    const commit = (...args: string[]) =>
-      run('ostree', ['commit', `--repo=${repo}`, '--timestamp=@0', `--tree=dir=${root}`, ...args]).trim()
-    const plain = commit('-b', 'plain')
-    const labelled = commit('-b', 'labelled', `--selinux-policy=${root}`)
+      const repo = join(folder, `${place.replaceAll('/', '-')}-repo`)
+      run('ostree', ['init', `--repo=${repo}`, '--mode=archive'])
+      const commit = (...args: string[]) =>
+        run('ostree', ['commit', `--repo=${repo}`, '--timestamp=@0', `--tree=dir=${root}`, ...args]).trim()
+      const plain = commit('-b', 'plain')
+      const labelled = commit('-b', 'labelled', `--selinux-policy=${root}`)
 
-    await using opened = await openRepo(repo)
-    const from = await commitRoot(opened.objects, await opened.resolve(plain))
-    const policy = await findSePolicy(opened.objects, from)
-    expect(policy?.name).toBe('default')
-    const ours = await opened.transaction(async (tx) => {
-      const tree = MutableTree.from(tx, from)
-      if (policy !== undefined) await labelTree(tx, tree, policy)
-      return writeTree(tx, tree)
-    })
-    const { tree, meta } = await commitRoot(opened.objects, await opened.resolve(labelled))
-    expect(ours).toEqual({ tree, meta })
-  })
+      await using opened = await openRepo(repo)
+      const from = await commitRoot(opened.objects, await opened.resolve(plain))
+      const policy = await findSePolicy(opened.objects, from)
+      expect(policy?.name).toBe('default')
+      const ours = await opened.transaction(async (tx) => {
+        const tree = MutableTree.from(tx, from)
+        if (policy !== undefined) await labelTree(tx, tree, policy)
+        return writeTree(tx, tree)
+      })
+      const { tree, meta } = await commitRoot(opened.objects, await opened.resolve(labelled))
+      expect(ours).toEqual({ tree, meta })
+    },
+  )
 })

@@ -50,7 +50,7 @@ function memory(mode: RepoMode = 'bare-user'): Promise<Repo> {
   return Repo.open(createMemoryStorage({ mode, platform: nodePlatform }), nodePlatform)
 }
 
-/** Files by path as a tree. */
+/** Creates a tree of files given by path. */
 function treeOf(files: Readonly<Record<string, string>>): Directory {
   const names = new Map<string, Record<string, string>>()
   for (const [path, content] of Object.entries(files)) {
@@ -75,7 +75,7 @@ function layer(files: Readonly<Record<string, string>>, links: Readonly<Record<s
   return gzipSync(concatBytes([...parts, ...symlinks, writer.end()]))
 }
 
-/** Labels by path, `undefined` where there is none. */
+/** Returns the labels by path, `undefined` for entries without one. */
 async function labels(repo: Repo, commit: Checksum): Promise<Record<string, string | undefined>> {
   const found: Record<string, string | undefined> = {}
   for await (const entry of walkTree(repo.objects, await commitRoot(repo.objects, commit))) {
@@ -103,18 +103,18 @@ describe('the policy of a tree', () => {
     ['#SELINUX=enforcing\nSELINUXTYPE=targeted', undefined],
     ['SELINUX=enforcing\n', undefined],
     ['', undefined],
-  ])('with the config %j is %j', async (config, name) => {
+  ])('for the config %j the name of the policy is %j', async (config, name) => {
     for (const folder of ['etc/selinux', 'usr/etc/selinux']) {
       expect((await find(under(folder, { ...POLICY, config })))?.name).toBe(name)
     }
   })
 
-  test('is that of /etc where that is there, whatever is in it', async () => {
+  test('the policy is that of /etc/selinux if it exists, even without a config', async () => {
     expect(await find({ ...under('usr/etc/selinux', POLICY), 'etc/selinux/x': '' })).toBeUndefined()
     expect(await find({})).toBeUndefined()
   })
 
-  test('has labels, and the checksum of the newest binary policy', async () => {
+  test('the policy has labels, and the checksum of the newest binary policy', async () => {
     const policy = await find(under('etc/selinux', POLICY))
     expect(policy?.label('/usr/bin/sh', 0o100755)).toBe('u:bin')
     expect(policy?.label('/usr/bin/sh', 0o120777)).toBe('u:usr')
@@ -132,7 +132,7 @@ describe('the policy of a tree', () => {
       "With policy root '/usr/etc/selinux/targeted': selabel_open(SELABEL_CTX_FILE): No such file or directory",
     ],
     [
-      'with compiled ones only',
+      'with only compiled file contexts',
       { ...bare, 'targeted/contexts/files/file_contexts.bin': 'x' },
       UnsupportedError,
       "With policy root '/usr/etc/selinux/targeted': contexts/files/file_contexts exists only in compiled form, which is not supported",
@@ -149,7 +149,7 @@ describe('the policy of a tree', () => {
       FormatError,
       'While calculating SELinux checksum: Could not find binary policy file',
     ],
-  ])('%s is an error', async (_, files, kind, message) => {
+  ])('a policy %s is an error', async (_, files, kind, message) => {
     const error: unknown = await find(under('usr/etc/selinux', files)).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(kind)
     expect(String(error)).toContain(message)
@@ -157,7 +157,7 @@ describe('the policy of a tree', () => {
 })
 
 describe('labelling a tree', () => {
-  test('replaces labels, keeps other attributes, and leaves what the policy does not know', async () => {
+  test('labelling replaces labels, keeps other attributes, and keeps labels for which the policy has none', async () => {
     const old = (value: string, name = 'security.selinux') => [encodeUtf8(name), encodeUtf8(value)] as const
     const repo = await memory('bare')
     const tree = directory({
@@ -201,59 +201,62 @@ describe('an image with a policy', () => {
     return pullImage(repo, 'ostree-unverified-image:oci:/image:1', { host: HOST, open: sourceOf(source), ...options })
   }
 
-  test.each(['bare', 'bare-user', 'archive'] as const)('in %s is labelled by it, its layers too', async (mode) => {
-    const repo = await memory(mode)
-    const state = await pull(repo, image(layer({ 'usr/bin/two': '2' })))
-    const merged = await labels(repo, state.mergeCommit)
-    expect(merged).toMatchObject({
-      '/': 'u:default$',
-      '/usr/bin': 'u:usr$',
-      '/usr/bin/sh': 'u:bin$',
-      '/usr/bin/two': 'u:bin$',
-      '/usr/bin/link': 'u:usr$',
-      '/usr/none/x': undefined,
-      '/usr/etc/selinux/config': 'u:usr-etc$',
-    })
-    const [, first, second] = state.manifest.layers
-    for (const [descriptor, path] of [
-      [first, '/usr/bin/sh'],
-      [second, '/usr/bin/two'],
-    ] as const) {
-      const commit = await repo.resolve(descriptor === undefined ? '' : refForLayer(descriptor))
-      expect((await labels(repo, commit as Checksum))[path]).toBe('u:bin$')
-    }
-    expect((await verifyContainerImage(repo, IMAGE, state)).ok).toBe(true)
-    expect(await pull(repo, image(layer({ 'usr/bin/two': '2' })))).toMatchObject({ changed: false })
-
-    // What was there before the labels is gone: every file that is left is reachable.
-    const sizes = new Set<string>()
-    for await (const { checksum, type } of repo.objects.list('file')) sizes.add(`${checksum}.${type}`)
-    const reached = new Set<string>()
-    for (const commit of [
-      state.mergeCommit,
-      ...(await Promise.all(state.manifest.layers.map((l) => repo.resolve(refForLayer(l))))),
-    ]) {
-      for await (const entry of walkTree(repo.objects, await commitRoot(repo.objects, commit as Checksum))) {
-        if (entry.kind === 'file') reached.add(`${entry.checksum}.file`)
+  test.each(['bare', 'bare-user', 'archive'] as const)(
+    'an image in mode %s and its layers are labelled by its policy',
+    async (mode) => {
+      const repo = await memory(mode)
+      const state = await pull(repo, image(layer({ 'usr/bin/two': '2' })))
+      const merged = await labels(repo, state.mergeCommit)
+      expect(merged).toMatchObject({
+        '/': 'u:default$',
+        '/usr/bin': 'u:usr$',
+        '/usr/bin/sh': 'u:bin$',
+        '/usr/bin/two': 'u:bin$',
+        '/usr/bin/link': 'u:usr$',
+        '/usr/none/x': undefined,
+        '/usr/etc/selinux/config': 'u:usr-etc$',
+      })
+      const [, first, second] = state.manifest.layers
+      for (const [descriptor, path] of [
+        [first, '/usr/bin/sh'],
+        [second, '/usr/bin/two'],
+      ] as const) {
+        const commit = await repo.resolve(descriptor === undefined ? '' : refForLayer(descriptor))
+        expect((await labels(repo, commit as Checksum))[path]).toBe('u:bin$')
       }
-    }
-    expect(sizes).toEqual(reached)
-  })
+      expect((await verifyContainerImage(repo, IMAGE, state)).ok).toBe(true)
+      expect(await pull(repo, image(layer({ 'usr/bin/two': '2' })))).toMatchObject({ changed: false })
 
-  test('keeps the labels it has when asked to', async () => {
+      // Objects from before labelling were deleted: every remaining file is reachable.
+      const sizes = new Set<string>()
+      for await (const { checksum, type } of repo.objects.list('file')) sizes.add(`${checksum}.${type}`)
+      const reached = new Set<string>()
+      for (const commit of [
+        state.mergeCommit,
+        ...(await Promise.all(state.manifest.layers.map((l) => repo.resolve(refForLayer(l))))),
+      ]) {
+        for await (const entry of walkTree(repo.objects, await commitRoot(repo.objects, commit as Checksum))) {
+          if (entry.kind === 'file') reached.add(`${entry.checksum}.file`)
+        }
+      }
+      expect(sizes).toEqual(reached)
+    },
+  )
+
+  test('an image is not labelled with noLabels', async () => {
     const repo = await memory()
     const { mergeCommit } = await pull(repo, image(), { noLabels: true })
     expect(new Set(Object.values(await labels(repo, mergeCommit)))).toEqual(new Set([undefined]))
   })
 
-  test('without a ref and with relabelled layers is still there after the collection', async () => {
+  test('a relabelled image without a ref is kept by the collection after its import', async () => {
     const repo = await memory()
     const state = await pull(repo, image(), { noImgref: true })
     expect((await labels(repo, state.mergeCommit))['/usr/bin/sh']).toBe('u:bin$')
     expect(await countLayerReferences(repo)).toBe(2)
   })
 
-  test('that cannot be read is not imported', async () => {
+  test('an image whose policy cannot be read is not imported', async () => {
     const compiled = { ...under('etc/selinux', { config: CONFIG, 'targeted/contexts/files/file_contexts.bin': '' }) }
     const repo = await memory()
     const broken = withLayers(PLAIN, [layer(compiled)])
@@ -262,7 +265,7 @@ describe('an image with a policy', () => {
     expect((await pull(repo, broken, { noLabels: true })).changed).toBe(true)
   })
 
-  test('layers of an image without a policy are labelled by the one of sepolicyCommit', async () => {
+  test('layers of an image without a policy are labelled by the policy of sepolicyCommit', async () => {
     const repo = await memory('bare')
     const sepolicyCommit = await repo.transaction(async (tx) =>
       storeCommit(tx, treeOf(under('usr/etc/selinux', POLICY))),
@@ -277,7 +280,7 @@ describe('an image with a policy', () => {
     expect((await labels(other, state.mergeCommit))['/usr/bin/sh']).toBe('u:bin$')
   })
 
-  test('that cannot be read in sepolicyCommit stops the import before a layer is stored', async () => {
+  test('an unreadable policy of sepolicyCommit stops the import before a layer is stored', async () => {
     const repo = await memory()
     const compiled = { config: CONFIG, 'targeted/contexts/files/file_contexts.bin': '' }
     const sepolicyCommit = await repo.transaction(async (tx) =>

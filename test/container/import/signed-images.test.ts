@@ -1,4 +1,4 @@
-/** Images whose commit is signed, and what becomes of them under references that ask for it. */
+/** Tests of images with signed commits, pulled by references that require signatures. */
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -49,7 +49,7 @@ const NO_KEYS: KeySource = {
 }
 const verification: Verification = { now: () => gpg.now, keys: NO_KEYS }
 
-/** Of the one commit in the stream, with layers on top. */
+/** Builds the image of a commit stream, with layers on top. */
 function image(tar: Uint8Array, derived: readonly Uint8Array[] = [], label = true) {
   const labels = label ? { 'ostree.final-diffid': `sha256:${nodePlatform.sha256(tar)}` } : {}
   return buildImage(
@@ -63,7 +63,7 @@ function options(files: ReadonlyMap<string, Uint8Array>, more: Partial<ImportOpt
   return { host: HOST, verification, open: (_, context) => openMemoryLayout(files, 'latest', context), ...more }
 }
 
-/** Remotes by name, each with the files its keys are in. */
+/** Creates a repository with remotes. @param remotes path of the keys by name of the remote */
 async function repoWith(remotes: Record<string, keyof typeof KEY_FILES | undefined>): Promise<Repo> {
   const repo = await memoryRepo()
   for (const [name, path] of Object.entries(remotes)) {
@@ -79,7 +79,7 @@ async function pull(repo: Repo, reference: string, given: ImportOptions) {
   return result.kind === 'ready' ? await importer.import(result.prepared) : result
 }
 
-/** The stream of the commit the vectors sign, with these signatures; without any, there is nothing attached. */
+/** Exports the commit of the vectors with the named signatures; without names it has no detached metadata. */
 async function smallTar(...names: string[]): Promise<Uint8Array> {
   const repo = await memoryRepo()
   const commit = await repo.transaction(async (tx) => {
@@ -96,8 +96,8 @@ async function smallTar(...names: string[]): Promise<Uint8Array> {
 
 const GOOD = 'GPG: Good signature from "Good One <good@x.org>"'
 
-describeReference(KEY, 'a commit signed with a key of the original', () => {
-  test('E5: comes in by that key, and by no other', async () => {
+describeReference(KEY, "a commit signed with a key of ostree's tests", () => {
+  test('a signed commit is accepted only with its key (case E5)', async () => {
     const repo = await repoWith({ signer: '/key', other: '/ring', none: undefined })
     const files = image(signedTar)
     for (const remote of ['other', 'none']) {
@@ -110,7 +110,7 @@ describeReference(KEY, 'a commit signed with a key of the original', () => {
     expect(await repo.commitState(commit)).toBe('complete')
   })
 
-  test('E5: does not come in when what is signed is another commit', async () => {
+  test('a commit with the signature of another commit is rejected (case E5)', async () => {
     const repo = await repoWith({ signer: '/key' })
     const broken = await collect(replaceDetachedMetadata(once(signedTar), fromHex(SIGNED.commitmeta_corrupted_hex)))
     const refused = unencapsulate(repo, 'ostree-remote-image:signer:oci:x', options(image(broken)))
@@ -120,7 +120,7 @@ describeReference(KEY, 'a commit signed with a key of the original', () => {
 })
 
 describe('an image of a remote', () => {
-  test('E5: is imported when its commit is signed, and what is said of the signature is told', async () => {
+  test('an image of a remote with a signed commit is imported, with a description of the signature (case E5)', async () => {
     const repo = await repoWith({ signer: '/ring' })
     const files = image(await smallTar('good'))
     const result = await pull(repo, 'ostree-remote-image:signer:oci:x', options(files))
@@ -128,14 +128,14 @@ describe('an image of a remote', () => {
     expect(await listImages(repo)).toEqual(['oci:x'])
   })
 
-  test('E5: needs the remote to be there before anything is fetched', async () => {
+  test('an image of an unknown remote is rejected before anything is fetched (case E5)', async () => {
     const repo = await memoryRepo()
     const open = () => Promise.reject(new Error('was opened'))
     const refused = pull(repo, 'ostree-remote-image:nosuchremote:oci:x', options(new Map(), { open }))
     await expect(refused).rejects.toThrow('Remote "nosuchremote" not found')
   })
 
-  test('E6: needs signatures', async () => {
+  test('an image of a remote with an unsigned commit is rejected (case E6)', async () => {
     const repo = await repoWith({ signer: '/ring' })
     const refused = pull(repo, 'ostree-remote-image:signer:oci:x', options(image(await smallTar())))
     await expect(refused).rejects.toThrow(/Using remote signer for verification; Expected commitmeta object, not dir/)
@@ -146,17 +146,20 @@ describe('an image of a remote', () => {
     expect(await countLayerReferences(repo)).toBe(0)
   })
 
-  test.each(['bad', 'expired', 'revoked', 'md5'])('is refused with a signature that is %s', async (name) => {
-    const repo = await repoWith({ signer: '/ring' })
-    const refused = pull(repo, 'ostree-remote-image:signer:oci:x', options(image(await smallTar(name))))
-    await expect(refused).rejects.toMatchObject({
-      message: expect.stringContaining('Verifying ostree commit in tar stream: Signature made'),
-    })
-    expect(await listImages(repo)).toEqual([])
-    expect(await countLayerReferences(repo)).toBe(0)
-  })
+  test.each(['bad', 'expired', 'revoked', 'md5'])(
+    'an image of a remote is rejected if the signature is %s',
+    async (name) => {
+      const repo = await repoWith({ signer: '/ring' })
+      const refused = pull(repo, 'ostree-remote-image:signer:oci:x', options(image(await smallTar(name))))
+      await expect(refused).rejects.toMatchObject({
+        message: expect.stringContaining('Verifying ostree commit in tar stream: Signature made'),
+      })
+      expect(await listImages(repo)).toEqual([])
+      expect(await countLayerReferences(repo)).toBe(0)
+    },
+  )
 
-  test('is refused when it has no commit anybody could have signed', async () => {
+  test('an image of a remote without an OSTree commit is rejected', async () => {
     const repo = await repoWith({ signer: '/ring' })
     const files = image(await smallTar('good'), [], false)
     const refused = pull(repo, 'ostree-remote-image:signer:oci:x', options(files))
@@ -164,20 +167,20 @@ describe('an image of a remote', () => {
     expect(await listImages(repo)).toEqual([])
   })
 
-  test('is verified although it came before, when nobody asked', async () => {
+  test('an image of a remote is verified even if it is already stored unverified', async () => {
     const repo = await repoWith({ signer: '/ring', other: undefined })
     const files = image(await smallTar('good'))
     await pull(repo, 'ostree-unverified-image:oci:x', options(files))
     const again = await pull(repo, 'ostree-remote-image:signer:oci:x', options(files))
     expect(again).toMatchObject({ kind: 'already-present' })
     await expect(pull(repo, 'ostree-remote-image:other:oci:x', options(files))).rejects.toThrow('public key not found')
-    // The same layers under another name: nothing is fetched, and all the same asked for.
+    // The same layers under another name: nothing is fetched, but the signature is verified.
     await expect(pull(repo, 'ostree-remote-image:other:oci:y', options(files))).rejects.toThrow('public key not found')
     const taken = await pull(repo, 'ostree-remote-image:signer:oci:y', options(files))
     expect(taken).toMatchObject({ layersFetched: 0, verifyText: expect.stringContaining(GOOD) })
   })
 
-  test('is refused by whoever does not say where keys are', async () => {
+  test('an image of a remote is rejected without the option verification', async () => {
     const repo = await repoWith({ signer: '/ring' })
     const files = image(await smallTar('good'))
     const given = options(files, { verification: undefined })
@@ -185,7 +188,7 @@ describe('an image of a remote', () => {
   })
 })
 
-describe('what a remote asks for', () => {
+describe('signature requirements of a remote', () => {
   const ed = goldenJson<{
     ed25519: {
       public_key_b64: string
@@ -213,13 +216,13 @@ describe('what a remote asks for', () => {
     [{ 'sign-verify': 'ed25519;', 'verification-ed25519-key': right }],
     [{ 'sign-verify': 'true', 'verification-ed25519-file': '/both' }],
     [{ 'sign-verify': 'true', 'verification-ed25519-file': '/wrong', 'verification-ed25519-key': right }],
-  ])('a signature of the kind ed25519 is good by %j', async (settings) => {
+  ])('an ed25519 signature is accepted by the settings %j', async (settings) => {
     const files: Record<string, string> = { '/both': `${wrong}\n${right}\n`, '/wrong': wrong }
     const file = async (path: string) => encodeUtf8(files[path] ?? '')
     expect(await verify(settings, { file })).toBe(GOOD_ED)
   })
 
-  test('keys of the system count where the remote names none', async () => {
+  test('keys of the system are used if the remote names none', async () => {
     const lines = async (_: string, what: string) => (what === 'trusted' ? [right] : [])
     expect(await verify({ 'sign-verify': 'true' }, { lines })).toBe(GOOD_ED)
     const revoked = verify({ 'sign-verify': 'true' }, { lines: async () => [right] })
@@ -237,13 +240,13 @@ describe('what a remote asks for', () => {
     [{ 'gpg-verify': 'true', 'sign-verify': 'true', 'verification-ed25519-key': right }, 'GPG verification enabled'],
     [{}, 'Cannot verify commit for remote r; GPG verification disabled, and no signapi verifiers configured'],
     [{ 'sign-verify': 'false', 'verification-ed25519-key': right }, 'no signapi verifiers configured'],
-  ])('%j: refused', async (settings, message) => {
+  ])('the settings %j reject the signature', async (settings, message) => {
     const refused = verify(settings as Record<string, string>)
     await expect(refused).rejects.toThrow(message)
     await expect(refused).rejects.toBeInstanceOf(OstreeError)
   })
 
-  test('both kinds are asked for where both are configured', async () => {
+  test('both kinds of signature are required if both are configured', async () => {
     const repo = await memoryRepo()
     const { publicKey, privateKey } = generateKeyPairSync('ed25519')
     const key = publicKey.export({ format: 'der', type: 'spki' }).subarray(-32).toString('base64')
@@ -264,7 +267,7 @@ describe('what a remote asks for', () => {
   })
 })
 
-describeReference(KEY, 'the command, asked for an image of a remote', () => {
+describeReference(KEY, 'the command with an image of a remote', () => {
   const root = temporaryFolder()
   const repo = join(root, 'repo')
   const command = (...words: string[]) => runInProcess(words, root)
@@ -283,7 +286,7 @@ describeReference(KEY, 'the command, asked for an image of a remote', () => {
     copyFileSync(KEY, join(repo, 'signer.trustedkeys.gpg'))
   })
 
-  test('refuses one by keys the remote does not have, and stores nothing', async () => {
+  test('the command rejects an image signed by an unknown key, and stores nothing', async () => {
     const { status, stderr } = await command(
       'container',
       'image',
@@ -304,7 +307,7 @@ describeReference(KEY, 'the command, asked for an image of a remote', () => {
     expect(none.stderr).toBe('error: Preparing import: Fetching manifest: Remote "nosuch" not found\n')
   })
 
-  test('takes one that is signed, and says by whom', async () => {
+  test('the command pulls a signed image, and prints the signature', async () => {
     const { status, stdout } = await command('container', 'image', 'pull', `--repo=${repo}`, '-q', reference('signer'))
     expect(status).toBe(0)
     expect(stdout).toMatch(
@@ -313,7 +316,7 @@ describeReference(KEY, 'the command, asked for an image of a remote', () => {
     expect(stdout).toContain('\nWrote: ostree-remote-image:signer:oci:')
   })
 
-  test('takes the commit alone, by a key in a file', async () => {
+  test('the command unencapsulates a commit that is signed by a key in a file', async () => {
     const words = [`--repo=${repo}`, '--quiet', '--write-ref=os', reference('file')]
     const { stdout } = await command('container', 'unencapsulate', ...words)
     expect(stdout).toBe(`Imported: os => ${SIGNED.commit}\n`)

@@ -40,11 +40,11 @@ async function flattened(mode: RepoMode, tree: Directory, options: FlattenOption
 }
 
 describe('a merged tree', () => {
-  test('keeps everything under the exact policy', async () => {
+  test('a merged tree keeps all metadata under the exact policy', async () => {
     expect(await flattened('bare-user', TREE, { policy: 'exact', owner: OWNER })).toEqual(TREE)
   })
 
-  test('keeps only readable files with content under the compat policy', async () => {
+  test('a merged tree keeps metadata only of readable files with content under the compat policy', async () => {
     const expected = directory(
       {
         empty: file('', { ...OWNER, mode: 0o1644 }),
@@ -58,12 +58,12 @@ describe('a merged tree', () => {
     expect(await flattened('bare-user', TREE, { policy: 'compat', owner: OWNER })).toEqual(expected)
   })
 
-  test('is the same when it is flattened twice', async () => {
+  test('flattening a merged tree is idempotent', async () => {
     const options = { policy: 'compat', owner: OWNER } as const
     expect(await flattened('bare-user', TREE, options, 2)).toEqual(await flattened('bare-user', TREE, options))
   })
 
-  test('is 0:0 and at most 0755 in a bare-user-only repository', async () => {
+  test('a merged tree has owner 0:0 and modes of at most 0755 in a bare-user-only repository', async () => {
     const tree = directory({ sub: directory({ a: file('x') }, { ...INODE, mode: 0o7775 }), link: symlink('a') }, INODE)
     const expected = directory({ link: symlink('a'), sub: directory({ a: file('x') }) })
     for (const policy of ['exact', 'compat'] as const) {

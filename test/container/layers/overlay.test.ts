@@ -20,7 +20,7 @@ async function inTransaction<T>(work: (tx: Transaction) => Promise<T>): Promise<
   return repo.transaction(work)
 }
 
-/** Base and layers through the trees in a store. */
+/** Applies layers to a base with the code under test. */
 function overlaid(base: Directory | undefined, ...layers: Directory[]): Promise<Directory> {
   return inTransaction(async (tx) => {
     const tree = base === undefined ? new MutableTree() : MutableTree.from(tx, await storeTree(tx, base))
@@ -29,7 +29,7 @@ function overlaid(base: Directory | undefined, ...layers: Directory[]): Promise<
   })
 }
 
-/** The rules once more, on plain values and by recursion. */
+/** Applies a layer by the same rules, on plain values and by recursion. */
 function model(below: TreeNode | undefined, layer: Directory): Directory {
   const names = [...layer.children].sort(([a], [b]) => compareUtf8(a, b))
   const opaque = layer.children.get('.wh..wh..opq')
@@ -47,7 +47,7 @@ function model(below: TreeNode | undefined, layer: Directory): Directory {
   return directory(result, { uid, gid, mode, xattrs })
 }
 
-/** As plain values in byte order, for comparison. */
+/** Converts a tree to plain values in byte order, for comparison. */
 function shown(node: TreeNode): unknown {
   if (node.kind !== 'directory') return node.kind === 'file' ? `file ${node.content}` : `link ${node.target}`
   const children = [...node.children].sort(([a], [b]) => compareUtf8(a, b))
@@ -71,7 +71,7 @@ const { tree: trees } = fc.letrec<{ node: TreeNode; tree: Directory }>((tie) => 
 }))
 
 describe('a layer over a tree', () => {
-  test('gives what the rules give on plain values, for any base and two layers', async () => {
+  test('two random layers over a random base give the tree of the model', async () => {
     await fc.assert(
       fc.asyncProperty(fc.option(trees, { nil: undefined }), trees, trees, async (base, lower, upper) => {
         const expected = model(model(base, lower), upper)
@@ -81,7 +81,7 @@ describe('a layer over a tree', () => {
     )
   })
 
-  test('takes the owner and mode of a directory only where there was none', async () => {
+  test('a layer sets owner and mode only of new directories', async () => {
     const base = directory({ old: directory({ kept: file('1') }, { mode: 0o700 }) })
     const layer = directory({ old: directory({}, { mode: 0o755 }), new: directory({}, { mode: 0o750, uid: 5 }) })
     const tree = await overlaid(base, layer)
@@ -89,7 +89,7 @@ describe('a layer over a tree', () => {
     expect(tree.children.get('new')).toMatchObject({ mode: 0o750, uid: 5 })
   })
 
-  test('never follows a link: a directory takes its place', async () => {
+  test('a directory of a layer replaces a symbolic link and does not follow it', async () => {
     const base = directory({ usr: directory({ sbin: symlink('bin'), bin: directory({ sh: file('sh') }) }) })
     const tree = await overlaid(base, directory({ usr: directory({ sbin: directory({ foo: file('foo') }) }) }))
     expect(shown(tree)).toEqual(
@@ -99,13 +99,13 @@ describe('a layer over a tree', () => {
     )
   })
 
-  test.each([['.wh.'], ['.wh..'], ['.wh...']])('refuses the whiteout %s', async (name) => {
+  test.each([['.wh.'], ['.wh..'], ['.wh...']])('the malformed whiteout %s is rejected', async (name) => {
     const refused = overlaid(directory({ a: file('a') }), directory({ [name]: file() }))
     await expect(refused).rejects.toThrow(FormatError)
     await expect(refused).rejects.toThrow(/whiteout/)
   })
 
-  test('an aborted signal ends it', async () => {
+  test('applying a layer stops when its signal is aborted', async () => {
     const signal = AbortSignal.abort()
     const aborted = inTransaction(async (tx) => {
       await overlayLayer(new MutableTree(), tx, await storeTree(tx, directory()), { signal })

@@ -25,7 +25,7 @@ const RULES: Record<RuleName, PathRules> = {
   allow_nonusr_retain_var: { allowNonusr: true, retainVar: true },
 }
 
-/** Names on the way: the form of a path that does not depend on how it is spelled. */
+/** Splits a path into names: a form that does not depend on its spelling. */
 const names = (path: string) => path.split('/').filter((name) => name !== '' && name !== '.')
 
 function outcome(path: Uint8Array, rules: PathRules): { path: string[] } | { filtered: string } | { error: string } {
@@ -40,7 +40,7 @@ function outcome(path: Uint8Array, rules: PathRules): { path: string[] } | { fil
 
 const vectors = goldenJson<Vectors>('container/paths.json')
 
-/** Paths with every detour a tar may take. */
+/** Generates paths with all kinds of redundant components. */
 const anyPath = fc
   .array(
     fc.oneof(
@@ -55,13 +55,13 @@ describe('the path of an entry', () => {
   const cases = vectors.normalize.flatMap((vector) =>
     (Object.keys(RULES) as RuleName[]).map((rule) => [vector.path, rule, vector[rule]] as const),
   )
-  test.each(cases)('D2, D7: %j goes by the rules %s to %o', (path, rule, expected) => {
+  test.each(cases)('the path %j becomes, by the rules %s, %o (cases D2, D7)', (path, rule, expected) => {
     const place = outcome(encodeUtf8(path), RULES[rule])
     expect(place).toEqual('path' in expected ? { path: names(expected.path) } : expected)
   })
 
-  test('goes where a plain reading of the rules says', () => {
-    // The rules once more, on strings and with no thought of speed.
+  test('a random path becomes what a simple model of the rules gives', () => {
+    // The same rules on strings, without optimisation.
     const model = (path: string, { allowNonusr, retainVar }: PathRules) => {
       const parts = names(path)
       const [first, second] = parts
@@ -83,14 +83,14 @@ describe('the path of an entry', () => {
     )
   })
 
-  test('costs nothing when it is right as it is', () => {
+  test('a path that does not change is returned as the same array', () => {
     for (const path of ['usr/bin/bash', './usr/bin/', 'usr', './', 'run', 'usr/.wh.x', 'usr/a..b']) {
       const bytes = encodeUtf8(path)
       expect(normalisePath(bytes, {})).toBe(bytes)
     }
   })
 
-  test('may be any bytes: it has a place, a count or an error', () => {
+  test('a path of random bytes gives a path, a filtered name or a typed error', () => {
     const bytes = fc.array(fc.oneof(fc.constantFrom(0x2f, 0x2e, 0x65, 0x74, 0x63), fc.nat(255)), { maxLength: 24 })
     fc.assert(
       fc.property(bytes, fc.boolean(), (codes, allowNonusr) => {
@@ -109,7 +109,7 @@ describe('the path of an entry', () => {
     )
   })
 
-  test('is no UTF-8, and said to be so even where it would be left out', () => {
+  test('a path that is not UTF-8 is an error even if it would be filtered', () => {
     const path = Uint8Array.of(0x62, 0x2f, 0xff)
     expect(() => normalisePath(path, {})).toThrow('Archive entry pathname is not valid UTF-8')
   })
@@ -118,11 +118,11 @@ describe('the path of an entry', () => {
 const latin1 = (bytes: Uint8Array) => Array.from(bytes, (code) => String.fromCharCode(code)).join('')
 
 describe('the target of a hard link', () => {
-  test.each(vectors.remap_link_target)('D1, D7: %j becomes %j', (target, expected) => {
+  test.each(vectors.remap_link_target)('the target %j of a hard link becomes %j (cases D1, D7)', (target, expected) => {
     expect(decodeUtf8(remapLinkTarget(encodeUtf8(target)))).toBe(expected)
   })
 
-  test('in etc leads to where a file of that path goes', () => {
+  test('the target of a hard link in etc becomes the path of a file there', () => {
     fc.assert(
       fc.property(anyPath, (path) => {
         const parts = names(path)
@@ -159,18 +159,18 @@ describe('the target of a symbolic link', () => {
     ['.a/b', '.a/b'],
     ['', ''],
     ['ä//ö', 'ä/ö'],
-    // Tidied it fits into a header, and so is tidied; one more byte and nothing happens.
+    // Normalised only if the result fits into a header; with one more byte it is not.
     [`${'x'.repeat(98)}//y`, `${'x'.repeat(98)}/y`],
     [`${'x'.repeat(99)}//y`, `${'x'.repeat(99)}//y`],
-  ])('D8: %j becomes %j', (target, expected) => {
+  ])('the target %j of a symbolic link becomes %j (case D8)', (target, expected) => {
     expect(decodeUtf8(normaliseSymlinkTarget(encodeUtf8(target)))).toBe(expected)
   })
 
-  test('does not change when it is tidied twice', () => {
+  test('normalising the target of a symbolic link is idempotent', () => {
     fc.assert(
       fc.property(anyPath, (path) => {
         const once = normaliseSymlinkTarget(encodeUtf8(path))
-        // `/.` becomes `/`, and that alone `//`.
+        // The only exception: `/.` becomes `/`, which becomes `//`.
         fc.pre(decodeUtf8(once) !== '/')
         expect(normaliseSymlinkTarget(once)).toEqual(once)
       }),
@@ -188,6 +188,6 @@ test.each([
   ['sysroot/ostree', undefined],
   ['sysrootx/ostree/repo/x', undefined],
   ['usr/sysroot/ostree/repo/x', undefined],
-])('%j holds %j of the object store', (path, expected) => {
+])('the path %j is %j in the object store', (path, expected) => {
   expect(pathInObjectStore(encodeUtf8(path))).toBe(expected)
 })

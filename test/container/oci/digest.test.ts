@@ -10,7 +10,7 @@ describe('digests', () => {
     `sha256:${HEX}`,
     `sha512:${'0'.repeat(128)}`,
     'multihash+base58:QmRZxt2b1FVZPNqd8hsiykDL3TdBDeTSPX9Kv46HmX4Gx8',
-  ])('%s is one', (text) => {
+  ])('%s is a valid digest', (text) => {
     expect(parseDigest(text)).toBe(text)
     expect(isDigest(text)).toBe(true)
   })
@@ -28,16 +28,16 @@ describe('digests', () => {
     [`sha256:${HEX.toUpperCase()}`, `Invalid non-hexadecimal character in digest: ${HEX.toUpperCase()}`],
     [`sha256:${HEX}\n`, `Invalid encoded value ${HEX}\n`],
     ['sha256:../../etc/passwd', 'Invalid encoded value ../../etc/passwd'],
-  ])('%j is refused', (text, error) => {
+  ])('%j is rejected as a digest', (text, error) => {
     expect(() => parseDigest(text)).toThrow(new InvalidNameError(text, error))
     expect(isDigest(text)).toBe(false)
   })
 
-  test('a text of megabytes is refused without being repeated', () => {
+  test('the error about a digest of a megabyte does not quote it', () => {
     expect(() => parseDigest(`x:${'a'.repeat(1e6)}`)).toThrow('Invalid digest: too long')
   })
 
-  test('a checksum becomes a digest and back; other algorithms cannot be verified', () => {
+  test('a checksum converts to a digest and back, while other algorithms are unsupported', () => {
     expect(digestChecksum(digestOf(HEX as Checksum))).toBe(HEX)
     expect(() => digestChecksum(parseDigest(`sha512:${HEX}${HEX}`))).toThrow(UnsupportedError)
   })

@@ -10,9 +10,9 @@ import { describeReference, run } from '../../support/reference.ts'
 
 const ROOTFS = '"rootfs":{"type":"layers","diff_ids":["x"]}'
 
-/** Texts of configs, as hostile or merely odd tools could write them. */
+/** Configs as hostile or unusual programs may write them. */
 const CONFIGS: Readonly<Record<string, string>> = {
-  'nothing at all': '{}',
+  'no members': '{}',
   'HTML in a label': `{"config":{"Labels":{"b":"<&>\u2028\u2029","a":"\\u0001\\u001f\\u007f\\t\\n\\r\\"\\\\/"}},${ROOTFS}}`,
   'names in other cases': `{"ARCHITECTURE":"a","oS":"l","CONFIG":{"user":"u","ENV":["A=b"]},${ROOTFS}}`,
   'a later name in another case': `{"os":"one","OS":"two",${ROOTFS}}`,
@@ -26,25 +26,25 @@ const CONFIGS: Readonly<Record<string, string>> = {
   'a Docker image': `{"architecture":"armbe","os":"linux","config":{"Hostname":"h","ArgsEscaped":true,"Healthcheck":{}},${ROOTFS}}`,
   'history of every kind': `{"history":[{"empty_layer":true,"comment":"c","author":"a","created_by":"b"},{"empty_layer":false}],${ROOTFS}}`,
   'features of an operating system': `{"os.version":"1","os.features":["a"],${ROOTFS}}`,
-  'a name of a letter like s': `{"o\u017f":"long",${ROOTFS}}`,
+  'a name with a long s': `{"o\u017f":"long",${ROOTFS}}`,
   'no diff ids': '{"rootfs":{"type":"layers","diff_ids":null}}',
   'members of a volume': `{"config":{"ExposedPorts":{"80":{"a":1}}},${ROOTFS}}`,
 }
 
-/** What Go refuses to read. */
+/** Configs that Go rejects. */
 const REFUSED: Readonly<Record<string, string>> = {
   'a number for a text': '{"os":1}',
   'a text for a list': '{"config":{"Env":"A=b"}}',
   'a number in a map': '{"config":{"Labels":{"a":1}}}',
   'an empty time': '{"created":""}',
   'a time in lower case': '{"created":"2020-01-02t03:04:05z"}',
-  'a day that is none': '{"created":"2020-02-30T00:00:00Z"}',
+  'a day that does not exist': '{"created":"2020-02-30T00:00:00Z"}',
   'a list for a volume': '{"config":{"Volumes":{"/v":[]}}}',
   'a text for a flag': '{"history":[{"empty_layer":"yes"}]}',
   'half a document': '{"os":',
 }
 
-describeReference('skopeo', 'configs as skopeo reads and writes them', () => {
+describeReference('skopeo', 'configs, compared with skopeo', () => {
   let directory: string
 
   beforeAll(() => {
@@ -76,11 +76,11 @@ describeReference('skopeo', 'configs as skopeo reads and writes them', () => {
       .join('')
   }
 
-  test.each(Object.entries(CONFIGS))('%s', (_, config) => {
+  test.each(Object.entries(CONFIGS))('a config with %s is read and written as by skopeo', (_, config) => {
     expect(goConfigJson(readGoConfig(encodeUtf8(config)))).toBe(throughSkopeo(config))
   })
 
-  test.each(Object.entries(REFUSED))('%s is refused by both', (_, config) => {
+  test.each(Object.entries(REFUSED))('a config with %s is rejected, as by skopeo', (_, config) => {
     expect(() => throughSkopeo(config)).toThrow()
     expect(() => readGoConfig(encodeUtf8(config))).toThrow(OstreeError)
   })

@@ -42,12 +42,12 @@ const MANIFEST = {
 const CONFIG = { architecture: 'amd64', os: 'linux', rootfs: { type: 'layers', diff_ids: ['x'] } }
 
 describe('canonical JSON', () => {
-  test('spells a config as the exporter of ostree-ext did', () => {
+  test('canonical JSON of a config equals the output of ostree-ext', () => {
     const { config, manifest } = transports['oci-zstd']
     expect(digest(encodeUtf8(canonicalJson(config)))).toBe(manifest.config.digest)
   })
 
-  test('orders keys by UTF-16 units, integer-like ones too, and escapes only what it must', () => {
+  test('canonical JSON orders keys by UTF-16 units, also integer-like ones, and escapes only what is necessary', () => {
     const value = {
       '😀': 1,
       '\uffff': 2,
@@ -62,7 +62,7 @@ describe('canonical JSON', () => {
     expect(canonicalJson({ size: 2n ** 64n, left: undefined })).toBe('{"size":18446744073709551616}')
   })
 
-  test('is JSON of the same value, whatever the order of members', () => {
+  test('canonical JSON parses to the same value, and does not depend on the order of members', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 4 }), (value) => {
         const plain = JSON.parse(JSON.stringify(value))
@@ -77,7 +77,7 @@ describe('canonical JSON', () => {
     )
   })
 
-  test('refuses what JSON cannot say', () => {
+  test('canonical JSON rejects values that JSON cannot represent', () => {
     for (const value of [Number.NaN, () => 1, '\ud800', { '\udc00': 1 }]) {
       expect(() => canonicalJson(value)).toThrow(UsageError)
     }
@@ -88,12 +88,12 @@ describe('canonical JSON', () => {
 })
 
 describe('configs', () => {
-  test.each(configs.cases)('$name is read as the proxy and ostree-ext leave it', (vector) => {
+  test.each(configs.cases)('the config of $name is normalised as by the image proxy and ostree-ext', (vector) => {
     expect(goConfigJson(readGoConfig(json(vector.config_in)))).toBe(vector.proxy_config_out)
     expect(canonicalJson(normaliseConfig(json(vector.config_in)))).toBe(vector.canonical_config_after_rust_types)
   })
 
-  test('normalising is idempotent', () => {
+  test('normalising a config is idempotent', () => {
     for (const { config_in } of configs.cases) {
       const once = normaliseConfig(json(config_in))
       expect(normaliseConfig(json(once))).toEqual(once)
@@ -107,20 +107,20 @@ describe('configs', () => {
     ['2020-01-02T03:04:05+00:00', '2020-01-02T03:04:05Z'],
     ['2020-01-02T03:04:05-00:00', '2020-01-02T03:04:05Z'],
     ['2020-01-02T03:04:05+01:30', '2020-01-02T03:04:05+01:30'],
-  ])('the time %s becomes %s', (created, expected) => {
+  ])('the time %s in a config becomes %s', (created, expected) => {
     const config = normaliseConfig(json({ ...CONFIG, created, history: [{ created }] }))
     expect([config.created, config.history?.[0]?.created]).toEqual([expected, expected])
   })
 
   test.each(['', '2020-01-02t03:04:05Z', '2020-01-02T03:04:05z', '2020-02-30T00:00:00Z', '2020-01-02', '1 PM'])(
-    'the time "%s" fails the config',
+    'a config with the time "%s" is rejected',
     (created) => {
       expect(() => normaliseConfig(json({ ...CONFIG, created }))).toThrow(FormatError)
       expect(() => normaliseConfig(json({ ...CONFIG, history: [{ created }] }))).toThrow(FormatError)
     },
   )
 
-  test('names match in any case, null is absent, strange text becomes U+FFFD', () => {
+  test('names in a config match in any case, null counts as absent, and invalid UTF-8 becomes U+FFFD', () => {
     const text =
       '{"ARCHITECTURE":"a","architecture":null,"Os":"l","Created":null,"rootFS":{"TYPE":"t","diff_IDs":["d",null]}}'
     expect(normaliseConfig(encodeUtf8(text))).toEqual({
@@ -134,13 +134,13 @@ describe('configs', () => {
     expect(normaliseConfig(bytes).author).toBe('x\ufffd')
   })
 
-  test('the architecture armbe is stored under the name the Rust types give it', () => {
+  test('the architecture armbe is stored under its name in the Rust types', () => {
     const config = json({ ...CONFIG, architecture: 'armbe' })
     expect(normaliseConfig(config).architecture).toBe('arm64be')
     expect(readGoConfig(config).architecture).toBe('armbe')
   })
 
-  test('a label may have any name', () => {
+  test('a label in a config may have any name', () => {
     const text = JSON.stringify(CONFIG).replace('{', '{"config":{"Labels":{"__proto__":"p","10":"t","A":"u"}},')
     expect(canonicalJson(normaliseConfig(encodeUtf8(text)).config)).toBe(
       '{"Labels":{"10":"t","A":"u","__proto__":"p"}}',
@@ -148,28 +148,28 @@ describe('configs', () => {
   })
 
   test.each([
-    ['an empty object', {}],
+    ['no members', {}],
     ['no diff ids', { architecture: 'amd64', os: 'linux' }],
-    ['a wrong type', { ...CONFIG, os: 1 }],
-    ['a wrong type in a list', { ...CONFIG, config: { Env: [1] } }],
-    ['a wrong type in a map', { ...CONFIG, config: { Volumes: { '/v': 'x' } } }],
-    ['a list for a map', { ...CONFIG, config: { Labels: [] } }],
-    ['a map for a list', { ...CONFIG, history: {} }],
+    ['a member of the wrong type', { ...CONFIG, os: 1 }],
+    ['a member of the wrong type in a list', { ...CONFIG, config: { Env: [1] } }],
+    ['a member of the wrong type in a map', { ...CONFIG, config: { Volumes: { '/v': 'x' } } }],
+    ['a list instead of a map', { ...CONFIG, config: { Labels: [] } }],
+    ['a map instead of a list', { ...CONFIG, history: {} }],
     ['a list at the top', [CONFIG]],
-  ])('refuses %s', (_, value) => {
+  ])('a config with %s is rejected', (_, value) => {
     expect(() => normaliseConfig(json(value))).toThrow(FormatError)
   })
 })
 
 describe('manifests', () => {
-  test.each(configs.cases)('of $name keeps what ostree-ext keeps', (vector) => {
+  test.each(configs.cases)('the manifest of $name keeps the same members as in ostree-ext', (vector) => {
     expect(canonicalJson(parseManifest(encodeUtf8(vector.manifest_in)))).toBe(
       vector.canonical_manifest_after_rust_types,
     )
     expect(digest(encodeUtf8(vector.manifest_in))).toBe(vector.manifest_digest)
   })
 
-  test('keeps empty annotations and drops null ones; a platform keeps the names the Rust types know', () => {
+  test('a manifest keeps empty annotations and drops null ones, and a platform keeps the members that the Rust types have', () => {
     const platform = { architecture: 'a', os: 'o', 'os.version': '1', os_version: '2', variant: 'v' }
     const layer = { ...LAYER, annotations: {}, urls: [], data: null, platform, other: 1 }
     expect(parseManifest(json({ ...MANIFEST, annotations: {}, subject: null, layers: [layer] }))).toEqual({
@@ -189,25 +189,25 @@ describe('manifests', () => {
   test.each([
     ['a wrong digest', { ...MANIFEST, layers: [{ ...LAYER, digest: 'sha256:../x' }] }],
     ['a negative size', { ...MANIFEST, layers: [{ ...LAYER, size: -1 }] }],
-    ['a broken size', { ...MANIFEST, layers: [{ ...LAYER, size: 1.5 }] }],
-    ['a size beyond all discs', { ...MANIFEST, layers: [{ ...LAYER, size: 2 ** 60 }] }],
+    ['a fractional size', { ...MANIFEST, layers: [{ ...LAYER, size: 1.5 }] }],
+    ['a size of 2^60', { ...MANIFEST, layers: [{ ...LAYER, size: 2 ** 60 }] }],
     ['no layers', { ...MANIFEST, layers: undefined }],
-    ['null for a layer', { ...MANIFEST, layers: [null] }],
+    ['null instead of a layer', { ...MANIFEST, layers: [null] }],
     ['no config', { ...MANIFEST, config: undefined }],
     ['half a surrogate pair', { ...MANIFEST, annotations: { a: '\ud800' } }],
-    ['an index that is a manifest', { ...MANIFEST, manifests: [] }],
-    ['an index with a config of null', { schemaVersion: 2, manifests: [], config: null }],
-    ['a name in another case', { ...MANIFEST, layers: undefined, Layers: [] }],
-  ])('refuses %s', (_, value) => {
+    ['members of an index', { ...MANIFEST, manifests: [] }],
+    ['members of an index and a config of null', { schemaVersion: 2, manifests: [], config: null }],
+    ['a member name in another case', { ...MANIFEST, layers: undefined, Layers: [] }],
+  ])('a manifest with %s is rejected', (_, value) => {
     expect(() => parseManifest(json(value))).toThrow(FormatError)
   })
 
-  test('an index that is a manifest is no index either', () => {
+  test('an index with members of a manifest is rejected', () => {
     expect(() => parseIndex(json({ schemaVersion: 2, manifests: [LAYER], layers: [] }))).toThrow(FormatError)
     expect(parseIndex(json({ schemaVersion: 2, manifests: [{ ...LAYER, platform: {} }] })).manifests).toHaveLength(1)
   })
 
-  test('too long, too deep and too strange texts are refused with typed errors', () => {
+  test('texts that are too long, too deep or malformed are rejected with typed errors', () => {
     for (const parse of [parseManifest, parseIndex, normaliseConfig, guessManifestType]) {
       expect(() => parse(new Uint8Array(MAX_MANIFEST_SIZE + 1).fill(0x20))).toThrow(LimitError)
       expect(() => parse(encodeUtf8('['.repeat(1_000_000)))).toThrow(LimitError)
@@ -217,7 +217,7 @@ describe('manifests', () => {
     expect(() => parseManifest(new Uint8Array([0x7b, 0xff, 0x7d]))).toThrow(FormatError)
   })
 
-  test('a mutated document is read or refused, never a surprise', () => {
+  test('a mutated document is read or rejected with a typed error', () => {
     const names = ['config', 'layers', 'annotations', 'rootfs', 'history', 'created', 'mediaType', 'manifests']
     const anyDocument = fc.dictionary(fc.constantFrom(...names), fc.jsonValue({ maxDepth: 3 }))
     fc.assert(
@@ -250,11 +250,11 @@ describe('the type of a manifest', () => {
     [undefined, { config: { mediaType: 'application/vnd.docker.container.image.v1+json' } }, docker],
     [undefined, { schemaVersion: 2, manifests: [LAYER] }, index],
     [undefined, { schemaVersion: 2, manifests: [] }, oci],
-  ])('declared as %s, the text %j is %s', (declared, value, expected) => {
+  ])('a manifest declared as %s with the text %j has the type %s', (declared, value, expected) => {
     expect(guessManifestType(json(value), declared)).toBe(expected)
   })
 
-  test('old and foreign types are refused by name', () => {
+  test('legacy and unknown manifest types are rejected with an error that names the type', () => {
     const old = 'application/vnd.docker.distribution.manifest.v1+json'
     expect(() => guessManifestType(json({ schemaVersion: 1 }))).toThrow(`unsupported legacy manifest MIME type: ${old}`)
     expect(() => guessManifestType(json({}), 'image/png')).toThrow('unsupported manifest MIME type: image/png')
@@ -264,14 +264,14 @@ describe('the type of a manifest', () => {
 describe.each(PLATFORMS)("Docker's manifests on platform $name", (platform) => {
   const config = encodeUtf8(canonicalJson(transports['oci-zstd'].config))
 
-  test('convert to the text the proxy hands out', () => {
+  test("Docker's manifest converts to the text that the image proxy returns", () => {
     const manifest = json(transports['dir-v2s2'].manifest)
     const converted = convertDockerManifest(platform, manifest, config)
     expect(converted).toEqual(JSON.parse(configs.docker_v2s2_dir.manifest))
     expect(goConfigJson(readGoConfig(config))).toBe(configs.docker_v2s2_dir.config)
   })
 
-  test('keep the URLs of foreign layers', () => {
+  test("Docker's manifest keeps the URLs of foreign layers", () => {
     const layer = {
       ...LAYER,
       mediaType: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
@@ -282,7 +282,7 @@ describe.each(PLATFORMS)("Docker's manifests on platform $name", (platform) => {
     ])
   })
 
-  test('fail on a layer type without a match', () => {
+  test("Docker's manifest with a layer type that has no OCI counterpart is rejected", () => {
     const manifest = json({ ...MANIFEST, layers: [{ ...LAYER, mediaType: 'text/html' }] })
     expect(() => convertDockerManifest(platform, manifest, config)).toThrow(UnsupportedError)
     expect(() => convertDockerManifest(platform, manifest, config)).toThrow(

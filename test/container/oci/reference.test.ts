@@ -29,7 +29,7 @@ interface Names {
 }
 
 const golden = goldenJson<Names>('container/imgrefs.json')
-/** The vectors name the variants of a Rust enumeration. */
+/** Transports by the names of the variants of the Rust enumeration, which the vectors use. */
 const TRANSPORT_NAMES: Readonly<Record<string, Transport>> = {
   Registry: 'registry',
   OciDir: 'oci',
@@ -42,7 +42,7 @@ const TRANSPORT_NAMES: Readonly<Record<string, Transport>> = {
 
 describe('image references', () => {
   test.each(golden.image_reference)(
-    'A2, A4, A10: $input has transport, name and display as ostree-ext has them',
+    'the reference $input has the same transport, name and text as in ostree-ext (cases A2, A4, A10)',
     (vector) => {
       const reference = parseImageReference(vector.input)
       expect(reference).toEqual({ transport: TRANSPORT_NAMES[vector.transport], name: vector.name })
@@ -50,11 +50,14 @@ describe('image references', () => {
     },
   )
 
-  test.each(golden.image_reference_errors)('A3, A10: "$input" is refused with "$error"', ({ input, error }) => {
-    expect(() => parseImageReference(input)).toThrow(new InvalidNameError(input, error))
-  })
+  test.each(golden.image_reference_errors)(
+    'the reference "$input" is rejected with "$error" (cases A3, A10)',
+    ({ input, error }) => {
+      expect(() => parseImageReference(input)).toThrow(new InvalidNameError(input, error))
+    },
+  )
 
-  test('A1: formatting and parsing again gives the same reference', () => {
+  test('formatting and parsing a reference gives the same reference (case A1)', () => {
     const anyReference = fc.record({
       transport: fc.constantFrom(...Object.values(TRANSPORT_NAMES)),
       name: fc.string({ minLength: 1 }),
@@ -66,7 +69,7 @@ describe('image references', () => {
     )
   })
 
-  test('A2: the two spellings of a registry image are one image', () => {
+  test('the two spellings of a registry image are equal (case A2)', () => {
     const one = parseImageReference('registry:quay.io/a')
     expect(sameImageReference(one, parseImageReference('docker://quay.io/a'))).toBe(true)
     expect(sameImageReference(one, parseImageReference('oci:quay.io/a'))).toBe(false)
@@ -75,27 +78,33 @@ describe('image references', () => {
 })
 
 describe('ostree image references', () => {
-  test.each(golden.ostree_image_reference)('A6, A7, A10: $input says how to verify and what to fetch', (vector) => {
-    const reference = parseOstreeImageReference(vector.input)
-    const { sigverify, imgref } = reference
-    expect(imgref).toEqual({ transport: TRANSPORT_NAMES[vector.transport], name: vector.name })
-    expect(sigverify.kind === 'remote' ? `remote:${sigverify.remote}` : sigverify.kind).toBe(vector.sigverify)
-    expect(formatOstreeImageReference(reference)).toBe(vector.display)
-    expect(formatOstreeImageReference(reference, { short: true })).toBe(vector.alternate)
-    expect(parseOstreeImageReference(vector.display)).toEqual(reference)
-  })
+  test.each(golden.ostree_image_reference)(
+    'the ostree reference $input has the verification and image of ostree-ext (cases A6, A7, A10)',
+    (vector) => {
+      const reference = parseOstreeImageReference(vector.input)
+      const { sigverify, imgref } = reference
+      expect(imgref).toEqual({ transport: TRANSPORT_NAMES[vector.transport], name: vector.name })
+      expect(sigverify.kind === 'remote' ? `remote:${sigverify.remote}` : sigverify.kind).toBe(vector.sigverify)
+      expect(formatOstreeImageReference(reference)).toBe(vector.display)
+      expect(formatOstreeImageReference(reference, { short: true })).toBe(vector.alternate)
+      expect(parseOstreeImageReference(vector.display)).toEqual(reference)
+    },
+  )
 
-  test.each(golden.ostree_image_reference_errors)('"$input" is refused with "$error"', ({ input, error }) => {
-    expect(() => parseOstreeImageReference(input)).toThrow(new InvalidNameError(input, error))
-  })
+  test.each(golden.ostree_image_reference_errors)(
+    'the ostree reference "$input" is rejected with "$error"',
+    ({ input, error }) => {
+      expect(() => parseOstreeImageReference(input)).toThrow(new InvalidNameError(input, error))
+    },
+  )
 
-  test('A5: the short spelling with a remote equals the long one', () => {
+  test('the short spelling of a reference with a remote equals the long one (case A5)', () => {
     expect(parseOstreeImageReference('ostree-remote-registry:myremote:quay.io/exampleos/blah')).toEqual(
       parseOstreeImageReference('ostree-remote-image:myremote:registry:quay.io/exampleos/blah'),
     )
   })
 
-  test('any text parses or is refused with a typed error', () => {
+  test('any text parses as a reference or is rejected with a typed error', () => {
     const scheme = fc.constantFrom('ostree-image-signed:', 'ostree-remote-image:', 'ostree-unverified-registry:', '')
     fc.assert(
       fc.property(scheme, fc.string(), (prefix, rest) => {
@@ -110,11 +119,11 @@ describe('ostree image references', () => {
   })
 
   test.each(['ostree-image-signed', 'ostree-unverified-image', 'ostree-remote-image:fedora'])(
-    'signature source %s is read and written',
+    'the signature source %s is parsed and formatted',
     (text) => expect(formatSignatureSource(parseSignatureSource(text))).toBe(text),
   )
 
-  test('no other signature source is taken', () => {
+  test('an unknown signature source is rejected', () => {
     expect(() => parseSignatureSource('ostree-remote-image')).toThrow('Invalid signature source: ostree-remote-image')
   })
 })
@@ -127,7 +136,9 @@ describe('transports', () => {
     ['oci:/path/with:colon/image', 'oci'],
     ['containers-storage', 'containers-storage'],
     ['docker', 'registry'],
-  ])('A8: %s is of transport %s', (text, transport) => expect(parseTransport(text)).toBe(transport))
+  ])('the reference %s has the transport %s (case A8)', (text, transport) =>
+    expect(parseTransport(text)).toBe(transport),
+  )
 
   test.each([
     ['example.com:8080/image', 'Invalid transport: example.com'],
@@ -135,7 +146,7 @@ describe('transports', () => {
     ['docker:x', 'Invalid transport: docker'],
     ['', "Missing ':' in imgref"],
     ['example.com/image', "Missing ':' in imgref"],
-  ])('A8: %s is refused', (text, error) =>
+  ])('the reference "%s" is rejected by the parser of transports (case A8)', (text, error) =>
     expect(() => parseTransport(text)).toThrow(new InvalidNameError(text, error)),
   )
 })

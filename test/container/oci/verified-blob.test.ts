@@ -10,7 +10,7 @@ const WHOLE = concatBytes(PIECES)
 const digest = digestOf(platform.sha256(WHOLE))
 const OTHER = digestOf(platform.sha256(new Uint8Array(12)))
 
-/** The pieces as a stream; `end` is called once, when it has ended or was told to. */
+/** Streams the pieces; `end` is called once, when the stream has ended or is closed. */
 async function* source(end: () => void = () => undefined, pieces: readonly Uint8Array[] = PIECES) {
   try {
     yield* pieces
@@ -19,7 +19,7 @@ async function* source(end: () => void = () => undefined, pieces: readonly Uint8
   }
 }
 
-/** A source that never gives a chunk. */
+/** A source that never returns a chunk. */
 function silent(): AsyncIterable<Uint8Array> & { returned: boolean } {
   const state = {
     returned: false,
@@ -35,7 +35,7 @@ function silent(): AsyncIterable<Uint8Array> & { returned: boolean } {
 }
 
 describe('a verified blob', () => {
-  test('gives the bytes of its source, their digest and their number', async () => {
+  test('a verified blob gives the bytes of its source, their digest and their number', async () => {
     const onBytes = vi.fn()
     const blob = new VerifiedBlob(platform, source(), { digest, size: WHOLE.length }, { onBytes })
     expect(await readAll(blob)).toEqual(WHOLE)
@@ -49,16 +49,19 @@ describe('a verified blob', () => {
     ['digest', { digest: OTHER, size: 12 }, { what: 'digest', blob: OTHER, expected: OTHER, actual: digest }],
     ['size', { digest, size: 13 }, { what: 'size', blob: digest, expected: 13, actual: 12 }],
     ['size without a digest', { size: 11 }, { what: 'size', blob: 'without a digest', expected: 11, actual: 12 }],
-  ])('of another %s fails when it is read, and again when its digest is asked for', async (_, expected, data) => {
-    const blob = new VerifiedBlob(platform, source(), expected)
-    const error = await readAll(blob).catch((error: unknown) => error)
-    expect(error).toBeInstanceOf(DigestMismatchError)
-    expect(error).toMatchObject({ data })
-    await expect(blob.finish()).rejects.toBe(error)
-    await expect(blob.drain()).rejects.toBe(error)
-  })
+  ])(
+    'a verified blob with a wrong %s fails when it is read, and again when its digest is requested',
+    async (_, expected, data) => {
+      const blob = new VerifiedBlob(platform, source(), expected)
+      const error = await readAll(blob).catch((error: unknown) => error)
+      expect(error).toBeInstanceOf(DigestMismatchError)
+      expect(error).toMatchObject({ data })
+      await expect(blob.finish()).rejects.toBe(error)
+      await expect(blob.drain()).rejects.toBe(error)
+    },
+  )
 
-  test('of too many bytes fails although its source never ends', async () => {
+  test('a verified blob with too many bytes fails although its source never ends', async () => {
     async function* endless() {
       for (;;) yield new Uint8Array(1000)
     }
@@ -66,7 +69,7 @@ describe('a verified blob', () => {
     await expect(blob.drain()).rejects.toMatchObject({ data: { what: 'size', expected: 2500, actual: 3000 } })
   })
 
-  test('is whole for a reader that stops with the last byte, but not for one that stops earlier', async () => {
+  test('a verified blob is complete for a reader that stops at the last byte, and not for one that stops earlier', async () => {
     const blob = new VerifiedBlob(platform, source())
     for await (const _ of blob) if (blob.received === WHOLE.length) break
     expect(await blob.finish()).toEqual({ digest, size: WHOLE.length })
@@ -76,7 +79,7 @@ describe('a verified blob', () => {
     expect(await half.drain()).toEqual({ digest, size: WHOLE.length })
   })
 
-  test('is hashed in order for two readers that ask at once', async () => {
+  test('a verified blob is hashed in order for two concurrent readers', async () => {
     const blob = new VerifiedBlob(platform, source())
     const [one, other] = [blob[Symbol.asyncIterator](), blob[Symbol.asyncIterator]()]
     const steps = await Promise.all([one.next(), other.next(), one.next(), other.next(), one.next()])
@@ -84,7 +87,7 @@ describe('a verified blob', () => {
     expect(await blob.finish()).toEqual({ digest, size: WHOLE.length })
   })
 
-  test('ends its source when it is disposed of, and only then', async () => {
+  test('a verified blob closes its source when it is disposed, and not before', async () => {
     const end = vi.fn()
     {
       await using blob = new VerifiedBlob(platform, source(end))
@@ -94,14 +97,14 @@ describe('a verified blob', () => {
     expect(end).toHaveBeenCalledOnce()
   })
 
-  test('that was disposed of before its end cannot be read on', async () => {
+  test('a verified blob that was disposed before its end cannot be read further', async () => {
     const blob = new VerifiedBlob(platform, source())
     for await (const _ of blob) break
     await blob[Symbol.asyncDispose]()
     await expect(blob.finish()).rejects.toThrow(UsageError)
   })
 
-  test('fails at once when it is aborted, and does not wait for a source that never answers', async () => {
+  test('a verified blob fails at once when it is aborted, without waiting for a source that never answers', async () => {
     const never = silent()
     const controller = new AbortController()
     const blob = new VerifiedBlob(platform, never, { digest }, { signal: controller.signal })
@@ -112,7 +115,7 @@ describe('a verified blob', () => {
     expect(never.returned).toBe(true)
   })
 
-  test('does not wait for a source that owes a chunk when it is disposed of', async () => {
+  test('disposing a verified blob does not wait for a pending chunk of its source', async () => {
     const never = silent()
     const blob = new VerifiedBlob(platform, never)
     blob[Symbol.asyncIterator]().next()
@@ -120,7 +123,7 @@ describe('a verified blob', () => {
     expect(never.returned).toBe(true)
   })
 
-  test('passes the error of its source on', async () => {
+  test('a verified blob fails with the error of its source', async () => {
     async function* broken() {
       yield new Uint8Array(1)
       throw new RangeError('the source broke')
@@ -146,7 +149,7 @@ describe('a limited expansion', () => {
     return size
   }
 
-  test('lets a ratio of any size pass up to 1 GiB, and then one of MAX_LAYER_RATIO', async () => {
+  test('a limited expansion allows any ratio up to 1 GiB, and MAX_LAYER_RATIO above', async () => {
     expect(await read(1024, 1)).toBe(1024 * MIB)
     expect(await read(2048, (2048 * MIB) / MAX_LAYER_RATIO)).toBe(2048 * MIB)
     const error = await read(1025, (1024 * MIB) / MAX_LAYER_RATIO).catch((error: unknown) => error)
@@ -154,7 +157,7 @@ describe('a limited expansion', () => {
     expect(error).toMatchObject({ message: expect.stringContaining('compression ratio of the layer') })
   })
 
-  test('stops above its largest size', async () => {
+  test('a limited expansion fails above its largest size', async () => {
     expect(await read(3, 3 * MIB, 3 * MIB)).toBe(3 * MIB)
     await expect(read(4, 4 * MIB, 3 * MIB)).rejects.toThrow('layer size')
   })

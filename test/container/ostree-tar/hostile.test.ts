@@ -45,7 +45,7 @@ function regular(content: Uint8Array, header: Partial<FileHeader> = {}) {
 const one = regular(encodeUtf8('one'))
 const two = regular(encodeUtf8('two'))
 
-/** The entries that bring one file, its xattrs before it. */
+/** Returns the entries of one file, preceded by those of its xattrs. */
 const withXattrs = ({ checksum, entry }: { checksum: Checksum; entry: TarEntry }) => [
   file(at(checksum, 'file-xattrs-link'), xattrBytes),
   entry,
@@ -91,42 +91,45 @@ async function take(kind: 'set' | 'commit', entries: readonly TarEntry[] | Uint8
   return { repo, result }
 }
 
-describe('a set of files', () => {
-  test.each([7, 1 << 20])('is stored, each under its name, read %i bytes at a time', async (chunk) => {
-    const big = regular(new Uint8Array(SMALL_FILE + 5).fill(7))
-    const empty = regular(new Uint8Array(0), { uid: 9 })
-    const symlink = regular(new Uint8Array(0), { mode: S_IFLNK | 0o777, target: '../a//b' })
-    const symlinkEntry: TarEntry = {
-      path: at(symlink.checksum, 'file'),
-      type: 'symlink',
-      linkPath: '../a//b',
-      mode: 0o600,
-      uid: 1,
-      gid: 2,
-    }
-    const { repo, result } = await take(
-      'set',
-      [
-        ...withXattrs(one),
-        ...(chunk > 1000 ? withXattrs(big) : withXattrs(two)),
-        ...withXattrs(empty),
-        ...withXattrs({ ...symlink, entry: symlinkEntry }),
-        // What the files are called is not said here.
-        link('usr/bin/one', at(one.checksum, 'file')),
-        file('usr/empty', new Uint8Array(0)),
-        file(`${REPO}/config`, encodeUtf8('[core]')),
-        file(`${REPO}/refs/heads/x`, encodeUtf8('x')),
-      ],
-      chunk,
-    )
-    expect(result).toEqual([one.checksum, (chunk > 1000 ? big : two).checksum, empty.checksum, symlink.checksum])
-    const stored = await repo.objects.readFile(one.checksum)
-    expect(stored.header).toEqual(one.header)
-    expect(await readAll(stored.body)).toEqual(encodeUtf8('one'))
-    expect((await repo.objects.statFile(symlink.checksum)).header).toEqual(symlink.header)
-  })
+describe('an object set', () => {
+  test.each([7, 1 << 20])(
+    'the files of a set are stored under their checksums, read %i bytes at a time',
+    async (chunk) => {
+      const big = regular(new Uint8Array(SMALL_FILE + 5).fill(7))
+      const empty = regular(new Uint8Array(0), { uid: 9 })
+      const symlink = regular(new Uint8Array(0), { mode: S_IFLNK | 0o777, target: '../a//b' })
+      const symlinkEntry: TarEntry = {
+        path: at(symlink.checksum, 'file'),
+        type: 'symlink',
+        linkPath: '../a//b',
+        mode: 0o600,
+        uid: 1,
+        gid: 2,
+      }
+      const { repo, result } = await take(
+        'set',
+        [
+          ...withXattrs(one),
+          ...(chunk > 1000 ? withXattrs(big) : withXattrs(two)),
+          ...withXattrs(empty),
+          ...withXattrs({ ...symlink, entry: symlinkEntry }),
+          // Entries outside the object store are ignored.
+          link('usr/bin/one', at(one.checksum, 'file')),
+          file('usr/empty', new Uint8Array(0)),
+          file(`${REPO}/config`, encodeUtf8('[core]')),
+          file(`${REPO}/refs/heads/x`, encodeUtf8('x')),
+        ],
+        chunk,
+      )
+      expect(result).toEqual([one.checksum, (chunk > 1000 ? big : two).checksum, empty.checksum, symlink.checksum])
+      const stored = await repo.objects.readFile(one.checksum)
+      expect(stored.header).toEqual(one.header)
+      expect(await readAll(stored.body)).toEqual(encodeUtf8('one'))
+      expect((await repo.objects.statFile(symlink.checksum)).header).toEqual(symlink.header)
+    },
+  )
 
-  test('may share its xattrs by hard links, in both versions of the format', async () => {
+  test('files of a set may share xattrs by hard links, in both versions of the format', async () => {
     const shared = file(at(xattrSum, 'file-xattrs'), xattrBytes)
     const version1 = [shared, link(at(one.checksum, 'file-xattrs-link'), at(xattrSum, 'file-xattrs')), one.entry]
     expect((await take('set', version1)).result).toEqual([one.checksum])
@@ -143,11 +146,11 @@ describe('a set of files', () => {
     expect((await take('set', version0)).result).toEqual([one.checksum])
   })
 
-  test('may be spelled with detours', async () => {
+  test('paths of objects may have redundant components', async () => {
     const path = at(one.checksum, 'file').replaceAll('/', '/.//')
     const link = at(one.checksum, 'file-xattrs-link').replace('objects/', 'objects//')
     expect((await take('set', [file(link, xattrBytes), { ...one.entry, path }])).result).toEqual([one.checksum])
-    // But not below the current directory or the root: there they are files of the tree.
+    // Paths that start with ./ or / are files of the tree, not objects.
     for (const lead of ['./', '/']) {
       expect((await take('set', [{ ...one.entry, path: `${lead}${one.entry.path}` }])).result).toEqual([])
     }
@@ -159,7 +162,7 @@ describe('a set of files', () => {
     ['a file without xattrs', [one.entry], `${content}Missing xattrs reference`],
     ['xattrs of another file', [linked, two.entry], `Object mismatch, found xattrs for ${one.checksum}`],
     [
-      'xattrs of no file',
+      'xattrs without a file',
       [linked, ...withXattrs(two)],
       `Found previous dangling xattrs for file object '${one.checksum}'`,
     ],
@@ -167,7 +170,7 @@ describe('a set of files', () => {
     ['metadata', [META], `Found metadata object ${metaSum}.DirMeta in object set mode`],
     ['a commit', [COMMIT], `Found metadata object ${commitSum}.Commit in object set mode`],
     [
-      'xattrs nowhere',
+      'a link to missing xattrs',
       [link(at(one.checksum, 'file-xattrs-link'), at(xattrSum, 'file-xattrs')), one.entry],
       `${content}Failed to find xattrs content ${xattrSum}`,
     ],
@@ -177,7 +180,7 @@ describe('a set of files', () => {
       `Checksum mismatch, expected '${one.checksum}' but computed '${xattrSum}'`,
     ],
     [
-      'xattrs of version 0 that are no link',
+      'xattrs of version 0 that are not a link',
       [file(at(one.checksum, 'file.xattrs'), xattrBytes)],
       `Non-hardlink xattrs reference found for ${one.checksum}`,
     ],
@@ -187,25 +190,33 @@ describe('a set of files', () => {
       `Unexpected xattrs type 'symlink' found for ${one.checksum}`,
     ],
     ['a pipe', [linked, { path: at(one.checksum, 'file'), type: 'fifo' }], `${content}Invalid tar entry of type fifo`],
-    ['an object of no type', [file(at(one.checksum, 'filez'), new Uint8Array(0))], 'Invalid object type filez'],
-    ['a name without parent', [file(`${REPO}/objects/x.file`, new Uint8Array(0))], 'Invalid path (no parent) x.file'],
-    ['a parent of three', [file(`${REPO}/objects/abc/x.file`, new Uint8Array(0))], 'Invalid checksum parent abc'],
-    ['a name without type', [file(`${REPO}/objects/ab/x`, new Uint8Array(0))], 'Invalid objpath ab/x'],
-    ['a short name', [file(`${REPO}/objects/ab/x.file`, new Uint8Array(0))], 'Invalid checksum part x'],
+    ['an object of unknown type', [file(at(one.checksum, 'filez'), new Uint8Array(0))], 'Invalid object type filez'],
     [
-      'a name in capitals',
+      'an object name without parent directory',
+      [file(`${REPO}/objects/x.file`, new Uint8Array(0))],
+      'Invalid path (no parent) x.file',
+    ],
+    [
+      'a parent directory of three letters',
+      [file(`${REPO}/objects/abc/x.file`, new Uint8Array(0))],
+      'Invalid checksum parent abc',
+    ],
+    ['an object name without type', [file(`${REPO}/objects/ab/x`, new Uint8Array(0))], 'Invalid objpath ab/x'],
+    ['a short object name', [file(`${REPO}/objects/ab/x.file`, new Uint8Array(0))], 'Invalid checksum part x'],
+    [
+      'an object name in capitals',
       [file(at('AB'.repeat(32), 'file'), new Uint8Array(0))],
       `Invalid sha256 checksum ${'AB'.repeat(32)}`,
     ],
-    ['xattrs of a short name', [file(`${REPO}/xattrs/ab`, new Uint8Array(0))], 'Invalid sha256 checksum (len) ab'],
-  ])('E9: with %s is refused', async (_, entries, message) => {
+    ['xattrs with a short name', [file(`${REPO}/xattrs/ab`, new Uint8Array(0))], 'Invalid sha256 checksum (len) ab'],
+  ])('a set with %s is rejected (case E9)', async (_, entries, message) => {
     const failure = take('set', entries)
     await expect(failure).rejects.toThrow(TarFormatError)
     await expect(failure).rejects.toThrow(message)
     await expect(failure).rejects.toThrow(`Layer ${LAYER}: Importing object ${REPO}/`)
   })
 
-  test('stores no file under a name that is not its own', async () => {
+  test('a file with a wrong checksum is not stored', async () => {
     const lie = { ...two, entry: { ...two.entry, path: at(one.checksum, 'file') } }
     const entries = [file(at(one.checksum, 'file-xattrs-link'), xattrBytes), lie.entry]
     await expect(take('set', entries)).rejects.toThrow(ChecksumMismatchError)
@@ -216,13 +227,13 @@ describe('a set of files', () => {
     )
   })
 
-  test('has xattrs of a bounded size', async () => {
+  test('the size of xattrs in a set is limited', async () => {
     const entries = [file(at(one.checksum, 'file-xattrs-link'), new Uint8Array((1 << 20) + 1))]
     await expect(take('set', entries, 1 << 16)).rejects.toThrow(LimitError)
     await expect(take('set', entries, 1 << 16)).rejects.toThrow('Invalid xattr size 1048577')
   })
 
-  test('of nothing has a commit all the same', async () => {
+  test('an empty set has a commit with a fixed checksum', async () => {
     const repo = await Repo.open(createMemoryStorage({ platform: nodePlatform }), nodePlatform)
     expect(await repo.transaction((tx) => writeObjectSetCommit(tx, new Set()))).toBe(
       '6109d33e99f48e9b90cdf8ad037b8e5d20ef899697cfd3eb492cf78800aed498',
@@ -231,7 +242,7 @@ describe('a set of files', () => {
 })
 
 describe('a commit layer', () => {
-  test('brings the commit with its metadata', async () => {
+  test('a commit layer gives the commit with its metadata, in state partial', async () => {
     const detached = file(at(commitSum, 'commitmeta'), new Uint8Array(0))
     for (const entries of [
       [COMMIT, META, TREE],
@@ -246,38 +257,42 @@ describe('a commit layer', () => {
 
   const importing = 'Importing object'
   test.each<[string, TarEntry[], string]>([
-    ['nothing', [], 'Commit object not found'],
-    ['nothing below the object store', [file('usr/x', encodeUtf8('x'))], 'Commit object not found'],
-    ['nothing but the commit', [COMMIT], 'End of stream after commit object'],
-    ['something else first', [META, COMMIT], `${importing} ${META.path}: Expected commit object, not dirmeta`],
+    ['no entries', [], 'Commit object not found'],
+    ['no objects', [file('usr/x', encodeUtf8('x'))], 'Commit object not found'],
+    ['only the commit', [COMMIT], 'End of stream after commit object'],
     [
-      'a link for a commit',
+      'another object before the commit',
+      [META, COMMIT],
+      `${importing} ${META.path}: Expected commit object, not dirmeta`,
+    ],
+    [
+      'a symbolic link as commit',
       [{ path: at(commitSum, 'commit'), type: 'symlink', linkPath: 'x' }],
       'Expected regular file for commit object, not symlink',
     ],
     ['two commits', [COMMIT, file(at(metaSum, 'commit'), commit)], 'Found multiple commit objects'],
     [
-      'detached metadata late',
+      'detached metadata after other metadata',
       [COMMIT, META, file(at(commitSum, 'commitmeta'), new Uint8Array(0))],
       'Invalid metadata object type; CommitMeta',
     ],
     [
-      'detached metadata of another',
+      'detached metadata of another commit',
       [COMMIT, file(at(metaSum, 'commitmeta'), new Uint8Array(0))],
       `Expected commitmeta checksum ${commitSum}, found ${metaSum}`,
     ],
     [
-      'a directory of a link',
+      'a symbolic link as dirtree',
       [COMMIT, { path: at(treeSum, 'dirtree'), type: 'symlink', linkPath: 'x' }],
       `Invalid non-regular metadata object ${treeSum}`,
     ],
-  ])('with %s is refused', async (_, entries, message) => {
+  ])('a commit layer with %s is rejected', async (_, entries, message) => {
     const failure = take('commit', entries)
     await expect(failure).rejects.toThrow(TarFormatError)
     await expect(failure).rejects.toThrow(message)
   })
 
-  test('stores no metadata that lies about its name or is malformed', async () => {
+  test('metadata with a wrong checksum or malformed content is not stored', async () => {
     await expect(take('commit', [file(at(metaSum, 'commit'), commit)])).rejects.toThrow(ChecksumMismatchError)
     const bad = DirTree.encode({ files: [{ name: '..', checksum: one.checksum }], dirs: [] })
     const entry = file(at(nodePlatform.sha256(bad), 'dirtree'), bad)
@@ -285,7 +300,7 @@ describe('a commit layer', () => {
     await expect(take('commit', [file(at(commitSum, 'commit'), encodeUtf8('x'))])).rejects.toThrow(TarFormatError)
   })
 
-  test('has metadata of a bounded size', async () => {
+  test('the size of metadata in a commit layer is limited', async () => {
     const size = 10 * 1024 * 1024 + 1
     const archive = readAll(packTar([COMMIT, file(at(treeSum, 'dirtree'), new Uint8Array(size))]))
     const message = `object of size ${size} exceeds 10485760 bytes`
@@ -293,7 +308,7 @@ describe('a commit layer', () => {
   })
 })
 
-test('streams with damage anywhere fail with an error of ours, or are harmless', async () => {
+test('a damaged stream fails with a typed error or gives the same commit', async () => {
   const archive = await readAll(packTar([COMMIT, META, TREE, ...withXattrs(one), ...withXattrs(two)]))
   await fc.assert(
     fc.asyncProperty(

@@ -16,7 +16,7 @@ interface BaseImport {
   readonly layers: readonly { readonly digest: Digest; readonly commit: Checksum; readonly objects?: Checksum[] }[]
 }
 
-/** Files of an archive by name. */
+/** Returns the files of an archive by name. */
 function unpacked(bytes: Uint8Array): Map<string, Uint8Array> {
   const files = new Map<string, Uint8Array>()
   let name = ''
@@ -50,45 +50,51 @@ async function* inChunks(bytes: Uint8Array, size = 1 << 20): AsyncGenerator<Uint
 
 const emptyRepo = () => Repo.open(createMemoryStorage({ platform: nodePlatform, mode: 'bare-user' }), nodePlatform)
 
-/** Takes streams into one repository, in order. */
+/** Runs `work` in a transaction of a new repository. */
 async function take<T>(work: (repo: Repo, tx: Transaction) => Promise<T>): Promise<{ repo: Repo; result: T }> {
   const repo = await emptyRepo()
   return { repo, result: await repo.transaction((tx) => work(repo, tx)) }
 }
 
 describe('an encapsulated commit', () => {
-  test.each([1 << 20, 333])('comes out of its layers, read %i bytes at a time', async (chunk) => {
-    const { layers } = goldenJson<{ base_import: BaseImport }>('container/derived-layers.json').base_import
-    const [commitLayer, ...chunkLayers] = layers
-    const { repo, result } = await take(async (repo, tx) => {
-      const sets: { objects: Checksum[]; commit: Checksum }[] = []
-      for (const { digest } of chunkLayers) {
-        const objects = await importObjectSet(repo, tx, inChunks(layerTar('oci-chunked.tar.gz', digest), chunk))
-        sets.push({ objects: [...objects], commit: await writeObjectSetCommit(tx, objects) })
-      }
-      const last = layerTar('oci-chunked.tar.gz', commitLayer?.digest ?? '')
-      return { sets, ...(await importCommitLayer(repo, tx, inChunks(last, chunk))) }
-    })
-    expect(result.commit).toBe(commitLayer?.commit)
-    expect(result.sets).toEqual(chunkLayers.map(({ objects, commit }) => ({ objects, commit })))
-    expect(await repo.commitState(result.commit)).toBe('partial')
-    // Whole: every object is there.
-    for await (const name of traverseCommit(repo, result.commit)) expect(await repo.objects.has(name)).toBe(true)
-  })
+  test.each([1 << 20, 333])(
+    'an encapsulated commit is imported from its layers, read %i bytes at a time',
+    async (chunk) => {
+      const { layers } = goldenJson<{ base_import: BaseImport }>('container/derived-layers.json').base_import
+      const [commitLayer, ...chunkLayers] = layers
+      const { repo, result } = await take(async (repo, tx) => {
+        const sets: { objects: Checksum[]; commit: Checksum }[] = []
+        for (const { digest } of chunkLayers) {
+          const objects = await importObjectSet(repo, tx, inChunks(layerTar('oci-chunked.tar.gz', digest), chunk))
+          sets.push({ objects: [...objects], commit: await writeObjectSetCommit(tx, objects) })
+        }
+        const last = layerTar('oci-chunked.tar.gz', commitLayer?.digest ?? '')
+        return { sets, ...(await importCommitLayer(repo, tx, inChunks(last, chunk))) }
+      })
+      expect(result.commit).toBe(commitLayer?.commit)
+      expect(result.sets).toEqual(chunkLayers.map(({ objects, commit }) => ({ objects, commit })))
+      expect(await repo.commitState(result.commit)).toBe('partial')
+      // The commit is complete: it has all its objects.
+      for await (const name of traverseCommit(repo, result.commit)) expect(await repo.objects.has(name)).toBe(true)
+    },
+  )
 
-  test.each(['exampleos-export.tar.gz', 'exampleos-signed-export.tar.gz'])('comes out of a plain %s', async (name) => {
-    const stream = gunzipSync(goldenBytes(`container/${name}`))
-    const { repo, result } = await take(
-      async (repo, tx) => (await importCommitLayer(repo, tx, inChunks(stream))).commit,
-    )
-    const signed = goldenJson<{ commit: Checksum; commitmeta_hex: string }>('container/signed-commit.json')
-    expect(result).toBe(signed.commit)
-    const attached = (await repo.objects.readAttached('commitmeta', result)) as Uint8Array
-    if (name.includes('signed')) expect(toHex(attached)).toBe(signed.commitmeta_hex)
-    expect(await repo.readDetachedMetadata(result)).toHaveLength(name.includes('signed') ? 2 : 1)
-    for await (const object of traverseCommit(repo, result)) expect(await repo.objects.has(object)).toBe(true)
-  })
-  test('comes out of the only layer of its image', async () => {
+  test.each(['exampleos-export.tar.gz', 'exampleos-signed-export.tar.gz'])(
+    'a commit is imported from the stream %s',
+    async (name) => {
+      const stream = gunzipSync(goldenBytes(`container/${name}`))
+      const { repo, result } = await take(
+        async (repo, tx) => (await importCommitLayer(repo, tx, inChunks(stream))).commit,
+      )
+      const signed = goldenJson<{ commit: Checksum; commitmeta_hex: string }>('container/signed-commit.json')
+      expect(result).toBe(signed.commit)
+      const attached = (await repo.objects.readAttached('commitmeta', result)) as Uint8Array
+      if (name.includes('signed')) expect(toHex(attached)).toBe(signed.commitmeta_hex)
+      expect(await repo.readDetachedMetadata(result)).toHaveLength(name.includes('signed') ? 2 : 1)
+      for await (const object of traverseCommit(repo, result)) expect(await repo.objects.has(object)).toBe(true)
+    },
+  )
+  test('a commit is imported from the only layer of its image', async () => {
     const stream = layerTar(
       'oci-single.tar.gz',
       'sha256:c926e13c79cdbe59b6bf48ed8eb868c7f8f8875be8be414f7a9a966c88c500c5',

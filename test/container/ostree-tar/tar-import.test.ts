@@ -1,4 +1,4 @@
-/** Commits and files out of tar streams, into every store. */
+/** Tests of importing commits and files from tar streams into every store. */
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, equalBytes } from '../../../src/bytes.ts'
@@ -27,11 +27,11 @@ async function plainCommit(): Promise<{ tar: Uint8Array; commit: Checksum }> {
 }
 
 for (const place of BACKENDS) {
-  // bare-user-only cannot hold the modes and xattrs of the fixture.
+  // bare-user-only cannot store the modes and xattrs of the fixture.
   for (const mode of MODES.filter((mode) => mode !== 'bare-user-only')) {
-    describeWith(place, mode, `a commit in ${place.name}, ${mode}`, () => {
-      test('E4: goes out and comes in again as the same commit, and goes out as the same stream', async () => {
-        // The file capability of the fixture is none a kernel takes.
+    describeWith(place, mode, `a commit stream in ${place.name}, mode ${mode}`, () => {
+      test('a commit is exported and imported as the same commit, and exported again as the same stream (case E4)', async () => {
+        // The kernel rejects the malformed file capability of the fixture.
         const isReal = place.store === 'directory' && mode === 'bare'
         const { tar, commit } = isReal ? await plainCommit() : { tar: FIXTURE_TAR, commit: GOLDEN.commit }
         const first = await places.create(place, mode)
@@ -45,8 +45,8 @@ for (const place of BACKENDS) {
   }
 }
 
-describe('a stream', () => {
-  test('E7: of a chunk gives the commit that lists its files', async () => {
+describe('a tar stream', () => {
+  test('the stream of a chunk gives the commit that lists its files (case E7)', async () => {
     const { blobs } = goldenImage('container/oci-chunked.tar.gz')
     for (const { kind, digest, commit } of base.layers) {
       if (kind !== 'chunk') continue
@@ -58,14 +58,14 @@ describe('a stream', () => {
     expect(base.layers.at(-1)?.commit).toMatch(/^6109d33e/)
   })
 
-  test('E8: of a commit is no chunk', async () => {
+  test('the stream of a commit is rejected as a chunk (case E8)', async () => {
     await expect(importOstreeTarObjects(await memoryRepo(), once(FIXTURE_TAR))).rejects.toThrow(
       `Importing: Importing object sysroot/ostree/repo/objects/61`,
     )
     await expect(importOstreeTarObjects(await memoryRepo(), once(FIXTURE_TAR))).rejects.toThrow('in object set mode')
   })
 
-  test('that lacks objects of its commit is not taken in', async () => {
+  test('a stream that lacks objects of its commit is rejected', async () => {
     const tar = new Uint8Array(
       gunzipSync([...goldenImage('container/oci-chunked.tar.gz').blobs.values()].find(isCommitLayer) ?? ''),
     )
@@ -79,7 +79,7 @@ function isCommitLayer(blob: Uint8Array): boolean {
   return blob[0] === 0x1f && entriesOf(gunzipSync(blob)).some(({ path }) => path.endsWith('.commit'))
 }
 
-describe('names', () => {
+describe('names in streams', () => {
   test.each([
     ['./usr/etc/blah', './etc/blah'],
     ['usr/etc', 'etc'],
@@ -87,7 +87,7 @@ describe('names', () => {
     ['boot', 'boot'],
     ['usr/bin', 'usr/bin'],
     ['usr/etcetera', 'usr/etcetera'],
-  ])('C14: %s is written as %s', (path, mapped) => {
+  ])('the path %s is exported as %s (case C14)', (path, mapped) => {
     expect(mapPath(path)).toBe(mapped)
   })
 
@@ -96,7 +96,7 @@ describe('names', () => {
     ['etc', 'usr/etc'],
     ['/etc', '/etc'],
     ['etcetera', 'etcetera'],
-  ])('C14: %s is looked up as %s', (path, unmapped) => {
+  ])('the path %s is looked up as %s (case C14)', (path, unmapped) => {
     expect(unmapPath(path)).toBe(unmapped)
   })
 
@@ -104,12 +104,12 @@ describe('names', () => {
     ['/foo/bar', '/foo/bar', undefined],
     ['/foo/bar:baz', '/foo/bar', 'baz'],
     ['/foo/bar:baz:latest', '/foo/bar', 'baz:latest'],
-  ])('C3: %s is a layout and a tag', (name, path, image) => {
+  ])('the name %s is split into layout and tag (case C3)', (name, path, image) => {
     expect(splitImageName(name)).toEqual({ path, image })
   })
 
   test.each(['a//b', 'a/./b', './a/', '/', 'x'.repeat(120), `${'y/'.repeat(60)}/z`])(
-    'C13: the target %s of a link stays as it is',
+    'the target %s of a symbolic link is unchanged in a stream (case C13)',
     async (target) => {
       const repo = await memoryRepo()
       const commit = await repo.transaction((tx) => storeCommit(tx, directory({ link: symlink(target) })))

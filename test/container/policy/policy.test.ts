@@ -1,4 +1,4 @@
-/** Which images a policy lets in, beside what skopeo says of the same policy and the same image. */
+/** Tests of policies: which images they accept, compared with skopeo on the same policy and image. */
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -45,7 +45,7 @@ describe('the scopes of an image', () => {
     ['oci-archive:/srv/os.tar', ['/srv/os.tar', '/srv']],
     ['dir:/srv', ['/srv']],
     ['docker-archive:/srv/os.tar:x', []],
-  ])('%s', async (image, scopes) => {
+  ])('the image %s has its scopes from the most to the least specific', async (image, scopes) => {
     expect(await policyScopes(parseImageReference(image))).toEqual(scopes)
   })
 })
@@ -53,7 +53,7 @@ describe('the scopes of an image', () => {
 describe('a policy', () => {
   const signed = { type: 'signedBy', keyType: 'GPGKeys', keyPath: '/k' }
 
-  test('takes an image when every requirement of the closest scope is met', async () => {
+  test('a policy accepts an image when it meets all requirements of the most specific scope', async () => {
     const transports = { docker: { 'quay.io': NONE, 'quay.io/a': ANY, 'quay.io/a/secret': [...ANY, ...NONE] } }
     const policy = { default: NONE, transports }
     await check('docker://quay.io/a/b', policy)
@@ -69,14 +69,17 @@ describe('a policy', () => {
     signed,
     { type: 'sigstoreSigned', keyPath: '/k' },
     { type: 'signedBaseLayer', baseLayerIdentity: { type: 'matchExact' } },
-  ])('that asks for a signature ($type) lets nothing in, and says why', async (requirement) => {
-    await expect(check('docker://quay.io/a', { default: [...ANY, requirement] })).rejects.toMatchObject({
-      code: 'unsupported',
-      message: expect.stringContaining(`(${requirement.type}), which cannot be verified here`),
-    })
-  })
+  ])(
+    'a policy that requires a signature ($type) rejects every image with an error that names the requirement',
+    async (requirement) => {
+      await expect(check('docker://quay.io/a', { default: [...ANY, requirement] })).rejects.toMatchObject({
+        code: 'unsupported',
+        message: expect.stringContaining(`(${requirement.type}), which cannot be verified here`),
+      })
+    },
+  )
 
-  test('that asks for nothing lets nothing in', async () => {
+  test('a policy without requirements rejects every image', async () => {
     await expect(check('docker://quay.io/a', { default: [] })).rejects.toMatchObject({
       message: expect.stringContaining('must not be empty'),
     })
@@ -84,30 +87,33 @@ describe('a policy', () => {
 })
 
 const MALFORMED: [string, string][] = [
-  ['no JSON', '{'],
-  ['a list', '[]'],
-  ['without a default', '{"transports":{}}'],
+  ['invalid JSON', '{'],
+  ['a list instead of an object', '[]'],
+  ['no default', '{"transports":{}}'],
   ['an unknown key', '{"default":[{"type":"reject"}],"defaults":[]}'],
   ['an unknown type', '{"default":[{"type":"accept"}]}'],
   ['no type', '{"default":[{}]}'],
   ['an unknown key in a requirement', '{"default":[{"type":"reject","why":"x"}]}'],
-  ['a default that is no list', '{"default":{"type":"reject"}}'],
-  ['a requirement that is none', '{"default":["reject"]}'],
-  ['a key that stands twice', '{"default":[{"type":"reject"}],"default":[{"type":"insecureAcceptAnything"}]}'],
-  ['a key that stands twice in a requirement', '{"default":[{"type":"reject","type":"insecureAcceptAnything"}]}'],
-  ['a scope that stands twice', '{"default":[{"type":"reject"}],"transports":{"docker":{"":[],"":[]}}}'],
+  ['a default that is not a list', '{"default":{"type":"reject"}}'],
+  ['a requirement that is not an object', '{"default":["reject"]}'],
+  ['a duplicate key', '{"default":[{"type":"reject"}],"default":[{"type":"insecureAcceptAnything"}]}'],
+  ['a duplicate key in a requirement', '{"default":[{"type":"reject","type":"insecureAcceptAnything"}]}'],
+  ['a duplicate scope', '{"default":[{"type":"reject"}],"transports":{"docker":{"":[],"":[]}}}'],
   ['a relative scope', '{"default":[{"type":"reject"}],"transports":{"dir":{"srv":[{"type":"reject"}]}}}'],
-  ['a scope where there are none', '{"default":[{"type":"reject"}],"transports":{"docker-archive":{"/a":[]}}}'],
-  ['the root as scope', '{"default":[{"type":"reject"}],"transports":{"oci":{"/":[{"type":"reject"}]}}}'],
-  ['a scope with a detour', '{"default":[{"type":"reject"}],"transports":{"oci":{"/a/../b":[{"type":"reject"}]}}}'],
-  ['keys of no type', '{"default":[{"type":"signedBy","keyPath":"/k"}]}'],
+  [
+    'a scope of a transport without scopes',
+    '{"default":[{"type":"reject"}],"transports":{"docker-archive":{"/a":[]}}}',
+  ],
+  ['the root directory as scope', '{"default":[{"type":"reject"}],"transports":{"oci":{"/":[{"type":"reject"}]}}}'],
+  ['a scope with ..', '{"default":[{"type":"reject"}],"transports":{"oci":{"/a/../b":[{"type":"reject"}]}}}'],
+  ['keys without a type', '{"default":[{"type":"signedBy","keyPath":"/k"}]}'],
   ['no keys', '{"default":[{"type":"signedBy","keyType":"GPGKeys"}]}'],
-  ['keys twice', '{"default":[{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","keyData":"aaaa"}]}'],
+  ['two sources of keys', '{"default":[{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","keyData":"aaaa"}]}'],
   ['an unknown identity', '{"default":[{"type":"sigstoreSigned","keyPath":"/k","signedIdentity":{"type":"any"}}]}'],
 ]
 
-describe('a policy that is not as it should be', () => {
-  test.each(MALFORMED)('%s, is refused as a whole', (_, text) => {
+describe('a malformed policy', () => {
+  test.each(MALFORMED)('a policy with %s is rejected as a whole', (_, text) => {
     expect(() => parsePolicy(encodeUtf8(text))).toThrow(expect.objectContaining({ code: 'corrupt' }))
   })
 })
@@ -121,7 +127,7 @@ describe('the default of a policy', () => {
     ['{"default":[{"type":"reject"}]}', false],
     ['{"default":[{"type":"insecureAcceptAnything"},{"type":"insecureAcceptAnything"}]}', false],
     ['{"default":"insecureAcceptAnything"}', false],
-  ])('C5: %s is insecure: %s', (text, insecure) => {
+  ])('for the policy %s, policyDefaultIsInsecure returns %s (case C5)', (text, insecure) => {
     expect(policyDefaultIsInsecure(encodeUtf8(text))).toBe(insecure)
   })
 })
@@ -135,7 +141,7 @@ describe('the policy of a host', () => {
   const user = '/home/u/.config/containers/policy.json'
   const system = '/etc/containers/policy.json'
 
-  test('C6: is the one that is named, else that of the user, else that of the system', async () => {
+  test('the policy of a host is the named file, else that of the user, else that of the system (case C6)', async () => {
     const all = ['/named', user, '/xdg/containers/policy.json', system, '/usr/share/containers/policy.json']
     expect(await found({ CONTAINERS_POLICY_JSON: '/named', HOME: '/home/u' }, all)).toBe('/named')
     expect(await found({ CONTAINERS_POLICY_JSON: '', HOME: '/home/u' }, all)).toBe(user)
@@ -145,14 +151,14 @@ describe('the policy of a host', () => {
     expect(await found({}, [])).toBeUndefined()
   })
 
-  test('C6: that is named and missing is not replaced by another', async () => {
+  test('a missing policy that the environment names is an error, and not replaced by another (case C6)', async () => {
     await expect(found({ CONTAINERS_POLICY_JSON: '/gone' }, [system])).rejects.toMatchObject({
       message: expect.stringMatching(/^Opening policy file from CONTAINERS_POLICY_JSON=\/gone/),
     })
   })
 })
 
-describe('an import', () => {
+describe('an import with a policy', () => {
   async function pull(scheme: string, document?: unknown) {
     const repo = await Repo.open(createMemoryStorage({ mode: 'bare-user', platform: nodePlatform }), nodePlatform)
     const policy = { bytes: document === undefined ? undefined : bytesOf(document), realPath: realpathSync }
@@ -161,7 +167,7 @@ describe('an import', () => {
   }
   const scoped = { default: NONE, transports: { oci: { [realpathSync(LAYOUT)]: ANY } } }
 
-  test('of a signed image needs a policy that is not open to all', async () => {
+  test('the import of a signed image needs a policy that does not accept everything', async () => {
     expect((await pull('ostree-image-signed', scoped)).changed).toBe(true)
     await expect(pull('ostree-image-signed', { default: ANY })).rejects.toMatchObject({
       code: 'denied',
@@ -173,7 +179,7 @@ describe('an import', () => {
     })
   })
 
-  test('of an unverified image needs none, but keeps to one that is there', async () => {
+  test('the import of an unverified image needs no policy, but follows an existing one', async () => {
     expect((await pull('ostree-unverified-image')).changed).toBe(true)
     expect((await pull('ostree-unverified-image', scoped)).changed).toBe(true)
     await expect(pull('ostree-unverified-image', { default: NONE })).rejects.toMatchObject({ code: 'denied' })
@@ -181,7 +187,7 @@ describe('an import', () => {
   })
 })
 
-describeReference('skopeo', 'skopeo, of the same policy,', () => {
+describeReference('skopeo', 'policies, compared with skopeo', () => {
   let root = ''
   let images: string[] = []
   beforeAll(() => {
@@ -222,7 +228,7 @@ describeReference('skopeo', 'skopeo, of the same policy,', () => {
     }
   }
 
-  test('takes and refuses the same images', async () => {
+  test('a random policy accepts and rejects the same images as in skopeo', async () => {
     const places = ['', '/a', '/a/b', '/a/b/oci', '/link', '/a/dir', '/a/archive.tar', '/a/docker.tar', '/a/b/oci:1.0']
     const list = fc.constantFrom(ANY, NONE, [...ANY, ...NONE], [])
     const scopes = fc.dictionary(fc.constantFrom('', ...places.map((place) => `ROOT${place}`)), list, { maxKeys: 4 })
@@ -238,7 +244,7 @@ describeReference('skopeo', 'skopeo, of the same policy,', () => {
     )
   }, 60_000)
 
-  test.each(MALFORMED)('refuses what has %s as well', (_, text) => {
+  test.each(MALFORMED)('a policy with %s is rejected by skopeo too', (_, text) => {
     expect(skopeo(images[0] ?? '', text)).toBe(false)
   })
 })

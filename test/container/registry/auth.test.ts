@@ -1,4 +1,4 @@
-/** Who gets to see credentials, and who does not. */
+/** Tests of authentication: to which servers credentials are sent. */
 import { describe, expect, test } from 'vitest'
 import { encodeUtf8, readAll } from '../../../src/bytes.ts'
 import { parseChallenges } from '../../../src/container/registry/challenge.ts'
@@ -29,7 +29,7 @@ const json = (value: object): Reply => ({ body: encodeUtf8(JSON.stringify(value)
 const unauthorized = (challenge: string): Reply => ({ status: 401, headers: { 'www-authenticate': challenge } })
 const BEARER = 'Bearer realm="https://auth.example.com/token?x=1",service="the service",scope="ignored"'
 
-/** Answers like a registry with a token server of `life` seconds. */
+/** Creates a handler for a registry whose tokens are valid for `life` seconds. */
 function withTokens(life: number | undefined, challenge = BEARER): { handler: Handler; tokens: string[] } {
   const tokens: string[] = []
   const handler: Handler = ({ url, headers }) => {
@@ -44,7 +44,7 @@ function withTokens(life: number | undefined, challenge = BEARER): { handler: Ha
 }
 
 describe('a token', () => {
-  test('J2: is asked for with the repository as scope, and used from then on', async () => {
+  test('a token is requested once for the repository, and then used for all requests (case J2)', async () => {
     const { handler, tokens } = withTokens(300)
     const registry = fresh(handler)
     const source = await open(registry, PASSWORD)
@@ -62,7 +62,7 @@ describe('a token', () => {
     expect(asked?.headers['authorization']).toBe(BASIC)
   })
 
-  test('is asked for without a name where there is none', async () => {
+  test('a token is requested without an account when there are no credentials', async () => {
     const { handler } = withTokens(undefined)
     const registry = fresh(handler)
     await open(registry)
@@ -71,7 +71,7 @@ describe('a token', () => {
     expect(asked?.url).not.toContain('account')
   })
 
-  test('is exchanged for an identity token', async () => {
+  test('an identity token is exchanged for a token', async () => {
     const { handler } = withTokens(300)
     const registry = fresh(handler)
     await open(registry, { kind: 'identity-token', token: 'who I am' })
@@ -84,7 +84,7 @@ describe('a token', () => {
     })
   })
 
-  test('that ends is replaced in time', async () => {
+  test('a token is renewed shortly before it expires', async () => {
     const { handler, tokens } = withTokens(300)
     const registry = fresh(handler)
     const source = await open(registry, PASSWORD)
@@ -96,7 +96,7 @@ describe('a token', () => {
     expect(tokens).toHaveLength(2)
   })
 
-  test('that ends before its time is replaced when it is refused', async () => {
+  test('a token that is rejected before it expires is renewed', async () => {
     const { handler, tokens } = withTokens(300)
     const registry = fresh(handler)
     const source = await open(registry, PASSWORD)
@@ -105,7 +105,7 @@ describe('a token', () => {
     expect(tokens).toHaveLength(3)
   })
 
-  test('is not asked for again and again', async () => {
+  test('a token that is always rejected is requested only twice', async () => {
     const registry = fresh(({ url }) => {
       if (url.startsWith('https://auth')) return json({ access_token: 'wrong' })
       return unauthorized(BEARER)
@@ -114,7 +114,7 @@ describe('a token', () => {
     expect(registry.requests('GET', 'auth.example.com')).toHaveLength(2)
   })
 
-  test('of a wider scope is asked for when the registry says so', async () => {
+  test('a token of a wider scope is requested when the registry demands it', async () => {
     const { handler } = withTokens(300)
     let scopes: string[] = []
     const registry = fresh((seen) => {
@@ -130,35 +130,38 @@ describe('a token', () => {
   })
 
   test.each([
-    ['a realm in the clear', BEARER.replace('https://auth', 'http://auth'), /credentials are not sent to http:/],
-    ['a realm that is no address', 'Bearer realm="nowhere"', /credentials are not sent to nowhere/],
+    ['a realm over plain HTTP', BEARER.replace('https://auth', 'http://auth'), /credentials are not sent to http:/],
+    ['a realm that is not a URL', 'Bearer realm="nowhere"', /credentials are not sent to nowhere/],
     ['no realm', 'Bearer service="x"', /missing realm in bearer auth challenge/],
-  ])('is not asked of %s', async (_, challenge, message) => {
+  ])('a token is not requested from %s', async (_, challenge, message) => {
     const registry = fresh(({ headers }) => (headers['authorization'] ? undefined : unauthorized(challenge)))
     await expect(open(registry, PASSWORD)).rejects.toMatchObject({ message: expect.stringMatching(message) })
     expect(registry.seen.every(({ headers }) => headers['authorization'] === undefined)).toBe(true)
   })
 
   test.each([
-    ['refused', { status: 401, body: encodeUtf8('secret text') }, 'denied'],
-    ['no JSON', { body: encodeUtf8('secret text') }, 'network'],
-    ['without a token', json({ expires_in: 60 }), 'network'],
-    ['of two lines', json({ token: 'a\r\nsecret text: b' }), 'network'],
-    ['gone', { status: 404 }, 'not-found'],
-  ])('that is %s says whose it is, and gives nothing away', async (_, reply, code) => {
-    const registry = fresh(({ url, headers }) => {
-      if (url.startsWith('https://auth')) return reply
-      return headers['authorization'] ? undefined : unauthorized(BEARER)
-    })
-    const error = await open(registry, PASSWORD).catch((thrown) => thrown)
-    expect(error).toMatchObject({ code, message: expect.stringContaining('unable to retrieve auth token') })
-    const told = `${error.stack} ${JSON.stringify(error.data)} ${error.cause?.stack}`
-    expect(told).not.toMatch(/secret text|pass:word/)
-  })
+    ['a refusal', { status: 401, body: encodeUtf8('secret text') }, 'denied'],
+    ['text that is not JSON', { body: encodeUtf8('secret text') }, 'network'],
+    ['an object without a token', json({ expires_in: 60 }), 'network'],
+    ['a token of two lines', json({ token: 'a\r\nsecret text: b' }), 'network'],
+    ['a missing page', { status: 404 }, 'not-found'],
+  ])(
+    'when the token server returns %s, the error reveals neither the answer nor the password',
+    async (_, reply, code) => {
+      const registry = fresh(({ url, headers }) => {
+        if (url.startsWith('https://auth')) return reply
+        return headers['authorization'] ? undefined : unauthorized(BEARER)
+      })
+      const error = await open(registry, PASSWORD).catch((thrown) => thrown)
+      expect(error).toMatchObject({ code, message: expect.stringContaining('unable to retrieve auth token') })
+      const told = `${error.stack} ${JSON.stringify(error.data)} ${error.cause?.stack}`
+      expect(told).not.toMatch(/secret text|pass:word/)
+    },
+  )
 })
 
 describe('a password', () => {
-  test('is shown where Basic is asked for, and nowhere else', async () => {
+  test('a password is sent after a Basic challenge, and with all later requests', async () => {
     const registry = fresh(({ headers }) => (headers['authorization'] ? undefined : unauthorized('Basic realm="x"')))
     const source = await open(registry, PASSWORD)
     await source.config()
@@ -166,13 +169,13 @@ describe('a password', () => {
     expect(shown.length).toBe(registry.seen.length - 1)
   })
 
-  test('that is refused is not shown twice', async () => {
+  test('a rejected password is not sent again', async () => {
     const registry = fresh(() => unauthorized('Basic realm="x"'))
     await expect(open(registry, PASSWORD)).rejects.toMatchObject({ code: 'denied' })
     expect(registry.seen.filter(({ headers }) => headers['authorization'] !== undefined)).toHaveLength(1)
   })
 
-  test('is not shown to who did not ask', async () => {
+  test('a password is not sent without a challenge', async () => {
     const registry = fresh(() => undefined)
     await open(registry, PASSWORD)
     expect(registry.seen.every(({ headers }) => headers['authorization'] === undefined)).toBe(true)
@@ -191,7 +194,7 @@ describe('a redirect', () => {
     return registry.requests('GET', 'moved').map(({ url, headers }) => [url, headers['authorization']])
   }
 
-  test('J2: elsewhere carries no credentials', async () => {
+  test('a redirect to another host does not carry credentials (case J2)', async () => {
     const url = 'https://cdn.example.org/moved?signature=1'
     expect(await follow(url)).toEqual([[url, undefined]])
     expect(await follow('https://sub.example.com/moved')).toEqual([['https://sub.example.com/moved', undefined]])
@@ -199,7 +202,7 @@ describe('a redirect', () => {
     expect(await follow('https://u:p@cdn.example.org/moved')).toEqual([['https://cdn.example.org/moved', undefined]])
   })
 
-  test('elsewhere gets no credentials by asking for them', async () => {
+  test('another host gets no credentials after a redirect, even if it challenges for them', async () => {
     const registry = fresh(({ url, headers }) => {
       if (url.startsWith('https://cdn.example.org/'))
         return unauthorized('Bearer realm="https://cdn.example.org/token"')
@@ -216,7 +219,7 @@ describe('a redirect', () => {
     ])
   })
 
-  test('on the same host does', async () => {
+  test('a redirect on the same host carries credentials', async () => {
     expect(await follow('/moved')).toEqual([['https://example.com/moved', BASIC]])
     expect(await follow('https://example.com/moved')).toEqual([['https://example.com/moved', BASIC]])
   })
@@ -228,26 +231,26 @@ describe('plain HTTP', () => {
     return undefined
   }
 
-  test('is taken where TLS fails and that is allowed', async () => {
+  test('plain HTTP is used if TLS fails and insecure is set', async () => {
     const registry = fresh(noTls)
     await open(registry, undefined, { insecure: true })
     expect(registry.requests('GET', '/manifests/')[0]?.url).toBe('http://example.com/v2/a/b/manifests/1')
   })
 
-  test('is not taken otherwise, nor asked for again and again', async () => {
+  test('plain HTTP is not used without insecure, and the TLS error is not retried', async () => {
     const registry = fresh(noTls)
     await expect(open(registry)).rejects.toMatchObject({ code: 'network', message: expect.stringContaining('EPROTO') })
     expect(registry.seen).toHaveLength(1)
   })
 
-  test('is not taken because TLS was refused something', async () => {
+  test('plain HTTP is not used after a refusal over TLS', async () => {
     const registry = fresh(() => ({ status: 403 }))
     await expect(open(registry, undefined, { insecure: true })).rejects.toMatchObject({ code: 'denied' })
     expect(registry.seen.every(({ url }) => url.startsWith('https:'))).toBe(true)
   })
 })
 
-describe('what a registry asks for', () => {
+describe('authentication challenges', () => {
   const parsed = (header: string) =>
     parseChallenges(header).map(({ scheme, parameters }) => [scheme, Object.fromEntries(parameters)])
 
@@ -284,7 +287,7 @@ describe('what a registry asks for', () => {
       ],
     ],
     ['', []],
-  ])('%s', (header, challenges) => {
+  ])('the header "%s" is parsed to its challenges', (header, challenges) => {
     if (header.startsWith('"stray"')) expect(parsed(header).at(-1)?.[0]).toBe('basic')
     else expect(parsed(header)).toEqual(challenges)
   })

@@ -1,4 +1,4 @@
-/** The command against a real registry: options, files of credentials, certificates. */
+/** Tests of the command with docker-registry: options, auth files, certificates. */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -55,7 +55,7 @@ describeReference(['docker-registry', 'skopeo', 'openssl'], 'ostree-ts container
     return path
   }
 
-  test('shows the password of the file it is given', () => {
+  test('the command uses the password of --authfile', () => {
     const auth = Buffer.from(`${TESTER.username}:${TESTER.password}`).toString('base64')
     const path = authfile({ auths: { [closed.host]: { auth } } })
     const name = `${closed.host}/os:1.0`
@@ -64,7 +64,7 @@ describeReference(['docker-registry', 'skopeo', 'openssl'], 'ostree-ts container
     expect(pull(name, [plain, '--auth-anonymous'])).toMatchObject(refused)
   })
 
-  test('asks a helper', () => {
+  test('the command runs a credential helper', () => {
     const helpers = join(directory, 'bin')
     mkdirSync(helpers)
     const helper = join(helpers, 'docker-credential-test')
@@ -78,7 +78,7 @@ describeReference(['docker-registry', 'skopeo', 'openssl'], 'ostree-ts container
     expect(pull(`${closed.host}/os:1.0`, [plain, '--authfile', path], env)).toMatchObject(wrote)
   })
 
-  test('trusts the authority it is given, and no other', () => {
+  test('the command trusts only the authority in --cert-dir', () => {
     const name = `${secure.host}/os:1.0`
     expect(pull(name, ['--cert-dir', secure.certificates])).toMatchObject(wrote)
     expect(pull(name, [plain])).toMatchObject(wrote)
@@ -87,7 +87,7 @@ describeReference(['docker-registry', 'skopeo', 'openssl'], 'ostree-ts container
     expect(pull(name, [])).toMatchObject({ rc: 1, stderr: expect.stringMatching(/connection failed: DEPTH_ZERO/) })
   })
 
-  test('keeps to the policy it is told of', () => {
+  test('the command follows the policy that the environment names', () => {
     const path = join(directory, 'policy.json')
     const env = { CONTAINERS_POLICY_JSON: path }
     const any = [{ type: 'insecureAcceptAnything' }]
@@ -101,7 +101,7 @@ describeReference(['docker-registry', 'skopeo', 'openssl'], 'ostree-ts container
     expect(pull(name, [plain], env)).toMatchObject(wrote)
   })
 
-  test('names what is not there', () => {
+  test('the command prints an error that names a missing image', () => {
     const failed = pull(`${secure.host}/os:2.0`, [plain])
     expect(failed).toMatchObject({ rc: 1, stderr: expect.stringMatching(/^error: .*os:2\.0.*manifest unknown/) })
   })

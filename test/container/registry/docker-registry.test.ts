@@ -1,4 +1,4 @@
-/** Against a real registry, with skopeo on the other side of it. */
+/** Tests of pulling from docker-registry images that skopeo pushed. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -31,7 +31,7 @@ async function commitOf(reference: string, registry?: RegistryOptions): Promise<
   return { commit: mergeCommit, manifest: manifestDigest }
 }
 
-describeReference(['docker-registry', 'skopeo'], 'a registry', () => {
+describeReference(['docker-registry', 'skopeo'], 'docker-registry', () => {
   let open: TestRegistry
   let closed: TestRegistry
   beforeAll(async () => {
@@ -49,14 +49,14 @@ describeReference(['docker-registry', 'skopeo'], 'a registry', () => {
   })
 
   describe.each(Object.entries(NETWORKS))('over %s', (_, network) => {
-    test.each(TAGS)('what skopeo pushed as %s is pulled as the commit its layout gives', async (tag) => {
+    test.each(TAGS)('an image that skopeo pushed as %s is pulled as the same commit as its layout', async (tag) => {
       const pulled = await commitOf(`docker://${open.host}/os:${tag}`, { network, insecure: true })
       expect(pulled).toEqual(await commitOf(`oci:${LAYOUT}:${tag}`))
       const byDigest = `docker://${open.host}/os@${pulled.manifest}`
       expect(await commitOf(byDigest, { network, insecure: true })).toEqual(pulled)
     })
 
-    test('a password opens what is closed without', async () => {
+    test('a registry with a password is accessible only with that password', async () => {
       const name = `docker://${closed.host}/a/b/os`
       const credentials = async () => ({ kind: 'password', ...TESTER }) as const
       expect(await commitOf(name, { network, insecure: true, credentials })).toEqual(
@@ -70,7 +70,7 @@ describeReference(['docker-registry', 'skopeo'], 'a registry', () => {
       })
     })
 
-    test('an image in the form of Docker is pulled as what its directory gives, under the digest it was pushed as', async () => {
+    test('an image in Docker format is pulled as the same commit as its directory, with the pushed digest', async () => {
       const name = `${open.host}/docker:1`
       const form = ['--format', 'v2s2', '--dest-tls-verify=false']
       run('skopeo', ['copy', ...form, `oci-archive:${goldenPath('container/oci-archive.tar')}`, `docker://${name}`])
@@ -83,7 +83,7 @@ describeReference(['docker-registry', 'skopeo'], 'a registry', () => {
       expect(pulled.manifest).toBe(`sha256:${nodePlatform.sha256(new TextEncoder().encode(raw))}`)
     })
 
-    test('an image that is not there is named', async () => {
+    test('the error about a missing image names it', async () => {
       const opened = openImage(parseImageReference(`docker://${open.host}/os:nonesuch`), {
         platform: nodePlatform,
         host,
@@ -95,7 +95,7 @@ describeReference(['docker-registry', 'skopeo'], 'a registry', () => {
       })
     })
 
-    test('without TLS it is not spoken to unless that is allowed', async () => {
+    test('a registry without TLS is not used unless insecure is set', async () => {
       const opened = commitOf(`docker://${open.host}/os:1.0`, { network, retries: 0 })
       await expect(opened).rejects.toMatchObject({ code: 'network', message: expect.stringContaining('connection') })
     })

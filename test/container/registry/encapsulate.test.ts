@@ -1,4 +1,4 @@
-/** A commit into a registry as an image, and out of it again. */
+/** Tests of encapsulating a commit in a registry and unencapsulating it again. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
   encapsulate,
@@ -23,10 +23,10 @@ describeReference(['docker-registry', 'skopeo'], 'a commit in a registry', () =>
   afterAll(async () => await registry?.[Symbol.asyncDispose]())
 
   test.each([
-    ['whole', {}],
+    ['in one layer', {}],
     ['in chunks', CHUNKED],
-  ])('%s, comes out by its digest as it went in (case J1)', async (title, how) => {
-    const name = `${registry.host}/${title.replace(' ', '-')}`
+  ])('a commit encapsulated %s is unencapsulated unchanged by its digest (case J1)', async (title, how) => {
+    const name = `${registry.host}/${title.replaceAll(' ', '-')}`
     await using source = await fixtureRepo()
     const digest = await encapsulate(source, GOLDEN.commit, {}, { ...how, ...options }, `docker://${name}:1`)
     const inspected = run('skopeo', ['inspect', '--tls-verify=false', `docker://${name}:1`])
@@ -39,7 +39,7 @@ describeReference(['docker-registry', 'skopeo'], 'a commit in a registry', () =>
     expect(manifestDigest).toBe(digest)
   })
 
-  test('is not sent again when it has not changed', async () => {
+  test('an unchanged commit is encapsulated with the same digest, and not pulled again', async () => {
     const name = `${registry.host}/again`
     await using source = await fixtureRepo()
     const first = await encapsulate(source, GOLDEN.commit, {}, options, `docker://${name}:1`)

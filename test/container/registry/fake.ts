@@ -1,4 +1,4 @@
-/** A registry without a network, that does what it is told to do wrong; and time that passes when nothing else does. */
+/** A registry without a network, whose faults a test defines, and a clock that advances when nothing else happens. */
 import { encodeUtf8 } from '../../../src/bytes.ts'
 import type { RegistryOptions } from '../../../src/container/registry/options.ts'
 import type { Clock, FetchInit, FetchResponse, Platform } from '../../../src/platform/index.ts'
@@ -18,7 +18,7 @@ export interface Reply {
 
 export type Handler = (seen: Seen) => Reply | undefined | Promise<Reply | undefined>
 
-/** Timers go off, the earliest first, whenever all else waits. */
+/** A clock that jumps to the earliest timer when all other work waits. */
 export class FakeClock implements Clock {
   #now = Date.UTC(2030, 0, 1)
   readonly #timers = new Set<{ at: number; callback: () => void }>()
@@ -39,7 +39,7 @@ export class FakeClock implements Clock {
     return () => this.#timers.delete(timer)
   }
 
-  /** Time that passes while somebody works. */
+  /** Advances the time. */
   pass(milliseconds: number): void {
     this.#now += milliseconds
   }
@@ -59,11 +59,11 @@ const text = (value: unknown) => encodeUtf8(JSON.stringify(value))
 export class FakeRegistry {
   readonly clock = new FakeClock()
   readonly seen: Seen[] = []
-  /** By `repository:tag` and by digest. */
+  /** Manifests by `repository:tag` and by digest. */
   readonly manifests = new Map<string, { type: string; bytes: Uint8Array }>()
   readonly blobs = new Map<string, Uint8Array>()
   readonly uploads = new Map<string, Uint8Array>()
-  /** Asked first; what it leaves is answered as it should be. */
+  /** Called first for each request; `undefined` gives the correct answer. */
   fault: Handler = () => undefined
   ranges = true
   #uploads = 0
@@ -81,7 +81,7 @@ export class FakeRegistry {
     return `sha256:${this.#platform.sha256(bytes)}`
   }
 
-  /** @returns the descriptor of the blob */
+  /** Stores a blob. @returns its descriptor */
   put(bytes: Uint8Array, mediaType: string): { mediaType: string; digest: string; size: number } {
     const digest = this.digest(bytes)
     this.blobs.set(digest, bytes)
@@ -95,7 +95,7 @@ export class FakeRegistry {
     return digest
   }
 
-  /** An image of one layer. @returns the digest of its manifest */
+  /** Stores an image of one layer. @returns the digests of manifest, layer and config */
   putImage(name: string, layer: Uint8Array): { manifest: string; layer: string; config: string } {
     const type = 'application/vnd.oci.image'
     const stored = this.put(layer, `${type}.layer.v1.tar`)
@@ -189,19 +189,19 @@ export async function* chunks(bytes: Uint8Array, step = 1000): AsyncGenerator<Ui
   for (let at = 0; at < bytes.length; at += step) yield bytes.slice(at, at + step)
 }
 
-/** The bytes up to there, and then what breaks a connection. */
+/** Yields the bytes up to `at`, and then fails with the error of a broken connection. */
 export async function* cut(bytes: Uint8Array, at: number): AsyncGenerator<Uint8Array> {
   yield* chunks(bytes.subarray(0, at))
   throw Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' })
 }
 
-/** The bytes up to there, and then nothing, ever. */
+/** Yields the bytes up to `at`, and then waits for ever. */
 export async function* stall(bytes: Uint8Array, at: number): AsyncGenerator<Uint8Array> {
   yield* chunks(bytes.subarray(0, at))
   await new Promise(() => {})
 }
 
-/** Never ends. */
+/** Yields bytes without end. */
 export async function* endless(): AsyncGenerator<Uint8Array> {
   for (;;) yield new Uint8Array(1000)
 }

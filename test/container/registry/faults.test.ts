@@ -1,4 +1,4 @@
-/** A real registry behind a proxy that breaks what it can, over real sockets. */
+/** Tests of docker-registry behind a proxy that injects faults, over real sockets. */
 import { createSign } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -31,7 +31,7 @@ async function pullFrom(reference: string, registry?: RegistryOptions, repo?: Re
   return (await pullImage(repo ?? (await fresh()), `ostree-unverified-image:${reference}`, options)).mergeCommit
 }
 
-describeReference(['docker-registry', 'skopeo'], 'through a bad connection', () => {
+describeReference(['docker-registry', 'skopeo'], 'a registry behind a faulty connection', () => {
   let registry: TestRegistry
   let proxy: TestProxy
   let wanted = ''
@@ -54,7 +54,7 @@ describeReference(['docker-registry', 'skopeo'], 'through a bad connection', () 
   ])('over %s', (_, network) => {
     const options = { ...quick, network }
 
-    test.each([0, 1, 100, 4096, 60_000])('each blob is cut once at byte %i, and resumed', async (cutAt) => {
+    test.each([0, 1, 100, 4096, 60_000])('a blob whose connection breaks at byte %i is resumed', async (cutAt) => {
       const cut = new Set<string>()
       proxy.spoil = ({ path, headers }) => {
         if (!isBlob(path) || cut.has(path) || headers.range !== undefined) return undefined
@@ -66,7 +66,7 @@ describeReference(['docker-registry', 'skopeo'], 'through a bad connection', () 
       if (cutAt > 0) expect(resumed.length).toBeGreaterThan(0)
     })
 
-    test('a part of somewhere else is not taken for the right one', async () => {
+    test('a partial answer with a wrong range is not used', async () => {
       let cut = false
       proxy.spoil = ({ path, headers }) => {
         if (!isBlob(path)) return undefined
@@ -78,7 +78,7 @@ describeReference(['docker-registry', 'skopeo'], 'through a bad connection', () 
       expect(await pullFrom(image(), options)).toBe(wanted)
     })
 
-    test('a busy registry is waited for', async () => {
+    test('requests to a busy registry are retried', async () => {
       const busy = new Map<string, number>()
       proxy.spoil = ({ path }) => {
         const times = (busy.get(path) ?? 0) + 1
@@ -88,7 +88,7 @@ describeReference(['docker-registry', 'skopeo'], 'through a bad connection', () 
       expect(await pullFrom(image(), options)).toBe(wanted)
     })
 
-    test('what stands still is left, and gone on with', async () => {
+    test('a stalled download is dropped and resumed', async () => {
       let stalled = false
       proxy.spoil = ({ path }) => {
         if (!isBlob(path) || stalled) return undefined
@@ -99,7 +99,7 @@ describeReference(['docker-registry', 'skopeo'], 'through a bad connection', () 
       expect(await pullFrom(image(), { ...options, speedLimit })).toBe(wanted)
     })
 
-    test('a web page is no image, and nothing of it is stored', async () => {
+    test('a web page instead of an image is an error, and nothing is stored', async () => {
       const body = '<html>Please log in</html>'
       const repo = await fresh()
       for (const part of ['/manifests/', '/blobs/']) {
@@ -113,7 +113,7 @@ describeReference(['docker-registry', 'skopeo'], 'through a bad connection', () 
       expect(await pullFrom(image(), options, repo)).toBe(wanted)
     })
 
-    test('a pull that failed is gone on with: whole layers do not come again', async () => {
+    test('a repeated pull does not fetch layers that were complete before the first one failed', async () => {
       const repo = await fresh()
       const layers = new Set<string>()
       proxy.spoil = ({ path }) => {
@@ -129,7 +129,7 @@ describeReference(['docker-registry', 'skopeo'], 'through a bad connection', () 
       expect(proxy.seen.filter(({ path }) => path === first)).toEqual([])
     })
 
-    test('a redirect elsewhere is followed without credentials', async () => {
+    test('a redirect to another host is followed without credentials', async () => {
       await using elsewhere = await startProxy(registry.host)
       proxy.spoil = ({ path, headers }) => {
         if (headers.authorization === undefined) {
@@ -145,7 +145,7 @@ describeReference(['docker-registry', 'skopeo'], 'through a bad connection', () 
       expect(elsewhere.seen.filter(({ headers }) => headers.authorization !== undefined)).toEqual([])
     })
 
-    test('an upload that is cut arrives, or fails as what may be tried again', async () => {
+    test('an interrupted upload succeeds or fails with a retryable error', async () => {
       const content = Uint8Array.from({ length: 300_000 }, (_, i) => (i * 7) & 255)
       async function* bytes() {
         for (let at = 0; at < content.length; at += 10_000) yield content.slice(at, at + 10_000)
@@ -166,7 +166,7 @@ describeReference(['docker-registry', 'skopeo'], 'through a bad connection', () 
         const more = { ...options, uploadPiece }
         await using into = openRegistryDestination(name, { platform: nodePlatform, host, registry: more })
         const sent = await into.putBlob(bytes()).catch((error) => {
-          // a registry that lost its place says so; the blob is then sent anew
+          // A registry that lost the offset fails with a retryable error; the blob is then sent again.
           expect(error.data).toMatchObject({ retryable: true })
           return into.putBlob(bytes())
         })
@@ -181,7 +181,7 @@ describeReference(['docker-registry', 'openssl'], 'a registry with a token serve
   const directory = mkdtempSync(join(tmpdir(), 'token-server-'))
   afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
-  /** @param life seconds, from now; below 0 for what has ended already */
+  /** Creates a token. @param life seconds until it expires; negative for an expired one */
   function token(key: string, certificate: string, access: object[], life: number): string {
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
     const x5c = [certificate.replace(/-----[^-]+-----|\s/g, '')]
@@ -192,7 +192,7 @@ describeReference(['docker-registry', 'openssl'], 'a registry with a token serve
     return `${head}.${signature}`
   }
 
-  test('gives and takes images; tokens that ended are replaced', async () => {
+  test('blobs are pushed and mounted with tokens, and expired tokens are renewed', async () => {
     const made = makeCertificate(directory, 'token')
     const key = readFileSync(made.key, 'utf8')
     const certificate = readFileSync(made.certificate, 'utf8')
@@ -220,7 +220,7 @@ describeReference(['docker-registry', 'openssl'], 'a registry with a token serve
           yield new Uint8Array(5000)
         })(),
       )
-      // the first token had ended before it was made
+      // The first token was already expired.
       expect(asked).toEqual(['repository:from:pull,push', 'repository:from:pull,push'])
       await using to = openRegistryDestination(`${registry.host}/to:1`, context)
       expect(await to.hasBlob(blob, { transport: 'registry', name: `${registry.host}/from:1` })).toBe(true)

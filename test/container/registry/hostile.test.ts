@@ -1,4 +1,4 @@
-/** Whatever a registry, a file or a name may hold: an answer or a typed error, and soon. */
+/** Property tests: any data from a registry, a file or a name gives a result or a typed error, in limited time. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { encodeUtf8 } from '../../../src/bytes.ts'
@@ -11,7 +11,7 @@ import { RegistryError, statusError } from '../../../src/container/registry/erro
 import { parseRetryAfter } from '../../../src/container/registry/retry.ts'
 import { OstreeError } from '../../../src/errors.ts'
 
-/** @returns what the work gives; `undefined` when it throws as it should */
+/** Runs `work`. @returns its result; `undefined` when it throws a typed error */
 function total<T>(work: () => T): T | undefined {
   try {
     return work()
@@ -32,7 +32,7 @@ const anyBytes = fc.oneof(
     .map((value) => encodeUtf8(JSON.stringify(value))),
 )
 
-test('documents of any kind', () => {
+test('any document is parsed or rejected with a typed error', () => {
   fc.assert(
     fc.property(anyBytes, (bytes) => {
       total(() => parseAuthFile(bytes))
@@ -43,7 +43,7 @@ test('documents of any kind', () => {
   )
 })
 
-test('answers of any kind become errors whose text is one printable line', () => {
+test('any error answer gives an error whose message is one printable line', () => {
   const place = { registry: 'example.com', repository: 'a/b', what: 'latest' }
   const errors = fc.array(fc.record({ code: fc.jsonValue(), message: fc.oneof(fc.string(), fc.jsonValue()) }))
   const bodies = fc.oneof(
@@ -60,7 +60,7 @@ test('answers of any kind become errors whose text is one printable line', () =>
   )
 })
 
-test('challenges of any kind are read, and what is written plainly is read as it is', () => {
+test('any challenge is parsed in limited time, and a well-formed one is parsed exactly', () => {
   const pieces = fc.constantFrom('Bearer', 'Basic', 'realm', '=', '"', '\\', ',', ' ', 'x', 'é', '\0', 'service="s"')
   fc.assert(fc.property(fc.array(pieces, { maxLength: 60 }), (parts) => void parseChallenges(parts.join(''))))
   const word = fc.stringMatching(/^[a-z]{1,8}$/)
@@ -80,7 +80,7 @@ test('challenges of any kind are read, and what is written plainly is read as it
   expect(performance.now() - start).toBeLessThan(5000)
 })
 
-test('names of any kind, and what is one stays the same', () => {
+test('any name is rejected with a typed error, or formatted and parsed again unchanged', () => {
   const part = fc.constantFrom(
     'a',
     'b1',
@@ -104,14 +104,14 @@ test('names of any kind, and what is one stays the same', () => {
       if (found === undefined) return
       const text = formatRegistryReference(found)
       expect(parseRegistryReference(text)).toEqual(found)
-      // A tag may have two dots, and is no part of a path that anything walks.
+      // A tag may have two dots, and is not used as a path.
       expect(text.replace(/:[\w.-]+(?=@|$)/, '')).not.toMatch(/\/\/|\.\.|\s|%|\?|#/)
     }),
     { numRuns: 1000 },
   )
 })
 
-test('times of any kind', () => {
+test('any Retry-After header gives no wait or one that is not negative', () => {
   fc.assert(
     fc.property(
       fc.oneof(
@@ -126,7 +126,7 @@ test('times of any kind', () => {
   )
 })
 
-test('a name that stands twice is found, wherever it is', () => {
+test('a duplicate key is found at any depth', () => {
   const key = fc.stringMatching(/^[a-c"\\{}[\]:]{0,3}$/)
   const { tree } = fc.letrec<{ tree: unknown }>((tie) => ({
     tree: fc.oneof(

@@ -1,4 +1,4 @@
-/** Names of images, files of credentials, rules for registries. */
+/** Tests of image names, auth files and rules for registries. */
 import { describe, expect, test } from 'vitest'
 import { encodeUtf8, readAll } from '../../../src/bytes.ts'
 import { formatRegistryReference, parseRegistryReference } from '../../../src/container/oci/registry-reference.ts'
@@ -25,7 +25,7 @@ describe('the name of an image', () => {
     ['[::1]:5000/a', '[::1]:5000/a:latest'],
     [`quay.io/a@${DIGEST}`, `quay.io/a@${DIGEST}`],
     [`quay.io/a:tag@${DIGEST}`, `quay.io/a@${DIGEST}`],
-  ])('%s stands for %s', (name, full) => {
+  ])('the name %s stands for %s', (name, full) => {
     expect(formatRegistryReference(parseRegistryReference(name))).toBe(full)
   })
 
@@ -47,20 +47,23 @@ describe('the name of an image', () => {
     'user:pass@example.com/a',
     `a:${'t'.repeat(129)}`,
     `a/${'b'.repeat(260)}`,
-  ])('%s is none', (name) => {
+  ])('the name "%s" is rejected', (name) => {
     expect(() => parseRegistryReference(name)).toThrow(expect.objectContaining({ code: 'invalid' }))
   })
 })
 
-describeReference('skopeo', 'names skopeo cannot read', () => {
-  test.each(['a:', 'UPPER', 'quay.io/Upper', 'a//b', '-a', 'a@sha256:12'])('%s is none to it either', (name) => {
-    expect(() => run('skopeo', ['inspect', `docker://${name}`])).toThrow(
-      /invalid reference format|must be lowercase|invalid checksum/,
-    )
-  })
+describeReference('skopeo', 'rejected names, compared with skopeo', () => {
+  test.each(['a:', 'UPPER', 'quay.io/Upper', 'a//b', '-a', 'a@sha256:12'])(
+    'the name "%s" is rejected by skopeo too',
+    (name) => {
+      expect(() => run('skopeo', ['inspect', `docker://${name}`])).toThrow(
+        /invalid reference format|must be lowercase|invalid checksum/,
+      )
+    },
+  )
 })
 
-describe('a file of credentials', () => {
+describe('an auth file', () => {
   const basic = (user: string) => ({ auth: btoa(`${user}:secret:1\0\0`) })
   const file = (document: object) => parseAuthFile(encodeUtf8(JSON.stringify(document)))
   const auths = {
@@ -89,11 +92,11 @@ describe('a file of credentials', () => {
     ['empty.example.com/x', undefined],
     ['other.example.com/quay.io/a', undefined],
     ['quay.io:443/a', undefined],
-  ])('knows %s as %s', async (name, user) => {
+  ])('the credentials of %s are those of %s', async (name, user) => {
     expect(await userOf(name)).toBe(user)
   })
 
-  test('gives passwords as they are, but for the padding', async () => {
+  test('passwords of an auth file may have colons, and lose only final NULs', async () => {
     expect(await credentialsFromFiles([file({ auths })])(parseRegistryReference('quay.io/x'))).toEqual({
       kind: 'password',
       username: 'host',
@@ -101,7 +104,7 @@ describe('a file of credentials', () => {
     })
   })
 
-  test('asks helpers: that of the host first, that for all last', async () => {
+  test('a credential helper of the host takes precedence over entries, and the general one is used last', async () => {
     const asked: string[] = []
     const helper = async (name: string, server: string) => {
       asked.push(`${name} ${server}`)
@@ -123,7 +126,7 @@ describe('a file of credentials', () => {
     '["hidden"]',
     '{"auths":{"a":{"auth":"aGlkZGVu"}}}',
     '{"auths":{"a":{"auth":"%hidden"}}}',
-  ])('that is broken gives nothing away: %s', (document) => {
+  ])('the error about the malformed auth file %s does not reveal its content', (document) => {
     let thrown: unknown
     try {
       parseAuthFile(encodeUtf8(document), 'auth.json')
@@ -135,18 +138,18 @@ describe('a file of credentials', () => {
   })
 })
 
-describe('rules', () => {
+describe('rules for registries', () => {
   const where = (name: string, rules: RegistryRule[], insecure = false) =>
     endpointsOf(parseRegistryReference(name), rules, insecure).map(
       ({ host, repository, insecure }) => `${insecure ? 'http' : 'https'}://${host}/${repository}`,
     )
 
-  test('without any, an image is where its name says', () => {
+  test('without rules an image is fetched from the registry in its name', () => {
     expect(where('quay.io/a/b', [])).toEqual(['https://quay.io/a/b'])
     expect(where('busybox', [], true)).toEqual(['http://registry-1.docker.io/library/busybox'])
   })
 
-  test('the longest prefix decides, and replaces itself', () => {
+  test('the rule with the longest prefix applies, and its location replaces the prefix', () => {
     const rules = [
       { prefix: 'example.com', location: 'short.lan' },
       { prefix: 'example.com/team', location: 'long.lan/x', insecure: true },
@@ -157,14 +160,14 @@ describe('rules', () => {
     expect(where('a.example.com/b', [{ prefix: '*.example.com', location: 'all.lan' }])).toEqual(['https://all.lan/b'])
   })
 
-  test('mirrors come first, for what they are for', () => {
+  test('mirrors are tried first, for the kind of reference that they serve', () => {
     const mirrors = [{ location: 'm1.lan' }, { location: 'm2.lan/x', pull: 'digest-only', insecure: true }] as const
     const rules = [{ prefix: 'quay.io', mirrors }]
     expect(where('quay.io/a', rules)).toEqual(['https://m1.lan/a', 'https://quay.io/a'])
     expect(where(`quay.io/a@${DIGEST}`, rules)).toEqual(['https://m1.lan/a', 'http://m2.lan/x/a', 'https://quay.io/a'])
   })
 
-  test('what is blocked is not asked', () => {
+  test('a blocked registry is rejected', () => {
     expect(() => where('evil.example.com/a', [{ prefix: 'evil.example.com', blocked: true }])).toThrow(
       expect.objectContaining({ code: 'denied', message: expect.stringContaining('is blocked') }),
     )
@@ -193,16 +196,16 @@ describe('an image with mirrors', () => {
     return hosts.map(({ host, pathname }) => `${host} ${pathname.split('/').at(-2)}`)
   }
 
-  test('comes from the first that has it', async () => {
+  test('an image is fetched from the first mirror that has it', async () => {
     expect(await pull(() => undefined)).toEqual(['mirror.lan manifests', 'mirror.lan blobs'])
   })
 
-  test('comes from the registry where mirrors fail', async () => {
+  test('an image is fetched from the registry when its mirrors fail', async () => {
     const from = await pull(({ url }) => (url.includes('mirror.lan') ? failure(404, 'NAME_UNKNOWN', '') : undefined))
     expect(from).toEqual(['example.com manifests', 'example.com blobs'])
   })
 
-  test('goes on elsewhere in the middle of a blob', async () => {
+  test('a blob is resumed from the next source when a mirror fails in the middle', async () => {
     const from = await pull(({ url, headers }) => {
       if (!url.includes('mirror.lan') || !url.includes('blobs')) return undefined
       return headers['range'] === undefined ? { body: cut(LAYER, 4000) } : { status: 503 }

@@ -1,4 +1,4 @@
-/** Registries that are reached through a proxy: which one, and how. */
+/** Tests of proxies: which one is chosen, and how registries are reached through it. */
 import { createServer, type IncomingMessage, request } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
@@ -15,10 +15,10 @@ import { startRegistry, type TestRegistry } from './server.ts'
 const LAYOUT = fileURLToPath(new URL('../../../examples/exampleos', import.meta.url))
 const PROXY = 'http://proxy.example:3128'
 
-describe('a proxy is asked', () => {
+describe('the choice of a proxy', () => {
   const chosen = (url: string, settings: ProxySettings) => proxyFor(new URL(url), settings)?.href
 
-  test('for what the environment says, in capitals or not', () => {
+  test('proxies are read from the environment, in upper or lower case', () => {
     const both = { https_proxy: 'secure:1', HTTP_PROXY: 'plain:2', http_proxy: 'other:3', no_proxy: '' }
     expect(proxiesOf(both)).toEqual({ https: 'secure:1', http: 'plain:2', none: undefined })
     expect(chosen('https://quay.io/v2/', proxiesOf(both))).toBe('http://secure:1/')
@@ -52,11 +52,11 @@ describe('a proxy is asked', () => {
     ['', 'localhost:5000', false],
     ['', '127.8.9.1', false],
     ['', '[::1]:5000', false],
-  ])('with NO_PROXY=%j for %s: %s', (none, host, asked) => {
+  ])('with NO_PROXY=%j the use of a proxy for %s is %s', (none, host, asked) => {
     expect(chosen(`https://${host}/v2/`, { https: PROXY, none }) !== undefined).toBe(asked)
   })
 
-  test('unless it is none, which is said without its password', () => {
+  test('an invalid or unsupported proxy is an error without the password', () => {
     expect(() => chosen('https://quay.io/', { https: 'socks5://h:1' })).toThrow('Proxies of kind socks5:')
     const fault = () => chosen('https://quay.io/', { https: 'http://me:secret@:::' })
     expect(fault).toThrow('Invalid proxy')
@@ -70,7 +70,7 @@ interface Tunnelled {
   readonly authorization: string | undefined
 }
 
-/** Knows one host, `registry.test`, wherever that is. */
+/** Starts a proxy that forwards requests for `registry.test` to a given address. */
 async function startForwarder() {
   const seen: Tunnelled[] = []
   let target = ''
@@ -122,7 +122,7 @@ async function startForwarder() {
   }
 }
 
-describeReference(['docker-registry', 'skopeo', 'openssl'], 'through a proxy', () => {
+describeReference(['docker-registry', 'skopeo', 'openssl'], 'a registry behind a proxy', () => {
   let proxy: Awaited<ReturnType<typeof startForwarder>>
   let plain: TestRegistry
   let secure: TestRegistry
@@ -149,7 +149,7 @@ describeReference(['docker-registry', 'skopeo', 'openssl'], 'through a proxy', (
     return (await pullImage(repo, image, { host, files: nodeFiles, registry })).layersFetched
   }
 
-  test('TLS goes all the way to the registry', async () => {
+  test('TLS to the registry is end-to-end through the proxy', async () => {
     proxy.lead(secure.host)
     const proxies = { https: `http://me:se%20cret@${proxy.host}` }
     expect(await pull(proxies, { certificateDirectory: secure.certificates })).toBeGreaterThan(0)
@@ -160,7 +160,7 @@ describeReference(['docker-registry', 'skopeo', 'openssl'], 'through a proxy', (
     await expect(pull(proxies)).rejects.toThrow(/DEPTH_ZERO_SELF_SIGNED/)
   })
 
-  test('what is not secret is asked of the proxy', async () => {
+  test('plain HTTP requests are sent to the proxy', async () => {
     proxy.lead(plain.host)
     expect(await pull({ https: proxy.host, http: proxy.host }, { insecure: true })).toBeGreaterThan(0)
     const [first, second] = proxy.seen
@@ -168,14 +168,14 @@ describeReference(['docker-registry', 'skopeo', 'openssl'], 'through a proxy', (
     expect(second).toMatchObject({ method: 'GET', url: 'http://registry.test/v2/' })
   })
 
-  test.each([403, 407, 502])('an answer of %i is told as the one of the proxy', async (status) => {
+  test.each([403, 407, 502])('the error about status %i names the proxy', async (status) => {
     proxy.lead(secure.host, status)
     const pulling = pull({ https: `me:secret@${proxy.host}` }, { certificateDirectory: secure.certificates })
     await expect(pulling).rejects.toThrow(`proxy ${proxy.host} answers ${status} for registry.test:443`)
     expect(proxy.seen).toHaveLength(status === 502 ? 2 : 1)
   })
 
-  test('that is not there is not gone around', async () => {
+  test('an unreachable proxy is not bypassed', async () => {
     await expect(pull({ https: '127.0.0.1:1', http: '127.0.0.1:1' }, { insecure: true })).rejects.toThrow(
       'ECONNREFUSED',
     )

@@ -1,4 +1,4 @@
-/** Stands in front of a registry and spoils some of what passes. */
+/** A proxy before a registry that injects faults. */
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, request, type ServerResponse } from 'node:http'
 
 export interface Passing {
@@ -7,17 +7,17 @@ export interface Passing {
   readonly headers: IncomingHttpHeaders
 }
 
-/** What is done to one exchange; nothing is left out by default. */
+/** Faults of one exchange; by default it passes unchanged. */
 export interface Spoil {
-  /** Instead of asking the registry. */
+  /** Answer that is sent instead of asking the registry. */
   readonly answer?: { readonly status: number; readonly headers?: Record<string, string>; readonly body?: string }
-  /** The connection is cut after so many bytes of the answer's body. */
+  /** The connection is closed after this number of bytes of the answer's body. */
   readonly cutAt?: number
-  /** After so many bytes of the answer's body nothing more comes. */
+  /** The answer stalls after this number of bytes of its body. */
   readonly stallAt?: number
-  /** The connection is cut after so many bytes of the request's body went on to the registry. */
+  /** The connection is closed after this number of bytes of the request's body was sent to the registry. */
   readonly cutRequestAt?: number
-  /** Over those of the registry. */
+  /** Headers that replace those of the registry. */
   readonly headers?: Record<string, string>
 }
 
@@ -79,7 +79,7 @@ export async function startProxy(upstream: string): Promise<TestProxy> {
       const part = chunk.subarray(0, Math.max(0, end - sent))
       sent += part.length
       further.write(part, () => {
-        // the registry shall have got what was sent before it notices
+        // The registry should receive what was sent before it notices the end.
         if (sent >= end) setTimeout(() => outgoing.destroy(), 50)
       })
     })

@@ -1,4 +1,4 @@
-/** Registries that answer wrongly, slowly, in part or not at all, on both platforms. */
+/** Tests of registries that answer wrongly, slowly, partially or not at all, on both platforms. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { encodeUtf8, equalBytes, readAll } from '../../../src/bytes.ts'
@@ -14,7 +14,7 @@ const host = { architecture: 'amd64', os: 'linux' }
 const LAYER = Uint8Array.from({ length: 20_000 }, (_, i) => (i * 7 + (i >> 8)) & 255)
 const NAME = 'example.com/a/b:1'
 
-describe.each([nodePlatform, portablePlatform])('on the platform $name', (platform) => {
+describe.each([nodePlatform, portablePlatform])('a registry on the platform $name', (platform) => {
   function fresh() {
     const registry = new FakeRegistry(platform)
     return { registry, ...registry.putImage('a/b:1', LAYER) }
@@ -30,7 +30,7 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
     return readAll(openLayer(source, layer, { platform, diffId: layer.digest, signal }))
   }
 
-  test('manifest, config and layers come as they are', async () => {
+  test('manifest, config and layers are read unchanged', async () => {
     const { registry, manifest } = fresh()
     const source = await open(registry)
     expect(source.manifestDigest).toBe(manifest)
@@ -41,8 +41,8 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
     expect(asked?.headers['accept']).toContain('application/vnd.oci.image.index.v1+json')
   })
 
-  describe('a blob that breaks off', () => {
-    test('J2: goes on where it broke off, wherever that is', async () => {
+  describe('an interrupted download', () => {
+    test('a download is resumed at any offset (case J2)', async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(fc.nat({ max: LAYER.length }), { maxLength: 4 }), async (places) => {
           const { registry, layer } = fresh()
@@ -61,7 +61,7 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
       )
     })
 
-    test('begins anew where ranges are not known', async () => {
+    test('a download from a server without ranges is started again, and the known part is skipped', async () => {
       const { registry, layer } = fresh()
       registry.ranges = false
       let cuts = 2
@@ -83,13 +83,13 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
       ['goes past the end', `bytes 7000-${size}/${size + 1}`],
       ['is another unit', `items 7000-${size - 1}/${size}`],
       ['is missing', ''],
-    ])('takes no part that %s', async (_, contentRange) => {
+    ])('a partial answer whose range %s is not used', async (_, contentRange) => {
       const { registry, layer } = fresh()
       let first = true
       registry.fault = ({ url, headers }) => {
         if (!url.endsWith(layer)) return undefined
         if (headers['range'] !== undefined) {
-          // 7000 bytes on from there would make up the size, and the wrong blob
+          // Appended to the 7000 known bytes it would give the right size, but a wrong blob.
           return { status: 206, headers: { 'content-range': contentRange }, body: LAYER.subarray(6999, size - 1) }
         }
         if (!first) return undefined
@@ -100,7 +100,7 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
       expect(registry.requests('GET', layer)).toHaveLength(3)
     })
 
-    test('is given up after so many attempts, with the blob named', async () => {
+    test('a download fails after the given number of retries with an error that names the blob', async () => {
       const { registry, layer } = fresh()
       registry.fault = ({ url }) => (url.endsWith(layer) ? { body: cut(LAYER, 0) } : undefined)
       const reading = readLayer(await open(registry, { retries: 2 }))
@@ -112,7 +112,7 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
       expect(registry.requests('GET', layer)).toHaveLength(3)
     })
 
-    test('is short at its end as well', async () => {
+    test('a download that ends early without an error is resumed', async () => {
       const { registry, layer } = fresh()
       let first = true
       registry.fault = ({ url }) => {
@@ -125,16 +125,24 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
     })
   })
 
-  describe('what is not the blob', () => {
+  describe('a wrong blob', () => {
     const web = { headers: { 'content-type': 'text/html; charset=utf-8' }, body: encodeUtf8('<html>Log in</html>') }
     test.each([
       ['a web page', web, { code: 'network', message: expect.stringContaining('web page') }],
-      ['longer, and says so', { body: new Uint8Array(30_000) }, { code: 'corrupt', data: { what: 'size' } }],
-      ['shorter, and says so', { body: new Uint8Array(10) }, { code: 'corrupt', data: { what: 'size' } }],
-      ['without an end', { body: endless() }, { code: 'corrupt', data: { what: 'size' } }],
-      ['another', { body: LAYER.toReversed() }, { code: 'corrupt', data: { what: 'digest' } }],
-      ['gone', failure(404, 'BLOB_UNKNOWN', 'blob unknown'), { code: 'not-found' }],
-      ['part of it, unasked', { status: 206, body: LAYER }, { code: 'network' }],
+      [
+        'longer, with its real length in the header',
+        { body: new Uint8Array(30_000) },
+        { code: 'corrupt', data: { what: 'size' } },
+      ],
+      [
+        'shorter, with its real length in the header',
+        { body: new Uint8Array(10) },
+        { code: 'corrupt', data: { what: 'size' } },
+      ],
+      ['endless', { body: endless() }, { code: 'corrupt', data: { what: 'size' } }],
+      ['of other content', { body: LAYER.toReversed() }, { code: 'corrupt', data: { what: 'digest' } }],
+      ['missing', failure(404, 'BLOB_UNKNOWN', 'blob unknown'), { code: 'not-found' }],
+      ['partial without a request for a range', { status: 206, body: LAYER }, { code: 'network' }],
     ])('%s, is refused as that', async (_, reply, error) => {
       const { registry, layer } = fresh()
       registry.fault = ({ url }) => (url.endsWith(layer) ? reply : undefined)
@@ -142,7 +150,7 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
     })
   })
 
-  test('a manifest and a config that break off are asked for again', async () => {
+  test('an interrupted manifest or config is requested again', async () => {
     const { registry, manifest, config } = fresh()
     const broken = new Set<string>()
     registry.fault = ({ url }) => {
@@ -158,21 +166,21 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
     expect(registry.requests('GET', config)).toHaveLength(2)
   })
 
-  describe('what is not the manifest', () => {
+  describe('a wrong manifest', () => {
     const page = { headers: { 'content-type': 'text/html' }, body: encodeUtf8('<html>') }
     const old = { 'content-type': 'application/vnd.docker.distribution.manifest.v1+prettyjws' }
     const image = { 'content-type': 'application/vnd.oci.image.manifest.v1+json' }
     test.each([
       ['a web page', page, { message: expect.stringMatching(/example.com\/a\/b:1: the answer is a web page/) }],
-      ['of the first schema', { headers: old, body: encodeUtf8('{"schemaVersion":1}') }, { code: 'unsupported' }],
-      ['larger than any', { headers: image, body: new Uint8Array(5 << 20) }, { code: 'limit' }],
-      ['without an end', { headers: image, body: endless() }, { code: 'limit' }],
-      ['cut', { headers: image, body: encodeUtf8('{"schemaVersion":2,"config":') }, { code: 'corrupt' }],
+      ['of schema 1', { headers: old, body: encodeUtf8('{"schemaVersion":1}') }, { code: 'unsupported' }],
+      ['too large', { headers: image, body: new Uint8Array(5 << 20) }, { code: 'limit' }],
+      ['endless', { headers: image, body: endless() }, { code: 'limit' }],
+      ['truncated', { headers: image, body: encodeUtf8('{"schemaVersion":2,"config":') }, { code: 'corrupt' }],
       ['refused', failure(403, 'DENIED', 'requested access denied'), { code: 'denied' }],
-      ['not there', failure(404, 'MANIFEST_UNKNOWN', 'manifest unknown'), { code: 'not-found' }],
-      ['somewhere in a loop', { status: 307, headers: { location: '?again' } }, { message: /redirects/ }],
-      ['elsewhere, in the clear', { status: 302, headers: { location: 'http://example.com/' } }, { code: 'network' }],
-      ['on a disk', { status: 302, headers: { location: 'file:///etc/passwd' } }, { code: 'network' }],
+      ['missing', failure(404, 'MANIFEST_UNKNOWN', 'manifest unknown'), { code: 'not-found' }],
+      ['redirected in a loop', { status: 307, headers: { location: '?again' } }, { message: /redirects/ }],
+      ['redirected to plain HTTP', { status: 302, headers: { location: 'http://example.com/' } }, { code: 'network' }],
+      ['redirected to a file', { status: 302, headers: { location: 'file:///etc/passwd' } }, { code: 'network' }],
     ])('%s, is refused as that', async (_, reply, error) => {
       const { registry } = fresh()
       registry.fault = ({ url }) => (url.includes('/manifests/') ? reply : undefined)
@@ -181,7 +189,7 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
       await expect(open(registry)).rejects.toMatchObject({ ...error, ...(message === undefined ? {} : { message }) })
     })
 
-    test('another than the digest asked for, is refused', async () => {
+    test('a manifest with another digest than the requested one is rejected', async () => {
       const { registry, manifest } = fresh()
       const other = registry.putImage('a/b:2', LAYER.slice(1))
       registry.fault = ({ url }) =>
@@ -191,7 +199,7 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
     })
   })
 
-  test('a tag that moves meanwhile changes nothing', async () => {
+  test('a tag that moves during a pull has no effect on it', async () => {
     const { registry, manifest, layer } = fresh()
     registry.fault = ({ url }) => {
       if (url.includes('/blobs/')) registry.putImage('a/b:1', LAYER.slice(5))
@@ -204,7 +212,7 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
     expect(equalBytes(await readLayer(source), LAYER)).toBe(true)
   })
 
-  test('an index is followed to the image of the host, by digest', async () => {
+  test('the image of the host is fetched from an index by digest', async () => {
     const { registry, manifest } = fresh()
     const arm = registry.putImage('other', LAYER.slice(3))
     const entry = (digest: string, architecture: string) => ({
@@ -220,7 +228,7 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
     expect(registry.requests('GET', arm.manifest)).toEqual([])
   })
 
-  describe('a registry that wants to be left alone', () => {
+  describe('a busy registry', () => {
     async function delays(replies: [number, Record<string, string>][], chance = 1): Promise<number[]> {
       const { registry } = fresh()
       registry.clock.chance = chance
@@ -234,13 +242,13 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
       return waits
     }
 
-    test('is asked again after twice as long each time', async () => {
+    test('the delay before a retry doubles each time', async () => {
       const busy: [number, Record<string, string>] = [503, {}]
       expect(await delays([busy, busy, busy])).toEqual([1000, 2000, 4000])
       expect(await delays([busy, busy, busy], 0)).toEqual([500, 1000, 2000])
     })
 
-    test('J2: is asked no earlier than it says, but after a minute at the latest', async () => {
+    test('the delay follows Retry-After, up to one minute (case J2)', async () => {
       const date = new Date(Date.UTC(2030, 0, 1, 0, 0, 30)).toUTCString()
       const asked = { 'retry-after': date, date: new Date(Date.UTC(2030, 0, 1, 0, 0, 10)).toUTCString() }
       expect(await delays([[429, { 'retry-after': '7' }]])).toEqual([7000])
@@ -249,7 +257,7 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
       expect(await delays([[429, { 'retry-after': 'soon' }]])).toEqual([1000])
     })
 
-    test('is given up, with what it said', async () => {
+    test('the error after the last retry has the message of the registry', async () => {
       const { registry } = fresh()
       registry.fault = ({ url }) =>
         url.includes('/manifests/') ? failure(429, 'TOOMANYREQUESTS', 'pull rate\u001b[2Jlimit') : undefined
@@ -261,7 +269,7 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
       expect(registry.requests('GET', '/manifests/')).toHaveLength(5)
     })
 
-    test('by what will not pass is not asked again', async () => {
+    test('a permanent error is not retried', async () => {
       const { registry } = fresh()
       registry.fault = ({ url }) => (url.includes('/manifests/') ? { status: 400 } : undefined)
       await expect(open(registry)).rejects.toMatchObject({ data: { status: 400, retryable: false } })
@@ -269,8 +277,8 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
     })
   })
 
-  describe('silence', () => {
-    test('in a blob ends the connection, and the next goes on', async () => {
+  describe('a stalled connection', () => {
+    test('a stalled download is dropped and resumed', async () => {
       const { registry, layer } = fresh()
       let first = true
       registry.fault = ({ url }) => {
@@ -284,7 +292,7 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
       expect(why).toEqual([expect.stringContaining('fewer than 1000 bytes in 30 seconds')])
     })
 
-    test('of a reader that takes its time is none', async () => {
+    test('a slow reader does not count as a stalled connection', async () => {
       const { registry } = fresh()
       const source = await open(registry)
       const parts: Uint8Array[] = []
@@ -298,7 +306,7 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
       expect(registry.requests('GET', layer.digest)).toHaveLength(1)
     })
 
-    test('instead of an answer is not waited out', async () => {
+    test('a missing answer fails after responseTimeout', async () => {
       const { registry } = fresh()
       registry.fault = ({ url }) => (url.includes('/manifests/') ? new Promise(() => {}) : undefined)
       await expect(open(registry, { retries: 1, responseTimeout: 5000 })).rejects.toMatchObject({
@@ -306,7 +314,7 @@ describe.each([nodePlatform, portablePlatform])('on the platform $name', (platfo
       })
     })
 
-    test('is left at once when told to', async () => {
+    test('a stalled download stops at once when its signal is aborted', async () => {
       const { registry, layer } = fresh()
       const stop = new AbortController()
       registry.fault = ({ url }) => {

@@ -1,4 +1,4 @@
-/** Images written to a real registry, and read by others. */
+/** Tests of pushing images to docker-registry, and reading them with other programs. */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,7 +22,7 @@ const LAYOUT = join(directory, 'layout')
 mkdirSync(LAYOUT)
 run('tar', ['xzf', goldenPath('container/oci-chunked.tar.gz'), '-C', LAYOUT])
 
-/** Reuses its buffer, as sources may. */
+/** Yields content through one reused buffer, as sources may. */
 async function* bytesOf(content: Uint8Array, step = 50_000): AsyncGenerator<Uint8Array> {
   const buffer = new Uint8Array(step)
   for (let at = 0; at < content.length; at += step) {
@@ -45,7 +45,7 @@ async function copyTo(name: string, registry: RegistryOptions): Promise<string> 
   return await destination.commit()
 }
 
-describeReference(['docker-registry', 'skopeo'], 'an image pushed', () => {
+describeReference(['docker-registry', 'skopeo'], 'a pushed image', () => {
   let open: TestRegistry
   let closed: TestRegistry
   const registry: RegistryOptions = { network: nodeNetwork(), insecure: true }
@@ -61,10 +61,10 @@ describeReference(['docker-registry', 'skopeo'], 'an image pushed', () => {
   test.each([
     ['whole blobs', {}],
     ['small pieces', { uploadPiece: 4096 }],
-    ['one stream a blob', { uploadPiece: 0 }],
+    ['one stream per blob', { uploadPiece: 0 }],
     ['the global fetch', { network: webNetwork, uploadPiece: 5000 }],
-    ['one stream a blob of the global fetch', { network: webNetwork, uploadPiece: 0 }],
-  ])('as %s is what skopeo reads', async (title, options) => {
+    ['one stream per blob of the global fetch', { network: webNetwork, uploadPiece: 0 }],
+  ])('an image pushed in %s is read by skopeo unchanged', async (title, options) => {
     const name = `${open.host}/${title.replaceAll(' ', '-')}:1`
     const digest = await copyTo(name, { ...registry, ...options })
     const inspected = run('skopeo', ['inspect', '--tls-verify=false', `docker://${name}`])
@@ -80,13 +80,13 @@ describeReference(['docker-registry', 'skopeo'], 'an image pushed', () => {
     expect(found).toEqual(named.map((text) => text.slice(7)).sort())
   })
 
-  test('goes in with a password only', async () => {
+  test('a push to a registry with a password requires the password', async () => {
     const credentials = async () => ({ kind: 'password', ...TESTER }) as const
     await copyTo(`${closed.host}/os:1`, { ...registry, credentials })
     await expect(copyTo(`${closed.host}/os:2`, registry)).rejects.toMatchObject({ code: 'denied' })
   })
 
-  test('J2: takes blobs over from another repository of the registry', async () => {
+  test('a blob is mounted from another repository of the registry (case J2)', async () => {
     await using first = openRegistryDestination(`${open.host}/mount/from:1`, { ...context, registry })
     await using second = openRegistryDestination(`${open.host}/mount/to:1`, { ...context, registry })
     const content = new Uint8Array(100_000).fill(5)
@@ -100,18 +100,21 @@ describeReference(['docker-registry', 'skopeo'], 'an image pushed', () => {
     expect(await second.hasBlob(absent, origin)).toBe(false)
   })
 
-  test.each([0, 1, 4095, 4096, 4097, 8192, 12_289])('%i bytes arrive as they are in pieces of 4096', async (size) => {
-    await using destination = openRegistryDestination(`${open.host}/pieces:1`, {
-      ...context,
-      registry: { ...registry, uploadPiece: 4096 },
-    })
-    const content = Uint8Array.from({ length: size }, (_, i) => (i * 31 + size) & 255)
-    const blob = await destination.putBlob(bytesOf(content, 1000))
-    const stored = await fetch(`http://${open.host}/v2/pieces/blobs/${blob.digest}`)
-    expect(new Uint8Array(await stored.arrayBuffer())).toEqual(content)
-  })
+  test.each([0, 1, 4095, 4096, 4097, 8192, 12_289])(
+    'a blob of %i bytes is uploaded unchanged in pieces of 4096',
+    async (size) => {
+      await using destination = openRegistryDestination(`${open.host}/pieces:1`, {
+        ...context,
+        registry: { ...registry, uploadPiece: 4096 },
+      })
+      const content = Uint8Array.from({ length: size }, (_, i) => (i * 31 + size) & 255)
+      const blob = await destination.putBlob(bytesOf(content, 1000))
+      const stored = await fetch(`http://${open.host}/v2/pieces/blobs/${blob.digest}`)
+      expect(new Uint8Array(await stored.arrayBuffer())).toEqual(content)
+    },
+  )
 
-  test('a blob that is not what it should be is not stored', async () => {
+  test('a blob with a wrong digest or size is not stored', async () => {
     await using destination = openRegistryDestination(`${open.host}/wrong:1`, { ...context, registry })
     const content = new Uint8Array(1000).fill(1)
     const other = `sha256:${nodePlatform.sha256(new Uint8Array(1))}` as const
@@ -121,7 +124,7 @@ describeReference(['docker-registry', 'skopeo'], 'an image pushed', () => {
     expect(await destination.hasBlob(blob)).toBe(false)
   })
 
-  test('without a manifest nothing is published', async () => {
+  test('a destination without a manifest cannot be committed', async () => {
     await using destination = openRegistryDestination(`${open.host}/none:1`, { ...context, registry })
     await expect(destination.commit()).rejects.toMatchObject({ code: 'invalid' })
     const mediaType = 'text/plain'

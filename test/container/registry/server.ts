@@ -1,4 +1,4 @@
-/** The registry of Debian's `docker-registry`, on a free port of the loopback, its blobs in a temporary directory. */
+/** Starts Debian's `docker-registry` on a free port of the loopback, with its blobs in a temporary directory. */
 import { spawn } from 'node:child_process'
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -9,25 +9,25 @@ import { run } from '../../support/reference.ts'
 export interface TestRegistry extends AsyncDisposable {
   /** `127.0.0.1:PORT`, as in names of images. */
   readonly host: string
-  /** Where it keeps a blob. */
+  /** Returns the path of a blob. */
   blobFile(digest: string): string
-  /** With `tls`: holds the authority to trust, as a certificate directory does. */
+  /** With `tls`: a certificate directory with the authority to trust. */
   readonly certificates: string
 }
 
 export interface TestRegistryOptions {
-  /** Only this user with this password is let in: `tester`, `secret`. */
+  /** Require the user `tester` with the password `secret`. */
   readonly password?: boolean
-  /** Spoken to over TLS, with a certificate made for it. */
+  /** Use TLS with a new certificate. */
   readonly tls?: boolean
-  /** Let in with a token of this server only. */
+  /** Require a token of this server. */
   readonly token?: { readonly realm: string; readonly certificate: string }
 }
 
-/** `secret`, as crypt(3) makes it with bcrypt. */
+/** bcrypt hash of `secret`. */
 const HTPASSWD = 'tester:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n'
 export const TESTER = { username: 'tester', password: 'secret' }
-/** What a token server of ours has to put into its tokens. */
+/** Claims that the tokens must have. */
 export const TOKEN_SERVICE = 'test-registry'
 export const TOKEN_ISSUER = 'test-issuer'
 
@@ -60,7 +60,7 @@ function authConfig({ password, token }: TestRegistryOptions, directory: string)
 `
 }
 
-/** @returns the certificate, which is its own authority */
+/** Creates a self-signed certificate. @returns paths of certificate and key */
 export function makeCertificate(directory: string, name: string): { certificate: string; key: string } {
   const certificate = join(directory, `${name}.crt`)
   const key = join(directory, `${name}.pem`)
@@ -113,11 +113,11 @@ ${options.tls === true ? tlsConfig(directory) : ''}${authConfig(options, directo
   }
   for (let tries = 0; ; tries++) {
     try {
-      // over TLS any answer will do: it is not let in without
+      // Over TLS this plain request fails in the registry, but any answer shows that it runs.
       const { status } = await fetch(`http://${host}/v2/`)
       if (status === 200 || status === 401 || options.tls === true) break
     } catch {
-      // not yet
+      // The registry is not listening yet.
     }
     if (tries === 200 || child.exitCode !== null) {
       await stop()

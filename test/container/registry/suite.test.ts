@@ -1,4 +1,4 @@
-/** What is promised of every image transport, of one that goes over a network. */
+/** Runs the conformance suite of transports on registries. */
 import { rmSync, writeFileSync } from 'node:fs'
 import * as vitest from 'vitest'
 import type { ImageSource, TransportContext } from '../../../src/container/index.ts'
@@ -17,7 +17,7 @@ import { startRegistry, type TestRegistry } from './server.ts'
 
 let images = 0
 
-/** Copies the image into a repository of its own, damages there what is to be found damaged, and opens it. */
+/** Copies an image into a new repository, damages its stored layers as requested, and opens it. */
 async function throughRegistry(
   { layers, fields }: TransportImage,
   plain: TransportContext,
@@ -43,7 +43,7 @@ async function throughRegistry(
   return await openRegistryImage(name, context)
 }
 
-/** The image as it is, in a registry without a network. */
+/** Puts an image into a registry without a network and opens it. */
 async function inMemory({ layers, fields }: TransportImage, context: TransportContext): Promise<ImageSource> {
   const registry = new FakeRegistry(context.platform)
   const files = buildImage(context.platform, layers, fields)

@@ -1,4 +1,4 @@
-/** Uploads whose connections break, whose answers get lost, whose registries have ideas of their own. */
+/** Tests of uploads with broken connections, lost answers and registries with special demands. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { concatBytes } from '../../../src/bytes.ts'
@@ -18,7 +18,7 @@ function destination(registry: FakeRegistry, more: Partial<RegistryOptions> = {}
   return openRegistryDestination(name, { platform, host, registry: registry.options(more) })
 }
 
-/** @returns what was asked, in short */
+/** Uploads the blob. @returns the requests, abbreviated */
 async function put(fault: Fault, more: Partial<RegistryOptions> = { uploadPiece: 4000 }): Promise<string[]> {
   const registry = new FakeRegistry(platform)
   registry.fault = (seen) => fault(seen, registry)
@@ -31,23 +31,23 @@ async function put(fault: Fault, more: Partial<RegistryOptions> = { uploadPiece:
     .map(({ method, body, headers }) => `${method} ${headers['content-range'] ?? body?.length ?? ''}`.trim())
 }
 
-/** The registry gets `count` bytes of a piece before the connection breaks. */
+/** Lets the registry receive `count` bytes of a piece before the connection breaks. */
 function arrive(registry: FakeRegistry, { url, body }: Seen, count: number): void {
   const { pathname } = new URL(url)
   const before = registry.uploads.get(pathname) ?? new Uint8Array()
   registry.uploads.set(pathname, concatBytes([before, (body ?? new Uint8Array()).subarray(0, count)]))
 }
 
-describe('a blob in pieces', () => {
-  test('goes one after the other, each with its range', async () => {
+describe('an upload in pieces', () => {
+  test('pieces are sent in order, each with its range', async () => {
     expect(await put(() => undefined)).toEqual(['POST', 'PATCH 0-3999', 'PATCH 4000-7999', 'PATCH 8000-9999', 'PUT 0'])
   })
 
-  test('that fits into one goes at once', async () => {
+  test('a blob that fits into one piece is sent in one request', async () => {
     expect(await put(() => undefined, { uploadPiece: 10_000 })).toEqual(['POST', 'PUT 10000'])
   })
 
-  test('goes in pieces as large as the registry wants them', async () => {
+  test('pieces are at least as large as the registry demands', async () => {
     const asked = await put(({ method }, registry) => {
       if (method !== 'POST') return undefined
       const location = '/v2/a/b/blobs/uploads/own'
@@ -57,7 +57,7 @@ describe('a blob in pieces', () => {
     expect(asked).toEqual(['POST', 'PATCH 0-5999', 'PATCH 6000-9999', 'PUT 0'])
   })
 
-  test('goes on with a piece that was cut, from where the registry has it', async () => {
+  test('an interrupted piece is continued at the offset of the registry', async () => {
     let failures = 2
     const asked = await put((seen, registry) => {
       if (seen.method !== 'PATCH' || failures === 0) return undefined
@@ -68,7 +68,7 @@ describe('a blob in pieces', () => {
     expect(asked.slice(0, 6)).toEqual(['POST', 'PATCH 0-3999', 'GET', 'PATCH 1500-3999', 'GET', 'PATCH 3000-3999'])
   })
 
-  test('does not send again what arrived, when only the answer got lost', async () => {
+  test('a piece whose answer was lost is not sent again', async () => {
     let failures = 1
     const asked = await put((seen, registry) => {
       if (seen.method !== 'PATCH' || failures-- <= 0) return undefined
@@ -78,7 +78,7 @@ describe('a blob in pieces', () => {
     expect(asked).toEqual(['POST', 'PATCH 0-3999', 'GET', 'PATCH 4000-7999', 'PATCH 8000-9999', 'PUT 0'])
   })
 
-  test('fails as what may be tried again, where the registry has lost track of it', async () => {
+  test('an upload that the registry no longer knows fails with a retryable error', async () => {
     const reading = put((seen, registry) => {
       if (seen.method !== 'PATCH') return undefined
       registry.uploads.clear()
@@ -91,7 +91,7 @@ describe('a blob in pieces', () => {
     })
   })
 
-  test('is there, when only the last answer got lost', async () => {
+  test('an upload whose last answer was lost is found by a request for the blob', async () => {
     for (const uploadPiece of [4000, 20_000]) {
       let failures = 1
       const asked = await put(
@@ -107,7 +107,7 @@ describe('a blob in pieces', () => {
     }
   })
 
-  test('that is sent at once begins anew when it broke off', async () => {
+  test('an interrupted upload in one request is started again', async () => {
     let failures = 1
     const asked = await put(
       ({ method }) => {
@@ -120,7 +120,7 @@ describe('a blob in pieces', () => {
   })
 })
 
-describe('where to go on', () => {
+describe('the location of an upload', () => {
   async function locations(location: string): Promise<Seen[]> {
     const registry = new FakeRegistry(platform)
     const credentials = async () => ({ kind: 'password', username: 'u', password: 'p' }) as const
@@ -136,7 +136,7 @@ describe('where to go on', () => {
     return registry.requests('PUT')
   }
 
-  test('may be relative, absolute, or with a query of its own', async () => {
+  test('the location may be relative, absolute, or have a query', async () => {
     const digest = encodeURIComponent(`sha256:${platform.sha256(BLOB)}`)
     const url = async (location: string) => (await locations(location))[0]?.url
     expect(await url('/v2/x/y')).toBe(`https://example.com/v2/x/y?digest=${digest}`)
@@ -144,11 +144,11 @@ describe('where to go on', () => {
       `https://example.com/z?_state=a%2Bb==&digest=${digest}`,
     )
     expect(await url('another')).toBe(`https://example.com/v2/a/b/blobs/uploads/another?digest=${digest}`)
-    // a registry behind a proxy that ends TLS
+    // A registry behind a proxy that terminates TLS returns http: URLs.
     expect(await url('http://example.com/v2/x')).toBe(`https://example.com/v2/x?digest=${digest}`)
   })
 
-  test('elsewhere is gone to without credentials, and over TLS only', async () => {
+  test('a location on another host gets no credentials, and only over TLS', async () => {
     const [elsewhere] = await locations('https://store.example.org/x')
     expect(elsewhere?.headers['authorization']).toBeUndefined()
     expect((await locations('/x'))[0]?.headers['authorization']).toBeDefined()
@@ -157,8 +157,8 @@ describe('where to go on', () => {
   })
 })
 
-describe('a destination', () => {
-  test('publishes the manifest last, as it is, under its tag', async () => {
+describe('a registry destination', () => {
+  test('a destination publishes the manifest last, unchanged, under its tag', async () => {
     const registry = new FakeRegistry(platform)
     await using into = destination(registry)
     const bytes = new TextEncoder().encode('{"schemaVersion":2}')
@@ -169,14 +169,14 @@ describe('a destination', () => {
     expect(registry.manifests.get('a/b:1')).toEqual({ type: mediaType, bytes })
   })
 
-  test('named by a digest takes that manifest only', async () => {
+  test('a destination with a digest accepts only the manifest with that digest', async () => {
     const name = `example.com/a/b@sha256:${'0'.repeat(64)}`
     await using into = destination(new FakeRegistry(platform), {}, name)
     const mediaType = 'application/vnd.oci.image.manifest.v1+json'
     await expect(into.putManifest(new Uint8Array(2), { mediaType })).rejects.toMatchObject({ code: 'corrupt' })
   })
 
-  test('disposed of sends nothing more', async () => {
+  test('a disposed destination sends no requests', async () => {
     const registry = new FakeRegistry(platform)
     const into = destination(registry)
     await into[Symbol.asyncDispose]()
@@ -184,7 +184,7 @@ describe('a destination', () => {
     expect(registry.seen).toEqual([])
   })
 
-  test('whose source fails forgets the upload, and says why', async () => {
+  test('an upload whose source fails is cancelled, with the error of the source', async () => {
     const registry = new FakeRegistry(platform)
     await using into = destination(registry, { uploadPiece: 1000 })
     async function* failing() {
@@ -198,7 +198,7 @@ describe('a destination', () => {
 })
 
 describe('pieces', () => {
-  test('are of one size but for the last, and make up the whole', async () => {
+  test('pieces have the given size except the last, and are the whole content', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 12 }),
@@ -228,7 +228,7 @@ describe('pieces', () => {
     )
   })
 
-  test('stay as they are while the next one is gathered', async () => {
+  test('a piece is not overwritten while the next one is collected', async () => {
     const kept: Uint8Array[] = []
     for await (const { bytes } of pieces(chunks(BLOB, 300), 1000)) {
       const before = kept.at(-1)
@@ -238,8 +238,8 @@ describe('pieces', () => {
   })
 })
 
-describe('a blob in one request', () => {
-  /** Reads as many bytes as were announced, and not on to the end. */
+describe('an upload in one request', () => {
+  /** Uploads the blob to a network that reads only as many bytes as were announced. */
   async function sendKnown(promised: { size?: number; digest?: string }) {
     const registry = new FakeRegistry(platform)
     const options = registry.options({ uploadPiece: 0 })
@@ -266,14 +266,14 @@ describe('a blob in one request', () => {
     return await into.putBlob(chunks(BLOB, 700), promised as { size?: number })
   }
 
-  test('is known whole when its size was announced, and when it was not', async () => {
+  test('an upload returns digest and size whether they were announced or not', async () => {
     const blob = { digest: `sha256:${platform.sha256(BLOB)}`, size: BLOB.length }
     expect(await sendKnown(blob)).toEqual(blob)
     expect(await sendKnown({ size: BLOB.length })).toEqual(blob)
     expect(await sendKnown({})).toEqual(blob)
   })
 
-  test('that goes on after its end is refused', async () => {
+  test('an upload with more bytes than announced is rejected', async () => {
     await expect(sendKnown({ size: BLOB.length - 600 })).rejects.toMatchObject({ data: { what: 'size' } })
     await expect(sendKnown({ size: 700 })).rejects.toMatchObject({ name: expect.stringMatching(/Mismatch|Usage/) })
   })

@@ -19,7 +19,7 @@ const image = (...layers: Descriptor[]): ImageManifest => ({ schemaVersion: 2, c
 
 describe('sizes', () => {
   test.each(goldenJson<{ cases: [number, string][] }>('container/format-size.json').cases)(
-    '%d bytes are shown as GLib shows them',
+    '%d bytes are formatted as by GLib',
     (bytes, text) => expect(formatSize(bytes)).toBe(text),
   )
 })
@@ -28,7 +28,7 @@ describe('the difference of two manifests', () => {
   const [a, b, c, d] = [layer('a', 1500), layer('b', 20), layer('c', 300), layer('d', 4)]
   const diff = manifestDiff(image(c, a, b), image(d, b, b))
 
-  test('C9: counts layers by digest and bytes as often as they are there', () => {
+  test('the difference counts layers by digest, and the bytes of repeated layers repeatedly (case C9)', () => {
     expect(diff).toEqual({ removed: [a, c], added: [d], total: 2, totalSize: 44, removedSize: 1800, addedSize: 4 })
     expect(manifestDiffJson(diff)).toEqual({
       total: 2,
@@ -40,7 +40,7 @@ describe('the difference of two manifests', () => {
     })
   })
 
-  test('is shown in three lines', () => {
+  test('the difference is formatted in three lines', () => {
     expect(formatManifestDiff(diff)).toBe(
       'Total new layers: 2     Size: 44 bytes\n' +
         'Removed layers:   2     Size: 1.8\u00a0kB\n' +
@@ -48,7 +48,7 @@ describe('the difference of two manifests', () => {
     )
   })
 
-  test('of an image and itself is nothing', () => {
+  test('an image does not differ from itself', () => {
     expect(manifestDiff(image(a, b), image(b, a))).toMatchObject({ removed: [], added: [], total: 2 })
   })
 })
@@ -67,7 +67,7 @@ describe('the choice of a manifest', () => {
   const amd64 = { os: 'linux', architecture: 'amd64' }
   const arm = { os: 'linux', architecture: 'arm' }
 
-  test('asks for the best variant the host runs, or first for none when it is not known', () => {
+  test('the wanted variants start with the best one for the host, or with none if it is unknown', () => {
     expect(wantedVariants({ ...arm, variant: 'v7' })).toEqual(['v7', 'v6', 'v5', ''])
     expect(wantedVariants(arm)).toEqual(['', 'v8', 'v7', 'v6', 'v5'])
     expect(wantedVariants({ os: 'linux', architecture: 'arm64', variant: 'v8' })).toEqual(['v8', ''])
@@ -75,7 +75,7 @@ describe('the choice of a manifest', () => {
     expect(wantedVariants(amd64)).toEqual([''])
   })
 
-  test('takes the first of equal entries, and one in gzip before one in zstd', () => {
+  test('the first of equal entries is chosen, and gzip before zstd', () => {
     expect(chooseManifest(index(entry('a', arm), entry('b', amd64), entry('c', amd64)), amd64)).toEqual(
       entry('b', amd64),
     )
@@ -85,7 +85,7 @@ describe('the choice of a manifest', () => {
     expect(chooseManifest(list(zstd, entry('b', amd64)), amd64)).toEqual(zstd)
   })
 
-  test('prefers the best variant wherever it stands, over compression', () => {
+  test('the best variant is chosen whatever its place and compression', () => {
     const [v6, v7, v8] = ['v6', 'v7', 'v8'].map((variant, i) => entry(String(i), { ...arm, variant }, variant === 'v7'))
     const all = index(v6 as Descriptor, v7 as Descriptor, v8 as Descriptor)
     expect(chooseManifest(all, { ...arm, variant: 'v7' })).toBe(v7)
@@ -93,7 +93,7 @@ describe('the choice of a manifest', () => {
     expect(() => chooseManifest(all, { ...arm, variant: 'v5' })).toThrow(NotFoundError)
   })
 
-  test('takes an entry without platform last, and from an OCI index only', () => {
+  test('an entry without a platform is chosen last, and only from an OCI index', () => {
     const plain = entry('a')
     expect(chooseManifest(index(plain, entry('b', amd64)), amd64)).toEqual(entry('b', amd64))
     expect(chooseManifest(index(entry('b', arm), plain), amd64)).toEqual(plain)
@@ -118,18 +118,18 @@ describe('the time of an image', () => {
     annotations: { 'org.opencontainers.image.created': created },
   })
 
-  test('is that of the annotation, else that of the config; a broken annotation leaves none', () => {
+  test('the time is that of the annotation, else of the config, and none if the annotation is malformed', () => {
     expect(timestampOfManifestOrConfig(annotated('1970-01-01T00:01:00Z'), config('1970-01-02T00:00:00Z'))).toBe(60n)
     expect(timestampOfManifestOrConfig(image(), config('1970-01-02T00:00:00Z'))).toBe(86400n)
     expect(timestampOfManifestOrConfig(annotated('soon'), config('1970-01-02T00:00:00Z'))).toBeUndefined()
     expect(timestampOfManifestOrConfig(image(), config())).toBeUndefined()
   })
 
-  test('before the epoch wraps, with fractions floored', () => {
+  test('a time before the epoch wraps around, with the fraction floored', () => {
     expect(timestampOfManifestOrConfig(annotated('1969-12-31T23:59:59.5Z'), config())).toBe(2n ** 64n - 1n)
   })
 
-  test('agrees with the date arithmetic of the language', () => {
+  test('a random time is parsed as by JavaScript', () => {
     const anyTime = fc.date({
       min: new Date('0000-01-01T00:00:00Z'),
       max: new Date('9999-12-31T23:59:59Z'),
@@ -145,11 +145,11 @@ describe('the time of an image', () => {
   })
 
   test.each(['2021-02-29T00:00:00Z', '2020-13-01T00:00:00Z', '2020-01-01T24:00:00Z', '2020-01-01T00:00:00', 'x\n'])(
-    '%s is none',
+    '%s is rejected as a time',
     (text) => expect(parseRfc3339(text)).toBeUndefined(),
   )
 
-  test('the version is that of the preferred label', () => {
+  test('the version of an image is that of the preferred label', () => {
     const labelled = (Labels: Record<string, string>) => versionForConfig({ ...config(), config: { Labels } })
     expect(labelled({ version: '1', 'org.opencontainers.image.version': '2' })).toBe('2')
     expect(labelled({ version: '1' })).toBe('1')

@@ -40,7 +40,7 @@ function pull(repo: Repo, image: GoldenImage, options: Partial<ImportOptions> = 
   return pullImage(repo, text, { host: HOST, open: sourceOf(image), ...options })
 }
 
-/** The image with one blob put in the place of another. */
+/** Replaces a blob of an image. */
 function withBlob(image: GoldenImage, digest: string, bytes: Uint8Array): GoldenImage {
   return { ...image, blobs: new Map([...image.blobs, [digest, bytes]]) }
 }
@@ -49,11 +49,11 @@ function layerRefs(repo: Repo): Promise<string[]> {
   return Promise.resolve(repo.refs.list('heads/ostree/container/blob'))
 }
 
-describe.each(BACKENDS)('in $name', (place) => {
+describe.each(BACKENDS)('the image store in $name', (place) => {
   const empty = () => places.create(place, 'bare-user')
 
-  describe('pulling again', () => {
-    test('a newer image is noted on the stored one, can be forgotten, and then be imported', async () => {
+  describe('repeated pulls', () => {
+    test('an update is cached with the stored image, and can be cleared and imported', async () => {
       const repo = await empty()
       const first = await pull(repo, CHUNKED)
       await using importer = new ImageImporter(repo, parseOstreeImageReference(TEXT), {
@@ -74,7 +74,7 @@ describe.each(BACKENDS)('in $name', (place) => {
       expect((await queryImage(repo, IMAGE)) as LayeredImageState).toMatchObject({ mergeCommit: second.mergeCommit })
     })
 
-    test('offline, only an image named by its digest is found', async () => {
+    test('an offline import finds only an image that is named by digest', async () => {
       const repo = await empty()
       const text = `ostree-unverified-registry:host/image@${CHUNKED.manifest}`
       await pull(repo, CHUNKED, {}, text)
@@ -83,7 +83,7 @@ describe.each(BACKENDS)('in $name', (place) => {
       await expect(pull(repo, CHUNKED, offline)).rejects.toThrow('Manifest fetch required in offline mode')
     })
 
-    test('a stored image that is broken is passed over with a warning', async () => {
+    test('a broken stored image gives a warning and is replaced', async () => {
       const repo = await empty()
       const bad = await repo.transaction((tx) => storeCommit(tx, directory()))
       await repo.setRef(refForImage(IMAGE), bad)
@@ -93,8 +93,8 @@ describe.each(BACKENDS)('in $name', (place) => {
     })
   })
 
-  describe('progress', () => {
-    test('tells of every layer: started and done, then cached', async () => {
+  describe('progress of a pull', () => {
+    test('progress reports start and end of each layer, and cached layers on the next pull', async () => {
       const repo = await empty()
       const events: Progress[] = []
       await pull(repo, CHUNKED, { onProgress: (event) => events.push(event) })
@@ -109,8 +109,8 @@ describe.each(BACKENDS)('in $name', (place) => {
     })
   })
 
-  describe('an import that fails', () => {
-    test('on a corrupt layer stores nothing of it, keeps the layers before, and goes on from there', async () => {
+  describe('a failed import', () => {
+    test('an import with a corrupt layer keeps the previous layers, which the next import reuses', async () => {
       const repo = await empty()
       const source = await sourceOf(CHUNKED)()
       const [commitLayer] = source.manifest.layers
@@ -126,7 +126,7 @@ describe.each(BACKENDS)('in $name', (place) => {
       expect(await pull(repo, CHUNKED)).toMatchObject({ layersFetched: 1, layersReused: 2 })
     })
 
-    test('on a layer with the bytes of another names digest and layer', async () => {
+    test('an import with swapped layers is rejected and stores no layer', async () => {
       const repo = await empty()
       const [first, second] = (await sourceOf(CHUNKED)()).manifest.layers
       const swapped = withBlob(CHUNKED, second?.digest ?? '', CHUNKED.blobs.get(first?.digest ?? '') as Uint8Array)
@@ -134,10 +134,10 @@ describe.each(BACKENDS)('in $name', (place) => {
       expect(await layerRefs(repo)).toEqual([])
     })
 
-    test('on a commit whose objects no layer holds sets no ref for it', async () => {
+    test('an import of a commit whose objects are in no layer is rejected and sets no ref', async () => {
       const repo = await empty()
       const source: ImageSource = await sourceOf(CHUNKED)()
-      // The chunk is left out of the manifest, the label then names the empty one.
+      // Without the chunk with files the label names the empty chunk.
       const config = await source.config()
       const [commitLayer, , last] = source.manifest.layers
       const [commitDiff, , lastDiff] = config.rootfs.diff_ids
@@ -149,7 +149,7 @@ describe.each(BACKENDS)('in $name', (place) => {
       expect(await repo.tryResolve(refForLayer(commitLayer))).toBeUndefined()
     })
 
-    test('on an aborted signal leaves the repository usable', async () => {
+    test('an aborted import leaves the repository usable', async () => {
       const repo = await empty()
       const controller = new AbortController()
       const onProgress = ({ kind }: Progress) => kind === 'layer-done' && controller.abort()
@@ -159,9 +159,9 @@ describe.each(BACKENDS)('in $name', (place) => {
     })
   })
 
-  describe('refused before anything is fetched', () => {
+  describe('references that are rejected before anything is fetched', () => {
     test.each(['ostree-image-signed:oci:/image', 'ostree-remote-image:fedora:oci:/image'])(
-      '%s, since nothing here says how it is to be verified',
+      'the reference %s is rejected without a configuration of its verification',
       async (text) => {
         await expect(pull(await empty(), CHUNKED, {}, text)).rejects.toMatchObject({
           code: expect.stringMatching(/^(unsupported|not-found)$/),
@@ -169,7 +169,7 @@ describe.each(BACKENDS)('in $name', (place) => {
       },
     )
 
-    test('an image of another architecture, or one without a bootable label, where it is to be booted', async () => {
+    test('with requireBootable an image of another architecture or without a bootable label is rejected', async () => {
       const repo = await empty()
       const arm = { host: { architecture: 'arm64', os: 'linux' }, requireBootable: true }
       await expect(pull(repo, CHUNKED, arm)).rejects.toThrow('Image has architecture amd64; expected arm64')
@@ -181,8 +181,8 @@ describe.each(BACKENDS)('in $name', (place) => {
     })
   })
 
-  describe('layers', () => {
-    test('go when no image needs them, and stay while one does', async () => {
+  describe('layers of removed images', () => {
+    test('layers are removed when no image needs them', async () => {
       const repo = await empty()
       await pull(repo, CHUNKED)
       await pull(repo, UPDATE, {}, `${TEXT}3`)
@@ -193,7 +193,7 @@ describe.each(BACKENDS)('in $name', (place) => {
       expect(await layerRefs(repo)).toHaveLength(3)
     })
 
-    test('of a deployed image stay', async () => {
+    test('layers of a deployed image are kept', async () => {
       const repo = await empty()
       const { mergeCommit } = await pull(repo, CHUNKED)
       await repo.setRef('ostree/0/1/0', mergeCommit)
@@ -201,7 +201,7 @@ describe.each(BACKENDS)('in $name', (place) => {
       expect(await gcImageLayers(repo)).toBe(0)
     })
 
-    test('H17: of an image that got no ref stay until the next collection', async () => {
+    test('layers of an image without a ref are kept until the next collection (case H17)', async () => {
       const repo = await empty()
       const { mergeCommit } = await pull(repo, CHUNKED, { noImgref: true })
       expect(await listImages(repo)).toEqual([])
@@ -210,18 +210,18 @@ describe.each(BACKENDS)('in $name', (place) => {
       await expect(queryImageCommit(repo, mergeCommit)).rejects.toThrow(/Missing base image ref/)
     })
 
-    test('stored as a set of objects are read anew where they are ordinary layers, not merged as files', async () => {
+    test('a layer stored as an object set is read again when it is a derived layer of another image', async () => {
       const repo = await empty()
       await pull(repo, CHUNKED)
       const chunk = (await sourceOf(CHUNKED)()).manifest.layers[1]?.digest ?? ''
       const again = withLayers(UPDATE, [CHUNKED.blobs.get(chunk) as Uint8Array])
-      // As files the blob makes no sense: its links lead to objects that are left out.
+      // As a derived layer the blob is invalid: its links point to objects that are filtered.
       await expect(pull(repo, again, {}, `${TEXT}2`)).rejects.toThrow(`Importing: Parsing layer blob ${chunk}`)
     })
   })
 
-  describe('images', () => {
-    test('that are missing are named after the others are removed', async () => {
+  describe('stored images', () => {
+    test('removing several images removes the existing ones before it fails on a missing one', async () => {
       const repo = await empty()
       await pull(repo, CHUNKED)
       const missing = parseImageReference('oci:/other')
@@ -230,13 +230,13 @@ describe.each(BACKENDS)('in $name', (place) => {
       expect(await removeImage(repo, IMAGE)).toBe(false)
     })
 
-    test('can be stored under another name', async () => {
+    test('an image can be stored under another name', async () => {
       const repo = await empty()
       await pull(repo, CHUNKED, { target: parseOstreeImageReference('ostree-unverified-registry:host/other:1') })
       expect(await listImages(repo)).toEqual(['docker://host/other:1'])
     })
 
-    test('warn of what was left out, summed over layers and in byte order', () => {
+    test('the warning about filtered files sums over layers, in byte order', () => {
       const layers = new Map([
         ['sha256:a', new Map([['opt', 2]])],
         [
@@ -256,17 +256,20 @@ describe.each(BACKENDS)('in $name', (place) => {
   describe('unencapsulate', () => {
     const commit = '616069c200463abca9c1d3adc65b948f1f1d3ddd42bc2c8ea3308535a0e44c24' as Checksum
 
-    test.each(['oci-single', 'oci-chunked'])('%s gives the very commit that was put in, and no ref', async (name) => {
-      const repo = await empty()
-      const image = goldenImage(`container/${name}.tar.gz`)
-      const result = await unencapsulate(repo, TEXT, { host: HOST, open: sourceOf(image) })
-      expect(result).toEqual({ commit, manifestDigest: image.manifest })
-      expect(await repo.listRefs()).toEqual([])
-      expect(await repo.commitState(commit)).toBe('complete')
-      expect(await unencapsulate(repo, TEXT, { host: HOST, open: sourceOf(image) })).toEqual(result)
-    })
+    test.each(['oci-single', 'oci-chunked'])(
+      'the image %s is unencapsulated to its commit, without a ref',
+      async (name) => {
+        const repo = await empty()
+        const image = goldenImage(`container/${name}.tar.gz`)
+        const result = await unencapsulate(repo, TEXT, { host: HOST, open: sourceOf(image) })
+        expect(result).toEqual({ commit, manifestDigest: image.manifest })
+        expect(await repo.listRefs()).toEqual([])
+        expect(await repo.commitState(commit)).toBe('complete')
+        expect(await unencapsulate(repo, TEXT, { host: HOST, open: sourceOf(image) })).toEqual(result)
+      },
+    )
 
-    test('H7: refuses an image with other layers, or without a commit', async () => {
+    test('unencapsulate rejects an image with derived layers or without a commit (case H7)', async () => {
       const repo = await empty()
       const blob = CHUNKED.blobs.values().next().value as Uint8Array
       const derived = withLayers(CHUNKED, [(await import('node:zlib')).gzipSync(blob)])
@@ -280,7 +283,7 @@ describe.each(BACKENDS)('in $name', (place) => {
     })
   })
 
-  test('a digest error is of its own class', async () => {
+  test('a blob with a wrong digest gives a DigestMismatchError', async () => {
     const repo = await empty()
     const layer = (await sourceOf(CHUNKED)()).manifest.layers[1]?.digest ?? ''
     const padded = Buffer.concat([CHUNKED.blobs.get(layer) as Uint8Array, new Uint8Array(16)])

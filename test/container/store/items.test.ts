@@ -84,10 +84,10 @@ async function prepare(repo: Repo, image: GoldenImage): Promise<PreparedImport> 
   return result.prepared
 }
 
-describe('names', () => {
+describe('names of the store', () => {
   const digest = `sha256:${'2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae'}` as Digest
 
-  test('are those of the store', () => {
+  test('prefixes and metadata keys equal those of ostree-ext', () => {
     expect([LAYER_PREFIX, IMAGE_PREFIX, BASE_IMAGE_PREFIX]).toEqual([
       'ostree/container/blob',
       'ostree/container/image',
@@ -100,7 +100,7 @@ describe('names', () => {
     ])
   })
 
-  test('B3: a layer is named by its digest, an image by its reference without the way it is verified', () => {
+  test('refs are made of the digest of a layer, or of the reference of an image without its verification (case B3)', () => {
     const ref = `ostree/container/blob/sha256_3A_${digest.slice(7)}`
     expect(refForBlobDigest(digest)).toBe(ref)
     expect(refForLayer({ mediaType: 'x', digest, size: 1 })).toBe(ref)
@@ -111,7 +111,7 @@ describe('names', () => {
 })
 
 describe('a prepared import', () => {
-  test('H1: of an image that is not here lists commit layer and chunks, none stored', async () => {
+  test('the prepared import of a new image lists commit layer and chunks, none of them stored (case H1)', async () => {
     const prepared = await prepare(await memory(), CHUNKED)
     expect(prepared).toMatchObject({
       manifestDigest: CHUNKED.manifest,
@@ -132,7 +132,7 @@ describe('a prepared import', () => {
     expect(prepared.config.config?.Labels?.['ostree.commit']).toMatch(/^616069c2/)
   })
 
-  test('H3: of a newer image fetches two layers, and says what made them', async () => {
+  test('the prepared import of an update has two layers to fetch, with their history (case H3)', async () => {
     const repo = await memory()
     const before = await pull(repo, CHUNKED)
     const prepared = await prepare(repo, UPDATE)
@@ -156,7 +156,7 @@ describe('a prepared import', () => {
     expect(update.previousManifestDigest).toBe(UPDATE.manifest)
   })
 
-  test('pairs layers with the history entries that made one, and objects where those run out', async () => {
+  test('layersWithHistory pairs layers with history entries, and fails when there are too few', async () => {
     const prepared = await prepare(await memory(), CHUNKED)
     const made = [...layersWithHistory(prepared)]
     expect(made).toHaveLength(3)
@@ -173,7 +173,7 @@ describe('a prepared import', () => {
     expect(formatLayerStatus(short)).toBe(formatLayerStatus(prepared))
   })
 
-  test('with nothing to fetch has no status', async () => {
+  test('a prepared import with nothing to fetch has no layer status', async () => {
     const repo = await memory()
     await pull(repo, CHUNKED)
     const prepared = await prepare(repo, UPDATE)
@@ -192,7 +192,7 @@ describe('an import', () => {
     ]),
   )
 
-  test('tells of layers as they start and are complete, and of their bytes', async () => {
+  test('an import reports the start and end of layers, and their bytes', async () => {
     const repo = await memory()
     const events: ImportProgress[] = []
     const bytes: LayerProgress[] = []
@@ -223,7 +223,7 @@ describe('an import', () => {
     expect(events).toEqual([])
   })
 
-  test('waits for a slow listener, and fails with one that throws', async () => {
+  test('an import waits for a slow listener, and fails if it throws', async () => {
     let waiting = 0
     const onProgress = async ({ kind }: Progress) => {
       if (!kind.startsWith('layer-')) return
@@ -232,11 +232,11 @@ describe('an import', () => {
       waiting--
     }
     await pull(await memory(), CHUNKED, { onProgress })
-    const gone = () => Promise.reject(new Error('nobody listens'))
-    await expect(pull(await memory(), CHUNKED, { onProgress: gone })).rejects.toThrow('nobody listens')
+    const gone = () => Promise.reject(new Error('the listener failed'))
+    await expect(pull(await memory(), CHUNKED, { onProgress: gone })).rejects.toThrow('the listener failed')
   })
 
-  test('gives what was left out by layer and by name, which a query does not', async () => {
+  test('an import returns filtered files by layer and name, and a query does not', async () => {
     const repo = await memory()
     const state = await pull(repo, withLayers(CHUNKED, [opt]))
     const top = state.manifest.layers.at(-1)?.digest ?? ''
@@ -252,7 +252,7 @@ describe('an import', () => {
     [{ year: 2024, release: 3 }, '/var/z'],
     [{ year: 2025, release: 1 }, '/var/z'],
     [undefined, '/var/z'],
-  ])('H11: with ostreeVersion %j content of /var is at %s', async (ostreeVersion, path) => {
+  ])('with ostreeVersion %j content of /var is stored at %s (case H11)', async (ostreeVersion, path) => {
     const repo = await memory()
     const { mergeCommit } = await pull(repo, withLayers(CHUNKED, [opt]), { ostreeVersion })
     const root = await commitRoot(repo.objects, mergeCommit)
@@ -261,7 +261,7 @@ describe('an import', () => {
     expect(paths.filter((name) => name.endsWith('/z'))).toEqual([path])
   })
 
-  test('with disableGc leaves layers that nothing needs', async () => {
+  test('an import with disableGc keeps layers that are no longer needed', async () => {
     const repo = await memory()
     await pull(repo, CHUNKED)
     await pull(repo, UPDATE, { disableGc: true })
@@ -272,7 +272,7 @@ describe('an import', () => {
 })
 
 describe('a stored image', () => {
-  test('is found by name and by commit, or not at all', async () => {
+  test('a stored image is found by name and by commit', async () => {
     const repo = await memory()
     expect(await queryImage(repo, IMAGE)).toBeUndefined()
     await expect(manifestForImage(repo, IMAGE)).rejects.toThrow('No such image: oci:/image:1')
@@ -288,7 +288,7 @@ describe('a stored image', () => {
     expect((await queryLayer(repo, manifest.config)).commit).toBeUndefined()
   })
 
-  test('whose first layer is gone says so, with the image in front', async () => {
+  test('the query of an image without its first layer fails with an error that names both', async () => {
     const repo = await memory()
     const { manifest } = await pull(repo, CHUNKED)
     const ref = refForLayer(manifest.layers[0] ?? manifest.config)
@@ -300,7 +300,7 @@ describe('a stored image', () => {
     expect(heard).toEqual([message])
   })
 
-  test('of a deployment is listed once, and other deployments are no images', async () => {
+  test('the image of several deployments is listed once, and deployments without an image are skipped', async () => {
     const repo = await memory()
     const { mergeCommit, manifest } = await pull(repo, CHUNKED)
     const plain = await repo.transaction((tx) => storeCommit(tx, directory()))
@@ -319,8 +319,8 @@ describe('a stored image', () => {
   })
 })
 
-describe('metadata', () => {
-  test('of a merge commit needs digest and manifest, as strings', () => {
+describe('metadata of stored images', () => {
+  test('the metadata of a merge commit needs digest and manifest, both strings', () => {
     const context = 'Reading manifest data from commit: '
     const digest = [META_MANIFEST_DIGEST, variantOf(string, CHUNKED.manifest)] as const
     const wrong: [Vardict, string][] = [
@@ -334,7 +334,7 @@ describe('metadata', () => {
     expect(() => manifestDataFromCommitmeta([digest, [META_MANIFEST, variantOf(string, '{')]])).toThrow(context)
   })
 
-  test('without a config, or with the null of the first stores, has the default config', () => {
+  test('metadata without a config, or with the null of early stores, gives the default config', () => {
     for (const metadata of [[], [[META_CONFIG, variantOf(string, 'null')] as const]]) {
       expect(imageConfigFromCommitmeta(metadata).rootfs).toEqual({ type: 'layers', diff_ids: [] })
     }
@@ -342,7 +342,7 @@ describe('metadata', () => {
     expect(imageConfigFromCommitmeta([[META_CONFIG, variantOf(string, canonicalJson(config))]])).toEqual(config)
   })
 
-  test('of a cached update is whole or an error', async () => {
+  test('the metadata of a cached update is complete or an error', async () => {
     const repo = await memory()
     const { mergeCommit } = await pull(repo, CHUNKED)
     await prepare(repo, UPDATE)
@@ -373,7 +373,7 @@ describe('metadata', () => {
     )
   })
 
-  test('names the layer of a diff id, or says which is missing', async () => {
+  test('layerFromDiffid finds a layer, or fails with an error that names the diff id', async () => {
     const { manifest, config } = await prepare(await memory(), CHUNKED)
     const [, second = ''] = config.rootfs.diff_ids
     expect(layerFromDiffid(manifest, config, second)).toBe(manifest.layers[1])
@@ -384,14 +384,14 @@ describe('metadata', () => {
   })
 })
 
-describe('C2: cleanupRoot', () => {
+describe('cleanupRoot', () => {
   test.each([
-    ['nothing there', {}, []],
-    ['a hostname with content stays', { hostname: file('x') }, ['hostname']],
-    ['an empty hostname goes', { hostname: file() }, []],
-    ['a resolv.conf that is a link stays', { 'resolv.conf': symlink('/run/resolv.conf') }, ['resolv.conf']],
-    ['an empty resolv.conf goes, hosts stays', { 'resolv.conf': file(), hosts: file() }, ['hosts']],
-  ])('%s', async (_, etc, kept) => {
+    ['does nothing without files', {}, []],
+    ['keeps a hostname with content', { hostname: file('x') }, ['hostname']],
+    ['removes an empty hostname', { hostname: file() }, []],
+    ['keeps a resolv.conf that is a link', { 'resolv.conf': symlink('/run/resolv.conf') }, ['resolv.conf']],
+    ['removes an empty resolv.conf and keeps hosts', { 'resolv.conf': file(), hosts: file() }, ['hosts']],
+  ])('cleanupRoot %s (case C2)', async (_, etc, kept) => {
     const repo = await memory()
     await repo.transaction(async (tx) => {
       const tree = MutableTree.from(tx, await storeTree(tx, directory({ usr: directory({ etc: directory(etc) }) })))

@@ -27,7 +27,7 @@ describe('the layout of an image', () => {
     ['sha256:diff0', [], [1, 2, 3]],
     ['sha256:diff1', [1], [2, 3]],
     ['sha256:diff3', [1, 2, 3], []],
-  ])('a final diff id %s divides chunks from derived layers', (final, chunks, derived) => {
+  ])('the final diff id %s separates chunks from derived layers', (final, chunks, derived) => {
     const layout = parseManifestLayout(...image(FOUR, final))
     expect(layout).toEqual({
       commitLayer: FOUR[0],
@@ -36,28 +36,28 @@ describe('the layout of an image', () => {
     })
   })
 
-  test('without the label every layer is a derived one', () => {
+  test('without the label all layers are derived', () => {
     expect(parseManifestLayout(...image(FOUR))).toEqual({ commitLayer: undefined, chunks: [], derived: FOUR })
     expect(() => parseOstreeManifestLayout(...image(FOUR))).toThrow(
       'No ostree.final-diffid label found, not an ostree encapsulated container',
     )
   })
 
-  test('a copy of the first layer is passed over before the last chunk, and a layer twice on top stays twice', () => {
+  test('a copy of the first layer before the last chunk is skipped, and a repeated derived layer is kept', () => {
     const layers = [layer(0), layer(0), layer(1), layer(2), layer(2)]
     const { chunks, derived } = parseManifestLayout(...image(layers, 'sha256:diff2'))
     expect(chunks).toEqual([layer(1)])
     expect(derived).toEqual([layer(2), layer(2)])
   })
 
-  test('the last chunk once more is refused, but not one that differs in an annotation', () => {
+  test('a copy of the last chunk is rejected, unless its annotations differ', () => {
     const again = image([layer(0), layer(1), layer(1)], 'sha256:diff1')
     expect(() => parseManifestLayout(...again)).toThrow(`Multiple entries for ${layer(1).digest}`)
     const annotated = layer(1, { annotations: { a: 'b' } })
     expect(parseManifestLayout(...image([layer(0), layer(1), annotated], 'sha256:diff1')).derived).toEqual([annotated])
   })
 
-  test('what does not fit together is refused', () => {
+  test('a manifest that does not match its config is rejected', () => {
     expect(() => parseManifestLayout(...image([]))).toThrow('Parsing manifest layout: No layers in manifest')
     expect(() => parseManifestLayout(...image(FOUR, 'sha256:x'))).toThrow('Missing ostree.final-diffid sha256:x')
     const [manifest, config] = image(FOUR, 'sha256:diff3')

@@ -10,22 +10,22 @@ import { digestOf } from '../golden-images.ts'
 
 const HEX = '627e0c1b4ae0a8d2ba6b7b0a2c7ba4e7f1a5b86a2bcab3e60ffa2c5a1b5e9d2f'
 
-describe('names', () => {
+describe('names in the container store', () => {
   test.each([
     ['[overlay@/var/lib/containers]busybox', 'overlay@/var/lib/containers', 'busybox'],
     ['[]image', '', 'image'],
     ['sha256:abc123', undefined, 'abc123'],
     ['[overlay@/tmp]sha256:abc123', 'overlay@/tmp', 'abc123'],
     ['localhost/image:tag', undefined, 'localhost/image:tag'],
-  ])('A9: the storage name %s has a store and an image', (name, store, image) => {
+  ])('the storage name %s is split into store and image (case A9)', (name, store, image) => {
     expect(parseStorageName(name)).toEqual({ store, image })
   })
 
-  test('A9: a storage name whose bracket does not close is refused', () => {
+  test('a storage name with an unclosed bracket is rejected (case A9)', () => {
     expect(() => parseStorageName('[overlay@/tmp')).toThrow(InvalidNameError)
   })
 
-  test('C11: a sha256 is 64 lower-case digits', () => {
+  test('a checksum has 64 lower-case hex digits (case C11)', () => {
     expect(checksumOf(HEX)).toBe(HEX)
     for (const text of ['', `${HEX}0`, HEX.toUpperCase()]) {
       expect(() => checksumOf(text)).toThrow(InvalidNameError)
@@ -33,7 +33,7 @@ describe('names', () => {
     }
   })
 
-  test('C11: an object is named by its directory and the rest, xattrs of old by that of their file', () => {
+  test('an object path is parsed to checksum and type, also for old names of xattrs (case C11)', () => {
     const [parent, rest] = [HEX.slice(0, 2), HEX.slice(2)]
     expect(parseObjectPath(`x/${parent}/${rest}.file.xattrs`)).toEqual({ checksum: HEX, type: 'xattrs' })
     expect(parseObjectPath(`${parent}/${rest}.commit`)).toEqual({ checksum: HEX, type: 'commit' })
@@ -42,7 +42,7 @@ describe('names', () => {
     }
   })
 
-  test('C12: the target of a link to xattrs is an object like any other', () => {
+  test('the target of a link to xattrs is parsed as an object path (case C12)', () => {
     const [parent, rest] = [HEX.slice(0, 2), HEX.slice(2)]
     const expected = { checksum: HEX, type: 'file-xattrs' }
     expect(parseObjectPath(`../${parent}/${rest}.file-xattrs`)).toEqual(expected)
@@ -52,19 +52,19 @@ describe('names', () => {
     }
   })
 
-  test('K1: both spellings of an unverified registry image are of a registry', () => {
+  test('both spellings of an unverified registry image have the transport registry (case K1)', () => {
     expect(parseOstreeImageReference('ostree-unverified-registry:quay.io/a/b').imgref.transport).toBe('registry')
     expect(parseImageReference('docker://quay.io/a/b').transport).toBe('registry')
   })
 
-  test('K1: a repository has the mode it was made with', async () => {
+  test('a repository has the mode that it was created with (case K1)', async () => {
     for (const mode of ['archive', 'bare', 'bare-user', 'bare-user-only', 'bare-split-xattrs'] as const) {
       expect((await Repo.open(createMemoryStorage({ mode, platform: nodePlatform }), nodePlatform)).mode).toBe(mode)
     }
   })
 })
 
-describe('C10: decompressing a layer', () => {
+describe('decompressing a layer', () => {
   const open = (bytes: Uint8Array, suffix: string) => {
     const layer = {
       mediaType: `application/vnd.oci.image.layer.v1.tar${suffix}`,
@@ -80,11 +80,14 @@ describe('C10: decompressing a layer', () => {
     return openLayer(source, layer, { platform: nodePlatform })[Symbol.asyncIterator]()
   }
 
-  test.each(['', '+gzip', '+zstd'])('%s over nothing may be given up', async (suffix) => {
-    await open(new Uint8Array(), suffix).return?.()
-  })
+  test.each(['', '+gzip', '+zstd'])(
+    'reading an empty layer of type "%s" may be stopped at once (case C10)',
+    async (suffix) => {
+      await open(new Uint8Array(), suffix).return?.()
+    },
+  )
 
-  test.each(['+gzip', '+zstd'])('%s of what is none is a typed error', async (suffix) => {
+  test.each(['+gzip', '+zstd'])('garbage in a layer of type %s is a typed error (case C10)', async (suffix) => {
     await expect(open(new TextEncoder().encode('garbage, and more of it'), suffix).next()).rejects.toMatchObject({
       code: 'corrupt',
       data: { kind: suffix.slice(1) },

@@ -5,14 +5,14 @@ import { entryPoints, exportsOf, loadProgram, root } from '../../support/public-
 
 const text = readFileSync(`${root}docs/container-store.md`, 'utf8')
 
-/** Rows of the tables, cells without the bars. */
+/** Rows of the tables as trimmed cells. */
 const rows = text
   .split('\n')
   .filter((line) => /^\| `/.test(line))
   .map((line) => line.split('|').map((cell) => cell.trim()))
   .map(([, there = '', here = '', test = '', status = '']) => ({ there, here, test: test.replaceAll('`', ''), status }))
 
-/** The names in a cell, each with the subpath it is exported from: `NAME`, or `NAME` of `/SUBPATH`. */
+/** Returns the names in a cell, each with the subpath that exports it: `NAME`, or `NAME` of `/SUBPATH`. */
 function named(cell: string): { name: string; entry: string }[] {
   return Array.from(cell.matchAll(/`(\w+)`(?: of `(\/\w+)`)?/g), ([, name = '', subpath = '/container']) => ({
     name,
@@ -37,12 +37,12 @@ const fields = new Set(
 const isExported = ({ name, entry }: { name: string; entry: string }) => exported.get(entry)?.has(name) ?? false
 
 describe('the table of the container store', () => {
-  test('has each item once', () => {
+  test('the table lists each item once', () => {
     expect(rows.length).toBeGreaterThan(55)
     expect(new Set(rows.map(({ there }) => there)).size).toBe(rows.length)
   })
 
-  test('names what is exported, and nothing else', () => {
+  test('the table names only exported items, and lists none of them as missing', () => {
     const names = rows.flatMap(({ here, status }) => (status.startsWith('not yet') ? [] : named(here)))
     expect(names.length).toBeGreaterThan(55)
     expect(names.filter((item) => !isExported(item) && !fields.has(item.name))).toEqual([])
@@ -50,7 +50,7 @@ describe('the table of the container store', () => {
     expect(early).toEqual([])
   })
 
-  test('names tests that are there and speak of the item', () => {
+  test('the test files of the table exist and mention their items', () => {
     for (const { here, test: file, status } of rows) {
       if (/^(?:not yet|left out)/.test(status)) continue
       const path = `${root}test/${file}`

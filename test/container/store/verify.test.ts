@@ -64,7 +64,7 @@ async function verified(repo: Repo, state: LayeredImageState, verbose = false) {
   return { ...(await verifyContainerImage(repo, IMAGE, state, { verbose, onLine })), lines }
 }
 
-describe('a stored image', () => {
+describe('verification of a stored image', () => {
   const cases = [
     ...Object.entries(one).flatMap(([name, { merge_over_fixture_bare_user_uid0: merge, ...rules }]) =>
       merge === undefined ? [] : [[name, [merge.blob_gzip_b64], rules] as const],
@@ -74,30 +74,33 @@ describe('a stored image', () => {
     ),
   ]
 
-  test.each(cases)('with the layers of %s is sound', async (_, blobs, { allow_nonusr, retain_var }) => {
-    for (const mode of ['bare-user', 'bare'] as const) {
-      const repo = await memory(mode)
-      const rules = { allowNonusr: allow_nonusr, retainVar: retain_var }
-      const state = await pulled(repo, withLayers(CHUNKED, blobs.map(bytes)), rules)
-      const { ok, lines, verified: found } = await verified(repo, state)
-      const [base] = state.manifest.layers
-      expect(lines).toEqual([
-        `out: Verifying with base ostree layer ${base && refForLayer(base)}`,
-        `out: Image has ${blobs.length} derived layers`,
-        `out: OK image oci:/image:1 (verified=${found.size})\n`,
-      ])
-      expect(ok).toBe(true)
-    }
-  })
+  test.each(cases)(
+    'an image with the layers of %s passes verification',
+    async (_, blobs, { allow_nonusr, retain_var }) => {
+      for (const mode of ['bare-user', 'bare'] as const) {
+        const repo = await memory(mode)
+        const rules = { allowNonusr: allow_nonusr, retainVar: retain_var }
+        const state = await pulled(repo, withLayers(CHUNKED, blobs.map(bytes)), rules)
+        const { ok, lines, verified: found } = await verified(repo, state)
+        const [base] = state.manifest.layers
+        expect(lines).toEqual([
+          `out: Verifying with base ostree layer ${base && refForLayer(base)}`,
+          `out: Image has ${blobs.length} derived layers`,
+          `out: OK image oci:/image:1 (verified=${found.size})\n`,
+        ])
+        expect(ok).toBe(true)
+      }
+    },
+  )
 
-  test('without an OSTree base is sound, and nothing is said of one', async () => {
+  test('an image without an OSTree base passes verification', async () => {
     const repo = await memory()
     const { ok, lines } = await verified(repo, await pulled(repo, goldenImage('container/oci-nonostree.tar.gz')))
     expect(ok).toBe(true)
     expect(lines[0]).toBe('out: Image has 1 derived layers')
   })
 
-  test('whose merge commit is that of another image is corrupted, and every path is named when asked for', async () => {
+  test('an image with the merge commit of another one fails, and the verbose output lists the paths', async () => {
     const repo = await memory()
     const state = await pulled(repo, CHUNKED)
     const other = await pulled(repo, UPDATE, {}, 'oci:/image:2')
@@ -118,7 +121,7 @@ describe('a stored image', () => {
     expect([...collided.inodeCorrupted]).toEqual(['/usr/bin/bash'])
   })
 
-  test('that lost the ref of a derived layer cannot be verified', async () => {
+  test('an image without the ref of a derived layer cannot be verified', async () => {
     const repo = await memory()
     const state = await pulled(
       repo,
@@ -137,7 +140,7 @@ const OTHER = {
   body: new Uint8Array(1),
 }
 
-test('objects of a directory lie on inodes, those of other stores on none', async () => {
+test('inodeOfObject returns the inode in a directory repository, and fails for other stores', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'ostree-ts-inode-'))
   try {
     await using repo = await createRepo(join(folder, 'repo'), { mode: 'archive' })
@@ -152,7 +155,7 @@ test('objects of a directory lie on inodes, those of other stores on none', asyn
   }
 })
 
-describe('comparing trees', () => {
+describe('the comparison of trees', () => {
   const base = directory({
     usr: directory({
       bin: directory({ a: file('a'), b: file('b'), c: symlink('a') }),
@@ -173,7 +176,7 @@ describe('comparing trees', () => {
     return { ...state, ok: isCompareStateOk(state), missing }
   }
 
-  test('at every depth finds what is gone, and does not mind what was added', async () => {
+  test('the comparison finds missing paths at every depth, and ignores added ones', async () => {
     const target = directory({
       more: directory({ x: file() }),
       usr: directory({ bin: directory({ a: file('a'), new: file() }), etc: directory() }),
@@ -186,7 +189,7 @@ describe('comparing trees', () => {
     expect((await compare(directory(), base, true)).missing).toEqual(['/usr'])
   })
 
-  test('by checksum sees other content; by what a file is, only other size, owner and mode', async () => {
+  test('an exact comparison finds changed content, another one only changed size, owner and mode', async () => {
     const bin = (...files: [string, ReturnType<typeof file>][]) => directory(Object.fromEntries(files))
     const wanted = bin(['a', file('a')])
     expect((await compare(bin(['a', file('z')]), wanted, true)).ok).toBe(false)
@@ -204,7 +207,7 @@ describe('comparing trees', () => {
       'a directory in place of a file',
       directory({ usr: directory({ bin: directory({ b: directory(), '.wh.a': file(), c: file() }) }) }),
     ],
-  ])('does not miss what a layer above hid by %s, but what else is gone', async (_, layer) => {
+  ])('paths hidden by %s in an upper layer do not count as missing, and other damage does', async (_, layer) => {
     const repo = await memory('bare')
     await repo.transaction(async (tx) => {
       const [wanted, upper] = [await storeTree(tx, base), await storeTree(tx, layer)]
@@ -229,14 +232,14 @@ describe('comparing trees', () => {
     })
   })
 
-  test('takes whiteouts of a layer for what they are, and the files they take with them', async () => {
+  test('the comparison does not expect whiteouts, nor files that they delete', async () => {
     const layer = directory({ '.wh.gone': file(), '-dash': file('x'), '.wh.-dash': file(), kept: file('k') })
     const { ok, verified: found } = await compare(directory({ kept: file('k') }), layer, false)
     expect(ok).toBe(true)
     expect([...found]).toEqual(['/kept'])
   })
 
-  test('file information is equal in kind, size, owner and mode', () => {
+  test('compareFileInfo compares type, size, owner and mode', () => {
     const info = (fields: object, size = 1) => ({
       header: { uid: 0, gid: 0, mode: S_IFREG | 0o644, target: '', xattrs: NO_XATTRS, ...fields },
       size,
@@ -247,8 +250,8 @@ describe('comparing trees', () => {
   })
 })
 
-describe('a collection of layers', () => {
-  test('can be asked beforehand what it would do, and why the rest stays', async () => {
+describe('the collection of layers', () => {
+  test('the plan of a collection lists unneeded layers, and the images that need the others', async () => {
     const repo = await memory()
     const state = await pulled(repo, CHUNKED)
     await pulled(repo, UPDATE, {}, 'oci:/image:2')
@@ -270,7 +273,7 @@ describe('a collection of layers', () => {
     expect(await queryImage(repo, IMAGE)).toBeDefined()
   })
 
-  test('stops at a stored image that cannot be read: what it needs is not known', async () => {
+  test('the collection fails on an unreadable stored image, as its layers are unknown', async () => {
     const repo = await memory()
     const state = await pulled(repo, CHUNKED)
     await repo.setRef('ostree/container/image/nocolon', state.mergeCommit)
@@ -280,7 +283,7 @@ describe('a collection of layers', () => {
     await expect(planLayerGc(repo)).rejects.toThrow('Pruning image layers: Reading manifest data from commit')
   })
 
-  test('a second ref that spells a digest otherwise goes', async () => {
+  test('the collection removes a second ref with another spelling of a digest', async () => {
     const repo = await memory()
     const { manifest } = await pulled(repo, CHUNKED)
     const ref = manifest.layers[0] === undefined ? '' : refForLayer(manifest.layers[0])
@@ -288,7 +291,7 @@ describe('a collection of layers', () => {
     expect((await planLayerGc(repo)).unneeded.map(({ ref }) => ref)).toEqual([ref.replace('_3A_', '_3a_')])
   })
 
-  test('images that no deployment came from are removed, names that are none passed over', async () => {
+  test('removeUndeployedImages removes images without a deployment, and skips invalid origins', async () => {
     const repo = await memory()
     await pulled(repo, CHUNKED)
     await pulled(repo, CHUNKED, {}, 'oci:/image:2')

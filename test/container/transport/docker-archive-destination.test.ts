@@ -1,4 +1,4 @@
-/** Images written as `docker save` writes them. */
+/** Tests of writing images in the form of `docker save`. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
@@ -26,7 +26,7 @@ import { memoryRepo } from '../tar-kit.ts'
 const CONTEXT = { platform: nodePlatform, files: nodeFiles, host: HOST }
 const CHUNKED = goldenImage('container/oci-chunked.tar.gz')
 const places = testRepos()
-// All are below one directory, which the first of them makes.
+// The paths of all tests are in one directory, which has to exist.
 beforeAll(() => mkdirSync(dirname(places.path()), { recursive: true }))
 
 async function copyTo(reference: string, source: ImageSource): Promise<Digest> {
@@ -44,7 +44,7 @@ const filesOf = (path: string) => unpack(new Uint8Array(readFileSync(path)))
 const textOf = (path: string, name: string) => new TextDecoder().decode(filesOf(path).get(name))
 
 describe('an image as a docker-archive', () => {
-  test('is its layers plain, its config, and what holds them together', async () => {
+  test('a docker-archive has the uncompressed layers, the config and manifest.json', async () => {
     const { path, digest } = await archived(':box:1')
     const diffIds = GOLDEN.chunked.config.rootfs.diff_ids
     const layers = diffIds.map((diffId) => `${diffId.slice(7)}.tar`)
@@ -63,13 +63,13 @@ describe('an image as a docker-archive', () => {
     expect(pulled.baseCommit).toBe(GOLDEN.commit)
   })
 
-  test.each(['oci-zstd', 'oci-zstd-chunked'])('is the same of %s', async (name) => {
+  test.each(['oci-zstd', 'oci-zstd-chunked'])('a docker-archive of %s is the same as of gzip layers', async (name) => {
     const [gzip, zstd] = [await archived(), await archived('', goldenImage(`container/${name}.tar.gz`))]
     expect(zstd.digest).toBe(gzip.digest)
     expect(readFileSync(zstd.path).equals(readFileSync(gzip.path))).toBe(true)
   })
 
-  test('is the same again, and takes the place of the one before', async () => {
+  test('a docker-archive written to the path of its source replaces it with the same bytes', async () => {
     const { path, digest } = await archived()
     const before = readFileSync(path)
     await using source = await openImage(parseImageReference(`docker-archive:${path}`), CONTEXT)
@@ -78,7 +78,7 @@ describe('an image as a docker-archive', () => {
     expect(readdirSync(dirname(path)).filter((name) => name.startsWith('.tmp'))).toEqual([])
   })
 
-  test('stays that of Docker where it came from', async () => {
+  test("a docker-archive of a Docker image keeps Docker's config", async () => {
     const from = places.path()
     for (const [path, bytes] of unpack(gunzipSync(goldenBytes('container/dir-v2s2.tar.gz')))) {
       if (path.endsWith('/')) continue
@@ -92,7 +92,7 @@ describe('an image as a docker-archive', () => {
     expect(await readAll(one(await saved.configBytes()))).toEqual(await source.configBytes())
   })
 
-  test('of a stored image comes back as the image it was', async () => {
+  test('a docker-archive of a stored image is pulled as the same image', async () => {
     const repo = await memoryRepo()
     const options = { host: HOST, open: sourceOf(CHUNKED) }
     const { baseCommit } = await pullImage(repo, 'ostree-unverified-image:oci:image', options)
@@ -103,13 +103,13 @@ describe('an image as a docker-archive', () => {
     expect([back.baseCommit, back.manifestDigest]).toEqual([baseCommit, digest])
   })
 
-  test('is not written under what is no tag', async () => {
+  test('a docker-archive is not written under an invalid tag', async () => {
     for (const tag of ['Foo:1', '@0', `foo@sha256:${'0'.repeat(64)}`]) {
       await expect(archived(`:${tag}`)).rejects.toMatchObject({ code: 'invalid' })
     }
   })
 
-  test('is not there when a layer is not what the config says, or lies', async () => {
+  test('a docker-archive is not written when a layer does not match its diff id or its digest', async () => {
     const path = `${places.path()}.tar`
     const source = await sourceOf(CHUNKED)()
     const [first, second] = source.manifest.layers
@@ -141,10 +141,10 @@ async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
 }
 
-describeReference('skopeo', 'a docker-archive beside the one of skopeo', () => {
+describeReference('skopeo', 'a docker-archive, compared with that of skopeo', () => {
   const skopeo = (...args: string[]) => run('skopeo', ['--insecure-policy', ...args])
 
-  test('has the same layers, the same config and the same tag, and is read by it', async () => {
+  test('a docker-archive has the same layers, config and tag as that of skopeo, and skopeo reads it', async () => {
     const layout = places.path()
     for (const [path, bytes] of unpack(gunzipSync(goldenBytes('container/oci-chunked.tar.gz')))) {
       if (path.endsWith('/')) continue

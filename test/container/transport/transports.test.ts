@@ -1,4 +1,4 @@
-/** Images in every local transport, as skopeo wrote them, and archives that mean harm. */
+/** Tests of all local transports with images that skopeo wrote, and with hostile archives. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -66,30 +66,36 @@ describe.each(PLATFORMS)('the same image in every local transport, on platform $
     ['docker-archive', () => goldenPath('container/docker-archive.tar.gz')],
     ['docker-archive', () => `${join(root, 'docker.tar')}:localhost/exampleos`],
   ]
-  test.each(cases)('%s: every layer has the digest, size and diff id it should', async (transport, name) => {
-    const source = await openImage({ transport, name: name() }, context)
-    const config = await source.config()
-    expect(config.rootfs.diff_ids).toEqual(DIFF_IDS)
-    const sizes: number[] = []
-    for (const [index, layer] of source.manifest.layers.entries())
-      sizes.push(await sizeOf(openLayer(source, layer, { platform, diffId: DIFF_IDS[index] })))
-    expect(sizes).toEqual([174080, 179712, 139264])
-  })
+  test.each(cases)(
+    'every layer read by the transport %s has the expected digest, size and diff id',
+    async (transport, name) => {
+      const source = await openImage({ transport, name: name() }, context)
+      const config = await source.config()
+      expect(config.rootfs.diff_ids).toEqual(DIFF_IDS)
+      const sizes: number[] = []
+      for (const [index, layer] of source.manifest.layers.entries())
+        sizes.push(await sizeOf(openLayer(source, layer, { platform, diffId: DIFF_IDS[index] })))
+      expect(sizes).toEqual([174080, 179712, 139264])
+    },
+  )
 
-  test.each(['oci-zstd', 'oci-zstd-chunked', 'dir-v2s2'])('%s: the manifest digest is that of skopeo', async (name) => {
-    const transport = name.startsWith('oci') ? 'oci' : 'dir'
-    const source = await openImage({ transport, name: join(root, name) }, context)
-    expect(source.manifestDigest).toBe(TRANSPORTS[name]?.['manifest_digest'])
-    if (transport === 'oci') expect(source.manifest).toEqual(TRANSPORTS[name]?.['manifest'])
-  })
+  test.each(['oci-zstd', 'oci-zstd-chunked', 'dir-v2s2'])(
+    'the manifest digest of %s is that of skopeo',
+    async (name) => {
+      const transport = name.startsWith('oci') ? 'oci' : 'dir'
+      const source = await openImage({ transport, name: join(root, name) }, context)
+      expect(source.manifestDigest).toBe(TRANSPORTS[name]?.['manifest_digest'])
+      if (transport === 'oci') expect(source.manifest).toEqual(TRANSPORTS[name]?.['manifest'])
+    },
+  )
 
-  test('a docker-archive reports the manifest that skopeo makes up', async () => {
+  test('a docker-archive reports the manifest that skopeo synthesises', async () => {
     const source = await openImage({ transport: 'docker-archive', name: join(root, 'docker.tar') }, context)
     expect(source.manifestDigest).toBe(CONFIGS.docker_archive['manifest_digest_reported'])
     expect(source.manifest).toEqual(JSON.parse(`${CONFIGS.docker_archive['manifest']}`))
   })
 
-  test('what a directory has converts to what the proxy hands out', async () => {
+  test('manifest and config of a directory convert to what the image proxy returns', async () => {
     const { converted_to_oci } = TRANSPORTS['dir-v2s2'] as { converted_to_oci: Record<string, string> }
     const source = await openImage({ transport: 'dir', name: join(root, 'dir-v2s2') }, context)
     expect(source.manifest).toEqual(JSON.parse(converted_to_oci['manifest_json'] ?? ''))
@@ -97,12 +103,12 @@ describe.each(PLATFORMS)('the same image in every local transport, on platform $
     expect(JSON.parse(new TextDecoder().decode(source.original.bytes))).toEqual(TRANSPORTS['dir-v2s2']?.['manifest'])
   })
 
-  test.each(['oci-zstd', 'oci-zstd-chunked'])('%s: the config is the one that was written', async (name) => {
+  test.each(['oci-zstd', 'oci-zstd-chunked'])('the config of %s is the one that was written', async (name) => {
     const source = await openImage({ transport: 'oci', name: join(root, name) }, context)
     expect(JSON.parse(new TextDecoder().decode(await source.configBytes()))).toEqual(TRANSPORTS[name]?.['config'])
   })
 
-  test('a docker-archive hands out layers as they are in it, whatever their type says', async () => {
+  test('a docker-archive returns its layers uncompressed, whatever their media type is', async () => {
     const source = await openImage({ transport: 'docker-archive', name: join(root, 'docker.tar') }, context)
     const { first_blob_starts_with_hex: start, first_blob_len: length, manifest } = CONFIGS.docker_archive
     expect(source.manifest.layers[0]?.mediaType).toMatch(/gzip$/)
@@ -114,13 +120,13 @@ describe.each(PLATFORMS)('the same image in every local transport, on platform $
   })
 })
 
-describe('the archives skopeo wrote', () => {
+describe('archives written by skopeo', () => {
   const docker = gunzipSync(goldenBytes('container/docker-archive.tar.gz'))
 
   test.each([
     ['docker-archive', docker],
     ['oci-archive', goldenBytes('container/oci-archive.tar')],
-  ])('%s holds what its listing says', (name, bytes) => {
+  ])('the %s has the entries of its listing', (name, bytes) => {
     const listing = TRANSPORTS[name]?.['entries'] as (readonly [string, string, number, string?])[]
     const found = readTar(bytes).map(({ header }) => [
       text(header.path).replace(/\/$/, ''),
@@ -131,7 +137,7 @@ describe('the archives skopeo wrote', () => {
     expect(found).toEqual(listing.map(([path, type, size, link = '']) => [path, type, size, link]))
   })
 
-  test('and their documents are the ones listed', () => {
+  test('the JSON documents of the archives are the listed ones', () => {
     const documentOf = (bytes: Uint8Array, name: string) =>
       JSON.parse(text(readTar(bytes).find(({ header }) => text(header.path) === name)?.body ?? new Uint8Array(0)))
     expect(documentOf(docker, 'manifest.json')).toEqual(TRANSPORTS['docker-archive']?.['manifest.json'])
@@ -140,26 +146,26 @@ describe('the archives skopeo wrote', () => {
   })
 })
 
-describe('names that lead nowhere', () => {
+describe('references to missing images', () => {
   test.each([
     ['oci', () => `${join(root, 'oci-chunked')}:nonesuch`, /no descriptor found for reference "nonesuch"/],
     ['oci', () => join(root, 'absent'), /no such file: index.json/],
     ['oci-archive', () => join(root, 'absent'), /No such file or directory/],
     ['docker-archive', () => `${join(root, 'docker.tar')}:other`, /no image in the archive/],
-  ] as const)('%s says that it is not found', async (transport, name, message) => {
+  ] as const)('a missing image of the transport %s is reported as not found', async (transport, name, message) => {
     const opened = openImage({ transport, name: name() }, context)
     await expect(opened).rejects.toMatchObject({ code: 'not-found', message: expect.stringMatching(message) })
   })
 
   test.each(['registry', 'containers-storage', 'docker-daemon'] as const)(
-    '%s is refused by name',
+    'the transport %s is rejected as unsupported',
     async (transport) => {
       await expect(openImage({ transport, name: 'x' }, context)).rejects.toMatchObject({ code: 'unsupported' })
     },
   )
 })
 
-describe('archives that mean harm', () => {
+describe('hostile archives', () => {
   async function open(entries: TarEntry[], transport: 'oci-archive' | 'docker-archive' = 'docker-archive') {
     const path = join(root, 'hostile.tar')
     writeFileSync(path, await pack(entries))
@@ -167,7 +173,7 @@ describe('archives that mean harm', () => {
   }
   const manifest = (value: unknown) => ({ path: 'manifest.json', body: encodeUtf8(JSON.stringify(value)) })
 
-  test('a document that is there twice is not read', async () => {
+  test('an archive with two files of the same name is rejected', async () => {
     const twice = manifest([{ Config: 'c', Layers: [] }])
     await expect(open([twice, twice])).rejects.toMatchObject({
       code: 'corrupt',
@@ -175,12 +181,15 @@ describe('archives that mean harm', () => {
     })
   })
 
-  test.each(['../../etc/passwd', '/etc/passwd'])('a link to %s leads out and is not followed', async (linkPath) => {
-    const link = { path: 'c', type: 'symlink', linkPath } as const
-    await expect(open([link, manifest([{ Config: 'c', Layers: [] }])])).rejects.toMatchObject({ code: 'corrupt' })
-  })
+  test.each(['../../etc/passwd', '/etc/passwd'])(
+    'a symbolic link to %s, out of the archive, is not followed',
+    async (linkPath) => {
+      const link = { path: 'c', type: 'symlink', linkPath } as const
+      await expect(open([link, manifest([{ Config: 'c', Layers: [] }])])).rejects.toMatchObject({ code: 'corrupt' })
+    },
+  )
 
-  test('links in a circle end', async () => {
+  test('symbolic links in a circle are rejected', async () => {
     const links = [
       { path: 'a', type: 'symlink', linkPath: 'b' } as const,
       { path: 'b', type: 'symlink', linkPath: 'a' } as const,
@@ -189,13 +198,13 @@ describe('archives that mean harm', () => {
     await expect(open([...links, saved])).rejects.toMatchObject({ message: expect.stringMatching(/too many links/) })
   })
 
-  test('a huge manifest is refused before it is read', async () => {
+  test('a huge manifest is rejected before it is read', async () => {
     const body = new Uint8Array(5 << 20)
     await expect(open([{ path: 'manifest.json', body }])).rejects.toMatchObject({ code: 'limit' })
     await expect(open([{ path: 'index.json', body }], 'oci-archive')).rejects.toMatchObject({ code: 'limit' })
   })
 
-  test('a digest is no path', async () => {
+  test('a digest is not used as a path', async () => {
     const manifests = [{ mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: 'sha256:../../x', size: 1 }]
     const body = encodeUtf8(JSON.stringify({ schemaVersion: 2, manifests }))
     await expect(openMemoryLayout(new Map([['index.json', body]]), undefined, context)).rejects.toMatchObject({
@@ -208,7 +217,7 @@ describe('archives that mean harm', () => {
     })
   })
 
-  test('a truncated archive is corrupt', async () => {
+  test('a truncated archive is rejected as malformed', async () => {
     writeFileSync(join(root, 'cut.tar'), goldenBytes('container/oci-archive.tar').subarray(0, 5000))
     const opened = openImage({ transport: 'oci-archive', name: join(root, 'cut.tar') }, context)
     await expect(opened).rejects.toMatchObject({ name: 'TarFormatError' })
@@ -230,7 +239,7 @@ describe('a layer', () => {
     return sizeOf(openLayer(source, descriptor, { platform: nodePlatform, diffId, ...options }))
   }
 
-  test('that is right is read, and what came is told', async () => {
+  test('a correct layer is read, and its progress is reported', async () => {
     const told: number[] = []
     expect(await read(stored, layer, { onBytes: (n: number) => told.push(n) })).toBe(plain.length)
     expect(told.at(-1)).toBe(stored.length)
@@ -250,11 +259,11 @@ describe('a layer', () => {
         ),
     ],
     ['size', () => read(stored.subarray(0, 100), layer)],
-  ])('of the wrong %s fails as that', async (what, reading) => {
+  ])('a layer with a wrong %s fails with an error about it', async (what, reading) => {
     await expect(reading()).rejects.toMatchObject({ name: 'DigestMismatchError', data: { what } })
   })
 
-  test('names itself when it is broken, too large or no layer', async () => {
+  test('a layer that is broken, too large or of an unknown type is rejected with an error about it', async () => {
     const broken = stored.map((byte, i) => (i === 60 ? byte ^ 0xff : byte))
     const named = { message: expect.stringContaining(digest(broken)), code: 'corrupt' }
     await expect(read(broken, { ...layer, digest: digest(broken) })).rejects.toMatchObject(named)
@@ -263,7 +272,7 @@ describe('a layer', () => {
     await expect((async () => read(stored, { ...layer, mediaType: 'text/plain' }))()).rejects.toMatchObject({ message })
   })
 
-  test('stops when told to', async () => {
+  test('reading a layer stops when its signal is aborted', async () => {
     const signal = AbortSignal.abort()
     await expect(read(stored, layer, { signal })).rejects.toMatchObject({ name: 'AbortError' })
   })
