@@ -1,17 +1,17 @@
-/** A ceiling on the work that a few broken bytes can ask for. */
+/** A limit on the work and output that malformed bytes can cause. */
 
 import { LimitError } from '../errors.ts'
 
-/** Values in a value, itself included, that are always granted. */
+/** Number of nested values that is always allowed. */
 const LEAST_VALUES = 1 << 20
-/** Beyond that, for each byte: `ab` has one a byte, and `a(b)` two. */
+/** Values allowed in addition for each byte of input: `ab` has one for each byte, and `a(b)` two. */
 const VALUES_PER_BYTE = 4
-/** Bytes of a leaf that take about the time of a value more. */
+/** Reading this many bytes of a basic value takes as long as another value. */
 const BYTES_PER_VALUE = 64
 
 /**
- * Every type has a default, and a broken container can be made to hold a great many of them: `a(sttt…)` with one byte
- * an element, or members that all span the whole tuple. What is done with such bytes is therefore counted.
+ * Counts values and output. Malformed parts decode to defaults, so a few bytes can have a very large value: an array
+ * `a(sttt…)` with one byte for each element, or a tuple whose members all span the whole of it.
  */
 export class Budget {
   readonly #what: string
@@ -20,9 +20,9 @@ export class Budget {
   #values: number
 
   /**
-   * @param what names the result
-   * @param size bytes of input
-   * @param mostOutput how large the result may be
+   * @param what name of the result, for messages
+   * @param size number of input bytes
+   * @param mostOutput limit on the output in the caller's unit
    */
   constructor(what: string, size: number, mostOutput: number) {
     this.#what = what
@@ -33,9 +33,9 @@ export class Budget {
 
   /**
    * Counts a value.
-   * @param size bytes of it that are looked at: none of a container's
-   * @param output size of the result so far
-   * @throws {LimitError}
+   * @param size bytes of the value that are read; 0 for a container, whose children are counted themselves
+   * @param output size of the output so far
+   * @throws {LimitError} if there are too many values or too much output
    */
   spend(size: number, output: number): void {
     this.#values += 1 + size / BYTES_PER_VALUE

@@ -1,10 +1,10 @@
-/** `ay` as one byte array rather than an array of numbers. */
+/** `ay` as one byte array instead of an array of numbers. */
 
 import { EMPTY_BYTES } from '../bytes.ts'
 import { type Codec, makeCodec } from './codec.ts'
 import { GVariantValueError } from './errors.ts'
 
-/** `ay`. Decoding gives a view. */
+/** `ay`. Decoding returns a view. */
 export const bytes: Codec<Uint8Array> = makeCodec(
   'ay',
   (writer, value) => writer.append(value),
@@ -12,8 +12,8 @@ export const bytes: Codec<Uint8Array> = makeCodec(
 )
 
 /**
- * `ay` that ends with a NUL, as the array without it: a C string that need not be UTF-8. Decoding gives a view; it ends
- * at the first NUL, and is empty unless there is one at the end of the array.
+ * `ay` with a NUL at its end: a C string that need not be UTF-8. Values are the bytes before the first NUL; decoding
+ * returns a view, which is empty if the array does not end with a NUL.
  * Source: g_variant_get_bytestring.
  */
 export const byteString: Codec<Uint8Array> = makeCodec(

@@ -1,14 +1,14 @@
-/** Values in the other byte order. Source: GLib, gvariant-core.c (g_variant_byteswap). */
+/** Conversion between byte orders. Source: GLib, gvariant-core.c (g_variant_byteswap). */
 
 import { normalForm } from './normal-form.ts'
 import { type TypeNode, typeNode } from './type-node.ts'
 import { readVariant } from './variant.ts'
 
 /**
- * The normal form of the value with each number of more than one byte reversed, also inside variants: little-endian to
- * big-endian and back. Offsets are little-endian in both.
- * @throws {GVariantTypeError}
- * @throws {LimitError} as `normalForm` does
+ * Converts a value from little-endian to big-endian or back: returns its normal form with the bytes of each number
+ * reversed, also inside variants. Offsets in containers are always little-endian.
+ * @throws {GVariantTypeError} if `type` is invalid
+ * @throws {LimitError} if the normal form would be many times larger than `bytes`
  */
 export function byteswap(type: string, bytes: Uint8Array): Uint8Array {
   const normal = normalForm(type, bytes)
@@ -17,7 +17,7 @@ export function byteswap(type: string, bytes: Uint8Array): Uint8Array {
   return swapped
 }
 
-/** Swaps in place; `bytes[start, end)` are normal but for the byte order of their numbers. */
+/** Swaps `bytes[start, end)` in place. They are in normal form apart from the byte order. */
 function swapAt(node: TypeNode, bytes: Uint8Array, start: number, end: number, depth: number): void {
   if (start === end) return
   switch (node.kind) {

@@ -1,39 +1,50 @@
-/** What a codec is; the declared ones are made of `numbers.ts`, `strings.ts`, `byte-arrays.ts`, `containers.ts` and `variant.ts`. */
+/** The interface of codecs. `numbers.ts`, `strings.ts`, `byte-arrays.ts`, `containers.ts` and `variant.ts` provide them. */
 
 import { type Align, measureType } from './type-string.ts'
 import { collect, type Writer } from './writer.ts'
 
 /**
- * Maps values of `T` to GVariant bytes and back. Pure: no I/O, no clock, and nothing remembered.
- * Integers are little-endian unless the codec is a big-endian twin.
+ * Converts values of `T` to GVariant bytes and back. A codec has no state. Numbers are little-endian unless the codec is
+ * a big-endian one.
  */
 export interface Codec<T> {
-  /** Such as `(uuua(ayay))`. */
+  /** Type string, such as `(uuua(ayay))`. */
   readonly type: string
-  /** Bytes. */
+  /** Alignment in bytes. */
   readonly align: Align
-  /** Bytes; `undefined` when it varies. */
+  /** Size of every value in bytes; `undefined` if it varies. */
   readonly fixedSize: number | undefined
   /**
-   * @returns the normal form, in a buffer of its own
-   * @throws {GVariantValueError} when the type cannot hold the value
+   * Returns the normal form of the value, in a new buffer.
+   * @throws {GVariantValueError} if the type cannot hold the value
    */
   encode(value: T): Uint8Array
   /**
-   * Total: bytes not in normal form decode as GVariant prescribes, each broken part to its type's default. Byte arrays
-   * in the result are views of `bytes`.
+   * Returns the value of `bytes`. Any bytes have a value: as GVariant specifies, malformed parts decode to the default of
+   * their type. Byte arrays in the result are views of `bytes`.
    */
   decode(bytes: Uint8Array): T
-  /** `encode`, appended to `writer`, which must stand at a multiple of `align`. */
+  /**
+   * Appends the normal form of the value to `writer`, whose length must be a multiple of `align`.
+   * @throws {GVariantValueError} if the type cannot hold the value
+   */
   encodeTo(writer: Writer, value: T): void
-  /** `decode` of `bytes[start, end)`, `0 <= start <= end <= bytes.length`. An empty range gives the type's default. */
+  /**
+   * Returns the value of `bytes[start, end)`, where `0 <= start <= end <= bytes.length`; the default of the type if the
+   * range is empty.
+   */
   decodeAt(bytes: Uint8Array, start: number, end: number): T
 }
 
-/** The values of a codec. */
+/** The type of a codec's values. */
 export type Value<C> = C extends Codec<infer T> ? T : never
 
-/** Completes a codec from its two halves. @throws {GVariantTypeError} on an invalid or too deep type */
+/**
+ * Creates a codec.
+ * @param encodeTo see `Codec.encodeTo`
+ * @param decodeAt see `Codec.decodeAt`
+ * @throws {GVariantTypeError} if `type` is invalid or nested too deeply
+ */
 export function makeCodec<T>(
   type: string,
   encodeTo: (writer: Writer, value: T) => void,
@@ -52,8 +63,9 @@ export function makeCodec<T>(
 }
 
 /**
- * The same bytes as other values: a name for a number, hex for a byte array.
- * @param decode must be total, as `Codec.decode` is, unless the caller wants to hear of malformed bytes
+ * Creates a codec for the same bytes but other values, such as hex text instead of a byte array.
+ * @param decode converts a decoded value. If it throws, so does decoding, which codecs otherwise do not
+ * @param encode converts back
  * @example mapCodec(bytes, toHex, fromHex)
  */
 export function mapCodec<T, U>(codec: Codec<T>, decode: (value: T) => U, encode: (value: U) => T): Codec<U> {

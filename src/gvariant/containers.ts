@@ -1,4 +1,4 @@
-/** Codecs made of codecs. Their layout is drawn in `framing.ts`. */
+/** Codecs of containers. Their layout is drawn in `framing.ts`. */
 
 import { type Codec, makeCodec, type Value } from './codec.ts'
 import { GVariantTypeError, GVariantValueError } from './errors.ts'
@@ -6,7 +6,7 @@ import { eachElement, TupleLayout } from './framing.ts'
 import { isBasicType, measureType } from './type-string.ts'
 import type { Writer } from './writer.ts'
 
-/** `aT`. For `ay` as one byte array see `bytes`. */
+/** Creates the codec of an array `aT`. For `ay` as one byte array see `bytes`. */
 export function array<T>(element: Codec<T>): Codec<readonly T[]> {
   const { align, fixedSize } = element
   return makeCodec<readonly T[]>(
@@ -29,7 +29,7 @@ export function array<T>(element: Codec<T>): Codec<readonly T[]> {
   )
 }
 
-/** Tuples, structs and dict entries: values in, values out, as an array. */
+/** Encodes and decodes the members of tuples, structures and dict entries by their index. */
 function membersCodec(type: string, members: readonly Codec<unknown>[]) {
   const { fixedSize } = measureType(type)
   const layout = new TupleLayout(members, fixedSize)
@@ -80,28 +80,34 @@ function fixedLengthArray<C extends TupleMembers>(type: string, members: C): Cod
   )
 }
 
-/** `(…)` as a JavaScript array. */
+/** Creates the codec of a tuple `(…)`, whose values are arrays. */
 export function tuple<const C extends TupleMembers>(...members: C): Codec<TupleValue<C>> {
   return fixedLengthArray(`(${members.map((member) => member.type).join('')})`, members)
 }
 
-/** `{KV}` as a pair. The key is of a basic type. */
+/**
+ * Creates the codec of a dict entry `{KV}`, whose values are pairs.
+ * @throws {GVariantTypeError} if the key is not of a basic type
+ */
 export function dictEntry<K, V>(key: Codec<K>, value: Codec<V>): Codec<readonly [key: K, value: V]> {
   if (!isBasicType(key.type)) throw new GVariantTypeError(`{${key.type}${value.type}}`)
   return fixedLengthArray<readonly [Codec<K>, Codec<V>]>(`{${key.type}${value.type}}`, [key, value])
 }
 
-/** `a{KV}` as pairs. Order and duplicate keys are kept: they are part of the bytes. */
+/** Creates the codec of a dictionary `a{KV}`, whose values are pairs. Their order and duplicate keys are kept. */
 export function dict<K, V>(key: Codec<K>, value: Codec<V>): Codec<readonly (readonly [key: K, value: V])[]> {
   return array(dictEntry(key, value))
 }
 
-/** The codecs of a structure's members by the names of its fields, in order. */
+/** The codecs of a structure's members by field name, in order. */
 export type StructFields = Readonly<Record<string, Codec<unknown>>>
 /** The value of a structure: an object with the fields of its codecs. */
 export type StructValue<F extends StructFields> = { readonly [K in keyof F]: Value<F[K]> }
 
-/** `(…)` as an object. The members are the fields in the order they are written; names that look like integers have none. */
+/**
+ * Creates the codec of a tuple `(…)` whose values are objects. Its members are the fields in the order they are written.
+ * @throws {GVariantTypeError} if a field name is a number, because JavaScript does not keep the order of those
+ */
 export function struct<const F extends StructFields>(fields: F): Codec<StructValue<F>> {
   const names = Object.keys(fields)
   const codecs = Object.values(fields)
@@ -123,10 +129,10 @@ export function struct<const F extends StructFields>(fields: F): Codec<StructVal
   )
 }
 
-/** Nothing, or just a value. In a box, so that `mmT` can tell Nothing from Just Nothing. */
+/** A value of `mT`: `undefined` for Nothing, otherwise Just. The object distinguishes Nothing from Just Nothing in `mmT`. */
 export type Maybe<T> = { readonly just: T } | undefined
 
-/** `mT` */
+/** Creates the codec of a maybe `mT`. */
 export function maybe<T>(element: Codec<T>): Codec<Maybe<T>> {
   const { fixedSize } = element
   return makeCodec<Maybe<T>>(
@@ -134,7 +140,7 @@ export function maybe<T>(element: Codec<T>): Codec<Maybe<T>> {
     (writer, value) => {
       if (value === undefined) return
       element.encodeTo(writer, value.just)
-      // Tells Just of an empty value from Nothing.
+      // Distinguishes Just of an empty value from Nothing.
       if (fixedSize === undefined) writer.byte(0)
     },
     (bytes, start, end) => {

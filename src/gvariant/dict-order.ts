@@ -1,9 +1,9 @@
 /**
- * The order in which GLib's hash table gives string keys back. Dictionaries that libostree edits (summaries, detached
- * metadata) go through one, and so its order is in their bytes.
+ * Hash tables with the iteration order of GLib's. libostree edits dictionaries, such as those of summaries and detached
+ * metadata, in a hash table, so their bytes have its order.
  *
- * Open addressing: a key goes to the slot `hash * 11 mod prime`, and on collision 1, 3, 6, 10… slots further. A removed
- * key leaves a tombstone. Keys come back slot by slot.
+ * The table uses open addressing: a key is stored in the slot `hash * 11 mod prime`, and after a collision 1, 3, 6, 10…
+ * slots further. A removed key leaves a tombstone. Iteration goes from slot to slot.
  *
  * Source: GLib, ghash.c (2.60 and later), gstring hash g_str_hash.
  */
@@ -11,33 +11,36 @@
 import { encodeUtf8 } from '../bytes.ts'
 
 const MIN_SHIFT = 3
-/** Largest prime below `2 ** shift`, as GLib lists them (1 and 2 for the first two). */
+/** Largest prime below `2 ** shift` for each shift, as in GLib, which has 1 and 2 for the first two. */
 const PRIMES = [
   1, 2, 3, 7, 13, 31, 61, 127, 251, 509, 1021, 2039, 4093, 8191, 16381, 32749, 65521, 131071, 262139, 524287, 1048573,
   2097143, 4194301, 8388593, 16777213, 33554393, 67108859, 134217689, 268435399, 536870909, 1073741789, 2147483647,
 ] as const
 
-/** State of a slot; anything above is the hash of the key in it. */
+/** States of a slot; from FIRST_HASH on, the state is the hash of its key. */
 const UNUSED = 0
 const TOMBSTONE = 1
 const FIRST_HASH = 2
 
-/** What g_str_hash begins with. */
+/** Start value of `hashByte` for a string. */
 export const STRING_HASH_START = 5381
 
-/** One more byte of g_str_hash: they count as signed. @returns 32 bits, signed: `>>> 0` is the hash */
+/**
+ * Adds a byte, taken as signed, to a g_str_hash.
+ * @returns a signed 32-bit integer; `>>> 0` makes the hash of it
+ */
 export function hashByte(hash: number, byte: number): number {
   return (Math.imul(hash, 33) + ((byte << 24) >> 24)) | 0
 }
 
-/** g_str_hash */
+/** Returns the g_str_hash of the UTF-8 of `key`, an unsigned 32-bit integer. */
 export function stringHash(key: string): number {
   let hash = STRING_HASH_START
   for (const byte of encodeUtf8(key)) hash = hashByte(hash, byte)
   return hash >>> 0
 }
 
-/** The slots of a table. What they hold are indices of keys that lie elsewhere. */
+/** The slots of a hash table. They hold indices of keys, which are stored elsewhere. Iteration gives the indices. */
 export class GHashSlots implements Iterable<number> {
   #size = 1 << MIN_SHIFT
   #prime: number = PRIMES[MIN_SHIFT]
@@ -47,15 +50,16 @@ export class GHashSlots implements Iterable<number> {
   /** Used slots and tombstones. */
   #occupied = 0
 
-  /** Keys there are. */
+  /** Number of keys. */
   get used(): number {
     return this.#used
   }
 
   /**
-   * @param hash of the key, an unsigned 32-bit integer
-   * @param isKey whether the index of a key with that hash is that of the key
-   * @returns the slot of the key, or else the one it would go to: the first tombstone met, or the unused slot
+   * Finds the slot of a key.
+   * @param hash hash of the key, an unsigned 32-bit integer
+   * @param isKey tells whether an index is that of the key; called for keys with the same hash
+   * @returns the slot of the key, or the one it would be stored in: the first tombstone, otherwise an unused slot
    */
   find(hash: number, isKey: (index: number) => boolean): number {
     const state = stateOf(hash)
@@ -70,12 +74,12 @@ export class GHashSlots implements Iterable<number> {
     return tombstone < 0 ? slot : tombstone
   }
 
-  /** The index of the key in a slot that `find` gave, if there is one. */
+  /** Returns the index in a slot that `find` returned; `undefined` if it has no key. */
   at(slot: number): number | undefined {
     return (this.#states[slot] as number) < FIRST_HASH ? undefined : this.#indices[slot]
   }
 
-  /** Puts a new key into the slot that `find` gave for it. */
+  /** Stores a new key in the slot that `find` returned for it. */
   put(slot: number, hash: number, index: number): void {
     const isUnused = this.#states[slot] === UNUSED
     this.#states[slot] = stateOf(hash)
@@ -86,14 +90,14 @@ export class GHashSlots implements Iterable<number> {
     this.#maybeResize()
   }
 
-  /** Removes the key in a slot that `find` gave. */
+  /** Removes the key in a slot that `find` returned. */
   remove(slot: number): void {
     this.#states[slot] = TOMBSTONE
     this.#used--
     this.#maybeResize()
   }
 
-  /** Indices in the order of the slots. */
+  /** Iterates over the indices in the order of the slots. */
   *[Symbol.iterator](): Iterator<number> {
     for (let slot = 0; slot < this.#size; slot++) {
       const index = this.at(slot)
@@ -121,10 +125,7 @@ export class GHashSlots implements Iterable<number> {
     this.#occupied = this.#used
   }
 
-  /**
-   * Moves every key to its slot of the new size, in place: each key taken out goes where it belongs, and turns out the
-   * one that sat there, if that has not been moved yet.
-   */
+  /** Moves every key to its slot for the new size. As in GLib, a moved key displaces an unmoved one, which is moved next. */
   #rehash(oldSize: number): void {
     const larger = Math.max(oldSize, this.#size)
     const states = new Uint32Array(larger)
@@ -159,39 +160,45 @@ export class GHashSlots implements Iterable<number> {
   }
 }
 
-/** What a slot holds for a key: never one of the states that are no hash. */
+/** Returns the state of a slot for a key with that hash. */
 function stateOf(hash: number): number {
   return Math.max(FIRST_HASH, hash)
 }
 
-/** Keys with values, iterated in the order GLib's table would have after the same operations. */
+/** A map that iterates in the order of GLib's hash table after the same operations. */
 export class GHashOrder<V> {
   readonly #slots = new GHashSlots()
-  /** Those of a removed key are `undefined`, until another takes their place. */
+  /** Entries by index; `undefined` after a key is removed, until the index is used again. */
   readonly #entries: ([key: string, value: V] | undefined)[] = []
   readonly #free: number[] = []
   readonly #hash: (key: string) => number
 
-  /** @param hash of the table, an unsigned 32-bit integer; that of strings unless told */
+  /**
+   * @param entries initial entries, set one after another
+   * @param hash the table's hash function, which returns an unsigned 32-bit integer
+   */
   constructor(entries: Iterable<readonly [string, V]> = [], hash: (key: string) => number = stringHash) {
     this.#hash = hash
     for (const [key, value] of entries) this.set(key, value)
   }
 
+  /** Number of entries. */
   get size(): number {
     return this.#slots.used
   }
 
+  /** Returns whether there is an entry for `key`. */
   has(key: string): boolean {
     return this.#slots.at(this.#find(key, this.#hash(key))) !== undefined
   }
 
+  /** Returns the value of `key`; `undefined` if there is none. */
   get(key: string): V | undefined {
     const index = this.#slots.at(this.#find(key, this.#hash(key)))
     return index === undefined ? undefined : this.#entries[index]?.[1]
   }
 
-  /** A key that is there already keeps its place. */
+  /** Sets the value of `key`. An existing key keeps its place in the order. */
   set(key: string, value: V): void {
     const hash = this.#hash(key)
     const slot = this.#find(key, hash)
@@ -201,7 +208,7 @@ export class GHashOrder<V> {
     if (known === undefined) this.#slots.put(slot, hash, index)
   }
 
-  /** @returns whether the key was there */
+  /** Removes the entry of `key`, and returns whether there was one. */
   delete(key: string): boolean {
     const slot = this.#find(key, this.#hash(key))
     const index = this.#slots.at(slot)
@@ -212,8 +219,9 @@ export class GHashOrder<V> {
     return true
   }
 
+  /** Iterates over the entries in the order of the table. */
   *[Symbol.iterator](): IterableIterator<[string, V]> {
-    // A slot with an index has the entry set with it.
+    // The index of a slot always has an entry.
     for (const index of this.#slots) yield this.#entries[index] as [string, V]
   }
 

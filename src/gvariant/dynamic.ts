@@ -1,4 +1,4 @@
-/** Codecs for types known only at run time, and for values of the other byte order. */
+/** Codecs of types known only at run time, and of big-endian values. */
 
 import { bytes as byteArray } from './byte-arrays.ts'
 import { byteswap } from './byteswap.ts'
@@ -27,7 +27,7 @@ const LEAVES: Readonly<Record<string, Codec<unknown>>> = {
   v: variant,
 }
 
-/** Without the guard that `codecFor` has: for values, not for bytes of unknown origin. */
+/** Returns the codec of a type, without the limits of `codecFor`: not for decoding bytes of unknown origin. */
 export function codecOf(node: TypeNode): Codec<unknown> {
   const leaf = LEAVES[node.kind]
   if (leaf !== undefined) return leaf
@@ -47,12 +47,12 @@ export function codecOf(node: TypeNode): Codec<unknown> {
 }
 
 /**
- * The codec of a type string. Its values are those of the declared codecs: `boolean`, `number`, `bigint` (`x` and `t`),
- * `string`, `Variant`, `Uint8Array` (`ay`), `Maybe`, and arrays for arrays, tuples and dict entries.
+ * Returns the codec of a type string. Its values are those of the declared codecs: `boolean`, `number`, `bigint` (`x`
+ * and `t`), `string`, `Variant`, `Uint8Array` (`ay`), `Maybe`, and arrays for arrays, tuples and dict entries.
  *
- * Unlike theirs, its types may come from anywhere: decoding copies, and throws a `LimitError` for bytes that are made to
- * have a value many times their size.
- * @throws {GVariantTypeError}
+ * Type and bytes may come from an untrusted source. Unlike with declared codecs, decoding copies byte arrays, and throws
+ * a `LimitError` if the value would be many times larger than its bytes.
+ * @throws {GVariantTypeError} if `type` is invalid
  */
 export function codecFor(type: string): Codec<unknown> {
   const node = typeNode(type)
@@ -64,7 +64,7 @@ export function codecFor(type: string): Codec<unknown> {
   )
 }
 
-/** The codec for values written on a big-endian machine: every number in them is big-endian, also inside variants. */
+/** Returns the codec of values written on a big-endian machine: all numbers are big-endian, also inside variants. */
 export function bigEndian<T>(codec: Codec<T>): Codec<T> {
   return makeCodec<T>(
     codec.type,

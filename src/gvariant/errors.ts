@@ -1,4 +1,4 @@
-/** What can be wrong with a type string, a value or a text given to us. Bytes are never wrong: see `Codec.decode`. */
+/** Errors for wrong type strings, values and texts. Bytes are never wrong: see `Codec.decode`. */
 
 import { OstreeError } from '../errors.ts'
 
@@ -6,7 +6,7 @@ function shorten(text: string, most: number): string {
   return text.length <= most ? text : `${text.slice(0, most)}…`
 }
 
-/** Not a GVariant type string, or one nested or long beyond the limits. */
+/** A string is not a GVariant type string, or exceeds the limits on its depth and length. `data.type` is the string. */
 export class GVariantTypeError extends OstreeError {
   override get name() {
     return 'GVariantTypeError' as const
@@ -20,7 +20,7 @@ export class GVariantTypeError extends OstreeError {
   }
 }
 
-/** A value that its type cannot hold: an integer out of range, a string with a NUL, a lone surrogate. */
+/** A value cannot be encoded as its type: an integer out of range, a string with a NUL or a lone surrogate. */
 export class GVariantValueError extends OstreeError {
   override get name() {
     return 'GVariantValueError' as const
@@ -40,13 +40,16 @@ function describe(value: unknown): string {
   return shorten(String(value), 64)
 }
 
-/** A text that is no GVariant in text form. `message` is `RANGE:MESSAGE`, as GLib words it. */
+/** A text is not a GVariant in text form. `message` is `RANGE:MESSAGE` in GLib's words. */
 export class GVariantTextError extends OstreeError {
   override get name() {
     return 'GVariantTextError' as const
   }
   readonly code = 'invalid'
-  /** `range`: offsets into the UTF-8 of the text, `start-end`, `position`, or two of these with a comma between. */
+  /**
+   * `range` gives byte offsets in the UTF-8 of `text`: `START-END`, `POSITION`, or two of these separated by a comma.
+   * `problem` is the message without the range.
+   */
   readonly data: { text: string; range: string; problem: string }
 
   constructor(text: string, range: string, problem: string) {

@@ -1,33 +1,34 @@
 /**
- * Where the children of a container lie. A container of variable-size children ends with a table of offsets, each
- * telling where a child ends, counted from the start of the container, little-endian whatever the value's byte order.
+ * The positions of a container's children. A container with children of variable size ends with a table of the offsets
+ * at which they end, counted from the start of the container, and little-endian whatever the value's byte order.
  *
  *     array of variable elements   child 0 │pad│ child 1 │ … │ end 0 │ end 1 │ …
  *     tuple                        member 0 │pad│ member 1 │ … │ … │ end 1 │ end 0      none for fixed or last members
  *
- * Offsets are as wide as the size of the whole container asks for: 1, 2, 4 or 8 bytes.
+ * Offsets have the width that the size of the whole container requires: 1, 2, 4 or 8 bytes.
  * Source: GLib, gvariant-serialiser.c.
  */
 
 import { type Extent, padTo } from './type-string.ts'
 
+/** Width of an offset in bytes; 0 for an empty container. */
 export type OffsetWidth = 0 | 1 | 2 | 4 | 8
 
-/** Of a container of `size` bytes, table included. */
+/** Returns the width of the offsets in a container of `size` bytes, table included. */
 export function offsetWidth(size: number): OffsetWidth {
   if (size <= 0xff) return size === 0 ? 0 : 1
   if (size <= 0xffff) return 2
   return size <= 0xffffffff ? 4 : 8
 }
 
-/** The narrowest that fits a container of `body` bytes and a table of `count` offsets. */
+/** Returns the smallest width for a container of `body` bytes and a table of `count` offsets. */
 export function offsetWidthFor(body: number, count: number): OffsetWidth {
   if (body + count <= 0xff) return 1
   if (body + count * 2 <= 0xffff) return 2
   return body + count * 4 <= 0xffffffff ? 4 : 8
 }
 
-/** Beyond 2^53 the result is inexact, and beyond any buffer all the same. */
+/** Reads an offset. Above 2^53 the result is inexact, which does not matter, as it is larger than any buffer. */
 export function readOffset(bytes: Uint8Array, at: number, width: OffsetWidth): number {
   switch (width) {
     case 1:
@@ -43,12 +44,13 @@ export function readOffset(bytes: Uint8Array, at: number, width: OffsetWidth): n
   }
 }
 
-/** Little-endian. */
+/** Reads an unsigned 32-bit little-endian integer. */
 export function readU32(bytes: Uint8Array, at: number): number {
   const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16)
   return low + (bytes[at + 3] as number) * 0x100_0000
 }
 
+/** Writes an offset of `width` bytes, little-endian. */
 export function writeOffset(bytes: Uint8Array, at: number, width: OffsetWidth, offset: number): void {
   let rest = offset
   for (let i = 0; i < width; i++) {
@@ -59,7 +61,7 @@ export function writeOffset(bytes: Uint8Array, at: number, width: OffsetWidth, o
 
 /**
  * Finds the offset table of an array of variable-size elements in `bytes[start, end)`.
- * @returns its offset in `bytes`, or `end` when there is none to be believed: the array is then empty
+ * @returns its index in `bytes`; `end` if it is invalid, which makes the array empty
  */
 function arrayTable(bytes: Uint8Array, start: number, end: number): number {
   const size = end - start
@@ -70,8 +72,9 @@ function arrayTable(bytes: Uint8Array, start: number, end: number): number {
 }
 
 /**
- * Visits start and end in `bytes` of each element of the array in `bytes[start, end)`. An element that is not where it
- * should be gets `0, 0`, which every type decodes to its default; so do all after one that ends before its predecessor.
+ * Calls `visit` with the start and end in `bytes` of each element of the array in `bytes[start, end)`. An element with an
+ * invalid position gets `0, 0`, which decodes to the default of its type. If an element ends before its predecessor, so
+ * do all following elements.
  */
 export function eachElement(
   bytes: Uint8Array,
@@ -101,16 +104,16 @@ export function eachElement(
   }
 }
 
-/** The layout of a tuple or dict entry, worked out once per type. */
+/** The layout of a tuple or dict entry type. */
 export class TupleLayout {
   readonly #members: readonly Extent[]
   readonly #fixedSize: number | undefined
-  /** Members whose end is in the offset table. */
+  /** Number of members whose end is in the offset table. */
   readonly #framed: number
-  /** First of the fixed-size members that end the tuple. */
+  /** Index of the first of the fixed-size members at the end of the tuple. */
   readonly #tail: number
 
-  /** @param fixedSize of the tuple */
+  /** @param fixedSize size of the tuple in bytes, if it is fixed */
   constructor(members: readonly Extent[], fixedSize: number | undefined) {
     this.#members = members
     this.#fixedSize = fixedSize
@@ -121,8 +124,8 @@ export class TupleLayout {
   }
 
   /**
-   * Start and end in `bytes` of each member of the tuple in `bytes[start, end)`, in turn. A member that is not where it
-   * should be gets `0, 0`, which every type decodes to its default.
+   * Returns the start and end in `bytes` of each member of the tuple in `bytes[start, end)`: two numbers for each member.
+   * A member with an invalid position gets `0, 0`, which decodes to the default of its type.
    */
   locate(bytes: Uint8Array, start: number, end: number): number[] {
     const members = this.#members
@@ -133,8 +136,8 @@ export class TupleLayout {
     const bodyEnd = this.#bodyEnd(bytes, start, end, width)
     let frames = 0
     let previous = 0
-    // A fault of order hides all members from there on. GLib does not notice one in the very first member (its count of
-    // good members wraps around), and then judges each of the others alone.
+    // A member out of order invalidates all members from there on. For the first member GLib misses that, because its
+    // count of valid members wraps around, and then checks each of the others by itself.
     let judgeOrder = true
     let hidden = false
     for (let i = 0; i < members.length; i++) {
@@ -163,7 +166,7 @@ export class TupleLayout {
     return new Array<number>(this.#members.length * 2).fill(0)
   }
 
-  /** Where the last member ends: no other may reach beyond. */
+  /** Returns the offset at which the last member ends. No other member may extend beyond it. */
   #bodyEnd(bytes: Uint8Array, start: number, end: number, width: OffsetWidth): number {
     const members = this.#members
     const table = end - width * this.#framed

@@ -1,5 +1,5 @@
 /**
- * Whether bytes are in normal form: exactly those that encoding their value gives.
+ * Tells whether bytes are in normal form: exactly those that encoding their value produces.
  * Source: GLib, gvariant-serialiser.c (g_variant_serialised_is_normal).
  */
 
@@ -10,16 +10,16 @@ import { isObjectPath, isSignature, MAX_VARIANT_DEPTH, padTo } from './type-stri
 import { readVariant } from './variant.ts'
 
 /**
- * Whether `bytes` are the normal form of a value of the type. Takes time in proportion to their size and the depth of
- * the type. No bytes at all count as a tuple of which every member may be empty, though encoding it would write offsets:
- * GLib says so.
- * @throws {GVariantTypeError}
+ * Returns whether `bytes` are the normal form of a value of `type`. The time is proportional to their size and the depth
+ * of the type. As in GLib, zero bytes are normal for a tuple whose members may all be empty, though encoding such a tuple
+ * writes offsets.
+ * @throws {GVariantTypeError} if `type` is invalid
  */
 export function isNormal(type: string, bytes: Uint8Array): boolean {
   return isNormalAt(typeNode(type), bytes, 0, bytes.length, 0)
 }
 
-/** Whether `bytes[start, end)` is a string of that kind: `s`, `o` or `g`. */
+/** Returns whether `bytes[start, end)` is a valid string of `kind`: `s`, `o` or `g`. */
 export function isStringOf(kind: string, bytes: Uint8Array, start: number, end: number): boolean {
   const text = readString(bytes, start, end)
   if (text === undefined) return false
@@ -29,7 +29,7 @@ export function isStringOf(kind: string, bytes: Uint8Array, start: number, end: 
 function isNormalAt(node: TypeNode, bytes: Uint8Array, start: number, end: number, depth: number): boolean {
   if (depth >= MAX_VARIANT_DEPTH) return false
   if (node.fixedSize !== undefined && end - start !== node.fixedSize) return false
-  // Known without a look, for any number of them can be claimed by as many bytes of offsets.
+  // Answered without recursion, because each byte of an offset table can claim an empty child of any depth.
   if (start === end) return depth + node.emptyLevels <= MAX_VARIANT_DEPTH
   switch (node.kind) {
     case 'b':
@@ -58,7 +58,7 @@ function isNormalAt(node: TypeNode, bytes: Uint8Array, start: number, end: numbe
   }
 }
 
-/** Whether values of that kind are numbers of fixed size, all of whose bytes are normal. */
+/** Returns whether `kind` is a number type of fixed size, for which all bytes are normal. */
 export function isNumber(kind: string): boolean {
   return 'ynqiuxthd'.includes(kind)
 }

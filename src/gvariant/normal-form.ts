@@ -1,6 +1,6 @@
 /**
- * Normal form: the one serialisation that encoding the value would give. Any other bytes still have a value, the one
- * `Codec.decode` gives, and so a normal form.
+ * Converts bytes to normal form, the bytes that encoding their value produces. Any bytes have a value, the one
+ * `Codec.decode` returns, and so a normal form.
  * Source: GLib, gvariant.c (g_variant_get_normal_form).
  */
 
@@ -11,20 +11,22 @@ import { readVariant } from './variant.ts'
 import { collect, type Writer } from './writer.ts'
 
 /**
- * The normal form of the value that `bytes` have: `bytes` themselves where they are normal, else a buffer of its own.
- * @throws {GVariantTypeError}
- * @throws {LimitError} it would be many times larger than `bytes`, as only bytes made for that purpose are
+ * Returns the normal form of the value of `bytes`: `bytes` themselves if they are normal, otherwise a new buffer.
+ * @throws {GVariantTypeError} if `type` is invalid
+ * @throws {LimitError} if it would be many times larger than `bytes`, which happens for crafted bytes only
  */
 export function normalForm(type: string, bytes: Uint8Array): Uint8Array {
   return isNormal(type, bytes) ? bytes : rewrite(typeNode(type), bytes)
 }
 
+/** Size in bytes that a normal form may always have. */
 const LEAST_OUTPUT = 1 << 20
+/** Bytes that are allowed in addition for each byte of input. */
 const OUTPUT_PER_BYTE = 8
 
 /**
- * The normal form in a buffer of its own, whether or not `bytes` are normal.
- * @throws {LimitError} also for normal bytes, when they hold many values each
+ * Returns the normal form in a new buffer, also if `bytes` are normal.
+ * @throws {LimitError} if it would be many times larger than `bytes`, or they have too many values
  */
 export function rewrite(node: TypeNode, bytes: Uint8Array): Uint8Array {
   const budget = new Budget('normal form of a GVariant', bytes.length, LEAST_OUTPUT + OUTPUT_PER_BYTE * bytes.length)

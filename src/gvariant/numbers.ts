@@ -1,16 +1,16 @@
-/** Booleans and numbers. Source: GLib, gvariant-serialiser.c; the numbers are as in C, the default is 0. */
+/** Codecs of booleans and numbers. Their default is 0. Source: GLib, gvariant-serialiser.c. */
 
 import { type Codec, makeCodec } from './codec.ts'
 import { GVariantValueError } from './errors.ts'
 
-/** `b`. Any byte but 0 reads as `true`; only 1 is normal. */
+/** `b`. Decoding takes any byte except 0 as `true`; the normal form is 1. */
 export const bool: Codec<boolean> = makeCodec(
   'b',
   (writer, value) => writer.byte(value ? 1 : 0),
   (bytes, start, end) => end - start === 1 && bytes[start] !== 0,
 )
 
-/** One number goes through here at a time: cheaper than a view over every buffer. */
+/** Converts one number at a time, which is cheaper than a DataView of every buffer. */
 const cell = new DataView(new ArrayBuffer(8))
 const cellBytes = new Uint8Array(cell.buffer)
 
@@ -93,30 +93,38 @@ const F64: NumberKind<number> = {
   range: 'a number',
 }
 
-/** `y` */
+/** `y`: 0 to 255. */
 export const byte: Codec<number> = numberCodec(integer('y', 1, false), true)
-/** `n` */
+/** `n`: a signed 16-bit integer. */
 export const i16: Codec<number> = numberCodec(I16, true)
-/** `q` */
+/** `q`: an unsigned 16-bit integer. */
 export const u16: Codec<number> = numberCodec(U16, true)
-/** `i` */
+/** `i`: a signed 32-bit integer. */
 export const i32: Codec<number> = numberCodec(I32, true)
-/** `u` */
+/** `u`: an unsigned 32-bit integer. */
 export const u32: Codec<number> = numberCodec(U32, true)
-/** `h`: an index into file descriptors sent along; a 32-bit integer to us. */
+/** `h`: a signed 32-bit integer, an index into the file descriptors of a D-Bus message. */
 export const handle: Codec<number> = numberCodec(integer('h', 4, true), true)
-/** `x` */
+/** `x`: a signed 64-bit integer. */
 export const i64: Codec<bigint> = numberCodec(I64, true)
-/** `t` */
+/** `t`: an unsigned 64-bit integer. */
 export const u64: Codec<bigint> = numberCodec(U64, true)
-/** `d`. The payload of a NaN may change on the way. */
+/** `d`: a double. Encoding may change the payload of a NaN. */
 export const f64: Codec<number> = numberCodec(F64, true)
 
-/** Twins for integers that OSTree swaps to big-endian before it puts them in a value: the type string is the same. */
+// The following have the same type strings. OSTree converts numbers to big-endian before it stores them in a value.
+
+/** `n`, stored big-endian. */
 export const i16be: Codec<number> = numberCodec(I16, false)
+/** `q`, stored big-endian. */
 export const u16be: Codec<number> = numberCodec(U16, false)
+/** `i`, stored big-endian. */
 export const i32be: Codec<number> = numberCodec(I32, false)
+/** `u`, stored big-endian. */
 export const u32be: Codec<number> = numberCodec(U32, false)
+/** `x`, stored big-endian. */
 export const i64be: Codec<bigint> = numberCodec(I64, false)
+/** `t`, stored big-endian. */
 export const u64be: Codec<bigint> = numberCodec(U64, false)
+/** `d`, stored big-endian. */
 export const f64be: Codec<number> = numberCodec(F64, false)

@@ -1,4 +1,4 @@
-/** Strings: the bytes and a NUL. What is not text, or not of the narrower grammar, reads as the default. */
+/** Codecs of strings, which are UTF-8 followed by a NUL. Malformed strings decode to the default. */
 
 import { decodeUtf8 } from '../bytes.ts'
 import { type Codec, makeCodec } from './codec.ts'
@@ -6,10 +6,13 @@ import { GVariantValueError } from './errors.ts'
 import { isObjectPath, isSignature } from './type-string.ts'
 import type { Writer } from './writer.ts'
 
-/** Names are short and ASCII: up to here, four characters at a time beat a TextDecoder. */
+/** Length in bytes up to which reading ASCII by hand, four characters at a time, is faster than a TextDecoder. */
 const LONGEST_BY_HAND = 32
 
-/** @returns the text of `bytes[start, end)` if it is UTF-8, without NUL but for one at its end; else `undefined` */
+/**
+ * Returns the text of `bytes[start, end)` without the NUL at its end; `undefined` if it is not UTF-8, does not end with a
+ * NUL, or has others.
+ */
 export function readString(bytes: Uint8Array, start: number, end: number): string | undefined {
   const last = end - 1
   if (last < start || bytes[last] !== 0) return undefined
@@ -21,7 +24,7 @@ export function readString(bytes: Uint8Array, start: number, end: number): strin
   return decodeUtf8(bytes.subarray(start, last))
 }
 
-/** @returns the text, or `undefined` when some byte is a NUL or not ASCII */
+/** Returns the text of `bytes[start, end)`; `undefined` if a byte is NUL or not ASCII. */
 export function readAscii(bytes: Uint8Array, start: number, end: number): string | undefined {
   let text = ''
   let at = start
@@ -41,11 +44,15 @@ export function readAscii(bytes: Uint8Array, start: number, end: number): string
   return text
 }
 
-/** Appends the UTF-8 of `value` and a NUL. */
+/**
+ * Appends the UTF-8 of `value` and a NUL.
+ * @param type type string, for errors
+ * @throws {GVariantValueError} if `value` is not a string, or has a NUL or a lone surrogate
+ */
 export function writeString(writer: Writer, type: string, value: string): void {
   if (typeof value !== 'string') throw new GVariantValueError(type, value, 'wanted a string')
   const length = value.length
-  // A UTF-16 unit takes three bytes at most; a pair of them four.
+  // A UTF-16 unit takes at most three bytes of UTF-8, a surrogate pair four.
   const start = writer.reserve(length * 3 + 1)
   const bytes = writer.bytes
   let at = start
@@ -75,18 +82,18 @@ export function writeString(writer: Writer, type: string, value: string): void {
   writer.length = at
 }
 
-/** `s`. Default `''`. */
+/** `s`. The default is `''`. */
 export const string: Codec<string> = makeCodec(
   's',
   (writer, value) => writeString(writer, 's', value),
   (bytes, start, end) => readString(bytes, start, end) ?? '',
 )
 
-/** `o`, such as `/org/example`. Default `/`. */
+/** `o`: a D-Bus object path, such as `/org/example`. The default is `/`. */
 export const objectPath: Codec<string> = makeCodec(
   'o',
   (writer, value) => {
-    if (!isObjectPath(value)) throw new GVariantValueError('o', value, 'it is no object path')
+    if (!isObjectPath(value)) throw new GVariantValueError('o', value, 'it is not an object path')
     writeString(writer, 'o', value)
   },
   (bytes, start, end) => {
@@ -95,11 +102,11 @@ export const objectPath: Codec<string> = makeCodec(
   },
 )
 
-/** `g`: zero or more type strings. Default `''`. */
+/** `g`: a D-Bus signature, zero or more type strings. The default is `''`. */
 export const signature: Codec<string> = makeCodec(
   'g',
   (writer, value) => {
-    if (!isSignature(value)) throw new GVariantValueError('g', value, 'it is no signature')
+    if (!isSignature(value)) throw new GVariantValueError('g', value, 'it is not a signature')
     writeString(writer, 'g', value)
   },
   (bytes, start, end) => {

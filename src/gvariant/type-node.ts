@@ -1,21 +1,26 @@
-/** A type string taken apart, for values whose type is known only at run time. */
+/** Parsed type strings, for values whose type is known only at run time. */
 
 import { GVariantTypeError } from './errors.ts'
 import { eachElement, TupleLayout } from './framing.ts'
 import { type Align, measureType, tryMeasureType, typeEnd } from './type-string.ts'
 
-/** A type, and those it is made of: none, one for arrays and maybes, the members of tuples and dict entries. */
+/** A type and the types it consists of. */
 export class TypeNode {
+  /** Type string. */
   readonly type: string
-  /** Its first character: one of `bynqiuxthdsogvma({`. */
+  /** First character of the type string: one of `bynqiuxthdsogvma({`. */
   readonly kind: string
+  /** Alignment in bytes. */
   readonly align: Align
+  /** Size of every value in bytes; `undefined` if it varies. */
   readonly fixedSize: number | undefined
+  /** The element type of an array or maybe, or the member types of a tuple or dict entry. */
   readonly members: readonly TypeNode[]
+  /** Layout of a tuple or dict entry; `undefined` for other types. */
   readonly layout: TupleLayout | undefined
   /**
-   * Levels of values in the one that no bytes at all are the normal form of: an array or maybe without elements, or a
-   * tuple of such. Infinite when every value takes bytes.
+   * Nesting depth of the value whose normal form is zero bytes: an array or maybe without elements, or a tuple of these.
+   * Infinite if every value takes bytes.
    */
   readonly emptyLevels: number
 
@@ -33,12 +38,12 @@ export class TypeNode {
     else this.emptyLevels = members.reduce((most, member) => Math.max(most, 1 + member.emptyLevels), 1)
   }
 
-  /** Of an array or a maybe. */
+  /** The element type of an array or maybe. */
   get element(): TypeNode {
     return this.members[0] as TypeNode
   }
 
-  /** Visits where the children of the array, tuple or dict entry in `bytes[start, end)` lie, in order. */
+  /** Calls `visit` with the start and end of each child of the array, tuple or dict entry in `bytes[start, end)`. */
   eachChild(
     bytes: Uint8Array,
     start: number,
@@ -73,11 +78,16 @@ function build(type: string): TypeNode {
   return new TypeNode(type, members)
 }
 
+/** Number of types that are cached. */
 const MOST_REMEMBERED = 256
+/** Longest type string that is cached, in characters. */
 const LONGEST_REMEMBERED = 255
 const remembered = new Map<string, TypeNode>()
 
-/** @throws {GVariantTypeError} unless `type` is one complete type */
+/**
+ * Parses a type string.
+ * @throws {GVariantTypeError} if `type` is not a single complete type
+ */
 export function typeNode(type: string): TypeNode {
   const known = remembered.get(type)
   if (known !== undefined) return known

@@ -1,38 +1,41 @@
 /**
- * Type strings: what a serialised value looks like, in a few ASCII characters.
+ * Type strings, which describe the types of values in ASCII.
  *
  *     b y n q i u x t h d s o g v    basic types and the variant
- *     mT  aT  (T…)  {KT}             maybe, array, tuple, dict entry (K is basic, and no variant)
+ *     mT  aT  (T…)  {KT}             maybe, array, tuple, dict entry (K is a basic type)
  *
  * Source: GLib, gvarianttype.c (g_variant_type_string_scan), gvarianttypeinfo.c (alignment, fixed size).
  */
 
 import { GVariantTypeError } from './errors.ts'
 
+/** An alignment in bytes. */
 export type Align = 1 | 2 | 4 | 8
 
-/** How deep types, and values with the variants inside them, may nest. Source: G_VARIANT_MAX_RECURSION_DEPTH. */
+/** Limit on the nesting depth of types, and of values with the variants in them. Source: G_VARIANT_MAX_RECURSION_DEPTH. */
 export const MAX_VARIANT_DEPTH = 128
 
 /**
- * Longest type string taken for one, in characters. GLib has no such ceiling; a variant names its own type, so without
- * one a few hostile bytes would have us build a tree of any size.
+ * Limit on the length of a type string in characters. GLib has none, but variants contain their type strings, so without
+ * a limit hostile bytes could make us build huge trees of types.
  */
 export const MAX_VARIANT_TYPE_LENGTH = 65_536
 
-/** How much room values of a type take. */
+/** Alignment and size of a type's values. */
 export interface Extent {
+  /** Alignment in bytes. */
   readonly align: Align
-  /** Bytes; `undefined` when it varies. */
+  /** Size of every value in bytes; `undefined` if it varies. */
   readonly fixedSize: number | undefined
 }
 
+/** Alignment, size and depth of a type. */
 export interface TypeMeasure extends Extent {
-  /** Nested types, the type itself included; 0 for `()`. */
+  /** Nesting depth: 1 for a basic type, 0 for `()`. */
   readonly depth: number
 }
 
-/** The same for a type that ends at `end`, in the midst of a longer string. */
+/** A type in a string, and the index after it. */
 interface ScannedType extends TypeMeasure {
   readonly end: number
 }
@@ -54,20 +57,20 @@ const BASIC: Readonly<Record<string, TypeMeasure>> = {
 }
 const VARIANT: TypeMeasure = { align: 8, fixedSize: undefined, depth: 1 }
 
-/** Whether values of the type may be keys of a dictionary. */
+/** Returns whether `type` is a basic type, whose values may be keys of a dictionary. */
 export function isBasicType(type: string): boolean {
   return Object.hasOwn(BASIC, type)
 }
 
-/** Rounds `offset` up to a multiple of `align`. Right for every safe integer: only the low bits meet bit operators. */
+/** Rounds `offset` up to a multiple of `align`. Correct for all safe integers, as only the low bits matter. */
 export function padTo(offset: number, align: Align): number {
   return offset + (-offset & (align - 1))
 }
 
-/** Of a tuple, before its first member. */
+/** The measure of a tuple before its first member is added. */
 const NO_MEMBERS: TypeMeasure = { align: 1, fixedSize: 0, depth: 0 }
 
-/** The `as`: the larger of two alignments is one. */
+/** Adds a member to the measure of a tuple. */
 function addMember(tuple: TypeMeasure, member: TypeMeasure): TypeMeasure {
   const fixed = tuple.fixedSize !== undefined && member.fixedSize !== undefined
   return {
@@ -79,7 +82,7 @@ function addMember(tuple: TypeMeasure, member: TypeMeasure): TypeMeasure {
 
 function closeTuple(tuple: TypeMeasure): TypeMeasure {
   if (tuple.fixedSize === undefined) return tuple
-  // The empty tuple takes a byte too, so that an array of them has a length.
+  // The empty tuple takes a byte, so that an array of them has a length.
   return { ...tuple, fixedSize: Math.max(1, padTo(tuple.fixedSize, tuple.align)) }
 }
 
@@ -111,7 +114,7 @@ function scanMembers(text: string, at: number, levels: number): ScannedType | un
   let count = 0
   let end = at + 1
   while (text[end] !== close) {
-    // Asked only here: `()` itself may stand one level deeper than any other container.
+    // The depth is checked here, not before, because `()` may be nested one level deeper than other containers.
     const member = levels === 0 ? undefined : scan(text, end, levels - 1)
     if (member === undefined) return undefined
     if (entry && count === 0 && !isBasicType(text.slice(end, member.end))) return undefined
@@ -123,16 +126,18 @@ function scanMembers(text: string, at: number, levels: number): ScannedType | un
   return { ...closeTuple(measure), end: end + 1 }
 }
 
-/** @returns where the complete type that starts at `at` ends, or -1 when there is none */
+/** Returns the index after the complete type that starts at `at`; -1 if there is none. */
 export function typeEnd(text: string, at: number): number {
   return scan(text, at, MAX_VARIANT_DEPTH)?.end ?? -1
 }
 
+/** Number of types that are cached. */
 const MOST_REMEMBERED = 256
+/** Longest type string that is cached, in characters. */
 const LONGEST_REMEMBERED = 255
 const remembered = new Map<string, TypeMeasure>()
 
-/** @returns `undefined` unless `text` is one complete type */
+/** Measures a type. Returns `undefined` if `text` is not a single complete type. */
 export function tryMeasureType(text: string): TypeMeasure | undefined {
   const known = remembered.get(text)
   if (known !== undefined) return known
@@ -146,19 +151,22 @@ export function tryMeasureType(text: string): TypeMeasure | undefined {
   return scanned
 }
 
-/** @throws {GVariantTypeError} unless `text` is one complete type */
+/**
+ * Measures a type.
+ * @throws {GVariantTypeError} if `text` is not a single complete type
+ */
 export function measureType(text: string): TypeMeasure {
   const measure = tryMeasureType(text)
   if (measure === undefined) throw new GVariantTypeError(text)
   return measure
 }
 
-/** Whether `text` is one complete, definite type, such as `a{sv}`. */
+/** Returns whether `text` is a single complete type without wildcards, such as `a{sv}`. */
 export function isTypeString(text: string): boolean {
   return tryMeasureType(text) !== undefined
 }
 
-/** Whether `text` is a D-Bus signature: zero or more complete types. */
+/** Returns whether `text` is a D-Bus signature: zero or more complete types. */
 export function isSignature(text: string): boolean {
   let at = 0
   while (at < text.length) {
@@ -168,7 +176,7 @@ export function isSignature(text: string): boolean {
   return true
 }
 
-/** Whether `text` is a D-Bus object path: `/`, or elements of `[A-Za-z0-9_]` with a slash before each. */
+/** Returns whether `text` is a D-Bus object path: `/`, or elements of `[A-Za-z0-9_]` with a slash before each. */
 export function isObjectPath(text: string): boolean {
   return /^\/(?:[A-Za-z0-9_]+(?:\/[A-Za-z0-9_]+)*)?$/.test(text) && !text.endsWith('\n')
 }

@@ -1,19 +1,21 @@
-/** A growing buffer that values are appended to, so that one pass writes a value of any size. */
+/** A growing buffer that values are appended to. */
 
 import { offsetWidthFor, writeOffset } from './framing.ts'
 import { type Align, padTo } from './type-string.ts'
 
+/** Initial size of a buffer in bytes. */
 const FIRST_CAPACITY = 1024
-/** A buffer grown beyond this is not kept for the next value. */
+/** A buffer larger than this many bytes is not reused for the next value. */
 const MOST_KEPT = 64 * 1024
 
 /**
- * Offset 0 counts as aligned to 8, so alignment in the buffer is alignment in the value: every container starts at a
- * multiple of its own alignment.
+ * Appends encoded values. Offset 0 is aligned to 8 and every container starts at a multiple of its alignment, so
+ * alignment in the buffer is alignment in the value.
  */
 export class Writer {
-  /** Replaced when it grows: read it again after every `reserve`. */
+  /** The buffer. It is replaced when it grows, so read this again after every `reserve`. */
   bytes: Uint8Array
+  /** Number of bytes written. */
   length: number
 
   constructor() {
@@ -21,7 +23,7 @@ export class Writer {
     this.length = 0
   }
 
-  /** Makes room for `size` more bytes, whose content the caller sets. @returns their offset in `bytes` */
+  /** Appends `size` bytes, whose content the caller must set, and returns their index in `bytes`. */
   reserve(size: number): number {
     const at = this.length
     const length = at + size
@@ -40,17 +42,24 @@ export class Writer {
     while (this.length < end) this.byte(0)
   }
 
+  /** Appends a byte. */
   byte(value: number): void {
     const at = this.reserve(1)
     this.bytes[at] = value
   }
 
+  /** Appends a copy of `bytes`. */
   append(bytes: Uint8Array): void {
     const at = this.reserve(bytes.length)
     this.bytes.set(bytes, at)
   }
 
-  /** Appends the offset table of a container that began at `base`. `ends` count from there. */
+  /**
+   * Appends the offset table of a container.
+   * @param base index of the container's first byte
+   * @param ends ends of its children, counted from `base`
+   * @param reverse whether the last end comes first, as in tuples
+   */
   offsets(base: number, ends: readonly number[], reverse: boolean): void {
     const count = ends.length
     if (count === 0) return
@@ -65,9 +74,9 @@ export class Writer {
 
 let idle: Writer | undefined
 
-/** Runs `write` on an empty writer. @returns what it wrote, in a buffer of its own */
+/** Calls `write` with an empty writer and returns the written bytes in a new buffer. */
 export function collect(write: (writer: Writer) => void): Uint8Array {
-  // One buffer serves all small values in turn; a nested call, from a mapped codec, finds none and makes its own.
+  // One writer is reused for small values. A nested call, as by a mapped codec, creates its own.
   const writer = idle ?? new Writer()
   idle = undefined
   writer.length = 0

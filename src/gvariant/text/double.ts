@@ -1,6 +1,6 @@
-/** Doubles as C writes and reads them. */
+/** Formatting of doubles as in C. */
 
-/** C's `%.17g`, with `.0` added where a reader could take it for an integer. Source: g_variant_print. */
+/** Formats like C's `%.17g`, but adds `.0` if the result would look like an integer. Source: g_variant_print. */
 export function formatDouble(value: number): string {
   if (Number.isNaN(value)) return 'nan'
   if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf'
@@ -18,10 +18,10 @@ export function formatDouble(value: number): string {
   return `${sign}${whole}.${significant.slice(exponent + 1) || '0'}`
 }
 
-/** Significant digits, and the decimal exponent of the first. */
+/** Returns 17 significant digits, and the decimal exponent of the first. */
 function seventeenDigits(value: number): readonly [digits: string, exponent: string] {
   const [digits = '', exponent = ''] = value.toExponential(16).replace('.', '').split('e')
-  // JavaScript rounds half up, C half to even. No double comes as near to half as this without being there.
+  // JavaScript rounds half up, C half to even. Sixty digits suffice to recognise exactly half.
   const exact = value.toExponential(60).replace('.', '')
   const isHalf = /^50*e/.test(exact.slice(17))
   const below = exact.slice(0, 17)

@@ -1,6 +1,6 @@
 /**
- * What a text says, before and after its types are known. First an expression tells its pattern, from the inside out;
- * once the pattern of the whole has become a type, it gives its value of that type, from the outside in.
+ * The expressions of a text. Their types are found in two steps: each expression gives its pattern, from the inside out;
+ * when the pattern of the whole has become a type, each gives its value of the type it has there, from the outside in.
  * Source: GLib, gvariant-parser.c.
  */
 
@@ -13,19 +13,30 @@ import { readDouble, readInteger } from './number.ts'
 import { coalesce, defaultType } from './pattern.ts'
 import type { TextRange, TokenStream } from './tokens.ts'
 
+/** A parsed expression. */
 export interface Expression {
+  /** Its place in the text. */
   readonly range: TextRange
-  /** @throws {GVariantTextError} */
+  /**
+   * Returns the pattern of its type; see `pattern.ts`.
+   * @throws {GVariantTextError} if no type fits its parts
+   */
   pattern(): string
-  /** Of the dynamic codec of that type. @throws {GVariantTextError} */
+  /**
+   * Returns its value of that type, as the codec `codecOf(type)` takes it.
+   * @throws {GVariantTextError} if the type cannot hold the value
+   */
   value(type: TypeNode): unknown
 }
 
-/** The value of an expression that nothing around it gives a type to. */
+/**
+ * Encodes an expression whose type follows from itself alone.
+ * @throws {GVariantTextError} if its type is unknown or cannot hold the value
+ */
 export function resolve(stream: TokenStream, expression: Expression): Variant {
   const type = defaultType(expression.pattern())
   if (type === undefined) return stream.fail(expression.range, 'unable to infer type')
-  // A level of text can be two of type: `{1:` is `a` and `{`.
+  // A level of the text can be two levels of the type: `{1:` is `a` and `{`.
   if (!isTypeString(type)) return stream.fail(expression.range, 'variant nested too deeply')
   const node = typeNode(type)
   return { type, bytes: codecOf(node).encode(expression.value(node)) }
@@ -35,7 +46,7 @@ function typeError(stream: TokenStream, range: TextRange, type: TypeNode): never
   return stream.fail(range, `can not parse as value of type '${type.type}'`)
 }
 
-/** An expression whose value may stand for Just of itself, to any depth. */
+/** Creates an expression whose value may also be used where a maybe is expected, meaning Just of it, to any depth. */
 function implicitJust(range: TextRange, pattern: () => string, plainValue: (type: TypeNode) => unknown): Expression {
   return {
     range,
@@ -46,7 +57,7 @@ function implicitJust(range: TextRange, pattern: () => string, plainValue: (type
   }
 }
 
-/** The pattern that fits all of them; there is at least one. */
+/** Returns the pattern that fits all expressions, of which there is at least one. */
 function commonPattern(stream: TokenStream, expressions: readonly Expression[]): string {
   let common: string | undefined
   for (const expression of expressions) {
@@ -61,6 +72,7 @@ function commonPattern(stream: TokenStream, expressions: readonly Expression[]):
   return common ?? '*'
 }
 
+/** Creates the expression `true` or `false`. */
 export function booleanExpression(stream: TokenStream, range: TextRange, value: boolean): Expression {
   return implicitJust(
     range,
@@ -69,7 +81,7 @@ export function booleanExpression(stream: TokenStream, range: TextRange, value: 
   )
 }
 
-/** `nothing` or `just X`. */
+/** Creates the expression `nothing`, if there is no child, or `just X`. */
 export function maybeExpression(stream: TokenStream, range: TextRange, child: Expression | undefined): Expression {
   return {
     range,
@@ -81,6 +93,7 @@ export function maybeExpression(stream: TokenStream, range: TextRange, child: Ex
   }
 }
 
+/** Creates the expression `[X, …]`. */
 export function arrayExpression(stream: TokenStream, range: TextRange, children: readonly Expression[]): Expression {
   return implicitJust(
     range,
@@ -93,6 +106,7 @@ export function arrayExpression(stream: TokenStream, range: TextRange, children:
   )
 }
 
+/** Creates the expression `(X, …)`. */
 export function tupleExpression(stream: TokenStream, range: TextRange, children: readonly Expression[]): Expression {
   return implicitJust(
     range,
@@ -108,6 +122,7 @@ export function tupleExpression(stream: TokenStream, range: TextRange, children:
   )
 }
 
+/** Creates the expression `<X>`. */
 export function variantExpression(stream: TokenStream, range: TextRange, child: Expression): Expression {
   return implicitJust(
     range,
@@ -116,9 +131,13 @@ export function variantExpression(stream: TokenStream, range: TextRange, child: 
   )
 }
 
+/** An entry of a dictionary. */
 export type EntryExpression = readonly [key: Expression, value: Expression]
 
-/** @param single a dict entry by itself, rather than a dictionary */
+/**
+ * Creates the expression `{K: V, …}`, or `{K, V}`.
+ * @param single whether it is a dict entry `{K, V}`, not a dictionary
+ */
 export function dictExpression(
   stream: TokenStream,
   range: TextRange,
@@ -147,6 +166,11 @@ export function dictExpression(
   })
 }
 
+/**
+ * Creates the expression of a string literal.
+ * @param utf8 content of the literal
+ * @throws {GVariantTextError} if it is not UTF-8
+ */
 export function stringExpression(stream: TokenStream, range: TextRange, utf8: Uint8Array): Expression {
   const text = decodeUtf8(utf8) ?? stream.fail(range, 'not valid UTF-8')
   return implicitJust(
@@ -161,7 +185,10 @@ export function stringExpression(stream: TokenStream, range: TextRange, utf8: Ui
   )
 }
 
-/** @param bytes without the NUL at the end */
+/**
+ * Creates the expression of a byte string literal `b'…'`.
+ * @param bytes content of the literal, to which a NUL is added
+ */
 export function byteStringExpression(stream: TokenStream, range: TextRange, bytes: Uint8Array): Expression {
   return implicitJust(
     range,
@@ -175,7 +202,7 @@ export function byteStringExpression(stream: TokenStream, range: TextRange, byte
   )
 }
 
-/** Signed or not, bits. */
+/** Integer types. */
 const INTEGERS: Readonly<Record<string, readonly [signed: boolean, bits: bigint]>> = {
   y: [false, 8n],
   n: [true, 16n],
@@ -187,6 +214,7 @@ const INTEGERS: Readonly<Record<string, readonly [signed: boolean, bits: bigint]
   t: [false, 64n],
 }
 
+/** Creates the expression of a number literal. */
 export function numberExpression(stream: TokenStream, range: TextRange, literal: string): Expression {
   function checkLength(length: number): void {
     const at = range.start + length
@@ -201,7 +229,7 @@ export function numberExpression(stream: TokenStream, range: TextRange, literal:
   }
 
   function integer(type: TypeNode): unknown {
-    // A lone minus reads as 0: nothing follows that could be wrong.
+    // As in GLib, a minus without digits is 0.
     const skipped = literal.startsWith('-') ? 1 : 0
     const { value: size, length, outOfRange } = readInteger(literal.slice(skipped))
     if (outOfRange) stream.fail(range, 'integer too big for any type')
@@ -228,7 +256,7 @@ export function numberExpression(stream: TokenStream, range: TextRange, literal:
   )
 }
 
-/** `@TYPE X` or `keyword X`: the type is a pattern like any other, and what it meets around it has the last word. */
+/** Creates the expression `@TYPE X` or `keyword X`. Its pattern is the type; the context determines the final type. */
 export function typedExpression(range: TextRange, type: string, child: Expression): Expression {
   return { range, pattern: () => type, value: (wanted) => child.value(wanted) }
 }

@@ -1,22 +1,26 @@
 /**
- * Number literals as C's strtoull and strtod read them: as much as makes sense, and where it stopped making sense.
+ * Parses number literals like C's strtoull and strtod: the longest valid start of a text.
  * Source: GLib, gstrfuncs.c (g_parse_long_long, g_ascii_strtod).
  */
 
+/** A number at the start of a text. */
 export interface ReadNumber<T> {
   readonly value: T
-  /** Characters read. */
+  /** Number of characters it has. */
   readonly length: number
-  /** ERANGE: more than the type holds, or so small that digits were lost. */
+  /** Whether C would set ERANGE: the number is too large for the type, or so small that digits were lost. */
   readonly outOfRange: boolean
 }
 
 const MOST_U64 = 2n ** 64n - 1n
 
-/** Longer digits than any 64-bit integer has, even octal ones. */
+/** More digits than any 64-bit integer has, also in octal. */
 const ENOUGH_DIGITS = 32
 
-/** strtoull with base 0: decimal, `0x` hex, `0` octal. A sign is part of it, and `-` counts modulo 2^64. */
+/**
+ * Parses like strtoull with base 0: decimal, hexadecimal after `0x`, octal after `0`. A sign is allowed; `-` negates
+ * modulo 2^64.
+ */
 export function readInteger(text: string): ReadNumber<bigint> {
   const sign = /^[+-]?/.exec(text)?.[0] ?? ''
   const body = text.slice(sign.length)
@@ -25,7 +29,7 @@ export function readInteger(text: string): ReadNumber<bigint> {
   if (prefix === '' && digits === '') return { value: 0n, length: 0, outOfRange: false }
   const length = sign.length + prefix.length + digits.length
   const radix = prefix === '' ? '' : prefix === '0' ? '0o' : '0x'
-  // Of a long number only matters that it is out of range, and BigInt takes quadratic time over all of it.
+  // Longer numbers are out of range anyway. Cut them, because BigInt takes quadratic time.
   const significant = digits.replace(/^0+/, '').slice(0, ENOUGH_DIGITS)
   const value = BigInt(`${radix}${significant || '0'}`)
   if (value > MOST_U64) return { value: MOST_U64, length, outOfRange: true }
@@ -37,7 +41,7 @@ const HEXADECIMAL = /^([+-]?)0[xX]([0-9a-fA-F]*)\.?([0-9a-fA-F]*)(?:[pP]([+-]?[0
 const NAMED = /^([+-]?)(?:(inf(?:inity)?)|nan)/i
 const LEAST_NORMAL = 2 ** -1022
 
-/** strtod in the C locale. */
+/** Parses like strtod in the C locale. */
 export function readDouble(text: string): ReadNumber<number> {
   const named = NAMED.exec(text)
   if (named !== null) {
@@ -54,13 +58,13 @@ export function readDouble(text: string): ReadNumber<number> {
   return { value, length: literal.length, outOfRange }
 }
 
-/** Whether a decimal literal is exactly `size`, a double too small to be normal. */
+/** Returns whether a decimal literal is exactly `size`, which is a subnormal double. */
 function isExact(literal: string, size: number): boolean {
   const [mantissa = '', exponent = '0'] = literal.replace(/^[+-]/, '').toLowerCase().split('e')
   const [whole = '', fraction = ''] = mantissa.split('.')
   const scale = fraction.length - Number(exponent)
   const digits = (whole + fraction).replace(/^0+/, '')
-  // An exact one has no more digits than 2^-1074, and is no smaller.
+  // An exact literal has at most as many digits as 2^-1074, and is not smaller.
   if (scale < 0 || scale > 1100 + digits.length || digits.length > 1100) return false
   const units = BigInt(size / Number.MIN_VALUE)
   return BigInt(digits) * 2n ** 1074n === units * 10n ** BigInt(scale)
@@ -68,7 +72,7 @@ function isExact(literal: string, size: number): boolean {
 
 function readHexDouble(match: RegExpExecArray): ReadNumber<number> {
   const [all, sign, whole = '', fraction = '', power = '0'] = match
-  // Beyond 40 digits only matters whether any is not zero.
+  // Of the digits after the 40th, it only matters whether one is not zero.
   const digits = (whole + fraction).replace(/^0+/, '')
   const kept = digits.slice(0, 40)
   const sticky = /[^0]/.test(digits.slice(40)) ? 1n : 0n
@@ -82,7 +86,7 @@ function readHexDouble(match: RegExpExecArray): ReadNumber<number> {
   }
 }
 
-/** `mantissa * 2^exponent`, to the nearest double, the even one of two. */
+/** Rounds `mantissa * 2^exponent` to the nearest double, half to even. */
 function roundToDouble(mantissa: bigint, exponent: number): { value: number; exact: boolean } {
   if (mantissa === 0n) return { value: 0, exact: true }
   const top = mantissa.toString(2).length + exponent

@@ -1,6 +1,6 @@
 /**
- * Values from text, as `g_variant_parse` reads them, to the range and wording of every error: `--add-metadata` and
- * `summary --add-metadata` take such text.
+ * Parses the text form of GVariant like `g_variant_parse`, with the same ranges and words in errors. The options
+ * `--add-metadata` of `commit` and `summary` take such text.
  * Source: GLib, gvariant-parser.c; the grammar is in the GVariant text format documentation.
  */
 
@@ -13,9 +13,10 @@ import { unquoteBytes, unquoteString } from './string.ts'
 import { TokenStream } from './tokens.ts'
 
 /**
- * @param type of the value; without it the text has to tell, and `[]` does not
- * @throws {GVariantTextError} its message is `RANGE:MESSAGE`
- * @throws {GVariantTypeError} `type` is no type string
+ * Parses a text, such as `{'key': <uint32 5>}`, and encodes its value.
+ * @param type type string of the value; needed for texts such as `[]`, whose type is ambiguous
+ * @throws {GVariantTextError} if the text is malformed, ambiguous, or not of that type; its message is `RANGE:MESSAGE`
+ * @throws {GVariantTypeError} if `type` is not a type string
  */
 export function parseVariantText(text: string, type?: string): Variant {
   const stream = new TokenStream(text)
@@ -46,7 +47,10 @@ const KEYWORDS: Readonly<Record<string, string>> = {
   signature: 'g',
 }
 
-/** @param levels that may still be nested */
+/**
+ * Parses an expression.
+ * @param levels nesting depth that is still allowed
+ */
 function parseValue(stream: TokenStream, levels: number): make.Expression {
   const { start } = stream.current
   const range = () => ({ start, end: stream.position })
@@ -110,7 +114,7 @@ function parseType(stream: TokenStream, levels: number): string {
   }
   const type = token.slice(1)
   if (!isTypeString(type)) {
-    // `*`, `?` and `r` stand for any type, any basic type and any tuple: types, but of no value.
+    // `*`, `?` and `r` are wildcards for any type, any basic type and any tuple.
     const definite = type.replaceAll(/[*?]/g, 'y').replaceAll('r', '()')
     const problem = isTypeString(definite) ? 'type declarations must be definite' : 'invalid type declaration'
     stream.fail(stream.current, problem)
@@ -134,7 +138,7 @@ function parseTuple(stream: TokenStream, levels: number): make.Expression[] {
   while (!stream.consume(')')) {
     if (members.length > 1) stream.require(',', "or ')' to follow tuple element")
     members.push(parseValue(stream, levels - 1))
-    // The comma that makes a tuple of a single member.
+    // A comma is required after the first member, so that a tuple of one differs from parentheses.
     if (members.length === 1) stream.require(',', 'after first tuple element')
   }
   return members

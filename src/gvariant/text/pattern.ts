@@ -1,8 +1,8 @@
 /**
- * Patterns: what is known of the type of an expression before its surroundings are. A type string, with
+ * Patterns: what is known of an expression's type without its context. A pattern is a type string, with
  *
  *     *   any type              N   some number          S   a string, an object path or a signature
- *     M   maybe a maybe: any number of `m`, none included
+ *     M   zero or more `m`
  *
  * Source: GLib, gvariant-parser.c (pattern_coalesce).
  */
@@ -10,7 +10,7 @@
 const NUMBER_TYPES = 'ynqiuxthd'
 const STRING_TYPES = 'sog'
 
-/** End of the pattern that begins at `at`. */
+/** Returns the index after the pattern that starts at `at`. */
 function patternEnd(pattern: string, at: number): number {
   let end = at
   while (end < pattern.length && 'amM'.includes(pattern.charAt(end))) end++
@@ -23,13 +23,14 @@ function patternEnd(pattern: string, at: number): number {
   return end
 }
 
-/** What `general`, seen from its side, allows next: text for the result, and how far both move. */
+/** A match of the next part of two patterns: the text it adds to the result, and the indices after it in both. */
 interface Step {
   readonly taken: string
   readonly general: number
   readonly special: number
 }
 
+/** Matches a wildcard at `at` in `general` with the pattern at `specialAt` in `special`. */
 function narrow(general: string, at: number, special: string, specialAt: number): Step | undefined {
   const wanted = general.charAt(at)
   const found = special.charAt(specialAt)
@@ -45,7 +46,7 @@ function narrow(general: string, at: number, special: string, specialAt: number)
     : undefined
 }
 
-/** The pattern of what fits both, or `undefined` when nothing does. */
+/** Returns the pattern of the types that both patterns match; `undefined` if there are none. */
 export function coalesce(left: string, right: string): string | undefined {
   const taken: string[] = []
   let l = 0
@@ -73,7 +74,10 @@ export function coalesce(left: string, right: string): string | undefined {
   return l < left.length || r < right.length ? undefined : taken.join('')
 }
 
-/** The type to take where the text leaves a choice: no maybe, `s`, `i`. `undefined` where it could be any type. */
+/**
+ * Returns the default type of a pattern: without optional maybes, with `s` for strings and `i` for numbers; `undefined`
+ * if a part can be of any type.
+ */
 export function defaultType(pattern: string): string | undefined {
   if (pattern.includes('*')) return undefined
   return pattern.replaceAll('M', '').replaceAll('S', 's').replaceAll('N', 'i')

@@ -1,5 +1,5 @@
 /**
- * Values as text, as `g_variant_print` writes them: `ostree show`, `ls -X` and `summary --raw` print so.
+ * Prints values in the text form of GVariant like `g_variant_print`, for `ostree show`, `ls -X` and `summary --raw`.
  * Source: GLib, gvariant.c (g_variant_print_string); the grammar is in the GVariant text format documentation.
  */
 
@@ -11,10 +11,11 @@ import { readVariant, type Variant } from '../variant.ts'
 import { formatDouble } from './double.ts'
 
 /**
- * @param annotate name the types that a reader could not tell, as in `uint32 5` or `@as []`
- * @throws {GVariantTypeError}
- * @throws {LimitError} the text would be many times longer than the bytes, as only bytes made for that purpose give, or
- *   longer than a string should be
+ * Returns the text form of a value.
+ * @param annotate whether to add the types that do not follow from the text, as in `uint32 5` or `@as []`
+ * @throws {GVariantTypeError} if the type of the value is invalid
+ * @throws {LimitError} if the text would be many times longer than the bytes, which happens for crafted bytes only, or
+ *   longer than 2^28 characters
  */
 export function printVariant(value: Variant, annotate: boolean): string {
   const printer = new Printer(value.bytes)
@@ -22,10 +23,11 @@ export function printVariant(value: Variant, annotate: boolean): string {
   return printer.text()
 }
 
+/** Number of characters that a text may always have. */
 const LEAST_TEXT = 1 << 24
-/** A byte prints as `0x00, `, or in a string as `\u0001`. */
+/** Characters that are allowed in addition for each byte. A byte prints as `0x00, `, or in a string as `\u0001`. */
 const TEXT_PER_BYTE = 64
-/** Half of what V8 lets a string have. */
+/** Limit on the characters of a text: half of V8's longest string. */
 const MOST_TEXT = 1 << 28
 
 /** Keyword and codec of the types that print as a number. */
@@ -39,13 +41,15 @@ const NUMBERS: Readonly<Record<string, readonly [keyword: string, codec: typeof 
   t: ['uint64 ', numbers.u64],
 }
 
+/** Number of parts that are joined to one string at a time. */
 const PARTS_A_CHUNK = 4096
 
 class Printer {
   readonly #bytes: Uint8Array
   readonly #budget: Budget
-  /** Flat strings; `#recent` are joined to one of them now and then, as a string of millions of parts is slow. */
+  /** Joined parts. Joining some at a time is faster than a string of millions of parts. */
   readonly #chunks: string[]
+  /** Parts that are not joined yet. */
   readonly #recent: string[]
   #length: number
 
@@ -97,7 +101,7 @@ class Printer {
     this.#put('>')
   }
 
-  /** `just` is left out wherever the value cannot be mistaken without it: only before a nested `nothing`. */
+  /** Prints a maybe. `just` is needed before a nested `nothing` only. */
   #printMaybe(node: TypeNode, start: number, end: number, depth: number, annotate: boolean): void {
     if (annotate) this.#put(`@${node.type} `)
     let inner = node
@@ -129,7 +133,7 @@ class Printer {
     const [open, close] = element.kind === '{' ? ['{', '}'] : ['[', ']']
     let count = 0
     node.eachChild(this.#bytes, start, end, (child, from, to) => {
-      // One annotation tells the type of all that follow.
+      // The annotation of the first element gives the type of all.
       const first = count++ === 0
       this.#put(first ? open : ', ')
       if (element.kind === '{') this.#printEntry(child, from, to, depth + 1, first && annotate)
@@ -139,7 +143,7 @@ class Printer {
     else this.#put(`${annotate ? `@${node.type} ` : ''}${open}${close}`)
   }
 
-  /** An entry of a dictionary, whose braces are around all of them. */
+  /** Prints an entry of a dictionary, without braces, which enclose all entries. */
   #printEntry(node: TypeNode, start: number, end: number, depth: number, annotate: boolean): void {
     this.#budget.spend(0, this.#length)
     node.eachChild(this.#bytes, start, end, (child, from, to, index) => {
@@ -174,7 +178,7 @@ function printLeaf(kind: string, bytes: Uint8Array, start: number, end: number, 
     case 'g':
       return `${annotate ? 'signature ' : ''}'${signature.decodeAt(bytes, start, end)}'`
     default: {
-      // What is left are the kinds of the table.
+      // All other kinds are in the table.
       const [keyword, codec] = NUMBERS[kind] as NonNullable<(typeof NUMBERS)[string]>
       return (annotate ? keyword : '') + codec.decodeAt(bytes, start, end)
     }
@@ -183,11 +187,11 @@ function printLeaf(kind: string, bytes: Uint8Array, start: number, end: number, 
 
 function printDouble(bytes: Uint8Array, start: number, end: number): string {
   const text = formatDouble(numbers.f64.decodeAt(bytes, start, end))
-  // C shows the sign of a NaN; JavaScript has lost it.
+  // C prints the sign of a NaN, which JavaScript does not keep.
   return text === 'nan' && ((bytes[end - 1] as number) & 0x80) !== 0 ? '-nan' : text
 }
 
-/** What g_unichar_isprint denies: control, format, surrogate and unassigned, by the Unicode tables at hand. */
+/** Characters for which g_unichar_isprint is false: control, format, surrogate and unassigned ones. */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Cn}]/gu
 
 const LETTER_ESCAPES: Readonly<Record<string, string>> = {
@@ -225,7 +229,7 @@ const BYTE_ESCAPES = new Map([
   [0x5c, '\\\\'],
 ])
 
-/** Escapes as g_strescape does, double quotes included whichever quote is used. */
+/** Escapes like g_strescape, double quotes always. */
 function quoteBytes(bytes: Uint8Array): string {
   let text = ''
   for (const byte of bytes) {

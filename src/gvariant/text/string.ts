@@ -1,4 +1,4 @@
-/** String literals: quotes and escapes. Source: GLib, gvariant-parser.c (string_parse, bytestring_parse). */
+/** Decodes string literals. Source: GLib, gvariant-parser.c (string_parse, bytestring_parse). */
 
 import type { TextRange, TokenStream } from './tokens.ts'
 
@@ -15,7 +15,11 @@ const LETTER_ESCAPES = new Map([
   ['v', 0x0b],
 ])
 
-/** Reads one token, from the quote at `quoteAt`; `special` takes the escapes that are not single letters. */
+/**
+ * Decodes the literal in `range`, whose quote is at `quoteAt`.
+ * @param special decodes an escape other than a single letter: called with the index after the backslash, it returns the
+ *   index after the escape, or the same index if it is not one
+ */
 function unquote(
   stream: TokenStream,
   range: TextRange,
@@ -46,7 +50,10 @@ function unquote(
   }
 }
 
-/** `'…'` or `"…"`. @returns UTF-8 without NUL */
+/**
+ * Decodes `'…'` or `"…"` and returns the bytes, which have no NUL.
+ * @throws {GVariantTextError} if the literal is unterminated or has an invalid escape
+ */
 export function unquoteString(stream: TokenStream, range: TextRange): Uint8Array {
   return unquote(stream, range, range.start, (at, out) => {
     const digits = stream.bytes[at] === 0x75 ? 4 : stream.bytes[at] === 0x55 ? 8 : 0
@@ -62,7 +69,10 @@ export function unquoteString(stream: TokenStream, range: TextRange): Uint8Array
   })
 }
 
-/** `b'…'` or `b"…"`. @returns the bytes before the first NUL, without one */
+/**
+ * Decodes `b'…'` or `b"…"` and returns the bytes before the first NUL.
+ * @throws {GVariantTextError} if the literal is unterminated
+ */
 export function unquoteBytes(stream: TokenStream, range: TextRange): Uint8Array {
   const bytes = unquote(stream, range, range.start + 1, (at, out) => {
     const octal = /^[0-7]{0,3}/.exec(String.fromCharCode(...stream.bytes.subarray(at, at + 3)))?.[0] ?? ''

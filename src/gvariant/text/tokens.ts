@@ -1,12 +1,12 @@
 /**
- * Tokens of the text form. They are runs of UTF-8: positions in errors are byte offsets.
+ * Splits the text form into tokens. Positions are offsets in the UTF-8 of the text, as in GLib's errors.
  * Source: GLib, gvariant-parser.c (token_stream_prepare).
  */
 
 import { displayUtf8, encodeUtf8 } from '../../bytes.ts'
 import { GVariantTextError } from '../errors.ts'
 
-/** `bytes[start, end)` of the text. */
+/** A range `[start, end)` of byte offsets in the text. */
 export interface TextRange {
   readonly start: number
   readonly end: number
@@ -14,7 +14,7 @@ export interface TextRange {
 
 const BACKSLASH = 0x5c
 
-/** g_ascii_isspace: no vertical tab. */
+/** Returns whether a byte is a space as in g_ascii_isspace, which excludes the vertical tab. */
 function isSpace(byte: number | undefined): boolean {
   return byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0c || byte === 0x0d
 }
@@ -35,14 +35,19 @@ function isQuote(byte: number | undefined): boolean {
   return byte === 0x27 || byte === 0x22
 }
 
-/** One token at a time: `current` stays until it is consumed. */
+/** The tokens of a text. `current` stays the same until `next` or `consume` is called. */
 export class TokenStream {
   readonly #text: string
+  /** The text in UTF-8. */
   readonly bytes: Uint8Array
   #current: TextRange | undefined
   /** End of the current token, or of the last one consumed. */
   position: number
 
+  /**
+   * @param text ends at its first NUL
+   * @throws {GVariantTextError} if it has a lone surrogate
+   */
   constructor(text: string) {
     const nul = text.indexOf('\0')
     this.#text = nul < 0 ? text : text.slice(0, nul)
@@ -56,7 +61,7 @@ export class TokenStream {
     this.bytes = encodeUtf8(this.#text)
   }
 
-  /** Empty at the end of the text. */
+  /** Range of the current token; empty at the end of the text. */
   get current(): TextRange {
     if (this.#current === undefined) {
       const start = this.#skipSpace(this.position)
@@ -66,54 +71,70 @@ export class TokenStream {
     return this.#current
   }
 
+  /** Text of the current token. */
   get currentText(): string {
     return this.textOf(this.current)
   }
 
+  /** Returns the text in a range. */
   textOf({ start, end }: TextRange): string {
     return displayUtf8(this.bytes.subarray(start, end))
   }
 
+  /** Moves on to the next token. */
   next(): void {
     this.#current = undefined
   }
 
-  /** Whether the current token begins with one of these ASCII characters. */
+  /** Returns whether the current token starts with one of these ASCII characters. */
   beginsWith(characters: string): boolean {
     const { start, end } = this.current
     return start < end && isOneOf(characters, this.bytes[start] as number)
   }
 
-  /** Whether a second character of the current token is one of these. */
+  /** Returns whether the second character of the current token is one of these. */
   secondIs(characters: string): boolean {
     const { start, end } = this.current
     return start + 1 < end && isOneOf(characters, this.bytes[start + 1] as number)
   }
 
-  /** Whether the current token is this one, of ASCII characters. */
+  /** Returns whether the current token is `token`, which must be ASCII. */
   is(token: string): boolean {
     const { start, end } = this.current
     return end - start === token.length && this.textOf(this.current) === token
   }
 
+  /** Moves on to the next token if the current one is `token`, and returns whether it was. */
   consume(token: string): boolean {
     if (!this.is(token)) return false
     this.next()
     return true
   }
 
-  /** @throws {GVariantTextError} unless the token comes next */
+  /**
+   * Consumes `token`.
+   * @param purpose why it is needed, for the message
+   * @throws {GVariantTextError} if the current token is another one
+   */
   require(token: string, purpose: string): void {
     if (!this.consume(token)) this.fail(this.current.start, `expected '${token}' ${purpose}`)
   }
 
-  /** @throws {GVariantTextError} unless nothing but space is left */
+  /**
+   * Checks that only space is left.
+   * @throws {GVariantTextError} if something else follows
+   */
   requireEnd(): void {
     const at = this.#skipSpace(this.position)
     if (at < this.bytes.length) this.fail(at, 'expected end of input')
   }
 
-  /** @param at a range, or the offset of what is missing @param other where the text contradicts itself */
+  /**
+   * Throws an error.
+   * @param at range of the error, or the offset at which something is missing
+   * @param other range that contradicts `at`
+   * @throws {GVariantTextError} always
+   */
   fail(at: TextRange | number, problem: string, other?: TextRange): never {
     const first = formatRange(typeof at === 'number' ? { start: at, end: at } : at)
     throw new GVariantTextError(this.#text, other ? `${first},${formatRange(other)}` : first, problem)
@@ -151,7 +172,7 @@ export class TokenStream {
     return Math.min(end + 1, bytes.length)
   }
 
-  /** A type declaration goes on to a space or to what cannot be part of it: `, : > ]` or a bracket too many. */
+  /** Returns the end of a type declaration: a space, one of `, : > ]`, or an unmatched closing bracket. */
   #endOfType(start: number): number {
     let depth = 0
     return this.#endOfRun(start, (byte) => {
