@@ -21,9 +21,10 @@ describe('the exported names', () => {
     const file = listOf(entry)
     if (process.env['UPDATE_FACES'] !== undefined) writeFileSync(`${root}${file}`, names)
     const listed = readFileSync(`${root}${file}`, 'utf8')
-    const hint = `${file} does not list what ${entry} exports. If the change is meant, it belongs into CHANGELOG.md, and
-UPDATE_FACES=1 npx vitest run test/faces.test.ts
-writes the list anew.`
+    const hint = `${file} does not list what ${entry} exports.
+If the change is intended, describe it in CHANGELOG.md and update the list:
+    UPDATE_FACES=1 npx vitest run test/faces.test.ts
+`
     expect(names, hint).toBe(listed)
   })
 

@@ -121,7 +121,7 @@ export {
   registryOptionsOf,
 } from './registry/proxy-config.ts'
 export type { RetryOptions } from './registry/retry.ts'
-export { copyImage } from './store/copy-image.ts'
+export { type CopyImageOptions, copyImage } from './store/copy-image.ts'
 export { gcImageLayers, listUndeployedImages, removeImage, removeImages, removeUndeployedImages } from './store/gc.ts'
 export {
   type LayerGcOptions,

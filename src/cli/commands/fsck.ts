@@ -1,5 +1,6 @@
 /** `ostree fsck`. Source: ot-builtin-fsck.c. */
 
+import type { Progress } from '../../progress.ts'
 import { type FsckEvent, type FsckResult, fsck as fsckRepo } from '../../repo/index.ts'
 import { formatFsckEvent, requireSound } from '../../repo/internal.ts'
 import { command } from '../command.ts'
@@ -31,11 +32,13 @@ export const fsck = command({
       if (event.kind === 'missing' || event.kind === 'corrupt' || event.kind === 'marked-partial') {
         out.flush()
         err.line(formatFsckEvent(event))
-      } else if (!options.json && event.kind === 'progress') {
-        const { done, total } = event
-        progress.percent(`fsck objects (${done}/${total})`, Math.floor((100 * done) / total))
       } else if (!options.json && !(options.quiet && event.kind === 'stage')) out.line(formatFsckEvent(event))
       if (!options.json && event.kind === 'stage' && event.stage === 'objects') progress.start()
+    }
+    const draw = (event: Progress): void => {
+      if (event.kind !== 'step') return
+      const { done, total } = event
+      progress.percent(`fsck objects (${done}/${total})`, Math.floor((100 * done) / total))
     }
     let result: FsckResult
     try {
@@ -46,6 +49,7 @@ export const fsck = command({
         verifyBackRefs: options['verify-back-refs'],
         addTombstones: options['add-tombstones'],
         onEvent: print,
+        onProgress: options.json ? undefined : draw,
       })
     } finally {
       progress.end()

@@ -16,7 +16,7 @@ export async function importSettings(image: OstreeImageReference, options: Proxy
     host: hostPlatform(),
     files: nodeFiles,
     owner: processOwner(),
-    now: () => BigInt(Math.floor(Date.now() / 1000)),
+    now: () => Date.now() / 1000,
     registry: image.imgref.transport === 'registry' ? await registryOptions(options) : undefined,
     policy: await hostPolicy(),
     verification: hostVerification(),

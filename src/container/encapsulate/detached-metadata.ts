@@ -15,7 +15,7 @@ import type { Platform } from '../../platform/index.ts'
 import { type TarHeader, TarParser, type TarSink } from '../../tar/index.ts'
 import { SlabBuffer } from '../../tar/internal.ts'
 import type { Digest, HostPlatform, ImageConfiguration } from '../oci/oci-types.ts'
-import { type ImageReference, parseImageReference } from '../oci/reference.ts'
+import { type ImageReference, toImageReference } from '../oci/reference.ts'
 import { openDestination } from '../open/open-destination.ts'
 import { openImage } from '../open/open-image.ts'
 import { type StreamObject, streamObjectAt } from '../ostree-tar/object-path.ts'
@@ -150,8 +150,8 @@ export async function updateDetachedMetadata(
 ): Promise<Digest> {
   const { platform, files, registry, host, signal } = options
   const context = { platform, files, registry, host, signal }
-  const origin = typeof from === 'string' ? parseImageReference(from) : from
-  const target = typeof to === 'string' ? parseImageReference(to) : to
+  const origin = toImageReference(from)
+  const target = toImageReference(to)
   await using source = await openImage(origin, context)
   await using destination = await openDestination(target, context)
   return await updateDetachedMetadataTo(source, destination, metadata, { ...options, origin })

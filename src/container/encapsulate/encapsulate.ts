@@ -17,7 +17,7 @@ import { array, bool, lookup, string, type Vardict } from '../../gvariant/index.
 import { BOOTABLE_KEY, type Repo } from '../../repo/index.ts'
 import type { ContainerConfig, Digest, HistoryEntry, HostPlatform } from '../oci/oci-types.ts'
 import { present } from '../oci/present.ts'
-import { type ImageReference, parseImageReference } from '../oci/reference.ts'
+import { type ImageReference, toImageReference } from '../oci/reference.ts'
 import { parseRfc3339 } from '../oci/rfc3339.ts'
 import { openDestination } from '../open/open-destination.ts'
 import type { DestinationContext } from '../registry/options.ts'
@@ -97,7 +97,7 @@ export async function encapsulate(
   options: EncapsulateOptions & Pick<DestinationContext, 'files' | 'registry'>,
   to: string | ImageReference,
 ): Promise<Digest> {
-  const reference = typeof to === 'string' ? parseImageReference(to) : to
+  const reference = toImageReference(to)
   const { files, registry, host, signal } = options
   const context = { platform: repo.platform, files, registry, host, signal }
   await using destination = await openDestination(reference, context)

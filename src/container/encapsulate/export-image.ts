@@ -12,7 +12,7 @@ import { NotFoundError, withContext } from '../../errors.ts'
 import { commitRoot, type Repo } from '../../repo/index.ts'
 import { layerHistory } from '../import/prepared-import.ts'
 import type { Descriptor, Digest, HistoryEntry, HostPlatform, ImageConfiguration } from '../oci/oci-types.ts'
-import { type ImageReference, parseImageReference } from '../oci/reference.ts'
+import { type ImageReference, toImageReference } from '../oci/reference.ts'
 import { parseRfc3339 } from '../oci/rfc3339.ts'
 import { openDestination } from '../open/open-destination.ts'
 import type { DestinationContext } from '../registry/options.ts'
@@ -60,11 +60,11 @@ export interface ExportImageOptions extends ExportToOciOptions, Pick<Destination
  */
 export async function exportImage(
   repo: Repo,
-  image: ImageReference,
+  image: string | ImageReference,
   to: string | ImageReference,
   options: ExportImageOptions,
 ): Promise<Digest> {
-  const reference = typeof to === 'string' ? parseImageReference(to) : to
+  const reference = toImageReference(to)
   const { files, registry, host, signal } = options
   const isLayout = reference.transport === 'oci'
   const skipCompression = options.skipCompression ?? !isLayout
@@ -80,7 +80,7 @@ export async function exportImage(
 /** As `exportImage`, into a destination that is open already. It is committed, and stays the caller's to dispose of. */
 export async function exportToOci(
   repo: Repo,
-  image: ImageReference,
+  image: string | ImageReference,
   to: ImageDestination,
   options: ExportToOciOptions = {},
 ): Promise<Digest> {

@@ -82,7 +82,7 @@ export interface ImportOptions extends ProgressOptions {
    * Returns the time of commits of layers, and of images that have no time of creation, in seconds since the epoch.
    * Default 0.
    */
-  readonly now?: (() => bigint) | undefined
+  readonly now?: (() => number) | undefined
   /** Limits for images from sources that are not trusted. */
   readonly limits?: ImageLimits | undefined
   /** How far layers are fetched before they are imported. */
@@ -92,7 +92,7 @@ export interface ImportOptions extends ProgressOptions {
 }
 
 /** Options with the defaults filled in that several steps of an import need. */
-export interface ResolvedImportOptions extends ImportOptions {
+export interface ResolvedImportOptions extends Omit<ImportOptions, 'now'> {
   readonly retainVar: boolean
   readonly importerVersion: string
   readonly now: () => bigint
@@ -104,8 +104,9 @@ export const DEFAULT_IMPORTER_VERSION = '0.15.3'
 
 /** Fills in the defaults. */
 export function resolveImportOptions(options: ImportOptions): ResolvedImportOptions {
-  const { retainVar, ostreeVersion, importerVersion = DEFAULT_IMPORTER_VERSION, now = () => 0n, limits = {} } = options
-  return { ...options, retainVar: retainVar ?? retainsVar(ostreeVersion), importerVersion, now, limits }
+  const { retainVar, ostreeVersion, importerVersion = DEFAULT_IMPORTER_VERSION, now = () => 0, limits = {} } = options
+  const seconds = () => BigInt(Math.floor(now()))
+  return { ...options, retainVar: retainVar ?? retainsVar(ostreeVersion), importerVersion, now: seconds, limits }
 }
 
 /** Returns whether an importer with that version of libostree keeps `/var` of derived layers at its path. */

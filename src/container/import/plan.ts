@@ -6,7 +6,7 @@
 import type { Repo } from '../../repo/index.ts'
 import { type ManifestDiff, manifestDiff } from '../oci/manifest-diff.ts'
 import type { Descriptor, Digest, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
-import type { OstreeImageReference } from '../oci/reference.ts'
+import { type OstreeImageReference, parseOstreeImageReference } from '../oci/reference.ts'
 import type { LayerKind } from '../store/layer-kind.ts'
 import { parseManifestLayout } from '../store/layout.ts'
 import type { ImportOptions } from './import-options.ts'
@@ -38,8 +38,13 @@ export interface PullPlan {
 }
 
 /** @throws as `ImageImporter.prepare` */
-export async function planPull(repo: Repo, reference: OstreeImageReference, options: ImportOptions): Promise<PullPlan> {
-  await using importer = new ImageImporter(repo, reference, { ...options, noCachedUpdate: true })
+export async function planPull(
+  repo: Repo,
+  reference: string | OstreeImageReference,
+  options: ImportOptions,
+): Promise<PullPlan> {
+  const parsed = typeof reference === 'string' ? parseOstreeImageReference(reference) : reference
+  await using importer = new ImageImporter(repo, parsed, { ...options, noCachedUpdate: true })
   const result = await importer.prepare()
   if (result.kind === 'ready') return planImport(result.prepared)
   const { manifestDigest, manifest, configuration, version } = result.state

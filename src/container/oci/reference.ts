@@ -89,6 +89,11 @@ export function sameImageReference(a: ImageReference, b: ImageReference): boolea
   return a.transport === b.transport && a.name === b.name
 }
 
+/** Returns a reference as it is, and parses its text. @throws {InvalidNameError} when the text is not a reference */
+export function toImageReference(image: string | ImageReference): ImageReference {
+  return typeof image === 'string' ? parseImageReference(image) : image
+}
+
 /** @throws {InvalidNameError} */
 export function parseOstreeImageReference(text: string): OstreeImageReference {
   const [scheme, rest] = splitAtColon(text)

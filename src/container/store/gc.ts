@@ -13,28 +13,29 @@ import {
   type ImageReference,
   parseImageReference,
   parseOstreeImageReference,
+  toImageReference,
 } from '../oci/reference.ts'
 import { planLayerGc } from './gc-plan.ts'
 import { refForImage } from './names.ts'
 import { listImages, resolveLocalRef } from './query.ts'
 
 /** Deletes the ref of an image; its layers stay. @returns whether it was there */
-export async function removeImage(repo: Repo, image: ImageReference): Promise<boolean> {
+export async function removeImage(repo: Repo, image: string | ImageReference): Promise<boolean> {
   const ref = refForImage(image)
   try {
     if ((await resolveLocalRef(repo, ref)) === undefined) return false
     await repo.refs.write(`heads/${ref}`, undefined)
     return true
   } catch (error) {
-    throw withContext(`Pruning ${formatImageReference(image)}`, error)
+    throw withContext(`Pruning ${formatImageReference(toImageReference(image))}`, error)
   }
 }
 
 /** @throws {NotFoundError} naming all that were missing, once the others are removed */
-export async function removeImages(repo: Repo, images: readonly ImageReference[]): Promise<void> {
+export async function removeImages(repo: Repo, images: readonly (string | ImageReference)[]): Promise<void> {
   const missing: string[] = []
   for (const image of images) {
-    if (!(await removeImage(repo, image))) missing.push(formatImageReference(image))
+    if (!(await removeImage(repo, image))) missing.push(formatImageReference(toImageReference(image)))
   }
   if (missing.length > 0) throw new NotFoundError(missing.join(' '), `Missing images: ${missing.join('')}`)
 }

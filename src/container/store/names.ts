@@ -3,7 +3,7 @@
  * Source: ostree-ext, module `container::store` and `container`.
  */
 import type { Descriptor, Digest } from '../oci/oci-types.ts'
-import { formatImageReference, type ImageReference } from '../oci/reference.ts'
+import { formatImageReference, type ImageReference, toImageReference } from '../oci/reference.ts'
 import { prefixEscapeRef } from './ref-escape.ts'
 
 /** Below it a ref for each layer, named by digest. */
@@ -58,7 +58,11 @@ export function refForLayer(layer: Descriptor): string {
   return refForBlobDigest(layer.digest)
 }
 
-/** The ref that makes an image a stored one; how it is verified plays no part. */
-export function refForImage(image: ImageReference): string {
-  return prefixEscapeRef(IMAGE_PREFIX, formatImageReference(image))
+/**
+ * Returns the ref under which an image is stored: `ostree/container/image/` and the escaped reference.
+ * @param image a reference, or its text, such as `docker://quay.io/a/b:latest`
+ * @throws {InvalidNameError} when the text is not a reference
+ */
+export function refForImage(image: string | ImageReference): string {
+  return prefixEscapeRef(IMAGE_PREFIX, formatImageReference(toImageReference(image)))
 }

@@ -18,7 +18,7 @@ import { normaliseConfig } from '../oci/config.ts'
 import { parseDigest } from '../oci/digest.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import type { Descriptor, Digest, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
-import { formatImageReference, type ImageReference } from '../oci/reference.ts'
+import { formatImageReference, type ImageReference, toImageReference } from '../oci/reference.ts'
 import { versionForConfig } from './image-time.ts'
 import {
   CACHED_CONFIG,
@@ -82,19 +82,19 @@ export function resolveLocalRef(repo: Repo, ref: string): Promise<Checksum | und
 }
 
 /** @returns `undefined` when there is no such image */
-export async function queryImage(repo: Repo, image: ImageReference): Promise<LayeredImageState | undefined> {
+export async function queryImage(repo: Repo, image: string | ImageReference): Promise<LayeredImageState | undefined> {
   try {
     const commit = await resolveLocalRef(repo, refForImage(image))
     return commit === undefined ? undefined : await queryImageCommit(repo, commit)
   } catch (error) {
-    throw withContext(`Querying image ${formatImageReference(image)}`, error)
+    throw withContext(`Querying image ${formatImageReference(toImageReference(image))}`, error)
   }
 }
 
 /** As `queryImage`, and `undefined` also when what is stored cannot be read: then `onError` hears why. */
 export async function tryQueryImage(
   repo: Repo,
-  image: ImageReference,
+  image: string | ImageReference,
   onError?: (error: OstreeError) => void,
 ): Promise<LayeredImageState | undefined> {
   try {
@@ -131,7 +131,7 @@ export async function queryImageCommit(repo: Repo, commit: Checksum): Promise<La
 /** @throws {NotFoundError} when the image is not stored */
 export async function manifestForImage(
   repo: Repo,
-  image: ImageReference,
+  image: string | ImageReference,
 ): Promise<{ manifest: ImageManifest; manifestDigest: Digest }> {
   const ref = refForImage(image)
   const commit = await resolveLocalRef(repo, ref)
@@ -140,8 +140,8 @@ export async function manifestForImage(
   return manifestDataFromCommitmeta(metadata)
 }
 
-export function noSuchImage(image: ImageReference): NotFoundError {
-  const name = formatImageReference(image)
+export function noSuchImage(image: string | ImageReference): NotFoundError {
+  const name = formatImageReference(toImageReference(image))
   return new NotFoundError(name, `No such image: ${name}`)
 }
 
@@ -203,8 +203,8 @@ export function parseCachedUpdate(detached: Vardict): CachedImageUpdate | undefi
 }
 
 /** Forgets a newer image that was seen. @throws {NotFoundError} when the image is not stored */
-export async function clearCachedUpdate(repo: Repo, image: ImageReference): Promise<void> {
-  const context = `Clearing cached update ${formatImageReference(image)}`
+export async function clearCachedUpdate(repo: Repo, image: string | ImageReference): Promise<void> {
+  const context = `Clearing cached update ${formatImageReference(toImageReference(image))}`
   try {
     const commit = await resolveLocalRef(repo, refForImage(image))
     if (commit === undefined) throw noSuchImage(image)

@@ -15,12 +15,14 @@ import { NotFoundError, withContext } from '../../errors.ts'
 import { commitRoot, type DirectoryEntry, type FileOwner, findSePolicy, type Repo } from '../../repo/index.ts'
 import { defaultPolicy, flatHeader, type MetadataPolicy } from '../layers/flatten.ts'
 import type { Descriptor } from '../oci/oci-types.ts'
-import { formatImageReference, type ImageReference } from '../oci/reference.ts'
+import { formatImageReference, type ImageReference, toImageReference } from '../oci/reference.ts'
 import { parseManifestLayout } from './layout.ts'
-import { type LayeredImageState, queryLayer } from './query.ts'
+import { type LayeredImageState, noSuchImage, queryImage, queryLayer } from './query.ts'
 import { type CompareState, compareCommitTrees, createCompareState, isCompareStateOk } from './verify-tree.ts'
 
 export interface VerifyImageOptions {
+  /** What `queryImage` gave for the image. Default: it is queried. */
+  readonly state?: LayeredImageState | undefined
   /** Whether the file lies on an inode that was confused with another. Default: none does. */
   readonly isColliding?: ((file: Checksum) => MaybePromise<boolean>) | undefined
   /** Name every path that is wrong. */
@@ -37,15 +39,26 @@ export interface VerifiedImage extends CompareState {
   readonly ok: boolean
 }
 
-/** @throws {NotFoundError} `Missing layer …`; what reading the commits throws */
+/**
+ * Verifies that the merge commit of a stored image still holds what its layers put there.
+ *
+ * @example
+ * const { ok, unknownCorrupted } = await verifyContainerImage(repo, 'docker://quay.io/exampleos/os:1')
+ * @param image a reference, or its text
+ * @returns the absolute paths that were found right and wrong; `ok` when none is wrong
+ * @throws {NotFoundError} when the image, or one of its layers, is not stored
+ * @throws {InvalidNameError} when the text is not a reference
+ * @throws {ObjectNotFoundError} when an object of a layer's tree is missing
+ */
 export async function verifyContainerImage(
   repo: Repo,
-  image: ImageReference,
-  state: LayeredImageState,
+  image: string | ImageReference,
   options: VerifyImageOptions = {},
 ): Promise<VerifiedImage> {
+  const state = options.state ?? (await queryImage(repo, image))
+  if (state === undefined) throw noSuchImage(image)
   try {
-    return await verify(repo, image, state, options)
+    return await verify(repo, toImageReference(image), state, options)
   } catch (error) {
     throw withContext('Verifying container image state', error)
   }

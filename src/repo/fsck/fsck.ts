@@ -26,7 +26,6 @@ export type FsckEvent =
   /** A stage begins; `commits` is the number of commits to be verified. */
   | { readonly kind: 'stage'; readonly stage: 'refs' | 'collections' | 'commits' }
   | { readonly kind: 'stage'; readonly stage: 'objects'; readonly commits: number }
-  | { readonly kind: 'progress'; readonly done: number; readonly total: number }
   /**
    * `object` is an object name, or `TEXT.commit` for a ref that holds TEXT instead of a checksum; `commits` reach it.
    */
@@ -35,7 +34,7 @@ export type FsckEvent =
   | { readonly kind: 'marked-partial' | 'tombstone'; readonly commit: Checksum }
 
 /** What to verify, and how to treat damaged objects. */
-export interface FsckOptions extends Pick<ProgressOptions, 'signal'> {
+export interface FsckOptions extends ProgressOptions {
   /** Report all corrupt objects instead of failing at the first. */
   readonly all?: boolean | undefined
   /** Delete corrupt objects and continue as if they were missing. */
@@ -48,7 +47,7 @@ export interface FsckOptions extends Pick<ProgressOptions, 'signal'> {
    * Delete commits whose parent is missing, leaving tombstones. If there are any, also set `core.tombstone-commits`.
    */
   readonly addTombstones?: boolean | undefined
-  /** Called synchronously, in order. */
+  /** Called with what is found, synchronously and in order. `onProgress` is called after each object. */
   readonly onEvent?: ((event: FsckEvent) => void) | undefined
 }
 
@@ -102,8 +101,6 @@ export function formatFsckEvent(event: FsckEvent): string {
     case 'stage':
       if (event.stage !== 'objects') return STAGES[event.stage]
       return `Verifying content integrity of ${event.commits} commit objects...`
-    case 'progress':
-      return `fsck objects (${event.done}/${event.total}) ${Math.floor((100 * event.done) / event.total)}%`
     case 'missing':
       return event.commits.length === 0
         ? `Object missing: ${event.object}`
@@ -234,7 +231,7 @@ class Fsck {
 
   /** Verifies all objects that the commits reach. @returns their number */
   async #verifyObjects(commits: readonly Checksum[]): Promise<number> {
-    const { signal } = this.#options
+    const { signal, onProgress } = this.#options
     const names = await reachLeniently(this.#repo, commits, signal)
     const reaching = new ReachingCommits(this.#repo, commits)
     const total = names.length
@@ -242,7 +239,7 @@ class Fsck {
       for (let at = from; at < to; at++) {
         signal?.throwIfAborted()
         if (left.has(at)) await this.#verify(names.name(at), reaching)
-        this.#event({ kind: 'progress', done: at + 1, total })
+        onProgress?.({ kind: 'step', label: 'fsck', done: at + 1, total })
       }
     }
     return total

@@ -228,11 +228,7 @@ function modeTests({ describe, test, expect }: TestTools, name: string, subject:
     test('verification accepts an image that matches its layers, and rejects a changed one', async () => {
       await using repo = await subject.create(mode)
       const { mergeCommit } = await pull(repo, await image('2'))
-      const verify = async () => {
-        const state = await queryImage(repo, IMAGE)
-        if (state === undefined) throw new Error('the image is gone')
-        return await verifyContainerImage(repo, IMAGE, state)
-      }
+      const verify = () => verifyContainerImage(repo, IMAGE)
       expect((await verify()).ok).toBe(true)
 
       const { metadata } = await repo.readCommit(mergeCommit)
@@ -282,11 +278,11 @@ function modeTests({ describe, test, expect }: TestTools, name: string, subject:
         const { mergeCommit } = await pull(repo, await image('2'))
         await using elsewhere = await inMemory(into)
         await copyImage(repo, IMAGE, elsewhere)
-        await copyImage(repo, IMAGE, elsewhere, OTHER)
+        await copyImage(repo, IMAGE, elsewhere, { target: OTHER })
         expect(await listImages(elsewhere)).toHaveLength(2)
         await sound(elsewhere)
         await using back = await subject.create(mode)
-        await copyImage(elsewhere, OTHER, back, IMAGE)
+        await copyImage(elsewhere, OTHER, back, { target: IMAGE })
         expect((await queryImage(back, IMAGE))?.mergeCommit).toBe(mergeCommit)
         expect(await pull(back, await image('2'))).toMatchObject({ changed: false })
         await sound(back)

@@ -213,7 +213,7 @@ describe('a copy of a stored image', () => {
     const archive = await memoryRepo('archive')
     const other: ImageReference = { transport: 'registry', name: 'quay.io/exampleos/centos:stream9' }
     await copyImage(repo, IMAGE, archive)
-    await copyImage(repo, IMAGE, archive, other)
+    await copyImage(repo, IMAGE, archive, { target: other })
     expect(await listImages(archive)).toEqual(['docker://quay.io/exampleos/centos:stream9', 'oci:image'])
     const state = await queryImage(repo, IMAGE)
     expect(await queryImage(archive, other)).toEqual(state)

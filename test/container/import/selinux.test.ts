@@ -224,7 +224,7 @@ describe('an image with a policy', () => {
         const commit = await repo.resolve(descriptor === undefined ? '' : refForLayer(descriptor))
         expect((await labels(repo, commit as Checksum))[path]).toBe('u:bin$')
       }
-      expect((await verifyContainerImage(repo, IMAGE, state)).ok).toBe(true)
+      expect((await verifyContainerImage(repo, IMAGE, { state })).ok).toBe(true)
       expect(await pull(repo, image(layer({ 'usr/bin/two': '2' })))).toMatchObject({ changed: false })
 
       // Objects from before labelling were deleted: every remaining file is reachable.

@@ -61,7 +61,7 @@ async function pulled(repo: Repo, image: GoldenImage, rules = {}, name = 'oci:/i
 async function verified(repo: Repo, state: LayeredImageState, verbose = false) {
   const lines: string[] = []
   const onLine = (line: string, stream: string) => lines.push(`${stream}: ${line}`)
-  return { ...(await verifyContainerImage(repo, IMAGE, state, { verbose, onLine })), lines }
+  return { ...(await verifyContainerImage(repo, IMAGE, { state, verbose, onLine })), lines }
 }
 
 describe('verification of a stored image', () => {
@@ -117,7 +117,7 @@ describe('verification of a stored image', () => {
       'err:   other: /usr/bin/bash',
       'err: ',
     ])
-    const collided = await verifyContainerImage(repo, IMAGE, wrong, { isColliding: () => true })
+    const collided = await verifyContainerImage(repo, IMAGE, { state: wrong, isColliding: () => true })
     expect([...collided.inodeCorrupted]).toEqual(['/usr/bin/bash'])
   })
 

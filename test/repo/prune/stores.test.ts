@@ -34,7 +34,7 @@ async function fsckResult(repo: Repo, options: FsckOptions): Promise<unknown> {
     const result = await fsck(repo, {
       ...options,
       onEvent: (event) => {
-        if (event.kind !== 'progress') events.push(formatFsckEvent(event))
+        events.push(formatFsckEvent(event))
       },
     })
     return { result, events: events.sort() }

@@ -25,7 +25,7 @@ export const imageCopy = command({
     const name = as === undefined ? image : parseReference(as).imgref
     await using source = await openRepo(from)
     await using target = await openRepo(to)
-    await copyImage(source, image, target, name, { signal })
+    await copyImage(source, image, target, { target: name, signal })
     if (options.json) out.json({ image: formatImageReference(image), as: formatImageReference(name) })
   },
 })

@@ -1,5 +1,4 @@
-import { listImages, parseImageReference, queryImage, verifyContainerImage } from '../../../container/index.ts'
-import { noSuchImage } from '../../../container/internal.ts'
+import { listImages, verifyContainerImage } from '../../../container/index.ts'
 import { FormatError } from '../../../errors.ts'
 import { command } from '../../command.ts'
 import { metadataPolicy, processOwner } from '../../container/image-reference.ts'
@@ -21,10 +20,7 @@ export const imageVerify = command({
     const metadata = metadataPolicy(options.metadata)
     let corrupted = 0
     for (const name of names) {
-      const image = parseImageReference(name)
-      const state = await queryImage(opened, image)
-      if (state === undefined) throw noSuchImage(image)
-      const found = await verifyContainerImage(opened, image, state, {
+      const found = await verifyContainerImage(opened, name, {
         verbose: options.paths,
         metadata,
         owner: processOwner(),

@@ -64,7 +64,8 @@ async function findCorrupted(
     const image = parseImageReference(name)
     const state = await queryImage(repo, image)
     if (state === undefined) continue
-    const { ok } = await verifyContainerImage(repo, image, state, {
+    const { ok } = await verifyContainerImage(repo, image, {
+      state,
       isColliding: (object) => collisions.has(inodeOfObject(repo, object)),
       verbose: options.verbose,
       owner: processOwner(),

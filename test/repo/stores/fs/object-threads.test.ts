@@ -87,7 +87,12 @@ function damage(path: string): void {
 async function toldBy(repo: Repo, options: FsckOptions): Promise<string[]> {
   const told: string[] = []
   try {
-    const result = await fsck(repo, { ...options, onEvent: (event) => told.push(formatFsckEvent(event)) })
+    const result = await fsck(repo, {
+      ...options,
+      onEvent: (event) => told.push(formatFsckEvent(event)),
+      onProgress: (event) =>
+        told.push(event.kind === 'step' ? `fsck objects (${event.done}/${event.total})` : event.kind),
+    })
     told.push(JSON.stringify(result))
   } catch (error) {
     if (!(error instanceof OstreeError)) throw error
