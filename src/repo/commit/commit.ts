@@ -1,5 +1,5 @@
 /**
- * The whole of `ostree commit`: trees laid over each other, metadata, the commit object, the ref.
+ * Implements `ostree commit`: overlays trees, builds the metadata, and writes the commit object and the ref.
  *
  * Source: ot-builtin-commit.c.
  */
@@ -30,58 +30,69 @@ import { type TarInputOptions, TarTreeBuilder, type TarTreeOptions } from './tar
 import { createTreeSource } from './tree-source.ts'
 import { type CommitInput, writeCommit } from './write-commit.ts'
 
-/** What to commit. A directory is read as it is, a tar stream must be uncompressed, a rev names a commit of the repository. */
+/** A tree to commit: a directory, an uncompressed tar stream, or the tree of a commit, given by a revision. */
 export type TreeInput =
   | { readonly directory: DirectorySource }
   | { readonly tar: AsyncIterable<Uint8Array>; readonly options?: TarInputOptions }
   | { readonly rev: string }
 
+/** What to commit, and how. */
 export interface CommitOptions extends ProgressOptions, BeginOptions, Omit<CommitInput, 'root' | 'parent'> {
-  /** Laid over each other in order. */
+  /** The trees, each overlaid on those before. */
   readonly trees: readonly TreeInput[]
-  /** Rev to start from, taken as it is. */
+  /** Revision whose tree is the first one. The modifier does not apply to it. */
   readonly base?: string | undefined
-  /** Changes what is committed. Given, even empty, stored trees are read and written file by file. */
+  /** Rules that change files. With any, even an empty object, trees given by revisions are rewritten file by file. */
   readonly modifier?: (Omit<ModifierOptions, 'devino'> & CommitFilterOptions) | undefined
-  /** Files of directories that need not be read: objects by inode. By itself it changes nothing. */
+  /** File objects by inode. Files with these inodes are not read. This does not count as a modifier. */
   readonly devino?: DevInoCache | undefined
-  /** Ref, or `REMOTE:REF`, to move. */
+  /** Ref to set, `NAME` or `REMOTE:NAME`. */
   readonly branch?: string | undefined
-  /** No branch is needed, and the parent is none unless given. A branch given nevertheless is moved. */
+  /** Allow a commit without `branch`. The default of `parent` is then `none`. */
   readonly orphan?: boolean | undefined
-  /** Default: what `branch` is now. */
+  /** Default: the current commit of `branch`. */
   readonly parent?: Checksum | 'none' | undefined
   /** Keys to copy from the parent's metadata. */
   readonly keepMetadata?: readonly string[] | undefined
-  /** Note branch and collection in the metadata. Default true. */
+  /** Write ref and collection bindings into the metadata. Default true. */
   readonly bindings?: boolean | undefined
-  /** Refs to note beside the branch. */
+  /** Further refs to bind the commit to. */
   readonly bindRefs?: readonly string[] | undefined
-  /** The tree must hold one kernel, and the metadata will say which. */
+  /** Write the release of the kernel into the metadata. The tree must have exactly one kernel. */
   readonly bootable?: boolean | undefined
-  /** Note the sizes of objects, in archive repositories only. Counts as a modifier. */
+  /** Write the sizes of all objects into the metadata, in archive repositories only. Counts as a modifier. */
   readonly generateSizes?: boolean | undefined
-  /** Attached to the commit, not part of it. */
+  /** Detached metadata to write for the commit. */
   readonly detachedMetadata?: Vardict | undefined
   /**
-   * Asked once, after the base is read and before any tree is: labels all that is committed, as far as the policy has
-   * labels. Given, even when there turns out to be no policy, it counts as a modifier.
+   * Returns the policy for SELinux labels. Called once, after `base` is read and before the trees are. Counts as a
+   * modifier, even if it returns `undefined`.
    */
   readonly sePolicy?: (() => MaybePromise<Pick<SePolicy, 'label'> | undefined>) | undefined
-  /** Make no commit when the tree is the parent's. */
+  /** Write no commit if the tree is that of the parent. */
   readonly skipIfUnchanged?: boolean | undefined
-  /** Delete the directories committed, when all is done. */
+  /** Delete the committed directories after the commit. */
   readonly consume?: boolean | undefined
 }
 
 export interface CommitResult {
-  /** The parent, when nothing had changed and that was to be skipped. */
+  /** The new commit, or the parent if the commit was skipped. */
   readonly commit: Checksum
+  /** With `skipIfUnchanged`, nothing had changed. */
   readonly skipped: boolean
   readonly stats: TransactionStats
 }
 
-/** @throws {UsageError} with ostree's wording on options that exclude each other or are missing; see also resolve.ts */
+/**
+ * Commits trees and sets the branch, in one transaction.
+ * @throws {UsageError} with ostree's wording when options are missing or exclude each other, or an entry of a skip list
+ *   or of `statOverrides.add` matched nothing
+ * @throws {RefNotFoundError} or {InvalidNameError} when a revision cannot be resolved, or the branch is not a valid
+ *   name
+ * @throws {NotFoundError} when a key to keep, or the kernel of a bootable commit, is missing
+ * @throws {TarFormatError} when a tar stream is malformed
+ * @throws {UnsupportedError} when labels are to be set in a repository that cannot store them
+ */
 export async function commit(repo: Repo, options: CommitOptions): Promise<CommitResult> {
   const parent = await findParent(repo, options)
   const metadata = await givenMetadata(repo, parent, options)
@@ -90,8 +101,8 @@ export async function commit(repo: Repo, options: CommitOptions): Promise<Commit
   try {
     const recorder = options.generateSizes === true && repo.mode === 'archive' ? new SizeRecorder(tx) : undefined
     const writer = new CommitWriter(repo, tx, recorder, modifier, options)
-    const tree = await writer.layTrees()
-    requireUsedUp(options.modifier)
+    const tree = await writer.overlayTrees()
+    requireAllMatched(options.modifier)
     const root = await writeTree(recorder ?? tx, tree)
     if (options.skipIfUnchanged && parent !== undefined && (await hasRoot(repo, parent, root))) {
       writer.consume()
@@ -121,12 +132,13 @@ async function findParent(repo: Repo, { branch, orphan, parent }: CommitOptions)
   try {
     return await repo.tryResolve(branch)
   } catch (error) {
-    // A directory of refs has that name: writing the ref will tell, better than this.
+    // The branch is the name of a directory of refs, which is reported when the ref is written.
     if (error instanceof ConflictError) return undefined
     throw error
   }
 }
 
+/** Returns the metadata without `ostree.bootable` and `ostree.sizes`: given entries, kept ones, and bindings. */
 async function givenMetadata(repo: Repo, parent: Checksum | undefined, options: CommitOptions): Promise<Vardict> {
   const { metadata = [], keepMetadata: keys = [], branch, bindRefs = [], bindings = true } = options
   let kept: Vardict = []
@@ -141,6 +153,7 @@ async function givenMetadata(repo: Repo, parent: Checksum | undefined, options: 
   return withBindings(given, branch === undefined ? bindRefs : [branch, ...bindRefs], repo.settings.collectionId)
 }
 
+/** Returns the modifier; `undefined` if no option or property of the repository requires one. */
 function modifierOf(repo: Repo, options: CommitOptions): CommitModifier | undefined {
   const rules = options.modifier
   if (rules?.canonicalPermissions) {
@@ -154,12 +167,16 @@ function modifierOf(repo: Repo, options: CommitOptions): CommitModifier | undefi
   return new CommitModifier(repo, { ...rules, devino, filter: rules?.filter ?? createCommitFilter(rules ?? {}) })
 }
 
-/** A mode to add or a file to skip that is nowhere is a mistake. What is left stays in the caller's maps. */
-function requireUsedUp(rules: CommitFilterOptions | undefined): void {
+/**
+ * Requires that all modes to add and all paths to skip have matched a file. Those that have not stay in the caller's
+ * collections, so that it can list them.
+ */
+function requireAllMatched(rules: CommitFilterOptions | undefined): void {
   if ((rules?.statOverrides?.add.size ?? 0) > 0) throw new UsageError('Unmatched statoverride paths')
   if ((rules?.skipList?.size ?? 0) > 0) throw new UsageError('Unmatched skip-list paths')
 }
 
+/** Tells whether a commit has the given tree. */
 async function hasRoot(repo: Repo, checksum: Checksum, root: TreeRoot): Promise<boolean> {
   const { rootTree, rootMeta } = await repo.readCommit(checksum)
   return rootTree === root.tree && rootMeta === root.meta
@@ -171,16 +188,16 @@ function setBranch(tx: Transaction, branch: string, checksum: Checksum): void {
   tx.setRef(pathOf(refspec), { commit: checksum })
 }
 
-/** Lays the trees of one commit over each other. */
+/** Overlays the trees of one commit. */
 class CommitWriter {
   readonly #repo: Repo
   readonly #tx: Transaction
-  /** The same transaction, if sizes are to be recorded. */
+  /** The transaction `#tx`, if sizes are recorded. */
   readonly #recorder: SizeRecorder | undefined
   readonly #modifier: CommitModifier | undefined
   readonly #options: CommitOptions
   readonly #consumed: [DirectorySource, ConsumedPath[]][] = []
-  /** Asked for only where one directory may be, or be in, another. */
+  /** Directories that will be deleted; `undefined` if there is only one directory, so that it cannot be in another. */
   readonly #gone: Set<string> | undefined
 
   constructor(
@@ -199,7 +216,8 @@ class CommitWriter {
     this.#gone = options.consume && directories.length > 1 ? new Set() : undefined
   }
 
-  async layTrees(): Promise<MutableTree> {
+  /** Reads all trees, and writes their files and dirmetas. @returns the merged tree, without its dirtrees */
+  async overlayTrees(): Promise<MutableTree> {
     const { base, trees } = this.#options
     const tree = new MutableTree()
     if (base !== undefined) tree.fillEmpty(this.#repo.objects, await this.#rootOf(base))
@@ -207,9 +225,9 @@ class CommitWriter {
     for (const input of trees) {
       this.#options.signal?.throwIfAborted()
       this.#recorder?.forget()
-      if ('directory' in input) await this.#layDirectory(tree, input.directory)
-      else if ('tar' in input) await this.#layTar(tree, input)
-      else await this.#layRev(tree, input.rev)
+      if ('directory' in input) await this.#overlayDirectory(tree, input.directory)
+      else if ('tar' in input) await this.#overlayTar(tree, input)
+      else await this.#overlayRev(tree, input.rev)
     }
     return tree
   }
@@ -218,30 +236,30 @@ class CommitWriter {
     const policy = await this.#options.sePolicy?.()
     const { mode, settings } = this.#repo
     if (policy !== undefined && (mode === 'bare-user-only' || settings.disableXattrs)) {
-      // ostree writes objects there that are not what their names say.
+      // ostree writes objects there that do not match their checksums.
       throw new UnsupportedError('SELinux', 'SELinux labels cannot be kept in a repository without extended attributes')
     }
     return policy
   }
 
-  /** Deletes what was committed, where that is wanted. */
+  /** Deletes the committed directories, with the option `consume`. */
   consume(): void {
     for (const [source, consumed] of this.#consumed) source.remove?.(consumed)
   }
 
-  async #layDirectory(tree: MutableTree, source: DirectorySource): Promise<void> {
+  async #overlayDirectory(tree: MutableTree, source: DirectorySource): Promise<void> {
     const consumed: ConsumedPath[] | undefined = this.#options.consume ? [] : undefined
     const modifier = this.#modifier ?? new CommitModifier(this.#repo, { devino: this.#options.devino })
     await overlayDirectory(this.#tx, tree, source, modifier, { ...this.#options, consumed, gone: this.#gone })
     if (consumed !== undefined) this.#consumed.push([source, consumed])
   }
 
-  async #layTar(tree: MutableTree, input: Extract<TreeInput, { tar: unknown }>): Promise<void> {
+  async #overlayTar(tree: MutableTree, input: Extract<TreeInput, { tar: unknown }>): Promise<void> {
     const options = { ...input.options, modifier: this.#modifier, into: await tree.loadAll() }
     await importTar(this.#repo, this.#tx, input.tar, options, this.#options)
   }
 
-  async #layRev(tree: MutableTree, rev: string): Promise<void> {
+  async #overlayRev(tree: MutableTree, rev: string): Promise<void> {
     const root = await commitRoot(this.#repo.objects, await this.#repo.resolve(rev))
     if (this.#modifier === undefined) return overlayTree(tree, this.#repo.objects, root)
     const source = createTreeSource(this.#repo.objects, root, rev)
@@ -255,7 +273,7 @@ class CommitWriter {
 }
 
 /**
- * Reads a tar or cpio stream into a tree. Its files and dirmetas are written, its dirtrees are not.
+ * Reads a tar or cpio stream into a tree, and writes its files and dirmetas. The dirtrees are not written.
  * @param stream uncompressed; its first chunk has at least 6 bytes, if the archive has
  * @throws {TarFormatError} when the archive is malformed; a file that was only partly read is not stored
  */

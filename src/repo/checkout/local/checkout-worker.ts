@@ -1,4 +1,4 @@
-/** The thread that makes files of a checkout. Its other end is checkout-threads.ts. */
+/** Program of a thread that creates files of a checkout, for threads.ts. */
 
 import type { Checksum } from '../../../bytes.ts'
 import { isSymlink, S_IFMT, S_IFREG } from '../../../objects/index.ts'
@@ -19,7 +19,7 @@ import type { CheckoutThreadData, FilesLeft, FilesToMake } from './threads.ts'
 runProgram<CheckoutThreadData, FilesToMake, FilesLeft>(({ root, settings, how, options, now }) => {
   const reader = new LooseReader(contentModeOf(settings, nodePlatform, loadNative))
   const objects = new LooseObjects(root, settings.mode, reader, { requireWritable() {}, fsync: () => false })
-  // The directories are new: nothing can be in the way.
+  // The directories are new, so no file can exist.
   const copier = new FileCopier(
     { objects, platform: nodePlatform, mode: settings.mode, settings },
     { ...options, overwrite: 'none' },
@@ -32,12 +32,16 @@ runProgram<CheckoutThreadData, FilesToMake, FilesLeft>(({ root, settings, how, o
     return new LocalTargetDirectory(at, context, at)
   }
 
-  /** Links are left: what goes wrong with one can leave it half made, so that no second try would tell why. */
+  /**
+   * Copies a file. Symlinks are left to the caller: after an error a symlink may exist without its metadata, so that a
+   * second attempt would report a different error.
+   */
   async function copy(directory: LocalTargetDirectory, name: string, checksum: Checksum): Promise<boolean> {
     const file = await objects.readFile(checksum)
     return !isSymlink(file.header) && (await copier.place(directory, name, checksum, file))
   }
 
+  /** Links a file. @returns false when the caller has to create it */
   function link(directory: LocalTargetDirectory, name: string, checksum: Checksum): boolean {
     const from = looseFile(`${root}/objects`, checksum)
     const inode = inodesTell(settings.mode) ? source.stat(from) : inodeOfObject(checksum)
@@ -61,12 +65,12 @@ runProgram<CheckoutThreadData, FilesToMake, FilesLeft>(({ root, settings, how, o
       try {
         if (!(await make(directory, name, checksums[index] as Checksum))) left.push(index)
       } catch {
-        // Whoever is left with it finds out why. The rest would only be made in vain.
+        // The caller tries again and reports the error. The rest of the batch is left too, as the checkout will fail.
         for (let at = index; at < names.length; at++) left.push(at)
         break
       }
     }
-    // Nothing stays open: this thread may end at any time, and descriptors belong to the process.
+    // Closed after each batch, because the thread may end at any time, and its descriptors would stay open.
     source.close()
     return left
   }

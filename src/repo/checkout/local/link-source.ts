@@ -1,4 +1,7 @@
-/** Files to link. Their folder is opened once: names are found quicker from there than from the root each time. */
+/**
+ * Hard-links files from a directory. Where native calls are available, the directory is opened once, since looking up a
+ * path relative to it is faster than an absolute one.
+ */
 
 import { closeSync, constants, linkSync, lstatSync, openSync } from 'node:fs'
 import { unless, withIo } from '../../../system/errno.ts'
@@ -7,8 +10,10 @@ import type { OpenDirectory } from '../../../system/open-directory.ts'
 import type { FilePlace, TargetStat } from '../target.ts'
 import { refusal } from './pending-file.ts'
 
-const NOTHING_THERE = ['ENOENT', 'ENOTDIR', 'EACCES']
+/** Errors on opening the directory after which it is treated as empty. */
+const MISSING = ['ENOENT', 'ENOTDIR', 'EACCES']
 
+/** Links files, and keeps their directories open until `close`. */
 export class LinkSource {
   readonly linkCalls: LinkCalls | undefined
   readonly #folders = new Map<string, number>()
@@ -17,13 +22,14 @@ export class LinkSource {
     this.linkCalls = linkCalls
   }
 
-  /** @returns the errno when refused */
+  /** Creates a hard link. @returns the name of the errno when that fails, else `undefined` */
   link({ folder, path }: FilePlace, into: OpenDirectory, name: string): string | undefined {
     if (this.linkCalls === undefined) return refusal(() => linkSync(`${folder}/${path}`, into.path(name)))
     const fd = this.#open(folder)
     return fd === undefined ? 'ENOENT' : this.linkCalls.link(fd, path, into.fd, name)
   }
 
+  /** Returns the metadata of a file to link, or `undefined` when it does not exist. */
   stat({ folder, path }: FilePlace): Omit<TargetStat, 'identity'> | undefined {
     if (this.linkCalls === undefined) {
       return withIo(path, () => lstatSync(`${folder}/${path}`, { throwIfNoEntry: false }))
@@ -32,11 +38,11 @@ export class LinkSource {
     return fd === undefined ? undefined : this.linkCalls.inode(fd, path)
   }
 
-  /** @returns `undefined` when it is not there, or not yet: then there is nothing to link */
+  /** Opens a directory, unless it is open. @returns `undefined` when it does not exist; a later call tries again */
   #open(folder: string): number | undefined {
     let fd = this.#folders.get(folder)
     if (fd === undefined) {
-      fd = unless(NOTHING_THERE, folder, () => openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY))
+      fd = unless(MISSING, folder, () => openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY))
       if (fd !== undefined) this.#folders.set(folder, fd)
     }
     return fd

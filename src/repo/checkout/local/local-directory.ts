@@ -1,6 +1,6 @@
 /**
- * A directory of the local file system under a checkout. Source: ostree-repo-checkout.c; the names of the calls in
- * messages are those of libostree.
+ * A local directory that a checkout writes to. Error messages name the system calls of libostree. Source:
+ * ostree-repo-checkout.c.
  */
 
 import {
@@ -37,26 +37,29 @@ import type {
 import type { LinkSource } from './link-source.ts'
 import { PendingFile, refusal, renameInto, temporaryName } from './pending-file.ts'
 
-/** Shared by the directories of one checkout. */
+/** What all directories of one checkout share. */
 export interface TargetContext extends OpenDirectoryOptions {
   readonly native: NativeSource
   readonly source: LinkSource
   /** Seconds since the epoch. */
   readonly now: number
-  /** How the caller named the destination. */
+  /** The destination as the caller named it, for messages. */
   readonly shown: string
 }
 
+/** Permissions of a new directory until it is complete. */
 const PRIVATE = 0o700
+/** Reasons not to link that a `HardLinkResult` reports; others are thrown. */
 const NOT_LINKED = ['EEXIST', 'ENOENT', 'EMLINK', 'EXDEV', 'EPERM'] as const
 
+/** An open directory; files in it are created by name, relative to its descriptor. */
 export class LocalTargetDirectory implements TargetDirectory {
   readonly #at: OpenDirectory
   readonly #context: TargetContext
-  /** Of the checkout; `undefined` in the directory that holds it. */
+  /** Root of the checkout; `undefined` for the directory that contains it. */
   readonly #root: OpenDirectory | undefined
   #device: number | undefined
-  /** Of files as they are made here: the process's, or that of a set-gid directory. Known after the first. */
+  /** Owner of files created here, which a setgid directory affects. Known after the first file. */
   #fileOwner: FileOwner | undefined
 
   constructor(at: OpenDirectory, context: TargetContext, root: OpenDirectory | undefined) {
@@ -67,7 +70,7 @@ export class LocalTargetDirectory implements TargetDirectory {
     this.#fileOwner = undefined
   }
 
-  /** Of the open directory. */
+  /** File descriptor of this directory. */
   get fd(): number {
     return this.#at.fd
   }
@@ -137,6 +140,7 @@ export class LocalTargetDirectory implements TargetDirectory {
     }
   }
 
+  /** Writes a file from a stream. */
   async #writeLong(
     pending: PendingFile,
     body: AsyncIterable<Uint8Array>,
@@ -154,7 +158,10 @@ export class LocalTargetDirectory implements TargetDirectory {
     }
   }
 
-  /** Owner, xattrs, permissions, in this order: each takes away what a later one gives. */
+  /**
+   * Sets owner, xattrs and permissions of a written file, in this order, and its name. `fchown` clears capabilities and
+   * set-id bits, and an ACL changes the permissions.
+   */
   #complete(pending: PendingFile, name: string, { owner, xattrs, permissions, fsync }: NewFile, existing: OnExisting) {
     const { fd } = pending
     if (owner !== undefined) this.#setOwnerOf(fd, owner)
@@ -168,6 +175,7 @@ export class LocalTargetDirectory implements TargetDirectory {
     return pending.place(name, existing)
   }
 
+  /** Sets the owner of a file, unless it has that owner already. */
   #setOwnerOf(fd: number, { uid, gid }: FileOwner): void {
     this.#fileOwner ??= fstatSync(fd)
     const { uid: ownUid, gid: ownGid } = this.#fileOwner
@@ -207,7 +215,7 @@ export class LocalTargetDirectory implements TargetDirectory {
     try {
       renameInto(this.#at, temporary, name)
     } finally {
-      // Still there when both names were of one file already: then rename does nothing.
+      // The temporary name still exists if both names were links to one file, since rename does nothing then.
       removeFile(this.#at.path(temporary), temporary)
     }
   }
@@ -276,7 +284,7 @@ export class LocalTargetDirectory implements TargetDirectory {
   }
 }
 
-/** @throws {IoError} `lsetxattr(user.x): Operation not permitted` */
+/** Sets extended attributes. @throws {IoError} such as `lsetxattr(user.x): Operation not permitted` */
 function setXattrs(
   xattrs: Xattrs,
   native: () => Native,
@@ -296,13 +304,13 @@ function setXattrs(
   }
 }
 
-/** @throws {IoError} `fchown: Operation not permitted` */
+/** Runs a system call. @throws {IoError} with the given name, such as `fchown: Operation not permitted` */
 function calls(name: string, work: () => void): void {
   const reason = refusal(work)
   if (reason !== undefined) throw new IoError(`${name}: ${errnoText(reason)}`, reason)
 }
 
-/** @returns false when something is there already. @throws {IoError} as `calls` */
+/** Runs a system call that creates an entry. @returns false when the name exists. @throws {IoError} as `calls` does */
 function makes(name: string, work: () => void): boolean {
   try {
     work()

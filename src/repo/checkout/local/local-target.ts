@@ -1,4 +1,4 @@
-/** A checkout onto the local file system. */
+/** Creates targets that write a checkout to the local file system. */
 
 import { lstatSync, statSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
@@ -13,29 +13,33 @@ import { LinkSource } from './link-source.ts'
 import { LocalTargetDirectory } from './local-directory.ts'
 import { defaultCheckoutThreads, LocalCheckoutThreads } from './threads.ts'
 
-/** Parts of the machine that a target may be made to do without. */
+/** Parts of the machine that a target uses. Each can be replaced or switched off, for tests. */
 export interface LocalTargetOptions extends OpenDirectoryOptions {
-  /** System calls Node lacks; `null` does without, and then no xattrs can be set. Default: what is found. */
+  /**
+   * Native calls for extended attributes; `null` for none, so that xattrs cannot be set. Default: koffi, if installed.
+   */
   readonly native?: Native | null | undefined
-  /** As `native`, for links; without them everything works but whiteout devices. */
+  /**
+   * Native calls for links; `null` for none, so that whiteout devices cannot be created. Default: koffi, if installed.
+   */
   readonly linkCalls?: LinkCalls | null | undefined
-  /** Threads that make files, where there are many; `null` for none. Default: as many as would else be idle. */
+  /** Threads that create files when there are many; `null` for none. Default: as many as there are idle processors. */
   readonly threads?: Threads | null | undefined
 }
 
 /**
- * Returns a target for `checkout` that writes to the local file system. Nothing is made or opened until the checkout
+ * Returns a target for `checkout` that writes to the local file system. Nothing is created or opened until the checkout
  * begins.
  *
  * @example
  * await checkout(repo, await repo.resolve('main'), createCheckoutTarget('rootfs'), { mode: 'user' })
- * @param path of the directory to make or to add to. Symbolic links in the path are followed
+ * @param path directory to create or to add to. Symlinks in the path are followed
  */
 export function createCheckoutTarget(path: string): CheckoutTarget {
   return createLocalTarget(path)
 }
 
-/** Returns what `createCheckoutTarget` does, with some of its parts replaced. */
+/** Returns a target like `createCheckoutTarget`, with some of its parts replaced. */
 export function createLocalTarget(path: string, options: LocalTargetOptions = {}): CheckoutTarget {
   const linkCalls = options.linkCalls === undefined ? loadLinkCalls() : (options.linkCalls ?? undefined)
   const native = options.native === undefined ? loadNative : () => options.native ?? undefined
@@ -65,14 +69,17 @@ export function createLocalTarget(path: string, options: LocalTargetOptions = {}
   }
 }
 
-/** They find native calls by themselves, and know directories by their descriptors only. */
+/**
+ * Returns the threads to use. `undefined` when native calls are replaced, since threads load their own, or when
+ * directories are not accessed by descriptor, which is all that threads get.
+ */
 function threadsOf({ native, linkCalls, byPath, threads }: LocalTargetOptions): Threads | undefined {
   if (threads === null || native !== undefined || linkCalls !== undefined) return undefined
   if (byPath || !OpenDirectory.byDescriptor) return undefined
   return threads ?? defaultCheckoutThreads()
 }
 
-/** libostree finds out when it makes the directory. */
+/** Opens the parent of the destination. @throws {IoError} `mkdirat: …`, as libostree fails only when it creates it */
 function openParent(path: string, options: OpenDirectoryOptions): OpenDirectory {
   try {
     if (path === '') throw new IoError('mkdirat: No such file or directory', 'ENOENT', path)

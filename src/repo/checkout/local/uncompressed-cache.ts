@@ -1,6 +1,6 @@
 /**
- * `uncompressed-objects-cache/ab/cdef….file` in a repository directory: files of an archive repository as a user would
- * have them, with the permissions of the file and the owner of the process, for checkouts to link.
+ * The cache of uncompressed files of an archive repository, `uncompressed-objects-cache/ab/cdef….file`, which user
+ * checkouts hard-link to. The files have the committed permissions, and the owner of the process.
  *
  * Source: ostree-repo-checkout.c, checkout_object_for_uncompressed_cache and ostree_repo_checkout_gc.
  */
@@ -20,12 +20,16 @@ import { PendingFile } from './pending-file.ts'
 const FOLDER = 'uncompressed-objects-cache'
 const DIRECTORY_MODE = 0o777
 
+/** The cache of a repository in a directory. */
 export interface LocalUncompressedCache extends UncompressedCache {
-  /** Removes files that nothing links any more, from the parts of the cache that were added to. @returns how many */
+  /**
+   * Deletes files that no checkout links to any more, in those subdirectories that files were added to.
+   * @returns the number of files deleted
+   */
   collect(): number
 }
 
-/** @throws {UnsupportedError} unless the repository is a directory */
+/** Creates the cache of a repository. @throws {UnsupportedError} when the repository is not a directory */
 export function createUncompressedCache(repo: Repo): LocalUncompressedCache {
   const { directory, location } = repo.storage
   if (directory === undefined) {
@@ -37,6 +41,7 @@ export function createUncompressedCache(repo: Repo): LocalUncompressedCache {
 class DirectoryCache implements LocalUncompressedCache {
   readonly #root: string
   readonly #fsync: boolean
+  /** Subdirectories that files were added to. */
   readonly #touched = new Set<string>()
 
   constructor(root: string, fsync: boolean) {
@@ -91,7 +96,7 @@ class DirectoryCache implements LocalUncompressedCache {
   }
 }
 
-/** `ab/cdef….file` */
+/** Returns the path of a file in the cache, `ab/cdef….file`. */
 function relativePath(checksum: Checksum): string {
   return loosePath({ checksum, type: 'file' }, false).slice('objects/'.length)
 }

@@ -1,5 +1,5 @@
 /**
- * Checksums of a tree that a store has promised: until each of them comes, a placeholder takes its place in the tree.
+ * Checksums for which a store has returned promises. Until one resolves, a placeholder is in the tree instead of it.
  */
 
 import type { Checksum } from '../../../bytes.ts'
@@ -9,11 +9,12 @@ interface Promised {
   readonly settle: (checksum: Checksum) => void
 }
 
+/** The pending checksums of one archive. */
 export class PromisedChecksums {
   #promised: Promised[] = []
   #placeholders = 0
 
-  /** Whether all checksums that were added have come. */
+  /** Whether there are no pending checksums. */
   get isSettled(): boolean {
     return this.#promised.length === 0
   }
@@ -23,12 +24,15 @@ export class PromisedChecksums {
     return `pending ${++this.#placeholders}` as Checksum
   }
 
-  /** @param settle called with the checksum by `settleAll` */
+  /** Adds a pending checksum. @param settle called with the checksum by `settleAll` */
   add(answer: Promise<Checksum>, settle: (checksum: Checksum) => void): void {
     this.#promised.push({ answer, settle })
   }
 
-  /** Waits for the checksums added so far, and then settles them, in order. @throws the error of a promise */
+  /**
+   * Waits for the pending checksums, and then calls `settle` of each, in order.
+   * @throws the error of a rejected promise
+   */
   async settleAll(): Promise<void> {
     const promised = this.#promised
     this.#promised = []
@@ -36,7 +40,7 @@ export class PromisedChecksums {
     for (const [i, checksum] of checksums.entries()) promised[i]?.settle(checksum)
   }
 
-  /** Forgets the checksums that have not come. Their errors are ignored. */
+  /** Drops the pending checksums, and ignores their errors. */
   abandon(): void {
     for (const { answer } of this.#promised) answer.catch(() => undefined)
     this.#promised = []
