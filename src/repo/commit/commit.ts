@@ -192,7 +192,7 @@ function setBranch(tx: Transaction, branch: string, checksum: Checksum): void {
 class CommitWriter {
   readonly #repo: Repo
   readonly #tx: Transaction
-  /** The transaction `#tx`, if sizes are recorded. */
+  /** The same object as `#tx` if sizes are recorded, else `undefined`. */
   readonly #recorder: SizeRecorder | undefined
   readonly #modifier: CommitModifier | undefined
   readonly #options: CommitOptions

@@ -77,9 +77,7 @@ export interface DirectorySource {
   remove?(consumed: readonly ConsumedPath[]): void
 }
 
-/**
- * A path that is deleted after the commit. The filter skipped `skipped` ones, which are deleted with all their content.
- */
+/** A path to delete after the commit. Kind `skipped`: the filter skipped it, and it is deleted with all its content. */
 export interface ConsumedPath {
   readonly path: string
   readonly kind: 'file' | 'directory' | 'skipped'

@@ -33,7 +33,8 @@ const USER_ONLY_SYMLINK = S_IFLNK | 0o777
  * Checks that a repository mode can store a file. A bare-user-only repository stores neither owner nor xattrs and reads
  * every file as owned by root, so any other file would not match its checksum when it is read.
  * @throws {FormatError} `Content object X: invalid mode …` when the file is setuid, setgid, sticky or world-writable
- * @throws {UnsupportedError} when the mode cannot store the file's owner, xattrs or symlink mode, or cannot be written
+ * @throws {UnsupportedError} when the mode cannot store the file's owner, xattrs or symlink mode; always for the
+ *   read-only mode bare-split-xattrs
  */
 export function requireHoldable(mode: RepoMode, header: FileHeader, checksum: Checksum): void {
   if (mode === 'bare-split-xattrs') throw new UnsupportedError(mode, 'Not allowed due to repo mode')

@@ -24,7 +24,7 @@ export const SUMMARY_EXPIRES_KEY = 'ostree.summary.expires' // t, seconds since 
 export const SUMMARY_MODE_KEY = 'ostree.summary.mode' // s, as in the configuration
 export const SUMMARY_TOMBSTONE_COMMITS_KEY = 'ostree.summary.tombstone-commits' // b
 export const SUMMARY_INDEXED_DELTAS_KEY = 'ostree.summary.indexed-deltas' // b
-export const SUMMARY_COLLECTION_KEY = 'ostree.summary.collection-id' // s, collection of the refs in the first member
+export const SUMMARY_COLLECTION_KEY = 'ostree.summary.collection-id' // s, collection of the refs in the member `refs`
 export const SUMMARY_COLLECTION_MAP_KEY = 'ostree.summary.collection-map' // a{sa(s(taya{sv}))}, refs of other collections
 /** Keys of the metadata of a ref. */
 export const SUMMARY_COMMIT_TIMESTAMP_KEY = 'ostree.commit.timestamp' // t, seconds since the epoch, big-endian
