@@ -59,7 +59,8 @@ export class ChecksumSet implements Iterable<Checksum> {
   }
 
   #take(checksum: Checksum): void {
-    if (checksum.length !== 2 * BYTES) throw new RangeError(`a checksum of ${checksum.length} digits`)
+    if (checksum.length !== 2 * BYTES)
+      throw new RangeError(`Invalid checksum of ${checksum.length} digits; expected ${2 * BYTES}`)
     writeHex(checksum, this.#keyBytes, 0)
   }
 

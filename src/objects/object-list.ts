@@ -48,7 +48,8 @@ export class ObjectList implements Iterable<ObjectName> {
 
   /** Appends a name. @throws {RangeError} unless its checksum has 64 digits; the list is unchanged then */
   push({ checksum, type }: ObjectName): void {
-    if (checksum.length !== 2 * BYTES) throw new RangeError(`a checksum of ${checksum.length} digits`)
+    if (checksum.length !== 2 * BYTES)
+      throw new RangeError(`Invalid checksum of ${checksum.length} digits; expected ${2 * BYTES}`)
     if (this.#length >= this.#types.length) this.#grow()
     writeHex(checksum, this.#checksums, BYTES * this.#length)
     this.#append(objectTypeNumber(type))

@@ -131,14 +131,14 @@ export function readOrigin(sysroot: string, deployment: Deployment): KeyFile {
  */
 export function requireStateroot(sysroot: string, stateroot: string): void {
   if (resolve(sysroot) === '/' || isBooted(sysroot)) {
-    throw new UnsupportedError('staging', 'Deployments of the running system cannot be made; give --sysroot')
+    throw new UnsupportedError('staging', 'Deploying on the running system is not supported; give --sysroot')
   }
   if (
     !/^[^/\s]+$/.test(stateroot) ||
     stateroot.startsWith('.') ||
     !isDirectory(join(sysroot, 'ostree/deploy', stateroot, 'var'))
   ) {
-    throw new NotFoundError(stateroot, `No stateroot "${stateroot}" in ${sysroot}; ostree admin os-init makes one`)
+    throw new NotFoundError(stateroot, `No stateroot "${stateroot}" in ${sysroot}; ostree admin os-init creates one`)
   }
 }
 

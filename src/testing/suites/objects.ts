@@ -169,7 +169,7 @@ export function objectTests(context: SuiteContext): void {
       await storage[Symbol.asyncDispose]()
     })
 
-    test('faster ways, where a store has them, give what the plain ones give', async () => {
+    test('optional fast paths of a store give the same results as its basic methods', async () => {
       const { storage } = await stored(async (tx) => {
         await tx.writeMeta('dirmeta', directory.bytes)
         const commit = await tx.writeMeta('commit', commitOf(platform, 'fast').bytes)

@@ -48,7 +48,7 @@ describeReference(['docker-registry', 'skopeo'], 'docker-registry', () => {
     await closed?.[Symbol.asyncDispose]()
   })
 
-  describe.each(Object.entries(NETWORKS))('over %s', (_, network) => {
+  describe.each(Object.entries(NETWORKS))('requests over %s', (_, network) => {
     test.each(TAGS)('an image that skopeo pushed as %s is pulled as the same commit as its layout', async (tag) => {
       const pulled = await commitOf(`docker://${open.host}/os:${tag}`, { network, insecure: true })
       expect(pulled).toEqual(await commitOf(`oci:${LAYOUT}:${tag}`))

@@ -51,7 +51,7 @@ describeReference(['docker-registry', 'skopeo'], 'a registry behind a faulty con
   describe.each([
     ['node:http', nodeNetwork()],
     ['the global fetch', webNetwork],
-  ])('over %s', (_, network) => {
+  ])('requests over %s', (_, network) => {
     const options = { ...quick, network }
 
     test.each([0, 1, 100, 4096, 60_000])('a blob whose connection breaks at byte %i is resumed', async (cutAt) => {

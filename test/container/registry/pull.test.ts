@@ -142,8 +142,8 @@ describe.each([nodePlatform, portablePlatform])('a registry on the platform $nam
       ['endless', { body: endless() }, { code: 'corrupt', data: { what: 'size' } }],
       ['of other content', { body: LAYER.toReversed() }, { code: 'corrupt', data: { what: 'digest' } }],
       ['missing', failure(404, 'BLOB_UNKNOWN', 'blob unknown'), { code: 'not-found' }],
-      ['partial without a request for a range', { status: 206, body: LAYER }, { code: 'network' }],
-    ])('%s, is refused as that', async (_, reply, error) => {
+      ['a partial answer without a request for a range', { status: 206, body: LAYER }, { code: 'network' }],
+    ])('a blob that is %s is rejected', async (_, reply, error) => {
       const { registry, layer } = fresh()
       registry.fault = ({ url }) => (url.endsWith(layer) ? reply : undefined)
       await expect(readLayer(await open(registry, { retries: 0 }))).rejects.toMatchObject(error)
@@ -181,7 +181,7 @@ describe.each([nodePlatform, portablePlatform])('a registry on the platform $nam
       ['redirected in a loop', { status: 307, headers: { location: '?again' } }, { message: /redirects/ }],
       ['redirected to plain HTTP', { status: 302, headers: { location: 'http://example.com/' } }, { code: 'network' }],
       ['redirected to a file', { status: 302, headers: { location: 'file:///etc/passwd' } }, { code: 'network' }],
-    ])('%s, is refused as that', async (_, reply, error) => {
+    ])('a manifest that is %s is rejected', async (_, reply, error) => {
       const { registry } = fresh()
       registry.fault = ({ url }) => (url.includes('/manifests/') ? reply : undefined)
       const message =

@@ -145,7 +145,7 @@ describe('the time of an image', () => {
   })
 
   test.each(['2021-02-29T00:00:00Z', '2020-13-01T00:00:00Z', '2020-01-01T24:00:00Z', '2020-01-01T00:00:00', 'x\n'])(
-    '%s is rejected as a time',
+    '%j is rejected as a time',
     (text) => expect(parseRfc3339(text)).toBeUndefined(),
   )
 
