@@ -8,7 +8,9 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
   mipsel: 'mipsle',
 }
 
-/** What images to choose for this machine; `os` is Linux wherever they are read. */
+/**
+ * Returns the platform whose images this machine runs. `os` is `linux` on every system, since OSTree images are for Linux.
+ */
 export function hostPlatform(): { architecture: string; os: string } {
   return { architecture: ARCHITECTURES[process.arch] ?? process.arch, os: 'linux' }
 }

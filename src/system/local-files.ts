@@ -80,6 +80,7 @@ class NodeFileWriter implements FileWriter {
   }
 }
 
+/** Local files over `node:fs`, for images on a disk. */
 export const nodeFiles: WritableFiles = {
   async stat(path) {
     try {

@@ -20,6 +20,7 @@ import { type ProxySettings, proxiesOf, proxyAuthorization, proxyFor, TunnelAgen
 
 export type { ProxySettings } from './proxy.ts'
 
+/** Certificates and proxies of the network. */
 export interface NodeNetworkOptions {
   /** Holds certificates for all hosts. Default: for each host its own folder below `/etc/containers/certs.d` and so on. */
   readonly certificateDirectory?: string | undefined
@@ -40,7 +41,10 @@ const MAX_IDLE = 8
 /** Milliseconds until an idle connection is closed; servers close theirs after a minute or so. */
 const IDLE_TIME = 15_000
 
-/** Connections are kept and used again; idle ones do not keep the process alive. */
+/**
+ * Returns a network over `node:https`. Connections are kept open for further requests; idle ones do not keep the process
+ * alive.
+ */
 export function nodeNetwork(options: NodeNetworkOptions = {}): Network {
   const keep = { keepAlive: true, maxFreeSockets: MAX_IDLE, timeout: IDLE_TIME }
   const http = new HttpAgent(keep)

@@ -14,6 +14,7 @@ import type { Duplex } from 'node:stream'
 import { connect as tlsConnect } from 'node:tls'
 import { InvalidNameError, IoError, UnsupportedError } from '../errors.ts'
 
+/** Proxies by the protocol of the address. */
 export interface ProxySettings {
   /** For `https:`: `http://user:password@host:port`, or `host:port`. */
   readonly https?: string | undefined

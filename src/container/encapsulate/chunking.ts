@@ -16,7 +16,7 @@ import { Chunk, Chunking } from './chunk.ts'
 import type { ObjectMetaSized, ObjectSourceMetaSized } from './object-meta.ts'
 import { basicPacking } from './packing.ts'
 
-/** Chunks of an image unless told otherwise. The layer of the commit comes on top. */
+/** Default of `MappingOptions.maxLayers`: chunks of an image, beside the layer that holds the commit. */
 export const MAX_CHUNKS = 64
 
 /** Paths of one commit that are held in memory: some 150 bytes each, and ten small objects can name a billion. */
@@ -33,6 +33,7 @@ export interface ClaimedPath {
   readonly checksum: Checksum
 }
 
+/** How the files of a commit are divided into chunks. */
 export interface MappingOptions {
   /** Chunks at most. Default `MAX_CHUNKS`; 0 leaves everything in the remainder. */
   readonly maxLayers?: number | undefined
@@ -43,9 +44,13 @@ export interface MappingOptions {
 }
 
 /**
- * The commit as one chunk, which is the remainder.
+ * Reads which files a commit has. All of them are in `remainder` at first, by checksum, with their sizes in bytes and their
+ * paths.
  * @param rev anything that resolves to a commit
- * @throws {LimitError} on more files and directories than `maxPaths`
+ * @param maxPaths files and directories that the commit may have
+ * @throws {RefNotFoundError} when there is no such rev
+ * @throws {LimitError} when the commit has more files and directories than `maxPaths`
+ * @throws {ObjectNotFoundError} when an object of the commit is missing
  */
 export async function newChunking(repo: Repo, rev: string, maxPaths: number = MAX_CHUNKED_PATHS): Promise<Chunking> {
   const commit = await repo.resolve(rev)
@@ -77,7 +82,7 @@ export async function newChunking(repo: Repo, rev: string, maxPaths: number = MA
   return chunking
 }
 
-/** The commit in chunks, by component. @throws as `processMapping`, and what reading the commit throws */
+/** Divides a commit into chunks by component. @throws as `newChunking` and `processMapping` */
 export async function chunkingFromMapping(
   repo: Repo,
   rev: string,

@@ -130,17 +130,21 @@ class PreludeSink implements TarSink {
   end(): void {}
 }
 
+/** How an image with other detached metadata is read and written. */
 export interface UpdateDetachedOptions extends ImageWriteOptions, Pick<DestinationContext, 'files' | 'registry'> {
   readonly platform: Platform
   readonly host: HostPlatform
 }
 
 /**
- * An image of a commit, under another name or the same, with other detached metadata.
- * @param from a reference, or its text, as `to`
- * @param metadata serialised `a{sv}`; without it the commit has none any more
+ * Copies the image of a commit with other detached metadata. Only the layer that holds the commit is written anew.
+ * @param from the image to read: a reference, or its text
+ * @param to where the new image is written, which may be the same reference
+ * @param metadata detached metadata of the commit, serialised as `a{sv}`; `undefined` removes it
  * @returns the digest of the new manifest
- * @throws {FormatError} when the image holds no commit
+ * @throws {InvalidNameError} when a text is not a reference
+ * @throws {FormatError} when the image does not hold a commit
+ * @throws {UnsupportedError} for images of `docker-archive:`, whose layers have no fixed form
  */
 export async function updateDetachedMetadata(
   from: string | ImageReference,
@@ -157,7 +161,10 @@ export async function updateDetachedMetadata(
   return await updateDetachedMetadataTo(source, destination, metadata, { ...options, origin })
 }
 
-/** As `updateDetachedMetadata`, between places that are open already. */
+/**
+ * Does what `updateDetachedMetadata` does, between an open source and an open destination. The destination is committed;
+ * the caller disposes of both.
+ */
 export async function updateDetachedMetadataTo(
   from: ImageSource,
   to: ImageDestination,

@@ -51,6 +51,7 @@ export const CONTAINER_CMD_KEY = 'ostree.container-cmd'
 const LINUX_KEY = 'ostree.linux'
 const VERSION_KEY = 'version'
 
+/** What the config of the image says beside what the commit says. */
 export interface EncapsulateConfig {
   /** In front of what the commit says, but for the diff id. */
   readonly labels?: Readonly<Record<string, string>> | undefined
@@ -58,6 +59,7 @@ export interface EncapsulateConfig {
   readonly cmd?: readonly string[] | undefined
 }
 
+/** How a commit becomes an image. */
 export interface EncapsulateOptions extends MappingOptions, ImageWriteOptions {
   /** Compress as fast as can be. Default false. */
   readonly skipCompression?: boolean | undefined
@@ -83,12 +85,19 @@ export interface EncapsulateOptions extends MappingOptions, ImageWriteOptions {
 }
 
 /**
- * Writes the image and publishes it under its reference.
+ * Writes a commit as a container image and publishes it under a reference. `unencapsulate` gives the same commit again.
+ *
+ * @example
+ * const host = hostPlatform()
+ * await encapsulate(repo, 'main', {}, { host, files: nodeFiles }, 'oci:/srv/image:latest')
  * @param rev anything that resolves to a commit
- * @param to a reference, or its text: `oci:/path:tag`
- * @returns the digest of its manifest
- * @throws {RefNotFoundError}, {FormatError}, {NotFoundError} for a metadata key that must be there; what the transport
- *   throws
+ * @param to where the image is written: a reference, or its text
+ * @returns the digest of the manifest
+ * @throws {InvalidNameError} when the text is not a reference
+ * @throws {RefNotFoundError} when there is no such rev
+ * @throws {NotFoundError} when the commit lacks a metadata key of `copyMetaKeys`
+ * @throws {FormatError} when a metadata key to copy does not hold a string, or a file has no component
+ * @throws {UnsupportedError} for transports that cannot be written, and without the `files` or `registry` that one needs
  */
 export async function encapsulate(
   repo: Repo,
@@ -104,7 +113,7 @@ export async function encapsulate(
   return await encapsulateTo(repo, rev, config, options, destination)
 }
 
-/** As `encapsulate`, into a destination that is open already. It is committed, and stays the caller's to dispose of. */
+/** Does what `encapsulate` does, into an open destination. The destination is committed; the caller disposes of it. */
 export async function encapsulateTo(
   repo: Repo,
   rev: string,

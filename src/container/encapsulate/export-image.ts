@@ -52,11 +52,17 @@ export interface ExportImageOptions extends ExportToOciOptions, Pick<Destination
 }
 
 /**
- * Writes a stored image and publishes it. An `oci:` directory must be there already; any other transport is written
- * with fast compression.
- * @param to a reference, or its text
+ * Writes a stored image as an image again. The directory of an `oci:` reference must exist; other transports are written with
+ * fast compression.
+ *
+ * @example
+ * await exportImage(repo, 'docker://quay.io/exampleos/os:1', 'oci-archive:/srv/os.tar', { host, files: nodeFiles })
+ * @param image the stored image: a reference, or its text
+ * @param to where it is written: a reference, or its text
  * @returns the digest of the manifest
- * @throws {NotFoundError} when there is no such image, or one of its layers is gone
+ * @throws {InvalidNameError} when a text is not a reference
+ * @throws {NotFoundError} when the image, or one of its layers, is not stored
+ * @throws {UnsupportedError} for transports that cannot be written, and without the `files` or `registry` that one needs
  */
 export async function exportImage(
   repo: Repo,
@@ -77,7 +83,7 @@ export async function exportImage(
   }
 }
 
-/** As `exportImage`, into a destination that is open already. It is committed, and stays the caller's to dispose of. */
+/** Does what `exportImage` does, into an open destination. The destination is committed; the caller disposes of it. */
 export async function exportToOci(
   repo: Repo,
   image: string | ImageReference,

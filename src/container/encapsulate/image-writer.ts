@@ -29,9 +29,10 @@ import { present } from '../oci/present.ts'
 import { VerifiedBlob } from '../oci/verified-blob.ts'
 import type { ImageDestination } from '../transport/destination.ts'
 
-/** Layers in the making at the same time. */
+/** Default of `ImageWriteOptions.concurrency`: layers that are written at the same time. */
 export const LAYER_CONCURRENCY = 4
 
+/** How a layer is compressed: the kind, or `none` for a plain tar. */
 export interface LayerCompression {
   readonly kind: Exclude<CompressionKind, 'deflate-raw'> | 'none'
   /** Default: that of the kind. */
@@ -58,7 +59,7 @@ export interface WrittenLayer {
   readonly tarSize: number
 }
 
-/** A `step` labelled `layers` is told after each layer. */
+/** How the layers of an image are written. A `step` event with the label `layers` follows each layer. */
 export interface ImageWriteOptions extends ProgressOptions {
   /** Layers in the making at the same time. Default `LAYER_CONCURRENCY`. */
   readonly concurrency?: number | undefined

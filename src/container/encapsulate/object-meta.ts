@@ -8,10 +8,10 @@ import { type Checksum, compareUtf8 } from '../../bytes.ts'
 import { FormatError } from '../../errors.ts'
 import type { Repo } from '../../repo/index.ts'
 
-/** How often a component changes that always does, or of which nothing is known. */
+/** The frequency of a component that changes in every build, or of which nothing is known. */
 export const MAX_CHANGE_FREQUENCY = 0xffff_ffff
 
-/** A component; what tells it from others is `identifier`. */
+/** A component that files of a commit belong to, such as a package. `identifier` tells it from others. */
 export interface ObjectSourceMeta {
   /** Such as name, version and architecture. */
   readonly identifier: string
@@ -25,6 +25,7 @@ export interface ObjectSourceMeta {
   readonly changeFrequency: number
 }
 
+/** A component with the size of its files. */
 export interface ObjectSourceMetaSized extends ObjectSourceMeta {
   /** Bytes of content. */
   readonly size: number
@@ -37,7 +38,7 @@ export interface ObjectMeta {
   readonly map: ReadonlyMap<Checksum, string>
 }
 
-/** As `ObjectMeta`, with the bytes of each component, largest first. */
+/** What `ObjectMeta` says, with the size of each component; the largest comes first. */
 export interface ObjectMetaSized {
   readonly map: ReadonlyMap<Checksum, string>
   readonly sizes: readonly ObjectSourceMetaSized[]

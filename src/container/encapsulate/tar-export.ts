@@ -22,9 +22,10 @@ import { SlabBuffer } from '../../tar/internal.ts'
 import type { Chunk } from './chunk.ts'
 import { headerOf, LayerTar, mapPath, unmapPath } from './layer-tar.ts'
 
-/** Files and directories of one stream, unless the caller says otherwise: ten small objects can name a billion. */
+/** Default of `ExportCommitOptions.maxEntries`: 2^26 files and directories. Ten small objects can name a billion. */
 export const MAX_EXPORT_ENTRIES = 1 << 26
 
+/** Limits of an exported stream, and its signal. */
 export interface ExportCommitOptions {
   readonly signal?: AbortSignal | undefined
   /** Default MAX_EXPORT_ENTRIES. */
@@ -39,10 +40,13 @@ export interface ChunkExportOptions extends ExportCommitOptions {
 type Stream = AsyncGenerator<Uint8Array, void, undefined>
 
 /**
- * The whole commit. Pieces are about 1 MiB, and each may be reused once the next is asked for. The same commit and
- * detached metadata give the same bytes, always.
+ * Exports a commit with all its objects and its detached metadata as a tar stream, which `importOstreeTar` reads. The same
+ * commit and detached metadata give the same bytes. Chunks are about 1 MiB; each may be reused once the next is asked for.
  * @param rev anything that resolves to a commit
- * @throws {RefNotFoundError}, {ObjectNotFoundError}, {FormatError}
+ * @throws {RefNotFoundError} when there is no such rev
+ * @throws {ObjectNotFoundError} when an object of the commit is missing
+ * @throws {FormatError} when an object of the commit is malformed
+ * @throws {LimitError} when the commit has more than `maxEntries` files and directories
  */
 export async function* exportCommit(
   repo: Repo,

@@ -24,9 +24,10 @@ import type { ImageSource } from '../transport/interface.ts'
 import { openLayer } from '../transport/layer-stream.ts'
 import { type LayerInput, writeLayers } from './image-writer.ts'
 
-/** Blobs under way at the same time. */
+/** Default of `TransferOptions.concurrency`: blobs that are copied at the same time. */
 export const TRANSFER_CONCURRENCY = 3
 
+/** How an image is copied. */
 export interface TransferOptions extends ProgressOptions {
   readonly platform: Platform
   /** Where the image comes from, for registries that can take a blob over from a neighbour. */
@@ -36,10 +37,11 @@ export interface TransferOptions extends ProgressOptions {
 }
 
 /**
- * Copies what the destination has not got yet, and publishes the image. Blobs are verified on the way.
- * @returns the digest of the manifest over there
- * @throws {DigestMismatchError}, {UnsupportedError} on layers that no converted manifest can name; what the transports
- *   throw
+ * Copies an image into a destination and publishes it there. Blobs that the destination has are not sent; the others are
+ * verified on the way. A manifest that the destination cannot keep is converted to OCI.
+ * @returns the digest of the manifest in the destination
+ * @throws {DigestMismatchError} when a blob does not have the digest or size that the manifest promises
+ * @throws {UnsupportedError} for layers that a converted manifest cannot describe
  */
 export async function transferImage(
   from: ImageSource,

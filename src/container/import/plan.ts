@@ -13,6 +13,7 @@ import type { ImportOptions } from './import-options.ts'
 import { ImageImporter } from './importer.ts'
 import { layerHistory, missingLayers, type PreparedImport } from './prepared-import.ts'
 
+/** A layer of an image, and what a pull would do with it. */
 export interface PlannedLayer {
   readonly digest: Digest
   /** Bytes as stored. */
@@ -24,6 +25,7 @@ export interface PlannedLayer {
   readonly createdBy: string
 }
 
+/** What a pull would do. */
 export interface PullPlan {
   /** False when the image is stored as it is: then there is nothing to fetch. */
   readonly changed: boolean
@@ -37,7 +39,15 @@ export interface PullPlan {
   readonly diff: ManifestDiff | undefined
 }
 
-/** @throws as `ImageImporter.prepare` */
+/**
+ * Returns what `pullImage` would fetch and reuse. Only the manifest and the config are read, and nothing is written.
+ *
+ * @example
+ * const { fetchBytes, layers } = await planPull(repo, 'ostree-unverified-registry:quay.io/exampleos/os:1', options)
+ * @param reference how the image is verified, and the image: a reference, or its text
+ * @throws {InvalidNameError} when the text is not a reference
+ * @throws {OstreeError} when the image cannot be opened, as for `pullImage`
+ */
 export async function planPull(
   repo: Repo,
   reference: string | OstreeImageReference,

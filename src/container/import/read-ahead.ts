@@ -12,11 +12,15 @@
 import type { Descriptor } from '../oci/oci-types.ts'
 import type { ImageSource } from '../transport/interface.ts'
 
-/** Layers on their way at once beside the one being imported: six connections, as other tools for images have. */
+/**
+ * Default of `ReadAheadOptions.layers`: layers that are fetched beside the one that is imported. Together these are six
+ * connections, as other image tools use.
+ */
 export const LAYERS_AHEAD = 5
-/** Bytes of all layers that may wait in memory, as compressed: 8 MiB. */
+/** Default of `ReadAheadOptions.bytes`: compressed bytes of waiting layers held in memory, 8 MiB. */
 export const READ_AHEAD_BYTES: number = 8 << 20
 
+/** How much of the next layers is fetched while one is imported. */
 export interface ReadAheadOptions {
   /** Default LAYERS_AHEAD; none with 0. */
   readonly layers?: number | undefined

@@ -19,8 +19,8 @@ const HEX_DIGITS: ReadonlyMap<string, number> = new Map([
 const MAX_DIGEST_LENGTH = 1024
 
 /**
- * Digests of algorithms that cannot be computed here parse as well; `digestChecksum` refuses them.
- * @throws {InvalidNameError}
+ * Parses a digest, `sha256:HEX`. Digests of other algorithms are accepted as well; `digestChecksum` refuses them.
+ * @throws {InvalidNameError} when the text is not a digest
  */
 export function parseDigest(text: string): Digest {
   const fault = text.length > MAX_DIGEST_LENGTH ? 'Invalid digest: too long' : faultOf(text)
@@ -28,7 +28,7 @@ export function parseDigest(text: string): Digest {
   return text as Digest // the grammar was just checked
 }
 
-/** Whether `parseDigest` would take it. */
+/** Tests whether a text is a digest that `parseDigest` accepts. */
 export function isDigest(text: string): text is Digest {
   return text.length <= MAX_DIGEST_LENGTH && faultOf(text) === undefined
 }
@@ -52,12 +52,12 @@ function faultOf(text: string): string | undefined {
   return undefined
 }
 
-/** The digest of bytes whose checksum is known: `digestOf(platform.sha256(bytes))`. */
+/** Returns the digest of bytes whose SHA-256 is known: `digestOf(platform.sha256(bytes))`. */
 export function digestOf(checksum: Checksum): Digest {
   return `sha256:${checksum}` as Digest // 64 hex digits by type
 }
 
-/** The checksum a SHA-256 digest holds. @throws {UnsupportedError} on another algorithm */
+/** Returns the SHA-256 that a digest names. @throws {UnsupportedError} when the digest has another algorithm */
 export function digestChecksum(digest: Digest): Checksum {
   if (!digest.startsWith('sha256:')) {
     const algorithm = digest.slice(0, digest.indexOf(':'))

@@ -2,6 +2,7 @@
 import { formatSize } from '../../format-size.ts'
 import type { Descriptor, ImageManifest } from './oci-types.ts'
 
+/** Which layers two images do not have in common. Sizes are compressed bytes. */
 export interface ManifestDiff {
   /** Layers of `from` that `to` lacks, in the order of their digests. */
   readonly removed: readonly Descriptor[]
@@ -15,6 +16,7 @@ export interface ManifestDiff {
   readonly addedSize: number
 }
 
+/** Compares the layers of two images by their digests. */
 export function manifestDiff(from: ImageManifest, to: ImageManifest): ManifestDiff {
   const before = byDigest(from)
   const after = byDigest(to)

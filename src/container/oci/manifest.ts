@@ -36,8 +36,9 @@ const STRICT = { what: 'manifest', anyCase: false }
 const STRICT_INDEX = { what: 'image index', anyCase: false }
 
 /**
- * An OCI manifest, or one of Docker's read as it stands. Digests are checked for their grammar.
- * @throws {FormatError} malformed, or index and manifest at once; {LimitError} too large or too deep
+ * Parses an OCI image manifest, or a Docker image manifest (schema 2), whose media types stay as they are.
+ * @throws {FormatError} when the document is not a manifest, is an index as well, or has a malformed digest
+ * @throws {LimitError} when the document is too large or nests too deeply
  */
 export function parseManifest(bytes: Uint8Array): ImageManifest {
   const members = parseJsonObject(bytes, STRICT)

@@ -5,11 +5,12 @@
 
 declare const brand: unique symbol
 
-/** `sha256:<hex>` naming a blob as stored (compressed). */
+/** Digest of a blob as stored, which is compressed: `sha256:` and 64 lower-case hexadecimal digits. */
 export type Digest = string & { readonly [brand]: 'Digest' }
-/** `sha256:<hex>` of the uncompressed layer tar. */
+/** Digest of a layer's uncompressed tar: `sha256:` and 64 lower-case hexadecimal digits. */
 export type DiffId = string
 
+/** Names a blob by its digest, with its size and media type. Source: OCI image-spec 1.1, descriptor.md. */
 export interface Descriptor {
   readonly mediaType: string
   readonly digest: Digest
@@ -22,13 +23,17 @@ export interface Descriptor {
   readonly data?: string
 }
 
-/** A blob as stored: the two members of a descriptor that follow from its bytes. */
+/** Digest and size of a blob as stored. */
 export interface StoredBlob {
   readonly digest: Digest
   /** Bytes. */
   readonly size: number
 }
 
+/**
+ * The manifest of an image for one platform: its config and its layers, lowest first. Source: OCI image-spec 1.1,
+ * manifest.md.
+ */
 export interface ImageManifest {
   readonly schemaVersion: number
   readonly mediaType?: string
@@ -39,6 +44,7 @@ export interface ImageManifest {
   readonly annotations?: Readonly<Record<string, string>>
 }
 
+/** How a layer came to be. Source: OCI image-spec 1.1, config.md, `history`. */
 export interface HistoryEntry {
   readonly created?: string
   readonly author?: string
@@ -47,6 +53,7 @@ export interface HistoryEntry {
   readonly empty_layer?: boolean
 }
 
+/** How a container of the image runs. Source: OCI image-spec 1.1, config.md, `config`. */
 export interface ContainerConfig {
   readonly User?: string
   readonly ExposedPorts?: Readonly<Record<string, object>>
@@ -59,6 +66,9 @@ export interface ContainerConfig {
   readonly StopSignal?: string
 }
 
+/**
+ * The config of an image: its platform, its diff ids, and how a container of it runs. Source: OCI image-spec 1.1, config.md.
+ */
 export interface ImageConfiguration {
   readonly created?: string
   readonly author?: string
@@ -72,7 +82,7 @@ export interface ImageConfiguration {
   readonly history?: readonly HistoryEntry[]
 }
 
-/** What the host runs, in the names Go has for it: `amd64`, `linux`. */
+/** The platform whose image is chosen where there are several, in the names that Go has for it: `amd64`, `linux`. */
 export interface HostPlatform {
   readonly architecture: string
   readonly os: string

@@ -9,6 +9,7 @@
  */
 import { InvalidNameError } from '../../errors.ts'
 
+/** Where an image is: in a registry, on a disk, or in the store of another program. */
 export type Transport =
   | 'registry'
   | 'oci'
@@ -18,6 +19,9 @@ export type Transport =
   | 'dir'
   | 'docker-daemon'
 
+/**
+ * Names an image: its transport, and its name there. Its text is `docker://quay.io/a/b:latest` or `oci:/srv/image:tag`.
+ */
 export interface ImageReference {
   readonly transport: Transport
   /** What the transport makes of it; never empty, otherwise not validated. */
@@ -25,15 +29,20 @@ export interface ImageReference {
 }
 
 /**
- * - `policy`                 a container signature policy must accept the image, and must not accept everything
- * - `policy-allow-insecure`  the policy may accept everything
- * - `remote`                 the commit inside is signed with a key of this ostree remote
+ * What must vouch for an image:
+ *
+ * - `policy`: the container signature policy of the host must accept it, and its default must not accept everything
+ * - `policy-allow-insecure`: the policy must accept it, and may accept everything
+ * - `remote`: the commit in the image must be signed by a key of this remote of the repository
  */
 export type SignatureSource =
   | { readonly kind: 'policy' }
   | { readonly kind: 'policy-allow-insecure' }
   | { readonly kind: 'remote'; readonly remote: string }
 
+/**
+ * Names an image, and how it is verified. Its text is, for example, `ostree-unverified-registry:quay.io/a/b:latest`.
+ */
 export interface OstreeImageReference {
   readonly sigverify: SignatureSource
   readonly imgref: ImageReference
@@ -52,9 +61,8 @@ const TRANSPORTS: ReadonlyMap<string, Transport> = new Map<string, Transport>([
 ])
 
 /**
- * The transport in front of the first colon, whatever follows it. The bare word is taken as well: command lines
- * default to `registry`.
- * @throws {InvalidNameError}
+ * Parses the transport before the first colon, or the transport alone: command lines default to `registry`.
+ * @throws {InvalidNameError} when the text does not begin with a transport
  */
 export function parseTransport(text: string): Transport {
   const colon = text.indexOf(':')
@@ -66,7 +74,10 @@ export function parseTransport(text: string): Transport {
   return transport
 }
 
-/** @throws {InvalidNameError} */
+/**
+ * Parses the text of an image reference, such as `docker://quay.io/a/b:latest` or `oci:/srv/image:tag`.
+ * @throws {InvalidNameError} when the text is not a reference; the name itself is not looked at
+ */
 export function parseImageReference(text: string): ImageReference {
   const [word, rest] = splitAtColon(text)
   const transport = TRANSPORTS.get(word)
@@ -79,12 +90,12 @@ export function parseImageReference(text: string): ImageReference {
   return { transport, name }
 }
 
-/** The inverse of `parseImageReference`, except that `registry:` always prints as `docker://`. */
+/** Formats a reference as `parseImageReference` reads it. The transport `registry` prints as `docker://`. */
 export function formatImageReference({ transport, name }: ImageReference): string {
   return transport === 'registry' ? `docker://${name}` : `${transport}:${name}`
 }
 
-/** Whether both name one image: `registry:NAME` and `docker://NAME` do. */
+/** Tests whether two references have the same transport and the same name. */
 export function sameImageReference(a: ImageReference, b: ImageReference): boolean {
   return a.transport === b.transport && a.name === b.name
 }
@@ -94,7 +105,12 @@ export function toImageReference(image: string | ImageReference): ImageReference
   return typeof image === 'string' ? parseImageReference(image) : image
 }
 
-/** @throws {InvalidNameError} */
+/**
+ * Parses the text of a reference that says how its image is verified: `ostree-image-signed:IMAGE`,
+ * `ostree-unverified-image:IMAGE`, `ostree-unverified-registry:NAME`, `ostree-remote-image:REMOTE:IMAGE` or
+ * `ostree-remote-registry:REMOTE:NAME`, where IMAGE is an image reference and NAME the name of an image in a registry.
+ * @throws {InvalidNameError} when the text is not such a reference
+ */
 export function parseOstreeImageReference(text: string): OstreeImageReference {
   const [scheme, rest] = splitAtColon(text)
   switch (scheme) {
@@ -120,8 +136,9 @@ export function parseOstreeImageReference(text: string): OstreeImageReference {
 }
 
 /**
- * @param options `short`: an unverified registry image prints as `docker://…`, for people; `parseImageReference` reads
- *   that, `parseOstreeImageReference` does not
+ * Formats a reference as `parseOstreeImageReference` reads it.
+ * @param options `short`: format an unverified image of a registry as `docker://NAME`, which only `parseImageReference`
+ *   reads
  */
 export function formatOstreeImageReference(
   { sigverify, imgref }: OstreeImageReference,
@@ -133,7 +150,10 @@ export function formatOstreeImageReference(
   return `${formatSignatureSource(sigverify)}:${formatImageReference(imgref)}`
 }
 
-/** @throws {InvalidNameError} */
+/**
+ * Parses `ostree-image-signed`, `ostree-unverified-image` or `ostree-remote-image:REMOTE`.
+ * @throws {InvalidNameError} when the text is something else
+ */
 export function parseSignatureSource(text: string): SignatureSource {
   if (text === 'ostree-image-signed') return { kind: 'policy' }
   if (text === 'ostree-unverified-image') return { kind: 'policy-allow-insecure' }
@@ -142,7 +162,7 @@ export function parseSignatureSource(text: string): SignatureSource {
   return { kind: 'remote', remote }
 }
 
-/** The inverse of `parseSignatureSource`. */
+/** Formats a source as `parseSignatureSource` reads it. */
 export function formatSignatureSource(source: SignatureSource): string {
   if (source.kind === 'remote') return `ostree-remote-image:${source.remote}`
   return source.kind === 'policy' ? 'ostree-image-signed' : 'ostree-unverified-image'

@@ -11,6 +11,7 @@ import { InvalidNameError } from '../../errors.ts'
 import { parseDigest } from './digest.ts'
 import type { Digest } from './oci-types.ts'
 
+/** Names an image in a registry: its domain, its repository, and its tag or digest. */
 export interface RegistryReference {
   /** Host and port, as in the name: `docker.io`, `localhost:5000`. */
   readonly domain: string
@@ -80,6 +81,7 @@ export function repositoryName({ domain, repository }: Pick<RegistryReference, '
   return `${domain}/${repository}`
 }
 
+/** Formats a reference in full: `docker.io/library/busybox:latest`, or with `@DIGEST` in place of the tag. */
 export function formatRegistryReference(reference: RegistryReference): string {
   const { tag, digest } = reference
   return repositoryName(reference) + (digest === undefined ? `:${tag}` : `@${digest}`)

@@ -12,14 +12,17 @@ import { LayoutDestination } from '../transport/layout-destination.ts'
 import { splitImageName } from '../transport/oci-layout.ts'
 import { directoryWritableTree, memoryWritableTree } from '../transport/writable-tree.ts'
 
+/** How a destination is opened. */
 export interface OpenDestinationOptions {
   /** Make the directory of an `oci:` layout where there is none; its parent must be there. Default true. */
   readonly create?: boolean | undefined
 }
 
 /**
- * To be disposed of by the caller, whether it was committed or not.
- * @throws {UnsupportedError} for transports nothing can be written to here; {IoError}, {PathNotFoundError}
+ * Opens a place to write one image to. The caller disposes of it, also after `commit`.
+ * @throws {UnsupportedError} for `containers-storage:` and `docker-daemon:`, and without the `files` or `registry` that the
+ *   transport needs
+ * @throws {PathNotFoundError} when a directory that has to exist does not; {IoError} when it cannot be made
  */
 export async function openDestination(
   ref: ImageReference,
@@ -57,8 +60,9 @@ export async function openDestination(
 }
 
 /**
- * An OCI layout in memory.
- * @param files contents by path; the image is added to what is there
+ * Opens an OCI layout in memory to write one image to.
+ * @param files contents by path, such as `index.json`; the image is added to those that are there
+ * @param tag the image's name in the index; `undefined` writes it without one
  */
 export function openMemoryDestination(
   files: Map<string, Uint8Array>,

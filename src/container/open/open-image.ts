@@ -12,9 +12,12 @@ import type { ImageSource } from '../transport/interface.ts'
 import { openLayout, splitImageName } from '../transport/oci-layout.ts'
 
 /**
- * The image of the host's platform. To be disposed of by the caller.
- * @throws {NotFoundError}, {PathNotFoundError} nothing there by that name; {UnsupportedError} for transports that cannot
- *   be read here; {FormatError}, {TarFormatError}, {DigestMismatchError} when what is there is broken; {LimitError}
+ * Opens the image of the platform `context.host`, and reads its manifest. The caller disposes of it.
+ * @throws {NotFoundError} when there is no image of that name or platform; {PathNotFoundError} when its file is missing
+ * @throws {UnsupportedError} for `containers-storage:` and `docker-daemon:`, and without the `files` or `registry` that the
+ *   transport needs
+ * @throws {FormatError} when a document of the image is malformed; {DigestMismatchError} when it has another digest
+ * @throws {TarFormatError} when an archive is malformed; {LimitError} when something is larger than it may be
  */
 export async function openImage(ref: ImageReference, context: TransportContext): Promise<ImageSource> {
   const { platform, signal } = context

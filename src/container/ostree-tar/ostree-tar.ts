@@ -20,6 +20,7 @@ import { ObjectSink, type StreamRules } from './object-sink.ts'
 /** Files of one layer: their list, one metadata object, has to stay below the 128 MiB ostree reads. */
 export const MAX_LAYER_OBJECTS = 1 << 20
 
+/** How a tar stream of a commit is read. */
 export interface OstreeTarOptions {
   /** The layer's blob, for messages. */
   readonly layer?: Digest | undefined

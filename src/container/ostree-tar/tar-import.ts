@@ -11,11 +11,13 @@ import { requireComplete } from '../store/layer-kind.ts'
 import { importCommitLayer, importObjectSet, type OstreeTarOptions, writeObjectSetCommit } from './ostree-tar.ts'
 
 /**
- * Stores the commit that the stream carries, whole; any ref is the caller's to set.
- * @param stream uncompressed; a chunk may be reused once the next one is asked for
- * @returns the checksum the commit has wherever it comes from
- * @throws {TarFormatError}, {FormatError}, {ChecksumMismatchError}, {LimitError}; {ObjectNotFoundError} when the stream
- *   lacks objects of its commit that are not here either. Then nothing was stored
+ * Stores the commit that a tar stream carries, as `exportCommit` writes it. No ref is set. If it fails, nothing is stored.
+ * @param stream uncompressed tar; a chunk may be reused once the next one is asked for
+ * @returns the checksum of the commit
+ * @throws {TarFormatError} when the stream is malformed; {FormatError} when an object in it is
+ * @throws {ChecksumMismatchError} when an object does not have the checksum of its name
+ * @throws {LimitError} when the stream exceeds one of `options.limits`
+ * @throws {NotFoundError} when neither the stream nor the repository has an object that the commit needs
  */
 export async function importOstreeTar(
   repo: Repo,

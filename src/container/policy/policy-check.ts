@@ -17,10 +17,10 @@ import { formatRegistryReference, parseRegistryReference, repositoryName } from 
 import { splitImageName } from '../transport/oci-layout.ts'
 import { type PolicyRequirement, parsePolicy, policyDefaultIsInsecure, type SignaturePolicy } from './policy.ts'
 
-/** The absolute path without symbolic links; scopes of local images are such. */
+/** Returns the absolute path without symbolic links, by which a policy names local images. */
 export type RealPath = (path: string) => MaybePromise<string>
 
-/** What a host has to say about images. */
+/** The container signature policy of a host. */
 export interface HostPolicy {
   /** Content of its policy.json; `undefined` when there is none. */
   readonly bytes: Uint8Array | undefined
@@ -133,11 +133,12 @@ function noPolicy(): NotFoundError {
 }
 
 /**
- * The content of the host's policy.json.
- * @param env `CONTAINERS_POLICY_JSON` names it, and no other is then looked for; `XDG_CONFIG_HOME` and `HOME` lead to the
- *   user's
- * @param read throws for a file that cannot be had; such are passed over, but for the one that is named
- * @returns `undefined` when there is none
+ * Reads the policy.json of the host: the file that `$CONTAINERS_POLICY_JSON` names, else the first of
+ * `$XDG_CONFIG_HOME/containers/policy.json`, `/etc/containers/policy.json` and `/usr/share/containers/policy.json`.
+ * @param env environment variables: `CONTAINERS_POLICY_JSON`, `XDG_CONFIG_HOME`, `HOME`
+ * @param read returns the content of a file. When it returns `undefined` or throws, the next file is tried
+ * @returns the content of the file; `undefined` when there is none
+ * @throws {NotFoundError} when the file that `CONTAINERS_POLICY_JSON` names does not exist; what `read` throws for it
  */
 export async function loadPolicy(
   env: Readonly<Record<string, string | undefined>>,

@@ -10,11 +10,12 @@ import { FormatError } from '../../errors.ts'
 import { asObject, type JsonObject, ObjectReader, parseJsonObject } from '../oci/json-reader.ts'
 import { duplicateKey } from './duplicate-key.ts'
 
-/** What an image must meet. Keys and identities of those that ask for signatures are held to their grammar only. */
+/** A requirement that an image must meet. Of keys and identities only the grammar is checked. */
 export interface PolicyRequirement {
   readonly type: 'insecureAcceptAnything' | 'reject' | 'signedBy' | 'signedBaseLayer' | 'sigstoreSigned'
 }
 
+/** A container signature policy. Source: containers-policy.json(5). */
 export interface SignaturePolicy {
   readonly default: readonly PolicyRequirement[]
   /** By transport, then by scope; `''` is all of a transport. */
@@ -50,7 +51,10 @@ const KEY_TYPES = ['GPGKeys', 'signedByGPGKeys', 'X509Certificates', 'signedByX5
 /** Transports whose scopes are paths. */
 const PATH_TRANSPORTS = ['dir', 'oci', 'oci-archive']
 
-/** @throws {FormatError} on anything that is not exactly as it should be; {LimitError} */
+/**
+ * Parses a policy.json. Unknown keys and keys that occur twice are errors, since a misspelt key must not admit an image.
+ * @throws {FormatError} when the document is not a policy; {LimitError} when it is too large
+ */
 export function parsePolicy(bytes: Uint8Array): SignaturePolicy {
   const members = parseJsonObject(bytes, STRICT)
   const twice = duplicateKey(bytes)

@@ -12,16 +12,18 @@ import type { CredentialHelper } from '../../platform/index.ts'
 import { ObjectReader, parseJsonObject } from '../oci/json-reader.ts'
 import { type RegistryReference, repositoryName } from '../oci/registry-reference.ts'
 
+/** What a registry is shown: a user's name and password, or a token that the registry exchanges for others. */
 export type Credentials =
   | { readonly kind: 'password'; readonly username: string; readonly password: string }
   /** A token that is exchanged for others. */
   | { readonly kind: 'identity-token'; readonly token: string }
 
-/** @returns `undefined`: be anonymous */
+/** Returns the credentials for a repository; `undefined` for anonymous access. */
 export type CredentialSource = (
   repository: Pick<RegistryReference, 'domain' | 'repository'>,
 ) => Promise<Credentials | undefined>
 
+/** A file of credentials, as containers-auth.json(5) describes it. */
 export interface AuthFile {
   readonly auths: ReadonlyMap<string, Credentials>
   /** Names of helpers, by host. */
@@ -30,6 +32,7 @@ export interface AuthFile {
   readonly store: string | undefined
 }
 
+/** Gives no credentials for any repository. */
 export const anonymousCredentials: CredentialSource = async () => undefined
 
 /** What a helper gives as user name when the secret is an identity token. */
@@ -37,8 +40,9 @@ const TOKEN_USER = '<token>'
 const DOCKER_HUB_NAMES = ['docker.io', 'registry-1.docker.io', 'index.docker.io']
 
 /**
- * @param what names the file in errors, which never quote from it
- * @throws {FormatError}
+ * Parses a file of credentials: containers-auth.json(5), or Docker's config.json.
+ * @param what the name of the file in messages, which never quote from it
+ * @throws {FormatError} when the file is malformed
  */
 export function parseAuthFile(bytes: Uint8Array, what = 'auth file'): AuthFile {
   const reader = new ObjectReader(parse(bytes, what), what, { what, anyCase: false })
@@ -86,8 +90,10 @@ function decodeBase64(text: string): string | undefined {
 }
 
 /**
- * The files are asked in order, each in this order: the helper of the host, entries from the whole repository down to
- * the host, entries under other spellings of the host, the helper for all.
+ * Returns a source of credentials that looks into files, in order. In each file it tries, in this order: the helper of the
+ * host; entries from the whole repository name up to the host; entries that spell the host in another way; the helper for
+ * all hosts.
+ * @param helper runs a credential helper; without it a repository whose credentials a helper keeps is an error
  */
 export function credentialsFromFiles(files: readonly AuthFile[], helper?: CredentialHelper): CredentialSource {
   return async (reference) => {

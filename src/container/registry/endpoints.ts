@@ -12,6 +12,7 @@
 import { DeniedError } from '../../errors.ts'
 import { formatRegistryReference, type RegistryReference, repositoryName, wireHost } from '../oci/registry-reference.ts'
 
+/** A place that is asked before the registry itself. */
 export interface RegistryMirror {
   /** Host and path that stand for the prefix. */
   readonly location: string
@@ -20,6 +21,7 @@ export interface RegistryMirror {
   readonly pull?: 'all' | 'digest-only' | 'tag-only' | undefined
 }
 
+/** How images below a prefix are reached, as in containers-registries.conf(5). The longest matching prefix applies. */
 export interface RegistryRule {
   /** `host`, `host/path`, or `*.domain`. */
   readonly prefix: string

@@ -17,11 +17,13 @@ export interface RegistryPlace {
   readonly what: string
 }
 
+/** One entry of the `errors` in a registry's answer. Source: OCI distribution-spec 1.1, "Error codes". */
 export interface RegistryDiagnostic {
   readonly code: string
   readonly message: string
 }
 
+/** What is known of a failed request. */
 export interface RegistryFailure {
   readonly status?: number | undefined
   /** Asking again may help. */
@@ -32,7 +34,9 @@ export interface RegistryFailure {
   readonly cause?: unknown
 }
 
-/** A registry did not give what was asked for: not there, not allowed, or not as it should. */
+/**
+ * An error of a registry: it did not answer, denied access, does not have what was asked for, or broke the protocol.
+ */
 export class RegistryError extends OstreeError {
   override get name() {
     return 'RegistryError' as const

@@ -12,7 +12,9 @@ import type { Network } from '../../platform/index.ts'
 import { anonymousCredentials, credentialsFromFiles, parseAuthFile } from './credentials.ts'
 import type { RegistryOptions } from './options.ts'
 
-/** At most one of `authfile`, `authData` and `authAnonymous`. */
+/**
+ * How images are fetched, in the names of ostree-ext. At most one of `authfile`, `authData` and `authAnonymous` may be given.
+ */
 export interface ImageProxyConfig {
   /** Path of a file as containers-auth.json(5) describes it. */
   readonly authfile?: string | undefined
@@ -26,7 +28,7 @@ export interface ImageProxyConfig {
   readonly userAgentPrefix?: string | undefined
 }
 
-/** What the choice of files depends on. */
+/** User and environment, which decide where OSTree's file of credentials is. */
 export interface AuthfileSurroundings {
   readonly uid: number
   /** `HOME`, `XDG_RUNTIME_DIR`, `XDG_CONFIG_HOME`, `XDG_CACHE_HOME`. */
@@ -61,8 +63,11 @@ export function globalAuthfileCandidates({ uid, env }: AuthfileSurroundings): Au
 }
 
 /**
- * The content of the global file. @param read gives `undefined` for a file that is not there
- * @throws what `read` throws, with what was being opened in front
+ * Reads OSTree's file of credentials: the first of `/run/ostree/auth.json`, `/etc/ostree/auth.json` and
+ * `/usr/lib/ostree/auth.json` for root, else of `ostree/auth.json` in the runtime and configuration directories of the user.
+ * @param read returns the content of a file, `undefined` when it does not exist
+ * @returns `undefined` when there is none
+ * @throws what `read` throws, with the file's name in front of the message
  */
 export async function loadGlobalAuthfile(
   surroundings: AuthfileSurroundings,
@@ -80,8 +85,9 @@ export async function loadGlobalAuthfile(
 }
 
 /**
- * Where nothing is said of credentials: those of the global file, or none at all. Idempotent.
- * @throws {UsageError} when two ways are named
+ * Fills in the credentials: without any in `config` those of `loadGlobal`, and anonymous access when it has none. Applying it
+ * twice changes nothing.
+ * @throws {UsageError} when `config` has two kinds of credentials
  */
 export async function mergeDefaultContainerProxyOpts(
   config: ImageProxyConfig,
@@ -96,10 +102,10 @@ export async function mergeDefaultContainerProxyOpts(
 }
 
 /**
- * The same for our own registry client.
- * @param network made with the certificates the config names
- * @param config merged; of an `authfile` the content is in `authData` too
- * @throws {FormatError} when credentials cannot be read
+ * Returns options of the registry client for a config.
+ * @param network the network, made with the certificates that the config names
+ * @param config what `mergeDefaultContainerProxyOpts` returned; the content of an `authfile` has to be in `authData`
+ * @throws {FormatError} when the credentials are malformed
  */
 export function registryOptionsOf(config: ImageProxyConfig, network: Network): RegistryOptions {
   const { authData, authfile, insecureSkipTlsVerification: insecure, userAgentPrefix: userAgent } = config

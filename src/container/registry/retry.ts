@@ -5,6 +5,7 @@
 import type { Clock } from '../../platform/index.ts'
 import { isRetryable, type RegistryError } from './errors.ts'
 
+/** How often and when a failed request is repeated. The delay doubles each time, up to `maxDelay`. */
 export interface RetryOptions {
   /** How often to ask again before giving up. Default 4. */
   readonly retries?: number | undefined

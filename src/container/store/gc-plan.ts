@@ -24,7 +24,7 @@ import { unprefixUnescapeRef } from './ref-escape.ts'
 /** Refs of commits that are, were or will be booted. */
 const DEPLOYMENT_PREFIXES = [...OSTREE_BASE_DEPLOYMENT_REFS, ...RPMOSTREE_BASE_REFS, BASE_IMAGE_PREFIX]
 
-/** A stored layer and who needs it. */
+/** A stored layer, and what needs it. */
 export interface LayerUse {
   readonly ref: string
   readonly digest: string
@@ -34,11 +34,13 @@ export interface LayerUse {
   readonly neededBy: readonly string[]
 }
 
+/** Which stored layers are needed, and which are not. */
 export interface LayerGcPlan {
   readonly unneeded: readonly LayerUse[]
   readonly kept: readonly LayerUse[]
 }
 
+/** Changes to the set of images that need layers. */
 export interface LayerGcOptions {
   /** Manifests that count as stored too. */
   readonly inUse?: readonly ImageManifest[] | undefined
@@ -53,8 +55,8 @@ interface Holder {
 }
 
 /**
- * What `gcImageLayers` would do, and why; nothing is written.
- * @throws {OstreeError} when a stored image cannot be read: what it needs is not known
+ * Returns which layers `gcImageLayers` would remove, and why the others stay. Nothing is written.
+ * @throws {OstreeError} when a stored image cannot be read, since its layers are not known then
  */
 export async function planLayerGc(repo: Repo, options: LayerGcOptions = {}): Promise<LayerGcPlan> {
   try {
@@ -112,7 +114,10 @@ async function listStored(repo: Repo): Promise<Holder[]> {
   return holders
 }
 
-/** Manifests of the images that deployments and base image refs hold, one a commit. */
+/**
+ * Lists the manifests of the images that refs of deployments and base images point to, one for each commit.
+ * @throws {OstreeError} when a commit cannot be read
+ */
 export async function listContainerDeploymentManifests(repo: Repo): Promise<ImageManifest[]> {
   return (await listDeployed(repo)).map(({ manifest }) => manifest)
 }

@@ -19,7 +19,12 @@ import { planLayerGc } from './gc-plan.ts'
 import { refForImage } from './names.ts'
 import { listImages, resolveLocalRef } from './query.ts'
 
-/** Deletes the ref of an image; its layers stay. @returns whether it was there */
+/**
+ * Removes a stored image: its ref is deleted. Its layers stay until `gcImageLayers`, its objects until `prune`.
+ * @param image a reference, or its text
+ * @returns whether the image was stored
+ * @throws {InvalidNameError} when the text is not a reference; {ReadOnlyError} when the repository cannot be written
+ */
 export async function removeImage(repo: Repo, image: string | ImageReference): Promise<boolean> {
   const ref = refForImage(image)
   try {
@@ -31,7 +36,11 @@ export async function removeImage(repo: Repo, image: string | ImageReference): P
   }
 }
 
-/** @throws {NotFoundError} naming all that were missing, once the others are removed */
+/**
+ * Removes several stored images.
+ * @param images references, or their texts
+ * @throws {NotFoundError} naming the images that are not stored, after the others were removed
+ */
 export async function removeImages(repo: Repo, images: readonly (string | ImageReference)[]): Promise<void> {
   const missing: string[] = []
   for (const image of images) {
@@ -41,10 +50,11 @@ export async function removeImages(repo: Repo, images: readonly (string | ImageR
 }
 
 /**
- * Deletes the refs of layers that neither a stored image nor a deployment names. Not inside a transaction.
- * @param inUse manifests that count as stored too
- * @returns how many were deleted
- * @throws as `planLayerGc`, which also says why a layer stays
+ * Removes the layers that neither a stored image nor a deployment needs: their refs are deleted. It must not run inside a
+ * transaction.
+ * @param inUse manifests whose layers stay too
+ * @returns how many layers were removed
+ * @throws {OstreeError} as `planLayerGc`, which also says why a layer stays
  */
 export async function gcImageLayers(repo: Repo, inUse: readonly ImageManifest[] = []): Promise<number> {
   const { unneeded } = await planLayerGc(repo, { inUse })
@@ -61,9 +71,9 @@ export async function gcImageLayers(repo: Repo, inUse: readonly ImageManifest[] 
 }
 
 /**
- * The stored images that no deployment came from.
- * @param origins what the origin files of the deployments name (`container-image-reference`). What is no image
- *   reference, here or in the repository, is passed over.
+ * Lists the stored images that are not the origin of a deployment.
+ * @param origins `container-image-reference` of the origin files of all deployments. Texts that are not references are
+ *   ignored, as are refs of the repository that do not name an image
  */
 export async function listUndeployedImages(repo: Repo, origins: readonly string[]): Promise<ImageReference[]> {
   const deployed = new Set<string>()
@@ -84,7 +94,7 @@ function readable(parse: () => ImageReference): ImageReference | undefined {
   }
 }
 
-/** As `listUndeployedImages`, and removes them. @returns those removed */
+/** Removes what `listUndeployedImages` lists. @returns the images that were removed */
 export async function removeUndeployedImages(repo: Repo, origins: readonly string[]): Promise<ImageReference[]> {
   const images = await listUndeployedImages(repo, origins)
   await removeImages(repo, images)

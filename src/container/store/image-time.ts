@@ -5,8 +5,9 @@ import { parseRfc3339 } from '../oci/rfc3339.ts'
 import { CREATED_ANNOTATION, VERSION_LABELS } from './names.ts'
 
 /**
- * Seconds since the epoch, UTC; earlier times wrap around to the top of 64 bits. The manifest's annotation comes before
- * the config's `created`: even one that cannot be read, and then there is no time.
+ * Returns when an image was made, in seconds since the epoch, UTC: the annotation `org.opencontainers.image.created` of the
+ * manifest, or `created` of the config when there is no annotation.
+ * @returns `undefined` when there is no time, or it is malformed; times before 1970 as unsigned 64-bit numbers
  */
 export function timestampOfManifestOrConfig(manifest: ImageManifest, config: ImageConfiguration): bigint | undefined {
   const text = own(manifest.annotations, CREATED_ANNOTATION) ?? config.created
@@ -14,7 +15,7 @@ export function timestampOfManifestOrConfig(manifest: ImageManifest, config: Ima
   return seconds === undefined ? undefined : BigInt.asUintN(64, BigInt(seconds))
 }
 
-/** What the first of VERSION_LABELS that is there says. */
+/** Returns the version of an image: the first of `VERSION_LABELS` that its config has. */
 export function versionForConfig(config: ImageConfiguration): string | undefined {
   for (const label of VERSION_LABELS) {
     const version = own(config.config?.Labels, label)

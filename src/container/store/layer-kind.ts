@@ -14,6 +14,10 @@ import type { Descriptor, DiffId, ImageConfiguration, ImageManifest } from '../o
 import { IMPORTER_VERSION, refForLayer } from './names.ts'
 import type { ManifestLayerState } from './query.ts'
 
+/**
+ * What a layer holds: `commit` an OSTree commit with its metadata, `chunk` more files of that commit, `derived` ordinary
+ * files on top of it.
+ */
 export type LayerKind = 'commit' | 'chunk' | 'derived'
 
 export function kindOfCommit({ metadata, timestamp, subject }: Commit): LayerKind {

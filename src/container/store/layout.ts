@@ -14,6 +14,7 @@ import { FormatError, withContext } from '../../errors.ts'
 import type { Descriptor, DiffId, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
 import { DIFFID_LABEL } from './names.ts'
 
+/** The layers of an image by what they hold. */
 export interface ManifestLayout {
   /** Holds the commit and its metadata; none in an image without an OSTree base. */
   readonly commitLayer: Descriptor | undefined
@@ -23,12 +24,15 @@ export interface ManifestLayout {
   readonly derived: readonly Descriptor[]
 }
 
-/** As `ManifestLayout`, of an image that has an OSTree base. */
+/** The layers of an image that has an OSTree commit. */
 export interface OstreeManifestLayout extends ManifestLayout {
   readonly commitLayer: Descriptor
 }
 
-/** @throws {FormatError} when there are no layers, or the label names none of them or one of several */
+/**
+ * Divides the layers of an image into the one that holds the commit, the chunks of that commit, and the derived layers.
+ * @throws {FormatError} when there are no layers, or the label `ostree.final-diffid` names none of them or one of several
+ */
 export function parseManifestLayout(manifest: ImageManifest, config: ImageConfiguration): ManifestLayout {
   try {
     return divide(manifest, config)
@@ -60,7 +64,10 @@ function divide(manifest: ImageManifest, config: ImageConfiguration): ManifestLa
   return { commitLayer: first, chunks, derived }
 }
 
-/** As `parseManifestLayout`. @throws {FormatError} also when the image has no OSTree base */
+/**
+ * Divides the layers of an image that must have an OSTree commit.
+ * @throws {FormatError} when the image has none, and as `parseManifestLayout`
+ */
 export function parseOstreeManifestLayout(manifest: ImageManifest, config: ImageConfiguration): OstreeManifestLayout {
   const { commitLayer, ...layout } = parseManifestLayout(manifest, config)
   if (commitLayer === undefined) {
@@ -69,7 +76,10 @@ export function parseOstreeManifestLayout(manifest: ImageManifest, config: Image
   return { commitLayer, ...layout }
 }
 
-/** The layer whose uncompressed tar has this digest. @throws {FormatError} when config or manifest have none */
+/**
+ * Returns the layer whose uncompressed tar has a diff id.
+ * @throws {FormatError} when the config does not have that diff id, or the manifest has no layer in its place
+ */
 export function layerFromDiffid(manifest: ImageManifest, config: ImageConfiguration, diffid: DiffId): Descriptor {
   const position = config.rootfs.diff_ids.indexOf(diffid)
   if (position < 0) throw new FormatError('config', `Missing ${DIFFID_LABEL} ${diffid}`)

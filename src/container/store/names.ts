@@ -6,21 +6,21 @@ import type { Descriptor, Digest } from '../oci/oci-types.ts'
 import { formatImageReference, type ImageReference, toImageReference } from '../oci/reference.ts'
 import { prefixEscapeRef } from './ref-escape.ts'
 
-/** Below it a ref for each layer, named by digest. */
+/** Prefix of the refs of layers, which are named by digest. */
 export const LAYER_PREFIX = 'ostree/container/blob'
-/** Below it a ref for each image, pointing to its merge commit. */
+/** Prefix of the refs of images, which point to merge commits. */
 export const IMAGE_PREFIX = 'ostree/container/image'
-/** Below it refs other tools keep to base images; roots for garbage collection, never written here. */
+/** Prefix of refs that other tools set to base images. Their layers are kept; this library does not write such refs. */
 export const BASE_IMAGE_PREFIX = 'ostree/container/baseimage'
 /** Refs of deployments, by libostree and by rpm-ostree. */
 export const OSTREE_BASE_DEPLOYMENT_REFS: readonly string[] = ['ostree/0', 'ostree/1']
 export const RPMOSTREE_BASE_REFS: readonly string[] = ['rpmostree/base']
 
-/** Metadata of a merge commit, where every value is a string: key of the digest of the original manifest. */
+/** Key in the metadata of a merge commit: digest of the original manifest, a string. */
 export const META_MANIFEST_DIGEST = 'ostree.manifest-digest'
-/** Key of the manifest as canonical JSON. */
+/** Key in the metadata of a merge commit: the manifest as canonical JSON, a string. */
 export const META_MANIFEST = 'ostree.manifest'
-/** Key of the config as canonical JSON. */
+/** Key in the metadata of a merge commit: the config as canonical JSON, a string. */
 export const META_CONFIG = 'ostree.container.image-config'
 /** Also on commits of derived layers. */
 export const IMPORTER_VERSION = 'ostree.importer.version'
@@ -30,16 +30,18 @@ export const CACHED_MANIFEST_DIGEST = 'ostree-ext.cached.manifest-digest'
 export const CACHED_MANIFEST = 'ostree-ext.cached.manifest'
 export const CACHED_CONFIG = 'ostree-ext.cached.config'
 
-/** Label: diff id of the last layer that belongs to the encapsulated commit. */
+/** Label of an image: diff id of the last layer that belongs to the encapsulated commit. */
 export const DIFFID_LABEL = 'ostree.final-diffid'
 export const BOOTC_LABEL = 'containers.bootc'
-/** Label: checksum of the encapsulated commit. For information; nothing compares it. */
+/**
+ * Label of an image: checksum of the encapsulated commit. An import compares it only with the option `verifyCommitLabel`.
+ */
 export const OSTREE_COMMIT_LABEL = 'ostree.commit'
-/** Labels that hold the version, the preferred one first. */
+/** Labels that hold the version of an image, the preferred one first. */
 export const VERSION_LABELS: readonly string[] = ['org.opencontainers.image.version', 'version']
 export const CREATED_ANNOTATION = 'org.opencontainers.image.created'
 
-/** Annotation of a chunk layer: names of the components in it, in byte order. */
+/** Annotation of a chunk layer: names of the components in it, in byte order, joined by commas. */
 export const CONTENT_ANNOTATION = 'ostree.components'
 export const COMPONENT_SEPARATOR = ','
 
@@ -48,12 +50,12 @@ export const ORIGIN_GROUP = 'origin'
 export const ORIGIN_IMAGE_KEY = 'container-image-reference'
 export const DEFAULT_STATEROOT = 'default'
 
-/** @returns `ostree/container/blob/sha256_3A_<hex>` */
+/** Returns the ref under which a layer is stored: `ostree/container/blob/sha256_3A_HEX`. */
 export function refForBlobDigest(digest: Digest): string {
   return prefixEscapeRef(LAYER_PREFIX, digest)
 }
 
-/** As `refForBlobDigest`, of the layer's digest. */
+/** Returns the ref under which a layer is stored, as `refForBlobDigest` of its digest. */
 export function refForLayer(layer: Descriptor): string {
   return refForBlobDigest(layer.digest)
 }

@@ -34,7 +34,7 @@ import {
 } from './names.ts'
 import { unprefixUnescapeRef } from './ref-escape.ts'
 
-/** A newer image that was seen but not pulled. */
+/** A newer version of a stored image, which an import saw but did not fetch. */
 export interface CachedImageUpdate {
   readonly manifest: ImageManifest
   readonly manifestDigest: Digest
@@ -42,7 +42,7 @@ export interface CachedImageUpdate {
   readonly version: string | undefined
 }
 
-/** An image as stored. */
+/** A stored image. */
 export interface LayeredImageState {
   /** Behind the ref of layer 0: of an image without an OSTree base, the commit of its first layer. */
   readonly baseCommit: Checksum
@@ -56,7 +56,7 @@ export interface LayeredImageState {
   readonly cachedUpdate: CachedImageUpdate | undefined
 }
 
-/** A layer, and the commit it is stored as. */
+/** A layer of a manifest, and the commit that it is stored as. */
 export interface ManifestLayerState {
   readonly layer: Descriptor
   /** The layer's own ref, also when the commit was found behind another. */
@@ -65,7 +65,10 @@ export interface ManifestLayerState {
   readonly commit: Checksum | undefined
 }
 
-/** In byte order, as `docker://quay.io/a/b:latest`. @throws {OstreeError} when a ref is no escaped name */
+/**
+ * Lists the names of the stored images, such as `docker://quay.io/a/b:latest`, in byte order.
+ * @throws {OstreeError} when a ref below `ostree/container/image` is not an escaped name
+ */
 export async function listImages(repo: Repo): Promise<string[]> {
   const refs = await listLocalRefs(repo, IMAGE_PREFIX)
   return refs.map((ref) => unprefixUnescapeRef(IMAGE_PREFIX, ref))
@@ -81,7 +84,13 @@ export function resolveLocalRef(repo: Repo, ref: string): Promise<Checksum | und
   return readRef(repo.refs, `heads/${ref}`)
 }
 
-/** @returns `undefined` when there is no such image */
+/**
+ * Reads a stored image.
+ * @param image a reference, or its text
+ * @returns `undefined` when the image is not stored
+ * @throws {InvalidNameError} when the text is not a reference
+ * @throws {NotFoundError} when the ref of its base is missing; {FormatError} when the metadata of its commit is malformed
+ */
 export async function queryImage(repo: Repo, image: string | ImageReference): Promise<LayeredImageState | undefined> {
   try {
     const commit = await resolveLocalRef(repo, refForImage(image))
@@ -91,7 +100,11 @@ export async function queryImage(repo: Repo, image: string | ImageReference): Pr
   }
 }
 
-/** As `queryImage`, and `undefined` also when what is stored cannot be read: then `onError` hears why. */
+/**
+ * Reads a stored image; one that cannot be read counts as not stored.
+ * @param onError called with the error that reading it gave
+ * @returns `undefined` when the image is not stored, or cannot be read
+ */
 export async function tryQueryImage(
   repo: Repo,
   image: string | ImageReference,
@@ -106,7 +119,11 @@ export async function tryQueryImage(
   }
 }
 
-/** @param commit any merge commit, whether an image ref names it or not */
+/**
+ * Reads the image that a merge commit belongs to, whether or not a ref names that commit.
+ * @throws {ObjectNotFoundError} when there is no such commit
+ * @throws {NotFoundError} when the ref of its base is missing; {FormatError} when its metadata is malformed
+ */
 export async function queryImageCommit(repo: Repo, commit: Checksum): Promise<LayeredImageState> {
   const { metadata } = await repo.readCommit(commit)
   const { manifest, manifestDigest } = manifestDataFromCommitmeta(metadata)
@@ -128,7 +145,11 @@ export async function queryImageCommit(repo: Repo, commit: Checksum): Promise<La
   }
 }
 
-/** @throws {NotFoundError} when the image is not stored */
+/**
+ * Reads the manifest of a stored image, and its digest.
+ * @param image a reference, or its text
+ * @throws {NotFoundError} when the image is not stored; {FormatError} when the metadata of its commit is malformed
+ */
 export async function manifestForImage(
   repo: Repo,
   image: string | ImageReference,
@@ -145,7 +166,10 @@ export function noSuchImage(image: string | ImageReference): NotFoundError {
   return new NotFoundError(name, `No such image: ${name}`)
 }
 
-/** @throws {FormatError} when metadata is missing or malformed */
+/**
+ * Reads the manifest and its digest from the metadata of a merge commit.
+ * @throws {FormatError} when a key is missing or its value is malformed
+ */
 export function manifestDataFromCommitmeta(metadata: Vardict): { manifest: ImageManifest; manifestDigest: Digest } {
   try {
     const digest = text(metadata, META_MANIFEST_DIGEST)
@@ -160,12 +184,16 @@ export function manifestDataFromCommitmeta(metadata: Vardict): { manifest: Image
   }
 }
 
-/** Of a merge commit. @throws {FormatError} as `manifestDataFromCommitmeta` */
+/** Reads the digest of the manifest from a merge commit. @throws {FormatError} as `manifestDataFromCommitmeta` */
 export function manifestDigestFromCommit({ metadata }: Commit): Digest {
   return manifestDataFromCommitmeta(metadata).manifestDigest
 }
 
-/** Images of the first stores have none: the default has no diff ids. */
+/**
+ * Reads the config of an image from the metadata of a merge commit. Commits of the first versions of ostree-ext have none;
+ * for those a config without diff ids is returned.
+ * @throws {FormatError} when the value is malformed
+ */
 export function imageConfigFromCommitmeta(metadata: Vardict): ImageConfiguration {
   const config = text(metadata, META_CONFIG)
   if (config === undefined || config === 'null') {
@@ -174,18 +202,22 @@ export function imageConfigFromCommitmeta(metadata: Vardict): ImageConfiguration
   return normaliseConfig(encodeUtf8(config))
 }
 
-/** The commit behind the layer's own ref, if any. */
+/** Reads which commit the ref of a layer points to. */
 export async function queryLayer(repo: Repo, layer: Descriptor): Promise<ManifestLayerState> {
   const ref = refForLayer(layer)
   return { layer, ostreeRef: ref, commit: await resolveLocalRef(repo, ref) }
 }
 
-/** How many layers are stored, needed or not. */
+/** Counts the stored layers, whether or not an image needs them. */
 export async function countLayerReferences(repo: Repo): Promise<number> {
   return (await listLocalRefs(repo, LAYER_PREFIX)).length
 }
 
-/** @param detached metadata of a merge commit @throws {FormatError} when only part of an update is there */
+/**
+ * Reads a newer version of the image from the detached metadata of a merge commit.
+ * @returns `undefined` when none was seen
+ * @throws {FormatError} when a part of it is missing or malformed
+ */
 export function parseCachedUpdate(detached: Vardict): CachedImageUpdate | undefined {
   const digest = text(detached, CACHED_MANIFEST_DIGEST)
   if (digest === undefined) return undefined
@@ -202,7 +234,11 @@ export function parseCachedUpdate(detached: Vardict): CachedImageUpdate | undefi
   }
 }
 
-/** Forgets a newer image that was seen. @throws {NotFoundError} when the image is not stored */
+/**
+ * Removes the note of a newer version from a stored image.
+ * @param image a reference, or its text
+ * @throws {NotFoundError} when the image is not stored
+ */
 export async function clearCachedUpdate(repo: Repo, image: string | ImageReference): Promise<void> {
   const context = `Clearing cached update ${formatImageReference(toImageReference(image))}`
   try {

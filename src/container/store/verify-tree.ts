@@ -16,7 +16,7 @@ import { type ObjectReader, readDirTree, type TreeRoot } from '../../repo/index.
 import { isLeftover } from '../layers/cleanup-root.ts'
 import { OPAQUE_WHITEOUT, WHITEOUT_PREFIX } from '../layers/overlay.ts'
 
-/** Paths by what became of them, absolute. */
+/** What became of the files that a merged tree should have, by absolute path. */
 export interface CompareState {
   readonly verified: Set<string>
   /** Wrong, and on an inode that was confused with another. */
@@ -24,15 +24,17 @@ export interface CompareState {
   readonly unknownCorrupted: Set<string>
 }
 
+/** Returns a state without any path, for `compareCommitTrees` to fill. */
 export function createCompareState(): CompareState {
   return { verified: new Set(), inodeCorrupted: new Set(), unknownCorrupted: new Set() }
 }
 
-/** Nothing is wrong. */
+/** Tests whether no path was found wrong. */
 export function isCompareStateOk({ inodeCorrupted, unknownCorrupted }: CompareState): boolean {
   return inodeCorrupted.size === 0 && unknownCorrupted.size === 0
 }
 
+/** How two trees are compared. */
 export interface CompareOptions {
   /** By checksum, else by `compareFileInfo`. */
   readonly exact: boolean
@@ -47,13 +49,16 @@ export interface CompareOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Equal in kind, size, owner and mode; content and attributes are not looked at. */
+/** Compares kind, size, owner and mode of two files, but neither their content nor their attributes. */
 export function compareFileInfo(a: FileInfo, b: FileInfo): boolean {
   const { uid, gid, mode } = a.header
   return a.size === b.size && uid === b.header.uid && gid === b.header.gid && mode === b.header.mode
 }
 
-/** Looks in `target` for all that `expected` has, and adds what comes of it to `state`. */
+/**
+ * Looks in the tree `target` for all files that the tree `expected` has, and adds their paths to `state`.
+ * @throws {ObjectNotFoundError} when an object of a tree is missing; {FormatError} when one is malformed
+ */
 export async function compareCommitTrees(
   reader: ObjectReader,
   target: TreeRoot,

@@ -20,6 +20,7 @@ import { parseManifestLayout } from './layout.ts'
 import { type LayeredImageState, noSuchImage, queryImage, queryLayer } from './query.ts'
 import { type CompareState, compareCommitTrees, createCompareState, isCompareStateOk } from './verify-tree.ts'
 
+/** How a stored image is verified. */
 export interface VerifyImageOptions {
   /** What `queryImage` gave for the image. Default: it is queried. */
   readonly state?: LayeredImageState | undefined
@@ -35,6 +36,7 @@ export interface VerifyImageOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** What verifying an image found. */
 export interface VerifiedImage extends CompareState {
   readonly ok: boolean
 }

@@ -18,6 +18,7 @@ export interface WriteContext extends SourceContext {
   readonly files?: WritableFiles | undefined
 }
 
+/** What is known of a blob before it is read. Transports that need it first use a temporary file without it. */
 export interface PutBlobOptions {
   /** What the blob is, where the sender knows before it is through: lets a transport do without a spool. */
   readonly digest?: Digest | undefined
@@ -25,6 +26,7 @@ export interface PutBlobOptions {
   readonly mediaType?: string | undefined
 }
 
+/** Media type and platform of a manifest. */
 export interface PutManifestOptions {
   /** One of the types of manifest, whether the bytes name it or not. */
   readonly mediaType: string
@@ -32,6 +34,10 @@ export interface PutManifestOptions {
   readonly platform?: { readonly architecture: string; readonly os: string; readonly variant?: string } | undefined
 }
 
+/**
+ * A place that one image is written to: blobs in any order and several at once, then the manifest, then `commit`. Until
+ * then the image is not visible under its name; disposing of the destination before discards what was written.
+ */
 export interface ImageDestination extends AsyncDisposable {
   /** Names it in messages; without credentials. */
   readonly what: string

@@ -2,7 +2,7 @@
 import type { LocalFiles, Platform } from '../../platform/index.ts'
 import type { Descriptor, Digest, HostPlatform, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
 
-/** What every transport needs. */
+/** What every transport needs in order to read. */
 export interface SourceContext {
   readonly platform: Platform
   /** Absent where there is no file system: then only transports that need none work. */
@@ -11,7 +11,7 @@ export interface SourceContext {
   readonly signal?: AbortSignal | undefined
 }
 
-/** One image of one platform, open for reading. */
+/** One image of one platform, open for reading. Blobs are not verified by the source, but by its reader. */
 export interface ImageSource extends AsyncDisposable {
   /** Of the original bytes of the selected manifest; never that of an index. */
   readonly manifestDigest: Digest

@@ -17,7 +17,7 @@ import type { Descriptor, DiffId } from '../oci/oci-types.ts'
 import { limitExpansion, VerifiedBlob } from '../oci/verified-blob.ts'
 import type { ImageSource } from './interface.ts'
 
-/** Bytes one layer may decompress to: 1 TiB. */
+/** Default of `ImageLimits.maxLayerBytes`: bytes that one layer may have when it is decompressed, 1 TiB. */
 export const MAX_LAYER_BYTES: number = 2 ** 40
 
 /** How a layer is opened. */

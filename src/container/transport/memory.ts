@@ -4,8 +4,10 @@ import type { ImageSource, SourceContext } from './interface.ts'
 import { openLayout } from './oci-layout.ts'
 
 /**
- * @param files contents by path, such as `index.json`; not copied
- * @param image a tag, or `@N`; without it the layout must hold exactly one image
+ * Opens an image of an OCI layout that is in memory.
+ * @param files contents by path, such as `index.json`; they are not copied
+ * @param image a tag, or `@N` for the image at position N of the index; without it the layout must hold one image
+ * @throws {NotFoundError} when there is no such image; {FormatError} when a document of it is malformed
  */
 export async function openMemoryLayout(
   files: ReadonlyMap<string, Uint8Array>,
