@@ -1,21 +1,26 @@
 /**
- * The lines of a key file, told apart as GLib does (gkeyfile.c: g_key_file_parse_line and its helpers):
+ * Parses the lines of a key file like GLib (gkeyfile.c: g_key_file_parse_line and its helpers):
  *
- *     # comment          also: an empty line, or one of spaces
- *     [group]            spaces behind the bracket are dropped
- *     key = value        spaces around the `=` are dropped, spaces behind the value stay
+ *     # comment          also an empty line, or one of spaces
+ *     [group]            spaces after the bracket are dropped
+ *     key = value        spaces around the `=` are dropped, spaces after the value are kept
  */
 
 import { isSpace, trimEnd, trimStart } from './values.ts'
 
+/** A parsed line. */
 export type Line =
   | { readonly kind: 'comment'; readonly text: string }
   | { readonly kind: 'group'; readonly name: string }
-  /** `key` may still be none: `isKeyName` says. */
+  /** `key` is not checked; see `isKeyName`. */
   | { readonly kind: 'pair'; readonly key: string; readonly value: string }
+  /** A line of none of these kinds, with GLib's message. */
   | { readonly kind: 'junk'; readonly message: string }
 
-/** @param line without its line break */
+/**
+ * Parses a line.
+ * @param line without its line break
+ */
 export function parseLine(line: string): Line {
   const start = trimStart(line)
   if (start === '' || start.startsWith('#')) return { kind: 'comment', text: line }
@@ -36,6 +41,7 @@ export function parseLine(line: string): Line {
   }
 }
 
+/** Returns whether `name` is a valid group name: not empty, without brackets and control characters. */
 export function isGroupName(name: string): boolean {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what the rule is about
   return /^[^[\]\0-\x1f\x7f]+$/.test(name)
@@ -44,21 +50,24 @@ export function isGroupName(name: string): boolean {
 const PLAIN = /^([^=[\]]+)$/u
 const WITH_LOCALE = /^([^=[\]]+)\[[\p{L}\p{N}\-_.@]*\]$/u
 
-/** Spaces inside are fine, at the ends they are not. A locale in brackets may follow: `Name[de]`. */
+/**
+ * Returns whether `name` is a valid key name. Spaces are allowed inside it, but not at its ends. A locale in brackets may
+ * follow: `Name[de]`.
+ */
 export function isKeyName(name: string): boolean {
-  // Most have no locale behind them, and to compile the classes of Unicode takes milliseconds.
+  // Most names have no locale, and compiling the expression with Unicode classes takes milliseconds.
   const match = (name.includes('[') ? WITH_LOCALE : PLAIN).exec(name)
   if (match === null) return false
   const key = match[1] ?? ''
   return !key.startsWith(' ') && !key.endsWith(' ') && !key.includes('\0') && !isBroken(key)
 }
 
-/** A line break in a name would be another line when read again. */
+/** Returns whether a key would be read back differently, because of a line break or a space at its start. */
 function isBroken(key: string): boolean {
   return key.includes('\n') || isSpace(key.charAt(0))
 }
 
-/** Whether the key is a translation of another: `Name[de]`. */
+/** Returns whether a key is a translation of another, such as `Name[de]`. */
 export function isTranslation(key: string): boolean {
   const bracket = key.lastIndexOf('[')
   return bracket >= 0 && key.length - bracket > 2

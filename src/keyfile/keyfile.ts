@@ -6,55 +6,58 @@
  *     repo_version=1
  *     mode=bare-user
  *
- * Source: GLib's GKeyFile (gkeyfile.c), which libostree reads and writes them with. An edited file comes out as GLib
- * would write it, byte for byte: groups in order of first appearance, parted by an empty line, a group opened twice
- * merged into one, a key given twice still twice with the last one counting.
+ * Source: GLib's GKeyFile (gkeyfile.c), which libostree uses. An edited file has the bytes that GLib would write: groups
+ * in the order of their first appearance, separated by empty lines; groups of the same name merged; repeated keys kept,
+ * of which the last counts.
  */
 
 import { FormatError, InvalidNameError, NotFoundError } from '../errors.ts'
 import { isGroupName, isKeyName, isTranslation, parseLine } from './grammar.ts'
 import { escapeValue, formatList, parseBoolean, parseInteger, parseList, parseUint64, unescapeValue } from './values.ts'
 
-/** A line below a group header; `key` is `undefined` for comments and blank lines. */
+/** A line after a group header. `key` is `undefined` for comments and empty lines. */
 interface Entry {
   readonly key: string | undefined
   value: string
 }
 
 interface Group {
-  /** `undefined` for what stands before the first header. */
+  /** `undefined` for the lines before the first header. */
   readonly name: string | undefined
   readonly entries: Entry[]
-  /** The entry that counts for each key. */
+  /** The last entry of each key. */
   readonly pairs: Map<string, Entry>
 }
 
+/** Options of `KeyFile.parse`. */
 export interface KeyFileOptions {
   /**
-   * - `everything` comments, blank lines and translated keys (`Name[de]`) stay where they are (the default)
-   * - `values`     they are dropped: what libostree does before it edits the configuration of a repository
+   * - `everything` keeps comments, empty lines and translated keys (`Name[de]`) in their places (default)
+   * - `values`     drops them, as libostree does before it edits the configuration of a repository
    */
   readonly keep?: 'everything' | 'values' | undefined
 }
 
-/** What to answer when group or key is missing; without it that is a NotFoundError. */
+/** The value to return if the group or key is missing. If it is not given, that is a NotFoundError. */
 export type KeyFileFallback<T> = [] | [T]
 
+/** A key file in memory: groups of keys with values. */
 export class KeyFile {
   readonly #groups: Group[] = [newGroup(undefined)]
   readonly #byName = new Map<string, Group>()
 
   /**
-   * @param what names the file in errors; the line number is appended as in `config:3`
-   * @throws {FormatError} with GLib's words, at the first line that is none of the three kinds
+   * Parses the text of a key file.
+   * @param what name of the file in errors, to which the line number is appended, as in `config:3`
+   * @throws {FormatError} with GLib's message, at the first malformed line
    */
   static parse(text: string, what = 'key file', options: KeyFileOptions = {}): KeyFile {
     const file = new KeyFile()
     const values = options.keep === 'values'
-    let group: Group = file.#groups[0] as Group // made above
+    let group: Group = file.#groups[0] as Group // created by the class
     const lines = text.split('\n')
     const breaks = lines.length - 1
-    // what follows the last line break is a line only if it is not empty
+    // The text after the last line break is a line if it is not empty.
     if (lines[breaks] === '') lines.pop()
     for (const [index, text] of lines.entries()) {
       const fail = (message: string) => new FormatError(`${what}:${index + 1}`, message)
@@ -80,7 +83,7 @@ export class KeyFile {
     return file
   }
 
-  /** The whole file, ending in a line break unless empty. */
+  /** Returns the text of the file, which ends with a line break unless it is empty. */
   toString(): string {
     let text = ''
     for (const { name, entries } of this.#groups) {
@@ -91,50 +94,72 @@ export class KeyFile {
     return text
   }
 
-  /** Names in order. */
+  /** Returns the names of the groups in order. */
   groups(): string[] {
     return [...this.#byName.keys()]
   }
 
   /**
-   * Names in order; a key given twice stands twice.
-   * @throws {NotFoundError} as do all readers below when they got no fallback
+   * Returns the keys of a group in order. A repeated key is repeated.
+   * @throws {NotFoundError} if there is no such group
    */
   keys(group: string): string[] {
     return this.#group(group).entries.flatMap(({ key }) => (key === undefined ? [] : [key]))
   }
 
-  /** Whether there is such a group, or such a key in it. */
+  /** Returns whether there is a group or, if `key` is given, whether it has that key. */
   has(group: string, key?: string): boolean {
     const found = this.#byName.get(group)
     return found !== undefined && (key === undefined || found.pairs.has(key))
   }
 
-  /** As `getString`, but `undefined` when group or key is missing. */
+  /**
+   * Returns a value with its escapes decoded; `undefined` if the group or key is missing.
+   * @throws {FormatError} if the value has an invalid escape
+   */
   get(group: string, key: string): string | undefined {
     return this.getString(group, key, undefined)
   }
 
-  /** The value as it stands in the file, escapes and trailing spaces included. */
+  /**
+   * Returns a value as it is in the file, with escapes and trailing spaces.
+   * @param fallback returned if the group or key is missing
+   * @throws {NotFoundError} if the group or key is missing and there is no fallback
+   */
   getRaw<T = never>(group: string, key: string, ...fallback: KeyFileFallback<T>): string | T {
     const value = this.#byName.get(group)?.pairs.get(key)?.value
     if (value !== undefined) return value
-    if (fallback.length > 0) return fallback[0] as T // its length says so
+    if (fallback.length > 0) return fallback[0] as T // given, as its length shows
     this.#group(group)
     throw new NotFoundError(`${group}.${key}`, `Key file does not have key “${key}” in group “${group}”`)
   }
 
-  /** The value with its escapes resolved. @throws {FormatError} on one that is none, as do all readers below */
+  /**
+   * Returns a value with its escapes decoded.
+   * @param fallback returned if the group or key is missing
+   * @throws {NotFoundError} if the group or key is missing and there is no fallback
+   * @throws {FormatError} if the value has an invalid escape
+   */
   getString<T = never>(group: string, key: string, ...fallback: KeyFileFallback<T>): string | T {
     return this.#read(group, key, unescapeValue, unreadable, fallback)
   }
 
-  /** `true`, `1`, `false`, `0`. */
+  /**
+   * Returns a value as a boolean.
+   * @param fallback returned if the group or key is missing
+   * @throws {NotFoundError} if the group or key is missing and there is no fallback
+   * @throws {FormatError} if the value is not `true`, `1`, `false` or `0`
+   */
   getBoolean<T = never>(group: string, key: string, ...fallback: KeyFileFallback<T>): boolean | T {
     return this.#read(group, key, parseBoolean, unreadable, fallback)
   }
 
-  /** A signed 32-bit number in decimal digits. */
+  /**
+   * Returns a value as a signed 32-bit decimal number.
+   * @param fallback returned if the group or key is missing
+   * @throws {NotFoundError} if the group or key is missing and there is no fallback
+   * @throws {FormatError} if the value is not such a number
+   */
   getInteger<T = never>(group: string, key: string, ...fallback: KeyFileFallback<T>): number | T {
     return this.#read(
       group,
@@ -145,6 +170,12 @@ export class KeyFile {
     )
   }
 
+  /**
+   * Returns a value as an unsigned 64-bit decimal number.
+   * @param fallback returned if the group or key is missing
+   * @throws {NotFoundError} if the group or key is missing and there is no fallback
+   * @throws {FormatError} if the value is not such a number
+   */
   getUint64<T = never>(group: string, key: string, ...fallback: KeyFileFallback<T>): bigint | T {
     return this.#read(
       group,
@@ -155,24 +186,37 @@ export class KeyFile {
     )
   }
 
-  /** Items parted by `;`, one behind the last allowed. To part at something else, read `getString` and split. */
+  /**
+   * Returns a value as a list of items, separated by `;`. A separator after the last item is allowed.
+   * @param fallback returned if the group or key is missing
+   * @throws {NotFoundError} if the group or key is missing and there is no fallback
+   * @throws {FormatError} if the value has an invalid escape
+   */
   getList<T = never>(group: string, key: string, ...fallback: KeyFileFallback<T>): string[] | T {
     return this.#read(group, key, (raw) => parseList(raw, LIST_SEPARATOR), unreadable, fallback)
   }
 
   /**
-   * A known key keeps its place, a new one goes to the end of its group, a new group to the end of the file.
-   * @throws {InvalidNameError} when group or key cannot be written, as do the other setters
+   * Sets a value, which is escaped. An existing key keeps its place; a new key is added at the end of its group, and a new
+   * group at the end of the file.
+   * @throws {InvalidNameError} if the group or key is not a valid name
    */
   set(group: string, key: string, value: string | boolean | number | bigint): void {
     this.setRaw(group, key, escapeValue(String(value)))
   }
 
+  /**
+   * Sets a value to a list. Each item is escaped and followed by `;`.
+   * @throws {InvalidNameError} if the group or key is not a valid name
+   */
   setList(group: string, key: string, items: readonly string[]): void {
     this.setRaw(group, key, formatList(items, LIST_SEPARATOR))
   }
 
-  /** @param value goes into the file as it is, so no line break may be in it */
+  /**
+   * Sets a value without escaping it.
+   * @throws {InvalidNameError} if the group or key is not a valid name, or the value has a line break or NUL
+   */
   setRaw(group: string, key: string, value: string): void {
     if (!isGroupName(group)) throw new InvalidNameError(group, `Invalid group name: ${group}`)
     if (!isKeyName(key)) throw new InvalidNameError(key, `Invalid key name: ${key}`)
@@ -183,7 +227,10 @@ export class KeyFile {
     else known.value = value
   }
 
-  /** @returns whether it was there. Of a key given twice the last one goes, and the first is not seen again. */
+  /**
+   * Removes a key, and returns whether it existed. Of a repeated key the last entry is removed; the others stay in the
+   * text, but have no value any more, as in GLib.
+   */
   remove(group: string, key: string): boolean {
     const found = this.#byName.get(group)
     const pair = found?.pairs.get(key)
@@ -192,7 +239,7 @@ export class KeyFile {
     return found.pairs.delete(key)
   }
 
-  /** Takes the comments below its header along. @returns whether it was there */
+  /** Removes a group with its keys and comments, and returns whether it existed. */
   removeGroup(group: string): boolean {
     const found = this.#byName.get(group)
     if (found === undefined) return false
@@ -224,7 +271,7 @@ export class KeyFile {
     fallback: KeyFileFallback<T>,
   ): V | T {
     const raw = this.getRaw(group, key, ...(fallback.length > 0 ? [undefined] : []))
-    if (raw === undefined) return fallback[0] as T // getRaw would have thrown without one
+    if (raw === undefined) return fallback[0] as T // given, or getRaw would have thrown
     const value = parse(raw)
     if (value === undefined) throw new FormatError(`${group}.${key}`, complaint(key, raw))
     return value

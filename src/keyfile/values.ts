@@ -1,19 +1,20 @@
 /**
- * What stands right of the `=`: escapes, lists, booleans, numbers. Every rule, the odd ones included, is GLib's
- * (gkeyfile.c: g_key_file_parse_value_as_string, parse_string_as_value, parse_value_as_boolean, parse_value_as_integer).
+ * Values of keys: escapes, lists, booleans, numbers. All rules are GLib's (gkeyfile.c: g_key_file_parse_value_as_string,
+ * parse_string_as_value, parse_value_as_boolean, parse_value_as_integer).
  */
 
 const ESCAPES: Readonly<Record<string, string>> = { s: ' ', n: '\n', t: '\t', r: '\r', '\\': '\\' }
 
-/** `undefined`: an unknown escape, or a backslash at the end. */
+/** Decodes the escapes of a value. Returns `undefined` if one is unknown, or there is a backslash at the end. */
 export function unescapeValue(raw: string): string | undefined {
   if (!raw.includes('\\')) return raw
   return unescapePieces(raw, undefined)?.[0]
 }
 
 /**
- * Splits at `separator` where no backslash stands before it. What follows the last separator counts only when it is not
- * empty: `a;b;` and `a;b` are the same list, and an empty value is the empty list.
+ * Splits a value at `separator`, unless a backslash is before it, and decodes escapes. A separator at the end is ignored:
+ * `a;b;` and `a;b` are the same list, and an empty value is an empty list.
+ * @returns `undefined` if an escape is invalid
  */
 export function parseList(raw: string, separator: string): string[] | undefined {
   const pieces = unescapePieces(raw, separator)
@@ -42,12 +43,12 @@ function unescapePieces(raw: string, separator: string | undefined): string[] | 
   return pieces
 }
 
-/** Spaces and tabs are escaped only where a reader would skip them: at the start of the value. */
+/** Escapes a value. Spaces and tabs are escaped at its start only, where a reader would skip them. */
 export function escapeValue(text: string): string {
   return escapePiece(text, undefined)
 }
 
-/** Every item is followed by `separator`, the last one too; inside an item it is escaped. */
+/** Joins escaped items, each followed by `separator`, also the last. */
 export function formatList(items: readonly string[], separator: string): string {
   return items.map((item) => escapePiece(item, separator) + separator).join('')
 }
@@ -63,7 +64,7 @@ function escapePiece(text: string, separator: string | undefined): string {
       case '\t':
         escaped += leading ? '\\t' : char
         break
-      // a line break does not end the leading part: the blanks behind it are escaped too
+      // A line break does not end the start: spaces and tabs after it are escaped too, as in GLib.
       case '\n':
         escaped += '\\n'
         break
@@ -82,24 +83,26 @@ function escapePiece(text: string, separator: string | undefined): string {
   return escaped
 }
 
-/** `\v` is no space to GLib. */
+/** Returns whether a character is a space to GLib, which excludes the vertical tab. */
 export function isSpace(char: string): boolean {
   return char === ' ' || char === '\t' || char === '\n' || char === '\r' || char === '\f'
 }
 
+/** Removes spaces at the end. */
 export function trimEnd(text: string): string {
   let end = text.length
   while (end > 0 && isSpace(text.charAt(end - 1))) end--
   return text.slice(0, end)
 }
 
+/** Removes spaces at the start. */
 export function trimStart(text: string): string {
   let start = 0
   while (start < text.length && isSpace(text.charAt(start))) start++
   return text.slice(start)
 }
 
-/** `true`, `1`, `false`, `0`, spaces behind allowed; `undefined` for anything else. */
+/** Parses `true`, `1`, `false` or `0`, after which spaces may follow. Returns `undefined` for other values. */
 export function parseBoolean(raw: string): boolean | undefined {
   const word = trimEnd(raw)
   if (word === 'true' || word === '1') return true
@@ -108,8 +111,9 @@ export function parseBoolean(raw: string): boolean | undefined {
 }
 
 /**
- * As `strtol` reads it, so anything may follow a space: `3 apples` is 3. Where it finds no number it stops at the start,
- * and if that is a space all is well with GKeyFile: 0.
+ * Parses like GKeyFile with `strtol`: a signed 32-bit decimal number, which must end at a space or the end; anything may
+ * follow that, so `3 apples` is 3. A value that starts with a space but has no number is 0.
+ * @returns `undefined` for other values
  */
 export function parseInteger(raw: string): number | undefined {
   const match = /^[ \t\n\v\f\r]*([+-]?[0-9]+)(.?)/s.exec(raw)
@@ -121,7 +125,10 @@ export function parseInteger(raw: string): number | undefined {
 
 const UINT64_MAX = (1n << 64n) - 1n
 
-/** As `g_ascii_strtoull` reads it: a minus sign wraps around, too much is the greatest, nothing may follow. */
+/**
+ * Parses like `g_ascii_strtoull`: a decimal number, negated modulo 2^64 after a minus, and the maximum if it is larger.
+ * @returns `undefined` if something follows the number, or there is none
+ */
 export function parseUint64(raw: string): bigint | undefined {
   const match = /^[ \t\n\v\f\r]*([+-]?)0*([0-9]+)$/.exec(raw)
   if (match === null) return undefined

@@ -1,21 +1,22 @@
 /**
- * Room for many small byte strings in one allocation. An array of its own for each of more than 64 bytes would be the most
- * costly thing the reader does: 600 ns, where a view and its share of the room take 95.
+ * Allocates many small byte arrays as views of one buffer. A buffer for each array of more than 64 bytes would be the most
+ * expensive part of reading a header: 600 ns instead of 95.
  */
 
 import { EMPTY_BYTES } from '../bytes.ts'
 
-/** Small, because one string kept alive keeps all of its room alive. */
+/** Size of a buffer in bytes. Small, because an array that is kept keeps the whole buffer in memory. */
 const ROOM = 16 * 1024
 
-/** V8 keeps arrays up to this many bytes inside the object: they cost next to nothing. */
+/** Arrays of up to this many bytes V8 stores inside the object, which is cheap. */
 const ON_HEAP = 64
 
+/** Allocates byte arrays. */
 export class Arena {
   #room: Uint8Array = EMPTY_BYTES
   #used = 0
 
-  /** Zeros that belong to the caller. */
+  /** Returns `length` zeros. */
   reserve(length: number): Uint8Array {
     if (length > ROOM / 4) return new Uint8Array(length)
     if (this.#used + length > this.#room.length) {
@@ -27,7 +28,7 @@ export class Arena {
     return this.#room.subarray(start, this.#used)
   }
 
-  /** A copy of `bytes` from `start` up to `end`. */
+  /** Returns a copy of `bytes[start, end)`. */
   copy(bytes: Uint8Array, start: number, end: number): Uint8Array {
     if (start === end) return EMPTY_BYTES
     if (end - start <= ON_HEAP) return bytes.slice(start, end)

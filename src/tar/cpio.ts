@@ -20,8 +20,9 @@ const MAGIC = 6
 const NEWC_HEADER = 110
 const ODC_HEADER = 76
 const TRAILER = 'TRAILER!!!'
-/** Bytes of names that wait for the data of their file. */
+/** Limit on the memory of names whose file has not been read, in bytes. */
 const MAX_WAITING = 1 << 26
+/** Bytes that such a name counts in addition to its length. */
 const WAITING_ENTRY = 512
 
 const S_IFMT = 0o170000
@@ -35,12 +36,15 @@ const TYPES: ReadonlyMap<number, readonly [type: TarEntryType, flag: string]> = 
   [0o010000, ['fifo', '6']],
 ])
 
-/** Returns whether an archive begins as cpio does. @param start its first bytes, at least six */
+/**
+ * Returns whether an archive starts with the magic number of cpio.
+ * @param start its first bytes, at least 6
+ */
 export function isCpio(start: Uint8Array): boolean {
   return /^07070[127]$/.test(text(start.subarray(0, MAGIC)))
 }
 
-/** A header as it stands. */
+/** The fields of a header. */
 interface Raw {
   readonly offset: number
   readonly newc: boolean
@@ -66,15 +70,17 @@ export class CpioParser {
   #step: Step = 'magic'
   #position = 0
   #entries = 0
-  /** What is gathered of a header, a name or a target, and how much it will be. */
+  /** The received part of a header, a name or a target. */
   #gathered: Uint8Array = new Uint8Array(NEWC_HEADER)
+  /** Number of bytes in `#gathered`. */
   #length = 0
+  /** Number of bytes that `#gathered` will have. */
   #wanted = MAGIC
-  /** Bytes of data, or of padding, still to come. */
+  /** Bytes of data or padding that are missing. */
   #left = 0
   #raw: Raw | undefined
   #path: Uint8Array = EMPTY_BYTES
-  /** Names without data, by inode. */
+  /** Files whose data has not been read, by inode. */
   readonly #waiting = new Map<string, TarHeader[]>()
   #waitingBytes = 0
 
@@ -85,14 +91,16 @@ export class CpioParser {
     this.#maxEntries = limits.maxEntries ?? MAX_TAR_ENTRIES
   }
 
-  /** Whether the end of the archive was seen; bytes that are pushed after it are ignored. */
+  /** Whether the end of the archive has been read. Bytes pushed after that are ignored. */
   get ended(): boolean {
     return this.#step === 'end'
   }
 
   /**
-   * Parses a piece of the archive.
-   * @throws {TarFormatError}, {LimitError}, and what the sink throws; the parser cannot be used after that
+   * Parses the next piece of the archive and calls the sink. After an error the parser cannot be used.
+   * @throws {TarFormatError} if the archive is malformed
+   * @throws {LimitError} if it exceeds a limit
+   * @throws what the sink throws
    */
   push(bytes: Uint8Array): void {
     let at = 0
@@ -114,12 +122,15 @@ export class CpioParser {
     }
   }
 
-  /** Checks that the archive has ended; to be called at the end of the stream. @throws {TarFormatError} if it has not */
+  /**
+   * Must be called at the end of the stream.
+   * @throws {TarFormatError} if the archive is truncated
+   */
   finish(): void {
     if (this.#step !== 'end') throw this.#fault('Truncated cpio archive')
   }
 
-  /** Data or padding is through. */
+  /** Continues after data or padding. */
   #streamed(): void {
     if (this.#step === 'padding') this.#want('magic', MAGIC)
     else {
@@ -143,10 +154,10 @@ export class CpioParser {
         break
       case 'name':
         this.#path = upToNul(gathered.slice(0, this.#raw?.nameSize))
-        this.#named(this.#raw as Raw) // read just before
+        this.#named(this.#raw as Raw) // set by the step before
         break
       case 'target':
-        this.#emit(this.#raw as Raw, gathered.slice(0, this.#raw?.size)) // as above
+        this.#emit(this.#raw as Raw, gathered.slice(0, this.#raw?.size)) // set by an earlier step
         this.#want('magic', MAGIC)
     }
   }
@@ -193,7 +204,7 @@ export class CpioParser {
     this.#want('name', nameSize + (newc ? -(NEWC_HEADER + nameSize) & 3 : 0))
   }
 
-  /** Header and name are there. */
+  /** Starts an entry whose header and name have been read. */
   #named(raw: Raw): void {
     if (text(this.#path) === TRAILER) {
       this.#step = 'end'
@@ -216,7 +227,7 @@ export class CpioParser {
     }
   }
 
-  /** @returns `undefined` when it waits for data */
+  /** Reports an entry to the sink. Returns `undefined` if it is kept until the data of its file is read. */
   #emit(raw: Raw, linkPath: Uint8Array): TarHeader | undefined {
     const [type, flag] = TYPES.get(raw.mode & S_IFMT) ?? (['unknown', '?'] as const)
     const isFile = type === 'file'
@@ -261,7 +272,7 @@ export class CpioParser {
     else others.push(header)
   }
 
-  /** There was no data: an empty file with several names. */
+  /** Reports an empty file with several names, for which there was no data. */
   #release([first, ...others]: readonly TarHeader[]): void {
     if (first === undefined) return
     this.#whole(first)

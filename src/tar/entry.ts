@@ -1,4 +1,4 @@
-/** From a header block, and what extension headers before it said, to a `TarHeader`. */
+/** Reads a header block and the extension headers before it as a `TarHeader`. */
 
 import { displayUtf8, EMPTY_BYTES } from '../bytes.ts'
 import { TarFormatError } from '../errors.ts'
@@ -43,25 +43,31 @@ const TYPES: Readonly<Record<number, TarEntryType>> = {
   52: 'block', // 4
   53: 'directory', // 5
   54: 'fifo', // 6
-  55: 'file', // 7: contiguous
-  68: 'directory', // D: of a GNU incremental archive, names as data
-  83: 'file', // S: GNU sparse
+  55: 'file', // 7: contiguous file
+  68: 'directory', // D: directory of a GNU incremental archive, with file names as data
+  83: 'file', // S: GNU sparse file
 }
 
+/** Reads the header blocks of an archive. */
 export class EntryReader {
-  /** Bytes of data the archive holds for the entry read last. */
+  /** Bytes of data in the archive for the last entry. */
   packed = 0
+  /** Sparse map of the last entry, as far as its headers have it; `undefined` if the file is not sparse. */
   sparse: SparseStart | undefined
-  /** Set by PAX headers, their global kind included; lost at a header that is not ustar. */
+  /** Whether a PAX header, also a global one, was seen since the last header that is not ustar. */
   paxSeen = false
 
-  /** Where the bytes of headers live. */
+  /** Memory of the headers' byte arrays. */
   readonly arena = new Arena()
-  // owners repeat: one array serves all entries of the same
+  // Owners repeat, so entries with the same owner share an array.
   #userName: Uint8Array = EMPTY_BYTES
   #groupName: Uint8Array = EMPTY_BYTES
 
-  /** @param offset of the block in the stream */
+  /**
+   * Reads the header block at `at`.
+   * @param offset offset of the block in the stream
+   * @throws {TarFormatError} if it is malformed
+   */
   read(block: Uint8Array, at: number, offset: number, extensions: Extensions | undefined): TarHeader {
     const arena = this.arena
     const format = headerFormat(block, at)
@@ -91,15 +97,15 @@ export class EntryReader {
     let size = readNumber(block, at + SIZE, 12)
     if (size < 0) throw fail('Tar entry has negative size')
     if (size >= 2 ** 63) throw fail('Tar entry size overflow')
-    // v7 and GNU leave the size of the target in a link and store no data; PAX stores what it says; of plain ustar
-    // one cannot know, and libarchive 3.6 takes it for the former
+    // In v7 and GNU archives, a hard link has the size of its target, but no data. In PAX archives it has data of that
+    // size. Plain ustar archives do either; like libarchive 3.6, assume that there is no data.
     if (type === 'hardlink' ? format !== 'ustar' || !this.paxSeen : DATALESS.has(typeflag)) size = 0
     if (paxFields?.size !== undefined) {
       size = paxFields.size
       if (size < 0) throw fail('Tar size attribute is negative')
       if (size >= 2 ** 63) throw fail('Tar size attribute overflow')
     }
-    // how v7 marked directories, and the data is none of it
+    // v7 marks directories by a slash, and they have no data.
     if ((type === 'file' || type === 'unknown') && path.at(-1) === 0x2f) {
       type = 'directory'
       size = 0
@@ -145,7 +151,7 @@ export class EntryReader {
   }
 }
 
-/** A global header is an entry of its own, under its own name and without data. */
+/** Reads the block of a PAX global header, which is reported as an entry without data. */
 export function globalHeader(bytes: Uint8Array, at: number, offset: number): TarHeader {
   const mtime = readNumber(bytes, at + MTIME, 12)
   return {
@@ -169,9 +175,10 @@ export function globalHeader(bytes: Uint8Array, at: number, offset: number): Tar
   }
 }
 
-/** Type flags whose size field says nothing about data: `2` to `6`. */
+/** Type flags without data, whatever their size field is: `2` to `6`. */
 const DATALESS: ReadonlySet<number> = new Set([0x32, 0x33, 0x34, 0x35, 0x36])
 
+/** Returns the name to use, of those in the header block, a GNU long name and a PAX record. */
 function choose(
   inHeader: Uint8Array,
   gnu: Uint8Array | undefined,
@@ -182,7 +189,7 @@ function choose(
   return pax ?? gnu ?? inHeader
 }
 
-/** `previous` when the 32-byte field holds the same text, else a copy of what it holds. */
+/** Returns `previous` if the 32-byte field has the same text, otherwise a copy of its text. */
 function sameOrRead(previous: Uint8Array, block: Uint8Array, start: number): Uint8Array {
   const end = textEnd(block, start, 32)
   if (end === start) return EMPTY_BYTES
@@ -217,7 +224,7 @@ function readPaxFields(records: readonly PaxRecord[]): PaxFields {
   }
   for (const { key, value } of records) {
     switch (key) {
-      // an empty value takes an earlier one back
+      // An empty value cancels an earlier record.
       case 'path':
         fields.path = upToNul(value)
         break

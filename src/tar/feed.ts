@@ -1,34 +1,45 @@
-/** Moves a stream through a parser of archives: chunk by chunk, with back-pressure, up to `finish`. */
+/** Passes a stream to an archive parser, with back-pressure. */
 
 import { CpioParser, isCpio } from './cpio.ts'
 import type { TarLimits, TarSink } from './interface.ts'
 import { TarParser } from './parser.ts'
 
-/** What `TarParser` and `CpioParser` have in common. */
+/** The common interface of `TarParser` and `CpioParser`. */
 export interface ArchiveParser {
-  /** Whether the end of the archive was seen; bytes that are pushed after it are ignored. */
+  /** Whether the end of the archive has been read. Bytes pushed after that are ignored. */
   readonly ended: boolean
+  /**
+   * Parses the next piece of the archive and calls the sink.
+   * @throws {TarFormatError} if the archive is malformed
+   * @throws {LimitError} if it exceeds a limit
+   * @throws what the sink throws
+   */
   push(bytes: Uint8Array): void
+  /**
+   * Must be called at the end of the stream.
+   * @throws {TarFormatError} if the archive is truncated
+   */
   finish(): void
 }
 
+/** Options of `feed`. */
 export interface FeedOptions {
+  /** Aborting it makes `feed` fail with the signal's reason. */
   readonly signal?: AbortSignal | undefined
-  /**
-   * Asked after each chunk whether the sink can take more. When it returns a promise, the next chunk is read once that
-   * has resolved.
-   */
+  /** Called after each chunk. If it returns a promise, the next chunk is read after that has resolved. */
   readonly drained?: (() => Promise<unknown> | undefined) | undefined
-  /** Called after each chunk, when the sink can take more. */
+  /** Called after each chunk, after the promise of `drained` has resolved. */
   readonly onChunk?: (() => void) | undefined
-  /** Stop reading at the end of the archive. Default: the source is read to its end, and bytes behind it are ignored. */
+  /** Whether to stop reading at the end of the archive. Default: bytes after it are read and ignored. */
   readonly stopAtEnd?: boolean | undefined
 }
 
 /**
- * Pushes all of a stream into a parser and finishes it.
- * @param source the archive, uncompressed; a chunk may be reused once the next one is asked for
- * @throws {TarFormatError}, {LimitError}; what `source`, the sink of the parser, or the options throw
+ * Passes a whole stream to a parser and finishes it.
+ * @param source uncompressed archive, which may reuse the memory of a chunk once the next is requested
+ * @throws {TarFormatError} if the archive is malformed or truncated
+ * @throws {LimitError} if it exceeds a limit
+ * @throws what `source`, the sink of the parser and the callbacks throw
  *
  * @example
  * await feed(new TarParser(sink), source, { drained: () => sink.drained() })
@@ -50,10 +61,12 @@ export async function feed(
 }
 
 /**
- * Does the same for a sink that makes another stream of the archive.
- * @param take returns what the sink has made since the last call, and forgets it. It is called after each chunk, and
- *   its result passed on before the next chunk is read
- * @throws as `feed`
+ * Passes a whole stream to a parser whose sink produces another stream, and returns that stream.
+ * @param take returns what the sink has produced since the last call. It is called after each chunk, and its result is
+ *   yielded before the next chunk is read
+ * @throws {TarFormatError} if the archive is malformed or truncated
+ * @throws {LimitError} if it exceeds a limit
+ * @throws what `source` and the sink of the parser throw
  */
 export async function* feedThrough<T>(
   parser: ArchiveParser,
@@ -68,7 +81,7 @@ export async function* feedThrough<T>(
   yield* take()
 }
 
-/** Parses tar or cpio: the first bytes of the archive decide. A stream without bytes is an archive without entries. */
+/** Parses tar or cpio, depending on the first bytes. A stream without bytes is an archive without entries. */
 export class TarOrCpioParser implements ArchiveParser {
   readonly #sink: TarSink
   readonly #limits: TarLimits
@@ -79,21 +92,27 @@ export class TarOrCpioParser implements ArchiveParser {
     this.#limits = limits
   }
 
+  /** Whether the end of the archive has been read. Bytes pushed after that are ignored. */
   get ended(): boolean {
     return this.#parser?.ended ?? false
   }
 
   /**
-   * Parses a piece of the archive.
-   * @param bytes the first piece must hold the magic number of cpio, 6 bytes, if the archive is that long
-   * @throws as the parsers
+   * Parses the next piece of the archive and calls the sink.
+   * @param bytes the first piece must have at least 6 bytes, the length of cpio's magic number, if the archive has
+   * @throws {TarFormatError} if the archive is malformed
+   * @throws {LimitError} if it exceeds a limit
+   * @throws what the sink throws
    */
   push(bytes: Uint8Array): void {
     this.#parser ??= new (isCpio(bytes) ? CpioParser : TarParser)(this.#sink, this.#limits)
     this.#parser.push(bytes)
   }
 
-  /** Ends the archive. @throws {TarFormatError} when it is truncated */
+  /**
+   * Must be called at the end of the stream.
+   * @throws {TarFormatError} if the archive is truncated
+   */
   finish(): void {
     this.#parser?.finish()
   }

@@ -1,8 +1,8 @@
 /**
- * The 512-byte header block, written field by field; header.ts has its picture.
+ * Writes the 512-byte header block, whose layout is drawn in header.ts.
  *
- * A setter touches what it sets and nothing else: text is written with one NUL behind it if there is room, and what an
- * earlier, longer text left after that stays. Encapsulated layers have such left-overs in their digests.
+ * A setter changes its field only as far as needed: text is followed by one NUL if there is room, and bytes that an
+ * earlier, longer text left after that remain. The layers of ostree-ext have such bytes, so they are part of digests.
  */
 
 import { encodeUtf8 } from '../bytes.ts'
@@ -29,7 +29,7 @@ import {
 import type { TarEntryType } from './interface.ts'
 import { encodePaxRecord } from './pax.ts'
 
-/** Two blocks of zeros. */
+/** The end of an archive: two blocks of zeros. */
 export const END_OF_ARCHIVE: Uint8Array = new Uint8Array(2 * BLOCK)
 
 const TYPEFLAGS: Readonly<Record<Exclude<TarEntryType, 'unknown'>, string>> = {
@@ -43,7 +43,7 @@ const TYPEFLAGS: Readonly<Record<Exclude<TarEntryType, 'unknown'>, string>> = {
   'pax-global': 'g',
 }
 
-/** Blocks as they begin: a layer has five of them a file. */
+/** Initial blocks, copied for each entry. */
 const GNU_START = startBlock('ustar  \0')
 const USTAR_START = startBlock('ustar\x0000')
 
@@ -54,89 +54,101 @@ function startBlock(magic: string): Uint8Array {
   return block
 }
 
+/** A header block. Setters throw a `UsageError` if a value does not fit the field. */
 export class HeaderBlock {
-  /** The block itself, not a copy. Call `seal` before it goes out. */
+  /** The block itself, not a copy. Its checksum is set by `seal`. */
   readonly bytes: Uint8Array = new Uint8Array(BLOCK)
   readonly #view: DataView = new DataView(this.bytes.buffer)
   readonly #start: Uint8Array
 
-  /** Zeros but for magic and an `mtime` of 0. */
+  /** Creates a block of zeros, except for the magic and an `mtime` of 0. */
   constructor(format: 'gnu' | 'ustar') {
     this.#start = format === 'gnu' ? GNU_START : USTAR_START
     this.clear()
   }
 
-  /** As it was when it was new: for who has many to write. */
+  /** Resets the block to its initial state, for the next entry. */
   clear(): void {
     this.bytes.set(this.#start)
   }
 
-  /** At most 100 bytes; at 100 there is no NUL. @throws {UsageError} on more, as do all fields */
+  /** At most 100 bytes; 100 bytes are not followed by a NUL. */
   set name(text: Uint8Array) {
     this.#text(NAME, 100, text)
   }
 
+  /** At most 100 bytes. */
   set linkName(text: Uint8Array) {
     this.#text(LINKNAME, 100, text)
   }
 
+  /** At most 32 bytes. */
   set userName(text: Uint8Array) {
     this.#text(UNAME, 32, text)
   }
 
+  /** At most 32 bytes. */
   set groupName(text: Uint8Array) {
     this.#text(GNAME, 32, text)
   }
 
-  /** ustar only: 155 bytes that with a `/` stand before the name. */
+  /** ustar only: at most 155 bytes, to which readers append `/` and the name. */
   set prefix(text: Uint8Array) {
     this.#text(PREFIX, 155, text)
   }
 
-  /** A type, or the type flag character itself. */
+  /** A type, or a type flag character. */
   set type(type: Exclude<TarEntryType, 'unknown'> | 'x' | 'L' | 'K' | 'S') {
     this.bytes[TYPEFLAG] = (type.length === 1 ? type : TYPEFLAGS[type as keyof typeof TYPEFLAGS]).charCodeAt(0)
   }
 
+  /** Permission bits. */
   set mode(mode: number) {
     this.#number(MODE, 8, mode)
   }
 
+  /** Owner. */
   set uid(uid: number) {
     this.#number(UID, 8, uid)
   }
 
+  /** Group. */
   set gid(gid: number) {
     this.#number(GID, 8, gid)
   }
 
+  /** Size of the data in bytes. */
   set size(bytes: number) {
     this.#number(SIZE, 12, bytes)
   }
 
-  /** Seconds since the epoch. */
+  /** Seconds since 1970-01-01 UTC. */
   set mtime(seconds: number) {
     this.#number(MTIME, 12, seconds)
   }
 
+  /** Major number of a device. */
   set devMajor(major: number) {
     this.#number(DEVMAJOR, 8, major)
   }
 
+  /** Minor number of a device. */
   set devMinor(minor: number) {
     this.#number(DEVMINOR, 8, minor)
   }
 
   /**
-   * Computes the check sum.
-   * @param digits seven and a NUL, or six, a NUL and the space that libarchive and GNU tar leave behind it
-   * @returns a copy of the block, its own from now on
+   * Sets the checksum and returns a copy of the block.
+   * @param digits 7 digits and a NUL, or 6 digits, a NUL and a space, as libarchive and GNU tar write
    */
   seal(digits: 6 | 7 = 7): Uint8Array {
     return this.sealed(digits).slice()
   }
 
-  /** As `seal`. @returns the block itself, for who uses it before the next change */
+  /**
+   * Sets the checksum and returns the block itself, which is valid until the next change.
+   * @param digits 7 digits and a NUL, or 6 digits, a NUL and a space, as libarchive and GNU tar write
+   */
   sealed(digits: 6 | 7 = 7): Uint8Array {
     this.bytes.fill(0x20, CHECKSUM, CHECKSUM + 8)
     this.#number(CHECKSUM, digits + 1, sumBlock(this.#view, 0))
@@ -149,7 +161,7 @@ export class HeaderBlock {
     if (text.length < width) this.bytes[at + text.length] = 0
   }
 
-  /** Octal, zero-padded, NUL behind; what does not fit that, or is negative, in base 256. */
+  /** Writes a number in octal, padded with zeros and followed by a NUL. One that does not fit, or is negative, in base 256. */
   #number(at: number, width: number, value: number): void {
     if (!Number.isSafeInteger(value)) throw new UsageError(`not an integer: ${value}`)
     const end = at + width
@@ -162,7 +174,7 @@ export class HeaderBlock {
       return
     }
     for (let i = end - 1; i >= at; i--) {
-      // floor division keeps a negative number two's complement
+      // Rounding down makes two's complement of negative numbers.
       this.bytes[i] = value - 256 * Math.floor(value / 256)
       value = Math.floor(value / 256)
     }
@@ -170,12 +182,15 @@ export class HeaderBlock {
   }
 }
 
-/** Zeros that fill the last block of so many bytes. */
+/** Returns the zeros that follow `size` bytes of data up to the end of their last block. Must not be modified. */
 export function paddingFor(size: number): Uint8Array {
   return END_OF_ARCHIVE.subarray(0, (BLOCK - (size % BLOCK)) % BLOCK)
 }
 
-/** A GNU entry that carries a name (`L`) or link target (`K`) too long for the header behind it; NUL and padding included. */
+/**
+ * Encodes a GNU header with a name (`L`) or link target (`K`) that is too long for the header after it.
+ * @returns whole blocks: header, text, NUL and padding
+ */
 export function encodeGnuLong(type: 'L' | 'K', text: Uint8Array): Uint8Array {
   const block = new HeaderBlock('gnu')
   block.name = encodeUtf8('././@LongLink')
@@ -188,8 +203,9 @@ export function encodeGnuLong(type: 'L' | 'K', text: Uint8Array): Uint8Array {
 }
 
 /**
- * A PAX header with these records in this order.
- * @param block what it goes under, size excepted; by default an `x` header without name, mode or owner
+ * Encodes a PAX header with the records in this order.
+ * @param block header block, whose size is set; default: an `x` header without name, mode or owner
+ * @returns whole blocks: header, records and padding
  */
 export function encodePaxHeader(
   records: readonly (readonly [key: string, value: Uint8Array])[],

@@ -1,39 +1,57 @@
 /**
- * The 512-byte header block, read.
+ * Reads the 512-byte header block.
  *
  *       0 name 100     100 mode 8     108 uid 8      116 gid 8
  *     124 size 12      136 mtime 12   148 checksum 8 156 typeflag 1
  *     157 linkname 100 257 magic 6    263 version 2  265 uname 32
  *     297 gname 32     329 major 8    337 minor 8    345 prefix 155
  *
- * GNU has `ustar  \0` for magic and version, and its sparse map where ustar has the prefix (sparse.ts). v7 stops after
- * the link name. Numbers are octal text or, the top bit of the first byte set, big-endian two's complement.
- * Sources: POSIX.1 pax, GNU tar's tar.h, libarchive's archive_read_support_format_tar.c, whose leniency this has.
+ * GNU headers have `ustar  \0` as magic and version, and a sparse map instead of the prefix (sparse-map.ts). v7 headers
+ * end after the link name. Numbers are octal text or, if the top bit of the first byte is set, big-endian two's
+ * complement. Malformed headers that libarchive accepts are accepted.
+ * Sources: POSIX.1 pax, GNU tar's tar.h, libarchive's archive_read_support_format_tar.c.
  */
 
 import type { Arena } from './arena.ts'
 
+/** Size of a block in bytes. */
 export const BLOCK = 512
 
+/** Offset of the name, 100 bytes. */
 export const NAME = 0
+/** Offset of the permission bits, 8 bytes. */
 export const MODE = 100
+/** Offset of the owner, 8 bytes. */
 export const UID = 108
+/** Offset of the group, 8 bytes. */
 export const GID = 116
+/** Offset of the size in bytes, 12 bytes. */
 export const SIZE = 124
+/** Offset of the modification time, 12 bytes. */
 export const MTIME = 136
+/** Offset of the checksum, 8 bytes. */
 export const CHECKSUM = 148
+/** Offset of the type flag, 1 byte. */
 export const TYPEFLAG = 156
+/** Offset of the link target, 100 bytes. */
 export const LINKNAME = 157
+/** Offset of the magic and version, 8 bytes. */
 export const MAGIC = 257
+/** Offset of the user name, 32 bytes. */
 export const UNAME = 265
+/** Offset of the group name, 32 bytes. */
 export const GNAME = 297
+/** Offset of the device's major number, 8 bytes. */
 export const DEVMAJOR = 329
+/** Offset of the device's minor number, 8 bytes. */
 export const DEVMINOR = 337
+/** Offset of the prefix of the name, 155 bytes. */
 export const PREFIX = 345
 
+/** Format of a header block. PAX headers are `ustar`. */
 export type HeaderFormat = 'v7' | 'ustar' | 'gnu'
 
-/** `ustar` covers PAX: its headers look the same. */
+/** Returns the format of the header block at `at`. */
 export function headerFormat(block: Uint8Array, at: number): HeaderFormat {
   const magic = at + MAGIC
   if (
@@ -47,14 +65,16 @@ export function headerFormat(block: Uint8Array, at: number): HeaderFormat {
   return block[magic + 5] === 0x20 && block[magic + 6] === 0x20 && block[magic + 7] === 0 ? 'gnu' : 'ustar'
 }
 
+/** Returns whether the block at `at` is all zeros. */
 export function isZeroBlock(bytes: Uint8Array, at: number): boolean {
   for (let i = at; i < at + BLOCK; i++) if (bytes[i] !== 0) return false
   return true
 }
 
 /**
- * Whether the check sum fits, taken over unsigned bytes as POSIX has it or over signed ones as old writers did.
- * @param view of the same bytes
+ * Returns whether the checksum of a header block is correct: the sum of unsigned bytes, as in POSIX, or of signed bytes,
+ * as some old writers computed it.
+ * @param view a view of `bytes`
  */
 export function isChecksumRight(bytes: Uint8Array, view: DataView, at: number): boolean {
   const field = at + CHECKSUM
@@ -69,21 +89,21 @@ export function isChecksumRight(bytes: Uint8Array, view: DataView, at: number): 
   return stored === unsigned || stored === unsigned - 256 * countHighBytes(bytes, at)
 }
 
-/** Sum of the 512 bytes. Two lanes of four bytes each, eight bytes a turn: takes half the time of one by one. */
+/** Returns the sum of the 512 bytes at `at`. Adding eight bytes a turn takes half the time of one by one. */
 export function sumBlock(view: DataView, at: number): number {
   let even = 0
   let odd = 0
   for (let i = at; i < at + BLOCK; i += 8) {
     const first = view.getInt32(i, true)
     const second = view.getInt32(i + 4, true)
-    // a lane is 16 bits wide and holds at most 128 * 255
+    // A lane has 16 bits and is at most 128 * 255.
     even += (first & 0xff00ff) + (second & 0xff00ff)
     odd += ((first >>> 8) & 0xff00ff) + ((second >>> 8) & 0xff00ff)
   }
   return (even & 0xffff) + (even >>> 16) + (odd & 0xffff) + (odd >>> 16)
 }
 
-/** Bytes that a signed sum takes 256 lower. */
+/** Counts the bytes above 127 outside the checksum, each of which makes a sum of signed bytes smaller by 256. */
 function countHighBytes(bytes: Uint8Array, at: number): number {
   let count = 0
   for (let i = 0; i < BLOCK; i++) {
@@ -93,8 +113,9 @@ function countHighBytes(bytes: Uint8Array, at: number): number {
 }
 
 /**
- * Octal behind leading spaces, up to the first byte that is no octal digit; nothing at all reads as 0. Or base 256.
- * @returns an integer of at most 64 bits, where what is too large for that ends; inexact beyond 53
+ * Reads a number field: octal digits after optional spaces, up to the first other byte, or base 256. A field without
+ * digits is 0.
+ * @returns an integer from -2^63 to 2^63, to which larger numbers are clamped; inexact beyond 2^53
  */
 export function readNumber(bytes: Uint8Array, start: number, length: number): number {
   const first = bytes[start] as number
@@ -115,6 +136,7 @@ export function readNumber(bytes: Uint8Array, start: number, length: number): nu
 
 const INT64_END = 2 ** 63
 
+/** Clamps a number to the range from -2^63 to 2^63. */
 export function clampInt64(value: number): number {
   return Math.min(Math.max(value, -INT64_END), INT64_END)
 }
@@ -122,24 +144,25 @@ export function clampInt64(value: number): number {
 function readBase256(bytes: Uint8Array, start: number, length: number): number {
   const first = bytes[start] as number
   const negative = (first & 0x40) !== 0
-  // the top bit is the mark and the next the sign: as two's complement the mark reads as a copy of the sign
+  // The top bit marks base 256 and the next is the sign. In two's complement the mark is read as a copy of the sign.
   let value = negative ? (first | 0x80) - 0x100 : first & 0x7f
   for (let i = start + 1; i < start + length; i++) value = value * 256 + (bytes[i] as number)
   return clampInt64(value)
 }
 
-/** Bytes of a field up to its NUL, or the whole field; a copy. What follows the NUL counts for nothing. */
+/** Returns a copy of a text field: the bytes before its NUL, or all if there is none. */
 export function readText(bytes: Uint8Array, start: number, length: number, arena: Arena): Uint8Array {
   return arena.copy(bytes, start, textEnd(bytes, start, length))
 }
 
+/** Returns the index of the first NUL in a field, or of its end. */
 export function textEnd(bytes: Uint8Array, start: number, length: number): number {
   let end = start
   while (end < start + length && bytes[end] !== 0) end++
   return end
 }
 
-/** `prefix/name` of a ustar header; a copy. */
+/** Returns a copy of the path in a ustar header: `prefix/name`, or the name if the prefix is empty. */
 export function readUstarPath(bytes: Uint8Array, at: number, arena: Arena): Uint8Array {
   const prefix = at + PREFIX
   if (bytes[prefix] === 0) return readText(bytes, at + NAME, 100, arena)

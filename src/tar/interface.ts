@@ -1,8 +1,6 @@
-/**
- * What the tar reader says and what its listener must answer. Names and extended attributes are bytes throughout:
- * nothing is decoded that the caller did not ask for.
- */
+/** The entries that archive parsers report, and the sink that receives them. Names and values are bytes. */
 
+/** Type of an entry. */
 export type TarEntryType =
   | 'file'
   | 'hardlink'
@@ -11,69 +9,79 @@ export type TarEntryType =
   | 'block'
   | 'directory'
   | 'fifo'
-  /** PAX global header (`g`): its records are handed over as they are and apply to nothing. */
+  /** A PAX global header (`g`). Its records are reported, but not applied to other entries. */
   | 'pax-global'
-  /** Any other type flag; the data, if any, is delivered. libarchive, and so ostree, takes it for a regular file. */
+  /** Any other type flag. Its data is reported. libarchive, and so ostree, treats it as a regular file. */
   | 'unknown'
 
-/** One PAX record in the order of the archive; a name given twice stands twice. */
+/** A PAX record. */
 export interface PaxRecord {
-  /** Bytes of the key as a string of code units 0..255 (latin1): keys are ASCII but for xattr names. */
+  /** Bytes of the key as a string of code units 0 to 255 (latin1). Keys are ASCII except for names of xattrs. */
   readonly key: string
   readonly value: Uint8Array
 }
 
+/** The header of an entry, with the extension headers before it applied. */
 export interface TarHeader {
-  /** Bytes from the start of the stream to the first block of this entry, its extension headers included. */
+  /** Bytes from the start of the stream to the entry's first block, which is that of its extension headers, if any. */
   readonly offset: number
   readonly type: TarEntryType
-  /** The type flag byte as it stands. */
+  /** The type flag byte. */
   readonly typeflag: number
-  /** Full path: GNU long name, PAX `path` and the ustar prefix honoured. As written, `./` and all. */
+  /** Path from the GNU long name, the PAX record `path`, or the ustar fields. Not normalised: `./` is kept. */
   readonly path: Uint8Array
-  /** Full link target (GNU long link, PAX `linkpath`); empty when there is none. */
+  /** Link target from the GNU long link, the PAX record `linkpath`, or the header; empty if there is none. */
   readonly linkPath: Uint8Array
-  /** The 100-byte link name field of the header itself, up to its NUL. */
+  /** The link name field of the header block, 100 bytes, up to its NUL. */
   readonly headerLinkName: Uint8Array
-  /** Permission bits, 07777. */
+  /** Permission bits: mode & 07777. */
   readonly mode: number
-  /** PAX `uid` and `gid` honoured. */
+  /** Owner, from the PAX record `uid` or the header block. */
   readonly uid: number
+  /** Group, from the PAX record `gid` or the header block. */
   readonly gid: number
-  /** Bytes of data that follow as `data` calls: expanded size for sparse files, 0 for links without data. */
+  /** Bytes of data that follow in calls of `data`: for sparse files with their holes, for links without data 0. */
   readonly size: number
-  /** Seconds since the epoch; from PAX where given, then possibly fractional. */
+  /** Seconds since 1970-01-01 UTC from the PAX record `mtime`, which may have a fraction, or the header block. */
   readonly mtime: number
-  /** Seconds since the epoch as the header itself has it. */
+  /** Seconds since 1970-01-01 UTC from the header block. */
   readonly headerMtime: number
+  /** Major number of a device; 0 for other types. */
   readonly devMajor: number
+  /** Minor number of a device; 0 for other types. */
   readonly devMinor: number
-  /** PAX `uname` and `gname` honoured. */
+  /** User name from the PAX record `uname` or the header block. */
   readonly userName: Uint8Array
+  /** Group name from the PAX record `gname` or the header block. */
   readonly groupName: Uint8Array
-  /** Records of the PAX header of this entry (for `pax-global`: of itself). */
+  /** Records of the entry's PAX header, or of the PAX global header itself, in order; keys may be repeated. */
   readonly pax: readonly PaxRecord[]
 }
 
 /**
- * Calls come in order: `entry`, then `data` for exactly `header.size` bytes in total (none when 0), then `end`.
- * All synchronous. `bytes` is a view into the reader's input: keep it beyond the call and you must copy it. A body that
- * lies whole inside one input chunk comes as one call. A throw stops the parser and leaves through `push`.
+ * Receives the entries of an archive, in synchronous calls. For each entry there is a call of `entry`, calls of `data` for
+ * `header.size` bytes in total, and a call of `end`. An error thrown by a call stops the parser and is thrown by `push`.
  */
 export interface TarSink {
+  /** Starts an entry. The memory of `header` is not reused. */
   entry(header: TarHeader): void
+  /**
+   * Receives data of the entry. `bytes` is a view of the parser's input, valid during the call. A body that is contained
+   * in an input chunk comes in one call.
+   */
   data(bytes: Uint8Array): void
+  /** Ends the entry. */
   end(): void
 }
 
-/** Ceilings for hostile archives; each an option of the reader. */
+/** Limits that protect from hostile archives. */
 export interface TarLimits {
-  /** Bytes of one extension header (PAX records, GNU long name). Default 1 MiB. */
+  /** Bytes of an extension header (PAX records, GNU long name). Default: 1 MiB. */
   readonly maxExtensionBytes?: number | undefined
-  /** Bytes of one file. Default 2^43 (8 TiB). */
+  /** Bytes of a file. Default: 2^43 (8 TiB). */
   readonly maxFileBytes?: number | undefined
-  /** Entries in one archive. Default 10 million. */
+  /** Entries of an archive. Default: 10 million. */
   readonly maxEntries?: number | undefined
-  /** Zeros that sparse files of one archive may expand to: few bytes can ask for any number. Default 2^34 (16 GiB). */
+  /** Zeros that the sparse files of an archive expand to, whose number is unrelated to its size. Default: 2^34 (16 GiB). */
   readonly maxHoleBytes?: number | undefined
 }

@@ -1,8 +1,8 @@
 /**
- * A tar reader without I/O: bytes are pushed in, calls to a `TarSink` come out, before `push` returns.
+ * Parses tar without I/O: `push` takes bytes and calls a `TarSink`.
  *
- * v7, ustar, GNU and PAX, with GNU's long names and sparse files in all four layouts. What is malformed but common is
- * read as libarchive reads it, which is what libostree stands on; docs/formats/tar.md has the list.
+ * It reads v7, ustar, GNU and PAX archives with GNU's long names and all four layouts of sparse files. Malformed archives
+ * are read as by libarchive, which libostree uses; see docs/formats/tar.md.
  */
 
 import { displayUtf8, EMPTY_BYTES } from '../bytes.ts'
@@ -24,28 +24,33 @@ import { parsePax } from './pax.ts'
 import { SparseExpander } from './sparse-expander.ts'
 import { holesIn, isSaneMap, MALFORMED, SparseMapReader } from './sparse-map.ts'
 
+/** Default of `TarLimits.maxExtensionBytes`: 1 MiB. */
 export const MAX_TAR_EXTENSION_BYTES: number = 1 << 20
+/** Default of `TarLimits.maxFileBytes`: 8 TiB. */
 export const MAX_TAR_FILE_BYTES: number = 2 ** 43
+/** Default of `TarLimits.maxEntries`. */
 export const MAX_TAR_ENTRIES = 10_000_000
+/** Default of `TarLimits.maxHoleBytes`: 16 GiB. */
 export const MAX_TAR_HOLE_BYTES: number = 2 ** 34
 
-/** Extension headers in a row that one entry may have: with its own that makes 32. */
+/** Limit on the extension headers of an entry: with its own header there are 32. */
 const MAX_EXTENSIONS = 31
 
 type State =
-  /** At the start of a block: a header, or the end. */
+  /** At the start of a header block or the end. */
   | 'header'
   /** In the data of an extension header. */
   | 'extension'
-  /** At a block with more of the map of a sparse file. */
+  /** At a block with a part of a sparse map. */
   | 'sparse-map'
   /** In the data of an entry. */
   | 'data'
-  /** Behind the end of the archive, whatever may follow. */
+  /** After the end of the archive. */
   | 'end'
 
 /**
- * The headers it hands out own their bytes; `data` are views into what was pushed.
+ * Parses a tar archive that is pushed in pieces. Headers given to the sink have memory of their own; data are views of
+ * the pushed bytes.
  *
  * @example
  * const parser = new TarParser(sink)
@@ -62,18 +67,19 @@ export class TarParser {
 
   #state: State = 'header'
   #failure: { readonly error: unknown } | undefined
-  /** Bytes taken in. */
+  /** Number of bytes consumed. */
   #position = 0
   #entries = 0
   #holes = 0
 
-  /** A block that did not come in one piece. */
+  /** The part of a block that has been received, if it is split over several pieces. */
   readonly #partial: Uint8Array = new Uint8Array(BLOCK)
   readonly #partialView: DataView = new DataView(this.#partial.buffer)
   #partialLength = 0
 
-  /** Bytes still to come of the data, then of the padding, of the running entry or extension. */
+  /** Bytes of the current entry's or extension's data that are missing. */
   #dataLeft = 0
+  /** Bytes of padding after that data that are missing. */
   #paddingLeft = 0
 
   #extensions: Extensions | undefined
@@ -96,14 +102,17 @@ export class TarParser {
     this.#maxHoleBytes = limits.maxHoleBytes ?? MAX_TAR_HOLE_BYTES
   }
 
-  /** Whether the end of the archive was seen; what is pushed from then on is ignored. */
+  /** Whether the end of the archive has been read. Bytes pushed after that are ignored. */
   get ended(): boolean {
     return this.#state === 'end'
   }
 
   /**
-   * @param bytes any piece of the stream; not kept
-   * @throws {TarFormatError}, {LimitError}, and whatever the sink throws; the parser is of no use from then on
+   * Parses the next piece of the archive and calls the sink. After an error, further calls throw the same error.
+   * @param bytes a piece of any size; not kept
+   * @throws {TarFormatError} if the archive is malformed
+   * @throws {LimitError} if it exceeds a limit
+   * @throws what the sink throws
    */
   push(bytes: Uint8Array): void {
     if (this.#failure !== undefined) throw this.#failure.error
@@ -115,7 +124,10 @@ export class TarParser {
     }
   }
 
-  /** To be called at the end of the stream. An archive may lack its closing zero blocks. @throws {TarFormatError} */
+  /**
+   * Must be called at the end of the stream. The zero blocks at the end of an archive may be missing.
+   * @throws {TarFormatError} if the archive is truncated
+   */
   finish(): void {
     if (this.#failure !== undefined) throw this.#failure.error
     if (this.#state === 'end') return
@@ -223,7 +235,7 @@ export class TarParser {
     if (global !== undefined) {
       this.#globalHeader = undefined
       this.#countEntry(global)
-      // nothing depends on these records, so a fault in them is nobody's trouble
+      // These records are not applied to anything, so errors in them can be ignored.
       this.#sink.entry({ ...global, pax: parsePax(body, this.#paxKeys).records })
       this.#sink.end()
       return
@@ -292,7 +304,7 @@ export class TarParser {
   }
 
   #sparseBlock(reader: SparseMapReader, bytes: Uint8Array, at: number): void {
-    const header = this.#header as TarHeader // there is an entry whose map this is
+    const header = this.#header as TarHeader // the sparse file
     this.#sparseMapBytes += BLOCK
     if (this.#sparseMapBytes > this.#maxExtensionBytes)
       throw new LimitError('tar sparse map', this.#maxExtensionBytes, undefined, displayUtf8(header.path))

@@ -1,25 +1,30 @@
 /**
- * PAX records: `LENGTH KEY=VALUE\n`, LENGTH in decimal and counting the whole record, its own digits included. Values are
- * bytes; nothing is decoded here but the numbers the reader itself needs.
+ * PAX records: `LENGTH KEY=VALUE\n`, where LENGTH is the decimal length of the whole record, its own digits included.
+ * Values are bytes.
  *
- * Source: POSIX.1 pax, "pax Extended Header"; words of the errors: libarchive.
+ * Source: POSIX.1 pax, "pax Extended Header"; the error messages are libarchive's.
  */
 
 import { encodeUtf8 } from '../bytes.ts'
 import { clampInt64 } from './header.ts'
 import type { PaxRecord } from './interface.ts'
 
+/** An empty list. */
 export const NO_RECORDS: readonly PaxRecord[] = []
 
+/** Result of `parsePax`. */
 export interface PaxBody {
+  /** The records in order, up to the first malformed one. */
   readonly records: readonly PaxRecord[]
-  /** What is wrong with the first malformed record; `records` holds those before it. */
+  /** An error message if a record is malformed. */
   readonly fault: string | undefined
 }
 
 /**
- * @param body the values are views into it
- * @param memo keys by their place in the last header read with it; entries of an archive tend to have the same ones
+ * Parses the data of a PAX header.
+ * @param body data, of which values are views
+ * @param memo cache of keys by their index, to be passed to each call for an archive, whose entries tend to have the
+ *   same keys
  */
 export function parsePax(body: Uint8Array, memo: string[] = []): PaxBody {
   const records: PaxRecord[] = []
@@ -53,6 +58,7 @@ export function parsePax(body: Uint8Array, memo: string[] = []): PaxBody {
   return { records, fault: undefined }
 }
 
+/** Number of keys that are cached. */
 const MEMO_SIZE = 16
 
 function isLatin1(bytes: Uint8Array, start: number, end: number, text: string): boolean {
@@ -67,7 +73,7 @@ function latin1(bytes: Uint8Array, start: number, end: number): string {
   return text
 }
 
-/** The last record of that name, as later ones override. */
+/** Returns the value of the last record with that key, which overrides earlier ones; `undefined` if there is none. */
 export function paxValue(records: readonly PaxRecord[], key: string): Uint8Array | undefined {
   for (let i = records.length - 1; i >= 0; i--) {
     const record = records[i]
@@ -76,14 +82,14 @@ export function paxValue(records: readonly PaxRecord[], key: string): Uint8Array
   return undefined
 }
 
-/** Seconds, fraction allowed; what follows the number is ignored, none at all is 0. */
+/** Parses decimal seconds with an optional fraction. Text after the number is ignored; without a number it is 0. */
 export function parseSeconds(value: Uint8Array): number {
-  // no number a double can hold apart is longer
+  // 64 characters have all digits that matter for a double.
   const digits = /^-?[0-9]+(?:\.[0-9]+)?/.exec(latin1(value, 0, Math.min(value.length, 64)))?.[0]
   return clampInt64(Number(digits ?? 0)) + 0 // no -0
 }
 
-/** A decimal integer as `atol` reads it: what follows it is ignored, none at all is 0. */
+/** Parses a decimal integer like `atol`: text after the number is ignored; without a number it is 0. */
 export function parseInteger(value: Uint8Array): number {
   let i = 0
   while (value[i] === 0x20 || value[i] === 0x09) i++
@@ -98,9 +104,12 @@ export function parseInteger(value: Uint8Array): number {
   return clampInt64(negative ? 0 - number : number)
 }
 
-/** @param key latin1, as in `PaxRecord`, without `=` */
+/**
+ * Encodes a record.
+ * @param key as in `PaxRecord`, without `=`
+ */
 export function encodePaxRecord(key: string, value: Uint8Array): Uint8Array {
-  // ' ', '=' and '\n' besides key and value; then as many digits as it takes to count themselves too
+  // Besides key and value there are ' ', '=' and '\n', and as many digits as their sum has.
   const rest = key.length + value.length + 3
   let length = rest + String(rest).length
   if (String(length).length !== String(rest).length) length = rest + String(length).length

@@ -1,25 +1,27 @@
 /**
- * Many small pieces in, few large ones out: an archive is mostly headers, and a promise for each would cost more than
- * writing them.
+ * Joins small pieces of bytes to large slabs. An archive is mostly headers, and a promise for each would cost more than
+ * writing it.
  */
 
-/** Bytes of a piece that comes out, but for the last. 1 MiB. */
+/** Default size of a slab in bytes: 1 MiB. */
 export const SLAB_SIZE: number = 1 << 20
 
+/** Collects bytes in slabs of one size. */
 export class SlabBuffer {
   readonly #size: number
   readonly #full: Uint8Array[] = []
-  /** Slabs whose content has been used. */
+  /** Slabs to be reused. */
   readonly #free: Uint8Array[] = []
   #slab: Uint8Array
   #length = 0
 
+  /** @param size size of a slab in bytes */
   constructor(size = SLAB_SIZE) {
     this.#size = size
     this.#slab = new Uint8Array(size)
   }
 
-  /** Copies `bytes`. */
+  /** Appends a copy of `bytes`. */
   put(bytes: Uint8Array): void {
     if (bytes.length < this.#size - this.#length) {
       this.#slab.set(bytes, this.#length)
@@ -35,11 +37,12 @@ export class SlabBuffer {
     }
   }
 
+  /** Whether there is a full slab. */
   get hasFull(): boolean {
     return this.#full.length > 0
   }
 
-  /** The slabs that are full. Each is used again once the next is asked for. */
+  /** Removes and yields the full slabs. A slab is reused once the next is requested. */
   *full(): Generator<Uint8Array, void, undefined> {
     for (let slab = this.#full.shift(); slab !== undefined; slab = this.#full.shift()) {
       yield slab
@@ -47,7 +50,7 @@ export class SlabBuffer {
     }
   }
 
-  /** As `full`, and what is not full as well. */
+  /** Like `full`, then the last, partly filled slab. */
   *all(): Generator<Uint8Array, void, undefined> {
     yield* this.full()
     if (this.#length === 0) return
@@ -55,7 +58,7 @@ export class SlabBuffer {
     this.#length = 0
   }
 
-  /** What is left: nothing may be put afterwards. */
+  /** Returns the last, partly filled slab. Nothing may be put after that. */
   rest(): Uint8Array {
     return this.#slab.subarray(0, this.#length)
   }

@@ -1,11 +1,11 @@
-/** The way back from the bytes an archive holds of a sparse file to the whole file. */
+/** Expands sparse files. */
 
 import type { TarSink } from './interface.ts'
 import type { SparseMap } from './sparse-map.ts'
 
 const ZEROS = new Uint8Array(64 * 1024)
 
-/** Passes on the packed bytes of a sane map at their places, and zeros for the holes between. */
+/** Writes a sparse file to a sink: the bytes in the archive, and zeros for the holes. */
 export class SparseExpander {
   readonly #map: SparseMap
   readonly #realSize: number
@@ -14,13 +14,17 @@ export class SparseExpander {
   #position = 0
   #left = 0
 
+  /**
+   * @param map must be valid: see `isSaneMap`
+   * @param realSize size of the whole file in bytes
+   */
   constructor(map: SparseMap, realSize: number, sink: TarSink) {
     this.#map = map
     this.#realSize = realSize
     this.#sink = sink
   }
 
-  /** Packed bytes behind the last piece are dropped. */
+  /** Writes the next bytes from the archive. Bytes after the last piece are dropped. */
   write(bytes: Uint8Array): void {
     let start = 0
     while (start < bytes.length && this.#nextPiece()) {
@@ -32,7 +36,7 @@ export class SparseExpander {
     }
   }
 
-  /** The hole at the end. */
+  /** Writes the hole at the end of the file. */
   finish(): void {
     this.#skipTo(this.#realSize)
   }

@@ -1,10 +1,10 @@
 /**
- * Sparse files: which bytes of a file the archive holds, and the way back to the whole file.
+ * Sparse maps: the pieces of a file that are in the archive.
  *
- *     old GNU, type `S`   four (offset, length) pairs in the header at 386, more in blocks of 21 behind it
- *     PAX 0.0             records GNU.sparse.offset and GNU.sparse.numbytes, in turns
+ *     old GNU, type `S`   four (offset, length) pairs at 386 in the header, more in blocks of 21 after it
+ *     PAX 0.0             records GNU.sparse.offset and GNU.sparse.numbytes, alternating
  *     PAX 0.1             record GNU.sparse.map, `offset,length,offset,length,…`
- *     PAX 1.0             decimal lines at the start of the body: count, then offset and length of each; padded to a block
+ *     PAX 1.0             decimal lines at the start of the data: count, then offset and length of each; padded to a block
  *
  * Source: GNU tar manual, "Storing Sparse Files"; sparse.c of GNU tar for the old layout.
  */
@@ -13,7 +13,7 @@ import { BLOCK, readNumber } from './header.ts'
 import type { PaxRecord } from './interface.ts'
 import { parseInteger } from './pax.ts'
 
-/** Offset and length in turns, as read: not yet checked. */
+/** Offsets and lengths of pieces in bytes, alternating, as read and not checked. */
 export type SparseMap = number[]
 
 const OLD_MAP = 386
@@ -21,17 +21,18 @@ const OLD_EXTENDED = 482
 const OLD_REAL_SIZE = 483
 const EXTENSION_EXTENDED = 504
 
-/** Pairs in the header block itself. @returns whether a block with more of them follows */
+/** Reads the pairs in an old GNU header block to `map`. Returns whether a block with more of them follows. */
 export function readOldSparse(block: Uint8Array, at: number, map: SparseMap): boolean {
   readPairs(block, at + OLD_MAP, 4, map)
   return block[at + OLD_EXTENDED] !== 0
 }
 
+/** Returns the size of the whole file in an old GNU header block, in bytes. */
 export function readOldRealSize(block: Uint8Array, at: number): number {
   return readNumber(block, at + OLD_REAL_SIZE, 12)
 }
 
-/** A block of pairs behind the header. @returns whether yet another follows */
+/** Reads a block of pairs after the header to `map`. Returns whether another follows. */
 function readSparseExtension(block: Uint8Array, at: number, map: SparseMap): boolean {
   readPairs(block, at, 21, map)
   return block[at + EXTENSION_EXTENDED] !== 0
@@ -42,15 +43,20 @@ function readPairs(block: Uint8Array, at: number, count: number, map: SparseMap)
     map.push(readNumber(block, pair, 12), readNumber(block, pair + 12, 12))
 }
 
-/** What the records of one PAX header say about a sparse file. */
+/** The information about a sparse file in a PAX header. */
 export interface PaxSparse {
+  /** Path of the file. */
   readonly name: Uint8Array | undefined
+  /** Size of the whole file in bytes. */
   readonly realSize: number | undefined
-  /** `body`: format 1.0, the map leads the data. */
+  /** `body` for format 1.0, where the map is at the start of the data. */
   readonly map: SparseMap | 'body' | undefined
 }
 
-/** @returns `undefined` when there are no such records, a fault in words when they make no sense */
+/**
+ * Reads the records about a sparse file.
+ * @returns `undefined` if there are none, an error message if they are malformed
+ */
 export function readPaxSparse(records: readonly PaxRecord[]): PaxSparse | string | undefined {
   let name: Uint8Array | undefined
   let realSize: number | undefined
@@ -82,7 +88,7 @@ export function readPaxSparse(records: readonly PaxRecord[]): PaxSparse | string
       case 'offset':
       case 'numbytes': {
         map ??= []
-        // offsets stand at even places, lengths at odd ones
+        // Offsets have even indices, lengths odd ones.
         if (map.length % 2 !== (key.endsWith('numbytes') ? 1 : 0)) return MALFORMED
         map.push(parseInteger(value))
       }
@@ -94,6 +100,7 @@ export function readPaxSparse(records: readonly PaxRecord[]): PaxSparse | string
   return major === 0 ? { name, realSize, map } : 'Unrecognized GNU sparse file format'
 }
 
+/** libarchive's message for a malformed map. */
 export const MALFORMED = 'Malformed sparse map data'
 
 function parseMapRecord(value: Uint8Array): SparseMap | undefined {
@@ -118,15 +125,15 @@ function parseMapRecord(value: Uint8Array): SparseMap | undefined {
   return map.length % 2 === 0 ? map : undefined
 }
 
-/** What a header says about a sparse file. */
+/** A sparse map as far as the headers have it. */
 export interface SparseStart {
-  /** As far as the header has it. */
+  /** The pairs read so far. */
   readonly map: SparseMap
-  /** Where the rest is: in blocks before the data, or at the start of the data. */
+  /** Where the rest of the map is: in blocks before the data, or at the start of the data. */
   readonly rest: 'none' | 'blocks' | 'body'
 }
 
-/** Collects the rest of a map, block by block. */
+/** Reads the rest of a map, block by block. */
 export class SparseMapReader {
   readonly map: SparseMap
   readonly rest: SparseStart['rest']
@@ -140,13 +147,13 @@ export class SparseMapReader {
     this.rest = rest
   }
 
-  /** @returns whether the map is complete now, or a fault in words */
+  /** Reads a block. Returns whether the map is complete, or an error message. */
   block(bytes: Uint8Array, at: number): boolean | string {
     if (this.rest === 'blocks') return !readSparseExtension(bytes, at, this.map)
     for (let i = at; i < at + BLOCK; i++) {
       const byte = bytes[i] as number // inside the block
       if (byte === 0x0a) {
-        // what is left of the block is padding
+        // The rest of the block is padding.
         if (!this.#comment && this.#endNumber()) return true
         if (this.#digits === 0 && !this.#comment) return MALFORMED
         this.#number = 0
@@ -164,7 +171,7 @@ export class SparseMapReader {
     return false
   }
 
-  /** @returns whether that was the last one */
+  /** Ends a number. Returns whether it was the last. */
   #endNumber(): boolean {
     if (this.#digits === 0) return false
     if (this.#wanted === undefined) this.#wanted = 2 * this.#number
@@ -174,8 +181,9 @@ export class SparseMapReader {
 }
 
 /**
- * @param packed bytes the archive holds of the file
- * @returns whether the pieces are in order, apart, inside the file and all there
+ * Returns whether the pieces of a map are in order, do not overlap, and lie within the file and its data.
+ * @param realSize size of the whole file in bytes
+ * @param packed bytes of data in the archive
  */
 export function isSaneMap(map: SparseMap, realSize: number, packed: number): boolean {
   if (!Number.isSafeInteger(realSize) || realSize < 0) return false
@@ -191,7 +199,7 @@ export function isSaneMap(map: SparseMap, realSize: number, packed: number): boo
   return held <= packed
 }
 
-/** Bytes of a file that its map leaves out. */
+/** Returns the number of bytes of a file that are not in its map. */
 export function holesIn(map: SparseMap, realSize: number): number {
   let held = 0
   for (let i = 1; i < map.length; i += 2) held += map[i] as number

@@ -1,45 +1,52 @@
 /**
- * Writes archives any tar reads: ustar where it can hold the entry, with a PAX header before it where it cannot (names
- * long or not ASCII, numbers out of range, extended attributes). The same entries give the same bytes, always.
+ * Writes tar archives that any tar reads: ustar headers, preceded by a PAX header for what they cannot hold (long names,
+ * names that are not ASCII, large numbers, extended attributes). The same entries always make the same bytes.
  */
 
 import { type Content, concatBytes, decodeUtf8, displayUtf8, EMPTY_BYTES, encodeUtf8 } from '../bytes.ts'
 import { InvalidNameError, UsageError } from '../errors.ts'
 import { END_OF_ARCHIVE, encodePaxHeader, HeaderBlock, paddingFor } from './header-block.ts'
 
-/** Text is taken as UTF-8; bytes go out as they are, UTF-8 or not. */
+/** A name: text, which is encoded as UTF-8, or bytes. */
 export type TarText = string | Uint8Array
 
+/** The header of an entry to be written. */
 export interface TarEntryFields {
   readonly path: TarText
   /** Default: `file`. */
   readonly type?: 'file' | 'directory' | 'symlink' | 'hardlink' | 'char' | 'block' | 'fifo' | undefined
-  /** Target of a link. */
+  /** Target of a symbolic or hard link. */
   readonly linkPath?: TarText | undefined
-  /** Permission bits. Default: 0777 of a symlink, 0755 of a directory, 0644 of the rest. */
+  /** Permission bits. Default: 0777 for symbolic links, 0755 for directories, 0644 for others. */
   readonly mode?: number | undefined
-  /** Default: 0, as for all numbers here. */
+  /** Owner. Default: 0. */
   readonly uid?: number | undefined
+  /** Group. Default: 0. */
   readonly gid?: number | undefined
-  /** Seconds since the epoch, fractions of a nanosecond dropped. */
+  /** Seconds since 1970-01-01 UTC, with a precision of nanoseconds. Default: 0. */
   readonly mtime?: number | undefined
+  /** Major number of a device. Default: 0. */
   readonly devMajor?: number | undefined
+  /** Minor number of a device. Default: 0. */
   readonly devMinor?: number | undefined
+  /** Default: empty. */
   readonly userName?: TarText | undefined
+  /** Default: empty. */
   readonly groupName?: TarText | undefined
-  /** Name and value, written in this order. */
+  /** Extended attributes, written in this order. */
   readonly xattrs?: readonly (readonly [name: TarText, value: Uint8Array])[] | undefined
 }
 
+/** An entry to be written by `packTar`. */
 export interface TarEntry extends TarEntryFields {
-  /** Of files only. */
+  /** Content of a file. */
   readonly body?: Content | undefined
-  /** Bytes of the body; needed when it is a stream. */
+  /** Size of the body in bytes; required if it is a stream. */
   readonly size?: number | undefined
 }
 
 /**
- * Without I/O: gives the bytes that go before and after the data, which the caller sends itself.
+ * Encodes headers, padding and the end of an archive. It does no I/O: the caller writes the bytes and the data.
  *
  * @example
  * send(writer.header({ path: 'etc/hostname' }, body.length))
@@ -49,9 +56,10 @@ export interface TarEntry extends TarEntryFields {
  */
 export class TarWriter {
   /**
-   * The header blocks of an entry.
-   * @param size bytes of data to follow; 0 for anything but a file
-   * @throws {InvalidNameError} for names tar cannot hold, {UsageError} for numbers that make no sense
+   * Returns the header blocks of an entry.
+   * @param size bytes of data that will follow; 0 except for files
+   * @throws {InvalidNameError} if a name is empty or has a NUL, a file's ends with a slash, or an xattr's has a `=`
+   * @throws {UsageError} if a number is out of range, or link path and size do not fit the type
    */
   header(entry: TarEntryFields, size = 0): Uint8Array {
     const type = entry.type ?? 'file'
@@ -91,20 +99,21 @@ export class TarWriter {
     return records.length === 0 ? block.seal() : concatBytes([paxHeader(path, records), block.seal()])
   }
 
-  /** What follows `size` bytes of data. Not to be written into. */
+  /** Returns the padding after `size` bytes of data. Must not be modified. */
   padding(size: number): Uint8Array {
     return paddingFor(size)
   }
 
-  /** What ends the archive. Not to be written into. */
+  /** Returns the end of the archive. Must not be modified. */
   end(): Uint8Array {
     return END_OF_ARCHIVE
   }
 }
 
 /**
- * A whole archive as a stream. Bodies are read one after the other, each when its turn has come.
- * @throws {UsageError} when a body is longer or shorter than it said
+ * Writes an archive as a stream. Each body is read when its entry is written.
+ * @throws {InvalidNameError} if a name cannot be stored
+ * @throws {UsageError} if a number is out of range, or a body is longer or shorter than its size
  */
 export async function* packTar(entries: Iterable<TarEntry> | AsyncIterable<TarEntry>): AsyncGenerator<Uint8Array> {
   const writer = new TarWriter()
@@ -152,15 +161,15 @@ function checkName(name: Uint8Array, what: string): void {
 function checkEntry(type: string, path: Uint8Array, linkPath: Uint8Array, size: number): void {
   const shown = displayUtf8(path)
   if (type !== 'file' && size !== 0) throw new UsageError(`${shown}: a ${type} has no data`)
-  if (size < 0 || !Number.isSafeInteger(size)) throw new UsageError(`${shown}: no size: ${size}`)
+  if (size < 0 || !Number.isSafeInteger(size)) throw new UsageError(`${shown}: invalid size: ${size}`)
   const isLink = type === 'symlink' || type === 'hardlink'
   if (isLink !== linkPath.length > 0)
     throw new UsageError(`${shown}: a ${type} ${isLink ? 'needs' : 'has no'} link path`)
-  // a reader would take it for a directory
+  // Readers would take it for a directory.
   if (type === 'file' && path.at(-1) === 0x2f) throw new InvalidNameError(shown, `tar: file ${shown} ends in a slash`)
 }
 
-/** @returns whether it fits the header, name alone or parted at a slash */
+/** Stores a path in the name field, or split at a slash in prefix and name. Returns whether it fits. */
 function placePath(block: HeaderBlock, path: Uint8Array): boolean {
   if (!isAscii(path)) return false
   if (path.length <= 100) {
@@ -168,10 +177,10 @@ function placePath(block: HeaderBlock, path: Uint8Array): boolean {
     return true
   }
   if (path.length > 256) return false
-  // the last slash that leaves the prefix small enough, and something for the name
+  // The last slash for which the prefix is short enough and the name is not empty.
   const slash = path.subarray(0, path.length - 1).lastIndexOf(0x2f, 155)
   if (slash <= 0 || path.length - slash - 1 > 100) return false
-  // readers disagree about a prefix that ends in a slash
+  // Readers disagree about a prefix that ends with a slash.
   if (path[slash - 1] === 0x2f) return false
   block.prefix = path.subarray(0, slash)
   block.name = path.subarray(slash + 1)
@@ -182,7 +191,7 @@ function isAscii(text: Uint8Array): boolean {
   return text.every((byte) => byte < 0x80)
 }
 
-/** What a reader without PAX gets to see: 100 bytes, ASCII. */
+/** Returns the name for readers without PAX: at most 100 bytes of ASCII, with `_` for other bytes. */
 function asciiCut(text: Uint8Array): Uint8Array {
   return text.slice(0, 100).map((byte) => (byte < 0x80 ? byte : 0x5f))
 }
@@ -194,19 +203,20 @@ function placeNumber(
   limit: number,
   records: [string, Uint8Array][],
 ): void {
-  if (value < 0 || !Number.isSafeInteger(value)) throw new UsageError(`tar: no ${field}: ${value}`)
+  if (value < 0 || !Number.isSafeInteger(value)) throw new UsageError(`tar: invalid ${field}: ${value}`)
   block[field] = value < limit ? value : 0
   if (value >= limit) records.push([field, encodeUtf8(String(value))])
 }
 
 function placeDevice(block: HeaderBlock, field: 'devMajor' | 'devMinor', value: number): void {
-  if (!Number.isSafeInteger(value) || value < 0 || value >= 8 ** 7) throw new UsageError(`tar: no ${field}: ${value}`)
+  if (!Number.isSafeInteger(value) || value < 0 || value >= 8 ** 7)
+    throw new UsageError(`tar: invalid ${field}: ${value}`)
   block[field] = value
 }
 
 function placeTime(block: HeaderBlock, mtime: number, records: [string, Uint8Array][]): void {
   if (!Number.isFinite(mtime) || Math.abs(mtime) > Number.MAX_SAFE_INTEGER)
-    throw new UsageError(`tar: no mtime: ${mtime}`)
+    throw new UsageError(`tar: invalid mtime: ${mtime}`)
   const whole = Math.floor(mtime)
   block.mtime = Math.min(Math.max(whole, 0), 8 ** 11 - 1)
   if (whole === mtime && whole >= 0 && whole < 8 ** 11) return
