@@ -104,7 +104,7 @@ describeReference(['root', 'ostree'], 'deployCommit and `ostree admin deploy`', 
     const refused = deployCommit(sysroot, repo, { stateroot, commit, origin: KeyFile.parse('', 'origin') })
     await expect(refused).rejects.toThrow(message)
     await expect(deployCommit('/', repo, { stateroot: 'one', commit, origin: KeyFile.parse('', 'o') })).rejects.toThrow(
-      'Deployments of the running system cannot be made',
+      'Deploying on the running system is not supported',
     )
   })
 
