@@ -32,7 +32,7 @@ export interface Answer<Reply> {
  * @returns never, in a thread that is to be stopped
  */
 export function runProgram<Data, Request, Reply>(
-  setUp: (data: Data) => (request: Request) => Answer<Reply> | undefined | Promise<Answer<Reply>>,
+  setUp: (data: Data) => (request: Request) => Answer<Reply> | Promise<Answer<Reply>>,
 ): void {
   const { port, gate } = workerData as ThreadEnds
   if (Atomics.compareExchange(gate, 0, GATE.open, GATE.loading) !== GATE.open) process.exit()
@@ -50,8 +50,8 @@ export function runProgram<Data, Request, Reply>(
       return
     }
     last = last.then(async () => {
-      const answered = await answer(request)
-      if (answered !== undefined) port.postMessage(answered.reply, answered.transfer ?? [])
+      const { reply, transfer = [] } = await answer(request)
+      port.postMessage(reply, transfer)
     })
   })
   port.postMessage(READY)

@@ -109,11 +109,6 @@ export class Thread<Request, Reply> {
     this.#port.postMessage(request, transfer)
   }
 
-  /** A request that is not answered. */
-  tell(request: Request): void {
-    this.#port.postMessage(request)
-  }
-
   /** Takes what it has said without going through the event loop. */
   receive(): void {
     for (;;) {

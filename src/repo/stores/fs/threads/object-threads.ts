@@ -1,19 +1,18 @@
 /**
- * A list of objects worked off by this thread and others. Each takes the next batch when it has done one; nobody waits
- * for a thread that is slow or does not come up, but for the batch it has taken last.
+ * A list of objects worked off by this thread and others. Each takes the next batch when it has done one, so that a slow
+ * thread delays only the batches it has already taken.
  */
 
 import type { ObjectList, PackedObjects } from '../../../../objects/index.ts'
 import type { Platform } from '../../../../platform/index.ts'
-import { idleThreads, Thread, type Threads } from '../../../../system/threads/thread.ts'
+import { ThreadPool } from '../../../../system/threads/pool.ts'
+import { idleThreads, type Threads } from '../../../../system/threads/thread.ts'
 import type { Batch, LooseLayout, ObjectTask } from '../../../core/interface.ts'
 import type { LooseObjects } from '../loose/loose.ts'
 import { type Outcome, runTask, taskOn } from './object-tasks.ts'
 
-/** Objects: some milliseconds of work. */
+/** Objects in a batch: some milliseconds of work. */
 const BATCH = 256
-/** One under way, one waiting. */
-const BATCHES_A_THREAD = 2
 const MOST_OBJECT_THREADS = 4
 
 export interface ObjectThreadData {
@@ -31,8 +30,6 @@ interface ObjectBatch {
 export interface PackedBatch extends PackedObjects {
   readonly from: number
 }
-
-type ObjectThread = Thread<PackedBatch, Outcome>
 
 /** Threads for long lists of objects: one for each processor that would otherwise be idle, at most `MOST_OBJECT_THREADS`. */
 export function defaultObjectThreads(): Threads | undefined {
@@ -57,7 +54,7 @@ export async function* workInThreads(
         continue
       }
       const own = work.take()
-      if (own === undefined) await work.answer()
+      if (own === undefined) await work.next()
       else work.finished(await runTask(task, own.from, own.names))
     }
   } finally {
@@ -67,32 +64,28 @@ export async function* workInThreads(
 
 class SharedWork {
   readonly #names: ObjectList
-  readonly #threads: ObjectThread[] = []
-  /** Batches that each thread has, in the order of their answers. */
-  readonly #taken = new Map<ObjectThread, number[]>()
-  /** Done, but not told of yet; by their first object. */
+  /** A batch is known by the index of its first object. */
+  readonly #pool: ThreadPool<number, PackedBatch, Outcome>
+  /** Batches that are done and not collected yet, by the index of their first object. */
   readonly #done = new Map<number, Batch>()
-  /** The first object nobody has taken. */
+  /** Index of the first object of the next batch to be taken. */
   #next = 0
-  #waiting: (() => void) | undefined
 
-  constructor({ count, program }: Threads, data: ObjectThreadData, names: ObjectList) {
+  constructor(threads: Threads, data: ObjectThreadData, names: ObjectList) {
     this.#names = names
-    for (let i = 0; i < count; i++) {
-      const thread: ObjectThread = new Thread(
-        program,
-        data,
-        (outcome) => this.#answered(thread, outcome),
-        () => this.#lost(thread),
-      )
-      this.#threads.push(thread)
-      this.#taken.set(thread, [])
-    }
+    this.#pool = new ThreadPool(threads, data, 0, {
+      answered: (_, outcome) => {
+        this.finished(outcome)
+        this.#give()
+      },
+      lost: (from) => this.#leave(from),
+    })
+    this.#pool.start()
   }
 
   /** @returns the batch that begins there, once it is done */
   collect(from: number): Batch | undefined {
-    for (const thread of this.#threads) thread.receive()
+    this.#pool.receive()
     this.#give()
     const batch = this.#done.get(from)
     this.#done.delete(from)
@@ -108,57 +101,34 @@ class SharedWork {
   }
 
   #give(): void {
-    for (const thread of this.#threads) {
-      while (thread.ready && thread.busy < BATCHES_A_THREAD) {
-        const batch = this.take()
-        if (batch === undefined) return
-        this.#taken.get(thread)?.push(batch.from)
-        thread.ask({ from: batch.from, ...batch.names.packed() })
-      }
+    while (this.#pool.hasRoom) {
+      const batch = this.take()
+      if (batch === undefined) return
+      this.#pool.give(batch.from, { from: batch.from, ...batch.names.packed() })
     }
-  }
-
-  #answered(thread: ObjectThread, outcome: Outcome): void {
-    this.#taken.get(thread)?.shift()
-    this.finished(outcome)
-    this.#give()
-    this.#wake()
   }
 
   finished({ from, left, bytes }: Outcome): void {
     this.#done.set(from, { from, to: this.#endOf(from), left: new Set(left), bytes })
   }
 
-  /** What it had is left, as if it had gone wrong. */
-  #lost(thread: ObjectThread): void {
-    this.#threads.splice(this.#threads.indexOf(thread), 1)
-    for (const from of this.#taken.get(thread) ?? []) {
-      const left = Array.from({ length: this.#endOf(from) - from }, (_, i) => from + i)
-      this.finished({ from, left, bytes: 0 })
-    }
-    this.#wake()
+  /** Reports every object of the batch as not done: the caller repeats them one by one. */
+  #leave(from: number): void {
+    const left = Array.from({ length: this.#endOf(from) - from }, (_, i) => from + i)
+    this.finished({ from, left, bytes: 0 })
   }
 
   #endOf(from: number): number {
     return Math.min(from + BATCH, this.#names.length)
   }
 
-  #wake(): void {
-    this.#waiting?.()
-    this.#waiting = undefined
+  next(): Promise<void> | undefined {
+    return this.#pool.next()
   }
 
-  /** Until a thread has answered, or is no more. */
-  answer(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#waiting = resolve
-    })
-  }
-
-  /** Takes no more, and waits for what is under way. */
+  /** Takes no more batches, waits for those that threads have, and ends the threads. */
   async end(): Promise<void> {
     this.#next = this.#names.length
-    while (this.#threads.some(({ busy }) => busy > 0)) await this.answer()
-    await Promise.all(this.#threads.map((thread) => thread.end()))
+    await this.#pool.end()
   }
 }

@@ -5,25 +5,20 @@ import { loadNative } from '../../../../system/native.ts'
 import { packError } from '../../../../system/threads/thread-errors.ts'
 import { type Answer, runProgram } from '../../../../system/threads/thread-program.ts'
 import { contentModeOf, needsNative } from '../content/content-modes.ts'
-import { type PackedSlab, unpackSlab } from './slab.ts'
-import type { ToMain, ToWorker, WriterData } from './write-behind.ts'
+import { unpackSlab } from './slab.ts'
+import type { SlabOutcome, SlabToWrite, WriterData } from './write-behind.ts'
 
-runProgram<WriterData, ToWorker, ToMain>(({ settings }) => {
+runProgram<WriterData, SlabToWrite, SlabOutcome>(({ settings }) => {
   if (needsNative(settings.mode)) loadNative()
   const content = contentModeOf(settings, nodePlatform, loadNative)
 
-  function write(slab: PackedSlab): Answer<ToMain> {
+  return ({ slab, perObjectFsync }): Answer<SlabOutcome> => {
     try {
+      content.begin(perObjectFsync)
       unpackSlab(slab, (path, header, body) => content.create(path, header, body))
       return { reply: { kind: 'written', bytes: slab.bytes }, transfer: [slab.bytes.buffer as ArrayBuffer] }
     } catch (error) {
       return { reply: { kind: 'failed', error: packError(error) } }
     }
-  }
-
-  return (request) => {
-    if (request.kind === 'write') return write(request.slab)
-    content.begin(request.perObjectFsync)
-    return undefined
   }
 })
