@@ -114,6 +114,11 @@ const encoder = new TextEncoder()
 const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const lossyDecoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
+/** Joins a relative path and a name in the directory that it leads to; `''` is the directory where the path begins. */
+export function joinPath(path: string, name: string): string {
+  return path === '' ? name : `${path}/${name}`
+}
+
 /** Encodes as UTF-8. A lone surrogate becomes U+FFFD. */
 export function encodeUtf8(text: string): Uint8Array {
   return encoder.encode(text)

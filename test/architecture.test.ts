@@ -72,6 +72,11 @@ const imports: Import[] = files.flatMap((from) => {
   })
 })
 
+/** The text of a file without its comments. */
+function codeOf(file: string): string {
+  return readFileSync(join(src, file), 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, '')
+}
+
 function folderOf(file: string): string {
   return file.includes('/') ? file.slice(0, file.indexOf('/')) : ''
 }
@@ -159,13 +164,18 @@ describe('the architecture', () => {
   })
 
   test('the core does not use globals of Node, the clock or random numbers', () => {
-    const code = (file: string): string =>
-      readFileSync(join(src, file), 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, '')
     const wrong = files
       .filter((file) => !NODE_PLACES.some((place) => place.test(file)))
-      .filter((file) => /\b(?:Buffer|process)\s*[.(]|Date\.now\(|new Date\(\)|Math\.random\(/.test(code(file)))
+      .filter((file) => /\b(?:Buffer|process)\s*[.(]|Date\.now\(|new Date\(\)|Math\.random\(/.test(codeOf(file)))
     // The place of a checksum in memory is random, but results do not depend on it.
     expect(wrong).toEqual(['objects/checksum-set.ts'])
+  })
+
+  test('only the command reads the environment', () => {
+    const wrong = files
+      .filter((file) => !file.startsWith('cli/'))
+      .filter((file) => /\bprocess\s*\.\s*env\b/.test(codeOf(file)))
+    expect(wrong).toEqual([])
   })
 
   test('operations of a repository do not import a backend', () => {

@@ -8,6 +8,7 @@ import { accessSync, constants, statSync } from 'node:fs'
 import { constants as os } from 'node:os'
 import { join } from 'node:path'
 import { IoError } from '../errors.ts'
+import { errnoOf } from '../system/errno.ts'
 
 /** Directory in which packages install external commands. Searched before PATH. */
 const EXTENSIONS = '/usr/libexec/libostree/ext'
@@ -40,7 +41,7 @@ function isExecutable(path: string): boolean {
 export function runExtension(path: string, name: string, args: readonly string[]): number {
   const { status, signal, error } = spawnSync(path, args, { stdio: 'inherit', argv0: `ostree-${name}` })
   if (error !== undefined) {
-    const errno = 'code' in error ? String(error.code) : ''
+    const errno = errnoOf(error) ?? ''
     throw new IoError(`Executing ostree-${name}: ${error.message}`, errno, path, { cause: error })
   }
   return status ?? (signal === null ? 1 : 128 + os.signals[signal])

@@ -4,10 +4,11 @@
  * is 1. Source: ostree's main (ot-main.c), GOption.
  */
 import { isUtf8 } from 'node:buffer'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { IoError, UsageError } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
+import { isDirectory } from '../system/directories.ts'
 import { type AnyCommand, COMMON_OPTIONS, type CommandHost, runCommand, ShownUsageError } from './command.ts'
 import { type CommandEntry, type CommandGroup, isGroup } from './command-entry.ts'
 import { COMMANDS } from './command-list.ts'
@@ -123,7 +124,6 @@ function handleNoCommand(
  */
 function findRepo(option: string | undefined): string | undefined {
   if (option !== undefined) return option
-  const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
   if (isDirectory('objects') && existsSync('config')) return '.'
   const { OSTREE_REPO, OSTREE_SYSROOT } = process.env
   if (OSTREE_REPO !== undefined && OSTREE_REPO !== '') return existsSync(OSTREE_REPO) ? OSTREE_REPO : undefined
@@ -134,8 +134,8 @@ function findRepo(option: string | undefined): string | undefined {
 async function openRepo(path: string): Promise<Repo> {
   // `resolve('')` would give the current directory.
   if (path === '') throw new IoError('opening repo: opendir((null)): Bad address', 'EFAULT', path)
-  const node = await import('../repo/local.ts')
-  return node.openRepo(resolve(path))
+  const local = await import('./local-repo.ts')
+  return local.openRepo(resolve(path))
 }
 
 /**

@@ -1,7 +1,8 @@
 /** Reads from a sysroot what the container commands need: its repository and the origins of its deployments. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { ORIGIN_GROUP, ORIGIN_IMAGE_KEY } from '../container/internal.ts'
 import { KeyFile } from '../keyfile/index.ts'
+import { namesIn } from '../system/directories.ts'
 
 /** Returns the path of a sysroot's repository. */
 export function sysrootRepo(sysroot: string): string {
@@ -24,13 +25,4 @@ export function listOrigins(sysroot: string): string[] {
     }
   }
   return origins
-}
-
-function namesIn(path: string): string[] {
-  try {
-    return readdirSync(path)
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return []
-    throw error
-  }
 }

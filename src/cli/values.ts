@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { decodeUtf8 } from '../bytes.ts'
 import { FormatError, IoError, UnsupportedError, UsageError } from '../errors.ts'
+import { errnoOf, errnoText } from '../system/errno.ts'
 import type { OptionTable } from './options.ts'
 
 /**
@@ -62,17 +63,8 @@ export function readBytes(path: string | number, message: (reason: string) => st
  * @param message makes the error message from the reason in words and the errno name, such as `ENOENT`
  */
 export function fileError(error: unknown, path: string, message: (reason: string, errno: string) => string): unknown {
-  if (!(error instanceof Error) || !('code' in error)) return error
-  const errno = String(error.code)
-  return new IoError(message(REASONS[errno] ?? errno, errno), errno, path, { cause: error })
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  EACCES: 'Permission denied',
-  EISDIR: 'Is a directory',
-  ELOOP: 'Too many levels of symbolic links',
-  ENOENT: 'No such file or directory',
-  ENOTDIR: 'Not a directory',
+  const errno = errnoOf(error)
+  return errno === undefined ? error : new IoError(message(errnoText(errno), errno), errno, path, { cause: error })
 }
 
 /**

@@ -13,14 +13,19 @@ import { nodePlatform } from '../platform/node.ts'
 import { parseConfig } from './core/config.ts'
 import type { RepoMode, Storage } from './core/interface.ts'
 import { Repo } from './repo.ts'
-import { initFsStorage, openFsStorage } from './stores/fs/index.ts'
+import {
+  initFsStorage,
+  type OpenFsStorageOptions,
+  openFsStorage,
+  type RepoDirectoryOptions,
+} from './stores/fs/index.ts'
 import { createSqliteStorage, openSqliteStorage } from './stores/sqlite/open.ts'
 
 /** Maximum length of a chain of parent repositories. A longer one is taken for a loop. */
 export const MAX_PARENT_REPOS = 16
 
-/** How to open a repository. */
-export interface OpenRepoOptions {
+/** How to open a repository. The options of a repository directory have no effect on a SQLite file. */
+export interface OpenRepoOptions extends RepoDirectoryOptions {
   readonly platform?: Platform | undefined
 }
 
@@ -42,18 +47,19 @@ export function isSqlitePath(path: string): boolean {
  * @throws {FormatError} or {UnsupportedError} `opening repo: …` when its configuration is invalid
  */
 export function openRepo(path: string, options: OpenRepoOptions = {}): Promise<Repo> {
-  return openWithParents(path, options.platform ?? nodePlatform, 0)
+  return openWithParents(path, { ...options, platform: options.platform ?? nodePlatform }, 0)
 }
 
-async function openWithParents(path: string, platform: Platform, depth: number): Promise<Repo> {
+async function openWithParents(path: string, options: OpenFsStorageOptions, depth: number): Promise<Repo> {
   if (depth > MAX_PARENT_REPOS) {
     throw new FormatError(path, `opening repo: more than ${MAX_PARENT_REPOS} parent repositories`)
   }
-  const storage = await openStorage(path, platform)
+  const { platform } = options
+  const storage = await openStorage(path, options)
   let parent: Repo | undefined
   try {
     const { settings } = parseConfig(await storage.readConfig())
-    if (settings.parent !== undefined) parent = await openParent(resolve(settings.parent), platform, depth + 1)
+    if (settings.parent !== undefined) parent = await openParent(resolve(settings.parent), options, depth + 1)
     return await Repo.open(storage, platform, { parent, closeParent: true, updateSummary })
   } catch (error) {
     await parent?.close()
@@ -62,9 +68,9 @@ async function openWithParents(path: string, platform: Platform, depth: number):
   }
 }
 
-async function openParent(path: string, platform: Platform, depth: number): Promise<Repo> {
+async function openParent(path: string, options: OpenFsStorageOptions, depth: number): Promise<Repo> {
   try {
-    return await openWithParents(path, platform, depth)
+    return await openWithParents(path, options, depth)
   } catch (error) {
     throw withContext(`While checking parent repository '${path}'`, error)
   }
@@ -75,8 +81,9 @@ async function updateSummary(repo: Repo): Promise<void> {
   await summary.updateSummary(repo, { timestamp: BigInt(Math.floor(Date.now() / 1000)) })
 }
 
-function openStorage(path: string, platform: Platform): Promise<Storage> | Storage {
-  return isSqlitePath(path) ? openSqliteStorage(path, { platform }) : openFsStorage(path, { platform })
+function openStorage(path: string, options: OpenFsStorageOptions): Promise<Storage> | Storage {
+  const { platform } = options
+  return isSqlitePath(path) ? openSqliteStorage(path, { platform }) : openFsStorage(path, options)
 }
 
 /**
@@ -86,10 +93,12 @@ function openStorage(path: string, platform: Platform): Promise<Storage> | Stora
  * @throws {UnsupportedError} when the file system or the platform lacks what the mode requires
  */
 export async function createRepo(path: string, options: CreateRepoOptions = {}): Promise<Repo> {
-  const { mode = 'bare', collectionId, platform = nodePlatform } = options
+  const { mode = 'bare', collectionId, ...opening } = options
+  const { platform = nodePlatform } = opening
   if (collectionId !== undefined) validateCollectionId(collectionId)
-  const init = isSqlitePath(path) ? createSqliteStorage : initFsStorage
-  const storage = await init(path, { mode, platform, collectionId })
+  const storage = isSqlitePath(path)
+    ? await createSqliteStorage(path, { mode, platform, collectionId })
+    : await initFsStorage(path, { ...opening, platform, mode, collectionId })
   await storage[Symbol.asyncDispose]()
-  return openRepo(path, { platform })
+  return openRepo(path, opening)
 }

@@ -12,6 +12,7 @@ import { UsageError, withContext } from '../errors.ts'
 import type { KeyFile } from '../keyfile/index.ts'
 import { checkout, type Difference, type Repo } from '../repo/index.ts'
 import { createCheckoutTarget } from '../repo/local.ts'
+import { namesIn } from '../system/directories.ts'
 import { splitKernelArgs, withoutKernelArg } from './boot-entry.ts'
 import { createEtc, mergeEtc } from './etc.ts'
 import { setImmutable } from './files.ts'
@@ -20,7 +21,6 @@ import {
   type Deployment,
   deploymentPath,
   deploymentsPath,
-  namesIn,
   originPath,
   readOrigin,
   readSysroot,

@@ -18,12 +18,13 @@
  * Source: ostree-sysroot.c, ostree-sysroot-deploy.c.
  */
 
-import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
+import { lstatSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import type { Checksum } from '../bytes.ts'
 import { FormatError, NotFoundError, UnsupportedError } from '../errors.ts'
 import { KeyFile } from '../keyfile/index.ts'
 import { isChecksum } from '../objects/index.ts'
+import { isDirectory, namesIn } from '../system/directories.ts'
 import { type BootEntry, kernelArg, parseBootEntry, splitKernelArgs } from './boot-entry.ts'
 
 /** Number of one of two alternating directories. */
@@ -109,11 +110,6 @@ function versionOf(link: string, name: string): BootVersion | undefined {
   throw new FormatError(link, `Invalid target '${target}' of ${link}`)
 }
 
-/** Lists the names in a directory; empty when it does not exist or is not a directory. */
-export function namesIn(path: string): string[] {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true ? readdirSync(path) : []
-}
-
 /**
  * Reads the origin file of a deployment; a missing file gives an empty one.
  * @throws {FormatError} when it is malformed
@@ -146,8 +142,4 @@ function isBooted(sysroot: string): boolean {
   const root = statSync('/')
   const at = statSync(sysroot, { throwIfNoEntry: false })
   return at !== undefined && at.dev === root.dev && at.ino === root.ino
-}
-
-function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }

@@ -11,6 +11,7 @@ import type { Checksum } from '../bytes.ts'
 import { lookup, string } from '../gvariant/index.ts'
 import { type PruneResult, prune, type RefPath, type Repo } from '../repo/index.ts'
 import { loadNative } from '../repo/local.ts'
+import { namesIn } from '../system/directories.ts'
 import { formatBootEntry, splitKernelArgs, withKernelArg, withoutKernelArg } from './boot-entry.ts'
 import { install, replaceLink, setImmutable } from './files.ts'
 import { findKernel } from './kernel.ts'
@@ -20,7 +21,6 @@ import {
   type Deployment,
   deploymentPath,
   deploymentsPath,
-  namesIn,
   originPath,
   type SysrootState,
 } from './layout.ts'

@@ -1,5 +1,5 @@
 /**
- * What the operating system says, in the words of libostree: the call it makes, the path, the text of the C library.
+ * Errors of the operating system in the words of libostree: the call it makes, the path, the text of the C library.
  */
 
 import { IoError } from '../errors.ts'
@@ -53,10 +53,12 @@ const CALLS: Readonly<Record<string, string>> = {
   unlink: 'unlinkat',
 }
 
-/** The symbolic name, such as `ENOENT`; `undefined` for errors of another making. */
+/** The symbolic name, such as `ENOENT`; `undefined` for an error that is not one of the operating system. */
 export function errnoOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('syscall' in error) || !('code' in error)) return undefined
-  return typeof error.code === 'string' ? error.code : undefined
+  if (!(error instanceof Error) || !('code' in error)) return undefined
+  // Node itself refuses a path with a NUL.
+  if (error.code === 'ERR_INVALID_ARG_VALUE') return 'EINVAL'
+  return 'syscall' in error && typeof error.code === 'string' ? error.code : undefined
 }
 
 /** `No such file or directory` for `ENOENT`. */
@@ -71,7 +73,7 @@ export function errnoText(errno: string): string {
 export function ioError(error: unknown, path?: string): unknown {
   const errno = errnoOf(error)
   if (errno === undefined) return error
-  const { syscall = '' } = error as NodeJS.ErrnoException
+  const { syscall = 'open' } = error as NodeJS.ErrnoException
   const call = CALLS[syscall] ?? syscall
   const where = path === undefined ? call : `${call}(${path})`
   return new IoError(`${where}: ${errnoText(errno)}`, errno, path, { cause: error })
@@ -81,6 +83,15 @@ export function ioError(error: unknown, path?: string): unknown {
 export function withIo<T>(path: string | undefined, work: () => T): T {
   try {
     return work()
+  } catch (error) {
+    throw ioError(error, path)
+  }
+}
+
+/** As `withIo`, for calls that answer later. */
+export async function withIoAsync<T>(path: string | undefined, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
   } catch (error) {
     throw ioError(error, path)
   }

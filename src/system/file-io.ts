@@ -22,7 +22,7 @@ import {
 import { promisify } from 'node:util'
 import { SMALL_FILE } from '../bytes.ts'
 import { FormatError, LimitError } from '../errors.ts'
-import { ioError, unless, withIo } from './errno.ts'
+import { errnoOf, ioError, unless, withIo } from './errno.ts'
 
 const readAsync = promisify(read)
 
@@ -57,9 +57,9 @@ export function readHead<T>(path: string, needStat: boolean, use: (file: OpenedF
   try {
     fd = openSync(path, READ_FLAGS)
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
-    if (code === 'ELOOP') return 'link'
+    const errno = errnoOf(error)
+    if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined
+    if (errno === 'ELOOP') return 'link'
     throw ioError(error, path)
   }
   try {

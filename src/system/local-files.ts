@@ -5,28 +5,14 @@ import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises
 import { dirname, join } from 'node:path'
 import { IoError, LimitError } from '../errors.ts'
 import { type FileWriter, STREAM_CHUNK_BYTES, type WritableFiles } from '../platform/index.ts'
+import { errnoOf, ioError, withIoAsync } from './errno.ts'
 import { createTemporary } from './temporary.ts'
-
-function errnoOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
-}
-
-/** Runs a call of the operating system; what it refuses becomes an IoError. */
-async function system<T>(path: string, call: () => Promise<T>): Promise<T> {
-  try {
-    return await call()
-  } catch (error) {
-    const errno = errnoOf(error)
-    if (errno === undefined) throw error
-    throw new IoError((error as Error).message, errno, path, { cause: error })
-  }
-}
 
 async function* stream(
   path: string,
   range: { offset?: number; length?: number } = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const file = await system(path, () => open(path, 'r'))
+  const file = await withIoAsync(path, () => open(path, 'r'))
   try {
     let position = range.offset ?? 0
     let left = range.length ?? Number.POSITIVE_INFINITY
@@ -48,7 +34,7 @@ async function* stream(
 }
 
 async function readSome(file: FileHandle, path: string, into: Uint8Array, most: number, at: number): Promise<number> {
-  return (await system(path, () => file.read(into, 0, most, at))).bytesRead
+  return (await withIoAsync(path, () => file.read(into, 0, most, at))).bytesRead
 }
 
 function kindOf(stats: Stats): 'file' | 'directory' | 'other' {
@@ -67,13 +53,13 @@ class NodeFileWriter implements FileWriter {
 
   async write(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length; ) {
-      at += (await system(this.#path, () => this.#file.write(bytes, at))).bytesWritten
+      at += (await withIoAsync(this.#path, () => this.#file.write(bytes, at))).bytesWritten
     }
   }
 
   async close(sync = false): Promise<void> {
     try {
-      if (sync) await system(this.#path, () => this.#file.sync())
+      if (sync) await withIoAsync(this.#path, () => this.#file.sync())
     } finally {
       await this.#file.close()
     }
@@ -89,16 +75,16 @@ export const nodeFiles: WritableFiles = {
     } catch (error) {
       const errno = errnoOf(error)
       if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined
-      throw errno === undefined ? error : new IoError((error as Error).message, errno, path, { cause: error })
+      throw ioError(error, path)
     }
   },
 
   stream,
 
   async read(path, limit) {
-    const file = await system(path, () => open(path, 'r'))
+    const file = await withIoAsync(path, () => open(path, 'r'))
     try {
-      const { size } = await system(path, () => file.stat())
+      const { size } = await withIoAsync(path, () => file.stat())
       const tooLarge = () => new LimitError('file size', limit, `${path} is larger than ${limit} bytes`, path)
       if (size > limit) throw tooLarge()
       // One byte more than it should have: a file that grows meanwhile is noticed, as is one that has no size (/proc).
@@ -125,20 +111,20 @@ export const nodeFiles: WritableFiles = {
 
   async createDirectory(path) {
     try {
-      await system(path, () => mkdir(path))
+      await withIoAsync(path, () => mkdir(path))
     } catch (error) {
       const isThere = error instanceof IoError && error.data.errno === 'EEXIST'
       if (!isThere || (await nodeFiles.stat(path))?.kind !== 'directory') throw error
     }
   },
 
-  createTemporary: (parent) => system(parent, () => createTemporary(parent)),
+  createTemporary: (parent) => withIoAsync(parent, () => createTemporary(parent)),
 
   async createFile(path) {
-    return new NodeFileWriter(await system(path, () => open(path, 'w')), path)
+    return new NodeFileWriter(await withIoAsync(path, () => open(path, 'w')), path)
   },
 
-  rename: (from, to) => system(to, () => rename(from, to)),
+  rename: (from, to) => withIoAsync(to, () => rename(from, to)),
 
-  remove: (path) => system(path, () => rm(path, { recursive: true, force: true })),
+  remove: (path) => withIoAsync(path, () => rm(path, { recursive: true, force: true })),
 }

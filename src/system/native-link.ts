@@ -1,15 +1,14 @@
 /**
- * System calls relative to an open directory: what a checkout makes links and devices with. `link`, `unlink` and `inode`
- * are here for speed too: so they cost half of what `node:fs` takes (bench/checkout.mjs). Through koffi, as native.ts;
- * where it is missing, callers do without.
+ * System calls relative to an open directory, with which a checkout makes links and devices. `link`, `unlink` and `inode`
+ * also save time: they take half as long as those of `node:fs` (bench/checkout.mjs). Where the C library cannot be called
+ * (koffi.ts) callers do without.
  *
  * Source: linkat(2), unlinkat(2), statx(2), mknod(2).
  */
 
 import { constants, fstatSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { UnsupportedError } from '../errors.ts'
-import { loadNative } from './native.ts'
+import { type CLibrary, loadCLibrary } from './koffi.ts'
 
 export interface LinkCalls {
   /**
@@ -30,12 +29,6 @@ export interface LinkCalls {
   unlink(directory: number, name: string): string | undefined
   /** Character device 0:0. @returns as `link` */
   makeWhiteout(directory: number, name: string, permissions: number): string | undefined
-}
-
-interface Koffi {
-  load(library: null): { func(prototype: string): (...args: unknown[]) => number }
-  errno(): number
-  os: { errno: Record<string, number> }
 }
 
 const AT_FDCWD = -100
@@ -70,17 +63,16 @@ export function requireLinkCalls(feature: string, linkCalls: LinkCalls | undefin
 }
 
 function tryLoad(): LinkCalls | undefined {
-  if (loadNative() === undefined) return undefined
+  const library = loadCLibrary()
   try {
-    return bind(createRequire(import.meta.url)('koffi'))
+    return library && bind(library)
   } catch {
     // A C library that lacks one of them.
     return undefined
   }
 }
 
-function bind(koffi: Koffi): LinkCalls {
-  const library = koffi.load(null)
+function bind(library: CLibrary): LinkCalls {
   const linkat = library.func('int linkat(int fromDirectory, str from, int directory, str name, int flags)')
   const openat = library.func('int openat(int directory, str path, int flags, uint mode)')
   const statx = library.func('int statx(int directory, str path, int flags, uint mask, void *buffer)')
@@ -88,12 +80,7 @@ function bind(koffi: Koffi): LinkCalls {
   const close = library.func('int close(int file)')
   const mknodat = library.func('int mknodat(int directory, str name, uint mode, uint64_t device)')
 
-  const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]))
-  const reason = (result: number): string | undefined => {
-    if (result >= 0) return undefined
-    const number = koffi.errno()
-    return errnoNames.get(number) ?? `errno ${number}`
-  }
+  const reason = (result: number): string | undefined => (result >= 0 ? undefined : library.errno())
 
   const root = openat(AT_FDCWD, '/', constants.O_RDONLY | O_CLOEXEC, 0)
   const sharesDescriptors = isKnownToNode(root)
@@ -105,7 +92,7 @@ function bind(koffi: Koffi): LinkCalls {
   return {
     link: (fromDirectory, from, directory, name) => reason(linkat(fromDirectory, from, directory, name, 0)),
     openNameless(directory) {
-      if (!sharesDescriptors) return 'EOPNOTSUPP'
+      if (!sharesDescriptors) return 'ENOTSUP'
       const fd = openat(directory, '.', constants.O_WRONLY | O_TMPFILE | O_CLOEXEC, PRIVATE)
       return fd < 0 ? (reason(fd) as string) : fd
     },

@@ -1,15 +1,14 @@
 /**
- * The few system calls Node does not offer: extended attributes, locks that exclude libostree's, and flushing one file
- * system. They come through koffi, an optional dependency, which is loaded when the first of them is wanted (11 ms) and
- * costs 2 µs a call. Linux of 64 bits only; elsewhere, and without koffi, there is none, and callers say what that means.
+ * System calls that Node does not offer: extended attributes, locks that exclude libostree's, and flushing one file
+ * system. Where the C library cannot be called (koffi.ts) `loadNative` gives `undefined`, and callers say what that means.
  *
  * Source: fcntl(2), xattr(7), syncfs(2); libostree, ostree-repo.c (do_repo_lock) and libglnx, glnx-xattrs.c.
  */
 
-import { createRequire } from 'node:module'
 import { compareBytes, encodeUtf8 } from '../bytes.ts'
 import { IoError, UnsupportedError } from '../errors.ts'
 import { errnoText } from './errno.ts'
+import { type CLibrary, loadCLibrary } from './koffi.ts'
 
 /** A path in UTF-8, or the bytes of any path. */
 export type NativePath = string | Uint8Array
@@ -53,20 +52,6 @@ const CREATE_OR_REPLACE = 0
 const F_OFD_SETLK = 37
 const LOCK_TYPES = { shared: 0, exclusive: 1, none: 2 } as const
 const LOCK_EX_NB = { shared: 1 | 4, exclusive: 2 | 4, none: 8 } as const
-const ARCHITECTURES = ['x64', 'arm64', 'riscv64', 'loong64', 'ppc64', 's390x']
-
-interface NativeFunction {
-  (...args: unknown[]): number
-  async(...args: unknown[]): void
-}
-
-interface Koffi {
-  load(library: null): { func(prototype: string): NativeFunction }
-  struct(fields: Record<string, string>): unknown
-  pointer(type: unknown): unknown
-  errno(): number
-  os: { errno: Record<string, number> }
-}
 
 let loaded: Native | undefined | 'untried' = 'untried'
 
@@ -91,11 +76,11 @@ export function requireNative(feature: string, source: NativeSource = loadNative
 }
 
 function tryLoad(): Native | undefined {
-  if (process.platform !== 'linux' || !ARCHITECTURES.includes(process.arch)) return undefined
+  const library = loadCLibrary()
   try {
-    return bind(createRequire(import.meta.url)('koffi'))
+    return library && bind(library)
   } catch {
-    // Not installed, not built for this machine, or a C library that lacks one of the calls.
+    // A C library that lacks one of the calls.
     return undefined
   }
 }
@@ -109,17 +94,14 @@ function cString(text: NativePath): Uint8Array {
   return terminated
 }
 
-function bind(koffi: Koffi): Native {
-  const library = koffi.load(null)
-  // Without a name: names are registered once in a process, and this module may be loaded twice.
-  const lockRegion = koffi.struct({
+function bind(library: CLibrary): Native {
+  const lockRegionPointer = library.pointerTo({
     l_type: 'short',
     l_whence: 'short',
     l_start: 'int64_t',
     l_len: 'int64_t',
     l_pid: 'int',
   })
-  const lockRegionPointer = koffi.pointer(lockRegion)
   // A string argument is converted by koffi itself, in less time than it takes here.
   const lgetxattrText = library.func('long lgetxattr(str path, str name, void *value, size_t size)')
   const lgetxattr = library.func('long lgetxattr(const uint8_t *path, const uint8_t *name, void *value, size_t size)')
@@ -137,13 +119,6 @@ function bind(koffi: Koffi): Native {
   const fcntl = library.func('int fcntl(int fd, int command, ...)')
   const flock = library.func('int flock(int fd, int operation)')
 
-  const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]))
-  const lastErrno = (): string => {
-    const number = koffi.errno()
-    // One number, two names; koffi knows it by either.
-    const name = errnoNames.get(number) ?? `errno ${number}`
-    return name === 'EOPNOTSUPP' ? 'ENOTSUP' : name === 'EWOULDBLOCK' ? 'EAGAIN' : name
-  }
   const fail = (call: string, errno: string, path?: NativePath): IoError =>
     new IoError(`${call}: ${errnoText(errno)}`, errno, typeof path === 'string' ? path : undefined)
 
@@ -164,14 +139,14 @@ function bind(koffi: Koffi): Native {
 
   function get(call: string, result: number, path?: NativePath): Uint8Array | undefined {
     if (result >= 0) return valueBuffer.slice(0, result)
-    const errno = lastErrno()
+    const errno = library.errno()
     if (errno === 'ENODATA') return undefined
     throw fail(call, errno, path)
   }
 
   function readAll(listed: number, call: string, getOne: (name: Uint8Array) => number, path?: NativePath): Xattrs {
     if (listed < 0) {
-      const errno = lastErrno()
+      const errno = library.errno()
       if (errno === 'ENOTSUP') return []
       throw fail(call, errno, path)
     }
@@ -187,7 +162,7 @@ function bind(koffi: Koffi): Native {
   }
 
   const checked = (call: string, result: number, path?: NativePath): void => {
-    if (result < 0) throw fail(call, lastErrno(), path)
+    if (result < 0) throw fail(call, library.errno(), path)
   }
 
   return {
@@ -225,7 +200,7 @@ function bind(koffi: Koffi): Native {
     },
     removeXattr(path, name) {
       if (lremovexattr(cString(path), cName(name)) === 0) return
-      const errno = lastErrno()
+      const errno = library.errno()
       if (errno !== 'ENODATA') throw fail('lremovexattr', errno, path)
     },
     syncfs: (fd) =>
@@ -239,11 +214,11 @@ function bind(koffi: Koffi): Native {
     lock(fd, kind) {
       const region = { l_type: LOCK_TYPES[kind], l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 }
       let result = fcntl(fd, F_OFD_SETLK, lockRegionPointer, region)
-      let errno = result < 0 ? lastErrno() : ''
+      let errno = result < 0 ? library.errno() : ''
       // Kernels before 3.15: libostree then locks with flock, and so must we.
       if (errno === 'EINVAL') {
         result = flock(fd, LOCK_EX_NB[kind])
-        errno = result < 0 ? lastErrno() : ''
+        errno = result < 0 ? library.errno() : ''
       }
       if (result >= 0) return true
       if (errno === 'EAGAIN' || errno === 'EACCES') return false

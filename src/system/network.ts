@@ -1,9 +1,9 @@
 /**
- * The network over node:https, for what the global `fetch` cannot be told: which certificates to trust, which to show,
- * and which proxy to go through (node-proxy.ts). Nothing is decoded on the way.
+ * The network over node:https, for what the global `fetch` does not offer: certificates to trust, client certificates
+ * and proxies (proxy.ts). Bodies are not decoded.
  *
  *     DIRECTORY/*.crt                  authorities to trust beside those of the system
- *     DIRECTORY/NAME.cert, NAME.key    who we are
+ *     DIRECTORY/NAME.cert, NAME.key    the client certificate and its key
  *
  * Source of the layout: containers-certs.d(5).
  */
@@ -16,17 +16,26 @@ import { rootCertificates } from 'node:tls'
 import { IoError } from '../errors.ts'
 import { type FetchInit, type FetchResponse, type Network, STREAM_CHUNK_BYTES, webClock } from '../platform/index.ts'
 import { askCredentialHelper } from './credential-helper.ts'
+import { withIo } from './errno.ts'
 import { type ProxySettings, proxiesOf, proxyAuthorization, proxyFor, TunnelAgent } from './proxy.ts'
 
 export type { ProxySettings } from './proxy.ts'
 
 /** Certificates and proxies of the network. */
 export interface NodeNetworkOptions {
-  /** Holds certificates for all hosts. Default: for each host its own folder below `/etc/containers/certs.d` and so on. */
+  /**
+   * Holds certificates for all hosts. Default: for each host the directory HOST below the first of
+   * `HOME/.config/containers/certs.d`, `/etc/containers/certs.d` and `/etc/docker/certs.d` that has one.
+   */
   readonly certificateDirectory?: string | undefined
-  /** Any certificate will do. */
+  /** Accepts every certificate. */
   readonly insecureSkipTlsVerification?: boolean | undefined
-  /** Default: what the environment says when the network is made. */
+  /**
+   * Environment variables to follow: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, also in lower case, and `HOME` for
+   * certificates. Usually `process.env`. Default: none.
+   */
+  readonly environment?: Readonly<Record<string, string | undefined>> | undefined
+  /** Default: what `environment` says. */
   readonly proxies?: ProxySettings | undefined
 }
 
@@ -49,12 +58,17 @@ export function nodeNetwork(options: NodeNetworkOptions = {}): Network {
   const keep = { keepAlive: true, maxFreeSockets: MAX_IDLE, timeout: IDLE_TIME }
   const http = new HttpAgent(keep)
   const agents = new Map<string, HttpsAgent>()
-  const { proxies = proxiesOf(process.env) } = options
+  const { environment = {} } = options
+  const { proxies = proxiesOf(environment) } = options
   const agentOf = (host: string, proxy: URL | undefined): HttpsAgent => {
     let agent = agents.get(host)
     if (agent === undefined) {
       const rejectUnauthorized = options.insecureSkipTlsVerification !== true
-      const settings = { ...keep, rejectUnauthorized, ...certificatesFor(host, options.certificateDirectory) }
+      const settings = {
+        ...keep,
+        rejectUnauthorized,
+        ...certificatesFor(host, options.certificateDirectory, environment['HOME']),
+      }
       agent = proxy === undefined ? new HttpsAgent(settings) : new TunnelAgent(proxy, settings)
       agents.set(host, agent)
     }
@@ -181,26 +195,15 @@ async function* chunksOf(message: IncomingMessage): AsyncGenerator<Uint8Array, v
 
 const HOST_DIRECTORIES = ['/etc/containers/certs.d', '/etc/docker/certs.d']
 
-function certificatesFor(host: string, directory: string | undefined): Certificates {
-  if (directory !== undefined) return system(directory, () => readCertificates(directory, readdirSync(directory)))
-  const home = process.env['HOME']
+function certificatesFor(host: string, directory: string | undefined, home: string | undefined): Certificates {
+  if (directory !== undefined) return withIo(directory, () => readCertificates(directory, readdirSync(directory)))
   const own = home === undefined ? [] : [join(home, '.config/containers/certs.d')]
   for (const parent of [...own, ...HOST_DIRECTORIES]) {
     const path = join(parent, host)
     const names = tryList(path)
-    if (names !== undefined) return system(path, () => readCertificates(path, names))
+    if (names !== undefined) return withIo(path, () => readCertificates(path, names))
   }
   return {}
-}
-
-/** What the operating system refuses becomes an IoError. */
-function system<T>(path: string, call: () => T): T {
-  try {
-    return call()
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error) || error instanceof IoError) throw error
-    throw new IoError(error.message, String(error.code), path, { cause: error })
-  }
 }
 
 function tryList(path: string): string[] | undefined {

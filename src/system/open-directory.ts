@@ -1,9 +1,8 @@
 /**
  * Names in an open directory. Node has no openat(2); on Linux `/proc/self/fd/N/NAME` is the same: the kernel starts at
  * the open directory, whatever has become of the path that led to it, and however long that path is. It costs nothing
- * over a full path (bench/checkout.mjs). Where there is no such file system names are joined to the path of the
- * directory, which is looked at when it is opened; somebody who can rename directories of the destination while the
- * checkout runs can then still mislead it.
+ * over a full path (bench/checkout.mjs). Without `/proc` names are joined to the path of the directory, which is compared
+ * with the open one once; a process that can rename directories on that path can then redirect what follows.
  */
 
 import {
@@ -23,9 +22,9 @@ import { DeniedError, IoError } from '../errors.ts'
 import { errnoOf, errnoText, unless, withIo } from './errno.ts'
 
 const DIRECTORY_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY
-/** What O_NOFOLLOW says of a link, with and without O_DIRECTORY. */
+/** Errors of O_NOFOLLOW for a link, with and without O_DIRECTORY. */
 const LINK_REFUSED = ['ENOTDIR', 'ELOOP', 'EMLINK']
-/** Text, or the bytes of a name that is none. */
+/** Text, or bytes that are not valid UTF-8. */
 type Name = string | Buffer
 
 const HAS_PROC = process.platform === 'linux' && existsSync('/proc/self/fd')
@@ -56,9 +55,14 @@ export class OpenDirectory {
   /** Whether names can be looked up in the directory itself. */
   static readonly byDescriptor = HAS_PROC
 
-  /** Follows links: what a person names is meant. @param shown in messages. @throws {IoError} `opendir(…): …` */
+  /** Opens a directory by its path, also through links. @param shown in messages. @throws {IoError} `opendir(…): …` */
   static at(path: string, shown = path, { byPath = !HAS_PROC }: OpenDirectoryOptions = {}): OpenDirectory {
     return OpenDirectory.#open(path, DIRECTORY_FLAGS, shown, byPath)
+  }
+
+  /** As `at`, but refuses a path that is itself a symbolic link. */
+  static notThroughLink(path: string, shown: string): OpenDirectory {
+    return OpenDirectory.#open(path, DIRECTORY_FLAGS | constants.O_NOFOLLOW, shown, !HAS_PROC)
   }
 
   static #open(path: Name, flags: number, shown: string, byPath: boolean): OpenDirectory {

@@ -27,7 +27,7 @@ export interface ProxySettings {
   readonly none?: string | undefined
 }
 
-/** What the environment says. */
+/** Reads the proxies from the environment. */
 export function proxiesOf(environment: Readonly<Record<string, string | undefined>>): ProxySettings {
   const read = (name: string) => environment[name] || environment[name.toLowerCase()] || undefined
   return { https: read('HTTPS_PROXY'), http: read('HTTP_PROXY'), none: read('NO_PROXY') }

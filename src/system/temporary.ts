@@ -12,6 +12,7 @@ import { readFileSync, readlinkSync } from 'node:fs'
 import { lstat, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { errnoOf } from './errno.ts'
 
 const PREFIX = '.tmp-ostree-ts-'
 const NAME = /^\.tmp-ostree-ts-([0-9a-f]{8})-(\d{1,10})-\w{6}$/
@@ -66,6 +67,6 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH')
+    return errnoOf(error) !== 'ESRCH'
   }
 }

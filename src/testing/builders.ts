@@ -10,7 +10,7 @@
  * They encode objects with the codecs only, so the operations on trees can be tested against them.
  */
 
-import { type Checksum, compareUtf8, concatBytes, encodeUtf8 } from '../bytes.ts'
+import { type Checksum, compareUtf8, concatBytes, encodeUtf8, joinPath } from '../bytes.ts'
 import type { Vardict } from '../gvariant/index.ts'
 import {
   Commit,
@@ -83,7 +83,7 @@ export function directory(
 export function* walkNodes(root: TreeNode, path = ''): Generator<readonly [path: string, node: TreeNode]> {
   yield [path, root]
   if (root.kind !== 'directory') return
-  for (const [name, child] of sorted(root.children)) yield* walkNodes(child, path === '' ? name : `${path}/${name}`)
+  for (const [name, child] of sorted(root.children)) yield* walkNodes(child, joinPath(path, name))
 }
 
 /** Writes all objects of a tree. @returns the checksums of its dirtree and dirmeta */

@@ -65,6 +65,14 @@ describe('nodeFiles.stream', () => {
       data: { errno: 'ENOENT', path: missing },
     })
     await expect(readAll(nodeFiles.stream(folder))).rejects.toMatchObject({ data: { errno: 'EISDIR' } })
+    await expect(readAll(nodeFiles.stream(missing))).rejects.toThrow(`openat(${missing}): No such file or directory`)
+  })
+
+  test('a path with a NUL, which Node itself refuses, is an IoError too', async () => {
+    const expected = { code: 'io', data: { errno: 'EINVAL' } }
+    await expect(readAll(nodeFiles.stream('a\0b'))).rejects.toMatchObject(expected)
+    await expect(nodeFiles.stat('a\0b')).rejects.toMatchObject(expected)
+    await expect(nodeFiles.createDirectory('a\0b')).rejects.toMatchObject(expected)
   })
 
   test.skipIf(process.platform !== 'linux')('the file is closed, also when the reader stops early', async () => {

@@ -6,6 +6,7 @@ import { parseChecksum, validateCollectionId } from '../../objects/index.ts'
 import { validateRefName, type WantedCollectionRef } from '../../repo/index.ts'
 import { createUsb, USB_REPO } from '../../repo/local.ts'
 import { command } from '../command.ts'
+import { environmentOptions } from '../local-repo.ts'
 import { fileError } from '../values.ts'
 
 export const createUsbCommand = command({
@@ -41,7 +42,9 @@ export const createUsbCommand = command({
       refs.push({ collection, name, commit: commit === undefined ? undefined : parseChecksum(commit) })
     }
     try {
-      await createUsb(from, mount, refs, { destination, signal, ...(options['disable-fsync'] && { fsync: false }) })
+      const opening = environmentOptions()
+      const fsync = options['disable-fsync'] ? false : undefined
+      await createUsb(from, mount, refs, { destination, fsync, opening, signal })
     } catch (error) {
       // An invalid `--destination-repo` or MOUNT-PATH: ostree prints the help before this error.
       throw error instanceof UsageError ? usageError(error.message) : error

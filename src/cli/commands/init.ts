@@ -1,8 +1,8 @@
 /** `ostree init`. Source: ot-builtin-init.c. */
 
 import { parseRepoMode } from '../../repo/index.ts'
-import { createRepo } from '../../repo/local.ts'
 import { command } from '../command.ts'
+import { createRepo } from '../local-repo.ts'
 
 export const init = command({
   name: 'init',

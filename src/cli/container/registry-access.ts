@@ -11,7 +11,8 @@ import {
   type RegistryOptions,
   registryOptionsOf,
 } from '../../container/index.ts'
-import { IoError, UsageError } from '../../errors.ts'
+import { UsageError } from '../../errors.ts'
+import { errnoOf, ioError, withIo } from '../../system/errno.ts'
 import { nodeNetwork } from '../../system/network.ts'
 import type { OptionTable, OptionValues } from '../options.ts'
 
@@ -49,7 +50,7 @@ export async function registryOptions(options: ProxyOptions): Promise<RegistryOp
   )
   const config = authfile === undefined ? merged : { ...merged, authData: readAuthfile(authfile) }
   const { certificateDirectory, insecureSkipTlsVerification } = config
-  const network = nodeNetwork({ certificateDirectory, insecureSkipTlsVerification })
+  const network = nodeNetwork({ certificateDirectory, insecureSkipTlsVerification, environment: process.env })
   return { ...registryOptionsOf(config, network), onRetry: warnOfRetry }
 }
 
@@ -74,11 +75,7 @@ async function realpath(path: string): Promise<string> {
 }
 
 function readAuthfile(path: string): Uint8Array {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    throw ioError(path, error)
-  }
+  return withIo(path, () => readFileSync(path))
 }
 
 /** Symlinks followed for one path, as in Linux. More are taken for a loop. */
@@ -114,17 +111,7 @@ export function readInRoot(root: string, path: string): Uint8Array | undefined {
     }
     return readFileSync(`${base}/${done.join('/')}`)
   } catch (error) {
-    const wrapped = ioError(path, error)
-    if (wrapped instanceof IoError && (wrapped.data.errno === 'ENOENT' || wrapped.data.errno === 'ENOTDIR')) {
-      return undefined
-    }
-    throw wrapped
+    if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return undefined
+    throw ioError(error, path)
   }
-}
-
-function ioError(path: string, error: unknown): unknown {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined
-  return error instanceof Error && code?.startsWith('E')
-    ? new IoError(error.message, code, path, { cause: error })
-    : error
 }

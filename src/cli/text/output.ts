@@ -5,6 +5,7 @@
  */
 import { writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
+import { errnoOf } from '../../system/errno.ts'
 
 /** Buffered bytes at which the buffer is written. */
 const FLUSH_AT = 1 << 16
@@ -66,10 +67,6 @@ function* joined(parts: readonly (string | Uint8Array)[]): Iterable<Uint8Array> 
   if (text !== '') yield Buffer.from(text)
 }
 
-function errno(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error ? String(error.code) : undefined
-}
-
 const pause = new Int32Array(new SharedArrayBuffer(4))
 
 function writeWhole(fd: number, bytes: Uint8Array): void {
@@ -79,7 +76,7 @@ function writeWhole(fd: number, bytes: Uint8Array): void {
       offset += writeSync(fd, bytes, offset)
     } catch (error) {
       // The pipe is non-blocking and full: wait 2 ms for its reader.
-      if (errno(error) !== 'EAGAIN') throw error
+      if (errnoOf(error) !== 'EAGAIN') throw error
       Atomics.wait(pause, 0, 0, 2)
     }
   }
@@ -87,5 +84,5 @@ function writeWhole(fd: number, bytes: Uint8Array): void {
 
 /** Tells whether an error means that the reader of the output has exited, as in `ostree-ts log main | head -1`. */
 export function isBrokenPipe(error: unknown): boolean {
-  return errno(error) === 'EPIPE'
+  return errnoOf(error) === 'EPIPE'
 }

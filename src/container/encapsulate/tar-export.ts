@@ -12,7 +12,7 @@
  * Source: ostree-ext, tar/export.rs.
  */
 
-import type { Checksum } from '../../bytes.ts'
+import { type Checksum, joinPath } from '../../bytes.ts'
 import { LimitError, withContext } from '../../errors.ts'
 import { type FileInfo, type FileObject, isSymlink, type ObjectName } from '../../objects/index.ts'
 import { lookupPath, MAX_TREE_DEPTH, type Repo, type TreeRoot } from '../../repo/index.ts'
@@ -109,13 +109,13 @@ export async function* exportTree(repo: Repo, root: TreeRoot, options: ExportCom
     for (const { name, checksum } of files) {
       signal?.throwIfAborted()
       const file = await repo.objects.readFile(checksum)
-      const to = join(path, name)
+      const to = joinPath(path, name)
       count.next(to)
       tar.plainFile(mapPath(to), file)
       yield* body(out, tar, file)
     }
     for (const dir of dirs.toReversed()) {
-      waiting.push({ tree: dir.tree, meta: dir.meta, path: join(path, dir.name), depth: depth + 1 })
+      waiting.push({ tree: dir.tree, meta: dir.meta, path: joinPath(path, dir.name), depth: depth + 1 })
     }
   }
   tar.end()
@@ -155,10 +155,6 @@ async function* body(out: SlabBuffer, tar: LayerTar, { header, size, body: conte
     tar.padding(size)
   }
   if (out.hasFull) yield* out.full()
-}
-
-function join(directory: string, name: string): string {
-  return directory === '' ? name : `${directory}/${name}`
 }
 
 /** Dirtrees with the bytes they were read from. */

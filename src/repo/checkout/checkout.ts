@@ -16,7 +16,7 @@
 
 import type { Checksum } from '../../bytes.ts'
 import { ConflictError, IoError, LimitError, UsageError, withContext } from '../../errors.ts'
-import type { DirMeta, DirTree } from '../../objects/index.ts'
+import { type DirMeta, type DirTree, S_IFDIR, S_IFMT } from '../../objects/index.ts'
 import { commitRoot, lookupPath } from '../core/path.ts'
 import { DirMetaReader } from '../core/read-metadata.ts'
 import { MAX_TREE_DEPTH, type TreeRoot } from '../core/tree.ts'
@@ -231,7 +231,7 @@ class Checkout {
       await parent.removeTree(name)
     } else if (this.#options.overwrite === 'union-files' && depth > 0) {
       const present = await parent.stat(name)
-      if (present !== undefined && !isDirectory(present.mode)) await parent.removeTree(name)
+      if (present !== undefined && (present.mode & S_IFMT) !== S_IFDIR) await parent.removeTree(name)
     }
   }
 
@@ -256,10 +256,6 @@ class Checkout {
     if (this.#options.mode !== 'user') await directory.setOwner({ uid, gid })
     if (!forceCopy) await directory.setTimeZero()
   }
-}
-
-function isDirectory(mode: number): boolean {
-  return (mode & 0o170000) === 0o040000
 }
 
 async function setXattrs(directory: TargetDirectory, { xattrs }: DirMeta, meta: Checksum): Promise<void> {

@@ -49,7 +49,7 @@ interface Shape {
 type LinkOutcome = 'linked' | 'kept' | 'not linked'
 
 /** A repository to link from: the one checked out, or one of its parents. */
-interface LinkSource {
+interface LinkableRepo {
   readonly repo: Repo
   /** Its loose files have the metadata that this checkout would give them, so they can be hard-linked. */
   readonly fits: boolean
@@ -67,7 +67,7 @@ export class FileCheckout {
   readonly #repo: Repo
   readonly #target: CheckoutTarget
   readonly #options: CheckoutOptions
-  readonly #sources: readonly LinkSource[]
+  readonly #sources: readonly LinkableRepo[]
   readonly #copier: FileCopier
   /**
    * How most files in a new directory are created, so that threads can do it; `undefined` when it depends on the file.
@@ -85,7 +85,7 @@ export class FileCheckout {
     this.#target = target
     this.#options = options
     this.#copier = new FileCopier(repo, options)
-    const sources: LinkSource[] = []
+    const sources: LinkableRepo[] = []
     for (let at: Repo | undefined = repo; at !== undefined; at = at.parent) {
       const userMode = at.mode === 'bare-user' || at.mode === 'bare-user-only'
       const fits = options.mode === 'user' ? userMode : at.mode === 'bare'

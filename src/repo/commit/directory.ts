@@ -4,7 +4,7 @@
  * Source: ostree-repo-commit.c, write_dfd_iter_to_mtree_internal and write_content_to_mtree_internal.
  */
 
-import { type Checksum, type Content, compareUtf8, EMPTY_BYTES, type MaybePromise } from '../../bytes.ts'
+import { type Checksum, type Content, compareUtf8, EMPTY_BYTES, joinPath, type MaybePromise } from '../../bytes.ts'
 import { IoError, UsageError } from '../../errors.ts'
 import {
   DirMeta,
@@ -176,7 +176,7 @@ class DirectoryWriter {
     // Sorted, so that of several errors the same one is reported, whatever the order of the disk is.
     entries.sort((a, b) => compareUtf8(a.name, b.name))
     for (const entry of entries) {
-      const below = join(path, entry.name)
+      const below = joinPath(path, entry.name)
       const type = entry.mode & S_IFMT
       if (type === S_IFDIR) this.#enter(below, entry, tree, waiting)
       else if (type === S_IFREG || type === S_IFLNK) {
@@ -197,7 +197,7 @@ class DirectoryWriter {
     const { gone } = this.#options
     if (gone === undefined) return entries
     const isGone = (below: string): boolean => gone.has(this.#source.identity?.(below) ?? '')
-    const left = entries.filter(({ name, mode }) => (mode & S_IFMT) !== S_IFDIR || !isGone(join(path, name)))
+    const left = entries.filter(({ name, mode }) => (mode & S_IFMT) !== S_IFDIR || !isGone(joinPath(path, name)))
     const inode = this.#source.identity?.(path)
     if (inode !== undefined) gone.add(inode)
     return left
@@ -319,10 +319,6 @@ class DirectoryWriter {
   #report(): void {
     reportObjects(this.#tx, this.#options)
   }
-}
-
-function join(path: string, name: string): string {
-  return path === '' ? name : `${path}/${name}`
 }
 
 function inodeOf({ uid, gid, mode }: Readonly<InodeInfo>): InodeInfo {

@@ -4,10 +4,10 @@
  * Source: ostree-repo-commit.c, ostree_repo_scan_hardlinks.
  */
 
-import { lstatSync, readdirSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import type { Checksum } from '../../bytes.ts'
 import { parseLoosePath } from '../../objects/index.ts'
-import { unless } from '../../system/errno.ts'
+import { namesIn } from '../../system/directories.ts'
 import type { Repo } from '../repo.ts'
 import type { DevInoCache } from './modifier.ts'
 
@@ -32,8 +32,4 @@ function scan(folder: string, known: Map<string, Checksum>): void {
       if (stat !== undefined) known.set(`${stat.dev}:${stat.ino}`, object.checksum)
     }
   }
-}
-
-function namesIn(folder: string): string[] {
-  return unless(['ENOENT', 'ENOTDIR'], folder, () => readdirSync(folder)) ?? []
 }

@@ -2,16 +2,15 @@
  * A directory of the local file system as something to commit. Calls are synchronous: a promise for each small file
  * costs more than the file.
  *
- * Symbolic links are never followed, and what changes while it is read is an error. Somebody who may write below the
- * directory could put a link in place of one on the way; so a directory is opened and must be the one that was listed,
- * and what is in it is reached through the open directory (`/proc/self/fd/N/NAME`, where Node has no `openat`).
+ * Symbolic links are never followed, and what changes while it is read is an error. A process that may write below the
+ * directory could put a link in place of a directory on the way; so each is opened and must be the one that was listed,
+ * and what is in it is reached through the open directory (open-directory.ts).
  */
 
 import { isUtf8 } from 'node:buffer'
 import {
   closeSync,
   constants,
-  existsSync,
   fstatSync,
   lstatSync,
   openSync,
@@ -23,29 +22,25 @@ import {
   type Stats,
   unlinkSync,
 } from 'node:fs'
-import { type Content, displayUtf8, SMALL_FILE } from '../../bytes.ts'
+import { type Content, displayUtf8, joinPath, SMALL_FILE } from '../../bytes.ts'
 import { InvalidNameError, IoError, UnsupportedError } from '../../errors.ts'
 import type { Xattrs } from '../../objects/index.ts'
-import { errnoOf, errnoText, withIo } from '../../system/errno.ts'
+import { withIo } from '../../system/errno.ts'
 import { loadNative, type Native } from '../../system/native.ts'
+import { OpenDirectory } from '../../system/open-directory.ts'
 import type { ConsumedPath, DirectorySource, SourceEntry } from './directory.ts'
 
 /** Should the file have become a pipe meanwhile, opening it must not wait for a writer. */
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-const DIRECTORY_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_DIRECTORY
-const HAS_PROC = process.platform === 'linux' && existsSync('/proc/self/fd')
 
 /** @param path not followed when it is a symbolic link: a slash at its end would be needed for that, as in C */
 export function createDirectorySource(path: string): DirectorySource {
   return new LocalDirectory(path)
 }
 
-/** The directory listed last. */
-interface OpenDirectory {
+interface ListedDirectory {
   readonly path: string
-  readonly fd: number
-  /** Leads to it whatever becomes of the names above. */
-  readonly at: string
+  readonly directory: OpenDirectory
 }
 
 class LocalDirectory implements DirectorySource {
@@ -54,7 +49,8 @@ class LocalDirectory implements DirectorySource {
   readonly #buffer = new Uint8Array(SMALL_FILE + 1)
   /** Inodes of directories found and not listed yet, by path. */
   readonly #found = new Map<string, string>()
-  #open: OpenDirectory | undefined
+  /** The directory that was listed last. */
+  #listed: ListedDirectory | undefined
   #native: Native | undefined
 
   constructor(path: string) {
@@ -71,30 +67,30 @@ class LocalDirectory implements DirectorySource {
   }
 
   list(path: string): SourceEntry[] {
-    const { at } = this.#enter(path)
-    const names = withIo(this.#shown(path), () => readdirSync(at, { encoding: 'buffer' }))
+    const { prefix } = this.#enter(path)
+    const names = withIo(this.#shown(path), () => readdirSync(prefix, { encoding: 'buffer' }))
     return names.map((bytes) => {
       if (!isUtf8(bytes)) {
         const shown = displayUtf8(bytes)
         throw new InvalidNameError(shown, `Invalid UTF-8 in filename ${shown}`)
       }
       const name = bytes.toString('utf8')
-      const stat = lstatSync(`${at}/${name}`, { throwIfNoEntry: false })
+      const stat = lstatSync(prefix + name, { throwIfNoEntry: false })
       if (stat === undefined) throw new IoError(`fstatat(${name}): No such file or directory`, 'ENOENT', name)
-      if (stat.isDirectory()) this.#found.set(path === '' ? name : `${path}/${name}`, inodeOf(stat))
+      if (stat.isDirectory()) this.#found.set(joinPath(path, name), inodeOf(stat))
       return entryOf(name, stat)
     })
   }
 
   close(): void {
-    if (this.#open !== undefined) closeSync(this.#open.fd)
-    this.#open = undefined
+    this.#listed?.directory.close()
+    this.#listed = undefined
   }
 
   xattrs(path: string): Xattrs {
     this.#native ??= requireXattrs()
-    return this.#open?.path === path
-      ? this.#native.readXattrsOf(this.#open.fd)
+    return this.#listed?.path === path
+      ? this.#native.readXattrsOf(this.#listed.directory.fd)
       : this.#native.readXattrs(this.#at(path))
   }
 
@@ -152,13 +148,14 @@ class LocalDirectory implements DirectorySource {
   #enter(path: string): OpenDirectory {
     this.close()
     const whole = this.#whole(path)
-    const shown = this.#shown(path)
-    const fd = openDirectory(whole, shown)
-    this.#open = { path, fd, at: HAS_PROC ? `/proc/self/fd/${fd}` : whole }
+    const directory = OpenDirectory.notThroughLink(whole, this.#shown(path))
+    this.#listed = { path, directory }
     const found = this.#found.get(path)
     this.#found.delete(path)
-    if (found !== undefined && found !== inodeOf(fstatSync(fd))) throw changed(whole, 'it is another directory now')
-    return this.#open
+    if (found !== undefined && found !== inodeOf(fstatSync(directory.fd))) {
+      throw changed(whole, 'it is another directory now')
+    }
+    return directory
   }
 
   #openFile(path: string): number {
@@ -187,7 +184,8 @@ class LocalDirectory implements DirectorySource {
   #at(path: string): string {
     const slash = path.lastIndexOf('/')
     const parent = slash < 0 ? '' : path.slice(0, slash)
-    return this.#open?.path === parent && path !== '' ? `${this.#open.at}/${path.slice(slash + 1)}` : this.#whole(path)
+    if (path === '' || this.#listed?.path !== parent) return this.#whole(path)
+    return this.#listed.directory.path(path.slice(slash + 1))
   }
 
   #whole(path: string): string {
@@ -197,16 +195,6 @@ class LocalDirectory implements DirectorySource {
   /** As libostree shows it, which goes from directory to directory: its name. */
   #shown(path: string): string {
     return path === '' ? this.location : path.slice(path.lastIndexOf('/') + 1)
-  }
-}
-
-function openDirectory(path: string, shown: string): number {
-  try {
-    return openSync(path, DIRECTORY_FLAGS)
-  } catch (error) {
-    const errno = errnoOf(error)
-    if (errno === undefined) throw error
-    throw new IoError(`opendir(${shown}): ${errnoText(errno)}`, errno, path, { cause: error })
   }
 }
 

@@ -1,6 +1,6 @@
 /** Provides a stored tree as a directory to commit, for `--tree=ref=REV` with a modifier that applies to every file. */
 
-import { type Checksum, type Content, EMPTY_BYTES, readAll, SMALL_FILE } from '../../bytes.ts'
+import { type Checksum, type Content, EMPTY_BYTES, joinPath, readAll, SMALL_FILE } from '../../bytes.ts'
 import { S_IFDIR, S_IFMT, type Xattrs } from '../../objects/index.ts'
 import type { ObjectReader } from '../core/interface.ts'
 import { readDirMeta, readDirTree } from '../core/read-metadata.ts'
@@ -40,11 +40,11 @@ class TreeSource implements DirectorySource {
     for (const { name, checksum } of files) {
       const { header, size } = await this.#reader.statFile(checksum)
       entries.push({ name, uid: header.uid, gid: header.gid, mode: header.mode, size })
-      this.#files.set(join(path, name), checksum)
+      this.#files.set(joinPath(path, name), checksum)
     }
     for (const { name, tree, meta } of dirs) {
       entries.push(await this.#statDir(name, { tree, meta }))
-      this.#dirs.set(join(path, name), { tree, meta })
+      this.#dirs.set(joinPath(path, name), { tree, meta })
     }
     return entries
   }
@@ -82,8 +82,4 @@ class TreeSource implements DirectorySource {
     if (dir === undefined) throw new RangeError(`${path} was not listed`)
     return dir
   }
-}
-
-function join(path: string, name: string): string {
-  return path === '' ? name : `${path}/${name}`
 }

@@ -85,7 +85,7 @@ class DiskDirectory implements DiffDirectory {
       for (const { name, path, stat } of batch) entries.push(this.#entry(name, path, stat))
       batch = []
     }
-    for (const name of namesIn(this.#path)) {
+    for (const name of namesAsBytes(this.#path)) {
       const path = Buffer.concat([this.#path, SLASH, name])
       batch.push({ name, path, stat: inspect(path) })
       if (batch.length === BATCH_SIZE) flush()
@@ -153,7 +153,7 @@ function shownPath(path: Buffer): string {
   return displayUtf8(path)
 }
 
-function* namesIn(path: Buffer): Generator<Buffer, void> {
+function* namesAsBytes(path: Buffer): Generator<Buffer, void> {
   const shown = shownPath(path)
   try {
     // Node's type declarations do not know that the path and the names can be buffers.

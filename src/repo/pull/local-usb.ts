@@ -13,7 +13,7 @@ import { join, resolve } from 'node:path'
 import { ConflictError, UsageError } from '../../errors.ts'
 import type { ProgressOptions } from '../../progress.ts'
 import { unless, withIo } from '../../system/errno.ts'
-import { createRepo } from '../open-local.ts'
+import { createRepo, type OpenRepoOptions } from '../open-local.ts'
 import type { Repo } from '../repo.ts'
 import { updateSummary } from '../summary/update.ts'
 import { pullLocal } from './pull-local.ts'
@@ -32,6 +32,8 @@ export interface CreateUsbOptions extends Pick<ProgressOptions, 'signal'> {
   /** Path of the repository, relative to the mount. Default `.ostree/repo`. */
   readonly destination?: string | undefined
   readonly fsync?: boolean | undefined
+  /** How the repository on the medium is opened. */
+  readonly opening?: Omit<OpenRepoOptions, 'platform'> | undefined
 }
 
 /**
@@ -44,12 +46,12 @@ export async function createUsb(
   from: Repo,
   mount: string,
   refs: readonly WantedCollectionRef[],
-  { destination = USB_REPO, fsync, signal }: CreateUsbOptions = {},
+  { destination = USB_REPO, fsync, opening, signal }: CreateUsbOptions = {},
 ): Promise<void> {
   closeSync(withIo(undefined, () => openSync(mount, 'r')))
   const path = resolve(mount, destination)
   withIo(destination, () => mkdirSync(path, { recursive: true, mode: 0o755 }))
-  const into = await createRepo(path, { mode: 'archive', platform: from.platform })
+  const into = await createRepo(path, { ...opening, mode: 'archive', platform: from.platform })
   try {
     requirePlace(from, mount, path)
     await pullLocal(from, into, { collectionRefs: refs, signal, ...(fsync !== undefined && { fsync }) })

@@ -15,6 +15,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { compareUtf8 } from '../../bytes.ts'
 import { LimitError } from '../../errors.ts'
+import { namesIn } from '../../system/directories.ts'
 import { unless, withIo } from '../../system/errno.ts'
 import type { KeySource } from './signature-keys.ts'
 
@@ -36,7 +37,12 @@ export function createKeySource({ gpgHome }: KeySourceOptions = {}): KeySource {
   return {
     system: async () => readKeyRings(gpgHome || SYSTEM_KEYRINGS, true),
     at: async (path) =>
-      isFile(path) ? [readKeys(path)] : namesIn(path, false).map((name) => readKeys(join(path, name))),
+      isFile(path)
+        ? [readKeys(path)]
+        : filesIn(
+            path,
+            withIo(path, () => readdirSync(path)),
+          ).map((name) => readKeys(join(path, name))),
     file: async (path) => unless(['ENOENT'], path, () => readWhole(path)),
     lines: async (kind, what) => SYSTEM_KEYS.flatMap((directory) => keyLines(join(directory, `${what}.${kind}`))),
   }
@@ -49,23 +55,21 @@ export function createKeySource({ gpgHome }: KeySourceOptions = {}): KeySource {
  * @throws {LimitError} when a file is larger than 16 MiB
  */
 export function readKeyRings(directory: string, mayBeMissing = false): Uint8Array[] {
-  const names = namesIn(directory, mayBeMissing).filter((name) => name.endsWith('.gpg') && !NOT_KEYRINGS.includes(name))
+  const found = mayBeMissing ? namesIn(directory) : withIo(directory, () => readdirSync(directory))
+  const names = filesIn(directory, found).filter((name) => name.endsWith('.gpg') && !NOT_KEYRINGS.includes(name))
   return names.map((name) => readKeys(join(directory, name)))
 }
 
 /** Reads the keys of the file `path` and of the directory `path.d`. */
 function keyLines(path: string): string[] {
-  const files = [path, ...namesIn(`${path}.d`, true).map((name) => join(`${path}.d`, name))]
+  const files = [path, ...filesIn(`${path}.d`, namesIn(`${path}.d`)).map((name) => join(`${path}.d`, name))]
   const texts = files.filter(isFile).map((file) => new TextDecoder().decode(readKeys(file)))
   return texts.flatMap((text) => text.split('\n')).flatMap((line) => line.trim() || [])
 }
 
-/** Lists the regular files of a directory, in byte order. */
-function namesIn(directory: string, mayBeMissing: boolean): string[] {
-  const entries = mayBeMissing
-    ? unless(['ENOENT', 'ENOTDIR'], directory, () => readdirSync(directory))
-    : withIo(directory, () => readdirSync(directory))
-  return (entries ?? []).filter((name) => isFile(join(directory, name))).sort(compareUtf8)
+/** Selects the names that are regular files of the directory, in byte order. */
+function filesIn(directory: string, names: readonly string[]): string[] {
+  return names.filter((name) => isFile(join(directory, name))).sort(compareUtf8)
 }
 
 function isFile(path: string): boolean {

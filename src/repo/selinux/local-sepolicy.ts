@@ -1,8 +1,9 @@
 /** Reads the SELinux policy of a local directory, which `--selinux-policy` names. */
 
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { IoError, LimitError } from '../../errors.ts'
+import { namesIn } from '../../system/directories.ts'
 import { withIo } from '../../system/errno.ts'
 import { MAX_POLICY_TEXT, parseSePolicy, SELINUX_DIRECTORIES, type SePolicy, type SePolicyFiles } from './sepolicy.ts'
 
@@ -37,9 +38,6 @@ function localFiles(directory: string): SePolicyFiles {
       if (found.size > limit) throw new LimitError('size of a file of the SELinux policy', limit, undefined, path)
       return withIo(path, () => readFileSync(path))
     },
-    list: async (name) => {
-      const path = join(directory, name)
-      return stat(path)?.isDirectory() ? withIo(path, () => readdirSync(path)) : []
-    },
+    list: async (name) => namesIn(join(directory, name)),
   }
 }

@@ -81,7 +81,7 @@ describeReference(['ostree', 'skopeo', 'umoci', 'docker-registry'], 'a commit of
     platform: nodePlatform,
     files: nodeFiles,
     host: HOST,
-    registry: { network: nodeNetwork(), insecure: true },
+    registry: { network: nodeNetwork({ environment: process.env }), insecure: true },
   }
   let registry: TestRegistry
   let repo: Repo

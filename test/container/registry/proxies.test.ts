@@ -1,15 +1,18 @@
 /** Tests of proxies: which one is chosen, and how registries are reached through it. */
+import { mkdirSync, symlinkSync } from 'node:fs'
 import { createServer, type IncomingMessage, request } from 'node:http'
 import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { pullImage } from '../../../src/container/index.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { createMemoryStorage, Repo } from '../../../src/repo/index.ts'
 import { nodeFiles } from '../../../src/system/local-files.ts'
-import { nodeNetwork } from '../../../src/system/network.ts'
+import { type NodeNetworkOptions, nodeNetwork } from '../../../src/system/network.ts'
 import { type ProxySettings, proxiesOf, proxyFor } from '../../../src/system/proxy.ts'
 import { describeReference, run } from '../../support/reference.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 import { startRegistry, type TestRegistry } from './server.ts'
 
 const LAYOUT = fileURLToPath(new URL('../../../examples/exampleos', import.meta.url))
@@ -139,10 +142,10 @@ describeReference(['docker-registry', 'skopeo', 'openssl'], 'a registry behind a
   })
   beforeEach(() => proxy.lead(''))
 
-  async function pull(proxies: ProxySettings, options: { insecure?: boolean; certificateDirectory?: string } = {}) {
-    const { insecure = false, certificateDirectory } = options
+  type Options = { insecure?: boolean } & Omit<NodeNetworkOptions, 'proxies'>
+  async function pull(proxies: ProxySettings | undefined, { insecure = false, ...settings }: Options = {}) {
     await using repo = await Repo.open(createMemoryStorage({ mode: 'bare-user', platform: nodePlatform }), nodePlatform)
-    const network = nodeNetwork({ proxies, certificateDirectory })
+    const network = nodeNetwork({ proxies, ...settings })
     const registry = { network, insecure, firstDelay: 1, retries: 1 }
     const host = { architecture: 'amd64', os: 'linux' }
     const image = 'ostree-unverified-registry:registry.test/os:1'
@@ -158,6 +161,19 @@ describeReference(['docker-registry', 'skopeo', 'openssl'], 'a registry behind a
       new Set([JSON.stringify({ method: 'CONNECT', url: 'registry.test:443', authorization })]),
     )
     await expect(pull(proxies)).rejects.toThrow(/DEPTH_ZERO_SELF_SIGNED/)
+  })
+
+  test('the environment names the proxy and the certificates, if the network is given it', async () => {
+    proxy.lead(secure.host)
+    const HOME = temporaryFolder()
+    const certificates = join(HOME, '.config/containers/certs.d')
+    mkdirSync(certificates, { recursive: true })
+    symlinkSync(secure.certificates, join(certificates, 'registry.test'))
+    const environment = { HTTPS_PROXY: `http://${proxy.host}`, HOME }
+    expect(await pull(undefined, { environment })).toBeGreaterThan(0)
+    expect(proxy.seen.length).toBeGreaterThan(0)
+    const elsewhere = { ...environment, HOME: '/nowhere' }
+    await expect(pull(undefined, { environment: elsewhere })).rejects.toThrow(/DEPTH_ZERO_SELF_SIGNED/)
   })
 
   test('plain HTTP requests are sent to the proxy', async () => {

@@ -1,8 +1,8 @@
 import { copyImage, formatImageReference } from '../../../container/index.ts'
 import { UsageError } from '../../../errors.ts'
-import { openRepo } from '../../../repo/local.ts'
 import { command } from '../../command.ts'
 import { parseReference } from '../../container/image-reference.ts'
+import { openRepo } from '../../local-repo.ts'
 
 export const imageCopy = command({
   name: 'container image copy',

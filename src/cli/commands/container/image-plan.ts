@@ -8,12 +8,12 @@ import {
 import { formatManifestDiff, manifestDiffJson } from '../../../container/internal.ts'
 import { UsageError } from '../../../errors.ts'
 import { formatSize } from '../../../format-size.ts'
-import { openRepo } from '../../../repo/local.ts'
 import { hostPlatform } from '../../../system/host.ts'
 import { nodeFiles } from '../../../system/local-files.ts'
 import { command } from '../../command.ts'
 import { parseReference } from '../../container/image-reference.ts'
 import { hostPolicy, PROXY_OPTIONS, registryOptions } from '../../container/registry-access.ts'
+import { openRepo } from '../../local-repo.ts'
 import type { Output } from '../../text/output.ts'
 import { formatTable } from '../../text/table.ts'
 

@@ -8,9 +8,9 @@ import {
 import { UsageError } from '../../../errors.ts'
 import { formatSize } from '../../../format-size.ts'
 import { type PruneResult, prune } from '../../../repo/index.ts'
-import { openRepo } from '../../../repo/local.ts'
 import { command } from '../../command.ts'
 import { printLayerPlan } from '../../container/layer-report.ts'
+import { openRepo } from '../../local-repo.ts'
 import { listOrigins, sysrootRepo } from '../../sysroot.ts'
 
 export const imagePruneImages = command({

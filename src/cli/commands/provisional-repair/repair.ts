@@ -7,10 +7,11 @@ import {
   verifyContainerImage,
 } from '../../../container/index.ts'
 import { FormatError, UsageError } from '../../../errors.ts'
-import { inodeOfObject, openRepo } from '../../../repo/local.ts'
+import { inodeOfObject } from '../../../repo/local.ts'
 import { type CommandContext, command } from '../../command.ts'
 import { processOwner } from '../../container/image-reference.ts'
 import { analyzeInodes, inodesAsJson } from '../../container/inode-report.ts'
+import { openRepo } from '../../local-repo.ts'
 import type { OptionTable } from '../../options.ts'
 import { sysrootRepo } from '../../sysroot.ts'
 

@@ -15,7 +15,7 @@ import type { OnExisting } from '../target.ts'
 
 const PERMISSIONS = 0o600
 /** How file systems and kernels say that they have no files without names. */
-const NO_TMPFILE = ['EOPNOTSUPP', 'ENOTSUP', 'EISDIR', 'ENOENT', 'EINVAL']
+const NO_TMPFILE = ['ENOTSUP', 'EISDIR', 'ENOENT', 'EINVAL']
 
 export class PendingFile {
   /** Writable, accessible to the owner only. */

@@ -9,14 +9,13 @@
  * ostree-repo-prune.c, _ostree_repo_prune_tmp.
  */
 
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { InvalidNameError } from '../../../errors.ts'
 import { modifiedBase64, parseModifiedBase64 } from '../../../objects/index.ts'
-import { unless, withIo } from '../../../system/errno.ts'
+import { namesIn } from '../../../system/directories.ts'
+import { withIo } from '../../../system/errno.ts'
 import { removeFile } from '../../../system/file-io.ts'
 import type { DeltaName, DeltaStore, SummaryCache } from '../../core/interface.ts'
-
-const NOTHING_THERE = ['ENOENT', 'ENOTDIR']
 
 export class FsDeltas implements DeltaStore {
   readonly #root: string
@@ -78,8 +77,4 @@ export class FsSummaryCache implements SummaryCache {
     this.#requireWritable()
     removeFile(`${this.#path}/${name}`, name)
   }
-}
-
-function namesIn(directory: string): string[] {
-  return unless(NOTHING_THERE, directory, () => readdirSync(directory)) ?? []
 }

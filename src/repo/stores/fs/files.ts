@@ -5,10 +5,11 @@
  * Source: ostree-repo.c, _ostree_repo_file_replace_contents.
  */
 
-import { mkdirSync, readdirSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { compareUtf8 } from '../../../bytes.ts'
 import { InvalidNameError } from '../../../errors.ts'
-import { unless, withIo } from '../../../system/errno.ts'
+import { namesIn } from '../../../system/directories.ts'
+import { withIo } from '../../../system/errno.ts'
 import { readWhole, removeFile, replaceFile } from '../../../system/file-io.ts'
 import type { RepoFiles, WriteFileOptions } from '../../core/interface.ts'
 
@@ -32,7 +33,7 @@ export class FsFiles implements RepoFiles {
 
   list(path: string): string[] {
     const place = path === '' ? this.location : this.#place(path)
-    return (unless(['ENOENT', 'ENOTDIR'], path, () => readdirSync(place)) ?? []).sort(compareUtf8)
+    return namesIn(place, path).sort(compareUtf8)
   }
 
   write(path: string, bytes: Uint8Array, { mode }: WriteFileOptions = {}): void {

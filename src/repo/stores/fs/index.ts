@@ -1,4 +1,10 @@
 /** Repositories as directories, in every mode of libostree. */
 
 export type { Threads } from '../../../system/threads/thread.ts'
-export { type InitFsStorageOptions, initFsStorage, type OpenFsStorageOptions, openFsStorage } from './open.ts'
+export {
+  type InitFsStorageOptions,
+  initFsStorage,
+  type OpenFsStorageOptions,
+  openFsStorage,
+  type RepoDirectoryOptions,
+} from './open.ts'

@@ -23,7 +23,20 @@ const SYSTEM_REMOTES = '/etc/ostree/remotes.d'
 /** A repository one may not write to is still one to read. */
 const NOT_WRITABLE = ['EROFS', 'EACCES', 'EPERM']
 
-export interface OpenFsStorageOptions {
+/** What the command `ostree` lets its environment decide about a repository directory. */
+export interface RepoDirectoryOptions {
+  /** Names this boot in `tmp/staging-BOOTID-XXXXXX`. Default: the content of `/proc/sys/kernel/random/boot_id`. */
+  readonly bootId?: string | undefined
+  /** Whether opening creates `tmp/cache` where it is missing. Default true. */
+  readonly makeCache?: boolean | undefined
+  /**
+   * Called by each transaction when all objects are staged and none is visible yet. What it throws fails the transaction
+   * and leaves the staged objects for a later one, as if the process had ended there.
+   */
+  readonly beforePublish?: (() => void) | undefined
+}
+
+export interface OpenFsStorageOptions extends RepoDirectoryOptions {
   readonly platform: Platform
   /** System calls Node lacks; `null` does without. Default: what `loadNative` finds, when it is first needed. */
   readonly native?: Native | null | undefined
@@ -47,8 +60,8 @@ export async function openFsStorage(path: string, options: OpenFsStorageOptions)
     requireDirectory(path, path)
     const root = resolve(path)
     requireDirectory(`${root}/objects`, 'objects')
-    ensureTmp(root)
-    const { platform } = options
+    const { platform, bootId, makeCache = true, beforePublish } = options
+    ensureTmp(root, makeCache)
     return new FsStorage({
       path: root,
       platform,
@@ -56,6 +69,8 @@ export async function openFsStorage(path: string, options: OpenFsStorageOptions)
       writers: threadsOf(options, options.writers, defaultWriters),
       objectThreads: threadsOf(options, options.objectThreads, defaultObjectThreads),
       remotesDirectory: options.remotesDirectory ?? (isSystemRepo(root) ? SYSTEM_REMOTES : undefined),
+      bootId,
+      beforePublish,
     })
   } catch (error) {
     throw withContext('opening repo', error)
@@ -113,10 +128,10 @@ function requireDirectory(path: string, shown: string): void {
   withIo(shown, () => opendirSync(path).closeSync())
 }
 
-function ensureTmp(root: string): void {
+function ensureTmp(root: string, makeCache: boolean): void {
   const cache = `${root}/tmp/cache`
   if (existsSync(cache)) return
-  for (const directory of process.env['OSTREE_SKIP_CACHE'] === undefined ? ['tmp', 'tmp/cache'] : ['tmp']) {
+  for (const directory of makeCache ? ['tmp', 'tmp/cache'] : ['tmp']) {
     unless(['EEXIST', ...NOT_WRITABLE], directory, () => mkdirSync(`${root}/${directory}`, DIRECTORY_MODE))
   }
   requireDirectory(`${root}/tmp`, 'tmp')

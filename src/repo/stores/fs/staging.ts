@@ -42,10 +42,8 @@ const COMMITS = 'commits'
 const MAX_ATTEMPTS = 100
 const LOCK_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW
 
-/** Identity of the running kernel: staging of another boot may have lost data and is not used again. */
+/** Reads the identity of the running kernel: staging of another boot may have lost data and is not used again. */
 export function readBootId(): string {
-  const given = process.env['OSTREE_BOOTID']
-  if (given !== undefined) return given
   return (
     unless(['ENOENT', 'EACCES'], undefined, () => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()) ?? ''
   )
@@ -102,7 +100,7 @@ export class Staging {
       const lock = tryHold(path + LOCK_SUFFIX, native)
       // Between the two calls somebody may have taken it over, and may have removed it again.
       if (lock === undefined) continue
-      if (isDirectory(path)) return new Staging(path, lock, [])
+      if (isOwnDirectory(path)) return new Staging(path, lock, [])
       lock.release()
     }
     throw new ConflictError(tmp, `No free name for a staging directory after ${MAX_ATTEMPTS} attempts`)
@@ -119,7 +117,7 @@ export class Staging {
         mkdirSync(made, 0o777)
         return true
       })
-      if (!fresh && !isDirectory(made)) throw new ConflictError(made, `${made} is no directory`)
+      if (!fresh && !isOwnDirectory(made)) throw new ConflictError(made, `${made} is no directory`)
       directory = made
       this.#directories.set(head, directory)
     }
@@ -189,7 +187,8 @@ function tryHold(path: string, native: Native): HeldFile | undefined {
   }
 }
 
-function isDirectory(path: string): boolean {
+/** Whether there is a directory, and not a link to one. */
+function isOwnDirectory(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 }
 
@@ -204,7 +203,7 @@ function takeOver<T>(
     const path = `${tmp}/${entry.name}`
     const lock = tryHold(path + LOCK_SUFFIX, native)
     if (lock === undefined) continue
-    if (isDirectory(path)) {
+    if (isOwnDirectory(path)) {
       try {
         return make(path, lock, inherit(path))
       } catch (error) {
@@ -261,7 +260,7 @@ export function cleanTmp({ tmp, bootId, native }: StagingPlace, expiry: number, 
         rmSync(path, { recursive: true, force: true })
       } else if (name.startsWith(STAGING_PREFIX) && name.endsWith(LOCK_SUFFIX)) {
         // Made after its directory, removed after it: alone, it is one that nobody holds, or will not for long.
-        if (native === undefined || isDirectory(path.slice(0, -LOCK_SUFFIX.length))) continue
+        if (native === undefined || isOwnDirectory(path.slice(0, -LOCK_SUFFIX.length))) continue
         tryHold(path, native)?.release()
       } else if (now - Math.floor(lstatSync(path).mtimeMs / 1000) > expiry) {
         rmSync(path, { recursive: true, force: true })

@@ -64,6 +64,9 @@ export interface FsStorageContext {
   readonly objectThreads: () => Threads | undefined
   /** Directory of the files that configure remotes. */
   readonly remotesDirectory: string | undefined
+  /** As in `RepoDirectoryOptions`. */
+  readonly bootId: string | undefined
+  readonly beforePublish: (() => void) | undefined
 }
 
 export class FsStorage implements Storage {
@@ -193,7 +196,7 @@ export class FsStorage implements Storage {
     try {
       lock = await this.#lock.acquire('shared', this.#settings.lockTimeout)
       const held = lock
-      const { path, platform, native } = this.#context
+      const { path, platform, native, beforePublish } = this.#context
       const freeSpace = FreeSpace.measure(path, this.#settings)
       const writeBehind = await this.#makeWriteBehind()
       staging = Staging.begin(this.#stagingPlace())
@@ -206,7 +209,7 @@ export class FsStorage implements Storage {
         freeSpace,
         perObjectFsync: fsync && perObjectFsync,
         writeBehind,
-        beforePublish: faultOf(staging),
+        beforePublish: beforePublish && keepOnFailure(staging, beforePublish),
         ended: (committed) => this.#ended(held, committed),
       })
       this.#transaction = new OpenTransaction(backend, platform, this.mode)
@@ -232,8 +235,8 @@ export class FsStorage implements Storage {
   }
 
   #stagingPlace(): StagingPlace {
-    const { path, native } = this.#context
-    return { tmp: `${path}/tmp`, bootId: readBootId(), native: native() }
+    const { path, native, bootId = readBootId() } = this.#context
+    return { tmp: `${path}/tmp`, bootId, native: native() }
   }
 
   async lock(kind: 'shared' | 'exclusive', options: LockOptions = {}): Promise<AsyncDisposable> {
@@ -256,12 +259,15 @@ export class FsStorage implements Storage {
   }
 }
 
-/** A fault on demand, where a test suite asks for one: the transaction ends before it made anything visible. */
-function faultOf(staging: Staging): (() => void) | undefined {
-  if (process.env['OSTREE_REPO_TEST_ERROR'] !== 'pre-commit') return undefined
+/** When `beforePublish` throws, staging stays as if the process had ended there. */
+function keepOnFailure(staging: Staging, beforePublish: () => void): () => void {
   return () => {
-    staging.keep()
-    throw new UsageError('OSTREE_REPO_TEST_ERROR_PRE_COMMIT specified')
+    try {
+      beforePublish()
+    } catch (error) {
+      staging.keep()
+      throw error
+    }
   }
 }
 

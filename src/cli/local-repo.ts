@@ -1,0 +1,34 @@
+/**
+ * Repositories of this machine, opened with what the environment says about them:
+ *
+ *     OSTREE_BOOTID=ID                    names this boot in the staging directories of transactions
+ *     OSTREE_SKIP_CACHE=…                 opening creates no `tmp/cache`
+ *     OSTREE_REPO_TEST_ERROR=pre-commit   every transaction fails before anything of it is visible
+ *
+ * Source: ostree-repo.c, ostree_repo_init and ostree_repo_open; ostree-repo-commit.c.
+ */
+
+import { UsageError } from '../errors.ts'
+import type { Repo } from '../repo/index.ts'
+import * as local from '../repo/local.ts'
+
+/** The part of the options that the environment decides. */
+export function environmentOptions(env: NodeJS.ProcessEnv = process.env): local.OpenRepoOptions {
+  return {
+    bootId: env['OSTREE_BOOTID'],
+    makeCache: env['OSTREE_SKIP_CACHE'] === undefined,
+    beforePublish: env['OSTREE_REPO_TEST_ERROR'] === 'pre-commit' ? failBeforePublish : undefined,
+  }
+}
+
+function failBeforePublish(): never {
+  throw new UsageError('OSTREE_REPO_TEST_ERROR_PRE_COMMIT specified')
+}
+
+export function openRepo(path: string): Promise<Repo> {
+  return local.openRepo(path, environmentOptions())
+}
+
+export function createRepo(path: string, options: local.CreateRepoOptions = {}): Promise<Repo> {
+  return local.createRepo(path, { ...environmentOptions(), ...options })
+}

@@ -1,0 +1,69 @@
+/** Environment variables that libostree reads itself: the command passes them to the library, which reads none. */
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describeReference } from '../../support/reference.ts'
+import { Program, type RunResult, spawn } from '../program.ts'
+
+let program: Program
+const folder = mkdtempSync(join(tmpdir(), 'ostree-ts-environment-'))
+beforeAll(async () => {
+  program = await Program.build()
+  mkdirSync(join(folder, 'tree'))
+  writeFileSync(join(folder, 'tree', 'file'), 'content\n')
+})
+afterAll(() => {
+  program.remove()
+  rmSync(folder, { recursive: true })
+})
+
+type Run = (args: readonly string[], env?: Record<string, string>) => RunResult
+const ours: Run = (args, env) => program.run(args, folder, '', env)
+const theirs: Run = (args, env) => spawn('ostree', args, folder, '', env)
+let made = 0
+
+/** What a commit that fails on demand says and leaves, with a name for the random end of the staging directory. */
+function failOnDemand(run: Run): unknown {
+  const repo = `repo-${made++}`
+  run(['init', `--repo=${repo}`, '--mode=archive'])
+  const env = { OSTREE_BOOTID: 'this-boot', OSTREE_REPO_TEST_ERROR: 'pre-commit' }
+  const failed = run(['commit', `--repo=${repo}`, '-b', 'main', 'tree'], env)
+  const left = readdirSync(join(folder, repo, 'tmp')).map((name) => name.replace(/\w{6}$/, 'XXXXXX'))
+  const refs = run(['refs', `--repo=${repo}`])
+  // The same boot uses the staging directory again, and removes it.
+  const next = run(['commit', `--repo=${repo}`, '-b', 'main', 'tree', '--timestamp=@0'], { OSTREE_BOOTID: 'this-boot' })
+  return { failed, left: left.sort(), refs, next, after: readdirSync(join(folder, repo, 'tmp')) }
+}
+
+/** The names in `tmp` of new repositories. */
+function initWith(run: Run, env: Record<string, string>): string[] {
+  const repo = `repo-${made++}`
+  run(['init', `--repo=${repo}`, '--mode=archive'], env)
+  run(['refs', `--repo=${repo}`], env)
+  return readdirSync(join(folder, repo, 'tmp'))
+}
+
+describe('the environment of the command', () => {
+  test('OSTREE_REPO_TEST_ERROR fails a commit before anything is visible, and OSTREE_BOOTID names its staging', () => {
+    expect(failOnDemand(ours)).toEqual({
+      failed: { rc: 1, stdout: '', stderr: 'error: OSTREE_REPO_TEST_ERROR_PRE_COMMIT specified\n' },
+      left: ['cache', 'staging-this-boot-XXXXXX'],
+      refs: { rc: 0, stdout: '', stderr: '' },
+      next: { rc: 0, stdout: expect.stringMatching(/^[0-9a-f]{64}\n$/), stderr: '' },
+      after: ['cache'],
+    })
+  })
+
+  test('OSTREE_SKIP_CACHE leaves tmp/cache out', () => {
+    expect(initWith(ours, {})).toEqual(['cache'])
+    expect(initWith(ours, { OSTREE_SKIP_CACHE: '1' })).toEqual([])
+  })
+})
+
+describeReference('ostree', 'beside ostree', () => {
+  test('the variables do the same', () => {
+    expect(failOnDemand(ours)).toEqual(failOnDemand(theirs))
+    for (const env of [{}, { OSTREE_SKIP_CACHE: '1' }]) expect(initWith(ours, env)).toEqual(initWith(theirs, env))
+  })
+})
