@@ -6,7 +6,7 @@
  * that they run is not a file of its own (some bundlers leave it out).
  */
 
-import { IoError, type OstreeError, withContext } from '../../../../errors.ts'
+import { IoError, OstreeError, withContext } from '../../../../errors.ts'
 import type { FileHeader } from '../../../../objects/index.ts'
 import { ThreadPool } from '../../../../system/threads/pool.ts'
 import { idleThreads, type Threads } from '../../../../system/threads/thread.ts'
@@ -113,7 +113,12 @@ export class WriteBehind {
   #writeSlab(): void {
     const slab = this.#slab.pack()
     this.#slab = new Slab(slab.bytes)
-    unpackSlab(slab, (path, header, body) => this.#content.create(path, header, body))
+    try {
+      unpackSlab(slab, (path, header, body) => this.#content.create(path, header, body))
+    } catch (error) {
+      if (!(error instanceof OstreeError)) throw error
+      this.#failure ??= error
+    }
   }
 
   /** As `flush`, for files that are not wanted any more. */
