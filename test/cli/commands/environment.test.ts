@@ -1,21 +1,17 @@
 /** Environment variables that libostree reads itself: the command passes them to the library, which reads none. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { BuiltCommand, type RunResult, spawn } from '../../support/built-command.ts'
 import { describeReference } from '../../support/reference.ts'
-import { Program, type RunResult, spawn } from '../program.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
-let program: Program
-const folder = mkdtempSync(join(tmpdir(), 'ostree-ts-environment-'))
+let program: BuiltCommand
+const folder = temporaryFolder()
 beforeAll(async () => {
-  program = await Program.build()
+  program = await BuiltCommand.build()
   mkdirSync(join(folder, 'tree'))
   writeFileSync(join(folder, 'tree', 'file'), 'content\n')
-})
-afterAll(() => {
-  program.remove()
-  rmSync(folder, { recursive: true })
 })
 
 type Run = (args: readonly string[], env?: Record<string, string>) => RunResult

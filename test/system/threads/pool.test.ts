@@ -1,13 +1,12 @@
 /** One pool of threads: when they start, who gets which batch, and what becomes of the batches of a thread that ends. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { ThreadPool } from '../../../src/system/threads/pool.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'ostree-ts-pool-'))
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const folder = temporaryFolder()
 
 /**
  * Answers a number with its double. `hold` keeps the thread busy until the shared flag is set, `exit` ends it, and 7 is

@@ -1,13 +1,14 @@
 /** Small files that other threads write: as if this one had. */
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import { encodeUtf8, readAll } from '../../../../src/bytes.ts'
 import { IoError } from '../../../../src/errors.ts'
 import { verifyFile } from '../../../../src/objects/index.ts'
 import { nodePlatform } from '../../../../src/platform/node.ts'
 import type { Storage, Transaction } from '../../../../src/repo/index.ts'
 import { initFsStorage, openFsStorage } from '../../../../src/repo/stores/fs/index.ts'
+import { GATE } from '../../../../src/system/threads/thread-program.ts'
 import { threadProgram } from '../../../support/bundle.ts'
 import { linkTo, regular, type TreeFile, writeFlatCommit } from '../../../support/flat-commits.ts'
 import { isRoot } from '../../../support/machine.ts'
@@ -23,10 +24,26 @@ function place(): string {
   return join(root, `repo-${made++}`)
 }
 
-/** Threads need a turn of the event loop to come up. */
+/** The state of each thread that was started, as in src/system/threads/thread-program.ts. */
+const gates: Int32Array[] = []
+vi.stubGlobal(
+  'SharedArrayBuffer',
+  class extends SharedArrayBuffer {
+    constructor(size: number) {
+      super(size)
+      gates.push(new Int32Array(this))
+    }
+  },
+)
+afterAll(() => vi.unstubAllGlobals())
+
+/** Begins the count of files that starts threads, and waits until they have started. */
 async function warmUp(tx: Transaction): Promise<void> {
   await tx.writeFile({ header: regular(0o600), size: 1, body: encodeUtf8('w') })
-  await new Promise((resolve) => setTimeout(resolve, 400))
+  const started = () => expect(gates.filter(([state]) => state !== GATE.loaded)).toEqual([])
+  await vi.waitFor(started, { timeout: 20_000 })
+  // The message that the thread is ready follows.
+  await new Promise((resolve) => setTimeout(resolve, 100))
 }
 
 function manyFiles(count: number, rich: boolean): TreeFile[] {
@@ -169,7 +186,8 @@ describe('writer threads', () => {
     const storage = await initFsStorage(place(), { mode: 'archive', platform, writers: { ...writers, program } })
     for (let round = 0; round < 2; round++) {
       const tx = await storage.begin()
-      await warmUp(tx)
+      await tx.writeFile({ header: regular(0o600), size: 1, body: encodeUtf8('w') })
+      await new Promise((resolve) => setTimeout(resolve, 400))
       await writeFlatCommit(tx, manyFiles(100 + round, false), `main-${round}`)
       await tx.commit()
     }
