@@ -22,6 +22,7 @@ export {
   type LocalUncompressedCache,
   type OpenRepoOptions,
   openRepo,
+  type RepoDirectoryOptions,
   readLocalSePolicy,
   scanHardLinks,
 } from './repo/local.ts'

@@ -13,6 +13,7 @@ export {
   MAX_PARENT_REPOS,
   type OpenRepoOptions,
   openRepo,
+  type RepoDirectoryOptions,
 } from './open-local.ts'
 export { type CreateUsbOptions, createUsb, USB_REPO } from './pull/local-usb.ts'
 export { createKeySource, type KeySourceOptions, readKeyRings } from './remotes/local-keys.ts'

@@ -24,6 +24,8 @@ import { createSqliteStorage, openSqliteStorage } from './stores/sqlite/open.ts'
 /** Maximum length of a chain of parent repositories. A longer one is taken for a loop. */
 export const MAX_PARENT_REPOS = 16
 
+export type { RepoDirectoryOptions }
+
 /** How to open a repository. The options of a repository directory have no effect on a SQLite file. */
 export interface OpenRepoOptions extends RepoDirectoryOptions {
   readonly platform?: Platform | undefined
