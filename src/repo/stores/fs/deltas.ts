@@ -1,5 +1,5 @@
 /**
- * What a repository directory keeps for exchange with others, as far as it is looked after here:
+ * Static deltas and cached summaries in a repository directory, which prune lists and deletes:
  *
  *   deltas/Ab/REST[-TO]/superblock    a static delta; Ab and REST are the commit it starts from (or leads to, if it
  *                                     starts from nothing) in modified base64, TO the one it leads to
@@ -21,7 +21,7 @@ export class FsDeltas implements DeltaStore {
   readonly #root: string
   readonly #requireWritable: () => void
 
-  /** @param root the repository */
+  /** @param root path of the repository */
   constructor(root: string, requireWritable: () => void) {
     this.#root = root
     this.#requireWritable = requireWritable
@@ -47,7 +47,7 @@ export class FsDeltas implements DeltaStore {
   }
 }
 
-/** What has another name is no delta, and nobody's business. */
+/** Parses the name of a delta. `undefined` if it is not one. */
 function parseDelta(name: string): DeltaName | undefined {
   const [first = '', second] = name.split('-')
   try {
@@ -63,7 +63,7 @@ export class FsSummaryCache implements SummaryCache {
   readonly #path: string
   readonly #requireWritable: () => void
 
-  /** @param root the repository */
+  /** @param root path of the repository */
   constructor(root: string, requireWritable: () => void) {
     this.#path = `${root}/tmp/cache/summaries`
     this.#requireWritable = requireWritable

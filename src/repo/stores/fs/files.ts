@@ -1,5 +1,5 @@
 /**
- * Files of a directory by their path from it: of a repository, what is neither object nor ref; or the directory in
+ * Files of a directory by their relative path: in a repository, those that are not objects or refs; or the directory in
  * which the remotes of a system are configured, one file each.
  *
  * Source: ostree-repo.c, _ostree_repo_file_replace_contents.
@@ -19,7 +19,7 @@ export class FsFiles implements RepoFiles {
   readonly #requireWritable: () => void
   readonly #fsync: () => boolean
 
-  /** @param tmp directory on the same file system for files that are unfinished */
+  /** @param tmp directory on the same file system, for files that are being written */
   constructor(root: string, tmp: string, requireWritable: () => void, fsync: () => boolean) {
     this.location = root
     this.#tmp = tmp

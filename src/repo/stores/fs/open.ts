@@ -1,4 +1,4 @@
-/** Opening and making repository directories. Source: ostree-repo.c, ostree_repo_open, ostree_repo_create_at. */
+/** Opens and creates repository directories. Source: ostree-repo.c, ostree_repo_open, ostree_repo_create_at. */
 
 import { closeSync, existsSync, mkdirSync, opendirSync, openSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -20,7 +20,7 @@ const DIRECTORY_MODE = 0o775
 const DIRECTORIES = ['tmp', 'extensions', 'state', 'refs', 'refs/heads', 'refs/mirrors', 'refs/remotes', 'objects']
 const SYSTEM_REPO = '/ostree/repo'
 const SYSTEM_REMOTES = '/etc/ostree/remotes.d'
-/** A repository one may not write to is still one to read. */
+/** Errors of creating `tmp` that are ignored: a repository that cannot be written can still be read. */
 const NOT_WRITABLE = ['EROFS', 'EACCES', 'EPERM']
 
 /** What the command `ostree` lets its environment decide about a repository directory. */
@@ -38,13 +38,13 @@ export interface RepoDirectoryOptions {
 
 export interface OpenFsStorageOptions extends RepoDirectoryOptions {
   readonly platform: Platform
-  /** System calls Node lacks; `null` does without. Default: what `loadNative` finds, when it is first needed. */
+  /** System calls that Node does not offer; `null` does without. Default: what `loadNative` finds when first needed. */
   readonly native?: Native | null | undefined
-  /** Threads that write small files of large transactions; `null` for none. Default: as many as would else be idle. */
+  /** Threads that write small files of large transactions; `null` for none. Default: `defaultWriters`. */
   readonly writers?: Threads | null | undefined
-  /** Threads that work off long lists of objects (`workOff`); as `writers`. */
+  /** Threads that process long lists of objects (`FastPaths.workAhead`); `null` for none. Default: `defaultObjectThreads`. */
   readonly objectThreads?: Threads | null | undefined
-  /** Where remotes are configured too, one file each. Default: `/etc/ostree/remotes.d` for `/ostree/repo`, else nowhere. */
+  /** Directory that configures more remotes, one file each. Default: `/etc/ostree/remotes.d` for `/ostree/repo`, else none. */
   readonly remotesDirectory?: string | undefined
 }
 
@@ -54,7 +54,7 @@ export interface InitFsStorageOptions extends OpenFsStorageOptions {
   readonly collectionId?: string | undefined
 }
 
-/** @throws {IoError}, {FormatError}, {UnsupportedError} `opening repo: …` */
+/** Opens a repository directory. @throws {IoError}, {FormatError}, {UnsupportedError} `opening repo: …` */
 export async function openFsStorage(path: string, options: OpenFsStorageOptions): Promise<Storage> {
   try {
     requireDirectory(path, path)
@@ -78,7 +78,7 @@ export async function openFsStorage(path: string, options: OpenFsStorageOptions)
 }
 
 /**
- * Makes a repository where there is none, and opens it. Where `objects/` exists nothing is changed, whatever its mode.
+ * Creates a repository directory and opens it. If `objects/` exists nothing is created, and the mode stays what it is.
  * @throws {IoError}, {UnsupportedError} `Creating repo: …`; and as `openFsStorage`
  */
 export async function initFsStorage(path: string, options: InitFsStorageOptions): Promise<Storage> {
@@ -102,7 +102,7 @@ export async function initFsStorage(path: string, options: InitFsStorageOptions)
   return openFsStorage(path, options)
 }
 
-/** Threads have the platform of Node, and find native calls themselves. */
+/** Returns no threads if platform or native calls are not the usual ones: a thread always loads the usual ones. */
 function threadsOf<T extends unknown[]>(
   { platform, native }: OpenFsStorageOptions,
   wanted: Threads | null | undefined,
@@ -112,7 +112,7 @@ function threadsOf<T extends unknown[]>(
   return wanted === undefined ? usual : () => wanted
 }
 
-/** Whether it is the repository the running system was deployed from, whatever it is called. */
+/** Whether the directory is `/ostree/repo`, by its inode: the repository that the running system was deployed from. */
 function isSystemRepo(root: string): boolean {
   const system = unless(['ENOENT', 'ENOTDIR', 'EACCES'], SYSTEM_REPO, () => statSync(SYSTEM_REPO))
   if (system === undefined) return false
@@ -137,7 +137,7 @@ function ensureTmp(root: string, makeCache: boolean): void {
   requireDirectory(`${root}/tmp`, 'tmp')
 }
 
-/** Better now than with the first commit. */
+/** Writes a `user.` xattr to a probe file, so that a file system without them is refused before the first commit. */
 function requireUserXattrs(root: string, native: NativeSource): void {
   const provider = requireNative('Mode bare-user', native)
   const probe = `${root}/tmp.${randomName()}`

@@ -1,18 +1,18 @@
 /**
- * Where the objects of a transaction lie until it commits:
+ * The directory with the objects of a transaction, until it commits:
  *
  *   tmp/staging-BOOTID-XXXXXX-lock      locked while the directory is in use
  *   tmp/staging-BOOTID-XXXXXX/
- *     ab/cdef….file                     what a transaction of libostree left behind, complete: used again
- *     unsealed/ab/cdef….file            ours
- *     unsealed/commits/CHECKSUM.commit  ours, moved into the repository last
+ *     ab/cdef….file                     complete object that a transaction of libostree left: used again (`inherited`)
+ *     unsealed/ab/cdef….file            object of this transaction
+ *     unsealed/commits/CHECKSUM.commit  commit of this transaction, moved into the repository last
  *     unsealed/stream-N                 content whose checksum is not known yet
  *
- * libostree gives an object its name only when it is complete, and takes over any directory of this kind whose owner is
- * gone. Objects here are written under their names straight away, for that is a system call less; so they are kept one
- * directory deeper, where libostree does not look, and what a killed process left there is thrown away.
+ * libostree gives an object its name when it is complete, and takes over any directory of this kind whose owner has
+ * died. This transaction writes objects under their names at once, which saves a system call each. So it keeps them one
+ * directory deeper, where libostree does not look, and what a killed process left there is deleted.
  *
- * Without the native provider nothing can be locked; the directory then has a name nobody takes over.
+ * Without the native provider the directory cannot be locked; it then has a name that libostree does not take over.
  *
  * Source: ostree-repo-commit.c, ostree_repo_prepare_transaction; ostree-repo.c, _ostree_repo_allocate_tmpdir.
  */
@@ -50,22 +50,22 @@ export function readBootId(): string {
 }
 
 export interface StagingPlace {
-  /** The `tmp` of the repository. */
+  /** Path of the repository's `tmp`. */
   readonly tmp: string
   readonly bootId: string
   readonly native: Native | undefined
 }
 
 export class Staging {
-  /** `tmp/staging-…`, absolute. */
+  /** Absolute path of `tmp/staging-…`. */
   readonly path: string
   readonly commits: string
-  /** Complete objects of an earlier transaction of libostree. */
+  /** Complete objects that an earlier transaction of libostree left here. */
   readonly inherited: readonly ObjectName[]
   readonly #unsealed: string
   #kept = false
   readonly #lock: HeldFile | undefined
-  /** By the first byte of the checksum, in hex. */
+  /** Directories of this transaction's objects, by the first byte of the checksum, in hex. */
   readonly #directories = new Map<string, string>()
   #streams = 0
 
@@ -79,7 +79,7 @@ export class Staging {
     mkdirSync(this.commits)
   }
 
-  /** @throws {IoError} */
+  /** Takes over a directory of this boot that is not in use, or creates one. @throws {IoError}, {ConflictError} */
   static begin(place: StagingPlace): Staging {
     return withIo(
       'tmp',
@@ -98,7 +98,7 @@ export class Staging {
       if (!made) continue
       if (native === undefined) return new Staging(path, undefined, [])
       const lock = tryHold(path + LOCK_SUFFIX, native)
-      // Between the two calls somebody may have taken it over, and may have removed it again.
+      // Between the two calls another process may have taken it over, and may have removed it again.
       if (lock === undefined) continue
       if (isOwnDirectory(path)) return new Staging(path, lock, [])
       lock.release()
@@ -106,18 +106,18 @@ export class Staging {
     throw new ConflictError(tmp, `No free name for a staging directory after ${MAX_ATTEMPTS} attempts`)
   }
 
-  /** Of an object that is not a commit. Makes the directory when it is the first one there. */
+  /** Returns the path for an object that is not a commit. Creates its directory if it is the first in there. */
   objectPath(checksum: string, suffix: string): string {
     const head = checksum.slice(0, 2)
     let directory = this.#directories.get(head)
     if (directory === undefined) {
       const made = `${this.#unsealed}/${head}`
-      // After a checkpoint it may still be there: what had nothing to publish is not renamed.
+      // After a checkpoint it may still exist: the files in it may have been moved one by one.
       const fresh = unless(['EEXIST'], 'tmp', () => {
         mkdirSync(made, 0o777)
         return true
       })
-      if (!fresh && !isOwnDirectory(made)) throw new ConflictError(made, `${made} is no directory`)
+      if (!fresh && !isOwnDirectory(made)) throw new ConflictError(made, `${made} is not a directory`)
       directory = made
       this.#directories.set(head, directory)
     }
@@ -132,29 +132,29 @@ export class Staging {
     return `${this.path}/${checksum.slice(0, 2)}/${checksum.slice(2)}.${suffix}`
   }
 
-  /** A new path for content that has no name yet. */
+  /** Returns a new path for content whose checksum is not known yet. */
   streamPath(): string {
     return `${this.#unsealed}/stream-${this.#streams++}`
   }
 
-  /** The directories of objects, with their names in `objects/`; they may be moved away as a whole. */
+  /** Lists the directories of objects with their names in `objects/`. The caller may move them as a whole. */
   *directories(): Iterable<{ name: string; path: string }> {
     const inherited = new Set(this.inherited.map(({ checksum }) => checksum.slice(0, 2)))
     for (const name of inherited) yield { name, path: `${this.path}/${name}` }
     for (const [name, path] of this.#directories) yield { name, path }
   }
 
-  /** What `directories` gave has been moved. */
+  /** Called when all objects in `directories` have been moved. */
   published(): void {
     this.#directories.clear()
   }
 
-  /** What is staged stays when this is removed, as if the process had ended: a later transaction may use it. */
+  /** Makes `remove` leave the directory, as if the process had died: a later transaction may use its objects. */
   keep(): void {
     this.#kept = true
   }
 
-  /** Removes the directory with all that is in it, and gives up the lock. */
+  /** Deletes the directory and releases its lock. */
   remove(): void {
     try {
       if (!this.#kept) rmSync(this.path, { recursive: true, force: true })
@@ -166,15 +166,15 @@ export class Staging {
   }
 }
 
-/** A lock file held by this process; it is gone when it is not held. */
+/** A lock file that this process has locked. Releasing it deletes it. */
 interface HeldFile {
   release(): void
 }
 
-/** @returns `undefined` when somebody else holds it */
+/** Creates and locks a lock file. @returns `undefined` if it is locked already */
 function tryHold(path: string, native: Native): HeldFile | undefined {
   const fd = openSync(path, LOCK_FLAGS, 0o600)
-  // A lock on a file that its last holder has removed meanwhile is a lock on nothing.
+  // If the last holder has deleted the file meanwhile, other processes lock a new one.
   if (!native.lock(fd, 'exclusive') || fstatSync(fd).nlink === 0) {
     closeSync(fd)
     return undefined
@@ -216,7 +216,10 @@ function takeOver<T>(
   return undefined
 }
 
-/** Objects that may be used again. Everything else in the directory goes, commits too: theirs to publish, not ours. */
+/**
+ * Lists the objects in a directory that was taken over, and deletes everything else in it. Commits are not used either:
+ * only the transaction that wrote one knows whether all it refers to is stored.
+ */
 function inherit(path: string): ObjectName[] {
   const names: ObjectName[] = []
   for (const directory of readdirSync(path, { withFileTypes: true })) {
@@ -235,7 +238,7 @@ function inherit(path: string): ObjectName[] {
   return names
 }
 
-/** Whether a lock file of a staging directory is held by somebody. */
+/** Whether a lock file is locked. */
 function isHeld(path: string, native: Native): boolean {
   const lock = tryHold(path, native)
   lock?.release()
@@ -243,8 +246,8 @@ function isHeld(path: string, native: Native): boolean {
 }
 
 /**
- * Removes what transactions and downloads left in `tmp/`: staging of other boots that nobody holds, and anything else
- * that is older than `expiry` seconds. Failing is not worth an error: the next transaction tries again.
+ * Deletes what transactions and downloads left in `tmp/`: staging directories of other boots that are not locked, and
+ * anything else that is older than `expiry` seconds. What cannot be deleted is left to the next transaction.
  * @param now seconds since the epoch
  */
 export function cleanTmp({ tmp, bootId, native }: StagingPlace, expiry: number, now: number): void {
@@ -254,12 +257,12 @@ export function cleanTmp({ tmp, bootId, native }: StagingPlace, expiry: number, 
     if (name === 'cache') continue
     try {
       if (name.startsWith(STAGING_PREFIX) && entry.isDirectory()) {
-        // Without the native provider nobody can tell whether it is in use.
+        // Without the native provider it is not known whether it is in use.
         if (native === undefined || name.startsWith(`${STAGING_PREFIX}${bootId}-`)) continue
         if (isHeld(path + LOCK_SUFFIX, native)) continue
         rmSync(path, { recursive: true, force: true })
       } else if (name.startsWith(STAGING_PREFIX) && name.endsWith(LOCK_SUFFIX)) {
-        // Made after its directory, removed after it: alone, it is one that nobody holds, or will not for long.
+        // It is created after its directory and deleted after it: without one, its holder has died or is about to end.
         if (native === undefined || isOwnDirectory(path.slice(0, -LOCK_SUFFIX.length))) continue
         tryHold(path, native)?.release()
       } else if (now - Math.floor(lstatSync(path).mtimeMs / 1000) > expiry) {

@@ -1,10 +1,10 @@
 /**
- * A repository directory, as libostree has it:
+ * A repository directory, as libostree lays it out:
  *
  *   config                                  key file
- *   objects/ab/cdef….TYPE                   loose.ts, mode-*.ts
+ *   objects/ab/cdef….TYPE                   loose/, content/
  *   refs/{heads,remotes/R,mirrors/C}/NAME   refs.ts
- *   state/CHECKSUM.commitpartial            loose.ts
+ *   state/CHECKSUM.commitpartial            loose/loose.ts
  *   deltas/…  tmp/cache/summaries/          deltas.ts
  *   summary  NAME.cookies.txt  …            files.ts
  *   tmp/staging-…  tmp/cache                staging.ts
@@ -48,21 +48,21 @@ import { cleanTmp, readBootId, Staging, type StagingPlace } from './staging.ts'
 import { WriteBehind } from './threads/write-behind.ts'
 import { FsTransactionBackend } from './transaction.ts'
 
-/** Fewer are done before a thread is up. */
+/** Objects in a list below which this thread is done before another one has started. */
 const OBJECTS_BEFORE_START = 4000
-/** Fewer are done before the module is loaded that does it. */
+/** Objects to delete below which the plain way is done before object-threads.ts is loaded. */
 const OBJECTS_BEFORE_LOADING = 100
 
 export interface FsStorageContext {
-  /** Absolute. */
+  /** Absolute path of the repository. */
   readonly path: string
   readonly platform: Platform
   readonly native: NativeSource
-  /** Threads that write small files, in a repository of that mode; `undefined` for none. */
+  /** Returns the threads that write small files in a repository of that mode; `undefined` for none. */
   readonly writers: (mode: RepoMode) => Threads | undefined
-  /** Threads that work off long lists of objects; `undefined` for none. */
+  /** Returns the threads that process long lists of objects; `undefined` for none. */
   readonly objectThreads: () => Threads | undefined
-  /** Directory of the files that configure remotes. */
+  /** As in `OpenFsStorageOptions`. */
   readonly remotesDirectory: string | undefined
   /** As in `RepoDirectoryOptions`. */
   readonly bootId: string | undefined
@@ -88,7 +88,7 @@ export class FsStorage implements Storage {
   #writeBehind: WriteBehind | undefined
   #closed = false
 
-  /** @throws {FormatError}, {UnsupportedError} when the config is not right */
+  /** @throws {FormatError}, {UnsupportedError} if the configuration is not valid */
   constructor(context: FsStorageContext) {
     const { path } = context
     this.#context = context
@@ -114,7 +114,7 @@ export class FsStorage implements Storage {
     this.#lock = new RepoLock(() => this.#makeLocker())
   }
 
-  /** Threads stay from one transaction to the next, unless the settings they were started with have changed. */
+  /** Returns the writer threads: those of the last transaction, unless settings have changed since. */
   async #makeWriteBehind(): Promise<WriteBehind | undefined> {
     if (this.#writeBehind?.settings !== this.#settings) {
       await this.#writeBehind?.close()
@@ -128,7 +128,7 @@ export class FsStorage implements Storage {
     const threads = this.#context.objectThreads()
     if (threads === undefined || names.length === 0) return undefined
     if (names.length >= (threads.after ?? OBJECTS_BEFORE_START)) return this.#workInThreads(threads, task, names)
-    // By itself, this thread deletes many faster than one after another.
+    // Even alone, this thread deletes faster that way: it looks names up in one open directory after another.
     const alone = task === 'delete' && names.length >= OBJECTS_BEFORE_LOADING
     return alone ? this.#workInThreads({ ...threads, count: 0 }, task, names) : undefined
   }
@@ -155,7 +155,7 @@ export class FsStorage implements Storage {
   readConfig(): string {
     const { path } = this.#context
     const bytes = withIo('config', () => {
-      // Links are followed here: it is the owner's file, and may lie elsewhere.
+      // Links are followed here: the owner of the repository may keep the file elsewhere.
       const fd = openSync(`${path}/config`, constants.O_RDONLY | constants.O_NONBLOCK)
       try {
         return readFileSync(fd)
@@ -227,7 +227,7 @@ export class FsStorage implements Storage {
     try {
       const { path } = this.#context
       cleanTmp(this.#stagingPlace(), this.#settings.tmpExpiry, Math.floor(Date.now() / 1000))
-      // Of versions long ago.
+      // Old versions of libostree left this file.
       if (committed) removeFile(`${path}/transaction`, 'transaction')
     } finally {
       await lock[Symbol.asyncDispose]()
@@ -241,7 +241,7 @@ export class FsStorage implements Storage {
 
   async lock(kind: 'shared' | 'exclusive', options: LockOptions = {}): Promise<AsyncDisposable> {
     const timeout = options.timeout ?? this.#settings.lockTimeout
-    // A transaction relies on what it has seen: nobody, not even its own storage, may delete beside it.
+    // A transaction relies on the objects it has found: even its own storage must not delete any meanwhile.
     const mayTake = () => kind === 'shared' || this.#transaction === undefined || this.#lock.exclusive
     return this.#lock.acquire(kind, timeout, mayTake)
   }
@@ -271,7 +271,7 @@ function keepOnFailure(staging: Staging, beforePublish: () => void): () => void 
   }
 }
 
-/** @throws {FormatError}, {UnsupportedError} */
+/** Parses the configuration. @throws {FormatError}, {UnsupportedError} if it is not valid */
 export function parseSettings(text: string): RepoSettings {
   let config: KeyFile
   try {

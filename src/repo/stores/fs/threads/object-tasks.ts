@@ -1,4 +1,4 @@
-/** What is done to one object of a long list, in whichever thread. Threads are started by object-threads.ts. */
+/** The tasks on objects of a long list, as any thread does them. object-threads.ts starts the threads. */
 
 import { closeSync, constants, openSync } from 'node:fs'
 import type { MaybePromise } from '../../../../bytes.ts'
@@ -11,7 +11,7 @@ import { verifyObject } from '../../../core/verify-object.ts'
 import type { LooseObjects } from '../loose/loose.ts'
 
 export interface TaskOnOne {
-  /** Throws when anything is the matter. @returns bytes that were freed */
+  /** Does the task on one object. @returns bytes that were freed. @throws on any fault */
   run(name: ObjectName): MaybePromise<number>
   close(): void
 }
@@ -25,7 +25,10 @@ export function taskOn(task: ObjectTask, objects: LooseObjects, platform: Platfo
   }
 }
 
-/** Lists are in the order of the directories: one at a time is open, and names in it are found at half the price. */
+/**
+ * Deletes objects. A list is in the order of the directories, so one of them is open at a time, and looking a name up in
+ * it takes half the time of a path.
+ */
 class Deletion implements TaskOnOne {
   readonly #objects: LooseObjects
   readonly #calls = loadLinkCalls()
@@ -66,15 +69,16 @@ class Deletion implements TaskOnOne {
   }
 }
 
-/** What became of objects `from`… of a list. */
+/** The result of a task on the batch of a list that begins at index `from`. */
 export interface Outcome {
   readonly from: number
-  /** Those it went wrong with, as indices of the whole list. */
+  /** Indices in the whole list of the objects on which the task failed. */
   readonly left: readonly number[]
+  /** Bytes that were freed. */
   readonly bytes: number
 }
 
-/** Leaves nothing open. */
+/** Does a task on each object of a batch, and closes it. */
 export async function runTask(task: TaskOnOne, from: number, names: ObjectList): Promise<Outcome> {
   const left: number[] = []
   let bytes = 0
@@ -83,7 +87,7 @@ export async function runTask(task: TaskOnOne, from: number, names: ObjectList):
       const done = task.run(names.name(i))
       bytes += done instanceof Promise ? await done : done
     } catch {
-      // Whoever is left with it finds out why.
+      // The caller repeats the task on the objects in `left`, and meets the error again.
       left.push(from + i)
     }
   }

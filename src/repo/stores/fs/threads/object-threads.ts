@@ -1,5 +1,5 @@
 /**
- * A list of objects worked off by this thread and others. Each takes the next batch when it has done one, so that a slow
+ * Does a task on a list of objects in this thread and others. Each takes the next batch when it has done one, so that a slow
  * thread delays only the batches it has already taken.
  */
 
@@ -26,16 +26,17 @@ interface ObjectBatch {
   readonly names: ObjectList
 }
 
-/** A batch on its way to a thread: two buffers are cloned in no time, some hundred objects are not. */
+/** A batch as it is sent to a thread: cloning two buffers takes less time than cloning some hundred objects. */
 export interface PackedBatch extends PackedObjects {
   readonly from: number
 }
 
-/** Threads for long lists of objects: one for each processor that would otherwise be idle, at most `MOST_OBJECT_THREADS`. */
+/** Returns one thread for each processor that would otherwise be idle, at most MOST_OBJECT_THREADS. */
 export function defaultObjectThreads(): Threads | undefined {
   return idleThreads(import.meta.url, 'object-worker', MOST_OBJECT_THREADS)
 }
 
+/** Yields the batches of `names` in order, as `FastPaths.workAhead` does. */
 export async function* workInThreads(
   threads: Threads,
   data: ObjectThreadData,
@@ -83,7 +84,7 @@ class SharedWork {
     this.#pool.start()
   }
 
-  /** @returns the batch that begins there, once it is done */
+  /** Returns the batch that begins at `from`, and forgets it. `undefined` if it is not done yet. */
   collect(from: number): Batch | undefined {
     this.#pool.receive()
     this.#give()

@@ -1,4 +1,4 @@
-/** The thread that works off batches of objects. Its other end is object-threads.ts. */
+/** The program of a thread that does a task on batches of objects. object-threads.ts starts it. */
 
 import { ObjectList } from '../../../../objects/index.ts'
 import { nodePlatform } from '../../../../platform/node.ts'
@@ -13,7 +13,7 @@ import type { ObjectThreadData, PackedBatch } from './object-threads.ts'
 runProgram<ObjectThreadData, PackedBatch, Outcome>(({ root, settings, task }) => {
   if (needsNative(settings.mode)) loadNative()
   const reader = new LooseReader(contentModeOf(settings, nodePlatform, loadNative))
-  // Whoever starts the thread has made sure that it may write.
+  // The starter of the thread has checked that the repository is writable.
   const objects = new LooseObjects(root, settings.mode, reader, { requireWritable() {}, fsync: () => false })
   const run = taskOn(task, objects, nodePlatform)
   return async (batch) => ({ reply: await runTask(run, batch.from, ObjectList.unpack(batch)) })

@@ -1,16 +1,16 @@
 /**
- * Many small files on their way to a writer thread: contents one after another in a buffer that is handed over, and
- * handed back to be filled again.
+ * Many small files on their way to a writer thread: their contents lie one after another in a buffer that is transferred
+ * to the thread, and back to be filled again.
  */
 
 import { SMALL_FILE } from '../../../../bytes.ts'
 import type { FileHeader } from '../../../../objects/index.ts'
 
-/** Room for one file of the largest size that travels whole, or some hundred common ones. */
+/** Bytes: room for one file of the largest size that is written whole, or for some hundred common ones. */
 const SLAB_SIZE = SMALL_FILE
 const FIELDS = 3
 
-/** Structured-cloned to the thread, but for the buffer, which is moved. */
+/** A slab as it is sent to a thread: the buffer is transferred, the rest is cloned. */
 export interface PackedSlab {
   readonly bytes: Uint8Array
   readonly paths: readonly string[]
@@ -25,10 +25,10 @@ export class Slab {
   #paths: string[] = []
   #headers: FileHeader[] = []
   #table: number[] = []
-  /** Neighbours often share their header: the same object, or one that was seen in this slab. */
+  /** Index in #headers of a header object: neighbouring files often share theirs. */
   #headerIndex = new Map<FileHeader, number>()
 
-  /** @param bytes of an earlier slab, to be used again */
+  /** @param bytes buffer of an earlier slab, to be used again */
   constructor(bytes: Uint8Array = new Uint8Array(SLAB_SIZE)) {
     this.#bytes = bytes
   }
@@ -37,7 +37,7 @@ export class Slab {
     return this.#paths.length === 0
   }
 
-  /** Copies. @returns `false` when it does not fit */
+  /** Adds a copy of a file. @returns false if it does not fit */
   add(path: string, header: FileHeader, body: Uint8Array): boolean {
     if (this.#used + body.length > this.#bytes.length) return false
     let index = this.#headerIndex.get(header)
@@ -57,14 +57,14 @@ export class Slab {
   }
 }
 
-/** Cloning a view clones all it is a view of: perhaps a whole chunk of a tar for one attribute. */
+/** Copies xattrs: cloning a view clones its whole buffer, which may be a chunk of a tar archive. */
 function compact(header: FileHeader): FileHeader {
   if (header.xattrs.length === 0) return header
   const xattrs = header.xattrs.map(([name, value]) => [new Uint8Array(name), new Uint8Array(value)] as const)
   return { ...header, xattrs }
 }
 
-/** Calls `write` for each file, in the order they were added; bodies are views. */
+/** Calls `write` for each file, in the order they were added. Bodies are views of the buffer. */
 export function unpackSlab(
   { bytes, paths, headers, table }: PackedSlab,
   write: (path: string, header: FileHeader, body: Uint8Array) => void,

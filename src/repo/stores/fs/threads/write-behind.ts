@@ -1,5 +1,5 @@
 /**
- * Small files written by other threads while the main one parses and hashes. Only `flush` waits for them: while all
+ * Writes small files in other threads while the main one parses and hashes. Only `flush` waits for them: while all
  * threads are busy the main thread writes files itself, so that a machine without idle processors loses no time.
  *
  * Threads start when a transaction turns out to be large, and stay for the next one. There are none where the program
@@ -33,7 +33,7 @@ export interface SlabToWrite {
 export type SlabOutcome = { kind: 'written'; bytes: Uint8Array } | { kind: 'failed'; error: PackedError }
 
 /**
- * Threads for the processors that would otherwise be idle. A tar of 40,000 files (262 MB) on two processors, without and
+ * Returns threads for the processors that would otherwise be idle. A tar of 40,000 files (262 MB) on two processors, without and
  * with one: mode archive 4.6 and 3.0 s; bare-user-only in memory 1.5 and 1.06 s, on ext4 with fsync 7.0 and 5.0 s. A
  * thread costs 20 MiB.
  */
@@ -83,7 +83,7 @@ export class WriteBehind {
   /**
    * Takes the file over, with a copy of its body.
    * @returns false when the caller has to write it
-   * @throws what went wrong with an earlier one
+   * @throws the error that an earlier file met
    */
   take(path: string, header: FileHeader, body: Uint8Array): boolean {
     if (this.#failure !== undefined) throw this.#failure
@@ -93,7 +93,7 @@ export class WriteBehind {
     return this.#pool.hasRoom && this.#send() && this.#slab.add(path, header, body)
   }
 
-  /** @returns false when no thread has started */
+  /** Sends the slab to a thread. @returns false when no thread has started */
   #send(): boolean {
     const slab = this.#slab.pack()
     const request: SlabToWrite = { slab, perObjectFsync: this.#perObjectFsync }
@@ -102,7 +102,7 @@ export class WriteBehind {
     return true
   }
 
-  /** Waits until every file that was taken is written. @throws what went wrong */
+  /** Waits until every file that was taken is written. @throws the first error that one met */
   async flush(): Promise<void> {
     if (!this.#slab.empty && !this.#send()) this.#writeSlab()
     await this.#pool.settled()
@@ -121,7 +121,7 @@ export class WriteBehind {
     }
   }
 
-  /** As `flush`, for files that are not wanted any more. */
+  /** Drops the files that are not sent yet, and waits for the others. Errors are ignored. */
   async discard(): Promise<void> {
     this.#slab = new Slab()
     await this.flush().catch(() => {})

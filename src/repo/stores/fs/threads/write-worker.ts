@@ -1,4 +1,4 @@
-/** The writer thread: takes slabs of small files and makes loose files of them. Its other end is write-behind.ts. */
+/** The program of a writer thread: makes loose files of slabs of small files. write-behind.ts starts it. */
 
 import { nodePlatform } from '../../../../platform/node.ts'
 import { loadNative } from '../../../../system/native.ts'
