@@ -47,7 +47,7 @@ function checkOut(
   return checkout(repo, commit, createLocalTarget(target, how), { mode: 'user', ...options })
 }
 
-/** The same, every answer a promise; and no threads, which are there or not at once. */
+/** Wraps a target so that every method returns a promise, and without threads, of which the target must tell at once. */
 function late<T extends object>(target: T): T {
   return new Proxy(target, {
     get(of, key) {
@@ -70,7 +70,7 @@ interface Case {
 const cases = goldenJson<Case[]>('core/checkouts.json')
 const archive = goldenJson<Record<string, { files: RepoFile[]; commit: Checksum }>>('core/repo-modes.json')['archive']
 
-/** The golden archive in another store. */
+/** Copies the golden archive repository into a store. */
 async function copyInto(storage: Storage): Promise<Repo> {
   const path = place()
   mkdirSync(path)
@@ -92,13 +92,13 @@ async function copyInto(storage: Storage): Promise<Repo> {
 describe.runIf(isRoot).each([
   ['memory', async () => createMemoryStorage({ platform: nodePlatform })],
   ['SQLite', async () => createSqliteStorage(`${place()}.sqlite`, { platform: nodePlatform, mode: 'archive' })],
-] as const)('a store without files (%s)', (_, make) => {
+] as const)('checkout from a store without files: %s', (_, make) => {
   test.each([
     ['plain', { mode: 'none' }],
     ['disable-cache', { mode: 'user' }],
     ['user+copy', { mode: 'user', forceCopy: true }],
     ['bareuseronly-dirs', { mode: 'user', bareUserOnlyDirs: true }],
-  ] as const)('is checked out as an archive directory is: %s', async (name, options) => {
+  ] as const)('the files are those of a checkout from an archive directory: %s', async (name, options) => {
     const repo = await copyInto(await make())
     const target = place()
     await checkout(repo, archive?.commit as Checksum, createCheckoutTarget(target), options)
@@ -109,7 +109,7 @@ describe.runIf(isRoot).each([
     await repo.close()
   })
 
-  test('says that there is nothing to link', async () => {
+  test('a checkout that requires hard links is refused', async () => {
     const repo = await copyInto(await make())
     const options = { mode: 'user', requireHardlinks: true } as const
     const refused = checkout(repo, archive?.commit as Checksum, createCheckoutTarget(place()), options)
@@ -118,7 +118,7 @@ describe.runIf(isRoot).each([
   })
 })
 
-test('a memory store of a mode that could be linked has no files to link', async () => {
+test('a checkout that requires hard links is refused from memory also in mode bare-user', async () => {
   const repo = await memoryRepo('bare-user')
   const commit = await commitTree(repo, { f: 'x' })
   await expect(checkOut(repo, commit, place(), { requireHardlinks: true })).rejects.toThrow(/memory has no files/)
@@ -127,10 +127,10 @@ test('a memory store of a mode that could be linked has no files to link', async
 
 describe.each([
   ['with the system calls of koffi', {}],
-  ['with those of Node only', { native: null, linkCalls: null }],
-  ['where directories are known by path only', { native: null, linkCalls: null, byPath: true }],
-] as const)('on the local file system, %s', (_, how) => {
-  test('counts what it made', async () => {
+  ['with the functions of Node', { native: null, linkCalls: null }],
+  ['with paths in place of open directories', { native: null, linkCalls: null, byPath: true }],
+] as const)('checkout to the local file system, %s', (_, how) => {
+  test('the result counts directories, links, copies and kept files', async () => {
     const repo = await createRepo(place(), { mode: 'bare-user-only' })
     const commit = await commitTree(repo, { 'd/f': 'x', 'd/g': 'y', empty: '', l: link('d') })
     const target = place()
@@ -143,7 +143,7 @@ describe.each([
     await repo.close()
   })
 
-  test('streams files larger than memory should hold, and syncs when asked to', async () => {
+  test('a large file is copied as a stream, and synced if `fsync` is set', async () => {
     const content = new Uint8Array(5 << 20).map((_byte, i) => (i >> 8) ^ i)
     for (const mode of ['archive', 'bare-user-only'] as const) {
       const repo = await createRepo(place(), { mode })
@@ -159,7 +159,7 @@ describe.each([
     }
   })
 
-  test('leaves no half file when an object turns out broken', async () => {
+  test('a truncated object is refused, and its file is removed', async () => {
     const repo = await createRepo(place(), { mode: 'archive' })
     const content = new Uint8Array(3 << 20).map((_byte, i) => Math.imul(i, 2654435761) >>> 13)
     const commit = await commitTree(repo, { a: 'fine', b: file(content) })
@@ -176,7 +176,7 @@ describe.each([
     await repo.close()
   })
 
-  test('replaces what the layer below had by a directory, as versions since 2024.5 do', async () => {
+  test('a directory of a layer replaces a file or link below, as in ostree since 2024.5', async () => {
     const repo = await memoryRepo()
     const commit = await commitTree(repo, { 'd/f': 'x', 'e/f': 'x' })
     const target = place()
@@ -193,7 +193,7 @@ describe.each([
     ])
   })
 
-  test('goes into a directory named with a slash at its end, and says so of none at all', async () => {
+  test('a destination may end with a slash, and one without a parent directory is refused', async () => {
     const repo = await memoryRepo()
     const commit = await commitTree(repo, { f: 'x' })
     const target = place()
@@ -207,7 +207,7 @@ describe.each([
   })
 })
 
-test('whiteout devices need the calls Node lacks, and that is said', async () => {
+test('whiteout devices are refused with an UnsupportedError without the system calls of koffi', async () => {
   const repo = await memoryRepo()
   const commit = await commitTree(repo, { '.ostree-wh.f': 'x' })
   const options = { passthroughWhiteouts: true }
@@ -215,7 +215,7 @@ test('whiteout devices need the calls Node lacks, and that is said', async () =>
   await expect(refused).rejects.toThrow(UnsupportedError)
 })
 
-test('objects of a parent repository are linked too', async () => {
+test('a checkout links objects of a parent repository', async () => {
   const parentPath = place()
   const parent = await createRepo(parentPath, { mode: 'bare-user-only' })
   const commit = await commitTree(parent, { f: 'x', l: link('f') })
@@ -233,7 +233,7 @@ test('objects of a parent repository are linked too', async () => {
   await child.close()
 })
 
-test('a checkout tells which inodes are which objects', async () => {
+test('a checkout records the inodes of the objects that it linked', async () => {
   const repo = await createRepo(place(), { mode: 'bare-user-only' })
   const commit = await commitTree(repo, { f: 'x', g: 'y', empty: '' })
   const devino = new Map<string, Checksum>()
@@ -245,7 +245,7 @@ test('a checkout tells which inodes are which objects', async () => {
 })
 
 describe('the uncompressed cache', () => {
-  test('is filled by the first checkout, linked by the next, and emptied of what nobody links', async () => {
+  test('the first checkout fills it, the next links to it, and `collect` removes files without links', async () => {
     const path = place()
     const repo = await createRepo(path, { mode: 'archive' })
     const large = file(new Uint8Array(2 << 20).fill(1), { mode: S_IFREG | 0o4755 })
@@ -268,7 +268,7 @@ describe('the uncompressed cache', () => {
     await repo.close()
   })
 
-  test('is not used where the configuration says so, nor by checkouts that keep owners', async () => {
+  test('a checkout that keeps owners does not use it, nor one from a repository whose configuration disables it', async () => {
     const path = place()
     const repo = await createRepo(path, { mode: 'archive' })
     const commit = await commitTree(repo, {
@@ -282,14 +282,14 @@ describe('the uncompressed cache', () => {
     await repo.close()
   })
 
-  test('needs a directory to be in', async () => {
+  test('a repository in memory cannot have one', async () => {
     const repo = await memoryRepo()
     expect(() => createUncompressedCache(repo)).toThrow(UnsupportedError)
   })
 })
 
-describe('options', () => {
-  test('that exclude each other are refused before anything is made', async () => {
+describe('checkout options', () => {
+  test('options that exclude each other are refused before a file is created', async () => {
     const repo = await memoryRepo()
     const commit = await commitTree(repo, { f: 'x' })
     const target = place()
@@ -300,7 +300,7 @@ describe('options', () => {
     expect(existsSync(target)).toBe(false)
   })
 
-  test('a filter sees files and directories by path, directories with a slash', async () => {
+  test('a filter is called with the paths of files and directories, the latter with a slash', async () => {
     const repo = await memoryRepo()
     const commit = await commitTree(repo, { 'd/e/f': 'x', 'd/g': 'y', h: link('d') })
     const seen: string[] = []
@@ -315,7 +315,7 @@ describe('options', () => {
     expect(readdirSync(target, { recursive: true })).toEqual(['d', 'd/g'])
   })
 
-  test('without union a destination that is there is a conflict', async () => {
+  test('an existing destination is refused if the mode of overwriting is `none`', async () => {
     const repo = await memoryRepo()
     const commit = await commitTree(repo, { f: 'x' })
     const target = place()
@@ -323,7 +323,7 @@ describe('options', () => {
     await expect(checkOut(repo, commit, target)).rejects.toThrow(ConflictError)
   })
 
-  test('a target that takes its time gets the same files, by links too', async () => {
+  test('a target whose methods return promises gets the same files and links', async () => {
     const path = place()
     const repo = await createRepo(path, { mode: 'bare-user-only' })
     const tree = { 'd/e': 'x', 'd/same': 'x', empty: '', f: 'y', h: link('f') }
@@ -348,7 +348,7 @@ describe('options', () => {
     await repo.close()
   })
 
-  test('an object that is missing is named', async () => {
+  test('a missing object is an ObjectNotFoundError', async () => {
     const repo = await memoryRepo()
     const commit = await commitTree(repo, { f: 'x' })
     for await (const name of repo.objects.list('file')) await repo.objects.delete(name)

@@ -1,4 +1,4 @@
-/** Random commits onto random destinations, by `ostree checkout` and by us: the same files, or the same complaint. */
+/** Random commits checked out to random destinations by both programs: the files and errors have to be the same. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -20,7 +20,7 @@ const FLAGS: Readonly<Record<OverwriteMode, readonly string[]>> = {
   'union-identical': ['--union-identical'],
 }
 
-/** `-z` changes nothing, but has the program take the path on which all options count. */
+/** Returns arguments of `ostree checkout`. With `-z`, ostree uses the code that supports all options. */
 function flagsOf(options: CheckoutOptions): string[] {
   return [
     '-z',
@@ -60,7 +60,10 @@ const present = fc.option(
   },
 )
 
-/** Where version 2022.7 is known to differ: since 2024.5 a layer replaces files by directories, and no abort. */
+/**
+ * Whether ostree 2022.7 gives the same result as later versions. Since 2024.5 a directory of a layer replaces a file, and
+ * ostree does not abort.
+ */
 function sameInBothVersions(tree: Entry, there: Entry | undefined, options: CheckoutOptions): boolean {
   if (options.passthroughWhiteouts && options.overwrite === 'none' && there !== undefined) return false
   if (!options.whiteouts || options.overwrite !== 'union-files' || there === undefined) return true
@@ -102,13 +105,13 @@ async function ours(path: string, target: string, options: CheckoutOptions): Pro
 function theirs(path: string, target: string, options: CheckoutOptions): string {
   const result = spawnSync('ostree', [`--repo=${path}`, 'checkout', ...flagsOf(options), 'main', target])
   if (result.signal !== null) throw new Error(`ostree died of ${result.signal}: ${result.stderr}`)
-  // Where it overwrites an error with another it warns of itself.
+  // ostree prints a warning when it sets an error twice.
   return result.stderr.toString().replace(/^\n?\(ostree [\s\S]*?\n(?=error: )/, '')
 }
 
-describeReference('ostree', 'a checkout, beside ostree', () => {
+describeReference('ostree', 'checkout and `ostree checkout`', () => {
   test.runIf(isRoot).each(['bare', 'bare-user', 'bare-user-only', 'archive'] as RepoMode[])(
-    'from a repository of mode %s leaves the same tree and says the same',
+    'random checkouts from mode %s leave the same files and print the same errors',
     async (mode) => {
       await fc.assert(
         fc.asyncProperty(committed, present, anyOptions, fc.boolean(), async (tree, there, options, twice) => {
@@ -121,7 +124,7 @@ describeReference('ostree', 'a checkout, beside ostree', () => {
           const canonical = mode === 'bare-user-only' ? ['--canonical-permissions', '--no-xattrs'] : []
           run('ostree', [`--repo=${repo}`, 'commit', '--fsync=0', '-b', 'main', ...canonical, join(at, 'tree')])
           const results = []
-          // Both destinations have the same name, for messages.
+          // Both destinations have the same name, because it is in messages.
           for (const who of ['theirs', 'ours'] as const) {
             const target = join(at, 'co')
             if (there !== undefined) createEntry(target, there)

@@ -1,4 +1,4 @@
-/** Every checkout `ostree` made for test/golden/core/checkouts.json, made again by us from the same repositories. */
+/** The checkouts of test/golden/core/checkouts.json, which ostree made, made again from the same repositories. */
 import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -53,7 +53,7 @@ const OVERWRITE: Readonly<Record<string, OverwriteMode>> = {
   '--union-identical': 'union-identical',
 }
 
-/** What the command line does with its arguments. */
+/** Converts arguments of `ostree checkout` to options. */
 function optionsOf(argv: readonly string[], repo: Repo): CheckoutOptions {
   const has = (...names: string[]) => names.some((name) => argv.includes(name))
   const legacy = argv.every((arg) => !arg.startsWith('-') || /^(-U|--union|--subpath=.*|--repo=.*)$/.test(arg))
@@ -87,7 +87,7 @@ async function whiteoutRepo(path: string): Promise<Repo> {
   return repo
 }
 
-/** The repository of the vector, as ostree left it on the disk, and at the target what stood there before. */
+/** Writes the repository of a vector to the disk, as ostree left it, and the files that the destination had before. */
 async function prepare({ mode, argv, prepared = '' }: Case, place: string, platform: Platform): Promise<Repo> {
   const target = join(place, 'co')
   if (argv.includes('--repo=rwh')) {
@@ -108,7 +108,7 @@ async function prepare({ mode, argv, prepared = '' }: Case, place: string, platf
   return openRepo(repo, { platform })
 }
 
-/** All objects and the ref `main` into another store. */
+/** Copies all objects and the ref `main` into another repository. */
 async function copyInto(to: Repo, from: Repo): Promise<void> {
   await to.transaction(async (tx) => {
     for await (const { checksum, type } of from.objects.list()) {
@@ -119,7 +119,7 @@ async function copyInto(to: Repo, from: Repo): Promise<void> {
   })
 }
 
-/** The vectors say nothing of content; of these paths it is known. */
+/** Compares the content of the paths for which another vector has it, because these vectors do not have content. */
 function contentsOf(entries: readonly DiskEntry[], subpath: string): [string, string][] {
   return entries.flatMap(({ path, sha256 }) => {
     const known = contents.get(`${subpath}${path}`)
@@ -127,7 +127,7 @@ function contentsOf(entries: readonly DiskEntry[], subpath: string): [string, st
   })
 }
 
-/** What is a link to an object's file in the vector, where there is no such file: new, and without what only we read. */
+/** Changes an entry that is a hard link to an object into the copy that a store without files gives. */
 function copied({ hardlink_of, ...entry }: DiskEntry): DiskEntry {
   if (hardlink_of === undefined) return entry
   const { xattrs_b64, ...rest } = entry
@@ -137,21 +137,21 @@ function copied({ hardlink_of, ...entry }: DiskEntry): DiskEntry {
 
 const vectors = cases.map((each, index) => ({ ...each, index, words: each.argv.slice(3).join(' ') }))
 
-test('every vector is of a mode that there is', () => {
+test('the vectors have all modes of repositories', () => {
   expect(cases.length).toBe(55)
   expect(new Set(cases.map(({ mode }) => mode))).toEqual(new Set(MODES))
   expect(Object.keys(repos).sort()).toEqual(MODES.toSorted())
 })
 
-describe.each(BACKENDS)('from $name', ({ store, platform, name }) => {
+describe.each(BACKENDS)('checkouts of ostree, from $name', ({ store, platform, name }) => {
   const given = { store, platform, name }
-  // Only a directory has files to link, and a cache of them.
+  // Only a repository directory has files for hard links, and a cache of uncompressed files.
   const linking = store === 'directory'
 
-  describe.runIf(isRoot)(
-    isRoot ? 'a checkout is what ostree makes of it' : 'a checkout (needs root: files have owners)',
-    () => {
-      test.each(vectors)('$mode: $words ($case)', async (vector) => {
+  describe.runIf(isRoot)(isRoot ? 'checkouts with owners' : 'checkouts with owners (needs root)', () => {
+    test.each(vectors)(
+      'a checkout from mode $mode with $words has the files and errors of ostree ($case)',
+      async (vector) => {
         const place = places.path()
         mkdirSync(place)
         const target = join(place, 'co')
@@ -193,7 +193,7 @@ describe.each(BACKENDS)('from $name', ({ store, platform, name }) => {
           expect(compared.length).toBeGreaterThan(0)
           expect(compared.filter(([, how]) => how !== 'as committed')).toEqual([])
         }
-      })
-    },
-  )
+      },
+    )
+  })
 })

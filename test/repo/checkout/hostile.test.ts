@@ -1,4 +1,4 @@
-/** What a tree, or whoever prepared the destination, may try. Nothing but the destination may ever change. */
+/** Checkouts of hostile trees, and to hostile destinations. Files outside of the destination must not change. */
 import {
   lstatSync,
   mkdirSync,
@@ -22,7 +22,7 @@ import { temporaryFolder } from '../../support/temporary.ts'
 
 const root = temporaryFolder()
 
-/** A place with a destination `co`, and beside it what must not change. */
+/** Creates a directory with a file that must not change, beside the destination `co`. */
 function makePlace() {
   const place = mkdtempSync(join(root, 'place-'))
   mkdirSync(join(place, 'outside'))
@@ -36,12 +36,12 @@ function user(repo: Repo, commit: Checksum, target: string, options: CheckoutOpt
 
 describe.each([
   ['with the system calls of koffi', {}],
-  ['with those of Node only', { native: null, linkCalls: null }],
-  ['where directories are known by path only', { native: null, linkCalls: null, byPath: true }],
-] as const)('a hostile checkout, %s', (_, how) => {
+  ['with the functions of Node', { native: null, linkCalls: null }],
+  ['with paths in place of open directories', { native: null, linkCalls: null, byPath: true }],
+] as const)('checkout of hostile trees, %s', (_, how) => {
   const union = { overwrite: 'union-files' } as const
 
-  test('does not follow a link of an earlier checkout out of the destination', async () => {
+  test('a symbolic link of an earlier checkout that leads out of the destination is refused', async () => {
     const { target, outside } = makePlace()
     const repo = await memoryRepo()
     const first = await commitTree(repo, { d: link('../outside') })
@@ -52,7 +52,7 @@ describe.each([
     expect(outside()).toEqual(['precious'])
   })
 
-  test('does not follow an absolute link either, nor a chain of links', async () => {
+  test('a chain of symbolic links that ends with an absolute one is refused', async () => {
     const { place, target, outside } = makePlace()
     const repo = await memoryRepo()
     const first = await commitTree(repo, { d: link('e'), e: link(join(place, 'outside')) })
@@ -62,7 +62,7 @@ describe.each([
     expect(outside()).toEqual(['precious'])
   })
 
-  test('follows a link to a directory inside the destination, as ostree does', async () => {
+  test('a symbolic link to a directory inside of the destination is followed, as by ostree', async () => {
     const { target } = makePlace()
     const repo = await memoryRepo()
     const first = await commitTree(repo, { bin: link('usr/bin'), 'usr/bin/a': 'a' })
@@ -73,7 +73,7 @@ describe.each([
     expect(readlinkSync(join(target, 'bin'))).toBe('usr/bin')
   })
 
-  test('replaces a link by a file, and leaves alone what it points to', async () => {
+  test('a file replaces a symbolic link, and the target of the link is not changed', async () => {
     const { target, place } = makePlace()
     const repo = await memoryRepo()
     const commit = await commitTree(repo, { f: 'new', e: '' })
@@ -84,7 +84,7 @@ describe.each([
     expect(readFileSync(join(place, 'outside/precious'), 'utf8')).toBe('untouched')
   })
 
-  test('removes a link where a whiteout says so, not what it points to', async () => {
+  test('a whiteout removes a symbolic link, and not its target', async () => {
     const { target, outside } = makePlace()
     const repo = await memoryRepo()
     const commit = await commitTree(repo, { '.wh.d': 'x', 'op/.wh..wh..opq': 'x' })
@@ -97,7 +97,7 @@ describe.each([
     expect(readdirSync(join(target, 'op'))).toEqual([])
   })
 
-  test.each(['.wh...', '.wh..', '.ostree-wh...', '.ostree-wh..'])('refuses the whiteout %s', async (name) => {
+  test.each(['.wh...', '.wh..', '.ostree-wh...', '.ostree-wh..'])('the whiteout %s is refused', async (name) => {
     const { target, outside, place } = makePlace()
     const repo = await memoryRepo()
     const commit = await commitTree(repo, { [`d/${name}`]: 'x' })
@@ -108,7 +108,7 @@ describe.each([
   })
 
   test.each(['..', '.', '', 'a/b', '../outside/evil', '/etc/evil', 'a\0b'])(
-    'refuses the file name %j',
+    'the file name %j is refused',
     async (name) => {
       const { target, place, outside } = makePlace()
       const repo = await memoryRepo()
@@ -121,7 +121,7 @@ describe.each([
     },
   )
 
-  test('refuses a name that is a link and a directory at once', async () => {
+  test('a tree in which a symbolic link and a directory have the same name is refused', async () => {
     const { target, outside } = makePlace()
     const repo = await memoryRepo()
     const commit = await commitRaw(repo, async (make, file) => {
@@ -132,7 +132,7 @@ describe.each([
     expect(outside()).toEqual(['precious'])
   })
 
-  test('stops where directories nest too deep', async () => {
+  test('a tree that is nested deeper than the limit is refused', async () => {
     const { place, target } = makePlace()
     const repo = await memoryRepo()
     const nested = (depth: number) =>
@@ -142,13 +142,13 @@ describe.each([
         return tree
       })
     const deep = await nested(MAX_TREE_DEPTH + 10)
-    // Either limit is one: ours, or the system's on open files and paths.
+    // The system may refuse the tree first, because of its limits of open files and of the length of paths.
     const refused = await user(repo, deep, target, {}, how).catch((error: unknown) => error)
     expect(refused instanceof LimitError || refused instanceof IoError).toBe(true)
     const parent = OpenDirectory.at(place)
     parent.removeTree('co')
 
-    // Far beyond what a single path may have.
+    // The path of this tree is longer than the system allows.
     if (process.platform === 'linux' && !('byPath' in how)) {
       await user(repo, await nested(600), target, {}, how)
       parent.removeTree('co')
@@ -157,7 +157,7 @@ describe.each([
     expect(readdirSync(place)).toEqual(['outside'])
   })
 
-  test('stops at a number of entries: few objects can name many files', async () => {
+  test('a tree of few objects with more entries than the limit is refused', async () => {
     const { target } = makePlace()
     const repo = await memoryRepo()
     const bomb = await commitRaw(repo, async (make, file) => {
@@ -172,7 +172,7 @@ describe.each([
   })
 })
 
-test('a signal ends a long checkout', async () => {
+test('an abort signal ends a long checkout', async () => {
   const { target } = makePlace()
   const repo = await memoryRepo()
   const bomb = await commitRaw(repo, async (make, file) => {

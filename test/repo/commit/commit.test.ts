@@ -34,7 +34,7 @@ const make = async (options: Partial<CommitOptions>): Promise<Checksum> =>
   (await commit(repo, { ...base, ...options })).commit
 
 describe('the parent of a commit', () => {
-  test('is what the branch was, if it was anything', async () => {
+  test('the parent is the commit of the branch, if the branch exists', async () => {
     const first = await make({})
     const second = await make({})
     expect((await repo.readCommit(first)).parent).toBeUndefined()
@@ -44,7 +44,7 @@ describe('the parent of a commit', () => {
     expect((await repo.readCommit(await make({ branch: 'theirs' }))).parent).toBe(first)
   })
 
-  test('is what was given, or none', async () => {
+  test('the parent is the one that the options give, or none', async () => {
     const first = await make({})
     expect((await repo.readCommit(await make({ parent: 'none' }))).parent).toBeUndefined()
     expect((await repo.readCommit(await make({ parent: first, branch: 'b' }))).parent).toBe(first)
@@ -54,14 +54,14 @@ describe('the parent of a commit', () => {
     expect((await repo.readCommit(await repo.resolve('main'))).parent).toBeUndefined()
   })
 
-  test('is not looked for in a directory of refs, where none can be written', async () => {
+  test('a branch with the name of a directory of refs is refused', async () => {
     await make({ branch: 'a/b' })
     await expect(make({ branch: 'a' })).rejects.toThrow('Conflict: b exists under a when attempting write')
     expect((await repo.listRefs()).map(({ name }) => name)).toEqual(['a/b'])
   })
 })
 
-describe('what is asked for', () => {
+describe('commit options', () => {
   test.each<[Partial<CommitOptions>, string]>([
     [{ branch: undefined }, 'A branch must be specified with --branch, or use --orphan'],
     [{ branch: 'sp ace' }, 'Invalid refspec sp ace'],
@@ -81,13 +81,13 @@ describe('what is asked for', () => {
     [{ modifier: { statOverrides: parseStatOverrides('1 /nope') } }, 'Unmatched statoverride paths'],
     [{ modifier: { skipList: parseSkipList('/nope') } }, 'Unmatched skip-list paths'],
     [{ bootable: true }, 'No such file or directory: /usr'],
-  ])('%# may make no sense, and then nothing is committed', async (options, message) => {
+  ])('invalid options are refused, and nothing is committed: $1', async (options, message) => {
     await expect(make(options)).rejects.toThrow(message)
     expect(await repo.listRefs()).toEqual([])
     for await (const name of repo.objects.list('commit')) expect(name).toBeUndefined()
   })
 
-  test('may be no commit where nothing changed', async () => {
+  test('`skipIfUnchanged` does not commit a tree that equals that of the parent', async () => {
     const first = await make({})
     expect(await commit(repo, { ...base, skipIfUnchanged: true, subject: 's' })).toMatchObject({
       commit: first,
@@ -98,14 +98,14 @@ describe('what is asked for', () => {
     expect(await repo.resolve('main')).toBe(third.commit)
   })
 
-  test('may be to start from a commit', async () => {
+  test('`base` adds trees to that of a commit', async () => {
     await make({})
     const added = { directory: memoryDirectory({ 'd/new': file('n') }) }
     const both = await repo.readCommit(await make({ base: 'main', trees: [added] }))
     const root = await repo.readDirTree(both.rootTree)
     expect([root.files.map(({ name }) => name), root.dirs.map(({ name }) => name)]).toEqual([['g'], ['d']])
     expect((await repo.readDirTree(root.dirs[0]?.tree as Checksum)).files.map(({ name }) => name)).toEqual(['f', 'new'])
-    // A tar finds the directories of what it is laid over.
+    // The entries of a tar are added to the directories of the base.
     const tar = (async function* () {
       yield tarBytes([{ name: 'd/more', content: 'm' }])
     })()
@@ -114,7 +114,7 @@ describe('what is asked for', () => {
     expect(again.files.map(({ name }) => name)).toEqual(['f', 'more', 'new'])
   })
 
-  test('may be attached metadata, which is not part of the commit', async () => {
+  test('detached metadata is stored beside the commit and does not change its checksum', async () => {
     const detachedMetadata = [['k', variantOf(string, 'v')]] as const
     const attached = await make({ detachedMetadata })
     expect(attached).toBe(await make({ parent: 'none', branch: 'main' }))
@@ -124,8 +124,8 @@ describe('what is asked for', () => {
   })
 })
 
-describe('metadata', () => {
-  test('is the given, the kept, and the bindings', async () => {
+describe('metadata of a commit', () => {
+  test('the metadata is that of the options, then what is kept of the parent, then the bindings', async () => {
     await repo.writeConfig(`${await repo.storage.readConfig()}collection-id=org.x\n`)
     await make({
       metadata: [
@@ -150,7 +150,7 @@ describe('metadata', () => {
     await expect(missing).rejects.toThrow(`Missing metadata key 'nope' from commit '${await repo.resolve('main')}'`)
   })
 
-  test('tells of the one kernel in a bootable tree', async () => {
+  test('a bootable commit names its only kernel', async () => {
     const kernels = (...releases: string[]) => ({
       directory: memoryDirectory({
         'usr/lib/modules/README': file(''),
@@ -167,7 +167,7 @@ describe('metadata', () => {
     await expect(two).rejects.toThrow('Multiple kernels found in /usr/lib/modules')
   })
 
-  test('tells sizes, of all that went through the writer, in archive mode only', async () => {
+  test('`generateSizes` adds the sizes of all objects, in mode archive only', async () => {
     const sizes = decodeSizes((await repo.readCommit(await make({ generateSizes: true }))).metadata)
     expect(sizes.map(({ type, unpacked }) => `${type} ${unpacked}`).sort()).toEqual([
       ...[
@@ -188,7 +188,7 @@ describe('metadata', () => {
   })
 })
 
-describeReference('ostree', 'in a directory', () => {
+describeReference('ostree', 'commit and `ostree commit`', () => {
   const folder = temporaryFolder('disk')
 
   function fill(path: string): string {
@@ -198,7 +198,7 @@ describeReference('ostree', 'in a directory', () => {
     return path
   }
 
-  test('what is consumed is gone as ostree would have it gone, and only when all is committed', async () => {
+  test('`consume` removes the directory as ostree does, and only when it is committed', async () => {
     const [ours, theirs] = [fill(join(folder, 'ours')), fill(join(folder, 'theirs'))]
     const disk = await createRepo(join(folder, 'consuming'), { mode: 'archive' })
     const skipped = () => ({ skipList: parseSkipList('/skip') })
@@ -217,7 +217,7 @@ describeReference('ostree', 'in a directory', () => {
     await disk.close()
   })
 
-  test('counts are those of ostree', async () => {
+  test('the statistics are those of ostree', async () => {
     const source = fill(join(folder, 'counted'))
     const [ours, theirs] = ['ours.repo', 'theirs.repo'].map((name) => join(folder, name)) as [string, string]
     run('ostree', ['init', '--repo', theirs, '--mode=archive'])
@@ -254,7 +254,7 @@ describeReference('ostree', 'in a directory', () => {
     await disk.close()
   })
 
-  test('stored trees are changed as ostree changes them', async () => {
+  test('modifiers change a stored tree as in ostree', async () => {
     const path = join(folder, 'from-rev')
     const disk = await createRepo(path, { mode: 'archive' })
     const source = memoryDirectory({

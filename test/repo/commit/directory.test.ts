@@ -28,7 +28,7 @@ interface Written {
   readonly repo: Repo
   readonly tx: Transaction
   readonly root: TreeRoot
-  /** Paths with owner, mode and xattrs as `uid:gid mode`. */
+  /** Owner, mode and names of xattrs by path, as `uid:gid mode xattr`. */
   readonly listing: Readonly<Record<string, string>>
 }
 
@@ -71,8 +71,8 @@ const sample: Record<string, MemoryNode> = {
   'd/e': file(''),
 }
 
-describe('a directory becomes a tree', () => {
-  test('of what it holds', async () => {
+describe('overlayDirectory', () => {
+  test('a tree has the owners, modes and xattrs of a directory', async () => {
     const { listing } = await write(memoryDirectory(sample))
     expect(listing).toEqual({
       '/': '1:2 40755',
@@ -83,7 +83,7 @@ describe('a directory becomes a tree', () => {
     })
   })
 
-  test('that says the same, whatever is in it', async () => {
+  test('any directory gives the tree with its files', async () => {
     await fc.assert(
       fc.asyncProperty(anyTree(), async (tree) => {
         const { tx, root } = await write(asSource(tree))
@@ -93,7 +93,7 @@ describe('a directory becomes a tree', () => {
     )
   })
 
-  test('whatever the order its names are read in', async () => {
+  test('the tree does not depend on the order in which names are listed', async () => {
     const { root } = await write(memoryDirectory(sample))
     const names = Object.keys(sample)
     await fc.assert(
@@ -105,7 +105,7 @@ describe('a directory becomes a tree', () => {
     )
   })
 
-  test('without owners, xattrs and special bits under canonical permissions', async () => {
+  test('canonical permissions remove owners, xattrs and special bits, as mode bare-user-only does', async () => {
     const { listing } = await write(memoryDirectory(sample), { canonicalPermissions: true })
     const canonical = {
       '/': '0:0 40755',
@@ -118,13 +118,13 @@ describe('a directory becomes a tree', () => {
     expect((await write(memoryDirectory(sample), {}, 'bare-user-only')).listing).toEqual(canonical)
   })
 
-  test('that a bare-user-only repository can hold, whatever mode a link has', async () => {
+  test('mode bare-user-only gives symbolic links the mode 0777', async () => {
     const nodes = { l: link('x', { mode: S_IFLNK | 0o644 }) }
     expect((await write(memoryDirectory(nodes), {}, 'bare-user-only')).listing['/l']).toBe('0:0 120777')
     expect((await write(memoryDirectory(nodes), { canonicalPermissions: true })).listing['/l']).toBe('0:0 120644')
   })
 
-  test('without xattrs when told so, or with others', async () => {
+  test('a modifier removes or replaces xattrs', async () => {
     const plain = await write(memoryDirectory(sample), { noXattrs: true })
     expect([plain.listing['/f'], plain.listing['/d']]).toEqual(['3:4 104777', '0:0 42777'])
     const seen: string[] = []
@@ -138,13 +138,13 @@ describe('a directory becomes a tree', () => {
     expect(seen.sort()).toEqual(['/ 40755', '/d 42777', '/d/e 100644', '/f 104777', '/l 120777'])
   })
 
-  test('laid over the one before', async () => {
+  test('a directory is added to the tree of the one before', async () => {
     const below = memoryDirectory({ 'd/x': file('1'), 'd/e': file('old'), g: file('2') })
     const { listing, root, repo, tx } = await write([below, memoryDirectory(sample)])
     expect(Object.keys(listing).sort()).toEqual(['/', '/d', '/d/e', '/d/x', '/f', '/g', '/l'])
     expect(listing['/d']).toBe('0:0 42777 user.d')
     await tx.commit()
-    // The same again, but over the stored tree: only what lies beneath the new files is read.
+    // The directory is added to the stored tree, of which only the directories of the new files are read.
     await repo.transaction(async (again) => {
       const tree = MutableTree.from(repo.objects, root)
       await overlayDirectory(again, tree, memoryDirectory(sample), new CommitModifier(repo))
@@ -156,17 +156,17 @@ describe('a directory becomes a tree', () => {
     ['a pipe', 0o010644],
     ['a socket', 0o140644],
     ['a device', 0o060644],
-  ])('but not with %s in it', async (_, mode) => {
+  ])('a directory with %s is refused', async (_, mode) => {
     const source = memoryDirectory({ 'd/p': { mode } })
     await expect(write(source)).rejects.toMatchObject({
       message: 'Not a regular file or symlink: p',
       data: { argument: 'd/p' },
     })
-    // Not even when it would be left out.
+    // It is refused also if a filter leaves it out.
     await expect(write(source, { filter: (path) => path !== '/d/p' })).rejects.toThrow(UsageError)
   })
 
-  test('and one that is in the store is taken again, file by file', async () => {
+  test('a stored tree is added like a directory', async () => {
     const first = await write(memoryDirectory(sample))
     const again = new MutableTree()
     await overlayDirectory(first.tx, again, createTreeSource(first.tx, first.root, 'x'), new CommitModifier(first.repo))
@@ -181,8 +181,8 @@ describe('a directory becomes a tree', () => {
   })
 })
 
-describe('a filter', () => {
-  test('is asked once for the root and files, twice for other directories, with the inode as found', async () => {
+describe('filters of a commit', () => {
+  test('a filter is called once for the root and files, and twice for other directories, with the original inode', async () => {
     const calls: string[] = []
     await write(memoryDirectory(sample), {
       filter: (path, inode) => {
@@ -194,13 +194,13 @@ describe('a filter', () => {
     expect(calls.sort()).toEqual(['/ 1', '/d 0', '/d 0', '/d/e 0', '/f 3', '/l 3'])
   })
 
-  test('leaves out files and whole directories', async () => {
+  test('a filter leaves out files and whole directories', async () => {
     const { listing } = await write(memoryDirectory(sample), { filter: (path) => path !== '/d' && path !== '/f' })
     expect(Object.keys(listing)).toEqual(['/', '/l'])
     await expect(write(memoryDirectory(sample), { filter: () => false })).rejects.toThrow("Can't commit an empty tree")
   })
 
-  test('of a statoverride adds or sets bits; what it adds to a directory below the root is lost', async () => {
+  test('a statoverride adds or sets bits of modes, and those added to a directory below the root are lost', async () => {
     const statOverrides = parseStatOverrides('2048 /f\n=448 /d\n7 /d/e\n=0x1ff /l\n\n2 /\n1024 /d\n')
     const { listing } = await write(memoryDirectory(sample), { filter: createCommitFilter({ statOverrides }) })
     expect(listing).toMatchObject({
@@ -218,28 +218,28 @@ describe('a filter', () => {
     expect(() => parseStatOverrides('123')).toThrow('Malformed statoverride file (no space found)')
   })
 
-  test('of a skip list uses its entries up', async () => {
+  test('a skip list leaves out files, and removes the entries it has used', async () => {
     const skipList = parseSkipList('/d\n/f\n\n/nothing\n/l/')
     const { listing } = await write(memoryDirectory(sample), { filter: createCommitFilter({ skipList }) })
     expect(Object.keys(listing)).toEqual(['/', '/l'])
     expect([...skipList]).toEqual(['/nothing', '/l/'])
   })
 
-  test('takes write permission from what can be executed', async () => {
+  test('`readOnlyExecutables` removes write permission from executable files', async () => {
     const { listing } = await write(memoryDirectory(sample), {
       filter: createCommitFilter({ readOnlyExecutables: true, ownerGid: 0 }),
     })
     expect(listing).toMatchObject({ '/f': '3:0 104555 user.a', '/d': '0:0 42777 user.d', '/d/e': '0:0 100644' })
   })
 
-  test('is none when there is nothing to do', () => {
+  test('createCommitFilter returns undefined without options', () => {
     expect(createCommitFilter({})).toBeUndefined()
     expect(createCommitFilter({ ownerUid: 0 })).toBeDefined()
   })
 })
 
-describe('a file known by its inode', () => {
-  /** Objects of `sample`, and a directory whose `f` is one of them but looks otherwise on its disk. */
+describe('files with a known inode', () => {
+  /** Commits `sample`, then a directory whose file `f` has the inode of one of its objects and another owner. */
   async function checkedOut(options: ModifierOptions) {
     const { repo, tx, root } = await write(memoryDirectory(sample))
     await tx.commit()
@@ -255,13 +255,13 @@ describe('a file known by its inode', () => {
     return { known, found: tree.files.get('f') as Checksum, stats: again.stats, tx: again }
   }
 
-  test('is its object, unread, while it keeps the metadata of that', async () => {
+  test('the file becomes its object without being read', async () => {
     const { known, found, stats } = await checkedOut({})
     expect(found).toBe(known)
     expect(stats).toMatchObject({ contentCacheHits: 1, contentTotal: 1 })
   })
 
-  test('is made anew, from the metadata of the object, when something is to be changed', async () => {
+  test('the file becomes a new object with the metadata of its object if a modifier changes something', async () => {
     const { tx, found, stats } = await checkedOut({ filter: createCommitFilter({ ownerGid: 8 }) })
     expect(show((await tx.statFile(found)).header)).toBe('3:8 104777 user.a')
     expect(stats).toMatchObject({ contentCacheHits: 0, contentTotal: 2 })
@@ -269,18 +269,18 @@ describe('a file known by its inode', () => {
     expect(show((await plain.tx.statFile(plain.found)).header)).toBe('3:4 104777')
   })
 
-  test('is its object whatever was asked, when the cache is canonical', async () => {
+  test('the file becomes its object whatever a modifier changes, if `devinoCanonical` is set', async () => {
     const { known, found } = await checkedOut({ filter: createCommitFilter({ ownerGid: 8 }), devinoCanonical: true })
     expect(found).toBe(known)
   })
 
-  test('is left out like any other', async () => {
+  test('a filter leaves the file out', async () => {
     const { found } = await checkedOut({ filter: (path) => path !== '/f' })
     expect(found).toBeUndefined()
   })
 })
 
-test('what was met is remembered for those who delete it, parents first, with what was left out', async () => {
+test('overlayDirectory records all paths for `consume`, parents first and with those that were left out', async () => {
   const consumed: ConsumedPath[] = []
   await write(
     memoryDirectory({ ...sample, 's/t': file('') }),
@@ -298,7 +298,7 @@ test('what was met is remembered for those who delete it, parents first, with wh
   ])
 })
 
-test('progress is told, and ends when told to', async () => {
+test('overlayDirectory reports its progress, and stops at an abort signal', async () => {
   const repo = await Repo.open(createMemoryStorage({ platform: nodePlatform }), nodePlatform)
   const tx = await repo.begin()
   const told: unknown[] = []

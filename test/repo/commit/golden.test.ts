@@ -1,4 +1,4 @@
-/** Every commit that `ostree commit` made for test/golden/core/commits.json, made again from its arguments. */
+/** The commits of test/golden/core/commits.json, which `ostree commit` made, made again from the same arguments. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Checksum } from '../../../src/bytes.ts'
 import { parseVariantText, string, type Vardict, type Variant, variantOf } from '../../../src/gvariant/index.ts'
@@ -53,7 +53,7 @@ const directories: Record<string, DirectorySource> = {
   tiny: described(golden.inputs['tiny'] as Input[]),
   'so-tree': described(golden.inputs['so-tree'] as Input[]),
 }
-/** The archive is recorded once, where it was first used. */
+/** The archive, which only the first vector that uses it has. */
 const tar = bytes(golden.commits.find(({ aux }) => aux?.tar_b64 !== undefined)?.aux?.tar_b64 as string)
 
 function parseTimestamp(text: string): bigint {
@@ -61,7 +61,7 @@ function parseTimestamp(text: string): bigint {
   return BigInt(Date.parse(text.replace(' +0000', 'Z')) / 1000)
 }
 
-/** What the command line does with its arguments. */
+/** Converts arguments of `ostree commit` to options. */
 function optionsOf({ args, aux, env }: Case): CommitOptions {
   const values = (name: string) =>
     args.filter((arg) => arg.startsWith(`--${name}=`)).map((arg) => arg.slice(name.length + 3))
@@ -116,10 +116,10 @@ function optionsOf({ args, aux, env }: Case): CommitOptions {
 
 const sized = golden.commits.find(({ args }) => args.includes('--generate-sizes')) as Case
 const places = testRepos()
-/** Modes that hold the owners and attributes the commits have; checksums do not depend on them. */
+/** Modes that keep the owners and xattrs of the commits. The checksums are the same in all of them. */
 const HOLDING = ['archive', 'bare-user', 'bare'] as const
 
-test('every commit and every object of the vectors is known', () => {
+test('the vectors have 22 commits and 45 objects', () => {
   expect(golden.commits.length).toBe(22)
   expect(objects.length).toBe(45)
   // Two of them are the same commit.
@@ -130,7 +130,7 @@ test('every commit and every object of the vectors is known', () => {
   expect(attached.map(({ data_b64 }) => data_b64)).toEqual(golden.commits.flatMap((each) => each.detached_b64 ?? []))
 })
 
-describe.each(BACKENDS)('a commit has the bytes ostree gives it, in $name', (place) => {
+describe.each(BACKENDS)('commits of ostree, in $name', (place) => {
   for (const mode of HOLDING) {
     describeWith(place, mode, `in mode ${mode}`, () => {
       let repo: Repo
@@ -140,8 +140,8 @@ describe.each(BACKENDS)('a commit has the bytes ostree gives it, in $name', (pla
       afterAll(() => repo.close())
 
       if (mode === 'archive') {
-        // Another zlib compresses a little more or less, and then the sizes and the commit are others, with ostree as with us.
-        test(`${sized.description}, as far as compression is the same`, async () => {
+        // Another version of zlib may compress to another size, and then the commit differs, also with ostree.
+        test(`the commit has the bytes of ostree except for compressed sizes: ${sized.description}`, async () => {
           const { commit: checksum } = await commit(repo, optionsOf(sized))
           const ours = Commit.decode(await repo.objects.readMeta('commit', checksum))
           const theirs = Commit.decode(bytes(sized.commit_b64))
@@ -158,15 +158,15 @@ describe.each(BACKENDS)('a commit has the bytes ostree gives it, in $name', (pla
           }
         })
       } else {
-        test(`${sized.description}, which only archive repositories do`, async () => {
+        test(`the commit does not have sizes, which only mode archive records: ${sized.description}`, async () => {
           const { metadata } = await repo.readCommit((await commit(repo, optionsOf(sized))).commit)
           expect(metadata.map(([key]) => key)).not.toContain(SIZES_KEY)
         })
       }
 
-      // In order: a commit is the parent of the next on its branch.
+      // The order matters, because a commit is the parent of the next on its branch.
       for (const given of golden.commits.filter((each) => each !== sized)) {
-        test(given.description, async () => {
+        test(`the commit has the bytes of ostree: ${given.description}`, async () => {
           const { commit: checksum } = await commit(repo, optionsOf(given))
           const stored = await repo.objects.readMeta('commit', checksum)
           expect(Buffer.from(stored).toString('base64')).toBe(given.commit_b64)
@@ -178,7 +178,7 @@ describe.each(BACKENDS)('a commit has the bytes ostree gives it, in $name', (pla
         })
       }
 
-      test('and so have all its directories', async () => {
+      test('all dirtrees and dirmetas have the bytes of ostree', async () => {
         const known = new Set(golden.commits.map(({ checksum }) => checksum))
         const found: Record<string, string> = {}
         for (const type of ['commit', 'dirtree', 'dirmeta'] satisfies MetaType[]) {

@@ -17,7 +17,7 @@ import { type Checksum, readAll } from '../../../src/bytes.ts'
 import { IoError } from '../../../src/errors.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { overlayDirectory } from '../../../src/repo/commit/directory.ts'
-// The walker alone: what opens repositories needs every store there is.
+
 import { createDirectorySource } from '../../../src/repo/commit/local-directory-source.ts'
 import {
   createMemoryStorage,
@@ -31,7 +31,7 @@ import {
 import { CommitModifier } from '../../../src/repo/internal.ts'
 import { anyTree } from '../../../src/testing/index.ts'
 import { materialise, possible } from '../../support/random-trees.ts'
-import { describeReference, hasReference, run } from '../../support/reference.ts'
+import { describeReference, run } from '../../support/reference.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
 
 const folder = temporaryFolder('disk')
@@ -45,15 +45,17 @@ async function commitOf(path: string, options: ModifierOptions = {}): Promise<Ch
   })
 }
 
-describeReference('ostree', 'a directory has the checksum ostree gives it', () => {
-  const repo = join(folder, 'repo')
-  run('ostree', ['init', '--repo', repo, '--mode=archive'])
-  const theirs = (path: string, ...options: string[]) => {
-    const fixed = ['--orphan', '--no-bindings', '--timestamp=@0', '--fsync=false', `--tree=dir=${path}`]
-    return run('ostree', ['commit', '--repo', repo, ...fixed, ...options]).trim()
-  }
+const repo = join(folder, 'repo')
 
-  test('with anything in it', async () => {
+/** Commits a directory with ostree. @returns the checksum of the commit */
+function theirs(path: string, ...options: string[]): string {
+  if (!existsSync(repo)) run('ostree', ['init', '--repo', repo, '--mode=archive'])
+  const fixed = ['--orphan', '--no-bindings', '--timestamp=@0', '--fsync=false', `--tree=dir=${path}`]
+  return run('ostree', ['commit', '--repo', repo, ...fixed, ...options]).trim()
+}
+
+describeReference('ostree', 'createDirectorySource and `ostree commit`', () => {
+  test('a random directory has the same commit', async () => {
     let number = 0
     await fc.assert(
       fc.asyncProperty(anyTree().map(possible), async (tree) => {
@@ -66,11 +68,21 @@ describeReference('ostree', 'a directory has the checksum ostree gives it', () =
     )
   })
 
-  test('with xattrs, of which those without value do not count', async () => {
+  test('files around the size above which they are streamed have the same commit', async () => {
+    const path = join(folder, 'large')
+    mkdirSync(path)
+    for (const size of [SMALL_FILE - 1, SMALL_FILE, SMALL_FILE + 1, 3 * SMALL_FILE]) {
+      writeFileSync(join(path, `${size}`), new Uint8Array(size).fill(size))
+    }
+    expect(await commitOf(path)).toBe(theirs(path))
+  })
+})
+
+describeReference(['ostree', 'getfattr'], 'createDirectorySource and `ostree commit` with xattrs', () => {
+  test('xattrs have the same commit, and those without a value are ignored', async () => {
     const path = join(folder, 'xattrs')
     mkdirSync(join(path, 'd'), { recursive: true })
     writeFileSync(join(path, 'f'), 'content')
-    if (!hasReference('getfattr')) return
     for (const [name, value, at] of [
       ['user.z', '1', 'f'],
       ['user.a', '0x00ff', 'f'],
@@ -83,30 +95,21 @@ describeReference('ostree', 'a directory has the checksum ostree gives it', () =
     expect(await commitOf(path, { noXattrs: true })).toBe(theirs(path, '--no-xattrs'))
     expect(await commitOf(path, { canonicalPermissions: true })).toBe(theirs(path, '--canonical-permissions'))
   })
-
-  test('with files on both sides of what is read at once', async () => {
-    const path = join(folder, 'large')
-    mkdirSync(path)
-    for (const size of [SMALL_FILE - 1, SMALL_FILE, SMALL_FILE + 1, 3 * SMALL_FILE]) {
-      writeFileSync(join(path, `${size}`), new Uint8Array(size).fill(size))
-    }
-    expect(await commitOf(path)).toBe(theirs(path))
-  })
 })
 
-describe('a directory on a disk', () => {
+describe('createDirectorySource', () => {
   test.each([
     ['nowhere', 'opendir(PATH): No such file or directory'],
     ['file', 'opendir(PATH): Not a directory'],
     ['link', 'opendir(PATH): Not a directory'],
-  ])('that is %s is told in the words of ostree', async (name, message) => {
+  ])('a path that is not a directory is refused with the message of ostree: %s', async (name, message) => {
     writeFileSync(join(folder, 'file'), '', { flag: 'a' })
     if (!existsSync(join(folder, 'link'))) symlinkSync('.', join(folder, 'link'))
     const path = join(folder, name)
     await expect(commitOf(path)).rejects.toMatchObject({ code: 'io', message: message.replace('PATH', path) })
   })
 
-  test('may not hold a pipe, which is not waited for', async () => {
+  test('a directory with a pipe is refused without waiting for the pipe', async () => {
     const path = join(folder, 'pipes')
     mkdirSync(path)
     execFileSync('mkfifo', [join(path, 'p')])
@@ -114,24 +117,27 @@ describe('a directory on a disk', () => {
     expect(() => createDirectorySource(path).read('p', 5)).toThrow(IoError)
   })
 
-  test.skipIf(process.platform !== 'linux')('may not hold names or targets that are no UTF-8', async () => {
-    const path = join(folder, 'bytes')
-    mkdirSync(path)
-    const name = Buffer.concat([Buffer.from(`${path}/a`), Buffer.of(0xff)])
-    writeFileSync(name, '')
-    await expect(commitOf(path)).rejects.toMatchObject({
-      code: 'invalid',
-      message: 'Invalid UTF-8 in filename a\ufffd',
-    })
-    rmSync(name)
-    symlinkSync(Buffer.of(0xfe), join(path, 'l'))
-    await expect(commitOf(path)).rejects.toMatchObject({
-      code: 'invalid',
-      message: 'Invalid UTF-8 in symbolic link target \ufffd',
-    })
-  })
+  test.skipIf(process.platform !== 'linux')(
+    'a directory with names or targets that are not UTF-8 is refused',
+    async () => {
+      const path = join(folder, 'bytes')
+      mkdirSync(path)
+      const name = Buffer.concat([Buffer.from(`${path}/a`), Buffer.of(0xff)])
+      writeFileSync(name, '')
+      await expect(commitOf(path)).rejects.toMatchObject({
+        code: 'invalid',
+        message: 'Invalid UTF-8 in filename a\ufffd',
+      })
+      rmSync(name)
+      symlinkSync(Buffer.of(0xfe), join(path, 'l'))
+      await expect(commitOf(path)).rejects.toMatchObject({
+        code: 'invalid',
+        message: 'Invalid UTF-8 in symbolic link target \ufffd',
+      })
+    },
+  )
 
-  test('is not committed while it changes', async () => {
+  test('a file that changes while it is read is refused', async () => {
     const path = join(folder, 'changing')
     mkdirSync(path)
     writeFileSync(join(path, 'f'), '12345')
@@ -145,25 +151,28 @@ describe('a directory on a disk', () => {
     expect((await readAll(await source.read('f', SMALL_FILE + 10))).length).toBe(SMALL_FILE + 10)
   })
 
-  test.each(['a link', 'another directory'])('is left when %s takes the place of a directory below', async (what) => {
-    const path = join(folder, `swapped ${what}`)
-    for (const name of ['top/d/e', 'secret/e']) mkdirSync(join(path, name), { recursive: true })
-    writeFileSync(join(path, 'top/d/e/f'), 'mine')
-    writeFileSync(join(path, 'secret/e/f'), 'secret')
-    const swap = () => {
-      renameSync(join(path, 'top/d'), join(path, 'gone'))
-      if (what === 'a link') symlinkSync('../secret', join(path, 'top/d'))
-      else renameSync(join(path, 'secret'), join(path, 'top/d'))
-    }
-    let calls = 0
-    const filter = (name: string) => {
-      if (name === '/d/e' && ++calls === 2) swap()
-      return true
-    }
-    await expect(commitOf(join(path, 'top'), { filter })).rejects.toMatchObject({ code: 'io' })
-  })
+  test.each(['a link', 'another directory'])(
+    'a directory that is replaced by %s while it is read is refused',
+    async (what) => {
+      const path = join(folder, `swapped ${what}`)
+      for (const name of ['top/d/e', 'secret/e']) mkdirSync(join(path, name), { recursive: true })
+      writeFileSync(join(path, 'top/d/e/f'), 'mine')
+      writeFileSync(join(path, 'secret/e/f'), 'secret')
+      const swap = () => {
+        renameSync(join(path, 'top/d'), join(path, 'gone'))
+        if (what === 'a link') symlinkSync('../secret', join(path, 'top/d'))
+        else renameSync(join(path, 'secret'), join(path, 'top/d'))
+      }
+      let calls = 0
+      const filter = (name: string) => {
+        if (name === '/d/e' && ++calls === 2) swap()
+        return true
+      }
+      await expect(commitOf(join(path, 'top'), { filter })).rejects.toMatchObject({ code: 'io' })
+    },
+  )
 
-  test.runIf(process.platform === 'linux')('is read on though its name was taken away', () => {
+  test.runIf(process.platform === 'linux')('an open directory is read further although it was renamed', () => {
     const path = join(folder, 'renamed')
     mkdirSync(join(path, 'd'), { recursive: true })
     writeFileSync(join(path, 'd/f'), 'mine')
@@ -178,7 +187,7 @@ describe('a directory on a disk', () => {
     source.close?.()
   })
 
-  test('knows hard links of one file by one identity', async () => {
+  test('hard links of a file have the same identity', async () => {
     const path = join(folder, 'links')
     mkdirSync(path)
     for (const name of ['a', 'b']) writeFileSync(join(path, name), '')
@@ -190,7 +199,7 @@ describe('a directory on a disk', () => {
     expect([c, b === a]).toEqual([a, false])
   })
 
-  test('is deleted as far as it was consumed', async () => {
+  test('`remove` deletes only the paths that were consumed', async () => {
     const path = join(folder, 'consumed')
     mkdirSync(join(path, 'd/e'), { recursive: true })
     mkdirSync(join(path, 'skip/below'), { recursive: true })

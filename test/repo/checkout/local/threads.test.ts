@@ -1,4 +1,4 @@
-/** Checkouts in which threads make files: the same comes out as without, and nothing is left open. */
+/** Checkouts in which threads create files: the files are the same as without threads, and all files are closed. */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -33,10 +33,10 @@ const modes: RepoMode[] = ['archive', 'bare-user-only', 'bare-user', ...(isRoot 
 let made = 0
 const place = () => join(root, `${made++}`)
 
-/** 1800 files: so many that threads come up and take their part. */
+/** Makes a tree of 1800 files, which are enough for the threads to start and to create some of them. */
 function tree(mode: RepoMode): Record<string, MemoryNode> {
   const nodes: Record<string, MemoryNode> = {}
-  // Owners and attributes as the mode keeps them, and the process may set them.
+  // Owners and xattrs that the mode keeps and that this process may set.
   const rich = mode !== 'bare-user-only' && isRoot
   for (let d = 0; d < 60; d++) {
     const directory = `d${d % 6}/e${d}`
@@ -72,7 +72,7 @@ function repoOf(mode: RepoMode): ReturnType<typeof makeRepo> {
 
 const descriptors = () => readdirSync('/proc/self/fd').length
 
-/** A thread that was not up yet ends when it is. */
+/** Waits until at most `count` files are open. A thread that is still starting ends when it has started. */
 async function expectDescriptors(count: number): Promise<void> {
   await vi.waitFor(() => expect(descriptors()).toBeLessThanOrEqual(count), { timeout: 10_000 })
 }
@@ -80,7 +80,7 @@ async function expectDescriptors(count: number): Promise<void> {
 const HOW: [string, CheckoutOptions][] = [
   ['copies for a user', { mode: 'user', forceCopy: true }],
   ['copies as committed', { mode: 'none', forceCopy: true }],
-  ['copies, made durable', { mode: 'user', forceCopy: true, fsync: true }],
+  ['copies that are synced', { mode: 'user', forceCopy: true, fsync: true }],
   ['links for a user', { mode: 'user' }],
   ['links as committed', { mode: 'none' }],
 ]
@@ -89,8 +89,8 @@ function out(repo: Repo, commit: Checksum, target: string, options: CheckoutOpti
   return checkout(repo, commit, createLocalTarget(target, { threads: how }), options)
 }
 
-describe.each(modes)('of mode %s', (mode) => {
-  test.each(HOW)('%s', async (_, options) => {
+describe.each(modes)('checkout with threads, from mode %s', (mode) => {
+  test.each(HOW)('threads create the same files as one thread: %s', async (_, options) => {
     if (options.mode === 'none' && !isRoot) return
     const { repo, path, commit } = await repoOf(mode)
     const [one, many] = [place(), place()]
@@ -105,7 +105,7 @@ describe.each(modes)('of mode %s', (mode) => {
   })
 })
 
-/** What is thrown, as the caller sees it. */
+/** Describes the error of a checkout. */
 async function failure(work: Promise<unknown>): Promise<string> {
   try {
     await work
@@ -116,10 +116,10 @@ async function failure(work: Promise<unknown>): Promise<string> {
   }
 }
 
-describe('threads', () => {
-  test.each(['copy', 'link'] as const)('tell of an object that is missing as one thread would: %s', async (how) => {
+describe('threads of a checkout', () => {
+  test.each(['copy', 'link'] as const)('a missing object gives the same error as with one thread: %s', async (how) => {
     const { repo, path, commit } = await makeRepo('bare-user-only')
-    // The content of the file in the middle, which no other has.
+    // No other file has the content of this one.
     const entry = await lookupPath(repo.objects, await commitRoot(repo.objects, commit), '/d3/e33/f11')
     if (entry.kind !== 'file') throw new Error('no file')
     rmSync(join(path, 'objects', entry.checksum.slice(0, 2), `${entry.checksum.slice(2)}.file`))
@@ -131,7 +131,7 @@ describe('threads', () => {
     await expectDescriptors(open)
   })
 
-  test('have ended when a checkout fails', async () => {
+  test('all threads have ended when a checkout fails', async () => {
     const { repo, commit } = await repoOf('archive')
     const target = place()
     const open = descriptors()
@@ -144,9 +144,9 @@ describe('threads', () => {
   })
 
   test.each([
-    ['that cannot be started are done without', pathToFileURL(join(root, 'no-such-program.mjs'))],
-    ['that end in the middle lose nothing', failingThreadProgram()],
-  ])('%s', async (_, program) => {
+    ['cannot be started', pathToFileURL(join(root, 'no-such-program.mjs'))],
+    ['end at their first work', failingThreadProgram()],
+  ])('all files are created if threads %s', async (_, program) => {
     const { repo, path, commit } = await repoOf('bare-user-only')
     for (const options of [{ forceCopy: true }, {}]) {
       const [one, many] = [place(), place()]
@@ -156,7 +156,7 @@ describe('threads', () => {
     }
   })
 
-  test('are given nothing in directories that were there before', async () => {
+  test('files in directories that existed before are the same as with one thread', async () => {
     const { repo, commit } = await repoOf('archive')
     const [one, many] = [place(), place()]
     for (const target of [one, many]) {
@@ -171,7 +171,7 @@ describe('threads', () => {
     expect(disk).toEqual(describeDisk(one))
   })
 
-  test('of the caller may check out as well, and nothing is said of the files they close', async () => {
+  test('a checkout in a thread of the caller does not print warnings about closed files', async () => {
     const { path, commit } = await repoOf('bare-user-only')
     const [script, target] = [`${place()}.mjs`, place()]
     const source = `
@@ -189,7 +189,7 @@ describe('threads', () => {
     expect(describeDisk(target)).toHaveLength(1867)
   })
 
-  test('read what a parent repository has', async () => {
+  test('threads read objects of a parent repository', async () => {
     const { path, commit } = await repoOf('bare-user-only')
     const child = place()
     await (await createRepo(child, { mode: 'bare-user-only' })).close()
@@ -205,8 +205,8 @@ describe('threads', () => {
   })
 })
 
-describeReference('ostree', 'beside ostree', () => {
-  test.each(modes)('mode %s', async (mode) => {
+describeReference('ostree', 'checkout with threads and `ostree checkout`', () => {
+  test.each(modes)('a checkout from mode %s has the same files', async (mode) => {
     const { repo, path, commit } = await repoOf(mode)
     for (const flag of ['-C', '-H']) {
       if (flag === '-H' && !mode.startsWith('bare-user')) continue
