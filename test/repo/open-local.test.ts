@@ -36,8 +36,8 @@ async function commitSample(repo: Repo, branch: string): Promise<Checksum> {
   })
 }
 
-describe.each(['directory', 'file.sqlite'])('a repository in a %s', (name) => {
-  test('is made, filled, closed and opened again', async () => {
+describe.each(['directory', 'file.sqlite'])('createRepo and openRepo of a %s', (name) => {
+  test('a repository is created, filled, closed and opened again', async () => {
     const path = join(folder, name)
     const options = { mode: 'archive', collectionId: 'org.example.X' } as const
     const commit = await withRepo(createRepo(path, options), (repo) => commitSample(repo, 'main'))
@@ -50,19 +50,19 @@ describe.each(['directory', 'file.sqlite'])('a repository in a %s', (name) => {
     await withRepo(createRepo(path, { mode: 'bare' }), async (repo) => expect(repo.mode).toBe('archive'))
   })
 
-  test('that is not there cannot be opened', async () => {
+  test('a repository that does not exist cannot be opened', async () => {
     await expect(openRepo(join(folder, `no-${name}`))).rejects.toThrow(/^opening repo: .*No such file or directory/)
     expect(existsSync(join(folder, `no-${name}`))).toBe(false)
   })
 
-  test('is not made with a collection id that is none', async () => {
+  test('a repository is not created with an invalid collection id', async () => {
     const made = createRepo(join(folder, `bad-${name}`), { collectionId: 'x' })
     await expect(made).rejects.toThrow('Invalid collection ID x')
     expect(existsSync(join(folder, `bad-${name}`))).toBe(false)
   })
 })
 
-describe('a parent repository', () => {
+describe('parent repositories', () => {
   async function family() {
     const parent = join(folder, 'parent')
     const child = join(folder, 'child')
@@ -74,7 +74,7 @@ describe('a parent repository', () => {
     return { parent, child, theirs }
   }
 
-  test('lends its objects and refs; its path may start in the current directory, as in ostree', async () => {
+  test('objects and refs of the parent are read, and its path is relative to the current directory, as in ostree', async () => {
     const { child, theirs } = await family()
     await withRepo(openRepo(child), async (repo) => {
       expect(repo.parent?.mode).toBe('archive')
@@ -94,7 +94,7 @@ describe('a parent repository', () => {
     })
   })
 
-  test('keeps nothing out of the child: what is written there is there, as libostree has it', async () => {
+  test('an object is written to the child also if the parent has it, except for content, as in libostree', async () => {
     const { child } = await family()
     await withRepo(openRepo(child), async (repo) => {
       await commitSample(repo, 'ours')
@@ -111,7 +111,7 @@ describe('a parent repository', () => {
     })
   })
 
-  test('that is missing, or the child itself, is told', async () => {
+  test('a missing parent, and a repository that is its own parent, are refused', async () => {
     const { child, parent } = await family()
     rmSync(parent, { recursive: true })
     const missing = `opening repo: While checking parent repository '${parent}': opening repo: opendir(${parent}): No such file or directory`
@@ -122,8 +122,8 @@ describe('a parent repository', () => {
   })
 })
 
-describeReference('ostree', 'a checkout by hard links', () => {
-  test('is known by its inodes, and committed without being read', async () => {
+describeReference('ostree', 'scanHardLinks', () => {
+  test('the files of a checkout by hard links are committed without being read', async () => {
     const [path, tree, out] = ['linked', 'tree', 'out'].map((name) => join(folder, name)) as [string, string, string]
     mkdirSync(tree)
     for (const name of ['a', 'b']) writeFileSync(join(tree, name), `content of ${name}`)
@@ -138,7 +138,7 @@ describeReference('ostree', 'a checkout by hard links', () => {
       await overlayDirectory(tx, onto, createDirectorySource(out), new CommitModifier(repo, { devino }))
       const root = await writeTree(tx, onto)
       expect(root.tree).toBe((await repo.readCommit(await repo.resolve('main'))).rootTree)
-      // Files without content are never linked.
+      // ostree does not link empty files.
       expect(tx.stats).toMatchObject({ contentCacheHits: 2, contentTotal: 1, contentWritten: 0 })
       await tx[Symbol.asyncDispose]()
     })

@@ -4,13 +4,13 @@ import { createMemoryStorage, initialConfig, parseConfig, parseRepoMode, Repo } 
 
 const settings = (lines: string) => parseConfig(`[core]\nrepo_version=1\n${lines}\n`).settings
 
-describe('the config of a repository', () => {
-  test('starts as ostree writes it', () => {
+describe('the configuration of a repository', () => {
+  test('the initial configuration is the one that ostree writes', () => {
     expect(initialConfig('archive')).toBe('[core]\nrepo_version=1\nmode=archive-z2\n')
     expect(initialConfig('bare-user', 'org.x')).toBe('[core]\nrepo_version=1\nmode=bare-user\ncollection-id=org.x\n')
   })
 
-  test('has defaults', () => {
+  test('missing settings have the defaults of ostree', () => {
     expect(settings('')).toEqual({
       mode: 'bare',
       parent: undefined,
@@ -30,7 +30,7 @@ describe('the config of a repository', () => {
     })
   })
 
-  test('says what it says', () => {
+  test('settings are read', () => {
     const text = 'mode=archive-z2\nparent=../p\nfsync=false\nlocking=0\nlock-timeout-secs=-1\n[archive]\nzlib-level=12'
     expect(settings(text)).toMatchObject({
       mode: 'archive',
@@ -51,7 +51,7 @@ describe('the config of a repository', () => {
     ['min-free-space-percent=', 0, 0],
     ['min-free-space-percent=0x10', 0, 0],
     ['min-free-space-percent=+7.5%', 0, 7],
-  ])('keeps space free: %s', (text, minFreeSpaceBytes, minFreeSpacePercent) => {
+  ])('the settings for free space are read as by ostree: %s', (text, minFreeSpaceBytes, minFreeSpacePercent) => {
     expect(settings(text)).toMatchObject({ minFreeSpaceBytes, minFreeSpacePercent })
   })
 
@@ -69,11 +69,11 @@ describe('the config of a repository', () => {
       'min-free-space-size=9X',
       "Invalid min-free-space-size '9X': It should be of the format '123MB', '123GB' or '123TB'",
     ],
-  ])('%s is refused in the words of ostree', (text, message) => {
+  ])('%s is refused with the message of ostree', (text, message) => {
     expect(() => settings(text)).toThrow(message)
   })
 
-  test('of another version is refused', () => {
+  test('another version, and an invalid file, are refused', () => {
     expect(() => parseConfig('[core]\nrepo_version=2\n')).toThrow("Invalid repository version '2'")
     expect(() => parseConfig('[core]\nmode=bare\n')).toThrow(
       'Key file does not have key “repo_version” in group “core”',
@@ -84,7 +84,7 @@ describe('the config of a repository', () => {
     expect(() => parseRepoMode('constructor')).toThrow("Invalid mode 'constructor' in repository configuration")
   })
 
-  test('is rewritten only when it is right', async () => {
+  test('an invalid configuration is not written', async () => {
     const repo = await Repo.open(createMemoryStorage({ platform: nodePlatform }), nodePlatform)
     const before = await repo.storage.readConfig()
     await expect(repo.writeConfig('[core]\nrepo_version=1\nmode=x\n')).rejects.toThrow("Invalid mode 'x'")

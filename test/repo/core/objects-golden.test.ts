@@ -1,4 +1,4 @@
-/** Objects that ostree wrote, put into every store on every platform, and what comes back. */
+/** Objects that ostree wrote, stored and read again in every store on every platform. */
 import { describe, expect, test } from 'vitest'
 import { type Content, equalBytes, toHex } from '../../../src/bytes.ts'
 import { UnsupportedError } from '../../../src/errors.ts'
@@ -37,7 +37,7 @@ const attached = objects.filter(({ name }) => name.type === 'commitmeta')
 const metadata = objects.filter(({ name }) => ['commit', 'dirtree', 'dirmeta'].includes(name.type))
 const places = testRepos()
 
-test('the vectors have objects of every kind', () => {
+test('the vectors have objects of all types', () => {
   expect([objects.length, files.length, attached.length, metadata.length]).toEqual([84, 27, 1, 56])
 })
 
@@ -67,51 +67,56 @@ async function listed(repo: Repo): Promise<string[]> {
   return names.map(formatObjectName).sort()
 }
 
-describe.each(BACKENDS)('in $name', (place) => {
+describe.each(BACKENDS)('objects of ostree, in $name', (place) => {
   for (const mode of MODES) {
-    testWith(place, mode, `objects of ostree are kept as they are in ${mode}, or refused by name`, async () => {
-      const repo = await places.create(place, mode)
-      const kept = new Set<string>()
-      const refused: string[] = []
-      await repo.transaction(async (tx) => {
-        for (const { name, bytes } of metadata) {
-          expect(await tx.writeMeta(name.type as MetaType, bytes, name.checksum)).toBe(name.checksum)
-          kept.add(formatObjectName(name))
-        }
-        for (const { name, bytes } of attached) {
-          await tx.writeAttached('commitmeta', name.checksum, bytes)
-          kept.add(formatObjectName(name))
-        }
-        for (const { name, bytes } of files) {
-          try {
-            expect(await tx.writeFile(unpacked(place.platform, bytes), name.checksum)).toBe(name.checksum)
+    testWith(
+      place,
+      mode,
+      `objects are stored unchanged in mode ${mode}, or refused if the mode cannot store them`,
+      async () => {
+        const repo = await places.create(place, mode)
+        const kept = new Set<string>()
+        const refused: string[] = []
+        await repo.transaction(async (tx) => {
+          for (const { name, bytes } of metadata) {
+            expect(await tx.writeMeta(name.type as MetaType, bytes, name.checksum)).toBe(name.checksum)
             kept.add(formatObjectName(name))
-          } catch (error) {
-            if (!(error instanceof UnsupportedError) && !/invalid mode \d+ with bits/.test(String(error))) throw error
-            refused.push(name.checksum)
           }
-        }
-      })
-      // Owners, set-id bits and extended attributes have no place in bare-user-only.
-      expect(refused.length > 0).toBe(mode === 'bare-user-only')
-      expect(await listed(repo)).toEqual([...kept].sort())
+          for (const { name, bytes } of attached) {
+            await tx.writeAttached('commitmeta', name.checksum, bytes)
+            kept.add(formatObjectName(name))
+          }
+          for (const { name, bytes } of files) {
+            try {
+              expect(await tx.writeFile(unpacked(place.platform, bytes), name.checksum)).toBe(name.checksum)
+              kept.add(formatObjectName(name))
+            } catch (error) {
+              if (!(error instanceof UnsupportedError) && !/invalid mode \d+ with bits/.test(String(error))) throw error
+              refused.push(name.checksum)
+            }
+          }
+        })
+        // Mode bare-user-only does not keep owners, set-id bits and extended attributes.
+        expect(refused.length > 0).toBe(mode === 'bare-user-only')
+        expect(await listed(repo)).toEqual([...kept].sort())
 
-      for (const { name, bytes } of metadata)
-        expect(toHex(await repo.objects.readMeta(name.type as MetaType, name.checksum))).toBe(toHex(bytes))
-      for (const { name, bytes } of attached)
-        expect(toHex((await repo.objects.readAttached('commitmeta', name.checksum)) ?? bytes.subarray(1))).toBe(
-          toHex(bytes),
-        )
-      for (const { name, bytes } of files) {
-        expect(await repo.objects.has(name)).toBe(!refused.includes(name.checksum))
-        if (refused.includes(name.checksum)) continue
-        const given = unpacked(place.platform, bytes)
-        const { header, size, body } = await repo.objects.readFile(name.checksum)
-        expect({ ...header, xattrs: sortXattrs(header.xattrs) }).toEqual(given.header)
-        expect(size).toBe(given.size)
-        expect(equalBytes(await whole(body), given.body)).toBe(true)
-      }
-      await repo.close()
-    })
+        for (const { name, bytes } of metadata)
+          expect(toHex(await repo.objects.readMeta(name.type as MetaType, name.checksum))).toBe(toHex(bytes))
+        for (const { name, bytes } of attached)
+          expect(toHex((await repo.objects.readAttached('commitmeta', name.checksum)) ?? bytes.subarray(1))).toBe(
+            toHex(bytes),
+          )
+        for (const { name, bytes } of files) {
+          expect(await repo.objects.has(name)).toBe(!refused.includes(name.checksum))
+          if (refused.includes(name.checksum)) continue
+          const given = unpacked(place.platform, bytes)
+          const { header, size, body } = await repo.objects.readFile(name.checksum)
+          expect({ ...header, xattrs: sortXattrs(header.xattrs) }).toEqual(given.header)
+          expect(size).toBe(given.size)
+          expect(equalBytes(await whole(body), given.body)).toBe(true)
+        }
+        await repo.close()
+      },
+    )
   }
 })

@@ -15,14 +15,14 @@ async function store(type: 'dirtree' | 'dirmeta' | 'commit', bytes: Uint8Array):
   return [repo, await repo.transaction(async (tx) => tx.writeMeta(type, bytes))]
 }
 
-describe('a stored dirtree', () => {
-  test('is what was written', async () => {
+describe('reading metadata objects', () => {
+  test('a dirtree is read as it was written', async () => {
     const tree = { files: [file('a'), file('b')], dirs: [dir('aa'), dir('c')] }
     const [repo, checksum] = await store('dirtree', DirTree.encode(tree))
     expect(await repo.readDirTree(checksum)).toEqual(tree)
   })
 
-  test('is sorted as bytes, not as UTF-16', async () => {
+  test('a dirtree whose names are sorted by bytes, and not by UTF-16, is valid', async () => {
     const tree = { files: [file('\uff41'), file('\u{1f600}')], dirs: [] }
     const [repo, checksum] = await store('dirtree', DirTree.encode(tree))
     expect(await repo.readDirTree(checksum)).toEqual(tree)
@@ -37,7 +37,7 @@ describe('a stored dirtree', () => {
     ['a slash', { files: [file('a/b')], dirs: [] }, 'Invalid / in filename a/b'],
     ['itself', { files: [], dirs: [dir('.')] }, "Invalid self-referential filename '.'"],
     ['its parent', { files: [], dirs: [dir('..')] }, "Invalid path uplink filename '..'"],
-  ])('with %s is refused, wherever it would be used', async (_, tree, message) => {
+  ])('a dirtree with %s is refused, also as a MutableTree', async (_, tree, message) => {
     const [repo, checksum] = await store('dirtree', DirTree.encode(tree))
     const error = new FormatError('dirtree', `${checksum}.dirtree: ${message}`)
     await expect(repo.readDirTree(checksum)).rejects.toMatchObject({ message: error.message, code: 'corrupt' })
@@ -45,7 +45,7 @@ describe('a stored dirtree', () => {
     await expect(used.load()).rejects.toThrow(error.message)
   })
 
-  test.each(['dirtree', 'dirmeta', 'commit'] as const)('of bytes that are no %s is corrupt', async (type) => {
+  test.each(['dirtree', 'dirmeta', 'commit'] as const)('bytes that are not a %s are corrupt', async (type) => {
     const [repo, checksum] = await store(type, Uint8Array.of(1, 2, 3))
     const read: Record<string, (of: Checksum) => Promise<unknown>> = {
       dirtree: (of) => repo.readDirTree(of),
@@ -58,15 +58,15 @@ describe('a stored dirtree', () => {
     })
   })
 
-  test('that is missing is not found', async () => {
+  test('a missing object is an ObjectNotFoundError', async () => {
     const [repo] = await store('dirtree', Uint8Array.of(0))
     await expect(repo.readDirTree(A)).rejects.toThrow(new ObjectNotFoundError(`${A}.dirtree`))
     await expect(repo.readCommit(A)).rejects.toThrow(`No such metadata object ${A}.commit`)
   })
 })
 
-describe('dirmetas of a walk', () => {
-  test('are read once each, until there are many', async () => {
+describe('DirMetaReader', () => {
+  test('an object is read only once while the cache has space', async () => {
     const repo = await Repo.open(createMemoryStorage({ platform: nodePlatform }), nodePlatform)
     const metas = Array.from({ length: 300 }, (_, uid) => ({ uid, gid: 0, mode: S_IFDIR | 0o755, xattrs: [] }))
     const checksums = await repo.transaction((tx) =>

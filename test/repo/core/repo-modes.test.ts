@@ -1,4 +1,4 @@
-/** One tree, committed into every store in every mode: the commit ostree made of it. */
+/** A tree committed in every store in every mode: the commit has to be that of ostree. */
 import { mkdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { Checksum } from '../../../src/bytes.ts'
@@ -50,7 +50,7 @@ async function check(repo: Repo, mode: RepoMode, directory: DirectorySource): Pr
   expect((await repo.readCommit(copied.commit)).rootTree).toBe((await repo.readCommit(made.commit)).rootTree)
 }
 
-test('each mode has its vector', () => {
+test('every mode has a vector', () => {
   expect(modes.toSorted()).toEqual(MODES.toSorted())
   const given = ['-b', 'main', '-s', options.subject, '-m', options.body, '--timestamp=2024-01-02 03:04:05 +0000']
   for (const [mode, { commit_args }] of Object.entries(golden)) {
@@ -59,11 +59,11 @@ test('each mode has its vector', () => {
   }
 })
 
-describe.each(modes)('in mode %s', (mode) => {
+describe.each(modes)('the golden tree in mode %s', (mode) => {
   const source = unpackedTar(tar)
 
-  describe.each(BACKENDS)('a repository in $name', (place) => {
-    testWith(place, mode, 'has the commit of ostree, its configuration, and lists it as ostree does', async () => {
+  describe.each(BACKENDS)('in $name', (place) => {
+    testWith(place, mode, 'a repository has the commit, configuration and listing of ostree', async () => {
       const repo = await places.create(place, mode)
       expect(await repo.storage.readConfig()).toBe(golden[mode]?.config)
       await check(repo, mode, source)
@@ -76,7 +76,7 @@ describe.each(modes)('in mode %s', (mode) => {
   })
 })
 
-/** As `ls -R` prints it. */
+/** Lists the tree of `main` as `ostree ls -R` does. */
 async function listing(repo: Repo, options: LsLineOptions): Promise<string> {
   const root = await commitRoot(repo.objects, await repo.resolve('main'))
   const lines: string[] = []
@@ -85,8 +85,8 @@ async function listing(repo: Repo, options: LsLineOptions): Promise<string> {
   return lines.join('\n')
 }
 
-describeReference('tar', 'unpacked onto a disk by tar', () => {
-  test.runIf(isRoot)('the tree is committed the same', async () => {
+describeReference('tar', 'the golden tree unpacked by tar', () => {
+  test.runIf(isRoot)('a directory that tar unpacked has the commit of ostree in every mode', async () => {
     const path = places.path()
     mkdirSync(path)
     run('tar', ['-C', path, '--xattrs', '--xattrs-include=*', '-xpf', goldenPath('core/tree-a.tar')])

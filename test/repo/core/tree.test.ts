@@ -54,8 +54,8 @@ const shapesOfDepth = fc.memo((depth): fc.Arbitrary<Shape> => {
 })
 const shapes = shapesOfDepth(4)
 
-describe('a tree', () => {
-  test('is written with its names in byte order, whatever the order they came in', async () => {
+describe('MutableTree', () => {
+  test('names are written in the order of their bytes, in whatever order they were added', async () => {
     await fc.assert(
       fc.asyncProperty(shapes, (shape) =>
         withTx(async (tx, repo, meta) => {
@@ -75,7 +75,7 @@ describe('a tree', () => {
     )
   })
 
-  test('laid over another has the files of both, its own where both have one', async () => {
+  test('overlayTree gives the files of both trees, and those of the upper one where both have a name', async () => {
     await fc.assert(
       fc.asyncProperty(shapes, shapes, (below, above) =>
         withTx(async (tx, _repo, meta) => {
@@ -98,7 +98,7 @@ describe('a tree', () => {
     )
   })
 
-  test('is read from the store only where somebody looks, and rewritten only where something changed', async () => {
+  test('a stored tree is read only where it is accessed, and written only where it changed', async () => {
     await withTx(async (tx, _repo, meta) => {
       const first = new MutableTree()
       build(
@@ -131,7 +131,7 @@ describe('a tree', () => {
     })
   })
 
-  test('with new metadata of a directory is another tree for its parent, and the same in itself', async () => {
+  test('new metadata of a directory changes its parent and not its own contents', async () => {
     await withTx(async (tx, _repo, meta) => {
       const tree = new MutableTree()
       build(tree, { files: {}, dirs: { x: { files: { f: A }, dirs: {} } } }, meta)
@@ -145,7 +145,7 @@ describe('a tree', () => {
     })
   })
 
-  test('that is empty stands for a stored one; a filled one has to be merged', async () => {
+  test('fillEmpty adopts an empty tree, and refuses another tree if there are files', async () => {
     await withTx(async (tx, _repo, meta) => {
       const stored: TreeRoot = { tree: EMPTY_TREE, meta }
       const tree = new MutableTree()
@@ -157,7 +157,7 @@ describe('a tree', () => {
     })
   })
 
-  test('has one thing of a name', () => {
+  test('a name is either a file or a directory', () => {
     const tree = new MutableTree()
     tree.replaceFile('f', A)
     tree.ensureDir('d')
@@ -169,7 +169,7 @@ describe('a tree', () => {
     expect([...tree.files.keys()]).toEqual(['f', 'd'])
   })
 
-  test.each(['', '.', '..', 'a/b', 'a\0b', '\ud800'])('takes no name %j', (bad) => {
+  test.each(['', '.', '..', 'a/b', 'a\0b', '\ud800'])('the name %j is refused', (bad) => {
     const tree = new MutableTree()
     expect(() => tree.replaceFile(bad, A)).toThrow(
       expect.objectContaining({ code: expect.stringMatching(/invalid|corrupt/) }),
@@ -179,7 +179,7 @@ describe('a tree', () => {
     )
   })
 
-  test('is as deep as the limit, no deeper, and then still written', async () => {
+  test('a tree as deep as the limit is written and read, and a deeper one is refused', async () => {
     await withTx(async (tx, _repo, meta) => {
       const root = new MutableTree()
       root.setMeta(meta)
@@ -195,9 +195,9 @@ describe('a tree', () => {
     })
   })
 
-  test('does not unfold without end', async () => {
+  test('a stored tree with too many paths is refused by its limit of memory', async () => {
     await withTx(async (tx, _repo, meta) => {
-      // Thirty directories, each twice in the next, are a thousand million paths.
+      // Thirty directories, each of which is twice in the next, have a thousand million paths.
       let tree = await tx.writeMeta('dirtree', DirTree.encode({ files: [], dirs: [] }))
       for (let level = 0; level < 30; level++) {
         const dirs = ['a', 'b'].map((name) => ({ name, tree, meta }))
@@ -207,7 +207,7 @@ describe('a tree', () => {
     })
   })
 
-  test('takes no more memory than it may, with few long names or many short ones', () => {
+  test('long names and many names are refused beyond the limit of memory', () => {
     const long = new MutableTree({ maxMemory: 100_000 })
     expect(() => long.replaceFile('n'.repeat(60_000), A)).toThrow(LimitError)
     const many = new MutableTree({ maxMemory: 100_000 })
@@ -216,13 +216,13 @@ describe('a tree', () => {
     }
     expect(fill).toThrow(LimitError)
     expect(many.dirs.get('d')?.files.size).toBeGreaterThan(400)
-    // The same file again is nothing more.
+    // A file that replaces another does not need more memory.
     const one = new MutableTree({ maxMemory: 1000 })
     for (let i = 0; i < 1000; i++) one.replaceFile('f', i % 2 ? A : B)
     expect(one.files.size).toBe(1)
   })
 
-  test('without metadata is no tree to commit', async () => {
+  test('a tree with a directory without metadata cannot be written', async () => {
     await withTx(async (tx, _repo, meta) => {
       const tree = new MutableTree()
       await expect(writeTree(tx, tree)).rejects.toThrow("Can't commit an empty tree")
@@ -242,7 +242,7 @@ function backwards({ files, dirs }: Shape): Shape {
   }
 }
 
-/** @returns `undefined` when a file of one is a directory of the other */
+/** Merges two trees. @returns `undefined` if a file of one is a directory of the other */
 function merge(below: Shape, above: Shape): Shape | undefined {
   const dirs: Record<string, Shape> = { ...below.dirs }
   for (const [key, child] of Object.entries(above.dirs)) {

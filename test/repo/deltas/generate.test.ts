@@ -1,4 +1,4 @@
-/** Static deltas that we make and ostree applies: the objects it then has are those of the commit. */
+/** Static deltas that generateDelta makes and ostree applies. */
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -26,7 +26,7 @@ async function collect(repo: Repo, options: Parameters<typeof generateDelta>[1])
   }
 }
 
-describe('what goes into a delta', () => {
+describe('generateDelta', () => {
   const tree = {
     a: 'same',
     'd/large': 'x'.repeat(5000),
@@ -35,7 +35,7 @@ describe('what goes into a delta', () => {
     run: { mode: S_IFREG | 0o755, content: 'z' },
   }
 
-  test('is what the source has not; the superblock comes last', async () => {
+  test('a delta has the objects that the source commit lacks, and the superblock is the last file', async () => {
     const repo = await memoryRepo()
     const from = await commitTree(repo, { a: 'same' })
     const to = await commitTree(repo, tree)
@@ -49,7 +49,7 @@ describe('what goes into a delta', () => {
     expect(nothing.stats.parts).toMatchObject([{ objects: 0, unpacked: 0 }])
   })
 
-  test('is parted by size, and large files stay outside', async () => {
+  test('parts have a limited size, and large files are not in a part', async () => {
     const repo = await memoryRepo()
     const to = await commitTree(repo, tree)
     const parted = await collect(repo, { from: undefined, to, timestamp: 0n, maxPartSize: 100 })
@@ -60,7 +60,7 @@ describe('what goes into a delta', () => {
   })
 })
 
-describeReference('ostree', 'deltas of random histories', () => {
+describeReference('ostree', 'generateDelta and `ostree static-delta apply-offline`', () => {
   async function expectWhole(repo: Repo, target: ReferenceRepo, commit: Checksum): Promise<void> {
     const there = readdirSync(join(target.path, 'objects'), { recursive: true, encoding: 'utf8' })
     for (const { checksum, type } of await collectReachable(repo, commit)) {
@@ -69,54 +69,57 @@ describeReference('ostree', 'deltas of random histories', () => {
     expect(target.attempt('fsck', '-q').stderr).toBe('')
   }
 
-  test.each(['repository', 'inline', 'big-endian', 'small parts'])('are applied by ostree: %s', async (kind) => {
-    await fc.assert(
-      fc.asyncProperty(anyRepo, async (plan) => {
-        const here = join(root, String(count++))
-        mkdirSync(here)
-        const source = join(here, 'source')
-        const repo = await createRepo(source, { mode: 'archive' })
-        try {
-          const sound = plan.commits.map((commit) => ({ ...commit, state: 'complete' as const }))
-          const commits = await buildRepo(repo, { ...plan, commits: sound })
-          const target = ReferenceRepo.create(join(here, 'target'), 'bare-user-only')
-          let from: Checksum | undefined
-          for (const to of new Set(commits)) {
-            const options = {
-              from,
-              to,
-              timestamp: 5n,
-              inline: kind === 'inline',
-              byteOrder: kind === 'big-endian' ? ('big' as const) : ('little' as const),
-              // ostree cannot take an empty file that is alone in its part.
-              ...(kind === 'small parts' && { maxPartSize: 200 }),
-            }
-            let superblock: string
-            if (kind === 'repository') {
-              await writeDelta(repo, options)
-              const head = readdirSync(join(source, 'deltas')).at(-1) as string
-              superblock = join(source, 'deltas', head, readdirSync(join(source, 'deltas', head))[0] as string)
-            } else {
-              superblock = join(here, 'delta')
-              mkdirSync(superblock)
-              for (const { name, bytes } of (await collect(repo, options)).files) {
-                writeFileSync(join(superblock, name), bytes)
+  test.each(['repository', 'inline', 'big-endian', 'small parts'])(
+    'ostree applies the deltas of random histories: %s',
+    async (kind) => {
+      await fc.assert(
+        fc.asyncProperty(anyRepo, async (plan) => {
+          const here = join(root, String(count++))
+          mkdirSync(here)
+          const source = join(here, 'source')
+          const repo = await createRepo(source, { mode: 'archive' })
+          try {
+            const sound = plan.commits.map((commit) => ({ ...commit, state: 'complete' as const }))
+            const commits = await buildRepo(repo, { ...plan, commits: sound })
+            const target = ReferenceRepo.create(join(here, 'target'), 'bare-user-only')
+            let from: Checksum | undefined
+            for (const to of new Set(commits)) {
+              const options = {
+                from,
+                to,
+                timestamp: 5n,
+                inline: kind === 'inline',
+                byteOrder: kind === 'big-endian' ? ('big' as const) : ('little' as const),
+                // ostree cannot apply a part that has only an empty file.
+                ...(kind === 'small parts' && { maxPartSize: 200 }),
               }
+              let superblock: string
+              if (kind === 'repository') {
+                await writeDelta(repo, options)
+                const head = readdirSync(join(source, 'deltas')).at(-1) as string
+                superblock = join(source, 'deltas', head, readdirSync(join(source, 'deltas', head))[0] as string)
+              } else {
+                superblock = join(here, 'delta')
+                mkdirSync(superblock)
+                for (const { name, bytes } of (await collect(repo, options)).files) {
+                  writeFileSync(join(superblock, name), bytes)
+                }
+              }
+              const { stderr } = target.attempt('static-delta', 'apply-offline', superblock)
+              if (!(kind === 'small parts' && stderr.includes("assertion 'buf'"))) {
+                expect(stderr).toBe('')
+                await expectWhole(repo, target, to)
+                from = to
+              }
+              rmSync(kind === 'repository' ? join(source, 'deltas') : superblock, { recursive: true })
             }
-            const { stderr } = target.attempt('static-delta', 'apply-offline', superblock)
-            if (!(kind === 'small parts' && stderr.includes("assertion 'buf'"))) {
-              expect(stderr).toBe('')
-              await expectWhole(repo, target, to)
-              from = to
-            }
-            rmSync(kind === 'repository' ? join(source, 'deltas') : superblock, { recursive: true })
+          } finally {
+            await repo.close()
+            rmSync(here, { recursive: true })
           }
-        } finally {
-          await repo.close()
-          rmSync(here, { recursive: true })
-        }
-      }),
-      { numRuns: Number(process.env['RUNS'] ?? 5) },
-    )
-  })
+        }),
+        { numRuns: Number(process.env['RUNS'] ?? 5) },
+      )
+    },
+  )
 })

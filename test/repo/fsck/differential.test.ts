@@ -1,4 +1,4 @@
-/** Random repositories, sound and damaged: what `ostree fsck` says of them and leaves of them, and what we do. */
+/** Random repositories, valid and damaged, checked by `ostree fsck` and by `ostree-ts fsck`. */
 import {
   chmodSync,
   lstatSync,
@@ -51,7 +51,7 @@ function damage(repo: string, mode: string, { type, how, at }: Damage): void {
     return
   }
   const stat = lstatSync(path)
-  // What damage to a link is, is another question in each mode.
+  // Symbolic links are not damaged, because each mode stores them differently.
   if (!stat.isFile()) return
   chmodSync(path, 0o644)
   if (how === 'truncated') truncateSync(path, stat.size >> 1)
@@ -60,7 +60,7 @@ function damage(repo: string, mode: string, { type, how, at }: Damage): void {
   else if (how === 'garbage') writeFileSync(path, 'garbage')
   else {
     const bytes = readFileSync(path)
-    // The size in the head of a compressed file is in no checksum: ostree does not look at it, we rely on it.
+    // The size at the start of a compressed file is not damaged. It is not part of the checksum, and only ostree-ts uses it.
     const first = type === 'file' && mode === 'archive' ? 16 : 0
     const index = first + (at % Math.max(bytes.length - first, 1))
     bytes[index] = (bytes[index] ?? 0) ^ 0x55
@@ -73,10 +73,10 @@ const anyOptions = fc.subarray(
   { maxLength: 2 },
 )
 
-describeReference('ostree', 'fsck, beside ostree', () => {
+describeReference('ostree', '`ostree-ts fsck` and `ostree fsck`', () => {
   for (const mode of ['archive', 'bare', 'bare-user', 'bare-user-only'] as const) {
     const check = (title: string, damages: fc.Arbitrary<Damage[]>) =>
-      test.runIf(isRoot)(`${title} of mode ${mode}: says the same, and leaves the same`, async () => {
+      test.runIf(isRoot)(`both print the same and leave the same files for ${title} of mode ${mode}`, async () => {
         await fc.assert(
           fc.asyncProperty(anyRepo, damages, anyOptions, async (plan, done, options) => {
             const here = join(root, String(count++))
@@ -87,7 +87,7 @@ describeReference('ostree', 'fsck, beside ostree', () => {
             await repo.close()
             for (const one of done) damage(path, mode, one)
             const { theirs, ours } = await runBoth(path, here, ['fsck', ...options])
-            // Of some damage ostree dies; we never do.
+            // Some damage kills ostree, and then there is nothing to compare.
             if (theirs.status === null) return
             expect(ours).toEqual(theirs)
             rmSync(here, { recursive: true })
@@ -95,7 +95,7 @@ describeReference('ostree', 'fsck, beside ostree', () => {
           { numRuns: Number(process.env['RUNS'] ?? 8) },
         )
       })
-    check('of random repositories', fc.constant([]))
-    check('of damaged repositories', fc.array(anyDamage, { minLength: 1, maxLength: 2 }))
+    check('random repositories', fc.constant([]))
+    check('damaged repositories', fc.array(anyDamage, { minLength: 1, maxLength: 2 }))
   }
 })

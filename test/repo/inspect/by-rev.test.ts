@@ -23,26 +23,26 @@ const gather = async <T>(items: AsyncIterable<T>): Promise<T[]> => {
 }
 
 describe('logCommits', () => {
-  test('lists a commit and its ancestors, newest first', async () => {
+  test('a commit and its ancestors are listed, the newest first', async () => {
     const log = await gather(logCommits(repo, 'main'))
     expect(log.map(({ checksum }) => checksum)).toEqual([second, first])
     expect(log.map(({ commit }) => commit.parent)).toEqual([first, undefined])
     expect(await gather(logCommits(repo, 'main^'))).toHaveLength(1)
   })
 
-  test('ends before a parent that is not in the repository', async () => {
+  test('the list ends before a parent that is not in the repository', async () => {
     await repo.objects.delete({ checksum: first, type: 'commit' })
     const log = await gather(logCommits(repo, second))
     expect(log.map(({ commit }) => commit.parent)).toEqual([first])
   })
 
-  test('fails when the first commit is missing, or the rev names nothing', async () => {
+  test('a missing first commit, and a rev that does not exist, are refused', async () => {
     await repo.objects.delete({ checksum: second, type: 'commit' })
     await expect(gather(logCommits(repo, 'main'))).rejects.toThrow(ObjectNotFoundError)
     await expect(gather(logCommits(repo, 'nope'))).rejects.toThrow(RefNotFoundError)
   })
 
-  test('refuses a malformed commit, and names it', async () => {
+  test('a malformed commit is refused with its checksum', async () => {
     const bytes = Commit.encode({ ...(await repo.readCommit(second)), rootTree: 'abcd' as Checksum })
     const broken = await repo.transaction((tx) => Promise.resolve(tx.writeMeta('commit', bytes)))
     const read = gather(logCommits(repo, broken))
@@ -50,7 +50,7 @@ describe('logCommits', () => {
     await expect(read).rejects.toThrow(`${broken}.commit`)
   })
 
-  test('stops when its signal says so', async () => {
+  test('an aborted signal stops the list', async () => {
     const signal = AbortSignal.abort(new Error('enough'))
     await expect(gather(logCommits(repo, 'main', { signal }))).rejects.toThrow('enough')
   })
@@ -60,19 +60,19 @@ describe('listTree', () => {
   const paths = async (...args: [path?: string, options?: { depth: number }]) =>
     (await gather(listTree(repo, 'main', ...args))).map(({ entry }) => entry.path)
 
-  test('lists a directory and what is directly in it, unless told how deep', async () => {
+  test('a directory and its direct children are listed, or as deep as `depth` says', async () => {
     expect(await paths()).toEqual(['/', '/new', '/usr'])
     expect(await paths('/usr', { depth: 0 })).toEqual(['/usr'])
     expect(await paths('/', { depth: Number.POSITIVE_INFINITY })).toEqual(['/', '/new', '/usr', '/usr/a', '/usr/b'])
   })
 
-  test('fails on a path that is not there', async () => {
+  test('a path that does not exist is refused by listTree', async () => {
     await expect(paths('/nope')).rejects.toThrow(PathNotFoundError)
   })
 })
 
 describe('readTreeFile', () => {
-  test('reads a file, through a link too', async () => {
+  test('a file is read, also through a symbolic link', async () => {
     for (const path of ['/usr/a', '/usr/b']) {
       const { body, size } = await readTreeFile(repo, 'main', path)
       expect([new TextDecoder().decode(await readAll(body)), size]).toEqual(['two', 3])
@@ -81,12 +81,12 @@ describe('readTreeFile', () => {
     expect(new TextDecoder().decode(await readAll(body))).toBe('one')
   })
 
-  test('fails on a path that is not there', async () => {
+  test('a path that does not exist is refused by readTreeFile', async () => {
     await expect(readTreeFile(repo, 'main', '/usr/old')).rejects.toThrow(PathNotFoundError)
   })
 })
 
-test('diffCommits compares the trees of two revs', async () => {
+test('diffCommits lists the differences of the trees of two revs', async () => {
   expect(await diffCommits(repo, 'main^', 'main')).toEqual({
     modified: ['/usr/a'],
     removed: ['/usr/old'],

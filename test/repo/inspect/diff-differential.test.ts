@@ -1,4 +1,4 @@
-/** Two random trees, committed and on the disk: what `ostree diff` says of them with every option, and what we say. */
+/** Two random trees, as commits and as directories, compared by `ostree diff` and by `ostree-ts diff`. */
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -38,8 +38,8 @@ const anyArguments = fc.oneof(
   },
 )
 
-describeReference('ostree', 'diff, beside ostree', () => {
-  test.runIf(isRoot)('says the same of commits and directories, with every option', async () => {
+describeReference('ostree', '`ostree-ts diff` and `ostree diff`', () => {
+  test.runIf(isRoot)('both print the same for random commits and directories, with all options', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom('archive', 'bare-user', 'bare-user-only'),

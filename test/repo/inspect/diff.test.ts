@@ -28,8 +28,8 @@ async function treeOf(repo: Repo, rev: string): Promise<DiffDirectory> {
   return treeToDiff(repo, await commitRoot(repo.objects, await repo.resolve(rev)))
 }
 
-describe('the difference of two commits', () => {
-  test('is told in the order of the walk: what was removed alone, what was added with all below', async () => {
+describe('diffDirectories of commits', () => {
+  test('paths are in the order of ostree, with everything below an added directory and not below a removed one', async () => {
     const repo = await memoryRepo()
     await commitTree(repo, { b: 'x', 'd/e/f': 'x', 'gone/deep/f': 'x', k: link('b'), z: 'x' })
     await commitTree(repo, { a: 'x', b: 'y', 'd/e/g': 'x', k: 'x', 'new/deep/f': 'x', 'z/in': 'x' })
@@ -42,7 +42,7 @@ describe('the difference of two commits', () => {
     )
   })
 
-  test('sees a directory that only has other owners, but not the root', async () => {
+  test('a directory with another owner or mode is modified, except for the root', async () => {
     const repo = await memoryRepo()
     await commitTree(repo, { 'd/e': directory() })
     await commitTree(repo, { '': directory({ uid: 5 }), 'd/e': directory({ mode: 0o040700 }) })
@@ -50,7 +50,7 @@ describe('the difference of two commits', () => {
     expect(difference).toEqual({ modified: ['/d/e'], removed: [], added: [] })
   })
 
-  test('looks at nothing below a tree that both have', async () => {
+  test('trees that are equal in both commits are not read', async () => {
     const repo = await memoryRepo()
     await commitTree(repo, { 'same/below/f': 'x', g: 'x' })
     await commitTree(repo, { 'same/below/f': 'x', g: 'y' })
@@ -62,7 +62,7 @@ describe('the difference of two commits', () => {
     expect(difference).toEqual({ modified: ['/g'], removed: [], added: [] })
   })
 
-  test('counts objects and what they share', async () => {
+  test('diffStats counts the objects of both commits and those in common', async () => {
     const repo = await memoryRepo()
     const one = await commitTree(repo, { f: 'x', g: file('yy', { uid: 1 }) })
     const two = await commitTree(repo, { f: 'x', h: 'z' })
@@ -72,14 +72,14 @@ describe('the difference of two commits', () => {
   })
 })
 
-describe('a directory on the disk', () => {
-  test('must be there', () => {
+describe('diffDirectories of directories on disk', () => {
+  test('a path that does not exist is refused', () => {
     const path = join(root, 'nowhere')
     const message = `Error when getting information for file “${path}”: No such file or directory`
     expect(() => createDiskTree(path, { platform })).toThrow(new IoError(message, 'ENOENT', path))
   })
 
-  test('must be one, or lead to one', async () => {
+  test('a symbolic link to a directory is followed, and a file is refused', async () => {
     const at = join(root, String(count++))
     mkdirSync(`${at}/d`, { recursive: true })
     writeFileSync(`${at}/f`, '')
@@ -90,7 +90,7 @@ describe('a directory on the disk', () => {
     )
   })
 
-  test('may have names that are no text, and more of them than are sorted at once', async () => {
+  test('1200 names, and names that are not UTF-8, are compared', async () => {
     const at = join(root, String(count++))
     for (const side of ['a', 'b']) {
       mkdirSync(join(at, side), { recursive: true })
@@ -108,9 +108,9 @@ describe('a directory on the disk', () => {
   })
 })
 
-describeReference('ostree', 'a difference, beside ostree', () => {
+describeReference('ostree', 'diffDirectories and `ostree diff`', () => {
   const names = ['a', 'b', 'c', 'é', 'e.d']
-  test.runIf(isRoot)('of random commits and directories is told in the same words and order', async () => {
+  test.runIf(isRoot)('random commits and directories have the same differences in the same order', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom('archive', 'bare-user', 'bare-user-only'),

@@ -1,4 +1,4 @@
-/** Random repositories pruned by ostree and by us, with every option: the same words, and the same files left. */
+/** Random repositories pruned by `ostree prune` and by `ostree-ts prune`, with all options. */
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -16,7 +16,7 @@ let count = 0
 const REFS = ['main', 'x/a', 'x/c', 'origin:main', 'gone:x/a', 'x', 'nope', 'org.example.Else:main']
 const ref = fc.constantFrom(...REFS)
 
-/** Options of prune; `@N` stands for the checksum of commit N. */
+/** Generates options of prune. `@N` stands for the checksum of commit N. */
 const anyOptions: fc.Arbitrary<string[]> = fc
   .tuple(
     fc.subarray(['--no-prune', '--refs-only', '--commit-only', '--static-deltas-only'], { maxLength: 3 }),
@@ -39,15 +39,15 @@ const anyOptions: fc.Arbitrary<string[]> = fc
   .map(([flags, depth, commit, date, retain, only]) =>
     [...flags, depth, commit, date, ...retain, ...only].filter((text) => text !== null),
   )
-  // Most of the time few at once, or every run would end with the first error.
+  // Most runs have few options, because a run with many ends with an error.
   .chain((all) => fc.subarray(all, { maxLength: Math.min(3, all.length) }))
 
 const option = (text: string, commits: readonly Checksum[]) =>
   text.replace(/^(--delete-commit=)@(\d)$/, (_, name, index) => name + (commits[index] ?? 'cd'.repeat(32)))
 
-describeReference('ostree', 'prune, beside ostree', () => {
+describeReference('ostree', '`ostree-ts prune` and `ostree prune`', () => {
   for (const mode of ['archive', 'bare', 'bare-user', 'bare-user-only'] as const) {
-    test(`of random repositories of mode ${mode}: says the same, and leaves the same`, async () => {
+    test(`both print the same and leave the same files for random repositories of mode ${mode}`, async () => {
       await fc.assert(
         fc.asyncProperty(anyRepo, fc.array(anyOptions, { minLength: 1, maxLength: 2 }), async (plan, runs) => {
           const here = join(root, String(count++))

@@ -1,4 +1,4 @@
-/** One repository in every store: fsck finds the same in each, and prune leaves the same. */
+/** Random repositories in memory, in an SQLite file and in a directory: fsck and prune have the same results in all. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -27,7 +27,7 @@ function openMemory(mode: RepoMode): Promise<Repo> {
   return Repo.open(createMemoryStorage({ platform: nodePlatform, mode }), nodePlatform)
 }
 
-/** Events in any order: which of two commits comes first, the store decides where their names collide. */
+/** Runs fsck. Events are sorted, because each store lists commits in its own order. */
 async function fsckResult(repo: Repo, options: FsckOptions): Promise<unknown> {
   const events: string[] = []
   try {
@@ -51,7 +51,7 @@ async function pruneResult(repo: Repo, options: PruneOptions): Promise<unknown> 
     return { total, names, kept: kept.map(({ commit }) => commit).sort() }
   } catch (error) {
     if (!(error instanceof OstreeError)) throw error
-    // Of two directories that are missing the message names the one met first.
+    // The message names the first missing object, which depends on the order in the store.
     return error.code
   }
 }
@@ -68,7 +68,7 @@ async function leftIn(repo: Repo): Promise<unknown> {
 
 interface Work {
   readonly plan: RepoPlan
-  /** Objects that go missing, by their place in the sorted list. */
+  /** Indices of objects that are deleted before, in the sorted list of objects. */
   readonly lost: readonly number[]
   readonly fsck: FsckOptions
   readonly prune: PruneOptions
@@ -92,7 +92,7 @@ async function journey(repo: Repo, work: Work): Promise<unknown[]> {
   return steps
 }
 
-test('fsck and prune give the same in memory, in a file and in a directory', async () => {
+test('fsck and prune have the same results in memory, in an SQLite file and in a directory', async () => {
   const flag = fc.boolean()
   await fc.assert(
     fc.asyncProperty(

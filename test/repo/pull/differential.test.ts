@@ -1,4 +1,4 @@
-/** Random repositories pulled from by ostree and by us, several times: the same words, and the same files after each. */
+/** Random repositories from which `ostree pull-local` and `ostree-ts pull-local` pull several times. */
 import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -14,7 +14,10 @@ import { temporaryFolder } from '../../support/temporary.ts'
 const root = temporaryFolder()
 let count = 0
 
-/** `@N` stands for the checksum of commit N. At most one thing that may fail: which of many fails first is chance. */
+/**
+ * Generates arguments of a pull. `@N` stands for the checksum of commit N. At most one argument can fail, because the
+ * order in which ostree meets several is random.
+ */
 const anyPull: fc.Arbitrary<string[]> = fc
   .tuple(
     fc.subarray(['--commit-metadata-only', '--untrusted', '--bareuseronly-files', '--disable-verify-bindings']),
@@ -48,7 +51,7 @@ function wordsOf(
 ): string[] {
   const options = pull.filter((word) => !word.startsWith('ref '))
   const ref = (pull.at(-1) ?? '').slice('ref '.length)
-  // Several at once, of which none may fail.
+  // Several refs, none of which can fail.
   if (ref === 'all') {
     const safe = options.filter((word) => word !== '--remote=not/one')
     return [...safe, '--disable-verify-bindings', source, ...heads, ...commits.slice(0, 2)]
@@ -56,7 +59,7 @@ function wordsOf(
   return [...options, source, ref.replace(/^@(\d)$/, (_, index) => commits[index] ?? 'cd'.repeat(32))]
 }
 
-/** All that is in a repository; of objects what tells whether they were linked, written, or copied. */
+/** Lists all files of a repository, with links and times, which tell whether an object was linked, written or copied. */
 function listed(path: string): string[] {
   return readdirSync(path, { recursive: true, encoding: 'utf8' })
     .filter((name) => name !== '.lock' && name !== 'tmp/cache')
@@ -75,9 +78,9 @@ function listed(path: string): string[] {
 const MODES = ['archive', 'bare-user', 'bare-user-only', ...(isRoot ? (['bare'] as const) : [])] as const
 const PAIRS = MODES.flatMap((from) => MODES.map((into) => ({ from, into })))
 
-describeReference('ostree', 'pull-local, beside ostree', () => {
+describeReference('ostree', '`ostree-ts pull-local` and `ostree pull-local`', () => {
   describe.each(PAIRS)('from $from into $into', ({ from, into }) => {
-    test('says the same, and leaves the same', async () => {
+    test('both print the same and leave the same files for random repositories', async () => {
       await fc.assert(
         fc.asyncProperty(anyRepo, fc.array(anyPull, { minLength: 1, maxLength: 4 }), async (plan, pulls) => {
           const here = join(root, String(count++))
@@ -96,7 +99,7 @@ describeReference('ostree', 'pull-local, beside ostree', () => {
             const expected = theirs.attempt('pull-local', ...words)
             const actual = await runInProcess(['pull-local', `--repo=${ours.path}`, ...words], here)
             expect({ words, ...actual }).toEqual({ words, ...expected })
-            // A failed pull of ostree leaves objects in staging, and takes them up again.
+            // A failed pull of ostree leaves objects in the staging directory, which the next one uses.
             if (expected.status !== 0) break
             expect(listed(ours.path)).toEqual(listed(theirs.path))
           }
@@ -107,7 +110,7 @@ describeReference('ostree', 'pull-local, beside ostree', () => {
     })
   })
 
-  test('a summary of the source decides what its refs are', async () => {
+  test('refs are those in the summary of the source, if it has one', async () => {
     const here = join(root, 'summary')
     mkdirSync(here)
     const source = ReferenceRepo.create(join(here, 'source'), 'archive')

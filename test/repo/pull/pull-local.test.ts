@@ -1,16 +1,6 @@
-/** What holds wherever the two repositories are; how ostree puts it is in pull-local-differential.test.ts. */
+/** Pulls between stores of all kinds. differential.test.ts compares the command with ostree. */
 import { createHash } from 'node:crypto'
-import {
-  chownSync,
-  copyFileSync,
-  lstatSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs'
+import { chownSync, copyFileSync, lstatSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, readAll } from '../../../src/bytes.ts'
@@ -53,8 +43,8 @@ async function readable(repo: Repo, commit: Checksum): Promise<string> {
   return digest.digest('hex')
 }
 
-describe.each(BACKENDS)('from memory into $name, and back', (place) => {
-  test('a commit comes whole, and its history as far as asked', async () => {
+describe.each(BACKENDS)('pullLocal from memory into $name', (place) => {
+  test('a commit is pulled with all objects, with its history to the given depth, and back into memory', async () => {
     const source = await memoryRepo()
     const [first = '', second = ''] = await makeSource(source)
     const into = await places.create(place, 'archive')
@@ -77,7 +67,7 @@ describe.each(BACKENDS)('from memory into $name, and back', (place) => {
     expect(await readable(back, second as Checksum)).toBe(await readable(source, second as Checksum))
   })
 
-  test('commits alone are marked partial until the rest has come', async () => {
+  test('a commit that is pulled with `commitOnly` is partial until its objects are pulled', async () => {
     const source = await memoryRepo()
     const [first = '', second = ''] = (await makeSource(source)) as string[]
     const into = await places.create(place, 'archive')
@@ -88,7 +78,7 @@ describe.each(BACKENDS)('from memory into $name, and back', (place) => {
     expect(await into.commitState(first as Checksum)).toBe('partial')
   })
 
-  test('what fails changes nothing', async () => {
+  test('a failed pull does not change the target', async () => {
     const source = await memoryRepo()
     const [, second = ''] = await makeSource(source)
     const into = await places.create(place, 'archive')
@@ -101,7 +91,7 @@ describe.each(BACKENDS)('from memory into $name, and back', (place) => {
     expect(await into.commitState(second as Checksum)).toBe('complete')
   })
 
-  test('an abort is heard', async () => {
+  test('an aborted signal stops the pull', async () => {
     const source = await memoryRepo()
     await makeSource(source)
     const into = await places.create(place, 'archive')
@@ -111,11 +101,11 @@ describe.each(BACKENDS)('from memory into $name, and back', (place) => {
   })
 })
 
-describe('what is taken over as it is', () => {
+describe('pullLocal between directories', () => {
   const inode = (path: string) => lstatSync(path).ino
   const loose = (repo: Repo, checksum: Checksum) => repo.storage.objects.loose?.path({ checksum, type: 'file' }) ?? ''
 
-  test('two directories share their objects', async () => {
+  test('objects are linked between two repositories of the same mode', async () => {
     const source = await places.create(directory, 'archive')
     const [, second = ''] = await makeSource(source)
     const into = await places.create(directory, 'archive')
@@ -128,7 +118,7 @@ describe('what is taken over as it is', () => {
     }
   })
 
-  test('content changed behind its name is found when the source is not trusted', async () => {
+  test('changed content is refused with `untrusted`, and whenever it is written anew', async () => {
     const source = await places.create(directory, 'archive')
     const [, second = ''] = await makeSource(source)
     const { files } = await source.readDirTree((await source.readCommit(second as Checksum)).rootTree)
@@ -141,13 +131,13 @@ describe('what is taken over as it is', () => {
     )
     expect(await into.listRefs()).toEqual([])
     expect(await pullLocal(source, into)).toMatchObject({ content: 5 })
-    // What is read and written anew is looked at in any case.
+    // A target of another mode writes the object anew, which checks it in any case.
     const elsewhere = await places.create(directory, 'bare-user-only')
     await expect(pullLocal(source, elsewhere)).rejects.toThrow(`Corrupted file object; checksum expected='${changed}'`)
   })
 
-  test('across file systems content is copied, byte for byte', async () => {
-    const here = mkdtempSync(join(process.cwd(), 'node_modules', '.cache', 'pull-local-'))
+  test('objects are copied byte for byte between file systems', async () => {
+    const here = temporaryFolder('modules')
     const source = await createRepo(join(here, 'source'), { mode: 'archive' })
     try {
       const [, second = ''] = await makeSource(source)
@@ -162,11 +152,10 @@ describe('what is taken over as it is', () => {
       }
     } finally {
       await source.close()
-      rmSync(here, { recursive: true })
     }
   })
 
-  test.runIf(isRoot)('nothing of a source that belongs to somebody else is linked', async () => {
+  test.runIf(isRoot)('objects of a repository with another owner are not linked', async () => {
     const source = await places.create(directory, 'archive')
     const [, second = ''] = await makeSource(source)
     chownSync(source.storage.directory?.path as string, 12345, 12345)
@@ -179,7 +168,7 @@ describe('what is taken over as it is', () => {
     }
   })
 
-  test('times of the source do not matter', async () => {
+  test('an object of the source with another modification time is linked', async () => {
     const source = await places.create(directory, 'bare-user-only')
     const commit = await commitTree(source, { f: 'x' })
     const [file] = (await source.readDirTree((await source.readCommit(commit)).rootTree)).files
@@ -190,8 +179,8 @@ describe('what is taken over as it is', () => {
   })
 })
 
-describe('parents', () => {
-  test('what the parent of the target has is not brought; what the parent of the source has is', async () => {
+describe('pullLocal with parent repositories', () => {
+  test('objects in the parent of the target are not pulled, and those in the parent of the source are', async () => {
     const upper = await places.create(directory, 'archive')
     const [, second = ''] = await makeSource(upper)
     const lower = join(places.path())
@@ -211,7 +200,7 @@ describe('parents', () => {
   })
 })
 
-describe('hostile sources', () => {
+describe('pullLocal from hostile sources', () => {
   test.each(['../afile', 'a/b', '..', '.', ''])('a tree with the name %j is refused', async (name) => {
     const source = await memoryRepo()
     const commit = await commitRaw(source, async (make, file) => make({ files: [{ name, checksum: await file('x') }] }))
@@ -222,7 +211,7 @@ describe('hostile sources', () => {
     }
   })
 
-  test('files that bare-user-only could not hold are refused on request', async () => {
+  test('a file that mode bare-user-only cannot store is refused with `bareUserOnlyFiles`', async () => {
     const source = await memoryRepo()
     await commitTree(source, { su: { mode: S_IFREG | 0o4755, content: 'x' } })
     const into = await memoryRepo()
@@ -232,13 +221,13 @@ describe('hostile sources', () => {
     expect(await pullLocal(source, into)).toMatchObject({ content: 1 })
   })
 
-  test('a repository may be pulled into from itself', async () => {
+  test('a pull from a repository into itself does not write objects', async () => {
     const repo = await memoryRepo()
     await makeSource(repo)
     expect(await pullLocal(repo, repo, { depth: -1 })).toMatchObject({ metadata: 0, content: 0 })
   })
 
-  test('a depth below -1 is none', async () => {
+  test('a depth below -1 is refused', async () => {
     const repo = await Repo.open((await memoryRepo()).storage, nodePlatform)
     await expect(pullLocal(repo, repo, { depth: -2 })).rejects.toThrow('Invalid depth -2')
   })

@@ -1,4 +1,3 @@
-/** The table of objects has the order of a table of their names. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, concatBytes, fromHex } from '../../../src/bytes.ts'
@@ -12,7 +11,7 @@ import {
 } from '../../../src/objects/index.ts'
 import { ObjectTable } from '../../../src/repo/reach/object-table.ts'
 
-/** As libostree's: the hash of the checksum's text and the number of the type. */
+/** Creates a hash table of names as libostree does: it hashes the text of the checksum and the number of the type. */
 function createModel(): GHashOrder<ObjectName> {
   return new GHashOrder<ObjectName>([], (key) => {
     const { checksum, type } = parseObjectName(key)
@@ -27,8 +26,8 @@ const anyName: fc.Arbitrary<ObjectName> = fc
     type: objectTypeFromNumber(number),
   }))
 
-describe('a table of objects', () => {
-  test('gives them in the order of their names, however they came', () => {
+describe('ObjectTable', () => {
+  test('objects are listed in the order of the hash table of libostree', () => {
     fc.assert(
       fc.property(fc.array(anyName, { maxLength: 400 }), fc.infiniteStream(fc.boolean()), (names, asBytes) => {
         const table = new ObjectTable()
@@ -48,7 +47,7 @@ describe('a table of objects', () => {
     )
   })
 
-  test('of one checksum as several types are several', () => {
+  test('objects of several types with the same checksum are different', () => {
     const checksum = 'ab'.repeat(32) as Checksum
     const table = new ObjectTable()
     expect(table.add({ checksum, type: 'file' })).toBe(true)
@@ -57,7 +56,7 @@ describe('a table of objects', () => {
     expect(table.size).toBe(2)
   })
 
-  test('keeps that order while it grows', () => {
+  test('the order is that of libostree also when the table grows', () => {
     const table = new ObjectTable()
     const model = createModel()
     for (let n = 0; n < 5000; n++) {

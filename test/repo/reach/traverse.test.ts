@@ -17,7 +17,7 @@ import {
 const A = 'a'.repeat(64) as Checksum
 const B = 'b'.repeat(64) as Checksum
 
-/** Two commits; the second adds a file in a directory and shares another directory with the first. */
+/** Makes two commits. The second one adds a file in one directory, and shares another directory with the first one. */
 async function repository() {
   const repo = await Repo.open(createMemoryStorage({ platform: nodePlatform }), nodePlatform)
   const made = await repo.transaction(async (tx) => {
@@ -54,8 +54,8 @@ async function names(
   return found
 }
 
-describe('what a commit reaches', () => {
-  test('is itself, its directories and their files, each once', async () => {
+describe('traverseCommit', () => {
+  test('a commit, its directories and their files are listed once each', async () => {
     const { repo, second, x, y, two } = await repository()
     const found = await names(repo, second)
     expect(found).toEqual([
@@ -72,7 +72,7 @@ describe('what a commit reaches', () => {
     expect(set.has({ checksum: second, type: 'commitmeta' })).toBe(false)
   })
 
-  test('goes on to the parents as deep as asked', async () => {
+  test('parents are listed to the given depth', async () => {
     const { repo, first, second } = await repository()
     const commits = async (depth: number) =>
       (await names(repo, second, { depth, commitOnly: true })).map((name) => name.slice(0, 64))
@@ -82,7 +82,7 @@ describe('what a commit reaches', () => {
     expect(await commits(-1)).toEqual([second, first])
   })
 
-  test('is not walked twice by those who share what they found', async () => {
+  test('objects that an earlier call has reached are not listed again', async () => {
     const { repo, first, second, one } = await repository()
     const reached = new ReachableSet()
     await collectReachable(repo, second, {}, reached)
@@ -93,14 +93,14 @@ describe('what a commit reaches', () => {
     expect(await names(repo, first, { depth: -1 }, reached)).toEqual([])
   })
 
-  test('ends without a word where a commit is missing', async () => {
+  test('a missing commit ends the list without an error', async () => {
     const { repo, first, second } = await repository()
     await repo.objects.delete({ checksum: first, type: 'commit' })
     expect((await names(repo, second, { depth: -1, commitOnly: true })).length).toBe(1)
     expect(await names(repo, first)).toEqual([])
   })
 
-  test('misses no directory, unless the commit is known to be partial', async () => {
+  test('a missing directory is refused, unless the commit is partial', async () => {
     const { repo, second, x, y } = await repository()
     await repo.objects.delete({ checksum: x, type: 'dirtree' })
     await expect(names(repo, second)).rejects.toThrow(`No such metadata object ${x}.dirtree`)
@@ -110,7 +110,7 @@ describe('what a commit reaches', () => {
     expect(found).toContain(`${y}.dirtree`)
   })
 
-  test('stops when told', async () => {
+  test('an aborted signal stops the list', async () => {
     const { repo, second } = await repository()
     const signal = AbortSignal.abort()
     await expect(names(repo, second, { signal })).rejects.toThrow(expect.objectContaining({ name: 'AbortError' }))

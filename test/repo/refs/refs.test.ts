@@ -24,7 +24,7 @@ function memory() {
   return createMemoryStorage({ platform: nodePlatform })
 }
 
-describe('a refspec', () => {
+describe('refspecs', () => {
   test.each([
     ['main', undefined, 'main', 'heads/main'],
     ['a/b/c', undefined, 'a/b/c', 'heads/a/b/c'],
@@ -33,14 +33,14 @@ describe('a refspec', () => {
     ['ünï/日本', undefined, 'ünï/日本', 'heads/ünï/日本'],
     ['b..c', undefined, 'b..c', 'heads/b..c'],
     ['_-./0', undefined, '_-./0', 'heads/_-./0'],
-  ])('%s is remote %s and ref %s', (text, remote, name, path) => {
+  ])('the refspec %s has the remote %s and the ref %s', (text, remote, name, path) => {
     expect(parseRefspec(text)).toEqual({ remote, name })
     expect(formatRefspec({ remote, name })).toBe(text)
     expect(refPath(text)).toBe(path)
     expect(refspecOf(path)).toBe(text)
   })
 
-  // Each refused by `ostree rev-parse` in the same words.
+  // `ostree rev-parse` refuses each of them with the same message.
   test.each([
     '',
     ':x',
@@ -58,11 +58,11 @@ describe('a refspec', () => {
     'a/./b',
     'a\0b',
     'a\n',
-  ])('is not %j', (text) => {
+  ])('the refspec %j is refused', (text) => {
     expect(() => parseRefspec(text)).toThrow(new InvalidNameError(text, `Invalid refspec ${text}`))
   })
 
-  test('never leads out of its folder', () => {
+  test('the path of any refspec stays in its folder', () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom('.', '/', 'a', ':', '-', '\\', '\0', 'é') }), (text) => {
         let path: string
@@ -79,26 +79,26 @@ describe('a refspec', () => {
   })
 })
 
-describe('names', () => {
-  test('of remotes are one fragment of a ref', () => {
+describe('names of remotes, refs and collections', () => {
+  test('a remote name with a slash is refused', () => {
     validateRemoteName('origin-1')
     expect(() => validateRemoteName('a/b')).toThrow('Invalid remote name a/b')
   })
 
-  test('of refs in bytes are UTF-8', () => {
+  test('a ref name that is not UTF-8 or that has a space is refused', () => {
     expect(refNameFromBytes(new TextEncoder().encode('ü'))).toBe('ü')
     expect(() => refNameFromBytes(Uint8Array.of(0xff))).toThrow('Invalid ref name: not valid UTF-8')
     expect(() => validateRefName('a b')).toThrow('Invalid ref name a b')
   })
 
-  test('of collections say where their refs are', () => {
+  test('refs of a collection are in a folder of mirrors, and those of the own collection in heads', () => {
     expect(collectionRefPath('org.x', 'main')).toBe('mirrors/org.x/main')
     expect(collectionRefPath('org.x', 'main', 'org.x')).toBe('heads/main')
     expect(() => collectionRefPath('org', 'main')).toThrow('Invalid collection ID org')
   })
 })
 
-describe('a list of refs', () => {
+describe('listRefs', () => {
   async function filled() {
     const { refs } = memory()
     for (const path of ['heads/b', 'heads/a/x', 'heads/a/y', 'remotes/o/main', 'remotes/o/a/z', 'remotes/p/q']) {
@@ -119,23 +119,23 @@ describe('a list of refs', () => {
     ['o:a', false, ['o:a/z']],
     ['o:a/z', false, ['o:a/z']],
     ['nothing', true, []],
-  ])('below %s, cut: %s', async (prefix, cutPrefix, names) => {
+  ])('refs below the prefix %s are listed, with cutPrefix: %s', async (prefix, cutPrefix, names) => {
     const listed = await listRefs(await filled(), prefix, { cutPrefix })
     expect(listed.map((ref) => ref.name)).toEqual(names)
   })
 
-  test('tells where each lives', async () => {
+  test('a ref is listed with its path', async () => {
     expect(await listRefs(await filled(), 'o:a')).toEqual([{ name: 'o:a/z', path: 'remotes/o/a/z' }])
   })
 
-  test('of a bad prefix is an error', async () => {
+  test('an invalid prefix is refused', async () => {
     await expect(listRefs(await filled(), 'é/')).rejects.toThrow('Listing refs: Invalid refspec é/')
     await expect(listRefs(await filled(), '')).rejects.toThrow('Listing refs: Invalid refspec ')
   })
 })
 
-describe('an alias', () => {
-  test('is read through, also through others', async () => {
+describe('aliases', () => {
+  test('an alias leads to the commit of its target, also through another alias', async () => {
     const { refs } = memory()
     await refs.write('heads/main', { commit: A })
     await refs.write('heads/one', { alias: 'heads/main' })
@@ -145,13 +145,13 @@ describe('an alias', () => {
     expect(await readRef(refs, 'heads/two')).toBe(B)
   })
 
-  test('to nothing is nothing', async () => {
+  test('an alias to a ref that does not exist is undefined', async () => {
     const { refs } = memory()
     await refs.write('heads/one', { alias: 'heads/main' })
     expect(await readRef(refs, 'heads/one')).toBeUndefined()
   })
 
-  test('in a ring is an error, not a loop', async () => {
+  test('aliases in a circle are refused', async () => {
     const { refs } = memory()
     await refs.write('heads/one', { alias: 'heads/two' })
     await refs.write('heads/two', { alias: 'heads/one' })
@@ -161,12 +161,12 @@ describe('an alias', () => {
   })
 })
 
-describe('setting a ref', () => {
+describe('setRef', () => {
   async function repository() {
     return Repo.open(memory(), nodePlatform)
   }
 
-  test('moves it, and undefined deletes it, twice if need be', async () => {
+  test('a ref is set, and `undefined` deletes it, also if it does not exist', async () => {
     const repo = await repository()
     await repo.setRef('o:main', A)
     expect(await repo.resolve('o:main')).toBe(A)
@@ -175,7 +175,7 @@ describe('setting a ref', () => {
     expect(await repo.tryResolve('o:main')).toBeUndefined()
   })
 
-  test('refuses a name that looks like a checksum, and a directory of refs', async () => {
+  test('a name that looks like a checksum, an invalid one, and that of a directory of refs are refused', async () => {
     const repo = await repository()
     await expect(repo.setRef(A, A)).rejects.toThrow(`Rev name '${A}' looks like a checksum`)
     await expect(repo.setRef('sp ace', A)).rejects.toThrow('Invalid refspec sp ace')

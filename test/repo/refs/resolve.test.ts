@@ -14,7 +14,7 @@ async function repository(parent?: Repo): Promise<Repo> {
   return Repo.open(createMemoryStorage({ platform: nodePlatform }), nodePlatform, { parent })
 }
 
-/** Commits of one history, the first first. */
+/** Makes the commits of a history. @returns their checksums, the first commit first */
 function history(repo: Repo, length: number, subject = ''): Promise<Checksum[]> {
   return repo.transaction(async (tx) => {
     const commits: Checksum[] = []
@@ -26,13 +26,13 @@ function history(repo: Repo, length: number, subject = ''): Promise<Checksum[]> 
   })
 }
 
-describe('a rev', () => {
-  test('of 64 hex digits is itself, there or not', async () => {
+describe('resolve', () => {
+  test('64 hex digits are the checksum itself, whether the commit exists or not', async () => {
     const nowhere = '0'.repeat(64) as Checksum
     expect(await (await repository()).resolve(nowhere)).toBe(nowhere)
   })
 
-  test('is a unique beginning of a commit, even an empty one', async () => {
+  test('a unique beginning of a checksum is a commit, even an empty one', async () => {
     const repo = await repository()
     const [first] = (await history(repo, 1)) as [Checksum]
     expect(await repo.resolve(first.slice(0, 5))).toBe(first)
@@ -43,7 +43,7 @@ describe('a rev', () => {
     await expect(repo.resolve('')).rejects.toThrow(new InvalidNameError('', 'Refspec  not unique'))
   })
 
-  test('with carets goes to the parents, as many', async () => {
+  test('each caret leads to a parent', async () => {
     const repo = await repository()
     const [first, second, third] = (await history(repo, 3)) as [Checksum, Checksum, Checksum]
     await repo.setRef('main', third)
@@ -56,7 +56,7 @@ describe('a rev', () => {
     await expect(repo.resolve(`main${'^'.repeat(20000)}`)).rejects.toThrow(RefNotFoundError)
   })
 
-  test('is a local ref, else REMOTE/REF, else a ref in any remote', async () => {
+  test('a name is a local ref, else REMOTE/REF, else a ref of any remote', async () => {
     const repo = await repository()
     const [a, b, c] = (await history(repo, 3)) as [Checksum, Checksum, Checksum]
     await repo.setRef('o:main', b)
@@ -69,18 +69,18 @@ describe('a rev', () => {
     expect(await repo.tryResolve('o:other')).toBeUndefined()
   })
 
-  test('that is nowhere is told by its name', async () => {
+  test('a refspec that does not exist is a RefNotFoundError', async () => {
     const repo = await repository()
     await expect(repo.resolve('o:main')).rejects.toThrow(new RefNotFoundError('o:main', "Refspec 'o:main' not found"))
   })
 
-  test('that is a directory of refs says so', async () => {
+  test('the name of a directory of refs is refused', async () => {
     const repo = await repository()
     await repo.setRef('a/b', '0'.repeat(64) as Checksum)
     await expect(repo.resolve('a')).rejects.toThrow(new ConflictError('a', "Couldn't open ref 'a': Is a directory"))
   })
 
-  test('is looked for in the parent repository at last', async () => {
+  test('refs and commits of the parent repository are found last', async () => {
     const parent = await repository()
     const repo = await repository(parent)
     const [theirs] = (await history(parent, 1)) as [Checksum]
@@ -95,7 +95,7 @@ describe('a rev', () => {
   })
 })
 
-describeReference('ostree', 'a rev means what it means to ostree', () => {
+describeReference('ostree', 'resolve and `ostree rev-parse`', () => {
   const folder = temporaryFolder('disk')
   const path = join(folder, 'repo')
   let repo: Repo
@@ -183,7 +183,7 @@ describeReference('ostree', 'a rev means what it means to ostree', () => {
       'refs/heads/main',
     ],
   ]
-  test.each(revs)('%j', async (rev) => {
+  test.each(revs)('the rev %j has the same commit or error', async (rev) => {
     const theirs = spawnSync('ostree', ['rev-parse', '--repo', path, rev], { encoding: 'utf8' })
     let ours: string
     try {
@@ -195,7 +195,7 @@ describeReference('ostree', 'a rev means what it means to ostree', () => {
     expect(ours).toBe(theirs.stdout + theirs.stderr)
   })
 
-  test('abbreviations of every length', async () => {
+  test('the first 12 digits of every checksum are resolved', async () => {
     for (const commit of readFileSync(join(folder, 'commits'), 'utf8').split('\n')) {
       expect(await repo.resolve(commit.slice(0, 12))).toBe(commit)
     }

@@ -6,7 +6,7 @@ import { addRemote, deleteRemote, editConfig, listRemotes, Repo, remoteUrl } fro
 import { initFsStorage, openFsStorage } from '../../../src/repo/stores/fs/index.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
 
-describe('remotes with a file of their own', () => {
+describe('remotes with files in remotes.d', () => {
   let folder: string
   let files: string
   let repo: Repo
@@ -26,12 +26,12 @@ describe('remotes with a file of their own', () => {
   })
   const file = (name: string): string => readFileSync(join(files, name), 'utf8')
 
-  test('are remotes like any other', async () => {
+  test('a remote in a file of its own is listed and has a URL', async () => {
     expect(await listRemotes(repo)).toEqual(['foo'])
     expect(await remoteUrl(repo, 'foo')).toBe('http://foo')
   })
 
-  test('are added there, unless the configuration says otherwise', async () => {
+  test('a remote is added to a file of its own, or to the configuration without add-remotes-config-dir', async () => {
     await addRemote(repo, { name: 'bar', url: 'http://bar' })
     expect(file('bar.conf')).toBe('[remote "bar"]\nurl=http://bar\n')
     await editConfig(repo, (config) => config.set('core', 'add-remotes-config-dir', false))
@@ -42,7 +42,7 @@ describe('remotes with a file of their own', () => {
     expect(await listRemotes(repo)).toEqual(['bar', 'baz', 'foo'])
   })
 
-  test('are replaced in place and deleted with their file', async () => {
+  test('a remote is replaced in its file, and deleted with its file', async () => {
     await addRemote(repo, { name: 'foo', url: 'http://new' }, 'replace')
     expect(file('foo.conf')).toContain('[remote "foo"]\nurl=http://new\n')
     await deleteRemote(repo, 'foo')
@@ -50,12 +50,12 @@ describe('remotes with a file of their own', () => {
     await expect(remoteUrl(repo, 'foo')).rejects.toThrow('Remote "foo" not found')
   })
 
-  test('may not be configured twice', async () => {
+  test('a remote that is configured twice is refused', async () => {
     await editConfig(repo, (config) => config.set('remote "foo"', 'url', 'http://again'))
     await expect(listRemotes(repo)).rejects.toThrow('Multiple specifications found for remote "foo"')
   })
 
-  test('refuse to be added again, naming their file', async () => {
+  test('a remote that exists cannot be added, and the error names its file', async () => {
     await expect(addRemote(repo, { name: 'foo', url: 'http://x' })).rejects.toThrow(
       `Remote configuration for "foo" already exists: ${files}/foo.conf`,
     )

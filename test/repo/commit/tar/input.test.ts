@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { readAll } from '../../../../src/bytes.ts'
 import { nodePlatform } from '../../../../src/platform/node.ts'
 import { uncompressedTar } from '../../../../src/repo/index.ts'
-import { hasReference, run } from '../../../support/reference.ts'
+import { describeReference, run } from '../../../support/reference.ts'
 import { tarBytes } from '../../../support/tar-bytes.ts'
 import { temporaryFolder } from '../../../support/temporary.ts'
 
@@ -23,23 +23,13 @@ async function read(bytes: Uint8Array, size = 1000): Promise<Uint8Array> {
   return readAll(uncompressedTar(nodePlatform, pieces(bytes, size)))
 }
 
-describe('an archive', () => {
-  test.each([1, 5, 1000, 1_000_000])('is read plain or compressed, in pieces of %i bytes', async (size) => {
+describe('uncompressedTar', () => {
+  test.each([1, 5, 1000, 1_000_000])('an archive is read plain or compressed, in pieces of %i bytes', async (size) => {
     expect(await read(tar, size)).toEqual(tar)
     expect(await read(gzipSync(tar), size)).toEqual(tar)
   })
 
-  test.runIf(hasReference('zstd'))('is read from zstd, with a frame to skip too', async () => {
-    const folder = temporaryFolder('disk')
-    const path = join(folder, 'tar')
-    writeFileSync(path, tar)
-    run('zstd', ['-q', path])
-    const compressed = new Uint8Array(readFileSync(`${path}.zst`))
-    expect(await read(compressed)).toEqual(tar)
-    expect(await read(Uint8Array.of(0x5a, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 9, 9, ...compressed))).toEqual(tar)
-  })
-
-  test('of nothing is nothing', async () => {
+  test('an empty source, and one of two bytes, are passed on', async () => {
     expect(await read(new Uint8Array(0))).toEqual(new Uint8Array(0))
     expect(await read(Uint8Array.of(1, 2))).toEqual(Uint8Array.of(1, 2))
   })
@@ -48,7 +38,7 @@ describe('an archive', () => {
     ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]],
     ['bzip2', [0x42, 0x5a, 0x68, 0x39, 0x31, 0x41]],
     ['zip', [0x50, 0x4b, 3, 4, 0, 0]],
-  ])('in %s is refused by name', async (kind, magic) => {
+  ])('an archive in %s is refused with an error that names the format', async (kind, magic) => {
     let closed = false
     const stream = uncompressedTar(
       nodePlatform,
@@ -58,5 +48,17 @@ describe('an archive', () => {
     )
     await expect(readAll(stream)).rejects.toThrow(`Archives in ${kind} are not supported`)
     expect(closed).toBe(true)
+  })
+})
+
+describeReference('zstd', 'uncompressedTar and `zstd`', () => {
+  test('an archive in zstd is read, also with a skippable frame', async () => {
+    const folder = temporaryFolder('disk')
+    const path = join(folder, 'tar')
+    writeFileSync(path, tar)
+    run('zstd', ['-q', path])
+    const compressed = new Uint8Array(readFileSync(`${path}.zst`))
+    expect(await read(compressed)).toEqual(tar)
+    expect(await read(Uint8Array.of(0x5a, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 9, 9, ...compressed))).toEqual(tar)
   })
 })

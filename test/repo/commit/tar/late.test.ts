@@ -10,8 +10,8 @@ import { ForwardingTransaction } from '../../../../src/repo/internal.ts'
 import { dir, file, hardlink, type TarEntry, tarBytes } from '../../../support/tar-bytes.ts'
 import { chunks } from './take-tar.ts'
 
-describe('a store that answers later', () => {
-  /** Answers every write with a promise, the earlier later; bodies are copied at once, as the contract wants. */
+describe('importTar into a transaction that writes asynchronously', () => {
+  /** Answers writes with promises in another order. Bodies are copied at once, as the interface requires. */
   class LateTransaction extends ForwardingTransaction {
     #wait = 20
 
@@ -54,7 +54,7 @@ describe('a store that answers later', () => {
     { maxLength: 12 },
   )
 
-  test('leads to the same tree, or the same error', async () => {
+  test('the tree or error is the same as with a transaction that writes at once', async () => {
     await fc.assert(
       fc.asyncProperty(entries, fc.constantFrom(512, 1024, 1 << 20), async (list, chunk) => {
         const [now, later] = await both(list, chunk)
@@ -64,7 +64,7 @@ describe('a store that answers later', () => {
     )
   })
 
-  test('is asked no more once the archive is at fault', async () => {
+  test('an error of the archive or of a write is thrown, and none is left unhandled', async () => {
     const repo = await Repo.open(createMemoryStorage({ platform: nodePlatform }), nodePlatform)
     const tx = await repo.begin()
     class FailingTransaction extends ForwardingTransaction {
@@ -73,7 +73,7 @@ describe('a store that answers later', () => {
       }
     }
     const failing = new FailingTransaction(tx)
-    // Both go wrong: the write that is under way, and the entry after it. Neither is left without somebody to hear it.
+    // A write and the entry after it both fail. The error of the write must not be an unhandled rejection.
     const taken = importTar(repo, failing, chunks(tarBytes([file('a'), file('../b')]), 1 << 20))
     await expect(taken).rejects.toThrow("Invalid uplink '..'")
     await expect(importTar(repo, failing, chunks(tarBytes([file('a')]), 512))).rejects.toThrow('no')

@@ -9,7 +9,7 @@ import {
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
-test('a name in an archive is UTF-8 without NUL', () => {
+test('a name in an archive that is not UTF-8 or that has a NUL is refused', () => {
   expect(decodeTarName(bytes('ü'), 'pathname')).toBe('ü')
   expect(decodeTarName(bytes('\ufeffx'), 'pathname')).toBe('\ufeffx')
   expect(() => decodeTarName(bytes('a\0b'), 'pathname')).toThrow('Archive entry pathname contains a NUL byte')
@@ -23,17 +23,17 @@ test.each([
   ['', ''],
   ['..a/b..', '..a/b..'],
   ['/../../a', 'a'],
-])('%j is below the root as %j', (path, relative) => {
+])('the path %j is %j relative to the root', (path, relative) => {
   expect(relativeTarPath(path)).toBe(relative)
 })
 
-test('what lies on the way to a path are its names', () => {
+test('a path is split into its names without dots and empty ones', () => {
   expect(splitTarPath('a/./b//c/')).toEqual(['a', 'b', 'c'])
   expect(withoutTrailingSlashes('a//')).toBe('a')
   expect(withoutTrailingSlashes('//')).toBe('')
 })
 
-test('a name cut from a long path is the same name', () => {
+test('detached returns the name of a long path', () => {
   const path = `${'x'.repeat(5000)}/näme-of-a-file`
   expect(detached(path.slice(5001), path)).toBe('näme-of-a-file')
   expect(detached('b', 'a/b')).toBe('b')

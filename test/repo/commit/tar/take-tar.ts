@@ -1,4 +1,4 @@
-/** Takes a tar into a repository in memory, and shows what came of it. */
+/** Imports archives into a repository in memory, and lists the files of the tree. */
 import type { Checksum } from '../../../../src/bytes.ts'
 import { DirMeta, type Xattrs } from '../../../../src/objects/index.ts'
 import { nodePlatform } from '../../../../src/platform/node.ts'
@@ -20,20 +20,21 @@ import { type TarEntry, tarBytes } from '../../../support/tar-bytes.ts'
 export interface TakeOptions extends TarInputOptions {
   readonly mode?: RepoMode
   readonly modifier?: ModifierOptions
-  /** Bytes the reader is given at a time. */
+  /** Size in bytes of the pieces in which the archive comes. */
   readonly chunk?: number
-  /** Earlier archives of the same tree. */
+  /** Entries of an archive that is imported before into the same tree. */
   readonly below?: readonly TarEntry[]
 }
 
 export interface Taken {
   readonly commit: Checksum
-  /** Lines as `ls -R` would show them: `mode uid:gid path [xattrs] [= content or target]`. */
+  /** Lines of `mode uid:gid path [xattrs] [= content or target]`. */
   readonly listing: readonly string[]
 }
 
+/** Yields bytes in pieces. */
 export async function* chunks(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
-  // One buffer for all, as a decompressor may do.
+  // All pieces are in the same buffer, which the interface allows.
   const buffer = new Uint8Array(size)
   for (let at = 0; at < bytes.length; at += size) {
     const part = bytes.subarray(at, at + size)
@@ -43,6 +44,7 @@ export async function* chunks(bytes: Uint8Array, size: number): AsyncGenerator<U
   }
 }
 
+/** Imports an archive. */
 export async function take(entries: readonly TarEntry[] | Uint8Array, options: TakeOptions = {}): Promise<Taken> {
   const { mode = 'archive', autocreateParents = true, rename, maxLinkMemory, chunk = 10240, below } = options
   const repo = await Repo.open(createMemoryStorage({ platform: nodePlatform, mode }), nodePlatform)
@@ -88,7 +90,7 @@ function shown(xattrs: Xattrs): string {
     .join('')
 }
 
-/** Paths with content only. */
+/** Imports an archive. @returns its listing without modes and owners */
 export async function paths(entries: readonly TarEntry[], options?: TakeOptions): Promise<string[]> {
   const { listing } = await take(entries, options)
   return listing.map((line) => line.replace(/^\d+ \d+:\d+ /, ''))

@@ -11,8 +11,8 @@ import { tarEntries } from '../../../support/random-trees.ts'
 import { dir, file, hardlink, symlink, type TarEntry, tarBytes } from '../../../support/tar-bytes.ts'
 import { paths, take } from './take-tar.ts'
 
-describe('an archive becomes a tree', () => {
-  test('that says the same, whatever is in it', async () => {
+describe('importTar', () => {
+  test('a random archive gives the tree it was made from', async () => {
     await fc.assert(
       fc.asyncProperty(anyTree({ whiteouts: true }), async (tree) => {
         const repo = await Repo.open(createMemoryStorage({ platform: nodePlatform }), nodePlatform)
@@ -23,7 +23,7 @@ describe('an archive becomes a tree', () => {
     )
   })
 
-  test('of its entries', async () => {
+  test('a tree has the owners, modes and content of the entries', async () => {
     const entries = [
       dir('./', { mode: 0o1777, uid: 1, gid: 2 }),
       file('./f', 'content', { mode: 0o4755, uid: 1000, gid: 1001 }),
@@ -40,13 +40,13 @@ describe('an archive becomes a tree', () => {
     ])
   })
 
-  test('the same, wherever its bytes are cut', async () => {
+  test('the tree is the same in whatever pieces the archive comes', async () => {
     const entries = [file('a', 'abc'), dir('d'), file('d/b', 'y'.repeat(3000)), hardlink('d/c', 'a'), symlink('s', 'a')]
     const whole = await take(entries, { chunk: 1 << 20 })
     for (const chunk of [1, 7, 511, 512, 513, 1000]) expect(await take(entries, { chunk })).toEqual(whole)
   })
 
-  test('also when a body is larger than what is gathered', async () => {
+  test('the tree is the same for bodies that are streamed and for those that are collected', async () => {
     const sizes = [SMALL_FILE - 1, SMALL_FILE, SMALL_FILE + 1, 2 * SMALL_FILE + 3]
     const entries = sizes.map((size) => file(`f${size}`, '', { content: new Uint8Array(size).fill(size) }))
     const { commit, listing } = await take(entries, { chunk: 65536 })
@@ -54,13 +54,13 @@ describe('an archive becomes a tree', () => {
     expect((await take(entries, { chunk: 10 * SMALL_FILE })).commit).toBe(commit)
   })
 
-  test('whose later entries win', async () => {
+  test('an entry replaces an earlier one with the same path', async () => {
     expect(await paths([file('f', '1'), symlink('f', 't'), file('f', '3')])).toEqual(['/', '/f = 3'])
     const twice = [dir('d', { mode: 0o700 }), file('d/f'), dir('d', { mode: 0o711, uid: 3 })]
     expect((await take(twice)).listing).toEqual(['40755 0:0 /', '40711 3:0 /d', '100644 0:0 /d/f = x'])
   })
 
-  test('laid over what was there', async () => {
+  test('an archive is added to an existing tree', async () => {
     const below = [dir('.'), dir('d'), file('d/old'), file('f', '1')]
     const options = { below, autocreateParents: false }
     expect(await paths([file('d/new'), hardlink('g', 'd/old'), file('f', '2')], options)).toEqual([
@@ -69,7 +69,7 @@ describe('an archive becomes a tree', () => {
     ])
   })
 
-  test('with the xattrs of every kind of entry, however they are spelled', async () => {
+  test('xattrs are read from all kinds of PAX records, for all types of entries', async () => {
     const pax = [
       ['SCHILY.xattr.user.b', Uint8Array.of(0, 255)],
       ['SCHILY.xattr.user.empty', ''],
@@ -85,7 +85,7 @@ describe('an archive becomes a tree', () => {
     expect(listing).toEqual([`40755 0:0 /${all}`, `100644 0:0 /f${all} = `, `120777 0:0 /l${all} = t`])
   })
 
-  test('with one xattr of a name, the last', async () => {
+  test('the last of several xattrs with the same name is kept', async () => {
     const pax = [
       ['SCHILY.xattr.user.a', '1'],
       ['LIBARCHIVE.xattr.user.a', 'Mg=='],
@@ -94,7 +94,7 @@ describe('an archive becomes a tree', () => {
     expect((await take([file('f', '', { pax })])).listing[1]).toBe('100644 0:0 /f user.a:2 user.x:y = ')
   })
 
-  test('with owners beyond octal', async () => {
+  test('owners are read from PAX records', async () => {
     const pax = [
       ['uid', '4294967294'],
       ['gid', '70000'],
@@ -105,7 +105,7 @@ describe('an archive becomes a tree', () => {
   })
 })
 
-describe('names', () => {
+describe('names in importTar', () => {
   test.each([
     ['./a/./b', ['/', '/a', '/a/b = x']],
     ['a//b', ['/', '/a', '/a/b = x']],
@@ -115,11 +115,11 @@ describe('names', () => {
     ['...', ['/', '/... = x']],
     ['ünï/日本', ['/', '/ünï', '/ünï/日本 = x']],
     [`${'n'.repeat(200)}`, ['/', `/${'n'.repeat(200)} = x`]],
-  ])('%s', async (name, expected) => {
+  ])('the name %s is normalised', async (name, expected) => {
     expect(await paths([file(name)])).toEqual(expected)
   })
 
-  test.each(['./', '.', '/', '//', './.', '/./'])('%j is the root', async (name) => {
+  test.each(['./', '.', '/', '//', './.', '/./'])('the name %j is the root', async (name) => {
     expect((await take([dir(name, { mode: 0o700 })])).listing).toEqual(['40700 0:0 /'])
   })
 
@@ -128,7 +128,7 @@ describe('names', () => {
     ['/./../../a', `While making relative path "../../a":Invalid uplink '..' in path ../../a`],
     ['a/../b', `While making relative path "a/../b":Invalid uplink '..' in path a/../b`],
     ['/..', `While making relative path "..":Invalid uplink '..' in path ..`],
-  ])('%s leads out and is refused', async (name, message) => {
+  ])('the name %s leads out of the tree and is refused', async (name, message) => {
     await expect(take([file('ok'), file(name)])).rejects.toThrow(new TarFormatError(message, 1024, name))
     await expect(take([file('ok'), hardlink('l', name)])).rejects.toThrow(new TarFormatError(message, 1024, 'l'))
   })
@@ -143,7 +143,7 @@ describe('names', () => {
     [symlink('l', Uint8Array.of(0xff)), 'Archive entry linkname is not valid UTF-8'],
     [symlink('l', ''), 'Symlink entry has no target'],
     [hardlink('l', ''), 'Unsupported file type for path "l"'],
-  ])('%# are errors that say where', async (entry, message) => {
+  ])('an entry with an invalid name is refused with its offset: $1', async (entry, message) => {
     await expect(take([file('ok', ''), entry])).rejects.toMatchObject({
       name: 'TarFormatError',
       message,
@@ -151,15 +151,15 @@ describe('names', () => {
     })
   })
 
-  test('may not be deeper than a tree may be', async () => {
+  test('a name that is nested deeper than the limit is refused', async () => {
     const deep = `${'d/'.repeat(MAX_TREE_DEPTH + 1)}f`
     await expect(take([file(deep)])).rejects.toMatchObject({ code: 'limit' })
     expect((await take([file(`${'d/'.repeat(MAX_TREE_DEPTH - 1)}f`)])).commit).toMatch(/^[0-9a-f]{64}$/)
   })
 })
 
-describe('directories an entry lacks', () => {
-  test('are made with its owner; those above it that are there are made anew', async () => {
+describe('missing parents in importTar', () => {
+  test('parents have the owner of the entry, also those that exist', async () => {
     const entries = [
       dir('.', { mode: 0o700 }),
       dir('d', { mode: 0o700 }),
@@ -170,7 +170,7 @@ describe('directories an entry lacks', () => {
     ])
   })
 
-  test('keep the owner of the entry where all else is canonical', async () => {
+  test('parents have the owner of the entry also with canonical permissions', async () => {
     const entries = [file('d/f', 'x', { uid: 7, gid: 8, mode: 0o4777, pax: [['SCHILY.xattr.user.a', '1']] })]
     for (const options of [
       { modifier: { canonicalPermissions: true, noXattrs: true } },
@@ -180,14 +180,14 @@ describe('directories an entry lacks', () => {
     }
   })
 
-  test('are an error where they are not to be made', async () => {
+  test('a missing parent is refused without `autocreateParents`', async () => {
     const options = { autocreateParents: false }
     await expect(take([dir('.'), file('d/e/f')], options)).rejects.toThrow('No such file or directory: d')
     await expect(take([dir('.'), dir('d'), file('d/e/f')], options)).rejects.toThrow('No such file or directory: e')
     await expect(take([file('f')], options)).rejects.toThrow("Can't commit an empty tree")
   })
 
-  test('are the root alone when there is nothing else', async () => {
+  test('a missing root is created, also for an empty archive', async () => {
     expect((await take([])).listing).toEqual(['40755 0:0 /'])
     expect((await take([file('f', 'x', { uid: 7 })])).listing[0]).toBe('40755 0:0 /')
     const modifier = { filter: createCommitFilter({ ownerUid: 7 }) }
@@ -195,43 +195,51 @@ describe('directories an entry lacks', () => {
   })
 })
 
-describe('hard links', () => {
+describe('hard links in importTar', () => {
   test.each<[string, TarEntry[], string[]]>([
-    ['show their target', [file('a'), hardlink('b', 'a')], ['/a = x', '/b = x']],
+    ['have the content of their target', [file('a'), hardlink('b', 'a')], ['/a = x', '/b = x']],
     ['may come first', [hardlink('b', 'a'), file('a', 'y')], ['/a = y', '/b = y']],
-    ['show it as it is at the end', [file('a'), hardlink('b', 'a'), file('a', 'z')], ['/a = z', '/b = z']],
-    ['win over a file of their name', [file('a'), hardlink('b', 'a'), file('b', 'z')], ['/a = x', '/b = x']],
+    [
+      'have the content that their target has at the end',
+      [file('a'), hardlink('b', 'a'), file('a', 'z')],
+      ['/a = z', '/b = z'],
+    ],
+    ['replace a file with their name', [file('a'), hardlink('b', 'a'), file('b', 'z')], ['/a = x', '/b = x']],
     ['may be chained', [hardlink('b', 'c'), hardlink('c', 'd'), file('d')], ['/b = x', '/c = x', '/d = x']],
     ['may point to a symbolic link', [symlink('a', 't'), hardlink('b', 'a')], ['/a = t', '/b = t']],
-    ['take a target with a leading dot', [file('a'), hardlink('b', './a')], ['/a = x', '/b = x']],
-    ['take an absolute target', [file('a'), hardlink('b', '/a')], ['/a = x', '/b = x']],
-    ['to themselves are what else has their name', [file('a'), hardlink('a', 'a')], ['/a = x']],
-    ['in a ring are what stands in it', [hardlink('a', 'b'), file('b'), hardlink('b', 'a')], ['/a = x', '/b = x']],
+    ['accept a target with a leading dot', [file('a'), hardlink('b', './a')], ['/a = x', '/b = x']],
+    ['accept an absolute target', [file('a'), hardlink('b', '/a')], ['/a = x', '/b = x']],
+    ['to themselves have the content of a file with their name', [file('a'), hardlink('a', 'a')], ['/a = x']],
     [
-      'may carry the data',
+      'in a circle have the content of a file in it',
+      [hardlink('a', 'b'), file('b'), hardlink('b', 'a')],
+      ['/a = x', '/b = x'],
+    ],
+    [
+      'may have data, which is ignored',
       [hardlink('b', 'a', { content: 'y', pax: [['mtime', '1']] }), file('a')],
       ['/a = x', '/b = x'],
     ],
-    ['make their parents', [file('a'), hardlink('d/b', 'a')], ['/a = x', '/d', '/d/b = x']],
+    ['create their parents', [file('a'), hardlink('d/b', 'a')], ['/a = x', '/d', '/d/b = x']],
     [
-      'of one name: the last',
+      'with the same name replace each other',
       [file('a', '1'), file('b', '2'), hardlink('c', 'a'), hardlink('c', 'b')],
       ['/a = 1', '/b = 2', '/c = 2'],
     ],
-  ])('%s', async (_, entries, expected) => {
+  ])('hard links %s', async (_, entries, expected) => {
     expect((await paths(entries)).slice(1)).toEqual(expected)
   })
 
   const failed = 'ostree-tar: Processing deferred hardlink'
   test.each<[string, TarEntry[], string, number]>([
     [
-      'to nothing',
+      'to a missing file',
       [hardlink('b', './nope')],
       `${failed} nope: Failed to find object: No such file or directory: nope`,
       0,
     ],
     [
-      'into nothing',
+      'to a missing file in a directory',
       [dir('no'), hardlink('b', 'no/pe')],
       `${failed} no/pe: Failed to find object: No such file or directory: pe`,
       512,
@@ -255,29 +263,29 @@ describe('hard links', () => {
       1536,
     ],
     [
-      'in a ring of nothing',
+      'in a circle without a file',
       [hardlink('a', 'b'), hardlink('b', 'a')],
       `${failed} a: Failed to find object: No such file or directory: a`,
       512,
     ],
-  ])('%s are an error', async (_, entries, message, offset) => {
+  ])('hard links %s are refused', async (_, entries, message, offset) => {
     await expect(take(entries)).rejects.toMatchObject({ name: 'TarFormatError', message, data: { offset } })
   })
 
-  test('are not kept without end', async () => {
+  test('hard links that need more memory than the limit are refused', async () => {
     const links = ['a', 'b', 'c'].map((name) => hardlink(name, 'f'))
     await expect(take([file('f'), ...links], { maxLinkMemory: 1500 })).rejects.toMatchObject({ code: 'limit' })
     expect((await take([file('f'), ...links], { maxLinkMemory: 1600 })).listing.length).toBe(5)
   })
 
-  test('resolve in a chain of any length', async () => {
+  test('a chain of 5000 hard links is resolved', async () => {
     const length = 5000
     const links = Array.from({ length }, (_, i) => hardlink(`l${i}`, i === length - 1 ? 'f' : `l${i + 1}`))
     expect((await take([...links, file('f')], { chunk: 1 << 20 })).listing.length).toBe(length + 2)
   })
 })
 
-describe('what cannot be', () => {
+describe('invalid archives in importTar', () => {
   test.each<[TarEntry[], string]>([
     [[{ name: 'p', type: '6' }], 'Unsupported file type for path "p"'],
     [[{ name: 'dev/c', type: '3' }], 'Unsupported file type for path "dev/c"'],
@@ -289,11 +297,11 @@ describe('what cannot be', () => {
     [[file('a'), dir('a')], "ostree-tar: Failed to handle directory: Can't replace file with directory: a"],
     [[file('a'), file('a/b')], "Can't replace file with directory: a"],
     [[symlink('a', 'b'), file('a/c/d')], "Can't replace file with directory: a"],
-  ])('%# is refused', async (entries, message) => {
+  ])('an archive is refused: $1', async (entries, message) => {
     await expect(take(entries)).rejects.toMatchObject({ name: 'TarFormatError', message })
   })
 
-  test('leaves nothing half-written, and an error of the family', async () => {
+  test('a damaged or truncated archive is imported, or refused with an OstreeError', async () => {
     const whole = tarBytes([
       file('a', 'y'.repeat(2000)),
       hardlink('b', 'a'),
@@ -311,8 +319,8 @@ describe('what cannot be', () => {
   })
 })
 
-describe('modifiers', () => {
-  test('apply to entries by their path', async () => {
+describe('modifiers in importTar', () => {
+  test('statoverrides, skip lists and owners apply to entries by their path', async () => {
     const statOverrides = parseStatOverrides('=448 /d/f\n1024 /d\n')
     const skipList = parseSkipList('/s\n')
     const modifier = { filter: createCommitFilter({ statOverrides, skipList, ownerGid: 9 }) }
@@ -323,7 +331,7 @@ describe('modifiers', () => {
     expect([statOverrides.add.size, skipList.size]).toEqual([0, 0])
   })
 
-  test('of canonical permissions leave xattrs alone, as libostree does', async () => {
+  test('canonical permissions keep xattrs, as in libostree', async () => {
     const pax = [['SCHILY.xattr.user.a', '1']] as const
     const entries = [dir('.'), file('f', '', { mode: 0o7777, uid: 1, pax }), symlink('l', 't', { mode: 0o700, gid: 1 })]
     const canonical = await take(entries, { modifier: { canonicalPermissions: true } })
@@ -334,7 +342,7 @@ describe('modifiers', () => {
     expect((await take(entries, { modifier: { xattrs } })).listing[1]).toBe('107777 1:0 /f user.f:1 = ')
   })
 
-  test('rename entries and the targets of hard links', async () => {
+  test('`rename` applies to entries and to the targets of hard links', async () => {
     const rename = (path: string) => path.replace(/^etc\//, 'usr/etc/')
     expect(await paths([dir('etc/'), file('/etc/f'), hardlink('l', './etc/f')], { rename })).toEqual([
       ...['/', '/l = x', '/usr', '/usr/etc', '/usr/etc/f = x'],
@@ -344,7 +352,7 @@ describe('modifiers', () => {
     )
   })
 
-  test('find in a bare-user-only repository what it can hold', async () => {
+  test('mode bare-user-only gives canonical permissions', async () => {
     const entries = [file('f', '', { mode: 0o7777, uid: 1 }), symlink('l', 't', { mode: 0o644, gid: 1 })]
     expect((await take(entries, { mode: 'bare-user-only' })).listing).toEqual([
       ...['40755 0:0 /', '100755 0:0 /f = ', '120777 0:0 /l = t'],
