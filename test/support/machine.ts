@@ -1,4 +1,5 @@
 /** What this process can do on this machine. */
+import { spawnSync } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +7,16 @@ import { loadNative } from '../../src/system/native.ts'
 
 /** Only root can give files to other owners, which a repository of mode `bare` needs. */
 export const isRoot = process.getuid?.() === 0
+
+/** Whether this process may mount file systems, which containers often forbid, even to root. */
+export function canMount(): boolean {
+  if (!isRoot) return false
+  const probe = mkdtempSync(join(tmpdir(), 'mount-'))
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', probe]).status === 0
+  if (mounted) spawnSync('umount', ['-l', probe])
+  rmSync(probe, { recursive: true })
+  return mounted
+}
 
 /** Space in bytes below which `/dev/shm` is not used. Containers often limit it to 64 MiB. */
 const ENOUGH_MEMORY = 1 << 30

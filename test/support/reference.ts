@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { describe, test } from 'vitest'
-import { isRoot } from './machine.ts'
+import { canMount, isRoot } from './machine.ts'
 
 export type ReferenceProgram =
   | 'ostree'
@@ -21,16 +21,17 @@ export type ReferenceProgram =
   | 'docker-registry'
   | 'openssl'
 
-/** What tests may need: a program, a file by its absolute path, or the rights of root. */
-export type Need = ReferenceProgram | 'root' | `/${string}`
+/** What tests may need: a program, a file by its absolute path, the rights of root, or to mount file systems. */
+export type Need = ReferenceProgram | 'root' | 'mount' | `/${string}`
 
 const found = new Map<string, boolean>()
 
-/** Whether a program is installed, a file exists, or the tests run as root. */
+/** Whether the tests have what they need. */
 export function hasReference(need: Need): boolean {
   let known = found.get(need)
   if (known === undefined) {
     if (need === 'root') known = isRoot
+    else if (need === 'mount') known = canMount()
     else if (need.startsWith('/')) known = existsSync(need)
     else known = spawnSync('sh', ['-c', `command -v ${need}`]).status === 0
     found.set(need, known)

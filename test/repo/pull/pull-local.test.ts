@@ -13,6 +13,7 @@ import { createRepo, openRepo } from '../../../src/repo/local.ts'
 import { BACKENDS, type Backend, testRepos } from '../../support/backends.ts'
 import { commitRaw, commitTree, memoryRepo } from '../../support/commits.ts'
 import { isRoot } from '../../support/machine.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
 const places = testRepos()
 const directory = BACKENDS[4] as Backend

@@ -19,7 +19,7 @@ storageSuite(vitest, 'directory', {
   reopen: (storage) => openFsStorage(storage.location, { platform }),
 })
 
-/** What is left when koffi cannot be loaded. */
+/** The store as it is if the package koffi cannot be loaded. */
 storageSuite(vitest, 'directory without native calls', {
   platform,
   modes: ['archive', 'bare-user-only'],

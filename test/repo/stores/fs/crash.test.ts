@@ -1,4 +1,4 @@
-/** Killed at any moment: what is left is a whole repository, and the work can be done again. */
+/** Processes that are killed at any moment: the repository stays valid, and the work can be done again. */
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,8 +14,8 @@ const platform = nodePlatform
 const root = temporaryFolder()
 
 /**
- * In the child: each call that changes the file system is counted, and the process dies before the one it is told. The
- * patched functions reach the store because Node keeps the exports of its own modules in step.
+ * Script of the child. It counts the calls that change the file system, and kills its process before the one that
+ * DIES_BEFORE names. syncBuiltinESMExports passes the patched functions on to the library.
  */
 const DYING = `
   import fs from 'node:fs'
@@ -55,7 +55,7 @@ function transactionScript(path: string): string {
   `
 }
 
-/** A repository with one commit that must outlive everything. */
+/** Creates a repository with a commit that must not be lost. */
 async function prepare(path: string, mode: 'archive' | 'bare-user-only'): Promise<void> {
   const storage = await initFsStorage(path, { mode, platform })
   const tx = await storage.begin()
@@ -71,12 +71,12 @@ function requireWhole(path: string): void {
   expect(fsck.status).toBe(0)
 }
 
-describeReference('ostree', 'a process killed', () => {
+describeReference('ostree', 'a process that is killed during a transaction', () => {
   test.each([
     ['every third', 'bare-user-only', 0, 3],
     ['every fifth', 'archive', 1, 5],
   ] as const)(
-    'before %s of its changes leaves a repository without fault: mode %s',
+    'the repository is valid after a kill before %s change: mode %s',
     { timeout: 120_000 },
     async (_, mode, first, step) => {
       const template = join(root, `template-${mode}`)
@@ -98,7 +98,7 @@ describeReference('ostree', 'a process killed', () => {
         const main = spawnSync('ostree', ['ls', '-R', `--repo=${path}`, 'main'])
         if (main.status === 0) published++
         else expect(main.stderr.toString()).toContain("Refspec 'main' not found")
-        // Every other time ostree comes first: both have to cope with what lies about.
+        // In every second round ostree uses the repository first. Both have to cope with the left files.
         if (point % 2 === 0) {
           run('ostree', ['commit', `--repo=${path}`, '-b', 'next', `--tree=ref=old`, '-s', 'next'])
         }
@@ -115,12 +115,12 @@ describeReference('ostree', 'a process killed', () => {
         requireWhole(path)
         expect(readdirSync(join(path, 'tmp')).filter((name) => name.startsWith('staging-'))).toEqual([])
       }
-      // The ref comes last: only few of the moments are after it.
+      // The refs are written last, so the commit is published in few of the rounds.
       expect(published).toBeGreaterThan(0)
     },
   )
 
-  test('in the midst of much work leaves a repository without fault', async () => {
+  test('the repository is valid after a kill during transactions of 500 files', async () => {
     const path = join(root, 'midst')
     await prepare(path, 'bare-user-only')
     for (const delay of [0, 5, 20, 40, 80]) {

@@ -40,7 +40,7 @@ const repos = goldenJson<Record<string, RepoVector>>('core/repo-modes.json')
 const inputs = goldenJson<FileVector[]>('core/file-checksums.json')
 const root = temporaryFolder()
 
-/** What ostree read from the tree; in bare-user-only after making permissions canonical. */
+/** Returns the files that ostree committed. For mode bare-user-only they have canonical permissions. */
 function sourceFiles(mode: string): { header: FileHeader; body: Uint8Array; checksum: Checksum | undefined }[] {
   return inputs.map(({ uid, gid, mode: permissions, symlink, xattrs_b64, content_b64, checksum }) => {
     const body = new Uint8Array(Buffer.from(content_b64, 'base64'))
@@ -56,7 +56,7 @@ function sourceFiles(mode: string): { header: FileHeader; body: Uint8Array; chec
   })
 }
 
-/** Files belong to whoever writes them, except in mode bare. */
+/** Changes the owner of a file to that of this process, except for objects of mode bare, which have their own. */
 function asOurs(mode: string, file: RepoFile): RepoFile {
   if (mode === 'bare' && file.path.startsWith('objects/')) return file
   return { ...file, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
@@ -67,35 +67,38 @@ const vectors = Object.entries(repos).flatMap(([mode, vector]) =>
 )
 
 describe.each(vectors)(
-  'a repository of mode %s that ostree wrote, on platform %s',
+  'a repository directory of ostree, mode %s, platform %s',
   (mode, _, { commit, files, platform }) => {
     const possible = isRoot || mode !== 'bare'
 
-    test.runIf(possible)('is written by us to the last bit: bytes, modes, owners, times, xattrs, links', async () => {
-      const path = join(root, `written-${mode}-${platform.name}`)
-      const storage = await initFsStorage(path, { mode: mode as RepoMode, platform })
-      const tx = await storage.begin()
-      for (const { header, body, checksum } of sourceFiles(mode)) {
-        const written = await tx.writeFile({ header, size: body.length, body }, checksum)
-        if (checksum !== undefined) expect(written).toBe(checksum)
-      }
-      for (const { path: file, content_b64 = '' } of files) {
-        const name = parseLoosePath(file.replace('objects/', ''))
-        if (name === undefined || name.type === 'file') continue
-        await tx.writeMeta(name.type as MetaType, new Uint8Array(Buffer.from(content_b64, 'base64')), name.checksum)
-      }
-      tx.setRef('heads/main', { commit })
-      await tx.commit()
-      await storage[Symbol.asyncDispose]()
+    test.runIf(possible)(
+      'the files that are written have the bytes, modes, owners, times, xattrs and targets of those of ostree',
+      async () => {
+        const path = join(root, `written-${mode}-${platform.name}`)
+        const storage = await initFsStorage(path, { mode: mode as RepoMode, platform })
+        const tx = await storage.begin()
+        for (const { header, body, checksum } of sourceFiles(mode)) {
+          const written = await tx.writeFile({ header, size: body.length, body }, checksum)
+          if (checksum !== undefined) expect(written).toBe(checksum)
+        }
+        for (const { path: file, content_b64 = '' } of files) {
+          const name = parseLoosePath(file.replace('objects/', ''))
+          if (name === undefined || name.type === 'file') continue
+          await tx.writeMeta(name.type as MetaType, new Uint8Array(Buffer.from(content_b64, 'base64')), name.checksum)
+        }
+        tx.setRef('heads/main', { commit })
+        await tx.commit()
+        await storage[Symbol.asyncDispose]()
 
-      const expected = files.map((file) => comparable(asOurs(mode, file)))
-      const byPath = (a: RepoFile, b: RepoFile) => (a.path < b.path ? -1 : 1)
-      expect(readRepoFiles(path).sort(byPath).map(comparable)).toEqual(
-        [...expected].sort((a, b) => byPath(a as RepoFile, b as RepoFile)),
-      )
-    })
+        const expected = files.map((file) => comparable(asOurs(mode, file)))
+        const byPath = (a: RepoFile, b: RepoFile) => (a.path < b.path ? -1 : 1)
+        expect(readRepoFiles(path).sort(byPath).map(comparable)).toEqual(
+          [...expected].sort((a, b) => byPath(a as RepoFile, b as RepoFile)),
+        )
+      },
+    )
 
-    test.runIf(possible)('is read by us as what went into it', async () => {
+    test.runIf(possible)('the objects and refs of ostree are read', async () => {
       const path = join(root, `read-${mode}-${platform.name}`)
       mkdirSync(path)
       writeRepoFiles(path, files)

@@ -1,4 +1,4 @@
-/** Who keeps whom out: two of us, and us and ostree. */
+/** Locks between two storages, and between a storage and other programs. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync, readdirSync, write, writeFileSync } from 'node:fs'
@@ -28,8 +28,8 @@ async function newRepo(config = 'lock-timeout-secs=0\n') {
 
 const files = [{ name: 'file', header: regular(0o644), body: encodeUtf8('content') }]
 
-describe('the lock', () => {
-  test('is waited for as long as the configuration says', async () => {
+describe('the lock of a repository directory', () => {
+  test('a transaction waits for the lock as long as lock-timeout-secs says', async () => {
     const { path, storage } = await newRepo('lock-timeout-secs=1\n')
     const other = await openFsStorage(path, { platform })
     const held = await storage.lock('exclusive')
@@ -43,7 +43,7 @@ describe('the lock', () => {
     for (const each of [storage, other]) await each[Symbol.asyncDispose]()
   })
 
-  test('is waited for forever, or until the storage is closed', async () => {
+  test('a timeout of -1 waits until the storage is closed', async () => {
     const { path, storage } = await newRepo()
     const other = await openFsStorage(path, { platform })
     const held = await storage.lock('exclusive')
@@ -55,7 +55,7 @@ describe('the lock', () => {
     await storage[Symbol.asyncDispose]()
   })
 
-  test('goes back from exclusive to shared when the exclusive holder lets go', async () => {
+  test('a storage with both locks holds a shared lock when its exclusive one is released', async () => {
     const { path, storage } = await newRepo()
     const other = await openFsStorage(path, { platform })
     const shared = await storage.lock('shared')
@@ -70,7 +70,7 @@ describe('the lock', () => {
     for (const each of [storage, other]) await each[Symbol.asyncDispose]()
   })
 
-  test('of its own transaction keeps a storage from deleting beside it', async () => {
+  test('a storage cannot take an exclusive lock during its own transaction', async () => {
     const { storage } = await newRepo()
     const tx = await storage.begin()
     await expect(storage.lock('exclusive')).rejects.toThrow(RepoLockedError)
@@ -84,7 +84,7 @@ describe('the lock', () => {
     await storage[Symbol.asyncDispose]()
   })
 
-  test('is not taken where the configuration says so', async () => {
+  test('`locking=false` in the configuration disables locks', async () => {
     const { path, storage } = await newRepo('locking=false\n')
     const other = await openFsStorage(path, { platform })
     const held = await storage.lock('exclusive')
@@ -94,7 +94,7 @@ describe('the lock', () => {
     for (const each of [storage, other]) await each[Symbol.asyncDispose]()
   })
 
-  test('dies with its process', async () => {
+  test('a lock is released when its process is killed', async () => {
     const { path, storage } = await newRepo()
     const child = startStoreScript(`
       const storage = await store.openFsStorage(${JSON.stringify(path)}, { platform: store.nodePlatform })
@@ -109,7 +109,7 @@ describe('the lock', () => {
     await storage[Symbol.asyncDispose]()
   })
 
-  test('without native calls holds in this process', async () => {
+  test('a lock without native calls excludes other storages of the same process', async () => {
     const { path, storage } = await newRepo()
     await storage[Symbol.asyncDispose]()
     const [one, other] = [
@@ -124,7 +124,7 @@ describe('the lock', () => {
   })
 })
 
-/** An ostree that has begun a transaction and waits for its tar, which comes through a pipe. */
+/** Starts an ostree that has begun a transaction and waits for a tar from a pipe. */
 async function ostreeInTransaction(path: string) {
   const pipe = join(root, `pipe-${made++}`)
   run('mkfifo', [pipe])
@@ -138,8 +138,8 @@ async function ostreeInTransaction(path: string) {
   return { process, pipe }
 }
 
-describeReference('ostree', 'ostree and we', () => {
-  test('keep prune out of each other’s transactions', async () => {
+describeReference('ostree', 'locks of ostree and of a storage', () => {
+  test('neither can prune during a transaction of the other', async () => {
     const { path, storage } = await newRepo()
     const first = await storage.begin()
     await writeFlatCommit(first, files, 'main')
@@ -165,7 +165,7 @@ describeReference('ostree', 'ostree and we', () => {
     expect(run('ostree', ['fsck', `--repo=${path}`])).toContain('no errors found')
   })
 
-  test('keep transactions out while the other prunes', async () => {
+  test('ostree cannot commit during an exclusive lock of a storage', async () => {
     const { path, storage } = await newRepo()
     const exclusive = await storage.lock('exclusive')
     mkdirSync(join(root, 'tree'), { recursive: true })
@@ -177,13 +177,13 @@ describeReference('ostree', 'ostree and we', () => {
   })
 })
 
-describeReference('python3', 'a lock that a program of another kind holds', () => {
+describeReference('python3', 'locks of a program that uses fcntl', () => {
   test.each([
     ['F_RDLCK', 'shared', true],
     ['F_RDLCK', 'exclusive', false],
     ['F_WRLCK', 'shared', false],
     ['F_WRLCK', 'exclusive', false],
-  ] as const)('%s against %s', async (held, wanted, possible) => {
+  ] as const)('a lock of %s allows a %s lock: %s', async (held, wanted, possible) => {
     const { path, storage } = await newRepo()
     const holder = spawn(
       'python3',
@@ -209,15 +209,15 @@ sys.stdin.read()`,
   })
 })
 
-describeReference('ostree', 'staging', () => {
-  test('that a killed ostree left is used again, and its commits are not', async () => {
+describeReference(['ostree', 'tar'], 'staging directories of ostree and of a storage', () => {
+  test('the staged objects of a killed ostree are used by the next transaction', async () => {
     const { path, storage } = await newRepo()
     const { process, pipe } = await ostreeInTransaction(path)
     const tar = join(root, 'one.tar')
     mkdirSync(join(root, 'one'))
     const body = encodeUtf8('written by the one that was killed')
     writeFileSync(join(root, 'one/file'), body, { mode: 0o644 })
-    // A long tail of the stream is missing: the file is staged, the end never comes.
+    // The stream is longer than what is written to the pipe, so ostree stages the file and waits for the rest.
     const padding = 'x'.repeat(3_000_000)
     writeFileSync(join(root, 'one/padding'), padding)
     run('tar', ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '-cf', tar, '-C', join(root, 'one'), '.'])
@@ -248,7 +248,7 @@ describeReference('ostree', 'staging', () => {
     await storage[Symbol.asyncDispose]()
   })
 
-  test('of a transaction under way is left alone by ostree, and theirs by us', async () => {
+  test('neither removes the staging directory of a running transaction of the other', async () => {
     const { path, storage } = await newRepo()
     const tx = await storage.begin()
     const body = encodeUtf8('not yet')
@@ -273,7 +273,7 @@ describeReference('ostree', 'staging', () => {
     await storage[Symbol.asyncDispose]()
   })
 
-  test('of other boots and old leftovers are cleaned away, what is in use or fresh is not', async () => {
+  test('staging directories of an earlier boot and files of two days ago are removed, and new files are not', async () => {
     const { path, storage } = await newRepo()
     const tmp = join(path, 'tmp')
     for (const name of ['staging-other-boot-ABCDEF/ab', 'old-directory/below', 'new-directory']) {

@@ -1,4 +1,4 @@
-/** Names read by hand are those that loose paths have. */
+/** `LooseNames`, which reads names of objects without allocating strings, compared with `parseLoosePath`. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Checksum } from '../../../../src/bytes.ts'
@@ -21,8 +21,8 @@ function read(names: LooseNames, head: string, file: string): ObjectName[] {
   return [...list]
 }
 
-describe('names of loose files', () => {
-  test('name the object whose path they end', () => {
+describe('LooseNames', () => {
+  test('a file name is read like by parseLoosePath', () => {
     const change = fc.option(fc.tuple(fc.nat(70), fc.constantFrom('G', 'A', '/', '.', '', '\u0130', '\u{1f600}', '0')))
     const anyType = fc.option(fc.integer({ min: 1, max: 9 }).map((number) => objectTypeFromNumber(number)))
     const digits = fc.stringMatching(/^[0-9a-f]{62}$/)
@@ -48,7 +48,7 @@ describe('names of loose files', () => {
     )
   })
 
-  test('one after another leave nothing of the one before', () => {
+  test('a file name does not affect the next one', () => {
     const names = new LooseNames(false)
     const list = ObjectList.empty()
     names.read('ab', `${DIGITS}.file`, list)

@@ -1,4 +1,4 @@
-/** Lists worked off in threads: the same is found and done as in one thread, down to the order in which it is told. */
+/** fsck and prune with threads: results and their order are the same as with one thread. */
 import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -22,7 +22,7 @@ const platform = nodePlatform
 const root = temporaryFolder()
 const program = threadProgram('object-worker')
 const objectThreads = { count: 2, program, after: 1 }
-/** One thread deletes many by itself, where the list is not worth others. */
+/** For these options a list is always too short for threads. */
 const tooMany = { count: 2, program: pathToFileURL(join(root, 'never-started.mjs')), after: 1_000_000 }
 const missingProgram = pathToFileURL(join(root, 'no-such-program.mjs'))
 const modes: RepoMode[] = ['archive', 'bare-user-only', 'bare-user', ...(isRoot ? (['bare'] as const) : [])]
@@ -43,14 +43,14 @@ function files(from: number, to: number): TreeFile[] {
     const i = from + n
     const name = `f${i.toString().padStart(5, '0')}`
     if (i % 40 === 7) return { name, header: linkTo(`target-${i}`), body: new Uint8Array(0) }
-    // Larger than what is read at once: a task that waits.
+    // This file is read as a stream, so its task takes several turns.
     if (i % 700 === 3) return { name, header: regular(0o644), body: new Uint8Array(1_200_000).fill(i) }
     const more = i % 7 === 0 ? { uid: 1000, gid: i, xattrs } : {}
     return { name, header: regular(0o644, more), body: encodeUtf8(`content of ${i}`) }
   })
 }
 
-/** Two branches that share nothing but their directory. */
+/** Makes a repository with two branches whose files are all different. */
 async function makeRepo(mode: RepoMode): Promise<string> {
   const path = join(root, `repo-${made++}`)
   const storage = await initFsStorage(path, { mode, platform, writers: null, objectThreads: null })
@@ -71,7 +71,7 @@ function contentFiles(path: string): string[] {
   return names.filter((name) => /\.filez?$/.test(name)).sort()
 }
 
-/** Every 50th file is something else, every 70th is gone. */
+/** Changes every 50th file, and deletes every 70th. */
 function damage(path: string): void {
   for (const [index, name] of contentFiles(path).entries()) {
     const file = `${path}/objects/${name}`
@@ -83,7 +83,7 @@ function damage(path: string): void {
   }
 }
 
-/** All it tells, and how it ends. */
+/** Runs fsck. @returns its events and its result or error */
 async function toldBy(repo: Repo, options: FsckOptions): Promise<string[]> {
   const told: string[] = []
   try {
@@ -107,8 +107,8 @@ async function listed({ storage }: Repo): Promise<string[]> {
   return names.sort()
 }
 
-describe.each(modes)('mode %s', (mode) => {
-  test('a sound repository is sound, and progress is told object by object', async () => {
+describe.each(modes)('fsck and prune with threads, mode %s', (mode) => {
+  test('fsck finds no errors in a valid repository, and reports the progress of every object', async () => {
     const path = await makeRepo(mode)
     const told = await toldBy(await openWith(path, objectThreads), {})
     expect(told).toEqual(await toldBy(await openWith(path, null), {}))
@@ -116,19 +116,22 @@ describe.each(modes)('mode %s', (mode) => {
     expect(told.at(-1)).toContain('"damaged":0')
   })
 
-  test.each([{}, { all: true }, { delete: true }])('damage is told of in the same order: %o', async (options) => {
-    const [path, single] = [await makeRepo(mode), await makeRepo(mode)]
-    for (const each of [path, single]) damage(each)
-    const repo = await openWith(path, objectThreads)
-    const alone = await openWith(single, null)
-    const strip = (lines: string[], place: string) => lines.map((line) => line.replaceAll(place, 'REPO'))
-    const told = strip(await toldBy(repo, options), path)
-    expect(told).toEqual(strip(await toldBy(alone, options), single))
-    expect(told.length).toBeGreaterThan(10)
-    expect(await listed(repo)).toEqual(await listed(alone))
-  })
+  test.each([{}, { all: true }, { delete: true }])(
+    'fsck reports damaged objects in the same order as with one thread: %o',
+    async (options) => {
+      const [path, single] = [await makeRepo(mode), await makeRepo(mode)]
+      for (const each of [path, single]) damage(each)
+      const repo = await openWith(path, objectThreads)
+      const alone = await openWith(single, null)
+      const strip = (lines: string[], place: string) => lines.map((line) => line.replaceAll(place, 'REPO'))
+      const told = strip(await toldBy(repo, options), path)
+      expect(told).toEqual(strip(await toldBy(alone, options), single))
+      expect(told.length).toBeGreaterThan(10)
+      expect(await listed(repo)).toEqual(await listed(alone))
+    },
+  )
 
-  test('prune deletes what one thread would, and counts the same bytes', async () => {
+  test('prune deletes the same objects and counts the same bytes as with one thread', async () => {
     const results: unknown[] = []
     const left: string[][] = []
     for (const threads of [objectThreads, tooMany, null]) {
@@ -151,11 +154,11 @@ describe.each(modes)('mode %s', (mode) => {
   })
 })
 
-describe('threads', () => {
+describe('threads of fsck and prune', () => {
   test.each([
-    ['that cannot be started are done without', missingProgram],
-    ['that end in the middle lose nothing', failingThreadProgram()],
-  ])('%s', async (_, other) => {
+    ['cannot be started', missingProgram],
+    ['end at their first work', failingThreadProgram()],
+  ])('all objects are verified if threads %s', async (_, other) => {
     const [path, single] = [await makeRepo('archive'), await makeRepo('archive')]
     for (const each of [path, single]) damage(each)
     const told = await toldBy(await openWith(path, { ...objectThreads, program: other }), { all: true })
@@ -163,18 +166,18 @@ describe('threads', () => {
     expect(told.filter((line) => line.startsWith('Object missing'))).toHaveLength(50)
   })
 
-  test('do take their part', async () => {
+  test('threads do all the work that a list gives them, and a thread that ends leaves its work', async () => {
     const { objects } = (await openWith(await makeRepo('archive'), objectThreads)).storage
     const names: ObjectName[] = []
     for await (const name of objects.list('file')) names.push(name)
-    // A thread that is lost leaves what it had; one that works leaves nothing.
+
     const left = await leftBy(objects, names)
     expect(left).toBe(0)
     const broken = await openWith(await makeRepo('archive'), { ...objectThreads, program: failingThreadProgram() })
     expect(await leftBy(broken.storage.objects, repeated(names, 20))).toBeGreaterThan(0)
   })
 
-  test('have ended when the loop is left, whatever is still to be done', async () => {
+  test('threads do not delete objects after an abort', async () => {
     const repo = await openWith(await makeRepo('archive'), objectThreads)
     await repo.refs.write('heads/other', undefined)
     const abort = new AbortController()
@@ -183,7 +186,7 @@ describe('threads', () => {
     }
     await expect(prune(repo, { refsOnly: true, signal: abort.signal, onProgress })).rejects.toThrow('abort')
     const after = await listed(repo)
-    // Nobody deletes anything any more: the lock is free again.
+    // The lock is released, so no thread may still delete objects.
     await new Promise((resolve) => setTimeout(resolve, 100))
     expect(await listed(repo)).toEqual(after)
     const { damaged } = await fsck(repo)
@@ -191,11 +194,11 @@ describe('threads', () => {
     expect((await prune(repo, { refsOnly: true })).unreachable.length).toBeLessThan(1502)
   })
 
-  test('that are still loading do not take the process with them when it ends', async () => {
+  test('a process that ends while its threads are loading has its own exit status', async () => {
     const data = { root, settings: { mode: 'bare', zlibLevel: 6, disableXattrs: false }, task: 'verify' }
     const url = JSON.stringify(program.href)
     for (let round = 0; round < 14; round++) {
-      // As soon as the gate says that it loads, and some moments later.
+      // The process ends when the thread begins to load, and up to 13 ms later.
       const child = startStoreScript(`
         const { SharedArrayBuffer: Shared } = globalThis
         let gate
@@ -217,8 +220,8 @@ describe('threads', () => {
   })
 })
 
-describe('a list that is not worth other threads', () => {
-  test('is verified as ever, and deleted here as soon as that is worth it', async () => {
+describe('lists that are too short for threads', () => {
+  test('a list of 2000 objects is not verified ahead, and one of 100 objects or more is deleted in this thread', async () => {
     const repo = await openWith(await makeRepo('archive'), tooMany)
     const { objects } = repo.storage
     const names: ObjectName[] = []
@@ -228,7 +231,7 @@ describe('a list that is not worth other threads', () => {
     expect(objects.fast?.workAhead('delete', first(99))).toBeUndefined()
     const gone = first(1000)
     expect(names[0] && objects.has(names[0])).toBe(true)
-    // One that is not there is left to the caller.
+    // A missing object is left to the caller.
     await objects.delete(names[500] as ObjectName)
     const left: number[] = []
     for await (const batch of objects.fast?.workAhead('delete', gone) ?? []) left.push(...batch.left)

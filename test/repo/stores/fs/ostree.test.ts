@@ -1,4 +1,4 @@
-/** Repositories that go back and forth between us and ostree. */
+/** Repositories that one of ostree and ostree-ts writes and the other reads. */
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
@@ -40,7 +40,7 @@ function noise(length: number, seed: number): Uint8Array {
   return bytes
 }
 
-/** What every mode can hold, and in those that hold more, more. */
+/** Makes files with all metadata that a mode can store. */
 function filesFor(mode: Mode): TreeFile[] {
   const plain: TreeFile[] = [
     { name: 'empty', header: regular(0o644), body: new Uint8Array(0) },
@@ -69,8 +69,8 @@ function filesFor(mode: Mode): TreeFile[] {
   ]
 }
 
-describeReference('ostree', 'a repository we wrote', () => {
-  test.each(MODES)('is whole to ostree, and holds what went in: mode %s', async (mode) => {
+describeReference('ostree', 'a repository directory of ostree-ts', () => {
+  test.each(MODES)('ostree finds no errors, and lists the refs and files that were written: mode %s', async (mode) => {
     const path = join(root, `ours-${mode}`)
     const storage = await initFsStorage(path, { mode, platform })
     const tx = await storage.begin()
@@ -114,7 +114,7 @@ describeReference('ostree', 'a repository we wrote', () => {
     }
   })
 
-  test('has the directories, files and permissions of one that ostree made', async () => {
+  test('a new repository has the directories, files and permissions of one of ostree', async () => {
     const [ours, theirs] = [join(root, 'init-ours'), join(root, 'init-theirs')] as const
     for (const mode of ['archive', 'bare', 'bare-user', 'bare-user-only'] as const) {
       const storage = await initFsStorage(`${ours}-${mode}`, { mode, platform, collectionId: 'org.example.C' })
@@ -127,54 +127,57 @@ describeReference('ostree', 'a repository we wrote', () => {
             const stat = lstatSync(join(path, name))
             return [name, stat.mode.toString(8), stat.isFile() ? readFileSync(join(path, name), 'utf8') : undefined]
           })
-      // tmp/cache comes with the first time ostree opens it.
+      // ostree creates tmp/cache when it opens the repository for the first time.
       run('ostree', ['refs', `--repo=${theirs}-${mode}`])
       expect(look(`${ours}-${mode}`)).toEqual(look(`${theirs}-${mode}`))
     }
   })
 
-  test.each([0o077, 0o002, 0o027])('has the permissions ostree gives under umask %o', async (umask) => {
-    const source = join(root, `umask-tree-${umask}`)
-    mkdirSync(source)
-    for (const [name, mode] of [
-      ['a', 0o644],
-      ['b', 0o775],
-      ['c', 0o600],
-    ] as const) {
-      writeFileSync(join(source, name), name)
-      chmodSync(join(source, name), mode)
-    }
-    const before = process.umask(umask)
-    try {
-      for (const mode of ['archive', 'bare-user-only', 'bare-user'] as const) {
-        const theirs = join(root, `umask-theirs-${mode}-${umask}`)
-        const ours = join(root, `umask-ours-${mode}-${umask}`)
-        run('ostree', ['init', `--repo=${theirs}`, `--mode=${mode}`])
-        const canonical = mode === 'bare-user-only' ? ['--canonical-permissions'] : []
-        run('ostree', ['commit', `--repo=${theirs}`, '-b', 'dir/main', `--tree=dir=${source}`, ...canonical])
-        const from = await openFsStorage(theirs, { platform })
-        const storage = await initFsStorage(ours, { mode, platform })
-        const tx = await storage.begin()
-        for await (const { type, checksum } of from.objects.list()) {
-          if (type === 'file') await tx.writeFile(await from.objects.readFile(checksum), checksum)
-          else await tx.writeMeta(type as MetaType, await from.objects.readMeta(type as MetaType, checksum), checksum)
-        }
-        const target = await from.refs.read('heads/dir/main')
-        tx.setRef('heads/dir/main', target)
-        await tx.commit()
-        for (const each of [from, storage]) await each[Symbol.asyncDispose]()
-        const look = (path: string) =>
-          readdirSync(path, { recursive: true, encoding: 'utf8' })
-            .sort()
-            .map((name) => `${lstatSync(join(path, name)).mode.toString(8)} ${name}`)
-        expect(look(ours)).toEqual(look(theirs))
+  test.each([0o077, 0o002, 0o027])(
+    'files and directories have the permissions of those of ostree under umask %o',
+    async (umask) => {
+      const source = join(root, `umask-tree-${umask}`)
+      mkdirSync(source)
+      for (const [name, mode] of [
+        ['a', 0o644],
+        ['b', 0o775],
+        ['c', 0o600],
+      ] as const) {
+        writeFileSync(join(source, name), name)
+        chmodSync(join(source, name), mode)
       }
-    } finally {
-      process.umask(before)
-    }
-  })
+      const before = process.umask(umask)
+      try {
+        for (const mode of ['archive', 'bare-user-only', 'bare-user'] as const) {
+          const theirs = join(root, `umask-theirs-${mode}-${umask}`)
+          const ours = join(root, `umask-ours-${mode}-${umask}`)
+          run('ostree', ['init', `--repo=${theirs}`, `--mode=${mode}`])
+          const canonical = mode === 'bare-user-only' ? ['--canonical-permissions'] : []
+          run('ostree', ['commit', `--repo=${theirs}`, '-b', 'dir/main', `--tree=dir=${source}`, ...canonical])
+          const from = await openFsStorage(theirs, { platform })
+          const storage = await initFsStorage(ours, { mode, platform })
+          const tx = await storage.begin()
+          for await (const { type, checksum } of from.objects.list()) {
+            if (type === 'file') await tx.writeFile(await from.objects.readFile(checksum), checksum)
+            else await tx.writeMeta(type as MetaType, await from.objects.readMeta(type as MetaType, checksum), checksum)
+          }
+          const target = await from.refs.read('heads/dir/main')
+          tx.setRef('heads/dir/main', target)
+          await tx.commit()
+          for (const each of [from, storage]) await each[Symbol.asyncDispose]()
+          const look = (path: string) =>
+            readdirSync(path, { recursive: true, encoding: 'utf8' })
+              .sort()
+              .map((name) => `${lstatSync(join(path, name)).mode.toString(8)} ${name}`)
+          expect(look(ours)).toEqual(look(theirs))
+        }
+      } finally {
+        process.umask(before)
+      }
+    },
+  )
 
-  test('tells ostree which commits are partial, and which are gone', async () => {
+  test('ostree recognises partial and deleted commits', async () => {
     const path = join(root, 'states')
     const storage = await initFsStorage(path, { mode: 'archive', platform })
     let tx = await storage.begin()
@@ -202,7 +205,7 @@ describeReference('ostree', 'a repository we wrote', () => {
   })
 })
 
-/** A tree on disk with what a commit can take in. */
+/** Creates a directory with the files of `filesFor`. */
 function makeTree(path: string): void {
   mkdirSync(join(path, 'sub/deep'), { recursive: true })
   for (const [i, { name, header, body }] of filesFor(isRoot ? 'bare' : 'bare-user-only').entries()) {
@@ -219,8 +222,8 @@ function makeTree(path: string): void {
   }
 }
 
-describeReference('ostree', 'a repository ostree wrote', () => {
-  test.each(MODES)('is read by us to the last object: mode %s', async (mode) => {
+describeReference('ostree', 'a repository directory of ostree', () => {
+  test.each(MODES)('every object is read and verified: mode %s', async (mode) => {
     const tree = join(root, `tree-${mode}`)
     makeTree(tree)
     const path = join(root, `theirs-${mode}`)
@@ -252,7 +255,7 @@ describeReference('ostree', 'a repository ostree wrote', () => {
     expect(counts['dirtree']).toBe(3)
     expect(counts['file']).toBeGreaterThan(7)
 
-    // Written again by us nothing is new: every name was the same.
+    // All files exist under the same names, so nothing is written.
     const tx = await storage.begin()
     for await (const { checksum } of storage.objects.list('file')) {
       const { header, size, body } = await storage.objects.readFile(checksum)
@@ -262,7 +265,7 @@ describeReference('ostree', 'a repository ostree wrote', () => {
     await storage[Symbol.asyncDispose]()
   })
 
-  test('shows its aliases, its remotes and its collections as refs', async () => {
+  test('aliases, refs of remotes and refs of collections are listed', async () => {
     const path = join(root, 'refs')
     run('ostree', ['init', `--repo=${path}`, '--mode=archive'])
     mkdirSync(join(root, 'refs-tree'))
@@ -282,9 +285,9 @@ describeReference('ostree', 'a repository ostree wrote', () => {
   })
 })
 
-describeReference('ostree', 'what we refuse', () => {
+describeReference('ostree', 'errors of ostree and of ostree-ts', () => {
   test.each([
-    ['a directory that is none', (path: string) => path],
+    ['a directory that does not exist', (path: string) => path],
     [
       'a directory without objects',
       (path: string) => {
@@ -317,7 +320,7 @@ describeReference('ostree', 'what we refuse', () => {
           },
         ] as const,
     ),
-  ] as const)('is refused in the same words: %s', async (title, make) => {
+  ] as const)('both refuse to open with the same message: %s', async (title, make) => {
     const path = make(join(root, title.replaceAll(/[^a-z0-9]+/g, '-')))
     const theirs = spawnSync('ostree', ['refs', `--repo=${path}`])
     const message = theirs.stderr
@@ -328,9 +331,9 @@ describeReference('ostree', 'what we refuse', () => {
   })
 
   test.each([
-    ['in a directory that is not there', 'no/where'],
-    ['where a file is', 'a-file'],
-  ])('is refused in the same words: making one %s', async (_, name) => {
+    ['in a directory that does not exist', 'no/where'],
+    ['in place of a file', 'a-file'],
+  ])('both refuse to create a repository %s with the same message', async (_, name) => {
     writeFileSync(join(root, 'a-file'), '')
     const path = join(root, name)
     const theirs = spawnSync('ostree', ['init', `--repo=${path}`])
@@ -341,12 +344,12 @@ describeReference('ostree', 'what we refuse', () => {
     await expect(initFsStorage(path, { mode: 'archive', platform })).rejects.toThrow(message)
   })
 
-  test('is refused in the same words: content when space has to be kept free', async () => {
+  test('both refuse content with the same message when there is too little free space', async () => {
     const path = join(root, 'space')
     run('ostree', ['init', `--repo=${path}`, '--mode=archive'])
     mkdirSync(join(root, 'space-tree'))
     writeFileSync(join(root, 'space-tree/file'), noise(10_000, 9))
-    // More than 99 percent cannot be asked for, and a file system that has next to nothing in it has them.
+    // The maximum is 99 percent, which an almost empty file system has.
     const { bfree, blocks } = statfsSync(root)
     for (const [key, value] of [
       ['min-free-space-percent', '99'],
@@ -377,8 +380,8 @@ describeReference('ostree', 'what we refuse', () => {
   })
 })
 
-describe('a repository of mode bare-split-xattrs', () => {
-  test('is read, xattrs from the object beside each file, and takes no content', async () => {
+describe('mode bare-split-xattrs', () => {
+  test('xattrs are read from the object beside each file, and content cannot be written', async () => {
     const path = join(root, 'split')
     const storage = await initFsStorage(path, { mode: 'bare-split-xattrs', platform })
     const tx = await storage.begin()

@@ -1,4 +1,4 @@
-/** Full disks, read-only mounts, planted links, rotten files: an error of the family, and nothing lost. */
+/** Full disks, read-only mounts, hostile links and damaged files: an OstreeError, and no stored object is lost. */
 import { spawnSync } from 'node:child_process'
 import {
   appendFileSync,
@@ -15,7 +15,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type Checksum, encodeUtf8, readAll } from '../../../../src/bytes.ts'
 import { IoError, OstreeError, ReadOnlyError, UnsupportedError } from '../../../../src/errors.ts'
 import { nodePlatform } from '../../../../src/platform/node.ts'
@@ -49,35 +49,22 @@ async function caught(work: () => unknown): Promise<unknown> {
   return undefined
 }
 
-/** `mount` may be forbidden in a container, even to root. Where the reference is required it has to be allowed. */
-function mayMount(): boolean {
-  if (!isRoot) return false
-  const probe = join(root, 'mount-probe')
-  mkdirSync(probe)
-  const allowed = spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', probe]).status === 0
-  if (allowed) run('umount', [probe])
-  else if (process.env['REQUIRE_REFERENCE'] === '1') throw new Error('mounting is not allowed here')
-  return allowed
-}
-const canMount = mayMount()
-const mounted: string[] = []
-afterAll(() => {
-  for (const path of mounted.reverse()) spawnSync('umount', ['-l', path])
-})
+/** Where a repository is mounted read-only. */
+const view = join(root, 'view')
 
-describe.skipIf(!canMount)('a disk (which only root can mount)', () => {
+describeReference('mount', 'a repository directory on another file system', () => {
   test.each([
     ['archive', undefined],
     ['bare-user-only', undefined],
     ['bare-user', undefined],
     ['bare-user-only', { count: 2, program: threadProgram('write-worker'), after: 1 }],
   ] as const)(
-    'that runs full fails the transaction and loses nothing: mode %s, writer threads %j',
+    'a transaction fails on a full disk, and no stored object is lost: mode %s, writer threads %j',
     async (mode, writers) => {
       const disk = place()
       mkdirSync(disk)
       run('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', disk])
-      mounted.push(disk)
+
       const path = join(disk, 'repo')
       const storage = await initFsStorage(path, { mode, platform, writers })
       await storage.writeConfig(`${await storage.readConfig()}min-free-space-percent=0\n`)
@@ -124,16 +111,15 @@ describe.skipIf(!canMount)('a disk (which only root can mount)', () => {
     },
   )
 
-  test('that is mounted read-only can be read, and every write says why not', async () => {
+  test('a repository that is mounted read-only can be read, and every write is refused', async () => {
     const storage = await repository()
     const tx = await storage.begin()
     const commit = await writeFlatCommit(tx, [{ name: 'a', header: regular(0o644), body: encodeUtf8('a') }], 'main')
     await tx.commit()
     await storage[Symbol.asyncDispose]()
-    const view = place()
     mkdirSync(view)
     run('mount', ['--bind', storage.location, view])
-    mounted.push(view)
+
     run('mount', ['-o', 'remount,ro,bind', view])
 
     const readOnly = await openFsStorage(view, { platform })
@@ -158,14 +144,13 @@ describe.skipIf(!canMount)('a disk (which only root can mount)', () => {
   })
 })
 
-describeReference('ostree', 'a read-only repository', () => {
-  test.skipIf(!canMount)('is refused by ostree in the same words', async () => {
-    const view = mounted.at(-1) ?? ''
+describeReference(['ostree', 'mount'], 'errors of ostree and of ostree-ts for a read-only repository', () => {
+  test('both refuse to write with the same message', async () => {
     const commit = run('ostree', ['rev-parse', `--repo=${view}`, 'main']).trim()
     for (const words of [
       ['commit', `--repo=${view}`, '-b', 'x', `--tree=dir=${view}/tmp`],
       ['prune', `--repo=${view}`],
-      // Before it is found out that a ref points to it.
+      // This is refused before ostree finds that a ref points to the commit.
       ['prune', `--repo=${view}`, `--delete-commit=${commit}`],
     ]) {
       const refused = spawnSync('ostree', words)
@@ -175,8 +160,8 @@ describeReference('ostree', 'a read-only repository', () => {
   })
 })
 
-describe('what others planted', () => {
-  test('a link in place of a directory of objects is not followed when writing', async () => {
+describe('a hostile repository directory', () => {
+  test('a symbolic link in place of a directory of objects is not followed', async () => {
     const storage = await repository()
     const elsewhere = place()
     mkdirSync(elsewhere)
@@ -194,7 +179,7 @@ describe('what others planted', () => {
     await storage[Symbol.asyncDispose]()
   })
 
-  test('links below refs lead no write and no deletion out of the repository', async () => {
+  test('symbolic links below refs do not lead a write or a deletion out of the repository', async () => {
     const storage = await repository()
     const elsewhere = place()
     mkdirSync(elsewhere)
@@ -217,7 +202,7 @@ describe('what others planted', () => {
     await storage[Symbol.asyncDispose]()
   })
 
-  test('staging that is a link is not taken for ours', async () => {
+  test('a symbolic link with the name of a staging directory is not followed', async () => {
     const storage = await repository('archive')
     const elsewhere = place()
     mkdirSync(join(elsewhere, 'unsealed'), { recursive: true })
@@ -230,7 +215,7 @@ describe('what others planted', () => {
     await storage[Symbol.asyncDispose]()
   })
 
-  test('a pipe, a directory or a bottomless file in place of an object is an error, not a wait', async () => {
+  test('a pipe, a directory or a file of 1 TiB in place of an object is refused without waiting', async () => {
     const storage = await repository('archive')
     const sum = '11'.repeat(32) as Checksum
     const directory = join(storage.location, 'objects/11')
@@ -260,9 +245,9 @@ describe('what others planted', () => {
   })
 })
 
-describe('a rotten object', () => {
+describe('a damaged object', () => {
   test.each(['archive', 'bare-user-only', 'bare-user', ...(isRoot ? (['bare'] as const) : [])] as const)(
-    'whatever its bytes, is read as something or refused with an error of the family: mode %s',
+    'any bytes of an object are read, or refused with an OstreeError: mode %s',
     async (mode) => {
       const storage = await repository(mode)
       const tx = await storage.begin()
@@ -306,7 +291,7 @@ describe('a rotten object', () => {
     },
   )
 
-  test('of mode bare-user without its attribute says which one', async () => {
+  test('an object of mode bare-user without its xattr is refused with the name of the xattr', async () => {
     const storage = await repository('bare-user')
     const sum = '11'.repeat(32) as Checksum
     mkdirSync(join(storage.location, 'objects/11'))
@@ -318,7 +303,7 @@ describe('a rotten object', () => {
     await storage[Symbol.asyncDispose]()
   })
 
-  test('ref is no checksum, and says so as ostree does', async () => {
+  test('a ref that is not a checksum is refused with the message of ostree', async () => {
     const storage = await repository()
     writeFileSync(join(storage.location, 'refs/heads/garbage'), 'garbage\n')
     expect(await storage.refs.list('heads')).toEqual(['heads/garbage'])
@@ -327,8 +312,8 @@ describe('a rotten object', () => {
   })
 })
 
-describe('without native calls', () => {
-  test('modes that need xattrs say which ones need none; what needs none works', async () => {
+describe('a storage without native calls', () => {
+  test('what needs xattrs is refused with the modes that do not, and the rest works', async () => {
     const refused = initFsStorage(place(), { mode: 'bare-user', platform, native: null })
     await expect(refused).rejects.toThrow(UnsupportedError)
     await expect(refused).rejects.toThrow('modes archive and bare-user-only need none')
@@ -350,7 +335,7 @@ describe('without native calls', () => {
     await storage[Symbol.asyncDispose]()
   })
 
-  test('staging is nobody else’s, and goes with the transaction', async () => {
+  test('a staging directory is private, and removed with its transaction', async () => {
     const made = await repository('archive')
     await made[Symbol.asyncDispose]()
     const storage = await openFsStorage(made.location, { platform, native: null })
@@ -363,8 +348,8 @@ describe('without native calls', () => {
   })
 })
 
-describe('a transaction', () => {
-  test('makes every object and directory durable one by one where the configuration wants it', async () => {
+describe('a transaction of a repository directory', () => {
+  test('`per-object-fsync` syncs every object and directory', async () => {
     const storage = await repository('archive')
     await storage.writeConfig(`${await storage.readConfig()}per-object-fsync=true\n`)
     const tx = await storage.begin()
@@ -374,7 +359,7 @@ describe('a transaction', () => {
     await storage[Symbol.asyncDispose]()
   })
 
-  test('that finds its staging gone fails with an error of the family', async () => {
+  test('a transaction whose staging directory was renamed fails with an OstreeError', async () => {
     const storage = await repository('archive')
     const tx = await storage.begin()
     await tx.writeMeta('dirmeta', new Uint8Array(12))

@@ -1,4 +1,4 @@
-/** Small files that other threads write: as if this one had. */
+/** Threads that write small files: the objects are the same as with one thread. */
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test, vi } from 'vitest'
@@ -37,7 +37,7 @@ vi.stubGlobal(
 )
 afterAll(() => vi.unstubAllGlobals())
 
-/** Begins the count of files that starts threads, and waits until they have started. */
+/** Writes a file, so that threads are started, and waits until they run. */
 async function warmUp(tx: Transaction): Promise<void> {
   await tx.writeFile({ header: regular(0o600), size: 1, body: encodeUtf8('w') })
   const started = () => expect(gates.filter(([state]) => state !== GATE.loaded)).toEqual([])
@@ -68,9 +68,9 @@ async function checkAll(storage: Storage, expected: number): Promise<void> {
   expect(found).toBe(expected)
 }
 
-describe('writer threads', () => {
+describe('writer threads of a repository directory', () => {
   test.each(['archive', 'bare-user-only', 'bare-user', ...(isRoot ? (['bare'] as const) : [])] as const)(
-    'write what one thread would: mode %s',
+    'threads write the same objects as one thread: mode %s',
     async (mode) => {
       const files = manyFiles(2500, mode !== 'bare-user-only')
       const path = place()
@@ -86,7 +86,7 @@ describe('writer threads', () => {
       expect(await other.commit()).toEqual(stats)
       await checkAll(storage, stats.contentWritten)
 
-      // A second transaction finds the threads there already.
+      // The threads are already running in the second transaction.
       const again = await storage.begin({ fsync: false })
       const more = manyFiles(2600, false)
       await writeFlatCommit(again, more, 'more')
@@ -97,7 +97,7 @@ describe('writer threads', () => {
     },
   )
 
-  test('have written a file before it is read', async () => {
+  test('a file that a thread writes can be read at once', async () => {
     const storage = await initFsStorage(place(), { mode: 'archive', platform, writers })
     const tx = await storage.begin()
     await warmUp(tx)
@@ -116,7 +116,7 @@ describe('writer threads', () => {
         expect(new TextDecoder().decode(read.body as Uint8Array)).toBe(`read at once ${i}`)
       }
     }
-    // Else no thread has written any of them.
+    // If no read had to wait, no thread would have written a file.
     expect(waited).toBeGreaterThan(10)
     await tx.checkpoint()
     await checkAll(storage, 301)
@@ -124,7 +124,7 @@ describe('writer threads', () => {
     await storage[Symbol.asyncDispose]()
   })
 
-  test('that fail fail the transaction, and the next one works', async () => {
+  test('an error in a thread fails the transaction, and the next transaction works', async () => {
     const path = place()
     const storage = await initFsStorage(path, { mode: 'bare-user-only', platform, writers })
     const tx = await storage.begin()
@@ -156,7 +156,7 @@ describe('writer threads', () => {
     await storage[Symbol.asyncDispose]()
   })
 
-  test('leave nothing of a transaction that is dropped while they write', async () => {
+  test('a transaction that is aborted while threads write leaves no files', async () => {
     const path = place()
     const storage = await initFsStorage(path, { mode: 'archive', platform, writers })
     const tx = await storage.begin()
@@ -168,7 +168,7 @@ describe('writer threads', () => {
     await storage[Symbol.asyncDispose]()
   })
 
-  test('go with their storage, and with a change of its configuration', async () => {
+  test('threads are replaced when the configuration changes, and end when the storage is closed', async () => {
     const storage = await initFsStorage(place(), { mode: 'archive', platform, writers })
     for (const level of [1, 9]) {
       await storage.writeConfig(`[core]\nrepo_version=1\nmode=archive-z2\n[archive]\nzlib-level=${level}\n`)
@@ -180,7 +180,7 @@ describe('writer threads', () => {
     await storage[Symbol.asyncDispose]()
   })
 
-  test('that cannot be started are done without', async () => {
+  test('all files are written if threads cannot be started', async () => {
     const program = new URL('./there-is-no-such-program.mjs', import.meta.url)
     expect(existsSync(program)).toBe(false)
     const storage = await initFsStorage(place(), { mode: 'archive', platform, writers: { ...writers, program } })
@@ -194,7 +194,7 @@ describe('writer threads', () => {
     await storage[Symbol.asyncDispose]()
   })
 
-  test('are not there beside the sources, and are not missed', async () => {
+  test('all files are written from the TypeScript sources, which have no program for threads', async () => {
     const storage = await openFsStorage((await initFsStorage(place(), { mode: 'archive', platform })).location, {
       platform,
     })

@@ -5,7 +5,7 @@ import { createSqliteStorage, openSqliteStorage } from '../../../../src/repo/sto
 import { storageSuite } from '../../../../src/testing/index.ts'
 import { temporaryFolder } from '../../../support/temporary.ts'
 
-// Every write outside a transaction waits for the disk, where there is one.
+// The files are in memory, because every write outside of a transaction waits for the disk.
 const folder = temporaryFolder()
 let files = 0
 const fresh = () => join(folder, `${files++}.sqlite`)

@@ -1,4 +1,4 @@
-/** The file itself: what is recognised, what is refused, what a damaged one says. */
+/** SQLite files that are opened, refused, damaged and forged. */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
@@ -35,8 +35,8 @@ async function write(storage: Storage, bodies: readonly Uint8Array[]): Promise<C
   return checksums
 }
 
-describe('opening', () => {
-  test('a file that is not there fails as the system says, and makes none', async () => {
+describe('openSqliteStorage and createSqliteStorage', () => {
+  test('a file that does not exist is refused with the error of the system, and not created', async () => {
     const path = fresh()
     const open = openSqliteStorage(path, { platform })
     await expect(open).rejects.toThrow(IoError)
@@ -47,7 +47,7 @@ describe('opening', () => {
     expect(existsSync(path)).toBe(false)
   })
 
-  test('a directory in its place is refused', async () => {
+  test('a directory is refused', async () => {
     await expect(openSqliteStorage(folder, { platform })).rejects.toThrow(OstreeError)
     await expect(createSqliteStorage(folder, { platform })).rejects.toThrow(OstreeError)
   })
@@ -56,7 +56,7 @@ describe('opening', () => {
     { what: 'text', content: Buffer.from('just some notes, no database at all\n'.repeat(100)) },
     { what: 'an empty file', content: Buffer.alloc(0) },
     { what: 'the first page of something else', content: Buffer.from(`SQLite format 3\0${'\x01'.repeat(4080)}`) },
-  ])('$what is no repository, and is left as it was', async ({ content }) => {
+  ])('$what is refused and not changed', async ({ content }) => {
     const path = fresh()
     writeFileSync(path, content)
     await expect(openSqliteStorage(path, { platform })).rejects.toThrow(FormatError)
@@ -66,7 +66,7 @@ describe('opening', () => {
     expect(readFileSync(path)).toEqual(content)
   })
 
-  test('the database of another program is named as such and not touched', async () => {
+  test('a database of another program is refused and not changed', async () => {
     const path = fresh()
     const other = new Database(path)
     other.exec('CREATE TABLE notes (text); PRAGMA application_id = 252006674')
@@ -80,7 +80,7 @@ describe('opening', () => {
     expect(readFileSync(path)).toEqual(before)
   })
 
-  test('a file of a newer version is refused with both versions', async () => {
+  test('a file of a newer version is refused, and the error has both versions', async () => {
     const path = fresh()
     await (await createSqliteStorage(path, { platform }))[Symbol.asyncDispose]()
     const newer = new Database(path)
@@ -92,7 +92,7 @@ describe('opening', () => {
     }
   })
 
-  test('what was made before is opened as it is', async () => {
+  test('createSqliteStorage opens an existing repository', async () => {
     const path = fresh()
     const first = await createSqliteStorage(path, { platform, mode: 'bare-user' })
     const [checksum] = await write(first, [bytes(10, 0)])
@@ -103,7 +103,7 @@ describe('opening', () => {
     await second[Symbol.asyncDispose]()
   })
 
-  test('leaves one file behind when it is closed', async () => {
+  test('a closed repository has only one file', async () => {
     const inside = mkdtempSync(join(folder, 'alone-'))
     const path = join(inside, 'r.sqlite')
     const storage = await createSqliteStorage(path, { platform })
@@ -113,7 +113,7 @@ describe('opening', () => {
     expect(readdirSync(inside)).toEqual(['r.sqlite'])
   })
 
-  test('a Node that better-sqlite3 would crash does not load it', () => {
+  test('better-sqlite3 is refused in a version of Node in which it crashes', () => {
     expect(betterSqlite3Refusal('12.11.1', '9')).toBeUndefined()
     expect(betterSqlite3Refusal('13.2.0', '10')).toBeUndefined()
     expect(betterSqlite3Refusal('13.2.0', '9')).toMatch('install better-sqlite3@12')
@@ -121,8 +121,8 @@ describe('opening', () => {
   })
 })
 
-describe('a storage that is closed', () => {
-  test('says so, also to who was still waiting for the file', async () => {
+describe('a closed SQLite storage', () => {
+  test('all calls fail, also those that were waiting for the lock', async () => {
     const path = fresh()
     const storage = await createSqliteStorage(path, { platform })
     const other = await openSqliteStorage(path, { platform })
@@ -144,8 +144,8 @@ describe('a storage that is closed', () => {
   })
 })
 
-describe('a storage opened for reading', () => {
-  test('reads everything and refuses every write', async () => {
+describe('a read-only SQLite storage', () => {
+  test('everything can be read, and every write is refused', async () => {
     const path = fresh()
     const writer = await createSqliteStorage(path, { platform })
     const [checksum] = (await write(writer, [bytes(5, 3)])) as [Checksum]
@@ -166,14 +166,14 @@ describe('a storage opened for reading', () => {
       await expect(attempt()).rejects.toThrow(ReadOnlyError)
       await expect(attempt()).rejects.toThrow(/^Cannot write to repository: /)
     }
-    // Nobody is kept out by who cannot change anything.
+    // A lock always succeeds, because a read-only storage does not lock the file.
     await (await storage.lock('exclusive', { timeout: 0 }))[Symbol.asyncDispose]()
     await storage[Symbol.asyncDispose]()
   })
 })
 
-describe('a damaged file', () => {
-  test('fails as corrupt wherever it is cut or scribbled on, and never otherwise', { timeout: 120_000 }, async () => {
+describe('a damaged SQLite file', () => {
+  test('a truncated or overwritten file is read, or refused with an OstreeError', { timeout: 120_000 }, async () => {
     const path = fresh()
     const storage = await createSqliteStorage(path, { platform })
     const bodies = Array.from({ length: 60 }, (_, i) => bytes(200 + i * 300, i)).concat([bytes(2 * SMALL_FILE, 99)])
@@ -212,7 +212,7 @@ describe('a damaged file', () => {
   })
 })
 
-describe('a forged file', () => {
+describe('a forged SQLite file', () => {
   async function forged(...statements: string[]): Promise<string> {
     const path = fresh()
     const storage = await createSqliteStorage(path, { platform })
@@ -244,7 +244,7 @@ describe('a forged file', () => {
     }
   }
 
-  test('reads as the original when nothing was forged', async () => {
+  test('a file without changes is read', async () => {
     await expect(readAll(await forged())).resolves.toBeUndefined()
   })
 
@@ -283,14 +283,14 @@ describe('a forged file', () => {
     'ALTER TABLE objects ADD COLUMN more DEFAULT 5',
     'DROP INDEX commits',
     'PRAGMA user_version = -1',
-  ])('is refused, and never crashes or hangs: %s', async (statement) => {
+  ])('a file is refused after the statement %s', async (statement) => {
     const error = await readAll(await forged(statement)).catch((error: unknown) => error)
     expect(error).toBeInstanceOf(OstreeError)
   })
 })
 
-describe('compression', () => {
-  test('is kept in the configuration, and saves space without showing', async () => {
+describe('compression of an SQLite file', () => {
+  test('the configuration stores it, and compressed files take less space and have the same content', async () => {
     const sizes = new Map<string, number>()
     const text = new TextEncoder().encode('all work and no play makes jack a dull boy\n'.repeat(2000))
     const long = new Uint8Array(3 * SMALL_FILE + 5).fill(7)
@@ -321,7 +321,7 @@ describe('compression', () => {
     expect(sizes.get('deflate file') ?? 0).toBeLessThan(500_000)
   })
 
-  test('that makes no sense is refused before it is written', async () => {
+  test('an invalid method or level is refused and not written', async () => {
     const storage = await createSqliteStorage(fresh(), { platform })
     const config = await storage.readConfig()
     for (const line of ['compression=zip', 'compression=deflate\ncompression-level=12'])
@@ -331,8 +331,8 @@ describe('compression', () => {
   })
 })
 
-describe('space', () => {
-  test('of what is deleted under an exclusive lock goes back to the file system', async () => {
+describe('space of deleted objects in an SQLite file', () => {
+  test('the file shrinks when the exclusive lock of a deletion is released', async () => {
     const path = fresh()
     const storage = await createSqliteStorage(path, { platform })
     const checksums = await write(
@@ -351,7 +351,7 @@ describe('space', () => {
     await storage[Symbol.asyncDispose]()
   })
 
-  test('of large files that a process never finished is found when something is deleted', async () => {
+  test('a deletion removes chunks of large files that another process did not finish', async () => {
     const path = fresh()
     const storage = await createSqliteStorage(path, { platform })
     const [kept, gone] = (await write(storage, [bytes(2_500_000, 1), bytes(10, 2)])) as [Checksum, Checksum]

@@ -1,8 +1,6 @@
-/** Two processes and one file; and what the system may refuse: permission, space. */
-import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Checksum } from '../../../../src/bytes.ts'
 import { IoError, RepoLockedError } from '../../../../src/errors.ts'
 import { nodePlatform as platform } from '../../../../src/platform/node.ts'
@@ -10,6 +8,7 @@ import type { Storage } from '../../../../src/repo/index.ts'
 import { createSqliteStorage, openSqliteStorage } from '../../../../src/repo/stores/sqlite/open.ts'
 import { Child } from '../../../support/child-process.ts'
 import { isRoot } from '../../../support/machine.ts'
+import { describeReference, run } from '../../../support/reference.ts'
 import { temporaryFolder } from '../../../support/temporary.ts'
 import { sqliteScript } from './store-child.ts'
 
@@ -26,7 +25,7 @@ async function list(storage: Storage): Promise<number> {
   return count
 }
 
-/** Writes `argument` files of 10 kB in one transaction and stops before the end of it. */
+/** Writes 4000 files of 10 kB in a transaction, and waits for words of the test in it and before its end. */
 const WRITER = `
   const storage = await openSqliteStorage(path, { platform })
   const tx = await storage.begin()
@@ -44,10 +43,12 @@ const WRITER = `
   await storage[Symbol.asyncDispose]()
 `
 
-describe('while another process writes', () => {
+describe('a transaction of another process', () => {
   const script = sqliteScript('writer', WRITER)
 
-  test('what was there is read, then what was committed; and nobody else may begin', { timeout: 60_000 }, async () => {
+  test('readers see the state before it until it is committed, and no other transaction can begin', {
+    timeout: 60_000,
+  }, async () => {
     const path = fresh()
     const storage = await createSqliteStorage(path, { platform })
     await storage.writeConfig(`${await storage.readConfig()}lock-timeout-secs=0\n`)
@@ -65,7 +66,7 @@ describe('while another process writes', () => {
 
     child.tell('on')
     expect(await child.nextLine()).toBe('written')
-    // Its changes do not fit in memory any more: now readers have to wait.
+    // Its changes do not fit into memory any more, so readers have to wait.
     await expect(async () => storage.refs.list('heads')).rejects.toThrow(
       'Locking repo shared failed: Resource temporarily unavailable',
     )
@@ -80,14 +81,14 @@ describe('while another process writes', () => {
     await child.kill()
   })
 
-  /** Opens the file while it is locked: the call returns once it is not. */
+  /** Opens the file, which fails while it is locked, and again when `unlock` has released the lock. */
   async function patientStorage(path: string, unlock: () => Promise<void>): Promise<Storage> {
     await expect(openSqliteStorage(path, { platform })).rejects.toThrow(RepoLockedError)
     await unlock()
     return openSqliteStorage(path, { platform })
   }
 
-  test('who waits long enough gets its turn, and the event loop runs on meanwhile', { timeout: 60_000 }, async () => {
+  test('a call that waits for the lock succeeds, and the event loop runs meanwhile', { timeout: 60_000 }, async () => {
     const path = fresh()
     const storage = await createSqliteStorage(path, { platform })
     const child = new Child([script, path])
@@ -112,7 +113,7 @@ describe('while another process writes', () => {
     await child.kill()
   })
 
-  test('and is killed, nothing of it is left and nobody is locked out', { timeout: 60_000 }, async () => {
+  test('a transaction whose process is killed leaves no changes and no lock', { timeout: 60_000 }, async () => {
     const path = fresh()
     const storage = await createSqliteStorage(path, { platform })
     await storage.refs.write('heads/before', { commit: ONE })
@@ -139,8 +140,8 @@ describe('while another process writes', () => {
   })
 })
 
-describe('where better-sqlite3 is not installed', () => {
-  test("Node's own SQLite is used, or both are named that are missing", { timeout: 60_000 }, async () => {
+describe('SQLite without the package better-sqlite3', () => {
+  test('node:sqlite is used, or the error names both', { timeout: 60_000 }, async () => {
     const body = `
       const storage = await createSqliteStorage(path, { platform })
       await storage.refs.write('heads/main', { commit: '11'.repeat(32) })
@@ -160,8 +161,8 @@ describe('where better-sqlite3 is not installed', () => {
   })
 })
 
-describe('an exclusive lock', () => {
-  test('of another process keeps transactions out until it ends', { timeout: 60_000 }, async () => {
+describe('an exclusive lock of another process', () => {
+  test('a transaction can begin when the lock is released', { timeout: 60_000 }, async () => {
     const script = sqliteScript(
       'locker',
       `const storage = await openSqliteStorage(path, { platform })
@@ -186,8 +187,8 @@ describe('an exclusive lock', () => {
   })
 })
 
-describe('memory', () => {
-  test('stays flat however many and large the files are', { timeout: 120_000 }, async () => {
+describe('memory of an SQLite storage', () => {
+  test('memory does not grow with the number and size of files', { timeout: 120_000 }, async () => {
     const script = sqliteScript(
       'large',
       `const storage = await createSqliteStorage(path, { platform })
@@ -212,14 +213,14 @@ describe('memory', () => {
     const path = fresh()
     const child = new Child([script, path])
     expect(await child.nextLine()).toBe(String(3200 * 65536))
-    // 16 MiB of pages, 1 MiB of chunk, what the garbage collector leaves lying; not 210 MB of content.
+    // 16 MiB of pages, a chunk of 1 MiB, and garbage that is not yet collected, but not 210 MB of content.
     expect(Number(await child.nextLine())).toBeLessThan(90)
     await child.kill()
     rmSync(path)
   })
 })
 
-describe('without permission to write', () => {
+describe('an SQLite file without permissions', () => {
   const script = `
     const storage = await openSqliteStorage(path, { platform })
     say(String(storage.writable))
@@ -229,23 +230,29 @@ describe('without permission to write', () => {
   test.each([
     { what: 'the file', file: 0o444, directory: 0o777 },
     { what: 'its directory', file: 0o666, directory: 0o555 },
-  ])('to $what it is read, and writing says so', { timeout: 60_000 }, async ({ file, directory }) => {
-    const inside = mkdtempSync(join(folder, 'kept-'))
-    const path = join(inside, 'r.sqlite')
-    const storage = await createSqliteStorage(path, { platform })
-    await storage.refs.write('heads/main', { commit: ONE })
-    await storage[Symbol.asyncDispose]()
-    chmodSync(path, file)
-    chmodSync(inside, directory)
-    const child = new Child([sqliteScript('reader', script), path], { uid: isRoot ? 65534 : undefined })
-    expect(await child.nextLine()).toBe('false')
-    expect(await child.nextLine()).toBe('["heads/main"]')
-    expect(await child.nextLine()).toBe(`ReadOnlyError | read-only | Cannot write to repository: ${path} is read-only`)
-    await child.kill()
-    chmodSync(inside, 0o755)
-  })
+  ])(
+    'a repository is read and cannot be written without permission to write $what',
+    { timeout: 60_000 },
+    async ({ file, directory }) => {
+      const inside = mkdtempSync(join(folder, 'kept-'))
+      const path = join(inside, 'r.sqlite')
+      const storage = await createSqliteStorage(path, { platform })
+      await storage.refs.write('heads/main', { commit: ONE })
+      await storage[Symbol.asyncDispose]()
+      chmodSync(path, file)
+      chmodSync(inside, directory)
+      const child = new Child([sqliteScript('reader', script), path], { uid: isRoot ? 65534 : undefined })
+      expect(await child.nextLine()).toBe('false')
+      expect(await child.nextLine()).toBe('["heads/main"]')
+      expect(await child.nextLine()).toBe(
+        `ReadOnlyError | read-only | Cannot write to repository: ${path} is read-only`,
+      )
+      await child.kill()
+      chmodSync(inside, 0o755)
+    },
+  )
 
-  test('to look at it at all, the system is quoted', { timeout: 60_000 }, async () => {
+  test('a file without permission to read is refused with the error of the system', { timeout: 60_000 }, async () => {
     const inside = mkdtempSync(join(folder, 'kept-'))
     const path = join(inside, 'r.sqlite')
     await (await createSqliteStorage(path, { platform }))[Symbol.asyncDispose]()
@@ -257,13 +264,11 @@ describe('without permission to write', () => {
   })
 })
 
-const small = join(folder, 'small')
-mkdirSync(small)
-const mounted = isRoot && spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', small]).status === 0
-afterAll(() => void (mounted && spawnSync('umount', ['-l', small])))
-
-describe.skipIf(!mounted)('on a full disk (a mount of 3 MB, where this process may make one)', () => {
-  test('a transaction fails with ENOSPC and is gone, and the store goes on', async () => {
+describeReference('mount', 'an SQLite file on a full disk', () => {
+  test('a transaction fails with ENOSPC without changes, and the storage can be used further', async () => {
+    const small = join(folder, 'small')
+    mkdirSync(small)
+    run('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', small])
     const storage = await createSqliteStorage(join(small, 'r.sqlite'), { platform })
     const good = await storage.begin()
     const body = new Uint8Array(20_000).fill(1)
@@ -283,7 +288,7 @@ describe.skipIf(!mounted)('on a full disk (a mount of 3 MB, where this process m
       })()
       await expect(filling).rejects.toThrow(IoError)
       await expect(filling).rejects.toMatchObject({ data: { errno: 'ENOSPC' } })
-      // Whoever goes on all the same does not write half of it.
+      // Later calls of the transaction are refused, too.
       await expect(async () => tx.writeMeta('dirtree', new Uint8Array(1))).rejects.toMatchObject({ code: 'io' })
       await expect(tx.commit()).rejects.toMatchObject({ data: { errno: 'ENOSPC' } })
       await tx[Symbol.asyncDispose]()
