@@ -1,8 +1,8 @@
-/** Repositories that somebody tampered with, or that are used by others: an error each, never a crash or a way out. */
-import { spawn, spawnSync } from 'node:child_process'
+/** Hostile repositories, and repositories that other programs use: commands fail with an error, and change nothing outside. */
+import { spawn } from 'node:child_process'
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Checksum } from '../../src/bytes.ts'
 import { checksumMeta, DirTree, loosePath } from '../../src/objects/index.ts'
 import { nodePlatform } from '../../src/platform/node.ts'
@@ -10,7 +10,6 @@ import { type Repo, writeCommit } from '../../src/repo/index.ts'
 import { openRepo } from '../../src/repo/local.ts'
 import { commitTree } from '../support/commits.ts'
 import { type Outcome, runInProcess } from '../support/in-process.ts'
-import { isRoot } from '../support/machine.ts'
 import { describeReference, run } from '../support/reference.ts'
 import { temporaryFolder } from '../support/temporary.ts'
 import { makePlace, type Place } from './refused.ts'
@@ -35,9 +34,9 @@ function errorOf({ status, stderr }: Outcome): string {
   return stderr.slice(at)
 }
 
-describe('names of refs', () => {
+describe('commands with invalid names of refs', () => {
   const NAMES = ['../../outside', 'a/../../outside', '/etc/x', 'a//b', '.', '..', 'a b', 'a\nb', '-x:y:z', 'x/', '']
-  test.each(NAMES)('%j is refused wherever one is given', async (name) => {
+  test.each(NAMES)('the name %j is refused by every command', async (name) => {
     const place = await makePlace(root)
     for (const path of place.repos) {
       const commit = await withRepo(path, (repo) => commitTree(repo, { f: 'x' }))
@@ -53,7 +52,7 @@ describe('names of refs', () => {
   })
 })
 
-describe('a configuration', () => {
+describe('commands on a repository with an invalid configuration', () => {
   test.each([
     [
       'junk',
@@ -61,15 +60,15 @@ describe('a configuration', () => {
       /opening repo: Couldn't parse config file: Key file contains line “no group and no key” which is not/,
     ],
     [
-      'a mode nobody knows',
+      'an unknown mode',
       '[core]\nrepo_version=1\nmode=strange\n',
       /opening repo: Invalid mode 'strange' in repository configuration/,
     ],
-    ['a version of tomorrow', '[core]\nrepo_version=2\nmode=bare\n', /opening repo: Invalid repository version '2'/],
+    ['a newer version', '[core]\nrepo_version=2\nmode=bare\n', /opening repo: Invalid repository version '2'/],
     ['a parent that is itself', '[core]\nrepo_version=1\nmode=bare-user\nparent=.\n', /opening repo: /],
-    ['no UTF-8', Uint8Array.of(0x5b, 0x63, 0x5d, 10, 0xff, 0x3d, 0xff, 10), /opening repo: /],
-    ['nothing', '', /opening repo: /],
-  ])('of %s opens no repository', async (_, text, message) => {
+    ['bytes that are not UTF-8', Uint8Array.of(0x5b, 0x63, 0x5d, 10, 0xff, 0x3d, 0xff, 10), /opening repo: /],
+    ['an empty file', '', /opening repo: /],
+  ])('a repository is not opened if its configuration has %s', async (_, text, message) => {
     const place = await makePlace(root)
     const [path = ''] = place.repos
     writeFileSync(join(path, 'config'), text)
@@ -77,7 +76,7 @@ describe('a configuration', () => {
   })
 })
 
-/** Written past all checks, as a hostile program would. */
+/** Writes a commit of an invalid dirtree, as a hostile program would. */
 async function plant(path: string, tree: Uint8Array): Promise<void> {
   await withRepo(path, async (repo) => {
     const sound = await repo.readCommit(await commitTree(repo, { a: 'x' }))
@@ -96,7 +95,7 @@ const file = 'ab'.repeat(32) as Checksum
 const files = (...names: string[]) =>
   DirTree.encode({ files: names.map((name) => ({ name, checksum: file })), dirs: [] })
 
-describe('a directory', () => {
+describe('commands on a repository with an invalid dirtree', () => {
   test.each([
     ['unsorted names', files('b', 'a'), /Incorrectly sorted filename/],
     ['a name twice', files('a', 'a'), /Duplicate filename a/],
@@ -104,8 +103,8 @@ describe('a directory', () => {
     ['the name ..', files('..'), /Invalid path uplink filename '\.\.'/],
     ['an empty name', files(''), /Invalid empty filename/],
     ['bytes that are not in normal form', Uint8Array.of(...files('a'), 0xff), /normal form|Not normal|corrupt/i],
-    ['no bytes of a directory', new TextEncoder().encode('garbage'), /.+/],
-  ])('of %s is neither listed, checked out nor found sound', async (_, tree, message) => {
+    ['bytes that are not a dirtree', new TextEncoder().encode('garbage'), /.+/],
+  ])('ls, checkout, diff and fsck refuse a directory with %s', async (_, tree, message) => {
     const place = await makePlace(root)
     const [path = ''] = place.repos
     await plant(path, tree)
@@ -121,7 +120,7 @@ describe('a directory', () => {
     expect(readFileSync(join(place.path, 'outside'), 'utf8')).toBe('as it was')
   })
 
-  test('that nests without end is followed to the ceiling', async () => {
+  test('checkout and diff refuse a tree that is nested deeper than the limit', async () => {
     const place = await makePlace(root)
     const [path = ''] = place.repos
     await withRepo(path, async (repo) => {
@@ -144,7 +143,7 @@ describe('a directory', () => {
     ]) {
       expect(errorOf(await ostree(place, ...words))).toMatch(/depth|2048|too long|deep/i)
     }
-    // Deeper than rmSync can follow.
+    // The directories are nested deeper than rmSync can remove.
     run('rm', ['-rf', join(place.path, 'out')])
     expect(await ostree(place, 'fsck', `--repo=${path}`)).toMatchObject({ status: 0 })
   })
@@ -158,8 +157,8 @@ print('held', flush=True)
 sys.stdin.read()
 `
 
-describeReference('python3', 'a repository that another program writes to', () => {
-  test('is not pruned meanwhile', async () => {
+describeReference('python3', 'commands on a repository directory that another program has locked', () => {
+  test('prune is refused until the lock is released', async () => {
     const place = await makePlace(root)
     const [path = ''] = place.repos
     appendFileSync(join(path, 'config'), 'lock-timeout-secs=0\n')
@@ -177,7 +176,7 @@ describeReference('python3', 'a repository that another program writes to', () =
   })
 })
 
-test('a file that another writer holds ends a commit, and takes the next', async () => {
+test('commit is refused while an SQLite file has a transaction, and succeeds afterwards', async () => {
   const place = await makePlace(root)
   const path = place.repos[1] as string
   expect(await ostree(place, 'config', `--repo=${path}`, 'set', 'core.lock-timeout-secs', '0')).toMatchObject({
@@ -195,50 +194,39 @@ test('a file that another writer holds ends a commit, and takes the next', async
   expect(await ostree(place, ...words)).toMatchObject({ status: 0 })
 })
 
-const mounted: string[] = []
-afterAll(() => {
-  for (const path of mounted.reverse()) spawnSync('umount', ['-l', path])
-})
-
-/** `mount` may be forbidden in a container, even to root. Where the reference is required it has to be allowed. */
-function mayMount(): boolean {
-  if (!isRoot) return false
-  const probe = join(root, 'mount-probe')
-  mkdirSync(probe)
-  const allowed = spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', probe]).status === 0
-  if (allowed) run('umount', [probe])
-  else if (process.env['REQUIRE_REFERENCE'] === '1') throw new Error('mounting is not allowed here')
-  return allowed
-}
-
-describe.skipIf(!mayMount())('a disk (which only root can mount)', () => {
+describeReference('mount', 'commands on a repository on another file system', () => {
+  let mounts = 0
+  let disk = ''
   async function mountedPlace(size: string): Promise<Place> {
-    const disk = join(root, `disk${mounted.length}`)
+    disk = join(root, `disk${mounts++}`)
     mkdirSync(disk)
     run('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', disk])
-    mounted.push(disk)
+
     return makePlace(disk)
   }
 
-  test.each([0, 1])('that runs full ends a commit without a ref, and there is room again (store %i)', async (which) => {
-    const place = await mountedPlace('4m')
-    const path = place.repos[which] as string
-    if (which === 0) appendFileSync(join(path, 'config'), 'min-free-space-percent=0\n')
-    const tree = join(root, `tree${which}`)
-    mkdirSync(tree)
-    for (let i = 0; i < 60; i++) {
-      writeFileSync(join(tree, `f${i}`), Buffer.alloc(100_000, `${i} `.repeat(1 + (i % 7))))
-    }
-    const said = errorOf(await runInProcess(['commit', `--repo=${path}`, '-b', 'main', tree], root))
-    expect(said).toMatch(/No space left on device|disk is full/)
-    expect((await runInProcess(['refs', `--repo=${path}`], root)).stdout).toBe('')
-    expect(await runInProcess(['fsck', `--repo=${path}`], root)).toMatchObject({ status: 0 })
-    for (let i = 5; i < 60; i++) rmSync(join(tree, `f${i}`))
-    const small = await runInProcess(['commit', `--repo=${path}`, '-b', 'main', tree], root)
-    expect(small).toMatchObject({ status: 0, stderr: '' })
-  })
+  test.each([0, 1])(
+    'a commit fails on a full disk without a ref, and a smaller one succeeds (store %i)',
+    async (which) => {
+      const place = await mountedPlace('4m')
+      const path = place.repos[which] as string
+      if (which === 0) appendFileSync(join(path, 'config'), 'min-free-space-percent=0\n')
+      const tree = join(root, `tree${which}`)
+      mkdirSync(tree)
+      for (let i = 0; i < 60; i++) {
+        writeFileSync(join(tree, `f${i}`), Buffer.alloc(100_000, `${i} `.repeat(1 + (i % 7))))
+      }
+      const said = errorOf(await runInProcess(['commit', `--repo=${path}`, '-b', 'main', tree], root))
+      expect(said).toMatch(/No space left on device|disk is full/)
+      expect((await runInProcess(['refs', `--repo=${path}`], root)).stdout).toBe('')
+      expect(await runInProcess(['fsck', `--repo=${path}`], root)).toMatchObject({ status: 0 })
+      for (let i = 5; i < 60; i++) rmSync(join(tree, `f${i}`))
+      const small = await runInProcess(['commit', `--repo=${path}`, '-b', 'main', tree], root)
+      expect(small).toMatchObject({ status: 0, stderr: '' })
+    },
+  )
 
-  test('that must keep some room free takes no more', async () => {
+  test('a commit that would exceed min-free-space-size is refused', async () => {
     const place = await mountedPlace('8m')
     const [path = ''] = place.repos
     appendFileSync(join(path, 'config'), 'min-free-space-size=7MB\n')
@@ -250,11 +238,11 @@ describe.skipIf(!mayMount())('a disk (which only root can mount)', () => {
     expect((await runInProcess(['refs', `--repo=${path}`], root)).stdout).toBe('')
   })
 
-  test.each([0, 1])('that is read-only is read, and not written to (store %i)', async (which) => {
+  test.each([0, 1])('a read-only repository is read, and commands that write are refused (store %i)', async (which) => {
     const place = await mountedPlace('8m')
     const path = place.repos[which] as string
     const commit = await withRepo(path, (repo) => commitTree(repo, { f: 'x' }))
-    run('mount', ['-o', 'remount,ro', mounted.at(-1) as string])
+    run('mount', ['-o', 'remount,ro', disk])
     const attempt = (...words: string[]) => runInProcess(words, root)
     expect(await attempt('rev-parse', `--repo=${path}`, 'main')).toMatchObject({ status: 0, stdout: `${commit}\n` })
     expect(await attempt('fsck', `--repo=${path}`)).toMatchObject({ status: 0 })

@@ -1,4 +1,4 @@
-/** Images and archives that are broken or hostile: an error that names the layer and the place in it, and nothing else. */
+/** Damaged and hostile images and archives: the error names the layer and the place in it, and nothing is stored. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -22,7 +22,7 @@ function flip(bytes: Uint8Array, at: number): Uint8Array {
   return bytes.map((byte, index) => (index === at ? byte ^ 0x40 : byte))
 }
 
-/** A file of a size that octal digits cannot tell. */
+/** Makes an archive with a file whose size needs more than octal digits. */
 function absurd(): Uint8Array {
   const tar = tarBytes([dir('usr'), file('usr/huge', 'x')])
   const header = tar.subarray(512, 1024)
@@ -33,7 +33,7 @@ function absurd(): Uint8Array {
   return tar
 }
 
-/** A zstd frame of more than 1 GiB in 33 KiB: the start of a tar, then blocks of one byte each that stand for 128 KiB of it. */
+/** Makes a zstd frame of 33 KiB with more than 1 GiB of content: the start of a tar, then blocks of 128 KiB in 4 bytes each. */
 function bomb(): Uint8Array {
   const head = tarBytes([dir('usr'), file('usr/a', 'x')]).subarray(0, 1024)
   const block = (type: number, size: number) => {
@@ -47,8 +47,8 @@ function bomb(): Uint8Array {
 const digestOf = (bytes: Uint8Array) => `sha256:${nodePlatform.sha256(bytes)}`
 
 const LAYERS: Record<string, [layer: LayerFields, message: string | RegExp]> = {
-  'is cut short': [{ tar: rare, found: rare.subarray(0, 700) }, 'size expected 4096, actual 700'],
-  'is cut short, compressed': [
+  'is truncated': [{ tar: rare, found: rare.subarray(0, 700) }, 'size expected 4096, actual 700'],
+  'is truncated, compressed': [
     { tar: rare, blob: zipped, mediaType: GZIP, found: zipped.subarray(0, 60) },
     `size expected ${zipped.length}, actual 60`,
   ],
@@ -57,32 +57,32 @@ const LAYERS: Record<string, [layer: LayerFields, message: string | RegExp]> = {
     { tar: rare, blob: zipped, mediaType: GZIP, found: flip(zipped, 40) },
     /digest expected|invalid|incorrect/,
   ],
-  'is another': [{ tar: rare, found: good }, 'size expected 4096, actual 2560'],
-  'is longer': [{ tar: rare, found: concatBytes([rare, new Uint8Array(512)]) }, 'size expected 4096, actual 4608'],
-  'is not there': [{ tar: rare, found: null }, /no such file: blobs\/sha256\//],
+  'has the content of another': [{ tar: rare, found: good }, 'size expected 4096, actual 2560'],
+  'is too long': [{ tar: rare, found: concatBytes([rare, new Uint8Array(512)]) }, 'size expected 4096, actual 4608'],
+  'is missing': [{ tar: rare, found: null }, /no such file: blobs\/sha256\//],
   'has another diff id': [
     { tar: good, blob: zipped, mediaType: GZIP },
     `diff id expected ${digestOf(good)}, actual ${digestOf(rare)}`,
   ],
-  'is no gzip': [{ tar: rare, mediaType: GZIP }, 'invalid gzip header'],
-  'is of a strange kind': [{ tar: rare, mediaType: 'x/strange' }, 'Importing: Unhandled layer type: x/strange'],
-  'was made cut short': [{ tar: rare.subarray(0, 1300) }, 'usr/rare at offset 512: '],
-  'was made with a header that does not add up': [{ tar: flip(rare, 515) }, 'at offset 512: Damaged tar archive'],
-  'has a file of absurd size': [{ tar: absurd() }, 'at offset 512: '],
+  'is not in gzip': [{ tar: rare, mediaType: GZIP }, 'invalid gzip header'],
+  'has an unknown media type': [{ tar: rare, mediaType: 'x/strange' }, 'Importing: Unhandled layer type: x/strange'],
+  'was truncated before its digest was computed': [{ tar: rare.subarray(0, 1300) }, 'usr/rare at offset 512: '],
+  'has a header with a wrong checksum': [{ tar: flip(rare, 515) }, 'at offset 512: Damaged tar archive'],
+  'has a file of 2^63 bytes': [{ tar: absurd() }, 'at offset 512: '],
 }
 
 const ENTRIES: Record<string, [entries: TarEntry[], message: string | RegExp]> = {
   'a path with ..': [[file('usr/../../outside', 'bad')], 'usr/../../outside'],
   'a path that begins with ..': [[file('../outside', 'bad')], '../outside'],
-  'a symbolic link for a parent': [
+  'a symbolic link as a parent': [
     [symlink('etc', '/tmp'), file('etc/planted', 'bad')],
     /Can't replace file with directory: (usr|etc)/,
   ],
-  'a hard link to nowhere': [[hardlink('usr/l', 'usr/nowhere')], 'usr/nowhere'],
+  'a hard link to a missing file': [[hardlink('usr/l', 'usr/nowhere')], 'usr/nowhere'],
   'a hard link out of the tree': [[hardlink('usr/l', '../../outside')], '../../outside'],
   'a device': [[{ name: 'usr/sda', type: '4' }], 'Unsupported file type for path "usr/sda"'],
-  'a file for a parent': [[file('usr/a'), file('usr/a/b')], /a/],
-  'a directory in the place of a file': [[file('usr/a'), dir('usr/a')], "Can't replace file with directory: a"],
+  'a file as a parent': [[file('usr/a'), file('usr/a/b')], /a/],
+  'a directory in place of a file': [[file('usr/a'), dir('usr/a')], "Can't replace file with directory: a"],
 }
 
 function writeLayout({ path }: Place, layers: readonly LayerFields[]): string {
@@ -94,7 +94,7 @@ function writeLayout({ path }: Place, layers: readonly LayerFields[]): string {
   return `ostree-unverified-image:oci:${layout}`
 }
 
-/** Into a directory and into a file. @returns what was said, which is the same */
+/** Pulls an image into a repository directory and into an SQLite file. @returns the error, which is the same for both */
 async function refusedPull(layers: readonly LayerFields[]): Promise<string> {
   const place = await makePlace(root)
   const image = writeLayout(place, layers)
@@ -106,10 +106,10 @@ async function refusedPull(layers: readonly LayerFields[]): Promise<string> {
   return said[0] ?? ''
 }
 
-describe('an image whose second layer', () => {
-  test.each(Object.entries(LAYERS))('%s is refused', async (title, [layer, message]) => {
+describe('`container image pull` of images with an invalid layer', () => {
+  test.each(Object.entries(LAYERS))('an image is refused if its second layer %s', async (title, [layer, message]) => {
     const said = await refusedPull([{ tar: good }, layer])
-    if (title !== 'is of a strange kind') {
+    if (title !== 'has an unknown media type') {
       expect(said).toContain(`error: Importing: Parsing layer blob ${digestOf(layer.blob ?? layer.tar)}: `)
     }
     if (typeof message === 'string') expect(said).toContain(message)
@@ -117,7 +117,7 @@ describe('an image whose second layer', () => {
   })
 })
 
-test('a layer that is a bomb goes no further than the ceiling', async () => {
+test('`container image pull` refuses a layer that is compressed more than the limit allows', async () => {
   const place = await makePlace(root)
   const image = writeLayout(place, [{ tar: good }, { tar: rare, blob: bomb(), mediaType: `${LAYER}+zstd` }])
   const [repo = ''] = place.repos
@@ -125,20 +125,23 @@ test('a layer that is a bomb goes no further than the ceiling', async () => {
   expect(said).toMatch(/Parsing layer blob sha256:\w+: .*(?:4096|limit)/)
 })
 
-describe('an archive', () => {
-  test.each(Object.entries(ENTRIES))('with %s is refused, as a layer and as a tree', async (_, [entries, message]) => {
-    const tar = tarBytes([dir('./'), dir('usr'), ...entries])
-    const said = [await refusedPull([{ tar: good }, { tar }])]
-    expect(said[0]).toContain(`error: Importing: Parsing layer blob ${digestOf(tar)}: `)
-    const place = await makePlace(root)
-    const archive = join(place.path, 'archive.tar')
-    writeFileSync(archive, tar)
-    for (const repo of place.repos) {
-      said.push(await refusal(place, repo, ['commit', `--repo=${repo}`, '-b', 'main', `--tree=tar=${archive}`]))
-    }
-    for (const text of said) {
-      if (typeof message === 'string') expect(text).toContain(message)
-      else expect(text).toMatch(message)
-    }
-  })
+describe('`container image pull` and `commit` of invalid archives', () => {
+  test.each(Object.entries(ENTRIES))(
+    'an archive with %s is refused as a layer and as a tree',
+    async (_, [entries, message]) => {
+      const tar = tarBytes([dir('./'), dir('usr'), ...entries])
+      const said = [await refusedPull([{ tar: good }, { tar }])]
+      expect(said[0]).toContain(`error: Importing: Parsing layer blob ${digestOf(tar)}: `)
+      const place = await makePlace(root)
+      const archive = join(place.path, 'archive.tar')
+      writeFileSync(archive, tar)
+      for (const repo of place.repos) {
+        said.push(await refusal(place, repo, ['commit', `--repo=${repo}`, '-b', 'main', `--tree=tar=${archive}`]))
+      }
+      for (const text of said) {
+        if (typeof message === 'string') expect(text).toContain(message)
+        else expect(text).toMatch(message)
+      }
+    },
+  )
 })

@@ -3,13 +3,13 @@ import { BuiltCommand, type RunResult, spawn } from '../support/built-command.ts
 import { describeReference, run } from '../support/reference.ts'
 import { temporaryFolder } from '../support/temporary.ts'
 
-/** Refs are listed in order since 2022.7, help has more lines, and the version is another. */
+/** Removes what differs between versions of ostree: the order of refs, the lines of help, and the version number. */
 function comparable({ rc, stdout, stderr }: RunResult): RunResult {
   const plain = (text: string) => text.replace(/^( +-| {2}\S+ {2,}).*\n/gm, '').replace(/'\d+\.\d+'/, '')
   return { rc, stdout: plain(stdout).split('\n').sort().join('\n'), stderr: plain(stderr) }
 }
 
-describeReference('ostree', 'the words of a command, beside ostree', () => {
+describeReference('ostree', 'the command line of `ostree-ts` and of `ostree`', () => {
   const place = temporaryFolder('disk')
   let ours: BuiltCommand
   beforeAll(async () => {
@@ -68,8 +68,8 @@ describeReference('ostree', 'the words of a command, beside ostree', () => {
     'static-delta --repo=r list',
     '--version nope',
     'refs --version=no',
-  ])('%s', (words) => {
-    // Where no repository is named, one is; it is not there.
+  ])('both print the same for `%s`', (words) => {
+    // Commands without a repository use one that does not exist.
     const env = { EDITOR: 'true', OSTREE_REPO: 'nowhere' }
     const theirs = spawn('ostree', words.split(' '), place, '', env)
     const clean = { ...theirs, stderr: theirs.stderr.replace("'true'Child", "'true': Child") }
@@ -81,7 +81,7 @@ describeReference('ostree', 'the words of a command, beside ostree', () => {
   })
 
   test.each(['nowhere', 't', 'r', 'unset', 'broken', 'blank'])(
-    'of the repository the environment names: %s',
+    'both use the repository of the variable OSTREE_REPO: %s',
     (named) => {
       run('sh', ['-c', 'rm -rf unset broken; cp -a r unset; rm unset/config; cp -a r broken; echo x > broken/config'], {
         cwd: place,
@@ -96,7 +96,7 @@ describeReference('ostree', 'the words of a command, beside ostree', () => {
     },
   )
 
-  test('a word that is no UTF-8 is refused: it would name another thing', () => {
+  test('an argument that is not UTF-8 is refused', () => {
     const words = (program: string) => `cd '${place}' && ${program} commit --repo=r --orphan -s "$(printf 'a\\377')" t`
     const theirs = spawn('sh', ['-c', words('ostree')], place)
     expect(theirs).toEqual({ rc: 1, stdout: '', stderr: 'error: Invalid byte sequence in conversion input\n' })

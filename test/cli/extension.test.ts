@@ -20,12 +20,12 @@ beforeAll(async () => {
 })
 const run = (...words: string[]) => program.run(words, folder, '', { PATH: `${folder}/bin:${process.env['PATH']}` })
 
-test('an unknown command is a program of that name, with all its arguments and its exit status', () => {
+test('an unknown command runs the program `ostree-COMMAND`, with all arguments and its exit status', () => {
   expect(run('--x', 'hello', '--help')).toEqual({ rc: 7, stdout: '--x hello --help\n', stderr: '' })
   expect(run('killed').rc).toBe(137)
 })
 
-test('what is no program, or what we have ourselves, is not run', () => {
+test('a file that is not executable, and a program with the name of a command, are not run', () => {
   for (const word of ['data', 'absent', '../bin/ostree-hello']) {
     const { rc, stderr } = run(word)
     expect({ rc, message: stderr.split('\n').at(-2) }).toEqual({ rc: 1, message: `error: Unknown command '${word}'` })

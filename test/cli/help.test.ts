@@ -9,9 +9,9 @@ type Versions = Readonly<Record<string, { readonly stdout: string }>>
 const known = goldenJson<Record<string, Versions>>('core/cli-help.json')
 
 for (const entry of COMMANDS) {
-  // What is not in the overview is no command of ostree.
+  // Hidden commands are not commands of ostree.
   if (isGroup(entry) || entry.hidden === true) continue
-  test(`${entry.name} --help is that of ostree`, async () => {
+  test(`\`${entry.name} --help\` prints the help of ostree`, async () => {
     const versions = known[`ostree ${entry.name}`]
     const expected = versions?.['2026'] ?? versions?.['both']
     expect(formatHelp(await entry.load())).toBe(expected?.stdout)

@@ -1,4 +1,4 @@
-/** Told to end while it works: it ends as the signal ends a program, says nothing, and leaves nothing half done. */
+/** Commands that a signal ends: they print nothing, end by the signal, and leave nothing half done. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
@@ -10,7 +10,7 @@ import { temporaryFolder } from '../support/temporary.ts'
 const FOLDERS = 40
 const FILES = 250
 
-describe('a command that is interrupted', () => {
+describe('commands that are interrupted', () => {
   let program: BuiltCommand
   let root: string
 
@@ -27,7 +27,7 @@ describe('a command that is interrupted', () => {
     expect(commit).toMatchObject({ rc: 0, stderr: '' })
   })
 
-  /** @param underWay whether it is time */
+  /** Starts a command and sends a signal. @param underWay whether it is time to send it */
   async function interrupt(words: readonly string[], name: NodeJS.Signals, underWay: () => boolean) {
     const child = spawn('sh', ['-c', `exec ${program.shellCommand} "$@"`, 'sh', ...words], { cwd: root })
     let said = ''
@@ -42,7 +42,7 @@ describe('a command that is interrupted', () => {
 
   const temporary = (repo: string): string[] => readdirSync(join(root, repo, 'tmp')).filter((name) => name !== 'cache')
 
-  test.each(['SIGINT', 'SIGTERM'] as const)('by %s takes back what a commit has staged', async (name) => {
+  test.each(['SIGINT', 'SIGTERM'] as const)('a commit that is ended by %s removes its staged objects', async (name) => {
     const words = ['commit', '--repo=empty', '-b', 'main', 'tree', '--fsync=no']
     expect(await interrupt(words, name, () => temporary('empty').length > 0)).toEqual({ signal: name, said: '' })
     expect(temporary('empty')).toEqual([])
@@ -50,14 +50,14 @@ describe('a command that is interrupted', () => {
     expect(existsSync(join(root, 'empty/refs/heads/main'))).toBe(false)
   })
 
-  test('ends while it looks at a tree that is all there already', async () => {
+  test('a commit of objects that all exist is ended', async () => {
     const words = ['commit', '--repo=full', '-b', 'again', 'tree']
     expect(await interrupt(words, 'SIGINT', () => temporary('full').length > 0)).toEqual({ signal: 'SIGINT', said: '' })
     expect(temporary('full')).toEqual([])
     expect(existsSync(join(root, 'full/refs/heads/again'))).toBe(false)
   })
 
-  test('ends at once where there is nothing to take back', async () => {
+  test('an export is ended', async () => {
     const words = ['export', '--repo=full', '-o', join(root, 'tar'), 'main']
     const started = () => existsSync(join(root, 'tar'))
     expect(await interrupt(words, 'SIGINT', started)).toEqual({ signal: 'SIGINT', said: '' })

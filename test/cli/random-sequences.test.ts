@@ -1,10 +1,10 @@
-/** Random sessions, gone through by ostree and by us on two repositories: the same words each time, the same files at the end. */
+/** Random sequences of commands that both programs run on a repository each. */
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { describeReference } from '../support/reference.ts'
 import { SideBySide } from '../support/side-by-side.ts'
 
-/** In each mode; SEQUENCES in the environment asks for more, SEED for others (test/setup.ts). */
+/** Number of sequences in each mode. The variable SEQUENCES sets it, and SEED chooses others. */
 const SEQUENCES = Number(process.env['SEQUENCES'] ?? 70)
 
 const TREES = `
@@ -23,7 +23,7 @@ ostree commit --repo=source -b main --timestamp=@600 --canonical-permissions t0 
 
 const trees = ['t0', 't1', 't2', 't3', 't4']
 const branches = ['main', 'x/y', 'origin:rem']
-/** One that cannot be written is another matter: ostree then leaves a commit behind that nothing names. */
+/** All of these branches can be written, because ostree leaves an unreachable commit if one cannot. */
 const anyBranch = fc.constantFrom(...branches)
 const anyRev = fc.constantFrom(...branches, ...branches, 'main^', 'x/y^', 'rem', 'al', 'nope', '', 'main^^')
 const anyTree = fc.oneof(
@@ -59,7 +59,7 @@ const anyCommit = fc
     ),
     fc.integer({ min: 1, max: 9 }),
   )
-  // Where the commit is skipped ostree shows numbers that were never set.
+  // For a skipped commit ostree prints statistics that are not initialised.
   .filter(([, , options]) => !(options.includes('--table-output') && options.includes('--skip-if-unchanged')))
   .map(([branch, given, options, time]) => ['commit', '-b', branch, `--timestamp=@${time}000`, ...options, ...given])
 
@@ -137,7 +137,7 @@ const anySequence = fc.array(
   { minLength: 3, maxLength: 10 },
 )
 
-/** What an archive has unpacked stays, though nothing links it: the files were there already. */
+/** A sequence in which uncompressed files of an archive stay in the cache, although nothing links to them. */
 const CACHED = [
   ['commit', '-b', 'main', '--timestamp=@1000', '--tree=dir=@/t0'],
   ['checkout', '-U', '-C', 'main', '@/out'],
@@ -145,13 +145,13 @@ const CACHED = [
 ]
 
 /**
- * Of a commit that failed ostree leaves what was staged, which gets into the next one, or, when it was the ref that could
- * not be written, all objects; ours leaves nothing.
+ * Removes what ostree leaves after a failed commit: staged objects, which the next commit stores, and all objects if only
+ * the ref could not be written. `ostree-ts` removes both.
  */
 const LEFT_BY_FAILED_COMMIT =
   'rm -rf r/tmp/staging-*; ostree prune --repo=r --refs-only > /dev/null; find r/objects -mindepth 1 -type d -empty -delete'
 
-describeReference('ostree', 'random sessions, beside ostree', () => {
+describeReference('ostree', 'random sequences of commands of `ostree-ts` and of `ostree`', () => {
   describe.each(['archive', 'bare-user', 'bare-user-only'])('in mode %s', (mode) => {
     let pair: SideBySide
     beforeAll(() => {
@@ -159,7 +159,7 @@ describeReference('ostree', 'random sessions, beside ostree', () => {
       pair.shell(TREES)
     })
 
-    test('say the same and leave the same behind', { timeout: 600_000 }, async () => {
+    test('both print the same and leave the same files', { timeout: 600_000 }, async () => {
       await fc.assert(
         fc.asyncProperty(anySequence, async (sequence) => {
           pair.shell('rm -rf r out other tar; : > tar')

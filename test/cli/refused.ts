@@ -1,4 +1,4 @@
-/** What every refusal has in common, whatever was wrong. */
+/** What has to hold for every command that fails. */
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
@@ -10,11 +10,11 @@ let count = 0
 
 export interface Place {
   readonly path: string
-  /** The same empty repository as a directory and as a file. */
+  /** Paths of two empty repositories: a directory, and an SQLite file. */
   readonly repos: readonly string[]
 }
 
-/** A directory of its own, with repositories in it and something that must stay as it is. */
+/** Creates a directory with two empty repositories, and a file outside of them that must not change. */
 export async function makePlace(root: string): Promise<Place> {
   const path = join(root, `place${count++}`)
   mkdirSync(path)
@@ -27,7 +27,11 @@ export async function makePlace(root: string): Promise<Place> {
 const beside = ({ path }: Place): string[] =>
   readdirSync(path, { recursive: true, encoding: 'utf8' }).filter((name) => !/^repo(\/|\.sqlite|$)/.test(name))
 
-/** The command ends with an error and has left no ref, nothing that fsck objects to and nothing elsewhere. @returns what it said */
+/**
+ * Runs a command that has to fail. It must not leave a ref, an object with which fsck finds an error, or a file outside of
+ * the repository.
+ * @returns the error
+ */
 export async function refusal(place: Place, repo: string, words: readonly string[]): Promise<string> {
   const before = beside(place)
   const { status, stderr } = await runInProcess(words, place.path)

@@ -8,7 +8,7 @@ import { temporaryFolder } from '../support/temporary.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** A copy of the built command, whose caches a test may spoil. */
+/** Tests a copy of the built command, because they change its files. */
 describe.skipIf(!existsSync(join(root, 'dist/bin/main.js.cache')))('the built command', () => {
   let place: string
   let caches: string[]
@@ -29,13 +29,13 @@ describe.skipIf(!existsSync(join(root, 'dist/bin/main.js.cache')))('the built co
     return { stdout, stderr }
   }
 
-  test('starts by its name, and through a link', () => {
+  test('the command starts by its path and through a symbolic link', () => {
     const link = join(place, 'link')
     symlinkSync(join(place, 'bin/ostree-ts'), link)
     expect(spawnSync(link, ['--version'], { encoding: 'utf8' })).toMatchObject({ stdout: formatVersion(), status: 0 })
   })
 
-  test('tells its version without Node, and with it where the file for that is missing', () => {
+  test('`--version` works without Node, and without the file of the version with Node', () => {
     const tell = (path: string) =>
       spawnSync(join(place, 'bin/ostree-ts'), ['--version'], { encoding: 'utf8', env: { PATH: path } })
     expect(tell('/usr/bin:/bin')).toMatchObject({ stdout: formatVersion(), stderr: '', status: 0 })
@@ -47,11 +47,11 @@ describe.skipIf(!existsSync(join(root, 'dist/bin/main.js.cache')))('the built co
     expect(tell(process.env['PATH'] ?? '')).toMatchObject({ stdout: formatVersion(), stderr: '', status: 0 })
   })
 
-  test('runs where V8 takes no cache that was made under other flags', () => {
+  test('the command runs with flags of V8 with which its code cache is not valid', () => {
     expect(run(['--version'], ['--no-opt'])).toEqual({ stdout: formatVersion(), stderr: '' })
   })
 
-  test('runs with caches that hold nothing of use, and without any', () => {
+  test('the command runs with invalid code caches and without them', () => {
     expect(caches.length).toBeGreaterThan(20)
     for (const cache of caches) writeFileSync(cache, 'nothing that V8 knows of')
     expect(run(['--version'])).toEqual({ stdout: formatVersion(), stderr: '' })

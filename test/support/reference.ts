@@ -20,6 +20,8 @@ export type ReferenceProgram =
   | 'matchpathcon'
   | 'docker-registry'
   | 'openssl'
+  | 'gpg'
+  | 'GNU date'
 
 /** What tests may need: a program, a file by its absolute path, the rights of root, or to mount file systems. */
 export type Need = ReferenceProgram | 'root' | 'mount' | `/${string}`
@@ -32,6 +34,7 @@ export function hasReference(need: Need): boolean {
   if (known === undefined) {
     if (need === 'root') known = isRoot
     else if (need === 'mount') known = canMount()
+    else if (need === 'GNU date') known = spawnSync('date', ['--version']).stdout?.includes('GNU') === true
     else if (need.startsWith('/')) known = existsSync(need)
     else known = spawnSync('sh', ['-c', `command -v ${need}`]).status === 0
     found.set(need, known)

@@ -7,7 +7,7 @@ import { temporaryFolder } from '../../support/temporary.ts'
 
 const folder = temporaryFolder('disk')
 
-/** What is written, with ESC as `^`. */
+/** Returns what a console writes, with ESC as `^`. */
 function written(options: ConsoleOptions, work: (console: Console) => void): string {
   const path = join(folder, 'written')
   const fd = openSync(path, 'w')
@@ -18,7 +18,7 @@ function written(options: ConsoleOptions, work: (console: Console) => void): str
   return readFileSync(path, 'utf8').replaceAll('\u001b', '^')
 }
 
-/** A clock that goes on by so many milliseconds each time it is looked at. */
+/** Makes a clock that advances by `step` milliseconds at each call. */
 function clock(step: number): () => number {
   let time = 0
   return () => {
@@ -27,8 +27,8 @@ function clock(step: number): () => number {
   }
 }
 
-/** Lines a terminal got from `ostree fsck` and `ostree pull-local`. */
-describe('the line that changes', () => {
+/** The lines are those that `ostree fsck` and `ostree pull-local` write to a terminal. */
+describe('progress on a console', () => {
   const fsck = (console: Console) => {
     console.start()
     console.percent('fsck objects (1/403)', 0)
@@ -38,19 +38,19 @@ describe('the line that changes', () => {
     console.end()
   }
 
-  test('has a bar on a terminal', () => {
+  test('a terminal has a bar', () => {
     expect(written({ terminal: true, columns: 80, now: clock(200) }, fsck)).toBe(
       '^7^8fsck objects (1/403) [             ]   0%^8fsck objects (200/403) [======       ]  49%^8fsck objects (403/403) [=============] 100%\n',
     )
   })
 
-  test('has a shorter one on a narrow terminal, and less text', () => {
+  test('a narrow terminal has a shorter bar and less text', () => {
     expect(written({ terminal: true, columns: 30, now: clock(0) }, fsck)).toBe(
       '^7^8fsck objects (1/403) [  ]   0%^8fsck objects (403/40 [==] 100%\n',
     )
   })
 
-  test('goes on five times a second on a terminal, and once elsewhere; the end is always told', () => {
+  test('progress is written five times a second to a terminal and once a second elsewhere, and always at the end', () => {
     const many = (console: Console) => {
       for (let percent = 0; percent <= 100; percent++) console.percent('x', percent)
     }
@@ -59,13 +59,13 @@ describe('the line that changes', () => {
     expect(lines(false)).toBe(6)
   })
 
-  test('is a line each time where no terminal is', () => {
+  test('progress is written line by line to a file', () => {
     expect(written({ terminal: false, now: clock(0) }, fsck)).toBe(
       'fsck objects (1/403) 0%\nfsck objects (403/403) 100%\n',
     )
   })
 
-  test('writes over what was longer, and takes bytes for columns as ostree does', () => {
+  test('a shorter text overwrites a longer one, and bytes count as columns, as in ostree', () => {
     const pull = (console: Console) => {
       console.start()
       console.text('Scanning metadata: 100')

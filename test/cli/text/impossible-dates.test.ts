@@ -2,10 +2,10 @@ import { beforeAll, expect, test } from 'vitest'
 import { describeReference } from '../../support/reference.ts'
 import { SideBySide } from '../../support/side-by-side.ts'
 
-/** The last second of the calendar, the next one, and far beyond. */
+/** The last second of the year 9999, which is the last that GLib can represent, the next one, and much later ones. */
 const SECONDS = ['253402300799', '253402300800', '67768036191676800', '9223372036854775807']
 
-describeReference('ostree', 'commits of no date there is, beside ostree', () => {
+describeReference('ostree', 'dates after the year 9999 in `ostree-ts` and in `ostree`', () => {
   const pair = new SideBySide()
   beforeAll(() =>
     pair.shell(`mkdir tree; ostree --repo=r init --mode=archive
@@ -16,7 +16,7 @@ describeReference('ostree', 'commits of no date there is, beside ostree', () => 
       ostree --repo=r commit --canonical-permissions --no-xattrs -b after --timestamp=@5 -s later tree \\
         --parent=$(ostree --repo=r rev-parse at/253402300800)`),
   )
-  // ostree ends there by errx(3), which puts its own name in front.
+  // ostree ends with errx(3), which prints the name of the program before the message.
   const ended = { stderr: (theirs: string) => theirs.replace(/^ostree: /, 'error: ') }
 
   test.each([...SECONDS.map((seconds) => `at/${seconds}`), 'after'])('%s is shown as far as it goes', async (ref) => {
