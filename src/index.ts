@@ -14,12 +14,12 @@ export type {
   EncapsulateOptions,
   HostPlatform,
   ImageReference,
+  ImageVerification,
   ImportOptions,
   LayeredImageState,
   PulledImage,
   PullPlan,
   RegistryOptions,
-  VerifiedImage,
   VerifyImageOptions,
 } from './container/index.ts'
 export {

@@ -171,7 +171,7 @@ export {
   queryLayer,
   tryQueryImage,
 } from './store/query.ts'
-export { type VerifiedImage, type VerifyImageOptions, verifyContainerImage } from './store/verify.ts'
+export { type ImageVerification, type VerifyImageOptions, verifyContainerImage } from './store/verify.ts'
 export {
   type CompareOptions,
   type CompareState,

@@ -13,7 +13,7 @@
 import type { Checksum } from '../../bytes.ts'
 import { FormatError, UnsupportedError } from '../../errors.ts'
 import { isChecksum } from '../../objects/index.ts'
-import { ObjectReader, parseJsonObject } from '../oci/json-reader.ts'
+import { JsonObject, parseJsonMembers } from '../oci/json.ts'
 import { MAX_CHANGE_FREQUENCY, type ObjectMetaSized, type ObjectSourceMetaSized } from './object-meta.ts'
 
 /** Bytes of such a file: enough for a million files. */
@@ -38,7 +38,7 @@ export interface RawMeta {
  *   another version; {LimitError}
  */
 export function parseRawMeta(bytes: Uint8Array): RawMeta {
-  const reader = new ObjectReader(parseJsonObject(bytes, STRICT), STRICT.what, STRICT)
+  const reader = new JsonObject(parseJsonMembers(bytes, STRICT), STRICT.what, STRICT)
   const version = reader.required('version', reader.integer('version'))
   if (version !== VERSION) {
     throw new UnsupportedError(

@@ -10,9 +10,8 @@
 
 import { TarFormatError, withContext } from '../../errors.ts'
 import { labelTree, type Repo, type SePolicy, type Transaction, type TreeRoot, writeTree } from '../../repo/index.ts'
-import { TarTreeBuilder } from '../../repo/internal.ts'
+import { TarTreeBuilder, WHITEOUT_PREFIX } from '../../repo/internal.ts'
 import { feed, type TarLimits, TarParser } from '../../tar/index.ts'
-import { WHITEOUT_PREFIX } from '../layers/overlay.ts'
 import type { Digest } from '../oci/oci-types.ts'
 import { HeldFiles } from './held-files.ts'
 import { LayerFilter, type LayerFilterOptions } from './layer-filter.ts'

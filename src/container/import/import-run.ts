@@ -25,7 +25,7 @@ import {
   importObjectSet,
   writeObjectSetCommit,
 } from '../ostree-tar/ostree-tar.ts'
-import { requireComplete } from '../store/layer-kind.ts'
+import { requireComplete } from '../ostree-tar/require-complete.ts'
 import { parseOstreeManifestLayout } from '../store/layout.ts'
 import { IMPORTER_VERSION } from '../store/names.ts'
 import type { ImageSource } from '../transport/interface.ts'

@@ -1,14 +1,14 @@
 /**
- * Lays the tree of a layer over what is below, as an overlay file system shows it:
+ * Lays the tree of a layer over the layers below, as an overlay file system shows it:
  *
  * ```
- * .wh.NAME         takes NAME of the layers below away
- * .wh..wh..opq     takes all that is below in this directory away
+ * .wh.NAME         removes NAME of the layers below
+ * .wh..wh..opq     removes everything that the layers below have in its directory
  * ```
  *
- * Two rules are not those of OCI, but of what made the images that are out there: a directory that exists keeps its own
- * owner, mode and attributes, and files come before directories in byte order of their names, so that a whiteout also
- * takes away a file of the same layer that sorts before it.
+ * Two rules differ from those of OCI, because libostree's do, by which existing stores were written: a directory that
+ * exists keeps its owner, mode and attributes; and files are processed before directories, in byte order of their names,
+ * so that a whiteout also removes a file of the same layer that sorts before it.
  *
  * Source: libostree, ostree-repo-checkout.c, checkout_tree_at_recurse with process_whiteouts (2024.5 and later).
  */
@@ -16,17 +16,15 @@
 import { FormatError } from '../../errors.ts'
 import { isSymlink } from '../../objects/index.ts'
 import { type MutableTree, type ObjectReader, readDirTree, type TreeRoot } from '../../repo/index.ts'
-
-export const WHITEOUT_PREFIX = '.wh.'
-export const OPAQUE_WHITEOUT = '.wh..wh..opq'
+import { OPAQUE_WHITEOUT, WHITEOUT_PREFIX } from '../../repo/internal.ts'
 
 export interface OverlayOptions {
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * Changes `onto` in place; only the directories that the layer has are read. A root without dirmeta takes the layer's.
- * @throws {FormatError} on a whiteout of nothing, of `.` or of `..`
+ * Changes `onto` in place. Only the directories that the layer has are read. A root without dirmeta gets the layer's.
+ * @throws {FormatError} on a whiteout without a name, of `.` or of `..`
  */
 export async function overlayLayer(
   onto: MutableTree,

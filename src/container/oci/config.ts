@@ -5,7 +5,7 @@
  */
 import { FormatError } from '../../errors.ts'
 import { GoStruct, goJson } from './go-json.ts'
-import { ObjectReader, parseJsonObject } from './json-reader.ts'
+import { JsonObject, parseJsonMembers } from './json.ts'
 import type { ContainerConfig, HistoryEntry, ImageConfiguration } from './oci-types.ts'
 import { present } from './present.ts'
 import { parseRfc3339 } from './rfc3339.ts'
@@ -39,7 +39,7 @@ export function normaliseConfig(bytes: Uint8Array): ImageConfiguration {
 
 /** @throws as `normaliseConfig`, except that diff ids may be missing */
 export function readGoConfig(bytes: Uint8Array): GoConfig {
-  const reader = new ObjectReader(parseJsonObject(bytes, LENIENT), LENIENT.what, LENIENT)
+  const reader = new JsonObject(parseJsonMembers(bytes, LENIENT), LENIENT.what, LENIENT)
   const rootfs = reader.object('rootfs')
   return present({
     created: time(reader),
@@ -55,7 +55,7 @@ export function readGoConfig(bytes: Uint8Array): GoConfig {
   })
 }
 
-function readContainerConfig(reader: ObjectReader | undefined): GoConfig['config'] {
+function readContainerConfig(reader: JsonObject | undefined): GoConfig['config'] {
   if (reader === undefined) return {}
   return present({
     User: filled(reader.string('User')),
@@ -71,7 +71,7 @@ function readContainerConfig(reader: ObjectReader | undefined): GoConfig['config
   })
 }
 
-function readHistory(reader: ObjectReader): HistoryEntry[] | undefined {
+function readHistory(reader: JsonObject): HistoryEntry[] | undefined {
   return reader.objects('history')?.map((entry) =>
     present({
       created: time(entry),
@@ -83,7 +83,7 @@ function readHistory(reader: ObjectReader): HistoryEntry[] | undefined {
   )
 }
 
-function time(reader: ObjectReader): string | undefined {
+function time(reader: JsonObject): string | undefined {
   const text = reader.string('created')
   if (text === undefined) return undefined
   const time = parseRfc3339(text)

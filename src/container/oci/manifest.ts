@@ -9,7 +9,7 @@
  */
 import { FormatError, InvalidNameError, UnsupportedError } from '../../errors.ts'
 import { parseDigest } from './digest.ts'
-import { MAX_MANIFEST_SIZE, ObjectReader, parseJsonObject } from './json-reader.ts'
+import { JsonObject, MAX_MANIFEST_SIZE, parseJsonMembers } from './json.ts'
 import {
   DOCKER_CONFIG,
   DOCKER_LIST,
@@ -41,9 +41,9 @@ const STRICT_INDEX = { what: 'image index', anyCase: false }
  * @throws {LimitError} when the document is too large or nests too deeply
  */
 export function parseManifest(bytes: Uint8Array): ImageManifest {
-  const members = parseJsonObject(bytes, STRICT)
+  const members = parseJsonMembers(bytes, STRICT)
   rejectAmbiguous(members.has('manifests'), members.has('config') || members.has('layers'))
-  const reader = new ObjectReader(members, STRICT.what, STRICT)
+  const reader = new JsonObject(members, STRICT.what, STRICT)
   const subject = reader.object('subject')
   return present({
     schemaVersion: reader.required('schemaVersion', reader.integer('schemaVersion')),
@@ -58,9 +58,9 @@ export function parseManifest(bytes: Uint8Array): ImageManifest {
 
 /** An OCI index or a Docker manifest list. @throws as `parseManifest` */
 export function parseIndex(bytes: Uint8Array): ImageIndex {
-  const members = parseJsonObject(bytes, STRICT_INDEX)
+  const members = parseJsonMembers(bytes, STRICT_INDEX)
   rejectAmbiguous(members.has('manifests'), members.has('config') || members.has('layers'))
-  const reader = new ObjectReader(members, STRICT_INDEX.what, STRICT_INDEX)
+  const reader = new JsonObject(members, STRICT_INDEX.what, STRICT_INDEX)
   return present({
     schemaVersion: reader.required('schemaVersion', reader.integer('schemaVersion')),
     mediaType: reader.string('mediaType'),
@@ -76,7 +76,7 @@ export function parseIndex(bytes: Uint8Array): ImageIndex {
 export function guessManifestType(bytes: Uint8Array, declared?: string): string {
   const said = declared?.split(';', 1)[0]?.trim().toLowerCase()
   if (said !== undefined && said !== '' && !UNTELLING.has(said)) return supported(said)
-  const members = parseJsonObject(bytes, STRICT)
+  const members = parseJsonMembers(bytes, STRICT)
   const mediaType = members.get('mediaType')
   if (typeof mediaType === 'string' && KNOWN.has(mediaType)) return mediaType
   if (members.get('schemaVersion') === 1) return supported(DOCKER_SCHEMA1)
@@ -120,7 +120,7 @@ function rejectAmbiguous(isIndex: boolean, isManifest: boolean): void {
 }
 
 /** An entry for some other machine must not spoil the rest: its platform may be of any kind. */
-function readIndexEntry(reader: ObjectReader): Descriptor {
+function readIndexEntry(reader: JsonObject): Descriptor {
   const platform = reader.object('platform')
   return present({
     ...readBlobDescriptor(reader),
@@ -134,12 +134,12 @@ function readIndexEntry(reader: ObjectReader): Descriptor {
   })
 }
 
-function readDescriptor(reader: ObjectReader): Descriptor {
+function readDescriptor(reader: JsonObject): Descriptor {
   const platform = reader.object('platform')
   return present({ ...readBlobDescriptor(reader), platform: platform && readPlatform(platform) })
 }
 
-function readBlobDescriptor(reader: ObjectReader): Descriptor {
+function readBlobDescriptor(reader: JsonObject): Descriptor {
   return present({
     mediaType: reader.required('mediaType', reader.string('mediaType')),
     digest: readDigest(reader.required('digest', reader.string('digest'))),
@@ -161,7 +161,7 @@ function readDigest(text: string): Digest {
 }
 
 /** The dotted names of the specification (`os.version`) are not among those that are kept. */
-function readPlatform(reader: ObjectReader): Record<string, unknown> {
+function readPlatform(reader: JsonObject): Record<string, unknown> {
   return present({
     architecture: reader.required('architecture', reader.string('architecture')),
     os: reader.required('os', reader.string('os')),

@@ -7,8 +7,8 @@
 import type { Checksum } from '../../bytes.ts'
 import { withContext } from '../../errors.ts'
 import type { Repo } from '../../repo/index.ts'
-import { requireComplete } from '../store/layer-kind.ts'
 import { importCommitLayer, importObjectSet, type OstreeTarOptions, writeObjectSetCommit } from './ostree-tar.ts'
+import { requireComplete } from './require-complete.ts'
 
 /**
  * Stores the commit that a tar stream carries, as `exportCommit` writes it. No ref is set. If it fails, nothing is stored.

@@ -7,7 +7,7 @@
  * Read strictly, as a misspelt word must not open a door. Source: containers/image, signature/policy_config.go.
  */
 import { FormatError } from '../../errors.ts'
-import { asObject, type JsonObject, ObjectReader, parseJsonObject } from '../oci/json-reader.ts'
+import { asMembers, type JsonMembers, JsonObject, parseJsonMembers } from '../oci/json.ts'
 import { duplicateKey } from './duplicate-key.ts'
 
 /** A requirement that an image must meet. Of keys and identities only the grammar is checked. */
@@ -56,7 +56,7 @@ const PATH_TRANSPORTS = ['dir', 'oci', 'oci-archive']
  * @throws {FormatError} when the document is not a policy; {LimitError} when it is too large
  */
 export function parsePolicy(bytes: Uint8Array): SignaturePolicy {
-  const members = parseJsonObject(bytes, STRICT)
+  const members = parseJsonMembers(bytes, STRICT)
   const twice = duplicateKey(bytes)
   if (twice !== undefined) throw fault(`duplicate key ${JSON.stringify(twice)}`)
   onlyKnown(members, ['default', 'transports'], '')
@@ -78,7 +78,7 @@ export function parsePolicy(bytes: Uint8Array): SignaturePolicy {
  * @throws {FormatError} when this is no JSON object
  */
 export function policyDefaultIsInsecure(bytes: Uint8Array): boolean {
-  const list = parseJsonObject(bytes, STRICT).get('default')
+  const list = parseJsonMembers(bytes, STRICT).get('default')
   if (!Array.isArray(list) || list.length !== 1) return false
   const [only] = list as [unknown]
   return typeof only === 'object' && only !== null && 'type' in only && only.type === 'insecureAcceptAnything'
@@ -105,8 +105,8 @@ function readRequirement(value: unknown, path: string): PolicyRequirement {
 }
 
 /** Keys come from exactly one place. */
-function checkKeys(type: 'signedBy' | 'sigstoreSigned', members: JsonObject, path: string): void {
-  const reader = new ObjectReader(members, path, STRICT)
+function checkKeys(type: 'signedBy' | 'sigstoreSigned', members: JsonMembers, path: string): void {
+  const reader = new JsonObject(members, path, STRICT)
   if (type === 'signedBy' && !KEY_TYPES.includes(reader.string('keyType') ?? '')) {
     throw fault(`\`${path}.keyType\` must be one of ${KEY_TYPES.join(', ')}`)
   }
@@ -119,7 +119,7 @@ function checkIdentity(value: unknown, path: string): void {
   const wanted = IDENTITIES.get(String(members.get('type')))
   if (wanted === undefined) throw fault(`\`${path}\`: unknown type of identity ${JSON.stringify(members.get('type'))}`)
   onlyKnown(members, ['type', ...wanted], path)
-  const reader = new ObjectReader(members, path, STRICT)
+  const reader = new JsonObject(members, path, STRICT)
   for (const name of wanted) reader.required(name, reader.string(name))
 }
 
@@ -131,11 +131,11 @@ function checkScope(transport: string, scope: string): void {
   if (!plain) throw fault(`scope ${JSON.stringify(scope)} of ${transport} must be an absolute path without detours`)
 }
 
-function objectAt(value: unknown, path: string): JsonObject {
-  return asObject(value, path, STRICT)
+function objectAt(value: unknown, path: string): JsonMembers {
+  return asMembers(value, path, STRICT)
 }
 
-function onlyKnown(members: JsonObject, known: readonly string[], path: string): void {
+function onlyKnown(members: JsonMembers, known: readonly string[], path: string): void {
   for (const name of members.keys()) {
     if (!known.includes(name)) throw fault(`unknown key ${JSON.stringify(name)}${path === '' ? '' : ` in \`${path}\``}`)
   }

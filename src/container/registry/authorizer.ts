@@ -11,7 +11,7 @@
  */
 import { encodeUtf8 } from '../../bytes.ts'
 import { FormatError } from '../../errors.ts'
-import { ObjectReader, parseJsonObject } from '../oci/json-reader.ts'
+import { JsonObject, parseJsonMembers } from '../oci/json.ts'
 import type { Challenge } from './challenge.ts'
 import { basicAuthorization, type Credentials } from './credentials.ts'
 import { printable, RegistryError, type RegistryPlace, statusError } from './errors.ts'
@@ -146,7 +146,7 @@ function tokenRequest(
 function readToken(bytes: Uint8Array, asked: number, place: RegistryPlace): Token {
   const what = 'token'
   try {
-    const reader = new ObjectReader(parseJsonObject(bytes, { what, anyCase: false }), what, { what, anyCase: false })
+    const reader = new JsonObject(parseJsonMembers(bytes, { what, anyCase: false }), what, { what, anyCase: false })
     const value = reader.string('token') || reader.string('access_token')
     if (value !== undefined && value !== '' && !/[\s\p{Cc}]/u.test(value)) {
       const life = Math.max(reader.integer('expires_in') ?? 0, SHORTEST_LIFE)

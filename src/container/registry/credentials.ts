@@ -9,7 +9,7 @@
 import { displayUtf8 } from '../../bytes.ts'
 import { FormatError, UnsupportedError } from '../../errors.ts'
 import type { CredentialHelper } from '../../platform/index.ts'
-import { ObjectReader, parseJsonObject } from '../oci/json-reader.ts'
+import { JsonObject, parseJsonMembers } from '../oci/json.ts'
 import { type RegistryReference, repositoryName } from '../oci/registry-reference.ts'
 
 /** What a registry is shown: a user's name and password, or a token that the registry exchanges for others. */
@@ -45,7 +45,7 @@ const DOCKER_HUB_NAMES = ['docker.io', 'registry-1.docker.io', 'index.docker.io'
  * @throws {FormatError} when the file is malformed
  */
 export function parseAuthFile(bytes: Uint8Array, what = 'auth file'): AuthFile {
-  const reader = new ObjectReader(parse(bytes, what), what, { what, anyCase: false })
+  const reader = new JsonObject(parse(bytes, what), what, { what, anyCase: false })
   const auths = new Map<string, Credentials>()
   const entries = reader.object('auths')
   for (const key of keysOf(reader.get('auths'))) {
@@ -59,7 +59,7 @@ export function parseAuthFile(bytes: Uint8Array, what = 'auth file'): AuthFile {
 /** Parsers quote what they choke on, and here that is a secret. */
 function parse(bytes: Uint8Array, what: string): ReadonlyMap<string, unknown> {
   try {
-    return parseJsonObject(bytes, { what, anyCase: false })
+    return parseJsonMembers(bytes, { what, anyCase: false })
   } catch (error) {
     if (error instanceof FormatError) throw new FormatError(what, `Invalid ${what}: not a JSON object`)
     throw error
@@ -70,7 +70,7 @@ function keysOf(value: unknown): string[] {
   return typeof value === 'object' && value !== null ? Object.keys(value) : []
 }
 
-function readEntry(entry: ObjectReader | undefined, key: string, what: string): Credentials | undefined {
+function readEntry(entry: JsonObject | undefined, key: string, what: string): Credentials | undefined {
   const token = entry?.string('identitytoken')
   if (token !== undefined && token !== '') return { kind: 'identity-token', token }
   const auth = entry?.string('auth')

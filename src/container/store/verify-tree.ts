@@ -13,8 +13,8 @@
 import { type Checksum, compareUtf8, type MaybePromise } from '../../bytes.ts'
 import { type DirTree, type FileHeader, type FileInfo, isSymlink, xattrsEqual } from '../../objects/index.ts'
 import { type ObjectReader, readDirTree, type TreeRoot } from '../../repo/index.ts'
+import { OPAQUE_WHITEOUT, WHITEOUT_PREFIX } from '../../repo/internal.ts'
 import { isLeftover } from '../layers/cleanup-root.ts'
-import { OPAQUE_WHITEOUT, WHITEOUT_PREFIX } from '../layers/overlay.ts'
 
 /** What became of the files that a merged tree should have, by absolute path. */
 export interface CompareState {

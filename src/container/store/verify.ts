@@ -37,7 +37,7 @@ export interface VerifyImageOptions {
 }
 
 /** What verifying an image found. */
-export interface VerifiedImage extends CompareState {
+export interface ImageVerification extends CompareState {
   readonly ok: boolean
 }
 
@@ -56,7 +56,7 @@ export async function verifyContainerImage(
   repo: Repo,
   image: string | ImageReference,
   options: VerifyImageOptions = {},
-): Promise<VerifiedImage> {
+): Promise<ImageVerification> {
   const state = options.state ?? (await queryImage(repo, image))
   if (state === undefined) throw noSuchImage(image)
   try {
@@ -71,7 +71,7 @@ async function verify(
   image: ImageReference,
   { manifest, configuration, baseCommit, mergeCommit }: LayeredImageState,
   { isColliding, verbose, metadata, owner, onLine, signal }: VerifyImageOptions,
-): Promise<VerifiedImage> {
+): Promise<ImageVerification> {
   const { objects } = repo
   const out = (line: string) => onLine?.(line, 'out')
   const err = (line: string) => onLine?.(line, 'err')

@@ -13,7 +13,7 @@ import type { Platform } from '../../platform/index.ts'
 import { uncompressedTar } from '../../repo/index.ts'
 import { normaliseConfig } from '../oci/config.ts'
 import { digestOf, parseDigest } from '../oci/digest.ts'
-import { ObjectReader, parseJsonArray } from '../oci/json-reader.ts'
+import { JsonObject, parseJsonArray } from '../oci/json.ts'
 import { MAX_MANIFEST_SIZE } from '../oci/manifest.ts'
 import { DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_MANIFEST } from '../oci/media-types.ts'
 import type { Descriptor, Digest, StoredBlob } from '../oci/oci-types.ts'
@@ -84,7 +84,7 @@ export function savedManifest(config: StoredBlob, layers: readonly StoredBlob[])
 }
 
 function parseSavedImages(bytes: Uint8Array): SavedImage[] {
-  const items = parseJsonArray(bytes, LENIENT).map((item, i) => new ObjectReader(item, `[${i}]`, LENIENT))
+  const items = parseJsonArray(bytes, LENIENT).map((item, i) => new JsonObject(item, `[${i}]`, LENIENT))
   return items.map((saved) => ({
     config: saved.required('Config', saved.string('Config')),
     tags: saved.strings('RepoTags') ?? [],

@@ -20,10 +20,11 @@ import { type DirMeta, type DirTree, S_IFDIR, S_IFMT } from '../../objects/index
 import { commitRoot, lookupPath } from '../core/path.ts'
 import { DirMetaReader } from '../core/read-metadata.ts'
 import { MAX_TREE_DEPTH, type TreeRoot } from '../core/tree.ts'
+import { OPAQUE_WHITEOUT } from '../core/whiteouts.ts'
 import { yieldToEventLoop } from '../core/yield-to-event-loop.ts'
 import type { Repo } from '../repo.ts'
 import { FilesAhead } from './ahead.ts'
-import { FileCheckout, OPAQUE_WHITEOUT } from './file.ts'
+import { FileCheckout } from './file.ts'
 import type { CheckoutOptions } from './options.ts'
 import type { CheckoutTarget, FileToMake, TargetDirectory } from './target.ts'
 

@@ -16,14 +16,12 @@ import {
 } from '../../errors.ts'
 import { type FileInfo, isSymlink, S_IFLNK, S_IFMT, validateFilename } from '../../objects/index.ts'
 import type { RepoMode, Storage } from '../core/interface.ts'
+import { WHITEOUT_PREFIX } from '../core/whiteouts.ts'
 import type { Repo } from '../repo.ts'
 import { FileCopier, holdsFile } from './copy.ts'
 import type { CheckoutOptions } from './options.ts'
 import type { CheckoutTarget, FilePlace, HardLinkResult, TargetDirectory, TargetStat } from './target.ts'
 
-const WHITEOUT_PREFIX = '.wh.'
-/** Name of the file that marks a directory as opaque: it hides all content of lower layers. */
-export const OPAQUE_WHITEOUT = '.wh..wh..opq'
 const PASSTHROUGH_PREFIX = '.ostree-wh.'
 
 const OWNER_READ = 0o400

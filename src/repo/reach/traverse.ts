@@ -10,6 +10,7 @@ import { ObjectNotFoundError } from '../../errors.ts'
 import { type Commit, ObjectList, type ObjectName, type ObjectType, objectTypeNumber } from '../../objects/index.ts'
 import { ChecksumSet, directoryAt } from '../../objects/internal.ts'
 import type { ProgressOptions } from '../../progress.ts'
+import type { ObjectReader } from '../core/interface.ts'
 import { type DirTreeBytes, readDirTreeChecksums } from '../core/read-metadata.ts'
 import type { TreeRoot } from '../core/tree.ts'
 import type { Repo } from '../repo.ts'
@@ -118,20 +119,24 @@ async function* batches(
     yield ObjectList.from([{ checksum, type: 'commit' }])
     if (!commitOnly) {
       const partial = (await repo.commitState(checksum)) !== 'complete'
-      yield* trees(repo, { tree: commit.rootTree, meta: commit.rootMeta }, partial, signal, reached)
+      yield* traverseTree(repo.objects, { tree: commit.rootTree, meta: commit.rootMeta }, reached, { partial, signal })
     }
     if (left <= 0) return
     checksum = commit.parent
   }
 }
 
-/** Yields the newly found objects of one tree. @param partial skip missing dirtrees */
-async function* trees(
-  repo: Repo,
+/**
+ * Yields the objects of one tree that are not in `reached` yet, and adds them to it. Each list is valid until the next
+ * one is requested. Only dirtrees are read; the other objects need not exist.
+ * @throws {ObjectNotFoundError} `No such metadata object …` when a dirtree is missing, unless `partial` is set: then it
+ *   is skipped
+ */
+export async function* traverseTree(
+  reader: ObjectReader,
   root: TreeRoot,
-  partial: boolean,
-  signal: AbortSignal | undefined,
   reached: ReachableSet,
+  { partial = false, signal }: { readonly partial?: boolean; readonly signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<ObjectList, void> {
   const found = ObjectList.empty()
   const waiting: TreeRoot[] = [root]
@@ -141,7 +146,7 @@ async function* trees(
     if (reached.add('dirmeta', next.meta)) found.push({ checksum: next.meta, type: 'dirmeta' })
     const name: ObjectName = { checksum: next.tree, type: 'dirtree' }
     if (!reached.has(name)) {
-      const reading = readDirTreeChecksums(repo.objects, next.tree)
+      const reading = readDirTreeChecksums(reader, next.tree)
       const content: DirTreeBytes | undefined = await (partial ? unlessMissing(reading, next.tree, 'dirtree') : reading)
       if (content !== undefined) {
         const { bytes, files, dirs } = content

@@ -1,5 +1,5 @@
 /**
- * Typed access to JSON that others wrote, in the way of two readers.
+ * Gives typed access to JSON documents, by the rules of two parsers:
  *
  *     strict   names match exactly, wrong types are errors, null is absent     (Rust, serde: manifests)
  *     lenient  names match in any case, the last one wins, null is absent      (Go, encoding/json: configs)
@@ -7,35 +7,37 @@
 import { decodeUtf8, displayUtf8 } from '../../bytes.ts'
 import { FormatError, LimitError } from '../../errors.ts'
 
-/** Larger documents are refused. Bytes. Source: the limit registries put on manifests. */
+/** Bytes of a document; larger ones are refused. Source: the limit that registries have for manifests. */
 export const MAX_MANIFEST_SIZE = 4 * 1024 * 1024
-/** Deeper documents are refused, as serde does; a recursive reader must not meet the end of its stack. */
+/** Nesting of a document; deeper ones are refused, as serde does, because recursive code could overflow the stack. */
 const MAX_JSON_DEPTH = 128
 
-/** An object whose members are not looked at yet. */
-export type JsonObject = ReadonlyMap<string, unknown>
+/** The members of a JSON object, of any type. */
+export type JsonMembers = ReadonlyMap<string, unknown>
 
-export interface JsonReader {
+/** How a document is read. */
+export interface JsonRules {
   /** Names the document in errors. */
   readonly what: string
+  /** Read it by the lenient rules; else by the strict ones. */
   readonly anyCase: boolean
-  /** Default: `MAX_MANIFEST_SIZE`. */
+  /** Bytes of the document. Default: `MAX_MANIFEST_SIZE`. */
   readonly maxBytes?: number
 }
 
-/** @throws {FormatError} {LimitError} */
-export function parseJsonObject(bytes: Uint8Array, reader: JsonReader): JsonObject {
-  return asObject(parseJson(bytes, reader), reader.what, reader)
+/** Parses a document that is an object. @throws {FormatError} when it is not one; {LimitError} */
+export function parseJsonMembers(bytes: Uint8Array, rules: JsonRules): JsonMembers {
+  return asMembers(parseJson(bytes, rules), rules.what, rules)
 }
 
-/** A document that is a list. @throws {FormatError} {LimitError} */
-export function parseJsonArray(bytes: Uint8Array, reader: JsonReader): readonly unknown[] {
-  const value = parseJson(bytes, reader)
-  if (!Array.isArray(value)) throw mismatch(reader.what, reader.what, 'a list')
+/** Parses a document that is a list. @throws {FormatError} when it is not one; {LimitError} */
+export function parseJsonArray(bytes: Uint8Array, rules: JsonRules): readonly unknown[] {
+  const value = parseJson(bytes, rules)
+  if (!Array.isArray(value)) throw mismatch(rules.what, rules.what, 'a list')
   return value
 }
 
-function parseJson(bytes: Uint8Array, { what, anyCase, maxBytes = MAX_MANIFEST_SIZE }: JsonReader): unknown {
+function parseJson(bytes: Uint8Array, { what, anyCase, maxBytes = MAX_MANIFEST_SIZE }: JsonRules): unknown {
   if (bytes.length > maxBytes) throw new LimitError(`Size of ${what}`, maxBytes)
   const text = anyCase ? displayUtf8(bytes) : decodeUtf8(bytes)
   if (text === undefined) throw new FormatError(what, `Invalid ${what}: not UTF-8`)
@@ -47,7 +49,7 @@ function parseJson(bytes: Uint8Array, { what, anyCase, maxBytes = MAX_MANIFEST_S
   }
 }
 
-/** Brackets outside strings; `JSON.parse` alone would go as deep as the text does. */
+/** Counts the brackets outside strings, because `JSON.parse` has no limit. @throws {LimitError} */
 function checkDepth(text: string, what: string): void {
   let depth = 0
   let quoted = false
@@ -66,7 +68,8 @@ function checkDepth(text: string, what: string): void {
   }
 }
 
-export function asObject(value: unknown, path: string, { what, anyCase }: JsonReader): JsonObject {
+/** Returns the members of a value. @param path where it is, for errors @throws {FormatError} when it is not an object */
+export function asMembers(value: unknown, path: string, { what, anyCase }: JsonRules): JsonMembers {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw mismatch(what, path, 'an object')
   const members = new Map<string, unknown>()
   for (const [name, member] of Object.entries(value)) {
@@ -76,26 +79,27 @@ export function asObject(value: unknown, path: string, { what, anyCase }: JsonRe
   return members
 }
 
-/** Go folds the long s and the Kelvin sign like the letters they resemble. */
+/** Folds case as Go does, which takes the long s for an s and the Kelvin sign for a k. */
 function foldCase(name: string): string {
   return name.toLowerCase().replaceAll('\u017f', 's')
 }
 
-/** Reads the members of one object; `path` leads to it, for errors. */
-export class ObjectReader {
-  readonly #members: JsonObject
+/** One object of a document; its methods read the members by their type and throw `FormatError` on another one. */
+export class JsonObject {
+  readonly #members: JsonMembers
   readonly #path: string
-  readonly #reader: JsonReader
+  readonly #rules: JsonRules
 
-  constructor(value: unknown, path: string, reader: JsonReader) {
-    this.#members = value instanceof Map ? value : asObject(value, path, reader)
+  /** @param path where the object is in the document, for errors */
+  constructor(value: unknown, path: string, rules: JsonRules) {
+    this.#members = value instanceof Map ? value : asMembers(value, path, rules)
     this.#path = path
-    this.#reader = reader
+    this.#rules = rules
   }
 
-  /** @returns `undefined` when absent or null */
+  /** Returns a member of any type; `undefined` when it is absent or null. */
   get(name: string): unknown {
-    return this.#members.get(this.#reader.anyCase ? foldCase(name) : name) ?? undefined
+    return this.#members.get(this.#rules.anyCase ? foldCase(name) : name) ?? undefined
   }
 
   string(name: string): string | undefined {
@@ -109,7 +113,7 @@ export class ObjectReader {
     throw this.#mismatch(name, 'a boolean')
   }
 
-  /** A whole number from 0 up to 2^53 - 1. */
+  /** Reads a whole number from 0 to 2^53 - 1. */
   integer(name: string): number | undefined {
     const value = this.get(name)
     if (value === undefined) return undefined
@@ -117,37 +121,37 @@ export class ObjectReader {
     throw this.#mismatch(name, 'a whole number')
   }
 
-  object(name: string): ObjectReader | undefined {
+  object(name: string): JsonObject | undefined {
     const value = this.get(name)
-    return value === undefined ? undefined : new ObjectReader(value, this.#at(name), this.#reader)
+    return value === undefined ? undefined : new JsonObject(value, this.#at(name), this.#rules)
   }
 
-  /** @returns items in order; null where the text has it */
+  /** Reads a list of any types; items that are null stay null. */
   list(name: string): readonly unknown[] | undefined {
     const value = this.get(name)
     if (value === undefined || Array.isArray(value)) return value
     throw this.#mismatch(name, 'a list')
   }
 
-  /** In the lenient way null is an object without members. */
-  objects(name: string): ObjectReader[] | undefined {
+  /** Reads a list of objects. By the lenient rules null is an object without members. */
+  objects(name: string): JsonObject[] | undefined {
     return this.list(name)?.map((item, index) => {
-      const value = item === null && this.#reader.anyCase ? {} : item
-      return new ObjectReader(value, `${this.#at(name)}[${index}]`, this.#reader)
+      const value = item === null && this.#rules.anyCase ? {} : item
+      return new JsonObject(value, `${this.#at(name)}[${index}]`, this.#rules)
     })
   }
 
-  /** In the lenient way null is the empty string. */
+  /** Reads a list of strings. By the lenient rules null is the empty string. */
   strings(name: string): string[] | undefined {
     return this.list(name)?.map((item, index) => this.#text(item, `${name}[${index}]`))
   }
 
-  /** Names as they are written. In the lenient way null is the empty string. */
+  /** Reads an object whose values are strings, with names as they are written. By the lenient rules null is ''. */
   stringMap(name: string): Record<string, string> | undefined {
     return this.#map(name, (item, key) => this.#text(item, `${name}.${key}`))
   }
 
-  /** The names of a map; values must be objects (or null, leniently) and what they hold is dropped. */
+  /** Reads the names of an object whose values are objects, or by the lenient rules null. The values become empty. */
   nameSet(name: string): Record<string, object> | undefined {
     return this.#map(name, (item, key) => {
       if (typeof item !== 'object' || Array.isArray(item)) throw this.#mismatch(`${name}.${key}`, 'an object')
@@ -155,10 +159,10 @@ export class ObjectReader {
     })
   }
 
-  /** @throws {FormatError} */
+  /** Returns `value`, the member of that name. @throws {FormatError} when it is `undefined` */
   required<T>(name: string, value: T | undefined): T {
     if (value !== undefined) return value
-    const { what } = this.#reader
+    const { what } = this.#rules
     throw new FormatError(what, `Invalid ${what}: missing field \`${this.#at(name)}\``)
   }
 
@@ -166,7 +170,7 @@ export class ObjectReader {
     const value = this.get(name)
     if (value === undefined) return undefined
     if (typeof value !== 'object' || Array.isArray(value)) throw this.#mismatch(name, 'an object')
-    // Entries, not assignments: a key may be called `__proto__`.
+    // Not by assignment, because a key may be `__proto__`.
     return Object.fromEntries(
       Object.entries(value ?? {}).map(([key, item]) => [this.#wellFormed(key, name), convert(item, key)]),
     )
@@ -174,23 +178,23 @@ export class ObjectReader {
 
   #text(item: unknown, name: string): string {
     if (typeof item === 'string') return this.#wellFormed(item, name)
-    if (item === null && this.#reader.anyCase) return ''
+    if (item === null && this.#rules.anyCase) return ''
     throw this.#mismatch(name, 'a string')
   }
 
-  /** JSON can spell half of a surrogate pair, which is no text. */
+  /** Checks for half of a surrogate pair, which JSON can spell and UTF-8 cannot encode. */
   #wellFormed(text: string, name: string): string {
-    if (this.#reader.anyCase) return text.replaceAll(/\p{Surrogate}/gu, '\ufffd')
+    if (this.#rules.anyCase) return text.replaceAll(/\p{Surrogate}/gu, '\ufffd')
     if (/\p{Surrogate}/u.test(text)) throw this.#mismatch(name, 'well-formed text')
     return text
   }
 
   #at(name: string): string {
-    return this.#path === this.#reader.what ? name : `${this.#path}.${name}`
+    return this.#path === this.#rules.what ? name : `${this.#path}.${name}`
   }
 
   #mismatch(name: string, wanted: string): FormatError {
-    return mismatch(this.#reader.what, this.#at(name), wanted)
+    return mismatch(this.#rules.what, this.#at(name), wanted)
   }
 }
 
