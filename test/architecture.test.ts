@@ -201,6 +201,25 @@ describe('the architecture', () => {
     expect(wrong).toEqual([])
   })
 
+  describe('packages', () => {
+    const { dependencies, optionalDependencies, peerDependencies } = JSON.parse(
+      readFileSync(join(src, '../package.json'), 'utf8'),
+    ) as Record<string, Record<string, string>>
+    const packages = imports
+      .filter(({ to, bare }) => bare && !to.startsWith('node:'))
+      .map(({ from, to }) => ({ from, name: /^(?:@[^/]+\/)?[^/]+/.exec(to)?.[0] ?? to }))
+
+    test('that are imported are declared', () => {
+      const declared = Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })
+      expect(packages.filter(({ name }) => !declared.includes(name))).toEqual([])
+    })
+
+    test('that are always installed are used by more than the test kit', () => {
+      const used = packages.filter(({ from }) => !from.startsWith('testing/')).map(({ name }) => name)
+      expect(Object.keys(dependencies ?? {}).filter((name) => !used.includes(name))).toEqual([])
+    })
+  })
+
   test('files do not import each other in a circle', () => {
     const found = circles(new Map(files.map((file) => [file, relativeImportsOf(file)])))
     expect(found).toEqual([])

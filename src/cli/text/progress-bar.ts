@@ -14,10 +14,6 @@ const WIDTH = 24
 /** Digits of a layer's digest that are shown. */
 const DIGEST_DIGITS = 19
 
-function size(bytes: number): string {
-  return bytes < 1000 ? `${bytes} B` : bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
-}
-
 /** Returns the text for a layer that is being or has been fetched. */
 function messageOf(event: ImportProgress): string {
   const { digest, size } = event.layer
@@ -80,7 +76,7 @@ export class ProgressBar {
     const objects = this.#objects > 0 ? `  ${this.#objects} objects` : ''
     this.#err.write(
       `\r\u001b[K[${'#'.repeat(filled)}${'-'.repeat(WIDTH - filled)}] layers ${this.#done}/${this.#layers}` +
-        `  ${size(received)}/${size(expected)}  ${size(Math.round(rate))}/s${objects}  ${this.#message}`,
+        `  ${formatSize(received)}/${formatSize(expected)}  ${formatSize(Math.round(rate))}/s${objects}  ${this.#message}`,
     )
     this.#err.flush()
     this.#shown = true
