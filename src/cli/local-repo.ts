@@ -1,5 +1,5 @@
 /**
- * Repositories of this machine, opened with what the environment says about them:
+ * Opens and creates repositories with the options that the environment sets:
  *
  *     OSTREE_BOOTID=ID                    names this boot in the staging directories of transactions
  *     OSTREE_SKIP_CACHE=…                 opening creates no `tmp/cache`
@@ -12,7 +12,7 @@ import { UsageError } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
 import * as local from '../repo/local.ts'
 
-/** The part of the options that the environment decides. */
+/** Returns the options that the environment sets. */
 export function environmentOptions(env: NodeJS.ProcessEnv = process.env): local.OpenRepoOptions {
   return {
     bootId: env['OSTREE_BOOTID'],
@@ -25,10 +25,12 @@ function failBeforePublish(): never {
   throw new UsageError('OSTREE_REPO_TEST_ERROR_PRE_COMMIT specified')
 }
 
+/** Opens a repository with the options of the environment. Errors are those of the library's `openRepo`. */
 export function openRepo(path: string): Promise<Repo> {
   return local.openRepo(path, environmentOptions())
 }
 
+/** Creates a repository with the options of the environment. Errors are those of the library's `createRepo`. */
 export function createRepo(path: string, options: local.CreateRepoOptions = {}): Promise<Repo> {
   return local.createRepo(path, { ...environmentOptions(), ...options })
 }

@@ -1,10 +1,10 @@
 /**
- * A directory of the local file system as something to commit. Calls are synchronous: a promise for each small file
- * costs more than the file.
+ * Provides a local directory to commit. File system calls are synchronous, because a promise costs more time than
+ * reading a small file.
  *
- * Symbolic links are never followed, and what changes while it is read is an error. A process that may write below the
- * directory could put a link in place of a directory on the way; so each is opened and must be the one that was listed,
- * and what is in it is reached through the open directory (open-directory.ts).
+ * Symlinks are never followed, and a file that changes while it is read is an error. A process that can write to the
+ * directory could replace a subdirectory with a symlink; therefore each directory is opened, must be the one that was
+ * listed, and its entries are accessed relative to its descriptor (open-directory.ts).
  */
 
 import { isUtf8 } from 'node:buffer'
@@ -30,14 +30,15 @@ import { loadNative, type Native } from '../../system/native.ts'
 import { OpenDirectory } from '../../system/open-directory.ts'
 import type { ConsumedPath, DirectorySource, SourceEntry } from './directory.ts'
 
-/** Should the file have become a pipe meanwhile, opening it must not wait for a writer. */
+/** Non-blocking, so that opening does not wait for a writer if a FIFO has replaced the file. */
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
-/** @param path not followed when it is a symbolic link: a slash at its end would be needed for that, as in C */
+/** Creates a source that reads a local directory. @param path a symlink is followed only with a slash at its end */
 export function createDirectorySource(path: string): DirectorySource {
   return new LocalDirectory(path)
 }
 
+/** An open directory. */
 interface ListedDirectory {
   readonly path: string
   readonly directory: OpenDirectory
@@ -45,9 +46,9 @@ interface ListedDirectory {
 
 class LocalDirectory implements DirectorySource {
   readonly location: string
-  /** The content of the last small file, and one byte to see that there is no more. */
+  /** Content of the small file read last; one byte larger than that, to detect that a file has grown. */
   readonly #buffer = new Uint8Array(SMALL_FILE + 1)
-  /** Inodes of directories found and not listed yet, by path. */
+  /** `DEVICE:INODE` of directories that have been found but not listed yet, by path. */
   readonly #found = new Map<string, string>()
   /** The directory that was listed last. */
   #listed: ListedDirectory | undefined
@@ -113,7 +114,7 @@ class LocalDirectory implements DirectorySource {
         const count = withIo(this.#shown(path), () => readSync(fd, this.#buffer, length, size + 1 - length, null))
         if (count === 0) break
         length += count
-        // The byte beyond was asked for too: had it been there, it had come.
+        // One more byte was requested, so the file has no more than `size`.
         if (length === size) break
       }
       if (length !== size) throw changed(this.#whole(path), `it had ${size} bytes`)
@@ -145,6 +146,7 @@ class LocalDirectory implements DirectorySource {
     }
   }
 
+  /** Opens a directory to be listed. @throws {IoError} when it is not the one that was found in its parent */
   #enter(path: string): OpenDirectory {
     this.close()
     const whole = this.#whole(path)
@@ -180,7 +182,7 @@ class LocalDirectory implements DirectorySource {
     }
   }
 
-  /** How to reach what is in the directory listed last. */
+  /** Returns a path to access an entry: relative to the open directory if the entry is in it. */
   #at(path: string): string {
     const slash = path.lastIndexOf('/')
     const parent = slash < 0 ? '' : path.slice(0, slash)
@@ -192,7 +194,7 @@ class LocalDirectory implements DirectorySource {
     return path === '' ? this.location : `${this.location}/${path}`
   }
 
-  /** As libostree shows it, which goes from directory to directory: its name. */
+  /** Returns the name of an entry for messages. libostree opens directories one by one, so it knows only names. */
   #shown(path: string): string {
     return path === '' ? this.location : path.slice(path.lastIndexOf('/') + 1)
   }
@@ -203,7 +205,7 @@ function requireXattrs(): Native {
   if (native !== undefined) return native
   throw new UnsupportedError(
     'extended attributes',
-    'Reading extended attributes needs the optional package koffi (Linux); without it commit without them: --no-xattrs',
+    'Reading extended attributes needs the optional package koffi (Linux); without it, use --no-xattrs',
   )
 }
 
@@ -219,7 +221,7 @@ function changed(path: string, how: string): IoError {
   return new IoError(`${path} changed while it was read: ${how}`, 'EIO', path)
 }
 
-/** The current directory cannot be removed, and is not meant to be. */
+/** Tells whether a path is the current directory, which cannot be removed. */
 function isHere(path: string): boolean {
   return /^\.\/*$/.test(path)
 }

@@ -1,6 +1,6 @@
 /**
- * A regular file on its way into a directory. It has no name until it is complete, where kernel and file system know
- * such files (O_TMPFILE), else a temporary one: so a checkout that is killed leaves files out, but none in half.
+ * A regular file that gets its name only when it is complete, so that a checkout that is killed leaves no incomplete
+ * file. Until then it has no name (O_TMPFILE) if kernel and file system support that, else a temporary one.
  *
  * Source: libglnx, glnx-fdio.c (glnx_open_tmpfile_linkable_at, glnx_link_tmpfile_at).
  */
@@ -13,16 +13,18 @@ import type { LinkCalls } from '../../../system/native-link.ts'
 import type { OpenDirectory } from '../../../system/open-directory.ts'
 import type { OnExisting } from '../target.ts'
 
+/** Permissions until the file is complete. */
 const PERMISSIONS = 0o600
-/** How file systems and kernels say that they have no files without names. */
+/** Errors of kernels and file systems that do not support O_TMPFILE. */
 const NO_TMPFILE = ['ENOTSUP', 'EISDIR', 'ENOENT', 'EINVAL']
 
+/** A file that is open for writing. */
 export class PendingFile {
-  /** Writable, accessible to the owner only. */
+  /** File descriptor, open for writing. */
   readonly fd: number
   readonly #directory: OpenDirectory
   readonly #linkCalls: LinkCalls | undefined
-  /** The temporary one, while it is there. */
+  /** The temporary name, while it exists. */
   #name: string | undefined
   readonly #nameless: boolean
   #open = true
@@ -40,7 +42,11 @@ export class PendingFile {
     this.#nameless = name === undefined
   }
 
-  /** @param linkCalls without them the file has a temporary name. @throws {IoError} */
+  /**
+   * Creates a file.
+   * @param linkCalls native calls for O_TMPFILE; without them the file has a temporary name
+   * @throws {IoError} when it cannot be created
+   */
   static open(directory: OpenDirectory, linkCalls: LinkCalls | undefined): PendingFile {
     if (linkCalls !== undefined) {
       const fd = linkCalls.openNameless(directory.fd)
@@ -54,8 +60,9 @@ export class PendingFile {
 
   /**
    * Gives the complete file its name.
-   * @returns false when there is one that is to be kept
-   * @throws {ConflictError} `linkat: File exists`; {IoError} `renameat(TMP, NAME): Is a directory`
+   * @returns false when an existing file was kept
+   * @throws {ConflictError} `linkat: File exists` when the name exists and `existing` is `fail`
+   * @throws {IoError} such as `renameat(TMP, NAME): Is a directory` when an existing entry cannot be replaced
    */
   place(name: string, existing: OnExisting): boolean {
     const refused = this.#link(name)
@@ -74,14 +81,14 @@ export class PendingFile {
     return true
   }
 
-  /** Beside the temporary name, if there is one. @returns the reason when refused */
+  /** Links the file to a name, in addition to a temporary one. @returns the name of the errno when that fails */
   #link(name: string): string | undefined {
     const temporary = this.#name
     if (temporary === undefined) return this.#linkCalls?.linkOpen(this.fd, this.#directory.fd, name)
     return refusal(() => linkSync(this.#directory.path(temporary), this.#directory.path(name)))
   }
 
-  /** Lets go of the file; what was not placed is gone. May be called twice. */
+  /** Closes the file, and deletes it unless it has been placed. Idempotent. */
   close(): void {
     if (!this.#open) return
     this.#open = false
@@ -95,16 +102,17 @@ function linkError(errno: string, name: string): IoError {
   return new IoError(`linkat: ${errnoText(errno)}`, errno, name)
 }
 
+/** Returns a random name for a temporary file. */
 export function temporaryName(): string {
   return `tmp.${randomName()}`
 }
 
-/** @throws {IoError} `renameat(TMP, NAME): …` */
+/** Renames a temporary file, replacing an existing one. @throws {IoError} `renameat(TMP, NAME): …` when that fails */
 export function renameInto(directory: OpenDirectory, temporary: string, name: string): void {
   withIo(`./${temporary}, ${name}`, () => renameSync(directory.path(temporary), directory.path(name)))
 }
 
-/** Runs a call of `node:fs`. @returns the errno of its failure */
+/** Runs a function of `node:fs`. @returns the name of the errno, such as `EEXIST`, when it fails; else `undefined` */
 export function refusal(work: () => void): string | undefined {
   try {
     work()

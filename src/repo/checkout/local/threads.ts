@@ -1,7 +1,7 @@
 /**
- * Threads that make files of a checkout. Threads of one process share its descriptors, so a directory that is open here
- * is open there: no path is looked up again. A batch is begun only when a thread has room for it; otherwise the caller
- * makes the files itself.
+ * Threads that create files of a checkout. Threads of a process share its file descriptors, so they get directories as
+ * descriptors, without looking up paths. A batch is begun only when a thread has room for it; otherwise the caller
+ * creates the files itself.
  */
 
 import { ThreadPool } from '../../../system/threads/pool.ts'
@@ -11,14 +11,16 @@ import type { CheckoutOptions } from '../options.ts'
 import type { CheckoutThreads, FileToMake, ReturnedFiles } from '../target.ts'
 import { LocalTargetDirectory } from './local-directory.ts'
 
-/** While a thread starts, this one makes about as many files. */
+/** Files after which threads are started. The main thread creates about as many while a thread starts. */
 const FILES_BEFORE_START = 1000
-/** More threads wait for each other in the file system. */
-const MOST_THREADS = 2
-/** Files in a batch, whose directories stay open until it comes back. */
+/** With more threads, they wait for each other in the file system. */
+const MAX_THREADS = 2
+/** Files in a batch. Their directories stay open until it is returned. */
 const BATCH = 64
 
+/** What a thread gets when it starts. */
 export interface CheckoutThreadData {
+  /** Absolute path of the repository. */
   readonly root: string
   readonly settings: LooseLayout
   readonly how: 'copy' | 'link'
@@ -27,27 +29,34 @@ export interface CheckoutThreadData {
   readonly now: number
 }
 
-/** Three lists of one length. */
+/** A batch of files: three arrays of the same length. */
 export interface FilesToMake {
+  /** File descriptors. */
   readonly directories: number[]
   readonly names: string[]
   readonly checksums: string[]
 }
 
-/** Indices of the files that were not made. */
+/** Indices of the files that a thread has not created. */
 export type FilesLeft = readonly number[]
 
+/** Returns as many threads as there are idle processors, but no more than two; `undefined` when there are none. */
 export function defaultCheckoutThreads(): Threads | undefined {
-  return idleThreads(import.meta.url, 'checkout-worker', MOST_THREADS)
+  return idleThreads(import.meta.url, 'checkout-worker', MAX_THREADS)
 }
 
+/** Collects files into batches, and gives them to a pool of threads. */
 export class LocalCheckoutThreads implements CheckoutThreads {
   readonly #pool: ThreadPool<FileToMake[], FilesToMake, FilesLeft>
   #filling: FileToMake[] = []
   #returned: ReturnedFiles[] = []
   #ended = false
 
-  /** @returns `undefined` for a store whose objects are not files */
+  /**
+   * Creates threads for a storage. They start after the first files.
+   * @param now the time to set on directories, in seconds since the epoch
+   * @returns `undefined` when the storage has no loose files
+   */
   static of(
     threads: Threads,
     storage: Storage,
@@ -98,7 +107,7 @@ export class LocalCheckoutThreads implements CheckoutThreads {
     if (!this.#pool.give(files, request)) this.#leave(files)
   }
 
-  /** Returns the whole batch as not made. */
+  /** Returns a whole batch as not created. */
   #leave(files: readonly FileToMake[]): void {
     this.#returned.push({ files, left: new Set(files.keys()) })
   }
