@@ -23,7 +23,7 @@ export interface LocalTargetOptions extends OpenDirectoryOptions {
    * Native calls for links; `null` for none, so that whiteout devices cannot be created. Default: koffi, if installed.
    */
   readonly linkCalls?: LinkCalls | null | undefined
-  /** Threads that create files when there are many; `null` for none. Default: as many as there are idle processors. */
+  /** Threads that create files when there are many; `null` for none. Default: `defaultCheckoutThreads`. */
   readonly threads?: Threads | null | undefined
 }
 

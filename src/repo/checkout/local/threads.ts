@@ -40,7 +40,7 @@ export interface FilesToMake {
 /** Indices of the files that a thread has not created. */
 export type FilesLeft = readonly number[]
 
-/** Returns as many threads as there are idle processors, but no more than two; `undefined` when there are none. */
+/** Returns a thread for each processor but one, at most two; `undefined` when there are none, or no worker program. */
 export function defaultCheckoutThreads(): Threads | undefined {
   return idleThreads(import.meta.url, 'checkout-worker', MAX_THREADS)
 }
