@@ -9,7 +9,8 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
 }
 
 /**
- * Returns the platform whose images this machine runs. `os` is `linux` on every system, since OSTree images are for Linux.
+ * Returns the platform whose images this machine runs. `os` is `linux` on every system, since OSTree images are for
+ * Linux.
  */
 export function hostPlatform(): { architecture: string; os: string } {
   return { architecture: ARCHITECTURES[process.arch] ?? process.arch, os: 'linux' }

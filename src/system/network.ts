@@ -51,8 +51,8 @@ const MAX_IDLE = 8
 const IDLE_TIME = 15_000
 
 /**
- * Returns a network over `node:https`. Connections are kept open for further requests; idle ones do not keep the process
- * alive.
+ * Returns a network over `node:https`. Connections are kept open for further requests; idle ones do not keep the
+ * process alive.
  */
 export function nodeNetwork(options: NodeNetworkOptions = {}): Network {
   const keep = { keepAlive: true, maxFreeSockets: MAX_IDLE, timeout: IDLE_TIME }

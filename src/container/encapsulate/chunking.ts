@@ -44,8 +44,8 @@ export interface MappingOptions {
 }
 
 /**
- * Reads which files a commit has. All of them are in `remainder` at first, by checksum, with their sizes in bytes and their
- * paths.
+ * Reads which files a commit has. All of them are in `remainder` at first, by checksum, with their sizes in bytes and
+ * their paths.
  * @param rev anything that resolves to a commit
  * @param maxPaths files and directories that the commit may have
  * @throws {RefNotFoundError} when there is no such rev

@@ -162,8 +162,8 @@ export async function updateDetachedMetadata(
 }
 
 /**
- * Does what `updateDetachedMetadata` does, between an open source and an open destination. The destination is committed;
- * the caller disposes of both.
+ * Does what `updateDetachedMetadata` does, between an open source and an open destination. The destination is
+ * committed; the caller disposes of both.
  */
 export async function updateDetachedMetadataTo(
   from: ImageSource,

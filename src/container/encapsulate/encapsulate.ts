@@ -97,7 +97,8 @@ export interface EncapsulateOptions extends MappingOptions, ImageWriteOptions {
  * @throws {RefNotFoundError} when there is no such rev
  * @throws {NotFoundError} when the commit lacks a metadata key of `copyMetaKeys`
  * @throws {FormatError} when a metadata key to copy does not hold a string, or a file has no component
- * @throws {UnsupportedError} for transports that cannot be written, and without the `files` or `registry` that one needs
+ * @throws {UnsupportedError} for transports that cannot be written, and without the `files` or `registry` that one
+ *   needs
  */
 export async function encapsulate(
   repo: Repo,
@@ -167,8 +168,8 @@ async function chunkCommit(repo: Repo, commit: Checksum, options: EncapsulateOpt
 }
 
 /**
- * Two chunks that hold nothing have one digest, and of the last, by which an importer tells OSTree's layers from those on
- * top, there may be only one. Packing makes an empty bin when there are no more bins than kinds of component.
+ * Two chunks that hold nothing have one digest, and of the last, by which an importer tells OSTree's layers from those
+ * on top, there may be only one. Packing makes an empty bin when there are no more bins than kinds of component.
  */
 function leaveOutTwins(chunks: Chunk[]): void {
   const last = chunks.at(-1)

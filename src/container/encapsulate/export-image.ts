@@ -52,8 +52,8 @@ export interface ExportImageOptions extends ExportToOciOptions, Pick<Destination
 }
 
 /**
- * Writes a stored image as an image again. The directory of an `oci:` reference must exist; other transports are written with
- * fast compression.
+ * Writes a stored image as an image again. The directory of an `oci:` reference must exist; other transports are
+ * written with fast compression.
  *
  * @example
  * await exportImage(repo, 'docker://quay.io/exampleos/os:1', 'oci-archive:/srv/os.tar', { host, files: nodeFiles })
@@ -62,7 +62,8 @@ export interface ExportImageOptions extends ExportToOciOptions, Pick<Destination
  * @returns the digest of the manifest
  * @throws {InvalidNameError} when a text is not a reference
  * @throws {NotFoundError} when the image, or one of its layers, is not stored
- * @throws {UnsupportedError} for transports that cannot be written, and without the `files` or `registry` that one needs
+ * @throws {UnsupportedError} for transports that cannot be written, and without the `files` or `registry` that one
+ *   needs
  */
 export async function exportImage(
   repo: Repo,

@@ -40,8 +40,9 @@ export interface ChunkExportOptions extends ExportCommitOptions {
 type Stream = AsyncGenerator<Uint8Array, void, undefined>
 
 /**
- * Exports a commit with all its objects and its detached metadata as a tar stream, which `importOstreeTar` reads. The same
- * commit and detached metadata give the same bytes. Chunks are about 1 MiB; each may be reused once the next is asked for.
+ * Exports a commit with all its objects and its detached metadata as a tar stream, which `importOstreeTar` reads. The
+ * same commit and detached metadata give the same bytes. Chunks are about 1 MiB; each may be reused once the next is
+ * asked for.
  * @param rev anything that resolves to a commit
  * @throws {RefNotFoundError} when there is no such rev
  * @throws {ObjectNotFoundError} when an object of the commit is missing

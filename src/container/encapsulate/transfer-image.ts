@@ -37,8 +37,8 @@ export interface TransferOptions extends ProgressOptions {
 }
 
 /**
- * Copies an image into a destination and publishes it there. Blobs that the destination has are not sent; the others are
- * verified on the way. A manifest that the destination cannot keep is converted to OCI.
+ * Copies an image into a destination and publishes it there. Blobs that the destination has are not sent; the others
+ * are verified on the way. A manifest that the destination cannot keep is converted to OCI.
  * @returns the digest of the manifest in the destination
  * @throws {DigestMismatchError} when a blob does not have the digest or size that the manifest promises
  * @throws {UnsupportedError} for layers that a converted manifest cannot describe

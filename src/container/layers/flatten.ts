@@ -31,8 +31,8 @@ import {
 import { type FileOwner, type MutableTree, type RepoMode, readDirMeta, type Transaction } from '../../repo/index.ts'
 
 /**
- * What a merged tree keeps of owners, modes and extended attributes: `exact` keeps everything; `compat` keeps what is left
- * after a checkout by an unprivileged user, and gives the checksums that ostree-ext gives.
+ * What a merged tree keeps of owners, modes and extended attributes: `exact` keeps everything; `compat` keeps what is
+ * left after a checkout by an unprivileged user, and gives the checksums that ostree-ext gives.
  */
 export type MetadataPolicy = 'exact' | 'compat'
 

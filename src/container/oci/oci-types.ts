@@ -67,7 +67,8 @@ export interface ContainerConfig {
 }
 
 /**
- * The config of an image: its platform, its diff ids, and how a container of it runs. Source: OCI image-spec 1.1, config.md.
+ * The config of an image: its platform, its diff ids, and how a container of it runs. Source: OCI image-spec 1.1,
+ * config.md.
  */
 export interface ImageConfiguration {
   readonly created?: string

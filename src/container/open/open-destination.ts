@@ -20,8 +20,8 @@ export interface OpenDestinationOptions {
 
 /**
  * Opens a place to write one image to. The caller disposes of it, also after `commit`.
- * @throws {UnsupportedError} for `containers-storage:` and `docker-daemon:`, and without the `files` or `registry` that the
- *   transport needs
+ * @throws {UnsupportedError} for `containers-storage:` and `docker-daemon:`, and without the `files` or `registry` that
+ *   the transport needs
  * @throws {PathNotFoundError} when a directory that has to exist does not; {IoError} when it cannot be made
  */
 export async function openDestination(

@@ -14,8 +14,8 @@ import { openLayout, splitImageName } from '../transport/oci-layout.ts'
 /**
  * Opens the image of the platform `context.host`, and reads its manifest. The caller disposes of it.
  * @throws {NotFoundError} when there is no image of that name or platform; {PathNotFoundError} when its file is missing
- * @throws {UnsupportedError} for `containers-storage:` and `docker-daemon:`, and without the `files` or `registry` that the
- *   transport needs
+ * @throws {UnsupportedError} for `containers-storage:` and `docker-daemon:`, and without the `files` or `registry` that
+ *   the transport needs
  * @throws {FormatError} when a document of the image is malformed; {DigestMismatchError} when it has another digest
  * @throws {TarFormatError} when an archive is malformed; {LimitError} when something is larger than it may be
  */

@@ -11,7 +11,8 @@ import { importCommitLayer, importObjectSet, type OstreeTarOptions, writeObjectS
 import { requireComplete } from './require-complete.ts'
 
 /**
- * Stores the commit that a tar stream carries, as `exportCommit` writes it. No ref is set. If it fails, nothing is stored.
+ * Stores the commit that a tar stream carries, as `exportCommit` writes it. No ref is set. If it fails, nothing is
+ * stored.
  * @param stream uncompressed tar; a chunk may be reused once the next one is asked for
  * @returns the checksum of the commit
  * @throws {TarFormatError} when the stream is malformed; {FormatError} when an object in it is

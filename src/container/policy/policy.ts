@@ -52,7 +52,8 @@ const KEY_TYPES = ['GPGKeys', 'signedByGPGKeys', 'X509Certificates', 'signedByX5
 const PATH_TRANSPORTS = ['dir', 'oci', 'oci-archive']
 
 /**
- * Parses a policy.json. Unknown keys and keys that occur twice are errors, since a misspelt key must not admit an image.
+ * Parses a policy.json. Unknown keys and keys that occur twice are errors, since a misspelt key must not admit an
+ * image.
  * @throws {FormatError} when the document is not a policy; {LimitError} when it is too large
  */
 export function parsePolicy(bytes: Uint8Array): SignaturePolicy {

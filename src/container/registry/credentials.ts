@@ -90,9 +90,9 @@ function decodeBase64(text: string): string | undefined {
 }
 
 /**
- * Returns a source of credentials that looks into files, in order. In each file it tries, in this order: the helper of the
- * host; entries from the whole repository name up to the host; entries that spell the host in another way; the helper for
- * all hosts.
+ * Returns a source of credentials that looks into files, in order. In each file it tries, in this order: the helper of
+ * the host; entries from the whole repository name up to the host; entries that spell the host in another way; the
+ * helper for all hosts.
  * @param helper runs a credential helper; without it a repository whose credentials a helper keeps is an error
  */
 export function credentialsFromFiles(files: readonly AuthFile[], helper?: CredentialHelper): CredentialSource {

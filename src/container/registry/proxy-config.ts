@@ -13,7 +13,8 @@ import { anonymousCredentials, credentialsFromFiles, parseAuthFile } from './cre
 import type { RegistryOptions } from './options.ts'
 
 /**
- * How images are fetched, in the names of ostree-ext. At most one of `authfile`, `authData` and `authAnonymous` may be given.
+ * How images are fetched, in the names of ostree-ext. At most one of `authfile`, `authData` and `authAnonymous` may be
+ * given.
  */
 export interface ImageProxyConfig {
   /** Path of a file as containers-auth.json(5) describes it. */
@@ -64,7 +65,8 @@ export function globalAuthfileCandidates({ uid, env }: AuthfileSurroundings): Au
 
 /**
  * Reads OSTree's file of credentials: the first of `/run/ostree/auth.json`, `/etc/ostree/auth.json` and
- * `/usr/lib/ostree/auth.json` for root, else of `ostree/auth.json` in the runtime and configuration directories of the user.
+ * `/usr/lib/ostree/auth.json` for root, else of `ostree/auth.json` in the runtime and configuration directories of the
+ * user.
  * @param read returns the content of a file, `undefined` when it does not exist
  * @returns `undefined` when there is none
  * @throws what `read` throws, with the file's name in front of the message
@@ -85,8 +87,8 @@ export async function loadGlobalAuthfile(
 }
 
 /**
- * Fills in the credentials: without any in `config` those of `loadGlobal`, and anonymous access when it has none. Applying it
- * twice changes nothing.
+ * Fills in the credentials: without any in `config` those of `loadGlobal`, and anonymous access when it has none.
+ * Applying it twice changes nothing.
  * @throws {UsageError} when `config` has two kinds of credentials
  */
 export async function mergeDefaultContainerProxyOpts(

@@ -50,8 +50,8 @@ export async function removeImages(repo: Repo, images: readonly (string | ImageR
 }
 
 /**
- * Removes the layers that neither a stored image nor a deployment needs: their refs are deleted. It must not run inside a
- * transaction.
+ * Removes the layers that neither a stored image nor a deployment needs: their refs are deleted. It must not run inside
+ * a transaction.
  * @param inUse manifests whose layers stay too
  * @returns how many layers were removed
  * @throws {OstreeError} as `planLayerGc`, which also says why a layer stays

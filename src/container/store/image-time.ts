@@ -5,8 +5,8 @@ import { parseRfc3339 } from '../oci/rfc3339.ts'
 import { CREATED_ANNOTATION, VERSION_LABELS } from './names.ts'
 
 /**
- * Returns when an image was made, in seconds since the epoch, UTC: the annotation `org.opencontainers.image.created` of the
- * manifest, or `created` of the config when there is no annotation.
+ * Returns when an image was made, in seconds since the epoch, UTC: the annotation `org.opencontainers.image.created` of
+ * the manifest, or `created` of the config when there is no annotation.
  * @returns `undefined` when there is no time, or it is malformed; times before 1970 as unsigned 64-bit numbers
  */
 export function timestampOfManifestOrConfig(manifest: ImageManifest, config: ImageConfiguration): bigint | undefined {

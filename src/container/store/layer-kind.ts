@@ -14,8 +14,8 @@ import { IMPORTER_VERSION, refForLayer } from './names.ts'
 import type { ManifestLayerState } from './query.ts'
 
 /**
- * What a layer holds: `commit` an OSTree commit with its metadata, `chunk` more files of that commit, `derived` ordinary
- * files on top of it.
+ * What a layer holds: `commit` an OSTree commit with its metadata, `chunk` more files of that commit, `derived`
+ * ordinary files on top of it.
  */
 export type LayerKind = 'commit' | 'chunk' | 'derived'
 

@@ -31,7 +31,8 @@ export interface OstreeManifestLayout extends ManifestLayout {
 
 /**
  * Divides the layers of an image into the one that holds the commit, the chunks of that commit, and the derived layers.
- * @throws {FormatError} when there are no layers, or the label `ostree.final-diffid` names none of them or one of several
+ * @throws {FormatError} when there are no layers, or the label `ostree.final-diffid` names none of them or one of
+ *   several
  */
 export function parseManifestLayout(manifest: ImageManifest, config: ImageConfiguration): ManifestLayout {
   try {

@@ -34,7 +34,8 @@ export const CACHED_CONFIG = 'ostree-ext.cached.config'
 export const DIFFID_LABEL = 'ostree.final-diffid'
 export const BOOTC_LABEL = 'containers.bootc'
 /**
- * Label of an image: checksum of the encapsulated commit. An import compares it only with the option `verifyCommitLabel`.
+ * Label of an image: checksum of the encapsulated commit. An import compares it only with the option
+ * `verifyCommitLabel`.
  */
 export const OSTREE_COMMIT_LABEL = 'ostree.commit'
 /** Labels that hold the version of an image, the preferred one first. */

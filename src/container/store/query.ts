@@ -2,8 +2,8 @@
  * Images in a repository: which there are, and what their commits say of them. Nothing here writes, but for
  * `clearCachedUpdate`.
  *
- * An image is a ref to its merge commit; the commit's metadata holds manifest, manifest digest and config. Each layer is
- * a commit of its own, behind a ref named after its digest.
+ * An image is a ref to its merge commit; the commit's metadata holds manifest, manifest digest and config. Each layer
+ * is a commit of its own, behind a ref named after its digest.
  *
  * Source: ostree-ext, container::store (query_image, query_image_commit, list_images, parse_cached_update).
  */
@@ -89,7 +89,8 @@ export function resolveLocalRef(repo: Repo, ref: string): Promise<Checksum | und
  * @param image a reference, or its text
  * @returns `undefined` when the image is not stored
  * @throws {InvalidNameError} when the text is not a reference
- * @throws {NotFoundError} when the ref of its base is missing; {FormatError} when the metadata of its commit is malformed
+ * @throws {NotFoundError} when the ref of its base is missing; {FormatError} when the metadata of its commit is
+ *   malformed
  */
 export async function queryImage(repo: Repo, image: string | ImageReference): Promise<LayeredImageState | undefined> {
   try {
@@ -190,8 +191,8 @@ export function manifestDigestFromCommit({ metadata }: Commit): Digest {
 }
 
 /**
- * Reads the config of an image from the metadata of a merge commit. Commits of the first versions of ostree-ext have none;
- * for those a config without diff ids is returned.
+ * Reads the config of an image from the metadata of a merge commit. Commits of the first versions of ostree-ext have
+ * none; for those a config without diff ids is returned.
  * @throws {FormatError} when the value is malformed
  */
 export function imageConfigFromCommitmeta(metadata: Vardict): ImageConfiguration {

@@ -1,8 +1,8 @@
 /**
  * Whether what was put into a merged tree is still to be found in it.
  *
- * Two ways to be equal: `exact`, by checksum, for what an import does not touch; else by kind, size, owner and mode, for
- * what it may label anew. Directories are compared by what is in them, their own metadata is not looked at.
+ * Two ways to be equal: `exact`, by checksum, for what an import does not touch; else by kind, size, owner and mode,
+ * for what it may label anew. Directories are compared by what is in them, their own metadata is not looked at.
  *
  * What a layer above took away or replaced is not missed. (The original changes the two trees over at every second
  * level, and so takes additions for losses; only its output is kept.)
