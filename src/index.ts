@@ -5,6 +5,8 @@
  * `ostree-ts/repo` and `ostree-ts/container` for the rest of both layers, `ostree-ts/objects`, `/gvariant`, `/tar`,
  * `/keyfile` and `/selinux` for the formats, `ostree-ts/platform` for what a runtime has to provide, and
  * `ostree-ts/testing` for conformance suites. `ostree-ts/node` adds what needs Node.
+ *
+ * @module ostree-ts
  */
 
 export type { Checksum, Content, MaybePromise } from './bytes.ts'

@@ -1,6 +1,8 @@
 /**
  * The library on Node: all of `ostree-ts`, and with it repositories in directories and in SQLite files, directories to
  * commit and to check out into, local files and registries for images, and deployments.
+ *
+ * @module ostree-ts/node
  */
 
 export * from './index.ts'

@@ -1,4 +1,8 @@
-/** Container images kept as OSTree commits. */
+/**
+ * Container images kept as OSTree commits.
+ *
+ * @module ostree-ts/container
+ */
 
 export { Chunk, type ChunkedObject, Chunking } from './encapsulate/chunk.ts'
 export {

@@ -1,4 +1,8 @@
-/** GVariant: GLib's serialisation format and its text form. */
+/**
+ * GVariant: GLib's serialisation format and its text form.
+ *
+ * @module ostree-ts/gvariant
+ */
 
 export { byteString, bytes } from './byte-arrays.ts'
 export { byteswap } from './byteswap.ts'

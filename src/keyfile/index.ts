@@ -1,3 +1,7 @@
-/** Key files, the format of configuration in GLib. */
+/**
+ * Key files, the format of configuration in GLib.
+ *
+ * @module ostree-ts/keyfile
+ */
 
 export { KeyFile, type KeyFileFallback, type KeyFileOptions } from './keyfile.ts'

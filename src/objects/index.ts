@@ -1,4 +1,8 @@
-/** OSTree objects: their values, encodings, names, checksums and validation. */
+/**
+ * OSTree objects: their values, encodings, names, checksums and validation.
+ *
+ * @module ostree-ts/objects
+ */
 
 export {
   checksumFile,

@@ -1,4 +1,8 @@
-/** Hashing, compression, files and network as the library needs them from a runtime: interfaces and their web versions. */
+/**
+ * Hashing, compression, files and network as the library needs them from a runtime: interfaces and their web versions.
+ *
+ * @module ostree-ts/platform
+ */
 
 export type {
   CompressionKind,

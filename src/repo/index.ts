@@ -1,4 +1,8 @@
-/** Repositories: commits, checkouts, refs, remotes, deltas and summaries, and the interfaces a storage implements. */
+/**
+ * Repositories: commits, checkouts, refs, remotes, deltas and summaries, and the interfaces a storage implements.
+ *
+ * @module ostree-ts/repo
+ */
 
 export { SMALL_FILE } from '../bytes.ts'
 export type { KeyRings, TimeFormat } from '../sign/index.ts'

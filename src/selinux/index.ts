@@ -1,4 +1,8 @@
-/** File contexts of SELinux policies: finds the label of a path. */
+/**
+ * File contexts of SELinux policies: finds the label of a path.
+ *
+ * @module ostree-ts/selinux
+ */
 
 export { FileContexts, type FileContextsOptions, type FileContextsTexts } from './file-contexts.ts'
 export { MAX_MATCH_WORK } from './matcher.ts'

@@ -1,4 +1,8 @@
-/** Tar and cpio archives, read and written as streams. */
+/**
+ * Tar and cpio archives, read and written as streams.
+ *
+ * @module ostree-ts/tar
+ */
 
 export { CpioParser, isCpio } from './cpio.ts'
 export { type ArchiveParser, type FeedOptions, feed, feedThrough, TarOrCpioParser } from './feed.ts'

@@ -2,6 +2,8 @@
  * Test tools for authors of stores, transports and programs on top of this library: conformance suites, builders of
  * trees and commits, and fast-check generators. This module needs the packages fast-check and tar-stream. It does not
  * import a test runner: the suites take the runner's functions as an argument.
+ *
+ * @module ostree-ts/testing
  */
 
 export * from './arbitraries/index.ts'

@@ -3,8 +3,8 @@
 import type { Checksum } from '../../bytes.ts'
 import { NotFoundError, ObjectNotFoundError } from '../../errors.ts'
 import { formatObjectName } from '../../objects/index.ts'
-import { type ObjectReader, readCommit } from '../../repo/index.ts'
-import { ReachableSet, traverseTree } from '../../repo/internal.ts'
+import { type ObjectReader, ReachableSet, readCommit } from '../../repo/index.ts'
+import { traverseTree } from '../../repo/internal.ts'
 
 /**
  * Looks up every object that a commit needs.

@@ -30,7 +30,7 @@ export const SUMMARY_COLLECTION_MAP_KEY = 'ostree.summary.collection-map' // a{s
 export const SUMMARY_COMMIT_TIMESTAMP_KEY = 'ostree.commit.timestamp' // t, seconds since the epoch, big-endian
 export const SUMMARY_COMMIT_VERSION_KEY = 'ostree.commit.version' // s
 
-const SummaryRef = struct({
+export const SummaryRef = struct({
   name: string,
   latest: struct({
     /**
