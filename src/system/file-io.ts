@@ -21,13 +21,15 @@ import {
 } from 'node:fs'
 import { promisify } from 'node:util'
 import { SMALL_FILE } from '../bytes.ts'
-import { FormatError, LimitError } from '../errors.ts'
-import { errnoOf, ioError, unless, withIo } from './errno.ts'
+import { FormatError, IoError, LimitError } from '../errors.ts'
+import { errnoOf, errnoText, ioError, unless, withIo } from './errno.ts'
 
 const readAsync = promisify(read)
 
 /** Not through a link that somebody put there, and not waiting for the other end of a pipe. */
 export const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+/** Opens for reading like READ_FLAGS, but through symbolic links. */
+export const FOLLOW_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK
 /** Never over anything, never through a link. */
 export const CREATE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
@@ -52,10 +54,15 @@ export interface OpenedFile {
  * @param needStat a regular file is asked for its inode only when the caller wants it, or when it is large
  * @returns `undefined` when there is nothing at `path`; the word `link` when it is a symbolic link
  */
-export function readHead<T>(path: string, needStat: boolean, use: (file: OpenedFile) => T): T | 'link' | undefined {
+export function readHead<T>(
+  path: string,
+  needStat: boolean,
+  use: (file: OpenedFile) => T,
+  flags = READ_FLAGS,
+): T | 'link' | undefined {
   let fd: number
   try {
-    fd = openSync(path, READ_FLAGS)
+    fd = openSync(path, flags)
   } catch (error) {
     const errno = errnoOf(error)
     if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined
@@ -97,9 +104,32 @@ export function readWhole(path: string): Uint8Array | undefined {
   return bytes === 'link' ? undefined : bytes
 }
 
+/**
+ * Reads the beginning of a file like `readHead`, also through a symbolic link, as libostree does for metadata and
+ * archive objects.
+ * @throws {IoError} if a symbolic link is at `path` and its target cannot be opened
+ */
+export function readHeadFollowing<T>(path: string, needStat: boolean, use: (file: OpenedFile) => T): T | undefined {
+  const file = readHead(path, needStat, use)
+  if (file !== 'link') return file
+  const target = readHead(path, needStat, use, FOLLOW_FLAGS)
+  if (target === 'link') throw new IoError(`openat(${path}): ${errnoText('ELOOP')}`, 'ELOOP', path)
+  if (target === undefined) throw new IoError(`openat(${path}): ${errnoText('ENOENT')}`, 'ENOENT', path)
+  return target
+}
+
+/** Reads a file whole, also through a symbolic link. @returns `undefined` if nothing is at `path`. @throws as `readHeadFollowing` */
+export function readWholeFollowing(path: string): Uint8Array | undefined {
+  return readHeadFollowing(path, false, (file) => readRest(file, path))
+}
+
 /** Streams from `offset`, opening the file when the first chunk is asked for. One buffer, used again for each chunk. */
-export async function* streamFile(path: string, offset: number): AsyncGenerator<Uint8Array, void, undefined> {
-  const fd = withIo(path, () => openSync(path, READ_FLAGS))
+export async function* streamFile(
+  path: string,
+  offset: number,
+  flags = READ_FLAGS,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const fd = withIo(path, () => openSync(path, flags))
   try {
     const buffer = new Uint8Array(SMALL_FILE)
     for (let at = offset; ; ) {

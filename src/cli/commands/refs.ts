@@ -51,7 +51,7 @@ export const refs = command({
         ? await listCollectionRefs(repo, { only: prefix })
         : alias
           ? await aliases(repo, prefix, cutPrefix)
-          : await repo.listRefs(prefix, { cutPrefix })
+          : await repo.listRefs(prefix, { cutPrefix, allowDangling: options.delete })
       if (options.delete) {
         // ostree lists the refs of a whole remote as `REMOTE:./NAME`, and then fails to delete them by that name.
         const [invalid] = inTableOrder(
@@ -62,11 +62,11 @@ export const refs = command({
         continue
       }
       for (const row of collections ? rows : rows.toSorted((a, b) => compareUtf8(a.name, b.name))) {
-        const target = alias ? await repo.refs.read(row.path) : undefined
+        const target = alias ? await readTarget(repo, row.path) : undefined
         // For a ref given by its full name, ostree prints the commit, even if the ref is an alias.
         const isNamed = alias && !options.json && row.name === prefix
         const aliasOf = target !== undefined && 'alias' in target && !isNamed ? refspecOf(target.alias) : undefined
-        const commit = options.revision || options.json || isNamed ? await readRef(repo.refs, row.path) : undefined
+        const commit = options.revision || options.json || isNamed ? await storedCommit(repo, row.path) : undefined
         const { name, collection } = row
         if (options.json) out.json({ name, ...(collection && { collection }), commit, ...(aliasOf && { aliasOf }) })
         else {
@@ -86,11 +86,31 @@ function shownBelow(prefix: string | undefined, name: string): string {
   return remote !== undefined && name.startsWith(remote) ? `${remote}./${name.slice(remote.length)}` : name
 }
 
+/** Reads a ref or an alias. @returns `undefined` when it does not exist, or what is stored is not a checksum */
+async function readTarget(repo: Repo, path: RefPath): Promise<RefTarget | undefined> {
+  try {
+    return await repo.refs.read(path)
+  } catch (error) {
+    if (error instanceof InvalidNameError) return undefined
+    throw error
+  }
+}
+
+/** Returns what is stored for a ref, as ostree prints it: text that is not a checksum as it is. */
+async function storedCommit(repo: Repo, path: RefPath): Promise<string | undefined> {
+  try {
+    return await readRef(repo.refs, path)
+  } catch (error) {
+    if (error instanceof InvalidNameError) return error.data.value
+    throw error
+  }
+}
+
 /** Lists the aliases below `prefix`, and the ref of that very name even if it is not an alias. */
 async function aliases(repo: Repo, prefix: string | undefined, cutPrefix: boolean): Promise<Row[]> {
   const found: Row[] = []
-  for (const row of await repo.listRefs(prefix, { cutPrefix })) {
-    const target = await repo.refs.read(row.path)
+  for (const row of await repo.listRefs(prefix, { cutPrefix, allowDangling: true })) {
+    const target = await readTarget(repo, row.path)
     if (row.name === prefix || (target !== undefined && 'alias' in target)) found.push(row)
   }
   return found
@@ -116,7 +136,7 @@ async function deleteRefs(repo: Repo, rows: readonly Row[]): Promise<void> {
 async function activeAlias(repo: Repo, path: RefPath): Promise<string | undefined> {
   const name = nameOf(path)
   for (const other of await repo.refs.list('heads')) {
-    const target = await repo.refs.read(other)
+    const target = await readTarget(repo, other)
     if (target !== undefined && 'alias' in target && target.alias === `heads/${name}`) return refspecOf(other)
   }
   return undefined

@@ -3,7 +3,7 @@
 import type { Checksum } from '../../bytes.ts'
 import { ObjectNotFoundError } from '../../errors.ts'
 import type { Commit } from '../../objects/index.ts'
-import { readRef, refspecOf } from '../refs/refs.ts'
+import { readListedRef, refspecOf } from '../refs/refs.ts'
 import { collectionRefsInOrder, plainRefsInOrder } from '../refs/table-order.ts'
 import type { Repo } from '../repo.ts'
 
@@ -82,7 +82,7 @@ interface RefTip {
 async function plainRefs({ refs }: Repo): Promise<RefTip[]> {
   const tips: RefTip[] = []
   for (const path of await plainRefsInOrder(refs)) {
-    const commit = await readRef(refs, path)
+    const commit = await readListedRef(refs, path, path)
     if (commit !== undefined) tips.push({ ref: refspecOf(path) ?? path, commit })
   }
   return tips
@@ -91,7 +91,8 @@ async function plainRefs({ refs }: Repo): Promise<RefTip[]> {
 async function mirroredRefs({ refs, settings }: Repo): Promise<RefTip[]> {
   const tips: RefTip[] = []
   for (const { path, collection, name } of await collectionRefsInOrder(refs, settings.collectionId)) {
-    const commit = path.startsWith('mirrors/') ? await readRef(refs, path) : undefined
+    if (!path.startsWith('mirrors/')) continue
+    const commit = await readListedRef(refs, path, name)
     if (commit !== undefined) tips.push({ ref: `(${collection}, ${name})`, commit })
   }
   return tips

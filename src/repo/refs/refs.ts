@@ -11,7 +11,7 @@
  */
 
 import { type Checksum, decodeUtf8 } from '../../bytes.ts'
-import { FormatError, InvalidNameError, withContext } from '../../errors.ts'
+import { FormatError, InvalidNameError, IoError, withContext } from '../../errors.ts'
 import { isChecksum, validateCollectionId } from '../../objects/index.ts'
 import type { RefPath, RefStore } from '../core/interface.ts'
 
@@ -118,6 +118,36 @@ export async function readRef(refs: RefStore, path: RefPath): Promise<Checksum |
   throw new FormatError(path, `openat(refs/${path}): Too many levels of symbolic links`)
 }
 
+/**
+ * Reads the commit of a ref that was listed.
+ * @param shown the name that messages use
+ * @returns `undefined` when the ref was deleted since it was listed
+ * @throws {IoError} `openat(SHOWN): No such file or directory` when the ref is an alias of a ref that does not exist
+ * @throws {InvalidNameError} `Invalid rev …` when the stored target is not a checksum
+ */
+export async function readListedRef(refs: RefStore, path: RefPath, shown: string): Promise<Checksum | undefined> {
+  const commit = await readRef(refs, path)
+  if (commit !== undefined || (await refs.read(path)) === undefined) return commit
+  throw new IoError(`openat(${shown}): No such file or directory`, 'ENOENT', path)
+}
+
+/**
+ * Checks that every alias among listed refs names an existing ref, as ostree does when it lists refs. Targets that are
+ * not checksums pass, because ostree lists such refs too.
+ * @param base the path that the names in messages are relative to
+ * @throws {IoError} `openat(NAME): No such file or directory`
+ */
+async function requireNoDanglingAlias(refs: RefStore, paths: readonly RefPath[], base: RefPath): Promise<void> {
+  for (const path of paths) {
+    const name = path.slice(base.length + 1)
+    try {
+      await readListedRef(refs, path, base === 'remotes' ? name.slice(name.indexOf('/') + 1) : name)
+    } catch (error) {
+      if (!(error instanceof InvalidNameError)) throw error
+    }
+  }
+}
+
 /** A ref in a list. */
 export interface ListedRef {
   /** The refspec; with `cutPrefix` the part after the prefix. */
@@ -129,30 +159,32 @@ export interface ListedRef {
 export interface ListRefsOptions {
   /** Return names relative to the prefix, as `ostree refs PREFIX` prints them. Default: whole refspecs. */
   readonly cutPrefix?: boolean | undefined
+  /** Also list aliases of refs that do not exist. Default: such an alias is an error. */
+  readonly allowDangling?: boolean | undefined
 }
 
 /**
- * Lists the refs below a prefix, in byte order. Their targets are not read, so refs with an invalid target are listed
- * too.
+ * Lists the refs below a prefix, in byte order. Refs whose stored target is not a checksum are listed too.
  * @param prefix `undefined` for all; `NAME` for a local ref, or the refs below that directory; `REMOTE:` (or
  *   `REMOTE:.`) or `REMOTE:NAME` for refs of a remote
  * @throws {InvalidNameError} `Listing refs: Invalid refspec …` when the prefix is malformed
- * @throws {IoError} `Listing refs: …` when the directory `refs/heads` or `refs/remotes` is missing
+ * @throws {IoError} `Listing refs: …` when the directory `refs/heads` or `refs/remotes` is missing, or an alias names a
+ *   ref that does not exist
  */
 export async function listRefs(
   refs: RefStore,
   prefix?: string,
-  { cutPrefix = false }: ListRefsOptions = {},
+  { cutPrefix = false, allowDangling = false }: ListRefsOptions = {},
 ): Promise<ListedRef[]> {
   if (prefix === undefined) {
-    const paths = await listPlainRefs(refs)
+    const paths = await listPlainRefs(refs, { allowDangling })
     return paths.flatMap((path) => {
       const name = refspecOf(path)
       return name === undefined ? [] : [{ name, path }]
     })
   }
   const { remote, at } = parsePrefix(prefix)
-  const paths = await refs.list(at)
+  const paths = await listOf(refs, at, allowDangling)
   // If the prefix is the full name of a ref, that name is returned even with `cutPrefix`.
   if (paths.length === 1 && paths[0] === at) return [{ name: prefix, path: at }]
   return paths.map((path) => {
@@ -162,10 +194,23 @@ export async function listRefs(
   })
 }
 
-/** Lists the refs below `heads` and `remotes`. @throws {IoError} `Listing refs: …` when such a directory is missing */
-export async function listPlainRefs(refs: RefStore): Promise<RefPath[]> {
+/**
+ * Lists the refs below `heads` and `remotes`.
+ * @throws {IoError} `Listing refs: …` when such a directory is missing, or an alias names a ref that does not exist
+ */
+export async function listPlainRefs(
+  refs: RefStore,
+  { allowDangling = false }: Pick<ListRefsOptions, 'allowDangling'> = {},
+): Promise<RefPath[]> {
+  return [...(await listOf(refs, 'heads', allowDangling)), ...(await listOf(refs, 'remotes', allowDangling))]
+}
+
+async function listOf(refs: RefStore, at: RefPath, allowDangling: boolean): Promise<readonly RefPath[]> {
   try {
-    return [...(await refs.list('heads')), ...(await refs.list('remotes'))]
+    const paths = await refs.list(at)
+    // A prefix that is a ref itself is not opened by ostree.
+    if (!allowDangling && paths[0] !== at) await requireNoDanglingAlias(refs, paths, at)
+    return paths
   } catch (error) {
     throw withContext('Listing refs', error)
   }

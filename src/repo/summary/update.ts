@@ -22,7 +22,7 @@ import { writeCommit } from '../commit/write-commit.ts'
 import { dateOf } from '../core/calendar.ts'
 import { MutableTree, writeTree } from '../core/tree.ts'
 import { deltaDigests, reindexDeltas, STATIC_DELTAS_KEY } from '../deltas/names-and-index.ts'
-import { readRef } from '../refs/refs.ts'
+import { listPlainRefs, readListedRef } from '../refs/refs.ts'
 import { listCollectionRefs } from '../remotes/collection-refs.ts'
 import type { Repo } from '../repo.ts'
 import { requireRepoFiles } from '../repo.ts'
@@ -64,6 +64,8 @@ export async function updateSummary(repo: Repo, { metadata = [], timestamp }: Up
   const files = requireRepoFiles(repo, 'A summary')
   const lock = await repo.storage.lock('exclusive')
   try {
+    // Refs are read first: if one of them cannot be, nothing changes.
+    const { own, others } = await collectRefs(repo)
     // The order of insertion affects the bytes of the file: it decides the order of keys that collide in the hash
     // table.
     const table = new GHashOrder<Variant>(metadata)
@@ -77,40 +79,46 @@ export async function updateSummary(repo: Repo, { metadata = [], timestamp }: Up
     table.set(SUMMARY_MODE_KEY, variantOf(string, mode === 'archive' ? 'archive-z2' : mode))
     table.set(SUMMARY_TOMBSTONE_COMMITS_KEY, variantOf(bool, repo.settings.tombstoneCommits))
     table.set(SUMMARY_INDEXED_DELTAS_KEY, variantOf(bool, true))
-    const refs = await listRefs(repo, table)
-    await files.write(SUMMARY_FILE, Summary.encode({ refs, metadata: [...table] }))
+    const { collectionId } = repo.settings
+    if (collectionId !== undefined) table.set(SUMMARY_COLLECTION_KEY, variantOf(string, collectionId))
+    if (others.size > 0) table.set(SUMMARY_COLLECTION_MAP_KEY, variantOf(CollectionMap, [...others]))
+    await files.write(SUMMARY_FILE, Summary.encode({ refs: own, metadata: [...table] }))
     await files.delete(SUMMARY_SIGNATURES_FILE)
   } finally {
     await lock[Symbol.asyncDispose]()
   }
 }
 
-/**
- * Returns the summary's list of refs: those of the repository's own collection, or its local refs without one. Adds the
- * refs of other collections to `table`, the metadata.
- */
-async function listRefs(repo: Repo, table: GHashOrder<Variant>): Promise<SummaryRef[]> {
-  const own = repo.settings.collectionId
-  const collections = new Map<string, SummaryRef[]>()
+/** The refs of a summary. */
+interface CollectedRefs {
+  /** The refs of the repository's own collection; its local refs if it has no collection ID. */
+  readonly own: SummaryRef[]
+  /** The refs of other collections, by collection ID. */
+  readonly others: Map<string, SummaryRef[]>
+}
+
+async function collectRefs(repo: Repo): Promise<CollectedRefs> {
+  const collectionId = repo.settings.collectionId
+  await listPlainRefs(repo.refs)
+  const others = new Map<string, SummaryRef[]>()
   for (const { collection, name, path } of await listCollectionRefs(repo)) {
-    const commit = await readRef(repo.refs, path)
+    const commit = await readListedRef(repo.refs, path, name)
     if (commit === undefined) continue // deleted since it was listed
     const entry = await summaryRef(repo, name, commit)
-    const others = collections.get(collection)
-    if (others === undefined) collections.set(collection, [entry])
-    else others.push(entry)
+    const found = others.get(collection)
+    if (found === undefined) others.set(collection, [entry])
+    else found.push(entry)
   }
-  if (own !== undefined) table.set(SUMMARY_COLLECTION_KEY, variantOf(string, own))
-  const refs = own === undefined ? await headRefs(repo) : (collections.get(own) ?? [])
-  if (own !== undefined) collections.delete(own)
-  if (collections.size > 0) table.set(SUMMARY_COLLECTION_MAP_KEY, variantOf(CollectionMap, [...collections]))
-  return refs
+  if (collectionId === undefined) return { own: await headRefs(repo), others }
+  const own = others.get(collectionId) ?? []
+  others.delete(collectionId)
+  return { own, others }
 }
 
 async function headRefs(repo: Repo): Promise<SummaryRef[]> {
   const refs: SummaryRef[] = []
   for (const path of await repo.refs.list('heads')) {
-    const commit = await readRef(repo.refs, path)
+    const commit = await readListedRef(repo.refs, path, path)
     if (commit !== undefined) refs.push(await summaryRef(repo, path.slice('heads/'.length), commit))
   }
   return refs.sort((a, b) => compareUtf8(a.name, b.name))

@@ -13,13 +13,14 @@ import {
   readlinkSync,
   rmdirSync,
   type Stats,
+  statSync,
   utimesSync,
 } from 'node:fs'
 import { compareUtf8, decodeUtf8, displayUtf8, encodeUtf8 } from '../../../bytes.ts'
-import { InvalidNameError } from '../../../errors.ts'
+import { InvalidNameError, IoError } from '../../../errors.ts'
 import { isChecksum } from '../../../objects/index.ts'
-import { unless, withIo } from '../../../system/errno.ts'
-import { readWhole, removeFile, replaceFile, replaceLink, syncDirectory } from '../../../system/file-io.ts'
+import { errnoText, unless, withIo } from '../../../system/errno.ts'
+import { readWholeFollowing, removeFile, replaceFile, replaceLink, syncDirectory } from '../../../system/file-io.ts'
 import type { RefPath, RefStore, RefTarget } from '../../core/interface.ts'
 import { type RefView, requireNoRefConflict } from '../../refs/ref-conflicts.ts'
 import { isRefPart } from '../../refs/refs.ts'
@@ -28,6 +29,9 @@ type RefUpdates = ReadonlyMap<RefPath, RefTarget | undefined>
 
 const ALWAYS_THERE = ['heads', 'remotes']
 const NOTHING_THERE = ['ENOENT', 'ENOTDIR']
+const BELOW_REFS: ReadonlySet<string> = new Set(['heads', 'remotes', 'mirrors'])
+/** Paths at which only directories have a meaning: those of a remote, and of a collection. */
+const HOLDS_DIRECTORIES = /^(?:remotes|mirrors)\/[^/]+$/
 /** Bytes of an invalid ref file that an error message shows. */
 const SHOWN = 80
 
@@ -47,8 +51,14 @@ export class FsRefs implements RefStore, RefView {
     const stat = this.#stat(path)
     if (stat === undefined || stat.isDirectory()) return undefined
     const file = this.#file(path)
-    if (stat.isSymbolicLink()) return { alias: this.#readAlias(path, file) }
-    const bytes = readWhole(file)
+    if (stat.isSymbolicLink()) {
+      const alias = resolveAlias(
+        path,
+        withIo(shown(path), () => readlinkSync(file)),
+      )
+      if (alias !== undefined) return { alias }
+    }
+    const bytes = readWholeFollowing(file)
     if (bytes === undefined) return undefined
     const text = decodeUtf8(bytes)?.trimEnd()
     if (text === undefined || !isChecksum(text)) {
@@ -58,39 +68,32 @@ export class FsRefs implements RefStore, RefView {
     return { commit: text }
   }
 
-  #readAlias(path: RefPath, file: string): RefPath {
-    const target = withIo(shown(path), () => readlinkSync(file))
-    const alias = resolveAlias(path, target)
-    if (alias === undefined) throw new InvalidNameError(target, `Invalid alias ${path}: ${target} is not a local ref`)
-    return alias
-  }
-
   has(path: RefPath): boolean {
     const stat = this.#stat(path)
     return stat !== undefined && !stat.isDirectory()
   }
 
-  /** Looks at the file of a ref. `undefined` if there is none, or a symbolic link is in place of a directory above it. */
+  /** Looks at the file of a ref, or the symbolic link of an alias. `undefined` if there is none. */
   #stat(path: RefPath): Stats | undefined {
-    const file = this.#file(path)
-    return unless(NOTHING_THERE, shown(path), () => {
-      for (
-        let end = file.indexOf('/', this.#root.length + '/refs/'.length);
-        end > 0;
-        end = file.indexOf('/', end + 1)
-      ) {
-        if (!lstatSync(file.slice(0, end)).isDirectory()) return undefined
-      }
-      return lstatSync(file)
-    })
+    return unless(NOTHING_THERE, shown(path), () => lstatSync(this.#file(path)))
   }
 
   /** @throws {IoError} when the directory of all local refs or of all remotes is missing: the repository is damaged */
   list(prefix: RefPath): RefPath[] {
     if (ALWAYS_THERE.includes(prefix)) withIo(shown(prefix), () => opendirSync(this.#file(prefix)).closeSync())
-    return this.has(prefix) ? [prefix] : this.below(prefix)
+    return this.has(prefix) && !this.#isDirectory(prefix) ? [prefix] : this.below(prefix)
   }
 
+  /** Tells whether a path is a directory, or a symbolic link to one. */
+  #isDirectory(path: RefPath): boolean {
+    return unless(NOTHING_THERE, shown(path), () => statSync(this.#file(path)))?.isDirectory() === true
+  }
+
+  /**
+   * Lists the refs below a directory. The directory itself, `refs/remotes/REMOTE` and `refs/mirrors/COLLECTION` may be
+   * symbolic links to directories.
+   * @throws {IoError} `Is a directory` if a symbolic link in the place of a ref leads to a directory
+   */
   below(path: RefPath): RefPath[] {
     const found: RefPath[] = []
     const visit = (at: RefPath): void => {
@@ -100,10 +103,12 @@ export class FsRefs implements RefStore, RefView {
         if (!isRefPart(entry.name)) continue
         const child = `${at}/${entry.name}`
         if (entry.isDirectory()) visit(child)
-        else found.push(child)
+        else if (!entry.isSymbolicLink() || !this.#isDirectory(child)) found.push(child)
+        else if (HOLDS_DIRECTORIES.test(child)) visit(child)
+        else throw new IoError(errnoText('EISDIR'), 'EISDIR', shown(child))
       }
     }
-    if (this.#stat(path)?.isDirectory()) visit(path)
+    if (this.#isDirectory(path)) visit(path)
     return found.sort(compareUtf8)
   }
 
@@ -173,7 +178,7 @@ function requireLocal(path: RefPath, alias: RefPath): void {
   throw new InvalidNameError(alias, `Invalid alias ${path} of ${alias}: only local refs may be or have one`)
 }
 
-/** Returns the ref that the symbolic link of an alias names. `undefined` if it leads out of `refs/heads`. */
+/** Returns the ref that the symbolic link of an alias names. `undefined` if it leads out of `refs/`. */
 function resolveAlias(path: RefPath, target: string): RefPath | undefined {
   if (target.startsWith('/')) return undefined
   const parts = path.split('/').slice(0, -1)
@@ -182,7 +187,7 @@ function resolveAlias(path: RefPath, target: string): RefPath | undefined {
     if (part !== '..') parts.push(part)
     else if (parts.pop() === undefined) return undefined
   }
-  return parts.length > 1 && parts[0] === 'heads' ? parts.join('/') : undefined
+  return parts.length > 1 && BELOW_REFS.has(parts[0] as string) ? parts.join('/') : undefined
 }
 
 /** Returns the target of an alias's symbolic link, as libostree writes it: `../main` for `heads/a/b` and `heads/main`. */

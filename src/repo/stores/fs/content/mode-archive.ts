@@ -17,7 +17,14 @@ import {
 import { framedSize } from '../../../../objects/internal.ts'
 import type { Platform } from '../../../../platform/index.ts'
 import { ioError, withIo } from '../../../../system/errno.ts'
-import { type OpenedFile, readHead, readRest, streamFile, writeAll } from '../../../../system/file-io.ts'
+import {
+  FOLLOW_FLAGS,
+  type OpenedFile,
+  readHeadFollowing,
+  readRest,
+  streamFile,
+  writeAll,
+} from '../../../../system/file-io.ts'
 import type { ContentMode, LooseBody } from './content-mode.ts'
 import { discard, NewFiles } from './new-file.ts'
 
@@ -47,12 +54,11 @@ export class ArchiveContent implements ContentMode {
   }
 
   stat(path: string): FileInfo | undefined {
-    const info = readHead(path, true, (file) => decodeHead(file, path).info)
-    return info === 'link' ? undefined : info
+    return readHeadFollowing(path, true, (file) => decodeHead(file, path).info)
   }
 
   read(path: string, checksum: Checksum): MaybePromise<FileObject> | undefined {
-    const file = readHead(path, true, (opened): MaybePromise<FileObject> => {
+    return readHeadFollowing(path, true, (opened): MaybePromise<FileObject> => {
       const { info, bodyOffset } = decodeHead(opened, path)
       const { header, size } = info
       if (isSymlink(header)) return { header, size, body: EMPTY_BYTES }
@@ -65,7 +71,6 @@ export class ArchiveContent implements ContentMode {
       const compressed = (head.length === opened.size ? head : readRest(opened, path)).subarray(bodyOffset)
       return { header, size, body: this.#platform.inflateRaw(compressed, size) }
     })
-    return file === 'link' ? undefined : file
   }
 
   async *#inflate(
@@ -75,7 +80,7 @@ export class ArchiveContent implements ContentMode {
     checksum: Checksum,
   ): AsyncGenerator<Uint8Array, void, undefined> {
     let length = 0
-    for await (const chunk of this.#platform.decompress('deflate-raw', streamFile(path, offset))) {
+    for await (const chunk of this.#platform.decompress('deflate-raw', streamFile(path, offset, FOLLOW_FLAGS))) {
       length += chunk.length
       if (length > size) break
       yield chunk

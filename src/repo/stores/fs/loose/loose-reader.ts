@@ -13,7 +13,7 @@ import {
   type ObjectType,
 } from '../../../../objects/index.ts'
 import { unless } from '../../../../system/errno.ts'
-import { readWhole } from '../../../../system/file-io.ts'
+import { readWholeFollowing } from '../../../../system/file-io.ts'
 import type { ContentMode } from '../content/content-mode.ts'
 
 const NOTHING_THERE = ['ENOENT', 'ENOTDIR']
@@ -44,13 +44,17 @@ export class LooseReader {
     return type === 'payload-link' || (type === 'file' && this.content.realLinks)
   }
 
-  /** @throws {ObjectNotFoundError} if nothing is at `path`, as do `stat` and `file` */
+  /**
+   * Reads a metadata object, also through a symbolic link.
+   * @throws {ObjectNotFoundError} if nothing is at `path`, as do `stat` and `file`
+   * @throws {IoError} if a symbolic link without a target is at `path`
+   */
   meta(path: string, type: MetaType, checksum: Checksum): Uint8Array {
-    return found(readWhole(path), { checksum, type })
+    return found(readWholeFollowing(path), { checksum, type })
   }
 
   attached(path: string): Uint8Array | undefined {
-    return readWhole(path)
+    return readWholeFollowing(path)
   }
 
   stat(path: string, checksum: Checksum): FileInfo {
