@@ -30,8 +30,8 @@ type RefUpdates = ReadonlyMap<RefPath, RefTarget | undefined>
 const ALWAYS_THERE = ['heads', 'remotes']
 const NOTHING_THERE = ['ENOENT', 'ENOTDIR']
 const BELOW_REFS: ReadonlySet<string> = new Set(['heads', 'remotes', 'mirrors'])
-/** Paths at which only directories have a meaning: those of a remote, and of a collection. */
-const HOLDS_DIRECTORIES = /^(?:remotes|mirrors)\/[^/]+$/
+/** Paths that only directories can have. A symbolic link there leads to the refs; in other places it is an alias. */
+const DIRECTORY_PLACES = /^(?:heads|(?:remotes|mirrors)(?:\/[^/]+)?)$/
 /** Bytes of an invalid ref file that an error message shows. */
 const SHOWN = 80
 
@@ -49,7 +49,7 @@ export class FsRefs implements RefStore, RefView {
 
   read(path: RefPath): RefTarget | undefined {
     const stat = this.#stat(path)
-    if (stat === undefined || stat.isDirectory()) return undefined
+    if (stat === undefined || this.#leadsToDirectory(path, stat)) return undefined
     const file = this.#file(path)
     if (stat.isSymbolicLink()) {
       const alias = resolveAlias(
@@ -70,7 +70,8 @@ export class FsRefs implements RefStore, RefView {
 
   has(path: RefPath): boolean {
     const stat = this.#stat(path)
-    return stat !== undefined && !stat.isDirectory()
+    if (stat === undefined || stat.isDirectory()) return false
+    return !stat.isSymbolicLink() || !DIRECTORY_PLACES.test(path) || !this.#isDirectory(path)
   }
 
   /** Looks at the file of a ref, or the symbolic link of an alias. `undefined` if there is none. */
@@ -81,7 +82,20 @@ export class FsRefs implements RefStore, RefView {
   /** @throws {IoError} when the directory of all local refs or of all remotes is missing: the repository is damaged */
   list(prefix: RefPath): RefPath[] {
     if (ALWAYS_THERE.includes(prefix)) withIo(shown(prefix), () => opendirSync(this.#file(prefix)).closeSync())
-    return this.has(prefix) && !this.#isDirectory(prefix) ? [prefix] : this.below(prefix)
+    return this.has(prefix) ? [prefix] : this.below(prefix)
+  }
+
+  /** Tells whether a symbolic link in the place of a ref is above a path: what lies there belongs to another directory. */
+  #isBelowAlias(path: RefPath): boolean {
+    for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
+      const above = path.slice(0, end)
+      if (!DIRECTORY_PLACES.test(above) && this.#stat(above)?.isSymbolicLink()) return true
+    }
+    return false
+  }
+
+  #leadsToDirectory(path: RefPath, stat: Stats): boolean {
+    return stat.isDirectory() || (stat.isSymbolicLink() && this.#isDirectory(path))
   }
 
   /** Tells whether a path is a directory, or a symbolic link to one. */
@@ -104,7 +118,7 @@ export class FsRefs implements RefStore, RefView {
         const child = `${at}/${entry.name}`
         if (entry.isDirectory()) visit(child)
         else if (!entry.isSymbolicLink() || !this.#isDirectory(child)) found.push(child)
-        else if (HOLDS_DIRECTORIES.test(child)) visit(child)
+        else if (DIRECTORY_PLACES.test(child)) visit(child)
         else throw new IoError(errnoText('EISDIR'), 'EISDIR', shown(child))
       }
     }
@@ -131,7 +145,7 @@ export class FsRefs implements RefStore, RefView {
     if (updates.size === 0) return
     this.requireNoConflict(updates)
     for (const [path, target] of updates) {
-      if (target === undefined && this.has(path)) removeFile(this.#file(path), shown(path))
+      if (target === undefined && this.has(path) && !this.#isBelowAlias(path)) removeFile(this.#file(path), shown(path))
     }
     for (const [path, target] of updates) {
       if (target !== undefined) this.#put(path, target, fsync)

@@ -190,7 +190,7 @@ describe('a hostile repository directory', () => {
     await storage.refs.write('heads/planted/main', undefined)
     expect(await caught(() => storage.refs.write('heads/planted/new', target))).toMatchObject({ name: 'ConflictError' })
     expect(await caught(() => storage.refs.read('heads/main'))).toMatchObject({ name: 'InvalidNameError' })
-    expect(await storage.refs.read('heads/planted/main')).toBeUndefined()
+    expect(await caught(() => storage.refs.read('heads/planted/main'))).toMatchObject({ name: 'InvalidNameError' })
     expect(await storage.refs.list('heads/planted')).toEqual(['heads/planted'])
     await storage.refs.write('heads/main', target)
     expect(lstatSync(join(storage.location, 'refs/heads/main')).isFile()).toBe(true)

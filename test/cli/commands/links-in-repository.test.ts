@@ -1,0 +1,109 @@
+import { readdirSync } from 'node:fs'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { describeReference, run } from '../../support/reference.ts'
+import { SideBySide } from '../../support/side-by-side.ts'
+
+const sorted = (text: string): string => `${text.split('\n').filter(Boolean).sort().join('\n')}\n`.replace(/^\n$/, '')
+
+describeReference('ostree', 'A repository with symbolic links in it, beside ostree', () => {
+  let pair: SideBySide
+  beforeEach(async () => {
+    pair = new SideBySide()
+    pair.shell('mkdir tree far; echo a > tree/a')
+    await pair.run(['init', '--repo=@/r', '--mode=archive'])
+    for (const branch of ['main', 'dir/one', 'origin:rem']) {
+      await pair.run(['commit', '--repo=@/r', '--timestamp=@5', '-b', branch, '@/tree'])
+    }
+    await pair.run(['refs', '--repo=@/r', '-c', '--create=org.x:mirrored', 'main'])
+  })
+
+  const runAll = async (commands: readonly (readonly string[])[]): Promise<void> => {
+    for (const [name = '', ...words] of commands) {
+      await pair.run([name, '--repo=@/r', ...words], name === 'refs' ? { stdout: sorted } : {})
+    }
+  }
+  const objects = (): string[] => readdirSync(`${pair.ours}/r/objects`, { recursive: true, encoding: 'utf8' }).sort()
+
+  test.each(['heads', 'remotes', 'mirrors'])('Refs are found when refs/%s is a link to a directory.', async (name) => {
+    pair.shell(`mv r/refs/${name} far/refs; ln -s ../../far/refs r/refs/${name}`)
+    const before = objects()
+    await runAll([['refs'], ['refs', '-c'], ['rev-parse', 'main', 'dir/one', 'origin:rem'], ['prune', '--refs-only']])
+    await runAll([
+      ['commit', '--timestamp=@6', '-b', 'dir/two', '--tree=ref=main'],
+      ['refs', '--delete', 'dir/one'],
+      ['refs'],
+    ])
+    expect(objects()).toEqual(expect.arrayContaining(before))
+    pair.expectSame('r/objects')
+  })
+
+  test('A link to a directory in the place of a ref is an error of every listing, and of a prune.', async () => {
+    pair.shell('mv r/refs/heads/dir far/refs; ln -s ../../../far/refs r/refs/heads/dir')
+    await runAll([['refs'], ['prune', '--refs-only'], ['rev-parse', 'dir/one']])
+    pair.expectSame('r/objects')
+  })
+
+  test.each([
+    ['a local ref', 'heads/dangling'],
+    ['a ref in a directory', 'heads/dir/dangling'],
+    ['a ref of a remote', 'remotes/origin/dangling'],
+  ])('An alias of a missing ref in the place of %s is an error of listings, and can be deleted.', async (_, path) => {
+    pair.shell(`ln -s nosuch r/refs/${path}`)
+    const name = path.replace('heads/', '').replace('remotes/origin/', 'origin:')
+    await runAll([['refs'], ['prune', '--refs-only'], ['prune', '--keep-younger-than=2000-01-01'], ['summary', '-u']])
+    await runAll([['rev-parse', name]])
+    pair.expectSame('r', (file) => file.startsWith('tmp'))
+    // ostree succeeds without deleting the alias.
+    const [, deleted] = await pair.runBoth(['refs', '--repo=@/r', '--delete', name])
+    expect(deleted).toEqual({ status: 0, stdout: '', stderr: '' })
+    const [, listed] = await pair.runBoth(['refs', '--repo=@/r'])
+    expect(listed).toEqual({ status: 0, stdout: 'dir/one\nmain\norigin:rem\n', stderr: '' })
+  })
+
+  test('A ref that holds no checksum is listed and can be deleted.', async () => {
+    pair.shell('echo junk > r/refs/heads/bad')
+    await runAll([['refs'], ['refs', '-A'], ['rev-parse', 'bad'], ['refs', '--delete', 'bad'], ['refs']])
+  })
+
+  test('A ref is read through a link that leads out of the repository.', async () => {
+    pair.shell('mv r/refs/heads/main far/ref; ln -s ../../../far/ref r/refs/heads/main')
+    await runAll([['refs'], ['rev-parse', 'main'], ['prune', '--refs-only']])
+    pair.expectSame('r/objects')
+  })
+
+  describe.each(['archive', 'bare-user-only'])('in mode %s', (mode) => {
+    test.each(['commit', 'dirtree', 'dirmeta', ...(mode === 'archive' ? ['filez'] : [])])(
+      'A %s that is a link to a file elsewhere is an object like any other.',
+      async (type) => {
+        await pair.run(['init', '--repo=@/m', `--mode=${mode}`])
+        await pair.run(['commit', '--repo=@/m', '--timestamp=@5', '--canonical-permissions', '-b', 'main', '@/tree'])
+        pair.shell(`f=$(find m/objects -name "*.${type}"); mv $f far/object; ln -s ../../../far/object $f; test -e $f`)
+        await pair.run(['cat', '--repo=@/m', 'main', 'a'])
+        await pair.run(['fsck', '--repo=@/m', '-q'])
+        await pair.run(['prune', '--repo=@/m', '--refs-only'])
+        pair.expectSame('m/objects')
+        expect(run('ostree', ['ls', `--repo=${pair.ours}/m`, 'main'])).toContain('/a')
+      },
+    )
+  })
+
+  test('A prune deletes nothing when a commit is a link whose target is missing.', async () => {
+    pair.shell('f=$(find r/objects -name "*.commit" | head -n 1); ln -sfn nosuch $f')
+    const before = objects()
+    const [, ours] = await pair.runBoth(['prune', '--repo=@/r', '--refs-only'])
+    expect(ours.status).toBe(1)
+    expect(ours.stderr).toMatch(/^error: openat\(.*\.commit\): No such file or directory\n$/)
+    expect(objects()).toEqual(before)
+  })
+
+  test('Refs of a remote and of a collection whose directory is a link keep their commits.', async () => {
+    // ostree leaves such refs out of its listings, and deletes what only they keep.
+    pair.shell(
+      'for each in remotes/origin mirrors/org.x; do mv r/refs/$each far/refs; ln -s ../../../far/refs r/refs/$each; mv far/refs far/$(basename $each); ln -sfn ../../../far/$(basename $each) r/refs/$each; done',
+    )
+    const before = objects()
+    const [, ours] = await pair.runBoth(['prune', '--repo=@/r', '--refs-only'])
+    expect(ours.status).toBe(0)
+    expect(objects()).toEqual(before)
+  })
+})
