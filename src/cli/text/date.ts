@@ -20,7 +20,7 @@ interface ParsedItems {
   isYearOpen: boolean
   /** Fractions of a second are dropped, because the result has whole seconds. */
   time: [hour: number, minute: number, second: number] | undefined
-  /** Minutes east of UTC. */
+  /** Offset of the zone in minutes east of UTC. */
   zone: number | undefined
   /**
    * `index` 0 is Sunday. `ordinal` 0 is today or the next such day, 1 the first one after today, -1 one before today.
@@ -83,9 +83,9 @@ const ITEMS: readonly Item[] = [
   [/^(\d{1,2})(?!\d)/, (p, [, h]) => p.time === undefined && setTime(p, Number(h), 0, 0)],
 ]
 
-/** Characters. */
+/** Maximum length of a date, in UTF-16 units. */
 const MAX_LENGTH = 1024
-/** Seconds. */
+/** Seconds of a day. */
 const DAY = 86400
 
 /**
@@ -270,7 +270,7 @@ function setWeekday(items: ParsedItems, word: string, ordinal: number): boolean 
   return true
 }
 
-/** Seconds from now. */
+/** Words for a day, in seconds from now. */
 const DAYS: Readonly<Record<string, number>> = { now: 0, today: 0, tomorrow: DAY, yesterday: -DAY }
 
 /** Reads a single word: a day, a unit, a weekday, or a zone, which an offset may follow. */

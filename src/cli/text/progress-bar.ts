@@ -9,7 +9,7 @@ import type { Progress } from '../../progress.ts'
 import type { Output } from './output.ts'
 
 const REDRAW_MS = 100
-/** Characters of the bar. */
+/** Width of the bar in characters. */
 const WIDTH = 24
 /** Digits of a layer's digest that are shown. */
 const DIGEST_DIGITS = 19

@@ -89,7 +89,7 @@ function effectiveOptions(repo: Repo, options: CheckoutOptions): CheckoutOptions
   return { ...options, mode, forceCopy, sePolicy: mode === 'user' ? undefined : sePolicy }
 }
 
-/** One checkout. */
+/** One run of a checkout. */
 class Checkout {
   readonly #repo: Repo
   readonly #target: CheckoutTarget

@@ -14,9 +14,11 @@ export type CheckoutFilter = (path: string, header: FileHeader) => 'allow' | 'sk
 
 /** How to check out a commit. */
 export interface CheckoutOptions extends Pick<ProgressOptions, 'signal'> {
-  /** Default `none`. For a bare-user-only repository always `user`. */
+  /**
+   * Whether files get the committed owner and xattrs. Default `none`; for a bare-user-only repository always `user`.
+   */
   readonly mode?: CheckoutMode | undefined
-  /** Default `none`. */
+  /** What to do with existing files. Default `none`: they are an error. */
   readonly overwrite?: OverwriteMode | undefined
   /** Path in the commit: a directory whose content is checked out, or a file to be put into the target directory. */
   readonly subpath?: string | undefined

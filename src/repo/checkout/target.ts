@@ -22,7 +22,7 @@ export interface FileOwner {
 export interface TargetStat extends FileOwner {
   /** `st_mode`: type and permissions. */
   readonly mode: number
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number
   /** `DEVICE:INODE`, equal for hard links to one file. */
   readonly identity: string

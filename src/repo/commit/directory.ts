@@ -135,7 +135,7 @@ interface Waiting {
   readonly inode: InodeInfo
 }
 
-/** Writes one source. */
+/** Writes the files of one source. */
 class DirectoryWriter {
   readonly #tx: Transaction
   readonly #source: DirectorySource

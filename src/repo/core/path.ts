@@ -135,7 +135,7 @@ export async function lookupFile(
   return { ...entry, size }
 }
 
-/** How far to walk. */
+/** How far to walk down a tree. */
 export interface WalkOptions {
   /** Levels of directories whose entries are listed: 0 none, 1 those of the start itself, and so on. Default: all. */
   readonly depth?: number | undefined

@@ -31,9 +31,9 @@ const NAME_UNIT_MEMORY = 2
 
 /** Limits of a tree. */
 export interface TreeLimits {
-  /** Default MAX_TREE_DEPTH. */
+  /** Nesting of directories. Default MAX_TREE_DEPTH. */
   readonly maxDepth?: number | undefined
-  /** Bytes. Default MAX_TREE_MEMORY. */
+  /** Estimated bytes of memory. Default MAX_TREE_MEMORY. */
   readonly maxMemory?: number | undefined
 }
 

@@ -48,7 +48,7 @@ export interface GenerateDeltaOptions extends Pick<ProgressOptions, 'signal'> {
   readonly timestamp: bigint
   /** Put the parts into the superblock instead of files of their own. */
   readonly inline?: boolean | undefined
-  /** Default little. */
+  /** Byte order of the numbers in the headers. Default little. */
   readonly byteOrder?: ByteOrder | undefined
   /** Bytes of objects in one part. A larger object gets a part of its own. Default DELTA_PART_SIZE. */
   readonly maxPartSize?: number | undefined

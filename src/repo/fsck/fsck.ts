@@ -114,7 +114,7 @@ export function formatFsckEvent(event: FsckEvent): string {
   }
 }
 
-/** One run. */
+/** One run of fsck. */
 class Fsck {
   readonly #repo: Repo
   readonly #options: FsckOptions

@@ -46,7 +46,7 @@ export interface Difference {
   readonly added: readonly string[]
 }
 
-/** How to compare. */
+/** How to compare two directories. */
 export interface DiffOptions {
   /** Compute the checksums of files on disk without xattrs. Those of commits are stored, and include xattrs. */
   readonly noXattrs?: boolean | undefined

@@ -26,7 +26,7 @@ export interface ResolveScope {
   readonly parent: ResolveScope | undefined
 }
 
-/** Where to look for refs. */
+/** Where to look for a ref. */
 export interface ResolveOptions {
   /** Do not search remotes for a name without a remote. */
   readonly localOnly?: boolean | undefined

@@ -23,7 +23,7 @@ const SYSTEM_KEYRINGS = '/usr/share/ostree/trusted.gpg.d/'
 const SYSTEM_KEYS = ['/etc/ostree', '/usr/share/ostree']
 /** Files of GnuPG that are not public keyrings. */
 const NOT_KEYRINGS = ['trustdb.gpg', 'secring.gpg']
-/** Bytes. */
+/** Maximum size of a key file in bytes. */
 const MAX_KEY_FILE = 16 * 1024 * 1024
 
 /** Where to find keys. */

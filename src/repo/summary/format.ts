@@ -47,7 +47,7 @@ export const SummaryRefs = array(SummaryRef)
 /** Refs by collection ID. */
 export const CollectionMap = dict(string, SummaryRefs)
 
-/** The whole summary. */
+/** The content of the file `summary`. */
 export const Summary = struct({ refs: SummaryRefs, metadata: vardict })
 export type Summary = Value<typeof Summary>
 

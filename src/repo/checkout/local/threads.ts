@@ -31,7 +31,7 @@ export interface CheckoutThreadData {
 
 /** A batch of files: three arrays of the same length. */
 export interface FilesToMake {
-  /** File descriptors. */
+  /** File descriptors of the directories. */
   readonly directories: number[]
   readonly names: string[]
   readonly checksums: string[]
