@@ -1,4 +1,4 @@
-/** What `--json` prints, described in docs/cli-json.md: every line is JSON, and says what the text says. */
+/** The output of `--json`, which docs/cli-json.md describes: every line is JSON, with the same content as the text. */
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -9,10 +9,10 @@ import { temporaryFolder } from '../support/temporary.ts'
 const root = temporaryFolder()
 const CHECKSUM = /^[0-9a-f]{64}$/
 
-describe.each(['repo', 'repo.sqlite'])('of a repository in %s', (name) => {
+describe.each(['repo', 'repo.sqlite'])('`--json` of a repository in %s', (name) => {
   const here = join(root, name.replace('.', '-'))
   const repo = join(here, name)
-  /** Of what a single file does not keep. */
+  /** Defines a test of what only a repository directory has. */
   const inDirectory = name === 'repo' ? test : () => undefined
   const ostree = async (command: string, ...words: string[]): Promise<string> => {
     const { status, stdout, stderr } = await runInProcess([command, ...words, `--repo=${repo}`], here)
@@ -34,7 +34,7 @@ describe.each(['repo', 'repo.sqlite'])('of a repository in %s', (name) => {
     writeFileSync(join(tree, 'new'), 'more')
   })
 
-  test('commit tells the checksum and what was written', async () => {
+  test('`commit` prints the checksum and the statistics', async () => {
     const [first] = await json<{ commit: string }>('commit', '-b', 'main', '--timestamp=@2', join(here, 'tree'))
     expect(first).toEqual({
       commit: (await ostree('rev-parse', 'main')).trim(),
@@ -48,7 +48,7 @@ describe.each(['repo', 'repo.sqlite'])('of a repository in %s', (name) => {
     })
   })
 
-  test('refs and rev-parse name commits', async () => {
+  test('`refs` and `rev-parse` print names and commits', async () => {
     const main = (await ostree('rev-parse', 'main')).trim()
     await ostree('refs', '--create=other', 'main^')
     const other = (await ostree('rev-parse', 'other')).trim()
@@ -65,7 +65,7 @@ describe.each(['repo', 'repo.sqlite'])('of a repository in %s', (name) => {
     expect(await json('rev-parse', ...revs)).toEqual([revs.map((rev, i) => ({ rev, commit: [main, other][i] }))])
   })
 
-  test('log and show tell commits whole', async () => {
+  test('`log` and `show` print all fields of commits', async () => {
     const commits = await json<Record<string, unknown>>('log', 'main')
     const text = await ostree('log', 'main')
     expect(commits.map(({ commit }) => commit)).toEqual([...text.matchAll(/^commit (\w+)$/gm)].map((found) => found[1]))
@@ -87,7 +87,7 @@ describe.each(['repo', 'repo.sqlite'])('of a repository in %s', (name) => {
     expect(await json('show', '--list-metadata-keys', 'main^')).toEqual([['ostree.ref-binding', 'version']])
   })
 
-  test('ls tells an entry a line', async () => {
+  test('`ls` prints a line for each entry', async () => {
     const entries = await json<Record<string, unknown>>('ls', '-R', 'main')
     const text = await ostree('ls', '-R', '-C', 'main')
     const rows = entries.map(({ path, mode, size, target, tree, meta, checksum }) => {
@@ -105,7 +105,7 @@ describe.each(['repo', 'repo.sqlite'])('of a repository in %s', (name) => {
     ])
   })
 
-  test('diff tells paths, and counts', async () => {
+  test('`diff` prints paths, and `diff --stats` prints counts', async () => {
     expect(await json('diff', 'main')).toEqual([{ modified: [], removed: [], added: ['/new'] }])
     expect(await ostree('diff', 'main')).toBe('A    /new\n')
     const [stats] = await json<Record<string, number>>('diff', '--stats', 'main^', 'main')
@@ -116,12 +116,12 @@ describe.each(['repo', 'repo.sqlite'])('of a repository in %s', (name) => {
     )
   })
 
-  test('fsck counts what it saw, and prints nothing else', async () => {
+  test('`fsck` prints only its counts', async () => {
     expect(await json('fsck')).toEqual([{ commits: 2, objects: 8, damaged: 0, partial: 0, fsckPartial: 0 }])
     expect(await ostree('fsck')).toContain('object fsck of 2 commits completed successfully - no errors found.')
   })
 
-  test('one value is one line', async () => {
+  test('`config get`, `checksum`, `remote show-url` and `show` print a value in a line', async () => {
     expect(await json('config', 'get', 'core.mode')).toEqual([{ group: 'core', key: 'mode', value: 'bare-user' }])
     expect(await json('config', 'get', '--group=core', 'repo_version')).toEqual([
       { group: 'core', key: 'repo_version', value: '1' },
@@ -140,7 +140,7 @@ describe.each(['repo', 'repo.sqlite'])('of a repository in %s', (name) => {
     expect(await json('show', '--print-related', 'main')).toEqual([[]])
   })
 
-  inDirectory('a summary is its refs and its metadata', async () => {
+  inDirectory('`summary` prints refs and metadata', async () => {
     const main = (await ostree('rev-parse', 'main')).trim()
     await ostree('summary', '-u', '-m', 'x.y=[1,2]')
     const [summary] = await json<{ refs: unknown[]; metadata: Record<string, unknown> }>('summary', '--view')
@@ -157,35 +157,38 @@ describe.each(['repo', 'repo.sqlite'])('of a repository in %s', (name) => {
     expect(await json('summary', '--print-metadata-key=ostree.summary.mode')).toEqual(['bare-user'])
   })
 
-  inDirectory('deltas and their indexes are a line each, and none is no line', async () => {
-    const [main, first] = (await ostree('rev-parse', 'main', 'main^')).split('\n')
-    expect(await ostree('static-delta', 'list', '--json')).toBe('')
-    expect(await ostree('static-delta', 'indexes', '--json')).toBe('')
-    for (const from of ['--from=main^', '--empty']) {
-      await runInProcess(['static-delta', 'generate', from, '--to=main', `--repo=${repo}`], here)
-    }
-    await ostree('static-delta', 'reindex')
-    const deltas = await json('static-delta', 'list')
-    expect(new Set(deltas)).toEqual(
-      new Set([
-        { from: null, to: main },
-        { from: first, to: main },
-      ]),
-    )
-    expect(await json('static-delta', 'indexes')).toEqual([{ to: main }])
-  })
+  inDirectory(
+    '`static-delta list` and `static-delta indexes` print a line for each delta, and nothing without deltas',
+    async () => {
+      const [main, first] = (await ostree('rev-parse', 'main', 'main^')).split('\n')
+      expect(await ostree('static-delta', 'list', '--json')).toBe('')
+      expect(await ostree('static-delta', 'indexes', '--json')).toBe('')
+      for (const from of ['--from=main^', '--empty']) {
+        await runInProcess(['static-delta', 'generate', from, '--to=main', `--repo=${repo}`], here)
+      }
+      await ostree('static-delta', 'reindex')
+      const deltas = await json('static-delta', 'list')
+      expect(new Set(deltas)).toEqual(
+        new Set([
+          { from: null, to: main },
+          { from: first, to: main },
+        ]),
+      )
+      expect(await json('static-delta', 'indexes')).toEqual([{ to: main }])
+    },
+  )
 
   test.each([
     ['log', '--raw', 'main'],
     ['show', '--raw', 'main'],
     ['summary', '--raw'],
     ['cat', 'main', '/file'],
-  ])('%s %s is refused', async (...words) => {
+  ])('`%s %s` is refused with `--json`', async (...words) => {
     const { status, stdout } = await runInProcess([...words, '--json', `--repo=${repo}`], here)
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
   })
 
-  test('prune tells what goes, and in a dry run why the rest stays', async () => {
+  test('`prune` prints its counts, and `prune --no-prune` also the objects and why commits are kept', async () => {
     const main = (await ostree('rev-parse', 'main')).trim()
     await ostree('refs', '--delete', 'other')
     const flags = ['--refs-only', '--depth=0']

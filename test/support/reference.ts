@@ -48,12 +48,22 @@ export function describeReference(needs: Need | readonly Need[], title: string, 
   if (missing.length === 0) {
     describe(title, body)
   } else if (process.env['REQUIRE_REFERENCE'] === '1') {
-    test(title, () => {
-      throw new Error(`needs ${missing.join(', ')}, which this machine lacks`)
-    })
+    test(title, () => fail(missing))
   } else {
     describe.skip(`${title} (needs ${missing.join(', ')})`, body)
   }
+}
+
+/** Defines a test that needs programs, files or the rights of root. */
+export function testReference(needs: Need | readonly Need[], title: string, body: () => void | Promise<void>): void {
+  const missing = [needs].flat().filter((need) => !hasReference(need))
+  if (missing.length === 0) test(title, body)
+  else if (process.env['REQUIRE_REFERENCE'] === '1') test(title, () => fail(missing))
+  else test.skip(`${title} (needs ${missing.join(', ')})`, body)
+}
+
+function fail(missing: readonly Need[]): never {
+  throw new Error(`needs ${missing.join(', ')}, which this machine lacks`)
 }
 
 /** Runs a program. @returns what it wrote to stdout @throws Error if its exit status is not 0 */

@@ -15,7 +15,7 @@ printf '%s\\n' /f /a/ > skip; echo /nope > skip-nope; printf '%s\\n' /a > skip-a
 printf 'one\\0/a\\0two\\0/\\0' > list; printf 'one\\0/nope\\0' > list-nope; printf 'nope\\0/\\0' > list-rev
 `
 
-/** Each runs into a directory of its own, `@/NAME`, or again into the one before. */
+/** Arguments of checkout. Each destination `@/NAME` is new, or that of the command before. */
 const COMMANDS: readonly (readonly string[])[] = [
   ['one', '@/plain'],
   ['one', '@/plain'],
@@ -70,7 +70,7 @@ const COMMANDS: readonly (readonly string[])[] = [
   ['-U', '--fsync=yes', 'one', '@/synced'],
 ]
 
-describeReference('ostree', 'checkouts, beside ostree', () => {
+describeReference('ostree', 'options of `ostree-ts checkout` and of `ostree checkout`', () => {
   describe.each(['archive', 'bare-user', 'bare-user-only', 'bare'])('in mode %s', (mode) => {
     let pair: SideBySide
     beforeAll(async () => {
@@ -82,17 +82,20 @@ describeReference('ostree', 'checkouts, beside ostree', () => {
       }
     })
 
-    test.each(COMMANDS.map((words) => [words]))('%j', async (words) => {
-      await pair.run(['checkout', '--repo=@/r', ...words])
-      const name = words.at(-1)?.slice('@/'.length) ?? 'one'
-      // Links are counted: what is linked and what was copied shows only there.
-      pair.shell(`find ./${name} -printf '%P %M %n %U %G %s %l\\n' 2>/dev/null | sort > listed || :`)
-      pair.expectSame('listed')
-      pair.shell(`find ./${name} -type f -exec sha256sum {} + 2>/dev/null | sort > listed || :`)
-      pair.expectSame('listed')
-    })
+    test.each(COMMANDS.map((words) => [words]))(
+      'both print the same and create the same files with %j',
+      async (words) => {
+        await pair.run(['checkout', '--repo=@/r', ...words])
+        const name = words.at(-1)?.slice('@/'.length) ?? 'one'
+        // The list has the number of links, which tells whether a file was linked or copied.
+        pair.shell(`find ./${name} -printf '%P %M %n %U %G %s %l\\n' 2>/dev/null | sort > listed || :`)
+        pair.expectSame('listed')
+        pair.shell(`find ./${name} -type f -exec sha256sum {} + 2>/dev/null | sort > listed || :`)
+        pair.expectSame('listed')
+      },
+    )
 
-    test('leave the same repository behind', () => {
+    test('both leave the same repository after all checkouts', () => {
       pair.expectSame('r', (name) => /^(tmp|\.lock$)/.test(name))
     })
   })

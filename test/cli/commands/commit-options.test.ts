@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { describeReference } from '../../support/reference.ts'
 import { SideBySide } from '../../support/side-by-side.ts'
 
-/** Everything a commit may find on a disk that both can keep without being root, and some things it may not. */
+/** Creates files of all kinds that do not need root, and files that a commit refuses. */
 const TREE = `
 umask 022
 mkdir -p tree/usr/bin tree/usr/lib/modules/5.1 tree/etc/empty tree/deep/a/b/c tree/skipme/below
@@ -34,7 +34,7 @@ head -c 300 newc.cpio > short.cpio; gzip -n -k newc.cpio
 
 const commit = (...words: string[]): string[] => ['commit', '--timestamp=@1700000000', ...words]
 
-/** The order matters: later ones have a parent. */
+/** Arguments of commit. The order matters, because later commits have a parent. */
 const COMMANDS: readonly (readonly string[])[] = [
   commit('-b', 'main', '-s', 'subject', '-m', 'body', '@/tree'),
   commit('-b', 'main', '--tree=dir=@/tree'),
@@ -140,7 +140,7 @@ const COMMANDS: readonly (readonly string[])[] = [
   commit('-b', 'x', '@/over', '--selinux-policy=@/absent', '--selinux-policy-from-base'),
 ]
 
-describeReference('ostree', 'commits, beside ostree', () => {
+describeReference(['ostree', 'tar', 'bsdtar'], 'options of `ostree-ts commit` and of `ostree commit`', () => {
   describe.each(['archive', 'bare-user', 'bare-user-only', 'bare'])('in mode %s', (mode) => {
     let pair: SideBySide
     beforeAll(async () => {
@@ -149,30 +149,33 @@ describeReference('ostree', 'commits, beside ostree', () => {
       await pair.run(['init', '--repo=@/r', `--mode=${mode}`])
     })
 
-    test.each(COMMANDS.map((words) => [words]))('%j', async (words) => {
+    test.each(COMMANDS.map((words) => [words]))('both print the same with %j', async (words) => {
       const { status } = await pair.run([...words.slice(0, 1), '--repo=@/r', ...words.slice(1)])
-      // What ostree leaves of a commit that failed gets into the next one.
+      // The next commit would store the staged objects that ostree leaves after a failed one.
       if (status !== 0) pair.shell('rm -rf r/tmp/staging-*')
     })
 
-    test('leave the same repository behind', () => {
+    test('both leave the same repository after all commits', () => {
       pair.expectSame('r', (name) => /^(tmp|\.lock$)/.test(name))
     })
 
-    test.each(['--link-checkout-speedup', '--devino-canonical'])('%s knows what was checked out', async (speedup) => {
-      const words = ['commit', '--repo=@/r', '--timestamp=@5', '-b', 'known', '--table-output', speedup, '@/known']
-      const checkouts = mode === 'bare' ? [[], ['-C']] : [['-U'], ['-UC'], ['-U', '--disable-cache']]
-      for (const checkout of checkouts) {
-        await pair.run(['checkout', '--repo=@/r', ...checkout, 'main', '@/known'])
-        pair.shell('echo fresh > known/fresh')
-        for (const rules of [[], ['--no-xattrs'], ['--canonical-permissions'], ['--owner-uid=4', '--owner-gid=4']]) {
-          await pair.run([...words, ...rules])
+    test.each(['--link-checkout-speedup', '--devino-canonical'])(
+      'both recognise the files of a checkout with %s',
+      async (speedup) => {
+        const words = ['commit', '--repo=@/r', '--timestamp=@5', '-b', 'known', '--table-output', speedup, '@/known']
+        const checkouts = mode === 'bare' ? [[], ['-C']] : [['-U'], ['-UC'], ['-U', '--disable-cache']]
+        for (const checkout of checkouts) {
+          await pair.run(['checkout', '--repo=@/r', ...checkout, 'main', '@/known'])
+          pair.shell('echo fresh > known/fresh')
+          for (const rules of [[], ['--no-xattrs'], ['--canonical-permissions'], ['--owner-uid=4', '--owner-gid=4']]) {
+            await pair.run([...words, ...rules])
+          }
+          pair.shell('rm -rf known')
         }
-        pair.shell('rm -rf known')
-      }
-    })
+      },
+    )
 
-    test('consume each directory once, though it is given again or is in another', async () => {
+    test('both remove a directory with `--consume` if it is given twice or is in another', async () => {
       const dirs = ['eaten', 'eaten/etc', 'eaten/deep/a/b']
       for (const given of [...dirs.flatMap((a) => dirs.map((b) => [a, b])), ['eaten', 'over', 'eaten']]) {
         pair.shell('rm -rf eaten over2; cp -a tree eaten; cp -a over over2')
@@ -187,7 +190,7 @@ describeReference('ostree', 'commits, beside ostree', () => {
           ...trees,
         ])
         pair.expectSame('r/refs')
-        // Ours keeps what it could not commit.
+        // ostree-ts keeps the files of a failed commit, and ostree does not.
         if (status !== 0) continue
         pair.shell('find . -path "./eaten*" -o -path "./over2*" | sort > left')
         pair.expectSame('left')
@@ -195,7 +198,7 @@ describeReference('ostree', 'commits, beside ostree', () => {
       pair.shell('rm -rf eaten over2 r/tmp/staging-*')
     })
 
-    test('consume what they commit, in place where they can', async () => {
+    test('both remove a directory with `--consume`, and move its files into the repository where they can', async () => {
       pair.shell(
         'cp -a tree eaten; ln eaten/numbers numbers-link; echo /skipme > skip2; echo f > eaten/fresh; ln eaten/fresh fresh-link',
       )
@@ -206,7 +209,7 @@ describeReference('ostree', 'commits, beside ostree', () => {
       pair.shell('cp -a over eaten; mkdir base; cp -a over base/x')
       await pair.run([...words, '--statoverride=@/statoverride-unmatched', '@/eaten'])
       pair.shell('rm -rf r/tmp/staging-*')
-      // What ostree has deleted by now we have not: the commit failed.
+      // The commit failed, so ostree-ts keeps the files, which ostree has deleted.
       expect(readdirSync(`${pair.ours}/eaten`, { recursive: true }).sort()).toEqual(['etc', 'etc/conf', 'new', 'new/n'])
       pair.shell('rm -rf eaten; cp -a over eaten')
       await pair.run([...words, '--tree=ref=main', '--tree=dir=@/eaten', '--owner-uid=1'])

@@ -1,10 +1,9 @@
-import { existsSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { isRoot } from '../../support/machine.ts'
-import { describeReference } from '../../support/reference.ts'
+import { describeReference, testReference } from '../../support/reference.ts'
 import { SideBySide } from '../../support/side-by-side.ts'
 
-/** Small enough to read; `/tmp` is labelled, what is in it is not. */
+/** A small policy. It labels `/tmp`, and not what is in it. */
 const CONTEXTS = `
 /.*	system_u:object_r:default_t:s0
 /	-d	system_u:object_r:root_t:s0
@@ -44,7 +43,7 @@ tar --owner=0 --group=0 -cf part.tar -C t ./usr/bin/bash ./tmp/deep/f
 
 const POLICY = '--selinux-policy=@/in-etc'
 
-describeReference('ostree', 'commit with a policy, beside ostree', () => {
+describeReference(['ostree', 'tar'], '`ostree-ts commit` and `ostree commit` with an SELinux policy', () => {
   let pair: SideBySide
   const commit = (mode: string, ...words: string[]) =>
     pair.run(['commit', `--repo=@/${mode}`, '-b', 'main', '--timestamp=@1', ...words])
@@ -60,38 +59,38 @@ describeReference('ostree', 'commit with a policy, beside ostree', () => {
 
   test.each([
     ['a directory', [POLICY, '@/t']],
-    ['a directory, owners set', [POLICY, '--owner-uid=5', '--owner-gid=6', '@/t']],
-    ['a directory, no attributes but labels', [POLICY, '--no-xattrs', '@/t']],
-    ['a directory, permissions tidied', [POLICY, '--canonical-permissions', '@/t']],
+    ['a directory with other owners', [POLICY, '--owner-uid=5', '--owner-gid=6', '@/t']],
+    ['a directory without other xattrs', [POLICY, '--no-xattrs', '@/t']],
+    ['a directory with canonical permissions', [POLICY, '--canonical-permissions', '@/t']],
     ['a stored tree', [POLICY, '--tree=ref=t']],
     ['an archive', [POLICY, '--tree=tar=@/t.tar']],
-    ['an archive that names no parents', [POLICY, '--tar-autocreate-parents', '--tree=tar=@/part.tar']],
+    ['an archive without parent directories', [POLICY, '--tar-autocreate-parents', '--tree=tar=@/part.tar']],
     ['a policy below /usr', ['--selinux-policy=@/in-usr', '@/t']],
-    ['a policy in two places, of which the first counts', ['--selinux-policy=@/both', '@/t']],
-    ['a policy behind a link', ['--selinux-policy=@/linked', '@/t']],
+    ['a policy in /etc and in /usr/etc', ['--selinux-policy=@/both', '@/t']],
+    ['a policy behind a symbolic link', ['--selinux-policy=@/linked', '@/t']],
     ['a policy that is disabled', ['--selinux-policy=@/off', '@/t']],
     ['a directory without policy', ['--selinux-policy=@/t', '@/t']],
-    ['a file where the policy would be', ['--selinux-policy=@/file', '@/t']],
+    ['a file in place of the policy', ['--selinux-policy=@/file', '@/t']],
     ['the policy of the only tree', ['-P', '--tree=dir=@/in-usr']],
     ['the policy of the first tree', ['-P', '--tree=dir=@/in-etc', '--tree=dir=@/t']],
     ['a first tree without policy', ['-P', '--tree=dir=@/t', '--tree=dir=@/in-etc']],
     ['the policy of a commit', ['-P', '--tree=ref=in-usr', '--tree=dir=@/t']],
-    ['a commit with its policy elsewhere', ['-P', '--tree=ref=in-etc', '--tree=dir=@/t']],
+    ['a commit with its policy in /etc', ['-P', '--tree=ref=in-etc', '--tree=dir=@/t']],
     ['the policy of the base', ['-P', '--base=in-usr', '--tree=ref=t', '--tree=tar=@/t.tar']],
     ['the policy of a tree, for an archive', ['-P', '--tree=dir=@/in-usr', '--tree=tar=@/t.tar']],
-  ])('%s', async (_, words) => {
+  ])('both label the same: %s', async (_, words) => {
     for (const mode of ['archive', 'bare-user']) {
       expect(await commit(mode, ...words)).toMatchObject({ status: 0 })
       await pair.run(['ls', `--repo=@/${mode}`, '-RXC', 'main'])
     }
   })
 
-  test('an argument that is no tree option has its own policy', async () => {
+  test('both label a tree that is given as an argument by its own policy', async () => {
     expect(await commit('archive', '-P', '@/in-usr')).toMatchObject({ status: 0 })
     await pair.run(['ls', '--repo=@/archive', '-RXC', 'main'])
   })
 
-  test('a label that is there already is replaced', async () => {
+  test('both replace existing labels', async () => {
     pair.shell(
       'setfattr -n security.selinux -v old_u:old_r:old_t:s0 t/usr/bin/bash t/tmp/deep/f t/usr 2> /dev/null || :',
     )
@@ -100,7 +99,7 @@ describeReference('ostree', 'commit with a policy, beside ostree', () => {
     pair.shell('setfattr -x security.selinux t/usr/bin/bash t/tmp/deep/f t/usr 2> /dev/null || :')
   })
 
-  test('files that are linked to objects keep them while their labels do not change', async () => {
+  test('both reuse the objects of linked files if their labels do not change', async () => {
     expect(await commit('bare-user', POLICY, '@/t')).toMatchObject({ status: 0 })
     await pair.run(['checkout', '--repo=@/bare-user', '-UH', 'main', '@/out'])
     expect((await commit('bare-user', POLICY, '--link-checkout-speedup', '--table-output', '@/out')).stdout).toContain(
@@ -111,20 +110,20 @@ describeReference('ostree', 'commit with a policy, beside ostree', () => {
   })
 
   test.each([
-    ['a directory that is not there', ['--selinux-policy=/nope', '@/t']],
+    ['a directory that does not exist', ['--selinux-policy=/nope', '@/t']],
     ['a file', ['--selinux-policy=@/t/etc/passwd', '@/t']],
     ['two policies', [POLICY, '-P', '@/t']],
-    ['a tree that is not there', ['-P', '--tree=dir=@/nope']],
-    ['a commit that is not there', ['-P', '--tree=ref=nope']],
-    ['a base that is not there', ['-P', '--base=nope', '@/t']],
-    ['an archive first', ['-P', '--tree=tar=@/t.tar']],
-    ['a tree of no type', ['-P', '--tree=nope']],
-    ['a tree of another type', ['-P', '--tree=nope=x']],
-  ])('refused: %s', async (_, words) => {
+    ['a tree that does not exist', ['-P', '--tree=dir=@/nope']],
+    ['a commit that does not exist', ['-P', '--tree=ref=nope']],
+    ['a base that does not exist', ['-P', '--base=nope', '@/t']],
+    ['an archive as the first tree', ['-P', '--tree=tar=@/t.tar']],
+    ['a tree without a type', ['-P', '--tree=nope']],
+    ['a tree of an unknown type', ['-P', '--tree=nope=x']],
+  ])('both refuse with the same message: %s', async (_, words) => {
     expect(await commit('archive', ...words)).toMatchObject({ status: 1 })
   })
 
-  test('a broken policy is an error; ostree names the directory by a number', async () => {
+  test('both refuse an invalid policy, and only ostree-ts names the directory', async () => {
     const named = { stderr: (text: string) => text.replace(/\/proc\/self\/fd\/\d+/, '@/empty') }
     const words = ['commit', '--repo=@/archive', '-b', 'main', '@/t']
     expect(await pair.run([...words, '--selinux-policy=@/empty'], named)).toMatchObject({
@@ -138,16 +137,15 @@ describeReference('ostree', 'commit with a policy, beside ostree', () => {
     })
   })
 
-  test('the policy of the system labels as ostree does', async () => {
-    if (!existsSync('/etc/selinux/config')) return
+  testReference('/etc/selinux/config', 'both label the same with the policy of the system', async () => {
     expect(await commit('archive', '--selinux-policy=/', '@/t')).toMatchObject({ status: 0 })
     await pair.run(['ls', '--repo=@/archive', '-RXC', 'main'])
   })
 
-  describe('what this ostree does not do', () => {
+  describe('differences of ostree', () => {
     const [, run] = [0, (words: string[]) => pair.runBoth(words)]
 
-    test('in epoch 1 what is below /usr/etc gets the labels of /etc', async () => {
+    test('`--selinux-labeling-epoch=1` labels files in /usr/etc like those in /etc', async () => {
       const words = ['commit', '--repo=@/archive', '-b', 'epoch', POLICY, '--timestamp=@1', '@/t']
       expect((await run([...words, '--selinux-labeling-epoch=1']))[1]).toMatchObject({ status: 0, stderr: '' })
       const listed = (await run(['ls', '--repo=@/archive', '-X', 'epoch', '/usr/etc']))[1].stdout
@@ -159,7 +157,7 @@ describeReference('ostree', 'commit with a policy, beside ostree', () => {
       })
     })
 
-    test('a repository without extended attributes refuses labels, where ostree breaks its objects', async () => {
+    test('labels are refused in mode bare-user-only, in which ostree writes invalid objects', async () => {
       await pair.run(['init', '--repo=@/only', '--mode=bare-user-only'])
       const words = ['commit', '--repo=@/only', '-b', 'main', '--timestamp=@1', '@/t']
       const [theirs, ours] = await run([...words, POLICY])
@@ -174,55 +172,60 @@ describeReference('ostree', 'commit with a policy, beside ostree', () => {
   })
 })
 
-describeReference('ostree', 'checkout with a policy, beside ostree', () => {
-  const pair = new SideBySide()
-  beforeAll(() => {
-    // Of a file without a label ostree dies.
-    pair.shell(`${TREES}rm -r t/tmp`)
-    for (const mode of ['archive', 'bare-user', 'bare-user-only']) {
-      pair.shell(`ostree --repo=${mode} init --mode=${mode}
+describeReference(
+  ['ostree', 'tar', 'getfattr'],
+  '`ostree-ts checkout` and `ostree checkout` with an SELinux policy',
+  () => {
+    const pair = new SideBySide()
+    beforeAll(() => {
+      // A file without a label kills ostree.
+      pair.shell(`${TREES}rm -r t/tmp`)
+      for (const mode of ['archive', 'bare-user', 'bare-user-only']) {
+        pair.shell(`ostree --repo=${mode} init --mode=${mode}
         ostree --repo=${mode} commit -b main --timestamp=@1 --owner-uid=$(id -u) --owner-gid=$(id -g) --no-xattrs t`)
-    }
-  })
-
-  describe.each(['archive', 'bare-user', 'bare-user-only'])('of mode %s', (mode) => {
-    // Only root may label.
-    test.runIf(isRoot).each([
-      ['a commit', [POLICY]],
-      ['over what is there', [POLICY, '--union']],
-      ['as the user, which sets no labels', [POLICY, '-U']],
-      ['a directory of it', [POLICY, '--subpath=/usr']],
-      ['a file of it', [POLICY, '--subpath=/usr/bin/bash']],
-      ['a file of it as if it were elsewhere', [POLICY, '--subpath=/etc/passwd', '--selinux-prefix=/usr/bin/bash']],
-      ['as if it were elsewhere', [POLICY, '--selinux-prefix=/usr/bin/']],
-      ['a directory of it as if that were elsewhere', [POLICY, '--subpath=/etc', '--selinux-prefix=/usr/bin']],
-    ])('labels regular files: %s', async (_, words) => {
-      pair.shell('rm -rf out')
-      await pair.run(['checkout', `--repo=@/${mode}`, 'main', '@/out', ...words])
-      pair.shell('getfattr -R -h -d -m- -e hex out > labels; find out -type f -links +1 >> labels')
-      pair.expectSame('out')
-      pair.expectSame('labels')
+      }
     })
 
-    test.each([
-      ['a directory that is not there', ['--selinux-policy=/nope']],
-      ['nothing', ['--selinux-policy=']],
-      ['a file', ['--selinux-policy=@/t/etc/passwd']],
-      ['links', ['--selinux-policy=/nope', '-H']],
-      ['no policy', ['--selinux-prefix=/x']],
-    ])('refused: %s', async (_, words) => {
-      const { status } = await pair.run(['checkout', `--repo=@/${mode}`, 'main', '@/refused', ...words])
-      expect(status).toBe(1)
-    })
-  })
+    describe.each(['archive', 'bare-user', 'bare-user-only'])('from mode %s', (mode) => {
+      // Only root may set labels.
+      test.runIf(isRoot).each([
+        ['a commit', [POLICY]],
+        ['a commit over existing files', [POLICY, '--union']],
+        ['a commit as the user, which does not set labels', [POLICY, '-U']],
+        ['a directory of a commit', [POLICY, '--subpath=/usr']],
+        ['a file of a commit', [POLICY, '--subpath=/usr/bin/bash']],
+        ['a file of a commit with a prefix', [POLICY, '--subpath=/etc/passwd', '--selinux-prefix=/usr/bin/bash']],
+        ['a commit with a prefix', [POLICY, '--selinux-prefix=/usr/bin/']],
+        ['a directory of a commit with a prefix', [POLICY, '--subpath=/etc', '--selinux-prefix=/usr/bin']],
+      ])('both label the same: %s', async (_, words) => {
+        pair.shell('rm -rf out')
+        await pair.run(['checkout', `--repo=@/${mode}`, 'main', '@/out', ...words])
+        pair.shell('getfattr -R -h -d -m- -e hex out > labels; find out -type f -links +1 >> labels')
+        pair.expectSame('out')
+        pair.expectSame('labels')
+      })
 
-  test('of what ostree dies, ours makes an error, or takes for no policy', async () => {
-    const checkout = (...words: string[]) => pair.runBoth(['checkout', '--repo=@/archive', 'main', '@/died', ...words])
-    for (const prefix of ['', 'usr']) {
-      const [, ours] = await checkout(POLICY, `--selinux-prefix=${prefix}`)
-      expect(ours).toMatchObject({ status: 1, stderr: `error: Invalid SELinux prefix '${prefix}'\n` })
-    }
-    const [, ours] = await checkout('-U', '--selinux-policy=@/t')
-    expect(ours.status).toBe(0)
-  })
-})
+      test.each([
+        ['a directory that does not exist', ['--selinux-policy=/nope']],
+        ['an empty path', ['--selinux-policy=']],
+        ['a file', ['--selinux-policy=@/t/etc/passwd']],
+        ['hard links', ['--selinux-policy=/nope', '-H']],
+        ['a prefix without a policy', ['--selinux-prefix=/x']],
+      ])('both refuse with the same message: %s', async (_, words) => {
+        const { status } = await pair.run(['checkout', `--repo=@/${mode}`, 'main', '@/refused', ...words])
+        expect(status).toBe(1)
+      })
+    })
+
+    test('an invalid prefix is refused, and a tree without a policy is ignored, both of which kill ostree', async () => {
+      const checkout = (...words: string[]) =>
+        pair.runBoth(['checkout', '--repo=@/archive', 'main', '@/died', ...words])
+      for (const prefix of ['', 'usr']) {
+        const [, ours] = await checkout(POLICY, `--selinux-prefix=${prefix}`)
+        expect(ours).toMatchObject({ status: 1, stderr: `error: Invalid SELinux prefix '${prefix}'\n` })
+      }
+      const [, ours] = await checkout('-U', '--selinux-policy=@/t')
+      expect(ours.status).toBe(0)
+    })
+  },
+)

@@ -4,7 +4,7 @@ import { beforeAll, expect, test } from 'vitest'
 import { describeReference, run } from '../../support/reference.ts'
 import { SideBySide } from '../../support/side-by-side.ts'
 
-describeReference('ostree', 'create-usb, beside ostree', () => {
+describeReference('ostree', '`ostree-ts create-usb` and `ostree create-usb`', () => {
   const pair = new SideBySide()
   let first = ''
   beforeAll(() => {
@@ -23,7 +23,7 @@ describeReference('ostree', 'create-usb, beside ostree', () => {
       ostree --repo=none commit -b here --timestamp=@6 tree`)
     first = run('ostree', [`--repo=${pair.theirs}/src`, 'rev-parse', 'r1^']).trim()
   })
-  /** What a pull that failed leaves, and what is of this moment, is nobody's business. */
+  /** Whether a file is not compared: temporary files, locks, and summaries, which have the time. */
   const passing = (name: string) => /(^|\/)tmp|\.lock$|summary$/.test(name)
 
   test.each([
@@ -39,11 +39,11 @@ describeReference('ostree', 'create-usb, beside ostree', () => {
     [['@/mount', '--commit=FIRST', 'org.e.C', 'r2']],
     [['@/', '--destination-repo=src', 'org.e.C', 'r1']],
     [['@/nowhere', 'org.e.C', 'r1']],
-  ])('%j is refused in the same words', async (words) => {
+  ])('both refuse %j with the same message', async (words) => {
     await pair.run(['create-usb', '--repo=@/src', ...words.map((word) => word.replace('FIRST', first))])
   })
 
-  test('refs come to be mirrors, and more may follow', async () => {
+  test('refs become mirrors, and more can be added', async () => {
     pair.shell('rm -rf mount; mkdir mount')
     await pair.run(['create-usb', '--repo=@/src', '@/mount', 'org.e.C', 'r1', 'org.e.C', 'r2'])
     pair.expectSame('mount', passing)
@@ -56,7 +56,7 @@ describeReference('ostree', 'create-usb, beside ostree', () => {
     expect(ours.stdout.split('\n').sort()).toEqual(theirs.stdout.split('\n').sort())
   })
 
-  test('the collection of a remote is one too; a summary of the source has the last word', async () => {
+  test('refs of the collection of a remote are copied, and the summary of the source decides which refs it has', async () => {
     pair.shell('mkdir third')
     await pair.run(['create-usb', '--repo=@/none', '@/third', 'org.m.M', 'far'])
     await pair.run(['create-usb', '--repo=@/none', '@/third', 'org.m.M', 'here'])
@@ -67,12 +67,12 @@ describeReference('ostree', 'create-usb, beside ostree', () => {
     pair.expectSame('third', passing)
   })
 
-  test('a repository in another place is linked, once', async () => {
+  test('a repository at another path is linked in repos.d, only once', async () => {
     const words = ['create-usb', '--repo=@/src', '--destination-repo=x/y', '@/elsewhere', 'org.e.C', 'r3']
     await pair.run(words)
     pair.expectSame('elsewhere', passing)
     await pair.run(words)
-    // ostree means to do the same, but holds a link against the inode it leads to, and makes another.
+    // ostree creates a second link, because of a bug: it compares the inode of a link with that of its target.
     expect(readlinkSync(join(pair.theirs, 'elsewhere/.ostree/repos.d/01-generated'))).toBe('../../x/y')
     expect(() => readlinkSync(join(pair.ours, 'elsewhere/.ostree/repos.d/01-generated'))).toThrow('ENOENT')
     await pair.run(['create-usb', '--repo=@/src', '--destination-repo=ostree/repo', '@/elsewhere', 'org.e.C', 'r3'])

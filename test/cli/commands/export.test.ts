@@ -9,7 +9,7 @@ import { SideBySide } from '../../support/side-by-side.ts'
 
 const LONG = 'x'.repeat(99)
 
-describeReference('ostree', 'export, beside ostree', () => {
+describeReference('ostree', '`ostree-ts export` and `ostree export`', () => {
   const pair = new SideBySide()
   beforeAll(() =>
     pair.shell(`mkdir -p tree/sub/deep tree/empty tree/${'d'.repeat(120)} tree/${'u'.repeat(100)} tree/${'s'.repeat(99)}
@@ -29,7 +29,7 @@ describeReference('ostree', 'export, beside ostree', () => {
   )
 
   const expectSameFile = (name: string) => {
-    // Compared as numbers: a difference in megabytes is not to be printed.
+    // The position of the first difference is compared, because the message would have megabytes.
     const [theirs, ours] = [pair.theirs, pair.ours].map((folder) => readFileSync(join(folder, name)))
     expect(ours?.length).toBe(theirs?.length)
     expect(ours?.findIndex((byte, at) => byte !== theirs?.[at])).toBe(-1)
@@ -47,7 +47,7 @@ describeReference('ostree', 'export, beside ostree', () => {
     ['main', '--prefix=foo'],
     ['main', '--prefix='],
     ['main', '--prefix=/abs/', '--subpath=sub', '--no-xattrs'],
-  ])('%j gives the same archive, as a file and on standard output', async (...words) => {
+  ])('both write the same archive to a file and to stdout with %j', async (...words) => {
     await pair.run(['export', '--repo=@/repo', '-o', '@/out.tar', ...words])
     expectSameFile('out.tar')
     await pair.run(['export', '--repo=@/repo', ...words])
@@ -61,23 +61,23 @@ describeReference('ostree', 'export, beside ostree', () => {
     ['main', '--subpath=l/x'],
     ['nope', '-o', '@/nowhere/out.tar'],
     ['nope', '-o', '@/failed.tar'],
-  ])('%j fails in the same words, and leaves an archive without entries', async (...words) => {
+  ])('both fail with the same message, and leave an archive without entries, with %j', async (...words) => {
     await pair.run(['export', '--repo=@/repo', ...words])
     if (words.at(-1) === '@/failed.tar') expectSameFile('failed.tar')
   })
 
-  test('a large file goes through in pieces', async () => {
+  test('both write the same archive of a large file', async () => {
     await pair.run(['export', '--repo=@/repo', '-o', '@/out.tar', 'large'])
     expectSameFile('out.tar')
   })
 
-  test('a file in place of a directory is refused', async () => {
+  test('a subpath that is a file is refused', async () => {
     const [, ours] = await pair.runBoth(['export', '--repo=@/repo', 'main', '--subpath=f'])
     expect(ours).toMatchObject({ status: 1, stderr: 'error: Not a directory\n' })
     expect(statSync(join(pair.ours, 'repo')).isDirectory()).toBe(true)
   })
 
-  test('random trees', async () => {
+  test('both write the same archive of random trees', async () => {
     const tree = anyCollidingTree({ names: ['a', 'b', 'é', LONG, 'y'.repeat(200)], targets: ['a', 'z'.repeat(130)] })
     let count = 0
     await fc.assert(

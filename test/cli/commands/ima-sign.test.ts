@@ -53,8 +53,8 @@ async function xattrsOf(repo: Repo, commit: Checksum): Promise<Record<string, st
   return found
 }
 
-describe('a commit signed for IMA', () => {
-  test('has a signature of its content at each file, and is otherwise as it was', async () => {
+describe('imaSign', () => {
+  test('every file has a signature of its content, and the commit is otherwise the same', async () => {
     const { repo, commit } = await fixture()
     const asked: string[] = []
     const sign = async ({ body }: FileObject) => {
@@ -78,18 +78,18 @@ describe('a commit signed for IMA', () => {
     expect(await imaSign(repo, again, () => Promise.reject(new Error('asked again')))).toBe(again)
   })
 
-  test('is not written when the signer fails', async () => {
+  test('an error of the signer is thrown', async () => {
     const { repo, commit } = await fixture()
     await expect(imaSign(repo, commit, () => Promise.reject(new Error('no key')))).rejects.toThrow('no key')
   })
 })
 
-describeReference(['ostree', 'getfattr'], 'ima-sign', () => {
+describeReference(['ostree', 'getfattr'], '`ostree-ts ima-sign`', () => {
   const root = temporaryFolder()
   const path = process.env['PATH']
   const sign = (...more: string[]) =>
     runInProcess(['ima-sign', `--repo=${root}/repo`, 'main', 'signed', 'sha256', `${root}/key`, ...more], root)
-  /** A program in the place of evmctl. */
+  /** Writes a program with the name evmctl. */
   function put(script: string): void {
     writeFileSync(join(root, 'bin/evmctl'), `#!/bin/sh\n${script}\n`)
     chmodSync(join(root, 'bin/evmctl'), 0o755)
@@ -110,7 +110,7 @@ describeReference(['ostree', 'getfattr'], 'ima-sign', () => {
     process.env['PATH'] = path
   })
 
-  test('says so where evmctl is not installed', async () => {
+  test('it fails with an error that names evmctl if that is not installed', async () => {
     process.env['PATH'] = join(root, 'bin')
     const { status, stderr } = await sign()
     process.env['PATH'] = path
@@ -120,7 +120,7 @@ describeReference(['ostree', 'getfattr'], 'ima-sign', () => {
     })
   })
 
-  test('asks evmctl for each file, and points the ref at the result', async () => {
+  test('it runs evmctl for each file, and sets the ref to the signed commit', async () => {
     process.env['PATH'] = `${join(root, 'bin')}:${path}`
     put(`[ "$1" = --version ] && exit; echo "$@" >> ${root}/asked; for last; do :; done
       setfattr -n user.ima -v "0x03$(od -An -tx1 -N2 "$last" | tr -d ' ')" "$last"`)

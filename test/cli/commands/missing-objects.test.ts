@@ -3,7 +3,7 @@ import { isRoot } from '../../support/machine.ts'
 import { describeReference } from '../../support/reference.ts'
 import { SideBySide } from '../../support/side-by-side.ts'
 
-/** Of each kind, in the root and below it; the mode of `b` is its own, so that its dirmeta is too. */
+/** Objects of each type, in the root and below it. The directory `b` has another mode, so it has its own dirmeta. */
 const MISSING = ['file /a', 'file /b/f', 'file /b/l', 'dirtree /', 'dirmeta /', 'dirtree /b', 'dirmeta /b', 'commit']
 
 const COMMANDS = [
@@ -27,10 +27,10 @@ const COMMANDS = [
   ['fsck'],
 ]
 
-describeReference('ostree', 'what is missing from a repository, beside ostree', () => {
+describeReference('ostree', 'commands of both programs on a repository with a missing object', () => {
   const modes = ['archive', 'bare-user', 'bare-user-only', ...(isRoot ? ['bare'] : [])]
 
-  describe.each(modes)('of mode %s', (mode) => {
+  describe.each(modes)('in mode %s', (mode) => {
     const pair = new SideBySide()
     beforeAll(() =>
       pair.shell(`umask 022; mkdir -p tree/b/c tree/e other; echo 1 > tree/a; echo 2 > tree/b/f; ln -s f tree/b/l
@@ -42,7 +42,7 @@ describeReference('ostree', 'what is missing from a repository, beside ostree', 
         done`),
     )
 
-    test.each(MISSING)('%s', async (what) => {
+    test.each(MISSING)('both print the same without the object %s', async (what) => {
       pair.shell(`rm -rf r; cp -a whole r; set -- ${what}
         list() { ostree --repo=whole ls -C -d main "$2"; }
         case $1 in
@@ -57,17 +57,17 @@ describeReference('ostree', 'what is missing from a repository, beside ostree', 
   })
 })
 
-describeReference('ostree', 'what stands where objects should be, beside ostree', () => {
+describeReference('ostree', 'commands of both programs on a repository with a wrong file among the objects', () => {
   const pair = new SideBySide()
 
-  /** The first that is there and the first that is not, of the 256 directories. */
+  /** Scripts that change a directory that exists, or one that is missing, of the 256 directories of objects. */
   const PLACES = {
     'a file': 'touch $missing',
-    'a link to nowhere': 'ln -s /nowhere $missing',
-    'a link': 'mv $there moved; ln -s ../../moved $there',
+    'a dangling symbolic link': 'ln -s /nowhere $missing',
+    'a symbolic link to a directory': 'mv $there moved; ln -s ../../moved $there',
   }
 
-  test.each(Object.entries(PLACES))('%s', async (_, script) => {
+  test.each(Object.entries(PLACES))('both print the same with %s in place of a directory', async (_, script) => {
     pair.shell(`rm -rf r moved tree; mkdir tree; echo 1 > tree/a; ostree --repo=r init --mode=archive
       for branch in main old; do ostree --repo=r commit -b $branch --timestamp=@1 -s $branch --owner-uid=0 --owner-gid=0 tree; done
       ostree --repo=r refs --delete old

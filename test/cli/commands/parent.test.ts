@@ -7,7 +7,7 @@ umask 022
 mkdir -p one/a two; echo f > one/f; echo g > one/a/g; ln -s f one/l; echo f > two/f; echo n > two/n
 `
 
-/** `PARENT` stands for the commit of the parent. Those that list refs are given one that there is alone of its kind. */
+/** Commands on a repository with a parent. `PARENT` stands for a commit of the parent. */
 const COMMANDS: readonly (readonly string[])[] = [
   ['refs'],
   ['rev-parse', 'main'],
@@ -56,7 +56,7 @@ const COMMANDS: readonly (readonly string[])[] = [
   ['config', 'get', 'core.mode'],
 ]
 
-describeReference('ostree', 'a repository with a parent, beside ostree', () => {
+describeReference('ostree', 'commands of both programs on a repository with a parent', () => {
   describe.each(['archive', 'bare-user'])('in mode %s', (mode) => {
     let pair: SideBySide
     let commit: string
@@ -75,19 +75,22 @@ describeReference('ostree', 'a repository with a parent, beside ostree', () => {
       await pair.run(['config', '--repo=@/r', 'set', 'core.parent', '@/parent'])
     })
 
-    /** Sorted, as later versions list them. */
+    /** Sorts the lines, as later versions of ostree do. */
     const sorted = (text: string): string => text.split('\n').sort().join('\n').replace(/^\n+/, '')
 
-    test.each(COMMANDS.map((words) => [words]))('%j', async (words) => {
-      const given = words.map((word) => word.replace('PARENT', commit))
-      const lists = words[0] === 'refs' ? { stdout: (text: string) => (text === '' ? '' : `${sorted(text)}\n`) } : {}
-      const { status } = await pair.run([...given, '--repo=@/r'], lists)
-      if (status !== 0) pair.shell('rm -rf r/tmp/staging-*')
-      pair.expectSame('r', (name) => /^(tmp|\.lock$|.*cache)/.test(name))
-      pair.expectSame('parent', (name) => /^(tmp|\.lock$|.*cache)/.test(name))
-    })
+    test.each(COMMANDS.map((words) => [words]))(
+      'both print the same and leave the same files with %j',
+      async (words) => {
+        const given = words.map((word) => word.replace('PARENT', commit))
+        const lists = words[0] === 'refs' ? { stdout: (text: string) => (text === '' ? '' : `${sorted(text)}\n`) } : {}
+        const { status } = await pair.run([...given, '--repo=@/r'], lists)
+        if (status !== 0) pair.shell('rm -rf r/tmp/staging-*')
+        pair.expectSame('r', (name) => /^(tmp|\.lock$|.*cache)/.test(name))
+        pair.expectSame('parent', (name) => /^(tmp|\.lock$|.*cache)/.test(name))
+      },
+    )
 
-    test('what was checked out and exported is the same', () => {
+    test('both checked out and exported the same files', () => {
       pair.expectSame('out')
       pair.shell('sha256sum < tar > tar.sum')
       pair.expectSame('tar.sum')

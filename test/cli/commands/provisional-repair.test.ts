@@ -10,8 +10,8 @@ import { buildImage, packLayer } from '../../../src/testing/index.ts'
 import { runInProcess } from '../../support/in-process.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
 
-describe('inodes', () => {
-  test('collide when they end in the same 32 bits', () => {
+describe('collisionsAmong', () => {
+  test('inodes collide if their lowest 32 bits are equal', () => {
     const high = 1n << 32n
     expect(collisionsAmong([1n, 2n, 3n])).toEqual({ inode32: 3, inode64: 0, collisions: [] })
     expect(collisionsAmong([high + 7n, high + 8n])).toEqual({ inode32: 0, inode64: 2, collisions: [] })
@@ -19,7 +19,7 @@ describe('inodes', () => {
     expect(collisionsAmong([3n * high, high, 5n])).toEqual({ inode32: 1, inode64: 2, collisions: [3n * high] })
   })
 
-  test('are counted once each, in whatever order they come', () => {
+  test('each inode is counted once, in whatever order they come', () => {
     const inode = fc.bigInt({ min: 1n, max: (1n << 64n) - 1n })
     const near = fc.tuple(fc.bigInt(0n, 3n), fc.bigInt(0n, 5n)).map(([high, low]) => (high << 32n) + low)
     fc.assert(
@@ -35,7 +35,7 @@ describe('inodes', () => {
   })
 })
 
-describe('provisional-repair', () => {
+describe('`ostree-ts provisional-repair`', () => {
   const root = temporaryFolder()
   const repo = join(root, 'sys/ostree/repo')
   const run = (...words: string[]) => runInProcess(['provisional-repair', ...words], root)
@@ -53,7 +53,7 @@ describe('provisional-repair', () => {
     expect(pulled.stderr).toBe('')
   })
 
-  test('analyze-inodes counts, and finds nothing to worry about', async () => {
+  test('`analyze-inodes` counts inodes, and finds no collision', async () => {
     const { stdout, stderr, status } = await run('analyze-inodes', `--repo=${repo}`, `--write-result-to=${root}/result`)
     expect({ stderr, status }).toEqual({ stderr: '', status: 0 })
     expect(stdout).toMatch(/\nGathering inodes for ostree objects\.\.\.\nOK: No colliding objects found\.\n$/)
@@ -62,7 +62,7 @@ describe('provisional-repair', () => {
     expect(inode32 + inode64).toBe(1)
   })
 
-  test('repair leaves everything where nothing collides', async () => {
+  test('`repair` does not change a repository without collisions', async () => {
     const { stdout, status } = await run('repair', `--sysroot=${root}/sys`, `--write-result-to=${root}/result`)
     expect(status).toBe(0)
     expect(stdout).toContain('\nOK no colliding inodes found\n')
@@ -74,13 +74,13 @@ describe('provisional-repair', () => {
     })
   })
 
-  test('wants a sysroot', async () => {
+  test('`repair` without a sysroot is refused', async () => {
     expect((await run('repair')).stderr).toContain('--sysroot must be specified')
     rmSync(join(root, 'result'), { force: true })
   })
 })
 
-test('detect-env tells what it runs in', () => {
+test('detectEnvironment recognises containers and booted systems', () => {
   const root = temporaryFolder()
   const env = { INVOCATION_ID: 'x' }
   mkdirSync(join(root, 'run'))

@@ -2,7 +2,7 @@ import { beforeAll, test } from 'vitest'
 import { describeReference } from '../../support/reference.ts'
 import { SideBySide } from '../../support/side-by-side.ts'
 
-describeReference('ostree', 'refs and what is in them, beside ostree', () => {
+describeReference('ostree', 'commands of both programs on refs and their files', () => {
   let pair: SideBySide
   beforeAll(async () => {
     pair = new SideBySide()
@@ -16,7 +16,7 @@ describeReference('ostree', 'refs and what is in them, beside ostree', () => {
     }
   })
 
-  /** Sorted, as later versions list them. */
+  /** Sorts the lines, as later versions of ostree do. */
   const sorted = (text: string): string => `${text.split('\n').filter(Boolean).sort().join('\n')}\n`.replace(/^\n$/, '')
 
   test.each(
@@ -137,7 +137,7 @@ describeReference('ostree', 'refs and what is in them, beside ostree', () => {
       ['init', '--mode=foo'],
       ['init', '--collection-id=nodots'],
     ].map((words) => [words]),
-  )('%j', async ([command = '', ...words]) => {
+  )('both print the same and leave the same files with %j', async ([command = '', ...words]) => {
     const lists = command === 'refs' ? { stdout: sorted } : {}
     const { status } = await pair.run([command, '--repo=@/r', ...words], lists)
     if (status !== 0) pair.shell('rm -rf r/tmp/staging-*')
@@ -149,13 +149,13 @@ describeReference('ostree', 'refs and what is in them, beside ostree', () => {
     ['bare-user', ['--collection-id=org.example.C']],
     ['bare-user-only', []],
     ['archive-z2', ['--collection-id=org.example.C']],
-  ])('a new repository, %s %j', async (mode, more) => {
+  ])('both create the same repository in mode %s with %j', async (mode, more) => {
     await pair.run(['init', `--repo=@/${mode}`, `--mode=${mode}`, ...more])
     pair.expectSame(mode, (name) => name.startsWith('tmp/'))
     await pair.run(['refs', `--repo=@/${mode}`])
   })
 
-  test('a repository is not made below what is not there', async () => {
+  test('both refuse to create a repository in a missing directory, or with an invalid collection id', async () => {
     await pair.run(['init', '--repo=@/absent/below'])
     await pair.run(['refs', '--repo=@/absent'])
     await pair.run(['init', '--repo=@/x', '--collection-id=bad'])
@@ -171,13 +171,13 @@ describeReference('ostree', 'refs and what is in them, beside ostree', () => {
     ['tree/pipe'],
     ['tree/absent'],
     ['tree/a/below'],
-  ])('the checksum of %s', async (path) => {
+  ])('both print the same checksum or error for %s', async (path) => {
     pair.shell('test -e tree/pipe || mkfifo tree/pipe')
     await pair.run(['checksum', `@/${path}`])
     await pair.run(['checksum', '--ignore-xattrs', `@/${path}`])
   })
 
-  test('no checksum without a path', async () => {
+  test('both refuse `checksum` without a path', async () => {
     await pair.run(['checksum'])
     await pair.run(['checksum', '--repo=@/r', '@/tree'])
   })

@@ -2,7 +2,7 @@ import { beforeAll, test } from 'vitest'
 import { describeReference } from '../../support/reference.ts'
 import { SideBySide } from '../../support/side-by-side.ts'
 
-describeReference('ostree', 'remotes, beside ostree', () => {
+describeReference('ostree', '`ostree-ts remote` and `ostree remote`', () => {
   let pair: SideBySide
   beforeAll(async () => {
     pair = new SideBySide()
@@ -57,12 +57,12 @@ describeReference('ostree', 'remotes, beside ostree', () => {
     [['config', '--repo=@/r', 'unset', 'core.nothing']],
     [['config', '--repo=@/r', 'get', 'x.a']],
     [['remote', 'gpg-list-keys', '--repo=@/r', 'origin']],
-  ])('%j', async (words) => {
+  ])('both print the same and leave the same configuration with %j', async (words) => {
     await pair.run(words)
     pair.expectSame('r/config')
   })
 
-  test('a remote of the parent repository can be seen and not be changed', async () => {
+  test('both list a remote of the parent repository, and do not change it', async () => {
     await pair.run(['init', '--repo=@/parent', '--mode=archive'])
     await pair.run(['remote', 'add', '--repo=@/parent', 'above', 'http://above'])
     await pair.run(['config', '--repo=@/r', 'set', 'core.parent', '@/parent'])
@@ -75,7 +75,7 @@ describeReference('ostree', 'remotes, beside ostree', () => {
     pair.expectSame('parent/config')
   })
 
-  test('cookies are kept in the file of their remote', async () => {
+  test('both keep the cookies of a remote in a file', async () => {
     const jar = (words: string[]): Promise<unknown> => pair.run(['remote', ...words])
     await jar(['add-cookie', '--repo=@/r', 'origin', '.example.com', '/', 'a', '1'])
     await jar(['add-cookie', '--repo=@/r', 'origin', 'example.com', '/p', 'a', '2'])
@@ -90,7 +90,7 @@ describeReference('ostree', 'remotes, beside ostree', () => {
     pair.expectSame('r/origin.cookies.txt')
   })
 
-  test('a system that cannot be loaded is told of before all else', async () => {
+  test('both refuse an invalid sysroot with the same message', async () => {
     pair.shell(`mkdir -p sys/ostree none/ostree bare; touch file
       ostree --repo=sys/ostree/repo init --mode=archive
       cp -a sys undeployed; mkdir sys/ostree/deploy; cp -a sys broken; echo nonsense > broken/ostree/repo/config`)

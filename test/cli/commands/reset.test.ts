@@ -2,7 +2,7 @@ import { beforeAll, test } from 'vitest'
 import { describeReference } from '../../support/reference.ts'
 import { SideBySide } from '../../support/side-by-side.ts'
 
-describeReference('ostree', 'reset, beside ostree', () => {
+describeReference('ostree', '`ostree-ts reset` and `ostree reset`', () => {
   const pair = new SideBySide()
   beforeAll(() =>
     pair.shell(`mkdir tree
@@ -29,7 +29,7 @@ describeReference('ostree', 'reset, beside ostree', () => {
     [['main', 'main^^^^']],
     [['main', '00'.repeat(32)]],
     [['also', 'x/y']],
-  ])('%j says the same, and moves the same', async (words) => {
+  ])('both print the same and leave the same refs with %j', async (words) => {
     await pair.run(['reset', '--repo=@/repo', ...words])
     pair.expectSame('repo/refs')
   })

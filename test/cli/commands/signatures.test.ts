@@ -1,10 +1,10 @@
-/** Signatures made by GnuPG, beside what ostree says of them. */
+/** Signatures that GnuPG made, verified by both programs. */
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { array, bytes, vardict, variantOf } from '../../../src/gvariant/index.ts'
 import { goldenJson } from '../../support/golden.ts'
-import { describeReference, run } from '../../support/reference.ts'
+import { describeReference, run, testReference } from '../../support/reference.ts'
 import { SideBySide } from '../../support/side-by-side.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
 
@@ -13,14 +13,14 @@ const golden = goldenJson<{
   keyrings: Record<string, string>
   signatures: Record<string, string>
 }>('sign/gpg-results.json')
-/** By its name: that of the commit the signatures are over. */
+/** Checksum of the commit that is signed. */
 const COMMIT = 'ecb0a1622f49210a566b18cde40f41bd460be90ccd3d36e60cd041a2e72b09c2'
 
 function decode(base64: string | undefined): Uint8Array {
   return new Uint8Array(Buffer.from(base64 as string, 'base64'))
 }
 
-describeReference('ostree', 'signed commits, beside ostree', () => {
+describeReference('ostree', 'signatures in `ostree-ts` and in `ostree`', () => {
   const pair = new SideBySide()
   const zone = process.env['TZ']
   afterAll(() => {
@@ -70,16 +70,16 @@ describeReference('ostree', 'signed commits, beside ostree', () => {
   ]
 
   describe.each(SIGNED.map((names) => ({ title: names.join(' and ') || 'nothing', names })))(
-    'signed: $title',
+    'a commit with signatures: $title',
     ({ names }) => {
-      test('is shown with what is to be said of it', async () => {
+      test('both print the same of the signatures with `show`', async () => {
         sign(...names)
         const { stdout } = await pair.run(['show', '--repo=@/src', 't'])
         await pair.run(['show', '--repo=@/src', '--gpg-verify-remote=with', 't'])
         if (names.includes('good') && !names.includes('bad')) expect(stdout).toContain('Good signature from "Good One')
       })
 
-      test('is pulled, or refused', async () => {
+      test('both pull or refuse the commit', async () => {
         sign(...names)
         const others = names.join() === 'good' ? ['file', 'folder', 'gone', 'nosuch', 'unwilling'] : []
         for (const remote of ['with', ...others]) {
@@ -91,7 +91,7 @@ describeReference('ostree', 'signed commits, beside ostree', () => {
     },
   )
 
-  test('a summary has to be signed where that is asked for', async () => {
+  testReference('gpg', 'both verify the signature of a summary', async () => {
     const words = (remote: string) => [
       'pull-local',
       '--repo=@/into',
@@ -103,7 +103,7 @@ describeReference('ostree', 'signed commits, beside ostree', () => {
     await pair.run(words('with'))
     const home = temporaryFolder('disk')
     try {
-      // Made once for both: the signature has its time in it.
+      // Both use the same signature, because it has the time at which it was made.
       const gpg = (...args: string[]) =>
         run('gpg', [
           '--homedir',
@@ -156,7 +156,7 @@ describeReference('ostree', 'signed commits, beside ostree', () => {
     }
   })
 
-  test('keys are looked for where they may be', async () => {
+  test('both search the same places for keys', async () => {
     sign('good')
     await pair.run(['show', '--repo=@/src', '-B', 't'])
     await pair.run(['show', '--repo=@/src', '--raw', COMMIT])

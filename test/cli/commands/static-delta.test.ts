@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from 'vitest'
 import { describeReference, run } from '../../support/reference.ts'
 import { SideBySide } from '../../support/side-by-side.ts'
 
-describeReference('ostree', 'static-delta, beside ostree', () => {
+describeReference('ostree', '`ostree-ts static-delta` and `ostree static-delta`', () => {
   const pair = new SideBySide()
   let [main, parent] = ['', '']
   beforeAll(() => {
@@ -14,7 +14,7 @@ describeReference('ostree', 'static-delta, beside ostree', () => {
         ostree --repo=repo commit -b main --timestamp=@$i tree
       done`)
     const theirs = (...words: string[]) => run('ostree', [`--repo=${pair.theirs}/repo`, ...words]).trim()
-    // Generated once: a delta notes when it was.
+    // Both use the same deltas, because a delta has the time at which it was generated.
     for (const words of [['main'], ['--empty', 'main'], ['--empty', 'main^'], ['--from=main^^', 'main']]) {
       theirs('static-delta', 'generate', ...words)
     }
@@ -23,14 +23,14 @@ describeReference('ostree', 'static-delta, beside ostree', () => {
     parent = theirs('rev-parse', 'main^')
   })
 
-  /** In the order of directories, which is none. */
+  /** Sorts the lines, because their order is that of a directory, which is not defined. */
   const sorted = (text: string) => text.split('\n').sort()
   const expectSameLines = async (...words: string[]) => {
     const [theirs, ours] = await pair.runBoth(['static-delta', ...words])
     expect({ ...ours, stdout: sorted(ours.stdout) }).toEqual({ ...theirs, stdout: sorted(theirs.stdout) })
   }
 
-  test('deltas are listed, and commits that have an index', async () => {
+  test('both list deltas and indexes, and write the same indexes', async () => {
     await pair.run(['static-delta', 'list', '--repo=@/none'])
     await pair.run(['static-delta', 'indexes', '--repo=@/none'])
     await expectSameLines('list', '--repo=@/repo')
@@ -52,11 +52,11 @@ describeReference('ostree', 'static-delta, beside ostree', () => {
     [['delete', `${'a'.repeat(63)}g`]],
     [['delete', 'a'.repeat(64)]],
     [['reindex', '--to=main']],
-  ])('%j is refused in the same words', async ([command = '', ...words]) => {
+  ])('both refuse %j with the same message', async ([command = '', ...words]) => {
     await pair.run(['static-delta', command, '--repo=@/repo', ...words])
   })
 
-  test('a delta that is deleted is gone, and from its index when that is made anew', async () => {
+  test('both delete a delta, and `reindex` removes it from its index', async () => {
     await pair.run(['static-delta', 'delete', '--repo=@/repo', main])
     pair.expectSame('repo/deltas')
     await pair.run(['static-delta', 'delete', '--repo=@/repo', main])

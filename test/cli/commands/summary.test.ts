@@ -17,7 +17,7 @@ const EXTRA: Vardict = [
 ]
 const EXTRA_TEXT = ['exp.str="hello"', 'exp.u=uint32 5', 'exp.arr=["a","b"]', 'x.y=@ay []', 'ostree.summary.mode=true']
 
-describeReference('ostree', 'summaries, beside ostree', () => {
+describeReference('ostree', 'summaries of `ostree-ts` and of `ostree`', () => {
   let pair: SideBySide
   beforeEach(async () => {
     pair = new SideBySide()
@@ -30,7 +30,7 @@ describeReference('ostree', 'summaries, beside ostree', () => {
     expect(await pair.run(words)).toMatchObject({ status: 0 })
   }
 
-  /** Makes both summaries, ours at the time of theirs, and compares the files. */
+  /** Updates both summaries with the same time, and compares the files. */
   async function update(metadata: Vardict = [], text: readonly string[] = []): Promise<void> {
     ostree('summary', '--repo=r', '-u', ...text.flatMap((given) => ['-m', given]))
     const bytes = new Uint8Array(readFileSync(join(pair.theirs, 'r/summary')))
@@ -50,7 +50,7 @@ describeReference('ostree', 'summaries, beside ostree', () => {
     await pair.run(['summary', '--repo=@/r', '--view'], { stdout: unsigned })
   }
 
-  test('of no refs, of refs, of versions', async () => {
+  test('both write the same summary of a repository without refs, and with refs and versions', async () => {
     await pair.run(['init', '--repo=@/r', '--mode=archive'])
     await update()
     await commit('main')
@@ -62,14 +62,14 @@ describeReference('ostree', 'summaries, beside ostree', () => {
     await update(EXTRA, [...EXTRA_TEXT, 'exp.u=uint32 6'])
   })
 
-  test.each(['bare', 'bare-user', 'bare-user-only'])('says that the mode is %s', async (mode) => {
+  test.each(['bare', 'bare-user', 'bare-user-only'])('both write the same summary in mode %s', async (mode) => {
     await pair.run(['init', '--repo=@/r', `--mode=${mode}`])
     pair.shell('echo "tombstone-commits=true" >> r/config')
     await commit('main')
     await update()
   })
 
-  test('lists deltas, indexes them, and forgets both', async () => {
+  test('both write the same summary with deltas and without them', async () => {
     await pair.run(['init', '--repo=@/r', '--mode=archive'])
     await commit('main')
     pair.shell('echo b > tree/a')
@@ -86,7 +86,7 @@ describeReference('ostree', 'summaries, beside ostree', () => {
     pair.expectSame('r', (name) => /^(objects|tmp|deltas|\.lock$)/.test(name))
   })
 
-  test('maps the refs of other collections, mirrored ones and those of remotes', async () => {
+  test('both write the same summary with refs of other collections, as mirrors and of remotes', async () => {
     await pair.run(['init', '--repo=@/r', '--mode=archive'])
     await commit('main')
     await pair.run(['refs', '--repo=@/r', '-c', '--create=org.b:x/y', 'main'])
@@ -97,7 +97,7 @@ describeReference('ostree', 'summaries, beside ostree', () => {
     await update()
   })
 
-  test('of a collection begin with its own refs, and with a commit for its metadata', async () => {
+  test('both write the same summary of a collection, with a commit for its metadata', async () => {
     await pair.run(['init', '--repo=@/r', '--mode=archive', '--collection-id=org.example.C'])
     await commit('main')
     await update()
@@ -107,7 +107,7 @@ describeReference('ostree', 'summaries, beside ostree', () => {
     await pair.run(['show', '--repo=@/r', '--raw', COLLECTION_METADATA_REF])
   })
 
-  test('cannot be made of what is broken, and say so as ostree does', async () => {
+  test('both refuse a damaged repository, summary or metadata with the same message', async () => {
     await pair.run(['init', '--repo=@/r', '--mode=archive'])
     await pair.run(['summary', '--repo=@/r'])
     await pair.run(['summary', '--repo=@/r', '--raw'])
@@ -121,7 +121,7 @@ describeReference('ostree', 'summaries, beside ostree', () => {
     expect(await pair.run(['summary', '--repo=@/r', '-u', '-m', 'k=v'])).toMatchObject({ status: 1, stdout: '' })
   })
 
-  test('of a remote that is a directory can be looked at', async () => {
+  test('both print the summary of a remote with a file URL', async () => {
     await pair.run(['init', '--repo=@/r', '--mode=archive'])
     await commit('main')
     await commit('b')
@@ -138,7 +138,7 @@ describeReference('ostree', 'summaries, beside ostree', () => {
   })
 
   test.each(['auto-update-summary', 'commit-update-summary'])(
-    'are made with every change of a ref under core.%s',
+    'both update the summary with every change of a ref if core.%s is set',
     async (key) => {
       await pair.run(['init', '--repo=@/r', '--mode=archive'])
       await pair.run(['config', '--repo=@/r', 'set', `core.${key}`, 'true'])

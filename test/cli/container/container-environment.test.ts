@@ -17,14 +17,14 @@ function root(...files: string[]): string {
   return path
 }
 
-describe('tidying up (case K3)', () => {
-  test('an empty root is fine, and nothing is made in it', () => {
+describe('emptyTransient (case K3)', () => {
+  test('nothing is created in an empty root', () => {
     const path = root()
     emptyTransient(path)
     expect(readdirSync(path)).toEqual([])
   })
 
-  test('empties what is transient, keeps the directories, and touches nothing else', () => {
+  test('the content of transient directories is removed, and everything else is kept', () => {
     const path = root('run/a/b', 'tmp/x', 'var/tmp/d/e', 'var/cache/f', 'var/foo', 'var/lib/nested/foo', 'usr/bin/sh')
     symlinkSync('../../usr', join(path, 'var/tmp/link'))
     emptyTransient(path)
@@ -32,7 +32,7 @@ describe('tidying up (case K3)', () => {
     for (const kept of ['var/foo', 'var/lib/nested/foo', 'usr/bin/sh']) expect(existsSync(join(path, kept))).toBe(true)
   })
 
-  test('does not follow a link in place of a directory', () => {
+  test('a symbolic link in place of a directory is not followed', () => {
     const path = root('usr/keep')
     symlinkSync('usr', join(path, 'tmp'))
     emptyTransient(path)
@@ -40,7 +40,7 @@ describe('tidying up (case K3)', () => {
   })
 })
 
-test('a container of a commit is told by its repository and by its surroundings', () => {
+test('isOstreeContainer recognises a container by its repository and its environment', () => {
   const config = 'sysroot/ostree/repo/config'
   expect(isOstreeContainer(root(), { container: 'podman' })).toBe(false)
   expect(isOstreeContainer(root(config), { container: 'podman' })).toBe(true)

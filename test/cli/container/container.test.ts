@@ -15,7 +15,7 @@ const OLD = 'oci:old:1'
 const NEW = 'oci:new:1'
 let program: BuiltCommand
 
-/** The layout of a golden image as a directory, under the tag `1`. */
+/** Unpacks a golden image into a directory, as an OCI layout with the tag `1`. */
 function layout(name: string, at: string): void {
   for (const [path, bytes] of unpack(gunzipSync(goldenBytes(`container/${name}.tar.gz`)))) {
     const file = join(folder, at, path)
@@ -50,8 +50,8 @@ beforeAll(async () => {
   layout('oci-chunked-update', 'new')
 }, 120_000)
 
-describe('pull (case K2)', () => {
-  test('says what is needed, what changed, and what it wrote', () => {
+describe('`container image pull` (case K2)', () => {
+  test('it prints the needed layers and the merge commit, and `No changes` when it is repeated', () => {
     const path = join(folder, 'pull.sqlite')
     const first = ok('image', 'pull', path, OLD)
     const [status, wrote] = first.split('\n')
@@ -64,7 +64,7 @@ describe('pull (case K2)', () => {
     expect(readFileSync(join(folder, 'digest'), 'utf8')).toBe(merge)
   })
 
-  test('with --check writes the manifest of a newer image, and nothing when there is none', () => {
+  test('`--check` writes the manifest of a newer image, and no file without one', () => {
     const path = repo('check')
     rmSync(join(folder, 'old'), { recursive: true })
     layout('oci-chunked-update', 'old')
@@ -85,8 +85,8 @@ describe('pull (case K2)', () => {
   })
 })
 
-describe('plan', () => {
-  test('tells what a pull would fetch, reuse and remove, and changes nothing', () => {
+describe('`container image plan`', () => {
+  test('it prints what a pull would fetch, reuse and remove, and does not change the repository', () => {
     const path = repo('plan')
     const first = ok('image', 'plan', path, 'oci:new:1').split('\n')
     expect(first[0]).toBe('oci:new:1 42.0')
@@ -105,15 +105,15 @@ describe('plan', () => {
     expect(update).toMatchObject({ changed: true, diff: { n_added: 2, n_removed: 2 } })
     expect(update.removed).toHaveLength(2)
     expect(ok('image', 'plan', path, OLD)).toContain('remove: 2 layers no longer needed\n')
-    // Unlike a pull or a check it leaves no note of the newer image.
+    // It does not record the newer image in the repository, unlike a pull and a check.
     expect(ok('image', 'plan', path, OLD, '--json')).toContain('"changed":true')
     rmSync(join(folder, 'old'), { recursive: true })
     layout('oci-chunked', 'old')
   })
 })
 
-describe('remove and prune (case K2)', () => {
-  test('remove takes images and the layers only they need; beforehand it says why others stay', () => {
+describe('`container image remove` and `container image prune-…` (case K2)', () => {
+  test('`remove` removes images and layers that only they need, and `--dry-run` prints why others are kept', () => {
     const path = repo('remove')
     ok('image', 'pull', path, NEW)
     const dry = ok('image', 'remove', '--repo', path, OLD, '--dry-run').split('\n')
@@ -137,13 +137,13 @@ describe('remove and prune (case K2)', () => {
     expect(ok('image', 'prune-layers', '--repo', path)).toBe('Removed layers: 0\n')
   })
 
-  test('remove --skip-gc leaves the layers', () => {
+  test('`remove --skip-gc` keeps the layers', () => {
     const path = repo('skip-gc')
     expect(ok('image', 'remove', '--repo', path, OLD, '--skip-gc')).toBe('Removed images: 1\n')
     expect(JSON.parse(ok('image', 'prune-layers', '--repo', path, '--json'))).toEqual({ layers: 3 })
   })
 
-  test('prune-images goes by the origins of a sysroot', () => {
+  test('`prune-images` removes images that no origin of a sysroot names', () => {
     const sysroot = join(folder, 'sysroot')
     const path = join(sysroot, 'ostree/repo')
     mkdirSync(join(sysroot, 'ostree/deploy/default/deploy'), { recursive: true })
@@ -167,8 +167,8 @@ describe('remove and prune (case K2)', () => {
   })
 })
 
-describe('what images are (case K2)', () => {
-  test('info, compare, history, metadata, clear-cached-update', () => {
+describe('commands that describe images (case K2)', () => {
+  test('`info`, `compare`, `history`, `metadata` and `clear-cached-update` print what the image has', () => {
     const path = repo('facts')
     const { digest } = JSON.parse(readFileSync(join(folder, 'old/index.json'), 'utf8')).manifests[0]
     expect(ok('info', OLD)).toBe(`ostree-unverified-image:oci:old:1 digest: ${digest}\n`)
@@ -193,7 +193,7 @@ describe('what images are (case K2)', () => {
     }
   })
 
-  test('import is another name of unencapsulate', () => {
+  test('`container import` is the same as `container unencapsulate`', () => {
     const path = join(folder, 'unencapsulate')
     expect(program.run(['init', '--repo', path, '--mode=archive'], folder).rc).toBe(0)
     const commit = '616069c200463abca9c1d3adc65b948f1f1d3ddd42bc2c8ea3308535a0e44c24'
@@ -202,8 +202,8 @@ describe('what images are (case K2)', () => {
   })
 })
 
-describe('credentials of OSTree (case C7)', () => {
-  test('are looked for in files of its own', () => {
+describe('credentials of ostree-ext (case C7)', () => {
+  test('they are searched in auth.json of ostree', () => {
     const paths = (uid: number, env = {}) => globalAuthfileCandidates({ uid, env }).map(({ path }) => path)
     expect(paths(0)).toEqual(['/run/ostree/auth.json', '/etc/ostree/auth.json', '/usr/lib/ostree/auth.json'])
     expect(paths(7, { HOME: '/h' })).toEqual(['/h/.cache/ostree/auth.json', '/h/.config/ostree/auth.json'])
@@ -213,7 +213,7 @@ describe('credentials of OSTree (case C7)', () => {
     ])
   })
 
-  test('are found behind links that stay below the root', () => {
+  test('they are read through symbolic links, which do not leave the root', () => {
     const root = join(folder, 'root')
     mkdirSync(join(root, 'etc/ostree'), { recursive: true })
     mkdirSync(join(root, 'usr/lib/ostree'), { recursive: true })
@@ -230,7 +230,7 @@ describe('credentials of OSTree (case C7)', () => {
     expect(() => read('/etc/ring')).toThrow('too many levels of symbolic links')
   })
 
-  test('are merged once, and what was said stays (case C8)', async () => {
+  test('they are added only to options without credentials (case C8)', async () => {
     const found = async () => new Uint8Array([1])
     const merged: ImageProxyConfig = await mergeDefaultContainerProxyOpts({}, found)
     expect(merged.authData).toEqual(new Uint8Array([1]))
@@ -242,10 +242,10 @@ describe('credentials of OSTree (case C7)', () => {
   })
 })
 
-describe('images out of repositories (case K2)', () => {
+describe('commands that write images (case K2)', () => {
   const COMMIT = '616069c200463abca9c1d3adc65b948f1f1d3ddd42bc2c8ea3308535a0e44c24'
 
-  test('a commit becomes an image, a tar stream, and the same commit again', () => {
+  test('a commit is written as an image and as a tar stream, and imported as the same commit', () => {
     const path = join(folder, 'producer')
     expect(program.run(['init', '--repo', path, '--mode=archive'], folder).rc).toBe(0)
     ok('import', '--repo', path, OLD, '--write-ref', 'main', '--quiet')
@@ -276,7 +276,7 @@ describe('images out of repositories (case K2)', () => {
     expect(imported).toEqual({ rc: 0, stdout: `Imported: ${COMMIT}\n`, stderr: '' })
   })
 
-  test('layers are compressed as asked for', () => {
+  test('`--compression` sets the compression of layers', () => {
     const path = join(folder, 'compressed')
     expect(program.run(['init', '--repo', path, '--mode=archive'], folder).rc).toBe(0)
     ok('import', '--repo', path, OLD, '--write-ref', 'main', '--quiet')
@@ -299,7 +299,7 @@ describe('images out of repositories (case K2)', () => {
     expect(failed).toMatchObject({ rc: 1, stderr: "error: Invalid compression 'xz', expected gzip, zstd or none\n" })
   })
 
-  test('a stored image is copied, written out again, and gets other detached metadata', () => {
+  test('`copy`, `reexport` and `replace-detached-metadata` write a stored image', () => {
     const path = repo('out')
     const copy = join(folder, 'copy')
     expect(program.run(['init', '--repo', copy, '--mode=archive'], folder).rc).toBe(0)
