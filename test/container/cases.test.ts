@@ -163,7 +163,7 @@ describe('an image', () => {
       ['docker://host/a/b/c:1', 'docker://host/a'],
       ['docker://host', 'docker://host/a'],
     ] as const) {
-      const message = `Preparing import: Fetching manifest: ${name} cannot be stored beside ${other}: `
+      const message = `Preparing import: Fetching manifest: Cannot store ${name} beside ${other}: `
       await expect(pull(repo, name, CHUNKED, { open })).rejects.toThrow(message)
     }
     const tagged = await pull(repo, 'docker://host/a:1', CHUNKED)

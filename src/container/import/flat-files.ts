@@ -1,5 +1,5 @@
 /**
- * Which files need no flattening, noted while they are written: reading them all back to see was a tenth of an import
+ * Notes, while files are written, which of them need no flattening. To read them back instead took a tenth of an import
  * (bench/ingest.mjs).
  */
 
@@ -9,11 +9,12 @@ import type { RepoMode, Transaction } from '../../repo/index.ts'
 import { ForwardingTransaction } from '../../repo/internal.ts'
 import { type FlattenOptions, isFlat } from '../layers/flatten.ts'
 
-/** Files noted, at about 100 bytes each; those beyond are read back. */
+/** Files that are noted, at about 100 bytes each; further ones are read back. */
 export const MAX_NOTED_FILES: number = 1 << 18
 
+/** A transaction that notes flat files. */
 export class FlatFileNotes extends ForwardingTransaction {
-  /** Written through this transaction, and the same after flattening. */
+  /** Files written through this transaction that flattening does not change. */
   readonly flat = new Set<Checksum>()
   readonly #isFlat: ReturnType<typeof isFlat>
 
@@ -24,7 +25,7 @@ export class FlatFileNotes extends ForwardingTransaction {
 
   override writeFile(file: FileObject, expected?: Checksum): MaybePromise<Checksum> {
     const written = this.tx.writeFile(file, expected)
-    // Larger ones come by another way, and are few.
+    // Larger files are written by `openFile`, and are few.
     if (!(written instanceof Promise) && this.flat.size < MAX_NOTED_FILES && this.#isFlat(file.header, file.size)) {
       this.flat.add(written)
     }

@@ -1,5 +1,5 @@
 /**
- * The commit of a whole image: base and layers laid over each other, with manifest and config in its metadata.
+ * Writes the commit of a whole image: the trees of base and layers merged, with manifest and config in its metadata.
  *
  * ```
  * metadata   ostree.container.image-config   canonical JSON
@@ -32,6 +32,7 @@ import type { Digest, ImageConfiguration, ImageManifest } from '../oci/oci-types
 import { IMPORTER_VERSION, META_CONFIG, META_MANIFEST, META_MANIFEST_DIGEST } from '../store/names.ts'
 import { treePolicy } from './selinux.ts'
 
+/** What a merge commit is made of. */
 export interface MergeInput extends FlattenOptions {
   readonly mode: RepoMode
   readonly base: Checksum | undefined
@@ -41,19 +42,20 @@ export interface MergeInput extends FlattenOptions {
   readonly manifestDigest: Digest
   readonly config: ImageConfiguration
   readonly importerVersion: string
-  /** By the policy the merged tree has. */
+  /** Label the merged tree by the SELinux policy in it. */
   readonly label: boolean
-  /** Seconds since the epoch, UTC. */
+  /** Time of the commit, in seconds since the epoch, UTC. */
   readonly timestamp: bigint
 }
 
+/** A merge commit. */
 export interface MergeResult {
   readonly commit: Checksum
-  /** What the tree was labelled by. */
+  /** Policy that the tree was labelled by; `undefined` if it was not labelled. */
   readonly policy: SePolicy | undefined
 }
 
-/** Any ref is the caller's to set. */
+/** Writes the merge commit. No ref is set. */
 export async function writeMergeCommit(tx: Transaction, input: MergeInput): Promise<MergeResult> {
   const tree = await mergeTrees(tx, input.base, input.layers, input.signal)
   await cleanupRoot(tree, tx)
@@ -69,7 +71,7 @@ export async function writeMergeCommit(tx: Transaction, input: MergeInput): Prom
   return { commit, policy }
 }
 
-/** What is seen of base and layers together; nothing is written yet. */
+/** Returns the tree that base and layers make together. Nothing is written. */
 export async function mergeTrees(
   reader: Transaction,
   base: Checksum | undefined,

@@ -1,7 +1,4 @@
-/**
- * What a pull would do, asked before it does anything: manifest and config are read, layers are not, and nothing is
- * written.
- */
+/** Plans a pull without doing it: manifest and config are read, layers are not, and nothing is written. */
 
 import type { Repo } from '../../repo/index.ts'
 import { type ManifestDiff, manifestDiff } from '../oci/manifest-diff.ts'
@@ -16,18 +13,18 @@ import { layerHistory, missingLayers, type PreparedImport } from './prepared-imp
 /** A layer of an image, and what a pull would do with it. */
 export interface PlannedLayer {
   readonly digest: Digest
-  /** Bytes as stored. */
+  /** Compressed bytes. */
   readonly size: number
   readonly kind: LayerKind
-  /** A layer that the manifest names twice is fetched once. */
+  /** Whether the layer would be fetched. One that the manifest names twice is fetched once. */
   readonly action: 'fetch' | 'reuse'
-  /** As the image's history has it; empty where that says nothing. */
+  /** The command in the image's history; empty when it has none for the layer. */
   readonly createdBy: string
 }
 
 /** What a pull would do. */
 export interface PullPlan {
-  /** False when the image is stored as it is: then there is nothing to fetch. */
+  /** False when this image is stored already: then there is nothing to fetch. */
   readonly changed: boolean
   readonly manifestDigest: Digest
   readonly version: string | undefined
@@ -35,7 +32,7 @@ export interface PullPlan {
   readonly layers: readonly PlannedLayer[]
   readonly fetchBytes: number
   readonly reuseBytes: number
-  /** What changes since the image was stored; `undefined` when it is not, or nothing does. */
+  /** The difference to the stored image of that name; `undefined` when there is none, or it is the same. */
   readonly diff: ManifestDiff | undefined
 }
 
@@ -61,7 +58,7 @@ export async function planPull(
   return { changed: false, manifestDigest, version, ...plan(manifest, configuration, new Set()), diff: undefined }
 }
 
-/** What importing that would do. */
+/** Returns what an import would do. */
 export function planImport(prepared: PreparedImport): PullPlan {
   const { manifest, manifestDigest, config, version, previousState } = prepared
   const missing = new Set(missingLayers(prepared).map(({ layer }) => layer.digest))

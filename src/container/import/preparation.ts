@@ -33,8 +33,9 @@ import { unprefixUnescapeRef } from '../store/ref-escape.ts'
 const BOOTABLE_LABELS = [BOOTABLE_KEY, BOOTC_LABEL]
 
 /**
- * Who verifies the commit in the image: the keys of the remote that the reference names, if it names one.
- * @throws {UnsupportedError} when nobody said where keys are: no image rather than one unverified
+ * Returns the verifier of the commit in an image, with the keys of the remote that the reference names.
+ * @returns `undefined` when the reference names no remote
+ * @throws {UnsupportedError} when it does, but `verification` is absent
  */
 export function commitVerifier(
   repo: Repo,
@@ -54,17 +55,20 @@ export function commitVerifier(
   return { remote, verify: (commit) => verifyCommitFor(repo, remote, commit, verification) }
 }
 
-/** The digest at the end of a name, as of `docker://host/name@sha256:…`. */
+/** Returns the digest at the end of a name such as `docker://host/name@sha256:…`. */
 export function digestOfName({ name }: ImageReference): string | undefined {
   return /^[a-z0-9][^@\s]*@(sha256:[0-9a-f]{64})$/i.exec(name)?.[1]
 }
 
-/** Also when only the compression of layers changed: the config names what is in them. */
+/**
+ * Returns whether a stored image is the one with this manifest. It also is when only the compression of layers differs:
+ * the config names their content.
+ */
 export function isSameImage(stored: LayeredImageState, manifest: ImageManifest, digest: Digest): boolean {
   return stored.manifestDigest === digest || stored.manifest.config.digest === manifest.config.digest
 }
 
-/** Notes a newer image on the merge commit of the stored one. Detached metadata that was there is replaced. */
+/** Notes a newer image in the detached metadata of the stored one's merge commit, replacing what was there. */
 export function cacheUpdate(
   repo: Repo,
   commit: Checksum,
@@ -79,7 +83,7 @@ export function cacheUpdate(
   ])
 }
 
-/** @throws {FormatError} when the label names another commit, or none */
+/** Checks the label of an image that names its commit. @throws {FormatError} when it names another commit, or none */
 export function requireCommitLabel(config: ImageConfiguration, commit: Checksum): void {
   const named = label(config, OSTREE_COMMIT_LABEL)
   if (named === commit) return
@@ -87,8 +91,9 @@ export function requireCommitLabel(config: ImageConfiguration, commit: Checksum)
 }
 
 /**
- * Refs are files and directories, so an image cannot be stored under the name of a directory that another is in.
- * @throws {ConflictError} before anything is fetched
+ * Checks, before anything is fetched, that the ref of an image can be written. Refs are files and directories, so the
+ * name of one cannot be a directory of another's.
+ * @throws {ConflictError} naming the image that is in the way
  */
 export async function requirePlace(repo: Repo, image: ImageReference): Promise<void> {
   const ref = refForImage(image)
@@ -104,11 +109,11 @@ export async function requirePlace(repo: Repo, image: ImageReference): Promise<v
   const other = unprefixUnescapeRef(IMAGE_PREFIX, inTheWay)
   throw new ConflictError(
     name,
-    `${name} cannot be stored beside ${other}: the ref of one would be a directory of the other's; a tag tells them apart`,
+    `Cannot store ${name} beside ${other}: one ref name is a prefix of the other; add a tag`,
   )
 }
 
-/** @throws {UsageError} when the image says it is not to be booted, or not here */
+/** @throws {UsageError} when the image is not labelled bootable, or is for another architecture */
 export function requireBootable(config: ImageConfiguration, { architecture }: HostPlatform): void {
   if (BOOTABLE_LABELS.every((name) => label(config, name) === undefined)) {
     throw new UsageError('Target image does not have ostree.bootable label')

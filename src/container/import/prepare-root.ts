@@ -1,6 +1,6 @@
 /**
- * Whether the root of an image is writable when it runs (`prepare-root.conf`): then a layer may put files anywhere, else
- * only where OSTree keeps them.
+ * Finds out whether the root of an image is writable when it runs (`prepare-root.conf`). Then a layer may have files
+ * anywhere, else only in the directories that OSTree deploys.
  *
  * Source: ostree-ext, container::store (root_is_transient); ostree-prepare-root(1).
  */
@@ -15,15 +15,16 @@ export const PREPARE_ROOT_PATHS: readonly string[] = [
   '/usr/lib/ostree/prepare-root.conf',
 ]
 
-/** Bytes. A real one has some hundred. */
+/** Bytes of the file; real ones have some hundred. */
 export const MAX_PREPARE_ROOT_SIZE = 1 << 20
 
-/** Values of `[composefs] enabled` by which it is or may be on. */
+/** Values of `[composefs] enabled` that switch it on, or may. */
 const COMPOSEFS_ON = new Set(['signed', 'verity', 'yes', 'true', '1', 'maybe'])
 
 /**
- * @param root of the base commit
- * @throws {OstreeError} when the file is no key file, or `[root] transient` no boolean
+ * Returns whether the root of a deployment is transient or uses composefs.
+ * @param root the tree of the base commit
+ * @throws {OstreeError} when the file is not a key file, or `[root] transient` not a boolean
  */
 export async function rootIsTransient(reader: ObjectReader, root: TreeRoot): Promise<boolean> {
   for (const path of PREPARE_ROOT_PATHS) {
@@ -48,7 +49,7 @@ async function readText(reader: ObjectReader, root: TreeRoot, path: string): Pro
   }
 }
 
-/** Nothing there, or a file where a directory was looked for. An object that is gone is another matter. */
+/** Returns whether an error says that the path does not exist; a missing object is not such an error. */
 function isMissing(error: unknown): boolean {
   if (!(error instanceof OstreeError)) return false
   return error.name === 'PathNotFoundError' || ('errno' in error.data && error.data.errno === 'ENOTDIR')

@@ -1,13 +1,13 @@
 /**
- * Layers are taken in one after the other, for each needs the whole processor; but the next ones are already on their
- * way meanwhile, as far as a few bytes go:
+ * Fetches the next layers while one is imported. Layers are imported one after the other, because each import uses a
+ * whole processor; meanwhile the next ones are read into memory, up to a limit for all of them:
  *
  *     layer 1  ████████████░░░░     being imported: read directly
- *     layer 2  ▒▒▒▒▒                 read ahead, waits in memory
- *     layer 3  ▒▒                    read ahead, and no further: the memory for it is used up
+ *     layer 2  ▒▒▒▒▒                 read ahead, held in memory
+ *     layer 3  ▒▒                    read ahead until the memory for this is used up
  *
- * So what a registry takes to answer is waited for once, not once a layer (bench/read-ahead.mjs), and small layers
- * are there as a whole when their turn comes.
+ * The latency of a registry then counts once, not for each layer (bench/read-ahead.mjs), and small layers are in memory
+ * before their import begins.
  */
 import type { Descriptor } from '../oci/oci-types.ts'
 import type { ImageSource } from '../transport/interface.ts'
@@ -22,15 +22,15 @@ export const READ_AHEAD_BYTES: number = 8 << 20
 
 /** How much of the next layers is fetched while one is imported. */
 export interface ReadAheadOptions {
-  /** Default LAYERS_AHEAD; none with 0. */
+  /** Layers to fetch at the same time beside the imported one; 0 switches reading ahead off. Default LAYERS_AHEAD. */
   readonly layers?: number | undefined
-  /** Default READ_AHEAD_BYTES; more by one chunk a layer at most. */
+  /** Bytes to hold in memory, plus at most one chunk for each layer. Default READ_AHEAD_BYTES. */
   readonly bytes?: number | undefined
 }
 
 type Blobs = Pick<ImageSource, 'blob' | 'sniffCompression'>
 
-/** The blobs of a source, for a reader who wants them in the order of `layers`. */
+/** The blobs of a source, for a reader that needs them in the order of `layers`. */
 export class ReadAhead implements Blobs, AsyncDisposable {
   readonly sniffCompression: boolean
   readonly #source: Blobs
@@ -40,7 +40,7 @@ export class ReadAhead implements Blobs, AsyncDisposable {
   readonly #waiting = new Map<number, EarlyBlob>()
   #position = 0
 
-  /** @param layers each digest once */
+  /** @param layers the layers that will be read, in order, each digest once */
   constructor(source: Blobs, layers: readonly Descriptor[], options: ReadAheadOptions = {}) {
     this.sniffCompression = source.sniffCompression
     this.#source = source
@@ -49,7 +49,7 @@ export class ReadAhead implements Blobs, AsyncDisposable {
     this.#budget = { left: options.bytes ?? READ_AHEAD_BYTES }
   }
 
-  /** As the source gives it. Those that follow are begun with the first chunk. */
+  /** Returns a blob. The fetching of the following ones begins when its first chunk is read. */
   blob(layer: Descriptor): AsyncIterable<Uint8Array> {
     const index = this.#layers.findIndex(({ digest }) => digest === layer.digest)
     return index < this.#position ? this.#source.blob(layer) : this.#read(layer, index)
@@ -69,7 +69,7 @@ export class ReadAhead implements Blobs, AsyncDisposable {
     yield* early === undefined ? this.#source.blob(layer) : early.take()
   }
 
-  /** Lets go of what nobody came for. It is not waited for: a source may take its time to answer. */
+  /** Cancels downloads that were never read, without waiting for them: a source may be slow to answer. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const early of this.#waiting.values()) early.drop()
     this.#waiting.clear()
@@ -80,7 +80,7 @@ interface Budget {
   left: number
 }
 
-/** Reads on its own while the budget lasts, until somebody takes over. */
+/** A blob that is read into memory, while the budget lasts, until `take` is called. */
 class EarlyBlob {
   readonly #from: AsyncIterator<Uint8Array>
   readonly #budget: Budget
@@ -111,7 +111,7 @@ class EarlyBlob {
           return
         }
         this.#budget.left -= next.value.length
-        // The source may use the chunk again.
+        // A copy, because the source may reuse the chunk.
         this.#chunks.push(next.value.slice())
       }
     } catch (error) {

@@ -1,11 +1,11 @@
 /**
- * SELinux labels of images: layers are labelled by the policy of the base, what is merged by its own policy, and then the
- * layers as well.
+ * Labels images for SELinux: layers by the policy of the base, the merged tree by its own policy, and then the layers
+ * again by that.
  *
  * ```
  * layer   → policy of base or sepolicyCommit, /usr/etc/selinux → layer commit
  * merge   → policy of the merged tree, /etc/selinux else /usr/etc/selinux → merge commit
- *           and by the same policy each layer commit anew
+ *           and each layer commit again, by the same policy
  * ```
  *
  * Source: ostree-ext, container::store (write_merge_commit_impl), tar/write.rs (write_tar).
@@ -27,17 +27,17 @@ import {
 } from '../../repo/index.ts'
 import { type FlattenOptions, flattenTree } from '../layers/flatten.ts'
 
-/** Whether objects of this repository can have labels. */
+/** Returns whether objects of this repository can have labels. */
 export function holdsLabels({ mode, settings }: Pick<Repo, 'mode' | 'settings'>): boolean {
   return mode !== 'bare-user-only' && !settings.disableXattrs
 }
 
-/** The policy layers on that commit are labelled by. @throws as `readSePolicy` */
+/** Reads the policy that labels the layers on a base commit. @throws as `readSePolicy` */
 export async function layerPolicy(reader: ObjectReader, commit: Checksum): Promise<SePolicy | undefined> {
   return findSePolicyOfCommit(reader, commit)
 }
 
-/** The policy in a tree that is not written yet; that directory of it is. @throws as `readSePolicy` */
+/** Reads the policy in a tree that is not written yet, and writes its directory. @throws as `readSePolicy` */
 export async function treePolicy(tx: Transaction, root: MutableTree): Promise<SePolicy | undefined> {
   for (const path of ['etc/selinux', 'usr/etc/selinux']) {
     let tree: MutableTree | undefined = root
@@ -48,8 +48,8 @@ export async function treePolicy(tx: Transaction, root: MutableTree): Promise<Se
 }
 
 /**
- * The commit of a layer with the labels of another policy.
- * @returns the same when nothing changes
+ * Writes the commit of a layer again, with the labels of another policy.
+ * @returns its checksum, which is the same when no label changes
  */
 export async function relabelLayer(
   tx: Transaction,

@@ -1,6 +1,6 @@
 /**
- * Container builders leave mount points for `/etc/hostname` and `/etc/resolv.conf` behind, as empty files. Such an
- * empty file would hide what the host says, so it is taken out of an image that becomes a root file system.
+ * Removes the empty files that container builders leave as mount points at `/etc/hostname` and `/etc/resolv.conf`. In an
+ * image that becomes a root file system they would hide the settings of the host.
  *
  * Source: ostree-ext, container::store::cleanup_root.
  */
@@ -22,7 +22,7 @@ export async function cleanupRoot(root: MutableTree, reader: ObjectReader): Prom
   }
 }
 
-/** Whether `cleanupRoot` takes that file away. @param path absolute */
+/** Returns whether `cleanupRoot` removes a file. @param path absolute */
 export function isLeftover(path: string, file: FileInfo): boolean {
   return LEFTOVERS.some((name) => path === `/usr/etc/${name}`) && isEmpty(file)
 }

@@ -1,16 +1,16 @@
 /**
- * What a merged tree keeps of owners, modes and attributes.
+ * Reduces owners, modes and attributes of a merged tree to those that the repository keeps.
  *
  * ```
- * exact     everything, in every mode of repository; what a `bare` repository has always given
- * compat    what comes out where a merge is a checkout and a commit of it, as an ordinary user's files:
+ * exact     everything is kept, in repositories of any mode; those of mode `bare` have always kept it
+ * compat    what is left when an unprivileged user checks the merged tree out and commits it:
  *             regular file    kept when it has content and its owner may read it; else as a symbolic link below
  *             symbolic link   importer's owner, 0777, no xattrs
  *             directory       importer's owner, own mode, no xattrs
  * ```
  *
- * `compat` loses information, but gives the checksums that `bare-user` stores out there have. It does not matter which
- * layer an entry came from, so it is applied once, to the finished tree.
+ * `compat` loses information, but gives the checksums that existing `bare-user` stores have. It does not depend on the
+ * layer of an entry, so it is applied once, to the finished tree.
  *
  * A bare-user-only repository can hold neither owners nor attributes: there everything becomes 0:0 and at most 0755.
  *
@@ -40,19 +40,19 @@ export const ROOT_OWNER: FileOwner = { uid: 0, gid: 0 }
 
 export interface FlattenOptions {
   readonly policy: MetadataPolicy
-  /** Who imports; only `compat` asks. Default 0:0. */
+  /** Owner of the importing process; only `compat` uses it. Default 0:0. */
   readonly owner?: FileOwner | undefined
-  /** Files known to stay as they are: these are not looked at. */
+  /** Files that are known not to change, and are not read. */
   readonly flat?: ReadonlySet<Checksum> | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-/** Set-user-id and set-group-id; the sticky bit stays. */
+/** Set-user-id and set-group-id; the sticky bit is kept. */
 const SET_ID_BITS = 0o6000
 const OWNER_READ = 0o400
 const CANONICAL_BITS = 0o755
 
-/** @returns what keeps the checksums such a repository has always had */
+/** Returns the policy that repositories of a mode have always had: with it, their checksums do not change. */
 export function defaultPolicy(mode: RepoMode): MetadataPolicy {
   return mode === 'bare' ? 'exact' : 'compat'
 }
@@ -62,7 +62,7 @@ interface Rules {
   directory(meta: DirMeta): DirMeta
 }
 
-/** Changes `tree` in place and writes the objects it then names. The whole tree is read unless nothing can change. */
+/** Flattens `tree` in place and writes the new objects. The whole tree is read unless nothing can change. */
 export async function flattenTree(
   tx: Transaction,
   mode: RepoMode,
@@ -92,13 +92,13 @@ export async function flattenTree(
   }
 }
 
-/** The header a file has after flattening: the very same where nothing changes. */
+/** Returns a function that flattens the header of a file. It returns the same object when nothing changes. */
 export function flatHeader(mode: RepoMode, options: FlattenOptions): (header: FileHeader, size: number) => FileHeader {
   const rules = rulesOf(mode, options)
   return rules === undefined ? (header) => header : rules.file
 }
 
-/** Tells of a file whether flattening leaves it as it is. */
+/** Returns a function that tells whether flattening leaves a file as it is. */
 export function isFlat(mode: RepoMode, options: FlattenOptions): (header: FileHeader, size: number) => boolean {
   const rules = rulesOf(mode, options)
   return (header, size) => rules === undefined || rules.file(header, size) === header

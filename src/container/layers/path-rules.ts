@@ -1,5 +1,5 @@
 /**
- * Where the names of a layer go in a tree that becomes a deployment:
+ * Maps the names in a layer to those in a tree that becomes a deployment:
  *
  * ```
  * usr/…                      stays                etc/…                     usr/etc/…
@@ -7,7 +7,7 @@
  * anything else              left out, or stays, as asked
  * ```
  *
- * Names are bytes and most of them are right as they are: those are given back untouched, nothing is made.
+ * Names are bytes. Most need no change, and then the same array is returned.
  *
  * Source: ostree-ext, tar/write.rs (normalize_validate_path, normalize_validated_link); tar-rs, header.rs
  * (copy_path_into).
@@ -16,10 +16,11 @@
 import { decodeUtf8, displayUtf8, encodeUtf8 } from '../../bytes.ts'
 import { InvalidNameError } from '../../errors.ts'
 
+/** Which names are kept. */
 export interface PathRules {
-  /** Keep top-level names of any kind. Default false. */
+  /** Keep all top-level names. Default false. */
   readonly allowNonusr?: boolean | undefined
-  /** Leave `var` where it is. Default false: it becomes `usr/share/factory/var`. */
+  /** Keep `var` at its path. Default false: it becomes `usr/share/factory/var`. */
   readonly retainVar?: boolean | undefined
 }
 
@@ -32,13 +33,14 @@ const VAR = encodeUtf8('var')
 const USR_PREFIX = encodeUtf8('usr/')
 const SYSROOT = encodeUtf8('sysroot')
 const FACTORY_PREFIX = encodeUtf8('usr/share/factory/')
-/** Directories of the running system: they exist, what is in them is not the image's. */
+/** Directories of the running system: they exist in an image, but their content does not belong to it. */
 const RUNTIME = ['run', 'tmp', 'proc', 'sys', 'dev'].map(encodeUtf8)
 
 /**
- * @returns the path to store the entry at, leading `./` and `/` permitted, `path` itself when nothing changes; or, as a
- *   string, that it is to be left out and the name to count it under
- * @throws {InvalidNameError} on a `..`; when a path to be left out is no UTF-8
+ * Returns the path of an entry in a deployment.
+ * @returns bytes for an entry that is kept, with leading `./` and `/` as they were, and `path` itself when nothing
+ *   changes; a string for an entry that is left out: the name to count it under
+ * @throws {InvalidNameError} on a `..`, and when the path of an entry that is left out is not UTF-8
  */
 export function normalisePath(path: Uint8Array, rules: PathRules): Uint8Array | string {
   const clean = isClean(path) ? path : cleaned(path)
@@ -48,28 +50,28 @@ export function normalisePath(path: Uint8Array, rules: PathRules): Uint8Array | 
   if (isPart(clean, start, end, ETC)) return prefixed(USR_PREFIX, clean, start)
   if (isPart(clean, start, end, VAR)) return rules.retainVar ? clean : prefixed(FACTORY_PREFIX, clean, start)
   if (RUNTIME.some((name) => isPart(clean, start, end, name))) {
-    // What is found there is counted under its own name, as ostree-ext counts it.
+    // An entry in such a directory is counted under its own name, as in ostree-ext.
     return end + 1 < clean.length ? text(clean, end + 1, componentEnd(clean, end + 1)) : clean
   }
   return rules.allowNonusr ? clean : text(clean, start, end)
 }
 
-/** A hard link must follow what it links to: `etc` goes to `usr/etc`, with the `./` or `/` it had. Nothing else moves. */
+/** Returns the target of a hard link in a deployment: `etc` becomes `usr/etc`, with the `./` or `/` it had. */
 export function remapLinkTarget(target: Uint8Array): Uint8Array {
   const start = skipCurrent(target)
   if (!isPart(target, start, componentEnd(target, start), ETC)) return target
   const lead = target[0] === SLASH ? '/' : start > 0 ? './' : ''
   const rest = decodeUtf8(target.subarray(start))
-  // No UTF-8: for whoever reads the target to object to.
+  // A target that is not UTF-8 is rejected later, by the sink.
   return rest === undefined ? target : encodeUtf8(`${lead}usr/${componentsOf(rest).join('/')}`)
 }
 
-/** Link targets up to this length are written into the header, and tidied on the way. */
+/** Bytes; link targets up to this length are written into the tar header, and tidied on the way. */
 const HEADER_LINK_LENGTH = 100
 
 /**
- * A symbolic link's target as a tar writer puts it into a header: `//` and inner `.` vanish; a leading `/` or `./`,
- * every `..` and one trailing `/` stay. A target too long for a header, so tidied, stays as it is.
+ * Returns the target of a symbolic link as tar-rs writes it into a header: without `//` and inner `.`, but with a
+ * leading `/` or `./`, every `..` and one trailing `/`. A target that is too long for a header even then is not changed.
  */
 export function normaliseSymlinkTarget(target: Uint8Array): Uint8Array {
   if (isTidy(target)) return target
@@ -78,18 +80,18 @@ export function normaliseSymlinkTarget(target: Uint8Array): Uint8Array {
   const names = componentsOf(decoded)
   if (decoded.startsWith('.') && (decoded.length === 1 || decoded[1] === '/')) names.unshift('.')
   const lead = decoded.startsWith('/') ? '/' : ''
-  // `/` alone gains a second one.
+  // The target `/` becomes `//`.
   const trail = decoded.endsWith('/') ? '/' : ''
   const tidy = encodeUtf8(lead + names.join('/') + trail)
   return tidy.length > HEADER_LINK_LENGTH ? target : tidy
 }
 
-/** Names on the way to a path below a root: components without the empty ones and `.`. */
+/** Returns the components of a path, without empty ones and `.`. */
 export function componentsOf(path: string): string[] {
   return path.split('/').filter((name) => name !== '' && name !== '.')
 }
 
-/** No empty component, no `.` or `..` but leading `/` and `./`; a trailing `/` is nobody's concern. */
+/** Returns whether a path has no empty component, `.` or `..`, except leading `/` and `./` and a trailing `/`. */
 function isClean(path: Uint8Array): boolean {
   for (let at = skipCurrent(path); at < path.length; ) {
     const end = componentEnd(path, at)
@@ -107,9 +109,9 @@ function cleaned(path: Uint8Array): Uint8Array {
   return encodeUtf8(names.join('/'))
 }
 
-/** As `normaliseSymlinkTarget` would leave it. */
+/** Returns whether `normaliseSymlinkTarget` would not change a target. */
 function isTidy(target: Uint8Array): boolean {
-  // A lone `/` is not.
+  // It changes `/`.
   if (target.length === 1) return target[0] !== SLASH
   for (let at = target[0] === SLASH ? 1 : 0; at < target.length; ) {
     const end = componentEnd(target, at)
@@ -120,7 +122,7 @@ function isTidy(target: Uint8Array): boolean {
   return true
 }
 
-/** Past leading `/` and `./`. */
+/** Returns the offset behind leading `/` and `./`. */
 function skipCurrent(path: Uint8Array): number {
   let at = 0
   for (;;) {
@@ -150,7 +152,7 @@ function prefixed(prefix: Uint8Array, path: Uint8Array, start: number): Uint8Arr
   return result
 }
 
-/** The whole path has to be UTF-8, not only the part asked for. */
+/** Decodes a part of a path. @throws {InvalidNameError} unless the whole path is UTF-8 */
 function text(path: Uint8Array, start: number, end: number): string {
   decoding(path)
   return decoding(path.subarray(start, end))
@@ -163,9 +165,9 @@ function decoding(path: Uint8Array): string {
 }
 
 /**
- * Names what lies in the object store of a deployed system, which a layer made on one may carry.
- * @returns the names below `sysroot/ostree/repo` joined by `/`, `''` for itself; `undefined` for any other path, one
- *   with a leading `./` included
+ * Returns the name of a file in the object store of a deployed system. A layer that was made on one may have such files.
+ * @returns the names below `sysroot/ostree/repo`, joined by `/`, and `''` for that directory; `undefined` for any other
+ *   path, also for one with a leading `./`
  */
 export function pathInObjectStore(path: Uint8Array): string | undefined {
   let at = 0

@@ -1,5 +1,5 @@
 /**
- * Names of objects as an ostree tar stream spells them, below `sysroot/ostree/repo`:
+ * Parses the names of objects in an ostree tar stream, below `sysroot/ostree/repo`:
  *
  * ```
  * objects/ab/cdef….commit .commitmeta .dirtree .dirmeta .file
@@ -17,7 +17,7 @@ import { InvalidNameError } from '../../errors.ts'
 import { isChecksum } from '../../objects/index.ts'
 import { pathInObjectStore } from '../layers/path-rules.ts'
 
-/** What an entry of the stream holds; `xattrs` is a link of version 0. */
+/** The type of object that an entry of the stream holds; `xattrs` is a link of version 0. */
 export type StreamType =
   | 'commit'
   | 'commitmeta'
@@ -48,16 +48,17 @@ const OBJECTS = 'sysroot/ostree/repo/objects/'
 const SLASH = 0x2f
 
 /**
- * @param path of an entry that is no directory
- * @returns `undefined` when the stream has it for other readers: the files of the tree, the configuration
- * @throws {InvalidNameError}
+ * Returns the object that an entry holds.
+ * @param path path of an entry that is not a directory
+ * @returns `undefined` for entries that other readers use: the files of the tree, the configuration of the repository
+ * @throws {InvalidNameError} when the path is not UTF-8, or is below `objects` or `xattrs` but not that of an object
  */
 export function streamObjectAt(path: Uint8Array): StreamObject | undefined {
   const text = decodeUtf8(path)
   if (text === undefined) {
     throw new InvalidNameError(displayUtf8(path), `Invalid non-utf8 path ${displayUtf8(path)}`)
   }
-  // As every program spells it: nothing to take apart and put together, which is 0.7 µs of 1.8 a name.
+  // The common spelling is parsed without splitting and joining the path, which took 0.7 of 1.8 µs for each name.
   if (
     text.startsWith(OBJECTS) &&
     text.indexOf('/', OBJECTS.length) === text.lastIndexOf('/') &&
@@ -74,7 +75,7 @@ export function streamObjectAt(path: Uint8Array): StreamObject | undefined {
   return undefined
 }
 
-/** Its last two names count. @throws {InvalidNameError} */
+/** Parses the last two names of a path. @throws {InvalidNameError} when they are not those of an object */
 export function parseObjectPath(path: string): StreamObject {
   const slash = path.lastIndexOf('/')
   if (slash < 0) throw new InvalidNameError(path, `Invalid path (no parent) ${path}`)
@@ -92,7 +93,7 @@ export function parseObjectPath(path: string): StreamObject {
   return { checksum, type }
 }
 
-/** @throws {InvalidNameError} */
+/** Returns a checksum of 64 hexadecimal digits. @throws {InvalidNameError} when the text is not one */
 export function checksumOf(text: string): Checksum {
   if (isChecksum(text)) return text
   const what = text.length === 64 ? 'Invalid sha256 checksum' : 'Invalid sha256 checksum (len)'

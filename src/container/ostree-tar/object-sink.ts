@@ -1,12 +1,12 @@
 /**
- * Objects out of an ostree tar stream. The xattrs of a file stand before it, in an entry of their own:
+ * Stores the objects of an ostree tar stream. The xattrs of a file come before it, in an entry of their own:
  *
  * ```
  * objects/ab/cd….file-xattrs-link     a(ayay), or a hard link to such an entry before
  * objects/ab/cd….file                 owner, mode, content, or target of a symbolic link
  * ```
  *
- * Every object is stored under the name the stream gives, and only when its bytes hash to that.
+ * Every object is stored only when its bytes have the checksum that the stream names.
  *
  * Source: ostree-ext, tar/import.rs, Importer.
  */
@@ -27,41 +27,42 @@ import type { FileSink, Transaction } from '../../repo/index.ts'
 import type { TarHeader, TarSink } from '../../tar/index.ts'
 import { checksumOf, parseObjectPath, type StreamObject, streamObjectAt } from './object-path.ts'
 
-/** Bytes of one metadata object: what ostree-ext takes. */
+/** Bytes of one metadata object: the limit of ostree-ext. */
 export const MAX_STREAM_METADATA = 10 * 1024 * 1024
 /** Bytes of the xattrs of one file. */
 export const MAX_STREAM_XATTRS = 1 << 20
-/** Bytes of all xattrs of one stream, each different list once, overhead included. */
+/** Bytes of all different lists of xattrs of one stream, with overhead. */
 export const MAX_XATTR_MEMORY = 1 << 28
 const XATTR_OVERHEAD = 512
 
-/** What a layer is to the image: a set of files, or the commit with its metadata. */
+/** The rules for the objects of a layer, which has either a set of files or the commit with its metadata. */
 export interface StreamRules {
-  /** Called for each object but xattrs before it is taken. @throws {FormatError} to refuse it */
+  /** Called for each object, except xattrs, before it is read. @throws {FormatError} to refuse it */
   accept(object: StreamObject, header: TarHeader): void
-  /** Called with a commit or commitmeta, whole; the bytes are its own. */
+  /** Called with a whole commit or commitmeta; the bytes may be kept. */
   attached(object: StreamObject, bytes: Uint8Array): MaybePromise<unknown>
 }
 
-/** Xattrs met before, with the header of the last file that had them: neighbours tend to have the same. */
+/** A list of xattrs, with the header of the last file that had it: files in a row often have equal headers. */
 interface KnownXattrs {
   readonly xattrs: Xattrs
   header: FileHeader | undefined
 }
 
-/** The entry whose bytes are coming. */
+/** The entry that is being read. */
 type Work =
   | { readonly kind: 'xattrs'; readonly expected: Checksum | undefined; readonly file: Checksum | undefined }
   | { readonly kind: 'meta'; readonly object: StreamObject }
   | { readonly kind: 'file'; readonly checksum: Checksum; readonly header: FileHeader }
 
+/** Stores the objects of the entries that a parser calls it with. */
 export class ObjectSink implements TarSink {
   readonly #platform: Platform
   readonly #tx: Transaction
   readonly #rules: StreamRules
   readonly #xattrs = new Map<Checksum, KnownXattrs>()
   #xattrMemory = 0
-  /** The file that has to come next, and the hash of its xattrs. */
+  /** The file that the next entry must hold, and the hash of its xattrs. */
   #next: { readonly file: Checksum; readonly xattrs: Checksum } | undefined
   #pending: Promise<unknown>[] = []
 
@@ -123,7 +124,10 @@ export class ObjectSink implements TarSink {
     this.#work = undefined
   }
 
-  /** `undefined` while nothing is owed; else wait for it before pushing more. Ask once a chunk. */
+  /**
+   * Returns `undefined` when more entries can be taken, else a promise to wait for before the next chunk of the stream
+   * is parsed. To be asked once a chunk.
+   */
   drained(): Promise<unknown> | undefined {
     const store = this.#tx.drained()
     if (this.#pending.length === 0) return store
@@ -190,7 +194,7 @@ export class ObjectSink implements TarSink {
     }
   }
 
-  /** @param bytes all of the entry: a view, gone after the call */
+  /** Handles a whole entry. @param bytes its content, a view that is valid during the call */
   #take(work: Work, bytes: Uint8Array): void {
     if (work.kind === 'file') {
       this.#expect(this.#tx.writeFile({ header: work.header, size: bytes.length, body: bytes }, work.checksum))
@@ -242,7 +246,7 @@ function fileHeader(header: TarHeader, known: KnownXattrs): FileHeader {
     if (target === undefined) throw new FormatError('file', 'Archive entry linkname is not valid UTF-8')
     if (target === '') throw new FormatError('file', 'Symlink entry has no target')
     if (header.size > 0) throw new FormatError('file', 'Symlink entry has content')
-    // Whatever the entry says: that is the mode of links.
+    // Symbolic links always have mode 0777.
     return checked({ uid, gid, mode: S_IFLNK | 0o777, target, xattrs })
   }
   if (type !== 'file') throw new FormatError('file', `Invalid tar entry of type ${type}`)
@@ -282,7 +286,7 @@ function fault(checksum: Checksum, message: string): FormatError {
   return new FormatError(checksum, message)
 }
 
-/** What is wrong with names and structure is the stream's fault: the error says where in it. */
+/** Turns an error about a name or about the structure of an object into one that has the offset in the stream. */
 function importFault(error: unknown, offset: number, path: Uint8Array): unknown {
   const name = displayUtf8(path)
   const told = withContext(`Importing object ${name}`, error)

@@ -1,8 +1,8 @@
 /**
- * The layers that hold a commit: ostree tar streams (object-sink.ts says what is in them).
+ * Imports the layers that hold a commit. They are ostree tar streams, whose entries object-sink.ts describes.
  *
- * A chunk layer is a set of files, kept by a commit whose one directory lists them, each under its own checksum. The
- * commit layer brings the commit, its directories, and the files no chunk has.
+ * A chunk layer is a set of files. In the repository it is a commit with one directory, which lists each file under its
+ * checksum. The commit layer has the commit, its directories, and the files that are in no chunk.
  *
  * Source: ostree-ext, tar/import.rs (import_tar, import_tar_objects, finish_import_object_set).
  */
@@ -17,40 +17,41 @@ import type { Digest } from '../oci/oci-types.ts'
 import type { StreamObject, StreamType } from './object-path.ts'
 import { ObjectSink, type StreamRules } from './object-sink.ts'
 
-/** Files of one layer: their list, one metadata object, has to stay below the 128 MiB ostree reads. */
+/** Files of one layer: their list is one metadata object, of which ostree reads at most 128 MiB. */
 export const MAX_LAYER_OBJECTS = 1 << 20
 
 /** How a tar stream of a commit is read. */
 export interface OstreeTarOptions {
-  /** The layer's blob, for messages. */
+  /** Digest of the layer's blob, for messages. */
   readonly layer?: Digest | undefined
   readonly limits?: TarLimits | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-/** Who says whether a commit is signed as it should be. */
+/** Verifies the signatures of commits. */
 export interface CommitVerifier {
-  /** For messages. */
+  /** Name of the remote whose keys are used, for messages. */
   readonly remote: string
-  /** @returns what is to be said of its signatures. @throws to refuse the commit */
+  /** Verifies a commit. @returns the result as text for people. @throws to refuse the commit */
   verify(commit: { readonly bytes: Uint8Array; readonly metadata: Vardict }): Promise<string>
 }
 
 export interface CommitTarOptions extends OstreeTarOptions {
-  /** Default: nobody asks. */
+  /** Default: signatures are not verified. */
   readonly verifier?: CommitVerifier | undefined
 }
 
+/** The commit of a commit layer. */
 export interface ImportedCommit {
   readonly commit: Checksum
-  /** What the verifier said. */
+  /** The text that the verifier returned. */
   readonly verifyText: string | undefined
 }
 
 /**
  * Stores the files of a chunk layer.
- * @param chunks the uncompressed stream; each may be reused once the next is asked for
- * @returns the names of all of them
+ * @param chunks the uncompressed stream; a chunk may be reused once the next one is asked for
+ * @returns the checksums of all files
  * @throws {TarFormatError}, {ChecksumMismatchError}, {LimitError}
  */
 export async function importObjectSet(
@@ -62,7 +63,7 @@ export async function importObjectSet(
   return run(repo, tx, chunks, new ObjectSetRules(), options)
 }
 
-/** The same set gives the same commit, always. @returns its checksum; any ref is the caller's to set */
+/** Writes the commit that lists a set of files. Equal sets give equal commits. No ref is set. @returns its checksum */
 export async function writeObjectSetCommit(tx: Transaction, objects: ReadonlySet<Checksum>): Promise<Checksum> {
   const files = [...objects].sort().map((checksum) => ({ name: checksum, checksum }))
   const tree = await tx.writeMeta('dirtree', DirTree.encode({ files, dirs: [] }))
@@ -72,10 +73,10 @@ export async function writeObjectSetCommit(tx: Transaction, objects: ReadonlySet
 }
 
 /**
- * Stores the commit of a commit layer, its detached metadata and all objects that come with it. The commit is marked
- * partial, for the caller to take back: the other layers bring the rest of its objects. One that is to be verified is
- * not written before it was.
- * @returns the commit, the very one that was encapsulated
+ * Stores the commit of a commit layer, its detached metadata and the objects in that layer. The commit is marked
+ * partial, because the other layers have the rest of its objects; the caller removes the mark when it is complete. With
+ * a verifier the commit is written only when it is verified.
+ * @returns the commit, with the checksum that it had when it was encapsulated
  * @throws as `importObjectSet`, and what the verifier throws
  */
 export async function importCommitLayer(
@@ -105,7 +106,7 @@ async function run<T>(
   }
 }
 
-/** As messages spell them. */
+/** Names of the types in messages. */
 const TYPE_NAMES: Partial<Record<StreamType, string>> = {
   commit: 'Commit',
   commitmeta: 'CommitMeta',
@@ -136,9 +137,9 @@ class CommitRules implements StreamRules {
   readonly #tx: Transaction
   readonly #verifier: CommitVerifier | undefined
   #commit: Checksum | undefined
-  /** Objects so far. */
+  /** Number of objects so far. */
   #count = 0
-  /** Waits for its signatures. */
+  /** The commit, until its signatures are verified. */
   #unverified: Uint8Array | undefined
   #verifyText: string | undefined
 

@@ -1,5 +1,5 @@
 /**
- * A commit out of a tar stream, the inverse of `exportCommit`; and the files of a chunk, of `exportChunk`.
+ * Imports tar streams of commits and of chunks, the inverse of `exportCommit` and `exportChunk`.
  *
  * Source: ostree-ext, tar/import.rs (import_tar, import_tar_objects).
  */
@@ -38,7 +38,7 @@ export async function importOstreeTar(
 }
 
 /**
- * Stores the files of a chunk layer, and a commit that lists them: the same files give the same one.
+ * Stores the files of a chunk layer, and a commit that lists them. Equal sets of files give equal commits.
  * @throws as `importOstreeTar`
  */
 export async function importOstreeTarObjects(
