@@ -16,9 +16,9 @@ const LOW_32_BITS = 0xffffffffn
 export interface InodeCollisions {
   /** Number of inodes whose numbers fit into 32 bits. */
   readonly inode32: number
-  /** Number of inodes with larger numbers. */
+  /** Number of inodes whose numbers do not fit into 32 bits. */
   readonly inode64: number
-  /** The larger numbers whose low 32 bits are those of a smaller inode number, ascending. */
+  /** The numbers above 32 bits whose low 32 bits are those of a smaller inode number, ascending. */
   readonly collisions: readonly bigint[]
 }
 
