@@ -1,4 +1,4 @@
-/** What the package lets be imported, held against what is built of it. */
+/** Compares the entry points of package.json with the built files. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'

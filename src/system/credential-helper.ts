@@ -9,11 +9,11 @@ import { spawn } from 'node:child_process'
 import { InvalidNameError, IoError } from '../errors.ts'
 import type { CredentialHelper } from '../platform/index.ts'
 
-/** Bytes of an answer. */
+/** Largest answer that is read, in bytes. */
 const MAX_ANSWER = 1 << 20
-/** Milliseconds: a helper may ask its user. */
+/** Milliseconds until a helper is stopped. It may have to ask its user for a password. */
 const PATIENCE = 120_000
-/** What helpers say when they have nothing; they all say the same. */
+/** The answer of every helper that has no credentials for a server. */
 const NOTHING = /credentials not found/i
 
 export const askCredentialHelper: CredentialHelper = async (name, server) => {
@@ -26,7 +26,7 @@ export const askCredentialHelper: CredentialHelper = async (name, server) => {
     if (NOTHING.test(answer)) return undefined
     throw new IoError(`${program} failed with status ${code}`, 'EIO', program)
   }
-  // The answer is a secret: nothing of it goes into a message.
+  // The answer is secret, so error messages do not quote it.
   const { Username: username, Secret: secret } = parse(answer)
   if (typeof username !== 'string' || typeof secret !== 'string') {
     throw new IoError(`${program} gives no user name and secret`, 'EIO', program)
@@ -57,7 +57,7 @@ function ask(program: string, server: string): Promise<{ code: number | null; an
       else parts.push(part)
     })
     child.on('close', (code) => resolve({ code, answer: Buffer.concat(parts).toString('utf8') }))
-    // a helper that never reads what it is asked is told by its status
+    // A helper that ends without reading its input is reported by its exit status.
     child.stdin.on('error', () => {})
     child.stdin.end(`${server}\n`)
   })

@@ -11,7 +11,7 @@ export function namesIn(path: string, shown = path): string[] {
   return unless(['ENOENT', 'ENOTDIR'], shown, () => readdirSync(path)) ?? []
 }
 
-/** Whether `path` leads to a directory, also through links. @throws {IoError} when it cannot be looked at */
+/** Tells whether `path` is a directory or a symbolic link to one. @throws {IoError} when its status cannot be read */
 export function isDirectory(path: string): boolean {
   return withIo(path, () => statSync(path, { throwIfNoEntry: false }))?.isDirectory() ?? false
 }

@@ -53,22 +53,22 @@ const CALLS: Readonly<Record<string, string>> = {
   unlink: 'unlinkat',
 }
 
-/** The symbolic name, such as `ENOENT`; `undefined` for an error that is not one of the operating system. */
+/** Returns the symbolic name of a system error, such as `ENOENT`; `undefined` for any other error. */
 export function errnoOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined
-  // Node itself refuses a path with a NUL.
+  // Node refuses a path that contains a NUL character before it makes a system call.
   if (error.code === 'ERR_INVALID_ARG_VALUE') return 'EINVAL'
   return 'syscall' in error && typeof error.code === 'string' ? error.code : undefined
 }
 
-/** `No such file or directory` for `ENOENT`. */
+/** Returns the C library's text of an error: `No such file or directory` for `ENOENT`. */
 export function errnoText(errno: string): string {
   return TEXTS[errno] ?? errno
 }
 
 /**
- * An error of `node:fs` as one of the family; any other passes unchanged.
- * @param path as the message shall show it: relative to the repository
+ * Turns an error of `node:fs` into an `IoError`; returns any other error unchanged.
+ * @param path the path in the message, relative to the repository
  */
 export function ioError(error: unknown, path?: string): unknown {
   const errno = errnoOf(error)
@@ -79,7 +79,7 @@ export function ioError(error: unknown, path?: string): unknown {
   return new IoError(`${where}: ${errnoText(errno)}`, errno, path, { cause: error })
 }
 
-/** Runs `work`, and turns what `node:fs` throws into the family. */
+/** Runs `work`. Errors of `node:fs` are thrown as `IoError`. */
 export function withIo<T>(path: string | undefined, work: () => T): T {
   try {
     return work()
@@ -88,7 +88,7 @@ export function withIo<T>(path: string | undefined, work: () => T): T {
   }
 }
 
-/** As `withIo`, for calls that answer later. */
+/** Runs asynchronous `work`, with errors as in `withIo`. */
 export async function withIoAsync<T>(path: string | undefined, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
@@ -97,7 +97,7 @@ export async function withIoAsync<T>(path: string | undefined, work: () => Promi
   }
 }
 
-/** Runs `work`; `undefined` when it fails with one of `expected`. */
+/** Runs `work`, with errors as in `withIo`. @returns `undefined` when it fails with one of the errnos `expected` */
 export function unless<T>(expected: readonly string[], path: string | undefined, work: () => T): T | undefined {
   try {
     return work()

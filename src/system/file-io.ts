@@ -1,6 +1,6 @@
 /**
- * Reading and writing of single files, with as few system calls as can be: synchronous, because a promise for each small
- * file costs more than the file (bench/fs-store.mjs).
+ * Reads and writes single files with as few system calls as possible. Calls are synchronous, because a promise for each
+ * small file takes longer than the file itself (bench/fs-store.mjs).
  */
 
 import { randomBytes } from 'node:crypto'
@@ -26,33 +26,33 @@ import { errnoOf, errnoText, ioError, unless, withIo } from './errno.ts'
 
 const readAsync = promisify(read)
 
-/** Not through a link that somebody put there, and not waiting for the other end of a pipe. */
+/** Opens a file for reading. Symbolic links are refused, and opening a pipe does not wait for its other end. */
 export const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 /** Opens for reading like READ_FLAGS, but through symbolic links. */
 export const FOLLOW_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK
-/** Never over anything, never through a link. */
+/** Creates a file. An existing file or symbolic link is refused. */
 export const CREATE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
-/** Bytes of a file that is read into one array: a metadata object, a ref, a config. Sparse files can claim anything. */
+/** Largest file, in bytes, that is read into one array, such as a metadata object. A sparse file can claim any size. */
 export const MAX_WHOLE_FILE = 1 << 30
 
-/** One read is enough for most objects. What was read is copied out before anything else is read. */
+/** Buffer for the first 64 KiB of a file, which is all of most objects. Its content is copied before the next read. */
 const scratch = new Uint8Array(1 << 16)
 
-/** A file under way of being read; `bytes` are valid until the next read. */
+/** An open file whose beginning has been read. */
 export interface OpenedFile {
   readonly fd: number
-  /** The first bytes: all of them when there are no more than 64 KiB. A view. */
+  /** The first 64 KiB, or the whole file if it is smaller. A view that is valid until the next read. */
   readonly head: Uint8Array
-  /** Bytes in all. */
+  /** Size of the file in bytes. */
   readonly size: number
   readonly stat: Stats | undefined
 }
 
 /**
- * Opens, reads the beginning, runs `use` and closes.
- * @param needStat a regular file is asked for its inode only when the caller wants it, or when it is large
- * @returns `undefined` when there is nothing at `path`; the word `link` when it is a symbolic link
+ * Opens a file, reads its beginning, calls `use` and closes the file.
+ * @param needStat whether `use` needs the file's status, which is otherwise read for large or empty files only
+ * @returns the result of `use`; `undefined` when nothing is at `path`; `'link'` when a symbolic link is
  */
 export function readHead<T>(
   path: string,
@@ -82,11 +82,11 @@ export function readHead<T>(
   }
 }
 
-/** The rest of a file after its head, and the head, in an array of their own. @throws {LimitError} */
+/** Reads the whole file into a new array. @throws {LimitError} when it is larger than MAX_WHOLE_FILE */
 export function readRest({ fd, head, size }: OpenedFile, path: string): Uint8Array {
   if (size === head.length) return head.slice()
   if (size > MAX_WHOLE_FILE) throw new LimitError(path, MAX_WHOLE_FILE)
-  // Not filled with zeros first, and not in a pool: all of it is written over, and it is the caller's.
+  // Memory that is neither zeroed nor pooled: every byte is overwritten, and the caller owns the array.
   const whole = new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
   whole.set(head)
   let at = head.length
@@ -98,7 +98,7 @@ export function readRest({ fd, head, size }: OpenedFile, path: string): Uint8Arr
   return whole
 }
 
-/** @returns an array of its own, `undefined` when there is no such file; links count as none */
+/** Reads a file into a new array. @returns `undefined` when `path` does not exist or is a symbolic link */
 export function readWhole(path: string): Uint8Array | undefined {
   const bytes = readHead(path, false, (file) => readRest(file, path))
   return bytes === 'link' ? undefined : bytes
@@ -118,12 +118,16 @@ export function readHeadFollowing<T>(path: string, needStat: boolean, use: (file
   return target
 }
 
-/** Reads a file whole, also through a symbolic link. @returns `undefined` if nothing is at `path`. @throws as `readHeadFollowing` */
+/**
+ * Reads a file whole, also through a symbolic link.
+ * @returns `undefined` if nothing is at `path`.
+ * @throws as `readHeadFollowing`
+ */
 export function readWholeFollowing(path: string): Uint8Array | undefined {
   return readHeadFollowing(path, false, (file) => readRest(file, path))
 }
 
-/** Streams from `offset`, opening the file when the first chunk is asked for. One buffer, used again for each chunk. */
+/** Streams a file from `offset`. It is opened when the first chunk is requested; all chunks share one buffer. */
 export async function* streamFile(
   path: string,
   offset: number,
@@ -145,7 +149,7 @@ export async function* streamFile(
   }
 }
 
-/** All of it: a single `write` may take less, and says so when the disk is full only with the next one. */
+/** Writes all bytes. A single `write` may write fewer, and a full disk is reported by the next call only. */
 export function writeAll(fd: number, bytes: Uint8Array): void {
   let at = 0
   while (at < bytes.length) at += writeSync(fd, bytes, at, bytes.length - at, null)
@@ -160,23 +164,23 @@ export function syncDirectory(path: string): void {
   }
 }
 
-/** @returns six characters, as mkdtemp makes them */
+/** Returns six random characters, like those of mkdtemp(3). */
 export function randomName(): string {
   const alphabet = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
   return Array.from(randomBytes(6), (byte) => alphabet[byte % alphabet.length]).join('')
 }
 
 export interface ReplaceOptions {
-  /** Directory on the same file system for the file while it is unfinished. */
+  /** Directory on the same file system in which the file is written before it is renamed. */
   readonly tmp: string
-  /** Permission bits, whatever the umask. Default 0644. */
+  /** Permission bits; the umask has no effect. Default 0644. */
   readonly mode?: number
   readonly fsync?: boolean
-  /** How messages name the file. */
+  /** Name of the file in messages. */
   readonly shown: string
 }
 
-/** Puts a whole file where another may be, so that every reader sees the one or the other. */
+/** Replaces a file atomically: a reader sees either the old file or the new one. */
 export function replaceFile(
   path: string,
   bytes: Uint8Array,
@@ -201,7 +205,7 @@ export function replaceFile(
   })
 }
 
-/** As `replaceFile`, a symbolic link. */
+/** Replaces a file by a symbolic link, atomically as `replaceFile`. */
 export function replaceLink(path: string, target: string, tmp: string, shown: string): void {
   const unfinished = `${tmp}/tmplink.${randomName()}`
   withIo(shown, () => {
@@ -215,7 +219,7 @@ export function replaceLink(path: string, target: string, tmp: string, shown: st
   })
 }
 
-/** Removes a file or link; nothing there is success. @returns whether something was */
+/** Removes a file or link; succeeds if there is none. @returns whether there was one */
 export function removeFile(path: string, shown: string, absent: readonly string[] = ['ENOENT', 'ENOTDIR']): boolean {
   const removed = unless(absent, shown, () => {
     unlinkSync(path)

@@ -1,6 +1,6 @@
 /** The machine as container images name it. */
 
-/** Go's names of what Node calls otherwise. */
+/** Go's names of the architectures that Node names differently. */
 const ARCHITECTURES: Readonly<Record<string, string>> = {
   x64: 'amd64',
   ia32: '386',

@@ -32,7 +32,9 @@ interface Koffi {
 
 let loaded: CLibrary | undefined | 'untried' = 'untried'
 
-/** Loads koffi with the first call. @returns `undefined` where it is not installed, or not built for this machine */
+/**
+ * Returns koffi, and loads it on the first call. `undefined` when it is not installed or not built for this machine.
+ */
 export function loadCLibrary(): CLibrary | undefined {
   if (loaded === 'untried') loaded = tryLoad()
   return loaded

@@ -1,4 +1,4 @@
-/** Local files over node:fs, for image transports that live on a disk: reading them, and laying them down. */
+/** Reads and writes the files of image transports on a local disk, with node:fs. */
 
 import type { Stats } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
@@ -16,7 +16,7 @@ async function* stream(
   try {
     let position = range.offset ?? 0
     let left = range.length ?? Number.POSITIVE_INFINITY
-    // One buffer for all chunks: the reader is done with one when it asks for the next.
+    // All chunks share one buffer: the reader has used a chunk before it requests the next.
     const buffer = new Uint8Array(Math.min(STREAM_CHUNK_BYTES, left))
     while (left > 0) {
       const size = await readSome(file, path, buffer, Math.min(buffer.length, left), position)
@@ -87,7 +87,7 @@ export const nodeFiles: WritableFiles = {
       const { size } = await withIoAsync(path, () => file.stat())
       const tooLarge = () => new LimitError('file size', limit, `${path} is larger than ${limit} bytes`, path)
       if (size > limit) throw tooLarge()
-      // One byte more than it should have: a file that grows meanwhile is noticed, as is one that has no size (/proc).
+      // One byte more than the file's size, to notice a file that grows, or that reports size 0 as those in /proc do.
       let bytes = new Uint8Array(size + 1)
       let length = 0
       for (;;) {

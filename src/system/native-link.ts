@@ -1,7 +1,7 @@
 /**
- * System calls relative to an open directory, with which a checkout makes links and devices. `link`, `unlink` and `inode`
- * also save time: they take half as long as those of `node:fs` (bench/checkout.mjs). Where the C library cannot be called
- * (koffi.ts) callers do without.
+ * System calls relative to an open directory, with which a checkout makes links and devices. `link`, `unlink` and
+ * `inode` also save time: they take half as long as those of `node:fs` (bench/checkout.mjs). Where the C library cannot
+ * be called (koffi.ts) callers do without.
  *
  * Source: linkat(2), unlinkat(2), statx(2), mknod(2).
  */
@@ -12,22 +12,22 @@ import { type CLibrary, loadCLibrary } from './koffi.ts'
 
 export interface LinkCalls {
   /**
-   * A link to `from` itself, not to what it may point to.
-   * @param fromDirectory what `from` is relative to
-   * @returns why not, such as `EEXIST`; else `undefined`
+   * Creates a hard link to `from`. If that is a symbolic link, the link itself is linked, not its target.
+   * @param fromDirectory descriptor of the directory that `from` is relative to
+   * @returns the errno of a failure, such as `EEXIST`; `undefined` on success
    */
   link(fromDirectory: number, from: string, directory: number, name: string): string | undefined
-  /** A file without a name, writable, for the owner only. @returns it, or why not */
+  /** Creates a file without a name, writable, mode 0600. @returns its descriptor, or the errno of a failure */
   openNameless(directory: number): number | string
-  /** Gives such a file its first name. @returns as `link` */
+  /** Gives a name to a file that has none. @returns as `link` */
   linkOpen(file: number, directory: number, name: string): string | undefined
-  /** Closes such a file: in a thread Node warns of those it has not opened itself. */
+  /** Closes a file without a name. In a thread, Node warns if it closes a descriptor that it has not opened. */
   closeNameless(file: number): void
-  /** Of the file itself. @returns `undefined` when there is none, or it cannot be looked at */
+  /** Reads the inode of a file; symbolic links are not followed. @returns `undefined` when that fails */
   inode(fromDirectory: number, path: string): { mode: number; uid: number; gid: number; size: number } | undefined
-  /** Not a directory. @returns as `link` */
+  /** Removes a name that is not a directory. @returns as `link` */
   unlink(directory: number, name: string): string | undefined
-  /** Character device 0:0. @returns as `link` */
+  /** Creates a character device with the numbers 0:0. @returns as `link` */
   makeWhiteout(directory: number, name: string, permissions: number): string | undefined
 }
 
@@ -37,11 +37,11 @@ const AT_SYMLINK_FOLLOW = 0x400
 const STATX_BASIC_STATS = 0x7ff
 const S_IFCHR = 0o020000
 const PRIVATE = 0o600
-/** Node does not name them. */
+/** Constants of linkat(2), unlinkat(2) and statx(2), which Node does not export. */
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY
 const O_CLOEXEC = 0o2000000
 
-/** Of struct statx. */
+/** Size of struct statx, and offsets in it, in bytes. */
 const UID = 20
 const GID = 24
 const MODE = 28
@@ -50,13 +50,17 @@ const STATX_LENGTH = 256
 
 let loaded: LinkCalls | undefined | 'untried' = 'untried'
 
-/** The provider, or `undefined` where there is none. */
+/** Returns the calls; `undefined` where the C library cannot be called. */
 export function loadLinkCalls(): LinkCalls | undefined {
   if (loaded === 'untried') loaded = tryLoad()
   return loaded
 }
 
-/** @param feature what is wanted of it, for the message. @throws {UnsupportedError} */
+/**
+ * Returns the calls.
+ * @param feature what needs them, for the message.
+ * @throws {UnsupportedError} when they are missing
+ */
 export function requireLinkCalls(feature: string, linkCalls: LinkCalls | undefined): LinkCalls {
   if (linkCalls !== undefined) return linkCalls
   throw new UnsupportedError(feature, `${feature} can be made only with the optional package koffi (Linux)`)
@@ -67,7 +71,7 @@ function tryLoad(): LinkCalls | undefined {
   try {
     return library && bind(library)
   } catch {
-    // A C library that lacks one of them.
+    // The C library lacks one of the functions.
     return undefined
   }
 }
@@ -113,7 +117,7 @@ function bind(library: CLibrary): LinkCalls {
   }
 }
 
-/** Deno's `node:fs` knows only the descriptors it has opened itself. */
+/** Deno's `node:fs` accepts only descriptors that it has opened itself. */
 function isKnownToNode(fd: number): boolean {
   try {
     fstatSync(fd)

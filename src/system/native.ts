@@ -1,6 +1,7 @@
 /**
  * System calls that Node does not offer: extended attributes, locks that exclude libostree's, and flushing one file
- * system. Where the C library cannot be called (koffi.ts) `loadNative` gives `undefined`, and callers say what that means.
+ * system. Where the C library cannot be called (koffi.ts) `loadNative` gives `undefined`, and callers say what that
+ * means.
  *
  * Source: fcntl(2), xattr(7), syncfs(2); libostree, ostree-repo.c (do_repo_lock) and libglnx, glnx-xattrs.c.
  */
@@ -21,50 +22,54 @@ type Xattrs = readonly Xattr[]
 
 export interface Native {
   /**
-   * Every xattr of a file, a directory or a link itself, sorted. Empty values are left out, as libostree does, and so
-   * is what vanishes meanwhile; a file system without xattrs has none.
-   * @throws {IoError}, as do all below
+   * Reads all extended attributes of a file, directory or symbolic link, sorted by name. Attributes with an empty value
+   * are left out, as libostree does, and those that disappear meanwhile. Empty on a file system without attributes.
+   * @throws {IoError} when a system call fails; so do all methods below
    */
   readXattrs(path: NativePath): Xattrs
   readXattrsOf(fd: number): Xattrs
-  /** Not through links. @returns a copy; `undefined` when there is no such attribute */
+  /** Reads one attribute; symbolic links are not followed. @returns a copy; `undefined` when it does not exist */
   getXattr(path: NativePath, name: string): Uint8Array | undefined
   getXattrOf(fd: number, name: string): Uint8Array | undefined
-  /** @param name UTF-8, or bytes without a NUL */
+  /** Sets an attribute. @param name text, or bytes without a NUL */
   setXattr(path: NativePath, name: string | Uint8Array, value: Uint8Array): void
   setXattrOf(fd: number, name: string | Uint8Array, value: Uint8Array): void
-  /** Removing what is not there is success. */
+  /** Removes an attribute; succeeds if it does not exist. */
   removeXattr(path: NativePath, name: string | Uint8Array): void
-  /** Flushes the whole file system that holds `fd`, on another thread. */
+  /** Flushes the file system that contains `fd` to disk, in another thread. */
   syncfs(fd: number): Promise<void>
   /**
-   * Takes, changes or gives up a lock on the open file, without waiting. Closing `fd` gives it up too.
-   * @returns `false` when another holds one that excludes it
+   * Takes, changes or releases a lock on the open file, without waiting. Closing `fd` releases it too.
+   * @returns `false` when a lock of another open file excludes it
    */
   lock(fd: number, kind: LockKind | 'none'): boolean
 }
 
 const XATTR_SIZE_MAX = 65536
-/** Tried first: the kernel makes room for as much as is asked for, and for 64 KiB that takes longer than all the rest. */
+/** Size in bytes of the first buffer for an attribute: the kernel allocates as much, which is slow for 64 KiB. */
 const USUAL_VALUE = 256
 const CREATE_OR_REPLACE = 0
-/** Bound to the open file, not the process: two handles in one process exclude each other. */
+/** Locks of the open file, not of the process: two descriptors in one process exclude each other. */
 const F_OFD_SETLK = 37
 const LOCK_TYPES = { shared: 0, exclusive: 1, none: 2 } as const
 const LOCK_EX_NB = { shared: 1 | 4, exclusive: 2 | 4, none: 8 } as const
 
 let loaded: Native | undefined | 'untried' = 'untried'
 
-/** The provider, or `undefined` where there is none. The first call loads koffi. */
+/** Returns the calls, and loads koffi on the first call; `undefined` where the C library cannot be called. */
 export function loadNative(): Native | undefined {
   if (loaded === 'untried') loaded = tryLoad()
   return loaded
 }
 
-/** Gives the provider when it is wanted, so that who never needs it never loads it. */
+/** Returns the calls when they are first needed, so that koffi is loaded only then. */
 export type NativeSource = () => Native | undefined
 
-/** @param feature what is wanted of it, for the message. @throws {UnsupportedError} naming the modes that need none */
+/**
+ * Returns the calls.
+ * @param feature what needs them.
+ * @throws {UnsupportedError} that names the modes that do without
+ */
 export function requireNative(feature: string, source: NativeSource = loadNative): Native {
   const native = source()
   if (native !== undefined) return native
@@ -80,12 +85,12 @@ function tryLoad(): Native | undefined {
   try {
     return library && bind(library)
   } catch {
-    // A C library that lacks one of the calls.
+    // The C library lacks one of the functions.
     return undefined
   }
 }
 
-/** NUL-terminated, whatever came. */
+/** Returns a path as NUL-terminated bytes. */
 function cString(text: NativePath): Uint8Array {
   const bytes = typeof text === 'string' ? encodeUtf8(text) : text
   if (bytes.includes(0)) throw new IoError('Invalid argument: a path or name with a NUL', 'EINVAL')
@@ -102,7 +107,7 @@ function bind(library: CLibrary): Native {
     l_len: 'int64_t',
     l_pid: 'int',
   })
-  // A string argument is converted by koffi itself, in less time than it takes here.
+  // koffi converts a string argument faster than this function could.
   const lgetxattrText = library.func('long lgetxattr(str path, str name, void *value, size_t size)')
   const lgetxattr = library.func('long lgetxattr(const uint8_t *path, const uint8_t *name, void *value, size_t size)')
   const fgetxattr = library.func('long fgetxattr(int fd, const uint8_t *name, void *value, size_t size)')
@@ -122,7 +127,7 @@ function bind(library: CLibrary): Native {
   const fail = (call: string, errno: string, path?: NativePath): IoError =>
     new IoError(`${call}: ${errnoText(errno)}`, errno, typeof path === 'string' ? path : undefined)
 
-  /** One each is enough: calls do not nest, and results are copied out. */
+  /** Shared by all calls, which do not nest and copy their results. */
   const valueBuffer = new Uint8Array(XATTR_SIZE_MAX)
   const listBuffer = new Uint8Array(XATTR_SIZE_MAX)
 
@@ -207,7 +212,7 @@ function bind(library: CLibrary): Native {
       new Promise((resolve, reject) => {
         syncfs.async(fd, (error: unknown, result: number) => {
           if (error === null && result === 0) resolve()
-          // errno is that of the other thread.
+          // The errno of the other thread is not known here.
           else reject(fail('syncfs', 'EIO'))
         })
       }),
@@ -215,7 +220,7 @@ function bind(library: CLibrary): Native {
       const region = { l_type: LOCK_TYPES[kind], l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 }
       let result = fcntl(fd, F_OFD_SETLK, lockRegionPointer, region)
       let errno = result < 0 ? library.errno() : ''
-      // Kernels before 3.15: libostree then locks with flock, and so must we.
+      // Linux before 3.15 has no such locks. libostree uses flock there, and so does this.
       if (errno === 'EINVAL') {
         result = flock(fd, LOCK_EX_NB[kind])
         errno = result < 0 ? library.errno() : ''

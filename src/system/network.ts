@@ -35,7 +35,7 @@ export interface NodeNetworkOptions {
    * certificates. Usually `process.env`. Default: none.
    */
   readonly environment?: Readonly<Record<string, string | undefined>> | undefined
-  /** Default: what `environment` says. */
+  /** Proxies to use. Default: those of `environment`. */
   readonly proxies?: ProxySettings | undefined
 }
 
@@ -45,7 +45,7 @@ interface Certificates {
   readonly key?: Buffer
 }
 
-/** Connections kept for later, to one host. */
+/** Idle connections kept for later requests, per host. */
 const MAX_IDLE = 8
 /** Milliseconds until an idle connection is closed; servers close theirs after a minute or so. */
 const IDLE_TIME = 15_000
@@ -86,7 +86,7 @@ export function nodeNetwork(options: NodeNetworkOptions = {}): Network {
   }
 }
 
-/** @param proxy is asked in place of the host, for the whole URL */
+/** Sends one request. @param proxy receives it, with the whole URL, in place of the host */
 function ask(url: string, init: FetchInit, agent: HttpAgent, proxy?: URL): Promise<FetchResponse> {
   const { method, body, signal } = init
   const length = body instanceof Uint8Array ? { 'content-length': String(body.length) } : {}
@@ -103,7 +103,7 @@ function ask(url: string, init: FetchInit, agent: HttpAgent, proxy?: URL): Promi
     const request = (target.protocol === 'https:' ? httpsRequest : httpRequest)(target, settings)
     request.on('response', (message) => resolve(responseOf(message)))
     request.on('error', reject)
-    // an answer may come before all was sent; the rest of it then fails, which is nobody's concern any more
+    // A response may arrive before the request was sent whole. Sending the rest fails then, which does not matter.
     if (body === undefined || body instanceof Uint8Array) request.end(body)
     else send(body, request).catch((error) => request.destroy(error))
   })
@@ -112,7 +112,7 @@ function ask(url: string, init: FetchInit, agent: HttpAgent, proxy?: URL): Promi
 async function send(body: AsyncIterable<Uint8Array>, request: ReturnType<typeof httpRequest>): Promise<void> {
   for await (const chunk of body) {
     if (request.destroyed) return
-    // a copy, for the chunk may be used again before it is sent
+    // A copy, because the caller may reuse the chunk's memory before it is sent.
     const pending = request.write(chunk.slice())
     if (!pending) await new Promise<void>((resolve) => drained(request, resolve))
   }
@@ -130,7 +130,7 @@ function drained(request: ReturnType<typeof httpRequest>, resolve: () => void): 
 }
 
 function responseOf(message: IncomingMessage): FetchResponse {
-  // Nobody may be reading when the connection breaks.
+  // Without a listener, an error while the body is not being read would end the process.
   message.on('error', () => {})
   return {
     status: message.statusCode ?? 0,
@@ -145,8 +145,8 @@ function responseOf(message: IncomingMessage): FetchResponse {
 }
 
 /**
- * What has come since it was last asked for, as one chunk: little when the network is the slower side, and much when
- * the reader is, for whom few large chunks are cheaper than many small ones: a sixth of the processor time of a pull.
+ * Streams a body. Each chunk holds all bytes that arrived since the previous one: few when the network is slower than
+ * the reader, many when it is faster. Few large chunks save a sixth of the processor time of a pull.
  */
 async function* chunksOf(message: IncomingMessage): AsyncGenerator<Uint8Array, void, undefined> {
   let parts: Buffer[] = []
@@ -210,11 +210,11 @@ function tryList(path: string): string[] | undefined {
   try {
     return readdirSync(path)
   } catch {
-    return undefined // not there, or not for us
+    return undefined // the file does not exist or may not be read
   }
 }
 
-/** @throws {IoError} for a client certificate without its key */
+/** Reads the certificates of a directory. @throws {IoError} for a client certificate without its key */
 function readCertificates(directory: string, names: readonly string[]): Certificates {
   const read = (name: string) => readFileSync(join(directory, name))
   const authorities = names.filter((name) => name.endsWith('.crt')).map((name) => read(name).toString('latin1'))

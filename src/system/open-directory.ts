@@ -1,8 +1,8 @@
 /**
  * Names in an open directory. Node has no openat(2); on Linux `/proc/self/fd/N/NAME` is the same: the kernel starts at
  * the open directory, whatever has become of the path that led to it, and however long that path is. It costs nothing
- * over a full path (bench/checkout.mjs). Without `/proc` names are joined to the path of the directory, which is compared
- * with the open one once; a process that can rename directories on that path can then redirect what follows.
+ * over a full path (bench/checkout.mjs). Without `/proc` names are joined to the path of the directory, which is
+ * compared with the open one once; a process that can rename directories on that path can then redirect what follows.
  */
 
 import {
@@ -22,9 +22,9 @@ import { DeniedError, IoError } from '../errors.ts'
 import { errnoOf, errnoText, unless, withIo } from './errno.ts'
 
 const DIRECTORY_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY
-/** Errors of O_NOFOLLOW for a link, with and without O_DIRECTORY. */
+/** Errors of opening a symbolic link with O_NOFOLLOW, without and with O_DIRECTORY. */
 const LINK_REFUSED = ['ENOTDIR', 'ELOOP', 'EMLINK']
-/** Text, or bytes that are not valid UTF-8. */
+/** A file name: text, or bytes if it is not valid UTF-8. */
 type Name = string | Buffer
 
 const HAS_PROC = process.platform === 'linux' && existsSync('/proc/self/fd')
@@ -36,7 +36,7 @@ export interface OpenDirectoryOptions {
 
 export class OpenDirectory {
   readonly fd: number
-  /** A name after this is a path to it, for `node:fs`. */
+  /** Prefix that makes a name a path for `node:fs`. */
   readonly prefix: string
 
   readonly #byPath: boolean
@@ -47,12 +47,14 @@ export class OpenDirectory {
     this.#byPath = byPath
   }
 
-  /** A directory that another thread holds open: only while it does. Not for closing. */
+  /**
+   * Uses a descriptor that another thread holds open. It is valid as long as that thread keeps it, and is not closed.
+   */
   static adopt(fd: number): OpenDirectory {
     return new OpenDirectory(fd, '', false)
   }
 
-  /** Whether names can be looked up in the directory itself. */
+  /** Tells whether names can be looked up in the open directory itself, through `/proc`. */
   static readonly byDescriptor = HAS_PROC
 
   /** Opens a directory by its path, also through links. @param shown in messages. @throws {IoError} `opendir(…): …` */
@@ -81,7 +83,7 @@ export class OpenDirectory {
     return typeof name === 'string' ? this.prefix + name : Buffer.concat([Buffer.from(this.prefix), name])
   }
 
-  /** Not through a link. @throws {IoError} `opendir(NAME): Not a directory` */
+  /** Opens a subdirectory. @throws {IoError} `opendir(NAME): Not a directory`, also for a symbolic link */
   openDirectory(name: Name): OpenDirectory {
     const path = this.path(name)
     const shown = name.toString()
@@ -99,9 +101,9 @@ export class OpenDirectory {
   }
 
   /**
-   * As `openDirectory`, but goes through a link when that leads to a directory below `root`: only after it is open is
-   * asked where it is.
-   * @throws {DeniedError} when it leads elsewhere
+   * Opens a subdirectory, also through a symbolic link to a directory below `root`. Where the directory is, is
+   * determined after it has been opened, so that it cannot be exchanged.
+   * @throws {DeniedError} when the link leads out of `root`
    */
   openDirectoryWithin(name: string, root: OpenDirectory): OpenDirectory {
     const path = this.path(name)
@@ -120,12 +122,12 @@ export class OpenDirectory {
     throw new DeniedError(name, `opendir(${name}): Symbolic link leads out of the checkout, to ${at}`)
   }
 
-  /** Where it is now, without links. */
+  /** Returns the current path of the directory, without symbolic links. */
   location(): string {
     return this.#byPath ? realpathSync(this.prefix) : readlinkSync(`/proc/self/fd/${this.fd}`)
   }
 
-  /** Removes whatever has that name, with all below; nothing there is success. Goes through no link. */
+  /** Removes a file or a directory tree; succeeds if it does not exist. Symbolic links are not followed. */
   removeTree(name: string): void {
     withIo(name, () => removeEntry(this, name, name))
   }
@@ -135,7 +137,7 @@ export class OpenDirectory {
   }
 }
 
-/** Errors are those of `node:fs`. @param shown the entry the caller asked for */
+/** Removes a tree. Throws errors of `node:fs`. @param shown the entry that the caller wants to remove */
 function removeEntry(directory: OpenDirectory, name: Name, shown: string): void {
   const path = directory.path(name)
   const removed = unless(['ENOENT', 'EISDIR', 'EPERM'], shown, () => {

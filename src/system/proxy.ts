@@ -1,11 +1,11 @@
 /**
- * Proxies between us and registries, as other programs of the field are told of them: `HTTPS_PROXY`, `HTTP_PROXY` and
- * `NO_PROXY` in the environment, or the same in lower case. The `fetch` of Node knows none before version 24.
+ * HTTP proxies, configured as for other container tools: by `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` in the
+ * environment, or the same names in lower case. The `fetch` of Node ignores them before version 24.
  *
- *     https://host/…    CONNECT host:443 to the proxy, TLS with the host through that: the proxy sees names, no content
- *     http://host/…     asked of the proxy in place of the host
+ *     https://host/…    CONNECT host:443 to the proxy, then TLS with the host: the proxy sees names but not content
+ *     http://host/…     the whole request goes to the proxy in place of the host
  *
- * Source: Go's golang.org/x/net/http/httpproxy, by whose rules skopeo goes; RFC 9110, 9.3.6.
+ * Source: Go's golang.org/x/net/http/httpproxy, which skopeo uses; RFC 9110, section 9.3.6.
  */
 import { request as httpRequest } from 'node:http'
 import { type AgentOptions, Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https'
@@ -16,13 +16,13 @@ import { InvalidNameError, IoError, UnsupportedError } from '../errors.ts'
 
 /** Proxies by the protocol of the address. */
 export interface ProxySettings {
-  /** For `https:`: `http://user:password@host:port`, or `host:port`. */
+  /** Proxy for `https:` addresses: `http://user:password@host:port`, or `host:port`. */
   readonly https?: string | undefined
-  /** For `http:`. */
+  /** Proxy for `http:` addresses, in the same form. */
   readonly http?: string | undefined
   /**
-   * What goes without, with commas between: `*`, `example.com` and all below it, `.example.com` for those alone,
-   * `10.1.2.3`, `10.0.0.0/8`; each may end with a `:port`.
+   * Hosts that are reached without a proxy, separated by commas: `*` for all, `example.com` with its subdomains,
+   * `.example.com` for its subdomains only, `10.1.2.3`, `10.0.0.0/8`; each may end with a `:port`.
    */
   readonly none?: string | undefined
 }
@@ -34,8 +34,9 @@ export function proxiesOf(environment: Readonly<Record<string, string | undefine
 }
 
 /**
- * The proxy to ask, if any. This machine itself is always reached without.
- * @throws {InvalidNameError}, {UnsupportedError} for what no proxy can be made of
+ * Returns the proxy for an address, or `undefined`. The local machine is always reached without a proxy.
+ * @throws {InvalidNameError} when the configured proxy is not a valid address
+ * @throws {UnsupportedError} when its protocol is not supported
  */
 export function proxyFor(url: URL, settings: ProxySettings): URL | undefined {
   const given = url.protocol === 'https:' ? settings.https : settings.http
@@ -45,7 +46,7 @@ export function proxyFor(url: URL, settings: ProxySettings): URL | undefined {
   try {
     proxy = new URL(text)
   } catch {
-    // What it says may hold a password.
+    // The text is not quoted, because it may contain a password.
     throw new InvalidNameError('proxy', 'Invalid proxy: not a URL')
   }
   if (proxy.protocol === 'http:' || proxy.protocol === 'https:') return proxy
@@ -64,7 +65,7 @@ function matches(rule: string, host: string, port: string): boolean {
   if (rule === '*') return true
   const [, subnet = '', prefix = ''] = /^([0-9a-f.:]+)\/(\d{1,3})$/.exec(rule) ?? []
   if (isIP(subnet) > 0) return isWithin(host, subnet, Number(prefix))
-  // An IPv6 address has colons of its own, and a port only behind brackets.
+  // An IPv6 address contains colons; a port follows it only after brackets.
   const [, name = rule, wanted = ''] = isIP(rule) === 6 ? [] : (/^\[?(.*?)\]?(?::(\d+))?$/.exec(rule) ?? [])
   if (wanted !== '' && wanted !== port) return false
   if (isIP(name) > 0) return host === name
@@ -81,14 +82,14 @@ function isWithin(host: string, subnet: string, prefix: number): boolean {
   return list.check(host, kind)
 }
 
-/** What a proxy that asks for a password is shown. */
+/** Returns the header that authenticates with the proxy. */
 export function proxyAuthorization({ username, password }: URL): Record<string, string> {
   if (username === '') return {}
   const credentials = Buffer.from(`${unescapeText(username)}:${unescapeText(password)}`)
   return { 'proxy-authorization': `Basic ${credentials.toString('base64')}` }
 }
 
-/** What is no escape sequence stays as it is. */
+/** Decodes percent escapes. Text that is not a valid escape sequence is kept. */
 function unescapeText(text: string): string {
   try {
     return decodeURIComponent(text)
@@ -97,12 +98,12 @@ function unescapeText(text: string): string {
   }
 }
 
-/** Milliseconds a proxy may take for the way to a host. */
+/** Milliseconds until a proxy must have connected to a host. */
 const PATIENCE = 60_000
-/** Answers that another attempt would meet again. */
+/** Status codes not worth retrying. */
 const REFUSALS: ReadonlySet<number | undefined> = new Set([400, 401, 403, 404, 405, 407, 501])
 
-/** Speaks TLS with hosts through a proxy. */
+/** An agent whose connections are TLS connections to hosts, through a proxy. */
 export class TunnelAgent extends HttpsAgent {
   readonly #proxy: URL
 
@@ -118,14 +119,14 @@ export class TunnelAgent extends HttpsAgent {
     const { host, port } = options
     const done = callback as (error: Error | null, stream?: Duplex) => void
     openTunnel(this.#proxy, `${isIP(host ?? '') === 6 ? `[${host}]` : host}:${port}`).then(
-      // Of the options of a request some are those of the connection; the declarations tell them apart.
+      // Some options of a request belong to the connection; the type declarations separate the two.
       (socket) => done(null, tlsConnect({ ...(options as object), socket })),
       (error: Error) => done(error),
     )
   }
 }
 
-/** @throws {IoError} when the proxy refuses; other errors of the connection as they are */
+/** Opens a tunnel. @throws {IoError} when the proxy refuses. Other errors of the connection are thrown unchanged */
 function openTunnel(proxy: URL, target: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const ask = proxy.protocol === 'https:' ? httpsRequest : httpRequest

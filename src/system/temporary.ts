@@ -1,11 +1,11 @@
 /**
- * Directories of one's own, beside what is being written, and the removal of those that processes left behind which were
- * killed:
+ * Creates temporary directories beside the files that are being written, and removes those that killed processes left:
  *
  *     .tmp-ostree-ts-MACHINE-PID-XXXXXX
  *
- * MACHINE stands for this boot of this machine and its process ids, for a directory may be shared by several: of the
- * others only what is older than a day is taken for left behind, as ostree does with its own.
+ * MACHINE identifies the machine, its current boot and its PID namespace, because several machines may share a
+ * directory. Directories of other machines are removed only when they are older than a day, as ostree does with its
+ * own.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
@@ -16,7 +16,7 @@ import { errnoOf } from './errno.ts'
 
 const PREFIX = '.tmp-ostree-ts-'
 const NAME = /^\.tmp-ostree-ts-([0-9a-f]{8})-(\d{1,10})-\w{6}$/
-/** Milliseconds. */
+/** Age in milliseconds after which a directory of another machine counts as left behind. */
 const DAY = 86_400_000
 
 let known: string | undefined
@@ -39,7 +39,7 @@ function machine(): string {
   return known
 }
 
-/** @returns its path; what was left behind in `parent` is gone by then */
+/** Creates a temporary directory in `parent`, and removes those left by killed processes. @returns its path */
 export async function createTemporary(parent: string): Promise<string> {
   await removeLeftovers(parent)
   return await mkdtemp(join(parent, `${PREFIX}${machine()}-${process.pid}-`))
@@ -57,7 +57,7 @@ async function removeLeftovers(parent: string): Promise<void> {
       const isLeft = of === machine() ? !isAlive(Number(pid)) : Date.now() - found.mtimeMs > DAY
       if (isLeft) await rm(path, { recursive: true, force: true })
     } catch {
-      // Gone meanwhile, or not ours to remove: it is in nobody's way.
+      // It was removed meanwhile, or belongs to another user. It does no harm.
     }
   }
 }

@@ -154,7 +154,7 @@ function requireNothingLeft({ content }: Chunk): void {
 /**
  * Moves what a stored chunk layer holds out of the remainder, into a chunk without a name. Files that are not in the
  * remainder are passed over.
- * @throws {NotFoundError} when the layer is not stored, {FormatError} when what is stored is no chunk layer
+ * @throws {NotFoundError} when the layer is not stored, {FormatError} when the stored commit is not of a chunk layer
  */
 export async function chunkingFromLayerCommitted(repo: Repo, layer: Descriptor, chunking: Chunking): Promise<void> {
   const ref = refForLayer(layer)

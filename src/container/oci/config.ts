@@ -20,7 +20,8 @@ export interface GoConfig extends Omit<ImageConfiguration, 'config' | 'rootfs'> 
 
 /**
  * Keeps the fields of the specification; drops empty texts, lists and maps; rewrites times. Idempotent.
- * @throws {FormatError} malformed, a time that is none, no diff ids; {LimitError} too large or too deep
+ * @throws {FormatError} when it is malformed, a time is not valid, or diff ids are missing; {LimitError} too large or
+ *   too deep
  */
 export function normaliseConfig(bytes: Uint8Array): ImageConfiguration {
   const { config, rootfs, ...others } = readGoConfig(bytes)

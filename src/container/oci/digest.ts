@@ -15,7 +15,7 @@ const HEX_DIGITS: ReadonlyMap<string, number> = new Map([
   ['sha384', 96],
   ['sha512', 128],
 ])
-/** Longer text is no digest, whatever its algorithm. */
+/** Longest digest that is accepted, in characters, of any algorithm. */
 const MAX_DIGEST_LENGTH = 1024
 
 /**

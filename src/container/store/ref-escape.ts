@@ -10,7 +10,7 @@
  */
 import { InvalidNameError } from '../../errors.ts'
 
-/** @throws {InvalidNameError} on empty text, NUL, or half of a surrogate pair, which is no character */
+/** @throws {InvalidNameError} on empty text, NUL, or an unpaired surrogate */
 export function escapeRef(text: string): string {
   if (text === '') throw new InvalidNameError(text, 'Invalid empty string for ref')
   let escaped = ''

@@ -1,7 +1,8 @@
 /**
- * Batches of work for several threads that run one program. A thread is given the next batch while it still works on the
- * one before, and a batch comes back when it has been answered, or when its thread has ended by itself. Threads that are
- * slow, or do not start, delay nothing: the caller works on while `hasRoom` says that none of them can take a batch.
+ * Batches of work for several threads that run one program. A thread is given the next batch while it still works on
+ * the one before, and a batch comes back when it has been answered, or when its thread has ended by itself. Threads
+ * that are slow, or do not start, delay nothing: the caller works on while `hasRoom` says that none of them can take a
+ * batch.
  */
 
 import { Thread, type Threads } from './thread.ts'

@@ -1,20 +1,20 @@
 /**
- * What the programs of threads have in common; the other end is thread.ts. A thread that is stopped while it loads a
- * native addon takes the whole process with it (koffi aborts when it finds that it cannot throw): so there is a gate,
- * which only one of the two gets through.
+ * The common part of programs that run in threads; thread.ts is the other end. A thread that is stopped while it loads
+ * a native addon aborts the whole process (koffi aborts when it cannot throw). A shared flag, the gate, prevents that:
+ * it lets the thread load its addon or the process end, but not both at once.
  */
 
 import { type MessagePort, workerData } from 'node:worker_threads'
 
-/** What a program says first. */
+/** First message of a program: it is ready for requests. */
 export const READY = 'ready'
-/** What it is told last. */
+/** Last message to a program: it has to end. */
 export const END = 'end'
 
-/** State of the gate, the first and only element of an Int32Array that is shared. */
+/** States of the gate: the only element of a shared Int32Array. */
 export const GATE = { open: 0, loading: 1, loaded: 2, closed: 3 } as const
 
-/** What every thread is started with, beside what it is told. */
+/** Data that every thread is started with, in addition to its own. */
 export interface ThreadEnds {
   readonly port: MessagePort
   readonly gate: Int32Array
@@ -27,9 +27,9 @@ export interface Answer<Reply> {
 }
 
 /**
- * Answers requests one after another, though an answer may take its time.
- * @param setUp loads whatever native addon will be needed; later is too late
- * @returns never, in a thread that is to be stopped
+ * Runs a program: answers requests in order; an answer may be a promise.
+ * @param setUp must load every native addon that the program needs; later loading is not protected by the gate
+ * @returns never, in a thread that is being stopped
  */
 export function runProgram<Data, Request, Reply>(
   setUp: (data: Data) => (request: Request) => Answer<Reply> | Promise<Answer<Reply>>,

@@ -1,6 +1,6 @@
 /**
- * A thread of ours: a program that answers each request, in their order, over a port of its own, so that the answers can
- * also be fetched without a turn of the event loop. It keeps the process only while it has something to answer.
+ * Runs a program in a worker thread. It answers requests in order over its own port, so that answers can also be
+ * fetched without a turn of the event loop. The process stays alive only while requests are unanswered.
  */
 
 import { existsSync } from 'node:fs'
@@ -9,21 +9,22 @@ import { fileURLToPath } from 'node:url'
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import { END, GATE, READY, type ThreadEnds } from './thread-program.ts'
 
-/** What a file needs dies with it: a small young generation is collected as fast, and 40 MiB less stay resident. */
+/** Limits of a thread's heap. Memory is short-lived: a small young generation is as fast, and saves 40 MiB. */
 const YOUNG_GENERATION_MIB = 4
 
 export interface Threads {
   readonly count: number
-  /** The file each of them runs, built. */
+  /** The built program that each thread runs. */
   readonly program: URL
-  /** How much there must be to do before they are started, counted as who starts them counts. */
+  /** Amount of work after which the threads are started, in the unit of their user. */
   readonly after?: number | undefined
 }
 
 /**
- * As many as would else be idle, at most `most`. There are none where the program is no file of its own: beside its
- * source, and where some bundler left it out.
- * @param from `import.meta.url` of who starts them: the program lies beside it. @param name without `.js`
+ * Returns one thread for each processor but one, at most `most`. `undefined` when there is one processor only, or the
+ * program is not a file, as when TypeScript sources are run directly or a bundler left it out.
+ * @param from `import.meta.url` of the module that starts the threads; the program lies beside it
+ * @param name of the program, without `.js`
  */
 export function idleThreads(from: string, name: string, most: number): Threads | undefined {
   const count = Math.min(availableParallelism() - 1, most)
@@ -32,13 +33,13 @@ export function idleThreads(from: string, name: string, most: number): Threads |
   return existsSync(fileURLToPath(program)) ? { program, count } : undefined
 }
 
-/** Longer than it takes to load an addon, whatever else the machine does. Milliseconds. */
+/** Milliseconds that loading an addon may take, even on a busy machine. */
 const MOST_LOADING = 5000
 
-/** Of threads that have not ended. */
+/** Gates of the threads that have not ended. */
 const gates = new Set<Int32Array>()
 
-/** No thread is loading an addon when the process ends, and none begins to. */
+/** Ensures that no thread loads an addon while the process ends. */
 function watchExit(): void {
   if (watching) return
   watching = true
@@ -63,7 +64,7 @@ export class Thread<Request, Reply> {
   /**
    * @param program calls `runProgram` (thread-program.ts), whose `setUp` is given `data`
    * @param answered called for each answer, in the order of the requests
-   * @param lost called when it ended by itself; what it was busy with will not be answered
+   * @param lost called when the thread has ended by itself; its unanswered requests stay unanswered
    */
   constructor(program: URL, data: object, answered: (reply: Reply) => void, lost: (error: unknown) => void) {
     const { port1, port2 } = new MessageChannel()
@@ -73,10 +74,10 @@ export class Thread<Request, Reply> {
     this.#worker = new Worker(program, {
       workerData: { ...data, ...ends },
       transferList: [port2],
-      // Not those of the process: they may be about its own program.
+      // The options of the process are not passed on: they may concern its own program.
       execArgv: [],
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
-      // Node would warn of every descriptor that was not opened by itself. Programs close what they open.
+      // Node would warn about descriptors that were opened by native calls. Programs close them themselves.
       trackUnmanagedFds: false,
     })
     this.#port = port1
@@ -93,23 +94,23 @@ export class Thread<Request, Reply> {
     this.#hold(false)
   }
 
-  /** It is up. */
+  /** Whether the thread is ready for requests. */
   get ready(): boolean {
     return this.#ready
   }
 
-  /** Requests it has not answered. */
+  /** Number of unanswered requests. */
   get busy(): number {
     return this.#busy
   }
 
-  /** @param transfer buffers that are moved, not copied */
+  /** Sends a request. @param transfer buffers that are moved, not copied */
   ask(request: Request, transfer: ArrayBuffer[] = []): void {
     if (this.#busy++ === 0) this.#hold(true)
     this.#port.postMessage(request, transfer)
   }
 
-  /** Takes what it has said without going through the event loop. */
+  /** Handles the answers that have arrived, without waiting for the event loop. */
   receive(): void {
     for (;;) {
       const received = receiveMessageOnPort(this.#port)
@@ -127,12 +128,12 @@ export class Thread<Request, Reply> {
     this.#answered(message)
   }
 
-  /** Whether the process has to stay for it. */
+  /** Sets whether the thread keeps the process alive. */
   #hold(hold: boolean): void {
     for (const each of [this.#worker, this.#port]) hold ? each.ref() : each.unref()
   }
 
-  /** When it has answered all. One that is not up yet is not waited for: it ends as soon as it is. */
+  /** Ends the thread after its last answer. A thread that is still starting ends as soon as it is ready. */
   async end(): Promise<void> {
     if (this.#ended) return
     this.#ended = true
