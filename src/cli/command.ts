@@ -8,7 +8,7 @@ import type { Repo } from '../repo/index.ts'
 import { formatOptions, type OptionTable, type OptionValues, parseOptions } from './options.ts'
 import type { Output } from './text/output.ts'
 
-/** What a command gets when it runs. */
+/** The argument of a command's `run`. */
 export interface CommandContext<T extends OptionTable> {
   readonly options: OptionValues<T>
   /** The arguments that are neither options nor option values. */
@@ -34,7 +34,7 @@ export interface CommandContext<T extends OptionTable> {
 
 /** The declaration of a command. */
 export interface CommandSpec<T extends OptionTable> {
-  /** As typed after the program: `rev-parse`, `container image pull`. */
+  /** The words that name the command: `rev-parse`, `container image pull`. */
   readonly name: string
   readonly summary: string
   /** The positional arguments as printed after `[OPTION…]` in the usage line. */
@@ -106,7 +106,7 @@ export interface CommandHost {
   readonly out: Output
   readonly err: Output
   readonly env: Readonly<Record<string, string | undefined>>
-  /** As in `CommandContext`: reading it installs the signal handlers. */
+  /** The signal of `CommandContext`. Reading this property installs the signal handlers. */
   readonly signal: AbortSignal
   version(): string
   /**

@@ -1,6 +1,6 @@
 /**
- * What other folders of the library use of repositories, beside the public `index.ts`. No entry point of the package exports
- * these names, so they may change at any time.
+ * Functions and types for other folders of the library, in addition to the public `index.ts`. No entry point of the
+ * package exports these names, so they may change at any time.
  */
 
 export { CommitModifier, parseSkipList, parseStatOverrides } from './commit/modifier.ts'

@@ -31,7 +31,7 @@ export interface OpenRepoOptions extends RepoDirectoryOptions {
   readonly platform?: Platform | undefined
 }
 
-/** What a new repository is like. */
+/** The properties of a new repository. */
 export interface CreateRepoOptions extends OpenRepoOptions {
   /** Default `bare`, as `ostree init`. */
   readonly mode?: RepoMode | undefined

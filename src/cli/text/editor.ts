@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { UsageError } from '../../errors.ts'
 
-/** What the template of the message shows, and the environment that names the editor. */
+/** The values to show in the template of the message, and the environment that names the editor. */
 export interface MessageRequest {
   readonly branch: string | undefined
   readonly subject: string | undefined

@@ -36,7 +36,7 @@ export type TreeInput =
   | { readonly tar: AsyncIterable<Uint8Array>; readonly options?: TarInputOptions }
   | { readonly rev: string }
 
-/** What to commit, and how. */
+/** Options of `commit`: trees, metadata, branch, and rules for files. */
 export interface CommitOptions extends ProgressOptions, BeginOptions, Omit<CommitInput, 'root' | 'parent'> {
   /** The trees, each overlaid on those before. */
   readonly trees: readonly TreeInput[]

@@ -21,7 +21,7 @@ import { collectionRefsInOrder, plainRefsInOrder } from '../refs/table-order.ts'
 import type { Repo } from '../repo.ts'
 import { type CollectionRef, verifyBackRefs, verifyBindings } from './bindings.ts'
 
-/** What fsck reports while it runs. */
+/** An event that fsck reports while it runs. */
 export type FsckEvent =
   /** A stage begins; `commits` is the number of commits to be verified. */
   | { readonly kind: 'stage'; readonly stage: 'refs' | 'collections' | 'commits' }
@@ -33,7 +33,7 @@ export type FsckEvent =
   | { readonly kind: 'corrupt'; readonly object: string; readonly error: OstreeError }
   | { readonly kind: 'marked-partial' | 'tombstone'; readonly commit: Checksum }
 
-/** What to verify, and how to treat damaged objects. */
+/** Options of `fsck`: additional checks, and the treatment of damaged objects. */
 export interface FsckOptions extends ProgressOptions {
   /** Report all corrupt objects instead of failing at the first. */
   readonly all?: boolean | undefined

@@ -21,7 +21,7 @@ import { SlabBuffer } from '../../tar/internal.ts'
 import { commitRoot, lookupPath, type TreeEntry, walkTree } from '../core/path.ts'
 import type { Repo } from '../repo.ts'
 
-/** What to export, and under which names. */
+/** Options of `exportTar`: the directory to export, and the names in the archive. */
 export interface ExportTarOptions extends Pick<ProgressOptions, 'signal'> {
   /** Directory to export instead of the root. */
   readonly subpath?: string | undefined

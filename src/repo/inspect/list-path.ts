@@ -42,7 +42,7 @@ export async function* listPath(
   }
 }
 
-/** What to print for each entry besides its mode, owner, size and path. */
+/** Fields to print for each entry besides its mode, owner, size and path. */
 export interface LsLineOptions {
   /** Print checksums; for a directory those of its dirtree and its dirmeta. */
   readonly checksums?: boolean | undefined

@@ -7,8 +7,8 @@
  *   rules                   objects kept
  *   none                    all that any commit reaches; only leftovers are deleted
  *   refsOnly                all that a ref reaches with `depth` parents
- *   rules for branches      per ref: by its own depth, else by the age of its commits, else by `depth`; mirrored refs keep
- *                           nothing
+ *   rules for branches      per ref: by its own depth, else by the age of its commits, else by `depth`;
+ *                           mirrored refs keep nothing
  *
  * Source: ostree-repo-prune.c, ot-builtin-prune.c.
  */
@@ -25,7 +25,7 @@ import { deleteObject, requireWritable } from './delete.ts'
 import { pruneDeltas, pruneSummaryCache } from './extras.ts'
 import { listRoots, type PruneRoot, type RootRules } from './roots.ts'
 
-/** What to keep, and whether to delete the rest. */
+/** Options of `prune`: rules for the commits to keep, and whether to delete anything. */
 export interface PruneOptions extends RootRules, Pick<ProgressOptions, 'signal' | 'onProgress'> {
   /** Count and delete commit objects only. */
   readonly commitOnly?: boolean | undefined
@@ -41,7 +41,7 @@ export interface KeptCommit {
   readonly generation: number
 }
 
-/** What a prune has found and deleted. */
+/** The objects that a prune has found, deleted and kept. */
 export interface PruneResult {
   /** Number of objects examined. */
   readonly total: number

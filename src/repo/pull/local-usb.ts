@@ -27,7 +27,7 @@ const LINKS = '.ostree/repos.d'
 /** The names `00-generated` to `99-generated`. */
 const MAX_LINKS = 100
 
-/** Where and how to create the repository. */
+/** Options of `createUsb`. */
 export interface CreateUsbOptions extends Pick<ProgressOptions, 'signal'> {
   /** Path of the repository, relative to the mount. Default `.ostree/repo`. */
   readonly destination?: string | undefined

@@ -28,7 +28,7 @@ import { requireSignedCommit, requireSignedSummary } from './gpg.ts'
 import { type ImportRules, ObjectImporter } from './objects.ts'
 import { resolveWanted, type WantedCommit, type WantedRefs } from './refs.ts'
 
-/** What to pull from a local repository, and how to verify it. */
+/** Options of `pullLocal`: refs, depth and verification. */
 export interface PullLocalOptions
   extends WantedRefs,
     BeginOptions,

@@ -5,8 +5,8 @@
  *   1. 64 hex digits are a checksum; whether the commit exists is not checked.
  *   2. Fewer hex digits, or an empty string, are the beginning of the checksum of exactly one commit.
  *   3. `REV^` is the parent of `REV`.
- *   4. `NAME` is a local ref, else the path REMOTE/REF, else a ref of that name in any remote. `REMOTE:NAME` is a ref of
- *      that remote.
+ *   4. `NAME` is a local ref, else the path REMOTE/REF, else a ref of that name in any remote. `REMOTE:NAME` is a ref
+ *      of that remote.
  *   5. If no ref is found, rule 4 is applied to the parent repository.
  *
  * Source: ostree-repo-refs.c, ostree_repo_resolve_rev.
@@ -26,7 +26,7 @@ export interface ResolveScope {
   readonly parent: ResolveScope | undefined
 }
 
-/** Where to look for a ref. */
+/** Options that limit the search for a ref. */
 export interface ResolveOptions {
   /** Do not search remotes for a name without a remote. */
   readonly localOnly?: boolean | undefined

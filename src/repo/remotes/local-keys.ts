@@ -26,7 +26,7 @@ const NOT_KEYRINGS = ['trustdb.gpg', 'secring.gpg']
 /** Maximum size of a key file in bytes. */
 const MAX_KEY_FILE = 16 * 1024 * 1024
 
-/** Where to find keys. */
+/** Directories of keys. */
 export interface KeySourceOptions {
   /** Directory of the system keyrings: `$OSTREE_GPG_HOME`. Default `/usr/share/ostree/trusted.gpg.d`. */
   readonly gpgHome?: string | undefined

@@ -31,7 +31,7 @@ export interface KeySource {
   lines(kind: string, what: 'trusted' | 'revoked'): Promise<readonly string[]>
 }
 
-/** What verifying signatures needs besides the repository. */
+/** The clock and the keys that verifying signatures needs besides the repository. */
 export interface Verification {
   /** Returns the current time in seconds since the epoch, to check whether keys and signatures have expired. */
   readonly now: () => number

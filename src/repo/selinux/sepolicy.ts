@@ -44,7 +44,7 @@ export interface SePolicyFiles {
   list(path: string): Promise<string[]>
 }
 
-/** Where a tree's policy may be. The first directory that exists is used, even if it has no policy. */
+/** Directories of a tree that may have a policy. The first one that exists is used, even if it has none. */
 export const SELINUX_DIRECTORIES: readonly string[] = ['/etc/selinux', '/usr/etc/selinux']
 
 /** Maximum size in bytes of a file of a policy, except the binary one. The largest known has about 500 kB. */

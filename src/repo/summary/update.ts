@@ -45,7 +45,7 @@ import {
 /** The ref whose commit holds the metadata of a collection, so that it can be signed like any commit. */
 export const COLLECTION_METADATA_REF = 'ostree-metadata'
 
-/** What to write into a summary besides refs and deltas. */
+/** Content of a summary besides refs and deltas. */
 export interface UpdateSummaryOptions {
   /** Metadata to add. Keys that are written in any case replace keys of the same name. */
   readonly metadata?: Vardict | undefined

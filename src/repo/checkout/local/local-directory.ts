@@ -37,7 +37,7 @@ import type {
 import type { LinkSource } from './link-source.ts'
 import { PendingFile, refusal, renameInto, temporaryName } from './pending-file.ts'
 
-/** What all directories of one checkout share. */
+/** Data that all directories of one checkout share. */
 export interface TargetContext extends OpenDirectoryOptions {
   readonly native: NativeSource
   readonly source: LinkSource

@@ -18,7 +18,7 @@ const MAX_THREADS = 2
 /** Files in a batch. Their directories stay open until it is returned. */
 const BATCH = 64
 
-/** What a thread gets when it starts. */
+/** The data that a thread gets when it starts. */
 export interface CheckoutThreadData {
   /** Absolute path of the repository. */
   readonly root: string
