@@ -43,7 +43,7 @@ export function createKeySource({ gpgHome }: KeySourceOptions = {}): KeySource {
             path,
             withIo(path, () => readdirSync(path)),
           ).map((name) => readKeys(join(path, name))),
-    file: async (path) => unless(['ENOENT'], path, () => readWhole(path)),
+    file: async (path) => unless(['ENOENT'], path, () => readKeyFile(path)),
     lines: async (kind, what) => SYSTEM_KEYS.flatMap((directory) => keyLines(join(directory, `${what}.${kind}`))),
   }
 }
@@ -77,10 +77,10 @@ function isFile(path: string): boolean {
 }
 
 function readKeys(path: string): Uint8Array {
-  return withIo(path, () => readWhole(path))
+  return withIo(path, () => readKeyFile(path))
 }
 
-function readWhole(path: string): Uint8Array {
+function readKeyFile(path: string): Uint8Array {
   if (statSync(path).size > MAX_KEY_FILE) throw new LimitError(`size of ${path}`, MAX_KEY_FILE)
   return new Uint8Array(readFileSync(path))
 }
