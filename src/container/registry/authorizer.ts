@@ -1,5 +1,5 @@
 /**
- * Tokens, as a registry's token server hands them out for a while and for a purpose.
+ * Authenticates requests to a registry. A token server issues tokens, each valid for a limited time and some scopes.
  *
  * ```
  * GET  realm?service=…&scope=repository:a/b:pull      with user and password, or without
@@ -20,19 +20,19 @@ import { parseRetryAfter, type RetrySurroundings, withRetries } from './retry.ts
 
 interface Token {
   readonly value: string
-  /** Milliseconds since the epoch. */
+  /** Time the token expires, in milliseconds since the epoch. */
   readonly until: number
 }
 
-/** Seconds a token is good for when its server does not say, or says less. Source: token.md, `expires_in`. */
+/** Seconds a token is taken to be valid when `expires_in` is absent or smaller. Source: token.md, `expires_in`. */
 const SHORTEST_LIFE = 60
-/** Milliseconds: a token about to expire is as good as expired. */
+/** Milliseconds before its expiry at which a token is replaced. */
 const MARGIN = 5000
-/** Bytes. */
+/** Maximum size of a token server's answer, in bytes. */
 const MAX_TOKEN_ANSWER = 1 << 20
 const CLIENT_ID = 'ostree-ts'
 
-/** What one registry wants to see, for one set of credentials. */
+/** Makes `Authorization` headers for one registry and one set of credentials, and caches the tokens. */
 export class Authorizer {
   readonly #options: ExchangeOptions
   readonly #retry: RetrySurroundings
@@ -42,7 +42,7 @@ export class Authorizer {
   readonly #tokens = new Map<string, Promise<Token>>()
   #challenges: readonly Challenge[] = []
 
-  /** @param secure the registry is spoken to over TLS: then secrets go nowhere without */
+  /** @param secure whether the registry is reached over TLS: if so, credentials are not sent to a realm without TLS */
   constructor(
     options: ExchangeOptions,
     retry: RetrySurroundings,
@@ -57,14 +57,15 @@ export class Authorizer {
     this.#secure = secure
   }
 
-  /** Remembers what the registry asked for. */
+  /** Keeps the registry's challenges for later requests. Ignores a list without a `Bearer` or `Basic` challenge. */
   challenged(challenges: readonly Challenge[]): void {
     if (challenges.some(({ scheme }) => scheme === 'bearer' || scheme === 'basic')) this.#challenges = challenges
   }
 
   /**
-   * The header to show for `scopes`, such as `repository:a/b:pull`; the first challenge that can be met decides.
-   * @throws {RegistryError} when credentials are refused, or none are there for a registry that insists
+   * Returns the `Authorization` header for `scopes`, such as `repository:a/b:pull`. The first challenge that can be
+   * answered decides. `undefined` when there is no such challenge.
+   * @throws {RegistryError} when the token server refuses the credentials, or refuses anonymous access
    */
   async header(scopes: readonly string[]): Promise<string | undefined> {
     for (const { scheme, parameters } of this.#challenges) {
@@ -76,7 +77,7 @@ export class Authorizer {
     return undefined
   }
 
-  /** The next one is a new one. */
+  /** Drops the cached token for `scopes`, so that the next request fetches a new one. */
   forget(scopes: readonly string[]): void {
     this.#tokens.delete(scopes.join(' '))
   }
@@ -153,8 +154,8 @@ function readToken(bytes: Uint8Array, asked: number, place: RegistryPlace): Toke
       return { value, until: asked + life * 1000 }
     }
   } catch (error) {
-    // the text of the answer is a secret: what a parser quotes from it stays here
+    // The answer may contain a secret, and the parser's message quotes it, so that message is not passed on.
     if (!(error instanceof FormatError)) throw error
   }
-  throw new RegistryError('network', place, 'the answer holds no token')
+  throw new RegistryError('network', place, 'the answer does not contain a token')
 }

@@ -1,29 +1,30 @@
 /**
- * What a registry wants to be shown: the header `WWW-Authenticate`.
+ * Parses the header `WWW-Authenticate`, in which a registry lists the authentication it accepts.
  *
  *     Bearer realm="https://auth.example.com/token",service="registry",scope="repository:a/b:pull", Basic realm="x"
  *
- * Servers quote in many ways, and several headers come joined by commas, so the reader is lenient: what it cannot make
- * sense of it skips. Source: RFC 9110, section 11.6.1.
+ * Servers quote values in different ways, and several headers arrive joined by commas. The parser is therefore lenient:
+ * it skips characters that it does not expect. Source: RFC 9110, section 11.6.1.
  */
 
+/** One authentication scheme that a registry accepts. */
 export interface Challenge {
-  /** In lower case: `bearer`, `basic`. */
+  /** Lower case, such as `bearer` or `basic`. */
   readonly scheme: string
-  /** Names in lower case. */
+  /** Values by parameter name. The names are in lower case. */
   readonly parameters: ReadonlyMap<string, string>
 }
 
-/** Characters; what is longer is cut. */
+/** UTF-16 code units of the header that are parsed. The rest is ignored. */
 const MAX_HEADER_LENGTH = 16 * 1024
 const TOKEN = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/y
-/** `=` of a parameter, with what follows the name. */
+/** The `=` between name and value of a parameter, with the spaces and tabs around it. */
 const EQUALS = /[ \t]*=[ \t]*/y
 const BARE_VALUE = /[^\s,]*/y
-/** Credentials of schemes like `Negotiate`: base64 in place of parameters. */
+/** The token68 of schemes such as `Negotiate`: base64 in place of parameters. */
 const TOKEN68 = /[A-Za-z0-9\-._~+/]+=*(?=[ \t]*(?:,|$))/y
 
-/** @returns the challenges in the order they stand */
+/** Returns the challenges of a header, in their order there. */
 export function parseChallenges(header: string): Challenge[] {
   const text = header.slice(0, MAX_HEADER_LENGTH)
   const challenges: Challenge[] = []
@@ -38,10 +39,10 @@ export function parseChallenges(header: string): Challenge[] {
   while (at < text.length) {
     const name = match(TOKEN)?.toLowerCase()
     if (name === undefined) {
-      at++ // commas and spaces between things, and whatever does not belong there
+      at++ // A comma, a space, or an unexpected character.
     } else if (parameters !== undefined && match(EQUALS) !== undefined) {
       const value = text[at] === '"' ? quoted() : (match(BARE_VALUE) ?? '')
-      // the first counts: nobody can take back what a server said by saying it twice
+      // Of a repeated parameter the first value counts, so that text appended to the header cannot override it.
       if (!parameters.has(name)) parameters.set(name, value)
     } else {
       parameters = new Map()
@@ -52,7 +53,7 @@ export function parseChallenges(header: string): Challenge[] {
   }
   return challenges
 
-  /** From an opening quote past the closing one; a string that is not closed reaches to the end. */
+  /** Reads a quoted string and moves past its closing quote. Without a closing quote it extends to the end. */
   function quoted(): string {
     let value = ''
     for (at++; at < text.length && text[at] !== '"'; at++) {

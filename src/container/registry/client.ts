@@ -1,5 +1,5 @@
 /**
- * One repository of one registry: found, authenticated to, asked.
+ * A client for one repository of one registry. It finds the protocol, authenticates, and sends requests.
  *
  * ```
  * GET /v2/ ─▶ 401 WWW-Authenticate ─▶ token ─▶ GET /v2/a/b/… ─▶ 401 ─▶ new token, once ─▶ answer
@@ -16,32 +16,37 @@ import { RegistryError, type RegistryPlace, statusError } from './errors.ts'
 import { type Answer, type ExchangeOptions, exchange } from './exchange.ts'
 import { parseRetryAfter, type RetryOptions, type RetrySurroundings, withRetries } from './retry.ts'
 
+/** How a client reaches its registry. */
 export interface ClientOptions extends ExchangeOptions, RetryOptions {
   readonly credentials: CredentialSource
 }
 
+/** The access to the repository for which tokens are requested. */
 export type Action = 'pull' | 'pull,push'
 
+/** One request below a repository. */
 export interface ClientRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
-  /** Below the repository, such as `/manifests/latest`; or absolute, as upload locations are. */
+  /** A path below the repository, such as `/manifests/latest`, or an absolute URL, such as an upload location. */
   readonly path: string
-  /** Names what is asked for, in errors. */
+  /** Name of the requested resource in error messages. */
   readonly what: string
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly body?: Content | undefined
-  /** Scopes beside that of the repository itself. */
+  /** Scopes to request in addition to that of the repository. */
   readonly scopes?: readonly string[] | undefined
-  /** Statuses that answer the question. All others become errors. */
+  /** HTTP statuses that are returned as an answer. All others become errors. */
   readonly expect: readonly number[]
 }
 
+/** The result of the first request to a registry. */
 interface Session {
   /** `https://host` or `http://host`. */
   readonly base: string
   readonly authorizer: Authorizer
 }
 
+/** Sends requests about one repository, with authentication. The first request finds out how to reach the registry. */
 export class RegistryClient {
   readonly endpoint: Endpoint
   readonly options: ClientOptions
@@ -54,17 +59,20 @@ export class RegistryClient {
     this.#action = action
   }
 
-  /** `what`, for errors. */
+  /** Returns the place that errors about `what`, such as a tag or a digest, carry. */
   place(what: string): RegistryPlace {
     return { registry: this.endpoint.domain, repository: this.endpoint.repository, what }
   }
 
-  /** As `once`, and again where that may help. For requests that may be made twice. */
+  /** Sends a request like `once`, and repeats it after a temporary failure. Only for requests that may be repeated. */
   ask(request: ClientRequest): Promise<Answer> {
     return withRetries(this.retry, () => this.once(request))
   }
 
-  /** @throws {RegistryError} for any status but those expected, and when nothing answers */
+  /**
+   * Sends a request. After a status of 401, or 403 for lack of a scope, sends it a second time with new authorization.
+   * @throws {RegistryError} when the status is not in `request.expect`, or when no answer arrives
+   */
   async once(request: ClientRequest): Promise<Answer> {
     const { base, authorizer } = await this.#open()
     const { method, headers, body, expect } = request
@@ -72,7 +80,7 @@ export class RegistryClient {
       request.path.startsWith('/') ? `/v2/${this.endpoint.repository}${request.path}` : request.path,
       base,
     )
-    // An upload may continue elsewhere; who we are is the registry's business only.
+    // An upload location may be on another host. Credentials are sent only to the registry's own origin.
     const own = url.origin === base
     const place = this.place(request.what)
     let scopes = [`repository:${this.endpoint.repository}:${this.#action}`, ...(request.scopes ?? [])]
@@ -80,7 +88,7 @@ export class RegistryClient {
       const authorization = own ? await authorizer.header(scopes) : undefined
       const answer = await exchange(this.options, place, { method, url: url.href, headers, authorization, body })
       if (expect.includes(answer.status)) return answer
-      // What somebody else asks for, somewhere along redirects, is nothing to show credentials for.
+      // Authentication challenges from another origin, after a redirect, are ignored.
       const asked = own && new URL(answer.url).origin === base
       const again = first && asked && (body === undefined || body instanceof Uint8Array)
       const wanted = again ? this.#challenged(answer, authorizer, scopes, authorization) : undefined
@@ -90,7 +98,7 @@ export class RegistryClient {
     }
   }
 
-  /** @returns the scopes to try once more with; `undefined` when that is hopeless */
+  /** Takes over the challenges of an answer. Returns the scopes for a second attempt; `undefined` if it would fail. */
   #challenged(
     answer: Answer,
     authorizer: Authorizer,
@@ -105,19 +113,19 @@ export class RegistryClient {
     authorizer.forget(scopes)
     const more = short?.parameters.get('scope')
     if (more !== undefined && !scopes.includes(more)) return [...scopes, more]
-    // The same name and password would be refused the same way.
+    // A second attempt would send the same user name and password.
     return authorization?.startsWith('Basic ') ? undefined : scopes
   }
 
   async #failure(answer: Answer, place: RegistryPlace): Promise<RegistryError> {
     const { clock } = this.options.network
-    // The server's own clock, if it shows it, is the one its dates are of.
+    // A date in `Retry-After` is compared with the server's own clock if it sends `Date`.
     const now = Date.parse(answer.header('date') ?? '') || clock.now()
     const retryAfter = parseRetryAfter(answer.header('retry-after'), now)
     return statusError(place, answer.status, await answer.excerpt(), retryAfter)
   }
 
-  /** What `withRetries` wants. */
+  /** Arguments for `withRetries`. */
   get retry(): RetrySurroundings {
     return { ...this.options, clock: this.options.network.clock }
   }
@@ -141,7 +149,7 @@ export class RegistryClient {
       const silent = error instanceof RegistryError && error.data.status === undefined && error.code === 'network'
       if (!insecure || !silent) throw error
       return await this.#pingAt(`http://${host}`).catch((second) => {
-        // what matters is why the better way failed, unless the other one answered
+        // The failure over TLS is reported, unless the server answered over plain HTTP.
         throw second instanceof RegistryError && second.data.status !== undefined ? second : error
       })
     }

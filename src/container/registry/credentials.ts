@@ -1,5 +1,5 @@
 /**
- * Who we are to a registry: files as containers-auth.json(5) and Docker's config.json describe them.
+ * Reads credentials for registries from files as described in containers-auth.json(5) and Docker's config.json.
  *
  *     {"auths": {"quay.io/a": {"auth": base64("user:password")}},
  *      "credHelpers": {"gcr.io": "gcloud"}, "credsStore": "desktop"}
@@ -12,10 +12,9 @@ import type { CredentialHelper } from '../../platform/index.ts'
 import { JsonObject, parseJsonMembers } from '../oci/json.ts'
 import { type RegistryReference, repositoryName } from '../oci/registry-reference.ts'
 
-/** What a registry is shown: a user's name and password, or a token that the registry exchanges for others. */
+/** Credentials for a registry. An identity token is an OAuth 2 refresh token, which is exchanged for access tokens. */
 export type Credentials =
   | { readonly kind: 'password'; readonly username: string; readonly password: string }
-  /** A token that is exchanged for others. */
   | { readonly kind: 'identity-token'; readonly token: string }
 
 /** Returns the credentials for a repository; `undefined` for anonymous access. */
@@ -25,17 +24,18 @@ export type CredentialSource = (
 
 /** A file of credentials, as containers-auth.json(5) describes it. */
 export interface AuthFile {
+  /** Credentials by registry or repository, such as `quay.io` or `quay.io/a`. */
   readonly auths: ReadonlyMap<string, Credentials>
-  /** Names of helpers, by host. */
+  /** Names of credential helpers, by host. */
   readonly helpers: ReadonlyMap<string, string>
-  /** Helper for all other hosts. */
+  /** Name of the credential helper for all other hosts. */
   readonly store: string | undefined
 }
 
 /** Gives no credentials for any repository. */
 export const anonymousCredentials: CredentialSource = async () => undefined
 
-/** What a helper gives as user name when the secret is an identity token. */
+/** The user name a credential helper returns when the secret is an identity token. */
 const TOKEN_USER = '<token>'
 const DOCKER_HUB_NAMES = ['docker.io', 'registry-1.docker.io', 'index.docker.io']
 
@@ -56,7 +56,7 @@ export function parseAuthFile(bytes: Uint8Array, what = 'auth file'): AuthFile {
   return { auths, helpers, store: reader.string('credsStore') || undefined }
 }
 
-/** Parsers quote what they choke on, and here that is a secret. */
+/** Parses JSON without quoting it in errors: the text contains secrets. */
 function parse(bytes: Uint8Array, what: string): ReadonlyMap<string, unknown> {
   try {
     return parseJsonMembers(bytes, { what, anyCase: false })
@@ -93,7 +93,8 @@ function decodeBase64(text: string): string | undefined {
  * Returns a source of credentials that looks into files, in order. In each file it tries, in this order: the helper of
  * the host; entries from the whole repository name up to the host; entries that spell the host in another way; the
  * helper for all hosts.
- * @param helper runs a credential helper; without it a repository whose credentials a helper keeps is an error
+ * @param helper runs a credential helper. Without it, the returned source throws `UnsupportedError` for a repository
+ *   whose credentials a helper keeps
  */
 export function credentialsFromFiles(files: readonly AuthFile[], helper?: CredentialHelper): CredentialSource {
   return async (reference) => {
@@ -123,7 +124,7 @@ async function findIn(
   return await askHelper(store, domain === 'docker.io' ? 'https://index.docker.io/v1/' : domain, helper)
 }
 
-/** `https://index.docker.io/v1/` is what Docker itself writes for its own registry. */
+/** Returns the host of a key. Docker Hub has several names; Docker itself writes `https://index.docker.io/v1/`. */
 function normalHost(key: string): string {
   const bare = key.replace(/^https?:\/\//, '')
   const host = bare === key ? key : bare.replace(/\/.*$/s, '')
@@ -136,7 +137,7 @@ async function askHelper(
   helper: CredentialHelper | undefined,
 ): Promise<Credentials | undefined> {
   if (helper === undefined) {
-    const message = `Credentials of ${server} are kept by the helper ${name}, which cannot be asked here`
+    const message = `Credentials of ${server} are kept by the helper ${name}; running helpers is not supported here`
     throw new UnsupportedError('credential helper', message)
   }
   const answer = await helper(name, server)
@@ -146,7 +147,7 @@ async function askHelper(
   return { kind: 'password', username, password: secret }
 }
 
-/** The value of an `Authorization` header. */
+/** Returns the value of an `Authorization` header of the scheme `Basic`. Source: RFC 7617. */
 export function basicAuthorization(username: string, password: string): string {
   const units = Array.from(new TextEncoder().encode(`${username}:${password}`), (byte) => String.fromCharCode(byte))
   return `Basic ${btoa(units.join(''))}`

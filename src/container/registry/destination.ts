@@ -83,7 +83,7 @@ class RegistryDestination implements ImageDestination {
       path: `/blobs/uploads/?mount=${encodeURIComponent(digest)}&from=${encodeURIComponent(from)}`,
       what: digest,
       scopes: [`repository:${from}:pull`],
-      // A registry may refuse to let us read the other repository; then the blob is sent.
+      // The registry may deny access to the other repository. The blob is then uploaded.
       expect: [201, 202, 400, 401, 403, 404, 405],
     })
     if (answer.status === 202) await (await UploadSession.of(this.#client, digest, answer)).cancel()
@@ -93,7 +93,7 @@ class RegistryDestination implements ImageDestination {
 
   async putBlob(bytes: AsyncIterable<Uint8Array>, options: PutBlobOptions = {}): Promise<StoredBlob> {
     await using blob = new VerifiedBlob(this.#platform, bytes, options)
-    const session = await UploadSession.begin(this.#client, options.digest ?? 'sending a blob')
+    const session = await UploadSession.begin(this.#client, options.digest ?? 'uploading a blob')
     try {
       if (this.#piece === 0) {
         await session.stream(blob, options.size)
@@ -129,7 +129,7 @@ class RegistryDestination implements ImageDestination {
     if (!this.acceptsManifest(mediaType)) {
       throw new UnsupportedError('manifest type', `${this.what}: unsupported manifest MIME type: ${mediaType}`)
     }
-    if (this.#manifest !== undefined) throw new UsageError(`${this.what}: there is a manifest already`)
+    if (this.#manifest !== undefined) throw new UsageError(`${this.what}: the image already has a manifest`)
     const digest = digestOf(this.#platform.sha256(bytes))
     const wanted = this.#reference.digest
     if (wanted !== undefined && wanted !== digest) throw new DigestMismatchError('digest', wanted, wanted, digest)
@@ -139,7 +139,7 @@ class RegistryDestination implements ImageDestination {
 
   async commit(): Promise<Digest> {
     const { what } = this
-    if (this.#manifest === undefined) throw new UsageError(`${what}: there is no manifest to commit`)
+    if (this.#manifest === undefined) throw new UsageError(`${what}: the image has no manifest to commit`)
     const { bytes, mediaType, digest } = this.#manifest
     const name = this.#reference.digest ?? this.#reference.tag ?? 'latest'
     try {

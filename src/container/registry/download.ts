@@ -1,10 +1,10 @@
 /**
- * A blob as a stream that survives: where a connection breaks off, the next one goes on.
+ * Downloads a blob as one stream. When a connection breaks off, the next one continues from the same offset.
  *
  * ```
  * 0 ───────▶ offset ✕            GET                              200
  *            offset ────────▶    GET, Range: bytes=offset-        206, Content-Range: bytes offset-last/size
- * 0 ═══════▶ offset ────────▶    when that is refused or wrong    200, and what is known already is skipped
+ * 0 ═══════▶ offset ────────▶    when that is refused or wrong    200, and the first `offset` bytes are skipped
  * ```
  *
  * Source: OCI distribution-spec 1.1, "Pulling blobs"; RFC 9110, section 14.
@@ -17,13 +17,15 @@ import { RegistryError } from './errors.ts'
 import type { Answer } from './exchange.ts'
 import { Patience } from './retry.ts'
 
-/** Bytes that count as progress: failures before them are forgiven. */
+/** Bytes a connection must deliver for the count of failures to start again at zero. */
 const PROGRESS = 1 << 20
 
 /**
- * The bytes of a blob as stored, not verified, though never more than it has. Chunks belong to the reader.
- * @param clients asked in order; the next one goes on where the one before gave up
- * @throws {RegistryError}, {DigestMismatchError} when the registry has a blob of another size by that name
+ * Downloads a blob as it is stored. Its digest is not verified, but exactly `blob.size` bytes are yielded. The caller
+ * owns the chunks.
+ * @param clients tried in order; each continues at the offset where the previous one gave up
+ * @throws {RegistryError} when all clients failed: the error of the first
+ * @throws {DigestMismatchError} when the blob in the registry has another size
  */
 export async function* downloadBlob(
   clients: readonly RegistryClient[],
@@ -37,7 +39,7 @@ export async function* downloadBlob(
       return yield* new Download(client, blob, state).run()
     } catch (error) {
       client.options.signal?.throwIfAborted()
-      // The first failure is the one of the place the image came from.
+      // The first client belongs to the registry that has the manifest, so its failure is the one to report.
       failure ??= error
     }
   }
@@ -63,7 +65,7 @@ class Download {
       try {
         return yield* this.#attempt()
       } catch (error) {
-        // Without ranges each attempt begins at the beginning, so progress does not buy another one.
+        // Without ranges each attempt downloads from offset 0, so progress does not reset the count of failures.
         if (this.#resumable && this.#state.offset - before >= PROGRESS) patience.reset()
         await patience.wait(error)
       }
@@ -102,14 +104,14 @@ class Download {
         return this.#checked(answer)
       }
       if (answer.status === 206 && isRest(answer, offset, size)) return answer
-      // Not the bytes that were asked for: such a server is not asked for a part again.
+      // The answer does not have the range requested. Ranges are not requested from this server again.
       answer.discard()
       this.#resumable = false
     }
     return this.#checked(await this.#client.once({ ...request, expect: [200] }))
   }
 
-  /** A whole answer that cannot be the blob need not be read. */
+  /** Returns the answer, or rejects it from its headers: a web page, or another size than that of the blob. */
   #checked(answer: Answer): Answer {
     const { digest, size } = this.#blob
     if (isHtml(answer)) {
@@ -126,7 +128,7 @@ class Download {
   }
 }
 
-/** From where we stopped to the very end, of a blob of the right size. */
+/** Whether a partial answer covers exactly the bytes from `offset` to the end of a blob of `size` bytes. */
 function isRest(answer: Answer, offset: number, size: number): boolean {
   const match = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15}|\*)$/.exec(answer.header('content-range')?.trim() ?? '')
   if (match === null) return false
@@ -140,11 +142,15 @@ function isRest(answer: Answer, offset: number, size: number): boolean {
   )
 }
 
+/** Whether the media type of an answer is `text/html`, as that of a login or error page. */
 export function isHtml(answer: Answer): boolean {
   return /^text\/html\b/i.test(answer.header('content-type') ?? '')
 }
 
-/** Asks one after the other until one answers. @throws what the last one said: the registry itself, behind its mirrors */
+/**
+ * Calls `ask` with one client after the other until one succeeds.
+ * @throws what `ask` threw for the last client, which is the registry itself, after its mirrors
+ */
 export async function firstOf<T>(
   clients: readonly RegistryClient[],
   ask: (client: RegistryClient) => Promise<T>,

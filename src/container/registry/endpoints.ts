@@ -1,8 +1,8 @@
 /**
- * Where an image is looked for: its registry, or what stands for it.
+ * Determines which hosts are asked for an image: its registry, mirrors, or a replacement location.
  *
  * ```
- * prefix  example.com/team        rules apply to names below it, the longest prefix decides
+ * prefix  example.com/team        the rule applies to names below it; the longest prefix decides
  * mirrors mirror.lan/team         asked first, in order
  * location internal.lan/team      asked in place of the registry itself
  * ```
@@ -12,12 +12,13 @@
 import { DeniedError } from '../../errors.ts'
 import { formatRegistryReference, type RegistryReference, repositoryName, wireHost } from '../oci/registry-reference.ts'
 
-/** A place that is asked before the registry itself. */
+/** A registry that is asked before the image's own registry. */
 export interface RegistryMirror {
-  /** Host and path that stand for the prefix. */
+  /** Host and path that replace the prefix. */
   readonly location: string
+  /** Allow plain HTTP where TLS fails. Default: the client's own setting. */
   readonly insecure?: boolean | undefined
-  /** What it is asked for. Default `all`. */
+  /** Which images it is asked for: by the form of their reference. Default `all`. */
   readonly pull?: 'all' | 'digest-only' | 'tag-only' | undefined
 }
 
@@ -25,28 +26,29 @@ export interface RegistryMirror {
 export interface RegistryRule {
   /** `host`, `host/path`, or `*.domain`. */
   readonly prefix: string
-  /** Default: the prefix. */
+  /** Host and path that replace the prefix. Default: the prefix. */
   readonly location?: string | undefined
-  /** Plain HTTP will do, and so will any certificate the network lets pass. */
+  /** Allow plain HTTP where TLS fails. Whether certificates are verified is decided by the network. */
   readonly insecure?: boolean | undefined
-  /** Nothing may come from there. */
+  /** Refuse every image below the prefix. */
   readonly blocked?: boolean | undefined
   readonly mirrors?: readonly RegistryMirror[] | undefined
 }
 
+/** A repository of a registry, with the host to connect to. */
 export interface Endpoint {
-  /** As rules and credentials know it. */
+  /** The registry's name in references, rules and credentials, such as `docker.io`. */
   readonly domain: string
-  /** Where it answers. */
+  /** Host and port to connect to, such as `registry-1.docker.io`. */
   readonly host: string
   readonly repository: string
   readonly insecure: boolean
 }
 
 /**
- * In the order they are to be asked; the registry itself comes last.
- * @param insecure for all that no rule says otherwise
- * @throws {DeniedError} for what a rule blocks
+ * Returns the endpoints for an image, in the order in which they are to be asked. The registry itself is the last.
+ * @param insecure whether plain HTTP is allowed where no rule decides it
+ * @throws {DeniedError} when a rule blocks the image
  */
 export function endpointsOf(
   reference: RegistryReference,
@@ -84,7 +86,7 @@ function matches(reference: RegistryReference, prefix: string): boolean {
   return name.startsWith(prefix) && (name.length === prefix.length || '/:@'.includes(name.charAt(prefix.length)))
 }
 
-/** A wildcard stands for hosts: there is nothing behind it to keep. */
+/** Replaces the prefix of a name by the location. For a wildcard prefix, that is the whole host. */
 function rewritten(name: string, prefix: string, location: string): string {
   if (prefix.startsWith('*.')) return location === prefix ? name : location + name.slice(name.indexOf('/'))
   return location + name.slice(prefix.length)

@@ -1,5 +1,5 @@
 /**
- * What goes wrong with a registry, and what may be done about it.
+ * The error of failed registry requests, with the registry's diagnostics and whether a retry may help.
  *
  *     {"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{…}}]}
  *
@@ -8,12 +8,12 @@
 import { displayUtf8 } from '../../bytes.ts'
 import { OstreeError } from '../../errors.ts'
 
-/** What an error is about. Never holds credentials. */
+/** The registry, repository and resource that an error is about. Never contains credentials. */
 export interface RegistryPlace {
-  /** Host and port as asked, a mirror's where it was a mirror. */
+  /** Host and port of the registry or mirror that was asked. */
   readonly registry: string
   readonly repository: string
-  /** A tag or a digest, or what else was asked for. */
+  /** A tag, a digest, or words for another resource or step. */
   readonly what: string
 }
 
@@ -23,19 +23,21 @@ export interface RegistryDiagnostic {
   readonly message: string
 }
 
-/** What is known of a failed request. */
+/** Details of a failed request. */
 export interface RegistryFailure {
+  /** HTTP status; absent when no answer arrived. */
   readonly status?: number | undefined
-  /** Asking again may help. */
+  /** Whether the same request may succeed later. Default false. */
   readonly retryable?: boolean | undefined
-  /** Milliseconds the registry wants to be left alone. */
+  /** Milliseconds to wait before a retry, as the registry asked for. */
   readonly retryAfter?: number | undefined
   readonly diagnostics?: readonly RegistryDiagnostic[] | undefined
   readonly cause?: unknown
 }
 
 /**
- * An error of a registry: it did not answer, denied access, does not have what was asked for, or broke the protocol.
+ * An error of a registry: it did not answer, denied access, does not have the requested resource, or violated the
+ * protocol.
  */
 export class RegistryError extends OstreeError {
   override get name() {
@@ -68,17 +70,18 @@ export class RegistryError extends OstreeError {
 
 const TAG = /^\w[\w.-]{0,127}$/
 
-/** What is a name of an image, or of a part of one, shows as that. */
+/** Formats a place as an image reference when `what` is a tag or a digest, otherwise as `registry/repository: what`. */
 function nameOf({ registry, repository, what }: RegistryPlace): string {
   const separator = what.startsWith('sha256:') ? '@' : TAG.test(what) ? ':' : ': '
   return `${registry}/${repository}${separator}${what}`
 }
 
+/** Whether the error is a `RegistryError` after which the same request may succeed. */
 export function isRetryable(error: unknown): error is RegistryError {
   return error instanceof RegistryError && error.data.retryable
 }
 
-/** Statuses that may be gone a moment later. */
+/** HTTP statuses of temporary failures. */
 const PASSING: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504])
 const REASONS: ReadonlyMap<number, string> = new Map([
   [400, 'bad request'],
@@ -95,7 +98,11 @@ const REASONS: ReadonlyMap<number, string> = new Map([
   [504, 'gateway timeout'],
 ])
 
-/** The error a status means, with what the registry says about it. */
+/**
+ * Returns the error for a status, with the diagnostics of the registry.
+ * @param body the body of the answer, as far as it was read
+ * @param retryAfter milliseconds
+ */
 export function statusError(
   place: RegistryPlace,
   status: number,
@@ -124,11 +131,11 @@ function codeOf(status: number, diagnostics: readonly RegistryDiagnostic[]): Reg
   return 'network'
 }
 
-/** Characters of what a registry says that go into a message. */
+/** UTF-16 code units of one text from a registry that are shown in a message. */
 const MAX_MESSAGE = 300
 const MAX_DIAGNOSTICS = 5
 
-/** @returns nothing where the body is something else: a proxy's page, an empty answer */
+/** Reads the diagnostics of a body. Returns an empty array for other bodies, such as a proxy's page or an empty one. */
 function parseDiagnostics(body: Uint8Array): RegistryDiagnostic[] {
   let document: unknown
   try {
@@ -144,7 +151,7 @@ function parseDiagnostics(body: Uint8Array): RegistryDiagnostic[] {
   }))
 }
 
-/** Others wrote it, and it ends on a terminal. */
+/** Cuts an untrusted text and replaces its control characters, so that it is safe to show on a terminal. */
 export function printable(text: unknown): string {
   return typeof text === 'string' ? text.slice(0, MAX_MESSAGE).replaceAll(/[\p{Cc}\p{Cf}]+/gu, ' ') : ''
 }

@@ -1,5 +1,6 @@
 /**
- * One question to a server and its answer: redirects followed, credentials kept from strangers, silence not waited out.
+ * Sends one HTTP request. Redirects are followed, credentials are sent to the first host only, and a server that is
+ * silent for too long is an error.
  *
  * ```
  * request ─▶ 307 to https://cdn.example.com/… ─▶ 200, body      Authorization goes to the first host only
@@ -11,37 +12,43 @@ import type { FetchResponse, Network } from '../../platform/index.ts'
 import { RegistryError, type RegistryPlace } from './errors.ts'
 import { DEFAULT_SPEED_LIMIT, Lifeline, type SpeedLimit, SpeedMeter, TooSlow } from './lifeline.ts'
 
+/** How requests are sent. */
 export interface ExchangeOptions {
   readonly network: Network
   readonly signal?: AbortSignal | undefined
-  /** Milliseconds until an answer begins. Default 60 000; uploads get more by their size. */
+  /** Maximum time until an answer begins, in milliseconds. Default 60 000; the time for an upload is added to it. */
   readonly responseTimeout?: number | undefined
+  /** Default: `DEFAULT_SPEED_LIMIT`. */
   readonly speedLimit?: SpeedLimit | undefined
   readonly userAgent?: string | undefined
 }
 
+/** One HTTP request. */
 export interface ExchangeRequest {
   readonly method: string
-  /** Absolute. */
+  /** An absolute URL. */
   readonly url: string
   readonly headers?: Readonly<Record<string, string>> | undefined
-  /** For the host of `url` and nobody else. */
+  /** Value of the header `Authorization`. It is sent to the origin of `url` only. */
   readonly authorization?: string | undefined
   readonly body?: Content | undefined
 }
 
 const DEFAULT_RESPONSE_TIMEOUT = 60_000
-/** Bytes a millisecond that an upload is taken to make at least. */
+/** Lowest speed an upload is assumed to have, in bytes per millisecond. */
 const SLOWEST_UPLOAD = 10
-/** Milliseconds for one whose length nobody knows: a day. */
+/** Maximum time for an upload of unknown length, in milliseconds: one day. */
 const ENDLESS_UPLOAD = 86_400_000
 const MAX_REDIRECTS = 10
-/** Bytes of an error's body, or another nobody needs, that are looked at. */
+/** Bytes that are read of a body that is not needed as a whole, such as that of an error. */
 const MAX_EXCERPT = 64 * 1024
 const DEFAULT_USER_AGENT = 'ostree-ts'
 const SAFE = ['GET', 'HEAD']
 
-/** @throws {RegistryError} when nothing answers, or redirects go wrong; the signal's reason */
+/**
+ * Sends a request, follows redirects, and returns the answer. The caller reads or discards it.
+ * @throws {RegistryError} when no answer arrives, or a redirect is invalid; the signal's reason when it aborts
+ */
 export async function exchange(
   options: ExchangeOptions,
   place: RegistryPlace,
@@ -64,7 +71,7 @@ export async function exchange(
   }
 }
 
-/** @returns where to go instead; `undefined` when this is the answer */
+/** Returns the target of a redirect that is to be followed; `undefined` when the answer is final. */
 function redirectOf(answer: Answer, { method, body }: ExchangeRequest): string | undefined {
   const { status } = answer
   const keepsMethod = status === 307 || status === 308
@@ -80,7 +87,7 @@ function nextUrl(location: string, from: string, place: RegistryPlace): string {
   try {
     url = new URL(location, from)
   } catch (cause) {
-    throw new RegistryError('network', place, 'redirects to what is no address', { cause })
+    throw new RegistryError('network', place, 'invalid redirect target', { cause })
   }
   const isSecure = from.startsWith('https:')
   if (url.protocol !== 'https:' && (isSecure || url.protocol !== 'http:')) {
@@ -97,7 +104,7 @@ async function ask(options: ExchangeOptions, place: RegistryPlace, request: Exch
   const { method, url, authorization, body } = request
   const headers: Record<string, string> = {
     'user-agent': userAgent,
-    // Some runtimes would else decode what must be hashed as stored.
+    // Blobs are hashed as stored. Without this header some runtimes ask for compression and decompress the body.
     'accept-encoding': 'identity',
     ...request.headers,
     ...(authorization === undefined ? {} : { authorization }),
@@ -115,14 +122,14 @@ async function ask(options: ExchangeOptions, place: RegistryPlace, request: Exch
   }
 }
 
-/** @returns milliseconds an upload may take */
+/** Returns the maximum time for an upload, in milliseconds. @param length the value of the header `Content-Length` */
 function uploadTime(body: Content | undefined, length: string | undefined): number {
   if (body === undefined) return 0
   if (body instanceof Uint8Array) return body.length / SLOWEST_UPLOAD
   return length === undefined ? ENDLESS_UPLOAD : Number(length) / SLOWEST_UPLOAD
 }
 
-/** Codes that the next attempt would meet again. */
+/** Error codes of failures that a retry does not help against. */
 const LASTING =
   /^(?:ENOTFOUND|ERR_INVALID_URL|EPROTO|CERT_|ERR_TLS|ERR_SSL|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_MISMATCH)/
 
@@ -135,7 +142,7 @@ function unanswered(place: RegistryPlace, error: unknown): OstreeError {
   return new RegistryError('network', place, `connection failed: ${message}`, { retryable, cause: error })
 }
 
-/** `fetch failed` says nothing; what the operating system said is some causes below. */
+/** Returns the error code of the operating system, which is in a cause of the runtime's own `fetch failed` error. */
 function codeOf(error: unknown): string | undefined {
   let at = error
   for (let depth = 0; depth < 5 && at instanceof Error; depth++) {
@@ -145,10 +152,10 @@ function codeOf(error: unknown): string | undefined {
   return undefined
 }
 
-/** To be read or discarded: it holds a connection. */
+/** An HTTP answer. It holds a connection until its body is read to the end or discarded. */
 export class Answer {
   readonly status: number
-  /** Where it came from in the end. */
+  /** The URL that gave this answer, after all redirects. */
   readonly url: string
   readonly #response: FetchResponse
   readonly #lifeline: Lifeline
@@ -174,13 +181,16 @@ export class Answer {
     return this.#response.headers.get(name)
   }
 
-  /** Bytes the body has, if the server says so. */
+  /** Size of the body in bytes, from `Content-Length`; `undefined` when that is absent or malformed. */
   get length(): number | undefined {
     const text = this.header('content-length')
     return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : undefined
   }
 
-  /** The body, once; leaving it early closes the connection. @throws {RegistryError} retryable, when it breaks off */
+  /**
+   * Yields the body. It can be read once. Ending the iteration early closes the connection.
+   * @throws {RegistryError} when the connection breaks off or the body arrives too slowly; it is then retryable
+   */
   async *chunks(): AsyncGenerator<Uint8Array, void, undefined> {
     const { network, signal, speedLimit = DEFAULT_SPEED_LIMIT } = this.#options
     const meter = new SpeedMeter(this.#lifeline, network.clock, speedLimit)
@@ -202,7 +212,7 @@ export class Answer {
     }
   }
 
-  /** @throws {LimitError} when the body has more than `limit` bytes */
+  /** Reads the whole body. @throws {LimitError} when it has more than `limit` bytes; as `chunks` */
   async read(limit: number): Promise<Uint8Array> {
     const { registry, repository, what } = this.#place
     const tooLong = () => new LimitError(`answer of ${registry}/${repository}: ${what}`, limit)
@@ -221,8 +231,8 @@ export class Answer {
   }
 
   /**
-   * The first `limit` bytes of a body nobody depends on; never throws. Read to its end, it leaves a connection that can
-   * be used again.
+   * Reads up to `limit` bytes of a body that is not needed, such as that of an error. Never throws. If the body ends
+   * within the limit, the connection can be used again.
    */
   async excerpt(limit: number = MAX_EXCERPT): Promise<Uint8Array> {
     const parts: Uint8Array[] = []
@@ -234,11 +244,12 @@ export class Answer {
         if (size >= limit) break
       }
     } catch {
-      // what came will do
+      // The bytes received before the failure are returned.
     }
     return concatBytes(parts).subarray(0, limit)
   }
 
+  /** Closes the connection without reading the body. */
   discard(): void {
     this.#lifeline.close(false)
     const body = this.#response.body?.[Symbol.asyncIterator]()

@@ -1,23 +1,22 @@
-/** One request under way: what ends it early, and how slow it may be. */
+/** Ends a running request early: when the caller aborts it, or when the server is too slow. */
 import type { Clock } from '../../platform/index.ts'
 
-/** Slower than this is as good as dead. Times while nobody asks for bytes do not count. */
+/** The lowest speed of a download. Only time spent waiting for the server counts, not time between two reads. */
 export interface SpeedLimit {
-  /** Fewer bytes than this … */
+  /** Bytes that must arrive within `milliseconds` of waiting. */
   readonly bytes: number
-  /** … in so many milliseconds. */
   readonly milliseconds: number
 }
 
-/** As ostree's own `low-speed-limit-bytes` and `low-speed-time-seconds`. */
+/** The defaults of ostree's `low-speed-limit-bytes` and `low-speed-time-seconds`. */
 export const DEFAULT_SPEED_LIMIT: SpeedLimit = { bytes: 1000, milliseconds: 30_000 }
 
-/** The other side was silent, or as good as. */
+/** The server did not answer in time, or sent fewer bytes than the speed limit asks for. */
 export class TooSlow extends Error {}
 
 /**
- * Ties a request to the caller's signal, and sets its reader free the moment either gives up: the runtime's own promise
- * may never settle.
+ * Connects a request with the caller's signal and with time limits. A read that waits is rejected as soon as either
+ * ends the request, since the runtime's own promise may never settle.
  */
 export class Lifeline {
   readonly #clock: Clock
@@ -33,11 +32,16 @@ export class Lifeline {
     outer?.addEventListener('abort', this.#abort, { once: true })
   }
 
+  /** The signal for the request: it aborts when the request has to end. */
   get signal(): AbortSignal {
     return this.#controller.signal
   }
 
-  /** As `pending`, but no longer than that. @throws {TooSlow}, the signal's reason */
+  /**
+   * Waits for `pending` for at most `milliseconds`.
+   * @throws {TooSlow} with `message` when the time is over, which also aborts the request; the reason of the caller's
+   *   signal when that aborts; what `pending` rejects with
+   */
   within<T>(milliseconds: number, message: string, pending: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const cancel = this.#clock.after(milliseconds, () => this.#end(new TooSlow(message)))
@@ -59,7 +63,7 @@ export class Lifeline {
     })
   }
 
-  /** Lets go of the connection, unless all of the answer has been read. */
+  /** Stops listening to the caller's signal. Aborts the request unless its answer is `complete`: read to the end. */
   close(complete: boolean): void {
     this.#outer?.removeEventListener('abort', this.#abort)
     if (!complete) this.#controller.abort()
@@ -71,7 +75,7 @@ export class Lifeline {
   }
 }
 
-/** The chunks of a body as fast as they come, but not slower than the limit. */
+/** Reads the chunks of a body and enforces the speed limit. */
 export class SpeedMeter {
   readonly #lifeline: Lifeline
   readonly #clock: Clock
@@ -85,6 +89,7 @@ export class SpeedMeter {
     this.#limit = limit
   }
 
+  /** Reads the next chunk. @throws {TooSlow} when the body arrives more slowly than the limit */
   async next(from: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
     const { bytes, milliseconds } = this.#limit
     const start = this.#clock.now()
@@ -92,7 +97,7 @@ export class SpeedMeter {
     const next = await this.#lifeline.within(milliseconds - this.#waited, message, from.next())
     this.#waited += this.#clock.now() - start
     if (!next.done) this.#bytes += next.value.length
-    // The time runs anew whenever enough came.
+    // The time starts again at zero each time that enough bytes have arrived.
     if (this.#bytes >= bytes) {
       this.#waited = 0
       this.#bytes = 0

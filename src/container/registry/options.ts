@@ -1,4 +1,4 @@
-/** What is to be known before a registry can be asked anything. */
+/** Options for access to registries, and the contexts for opening images and destinations. */
 import { UnsupportedError } from '../../errors.ts'
 import type { Network, WritableFiles } from '../../platform/index.ts'
 import type { SourceContext } from '../transport/interface.ts'
@@ -11,41 +11,42 @@ import type { RetryOptions } from './retry.ts'
 /** How registries are reached. */
 export interface RegistryOptions extends RetryOptions {
   readonly network: Network
-  /** Default: anonymous. */
+  /** Default: anonymous access. */
   readonly credentials?: CredentialSource | undefined
-  /** Mirrors, locations and blocks, as registries.conf has them. */
+  /** Mirrors, locations and blocks, as in containers-registries.conf(5). */
   readonly registries?: readonly RegistryRule[] | undefined
   /**
-   * Plain HTTP will do where TLS fails, unless a rule says otherwise. Whether a certificate is looked at is the
-   * network's business.
+   * Allow plain HTTP where TLS fails, unless a rule decides otherwise. Whether certificates are verified is decided by
+   * `network`. Default false.
    */
   readonly insecure?: boolean | undefined
   readonly userAgent?: string | undefined
-  /** Milliseconds until an answer begins. Default 60 000. */
+  /** Maximum time until an answer begins, in milliseconds. Default 60 000; the time for an upload is added to it. */
   readonly responseTimeout?: number | undefined
+  /** Lowest speed of a download. Default: 1000 bytes in 30 seconds. */
   readonly speedLimit?: SpeedLimit | undefined
   /** Bytes of one piece of an upload, held in memory. Default 16 MiB; 0 sends each blob in one request. */
   readonly uploadPiece?: number | undefined
 }
 
-/** What opening an image of any transport needs. */
+/** The surroundings that opening an image of any transport needs. */
 export interface TransportContext extends SourceContext {
   /** How registries are reached. Without it, `docker://` images cannot be opened. */
   readonly registry?: RegistryOptions | undefined
 }
 
-/** What opening a destination of any transport needs. */
+/** The surroundings that opening a destination of any transport needs. */
 export interface DestinationContext extends TransportContext {
   /** The file system to write to. Without it, only `docker://` and memory destinations can be opened. */
   readonly files?: WritableFiles | undefined
 }
 
-/** @throws {UnsupportedError} where there is no network */
+/** Returns the options of a registry client. @throws {UnsupportedError} when `options` is `undefined` */
 export function clientOptions(options: RegistryOptions | undefined, signal: AbortSignal | undefined): ClientOptions {
   if (options === undefined) {
     throw new UnsupportedError(
       'network',
-      'There is no network to reach a registry over; copy the image to an oci: layout',
+      'Registries cannot be reached without a network; copy the image to an oci: layout',
     )
   }
   return { ...options, credentials: options.credentials ?? anonymousCredentials, signal }

@@ -1,8 +1,10 @@
-/** A stream cut into pieces of one size, each gathered while the one before is still in use. */
+/** Cuts a stream into pieces of one size. The next piece is filled while the previous one is still in use. */
 
 /**
- * The last piece may be shorter, and the only one empty. A piece is good until the next but one is asked for.
- * @param from whose chunks may be reused once the next one is asked for
+ * Yields a stream in pieces of `size` bytes. The last piece may be shorter, and is empty when the stream is. A piece is
+ * valid until the piece after the next one is requested.
+ * @param from the stream; it may reuse a chunk once the next one is requested
+ * @param size bytes
  */
 export async function* pieces(
   from: AsyncIterable<Uint8Array>,
@@ -13,7 +15,7 @@ export async function* pieces(
   let full: Uint8Array | undefined
   for await (const chunk of from) {
     for (let at = 0; at < chunk.length; ) {
-      // What is full goes out only when something follows: else it would not be known for the last.
+      // A full piece is yielded only when more bytes follow. Otherwise it is the last, and is marked so below.
       if (full !== undefined) {
         yield { bytes: full, last: false }
         full = undefined
@@ -27,7 +29,7 @@ export async function* pieces(
   yield { bytes: gathering.bytes, last: true }
 }
 
-/** Small blobs are many: room comes as it is needed. */
+/** A buffer that grows up to a limit. Most blobs are small, so it does not begin with a whole piece. */
 class Growing {
   readonly #most: number
   #storage: Uint8Array
@@ -46,7 +48,7 @@ class Growing {
     this.length = 0
   }
 
-  /** @returns bytes taken, as many as there is room for */
+  /** Copies as many bytes of `chunk` as there is room for, and returns their number. */
   take(chunk: Uint8Array): number {
     const taken = Math.min(chunk.length, this.#most - this.length)
     const needed = this.length + taken

@@ -1,6 +1,6 @@
 /**
- * How images are fetched, as the programs of this field let people say it, and where credentials are looked for when
- * nobody says: in files of OSTree's own, never in those an interactive `podman login` leaves behind.
+ * Configures access to registries with the options of ostree-ext and containers-image-proxy. Credentials that are not
+ * configured are read from OSTree's own files, never from those that an interactive `podman login` writes.
  *
  * Source: containers-image-proxy, ImageProxyConfig; ostree-ext, container::merge_default_container_proxy_opts and
  * globals.rs (get_global_authfile).
@@ -17,32 +17,32 @@ import type { RegistryOptions } from './options.ts'
  * given.
  */
 export interface ImageProxyConfig {
-  /** Path of a file as containers-auth.json(5) describes it. */
+  /** Path of a file of credentials in the format of containers-auth.json(5). */
   readonly authfile?: string | undefined
-  /** Content of such a file. */
+  /** Content of a file of credentials in the format of containers-auth.json(5). */
   readonly authData?: Uint8Array | undefined
-  /** Use no credentials, and look for none. */
+  /** Access registries anonymously, and do not look for credentials. */
   readonly authAnonymous?: boolean | undefined
-  /** Directory of certificates for TLS: authorities to trust, and our own. */
+  /** Path of a directory with certificates for TLS: authorities to trust, and the client's certificate and key. */
   readonly certificateDirectory?: string | undefined
   readonly insecureSkipTlsVerification?: boolean | undefined
   readonly userAgentPrefix?: string | undefined
 }
 
-/** User and environment, which decide where OSTree's file of credentials is. */
+/** The user and environment variables that determine where OSTree's file of credentials is. */
 export interface AuthfileSurroundings {
   readonly uid: number
-  /** `HOME`, `XDG_RUNTIME_DIR`, `XDG_CONFIG_HOME`, `XDG_CACHE_HOME`. */
+  /** Environment variables: `HOME`, `XDG_RUNTIME_DIR`, `XDG_CONFIG_HOME` and `XDG_CACHE_HOME` are read. */
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
-/** A place for credentials, and what its opening is called in an error. */
+/** A path where credentials may be, and the words of an error for opening it. */
 export interface AuthfileCandidate {
   readonly path: string
   readonly what: string
 }
 
-/** In this order; the first that exists is taken. */
+/** Returns the possible paths of OSTree's file of credentials, in the order in which they are tried. */
 export function globalAuthfileCandidates({ uid, env }: AuthfileSurroundings): AuthfileCandidate[] {
   const runtime = 'Opening runtime auth file'
   const persistent = 'Opening persistent auth file'
@@ -68,7 +68,7 @@ export function globalAuthfileCandidates({ uid, env }: AuthfileSurroundings): Au
  * `/usr/lib/ostree/auth.json` for root, else of `ostree/auth.json` in the runtime and configuration directories of the
  * user.
  * @param read returns the content of a file, `undefined` when it does not exist
- * @returns `undefined` when there is none
+ * @returns the content of the file; `undefined` when none of them exists
  * @throws what `read` throws, with the file's name in front of the message
  */
 export async function loadGlobalAuthfile(
@@ -87,8 +87,8 @@ export async function loadGlobalAuthfile(
 }
 
 /**
- * Fills in the credentials: without any in `config` those of `loadGlobal`, and anonymous access when it has none.
- * Applying it twice changes nothing.
+ * Completes a config without credentials: with those that `loadGlobal` returns, or with anonymous access when that is
+ * `undefined`. Returns a config with credentials as it is.
  * @throws {UsageError} when `config` has two kinds of credentials
  */
 export async function mergeDefaultContainerProxyOpts(
@@ -104,7 +104,7 @@ export async function mergeDefaultContainerProxyOpts(
 }
 
 /**
- * Returns options of the registry client for a config.
+ * Returns the options of the registry client for a config.
  * @param network the network, made with the certificates that the config names
  * @param config what `mergeDefaultContainerProxyOpts` returned; the content of an `authfile` has to be in `authData`
  * @throws {FormatError} when the credentials are malformed

@@ -1,28 +1,29 @@
 /**
- * Asking again: after a while that doubles each time and is never quite the same, so that a crowd of clients does not
- * come back as one.
+ * Retries failed requests with exponential backoff. The delays are random, so that many clients do not retry all at
+ * once.
  */
 import type { Clock } from '../../platform/index.ts'
 import { isRetryable, type RegistryError } from './errors.ts'
 
 /** How often and when a failed request is repeated. The delay doubles each time, up to `maxDelay`. */
 export interface RetryOptions {
-  /** How often to ask again before giving up. Default 4. */
+  /** Retries after failures in a row. Default 4. */
   readonly retries?: number | undefined
-  /** Milliseconds before the first retry. Default 1000. */
+  /** Delay before the first retry, in milliseconds. Default 1000. */
   readonly firstDelay?: number | undefined
-  /** Milliseconds; also of what a registry may ask for. Default 60 000. */
+  /** Longest delay, in milliseconds; it also limits the `Retry-After` of a registry. Default 60 000. */
   readonly maxDelay?: number | undefined
-  /** Hears why, and what is waited for. */
+  /** Called before each delay, with the failure and the delay in milliseconds. */
   readonly onRetry?: ((error: RegistryError, delay: number) => void) | undefined
 }
 
+/** Retry options with the clock to wait by and the signal that ends the waiting. */
 export interface RetrySurroundings extends RetryOptions {
   readonly clock: Clock
   readonly signal?: AbortSignal | undefined
 }
 
-/** @throws the signal's reason, at once */
+/** Waits. @throws the signal's reason, as soon as it aborts */
 export function sleep(clock: Clock, milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason)
@@ -38,7 +39,7 @@ export function sleep(clock: Clock, milliseconds: number, signal: AbortSignal | 
   })
 }
 
-/** Counts failures in a row, and waits between them. */
+/** Counts failures in a row, and waits after each. */
 export class Patience {
   readonly #around: RetrySurroundings
   #failures = 0
@@ -47,12 +48,15 @@ export class Patience {
     this.#around = around
   }
 
-  /** There was progress: what failed before does not count any more. */
+  /** Sets the count of failures to zero. */
   reset(): void {
     this.#failures = 0
   }
 
-  /** Returns when it is time to ask again. @throws `error` when asking again would not help, or has not helped */
+  /**
+   * Waits before the next attempt.
+   * @throws `error` when it is not retryable or all retries are used up; the signal's reason when it aborts
+   */
   async wait(error: unknown): Promise<void> {
     const { clock, signal, retries = 4, firstDelay = 1000, maxDelay = 60_000, onRetry } = this.#around
     signal?.throwIfAborted()
@@ -66,6 +70,7 @@ export class Patience {
   }
 }
 
+/** Calls `work`, and again after each retryable failure. @throws as `Patience.wait` */
 export async function withRetries<T>(around: RetrySurroundings, work: () => Promise<T>): Promise<T> {
   const patience = new Patience(around)
   for (;;) {
@@ -78,13 +83,14 @@ export async function withRetries<T>(around: RetrySurroundings, work: () => Prom
 }
 
 /**
- * What `Retry-After` asks for: seconds, or a date.
- * @returns milliseconds from now; `undefined` when it says nothing
+ * Parses the header `Retry-After`, a number of seconds or a date. Source: RFC 9110, section 10.2.3.
+ * @param now milliseconds since the epoch
+ * @returns milliseconds from `now`; `undefined` when the header is absent or malformed
  */
 export function parseRetryAfter(header: string | null, now: number): number | undefined {
   const text = header?.trim() ?? ''
   if (/^\d{1,9}$/.test(text)) return Number(text) * 1000
-  // A date has letters; `Date.parse` makes something of many a number.
+  // An HTTP date begins with the name of a day. `Date.parse` would also accept some numbers.
   const date = /^[A-Za-z]{3}/.test(text) ? Date.parse(text) : Number.NaN
   return Number.isNaN(date) ? undefined : Math.max(0, date - now)
 }

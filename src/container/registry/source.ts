@@ -1,6 +1,6 @@
 /**
- * An image in a registry, open for reading. A tag is looked up once; from there on all is asked for by digest, so that
- * a tag which moves meanwhile changes nothing.
+ * Reads an image from a registry. A tag is looked up once. Everything else is requested by digest, so a tag that moves
+ * during the download has no effect.
  *
  * Source: OCI distribution-spec 1.1, "Pull"; containers/image, package `docker`.
  */
@@ -27,10 +27,18 @@ import type { TransportContext } from './options.ts'
 import { clientOptions } from './options.ts'
 import { withRetries } from './retry.ts'
 
-/** Schema 1 as well: who has nothing else is then told so, and not that there is nothing. */
+/**
+ * Media types of manifests. Schema 1 is not supported, but is requested too: an image that has only such a manifest
+ * then fails with an error about its type instead of "not found".
+ */
 const ACCEPT = [OCI_MANIFEST, DOCKER_MANIFEST, OCI_INDEX, DOCKER_LIST, DOCKER_SCHEMA1_SIGNED, DOCKER_SCHEMA1].join(', ')
 
-/** @param name what follows `docker://` */
+/**
+ * Opens an image in a registry for reading.
+ * @param name the part of a reference after `docker://`
+ * @throws {RegistryError} when the registry does not answer or refuses; {DeniedError} when a rule blocks the registry
+ * @throws {UnsupportedError} when `context` has no registry options; as `openManifest`
+ */
 export async function openRegistryImage(name: string, context: TransportContext): Promise<ImageSource> {
   const { registry, platform, signal } = context
   const reference = parseRegistryReference(name)
@@ -48,7 +56,7 @@ export async function openRegistryImage(name: string, context: TransportContext)
       if (reference.digest !== undefined) verifyDigest(platform, document.bytes, reference.digest)
       return document
     })
-    // Blobs come from where the manifest is; elsewhere only when they are not there.
+    // Blobs are requested first from the host that has the manifest, and from the others if that fails.
     const order = [client, ...clients.filter((other) => other !== client)]
     const reader: BlobReader = {
       manifest: async (descriptor) => {
@@ -71,13 +79,13 @@ export async function openRegistryImage(name: string, context: TransportContext)
     return await openManifest(reader, value.bytes, value.mediaType, context)
   } catch (error) {
     closing.abort()
-    // an error of the registry itself names the image already
+    // An error of the registry itself already names the image.
     const named = error instanceof RegistryError && error.data.registry === reference.domain
     throw named ? error : withContext(`docker://${formatRegistryReference(reference)}`, error)
   }
 }
 
-/** Again where that may help: an answer that breaks off is as good as none. */
+/** Reads a manifest by tag or digest, with retries, also when the answer breaks off. */
 function readManifest(client: RegistryClient, what: string) {
   const request = {
     method: 'GET',

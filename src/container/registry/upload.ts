@@ -1,6 +1,6 @@
 /**
- * A blob on its way to a registry. What fits into one piece goes in one request; more goes piece by piece, each held in
- * memory until the registry has it, so that a connection that breaks off costs a piece and not the blob.
+ * Uploads blobs to a registry. A blob that fits into one piece is sent in one request. A larger one is sent in pieces,
+ * each held in memory until the registry has it, so that after a broken connection only one piece is sent again.
  *
  * ```
  * POST  …/blobs/uploads/                     202, Location
@@ -18,20 +18,20 @@ import { RegistryError } from './errors.ts'
 import type { Answer } from './exchange.ts'
 import { Patience, withRetries } from './retry.ts'
 
-/** Bytes of one piece. */
+/** Default size of one piece, in bytes. */
 export const UPLOAD_PIECE: number = 16 * 1024 * 1024
-/** Bytes of one piece that a registry may insist on. */
+/** Largest minimum size of a piece that a registry may require, in bytes. */
 const MAX_PIECE: number = 256 * 1024 * 1024
 const BINARY = { 'content-type': 'application/octet-stream' }
 
-/** One upload that a registry has agreed to. */
+/** One upload that a registry has accepted. */
 export class UploadSession {
   readonly #client: RegistryClient
   readonly #what: string
   #location: string
-  /** Bytes of a piece, at least: what the registry insists on. */
+  /** Smallest piece the registry accepts, in bytes, from the header `OCI-Chunk-Min-Length`. */
   readonly minimum: number
-  /** Bytes the registry has. */
+  /** Bytes that the registry has received. */
   sent = 0
 
   private constructor(client: RegistryClient, what: string, answer: Answer) {
@@ -39,22 +39,29 @@ export class UploadSession {
     this.#what = what
     this.#location = locationOf(client, what, answer)
     this.minimum = Number(/^\d{1,12}$/.exec(answer.header('oci-chunk-min-length') ?? '')?.[0] ?? 0)
-    if (this.minimum > MAX_PIECE) throw new LimitError('upload piece the registry asks for', MAX_PIECE)
+    if (this.minimum > MAX_PIECE) throw new LimitError('minimum upload piece of the registry', MAX_PIECE)
   }
 
-  /** @param what names the blob in errors, as far as it is known */
+  /**
+   * Begins an upload.
+   * @param what the digest of the blob, or words for it when the digest is not known yet; for errors
+   * @throws {RegistryError} when the registry refuses; {LimitError} when its smallest piece is larger than 256 MiB
+   */
   static async begin(client: RegistryClient, what: string): Promise<UploadSession> {
     const answer = await client.ask({ method: 'POST', path: '/blobs/uploads/', what, expect: [202] })
     return await UploadSession.of(client, what, answer)
   }
 
-  /** Of an answer that offers one. */
+  /** Continues the upload that an answer of status 202 offers. @throws as `begin` */
   static async of(client: RegistryClient, what: string, answer: Answer): Promise<UploadSession> {
     await answer.excerpt()
     return new UploadSession(client, what, answer)
   }
 
-  /** Sends one piece, again where that may help. @throws {RegistryError} when the registry lost track */
+  /**
+   * Sends one piece. After a temporary failure, sends the part that the registry does not have.
+   * @throws {RegistryError} when the upload fails, or the registry cannot continue it
+   */
   async patch(piece: Uint8Array): Promise<void> {
     const patience = new Patience(this.#client.retry)
     const start = this.sent
@@ -80,11 +87,12 @@ export class UploadSession {
     })
     this.#location = locationOf(this.#client, this.#what, answer)
     const known = receivedOf(answer)
-    // A registry that does not say has it all; `0-0` is what some say for nothing, others for one byte.
+    // Without a `Range` the registry has everything. `Range: 0-0` is ambiguous: some registries send it for no bytes,
+    // others for one byte.
     this.sent = known === undefined || known === 1 ? end : Math.min(known, end)
   }
 
-  /** Asks how far the registry got, and goes on from there. */
+  /** Asks the registry how many bytes it has, and continues after those. */
   async #resume(start: number, end: number, failure: unknown): Promise<void> {
     const answer = await this.#client.ask({
       method: 'GET',
@@ -96,14 +104,18 @@ export class UploadSession {
     const known = answer.status < 400 ? receivedOf(answer) : undefined
     const bytes = known === 1 && start === 0 ? 0 : known
     if (bytes === undefined || bytes < start || bytes > end) {
-      const message = 'the connection broke off, and the registry cannot go on with this upload'
+      const message = 'the connection broke off, and the registry cannot continue this upload'
       throw new RegistryError('network', this.#client.place(this.#what), message, { cause: failure, retryable: true })
     }
     this.sent = bytes
     if (answer.header('location') !== null) this.#location = locationOf(this.#client, this.#what, answer)
   }
 
-  /** All of a blob in one request that is made once; nobody can go on with it. */
+  /**
+   * Sends a whole blob in one request. It is not retried, since `bytes` can be read only once.
+   * @param size bytes of the blob, if known
+   * @throws {RegistryError} when the upload fails
+   */
   async stream(bytes: AsyncIterable<Uint8Array>, size: number | undefined): Promise<void> {
     const length = size === undefined ? {} : { 'content-length': String(size) }
     const answer = await this.#send({
@@ -115,14 +127,18 @@ export class UploadSession {
     this.#location = locationOf(this.#client, this.#what, answer)
   }
 
-  /** Ends the upload; the registry holds what it got against the digest. */
+  /**
+   * Ends the upload. The registry verifies the digest.
+   * @param body bytes still to be sent
+   * @throws {RegistryError} when the registry refuses
+   */
   async finish(digest: Digest, body: Uint8Array = EMPTY_BYTES): Promise<void> {
     const separator = this.#location.includes('?') ? '&' : '?'
     const path = `${this.#location}${separator}digest=${encodeURIComponent(digest)}`
     await this.#send({ method: 'PUT', path, headers: BINARY, body, expect: [201, 204] })
   }
 
-  /** The registry may forget it. Never throws: it will do so by itself. */
+  /** Cancels the upload. Never throws, since registries remove abandoned uploads themselves. */
   async cancel(): Promise<void> {
     await this.#send({ method: 'DELETE', expect: [200, 202, 204] }).catch(() => undefined)
   }
@@ -134,7 +150,11 @@ export class UploadSession {
   }
 }
 
-/** Where to go on. A registry behind a proxy may not know that it is spoken to over TLS. */
+/**
+ * Returns the URL at which the upload continues, from the header `Location`. A registry behind a TLS proxy may name its
+ * own host with `http:`; this is changed to `https:`.
+ * @throws {RegistryError} when there is no valid location, or it leaves TLS
+ */
 function locationOf(client: RegistryClient, what: string, answer: Answer): string {
   const from = new URL(answer.url)
   const text = answer.header('location')
@@ -144,17 +164,18 @@ function locationOf(client: RegistryClient, what: string, answer: Answer): strin
     url.port = from.port
   }
   if (url === undefined || (url.protocol !== from.protocol && url.protocol !== 'https:')) {
-    throw new RegistryError('network', client.place(what), 'the registry does not say where to go on with the upload')
+    throw new RegistryError('network', client.place(what), 'the answer has no valid upload location')
   }
   return url.href
 }
 
-/** @returns bytes the registry says it has; `undefined` when it says nothing */
+/** Returns the number of bytes that the registry has, from the header `Range`; `undefined` when that is absent. */
 function receivedOf(answer: Answer): number | undefined {
   const last = /^(?:bytes[= ])?0-(\d{1,15})$/.exec(answer.header('range')?.trim() ?? '')?.[1]
   return last === undefined ? undefined : Number(last) + 1
 }
 
+/** Whether the repository has a blob. @throws {RegistryError} when the registry does not answer or denies access */
 export async function hasBlob(client: RegistryClient, digest: Digest): Promise<boolean> {
   const path = `/blobs/${digest}`
   const answer = await client.ask({ method: 'HEAD', path, what: digest, expect: [200, 404] })
@@ -163,7 +184,10 @@ export async function hasBlob(client: RegistryClient, digest: Digest): Promise<b
 }
 
 /**
- * Sends a blob that is here as a whole, from the beginning where need be: the answer may get lost when all has arrived.
+ * Uploads a blob that is in memory, with retries. Before each retry it checks whether the blob is there, since the
+ * answer may be lost after everything has arrived.
+ * @param begun an upload without any bytes sent
+ * @throws {RegistryError} when the upload fails
  */
 export async function uploadWhole(
   client: RegistryClient,
@@ -184,7 +208,11 @@ export async function uploadWhole(
   })
 }
 
-/** Ends an upload whose pieces are all there; the answer to that may get lost as well. */
+/**
+ * Ends an upload whose pieces were all sent, with retries. A failure is ignored when the registry has the blob, since
+ * the answer may be lost after everything has arrived.
+ * @throws {RegistryError} when the upload fails
+ */
 export async function finishPieces(client: RegistryClient, session: UploadSession, digest: Digest): Promise<void> {
   await withRetries(client.retry, async () => {
     try {

@@ -88,7 +88,7 @@ class DirDestination implements ImageDestination {
 
   async putManifest(bytes: Uint8Array): Promise<Digest> {
     if (this.#manifest !== undefined)
-      throw new ConflictError('manifest', `dir:${this.what}: there is a manifest already`)
+      throw new ConflictError('manifest', `dir:${this.what}: the image already has a manifest`)
     await this.#tree.replace('manifest.json', bytes)
     await this.#tree.replace('version', encodeUtf8(VERSION))
     this.#manifest = digestOf(this.#platform.sha256(bytes))

@@ -118,7 +118,7 @@ class DockerArchiveDestination implements ImageDestination {
     if (!this.acceptsManifest(mediaType)) {
       throw new UnsupportedError('manifest type', `${place}: an archive cannot hold ${mediaType}`)
     }
-    if (this.#image !== undefined) throw new ConflictError('manifest', `${place}: there is a manifest already`)
+    if (this.#image !== undefined) throw new ConflictError('manifest', `${place}: the image already has a manifest`)
     const { config, layers } = parseManifest(bytes)
     const { rootfs } = normaliseConfig(await readFile(this.#tree, configPath(config.digest), MAX_CONFIG_SIZE))
     const plain = layers.map(({ digest }, i) => {

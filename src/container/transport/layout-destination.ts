@@ -64,7 +64,8 @@ export class LayoutDestination implements ImageDestination {
     if (!this.acceptsManifest(mediaType)) {
       throw new UnsupportedError('manifest type', `oci:${this.what}: a layout cannot hold ${mediaType}`)
     }
-    if (this.#entry !== undefined) throw new ConflictError('manifest', `oci:${this.what}: there is a manifest already`)
+    if (this.#entry !== undefined)
+      throw new ConflictError('manifest', `oci:${this.what}: the image already has a manifest`)
     const { digest, size } = await this.putBlob(streamOf(bytes))
     const annotations = this.#tag === undefined ? undefined : { [REF_NAME]: this.#tag }
     this.#entry = present({

@@ -164,7 +164,7 @@ describe('an image destination', () => {
     await expect(to.putManifest(bytes, { mediaType: 'text/plain' })).rejects.toThrow('cannot hold text/plain')
     const mediaType = 'application/vnd.oci.image.manifest.v1+json'
     expect(await to.putManifest(bytes, { mediaType })).toBe(digest)
-    await expect(to.putManifest(bytes, { mediaType })).rejects.toThrow('there is a manifest already')
+    await expect(to.putManifest(bytes, { mediaType })).rejects.toThrow('the image already has a manifest')
     expect(await to.commit()).toBe(digest)
   })
 })

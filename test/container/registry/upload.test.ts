@@ -86,7 +86,7 @@ describe('an upload in pieces', () => {
     })
     await expect(reading).rejects.toMatchObject({
       code: 'network',
-      message: expect.stringContaining('cannot go on with this upload'),
+      message: expect.stringContaining('cannot continue this upload'),
       data: { retryable: true },
     })
   })
