@@ -1,4 +1,4 @@
-/** From an image reference to a place an image can be written to. */
+/** Opens a destination for an image reference. */
 import { PathNotFoundError, UnsupportedError, withContext } from '../../errors.ts'
 import type { Platform, WritableFiles } from '../../platform/index.ts'
 import { formatImageReference, type ImageReference } from '../oci/reference.ts'
@@ -14,7 +14,7 @@ import { directoryWritableTree, memoryWritableTree } from '../transport/writable
 
 /** How a destination is opened. */
 export interface OpenDestinationOptions {
-  /** Make the directory of an `oci:` layout where there is none; its parent must be there. Default true. */
+  /** Create the directory of an `oci:` layout if it does not exist; its parent must exist. Default true. */
   readonly create?: boolean | undefined
 }
 
@@ -81,7 +81,10 @@ async function requireDirectory(files: WritableFiles, path: string, create: bool
   }
 }
 
-/** The layout is laid down beside the archive; how large a blob is has to be known before it goes into a tar. */
+/**
+ * Opens a layout in a temporary directory beside the archive, which `commit` packs. A tar header comes before its file,
+ * so a blob's size must be known first.
+ */
 async function openArchiveDestination(
   platform: Platform,
   files: WritableFiles,
@@ -122,5 +125,5 @@ async function* members(files: WritableFiles, folder: string, blobs: readonly st
 
 function writableFiles(ref: ImageReference, { files }: DestinationContext): WritableFiles {
   if (files !== undefined) return files
-  throw new UnsupportedError('files', `${formatImageReference(ref)}: there is no file system to write it to`)
+  throw new UnsupportedError('files', `${formatImageReference(ref)}: writing it needs a file system`)
 }

@@ -1,4 +1,4 @@
-/** From an image reference to an open image: which transport, and what it needs. */
+/** Opens the image of a reference, with the transport that it names. */
 import { UnsupportedError } from '../../errors.ts'
 import type { LocalFiles } from '../../platform/index.ts'
 import { formatImageReference, type ImageReference } from '../oci/reference.ts'
@@ -54,5 +54,5 @@ export async function openImage(ref: ImageReference, context: TransportContext):
 
 function localFiles(ref: ImageReference, { files }: TransportContext): LocalFiles {
   if (files !== undefined) return files
-  throw new UnsupportedError('files', `${formatImageReference(ref)}: there is no file system to read it from`)
+  throw new UnsupportedError('files', `${formatImageReference(ref)}: reading it needs a file system`)
 }

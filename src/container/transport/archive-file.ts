@@ -1,8 +1,12 @@
-/** An image packed into one file, which takes its place whole. */
+/** Packs an image into one tar file, which is moved to its place when it is complete. */
 import type { WritableFiles } from '../../platform/index.ts'
 import { packTar, type TarEntry } from '../../tar/index.ts'
 
-/** @param folder on the same file system as `path`, and to be removed by who made it */
+/**
+ * Writes `members` as a tar archive to `path`. A file that exists there is replaced in one step.
+ * @param folder a temporary directory on the same file system as `path`; the caller removes it
+ * @throws {IoError} when writing fails; what `members` throws
+ */
 export async function writeArchive(
   files: WritableFiles,
   folder: string,

@@ -12,13 +12,13 @@ import { feed, feedThrough, type TarHeader, type TarLimits, TarParser, type TarS
 import { limitExpansion } from '../oci/verified-blob.ts'
 import { type FileTree, missingFile } from './file-tree.ts'
 
-/** Members of an archive: an image has a few hundred at most. */
+/** Maximum number of members of an archive. An image has a few hundred at most. */
 export const MAX_ARCHIVE_MEMBERS = 100_000
-/** Code units of the names of all members together. */
+/** Maximum length of the names of all members together, in UTF-16 code units. */
 export const MAX_ARCHIVE_NAMES: number = 1 << 24
-/** Bytes a compressed archive may decompress to: 1 TiB. */
+/** Maximum size of a decompressed archive, in bytes: 1 TiB. */
 export const MAX_ARCHIVE_BYTES: number = 2 ** 40
-/** Bytes `hasMagic` looks at. */
+/** Number of bytes that `hasMagic` examines. */
 export const MAGIC_LENGTH = 4
 const MAX_LINKS = 8
 
@@ -27,17 +27,19 @@ const LIMITS: TarLimits = { maxEntries: MAX_ARCHIVE_MEMBERS, maxExtensionBytes: 
 interface Member {
   readonly ordinal: number
   readonly size: number
-  /** Path the link leads to; `undefined` for a file, `null` for a link out of the archive. */
+  /** Path of the link's target; `undefined` for a file, `null` for a link out of the archive or a special file. */
   readonly link: string | null | undefined
   readonly sparse: boolean
-  /** Where its bytes begin; -1 when it is empty. */
+  /** Offset of its content in the archive, in bytes; -1 when it is empty. */
   offset: number
   duplicate: boolean
 }
 
 /**
- * @param path of the archive, in the platform's own terms
- * @throws {PathNotFoundError}, {TarFormatError}, {CompressionError}, {LimitError}
+ * Opens an archive and notes where its members are.
+ * @param path path of the archive, in the form that the platform uses
+ * @throws {PathNotFoundError} when it does not exist or is not a regular file; {TarFormatError} when it is malformed
+ * @throws {CompressionError} when it cannot be decompressed; {LimitError} when it has too many members or bytes
  */
 export async function openArchive(
   platform: Platform,
@@ -93,7 +95,7 @@ class Archive implements FileTree {
     else yield* this.#files.stream(this.what, { offset: member.offset, length: member.size })
   }
 
-  /** The plain tar. */
+  /** Yields the archive without compression. */
   async *#tar(): AsyncGenerator<Uint8Array, void, undefined> {
     const { what: path } = this
     const files = this.#files
@@ -146,11 +148,11 @@ export function hasMagic([a, b, c, d]: Uint8Array): boolean {
   return a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd
 }
 
-/** Notes where each member lies. Has to see the chunks of the stream, through `watch`. */
+/** Notes the offset of each member. The chunks of the stream must pass through `watch`. */
 class ArchiveIndex implements TarSink {
   readonly #members: Map<string, Member>
   #chunk: Uint8Array = new Uint8Array(0)
-  /** Bytes of the stream before the chunk. */
+  /** Offset of the chunk in the stream, in bytes. */
   #base = 0
   #ordinal = 0
   #names = 0
@@ -192,7 +194,7 @@ class ArchiveIndex implements TarSink {
   data(bytes: Uint8Array): void {
     const member = this.#member
     if (member === undefined || member.offset >= 0) return
-    // a view of the chunk, but for what sparse files are filled with
+    // `bytes` is a view of the chunk, except for the holes of sparse files, which are not read.
     member.offset = this.#base + bytes.byteOffset - this.#chunk.byteOffset
   }
 
@@ -207,7 +209,7 @@ function linkOf(header: TarHeader, path: string): string | null | undefined {
   return header.type === 'file' ? undefined : null
 }
 
-/** @returns the path from the root of the archive, without `.` and `..`; `null` when it leads out */
+/** Returns the path from the root of the archive, without `.` and `..`; `null` when it leads out of the archive. */
 function resolvePath(folder: string, path: string): string | null {
   const parts: string[] = []
   for (const part of `${folder}${path}`.split('/')) {
@@ -238,7 +240,7 @@ class MemberReader implements TarSink {
 
   end(): void {}
 
-  /** Returns what came since the last call: views of the chunk that was pushed last. */
+  /** Returns the bytes received since the last call: views of the chunk that was pushed last. */
   take(): Uint8Array[] {
     const pieces = this.#pieces
     this.#pieces = []

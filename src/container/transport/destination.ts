@@ -1,10 +1,10 @@
 /**
- * Where images go. One image a destination: its blobs in any order and several at once, then the manifest, then `commit`,
- * which is when others get to see it.
+ * The interface that images are written through. A destination takes one image: its blobs in any order and several at
+ * once, then the manifest, then `commit`, which makes the image visible.
  *
  * ```
- * blobs (layers, config) ──▶ putBlob … putBlob ──▶ putManifest ──▶ commit ──▶ there, whole, under its name
- *                                                        └ disposed of before that: nothing of it shows
+ * blobs (layers, config) ──▶ putBlob … putBlob ──▶ putManifest ──▶ commit ──▶ the image is visible, under its name
+ *                                                        └ disposed of before that: the image is not visible
  * ```
  */
 import type { WritableFiles } from '../../platform/index.ts'
@@ -12,25 +12,26 @@ import type { Digest, StoredBlob } from '../oci/oci-types.ts'
 import type { ImageReference } from '../oci/reference.ts'
 import type { SourceContext } from './interface.ts'
 
-/** What every transport needs in order to write. */
+/** The surroundings that every transport needs in order to write. */
 export interface WriteContext extends SourceContext {
-  /** Absent where there is no file system, or none to write to: then only transports that need none work. */
+  /** The file system to write to. Without it, only transports that do not use files work. */
   readonly files?: WritableFiles | undefined
 }
 
-/** What is known of a blob before it is read. Transports that need it first use a temporary file without it. */
+/** Properties of a blob, as far as they are known before it is read. Digest and size are verified. */
 export interface PutBlobOptions {
-  /** What the blob is, where the sender knows before it is through: lets a transport do without a spool. */
   readonly digest?: Digest | undefined
+  /** Bytes. */
   readonly size?: number | undefined
+  /** Media type; with it, a `docker-archive:` destination tells the config from layers. */
   readonly mediaType?: string | undefined
 }
 
 /** Media type and platform of a manifest. */
 export interface PutManifestOptions {
-  /** One of the types of manifest, whether the bytes name it or not. */
+  /** Media type of the manifest, also where its bytes contain it. */
   readonly mediaType: string
-  /** For the index entry of transports that keep one. */
+  /** Platform of the image, for transports that write an index. */
   readonly platform?: { readonly architecture: string; readonly os: string; readonly variant?: string } | undefined
 }
 
@@ -39,34 +40,35 @@ export interface PutManifestOptions {
  * then the image is not visible under its name; disposing of the destination before discards what was written.
  */
 export interface ImageDestination extends AsyncDisposable {
-  /** Names it in messages; without credentials. */
+  /** Name of the destination in messages, without credentials. */
   readonly what: string
-  /** Layers are kept as plain tar, whatever they come as: who compresses them for this works in vain. */
+  /** Whether layers are stored as plain tar in any case, so that compressing them first is useless. Default false. */
   readonly keepsLayersPlain?: boolean
-  /** Whether a manifest of that media type can be kept as it is. */
+  /** Whether a manifest of that media type can be stored unchanged. */
   acceptsManifest(mediaType: string): boolean
   /**
-   * Whether the blob need not be sent: it is there, or the destination could fetch it from a place nearer to itself.
-   * @param origin where the image that has it comes from, for transports that can mount across repositories
+   * Whether the blob need not be sent: the destination has it, or could take it over from `origin`.
+   * @param origin the image that the blob comes from, for registries that can mount blobs across repositories
    */
   hasBlob(blob: StoredBlob, origin?: ImageReference): Promise<boolean>
   /**
-   * Stores one blob, whole or not at all. `bytes` is read once, in order, one chunk at a time; each chunk may be reused
-   * by its producer once the next one is asked for. Several calls may be in flight; the same blob twice is success.
-   * @returns digest and size of what came
-   * @throws {DigestMismatchError} when that is not what `options` promised; what `bytes` throws; {IoError},
-   *   network errors of the transport
+   * Stores one blob, completely or not at all. `bytes` is read once, in order, one chunk at a time; its producer may
+   * reuse a chunk once the next one is requested. Several calls may run at once. Storing a blob twice succeeds.
+   * @returns digest and size of the bytes read
+   * @throws {DigestMismatchError} when digest or size differ from those in `options`; what `bytes` throws
+   * @throws {IoError} when a file cannot be written; {RegistryError} when a registry does not accept the blob
    */
   putBlob(bytes: AsyncIterable<Uint8Array>, options?: PutBlobOptions): Promise<StoredBlob>
   /**
-   * Takes the manifest, once, when config and layers are all there. The bytes are kept as they are.
-   * @throws {UnsupportedError} for a type that `acceptsManifest` denies
+   * Takes the manifest. To be called once, after config and layers were stored.
+   * @returns the digest of the manifest
+   * @throws {UnsupportedError} when `acceptsManifest` returns false for its media type
    */
   putManifest(bytes: Uint8Array, options: PutManifestOptions): Promise<Digest>
   /**
-   * Publishes the image under its name, in one step; what had that name before is replaced.
+   * Publishes the image under its name. It replaces an image of that name.
    * @returns the digest of the manifest
-   * @throws {UsageError} without a manifest
+   * @throws {UsageError} when `putManifest` was not called
    */
   commit(): Promise<Digest>
 }

@@ -1,12 +1,12 @@
 /**
- * An image into a directory of its own, everything as it is:
+ * Writes an image to a directory, with manifest and blobs unchanged:
  *
  *     version          Directory Transport Version: 1.1
  *     manifest.json    the bytes of the manifest, of any type
  *     <hex>            blobs, by the hex of their digests
  *
- * It is laid down beside its place and moved there whole. What may be in that place already is such a directory, which
- * goes, or an empty one. Source: containers/image, package `directory`.
+ * The image is written to a temporary directory beside its place, which is then moved there. An older image directory
+ * in that place is removed first; an empty directory is replaced. Source: containers/image, package `directory`.
  */
 import { displayUtf8, encodeUtf8 } from '../../bytes.ts'
 import { ConflictError, UsageError } from '../../errors.ts'
@@ -18,14 +18,18 @@ import { directoryWritableTree, putVerified, type WritableTree } from './writabl
 
 const VERSION = 'Directory Transport Version: 1.1\n'
 
-/** @throws {ConflictError} when something else is there; {IoError} */
+/**
+ * Opens a `dir:` destination.
+ * @throws {ConflictError} when `path` is not a directory, or has a file `version` that is not that of an image
+ * @throws {IoError} when the temporary directory cannot be created
+ */
 export async function openDirDestination(
   files: WritableFiles,
   path: string,
   platform: Platform,
 ): Promise<ImageDestination> {
   const older = await isImageDirectory(files, path)
-  // In a directory of its own, as a temporary one is for nobody else to read.
+  // The image is a subdirectory, since only its owner can read the temporary directory itself.
   const temporary = await files.createTemporary(files.parent(path))
   const folder = files.join(temporary, 'image')
   await files.createDirectory(folder)
@@ -38,11 +42,14 @@ export async function openDirDestination(
   return new DirDestination(path, tree, platform, publish, () => files.remove(temporary))
 }
 
-/** Whether an image is there that may go. Nobody's files are taken for one. */
+/**
+ * Whether `path` is a directory with an image, which may be replaced. Only the exact content of `version` and a file
+ * `manifest.json` identify one. @throws {ConflictError} when it holds something else
+ */
 async function isImageDirectory(files: WritableFiles, path: string): Promise<boolean> {
   const found = await files.stat(path)
   if (found === undefined) return false
-  const conflict = () => new ConflictError(path, `dir:${path}: there is something else already`)
+  const conflict = () => new ConflictError(path, `dir:${path}: exists already and is not an image directory`)
   if (found.kind !== 'directory') throw conflict()
   const version = files.join(path, 'version')
   const size = (await files.stat(version))?.size

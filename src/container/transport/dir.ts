@@ -1,8 +1,8 @@
 /**
- * A directory of blobs.
+ * Reads an image from a directory of blobs.
  *
  *     version                `Directory Transport Version: 1.1\n`
- *     manifest.json          as it came; of an index the manifests are <hex>.manifest.json
+ *     manifest.json          manifest or index; the manifests of an index are <hex>.manifest.json
  *     <hex>                  config and layers
  *
  * Source: containers/image, package `directory`.
@@ -15,7 +15,10 @@ import { type FileTree, readFile } from './file-tree.ts'
 import type { ImageSource, SourceContext } from './interface.ts'
 import { openManifest } from './manifest-source.ts'
 
-/** Like the original, takes a directory without the file `version` for one of the first version. */
+/**
+ * Opens an image in a directory. As in containers/image, one without the file `version` is of the first version.
+ * @throws {UnsupportedError} when the version is not 1.x; as `openManifest`
+ */
 export async function openDir(tree: FileTree, context: SourceContext): Promise<ImageSource> {
   try {
     await checkVersion(tree)

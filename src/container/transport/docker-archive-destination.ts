@@ -1,5 +1,5 @@
 /**
- * Writes an image as `docker save` does: one tar file with the layers as plain tar, the config, and a list of them.
+ * Writes an image as `docker save` does: one tar file with the layers as plain tar, the config, and `manifest.json`.
  *
  *     <diff id>.tar ..    layers, each once
  *     <hex>.json          the config
@@ -41,7 +41,7 @@ const MODE = 0o444
 /**
  * Opens a `docker-archive:` destination. Its commit replaces a file that exists at `path`.
  * @param image the tag of the image in the archive, as Docker names images; without it the image has no tag
- * @throws {InvalidNameError} when `image` is not such a name; {IoError}
+ * @throws {InvalidNameError} when `image` is not such a name; {IoError} when no temporary directory can be created
  */
 export async function openDockerArchiveDestination(
   files: WritableFiles,
@@ -64,6 +64,7 @@ function tagOf(image: string): string {
   throw new InvalidNameError(image, `Invalid image name ${JSON.stringify(image)}: an archive needs a tag, not a digest`)
 }
 
+/** The archive that is written. */
 interface Place {
   write(members: AsyncIterable<TarEntry>): Promise<void>
   remove(): Promise<void>
@@ -79,7 +80,7 @@ class DockerArchiveDestination implements ImageDestination {
   readonly #platform: Platform
   readonly #tags: readonly string[]
   readonly #place: Place
-  /** The plain layers, by the digests of the blobs that they were given as. */
+  /** The layers as plain tar, by the digests of the blobs passed to `putBlob`. */
   readonly #layers = new Map<Digest, StoredBlob>()
   #image: { readonly config: StoredBlob; readonly layers: readonly StoredBlob[]; readonly digest: Digest } | undefined
 

@@ -1,11 +1,12 @@
 /**
- * What `docker save` writes.
+ * Reads an image from an archive that `docker save` wrote.
  *
  *     manifest.json      [{"Config": PATH, "RepoTags": [..], "Layers": [PATH, ..]}, ..]
- *     PATH ..            config as it is; layers plain or compressed, or links to them
+ *     PATH ..            config; layers, plain or compressed, or links to them
  *
- * It has no manifest, so one is made: Docker's, with the diff ids for digests, since layers are handed out plain whatever
- * they are in the archive. Named FILE, FILE:REF or FILE:@N. Source: containers/image, package `docker/internal/tarfile`.
+ * The archive has no image manifest, so a Docker manifest is built. Its layer digests are the diff ids, since layers
+ * are always read as plain tar, also where the archive has them compressed. An image is named FILE, FILE:REF or FILE:@N.
+ * Source: containers/image, package `docker/internal/tarfile`.
  */
 import { concatBytes, EMPTY_BYTES, encodeUtf8 } from '../../bytes.ts'
 import { FormatError, NotFoundError, withContext } from '../../errors.ts'
@@ -24,7 +25,7 @@ import type { ImageSource, SourceContext } from './interface.ts'
 import { MAX_LAYER_BYTES } from './layer-stream.ts'
 import { MAX_CONFIG_SIZE, openManifest } from './manifest-source.ts'
 
-/** What the archive calls itself. */
+/** Name of the list of images in the archive. */
 export const SAVED_IMAGES = 'manifest.json'
 const LENIENT = { what: SAVED_IMAGES, anyCase: true }
 
@@ -35,9 +36,10 @@ interface SavedImage {
 }
 
 /**
- * Reads every layer that is compressed in the archive once, for its size.
+ * Opens an image in an archive. Each layer that is compressed in the archive is decompressed once, to get its size.
  * @param image a reference among the tags, or `@N`; without it the archive must hold exactly one image
- * @throws {NotFoundError}, {FormatError}, {LimitError}
+ * @throws {NotFoundError} when there is no such image, or a choice is needed, or a file of the image is missing
+ * @throws {FormatError} when `manifest.json` or the config is malformed; {LimitError} when something is too large
  */
 export async function openDockerArchive(
   tree: FileTree,
@@ -69,8 +71,9 @@ export async function openDockerArchive(
 }
 
 /**
- * The manifest of an image that is saved without one. Its layers are called compressed, as any reader does.
- * @param layers by their diff ids, with the sizes they have plain
+ * Returns the Docker manifest for an image in an archive. Its layers have the media type of compressed ones, as in
+ * containers/image.
+ * @param layers diff ids, and sizes of the plain tar in bytes
  */
 export function savedManifest(config: StoredBlob, layers: readonly StoredBlob[]): Uint8Array {
   const described = (mediaType: string, { size, digest }: StoredBlob) => ({ mediaType, size, digest })
@@ -108,7 +111,7 @@ function chooseImage(images: readonly SavedImage[], image: string | undefined): 
   return found
 }
 
-/** Docker's short names in full: `box` is `docker.io/library/box:latest`. */
+/** Expands Docker's short names: `box` becomes `docker.io/library/box:latest`. */
 function fullReference(text: string): string {
   const tagged = text.slice(text.lastIndexOf('/') + 1).includes(':') ? text : `${text}:latest`
   const [first = '', ...rest] = tagged.split('/')
@@ -142,7 +145,7 @@ async function* plainLayer(
   }
 }
 
-/** Bytes of the plain tar, which only reading tells where the file is compressed. */
+/** Returns the size of a layer's plain tar, in bytes. A compressed layer is decompressed to find it. */
 async function plainSize(
   tree: FileTree,
   path: string,

@@ -1,18 +1,19 @@
-/** The files an image consists of, wherever they lie: a directory, an archive, memory. Paths have `/` and no root. */
+/** Read access to the files of an image, in a directory, an archive, or memory. Paths are relative and contain `/`. */
 import { readAll } from '../../bytes.ts'
 import { LimitError, NotFoundError } from '../../errors.ts'
 import type { LocalFiles } from '../../platform/index.ts'
 
+/** The files of an image, by relative path. */
 export interface FileTree {
-  /** Names it in messages. */
+  /** Name of the tree in messages. */
   readonly what: string
-  /** Bytes of the file; `undefined` when there is no regular file of that name. */
+  /** Returns the size of a file in bytes; `undefined` when there is no regular file of that name. */
   size(path: string): Promise<number | undefined>
-  /** @throws {NotFoundError} */
+  /** Reads a file. @throws {NotFoundError} when there is no regular file of that name */
   stream(path: string): AsyncIterable<Uint8Array>
 }
 
-/** @throws {NotFoundError}; {LimitError} when it is larger than `limit` bytes */
+/** Reads a whole file. @throws {NotFoundError} when it is missing; {LimitError} when it is larger than `limit` bytes */
 export async function readFile(tree: FileTree, path: string, limit: number): Promise<Uint8Array> {
   const tooLarge = () => new LimitError('document size', limit, `${tree.what}: ${path} exceeds ${limit} bytes`, path)
   const size = await tree.size(path)
@@ -21,15 +22,16 @@ export async function readFile(tree: FileTree, path: string, limit: number): Pro
   return await readAll(tree.stream(path), limit, tooLarge)
 }
 
+/** Returns the error for a file that is not in the tree `what`. */
 export function missingFile(what: string, path: string): NotFoundError {
   return new NotFoundError(path, `${what}: no such file: ${path}`)
 }
 
-/** @param root a directory, in the platform's own terms */
+/** Returns the files below a directory. @param root path of the directory, in the form that the platform uses */
 export function directoryTree(files: LocalFiles, root: string): FileTree {
   const size = async (path: string) => {
     const found = await files.stat(files.join(root, path))
-    // a pipe or a device might never end
+    // Other kinds are not read: a pipe or a device might never end.
     return found?.kind === 'file' ? found.size : undefined
   }
   return {
@@ -42,7 +44,7 @@ export function directoryTree(files: LocalFiles, root: string): FileTree {
   }
 }
 
-/** @param files contents by path; read when asked for, so later changes show */
+/** Returns a tree of files in memory. @param files contents by path; later changes of it are visible in the tree */
 export function memoryTree(files: ReadonlyMap<string, Uint8Array>, what = 'memory'): FileTree {
   return {
     what,

@@ -1,30 +1,34 @@
-/** Where images come from. A transport hands out bytes; whoever reads them verifies them. */
+/** The interface that images are read through. A transport returns bytes; its caller verifies them. */
 import type { LocalFiles, Platform } from '../../platform/index.ts'
 import type { Descriptor, Digest, HostPlatform, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
 
-/** What every transport needs in order to read. */
+/** The surroundings that every transport needs in order to read. */
 export interface SourceContext {
   readonly platform: Platform
-  /** Absent where there is no file system: then only transports that need none work. */
+  /** The file system to read from. Without it, only transports that do not use files work. */
   readonly files?: LocalFiles | undefined
+  /** The platform for which an image is chosen from an index. */
   readonly host: HostPlatform
   readonly signal?: AbortSignal | undefined
 }
 
 /** One image of one platform, open for reading. Blobs are not verified by the source, but by its reader. */
 export interface ImageSource extends AsyncDisposable {
-  /** Of the original bytes of the selected manifest; never that of an index. */
+  /** Digest of the original bytes of the selected manifest. Never the digest of an index. */
   readonly manifestDigest: Digest
-  /** The very bytes `manifestDigest` is of, and what they are: what a copy hands on. */
+  /** The manifest unchanged, with its media type, for copies of the image. `manifestDigest` is its digest. */
   readonly original: { readonly bytes: Uint8Array; readonly mediaType: string }
-  /** As OCI, converted where the original is Docker's. */
+  /** The manifest in OCI form, converted if the original is a Docker manifest. */
   readonly manifest: ImageManifest
-  /** The config blob as it stands, verified against the original manifest. */
+  /**
+   * Reads the config blob, unchanged.
+   * @throws {DigestMismatchError} when it does not match the original manifest; {NotFoundError} when it is missing
+   */
   configBytes(): Promise<Uint8Array>
-  /** The same, normalised. */
+  /** Reads and parses the config. @throws {FormatError} when it is malformed; as `configBytes` */
   config(): Promise<ImageConfiguration>
-  /** The blob as stored, not verified. @throws {NotFoundError} naming the digest */
+  /** Reads a blob as it is stored, without verifying it. @throws {NotFoundError} when it is missing */
   blob(layer: Descriptor): AsyncIterable<Uint8Array>
-  /** The media types of layers may lie about compression (docker-archive): look at the first bytes instead. */
+  /** Whether a layer's first bytes decide its compression, since its media type may be wrong (docker-archive). */
   readonly sniffCompression: boolean
 }

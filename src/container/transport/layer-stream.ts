@@ -17,7 +17,7 @@ import type { Descriptor, DiffId } from '../oci/oci-types.ts'
 import { limitExpansion, VerifiedBlob } from '../oci/verified-blob.ts'
 import type { ImageSource } from './interface.ts'
 
-/** Default of `ImageLimits.maxLayerBytes`: bytes that one layer may have when it is decompressed, 1 TiB. */
+/** Default of `ImageLimits.maxLayerBytes`: maximum size of one decompressed layer, in bytes, 1 TiB. */
 export const MAX_LAYER_BYTES: number = 2 ** 40
 
 /** How a layer is opened. */
@@ -25,14 +25,14 @@ export interface OpenLayerOptions {
   readonly platform: Platform
   /** Digest that the plain tar must have. Not checked when absent. */
   readonly diffId?: DiffId | undefined
-  /** Bytes the plain tar may have. Default: `MAX_LAYER_BYTES`. */
+  /** Maximum size of the plain tar, in bytes. Default: `MAX_LAYER_BYTES`. */
   readonly maxBytes?: number | undefined
   readonly signal?: AbortSignal | undefined
   /** Called after each chunk with the number of compressed bytes received so far. */
   readonly onBytes?: ((received: number) => void) | undefined
 }
 
-/** How a stored layer is decompressed; `sniff` goes by its first bytes. */
+/** How a stored layer is decompressed. With `sniff`, its first bytes decide. */
 type StoredCompression = CompressionKind | 'none' | 'sniff'
 
 /**
@@ -52,7 +52,10 @@ export function openLayer(
   return stream(() => source.blob(layer), layer, compression, options)
 }
 
-/** @throws {UnsupportedError} when the type is not that of a layer, or is that of a layer stored outside the image */
+/**
+ * Returns the compression for a layer's media type.
+ * @throws {UnsupportedError} when the type is not that of a layer, or is that of a layer stored outside the image
+ */
 function compressionOf(mediaType: string): StoredCompression {
   switch (mediaType) {
     case OCI_LAYER_GZIP:
@@ -84,11 +87,11 @@ async function* stream(
         yield chunk
       }
     } catch (error) {
-      // A wrong blob can fail in many ways. The rest is read so that the error says that it is the wrong one.
+      // A blob with a wrong digest can fail to decompress. `drain` reads the rest, and throws the mismatch.
       if (error instanceof OstreeError && error.code === 'corrupt') await blob.drain()
       throw error
     }
-    // Bytes behind the end of the compressed data, such as padding, are verified too.
+    // Bytes after the end of the compressed data, such as padding, are verified too.
     await blob.drain()
     const { digest } = await tar.finish()
     if (diffId !== undefined && digest !== diffId) throw new DigestMismatchError('diffId', layer.digest, diffId, digest)

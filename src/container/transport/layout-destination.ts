@@ -1,8 +1,9 @@
 /**
- * An image into an OCI layout: a directory, an archive, memory.
+ * Writes an image to an OCI layout in a directory, an archive, or memory.
  *
- * Blobs come first, under the names their digests give them; then the manifest, a blob as well; `index.json` last, and
- * with it the image is there. Without a tag the image replaces whatever the index named; with one, what had that tag.
+ * Blobs are written first, named by their digests, then the manifest, which is a blob too. `index.json` is written last
+ * and makes the image visible. Without a tag, the image replaces all entries of the index; with a tag, only the entry
+ * of that tag.
  *
  * Source: OCI image-spec 1.1, image-layout.md; ocidir (insert_manifest, replace_with_single_manifest).
  */
@@ -21,6 +22,7 @@ import { putVerified, type WritableTree } from './writable-tree.ts'
 
 const LAYOUT_VERSION = '{"imageLayoutVersion":"1.0.0"}'
 
+/** A destination that writes the files of an OCI layout. */
 export class LayoutDestination implements ImageDestination {
   readonly #tree: WritableTree
   readonly #platform: Platform
@@ -29,8 +31,9 @@ export class LayoutDestination implements ImageDestination {
   #entry: Descriptor | undefined
 
   /**
-   * Takes the tree over: disposing of this disposes of it.
-   * @param publish called when the layout is complete, for what is more than its files
+   * Creates a destination. Disposing of it disposes of `tree`.
+   * @param tag the image's name in the index; `undefined` for an image without a name
+   * @param publish called by `commit` when all files are written, such as to pack them into an archive
    */
   constructor(
     tree: WritableTree,
@@ -88,7 +91,7 @@ export class LayoutDestination implements ImageDestination {
     return entry.digest
   }
 
-  /** Entries of other names, as they are. */
+  /** Returns the entries of the existing index that do not have the tag. */
   async #others(tag: string): Promise<readonly Descriptor[]> {
     if ((await this.#tree.size('index.json')) === undefined) return []
     try {

@@ -1,6 +1,6 @@
 /**
- * From a manifest to an open image: type, choice of platform, Docker's form turned into OCI's, the config. What all
- * transports share once they can say how a blob is read.
+ * Opens an image from its manifest, for all transports: determines the type, chooses the platform from an index,
+ * converts a Docker manifest to OCI, and verifies manifest and config.
  */
 import { DigestMismatchError, FormatError, withContext } from '../../errors.ts'
 import type { Platform } from '../../platform/index.ts'
@@ -13,38 +13,46 @@ import type { Descriptor, Digest, ImageConfiguration, ImageManifest } from '../o
 import { chooseManifest } from '../oci/platform-choice.ts'
 import type { ImageSource, SourceContext } from './interface.ts'
 
-/** Bytes of a config. */
+/** Maximum size of a config, in bytes. */
 export const MAX_CONFIG_SIZE: number = 4 * 1024 * 1024
-/** Indexes on the way to a manifest: one may hold another, no more. */
+/** Maximum number of indexes that lead to a manifest: an index may contain another index. */
 const MAX_INDEXES = 2
 
-/** What a transport must know. Nothing it gives needs to be verified. */
+/** Reads the documents and blobs of one image. A transport implements it; the returned bytes need not be verified. */
 export interface BlobReader {
-  /** A manifest that an index names. @throws {NotFoundError}, {LimitError} past `MAX_MANIFEST_SIZE` */
+  /**
+   * Reads a manifest that an index names.
+   * @throws {NotFoundError} when it is missing; {LimitError} when it has more than `MAX_MANIFEST_SIZE` bytes
+   */
   manifest(descriptor: Descriptor): Promise<Uint8Array>
-  /** @throws {NotFoundError}, {LimitError} */
+  /** Reads the config. @throws {NotFoundError} when it is missing; {LimitError} when it has more than `limit` bytes */
   config(descriptor: Descriptor, limit: number): Promise<Uint8Array>
+  /** Reads a blob as it is stored. @throws {NotFoundError} when it is missing */
   blob(descriptor: Descriptor): AsyncIterable<Uint8Array>
+  /** As `ImageSource.sniffCompression`. */
   readonly sniffCompression: boolean
-  /** Lets go of what is held for the image, whatever is still being read. */
+  /** Ends running reads and releases the resources of the image. */
   close?(): void
 }
 
-/** @throws {DigestMismatchError}, {UnsupportedError} when the digest cannot be verified */
+/**
+ * Verifies size and digest of bytes.
+ * @throws {DigestMismatchError} when one differs; {UnsupportedError} when the digest's algorithm is not SHA-256
+ */
 export function verifyBytes(platform: Platform, bytes: Uint8Array, { digest, size }: Descriptor): void {
   digestChecksum(digest)
   if (bytes.length !== size) throw new DigestMismatchError('size', digest, size, bytes.length)
   verifyDigest(platform, bytes, digest)
 }
 
-/** As `verifyBytes`, where nobody said how many there are. */
+/** Verifies the digest of bytes whose size is not known beforehand. @throws as `verifyBytes` */
 export function verifyDigest(platform: Platform, bytes: Uint8Array, digest: Digest): void {
   const expected = digestChecksum(digest)
   const actual = platform.sha256(bytes)
   if (actual !== expected) throw new DigestMismatchError('digest', digest, digest, digestOf(actual))
 }
 
-/** Reads a manifest or index that a descriptor names, and opens it as `openManifest` does. */
+/** Reads and verifies the manifest or index that a descriptor names, and opens it. @throws as `openManifest` */
 export async function openDescriptor(
   reader: BlobReader,
   descriptor: Descriptor,
@@ -55,9 +63,12 @@ export async function openDescriptor(
 }
 
 /**
- * @param bytes of a manifest or index, verified if there was anything to verify them against
- * @param mediaType as declared; guessed from the bytes when `undefined`
- * @throws {FormatError}, {UnsupportedError}, {NotFoundError} when an index has nothing for this host
+ * Opens the image of a manifest or index.
+ * @param bytes content of the manifest or index; the caller has verified it if its digest is known
+ * @param mediaType the declared media type; `undefined` guesses it from the bytes
+ * @throws {FormatError} when a document is malformed; {UnsupportedError} when its type is not supported
+ * @throws {NotFoundError} when an index has no image for `context.host`, or a document is missing
+ * @throws {DigestMismatchError} when a document does not match its descriptor
  */
 export async function openManifest(
   reader: BlobReader,
@@ -143,12 +154,12 @@ class ManifestSource implements ImageSource {
   }
 
   blob(layer: Descriptor): AsyncIterable<Uint8Array> {
-    // also what keeps a digest from being a path that leads elsewhere
+    // Checks the digest's form, since transports use it in paths.
     digestChecksum(layer.digest)
     return this.#reader.blob(layer)
   }
 
-  /** Files are open only while they are read; a network may hold more. */
+  /** Calls the reader's `close`. Only registries need it: files are open only while they are read. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#reader.close?.()
   }

@@ -1,4 +1,4 @@
-/** An OCI layout in memory: what a program built itself, or got from where no transport reaches. */
+/** Reads an image from an OCI layout in memory, such as one that a program built or received itself. */
 import { memoryTree } from './file-tree.ts'
 import type { ImageSource, SourceContext } from './interface.ts'
 import { openLayout } from './oci-layout.ts'

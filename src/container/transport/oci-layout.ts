@@ -1,12 +1,12 @@
 /**
- * An OCI image layout.
+ * Reads an image from an OCI image layout.
  *
  *     oci-layout            {"imageLayoutVersion":"1.0.0"}
  *     index.json            manifests[], named by the annotation org.opencontainers.image.ref.name
  *     blobs/sha256/<hex>
  *
- * Named PATH, PATH:TAG or PATH:@N, N counting from 0. Source: OCI image-spec 1.1, image-layout.md; containers/image,
- * package `oci/layout`.
+ * An image is named PATH, PATH:TAG or PATH:@N, with N counted from 0. Source: OCI image-spec 1.1, image-layout.md;
+ * containers/image, package `oci/layout`.
  */
 import { InvalidNameError, NotFoundError, withContext } from '../../errors.ts'
 import { digestChecksum } from '../oci/digest.ts'
@@ -17,9 +17,13 @@ import { type FileTree, readFile } from './file-tree.ts'
 import type { ImageSource, SourceContext } from './interface.ts'
 import { type BlobReader, openDescriptor } from './manifest-source.ts'
 
+/** The annotation that names an image in an index. */
 export const REF_NAME = 'org.opencontainers.image.ref.name'
 
-/** Splits at the first colon. @returns `image` undefined when there is none, or nothing behind it */
+/**
+ * Splits `PATH:IMAGE` at the first colon. `image` is `undefined` when there is no colon, or no text after it.
+ * @throws {InvalidNameError} when the path is empty
+ */
 export function splitImageName(name: string): { path: string; image: string | undefined } {
   const colon = name.indexOf(':')
   const path = colon < 0 ? name : name.slice(0, colon)
@@ -28,8 +32,9 @@ export function splitImageName(name: string): { path: string; image: string | un
 }
 
 /**
+ * Opens an image of a layout.
  * @param image a tag, or `@N`; without it the layout must hold exactly one image
- * @throws {NotFoundError} no such image, or a choice is needed
+ * @throws {NotFoundError} when there is no such image, or a choice is needed; as `openManifest`
  */
 export async function openLayout(
   tree: FileTree,
@@ -62,7 +67,7 @@ function isImageType(mediaType: string): boolean {
   return mediaType === OCI_MANIFEST || mediaType === DOCKER_MANIFEST || isIndexType(mediaType)
 }
 
-/** @throws {UnsupportedError} unless it is sha256: then the name has 64 hex digits and nothing else */
+/** Returns the path of a blob in a layout. @throws {UnsupportedError} when the digest's algorithm is not SHA-256 */
 export function blobPath(digest: Digest): string {
   return `blobs/sha256/${digestChecksum(digest)}`
 }

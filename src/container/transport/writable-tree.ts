@@ -1,4 +1,4 @@
-/** A folder of files that an image is written to: on a disk or in memory. */
+/** Write access to the files of an image, in a directory or in memory. */
 import { streamOf } from '../../bytes.ts'
 import type { Platform, WritableFiles } from '../../platform/index.ts'
 import type { Digest, StoredBlob } from '../oci/oci-types.ts'
@@ -8,6 +8,7 @@ import { directoryTree, type FileTree, memoryTree } from './file-tree.ts'
 /** Directories of an OCI layout, each before those below it. */
 export const LAYOUT_DIRECTORIES: readonly string[] = ['blobs', 'blobs/sha256']
 
+/** The files of an image that is being written. Disposing of it removes incomplete files. */
 export interface WritableTree extends FileTree, AsyncDisposable {
   /**
    * Writes a file whose name depends on its content. The file exists, whole, when this resolves.
@@ -110,7 +111,7 @@ export async function directoryWritableTree(
  * @param expected what the blob has to be; size and digest that are absent are not checked
  * @param nameOf returns the path for a digest
  * @returns digest and size of the blob
- * @throws {DigestMismatchError} and no file is left
+ * @throws {DigestMismatchError} when the blob differs from `expected`; the file is then removed
  */
 export async function putVerified(
   tree: WritableTree,
