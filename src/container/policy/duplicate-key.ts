@@ -1,13 +1,14 @@
-/** Names that stand twice in one object: of two readers one would take the first, the other the last. */
+/** Finds duplicate names in JSON objects. Of such names some parsers use the first value, others the last. */
 import { displayUtf8 } from '../../bytes.ts'
 
 /**
+ * Looks for a name that an object has more than once.
  * @param bytes valid JSON
- * @returns a name that some object has more than once
+ * @returns the first such name; `undefined` when all names are unique in their objects
  */
 export function duplicateKey(bytes: Uint8Array): string | undefined {
   const text = displayUtf8(bytes)
-  /** Names of the objects around, innermost last; `undefined` for a list. */
+  /** Names seen so far in each enclosing object, the innermost last; `undefined` for an array. */
   const around: (Set<string> | undefined)[] = []
   for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"(?:\s*:)?|[{}[\]]/gs)) {
     if (token === '{') around.push(new Set())

@@ -1,13 +1,13 @@
 /**
- * An image held against a policy. The most specific scope that has a list decides, and of its list every requirement
- * must be met.
+ * Checks an image against a policy. The most specific scope with a list of requirements decides, and every requirement
+ * of its list must be met.
  *
  * ```
  * docker  quay.io/a/b:1 ─▶ quay.io/a/b ─▶ quay.io/a ─▶ quay.io ─▶ *.io ─▶ ''  ─▶ default
  * oci     /srv/images/os ─▶ /srv/images ─▶ /srv                      ─▶ ''  ─▶ default
  * ```
  *
- * Signatures are not verified: an image whose policy asks for some is refused, and told why.
+ * Signatures are not verified: if the policy requires one, the image is refused with an error that says so.
  * Source: containers/image, signature/policy_eval.go and `PolicyConfigurationNamespaces` of the transports.
  */
 import type { MaybePromise } from '../../bytes.ts'
@@ -28,14 +28,14 @@ export interface HostPolicy {
   readonly realPath?: RealPath | undefined
 }
 
-/** Names of transports in a policy, where they differ from ours. */
+/** Returns the name of a reference's transport in a policy. */
 function transportName(reference: ImageReference): string {
   return reference.transport === 'registry' ? 'docker' : reference.transport
 }
 
 /**
- * The scopes an image is under, the most specific first; neither `''` nor the default is among them.
- * @throws {InvalidNameError}
+ * Returns the scopes that an image belongs to, the most specific first, without `''` and the default.
+ * @throws {InvalidNameError} when the name of the reference is malformed; what `realPath` throws
  */
 export async function policyScopes(reference: ImageReference, realPath: RealPath = (path) => path): Promise<string[]> {
   const { transport, name } = reference
@@ -46,7 +46,7 @@ export async function policyScopes(reference: ImageReference, realPath: RealPath
       return pathScopes(await realPath(name))
     case 'oci':
     case 'oci-archive':
-      // `/dir:tag` and `/dir` may be the same image: only the path counts
+      // `/dir:tag` and `/dir` may be the same image, so the scope is the path only.
       return pathScopes(await realPath(splitImageName(name).path))
     case 'docker-archive':
     case 'docker-daemon':
@@ -76,6 +76,7 @@ function pathScopes(path: string): string[] {
   return scopes
 }
 
+/** Returns the requirements of the first scope that has some: of `scopes`, then of the transport, then the default. */
 export function requirementsFor(
   { default: fallback, transports }: SignaturePolicy,
   transport: string,
@@ -90,8 +91,8 @@ export function requirementsFor(
 }
 
 /**
- * Returns when the policy takes the image.
- * @throws {DeniedError} when it does not; {UnsupportedError} when it asks for a signature
+ * Checks that the policy accepts the image.
+ * @throws {DeniedError} when the policy rejects it; {UnsupportedError} when the policy requires a signature
  */
 export async function checkPolicy(
   reference: ImageReference,
@@ -104,14 +105,15 @@ export async function checkPolicy(
   for (const { type } of requirements) {
     if (type === 'insecureAcceptAnything') continue
     if (type === 'reject') throw new DeniedError(image, `Running image ${image} is rejected by policy.`)
-    const message = `${image}: the policy asks for signatures (${type}), which cannot be verified here; the image is refused`
+    const message = `${image}: refused, since the policy requires signatures (${type}), which are not supported`
     throw new UnsupportedError('signature verification', message)
   }
 }
 
 /**
- * For `ostree-image-signed:`: there is a policy, and its default is not to take anything.
- * @throws {NotFoundError}, {DeniedError}; {FormatError} when the policy is no JSON object
+ * Checks, for `ostree-image-signed:`, that the host has a policy whose default does not accept everything.
+ * @throws {NotFoundError} when there is no policy; {DeniedError} when its default is `insecureAcceptAnything`
+ * @throws {FormatError} when the policy is not a JSON object
  */
 export function requireStrictDefault({ sigverify, imgref }: OstreeImageReference, host: HostPolicy | undefined): void {
   if (sigverify.kind !== 'policy') return
@@ -121,7 +123,10 @@ export function requireStrictDefault({ sigverify, imgref }: OstreeImageReference
   throw new DeniedError(formatImageReference(imgref), message)
 }
 
-/** Whether an image may be opened. A host without a policy has nothing to say. @throws as `checkPolicy`; {FormatError} */
+/**
+ * Checks that the policy of the host accepts the image. Without a policy, every image is accepted.
+ * @throws {FormatError} when the policy is malformed; as `checkPolicy`
+ */
 export async function requireAccepted(reference: ImageReference, host: HostPolicy | undefined): Promise<void> {
   if (host?.bytes !== undefined) await checkPolicy(reference, parsePolicy(host.bytes), host.realPath)
 }
@@ -163,7 +168,7 @@ export async function loadPolicy(
       const bytes = await read(path)
       if (bytes !== undefined) return bytes
     } catch {
-      // as if it were not there: the next one is asked
+      // A file that cannot be read is treated as missing, and the next one is tried.
     }
   }
   return undefined

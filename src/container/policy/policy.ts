@@ -1,16 +1,16 @@
 /**
- * Which images may come in: containers-policy.json(5), the file all container tools of a host share.
+ * Parses containers-policy.json(5), which says which images a host accepts. All container tools of a host share it.
  *
  *     {"default": [requirement…],
  *      "transports": {"docker": {"quay.io/a": [requirement…], "": [requirement…]}}}
  *
- * Read strictly, as a misspelt word must not open a door. Source: containers/image, signature/policy_config.go.
+ * The parser is strict: a misspelt key is an error. Source: containers/image, signature/policy_config.go.
  */
 import { FormatError } from '../../errors.ts'
 import { asMembers, type JsonMembers, JsonObject, parseJsonMembers } from '../oci/json.ts'
 import { duplicateKey } from './duplicate-key.ts'
 
-/** A requirement that an image must meet. Of keys and identities only the grammar is checked. */
+/** A requirement that an image must meet. Its keys and identities are checked for their form, but not kept. */
 export interface PolicyRequirement {
   readonly type: 'insecureAcceptAnything' | 'reject' | 'signedBy' | 'signedBaseLayer' | 'sigstoreSigned'
 }
@@ -18,14 +18,14 @@ export interface PolicyRequirement {
 /** A container signature policy. Source: containers-policy.json(5). */
 export interface SignaturePolicy {
   readonly default: readonly PolicyRequirement[]
-  /** By transport, then by scope; `''` is all of a transport. */
+  /** Requirements by transport, then by scope. The scope `''` is the whole transport. */
   readonly transports: ReadonlyMap<string, ReadonlyMap<string, readonly PolicyRequirement[]>>
 }
 
 const WHAT = 'policy'
 const STRICT = { what: WHAT, anyCase: false }
 
-/** Members of each type of requirement beside `type`. */
+/** Members that each type of requirement may have in addition to `type`. */
 const REQUIREMENTS: ReadonlyMap<PolicyRequirement['type'], readonly string[]> = new Map([
   ['insecureAcceptAnything', []],
   ['reject', []],
@@ -48,7 +48,7 @@ const IDENTITIES: ReadonlyMap<string, readonly string[]> = new Map([
   ['remapIdentity', ['prefix', 'signedPrefix']],
 ])
 const KEY_TYPES = ['GPGKeys', 'signedByGPGKeys', 'X509Certificates', 'signedByX509CAs']
-/** Transports whose scopes are paths. */
+/** Transports whose scopes are absolute paths. */
 const PATH_TRANSPORTS = ['dir', 'oci', 'oci-archive']
 
 /**
@@ -74,9 +74,9 @@ export function parsePolicy(bytes: Uint8Array): SignaturePolicy {
 }
 
 /**
- * Whether the default of a policy is to take anything, read as ostree-ext does before it trusts one: a default of any
- * other form is not, and neither is none.
- * @throws {FormatError} when this is no JSON object
+ * Whether the default of a policy accepts every image, as ostree-ext decides it: the default is a list of exactly one
+ * requirement, of type `insecureAcceptAnything`. A missing default or one of any other form gives false.
+ * @throws {FormatError} when the document is not a JSON object
  */
 export function policyDefaultIsInsecure(bytes: Uint8Array): boolean {
   const list = parseJsonMembers(bytes, STRICT).get('default')
@@ -87,7 +87,7 @@ export function policyDefaultIsInsecure(bytes: Uint8Array): boolean {
 
 function readRequirements(value: unknown, path: string): PolicyRequirement[] {
   if (!Array.isArray(value)) throw fault(`\`${path}\` must be a list`)
-  // nothing to ask for is not the same as taking everything
+  // An empty list is an error; it does not mean that every image is accepted.
   if (value.length === 0) throw fault(`\`${path}\`: List of verification policy requirements must not be empty`)
   return value.map((item, index) => readRequirement(item, `${path}[${index}]`))
 }
@@ -105,7 +105,7 @@ function readRequirement(value: unknown, path: string): PolicyRequirement {
   return { type }
 }
 
-/** Keys come from exactly one place. */
+/** Checks that the keys of a requirement are given by exactly one member. @throws {FormatError} when they are not */
 function checkKeys(type: 'signedBy' | 'sigstoreSigned', members: JsonMembers, path: string): void {
   const reader = new JsonObject(members, path, STRICT)
   if (type === 'signedBy' && !KEY_TYPES.includes(reader.string('keyType') ?? '')) {

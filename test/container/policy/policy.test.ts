@@ -74,7 +74,7 @@ describe('a policy', () => {
     async (requirement) => {
       await expect(check('docker://quay.io/a', { default: [...ANY, requirement] })).rejects.toMatchObject({
         code: 'unsupported',
-        message: expect.stringContaining(`(${requirement.type}), which cannot be verified here`),
+        message: expect.stringContaining(`(${requirement.type}), which are not supported`),
       })
     },
   )
