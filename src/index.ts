@@ -10,7 +10,7 @@
  */
 
 export type { Checksum, Content, MaybePromise } from './bytes.ts'
-export { readAll } from './bytes.ts'
+export { fromHex, readAll, toHex } from './bytes.ts'
 export type {
   EncapsulateConfig,
   EncapsulateOptions,

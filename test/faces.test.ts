@@ -5,7 +5,15 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import type ts from 'typescript'
 import { describe, expect, test } from 'vitest'
-import { entryPoints, exportsOf, loadProgram, mentioned, resolved, root } from './support/public-api.ts'
+import {
+  entryPoints,
+  exportsOf,
+  faultsOfComments,
+  loadProgram,
+  mentioned,
+  resolved,
+  root,
+} from './support/public-api.ts'
 
 const entries = [...entryPoints()]
 const program = loadProgram()
@@ -55,5 +63,14 @@ If the change is intended, describe it in CHANGELOG.md and update the list:
       }
     }
     expect([...hidden]).toEqual([])
+  })
+
+  test('have comments that stand alone, and say when they throw what', () => {
+    const all = new Map([...faces.values()].flat().map((item) => [item.symbol, item]))
+    const names = new Set(Array.from(all.values(), ({ name }) => name))
+    const faults = [...all.values()].flatMap((item) =>
+      faultsOfComments(checker, item, names).map((fault) => `${item.place} ${fault}`),
+    )
+    expect(faults).toEqual([])
   })
 })

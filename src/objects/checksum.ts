@@ -77,7 +77,7 @@ export function createFileVerifier(platform: Platform, header: FileHeader, expec
 }
 
 /**
- * Like `createFileVerifier`, for content in memory.
+ * Verifies content in memory as `createFileVerifier` verifies a stream.
  * @throws {ChecksumMismatchError} when the checksum is not the expected one
  */
 export function verifyFile(platform: Platform, header: FileHeader, body: Uint8Array, expected: Checksum): void {

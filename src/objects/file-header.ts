@@ -63,7 +63,7 @@ export class FileHeaderCache {
     this.#limit = limit
   }
 
-  /** Like `encodeFileHeader`. The result is shared: do not write to it. */
+  /** Encodes a header as `encodeFileHeader` does. The result is shared: do not write to it. */
   encode(header: FileHeader): Uint8Array {
     const key = header.target === '' ? keyOf(header) : undefined
     if (key === undefined) return encodeFileHeader(header)

@@ -63,7 +63,7 @@ export function modifiedBase64(checksum: Checksum): string {
     .replaceAll('/', '_')
 }
 
-/** Inverse of `modifiedBase64`. @throws {InvalidNameError} unless `text` is a result of `modifiedBase64` */
+/** Parses text as `modifiedBase64` returns it. @throws {InvalidNameError} when the text is something else */
 export function parseModifiedBase64(text: string): Checksum {
   if (/^[A-Za-z0-9+_]{43}$/.test(text)) {
     const binary = atob(`${text.replaceAll('_', '/')}=`)
@@ -81,7 +81,7 @@ export function objectTypeNumber(type: ObjectType): number {
 /**
  * Returns the type with a number.
  * @param unknown makes the error to throw; default a FormatError
- * @throws the error of `unknown` when no type has the number
+ * @throws {FormatError} or the error of `unknown` when no type has the number
  */
 export function objectTypeFromNumber(
   number: number,
@@ -108,7 +108,7 @@ export function formatObjectName(name: ObjectName): string {
   return `${name.checksum}.${name.type}`
 }
 
-/** Parses `<checksum>.<type>`. @throws {InvalidNameError} when either part is malformed */
+/** Parses an object name, `<checksum>.<type>`. @throws {InvalidNameError} when the text is something else */
 export function parseObjectName(text: string): ObjectName {
   const dot = text.lastIndexOf('.')
   const type = text.slice(dot + 1)
@@ -126,7 +126,10 @@ export function loosePath(name: ObjectName, archive: boolean): string {
   return `objects/${checksum.slice(0, 2)}/${checksum.slice(2)}.${type}${compressed}`
 }
 
-/** Inverse of `loosePath`, for paths relative to `objects/`. @returns `undefined` when the path is not of an object */
+/**
+ * Parses a path as `loosePath` returns it, without `objects/` in front.
+ * @returns `undefined` for any other path
+ */
 export function parseLoosePath(path: string): (ObjectName & { compressed: boolean }) | undefined {
   // Lists of a whole repository parse every path: a regular expression takes four times as long as this loop.
   if (path.charCodeAt(2) !== SLASH || path.charCodeAt(LOOSE_DOT) !== DOT) return undefined

@@ -134,7 +134,7 @@ export function validateFilename(name: string): void {
   if (LONE_SURROGATE.test(name)) throw invalid('filename', `Invalid UTF-8 in filename ${displayUtf8(encodeUtf8(name))}`)
 }
 
-/** Checks xattrs. @throws {FormatError} when a name is empty or duplicate, or the order is wrong */
+/** Validates names and order of xattrs. @throws {FormatError} when a name is empty or duplicate, or the order is wrong */
 export function validateXattrs(xattrs: Xattrs, order: XattrOrder = 'sorted'): void {
   const seen = new Set<string>()
   let previous: Uint8Array | undefined

@@ -45,6 +45,10 @@ export function isSqlitePath(path: string): boolean {
 
 /**
  * Opens a repository and its parent repositories. Closing it closes them too.
+ *
+ * @example
+ * await using repo = await openRepo('/srv/repo')
+ * console.log(await repo.resolve('main'))
  * @throws {IoError} `opening repo: …` when a repository does not exist or cannot be read
  * @throws {FormatError} or {UnsupportedError} `opening repo: …` when its configuration is invalid
  */
@@ -90,6 +94,10 @@ function openStorage(path: string, options: OpenFsStorageOptions): Promise<Stora
 
 /**
  * Creates a repository and opens it. An existing repository is opened unchanged.
+ *
+ * @example
+ * await using file = await createRepo('images.sqlite')
+ * await using directory = await createRepo('/srv/repo', { mode: 'archive' })
  * @throws {IoError} `Creating repo: …` when it cannot be created
  * @throws {InvalidNameError} when the collection ID is not valid
  * @throws {UnsupportedError} when the file system or the platform lacks what the mode requires

@@ -56,6 +56,10 @@ export interface Deployed {
  * Deploys a commit. Local changes in `/etc` of the stateroot's default deployment are carried over, and that deployment
  * is kept for rollback; older ones of the stateroot are removed unless they are pinned. No other process may change the
  * sysroot at the same time.
+ *
+ * @example
+ * const origin = KeyFile.parse('[origin]\nrefspec=main\n')
+ * await deployCommit('/mnt/root', repo, { stateroot: 'default', commit: await repo.resolve('main'), origin })
  * @param repo repository of the sysroot
  * @throws {UnsupportedError} when the sysroot is that of the running system
  * @throws {NotFoundError} when the stateroot does not exist or the commit has no kernel

@@ -123,7 +123,7 @@ export class CpioParser {
   }
 
   /**
-   * Must be called at the end of the stream.
+   * Ends the archive. It has to be called at the end of the stream.
    * @throws {TarFormatError} if the archive is truncated
    */
   finish(): void {

@@ -16,7 +16,7 @@ export interface ArchiveParser {
    */
   push(bytes: Uint8Array): void
   /**
-   * Must be called at the end of the stream.
+   * Ends the archive. It has to be called at the end of the stream.
    * @throws {TarFormatError} if the archive is truncated
    */
   finish(): void
@@ -110,7 +110,7 @@ export class TarOrCpioParser implements ArchiveParser {
   }
 
   /**
-   * Must be called at the end of the stream.
+   * Ends the archive. It has to be called at the end of the stream.
    * @throws {TarFormatError} if the archive is truncated
    */
   finish(): void {

@@ -125,7 +125,7 @@ export class TarParser {
   }
 
   /**
-   * Must be called at the end of the stream. The zero blocks at the end of an archive may be missing.
+   * Ends the archive. It has to be called at the end of the stream. The zero blocks at the end of an archive may be missing.
    * @throws {TarFormatError} if the archive is truncated
    */
   finish(): void {

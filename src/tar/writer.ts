@@ -49,6 +49,7 @@ export interface TarEntry extends TarEntryFields {
  * Encodes headers, padding and the end of an archive. It does no I/O: the caller writes the bytes and the data.
  *
  * @example
+ * const writer = new TarWriter()
  * send(writer.header({ path: 'etc/hostname' }, body.length))
  * send(body)
  * send(writer.padding(body.length))

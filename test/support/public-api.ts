@@ -126,3 +126,61 @@ function isPrivate(node: ts.Node): boolean {
 function rightmost(name: ts.EntityName): ts.Identifier {
   return ts.isIdentifier(name) ? name : name.right
 }
+
+/** Words that begin a part of a sentence, which cannot be understood without what it belongs to. */
+const HEADLESS =
+  /^(?:After|Also|As|Before|By|For|From|If|In|Inverse|It|Its|Like|No|None|Not|Of|On|Same|That|Their|These|They|This|Those|To|Until|When|Where|Whether|With|Without)\b/
+/** Plural nouns, which look like a verb in the third person. */
+const NOUNS =
+  /^(?:Bytes|Checksums|Entries|Errors|Files|Images|Keys|Layers|Lines|Names of|Objects|Options|Paths|Refs|Sizes|Times|Types|Values)\b/
+const BUILT_IN_ERRORS = ['Error', 'RangeError', 'TypeError']
+
+/**
+ * Finds what is wrong with the comment of an exported name, and with those of its methods.
+ * @param names all exported names, which an `@throws` may name
+ */
+export function faultsOfComments(
+  checker: ts.TypeChecker,
+  { name, symbol }: Exported,
+  names: ReadonlySet<string>,
+): string[] {
+  const isFunction = (symbol.flags & ts.SymbolFlags.Function) !== 0
+  const own = faultsOfComment(checker, symbol, isFunction, names).map((fault) => `${name}: ${fault}`)
+  if (symbol.getDocumentationComment(checker).length === 0) own.push(`${name}: has no comment`)
+  const methods = [...(symbol.members?.values() ?? []), ...(symbol.exports?.values() ?? [])]
+    .filter(({ flags }) => (flags & ts.SymbolFlags.Method) !== 0)
+    .filter(({ declarations = [] }) => !declarations.some(isPrivate))
+    .flatMap((method) =>
+      faultsOfComment(checker, method, true, names).map((fault) => `${name}.${method.name}: ${fault}`),
+    )
+  return [...own, ...methods]
+}
+
+function faultsOfComment(
+  checker: ts.TypeChecker,
+  symbol: ts.Symbol,
+  isFunction: boolean,
+  names: ReadonlySet<string>,
+): string[] {
+  const faults: string[] = []
+  const comment = ts.displayPartsToString(symbol.getDocumentationComment(checker)).trim()
+  if (comment !== '') {
+    const [first = ''] = comment.split('\n', 1)
+    if (HEADLESS.test(comment)) faults.push(`is a part of a sentence: ${first}`)
+    if (comment.split(/\s+/).length < 3) faults.push(`is too short: ${first}`)
+    if (!/[.:!?)]$/.test(comment) && !/^- /m.test(comment)) faults.push(`does not end as a sentence: ${first}`)
+    if (isFunction && (!/^(?:Is|Has|[A-Z][a-z]+s)\s/.test(comment) || NOUNS.test(comment))) {
+      faults.push(`does not begin with a verb in the third person, such as Returns: ${first}`)
+    }
+  }
+  for (const tag of symbol.getJsDocTags(checker).filter(({ name }) => name === 'throws')) {
+    const text = ts.displayPartsToString(tag.text)
+    const classes = Array.from(text.matchAll(/\{(\w+)\}/g), ([, error = '']) => error)
+    const unknown = classes.filter((error) => !names.has(error) && !BUILT_IN_ERRORS.includes(error))
+    if (unknown.length > 0) faults.push(`@throws names errors that are not exported: ${unknown.join(', ')}`)
+    if (!/^(?:\{\w+\}|as |what )/.test(text)) faults.push(`@throws does not name a class, {XError}: ${text}`)
+    const condition = text.replaceAll(/\{\w+\}|[,;]|\band\b|\bor\b/g, ' ').trim()
+    if (condition.split(/\s+/).length < 2) faults.push(`@throws does not say when: ${text}`)
+  }
+  return faults
+}

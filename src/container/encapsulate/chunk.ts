@@ -57,7 +57,7 @@ export class Chunk {
     return true
   }
 
-  /** Objects in the order they are written in: by checksum. */
+  /** Returns the objects in the order in which they are written: by checksum. */
   sorted(): [Checksum, ChunkedObject][] {
     return [...this.content].sort(([a], [b]) => compareUtf8(a, b))
   }
@@ -75,7 +75,7 @@ export class Chunking {
   nProvidedComponents = 0
   nSizedComponents = 0
 
-  /** One line each for metadata, components and chunks, for people. */
+  /** Formats metadata, components and chunks as lines for people. */
   lines(): string[] {
     const describe = ({ name, content, size }: Chunk) => `"${name}": objects:${content.size} size:${formatSize(size)}`
     const lines = [`Metadata: ${formatSize(this.metadataSize)}`]

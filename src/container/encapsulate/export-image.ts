@@ -46,7 +46,7 @@ export interface ExportToOciOptions extends ImageWriteOptions {
   readonly keepLayerNotes?: boolean | undefined
 }
 
-/** As `ExportToOciOptions`, and what the transport needs. */
+/** Options of `exportImage`: those of `exportToOci`, and what the transport needs. */
 export interface ExportImageOptions extends ExportToOciOptions, Pick<DestinationContext, 'files' | 'registry'> {
   readonly host: HostPlatform
 }

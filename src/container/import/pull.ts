@@ -21,6 +21,10 @@ export interface PulledImage extends ImportResult {
 /**
  * Pulls an image that is not stored yet. An import that fails keeps the layers it has finished; the next one continues
  * from there.
+ *
+ * @example
+ * const options = { host: hostPlatform(), files: nodeFiles, registry: { network: nodeNetwork() } }
+ * const { mergeCommit } = await pullImage(repo, 'ostree-unverified-registry:quay.io/exampleos/os:1', options)
  * @param reference text as on a command line: `ostree-unverified-registry:…`, `ostree-unverified-image:oci:…`
  * @throws {InvalidNameError} on a malformed reference, and as `ImageImporter`
  */
@@ -40,6 +44,10 @@ export async function pullImage(
 
 /**
  * Stores the commit in an image, and its objects, under the checksums that their producer gave them. No ref is set.
+ *
+ * @example
+ * const { commit } = await unencapsulate(repo, 'ostree-unverified-image:oci:/srv/image:latest', options)
+ * await repo.setRef('main', commit)
  * @throws {FormatError} when the image has other layers too, or no OSTree commit
  */
 export async function unencapsulate(

@@ -9,7 +9,7 @@
  */
 import { InvalidNameError } from '../../errors.ts'
 
-/** Where an image is: in a registry, on a disk, or in the store of another program. */
+/** The kind of place that an image is in: a registry, files on a disk, or the store of another program. */
 export type Transport =
   | 'registry'
   | 'oci'

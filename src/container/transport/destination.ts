@@ -44,10 +44,10 @@ export interface ImageDestination extends AsyncDisposable {
   readonly what: string
   /** Whether layers are stored as plain tar in any case, so that compressing them first is useless. Default false. */
   readonly keepsLayersPlain?: boolean
-  /** Whether a manifest of that media type can be stored unchanged. */
+  /** Tells whether a manifest of that media type can be stored unchanged. */
   acceptsManifest(mediaType: string): boolean
   /**
-   * Whether the blob need not be sent: the destination has it, or could take it over from `origin`.
+   * Tells whether the blob need not be sent: the destination has it, or could take it over from `origin`.
    * @param origin the image that the blob comes from, for registries that can mount blobs across repositories
    */
   hasBlob(blob: StoredBlob, origin?: ImageReference): Promise<boolean>

@@ -47,6 +47,9 @@ export interface CheckoutResult {
 
 /**
  * Checks out a commit. On an error, what has been created so far is kept, as in ostree.
+ *
+ * @example
+ * const { linked, copied } = await checkout(repo, await repo.resolve('main'), createCheckoutTarget('rootfs'))
  * @throws {PathNotFoundError} or {IoError} when the subpath does not exist
  * @throws {ConflictError} when an existing file or directory is in the way
  * @throws {UsageError} when options exclude each other

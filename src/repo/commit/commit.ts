@@ -75,6 +75,7 @@ export interface CommitOptions extends ProgressOptions, BeginOptions, Omit<Commi
   readonly consume?: boolean | undefined
 }
 
+/** What `commit` did. */
 export interface CommitResult {
   /** The new commit, or the parent if the commit was skipped. */
   readonly commit: Checksum
@@ -85,6 +86,11 @@ export interface CommitResult {
 
 /**
  * Commits trees and sets the branch, in one transaction.
+ *
+ * @example
+ * const trees = [{ directory: createDirectorySource('rootfs') }]
+ * const result = await commit(repo, { trees, branch: 'main', subject: 'First', timestamp: 0n })
+ * console.log(result.commit)
  * @throws {UsageError} with ostree's wording when options are missing or exclude each other, or an entry of a skip list
  *   or of `statOverrides.add` matched nothing
  * @throws {RefNotFoundError} or {InvalidNameError} when a revision cannot be resolved, or the branch is not a valid

@@ -33,7 +33,13 @@ import type { ConsumedPath, DirectorySource, SourceEntry } from './directory.ts'
 /** Non-blocking, so that opening does not wait for a writer if a FIFO has replaced the file. */
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
-/** Creates a source that reads a local directory. @param path a symlink is followed only with a slash at its end */
+/**
+ * Creates a source that reads a local directory.
+ *
+ * @example
+ * await commit(repo, { trees: [{ directory: createDirectorySource('rootfs') }], branch: 'main', timestamp: 0n })
+ * @param path a symlink is followed only with a slash at its end
+ */
 export function createDirectorySource(path: string): DirectorySource {
   return new LocalDirectory(path)
 }

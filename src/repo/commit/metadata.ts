@@ -15,12 +15,16 @@ import { array, bool, string, type Vardict, variantOf } from '../../gvariant/ind
 import { GHashOrder } from '../../gvariant/internal.ts'
 import type { MutableTree } from '../core/tree.ts'
 
-/** Metadata keys, with the type and meaning of each value. */
-export const REF_BINDING_KEY = 'ostree.ref-binding' // as, the refs that the commit is bound to
-export const COLLECTION_BINDING_KEY = 'ostree.collection-binding' // s, the collection of these refs
-export const BOOTABLE_KEY = 'ostree.bootable' // b
-export const LINUX_KEY = 'ostree.linux' // s, release of the kernel in the tree
-export const SIZES_KEY = 'ostree.sizes' // aay, sizes of all objects of the commit
+/** Key of commit metadata: the refs that the commit is bound to, `as`. */
+export const REF_BINDING_KEY = 'ostree.ref-binding'
+/** Key of commit metadata: the collection of the refs that the commit is bound to, `s`. */
+export const COLLECTION_BINDING_KEY = 'ostree.collection-binding'
+/** Key of commit metadata, and label of an image: the tree has a kernel to boot, `b`. */
+export const BOOTABLE_KEY = 'ostree.bootable'
+/** Key of commit metadata: release of the kernel in the tree, `s`. */
+export const LINUX_KEY = 'ostree.linux'
+/** Key of commit metadata: sizes of all objects of the commit, `aay`. */
+export const SIZES_KEY = 'ostree.sizes'
 
 /**
  * Returns the entries with the given keys, in the order of `keys`.

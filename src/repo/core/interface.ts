@@ -49,11 +49,17 @@ export type CommitState = 'complete' | 'partial' | 'fsck-partial'
 export interface ObjectReader {
   /** Returns whether the object is stored. Objects of one checksum and different types are different objects. */
   has(name: ObjectName): MaybePromise<boolean>
-  /** Reads the bytes of a metadata object. @throws {ObjectNotFoundError}, {FormatError} if what is stored is damaged */
+  /**
+   * Reads the bytes of a metadata object.
+   * @throws {ObjectNotFoundError} if it is not stored; {FormatError} if what is stored is damaged
+   */
   readMeta(type: MetaType, checksum: Checksum): MaybePromise<Uint8Array>
   /** Reads an attached object. `undefined` if it is not stored; an empty array is an empty dictionary. */
   readAttached(type: AttachedType, commit: Checksum): MaybePromise<Uint8Array | undefined>
-  /** Reads header and size of a file, not its content. @throws {ObjectNotFoundError}, {FormatError} */
+  /**
+   * Reads header and size of a file, not its content.
+   * @throws {ObjectNotFoundError} if it is not stored; {FormatError} if what is stored is damaged
+   */
   statFile(checksum: Checksum): MaybePromise<FileInfo>
   /**
    * Reads a file. The body is one array if it has at most SMALL_FILE bytes; else a stream of chunks of at most that size,
@@ -214,10 +220,13 @@ export interface ObjectStore extends ObjectReader {
   /**
    * Deletes one object; what is attached to a commit stays. The caller holds an exclusive lock and has no transaction
    * open. The next transaction may store the object again.
-   * @throws {ObjectNotFoundError}
+   * @throws {ObjectNotFoundError} if it is not stored
    */
   delete(name: ObjectName): MaybePromise<void>
-  /** Returns the bytes that the object takes, as prune and fsck report them. @throws {ObjectNotFoundError} */
+  /**
+   * Returns the bytes that the object takes, as prune and fsck report them.
+   * @throws {ObjectNotFoundError} if it is not stored
+   */
   storageSize(name: ObjectName): MaybePromise<number>
   /** Returns the state of a commit, which need not be stored. `complete` unless another was set. */
   commitState(commit: Checksum): MaybePromise<CommitState>
@@ -251,6 +260,7 @@ export interface RefStore {
   write(path: RefPath, target: RefTarget | undefined): MaybePromise<void>
 }
 
+/** How durable the writes of a transaction are. */
 export interface BeginOptions {
   /** Whether what a commit makes visible is on the disk before. Default: `core.fsync`. */
   readonly fsync?: boolean | undefined
@@ -258,6 +268,7 @@ export interface BeginOptions {
   readonly perObjectFsync?: boolean | undefined
 }
 
+/** How long to wait for a lock. */
 export interface LockOptions {
   /** Seconds to wait; 0 does not wait, -1 waits forever. Default: `core.lock-timeout-secs`. */
   readonly timeout?: number | undefined
@@ -283,6 +294,7 @@ export interface SummaryCache {
   delete(name: string): MaybePromise<void>
 }
 
+/** How a file beside the objects is created. */
 export interface WriteFileOptions {
   /** Permission bits. Default 0644. */
   readonly mode?: number | undefined

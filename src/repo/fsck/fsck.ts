@@ -67,6 +67,9 @@ export interface FsckResult {
 
 /**
  * Verifies a repository. Missing objects are reported as events.
+ *
+ * @example
+ * const { damaged } = await fsck(repo, { all: true, onEvent: (event) => console.log(event) })
  * @throws {FormatError}, {ChecksumMismatchError} or another error at the first corrupt object, unless `all` or `delete`
  * @throws {ObjectNotFoundError} when the commit of a ref, or a dirtree, is missing, as the search cannot continue
  */

@@ -56,6 +56,10 @@ export interface PruneResult {
  * Deletes the objects of this repository that no root reaches; then static deltas to commits that do not exist, and
  * cached summaries of remotes that are not configured. Objects of parent repositories and detached metadata are not
  * counted.
+ *
+ * @example
+ * const { unreachable, bytes } = await prune(repo, { refsOnly: true, depth: 0, dryRun: true })
+ * console.log(unreachable.length, bytes)
  * @throws {ReadOnlyError} when the repository cannot be written, even if there is nothing to delete
  * @throws {RepoLockedError} when the repository stays locked
  * @throws {RefNotFoundError} when a branch named in the rules does not exist

@@ -61,6 +61,9 @@ export interface PullLocalResult {
 
 /**
  * Pulls refs and commits. On an error nothing changes in `into`.
+ *
+ * @example
+ * await pullLocal(from, into, { refs: ['main'], depth: -1 })
  * @throws {UsageError} when the depth is invalid, or a signature is required without `remote` or `verification`
  * @throws {InvalidNameError} or {RefNotFoundError} when a requested ref is malformed or does not exist
  * @throws {FormatError} `Commit X: …` when a commit is bound to other refs

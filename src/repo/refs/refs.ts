@@ -32,7 +32,7 @@ const REMOTE = new RegExp(`^${FRAGMENT}$`, 'u')
 /** Aliases followed in a row. Aliases are symlinks, of which Linux follows 40. */
 export const MAX_ALIAS_HOPS = 40
 
-/** @throws {InvalidNameError} `Invalid ref name …` when `name` is not a valid ref name */
+/** Validates the name of a ref. @throws {InvalidNameError} `Invalid ref name …` when `name` is not a valid ref name */
 export function validateRefName(name: string): void {
   if (!REF.test(name)) throw new InvalidNameError(name, `Invalid ref name ${name}`)
 }
@@ -42,7 +42,10 @@ export function isRefPart(name: string): boolean {
   return REMOTE.test(name)
 }
 
-/** @throws {InvalidNameError} `Invalid remote name …` when `name` is not a valid remote name */
+/**
+ * Validates the name of a remote.
+ * @throws {InvalidNameError} `Invalid remote name …` when `name` is not a valid remote name
+ */
 export function validateRemoteName(name: string): void {
   if (!REMOTE.test(name)) throw new InvalidNameError(name, `Invalid remote name ${name}`)
 }

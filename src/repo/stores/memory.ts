@@ -30,6 +30,7 @@ import { attachedChanges, type Changes } from './changes.ts'
 import type { LargeBody } from './incoming-file.ts'
 import { OpenTransaction, type TransactionBackend } from './open-transaction.ts'
 
+/** How a repository in memory is created. */
 export interface MemoryStorageOptions {
   readonly platform: Platform
   /** Default `archive`. */
@@ -37,7 +38,13 @@ export interface MemoryStorageOptions {
   readonly collectionId?: string | undefined
 }
 
-/** Creates a new, empty repository. */
+/**
+ * Creates a new, empty repository.
+ *
+ * @example
+ * const platform = portablePlatform
+ * await using repo = await Repo.open(createMemoryStorage({ platform }), platform)
+ */
 export function createMemoryStorage(options: MemoryStorageOptions): Storage {
   return new MemoryStorage(options)
 }

@@ -30,6 +30,7 @@ export const SUMMARY_COLLECTION_MAP_KEY = 'ostree.summary.collection-map' // a{s
 export const SUMMARY_COMMIT_TIMESTAMP_KEY = 'ostree.commit.timestamp' // t, seconds since the epoch, big-endian
 export const SUMMARY_COMMIT_VERSION_KEY = 'ostree.commit.version' // s
 
+/** Codec of a ref in a summary: its name, the commit it points to, and metadata of that commit. */
 export const SummaryRef = struct({
   name: string,
   latest: struct({
@@ -41,6 +42,7 @@ export const SummaryRef = struct({
     metadata: vardict,
   }),
 })
+/** A ref in a summary: its name, the commit it points to, and metadata of that commit. */
 export type SummaryRef = Value<typeof SummaryRef>
 
 export const SummaryRefs = array(SummaryRef)

@@ -17,7 +17,7 @@ import {
   type Xattrs,
 } from '../../objects/index.ts'
 
-/** Any checksum. */
+/** Any checksum: 64 lower-case hexadecimal digits. */
 export const anyChecksum: fc.Arbitrary<Checksum> = fc
   .uint8Array({ minLength: 32, maxLength: 32 })
   .map((bytes) => toHex(bytes) as Checksum)
