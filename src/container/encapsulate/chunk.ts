@@ -1,6 +1,6 @@
 /**
- * Which files of a commit go into which layer. All of them start in the remainder, which travels with the commit; a
- * chunk takes over what has a reason to travel by itself: a package that seldom changes.
+ * Assigns the files of a commit to layers. At first all of them are in the remainder, which is in one layer with the
+ * commit. Files are then moved into chunks, each of which becomes a layer, for example one of packages that seldom change.
  *
  * Source: ostree-ext, chunking.rs (Chunk, Chunking).
  */
@@ -10,13 +10,13 @@ import { formatSize } from '../../format-size.ts'
 
 /** A content object and the paths it has in the commit. */
 export interface ChunkedObject {
-  /** Bytes of content; 0 where only a path was moved here. */
+  /** Bytes of content; 0 if only one of its paths was moved to this chunk. */
   size: number
-  /** Absolute, in the order of the tree. */
+  /** Absolute paths, in the order of the tree. */
   readonly paths: string[]
 }
 
-/** The files of one layer to be. */
+/** The files of one future layer. */
 export class Chunk {
   name: string
   readonly content = new Map<Checksum, ChunkedObject>()
@@ -29,7 +29,7 @@ export class Chunk {
     this.packages = packages
   }
 
-  /** Moves an object with all its paths. @returns whether it was here */
+  /** Moves an object with all its paths to another chunk. @returns whether this one had it */
   moveObj(to: Chunk, checksum: Checksum): boolean {
     const object = this.content.get(checksum)
     if (object === undefined) return false
@@ -41,9 +41,9 @@ export class Chunk {
   }
 
   /**
-   * Moves one of the paths of an object; with the last of them the object is gone from here. The bytes of both chunks
-   * stay what they were.
-   * @returns whether it was here
+   * Moves one path of an object to another chunk. This one loses the object with the last of its paths. The sizes of the
+   * chunks do not change.
+   * @returns whether this one had it
    */
   movePath(to: Chunk, checksum: Checksum, path: string): boolean {
     const object = this.content.get(checksum)
@@ -63,15 +63,15 @@ export class Chunk {
   }
 }
 
-/** What became of a commit: its remainder, its chunks. `newChunking` and `processMapping` make one. */
+/** The remainder and the chunks of a commit, as made by `newChunking` and `processMapping`. */
 export class Chunking {
-  /** Bytes of all dirtrees and dirmetas, those of one checksum as often as they occur. */
+  /** Bytes of all dirtrees and dirmetas; one that occurs several times counts each time. */
   metadataSize = 0
   readonly remainder = new Chunk()
   readonly chunks: Chunk[] = []
-  /** Chunks at most, once a mapping was applied. */
+  /** Largest number of chunks, after a mapping was applied. */
   max = 0
-  /** Components the mapping knows, and those of them that have content. */
+  /** Number of components in the mapping, and of those with content. */
   nProvidedComponents = 0
   nSizedComponents = 0
 

@@ -1,5 +1,5 @@
 /**
- * From a commit to its chunks: by components, or as the layers of a stored image have it.
+ * Divides a commit into chunks: by components, or as in the layers of a stored image.
  *
  * Source: ostree-ext, chunking.rs (Chunking::new, from_mapping, process_mapping); container/store.rs
  * (chunking_from_layer_committed).
@@ -19,27 +19,27 @@ import { basicPacking } from './packing.ts'
 /** Default of `MappingOptions.maxLayers`: chunks of an image, beside the layer that holds the commit. */
 export const MAX_CHUNKS = 64
 
-/** Paths of one commit that are held in memory: some 150 bytes each, and ten small objects can name a billion. */
+/** Paths of one commit. Each takes some 150 bytes of memory, and ten small objects can name a billion of them. */
 export const MAX_CHUNKED_PATHS = 1 << 22
 
-/** Names of more components than this are counted, not listed. */
+/** Components that the name of a chunk lists; of more than this it gives the number. */
 const MAX_LISTED = 5
 const RESERVED_NAME = 'Reserved for new packages'
 
 /** A file that a component claims, by path. */
 export interface ClaimedPath {
-  /** Absolute. */
+  /** Absolute path. */
   readonly path: string
   readonly checksum: Checksum
 }
 
 /** How the files of a commit are divided into chunks. */
 export interface MappingOptions {
-  /** Chunks at most. Default `MAX_CHUNKS`; 0 leaves everything in the remainder. */
+  /** Largest number of chunks; 0 leaves everything in the remainder. Default `MAX_CHUNKS`. */
   readonly maxLayers?: number | undefined
-  /** Manifest of the build before: its layers are kept as far as possible. */
+  /** Manifest of the previous build, whose layers are kept as far as possible. */
   readonly priorBuild?: ImageManifest | undefined
-  /** Components, by identifier, that get a chunk each whatever their size; with the paths that are theirs. */
+  /** Components that get a chunk of their own whatever their size: their paths, by identifier. */
   readonly specificContentmeta?: ReadonlyMap<string, readonly ClaimedPath[]> | undefined
 }
 
@@ -152,9 +152,9 @@ function requireNothingLeft({ content }: Chunk): void {
 }
 
 /**
- * Moves what a stored chunk layer holds out of the remainder, into a chunk without a name. Files that are not in the
- * remainder are passed over.
- * @throws {NotFoundError} when the layer is not stored, {FormatError} when the stored commit is not of a chunk layer
+ * Moves the files of a stored chunk layer from the remainder to a chunk without a name. Files that are not in the
+ * remainder are skipped.
+ * @throws {NotFoundError} when the layer is not stored, {FormatError} when its commit is not that of a chunk layer
  */
 export async function chunkingFromLayerCommitted(repo: Repo, layer: Descriptor, chunking: Chunking): Promise<void> {
   const ref = refForLayer(layer)

@@ -1,12 +1,12 @@
 /**
- * Other detached metadata for an encapsulated commit: signatures are made when the image is there already.
+ * Replaces the detached metadata of an encapsulated commit, for example to add signatures to an existing image.
  *
  * ```
  * … commit │ commitmeta │ dirmeta dirtree …      only the entry in the middle is replaced, added or left out
  * ```
  *
- * All other bytes of the layer stay as they are, so what comes out is what encapsulating the commit with that metadata
- * would have given. Source: ostree-ext, tar/export.rs and container/update_detached_metadata.rs.
+ * All other bytes of the layer stay the same, so the result is what encapsulating the commit with that metadata gives.
+ * Source: ostree-ext, tar/export.rs and container/update_detached_metadata.rs.
  */
 
 import { concatBytes, decodeUtf8, displayUtf8 } from '../../bytes.ts'
@@ -30,13 +30,13 @@ import { type ImageWriteOptions, writeDocuments, writeLayers } from './image-wri
 import { LayerTar } from './layer-tar.ts'
 import { type TransferOptions, transferLayers } from './transfer-image.ts'
 
-/** Bytes before the tree of a stream: the empty repository, the commit, what is attached to it. */
+/** Bytes of a stream before its tree: the empty repository, the commit, and its detached metadata. */
 const MAX_PRELUDE: number = 2 * MAX_STREAM_METADATA + (1 << 20)
 
 /**
  * Rewrites the stream of a commit layer.
- * @param metadata serialised `a{sv}`; without it the commit has none any more
- * @throws {FormatError} when there is no commit, or nothing behind it; {LimitError}, {TarFormatError}
+ * @param metadata serialised `a{sv}`; without it the commit loses its detached metadata
+ * @throws {FormatError} when there is no commit, or it is not followed by metadata; {LimitError}, {TarFormatError}
  */
 export async function* replaceDetachedMetadata(
   from: AsyncIterable<Uint8Array>,
@@ -48,7 +48,7 @@ export async function* replaceDetachedMetadata(
   let size = 0
   let done = false
   for await (const chunk of from) {
-    // The rest is read too: what is cut off must not pass for whole.
+    // The rest is parsed too, so that a truncated layer is an error.
     inContext(() => parser.push(chunk))
     if (done) {
       yield chunk
@@ -100,7 +100,7 @@ function* spliced(
   yield bytes.subarray(to)
 }
 
-/** Looks for the bytes of the stream in which detached metadata stands, or would stand. */
+/** Finds the range of bytes of the stream in which detached metadata is, or the offset at which it would be. */
 class PreludeSink implements TarSink {
   commit: StreamObject | undefined
   from: number | undefined
@@ -211,7 +211,7 @@ async function rewrite(
   return await writeDocuments(to, updated, { ...manifest, layers: manifest.layers.with(index, written.descriptor) })
 }
 
-/** @param isLast whether the layer is also the one that the label names */
+/** Returns the config with another diff id. @param isLast whether the label `ostree.final-diffid` names the layer */
 function withDiffId(config: ImageConfiguration, index: number, diffId: string, isLast: boolean): ImageConfiguration {
   const rootfs = { ...config.rootfs, diff_ids: config.rootfs.diff_ids.with(index, diffId) }
   if (!isLast) return { ...config, rootfs }

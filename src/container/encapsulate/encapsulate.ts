@@ -1,14 +1,14 @@
 /**
- * A commit as a container image, from which the very same commit can be had back.
+ * Writes a commit as a container image, from which the same commit can be restored.
  *
  * ```
- * layer 0       the commit, its directories, and what files no other layer has
- * layer 1 … n   files by component, so that an update fetches the layers of what changed
- * labels        ostree.commit, ostree.bootable, version, and ostree.final-diffid: which layer is the last of these
+ * layer 0       the commit, its directories, and the files that are in no other layer
+ * layer 1 … n   files by component, so that an update fetches only the layers of changed components
+ * labels        ostree.commit, ostree.bootable, version, and ostree.final-diffid, which names the last of these layers
  * ```
  *
- * Everything but compressed bytes is a function of commit, detached metadata and options. Source: ostree-ext,
- * container/encapsulate.rs.
+ * Everything except the compressed bytes depends only on the commit, its detached metadata and the options. Source:
+ * ostree-ext, container/encapsulate.rs.
  */
 
 import { type Checksum, compareUtf8 } from '../../bytes.ts'
@@ -44,43 +44,43 @@ import {
 import type { ObjectMetaSized } from './object-meta.ts'
 import { exportChunk, exportFinalChunk } from './tar-export.ts'
 
-/** Label `version`, where images of old carry it. */
+/** Label of the version in older images. */
 export const LEGACY_VERSION_LABEL = 'version'
-/** Commit metadata: the command of the container, `as`. */
+/** Key in the commit's metadata: the command of the container, of type `as`. */
 export const CONTAINER_CMD_KEY = 'ostree.container-cmd'
 const LINUX_KEY = 'ostree.linux'
 const VERSION_KEY = 'version'
 
-/** What the config of the image says beside what the commit says. */
+/** Values for the config of the image, besides those from the commit. */
 export interface EncapsulateConfig {
-  /** In front of what the commit says, but for the diff id. */
+  /** Labels. They replace those from the commit, except that with the diff id. */
   readonly labels?: Readonly<Record<string, string>> | undefined
-  /** Instead of what the commit says. */
+  /** Command of the container, instead of that from the commit. */
   readonly cmd?: readonly string[] | undefined
 }
 
 /** How a commit becomes an image. */
 export interface EncapsulateOptions extends MappingOptions, ImageWriteOptions {
-  /** Compress as fast as can be. Default false. */
+  /** Use the fastest compression. Default false. */
   readonly skipCompression?: boolean | undefined
-  /** Default gzip at level 6, at 1 with `skipCompression`. */
+  /** Compression of all layers. Default gzip at level 6, or at 1 with `skipCompression`. */
   readonly compression?: LayerCompression | undefined
-  /** Keys of commit metadata to become labels; these must be there and hold strings. */
+  /** Keys of commit metadata that become labels. The commit must have them, with values that are strings. */
   readonly copyMetaKeys?: readonly string[] | undefined
-  /** The same for keys that may be absent. */
+  /** Keys of commit metadata that become labels if the commit has them. */
   readonly copyMetaOptKeys?: readonly string[] | undefined
-  /** Write the version under its old label as well. Default false. */
+  /** Add the version with its old label, too. Default false. */
   readonly legacyVersionLabel?: boolean | undefined
-  /** What the image's config starts from. */
+  /** Container config that the labels and the command are added to. */
   readonly containerConfig?: ContainerConfig | undefined
-  /** What the image says it runs on. Default: `host`. */
+  /** Platform of the image. Default: `host`. */
   readonly platform?: HostPlatform | undefined
   readonly host: HostPlatform
-  /** Components of the commit: with it the image is split into chunks. */
+  /** Components of the commit. If given, the image is divided into chunks. */
   readonly packageContentmeta?: ObjectMetaSized | undefined
-  /** RFC 3339, taken as it stands. Default: time of the commit. */
+  /** Time of creation, as RFC 3339 text that is used unchanged. Default: time of the commit. */
   readonly created?: string | undefined
-  /** Before each file of a layer the directories it lies in. Default false. */
+  /** Write the parent directories of a file before it, once for each layer. Default false. */
   readonly tarCreateParentDirs?: boolean | undefined
 }
 
@@ -168,8 +168,9 @@ async function chunkCommit(repo: Repo, commit: Checksum, options: EncapsulateOpt
 }
 
 /**
- * Two chunks that hold nothing have one digest, and of the last, by which an importer tells OSTree's layers from those
- * on top, there may be only one. Packing makes an empty bin when there are no more bins than kinds of component.
+ * Removes the other empty chunks when the last one is empty. All empty chunks have one digest, but that of the last layer
+ * of the commit, by which an importer finds the layers on top, must be unique. Packing gives a second empty bin when there
+ * are no more bins than kinds of components.
  */
 function leaveOutTwins(chunks: Chunk[]): void {
   const last = chunks.at(-1)
@@ -192,14 +193,14 @@ function commitLabels(commit: Checksum, metadata: Vardict, options: EncapsulateO
   const bootable = lookup(metadata, BOOTABLE_KEY, bool)
   if (bootable !== undefined) {
     labels.set(BOOTABLE_KEY, String(bootable))
-    // Also of one that says it is not: the label tells what can read the image.
+    // Also if the value is false, because this label says which programs can read the image.
     labels.set(BOOTC_LABEL, '1')
   }
   const linux = lookup(metadata, LINUX_KEY, string)
   if (linux !== undefined) labels.set(LINUX_KEY, linux)
   const version = lookup(metadata, VERSION_KEY, string)
   if (version !== undefined) {
-    labels.set(VERSION_LABELS[0] as string, version) // the preferred one
+    labels.set(VERSION_LABELS[0] as string, version) // the preferred label
     if (options.legacyVersionLabel) labels.set(LEGACY_VERSION_LABEL, version)
   }
   labels.set(OSTREE_COMMIT_LABEL, commit)
@@ -219,11 +220,11 @@ export interface OstreeLayerOptions extends ImageWriteOptions {
   readonly compression?: LayerCompression | undefined
   readonly tarCreateParentDirs?: boolean | undefined
   readonly created: string
-  /** History of the layer of the commit. */
+  /** Command in the history of the commit layer. */
   readonly description: string
 }
 
-/** Writes the layers of a commit. @returns that of the commit first, then those of the chunks */
+/** Writes the layers of a commit. @returns the commit layer, then those of the chunks */
 export async function writeOstreeLayers(
   repo: Repo,
   commit: Checksum,
@@ -254,7 +255,7 @@ export async function writeOstreeLayers(
   return await writeLayers(repo.platform, to, [commitLayer, ...chunks], options)
 }
 
-/** What tells OSTree's own layers from those on top of them. */
+/** Returns the diff id of the last layer of the commit, for the label `ostree.final-diffid`. */
 export function lastDiffId(layers: readonly WrittenLayer[]): string {
   const last = layers.at(-1)
   if (last === undefined) throw new UsageError('An image needs a layer')

@@ -1,9 +1,9 @@
 /**
- * A stored image, written out as an image again.
+ * Writes a stored image as an image again.
  *
- * The layers of its commit are written as they were when it was encapsulated, so that their diff ids are the ones they
- * had. Layers on top of it come from the commits they are kept as: ordinary archives that say the same, but are not the
- * ones they were made of.
+ * The layers of its commit are written as they were when it was encapsulated, with the same diff ids. The layers on top
+ * are made from the commits that they are stored as: they have the same content as the original archives, but are not
+ * the same bytes.
  *
  * Source: ostree-ext, container::store (export_to_oci, export).
  */
@@ -33,15 +33,15 @@ import {
 } from './image-writer.ts'
 import { exportTree } from './tar-export.ts'
 
-/** How a stored image is written out; all may be left out. */
+/** How a stored image is written. All options may be left out. */
 export interface ExportToOciOptions extends ImageWriteOptions {
-  /** Compress as fast as can be, layers on top not at all. Default false. */
+  /** Use the fastest compression, and none for the layers on top. Default false. */
   readonly skipCompression?: boolean | undefined
-  /** Of every layer. Default gzip, as fast or as small as `skipCompression` says. */
+  /** Compression of all layers. Default gzip, at the level that `skipCompression` gives. */
   readonly compression?: LayerCompression | undefined
   /**
-   * Give every layer the component names and the history it has in the stored image. The original empties those of the
-   * commit's layers, and gives those on top what belongs to the layers below; so it is by default.
+   * Give every layer the component names and the history that it has in the stored image. Default false: as in ostree-ext,
+   * those of the commit's layers are empty, and the layers on top get those of the layers below them.
    */
   readonly keepLayerNotes?: boolean | undefined
 }
@@ -161,7 +161,7 @@ interface LayerNotes {
 
 type StoredLayers = readonly { readonly layer: Descriptor; readonly history: HistoryEntry | undefined }[]
 
-/** Annotations and history, the ones a layer has or the ones the original gives it. */
+/** Annotations and history of the layers: those of the stored image, or those that ostree-ext gives them. */
 class StoredNotes {
   readonly #layers: StoredLayers
   readonly #keep: boolean
@@ -182,7 +182,7 @@ class StoredNotes {
     })
   }
 
-  /** @param index among the derived layers: the original takes it for one among all */
+  /** @param index position among the derived layers, which ostree-ext uses as the position among all layers */
   ofDerived(layer: Descriptor, index: number): LayerNotes {
     if (this.#keep) {
       const created = formatTime(undefined)
@@ -204,7 +204,7 @@ function formatTime(created: string | undefined): string {
   return formatCreated(parseRfc3339(created ?? '')?.seconds ?? 0)
 }
 
-/** The label must name the last layer of the commit; it says so already where that came out as it was. */
+/** Sets the label that names the last layer of the commit, unless it names that already. */
 function relabelled<
   D extends { readonly config: ImageConfiguration; readonly manifest: LayeredImageState['manifest'] },
 >({ config, manifest }: D, diffId: string) {

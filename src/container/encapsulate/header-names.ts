@@ -1,7 +1,7 @@
 /**
- * Names in GNU tar headers as the tar library behind ostree-ext puts them there. Layers are named by the hash of their
- * bytes, so what readers skip counts too: a name that does not fit is tried first and leaves the components that did,
- * and every name written over a longer one leaves the tail of it.
+ * Writes names into GNU tar headers byte for byte as the tar library of ostree-ext does. Layers are named by the hash of
+ * their bytes, so bytes that readers ignore count too: a name that does not fit leaves those of its components that do,
+ * and a name that is written over a longer one leaves the end of it.
  *
  * Source: tar-rs, builder.rs (prepare_header_path, prepare_header_link) and header.rs (copy_path_into, copy_into).
  */
@@ -9,15 +9,16 @@
 import { displayUtf8, EMPTY_BYTES, encodeUtf8 } from '../../bytes.ts'
 import { encodeGnuLong, type HeaderBlock } from '../../tar/index.ts'
 
-/** Bytes of the name and link name fields. */
+/** Bytes of the fields for name and link name. */
 const FIELD = 100
 const SLASH = 0x2f
 const DOT = 0x2e
 const SEPARATOR = Uint8Array.of(SLASH)
 
 /**
- * @param path relative, of plain names; `./` in front is dropped, but for the path `./` itself
- * @returns what must stand before the header: an entry with the whole path where the header cannot hold it, else nothing
+ * Writes the path of an entry into its header.
+ * @param path relative, without `.` and `..`; a leading `./` is dropped, unless it is the whole path
+ * @returns the bytes that must precede the header: an entry with the whole path if the header cannot hold it, else none
  */
 export function placeName(block: HeaderBlock, path: string): Uint8Array {
   const name = encodeUtf8(path === './' ? path : withoutDot(path))
@@ -32,7 +33,7 @@ export function placeName(block: HeaderBlock, path: string): Uint8Array {
 }
 
 /**
- * A symbolic link's target, letter for letter: what a program tidied would no longer be what the object was hashed with.
+ * Writes the target of a symbolic link, unchanged, because the checksum of its object depends on it.
  * @returns as `placeName`
  */
 export function placeTarget(block: HeaderBlock, target: string): Uint8Array {
@@ -49,7 +50,7 @@ function withoutDot(path: string): string {
   return path.startsWith('./') ? path.slice(2) : path
 }
 
-/** The components, each with the slash behind it, that fit the field before the first that does not. */
+/** Returns the components, each with its slash, that fit into the field before the first one that does not. */
 function leadingComponents(path: Uint8Array): Uint8Array {
   const field = new Uint8Array(FIELD)
   let length = 0
@@ -66,7 +67,7 @@ function leadingComponents(path: Uint8Array): Uint8Array {
     const isRoot = at === 0 && end === 0
     const component = isRoot ? path.subarray(0, 1) : path.subarray(at, end)
     at = end + 1
-    // The leading dot is a component, all others are not.
+    // A dot is a component only at the beginning.
     if (component.length === 0 || (at > 2 && component.length === 1 && component[0] === DOT)) continue
     if (needsSlash && !put(SEPARATOR)) break
     if (!put(component)) break
@@ -75,7 +76,7 @@ function leadingComponents(path: Uint8Array): Uint8Array {
   return field.subarray(0, length)
 }
 
-/** What the first hundred bytes name, cut between two characters. */
+/** Returns the first hundred bytes of a name, without a character that would be cut. */
 function truncated(path: Uint8Array): string {
   let end = FIELD
   while (end > 0 && ((path[end] as number) & 0xc0) === 0x80) end--

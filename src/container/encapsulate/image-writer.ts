@@ -1,12 +1,12 @@
 /**
- * Layers out of streams of tar, and the image around them:
+ * Writes layers from streams of tar, and the documents of an image with them:
  *
  * ```
  * tar ─ sha256 (diff id) ─ compress ─▶ blob ─▶ digest, size
  *                                              └ config: diff ids, history ─▶ manifest: descriptors
  * ```
  *
- * Documents are canonical JSON: the same layers and fields give the same image.
+ * Documents are canonical JSON, so the same layers and fields give the same image.
  */
 
 import { encodeUtf8, streamOf } from '../../bytes.ts'
@@ -35,19 +35,19 @@ export const LAYER_CONCURRENCY = 4
 /** How a layer is compressed: the kind, or `none` for a plain tar. */
 export interface LayerCompression {
   readonly kind: Exclude<CompressionKind, 'deflate-raw'> | 'none'
-  /** Default: that of the kind. */
+  /** Level of the compression. Default: that of the kind. */
   readonly level?: number | undefined
 }
 
-/** A layer to be written. */
+/** A layer that is to be written. */
 export interface LayerInput {
-  /** Opens the plain tar. */
+  /** Returns the plain tar. */
   readonly tar: () => AsyncIterable<Uint8Array>
   readonly compression: LayerCompression
-  /** Of the descriptor. */
+  /** Annotations of the descriptor. */
   readonly annotations?: Readonly<Record<string, string>> | undefined
   readonly history: HistoryEntry
-  /** What is being done, for the errors. */
+  /** Text that precedes errors of this layer. */
   readonly context: string
 }
 
@@ -61,11 +61,11 @@ export interface WrittenLayer {
 
 /** How the layers of an image are written. A `step` event with the label `layers` follows each layer. */
 export interface ImageWriteOptions extends ProgressOptions {
-  /** Layers in the making at the same time. Default `LAYER_CONCURRENCY`. */
+  /** Layers that are written at the same time. Default `LAYER_CONCURRENCY`. */
   readonly concurrency?: number | undefined
 }
 
-/** Writes the layers, several at once. @returns in the order given */
+/** Writes layers, several at the same time. @returns the written layers, in the order of `layers` */
 export async function writeLayers(
   platform: Platform,
   to: ImageDestination,
@@ -114,11 +114,11 @@ export interface ImageFields {
   readonly variant?: string | undefined
   readonly created?: string | undefined
   readonly config?: ContainerConfig | undefined
-  /** Of the manifest. */
+  /** Annotations of the manifest. */
   readonly annotations?: Readonly<Record<string, string>> | undefined
 }
 
-/** Writes config and manifest of an image whose layers are there. @returns the digest under which it was published */
+/** Writes config and manifest of an image whose layers are written. @returns the digest of the published manifest */
 export async function writeImage(
   to: ImageDestination,
   layers: readonly Pick<WrittenLayer, 'descriptor' | 'diffId' | 'history'>[],
@@ -137,7 +137,7 @@ export async function writeImage(
   })
 }
 
-/** Writes these documents and publishes the image. @param manifest lacks what the config decides */
+/** Writes config and manifest, and publishes the image. @param manifest without the descriptor of the config */
 export async function writeDocuments(
   to: ImageDestination,
   config: ImageConfiguration,
@@ -156,16 +156,16 @@ export async function writeDocuments(
 }
 
 /**
- * The time of the environment variable SOURCE_DATE_EPOCH, for the option `created`.
+ * Returns the value of the environment variable SOURCE_DATE_EPOCH as text for the option `created`.
  * @param text decimal seconds since the epoch, UTC
- * @throws {UsageError}
+ * @throws {UsageError} when the text is not such a number
  */
 export function createdAtSourceDateEpoch(text: string): string {
   if (!/^\d{1,12}$/.test(text)) throw new UsageError(`Invalid SOURCE_DATE_EPOCH '${text}'`)
   return formatCreated(Number(text))
 }
 
-/** @param seconds since the epoch, UTC @returns as `1997-08-29T18:30:42Z` */
+/** Formats a time as `1997-08-29T18:30:42Z`. @param seconds seconds since the epoch, UTC */
 export function formatCreated(seconds: bigint | number): string {
   const time = new Date(Number(seconds) * 1000)
   if (Number.isNaN(time.getTime())) return '1970-01-01T00:00:00Z'

@@ -1,6 +1,5 @@
 /**
- * The entries of a layer that carries OSTree objects: a repository in little, and beside it the files as hard links to
- * its objects.
+ * Writes the entries of a layer with OSTree objects: a small repository, and the files as hard links to its objects.
  *
  * ```
  * ./                                             the root of the tree
@@ -11,7 +10,7 @@
  * usr/bin/bash                                   hard link to ….file
  * ```
  *
- * Everything is in the headers of GNU tar, times are 0, owners have no names. Source: ostree-ext, tar/export.rs.
+ * The headers are those of GNU tar, times are 0, and owners have no names. Source: ostree-ext, tar/export.rs.
  */
 
 import { type Checksum, decodeUtf8, displayUtf8, EMPTY_BYTES, encodeUtf8 } from '../../bytes.ts'
@@ -29,7 +28,7 @@ const SELINUX = 'security.selinux'
 export interface EntryOwner {
   readonly uid: number
   readonly gid: number
-  /** Type bits are left out. */
+  /** Mode; its type bits are ignored. */
   readonly mode: number
 }
 
@@ -37,10 +36,10 @@ const ROOT_DIRECTORY: EntryOwner = { uid: 0, gid: 0, mode: 0o755 }
 const ROOT_FILE: EntryOwner = { uid: 0, gid: 0, mode: 0o644 }
 const TMP_DIRECTORY: EntryOwner = { uid: 0, gid: 0, mode: 0o1777 }
 
-/** Paths are relative, of plain names; the `./` some begin with shows only where a header cannot hold them. */
+/** Writes the entries. Paths are relative; a leading `./` is written only where a header cannot hold the path. */
 export class LayerTar {
   readonly #out: SlabBuffer
-  /** Used again and again, for a layer has five headers a file: one for files, one for all that comes between. */
+  /** Header blocks that are reused, because a layer has five headers for each file: one for files, one for the others. */
   readonly #file = new HeaderBlock('gnu')
   readonly #other = new HeaderBlock('gnu')
 
@@ -48,7 +47,7 @@ export class LayerTar {
     this.#out = out
   }
 
-  /** The empty repository. */
+  /** Writes the empty repository. */
   structure(): void {
     for (const path of ['sysroot', 'sysroot/ostree', REPO, `${REPO}/objects`]) this.directory(path, ROOT_DIRECTORY)
     for (let byte = 0; byte < 256; byte++) {
@@ -65,19 +64,19 @@ export class LayerTar {
     this.#header(block, path)
   }
 
-  /** The directory that must be there for a system to start, where the tree has none. */
+  /** Writes the directory for temporary files, which a system needs to start, when the tree has none. */
   varTmp(): void {
     this.directory('var/tmp', TMP_DIRECTORY)
   }
 
-  /** A commit, its detached metadata, a dirtree or a dirmeta. */
+  /** Writes a commit, its detached metadata, a dirtree or a dirmeta. */
   metadata(name: ObjectName, bytes: Uint8Array): void {
     this.#smallFile(objectPath(name), bytes)
   }
 
   /**
-   * All of a content object but its bytes, which the caller puts itself, with `padding` behind them.
-   * @returns the header it went under, for `link` to go on with until the next content
+   * Writes a content object without its bytes, which the caller writes after it, with `padding` behind them.
+   * @returns the header block of the object, for `link`; valid until the next call
    */
   content(checksum: Checksum, { header, size }: FileInfo): HeaderBlock {
     this.#smallFile(objectPath({ checksum, type: 'file-xattrs-link' }), xattrBytes(header))
@@ -88,9 +87,9 @@ export class LayerTar {
   }
 
   /**
-   * The name of a content object in the tree. Nothing links to an empty file: it is one.
-   * @param block as `content` gave it, or a new one by `headerOf`: what is left in it of its former name is part of the
-   *   bytes
+   * Writes the path of a content object in the tree, as a hard link. An empty file is written as a file.
+   * @param block the block that `content` returned, or a new one of `headerOf`; the rest of an earlier name in it becomes
+   *   part of the bytes
    */
   link(block: HeaderBlock, path: string, checksum: Checksum, { header, size }: FileInfo): void {
     const isEmpty = size === 0 && !isSymlink(header)
@@ -102,7 +101,7 @@ export class LayerTar {
     this.#out.put(block.sealed())
   }
 
-  /** A file by its own name, with its xattrs, as in any archive; its bytes and `padding` come from the caller. */
+  /** Writes an ordinary file with its xattrs, without its bytes and `padding`, which the caller writes. */
   plainFile(path: string, { header, size }: FileInfo): void {
     this.#paxXattrs(header)
     this.#body(begin(this.#file, header), path, header, size)
@@ -138,7 +137,7 @@ export class LayerTar {
     this.#out.put(block.sealed())
   }
 
-  /** For readers that unpack the layer as it is; the label of SELinux is none of what they should bring. */
+  /** Writes xattrs for programs that unpack the layer, but not the SELinux label. */
   #paxXattrs({ xattrs }: FileHeader): void {
     if (xattrs.length === 0) return
     const records: [string, Uint8Array][] = []
@@ -162,7 +161,7 @@ const STATE_DIRECTORIES = [
   'tmp/cache',
 ]
 
-/** A header of which nothing was used yet. */
+/** Returns a new header block. */
 export function headerOf(owner: EntryOwner): HeaderBlock {
   return begin(new HeaderBlock('gnu'), owner)
 }
@@ -175,7 +174,7 @@ function begin(block: HeaderBlock, { uid, gid, mode }: EntryOwner): HeaderBlock 
   return block
 }
 
-/** `usr/etc` of a commit is `etc` of the system. @param path relative, `./` in front or not */
+/** Maps `usr/etc` of a commit to `etc` of a system. @param path relative, with or without a leading `./` */
 export function mapPath(path: string): string {
   const dot = path.startsWith('./') ? './' : ''
   const rest = path.slice(dot.length)
@@ -183,7 +182,7 @@ export function mapPath(path: string): string {
   return `${dot}${rest.slice('usr/'.length)}`
 }
 
-/** The inverse of `mapPath`, for looking up in the commit. Absolute paths stay. */
+/** Reverts `mapPath`, to look a path up in the commit. Absolute paths are not changed. */
 export function unmapPath(path: string): string {
   return path === 'etc' || path.startsWith('etc/') ? `usr/${path}` : path
 }

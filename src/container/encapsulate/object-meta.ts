@@ -1,5 +1,5 @@
 /**
- * Who the files of a commit belong to: packages or other components, with what is known about how often they change.
+ * Assigns the files of a commit to components, such as packages, with data on how often these change.
  *
  * Source: ostree-ext, objectsource.rs and chunking.rs (ObjectMetaSized).
  */
@@ -8,37 +8,37 @@ import { type Checksum, compareUtf8 } from '../../bytes.ts'
 import { FormatError } from '../../errors.ts'
 import type { Repo } from '../../repo/index.ts'
 
-/** The frequency of a component that changes in every build, or of which nothing is known. */
+/** Change frequency of a component that changes in every build, or whose frequency is not known. */
 export const MAX_CHANGE_FREQUENCY = 0xffff_ffff
 
 /** A component that files of a commit belong to, such as a package. `identifier` tells it from others. */
 export interface ObjectSourceMeta {
-  /** Such as name, version and architecture. */
+  /** Name, version and architecture, for example. */
   readonly identifier: string
-  /** The same from build to build. */
+  /** Name that does not change from build to build. */
   readonly name: string
-  /** Source package. */
+  /** Identifier of the source package. */
   readonly srcid: string
   /** Hours between the oldest change of any component and the last one of this. */
   readonly changeTimeOffset: number
-  /** Greater changes more often; at most `MAX_CHANGE_FREQUENCY`. */
+  /** Change frequency: greater numbers mean more often; at most `MAX_CHANGE_FREQUENCY`. */
   readonly changeFrequency: number
 }
 
 /** A component with the size of its files. */
 export interface ObjectSourceMetaSized extends ObjectSourceMeta {
-  /** Bytes of content. */
+  /** Bytes of content of its files. */
   readonly size: number
 }
 
 /** Components by identifier, and the identifier of each file. */
 export interface ObjectMeta {
   readonly set: ReadonlyMap<string, ObjectSourceMeta>
-  /** By checksum of the file object, in the order of the checksums. */
+  /** Identifier of the component, by checksum of the file object, in the order of the checksums. */
   readonly map: ReadonlyMap<Checksum, string>
 }
 
-/** What `ObjectMeta` says, with the size of each component; the largest comes first. */
+/** An `ObjectMeta` with the size of each component, the largest first. */
 export interface ObjectMetaSized {
   readonly map: ReadonlyMap<Checksum, string>
   readonly sizes: readonly ObjectSourceMetaSized[]

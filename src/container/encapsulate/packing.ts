@@ -1,15 +1,16 @@
 /**
- * Which components share a layer. An update should fetch little and leave most layers as they are, so the large ones
- * travel alone, the small ones together, and the rest with those that change about as often:
+ * Packs components into layers. An update should fetch little and leave most layers unchanged, so each large component
+ * gets a layer (bin), the small ones share one, and the others share bins with those that change about as often:
  *
  * ```
  * 1hs   larger than most: a bin each          2ls   smaller than most: one bin for all
- * 3hf   changes often   ┐  × hs ms ls         and behind those, a bin for what changes always,
- * 4mf   now and then    ├  filled to the      and an empty one that later builds may fill
+ * 3hf   changes often   ┐  × hs ms ls         after those, a bin for components that change always,
+ * 4mf   now and then    ├  filled to the      and an empty one for components of later builds
  * 5lf   seldom          ┘  same count
  * ```
  *
- * A build that knows the one before it keeps its bins instead, so that what did not change stays where it was.
+ * When the manifest of the previous build is given, its bins are kept instead, so that unchanged components stay where
+ * they were.
  *
  * Source: ostree-ext, chunking.rs (basic_packing, get_partitions_with_threshold, basic_packing_with_prior_build).
  */
@@ -27,25 +28,26 @@ export const MIN_CHUNKED_LAYERS = 4
 type Component = ObjectSourceMetaSized
 type Bin = readonly Component[]
 
-/** How far from the middle a size or frequency must lie to count as high or low. */
+/** How far from the median a size or frequency must be to count as high or low, in median deviations. */
 const THRESHOLD = 2
-/** Part of the bins that goes to large components. */
+/** Fraction of the bins that is for large components. */
 const HIGH_SIZE_SHARE = Math.fround(0.6)
-/** Bins for all small components, and for components yet to come. */
+/** Bins for all small components, and for components of later builds. */
 const RESERVED_BINS = 2
 
 const HIGH_SIZE = '1hs'
 const LOW_SIZE = '2ls'
 
 /**
+ * Packs components into bins.
  * @param components largest first
- * @param prior manifest of the build before; its bins are kept where they still fit into `bins`
+ * @param prior manifest of the previous build; its bins are kept if there are not more than `bins`
  * @returns at most `bins` bins, every component in exactly one
- * @throws {UsageError} on fewer bins than `MIN_CHUNKED_LAYERS`, and not one for each; {FormatError} on a prior manifest
- *   that says nothing of components, or components that cannot be told apart by name
+ * @throws {UsageError} on fewer bins than `MIN_CHUNKED_LAYERS`, unless there is one for each component
+ * @throws {FormatError} when the prior manifest does not name components, or two components have one name
  */
 export function basicPacking(components: Bin, bins: number, prior?: ImageManifest | undefined): Component[][] {
-  // Where there is a bin for each there is nothing to weigh.
+  // Each component gets a bin.
   if (bins < MIN_CHUNKED_LAYERS && components.length >= bins) throw tooFewBins()
   const kept = prior === undefined ? undefined : packLikeBefore(components, bins, prior)
   if (kept !== undefined) return kept
@@ -87,7 +89,7 @@ function packBySize(rest: Bin, bins: number, reserved: number): Component[][] {
   return packed
 }
 
-/** Bins of as many each. When none is to be in a bin, the first stays empty and each has one of its own. */
+/** Divides components into bins of equal count. For a count of 0 the first bin is empty and each component gets a bin. */
 function fill(members: Bin, perBin: number): Component[][] {
   const filled: Component[][] = []
   let bin: Component[] = []
@@ -103,8 +105,8 @@ function fill(members: Bin, perBin: number): Component[][] {
 }
 
 /**
- * Joins every second bin with the one before it, from behind, until there are few enough. A joined bin lands one place
- * further back than it was.
+ * Joins every second bin with the one before it, beginning at the end, until there are few enough. A joined bin is then
+ * one place further back.
  */
 function mergeNeighbours(bins: Component[][], most: number, start: number): void {
   while (bins.length > most) {
@@ -119,7 +121,7 @@ function mergeNeighbours(bins: Component[][], most: number, start: number): void
   }
 }
 
-/** @param components largest first @returns members by the class they are in, in the order they go into bins */
+/** Divides components into classes. @param components largest first @returns the classes in the order of their bins */
 function partition(components: Bin, highSizeBins: number): Map<string, Component[]> {
   const partitions = new Map<string, Component[]>()
   const add = (key: string, component: Component) => {
@@ -167,9 +169,9 @@ function classOf(value: number, { high, low }: Limits, above: string, below: str
 }
 
 /**
- * The bins of the last build: without the components that are gone, those that are new in the last bin. Components of
- * two builds are the same when their names are.
- * @returns `undefined` when that gives no bins, or too many
+ * Returns the bins of the previous build, without components that no longer exist and with the new ones in the last bin.
+ * Components of two builds are the same when their names are.
+ * @returns `undefined` when there are no bins, or too many
  */
 function packLikeBefore(components: Bin, bins: number, prior: ImageManifest): Component[][] | undefined {
   const byName = new Map<string, Component>()

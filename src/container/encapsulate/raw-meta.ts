@@ -1,5 +1,5 @@
 /**
- * A file that says which layer each file of a commit goes into, for tools that know better than any packing:
+ * Parses a file that assigns each file of a commit to a layer, for tools that do the packing themselves:
  *
  * ```json
  * { "version": 1, "created": "2020-01-02T03:04:05Z", "labels": { "k": "v" },
@@ -16,15 +16,15 @@ import { isChecksum } from '../../objects/index.ts'
 import { JsonObject, parseJsonMembers } from '../oci/json.ts'
 import { MAX_CHANGE_FREQUENCY, type ObjectMetaSized, type ObjectSourceMetaSized } from './object-meta.ts'
 
-/** Bytes of such a file: enough for a million files. */
+/** Bytes of such a file, enough for a million files of a commit. */
 export const MAX_CONTENT_META: number = 128 * 1024 * 1024
 
 const STRICT = { what: 'content metadata', anyCase: false, maxBytes: MAX_CONTENT_META }
 const VERSION = 1
-/** The layer of what belongs to no package, and so changes all the time. */
+/** The layer of files without a package, which counts as one that changes in every build. */
 const UNPACKAGED = 'unpackaged'
 
-/** What `encapsulate` takes of it: one chunk a layer, in the order of the file, and an empty one. */
+/** The options of `encapsulate` that it gives: one chunk for each layer, in the order of the file, and an empty one. */
 export interface RawMeta {
   readonly created: string | undefined
   readonly labels: Readonly<Record<string, string>>
@@ -33,9 +33,10 @@ export interface RawMeta {
 }
 
 /**
- * @param bytes JSON; among the names of layers, those that are whole numbers count as first
- * @throws {FormatError} also for a layer no file is in, and a file in a layer that is not listed; {UnsupportedError} on
- *   another version; {LimitError}
+ * Parses such a file.
+ * @param bytes JSON; layers whose names are whole numbers come before the others
+ * @throws {FormatError} when it is malformed, a layer has no file, or a file is in a layer that is not listed;
+ *   {UnsupportedError} on another version; {LimitError}
  */
 export function parseRawMeta(bytes: Uint8Array): RawMeta {
   const reader = new JsonObject(parseJsonMembers(bytes, STRICT), STRICT.what, STRICT)

@@ -1,10 +1,10 @@
-/** Averages, as the packing of components needs them; `undefined` of nothing. Source: ostree-ext, statistics.rs. */
+/** Statistics for the packing of components; `undefined` for an empty list. Source: ostree-ext, statistics.rs. */
 
 export function mean(values: readonly number[]): number | undefined {
   return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length
 }
 
-/** Of a whole population. */
+/** Returns the standard deviation of a whole population. */
 export function standardDeviation(values: readonly number[]): number | undefined {
   const middle = mean(values)
   if (middle === undefined) return undefined
@@ -13,8 +13,8 @@ export function standardDeviation(values: readonly number[]): number | undefined
 }
 
 /**
- * The median and the median distance from it.
- * @param values sorted, either way
+ * Returns the median, and the median distance from it.
+ * @param values sorted, up or down
  */
 export function medianAbsoluteDeviation(
   values: readonly number[],

@@ -1,9 +1,9 @@
 /**
- * A commit as a tar stream, one that can be unpacked like any other and from which the commit can be had back bit by
- * bit. layer-tar.ts says what the entries look like, here is which of them come and in what order:
+ * Exports a commit as a tar stream, which any program can unpack and from which the commit can be restored bit by bit.
+ * layer-tar.ts describes the entries; this file decides which of them are written, and in what order:
  *
  * ```
- * exportCommit       root, repository, commit, commitmeta, root dirmeta, the tree: each object where it is first met
+ * exportCommit       root, repository, commit, commitmeta, root dirmeta, the tree: each object where it first occurs
  * exportFinalChunk   the same without files, then the files of the remainder
  * exportChunk        repository, then the files of the chunk
  * exportTree         the tree alone, as an ordinary archive
@@ -28,12 +28,12 @@ export const MAX_EXPORT_ENTRIES = 1 << 26
 /** Limits of an exported stream, and its signal. */
 export interface ExportCommitOptions {
   readonly signal?: AbortSignal | undefined
-  /** Default MAX_EXPORT_ENTRIES. */
+  /** Files and directories of the commit. Default MAX_EXPORT_ENTRIES. */
   readonly maxEntries?: number | undefined
 }
 
 export interface ChunkExportOptions extends ExportCommitOptions {
-  /** Before each file the directories it lies in, with their owner and mode, once a layer. Default false. */
+  /** Write the parent directories of a file before it, with owner and mode, once for each layer. Default false. */
   readonly createParentDirs?: boolean | undefined
 }
 
@@ -65,7 +65,7 @@ async function* commitStream(repo: Repo, commit: Checksum, options: ExportCommit
   yield* writer.end()
 }
 
-/** The layer of a chunk: its files and nothing else. @param root of the commit the chunk is of, for parent directories */
+/** Exports the layer of a chunk: its files only. @param root tree of the commit, for parent directories */
 export async function* exportChunk(
   repo: Repo,
   chunk: Chunk,
@@ -77,7 +77,7 @@ export async function* exportChunk(
   yield* writer.end()
 }
 
-/** The layer that brings the commit itself, and what files no other chunk has. */
+/** Exports the layer with the commit itself, and the files that are in no other chunk. */
 export async function* exportFinalChunk(
   repo: Repo,
   commit: Checksum,
@@ -92,8 +92,8 @@ export async function* exportFinalChunk(
 }
 
 /**
- * The files of a tree as an ordinary archive: no objects, no hard links, no times. Xattrs of files are kept but for
- * SELinux's, those of directories are not.
+ * Exports a tree as an ordinary archive without objects, hard links and times. Xattrs of files are kept, except those of
+ * SELinux; xattrs of directories are not.
  */
 export async function* exportTree(repo: Repo, root: TreeRoot, options: ExportCommitOptions = {}): Stream {
   const { signal } = options
@@ -132,7 +132,7 @@ class EntryCount {
     this.#most = maxEntries
   }
 
-  /** @throws {LimitError} */
+  /** Counts an entry. @throws {LimitError} */
   next(path: string): void {
     if (++this.#count > this.#most) throw new LimitError('entries to export', this.#most, undefined, path)
   }
@@ -143,7 +143,7 @@ interface Directory extends TreeRoot {
   readonly depth: number
 }
 
-/** Puts the content of a file; only what is larger than a slab or two has to wait for the reader. */
+/** Writes the content of a file. It waits for the reader only when the file is larger than a slab or two. */
 async function* body(out: SlabBuffer, tar: LayerTar, { header, size, body: content }: FileObject): Stream {
   if (!isSymlink(header)) {
     if (content instanceof Uint8Array) out.put(content)
@@ -158,17 +158,17 @@ async function* body(out: SlabBuffer, tar: LayerTar, { header, size, body: conte
   if (out.hasFull) yield* out.full()
 }
 
-/** Dirtrees with the bytes they were read from. */
+/** A dirtree, and the bytes that it was read from. */
 async function readDirectory(repo: Repo, { tree, path, depth }: Directory) {
   if (depth > MAX_TREE_DEPTH) throw new LimitError('directory depth', MAX_TREE_DEPTH, undefined, path)
   const bytes = await repo.objects.readMeta('dirtree', tree)
   return { bytes, ...decodeDirTree(bytes, tree) }
 }
 
-/** What of a directory goes into the stream: all of it, no files, or the objects alone and no names. */
+/** What is written of a directory: everything, everything except files, or objects without their paths. */
 type WalkMode = 'full' | 'structure' | 'objects' | 'metadata'
 
-/** One stream: every object in it once. */
+/** Writes one stream, with every object in it once. */
 class ObjectWriter {
   readonly tar: LayerTar
   readonly #out = new SlabBuffer()
@@ -176,7 +176,7 @@ class ObjectWriter {
   readonly #signal: AbortSignal | undefined
   readonly #count: EntryCount
   readonly #written = new Set<Checksum>()
-  /** Directories that have no place among the files. */
+  /** Directories that are not written with the files. */
   readonly #passed: Directory[] = []
   #hasVarTmp = false
 
@@ -187,7 +187,7 @@ class ObjectWriter {
     this.tar = new LayerTar(this.#out)
   }
 
-  /** Everything before the tree. @returns the root of the commit */
+  /** Writes everything before the tree. @returns the root of the commit */
   async prelude(commit: Checksum): Promise<TreeRoot> {
     const { objects } = this.#repo
     const { rootTree, rootMeta } = await this.#repo.readCommit(commit)
@@ -200,15 +200,15 @@ class ObjectWriter {
     return { tree: rootTree, meta: rootMeta }
   }
 
-  /** The tree, and the directory for temporary files if it has none. */
+  /** Writes the tree, and the directory for temporary files if it has none. */
   async *walk(root: TreeRoot, withFiles: boolean): Stream {
     yield* this.#descend({ ...root, path: '.', depth: 0 }, withFiles ? 'full' : 'structure')
-    // What lies below the system's own directory gets no names, but it belongs to the commit.
+    // Files below `sysroot` get no paths, but their objects belong to the commit.
     for (const directory of this.#passed) yield* this.#descend(directory, withFiles ? 'objects' : 'metadata')
     if (!this.#hasVarTmp) this.tar.varTmp()
   }
 
-  /** The files of a chunk, by checksum, each with all its names. */
+  /** Writes the files of a chunk, by checksum, each with all its paths. */
   async *chunk(chunk: Chunk, parents: ParentDirs | undefined): Stream {
     for (const [checksum, { paths }] of chunk.sorted()) {
       this.#signal?.throwIfAborted()
@@ -230,7 +230,7 @@ class ObjectWriter {
     yield this.#out.rest()
   }
 
-  /** Writes what `mode` says of a directory and of all below it. */
+  /** Writes a directory and everything below it, as `mode` says. */
   async *#descend(start: Directory, mode: WalkMode): Stream {
     const named = mode === 'full' || mode === 'structure'
     const waiting = [start]
@@ -244,7 +244,7 @@ class ObjectWriter {
         continue
       }
       if (named && depth > 0) this.tar.directory(mapPath(path), await this.#repo.readDirMeta(meta))
-      // What a tree has below it was written with it.
+      // Its children were already written.
       if (!named && this.#written.has(tree)) continue
       this.#hasVarTmp ||= path === './var/tmp'
       const { bytes, files, dirs } = await readDirectory(this.#repo, next)
@@ -262,7 +262,7 @@ class ObjectWriter {
     }
   }
 
-  /** The object where it is first met, and a link to it. @param path where there is none, the object alone */
+  /** Writes an object unless it was written, and a link to it. @param path path of the link; without it no link */
   async *#file(checksum: Checksum, path: string | undefined): Stream {
     let info: FileInfo
     let header: HeaderBlock
@@ -292,7 +292,7 @@ class ObjectWriter {
   }
 }
 
-/** The directories of a commit, each written before the first file that lies in it. */
+/** Writes each directory of a commit before the first file in it. */
 class ParentDirs {
   readonly #repo: Repo
   readonly #root: TreeRoot
@@ -303,7 +303,7 @@ class ParentDirs {
     this.#root = root
   }
 
-  /** @param path of a file as the layer has it */
+  /** Writes the directories of a path that were not written. @param path path of a file in the layer */
   async write(tar: LayerTar, path: string): Promise<void> {
     for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
       const directory = path.slice(0, slash)
@@ -323,7 +323,7 @@ function parentsOf(
   return createParentDirs && root !== undefined ? new ParentDirs(repo, root) : undefined
 }
 
-/** Names in the message what was being written. */
+/** Adds to an error the name of what was being written. */
 async function* inContext(context: string, stream: Stream): Stream {
   try {
     yield* stream

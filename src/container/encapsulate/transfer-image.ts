@@ -1,8 +1,8 @@
 /**
- * An image from one transport to another, none of it kept in between.
+ * Copies an image from one transport to another, without storing it in between.
  *
- * Where the other side takes the manifest as it is, every byte and so every digest stays. Else the manifest becomes
- * OCI's: with the same layers, or, of an archive that has them plain, with layers compressed on the way.
+ * When the destination accepts the manifest, all bytes and all digests stay the same. Else the manifest is converted to
+ * OCI: with the same layers, or, from an archive that has plain layers, with layers that are compressed on the way.
  *
  * Source: containers/image, `copy`.
  */
@@ -30,9 +30,9 @@ export const TRANSFER_CONCURRENCY = 3
 /** How an image is copied. */
 export interface TransferOptions extends ProgressOptions {
   readonly platform: Platform
-  /** Where the image comes from, for registries that can take a blob over from a neighbour. */
+  /** Reference of the source, for registries that can mount blobs of another repository. */
   readonly origin?: ImageReference | undefined
-  /** Default `TRANSFER_CONCURRENCY`. */
+  /** Blobs that are copied at the same time. Default `TRANSFER_CONCURRENCY`. */
   readonly concurrency?: number | undefined
 }
 
@@ -74,13 +74,13 @@ async function transferConverted(from: ImageSource, to: ImageDestination, option
 
 async function publish(from: ImageSource, to: ImageDestination, bytes: Uint8Array, mediaType: string): Promise<Digest> {
   const { architecture, os, variant } = await from.config()
-  // A config may leave both out; then the index says nothing either.
+  // A config may have neither; then the entry of the index has no platform.
   const platform = architecture === '' && os === '' ? undefined : present({ architecture, os, variant })
   await to.putManifest(bytes, { mediaType, platform })
   return await to.commit()
 }
 
-/** Copies the blobs of these layers that are not there yet, each once. @returns the layers */
+/** Copies the blobs of layers that the destination does not have, each once. @returns the layers */
 export async function transferLayers(
   from: ImageSource,
   to: ImageDestination,
@@ -123,7 +123,7 @@ async function* counted(
   }
 }
 
-/** Plain layers, whatever their types say, as gzip. */
+/** Copies plain layers, compressed with gzip, whatever their media types are. */
 async function recompress(from: ImageSource, to: ImageDestination, options: TransferOptions): Promise<Descriptor[]> {
   const { platform, signal } = options
   const { rootfs } = await from.config()
@@ -141,6 +141,6 @@ async function recompress(from: ImageSource, to: ImageDestination, options: Tran
 
 async function putBytes(to: ImageDestination, bytes: Uint8Array, descriptor: Descriptor): Promise<void> {
   const { digest, size, mediaType } = descriptor
-  if (bytes.length !== size) throw new NotFoundError(digest, `Config ${digest} is not there as it stands`)
+  if (bytes.length !== size) throw new NotFoundError(digest, `config ${digest}: size differs from the manifest`)
   if (!(await to.hasBlob(descriptor))) await to.putBlob(streamOf(bytes), { digest, size, mediaType })
 }

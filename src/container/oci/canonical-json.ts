@@ -1,17 +1,18 @@
 /**
- * JSON with one spelling for each value: no spaces, keys in the order of their UTF-16 units, strings escaped as
- * `JSON.stringify` does. Commit metadata holds documents this way, so a commit's checksum depends on it.
+ * Writes JSON with one spelling for each value: no spaces, keys in the order of their UTF-16 code units, strings escaped
+ * as `JSON.stringify` does. Documents in commit metadata have this form, so the checksum of a commit depends on it.
  * Source: RFC 8785.
  */
 import { LimitError, UsageError } from '../../errors.ts'
 
-/** Far above any document of the field, far below the depth of the stack. */
+/** Nesting of a document: far more than real ones have, and far less than overflows the stack. */
 const MAX_DEPTH = 256
 
 /**
- * @param value of null, booleans, strings, finite numbers, integers as bigint, arrays and plain objects; members that
- *   are `undefined` are left out
- * @throws {UsageError} on anything else, half a surrogate pair included; {LimitError} when nested too deep
+ * Returns a value as canonical JSON.
+ * @param value null, booleans, strings, finite numbers, integers as bigint, and arrays and plain objects of these;
+ *   members that are `undefined` are left out
+ * @throws {UsageError} on other values, also on an unpaired surrogate; {LimitError} when the value is nested too deeply
  */
 export function canonicalJson(value: unknown): string {
   const parts: string[] = []
@@ -29,7 +30,7 @@ function append(value: unknown, parts: string[], depth: number): void {
     })
     parts.push(']')
   } else if (typeof value === 'object' && value !== null) {
-    // Key by key: an object rebuilt in sorted order would list its integer-like keys first.
+    // Written key by key, because an object built in sorted order has its integer-like keys first.
     const members = Object.entries(value).filter(([, member]) => member !== undefined)
     members.sort(([a], [b]) => (a < b ? -1 : 1))
     parts.push('{')

@@ -1,6 +1,7 @@
 /**
- * Image configs, as they are after Go's types have read and written them and Rust's types have read that: the text
- * that commit metadata holds, and in `goConfigJson` the text a converted manifest names by digest.
+ * Reads image configs as two programs in a row do: one in Go reads and writes them, and then one in Rust reads that. The
+ * result is the config in commit metadata. `goConfigJson` gives the text in between, which a converted manifest names by
+ * its digest.
  * Source: OCI image-spec 1.1, config.md; Go, `encoding/json`, `specs-go/v1.Image`; the Rust crate oci-spec.
  */
 import { FormatError } from '../../errors.ts'
@@ -12,16 +13,17 @@ import { parseRfc3339 } from './rfc3339.ts'
 
 const LENIENT = { what: 'image config', anyCase: true }
 
-/** A config as Go holds it, its zero values left out: one field more than is kept, and diff ids may be missing. */
+/** A config as Go reads it, without zero values. It has one more field than is kept, and diff ids may be missing. */
 export interface GoConfig extends Omit<ImageConfiguration, 'config' | 'rootfs'> {
   readonly config: ContainerConfig & { readonly ArgsEscaped?: boolean }
   readonly rootfs: { readonly type: string; readonly diff_ids: readonly string[] | null }
 }
 
 /**
- * Keeps the fields of the specification; drops empty texts, lists and maps; rewrites times. Idempotent.
- * @throws {FormatError} when it is malformed, a time is not valid, or diff ids are missing; {LimitError} too large or
- *   too deep
+ * Parses a config and normalises it: the fields of the specification are kept, empty texts, lists and maps are left out,
+ * and times are rewritten. A normalised config does not change.
+ * @throws {FormatError} when it is malformed, a time is not valid, or diff ids are missing; {LimitError} when it is
+ *   too large or nested too deeply
  */
 export function normaliseConfig(bytes: Uint8Array): ImageConfiguration {
   const { config, rootfs, ...others } = readGoConfig(bytes)
@@ -31,14 +33,14 @@ export function normaliseConfig(bytes: Uint8Array): ImageConfiguration {
   }
   return {
     ...others,
-    // A slip of the Rust types, which commits hold on to.
+    // An error in the Rust types, which the checksums of existing commits depend on.
     architecture: others.architecture === 'armbe' ? 'arm64be' : others.architecture,
     config: kept,
     rootfs: { type: rootfs.type, diff_ids: rootfs.diff_ids },
   }
 }
 
-/** @throws as `normaliseConfig`, except that diff ids may be missing */
+/** Reads a config as Go does. @throws as `normaliseConfig`, except that diff ids may be missing */
 export function readGoConfig(bytes: Uint8Array): GoConfig {
   const reader = new JsonObject(parseJsonMembers(bytes, LENIENT), LENIENT.what, LENIENT)
   const rootfs = reader.object('rootfs')
@@ -94,15 +96,15 @@ function time(reader: JsonObject): string | undefined {
   return time.canonical
 }
 
-/** Go's `omitempty`. */
+/** Returns `undefined` for an empty value, as Go's `omitempty` leaves it out. */
 function filled<T extends string | object>(value: T | undefined): T | undefined {
   if (value === undefined || value === '') return undefined
   return typeof value === 'object' && Object.keys(value).length === 0 ? undefined : value
 }
 
 /**
- * The config as Go writes it: fields in the order of its structs, maps by key. Only here does the order count, as
- * readers compare digests of this text.
+ * Returns a config as Go writes it: fields in the order of its structs, maps by key. The order counts, because the digest
+ * of this text is compared.
  */
 export function goConfigJson(config: GoConfig): string {
   const { history } = config
@@ -119,7 +121,7 @@ export function goConfigJson(config: GoConfig): string {
   )
 }
 
-/** That of containers/image now; older versions, as in skopeo 1.9, wrote `variant` right after `architecture`. */
+/** Order of fields in containers/image. Older versions, as in skopeo 1.9, wrote `variant` after `architecture`. */
 const IMAGE_ORDER = [
   'created',
   'author',

@@ -1,7 +1,7 @@
 /**
- * Digest text, `algorithm:encoded`.
+ * Parses digests, `algorithm:encoded`:
  *
- *     algorithm  [a-z0-9]+ parted by single + . _ -
+ *     algorithm  [a-z0-9]+ separated by single + . _ -
  *     encoded    [A-Za-z0-9=_-]+; for sha256, sha384, sha512 exactly 64, 96, 128 lower-case hex digits
  *
  * Source: OCI image-spec 1.1, descriptor.md; the wording of errors is that of the Rust crate oci-spec.

@@ -1,6 +1,6 @@
 /**
- * Docker's manifest version 2, schema 2, as the OCI manifest that a proxy in Go makes of it. Stored commits hold the
- * converted text, so its config digest is that of the config written again by Go.
+ * Converts Docker's manifest version 2, schema 2, to the OCI manifest that the proxy of ostree-ext, a program in Go, makes
+ * of it. Stored commits have the converted manifest, whose config digest is that of the config as Go writes it.
  * Source: containers/image, `image/docker_schema2.go`.
  */
 import { encodeUtf8 } from '../../bytes.ts'
@@ -35,8 +35,9 @@ const LAYER_TYPES: ReadonlyMap<string, string> = new Map([
 ])
 
 /**
- * @param config the config blob as stored, verified against `manifest` by the caller
- * @returns layers with their digests and sizes; a config descriptor that names no blob of the image
+ * Converts a manifest.
+ * @param config the config blob as stored; the caller has verified it against `manifest`
+ * @returns a manifest with the same layers, and a config descriptor of a blob that the image does not have
  * @throws {FormatError} {LimitError}, {UnsupportedError} on a layer type OCI has no match for
  */
 export function convertDockerManifest(platform: Platform, manifest: Uint8Array, config: Uint8Array): ImageManifest {
@@ -50,7 +51,7 @@ export function convertDockerManifest(platform: Platform, manifest: Uint8Array, 
   }
 }
 
-/** The config blob that the converted manifest names. @throws {FormatError}, {LimitError} */
+/** Returns the config blob that the converted manifest names. @throws {FormatError}, {LimitError} */
 export function convertDockerConfig(config: Uint8Array): Uint8Array {
   return encodeUtf8(goConfigJson(readGoConfig(config)))
 }

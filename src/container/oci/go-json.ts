@@ -1,7 +1,7 @@
-/** JSON as Go writes it. Source: Go, `encoding/json`: `Marshal` with its HTML-safe escapes. */
+/** Writes JSON as Go does. Source: Go, `encoding/json`: `Marshal` with its HTML-safe escapes. */
 import { compareUtf8 } from '../../bytes.ts'
 
-/** A struct: its members are written in this order. Any other object is a map, written in the order of its keys. */
+/** A struct, whose members are written in this order. Other objects are maps, written in the order of their keys. */
 export class GoStruct {
   readonly members: readonly (readonly [name: string, value: unknown])[]
 
@@ -10,13 +10,16 @@ export class GoStruct {
     this.members = members.filter(([, value]) => value !== undefined)
   }
 
-  /** A struct of the members of `value` named by `order`. */
+  /** Returns a struct of the members of `value` that `order` names. */
   static of<T extends object>(value: T, order: readonly (keyof T & string)[]): GoStruct {
     return new GoStruct(order.map((name) => [name, value[name]]))
   }
 }
 
-/** @param value strings, whole numbers, booleans, null; lists, maps and structs of those. Not checked for depth */
+/**
+ * Returns a value as JSON.
+ * @param value strings, whole numbers, booleans, null, and lists, maps and structs of these; its depth is not checked
+ */
 export function goJson(value: unknown): string {
   if (typeof value === 'string') return goString(value)
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
@@ -26,7 +29,7 @@ export function goJson(value: unknown): string {
   return `{${members.map(([name, member]) => `${goString(name)}:${goJson(member)}`).join(',')}}`
 }
 
-/** The short escapes for backspace and form feed are those of Go 1.22 and later. */
+/** Escapes a string; backspace and form feed have the short escapes of Go 1.22 and later. */
 function goString(text: string): string {
   return JSON.stringify(text).replaceAll(
     /[<>&\u2028\u2029]/g,

@@ -1,16 +1,16 @@
-/** What changes between two images, by layers. Source: ostree-ext, `ManifestDiff`. */
+/** Compares two images by their layers. Source: ostree-ext, `ManifestDiff`. */
 import { formatSize } from '../../format-size.ts'
 import type { Descriptor, ImageManifest } from './oci-types.ts'
 
 /** Which layers two images do not have in common. Sizes are compressed bytes. */
 export interface ManifestDiff {
-  /** Layers of `from` that `to` lacks, in the order of their digests. */
+  /** Layers of `from` that `to` does not have, in the order of their digests. */
   readonly removed: readonly Descriptor[]
-  /** Layers of `to` that `from` lacks, in the order of their digests. */
+  /** Layers of `to` that `from` does not have, in the order of their digests. */
   readonly added: readonly Descriptor[]
-  /** Distinct layers of `to`. */
+  /** Number of different layers of `to`. */
   readonly total: number
-  /** Bytes of all layers of `to`, each as often as it is there. */
+  /** Bytes of all layers of `to`; one that occurs several times counts each time. */
   readonly totalSize: number
   readonly removedSize: number
   readonly addedSize: number
@@ -32,7 +32,7 @@ export function manifestDiff(from: ImageManifest, to: ImageManifest): ManifestDi
   }
 }
 
-/** Three lines, each ended. */
+/** Formats a difference as three lines, each with its line end. */
 export function formatManifestDiff(diff: ManifestDiff): string {
   return (
     line('Total new layers: ', diff.total, diff.totalSize) +
@@ -41,7 +41,7 @@ export function formatManifestDiff(diff: ManifestDiff): string {
   )
 }
 
-/** The members a script gets to see. */
+/** Returns a difference as the value that `--json` prints. */
 export function manifestDiffJson(diff: ManifestDiff): Record<string, number> {
   return {
     total: diff.total,

@@ -1,11 +1,11 @@
 /**
- * Manifests and indexes: read, kept to the fields that count, told apart.
+ * Parses manifests and indexes, keeps the fields that count, and finds out which of the two a document is:
  *
  *     manifest  schemaVersion mediaType? artifactType? config layers[] subject? annotations?
  *     index     schemaVersion mediaType? manifests[]
  *
- * Source: OCI image-spec 1.1, manifest.md and image-index.md; what is kept is what the Rust crate oci-spec keeps, as
- * commit metadata holds the manifest after it went through that.
+ * Source: OCI image-spec 1.1, manifest.md and image-index.md. The fields kept are those of the Rust crate oci-spec,
+ * because the manifest in commit metadata was read by that.
  */
 import { FormatError, InvalidNameError, UnsupportedError } from '../../errors.ts'
 import { parseDigest } from './digest.ts'
@@ -56,7 +56,7 @@ export function parseManifest(bytes: Uint8Array): ImageManifest {
   })
 }
 
-/** An OCI index or a Docker manifest list. @throws as `parseManifest` */
+/** Parses an OCI index or a Docker manifest list. @throws as `parseManifest` */
 export function parseIndex(bytes: Uint8Array): ImageIndex {
   const members = parseJsonMembers(bytes, STRICT_INDEX)
   rejectAmbiguous(members.has('manifests'), members.has('config') || members.has('layers'))
@@ -69,8 +69,8 @@ export function parseIndex(bytes: Uint8Array): ImageIndex {
 }
 
 /**
- * One of the four types of manifest and index, from the document itself.
- * @param declared what a registry or an index says it is; the text decides when that is missing or of no help
+ * Finds the media type of a document, one of the four of manifests and indexes.
+ * @param declared the media type that a registry or an index gives; when it is absent or general, the text decides
  * @throws {UnsupportedError} on any other type
  */
 export function guessManifestType(bytes: Uint8Array, declared?: string): string {
@@ -91,7 +91,7 @@ export function guessManifestType(bytes: Uint8Array, declared?: string): string 
 }
 
 const KNOWN: ReadonlySet<string> = new Set([OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST])
-/** What servers send that do not know what they serve. */
+/** Media types that servers send when they do not know the type. */
 const UNTELLING: ReadonlySet<string> = new Set([
   'text/plain',
   'application/json',
@@ -107,19 +107,19 @@ function supported(type: string): string {
   throw new UnsupportedError('manifest type', `unsupported manifest MIME type: ${type}`)
 }
 
-/** Whether a document of that type lists manifests: an OCI index or a Docker manifest list. */
+/** Returns whether a document of a media type lists manifests: an OCI index or a Docker manifest list. */
 export function isIndexType(mediaType: string): boolean {
   return mediaType === OCI_INDEX || mediaType === DOCKER_LIST
 }
 
-/** A document that is both would be one thing to one reader and another to the next. */
+/** Rejects a document that is both a manifest and an index, because readers would disagree about it. */
 function rejectAmbiguous(isIndex: boolean, isManifest: boolean): void {
   if (isIndex && isManifest) {
     throw new FormatError('manifest', 'Invalid manifest: has `manifests` and also `config` or `layers`')
   }
 }
 
-/** An entry for some other machine must not spoil the rest: its platform may be of any kind. */
+/** Keeps a platform of any form, so that a malformed entry for another machine is not an error. */
 function readIndexEntry(reader: JsonObject): Descriptor {
   const platform = reader.object('platform')
   return present({
@@ -160,7 +160,7 @@ function readDigest(text: string): Digest {
   }
 }
 
-/** The dotted names of the specification (`os.version`) are not among those that are kept. */
+/** Reads a platform. Fields with a dot in their name, such as `os.version`, are not kept. */
 function readPlatform(reader: JsonObject): Record<string, unknown> {
   return present({
     architecture: reader.required('architecture', reader.string('architecture')),

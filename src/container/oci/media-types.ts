@@ -1,4 +1,4 @@
-/** Media types of the field. Source: OCI image-spec 1.1, media-types.md; Docker image manifest version 2, schema 2. */
+/** Media types of images. Source: OCI image-spec 1.1, media-types.md; Docker image manifest version 2, schema 2. */
 
 export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
 export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
@@ -18,6 +18,6 @@ export const DOCKER_LAYER_ZSTD = 'application/vnd.docker.image.rootfs.diff.tar.z
 export const DOCKER_FOREIGN_LAYER = 'application/vnd.docker.image.rootfs.foreign.diff.tar'
 export const DOCKER_FOREIGN_LAYER_GZIP = 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip'
 
-/** Refused: its layers carry no sizes, its digest is that of a rewritten text. */
+/** Not supported: its layers have no sizes, and its digest is that of a rewritten text. */
 export const DOCKER_SCHEMA1 = 'application/vnd.docker.distribution.manifest.v1+json'
 export const DOCKER_SCHEMA1_SIGNED = 'application/vnd.docker.distribution.manifest.v1+prettyjws'

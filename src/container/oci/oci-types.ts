@@ -1,5 +1,5 @@
 /**
- * The OCI documents as values, after normalisation: what is kept is what ends up in commit metadata.
+ * The OCI documents as values, after normalisation. The fields are those that commit metadata keeps.
  * Source: OCI image-spec 1.1 (manifest, config, descriptor).
  */
 
@@ -14,7 +14,7 @@ export type DiffId = string
 export interface Descriptor {
   readonly mediaType: string
   readonly digest: Digest
-  /** Bytes. */
+  /** Size of the blob in bytes. */
   readonly size: number
   readonly urls?: readonly string[]
   readonly annotations?: Readonly<Record<string, string>>
@@ -26,7 +26,7 @@ export interface Descriptor {
 /** Digest and size of a blob as stored. */
 export interface StoredBlob {
   readonly digest: Digest
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number
 }
 

@@ -1,5 +1,5 @@
 /**
- * Which manifest of an index a host takes.
+ * Chooses the manifest of an index for a host.
  * Source: containers/image, `internal/pkg/platform` (wanted platforms), `internal/manifest` (choice).
  */
 import { NotFoundError } from '../../errors.ts'
@@ -7,13 +7,13 @@ import type { ImageIndex } from './manifest.ts'
 import { DOCKER_LIST } from './media-types.ts'
 import type { Descriptor, HostPlatform } from './oci-types.ts'
 
-/** The most capable first; a host runs what its own variant and those after it run. */
+/** Variants of an architecture, the most capable first. A host runs images of its own variant and of those after it. */
 const VARIANTS: ReadonlyMap<string, readonly string[]> = new Map([
   ['arm', ['v8', 'v7', 'v6', 'v5']],
   ['arm64', ['v8']],
 ])
 
-/** Variants the host runs, the best first; `''` is an image that names none. */
+/** Returns the variants that a host runs, the best first; `''` stands for images without a variant. */
 export function wantedVariants({ architecture, variant = '' }: HostPlatform): string[] {
   const known = VARIANTS.get(architecture) ?? []
   if (variant === '') return ['', ...known]
@@ -22,9 +22,10 @@ export function wantedVariants({ architecture, variant = '' }: HostPlatform): st
 }
 
 /**
- * Operating system, architecture and variant must match; in an OCI index an entry that names no platform does for want
- * of a better one. Among equals of an OCI index, layers in gzip come before those in zstd; then the first is taken.
- * @throws {NotFoundError} naming what was looked for
+ * Chooses a manifest whose operating system, architecture and variant match. In an OCI index an entry without a platform
+ * is chosen if no other matches. Of equal entries of an OCI index, one with layers in gzip is preferred to one with
+ * layers in zstd; else the first is chosen.
+ * @throws {NotFoundError} naming the platform, when no entry matches
  */
 export function chooseManifest(index: ImageIndex, host: HostPlatform): Descriptor {
   const docker = index.mediaType === DOCKER_LIST
@@ -43,7 +44,7 @@ export function chooseManifest(index: ImageIndex, host: HostPlatform): Descripto
   )
 }
 
-/** Lower is better. */
+/** Returns the rank of an entry; the lowest is the best. */
 function rankOf(
   { platform, annotations }: Descriptor,
   host: HostPlatform,

@@ -1,5 +1,5 @@
 /**
- * Names of images.
+ * Parses and formats the names of images:
  *
  *     docker://quay.io/a/b:latest                            ImageReference: transport and name
  *     ostree-unverified-image:docker://quay.io/a/b:latest    OstreeImageReference: how it is verified, and the image
@@ -24,12 +24,12 @@ export type Transport =
  */
 export interface ImageReference {
   readonly transport: Transport
-  /** What the transport makes of it; never empty, otherwise not validated. */
+  /** Name that the transport interprets. It is not empty, and not validated otherwise. */
   readonly name: string
 }
 
 /**
- * What must vouch for an image:
+ * How an image is verified:
  *
  * - `policy`: the container signature policy of the host must accept it, and its default must not accept everything
  * - `policy-allow-insecure`: the policy must accept it, and may accept everything
@@ -48,7 +48,7 @@ export interface OstreeImageReference {
   readonly imgref: ImageReference
 }
 
-/** By what stands before the first colon. */
+/** The transports, by the text before the first colon. */
 const TRANSPORTS: ReadonlyMap<string, Transport> = new Map<string, Transport>([
   ['registry', 'registry'],
   ['docker', 'registry'],
@@ -174,15 +174,15 @@ function splitAtColon(text: string): [before: string, after: string] {
   return [text.slice(0, colon), text.slice(colon + 1)]
 }
 
-/** The name of a `containers-storage:` image, `[STORE]IMAGE`. */
+/** The parts of the name of a `containers-storage:` image, `[STORE]IMAGE`. */
 export interface StorageName {
   /** `driver@root+run:options`; `undefined` without brackets. */
   readonly store: string | undefined
-  /** What to look up; of `sha256:ID` the id. */
+  /** Name or id of the image; of `sha256:ID` the id. */
   readonly image: string
 }
 
-/** @throws {InvalidNameError} on a bracket that does not close */
+/** Parses the name of a `containers-storage:` image. @throws {InvalidNameError} on a bracket that is not closed */
 export function parseStorageName(name: string): StorageName {
   const end = name.indexOf(']')
   const hasStore = name.startsWith('[')

@@ -1,5 +1,5 @@
 /**
- * Names of images in a registry: `[domain/]path[:tag][@digest]`.
+ * Parses the names of images in a registry, `[domain/]path[:tag][@digest]`:
  *
  *     busybox                       docker.io/library/busybox:latest
  *     localhost:5000/a/b:1.0        localhost:5000/a/b:1.0
@@ -17,7 +17,7 @@ export interface RegistryReference {
   readonly domain: string
   /** Path of the repository in its registry: `library/busybox`. */
   readonly repository: string
-  /** Present unless there is a digest. */
+  /** The tag; present unless there is a digest. */
   readonly tag?: string
   readonly digest?: Digest
 }
@@ -26,14 +26,14 @@ const DOMAIN =
   /^(?:(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])(?:\.(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]))*|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?$/
 const COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/
-/** Characters of domain and path together. */
+/** Maximum length of domain and path together, in characters. */
 const MAX_NAME_LENGTH = 255
 const DOCKER_HUB = 'docker.io'
 
 /**
- * What a name leaves out is filled in: the domain `docker.io`, its namespace `library`, the tag `latest`. With both a
- * tag and a digest the digest counts.
- * @throws {InvalidNameError}
+ * Parses a name. Missing parts are filled in: the domain `docker.io`, its namespace `library`, the tag `latest`. Of a tag
+ * and a digest only the digest counts.
+ * @throws {InvalidNameError} when the text is not such a name
  */
 export function parseRegistryReference(name: string): RegistryReference {
   const fault = (why: string) => new InvalidNameError(name, `Invalid image name ${JSON.stringify(name)}: ${why}`)
@@ -41,7 +41,7 @@ export function parseRegistryReference(name: string): RegistryReference {
   const digest = at < 0 ? undefined : checkedDigest(name.slice(at + 1), fault)
   const tagged = at < 0 ? name : name.slice(0, at)
   const colon = tagged.indexOf(':', tagged.lastIndexOf('/') + 1)
-  // `localhost:5000` alone is a repository with a tag, as it is for Docker
+  // `localhost:5000` alone is a repository with a tag, as in Docker.
   const path = colon < 0 ? tagged : tagged.slice(0, colon)
   const tag = colon < 0 ? undefined : tagged.slice(colon + 1)
   if (tag !== undefined && !TAG.test(tag)) throw fault('malformed tag')
@@ -76,7 +76,7 @@ function checkedDigest(text: string, fault: (why: string) => InvalidNameError): 
   }
 }
 
-/** In full: what policies and credentials know a repository by. */
+/** Returns domain and path, the name that policies and credentials use for a repository. */
 export function repositoryName({ domain, repository }: Pick<RegistryReference, 'domain' | 'repository'>): string {
   return `${domain}/${repository}`
 }
@@ -87,7 +87,7 @@ export function formatRegistryReference(reference: RegistryReference): string {
   return repositoryName(reference) + (digest === undefined ? `:${tag}` : `@${digest}`)
 }
 
-/** Where a domain is reached: Docker's own registry lives under another name. */
+/** Returns the host of a domain: that of Docker's own registry has another name. */
 export function wireHost(domain: string): string {
   return domain === DOCKER_HUB ? 'registry-1.docker.io' : domain
 }

@@ -1,15 +1,15 @@
-/** Points in time as text: `2020-01-02T03:04:05.12+01:00`. Source: RFC 3339, section 5.6; Go, `time.RFC3339Nano`. */
+/** Parses points in time: `2020-01-02T03:04:05.12+01:00`. Source: RFC 3339, section 5.6; Go, `time.RFC3339Nano`. */
 
 export interface Timestamp {
-  /** Since the epoch, UTC, floored. */
+  /** Seconds since the epoch, UTC, rounded down. */
   readonly seconds: number
-  /** Offset and fraction as Go prints them: `Z` for zero, nine digits at most, no zeros at the end. */
+  /** The time as Go prints it: `Z` for a zero offset, at most nine digits of a fraction, without zeros at its end. */
   readonly canonical: string
 }
 
 const GRAMMAR = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):(\d\d))$/
 
-/** @returns `undefined` for text that is no such time, also when only the day does not exist */
+/** Parses a time. @returns `undefined` when the text is not one, also for a day that does not exist */
 export function parseRfc3339(text: string): Timestamp | undefined {
   const match = GRAMMAR.exec(text)
   if (match === null) return undefined
@@ -24,7 +24,7 @@ export function parseRfc3339(text: string): Timestamp | undefined {
   const [fraction = '', sign = '+', offsetHour = '00', offsetMinute = '00'] = match.slice(7)
   if (hour > 23 || minute > 59 || second > 59 || Number(offsetHour) > 23 || Number(offsetMinute) > 59) return undefined
   const local = new Date(0)
-  local.setUTCFullYear(year, month - 1, day) // not Date.UTC, which takes the years 0 to 99 for 1900 to 1999
+  local.setUTCFullYear(year, month - 1, day) // Date.UTC would take the years 0 to 99 for 1900 to 1999.
   if (local.getUTCMonth() !== month - 1 || local.getUTCDate() !== day) return undefined
   local.setUTCHours(hour, minute, second)
   const offset = (Number(offsetHour) * 60 + Number(offsetMinute)) * (sign === '-' ? -1 : 1)

@@ -1,4 +1,4 @@
-/** A stored image from one repository into another. Source: ostree-ext, container::store::copy. */
+/** Copies a stored image from one repository into another. Source: ostree-ext, container::store::copy. */
 
 import type { Checksum } from '../../bytes.ts'
 import { NotFoundError, withContext } from '../../errors.ts'

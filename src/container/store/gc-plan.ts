@@ -1,6 +1,6 @@
 /**
- * Which layers something still needs, and what it is. A layer is needed by every stored image whose manifest names it,
- * and by every deployment that came from an image; the newer image noted on a stored one needs none.
+ * Finds the layers that are still needed. A layer is needed by every stored image whose manifest names it, and by every
+ * deployment of such an image. A newer image that is only noted on a stored one needs no layers.
  *
  * Source: ostree-ext, container::store (gc_image_layers_impl, list_container_deployment_manifests).
  */
@@ -21,16 +21,16 @@ import {
 import { listLocalRefs, manifestDataFromCommitmeta, resolveLocalRef } from './query.ts'
 import { unprefixUnescapeRef } from './ref-escape.ts'
 
-/** Refs of commits that are, were or will be booted. */
+/** Prefixes of refs of commits that are, were or will be booted. */
 const DEPLOYMENT_PREFIXES = [...OSTREE_BASE_DEPLOYMENT_REFS, ...RPMOSTREE_BASE_REFS, BASE_IMAGE_PREFIX]
 
 /** A stored layer, and what needs it. */
 export interface LayerUse {
   readonly ref: string
   readonly digest: string
-  /** Bytes of the blob as a manifest that names it says; `undefined` when none does. */
+  /** Bytes of the blob, from a manifest that names it; `undefined` when none does. */
   readonly size: number | undefined
-  /** Images by name, deployments by ref. */
+  /** Names of images, and refs of deployments. */
   readonly neededBy: readonly string[]
 }
 
@@ -44,11 +44,11 @@ export interface LayerGcPlan {
 export interface LayerGcOptions {
   /** Manifests that count as stored too. */
   readonly inUse?: readonly ImageManifest[] | undefined
-  /** Images that count as gone: what a collection would do after their removal. */
+  /** Stored images that do not count, to plan a collection after their removal. */
   readonly without?: readonly ImageReference[] | undefined
 }
 
-/** What is behind a ref of an image or of a deployment. */
+/** An image or a deployment. */
 interface Holder {
   readonly name: string
   readonly manifest: ImageManifest
@@ -83,7 +83,7 @@ async function plan(repo: Repo, { inUse = [], without = [] }: LayerGcOptions): P
   for (const ref of await listLocalRefs(repo, LAYER_PREFIX)) {
     const digest = unprefixUnescapeRef(LAYER_PREFIX, ref)
     const neededBy = needed.get(digest) ?? []
-    // One ref a digest: should there be another that spells the same digest otherwise, it goes.
+    // One ref is kept for a digest. Another ref that escapes the same digest in another way is unneeded.
     needed.delete(digest)
     const use = { ref, digest, size: sizes.get(digest as ImageManifest['config']['digest']), neededBy }
     if (neededBy.length === 0) unneeded.push(use)
@@ -102,7 +102,7 @@ function namesByDigest(holders: readonly Holder[]): Map<string, string[]> {
   return names
 }
 
-/** A stored image whose name or commit cannot be read stops a collection: what it needs is not known. */
+/** Lists the stored images. @throws {OstreeError} when one cannot be read, because the layers it needs are unknown */
 async function listStored(repo: Repo): Promise<Holder[]> {
   const holders: Holder[] = []
   for (const ref of await listLocalRefs(repo, IMAGE_PREFIX)) {
@@ -134,7 +134,7 @@ async function listDeployed(repo: Repo): Promise<Holder[]> {
     const holders: Holder[] = []
     for (const [commit, name] of commits) {
       const { metadata } = await repo.readCommit(commit)
-      // A deployment need not come from an image.
+      // The commit of a deployment may not be that of an image.
       if (!metadata.some(([key]) => key === META_MANIFEST_DIGEST)) continue
       holders.push({ name, manifest: manifestDataFromCommitmeta(metadata).manifest })
     }

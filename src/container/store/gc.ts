@@ -1,6 +1,5 @@
 /**
- * What may go: images by name, and the layers that no image needs any more. Only refs are deleted; objects go with the
- * next prune.
+ * Removes stored images, and the layers that no image needs. Only refs are deleted; the next prune deletes the objects.
  *
  * Source: ostree-ext, container::store (remove_images, gc_image_layers), container::deploy (remove_undeployed_images).
  */

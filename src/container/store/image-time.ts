@@ -1,4 +1,4 @@
-/** When an image was made, and which version it calls itself. Source: ostree-ext, `timestamp_of_manifest_or_config`. */
+/** Time and version of an image. Source: ostree-ext, `timestamp_of_manifest_or_config`. */
 
 import type { ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
 import { parseRfc3339 } from '../oci/rfc3339.ts'

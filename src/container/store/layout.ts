@@ -1,5 +1,5 @@
 /**
- * Which layers of an image are OSTree's own and which are plain ones on top.
+ * Divides the layers of an image into those of its OSTree commit and the ordinary ones on top of them.
  *
  * ```
  * layer 0      1 … k               k+1 …
@@ -16,11 +16,11 @@ import { DIFFID_LABEL } from './names.ts'
 
 /** The layers of an image by what they hold. */
 export interface ManifestLayout {
-  /** Holds the commit and its metadata; none in an image without an OSTree base. */
+  /** The layer with the commit and its metadata; `undefined` in an image without an OSTree base. */
   readonly commitLayer: Descriptor | undefined
-  /** Hold content objects of the commit. */
+  /** The layers with content objects of the commit. */
   readonly chunks: readonly Descriptor[]
-  /** Ordinary file system layers. */
+  /** The ordinary layers on top. */
   readonly derived: readonly Descriptor[]
 }
 
@@ -91,13 +91,13 @@ export function layerFromDiffid(manifest: ImageManifest, config: ImageConfigurat
   return layer
 }
 
-/** The value of a label; labels are the image author's, so only own properties count. */
+/** Returns the value of a label. Only own properties count, because the image may have any names. */
 export function label(config: ImageConfiguration, name: string): string | undefined {
   const labels = config.config?.Labels
   return labels !== undefined && Object.hasOwn(labels, name) ? labels[name] : undefined
 }
 
-/** Equal in every field, whatever the order of keys. */
+/** Returns whether two descriptors are equal in every field, in any order of keys. */
 export function sameDescriptor(a: Descriptor, b: Descriptor): boolean {
   return a === b || (a.digest === b.digest && sameValue(a, b))
 }

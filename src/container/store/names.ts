@@ -1,5 +1,5 @@
 /**
- * Where images live in a repository: refs, metadata keys, labels.
+ * Names of images in a repository: refs, metadata keys, labels.
  * Source: ostree-ext, module `container::store` and `container`.
  */
 import type { Descriptor, Digest } from '../oci/oci-types.ts'
@@ -22,7 +22,7 @@ export const META_MANIFEST_DIGEST = 'ostree.manifest-digest'
 export const META_MANIFEST = 'ostree.manifest'
 /** Key in the metadata of a merge commit: the config as canonical JSON, a string. */
 export const META_CONFIG = 'ostree.container.image-config'
-/** Also on commits of derived layers. */
+/** Key in the metadata of merge commits and of commits of derived layers: version of the importer. */
 export const IMPORTER_VERSION = 'ostree.importer.version'
 
 /** Detached metadata of a merge commit for which a newer image was seen. */
@@ -46,7 +46,7 @@ export const CREATED_ANNOTATION = 'org.opencontainers.image.created'
 export const CONTENT_ANNOTATION = 'ostree.components'
 export const COMPONENT_SEPARATOR = ','
 
-/** Key of a deployment's origin file. */
+/** Group and key of the image in the origin file of a deployment. */
 export const ORIGIN_GROUP = 'origin'
 export const ORIGIN_IMAGE_KEY = 'container-image-reference'
 export const DEFAULT_STATEROOT = 'default'

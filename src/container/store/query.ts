@@ -1,9 +1,8 @@
 /**
- * Images in a repository: which there are, and what their commits say of them. Nothing here writes, but for
- * `clearCachedUpdate`.
+ * Lists and reads the images in a repository. Only `clearCachedUpdate` writes.
  *
- * An image is a ref to its merge commit; the commit's metadata holds manifest, manifest digest and config. Each layer
- * is a commit of its own, behind a ref named after its digest.
+ * An image is a ref to its merge commit, whose metadata holds manifest, manifest digest and config. Each layer is a
+ * commit of its own, with a ref that is named after its digest.
  *
  * Source: ostree-ext, container::store (query_image, query_image_commit, list_images, parse_cached_update).
  */
@@ -44,24 +43,24 @@ export interface CachedImageUpdate {
 
 /** A stored image. */
 export interface LayeredImageState {
-  /** Behind the ref of layer 0: of an image without an OSTree base, the commit of its first layer. */
+  /** Commit of layer 0: the OSTree base, or in an image without one the commit of its first layer. */
   readonly baseCommit: Checksum
-  /** What a checkout of the image is a checkout of. */
+  /** Commit with the tree of the whole image. */
   readonly mergeCommit: Checksum
   readonly manifestDigest: Digest
   readonly manifest: ImageManifest
   readonly configuration: ImageConfiguration
   readonly version: string | undefined
-  /** A newer image that was seen when this one was stored already. */
+  /** A newer image of that name, which was found but not imported. */
   readonly cachedUpdate: CachedImageUpdate | undefined
 }
 
 /** A layer of a manifest, and the commit that it is stored as. */
 export interface ManifestLayerState {
   readonly layer: Descriptor
-  /** The layer's own ref, also when the commit was found behind another. */
+  /** The ref of the layer, even if the commit was found with another ref. */
   readonly ostreeRef: string
-  /** `undefined` when the layer has to be fetched. */
+  /** `undefined` when the layer is not stored. */
   readonly commit: Checksum | undefined
 }
 
@@ -74,7 +73,7 @@ export async function listImages(repo: Repo): Promise<string[]> {
   return refs.map((ref) => unprefixUnescapeRef(IMAGE_PREFIX, ref))
 }
 
-/** Names of the local refs at or below a path of whole components. */
+/** Lists the local refs at or below a path of whole components. */
 export async function listLocalRefs(repo: Repo, prefix: string): Promise<string[]> {
   const paths = await repo.refs.list(`heads/${prefix}`)
   return paths.map((path) => path.slice('heads/'.length))

@@ -1,8 +1,8 @@
 /**
- * Any text as a ref name and back: `docker://quay.io/a:b` ↔ `docker_3A__2F__2F_quay_2E_io/a_3A_b`.
+ * Escapes any text as a ref name, and back: `docker://quay.io/a:b` ↔ `docker_3A__2F__2F_quay_2E_io/a_3A_b`.
  *
- *     A-Z a-z 0-9 -   stand for themselves
- *     /               too, right after a letter or digit and not at the end
+ *     A-Z a-z 0-9 -   unchanged
+ *     /               unchanged right after a letter or digit, except at the end
  *     _               __
  *     anything else   _<code point in upper-case hex, two digits or more>_
  *
@@ -35,12 +35,12 @@ function hexOf(character: string, text: string): string {
   return codePoint.toString(16).toUpperCase().padStart(2, '0')
 }
 
-/** @returns `<prefix>/<escaped text>` */
+/** Returns `<prefix>/<escaped text>`. */
 export function prefixEscapeRef(prefix: string, text: string): string {
   return `${prefix}/${escapeRef(text)}`
 }
 
-/** The inverse of `escapeRef`; takes hex of either case. @throws {InvalidNameError} */
+/** Reverts `escapeRef`; hex digits may have either case. @throws {InvalidNameError} when the ref is not escaped text */
 export function unescapeRef(ref: string): string {
   let text = ''
   for (let at = 0; at < ref.length; ) {
@@ -58,7 +58,7 @@ export function unescapeRef(ref: string): string {
       const end = close < 0 ? ref.length : close
       text += characterOf(ref.slice(at, end), ref)
       at = end + 1
-    } // a lone `_` at the very end stands for nothing
+    } // A single `_` at the end is ignored.
   }
   return text
 }
@@ -75,10 +75,10 @@ function isSurrogate(codePoint: number): boolean {
   return codePoint >= 0xd800 && codePoint <= 0xdfff
 }
 
-/** The inverse of `prefixEscapeRef`. @throws {InvalidNameError} also when `ref` is not below `prefix` */
+/** Reverts `prefixEscapeRef`. @throws {InvalidNameError} as `unescapeRef`, and when `ref` is not below `prefix` */
 export function unprefixUnescapeRef(prefix: string, ref: string): string {
   if (!ref.startsWith(`${prefix}/`)) {
-    // The two really are this way round in the wording of ostree-ext.
+    // The message of ostree-ext has ref and prefix in this order.
     throw new InvalidNameError(ref, `ref does not match expected prefix ${ref}/: ${prefix}`)
   }
   return unescapeRef(ref.slice(prefix.length + 1))

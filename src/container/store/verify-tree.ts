@@ -1,11 +1,12 @@
 /**
- * Whether what was put into a merged tree is still to be found in it.
+ * Checks that the entries of a layer are in a merged tree.
  *
- * Two ways to be equal: `exact`, by checksum, for what an import does not touch; else by kind, size, owner and mode,
- * for what it may label anew. Directories are compared by what is in them, their own metadata is not looked at.
+ * Files are compared in one of two ways: `exact`, by checksum, for files that an import does not change; else by kind,
+ * size, owner and mode, for files whose labels it may change. Directories are compared by their entries, not by their
+ * metadata.
  *
- * What a layer above took away or replaced is not missed. (The original changes the two trees over at every second
- * level, and so takes additions for losses; only its output is kept.)
+ * Entries that a layer above removed or replaced are not missing. (The original swaps the two trees at every second
+ * level, and so reports additions as losses. Only the form of its output is the same here.)
  *
  * Source: ostree-ext, container::store (compare_commit_trees, compare_file_info, CompareState).
  */
@@ -19,7 +20,7 @@ import { isLeftover } from '../layers/cleanup-root.ts'
 /** What became of the files that a merged tree should have, by absolute path. */
 export interface CompareState {
   readonly verified: Set<string>
-  /** Wrong, and on an inode that was confused with another. */
+  /** Files that are wrong, and whose inode number another file in the store had as well. */
   readonly inodeCorrupted: Set<string>
   readonly unknownCorrupted: Set<string>
 }
@@ -36,15 +37,15 @@ export function isCompareStateOk({ inodeCorrupted, unknownCorrupted }: CompareSt
 
 /** How two trees are compared. */
 export interface CompareOptions {
-  /** By checksum, else by `compareFileInfo`. */
+  /** Compare files by checksum; else by `compareFileInfo`. */
   readonly exact: boolean
-  /** Dirtrees of the layers above that of `expected`: what they hide is not looked for. */
+  /** Dirtrees of the layers above that of `expected`. Entries that they hide are not looked for. */
   readonly above?: readonly Checksum[] | undefined
-  /** What the merge makes of a file's header (flatten.ts). Default: what it is. */
+  /** Returns the header that the merge gives to a file (flatten.ts). Default: the same. */
   readonly flatHeader?: ((header: FileHeader, size: number) => FileHeader) | undefined
-  /** Whether the object lies on an inode that was confused with another. Default: none does. */
+  /** Returns whether the inode number of an object is that of another one, too. Default: false. */
   readonly isColliding?: ((file: Checksum) => MaybePromise<boolean>) | undefined
-  /** Hears the path of what is not there. */
+  /** Called with the path of each missing entry. */
   readonly onMissing?: ((path: string) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -81,7 +82,7 @@ interface Level {
   readonly above: readonly Checksum[]
 }
 
-/** @returns the directories below that have to be compared */
+/** Compares one directory. @returns its subdirectories, which have to be compared */
 async function compareLevel(
   reader: ObjectReader,
   level: Level,
@@ -105,7 +106,7 @@ async function compareLevel(
   for (const { name, checksum } of wanted.files) {
     const path = `${level.path}/${name}`
     if (own.markers.has(name) || above.removed.has(name) || upperFiles.has(name) || upperDirs.has(name)) continue
-    // As in the overlay: a whiteout also takes what comes before it in its own layer.
+    // As in the overlay, a whiteout also removes a file of its own layer that sorts before it.
     if (own.removed.has(name) && compareUtf8(name, WHITEOUT_PREFIX) < 0) continue
     const there = files.get(name)
     if (there === undefined) {
@@ -135,9 +136,9 @@ async function compareLevel(
 /** Whiteouts of a directory in several layers. */
 interface Whiteouts {
   readonly opaque: boolean
-  /** Names of the markers themselves. */
+  /** Names of the whiteouts. */
   readonly markers: ReadonlySet<string>
-  /** Names they take away. */
+  /** Names that they remove. */
   readonly removed: ReadonlySet<string>
 }
 
@@ -162,7 +163,7 @@ async function sameFile(
   const { header, size } = await reader.statFile(wanted)
   const flat = flatHeader?.(header, size) ?? header
   if (!compareFileInfo(actual, { header: flat, size })) return false
-  // Made anew by the merge, its checksum is another: its header has to be what the merge makes.
+  // The merge changed the header, and so the checksum. The header must be the one that the merge gives.
   return (
     !exact ||
     (flat !== header && flat.target === actual.header.target && xattrsEqual(flat.xattrs, actual.header.xattrs))

@@ -1,5 +1,5 @@
 /**
- * Whether the merge commit of a stored image still holds what its layers put there.
+ * Verifies that the merge commit of a stored image holds the entries of its layers.
  *
  * ```
  * Verifying with base ostree layer ostree/container/blob/sha256_3A_…
@@ -22,21 +22,21 @@ import { type CompareState, compareCommitTrees, createCompareState, isCompareSta
 
 /** How a stored image is verified. */
 export interface VerifyImageOptions {
-  /** What `queryImage` gave for the image. Default: it is queried. */
+  /** Result of `queryImage` for the image. Default: it is queried. */
   readonly state?: LayeredImageState | undefined
-  /** Whether the file lies on an inode that was confused with another. Default: none does. */
+  /** Returns whether the inode number of an object is that of another one, too. Default: false. */
   readonly isColliding?: ((file: Checksum) => MaybePromise<boolean>) | undefined
-  /** Name every path that is wrong. */
+  /** Print every path that is wrong. */
   readonly verbose?: boolean | undefined
-  /** What the image was imported with. Default: the mode's own, 0:0. */
+  /** Options that the image was imported with. Default: the policy of the repository's mode, and 0:0. */
   readonly metadata?: MetadataPolicy | undefined
   readonly owner?: FileOwner | undefined
-  /** Hears the lines for standard output and for standard error, as they come. */
+  /** Called with each line for standard output or standard error. */
   readonly onLine?: ((line: string, stream: 'out' | 'err') => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-/** What verifying an image found. */
+/** The result of verifying an image. */
 export interface ImageVerification extends CompareState {
   readonly ok: boolean
 }
@@ -85,7 +85,7 @@ async function verify(
   const shared = { flatHeader: flat, isColliding, onMissing: (path: string) => err(`Missing ${path}`), signal }
   if (commitLayer !== undefined) {
     out(`Verifying with base ostree layer ${(await queryLayer(repo, commitLayer)).ostreeRef}`)
-    // Under a policy the files of the base may have been labelled anew.
+    // If there is a policy, files of the base may have got new labels.
     const exact = layers.length === 0 || (await findSePolicy(objects, merge)) === undefined
     const above = layers.map(({ tree }) => tree)
     await compareCommitTrees(objects, merge, await commitRoot(objects, baseCommit), compared, {

@@ -141,7 +141,7 @@ class Archive implements FileTree {
   }
 }
 
-/** Whether a stream begins as gzip or zstd do, or with a frame that zstd skips. */
+/** Returns whether a stream begins as gzip or zstd do, or with a frame that zstd skips. */
 export function hasMagic([a, b, c, d]: Uint8Array): boolean {
   if (a === 0x1f && b === 0x8b) return true
   if (b === 0x2a && c === 0x4d && d === 0x18) return ((a ?? 0) & 0xf0) === 0x50

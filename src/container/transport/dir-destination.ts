@@ -59,6 +59,7 @@ async function isImageDirectory(files: WritableFiles, path: string): Promise<boo
   return true
 }
 
+/** Writes to a tree that `publish` moves to its path. */
 class DirDestination implements ImageDestination {
   readonly what: string
   readonly #tree: WritableTree
