@@ -129,6 +129,16 @@ describe('the architecture', () => {
     expect(unknown).toEqual([])
   })
 
+  test('every folder stands on its floor in the table of docs/architecture.md', () => {
+    const page = readFileSync(fileURLToPath(new URL('../docs/architecture.md', import.meta.url)), 'utf8')
+    const rows = Array.from(page.matchAll(/^\| (\d) \| ([^|]*) \|/gm), ([, floor, folders = '']) =>
+      Array.from(folders.matchAll(/`(\w+)\/`/g), ([, folder = '']) => [folder, Number(floor)] as const),
+    ).flat()
+    const { '': ground, ...folders } = FLOORS
+    expect(ground).toBe(0)
+    expect(Object.fromEntries(rows)).toEqual(folders)
+  })
+
   test('an import leads to a lower floor or stays in its folder', () => {
     const wrong = imports
       .filter(({ from, bare }) => !bare && !ENTRY_POINTS.includes(from))

@@ -35,4 +35,17 @@ describe('the package', () => {
     expect(Object.keys(counts)).toEqual(names)
     expect(Object.entries(counts).filter(([, count]) => count === 0)).toEqual([])
   })
+
+  test.each(['dist/index.js', 'repo/internal', 'dist/repo/repo.js', 'src/index.ts', 'bytes'])(
+    'does not let %s be imported: Node names the path that is not exported',
+    (path) => {
+      const program = `await import('${name}/${path}').catch(({ code, message }) => console.log(code, message))`
+      const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+        cwd: root,
+        encoding: 'utf8',
+      })
+      expect(stdout).toMatch(/^ERR_PACKAGE_PATH_NOT_EXPORTED Package subpath '\.\//)
+      expect(stdout).toContain(`'./${path}'`)
+    },
+  )
 })
