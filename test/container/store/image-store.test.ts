@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Checksum } from '../../../src/bytes.ts'
 import {
   clearCachedUpdate,
+  copyImage,
   gcImageLayers,
   ImageImporter,
   type ImageSource,
@@ -9,6 +10,7 @@ import {
   imageFilteredContentWarning,
   type LayeredImageState,
   listImages,
+  manifestForImage,
   type PulledImage,
   parseImageReference,
   parseOstreeImageReference,
@@ -20,6 +22,7 @@ import {
   removeImage,
   removeImages,
   unencapsulate,
+  verifyContainerImage,
 } from '../../../src/container/index.ts'
 import { DigestMismatchError, NotFoundError, OstreeError } from '../../../src/errors.ts'
 import type { Progress } from '../../../src/progress.ts'
@@ -228,6 +231,22 @@ describe.each(BACKENDS)('the image store in $name', (place) => {
       await expect(removeImages(repo, [missing, IMAGE])).rejects.toThrow(NotFoundError)
       expect(await listImages(repo)).toEqual([])
       expect(await removeImage(repo, IMAGE)).toBe(false)
+    })
+
+    test('an image can be named by the text of its reference', async () => {
+      const repo = await empty()
+      const { mergeCommit } = await pull(repo, CHUNKED)
+      const [name = ''] = await listImages(repo)
+      expect(name).toBe('oci:/image:latest')
+      expect(await queryImage(repo, name)).toEqual(await queryImage(repo, IMAGE))
+      expect((await manifestForImage(repo, name)).manifest.layers).toHaveLength(3)
+      expect((await verifyContainerImage(repo, name)).ok).toBe(true)
+      const other = await empty()
+      await copyImage(repo, name, other, { target: 'docker://quay.io/exampleos/os:1' })
+      expect((await queryImage(other, 'registry:quay.io/exampleos/os:1'))?.mergeCommit).toBe(mergeCommit)
+      await expect(removeImage(repo, 'image')).rejects.toThrow("Missing ':' in image")
+      expect(await removeImage(repo, name)).toBe(true)
+      await expect(verifyContainerImage(repo, name)).rejects.toThrow('No such image: oci:/image:latest')
     })
 
     test('an image can be stored under another name', async () => {
