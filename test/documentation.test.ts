@@ -61,17 +61,17 @@ function anchorsOf(page: string): Set<string> {
 
 const links = pages.flatMap(linksOf)
 
-describe('the pages', () => {
-  test('are found, with their links', () => {
+describe('pages of the documentation', () => {
+  test('the pages and their links are found', () => {
     expect(pages.length).toBeGreaterThan(10)
     expect(links.length).toBeGreaterThan(6)
   })
 
-  test('link to files that exist', () => {
+  test('all links lead to files that exist', () => {
     expect(links.filter(({ path }) => !existsSync(join(root, path)))).toEqual([])
   })
 
-  test('link to headings that exist', () => {
+  test('all links lead to headings that exist', () => {
     const wrong = links
       .filter(({ anchor }) => anchor !== '')
       .filter(
@@ -80,7 +80,7 @@ describe('the pages', () => {
     expect(wrong).toEqual([])
   })
 
-  test('name files of the repository that exist', () => {
+  test('all paths of the repository that a page names exist', () => {
     const top = ['src', 'test', 'bench', 'docs', 'examples', 'scripts', 'bin']
     // Paths below src/ may be written without it, and so may those of tests below test/.
     const inner = readdirSync(join(root, 'src'), { withFileTypes: true })
@@ -97,7 +97,7 @@ describe('the pages', () => {
     expect(named.filter(({ path }) => !existsSync(join(root, path)))).toEqual([])
   })
 
-  test('are in the package, with everything that they link to', () => {
+  test('the package has all pages and everything that they link to', () => {
     const packed = JSON.parse(
       execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root, encoding: 'utf8' }),
     ) as [{ files: { path: string }[] }]
@@ -118,17 +118,17 @@ describe('the API reference', () => {
     entryPoints: string[]
   }
 
-  test('has every entry point of the package', () => {
+  test('the reference has every entry point of the package', () => {
     expect([...documented].sort()).toEqual([...entryPoints().values()].sort())
   })
 
-  test('has a page that lists the entry points', () => {
+  test('docs/reference.md lists every entry point', () => {
     const page = readFileSync(join(root, 'docs/reference.md'), 'utf8')
     const listed = Array.from(page.matchAll(/^\| `ostree-ts(\/\w+)?` \|/gm), ([, subpath = '']) => `.${subpath}`)
     expect(listed.sort()).toEqual([...entryPoints().keys()].sort())
   })
 
-  test('calls each by the name it is imported by', () => {
+  test('every entry point has the name under which it is imported', () => {
     for (const [entry, file] of entryPoints()) {
       expect(readFileSync(join(root, file), 'utf8')).toContain(` * @module ostree-ts${entry.slice(1)}\n`)
     }

@@ -1,4 +1,5 @@
 /** Compares the entry points of package.json with the built files. */
+
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -13,13 +14,13 @@ const entries = Object.entries(exports).flatMap(([entry, target]) =>
   typeof target === 'string' ? [] : [{ entry, ...target }],
 )
 
-describe('the package', () => {
-  test.each(entries)('has $entry, with its types', (target) => {
+describe('the built package', () => {
+  test.each(entries)('the files of $entry and its types exist', (target) => {
     expect(existsSync(`${root}${target.default}`)).toBe(true)
     expect(existsSync(`${root}${target.types}`)).toBe(true)
   })
 
-  test('gives every entry to who imports it by name', () => {
+  test('every entry point can be imported by its name', () => {
     // `testing` needs fast-check and tar-stream, which are development dependencies of this package.
     const names = entries.map(({ entry }) => name + entry.slice(1))
     const program = `

@@ -23,8 +23,8 @@ const faces = new Map(entries.map(([entry, file]) => [entry, exportsOf(program, 
 /** `test/faces/root.txt`, `test/faces/repo.txt` */
 const listOf = (entry: string): string => `test/faces/${entry === '.' ? 'root' : entry.slice(2)}.txt`
 
-describe('the exported names', () => {
-  test.each(entries)('of %s are those of its list', (entry) => {
+describe('exported names', () => {
+  test.each(entries)('the names that %s exports are those of its list', (entry) => {
     const names = `${(faces.get(entry) ?? []).map(({ name, kind }) => `${kind} ${name}`).join('\n')}\n`
     const file = listOf(entry)
     if (process.env['UPDATE_FACES'] !== undefined) writeFileSync(`${root}${file}`, names)
@@ -36,16 +36,16 @@ If the change is intended, describe it in CHANGELOG.md and update the list:
     expect(names, hint).toBe(listed)
   })
 
-  test('of the package itself stay few', () => {
+  test('the package itself exports fewer than 100 names', () => {
     expect(faces.get('.')?.length).toBeLessThan(100)
   })
 
-  test('of ./node contain those of the package itself', () => {
+  test('./node exports all names of the package itself', () => {
     const node = new Set(faces.get('./node')?.map(({ name }) => name))
     expect(faces.get('.')?.filter(({ name }) => !node.has(name))).toEqual([])
   })
 
-  test('mean one thing wherever they are exported', () => {
+  test('a name has the same meaning in all entry points', () => {
     const meanings = new Map<string, Set<ts.Symbol>>()
     for (const { name, symbol } of [...faces.values()].flat()) {
       meanings.set(name, (meanings.get(name) ?? new Set()).add(symbol))
@@ -53,7 +53,7 @@ If the change is intended, describe it in CHANGELOG.md and update the list:
     expect([...meanings].filter(([, symbols]) => symbols.size > 1).map(([name]) => name)).toEqual([])
   })
 
-  test('mention only types that are exported too', () => {
+  test('every type that an exported name mentions is exported', () => {
     const all = [...faces.values()].flat()
     const known = new Set(all.map(({ symbol }) => symbol))
     const hidden = new Set<string>()

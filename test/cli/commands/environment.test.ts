@@ -19,7 +19,7 @@ const ours: Run = (args, env) => program.run(args, folder, '', env)
 const theirs: Run = (args, env) => spawn('ostree', args, folder, '', env)
 let made = 0
 
-/** What a commit that fails on demand says and leaves, with a name for the random end of the staging directory. */
+/** Runs a commit that fails on demand, and then one that succeeds. The random end of the staging directory is replaced. */
 function failOnDemand(run: Run): unknown {
   const repo = `repo-${made++}`
   run(['init', `--repo=${repo}`, '--mode=archive'])
@@ -32,7 +32,7 @@ function failOnDemand(run: Run): unknown {
   return { failed, left: left.sort(), refs, next, after: readdirSync(join(folder, repo, 'tmp')) }
 }
 
-/** The names in `tmp` of new repositories. */
+/** Creates a repository. @returns the names in its directory `tmp` */
 function initWith(run: Run, env: Record<string, string>): string[] {
   const repo = `repo-${made++}`
   run(['init', `--repo=${repo}`, '--mode=archive'], env)
@@ -40,8 +40,8 @@ function initWith(run: Run, env: Record<string, string>): string[] {
   return readdirSync(join(folder, repo, 'tmp'))
 }
 
-describe('the environment of the command', () => {
-  test('OSTREE_REPO_TEST_ERROR fails a commit before anything is visible, and OSTREE_BOOTID names its staging', () => {
+describe('environment variables of the command', () => {
+  test('OSTREE_REPO_TEST_ERROR fails a commit before it is published, and OSTREE_BOOTID names its staging directory', () => {
     expect(failOnDemand(ours)).toEqual({
       failed: { rc: 1, stdout: '', stderr: 'error: OSTREE_REPO_TEST_ERROR_PRE_COMMIT specified\n' },
       left: ['cache', 'staging-this-boot-XXXXXX'],
@@ -51,14 +51,14 @@ describe('the environment of the command', () => {
     })
   })
 
-  test('OSTREE_SKIP_CACHE leaves tmp/cache out', () => {
+  test('OSTREE_SKIP_CACHE prevents the creation of tmp/cache', () => {
     expect(initWith(ours, {})).toEqual(['cache'])
     expect(initWith(ours, { OSTREE_SKIP_CACHE: '1' })).toEqual([])
   })
 })
 
-describeReference('ostree', 'beside ostree', () => {
-  test('the variables do the same', () => {
+describeReference('ostree', 'environment variables of `ostree-ts` and of `ostree`', () => {
+  test('the variables have the same effect in both', () => {
     expect(failOnDemand(ours)).toEqual(failOnDemand(theirs))
     for (const env of [{}, { OSTREE_SKIP_CACHE: '1' }]) expect(initWith(ours, env)).toEqual(initWith(theirs, env))
   })

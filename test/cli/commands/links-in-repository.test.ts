@@ -5,7 +5,7 @@ import { SideBySide } from '../../support/side-by-side.ts'
 
 const sorted = (text: string): string => `${text.split('\n').filter(Boolean).sort().join('\n')}\n`.replace(/^\n$/, '')
 
-describeReference('ostree', 'A repository with symbolic links in it, beside ostree', () => {
+describeReference('ostree', 'commands of both programs on a repository with symbolic links', () => {
   let pair: SideBySide
   beforeEach(async () => {
     pair = new SideBySide()
@@ -24,7 +24,7 @@ describeReference('ostree', 'A repository with symbolic links in it, beside ostr
   }
   const objects = (): string[] => readdirSync(`${pair.ours}/r/objects`, { recursive: true, encoding: 'utf8' }).sort()
 
-  test.each(['heads', 'remotes', 'mirrors'])('Refs are found when refs/%s is a link to a directory.', async (name) => {
+  test.each(['heads', 'remotes', 'mirrors'])('both find refs when refs/%s is a link to a directory', async (name) => {
     pair.shell(`mv r/refs/${name} far/refs; ln -s ../../far/refs r/refs/${name}`)
     const before = objects()
     await runAll([['refs'], ['refs', '-c'], ['rev-parse', 'main', 'dir/one', 'origin:rem'], ['prune', '--refs-only']])
@@ -37,7 +37,7 @@ describeReference('ostree', 'A repository with symbolic links in it, beside ostr
     pair.expectSame('r/objects')
   })
 
-  test('A link to a directory in the place of a ref is an error of every listing, and of a prune.', async () => {
+  test('both refuse to list refs and to prune when a link to a directory is in place of a ref', async () => {
     pair.shell('mv r/refs/heads/dir far/refs; ln -s ../../../far/refs r/refs/heads/dir')
     await runAll([['refs'], ['prune', '--refs-only'], ['rev-parse', 'dir/one']])
     pair.expectSame('r/objects')
@@ -47,25 +47,28 @@ describeReference('ostree', 'A repository with symbolic links in it, beside ostr
     ['a local ref', 'heads/dangling'],
     ['a ref in a directory', 'heads/dir/dangling'],
     ['a ref of a remote', 'remotes/origin/dangling'],
-  ])('An alias of a missing ref in the place of %s is an error of listings, and can be deleted.', async (_, path) => {
-    pair.shell(`ln -s nosuch r/refs/${path}`)
-    const name = path.replace('heads/', '').replace('remotes/origin/', 'origin:')
-    await runAll([['refs'], ['prune', '--refs-only'], ['prune', '--keep-younger-than=2000-01-01'], ['summary', '-u']])
-    await runAll([['rev-parse', name]])
-    pair.expectSame('r', (file) => file.startsWith('tmp'))
-    // ostree succeeds without deleting the alias.
-    const [, deleted] = await pair.runBoth(['refs', '--repo=@/r', '--delete', name])
-    expect(deleted).toEqual({ status: 0, stdout: '', stderr: '' })
-    const [, listed] = await pair.runBoth(['refs', '--repo=@/r'])
-    expect(listed).toEqual({ status: 0, stdout: 'dir/one\nmain\norigin:rem\n', stderr: '' })
-  })
+  ])(
+    'both refuse to list refs with an alias of a missing ref in place of %s, and ostree-ts can delete it',
+    async (_, path) => {
+      pair.shell(`ln -s nosuch r/refs/${path}`)
+      const name = path.replace('heads/', '').replace('remotes/origin/', 'origin:')
+      await runAll([['refs'], ['prune', '--refs-only'], ['prune', '--keep-younger-than=2000-01-01'], ['summary', '-u']])
+      await runAll([['rev-parse', name]])
+      pair.expectSame('r', (file) => file.startsWith('tmp'))
+      // ostree succeeds without deleting the alias.
+      const [, deleted] = await pair.runBoth(['refs', '--repo=@/r', '--delete', name])
+      expect(deleted).toEqual({ status: 0, stdout: '', stderr: '' })
+      const [, listed] = await pair.runBoth(['refs', '--repo=@/r'])
+      expect(listed).toEqual({ status: 0, stdout: 'dir/one\nmain\norigin:rem\n', stderr: '' })
+    },
+  )
 
-  test('A ref that holds no checksum is listed and can be deleted.', async () => {
+  test('both list and delete a ref that does not have a checksum', async () => {
     pair.shell('echo junk > r/refs/heads/bad')
     await runAll([['refs'], ['refs', '-A'], ['rev-parse', 'bad'], ['refs', '--delete', 'bad'], ['refs']])
   })
 
-  test('A ref is read through a link that leads out of the repository.', async () => {
+  test('both read a ref through a link that leads out of the repository', async () => {
     pair.shell('mv r/refs/heads/main far/ref; ln -s ../../../far/ref r/refs/heads/main')
     await runAll([['refs'], ['rev-parse', 'main'], ['prune', '--refs-only']])
     pair.expectSame('r/objects')
@@ -73,7 +76,7 @@ describeReference('ostree', 'A repository with symbolic links in it, beside ostr
 
   describe.each(['archive', 'bare-user-only'])('in mode %s', (mode) => {
     test.each(['commit', 'dirtree', 'dirmeta', ...(mode === 'archive' ? ['filez'] : [])])(
-      'A %s that is a link to a file elsewhere is an object like any other.',
+      'both read a %s that is a link to a file outside of the repository',
       async (type) => {
         await pair.run(['init', '--repo=@/m', `--mode=${mode}`])
         await pair.run(['commit', '--repo=@/m', '--timestamp=@5', '--canonical-permissions', '-b', 'main', '@/tree'])
@@ -87,7 +90,7 @@ describeReference('ostree', 'A repository with symbolic links in it, beside ostr
     )
   })
 
-  test('A prune deletes nothing when a commit is a link whose target is missing.', async () => {
+  test('a prune does not delete objects when a commit is a link whose target is missing', async () => {
     pair.shell('f=$(find r/objects -name "*.commit" | head -n 1); ln -sfn nosuch $f')
     const before = objects()
     const [, ours] = await pair.runBoth(['prune', '--repo=@/r', '--refs-only'])
@@ -96,8 +99,8 @@ describeReference('ostree', 'A repository with symbolic links in it, beside ostr
     expect(objects()).toEqual(before)
   })
 
-  test('Refs of a remote and of a collection whose directory is a link keep their commits.', async () => {
-    // ostree leaves such refs out of its listings, and deletes what only they keep.
+  test('a prune keeps the commits of refs in a directory that is a link', async () => {
+    // ostree does not list such refs, and deletes commits that only they refer to.
     pair.shell(
       'for each in remotes/origin mirrors/org.x; do mv r/refs/$each far/refs; ln -s ../../../far/refs r/refs/$each; mv far/refs far/$(basename $each); ln -sfn ../../../far/$(basename $each) r/refs/$each; done',
     )

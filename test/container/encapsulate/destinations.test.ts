@@ -1,18 +1,8 @@
 /** Images written to a disk, and read by us and by others. */
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { encodeUtf8 } from '../../../src/bytes.ts'
 import {
   type Digest,
@@ -28,11 +18,11 @@ import { nodeFiles } from '../../../src/system/local-files.ts'
 import { directory, file, storeCommit, symlink } from '../../../src/testing/index.ts'
 import { PLATFORMS } from '../../support/backends.ts'
 import { describeReference, run } from '../../support/reference.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 import { memoryRepo, once } from '../tar-kit.ts'
 import { CHUNKED, fixtureRepo, GOLDEN, HOST } from './kit.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'encapsulate-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = temporaryFolder('disk')
 let count = 0
 const fresh = () => join(folder, String(count++))
 const CONTEXT = { platform: nodePlatform, files: nodeFiles, host: HOST }

@@ -9,8 +9,7 @@ import { commitRoot, fsck, type Repo } from '../../../src/repo/index.ts'
 import { formatLsLine, listPath } from '../../../src/repo/internal.ts'
 import { openRepo } from '../../../src/repo/local.ts'
 import { BACKENDS, PLATFORMS, testRepos } from '../../support/backends.ts'
-import { goldenJson, goldenPath } from '../../support/golden.ts'
-import { run } from '../../support/reference.ts'
+import { goldenJson, unpackGolden } from '../../support/golden.ts'
 import { goldenImage, sourceOf } from '../golden-images.ts'
 
 const fixture = goldenJson<{
@@ -40,7 +39,7 @@ test.each(PLATFORMS)(
   async (platform) => {
     const path = places.path()
     mkdirSync(path)
-    run('tar', ['xzf', goldenPath('container/exampleos-archive-repo.tar.gz'), '-C', path])
+    unpackGolden('container/exampleos-archive-repo.tar.gz', path)
     const repo = await openRepo(path, { platform })
     const checksum = await repo.resolve(fixture.ref)
     expect(checksum).toBe(fixture.commit)

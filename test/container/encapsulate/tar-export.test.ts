@@ -1,6 +1,6 @@
 /** Tests of commits as tar streams, compared with the streams of ostree-ext. */
-import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+
+import { readdirSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
@@ -33,6 +33,7 @@ import {
 } from '../../../src/testing/index.ts'
 import { goldenBytes, goldenJson } from '../../support/golden.ts'
 import { describeReference, run } from '../../support/reference.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 import { collect, entriesOf, exported, memoryRepo, once, repoFrom } from '../tar-kit.ts'
 
 interface GoldenExport {
@@ -80,14 +81,13 @@ describe('a commit as a tar stream', () => {
   test.each(['directory', 'single file'])(
     'the stream exported from a %s on disk is the same (case E2)',
     async (kind) => {
-      const folder = mkdtempSync(join(tmpdir(), 'tar-export-'))
+      const folder = temporaryFolder('disk')
       try {
         const path = join(folder, kind === 'directory' ? 'repo' : 'repo.sqlite')
         await using repo = await createRepo(path, { mode: 'archive' })
         await repo.transaction((tx) => importCommitLayer(repo, tx, once(goldenTar)))
         expect(nodePlatform.sha256(await exported(repo, GOLDEN.commit))).toBe(GOLDEN.tar_sha256)
       } finally {
-        rmSync(folder, { recursive: true })
       }
     },
   )
@@ -221,7 +221,7 @@ describe('a tree as an ordinary archive', () => {
 
 describeReference(['ostree', 'tar'], 'an exported stream, unpacked by tar', () => {
   test('an unpacked stream has a repository that ostree reads, and the files', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'tar-export-'))
+    const folder = temporaryFolder('disk')
     try {
       run('tar', ['-x', '--no-same-owner', '-C', folder], {
         input: await exported(await repoFrom(goldenTar), GOLDEN.commit),
@@ -232,7 +232,6 @@ describeReference(['ostree', 'tar'], 'an exported stream, unpacked by tar', () =
       expect(readdirSync(join(folder, 'usr/lib/modules'))).toEqual(['5.10.18-200.x86_64'])
       expect(readlinkSync(join(folder, 'usr/bin/sh'))).toBe('bash')
     } finally {
-      rmSync(folder, { recursive: true })
     }
   })
 })

@@ -1,6 +1,6 @@
 /** Tests of layers in which a file replaces a directory, and redundant whiteouts delete the contents of the directory. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -16,6 +16,7 @@ import { nodeFiles } from '../../../src/system/local-files.ts'
 import { packTar, type TarEntry } from '../../../src/tar/index.ts'
 import { anyLayerTree, type Directory, layerEntries, loadTree, walkNodes } from '../../../src/testing/index.ts'
 import { describeReference, run } from '../../support/reference.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
 const DIGEST = `sha256:${'0'.repeat(64)}` as Digest
 
@@ -174,7 +175,7 @@ describe('a file that replaces a directory, with whiteouts of its contents', () 
 
 describeReference('umoci', 'layers written by umoci', () => {
   test('the merge of layers written by umoci equals what umoci unpacks', async () => {
-    const work = mkdtempSync(join(tmpdir(), 'needless-whiteouts-'))
+    const work = temporaryFolder('disk')
     try {
       const [layout, bundle] = [join(work, 'layout'), join(work, 'bundle')]
       const umoci = (...args: string[]) => run('umoci', args)
@@ -214,7 +215,6 @@ describeReference('umoci', 'layers written by umoci', () => {
         symlink: '-> file',
       })
     } finally {
-      rmSync(work, { recursive: true })
     }
   })
 })

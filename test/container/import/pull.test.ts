@@ -1,21 +1,19 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { listImages, parseImageReference, pullImage, queryImage } from '../../../src/container/index.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { createMemoryStorage, Repo } from '../../../src/repo/index.ts'
 import { createRepo } from '../../../src/repo/local.ts'
 import { nodeFiles } from '../../../src/system/local-files.ts'
 import { describeReference, run } from '../../support/reference.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
 const LAYOUT = fileURLToPath(new URL('../../../examples/exampleos', import.meta.url))
 const OPTIONS = { host: { architecture: 'amd64', os: 'linux' }, files: nodeFiles }
 const text = (tag: string) => `ostree-unverified-image:oci:${LAYOUT}:${tag}`
 
-const directory = mkdtempSync(join(tmpdir(), 'container-pull-'))
-afterAll(() => rmSync(directory, { recursive: true }))
+const directory = temporaryFolder('disk')
 
 describe('an image in an OCI layout', () => {
   test('an image is pulled into memory, a single file and a directory as the same commit', async () => {

@@ -1,12 +1,12 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { encodeUtf8 } from '../../../src/bytes.ts'
 import { goConfigJson, readGoConfig } from '../../../src/container/oci/config.ts'
 import { OstreeError } from '../../../src/errors.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { describeReference, run } from '../../support/reference.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
 const ROOTFS = '"rootfs":{"type":"layers","diff_ids":["x"]}'
 
@@ -48,12 +48,10 @@ describeReference('skopeo', 'configs, compared with skopeo', () => {
   let directory: string
 
   beforeAll(() => {
-    directory = mkdtempSync(join(tmpdir(), 'ostree-ts-config-'))
+    directory = temporaryFolder('disk')
     mkdirSync(join(directory, 'blobs', 'sha256'), { recursive: true })
     writeFileSync(join(directory, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}')
   })
-
-  afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
   function throughSkopeo(config: string): string {
     const descriptor = (text: string, mediaType: string) => {

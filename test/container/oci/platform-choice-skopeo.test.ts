@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { encodeUtf8 } from '../../../src/bytes.ts'
@@ -7,6 +6,7 @@ import { parseIndex } from '../../../src/container/oci/manifest.ts'
 import { chooseManifest } from '../../../src/container/oci/platform-choice.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { describeReference, run } from '../../support/reference.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
 type Named = { architecture: string; os: string; variant?: string }
 const linux = (architecture: string, variant?: string): Named => ({
@@ -37,7 +37,7 @@ describeReference('skopeo', 'the choice of a manifest, compared with skopeo', ()
   test.each(cases)(
     'a host $architecture $variant chooses the same manifest of index $index as skopeo',
     ({ platforms, ...host }) => {
-      const directory = mkdtempSync(join(tmpdir(), 'ostree-ts-index-'))
+      const directory = temporaryFolder('disk')
       try {
         mkdirSync(join(directory, 'blobs', 'sha256'), { recursive: true })
         writeFileSync(join(directory, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}')
@@ -69,7 +69,6 @@ describeReference('skopeo', 'the choice of a manifest, compared with skopeo', ()
         const ours = (): string => chooseManifest(parseIndex(encodeUtf8(JSON.stringify(index))), host).digest
         expect(outcome(ours)).toBe(outcome(theirs))
       } finally {
-        rmSync(directory, { recursive: true, force: true })
       }
     },
   )

@@ -1,11 +1,11 @@
 /** Tests of policies: which images they accept, compared with skopeo on the same policy and image. */
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+
+import { copyFileSync, cpSync, mkdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { encodeUtf8 } from '../../../src/bytes.ts'
 import { loadPolicy, parseImageReference, parsePolicy, pullImage } from '../../../src/container/index.ts'
 import { policyDefaultIsInsecure } from '../../../src/container/policy/policy.ts'
@@ -15,6 +15,7 @@ import { createMemoryStorage, Repo } from '../../../src/repo/index.ts'
 import { nodeFiles } from '../../../src/system/local-files.ts'
 import { goldenBytes, goldenPath } from '../../support/golden.ts'
 import { describeReference, run } from '../../support/reference.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
 const ANY = [{ type: 'insecureAcceptAnything' }]
 const NONE = [{ type: 'reject' }]
@@ -191,7 +192,7 @@ describeReference('skopeo', 'policies, compared with skopeo', () => {
   let root = ''
   let images: string[] = []
   beforeAll(() => {
-    root = realpathSync(mkdtempSync(join(tmpdir(), 'policy-')))
+    root = realpathSync(temporaryFolder('disk'))
     mkdirSync(join(root, 'a/b'), { recursive: true })
     cpSync(LAYOUT, join(root, 'a/b/oci'), { recursive: true })
     symlinkSync(join(root, 'a/b/oci'), join(root, 'link'))
@@ -206,7 +207,6 @@ describeReference('skopeo', 'policies, compared with skopeo', () => {
       `dir:${root}/a/dir`,
     ]
   })
-  afterAll(() => rmSync(root, { recursive: true, force: true }))
 
   function skopeo(image: string, text: string): boolean {
     const policy = join(root, 'policy.json')

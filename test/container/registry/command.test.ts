@@ -1,11 +1,12 @@
 /** Tests of the command with docker-registry: options, auth files, certificates. */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { BuiltCommand, type RunResult } from '../../support/built-command.ts'
 import { describeReference, run } from '../../support/reference.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 import { startRegistry, TESTER, type TestRegistry } from './server.ts'
 
 const LAYOUT = fileURLToPath(new URL('../../../examples/exampleos', import.meta.url))
@@ -16,7 +17,7 @@ describeReference(['docker-registry', 'skopeo', 'openssl'], 'ostree-ts container
   let closed: TestRegistry
   let secure: TestRegistry
   beforeAll(async () => {
-    directory = mkdtempSync(join(tmpdir(), 'registry-command-'))
+    directory = temporaryFolder('disk')
     program = await BuiltCommand.build({ container: true })
     closed = await startRegistry({ password: true })
     secure = await startRegistry({ tls: true })
@@ -32,7 +33,6 @@ describeReference(['docker-registry', 'skopeo', 'openssl'], 'ostree-ts container
   afterAll(async () => {
     await closed?.[Symbol.asyncDispose]()
     await secure?.[Symbol.asyncDispose]()
-    rmSync(directory, { recursive: true, force: true })
   })
 
   let repos = 0

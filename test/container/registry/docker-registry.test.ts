@@ -1,6 +1,6 @@
 /** Tests of pulling from docker-registry images that skopeo pushed. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -13,6 +13,7 @@ import { nodeFiles } from '../../../src/system/local-files.ts'
 import { nodeNetwork } from '../../../src/system/network.ts'
 import { goldenPath } from '../../support/golden.ts'
 import { describeReference, run } from '../../support/reference.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 import { startRegistry, TESTER, type TestRegistry } from './server.ts'
 
 const LAYOUT = fileURLToPath(new URL('../../../examples/exampleos', import.meta.url))
@@ -20,8 +21,7 @@ const host = { architecture: 'amd64', os: 'linux' }
 const NETWORKS = { 'node:http': nodeNetwork(), 'the global fetch': webNetwork }
 const TAGS = ['1.0', '1.0-appliance']
 
-const directory = mkdtempSync(join(tmpdir(), 'docker-registry-test-'))
-afterAll(() => rmSync(directory, { recursive: true }))
+const directory = temporaryFolder('disk')
 
 async function commitOf(reference: string, registry?: RegistryOptions): Promise<{ commit: string; manifest: string }> {
   const repo = await Repo.open(createMemoryStorage({ mode: 'bare-user', platform: nodePlatform }), nodePlatform)

@@ -1,9 +1,8 @@
 /** Tests of docker-registry behind a proxy that injects faults, over real sockets. */
+
 import { createSign } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { listImages, pullImage } from '../../../src/container/index.ts'
@@ -15,6 +14,7 @@ import { createMemoryStorage, Repo } from '../../../src/repo/index.ts'
 import { nodeFiles } from '../../../src/system/local-files.ts'
 import { nodeNetwork } from '../../../src/system/network.ts'
 import { describeReference, run } from '../../support/reference.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 import { startProxy, type TestProxy } from './proxy.ts'
 import { makeCertificate, startRegistry, TESTER, type TestRegistry, TOKEN_ISSUER, TOKEN_SERVICE } from './server.ts'
 
@@ -178,8 +178,7 @@ describeReference(['docker-registry', 'skopeo'], 'a registry behind a faulty con
 })
 
 describeReference(['docker-registry', 'openssl'], 'a registry with a token server', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'token-server-'))
-  afterAll(() => rmSync(directory, { recursive: true, force: true }))
+  const directory = temporaryFolder('disk')
 
   /** Creates a token. @param life seconds until it expires; negative for an expired one */
   function token(key: string, certificate: string, access: object[], life: number): string {

@@ -1,6 +1,6 @@
 /** Tests of pushing images to docker-registry, and reading them with other programs. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openImage, parseImageReference } from '../../../src/container/index.ts'
@@ -10,17 +10,17 @@ import { webNetwork } from '../../../src/platform/index.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { nodeFiles } from '../../../src/system/local-files.ts'
 import { nodeNetwork } from '../../../src/system/network.ts'
-import { goldenPath } from '../../support/golden.ts'
+import { unpackGolden } from '../../support/golden.ts'
 import { describeReference, run } from '../../support/reference.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 import { startRegistry, TESTER, type TestRegistry } from './server.ts'
 
 const context = { platform: nodePlatform, host: { architecture: 'amd64', os: 'linux' } }
 
-const directory = mkdtempSync(join(tmpdir(), 'registry-push-'))
-afterAll(() => rmSync(directory, { recursive: true }))
+const directory = temporaryFolder('disk')
 const LAYOUT = join(directory, 'layout')
 mkdirSync(LAYOUT)
-run('tar', ['xzf', goldenPath('container/oci-chunked.tar.gz'), '-C', LAYOUT])
+unpackGolden('container/oci-chunked.tar.gz', LAYOUT)
 
 /** Yields content through one reused buffer, as sources may. */
 async function* bytesOf(content: Uint8Array, step = 50_000): AsyncGenerator<Uint8Array> {

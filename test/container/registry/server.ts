@@ -1,10 +1,11 @@
 /** Starts Debian's `docker-registry` on a free port of the loopback, with its blobs in a temporary directory. */
+
 import { spawn } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { run } from '../../support/reference.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
 export interface TestRegistry extends AsyncDisposable {
   /** `127.0.0.1:PORT`, as in names of images. */
@@ -81,7 +82,7 @@ function tlsConfig(directory: string): string {
 }
 
 export async function startRegistry(options: TestRegistryOptions = {}): Promise<TestRegistry> {
-  const directory = mkdtempSync(join(tmpdir(), 'registry-'))
+  const directory = temporaryFolder('disk')
   const host = `127.0.0.1:${await freePort()}`
   const config = `version: 0.1
 log:
@@ -109,7 +110,6 @@ ${options.tls === true ? tlsConfig(directory) : ''}${authConfig(options, directo
   const stop = async () => {
     child.kill('SIGKILL')
     await ended
-    rmSync(directory, { recursive: true, force: true })
   }
   for (let tries = 0; ; tries++) {
     try {

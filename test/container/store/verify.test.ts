@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Checksum } from '../../../src/bytes.ts'
@@ -26,6 +24,7 @@ import { createMemoryStorage, MutableTree, Repo, type RepoMode, writeTree } from
 import { createRepo, inodeOfObject } from '../../../src/repo/local.ts'
 import { type Directory, directory, file, storeTree, symlink } from '../../../src/testing/index.ts'
 import { goldenJson } from '../../support/golden.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 import { type GoldenImage, goldenImage, sourceOf, withLayers } from '../golden-images.ts'
 
 const HOST = { architecture: 'amd64', os: 'linux' }
@@ -141,7 +140,7 @@ const OTHER = {
 }
 
 test('inodeOfObject returns the inode in a directory repository, and fails for other stores', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'ostree-ts-inode-'))
+  const folder = temporaryFolder('disk')
   try {
     await using repo = await createRepo(join(folder, 'repo'), { mode: 'archive' })
     const written = await repo.transaction(async (tx) => tx.writeFile(OTHER))
@@ -151,7 +150,6 @@ test('inodeOfObject returns the inode in a directory repository, and fails for o
     const other = await memory()
     expect(() => inodeOfObject(other, written)).toThrow(/^Querying object inode: Objects of memory/)
   } finally {
-    rmSync(folder, { recursive: true, force: true })
   }
 })
 

@@ -1,9 +1,9 @@
 /** Tests of all local transports with images that skopeo wrote, and with hostile archives. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { concatBytes, encodeUtf8, readAll, toHex } from '../../../src/bytes.ts'
 import type { Descriptor, Digest } from '../../../src/container/oci/oci-types.ts'
 import type { ImageReference } from '../../../src/container/oci/reference.ts'
@@ -14,9 +14,9 @@ import { nodePlatform } from '../../../src/platform/node.ts'
 import { nodeFiles } from '../../../src/system/local-files.ts'
 import { packTar, type TarEntry } from '../../../src/tar/index.ts'
 import { PLATFORMS } from '../../support/backends.ts'
-import { goldenBytes, goldenJson, goldenPath } from '../../support/golden.ts'
+import { goldenBytes, goldenJson, goldenPath, unpackGolden } from '../../support/golden.ts'
 import { readTar, text } from '../../support/read-tar.ts'
-import { run } from '../../support/reference.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
 const context = { platform: nodePlatform, files: nodeFiles, host: { architecture: 'amd64', os: 'linux' } }
 const TRANSPORTS = goldenJson<Record<string, Record<string, unknown>>>('container/transports.json')
@@ -29,14 +29,13 @@ const DIFF_IDS = [
 
 let root = ''
 beforeAll(() => {
-  root = mkdtempSync(join(tmpdir(), 'transports-'))
+  root = temporaryFolder('disk')
   for (const name of ['oci-chunked', 'oci-zstd', 'oci-zstd-chunked', 'dir-v2s2']) {
     mkdirSync(join(root, name))
-    run('tar', ['xzf', goldenPath(`container/${name}.tar.gz`), '-C', join(root, name)])
+    unpackGolden(`container/${name}.tar.gz`, join(root, name))
   }
   writeFileSync(join(root, 'docker.tar'), gunzipSync(goldenBytes('container/docker-archive.tar.gz')))
 })
-afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 async function pack(entries: TarEntry[]): Promise<Uint8Array> {
   const parts: Uint8Array[] = []

@@ -1,4 +1,4 @@
-/** One pool of threads: when they start, who gets which batch, and what becomes of the batches of a thread that ends. */
+/** A pool of threads: when threads start, which thread gets a batch, and batches of a thread that ends. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -9,8 +9,8 @@ import { temporaryFolder } from '../../support/temporary.ts'
 const folder = temporaryFolder()
 
 /**
- * Answers a number with its double. `hold` keeps the thread busy until the shared flag is set, `exit` ends it, and 7 is
- * answered before the thread ends.
+ * The program of the threads. It answers a number with its double. `hold` keeps the thread busy until the shared flag is
+ * set, and `exit` ends it. It ends after the answer to 7, too.
  */
 const program = pathToFileURL(join(folder, 'program.mjs'))
 writeFileSync(
@@ -32,7 +32,7 @@ const missing = pathToFileURL(join(folder, 'no-such-program.mjs'))
 type Request = number | 'hold' | 'exit'
 const pools: { pool: ThreadPool<string, Request, number>; flag: Int32Array }[] = []
 
-/** @returns the pool, what came back from it, and a function that releases the threads which hold */
+/** Creates a pool. @returns the pool, its answers and lost batches, and a function that sets the shared flag */
 function poolOf({ count = 1, untilStart = 1, program: url = program } = {}) {
   const flag = new Int32Array(new SharedArrayBuffer(4))
   const back: string[] = []
@@ -59,8 +59,8 @@ afterEach(async () => {
 const started = (pool: ThreadPool<string, Request, number>) =>
   vi.waitFor(() => expect(pool.hasRoom).toBe(true), { timeout: 20_000 })
 
-describe('a pool of threads', () => {
-  test('starts its threads with the last item of the count, and has room when one of them is ready', async () => {
+describe('ThreadPool', () => {
+  test('threads start with the last item of the count, and there is room when one of them is ready', async () => {
     const { pool } = poolOf({ untilStart: 3 })
     expect([pool.count(), pool.count()]).toEqual([false, false])
     expect(pool.count()).toBe(true)
@@ -70,7 +70,7 @@ describe('a pool of threads', () => {
     expect(pool.count()).toBe(true)
   })
 
-  test('starts them earlier or later when `after` says so', async () => {
+  test('`after` sets the number of items that start the threads', async () => {
     const pool = new ThreadPool<string, Request, number>({ count: 1, program, after: 2 }, {}, 100, {
       answered() {},
       lost() {},
@@ -79,7 +79,7 @@ describe('a pool of threads', () => {
     await pool.end()
   })
 
-  test('gives each thread two batches, and has room again when one has come back', async () => {
+  test('a thread gets at most two batches, and there is room again when one has been answered', async () => {
     const { pool, back, release } = poolOf({ count: 2 })
     pool.count()
     let given = 0
@@ -100,7 +100,7 @@ describe('a pool of threads', () => {
     expect([pool.busy, pool.next()]).toEqual([false, undefined])
   })
 
-  test('tells the answers of a thread in the order of its batches, without a turn of the event loop', async () => {
+  test('answers of a thread come in the order of its batches, without a turn of the event loop', async () => {
     const { pool, back } = poolOf()
     pool.count()
     await started(pool)
@@ -110,7 +110,7 @@ describe('a pool of threads', () => {
     expect(back).toEqual(['batch 1 = 2', 'batch 2 = 4', 'batch 3 = 6', 'batch 4 = 8'])
   })
 
-  test('gives back as lost what a thread has not answered when it ends, and nothing twice', async () => {
+  test('a batch that a thread has not answered when it ends is lost, and reported only once', async () => {
     const { pool, back } = poolOf()
     pool.count()
     await started(pool)
@@ -121,7 +121,7 @@ describe('a pool of threads', () => {
     expect([pool.hasRoom, pool.give('no thread is left', 1)]).toEqual([false, false])
   })
 
-  test('starts new threads in place of those that have ended only after a new count', async () => {
+  test('threads that have ended are replaced only after a new count', async () => {
     const { pool, back } = poolOf({ untilStart: 2 })
     while (!pool.count());
     await started(pool)
@@ -137,14 +137,14 @@ describe('a pool of threads', () => {
     expect(back.at(-1)).toBe('again = 8')
   })
 
-  test('of a program that cannot be loaded never has room', async () => {
+  test('there is never room if the program cannot be loaded', async () => {
     const { pool, back } = poolOf({ count: 2, program: missing })
     expect(pool.count()).toBe(true)
     await vi.waitFor(() => expect(pool.count()).toBe(false), { timeout: 20_000 })
     expect([pool.hasRoom, pool.busy, pool.give('nowhere', 1), back]).toEqual([false, false, false, []])
   })
 
-  test('ends only when all batches have come back', async () => {
+  test('`end` waits until all batches have been answered', async () => {
     const { pool, back, release } = poolOf()
     pool.count()
     await started(pool)

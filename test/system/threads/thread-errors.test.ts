@@ -7,7 +7,7 @@ import { type PackedError, packError, unpackError } from '../../../src/system/th
 
 const { FormatError, IoError, OstreeError, UnsupportedError, withContext } = errors
 
-/** The error as the other end of a port has it. */
+/** Sends an error through a port. @returns the error at the other end */
 function sent(error: unknown): errors.OstreeError {
   const { port1, port2 } = new MessageChannel()
   port1.postMessage(packError(error))
@@ -21,8 +21,8 @@ const classes = Object.entries<unknown>(errors).filter(
   ([, value]) => typeof value === 'function' && value.prototype instanceof OstreeError,
 ) as [string, new (...details: unknown[]) => errors.OstreeError][]
 
-describe('an error that crosses threads', () => {
-  test.each(classes)('%s stays what it is', (name, Class) => {
+describe('errors that are sent between threads', () => {
+  test.each(classes)('a %s has the same class, fields and stack', (name, Class) => {
     const error = new Class('gzip', 'zstd', 'text', 7)
     const other = sent(error)
     expect(other).toBeInstanceOf(Class)
@@ -32,7 +32,7 @@ describe('an error that crosses threads', () => {
     expect([other.message, other.stack]).toEqual([error.message, error.stack])
   })
 
-  test('keeps its causes, those of other families too', () => {
+  test('an error keeps its causes, also those of other classes', () => {
     const error = withContext('Writing content object', new UnsupportedError('xattrs', 'no xattrs here'))
     const { cause } = sent(error)
     expect(cause).toBeInstanceOf(UnsupportedError)
@@ -43,7 +43,7 @@ describe('an error that crosses threads', () => {
     expect(format.cause).toMatchObject({ name: 'RangeError', message: 'out of range', stack: below.stack })
   })
 
-  test('of another family becomes an IoError that has it as its cause', () => {
+  test('an error that is not an OstreeError becomes the cause of an IoError', () => {
     const bug = new TypeError('x is not a function')
     const other = sent(bug)
     expect(other).toBeInstanceOf(IoError)
@@ -52,7 +52,7 @@ describe('an error that crosses threads', () => {
     expect(sent('some text')).toMatchObject({ name: 'IoError', message: 'Error: some text' })
   })
 
-  test('may have fields that cannot be cloned, or the name of a class it is not of', () => {
+  test('an error with fields that cannot be cloned, or with the name of another class, becomes the cause of an IoError', () => {
     const type = Object.assign(new GVariantTypeError('(('), { callback: () => {} })
     expect(sent(type)).toMatchObject({ name: 'IoError', cause: { name: 'GVariantTypeError', message: type.message } })
     const impostor = Object.assign(new Error('not ours'), { name: 'FormatError', data: 5, callback: () => {} })
