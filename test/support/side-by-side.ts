@@ -14,6 +14,8 @@ export interface Differences {
   /** Turns what this version of ostree prints into what a later version prints, which `ostree-ts` follows. */
   readonly stdout?: (theirs: string) => string
   readonly stderr?: (theirs: string) => string
+  /** Whether lines may come in another order, as in lists of a directory, which both programs sort by inode number. */
+  readonly anyOrder?: boolean
 }
 
 export class SideBySide {
@@ -34,13 +36,17 @@ export class SideBySide {
   }
 
   /** Runs a command with both programs, and compares what they print. @returns what they printed */
-  async run(words: readonly string[], { stdout = same, stderr = same }: Differences = {}): Promise<Outcome> {
+  async run(
+    words: readonly string[],
+    { stdout = same, stderr = same, anyOrder = false }: Differences = {},
+  ): Promise<Outcome> {
     const [theirs, ours] = await this.runBoth(words)
     const shown = words.join(' ')
-    expect({ shown, ...ours }).toEqual({
+    const lines = (text: string) => (anyOrder ? text.split('\n').sort().join('\n') : text)
+    expect({ shown, ...ours, stdout: lines(ours.stdout) }).toEqual({
       shown,
       status: theirs.status,
-      stdout: stdout(theirs.stdout),
+      stdout: lines(stdout(theirs.stdout)),
       stderr: stderr(theirs.stderr),
     })
     return ours
