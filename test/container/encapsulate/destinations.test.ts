@@ -1,5 +1,4 @@
 /** Images written to a disk, and read by us and by others. */
-
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'

@@ -1,5 +1,4 @@
 /** Tests of commits as tar streams, compared with the streams of ostree-ext. */
-
 import { readdirSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'

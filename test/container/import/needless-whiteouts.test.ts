@@ -1,5 +1,4 @@
 /** Tests of layers in which a file replaces a directory, and redundant whiteouts delete the contents of the directory. */
-
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'

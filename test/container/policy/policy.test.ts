@@ -1,5 +1,4 @@
 /** Tests of policies: which images they accept, compared with skopeo on the same policy and image. */
-
 import { copyFileSync, cpSync, mkdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'

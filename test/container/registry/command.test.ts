@@ -1,5 +1,4 @@
 /** Tests of the command with docker-registry: options, auth files, certificates. */
-
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'

@@ -1,5 +1,4 @@
 /** Tests of pulling from docker-registry images that skopeo pushed. */
-
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'

@@ -1,5 +1,4 @@
 /** Tests of docker-registry behind a proxy that injects faults, over real sockets. */
-
 import { createSign } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'

@@ -1,5 +1,4 @@
 /** Tests of pushing images to docker-registry, and reading them with other programs. */
-
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'

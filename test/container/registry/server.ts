@@ -1,5 +1,4 @@
 /** Starts Debian's `docker-registry` on a free port of the loopback, with its blobs in a temporary directory. */
-
 import { spawn } from 'node:child_process'
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'

@@ -1,5 +1,4 @@
 /** Tests of all local transports with images that skopeo wrote, and with hostile archives. */
-
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
