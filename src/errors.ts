@@ -2,6 +2,8 @@
  * The errors of the library. Every error thrown on purpose is an `OstreeError`: programs test its class or its `code`
  * and read its `data`; `message` is for people. The only other error that reaches a caller is the `AbortError` of a
  * signal the caller passed in. Anything else is a bug.
+ *
+ * @module ostree-ts/errors
  */
 
 import type { Checksum } from './bytes.ts'

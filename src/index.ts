@@ -2,9 +2,9 @@
  * The library, for any runtime: repositories and container images, with storage in memory or of the caller's own.
  *
  * This entry point has what a program needs that embeds the library. Everything else is in the entry point it belongs to:
- * `ostree-ts/repo` and `ostree-ts/container` for the rest of both layers, `ostree-ts/objects`, `/gvariant`, `/tar`,
- * `/keyfile` and `/selinux` for the formats, `ostree-ts/platform` for what a runtime has to provide, and
- * `ostree-ts/testing` for conformance suites. `ostree-ts/node` adds what needs Node.
+ * `ostree-ts/repo` and `ostree-ts/container` for the rest of both layers, `ostree-ts/errors` for the classes of errors,
+ * `ostree-ts/objects`, `/gvariant`, `/tar`, `/keyfile` and `/selinux` for the formats, `ostree-ts/platform` for what a
+ * runtime has to provide, and `ostree-ts/testing` for conformance suites. `ostree-ts/node` adds what needs Node.
  *
  * @module ostree-ts
  */
@@ -34,33 +34,12 @@ export {
   planPull,
   pullImage,
   queryImage,
-  RegistryError,
   removeImage,
   unencapsulate,
   verifyContainerImage,
 } from './container/index.ts'
 export type { ErrorCode } from './errors.ts'
-export {
-  ChecksumMismatchError,
-  CompressionError,
-  ConflictError,
-  DeniedError,
-  DigestMismatchError,
-  FormatError,
-  InvalidNameError,
-  IoError,
-  LimitError,
-  NotFoundError,
-  ObjectNotFoundError,
-  OstreeError,
-  PathNotFoundError,
-  ReadOnlyError,
-  RefNotFoundError,
-  RepoLockedError,
-  TarFormatError,
-  UnsupportedError,
-  UsageError,
-} from './errors.ts'
+export { OstreeError } from './errors.ts'
 export { parseChecksum } from './objects/index.ts'
 export type { LocalFiles, Platform } from './platform/index.ts'
 export { webNetwork } from './platform/index.ts'

@@ -72,7 +72,7 @@ export class EntryReader {
     const arena = this.arena
     const format = headerFormat(block, at)
     if (format !== 'ustar') this.paxSeen = false
-    const typeflag = block[at + TYPEFLAG] as number // inside the block
+    const typeflag = block[at + TYPEFLAG] as number
     const start = extensions?.offset ?? offset
     const pax = extensions?.pax ?? NO_RECORDS
     const paxFields = extensions?.pax === undefined ? undefined : readPaxFields(extensions.pax)

@@ -27,11 +27,11 @@ import type { FileSink, Transaction } from '../../repo/index.ts'
 import type { TarHeader, TarSink } from '../../tar/index.ts'
 import { checksumOf, parseObjectPath, type StreamObject, streamObjectAt } from './object-path.ts'
 
-/** Bytes of one metadata object: the limit of ostree-ext. */
+/** Largest size of a metadata object in bytes, which is the limit of ostree-ext. */
 export const MAX_STREAM_METADATA = 10 * 1024 * 1024
-/** Bytes of the xattrs of one file. */
+/** Largest size of the xattrs of one file, in bytes. */
 export const MAX_STREAM_XATTRS = 1 << 20
-/** Bytes of all different lists of xattrs of one stream, with overhead. */
+/** Largest memory for the xattrs of a stream, in bytes. Equal lists of xattrs are kept once. */
 export const MAX_XATTR_MEMORY = 1 << 28
 const XATTR_OVERHEAD = 512
 
@@ -55,7 +55,7 @@ type Work =
   | { readonly kind: 'meta'; readonly object: StreamObject }
   | { readonly kind: 'file'; readonly checksum: Checksum; readonly header: FileHeader }
 
-/** Stores the objects of the entries that a parser calls it with. */
+/** Stores the objects that the entries of a tar stream hold. */
 export class ObjectSink implements TarSink {
   readonly #platform: Platform
   readonly #tx: Transaction

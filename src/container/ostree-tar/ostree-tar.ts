@@ -17,7 +17,7 @@ import type { Digest } from '../oci/oci-types.ts'
 import type { StreamObject, StreamType } from './object-path.ts'
 import { ObjectSink, type StreamRules } from './object-sink.ts'
 
-/** Files of one layer: their list is one metadata object, of which ostree reads at most 128 MiB. */
+/** Largest number of files in a layer, whose list is a metadata object, of which ostree reads at most 128 MiB. */
 export const MAX_LAYER_OBJECTS = 1 << 20
 
 /** How a tar stream of a commit is read. */

@@ -20,7 +20,7 @@ import { isLeftover } from '../layers/cleanup-root.ts'
 /** What became of the files that a merged tree should have, by absolute path. */
 export interface CompareState {
   readonly verified: Set<string>
-  /** Files that are wrong, and whose inode number another file in the store had as well. */
+  /** Files that differ, where one of the two objects shares its inode number with a third object. */
   readonly inodeCorrupted: Set<string>
   readonly unknownCorrupted: Set<string>
 }
@@ -43,7 +43,7 @@ export interface CompareOptions {
   readonly above?: readonly Checksum[] | undefined
   /** Returns the header that the merge gives to a file (flatten.ts). Default: the same. */
   readonly flatHeader?: ((header: FileHeader, size: number) => FileHeader) | undefined
-  /** Returns whether the inode number of an object is that of another one, too. Default: false. */
+  /** Returns whether another object has the same inode number. Default: false. */
   readonly isColliding?: ((file: Checksum) => MaybePromise<boolean>) | undefined
   /** Called with the path of each missing entry. */
   readonly onMissing?: ((path: string) => void) | undefined

@@ -60,7 +60,7 @@ function build({ name, message, stack, fields, cause }: PackedError): Error {
   return known ? error : Object.defineProperty(error, 'name', hidden(name))
 }
 
-/** A property as an engine defines those of errors. */
+/** Describes a property that is not enumerable, as `stack` and `message` of an error that an engine creates. */
 function hidden(value: string): PropertyDescriptor {
   return { value, writable: true, configurable: true, enumerable: false }
 }

@@ -6,9 +6,9 @@ import vm from 'node:vm'
 import { build } from 'esbuild'
 import { describe, expect, test } from 'vitest'
 import { createMemoryStorage, nodeFiles, nodePlatform, pullImage, Repo } from '../src/node.ts'
+import { entryPoints } from './support/public-api.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const { exports } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { exports: Record<string, unknown> }
 
 /** The globals that the core may use. All of them exist in browsers, workers, Deno and Bun. */
 const WEB = {
@@ -55,13 +55,10 @@ async function bundle(contents: string): Promise<string> {
 }
 
 describe('the library without Node', () => {
-  const portable = Object.keys(exports).filter(
-    (entry) => !['./node', './testing', './sqlite', './package.json'].includes(entry),
-  )
+  const portable = [...entryPoints()].filter(([entry]) => !['./node', './testing'].includes(entry))
 
-  test.each(portable)('the entry %s does not use anything that only Node has', async (entry) => {
-    const path = entry === '.' ? './src/index.ts' : `./src/${entry.slice(2)}/index.ts`
-    const code = await bundle(`export * from '${path}'`)
+  test.each(portable)('the entry %s does not use anything that only Node has', async (_entry, file) => {
+    const code = await bundle(`export * from './${file}'`)
     const found = vm.runInNewContext(`${code}; ${NAMES}`, { ...WEB }) as { all: number; unnamed: string[] }
     expect(found.all).toBeGreaterThan(0)
     expect(found.unnamed).toEqual([])

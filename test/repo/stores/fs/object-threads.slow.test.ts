@@ -231,7 +231,7 @@ describe('lists that are too short for threads', () => {
     expect(objects.fast?.workAhead('delete', first(99))).toBeUndefined()
     const gone = first(1000)
     expect(names[0] && objects.has(names[0])).toBe(true)
-    // A missing object is left to the caller.
+    // The threads report an object that does not exist as `left`, and the caller handles it.
     await objects.delete(names[500] as ObjectName)
     const left: number[] = []
     for await (const batch of objects.fast?.workAhead('delete', gone) ?? []) left.push(...batch.left)
