@@ -2,11 +2,14 @@
 // Runs libostree's own shell tests against our command. Debian's package ostree-tests installs them. Each test runs in
 // a fresh directory with a wrapper named `ostree` first in PATH.
 //
-//   node scripts/conformance.mjs [--expect FILE] [--write-expect FILE] [--ostree PROGRAM] [--jobs N] [--timeout
-// SECONDS]                                [--tail LINES] [--all] [NAME…]
+//   node scripts/conformance.mjs [--expect FILE] [--write-expect FILE] [--ostree PROGRAM] [--root DIRECTORY]
+//                                [--jobs N] [--timeout SECONDS] [--tail LINES] [--all] [NAME…]
 //
 // Without names it runs the tests listed in the expect file, with --all every installed test. An expect file has one
 // test per line; a number after it requires only that many points (single checks) of the test to pass.
+//
+// With --root the tests of another release are run, inside the directory that scripts/newest-ostree.sh makes. They see
+// its programs, this project at its own path, and the Node that runs this script. That needs root.
 //
 // As root, each test runs in its own PID, network and mount namespaces, and the system's ostree is replaced by a
 // program that fails, so that a test which calls it fails. Otherwise only the process group of a test is killed at its
@@ -53,8 +56,10 @@ const { values, positionals } = parseArgs({
     jobs: { type: 'string', default: String(availableParallelism()) },
     timeout: { type: 'string', default: '600' },
     tail: { type: 'string', default: '0' },
+    root: { type: 'string' },
   },
 })
+if (values.root !== undefined) process.exit(runInside(resolve(values.root)))
 
 const expected = values.expect === undefined ? new Map() : readExpect(values.expect)
 if (!existsSync(SUITE)) {
@@ -74,6 +79,40 @@ const results = new Map()
 const waiting = [...tests]
 await Promise.all(Array.from({ length: Math.max(1, Number(values.jobs)) }, worker))
 finish()
+
+/**
+ * Runs this script again inside another root directory, in a mount namespace that ends with it.
+ * @returns its exit status
+ */
+function runInside(root) {
+  const { root: _, ostree, expect, 'write-expect': written, ...others } = values
+  if (!resolve(ostree).startsWith(ROOT)) throw new Error(`${ostree} is outside of the project, which is all that ${root} sees`)
+  const files = { expect, 'write-expect': written }
+  const options = Object.entries({ ostree, ...files, ...others }).flatMap(([name, value]) => {
+    if (value === undefined || value === false) return []
+    const path = name === 'ostree' || name in files
+    return [`--${name}${value === true ? '' : `=${path ? resolve(value) : value}`}`]
+  })
+  const node = '/run/bin/node'
+  const mounts = [
+    'set -e',
+    'mount --bind "$1" "$1"',
+    'mount -t proc proc "$1/proc"',
+    'mount --rbind /dev "$1/dev"',
+    'mount --rbind /sys "$1/sys"',
+    'mount -t tmpfs -o mode=755 tmpfs "$1/run"',
+    `mkdir "$1/run/bin" && touch "$1${node}"`,
+    `mount --bind "$2" "$1${node}"`,
+    'mkdir -p "$1$3"',
+    'mount --bind "$3" "$1$3"',
+    'root=$1 project=$3; shift 3',
+    'export HOME=/root PATH=/run/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; unset TMPDIR NODE_EXTRA_CA_CERTS',
+    `exec chroot "$root" ${node} "$project/scripts/conformance.mjs" "$@"`,
+  ].join('\n')
+  const project = ROOT.replace(/\/$/, '')
+  const args = ['--mount', 'sh', '-c', mounts, 'sh', root, process.execPath, project, ...options, ...positionals]
+  return spawnSync('unshare', args, { stdio: 'inherit' }).status ?? 1
+}
 
 function readExpect(path) {
   const lines = readFileSync(path, 'utf8')
