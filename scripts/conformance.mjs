@@ -85,13 +85,13 @@ finish()
  * @returns its exit status
  */
 function runInside(root) {
-  const { root: _, ostree, expect, 'write-expect': written, ...others } = values
-  if (!resolve(ostree).startsWith(ROOT)) throw new Error(`${ostree} is outside of the project, which is all that ${root} sees`)
-  const files = { expect, 'write-expect': written }
-  const options = Object.entries({ ostree, ...files, ...others }).flatMap(([name, value]) => {
-    if (value === undefined || value === false) return []
-    const path = name === 'ostree' || name in files
-    return [`--${name}${value === true ? '' : `=${path ? resolve(value) : value}`}`]
+  const options = Object.entries(values).flatMap(([name, value]) => {
+    if (name === 'root' || value === false) return []
+    if (!['ostree', 'expect', 'write-expect'].includes(name))
+      return value === true ? [`--${name}`] : [`--${name}=${value}`]
+    if (!resolve(value).startsWith(ROOT))
+      throw new Error(`${value} is outside of the project, all of the system that the tests see`)
+    return [`--${name}=${resolve(value)}`]
   })
   const node = '/run/bin/node'
   const mounts = [

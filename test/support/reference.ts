@@ -7,6 +7,9 @@ import { existsSync } from 'node:fs'
 import { describe, test } from 'vitest'
 import { canMount, isRoot } from './machine.ts'
 
+/** Path of the newest release of ostree, which scripts/newest-ostree.sh makes. */
+export const NEWEST_OSTREE: `/${string}` = `/${(process.env['OSTREE_NEWEST'] ?? '/var/tmp/ostree-newest/ostree').slice(1)}`
+
 export type ReferenceProgram =
   | 'ostree'
   | 'skopeo'
