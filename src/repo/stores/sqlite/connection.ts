@@ -20,12 +20,12 @@
  */
 
 import type { MaybePromise } from '../../../bytes.ts'
-import { FormatError, IoError, type OstreeError, ReadOnlyError, RepoLockedError, UsageError } from '../../../errors.ts'
+import { FormatError, IoError, type OstreeError, ReadOnlyError, UsageError } from '../../../errors.ts'
+import { withBusyRetry } from './busy.ts'
 import type { SqliteHandle, SqliteStatement, SqlValue } from './driver.ts'
 import { translateSqliteError } from './errors.ts'
+import { requireSchema } from './schema.ts'
 
-/** Milliseconds between two attempts to get a locked file. */
-const BUSY_POLL = 25
 /**
  * Milliseconds for which consecutive reads share one read transaction, at most. Opening one takes six system calls: 8 of
  * the 10 µs that reading an object takes. While it is open another process cannot commit.
@@ -120,6 +120,15 @@ export class Connection {
     }
   }
 
+  /** @throws {FormatError}, {UnsupportedError} if the file has other tables, as `requireSchema` of schema.ts */
+  requireSchema(): void {
+    try {
+      requireSchema(this.#handle, this.path)
+    } catch (error) {
+      throw this.failed(error)
+    }
+  }
+
   exec(sql: string): void {
     try {
       this.#handle.exec(sql)
@@ -133,11 +142,14 @@ export class Connection {
    * @throws {RepoLockedError} after `lockTimeout`, {UsageError} when closed
    */
   read<T>(work: () => T): MaybePromise<T> {
-    return withBusyRetry('shared', this.lockTimeout, () => {
-      this.requireOpen()
-      if (this.#state === 'idle' || this.#state === 'reading') this.#startReading()
-      return work()
-    })
+    return withBusyRetry('shared', this.lockTimeout, () => this.readAtOnce(work))
+  }
+
+  /** As `read`, but never waits. @throws {RepoLockedError} if the file is locked, {UsageError} when closed */
+  readAtOnce<T>(work: () => T): T {
+    this.requireOpen()
+    if (this.#state === 'idle' || this.#state === 'reading') this.#startReading()
+    return work()
   }
 
   /**
@@ -281,35 +293,5 @@ export class Connection {
     this.exec('COMMIT')
     this.#state = 'idle'
     this.#joinedWrites.length = 0
-  }
-}
-
-/**
- * Calls `work`, again and again while it throws RepoLockedError, until `timeout` is over.
- * @param kind of lock that the error names
- * @param timeout seconds; 0 tries once, -1 never gives up
- * @returns a promise only if the first attempt failed
- * @throws {RepoLockedError}; anything else that `work` throws
- */
-export function withBusyRetry<T>(kind: 'shared' | 'exclusive', timeout: number, work: () => T): MaybePromise<T> {
-  try {
-    return work()
-  } catch (error) {
-    if (!(error instanceof RepoLockedError)) throw error
-    if (timeout === 0) throw new RepoLockedError(kind, { cause: error.cause })
-    return retry(kind, timeout, work)
-  }
-}
-
-async function retry<T>(kind: 'shared' | 'exclusive', timeout: number, work: () => T): Promise<T> {
-  const end = timeout < 0 ? Number.POSITIVE_INFINITY : performance.now() + timeout * 1000
-  for (;;) {
-    await new Promise((resolve) => setTimeout(resolve, BUSY_POLL))
-    try {
-      return work()
-    } catch (error) {
-      if (!(error instanceof RepoLockedError)) throw error
-      if (performance.now() >= end) throw new RepoLockedError(kind, { cause: error.cause })
-    }
   }
 }

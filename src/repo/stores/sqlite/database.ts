@@ -6,7 +6,8 @@
 import type { MaybePromise } from '../../../bytes.ts'
 import { AttachmentRows } from './attachments.ts'
 import type { Packing } from './bodies.ts'
-import { type Connection, type Statement, withBusyRetry } from './connection.ts'
+import { withBusyRetry } from './busy.ts'
+import type { Connection, Statement } from './connection.ts'
 import type { SqliteDriver } from './driver.ts'
 import { type LockKind, SqliteLock } from './lock.ts'
 import { ObjectRows } from './object-rows.ts'
@@ -54,7 +55,12 @@ export class SqliteDatabase {
 
   /** Returns the text of the configuration. @throws {FormatError} */
   readConfig(): MaybePromise<string> {
-    return this.read(() => textOf(this.#selectConfig.get()?.value, 'config'))
+    return this.read(() => this.configText())
+  }
+
+  /** As `readConfig`, inside a transaction that is open already. */
+  configText(): string {
+    return textOf(this.#selectConfig.get()?.value, 'config')
   }
 
   writeConfig(text: string): MaybePromise<void> {

@@ -72,7 +72,7 @@ async function loadBetterSqlite3(): Promise<SqliteDriver> {
   return {
     name: `better-sqlite3 ${version}`,
     open: (path, access) =>
-      // timeout 0: `withBusyRetry` (connection.ts) waits without blocking the thread.
+      // timeout 0: `withBusyRetry` (busy.ts) waits without blocking the thread.
       new Database(path, { readonly: access === 'read', fileMustExist: access !== 'create', timeout: 0 }),
   }
 }

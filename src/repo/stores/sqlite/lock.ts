@@ -5,6 +5,13 @@
  *   shared     a read transaction stays open      held by transactions of the repository
  *   exclusive  BEGIN EXCLUSIVE                    held by prune
  *
+ * The last process that closes the file removes it. A process that has opened it before can lock it afterwards, when others
+ * lock a new file of that name already. So a lock counts only if the path still has the file that was locked, and a file is
+ * removed only under an exclusive lock that counts.
+ *
+ * BEGIN EXCLUSIVE makes SQLite write the first page of the empty database, and a journal for it. The journal is kept in
+ * memory: one on disk would be the journal of the next file of that name too.
+ *
  * Writing alone does not need it: SQLite admits one writer at a time to the repository file.
  */
 
@@ -14,6 +21,13 @@ import type { SqliteDriver, SqliteHandle } from './driver.ts'
 import { translateSqliteError } from './errors.ts'
 
 export type LockKind = 'shared' | 'exclusive'
+
+const BEGIN: Readonly<Record<LockKind, string>> = {
+  shared: 'BEGIN; SELECT * FROM sqlite_schema',
+  exclusive: 'PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE',
+}
+/** Attempts in a row to lock a file that others keep removing. Above that the lock counts as taken by another process. */
+const MOST_ATTEMPTS = 20
 
 export class SqliteLock {
   readonly #driver: SqliteDriver
@@ -58,13 +72,12 @@ export class SqliteLock {
     rollback(this.#handle)
     this.#level = undefined
     try {
-      this.#handle.exec('BEGIN EXCLUSIVE')
-      unlinkSync(this.#path)
+      this.#handle.exec(BEGIN.exclusive)
+      if (this.#isCurrent()) unlinkSync(this.#path)
     } catch {
       // Another process has locked it, and will remove it.
     }
-    this.#handle.close()
-    this.#handle = undefined
+    this.#drop()
   }
 
   #raise(kind: LockKind): void {
@@ -82,7 +95,9 @@ export class SqliteLock {
 
   #take(kind: LockKind): void {
     try {
-      while (!this.#tryTake(kind)) {}
+      for (let attempt = 0; !this.#tryTake(kind); attempt++) {
+        if (attempt === MOST_ATTEMPTS) throw new RepoLockedError(kind)
+      }
       this.#level = kind
     } catch (error) {
       const translated = translateSqliteError(error, this.#path)
@@ -90,24 +105,33 @@ export class SqliteLock {
     }
   }
 
-  /** @returns false if its last user removed the file before it was locked here: another process would make a new one */
+  /** @returns false if another process has removed the file in the meantime; the handle is closed then */
   #tryTake(kind: LockKind): boolean {
     if (this.#handle === undefined) {
       this.#inode = this.#currentInode()
       this.#handle = this.#driver.open(this.#path, 'create')
     }
     try {
-      this.#handle.exec(kind === 'exclusive' ? 'BEGIN EXCLUSIVE' : 'BEGIN; SELECT * FROM sqlite_schema')
+      this.#handle.exec(BEGIN[kind])
+      if (this.#isCurrent()) return true
     } catch (error) {
       rollback(this.#handle)
-      throw error
+      // SQLite reports a file that is gone in many ways, also as an I/O error.
+      if (this.#isCurrent()) throw error
     }
-    // The path has the same file before opening and after locking, so it is the file that was opened.
-    if (this.#inode !== undefined && this.#inode === this.#currentInode()) return true
-    rollback(this.#handle)
-    this.#handle.close()
-    this.#handle = undefined
+    this.#drop()
     return false
+  }
+
+  #drop(): void {
+    rollback(this.#handle)
+    this.#handle?.close()
+    this.#handle = undefined
+  }
+
+  /** The path has the same file now as before opening, so it is the file that was opened. */
+  #isCurrent(): boolean {
+    return this.#inode !== undefined && this.#inode === this.#currentInode()
   }
 
   /** Uses the path: opening the file a second time and closing it would drop SQLite's locks (POSIX record locks). */

@@ -18,12 +18,13 @@ import { dirname } from 'node:path'
 import { IoError, OstreeError, withContext } from '../../../errors.ts'
 import { KeyFile } from '../../../keyfile/index.ts'
 import type { Platform } from '../../../platform/index.ts'
-import { initialConfig } from '../../core/config.ts'
+import { DEFAULT_LOCK_TIMEOUT_SECS, initialConfig } from '../../core/config.ts'
 import type { RepoMode, Storage } from '../../core/interface.ts'
+import { withBusyRetry } from './busy.ts'
 import { Connection } from './connection.ts'
 import { loadSqliteDriver, type SqliteDriver, type SqliteHandle } from './driver.ts'
 import { translateSqliteError } from './errors.ts'
-import { createSchema, requireSchema } from './schema.ts'
+import { createSchema } from './schema.ts'
 import { SqliteStorage } from './storage.ts'
 
 /** Compression of content in the file. Stored in the configuration: `[sqlite] compression=deflate`, `compression-level=6`. */
@@ -33,6 +34,11 @@ export interface OpenSqliteOptions {
   readonly platform: Platform
   /** Opens for reading even if writing would be possible. */
   readonly readOnly?: boolean | undefined
+  /**
+   * Seconds to wait for a file that another process has locked; -1 waits forever. Default 300, the default of
+   * `core.lock-timeout-secs`: while the file is locked its configuration cannot be read, which counts from then on.
+   */
+  readonly lockTimeout?: number | undefined
 }
 
 export interface CreateSqliteOptions extends OpenSqliteOptions {
@@ -48,10 +54,11 @@ export interface CreateSqliteOptions extends OpenSqliteOptions {
 /**
  * Creates the file and opens it. A file that is a repository already is opened unchanged.
  * @throws {IoError}, {FormatError} if something else is at `path`: `Creating repo: …`
+ * @throws {RepoLockedError} after `lockTimeout`
  * @throws {UnsupportedError} if no SQLite library can be loaded
  */
 export async function createSqliteStorage(path: string, options: CreateSqliteOptions): Promise<Storage> {
-  const { platform, mode = 'archive', collectionId, compression = 'none', compressionLevel = 6 } = options
+  const { mode = 'archive', collectionId, compression = 'none', compressionLevel = 6, ...opening } = options
   const config = KeyFile.parse(initialConfig(mode, collectionId))
   if (compression !== 'none') {
     config.set('sqlite', 'compression', compression)
@@ -59,43 +66,56 @@ export async function createSqliteStorage(path: string, options: CreateSqliteOpt
   }
   const driver = await loadSqliteDriver()
   try {
-    if (statSync(dirname(path), { throwIfNoEntry: false }) === undefined) throw noSuchFile(path)
-    const handle = openHandle(driver, path, 'create')
-    try {
-      createSchema(handle, path, config.toString())
-    } catch (error) {
-      throw translateSqliteError(error, path)
-    } finally {
-      handle.close()
-    }
+    await withBusyRetry('exclusive', timeoutOf(opening), () => createFile(driver, path, config.toString()))
   } catch (error) {
     throw withContext('Creating repo', error)
   }
-  return openSqliteStorage(path, { platform, readOnly: options.readOnly })
+  return openSqliteStorage(path, opening)
+}
+
+function createFile(driver: SqliteDriver, path: string, config: string): void {
+  if (statSync(dirname(path), { throwIfNoEntry: false }) === undefined) throw noSuchFile(path)
+  const handle = openHandle(driver, path, 'create')
+  try {
+    createSchema(handle, path, config)
+  } catch (error) {
+    throw translateSqliteError(error, path)
+  } finally {
+    handle.close()
+  }
 }
 
 /**
  * Opens a repository in an SQLite file.
  * @throws {IoError} if there is no such file, {FormatError} if it is damaged or not a repository: `opening repo: …`
+ * @throws {RepoLockedError} after `lockTimeout`
  * @throws {UnsupportedError} if a newer version wrote it, or no SQLite library can be loaded
  */
 export async function openSqliteStorage(path: string, options: OpenSqliteOptions): Promise<Storage> {
   const driver = await loadSqliteDriver()
   try {
-    if (statSync(path, { throwIfNoEntry: false }) === undefined) throw noSuchFile(path)
-    const writable = !options.readOnly && mayWrite(path)
-    const handle = openHandle(driver, path, writable ? 'write' : 'read')
-    const connection = new Connection(handle, { path, writable, lockTimeout: 0, fsync: true })
-    try {
-      await connection.read(() => requireRepository(handle, path))
-      return await SqliteStorage.open(connection, driver, options.platform)
-    } catch (error) {
-      connection.close()
-      throw error
-    }
+    return await withBusyRetry('shared', timeoutOf(options), () => openFile(driver, path, options))
   } catch (error) {
     throw withContext('opening repo', error)
   }
+}
+
+function openFile(driver: SqliteDriver, path: string, { platform, readOnly = false }: OpenSqliteOptions): Storage {
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) throw noSuchFile(path)
+  const writable = !readOnly && mayWrite(path)
+  const handle = openHandle(driver, path, writable ? 'write' : 'read')
+  // No timeout until the configuration has been read: the caller waits.
+  const connection = new Connection(handle, { path, writable, lockTimeout: 0, fsync: true })
+  try {
+    return SqliteStorage.open(connection, driver, platform)
+  } catch (error) {
+    connection.close()
+    throw error
+  }
+}
+
+function timeoutOf({ lockTimeout = DEFAULT_LOCK_TIMEOUT_SECS }: OpenSqliteOptions): number {
+  return lockTimeout
 }
 
 function openHandle(driver: SqliteDriver, path: string, access: 'read' | 'write' | 'create'): SqliteHandle {
@@ -105,14 +125,6 @@ function openHandle(driver: SqliteDriver, path: string, access: 'read' | 'write'
     const translated = translateSqliteError(error, path)
     if (translated instanceof OstreeError) throw translated
     throw new IoError(`open(${path}): ${error instanceof Error ? error.message : error}`, 'EIO', path, { cause: error })
-  }
-}
-
-function requireRepository(handle: SqliteHandle, path: string): void {
-  try {
-    requireSchema(handle, path)
-  } catch (error) {
-    throw translateSqliteError(error, path)
   }
 }
 

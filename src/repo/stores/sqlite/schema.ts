@@ -21,6 +21,7 @@
 
 import { FormatError, UnsupportedError } from '../../../errors.ts'
 import type { SqliteHandle } from './driver.ts'
+import { EmptyDatabaseError } from './errors.ts'
 
 /** `OSTR`, in the header of the file at byte 68, big-endian. */
 export const APPLICATION_ID = 0x4f535452
@@ -61,8 +62,16 @@ export function createSchema(handle: SqliteHandle, path: string, config: string)
     }
     handle.exec('COMMIT')
   } catch (error) {
-    handle.exec('ROLLBACK')
+    rollback(handle)
     throw error
+  }
+}
+
+function rollback(handle: SqliteHandle): void {
+  try {
+    handle.exec('ROLLBACK')
+  } catch {
+    // After some errors SQLite has rolled back by itself.
   }
 }
 
@@ -75,7 +84,8 @@ export function requireSchema(handle: SqliteHandle, path: string): void {
   const id = pragma(handle, 'application_id')
   if (id !== APPLICATION_ID) {
     const found = `application id 0x${(id >>> 0).toString(16).padStart(8, '0')}`
-    throw new FormatError(path, `${path} is an SQLite database, but not an ostree-ts repository (${found})`)
+    const message = `${path} is an SQLite database, but not an ostree-ts repository (${found})`
+    throw isEmpty(handle) ? new EmptyDatabaseError(path, message) : new FormatError(path, message)
   }
   const version = pragma(handle, 'user_version')
   if (version > SCHEMA_VERSION) {

@@ -51,14 +51,21 @@ export class SqliteStorage implements Storage {
     this.#platform = platform
   }
 
-  /** Takes the connection over. @throws {FormatError}, {UnsupportedError} when the configuration is not valid */
-  static async open(connection: Connection, driver: SqliteDriver, platform: Platform): Promise<SqliteStorage> {
+  /**
+   * Takes the connection over, without waiting for a lock. Everything is read in one transaction.
+   * @throws {RepoLockedError} if the file is locked
+   * @throws {FormatError}, {UnsupportedError} if the file is damaged or not a repository, or its configuration is not valid
+   */
+  static open(connection: Connection, driver: SqliteDriver, platform: Platform): SqliteStorage {
     const packing = new Packing(platform, 0)
-    const database = new SqliteDatabase(connection, driver, packing)
-    const text = await database.readConfig()
-    const storage = new SqliteStorage(database, packing, platform, parseConfig(text).settings.mode)
-    storage.#configure(text)
-    return storage
+    return connection.readAtOnce(() => {
+      connection.requireSchema()
+      const database = new SqliteDatabase(connection, driver, packing)
+      const text = database.configText()
+      const storage = new SqliteStorage(database, packing, platform, parseConfig(text).settings.mode)
+      storage.#configure(text)
+      return storage
+    })
   }
 
   #configure(text: string): void {

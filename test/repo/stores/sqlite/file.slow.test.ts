@@ -1,5 +1,15 @@
 /** SQLite files that are opened, refused, damaged and forged. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { describe, expect, test } from 'vitest'
@@ -209,6 +219,54 @@ describe('a damaged SQLite file', () => {
       }
     }
     expect(failures).toBeGreaterThan(10)
+  })
+})
+
+describe('an SQLite file whose first bytes are damaged', () => {
+  test('every value of every byte of the header is accepted, or refused with an OstreeError', {
+    timeout: 120_000,
+  }, async () => {
+    const path = fresh()
+    const storage = await createSqliteStorage(path, { platform })
+    await write(storage, [bytes(200, 1)])
+    await storage[Symbol.asyncDispose]()
+    const whole = readFileSync(path)
+    const refusals = new Set<string>()
+    // The header of the database is 100 bytes long, the header of its first page has 8 bytes (sqlite.org/fileformat2.html).
+    for (let at = 0; at < 108; at++) {
+      for (const value of [0, 1, 2, 5, 0x7f, 0xff]) {
+        const damaged = Buffer.from(whole)
+        damaged[at] = value
+        writeFileSync(path, damaged)
+        for (const suffix of ['-wal', '-shm', '-journal']) rmSync(`${path}${suffix}`, { force: true })
+        try {
+          const reader = await openSqliteStorage(path, { platform, lockTimeout: 0 })
+          try {
+            await reader.refs.list('heads')
+            await reader.refs.write('heads/other', { commit: '11'.repeat(32) as Checksum })
+          } finally {
+            await reader[Symbol.asyncDispose]()
+          }
+        } catch (error) {
+          if (!(error instanceof OstreeError)) throw new Error(`byte ${at} = ${value}: ${error}`, { cause: error })
+          refusals.add(error.message.replace(/^opening repo: /, '').replaceAll(path, 'PATH'))
+        }
+      }
+    }
+    expect(refusals).toContain('PATH: unsupported file format')
+    expect(refusals).toContain('PATH: file is not a database')
+  })
+})
+
+describe('an SQLite file that is moved while it is open', () => {
+  test('a write is refused, and the error says why', async () => {
+    const path = fresh()
+    const storage = await createSqliteStorage(path, { platform })
+    renameSync(path, `${path}.moved`)
+    const writing = (async () => storage.refs.write('heads/x', { commit: '11'.repeat(32) as Checksum }))()
+    await expect(writing).rejects.toMatchObject({ name: 'IoError', data: { errno: 'ESTALE', path } })
+    await expect(writing).rejects.toThrow(`${path} was moved, replaced or deleted while it was open`)
+    await storage[Symbol.asyncDispose]()
   })
 })
 

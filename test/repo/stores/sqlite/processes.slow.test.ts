@@ -1,5 +1,5 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Checksum } from '../../../../src/bytes.ts'
 import { IoError, RepoLockedError } from '../../../../src/errors.ts'
@@ -71,22 +71,21 @@ describe('a transaction of another process', () => {
       'Locking repo shared failed: Resource temporarily unavailable',
     )
     await storage[Symbol.asyncDispose]()
-    const patient = await patientStorage(path, async () => {
-      child.tell('commit')
-      expect(await child.nextLine()).toBe('committed')
-    })
-    expect(await list(patient)).toBe(4000)
-    expect(await patient.refs.list('heads')).toEqual(['heads/before', 'heads/main'])
-    await patient[Symbol.asyncDispose]()
+    const opening = openSqliteStorage(path, { platform, lockTimeout: 0 })
+    await expect(opening).rejects.toThrow('opening repo: Locking repo shared failed: Resource temporarily unavailable')
+    await expect(createSqliteStorage(path, { platform, lockTimeout: 0.05 })).rejects.toThrow(
+      'Creating repo: Locking repo exclusive failed: Resource temporarily unavailable',
+    )
+    const patient = [openSqliteStorage(path, { platform }), createSqliteStorage(path, { platform })]
+    child.tell('commit')
+    expect(await child.nextLine()).toBe('committed')
+    for (const reader of await Promise.all(patient)) {
+      expect(await list(reader)).toBe(4000)
+      expect(await reader.refs.list('heads')).toEqual(['heads/before', 'heads/main'])
+      await reader[Symbol.asyncDispose]()
+    }
     await child.kill()
   })
-
-  /** Opens the file, which fails while it is locked, and again when `unlock` has released the lock. */
-  async function patientStorage(path: string, unlock: () => Promise<void>): Promise<Storage> {
-    await expect(openSqliteStorage(path, { platform })).rejects.toThrow(RepoLockedError)
-    await unlock()
-    return openSqliteStorage(path, { platform })
-  }
 
   test('a call that waits for the lock succeeds, and the event loop runs meanwhile', { timeout: 60_000 }, async () => {
     const path = fresh()
@@ -137,6 +136,106 @@ describe('a transaction of another process', () => {
     expect(readdirSync(folder).filter((name) => path.endsWith(name.replace(/-(lock|journal)$/, '')))).toEqual([
       path.slice(folder.length + 1),
     ])
+  })
+})
+
+/** Runs a script in several processes at once. @returns what they wrote, one line per process */
+async function together(script: string, path: string, count = 4): Promise<(string | undefined)[]> {
+  const children = Array.from({ length: count }, (_, i) => new Child([script, path, String(i)]))
+  const said = await Promise.all(children.map((child) => child.nextLine()))
+  await Promise.all(children.map((child) => child.kill()))
+  return said
+}
+
+describe('processes that use one file at the same time', () => {
+  test('every transaction of every process is committed', { timeout: 60_000 }, async () => {
+    const path = fresh()
+    await (await createSqliteStorage(path, { platform }))[Symbol.asyncDispose]()
+    const script = sqliteScript(
+      'committer',
+      `const name = process.argv[3]
+       for (let i = 0; i < 40; i++) {
+         const storage = await openSqliteStorage(path, { platform })
+         const tx = await storage.begin()
+         const body = new TextEncoder().encode(name + ' ' + i)
+         const commit = await tx.writeFile({ header, size: body.length, body })
+         tx.setRef('heads/' + name + '-' + i, { commit })
+         await tx.commit()
+         await storage[Symbol.asyncDispose]()
+       }
+       say('done')`,
+    )
+    expect(await together(script, path)).toEqual(['done', 'done', 'done', 'done'])
+    const storage = await openSqliteStorage(path, { platform })
+    expect(await list(storage)).toBe(160)
+    expect(await storage.refs.list('heads')).toHaveLength(160)
+    await storage[Symbol.asyncDispose]()
+  })
+
+  test('an exclusive lock excludes all others, although each process removes the lock file when it closes', {
+    timeout: 60_000,
+  }, async () => {
+    const path = fresh()
+    const held = `${path}-held`
+    mkdirSync(held)
+    await (await createSqliteStorage(path, { platform }))[Symbol.asyncDispose]()
+    const script = sqliteScript(
+      'excluder',
+      `const { readdirSync, unlinkSync, writeFileSync } = await import('node:fs')
+       const name = process.argv[3]
+       const pause = (most) => new Promise((resolve) => setTimeout(resolve, Math.random() * most))
+       for (let i = 0; i < 120; i++) {
+         const storage = await openSqliteStorage(path, { platform })
+         for (let j = 0; j < 2; j++) {
+           const kind = Math.random() < 0.5 ? 'shared' : 'exclusive'
+           const lock = await storage.lock(kind)
+           const mine = path + '-held/' + kind + name
+           writeFileSync(mine, '')
+           await pause(3)
+           const others = readdirSync(path + '-held').filter((other) => !other.endsWith(name))
+           if (others.some((other) => kind === 'exclusive' || other.startsWith('exclusive'))) {
+             throw new Error(kind + ' beside ' + others)
+           }
+           unlinkSync(mine)
+           await lock[Symbol.asyncDispose]()
+           await pause(10)
+         }
+         await storage[Symbol.asyncDispose]()
+       }
+       say('done')`,
+    )
+    expect(await together(script, path)).toEqual(['done', 'done', 'done', 'done'])
+    expect(readdirSync(folder).filter((name) => name.startsWith(`${basename(path)}-`))).toEqual([basename(held)])
+  })
+
+  test('a file is created by one of them and opened by the others', { timeout: 60_000 }, async () => {
+    const path = fresh()
+    const script = sqliteScript(
+      'creators',
+      `for (let i = 0; i < 40; i++) {
+         const storage = await createSqliteStorage(path + '.' + i, { platform })
+         await storage.refs.write('heads/' + process.argv[3], { commit: '11'.repeat(32) })
+         await storage[Symbol.asyncDispose]()
+       }
+       say('done')`,
+    )
+    expect(await together(script, path)).toEqual(['done', 'done', 'done', 'done'])
+    for (let i = 0; i < 40; i++) {
+      const storage = await openSqliteStorage(`${path}.${i}`, { platform })
+      expect(await storage.refs.list('heads')).toEqual(['heads/0', 'heads/1', 'heads/2', 'heads/3'])
+      await storage[Symbol.asyncDispose]()
+    }
+  })
+
+  test('a file that another process has made but not yet filled is opened when it is complete', async () => {
+    const path = fresh()
+    writeFileSync(path, '')
+    const opening = openSqliteStorage(path, { platform })
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    await (await createSqliteStorage(path, { platform }))[Symbol.asyncDispose]()
+    const storage = await opening
+    expect(await storage.refs.list('heads')).toEqual([])
+    await storage[Symbol.asyncDispose]()
   })
 })
 
