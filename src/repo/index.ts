@@ -39,7 +39,7 @@ export type {
 export { uncompressedTar } from './commit/tar/input.ts'
 export type { TarInputOptions } from './commit/tar/tar-tree-builder.ts'
 export { type CommitInput, writeCommit } from './commit/write-commit.ts'
-export { initialConfig, parseConfig, parseRepoMode, type RepoSettings } from './core/config.ts'
+export { initialConfig, parseConfig, parseRepoMode, type RepoSettings, type TriState } from './core/config.ts'
 export type {
   Adopted,
   Batch,

@@ -66,7 +66,8 @@ async function openWithParents(path: string, options: OpenFsStorageOptions, dept
   try {
     const { settings } = parseConfig(await storage.readConfig())
     if (settings.parent !== undefined) parent = await openParent(resolve(settings.parent), options, depth + 1)
-    return await Repo.open(storage, platform, { parent, closeParent: true, updateSummary })
+    const checkParent = async (parent: string) => (await openParent(resolve(parent), options, depth + 1)).close()
+    return await Repo.open(storage, platform, { parent, closeParent: true, checkParent, updateSummary })
   } catch (error) {
     await parent?.close()
     await storage[Symbol.asyncDispose]()

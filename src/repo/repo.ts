@@ -6,7 +6,7 @@
  */
 
 import type { Checksum } from '../bytes.ts'
-import { FormatError, UnsupportedError } from '../errors.ts'
+import { FormatError, UnsupportedError, withContext } from '../errors.ts'
 import { type Vardict, vardict } from '../gvariant/index.ts'
 import { KeyFile } from '../keyfile/index.ts'
 import type { Commit, DirMeta, DirTree } from '../objects/index.ts'
@@ -24,6 +24,7 @@ import type {
   Storage,
   Transaction,
 } from './core/interface.ts'
+import { verityError } from './core/mode-rules.ts'
 import { readCommit, readDirMeta, readDirTree } from './core/read-metadata.ts'
 import { objectsWithParent, transactionWithParent } from './core/with-parent.ts'
 import { type ListedRef, type ListRefsOptions, listRefs, parseRefspec, pathOf, validateNewRef } from './refs/refs.ts'
@@ -35,6 +36,8 @@ export interface RepoOptions {
   readonly parent?: Repo | undefined
   /** Close the parent together with this repository. Default: the caller closes it. */
   readonly closeParent?: boolean | undefined
+  /** Fails if a path that is to become `core.parent` is not a repository. Without it such a path is not checked. */
+  readonly checkParent?: ((path: string) => Promise<void>) | undefined
   /** Called when a ref has changed and `core.auto-update-summary` is set. Without it that setting has no effect. */
   readonly updateSummary?: ((repo: Repo) => Promise<void>) | undefined
 }
@@ -50,6 +53,7 @@ export class Repo implements AsyncDisposable {
   readonly refs: RefStore
   readonly parent: Repo | undefined
   readonly #closeParent: boolean
+  readonly #checkParent: ((path: string) => Promise<void>) | undefined
   readonly #updateSummary: UpdateSummary | undefined
   #config: KeyFile
   #settings: RepoSettings
@@ -58,7 +62,7 @@ export class Repo implements AsyncDisposable {
     storage: Storage,
     platform: Platform,
     text: string,
-    { parent, closeParent = false, updateSummary }: RepoOptions,
+    { parent, closeParent = false, checkParent, updateSummary }: RepoOptions,
   ) {
     const { config, settings } = parseConfig(text)
     if (settings.mode !== storage.mode) {
@@ -69,6 +73,7 @@ export class Repo implements AsyncDisposable {
     this.mode = storage.mode
     this.parent = parent
     this.#closeParent = closeParent
+    this.#checkParent = checkParent
     this.objects = parent === undefined ? storage.objects : objectsWithParent(storage.objects, parent.objects)
     this.#updateSummary = updateSummary && settings.autoUpdateSummary ? () => updateSummary(this) : undefined
     this.refs = this.#updateSummary === undefined ? storage.refs : refsWithSummary(storage.refs, this.#updateSummary)
@@ -100,6 +105,7 @@ export class Repo implements AsyncDisposable {
    */
   async writeConfig(text: string): Promise<void> {
     const { config, settings } = parseConfig(text)
+    if (settings.parent !== undefined) await this.#checkParent?.(settings.parent)
     await this.storage.writeConfig(text)
     this.#config = config
     this.#settings = settings
@@ -141,8 +147,12 @@ export class Repo implements AsyncDisposable {
     return bytes === undefined ? [] : vardict.decode(bytes)
   }
 
-  /** Replaces the detached metadata of a commit, outside a transaction. */
+  /**
+   * Replaces the detached metadata of a commit, outside a transaction.
+   * @throws {UnsupportedError} when the configuration requires fs-verity
+   */
   async writeDetachedMetadata(commit: Checksum, metadata: Vardict): Promise<void> {
+    if (this.#settings.fsverity === 'yes') throw withContext('Writing metadata object', verityError())
     await this.objects.writeAttached('commitmeta', commit, vardict.encode(metadata))
   }
 

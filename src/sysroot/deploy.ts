@@ -8,7 +8,7 @@
 import { lstatSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Checksum } from '../bytes.ts'
-import { UsageError, withContext } from '../errors.ts'
+import { UnsupportedError, UsageError, withContext } from '../errors.ts'
 import type { KeyFile } from '../keyfile/index.ts'
 import { checkout, type Difference, type Repo } from '../repo/index.ts'
 import { createCheckoutTarget } from '../repo/local.ts'
@@ -61,7 +61,7 @@ export interface Deployed {
  * const origin = KeyFile.parse('[origin]\nrefspec=main\n')
  * await deployCommit('/mnt/root', repo, { stateroot: 'default', commit: await repo.resolve('main'), origin })
  * @param repo repository of the sysroot
- * @throws {UnsupportedError} when the sysroot is that of the running system
+ * @throws {UnsupportedError} when the sysroot is that of the running system, or its repository requires composefs
  * @throws {NotFoundError} when the stateroot does not exist or the commit has no kernel
  * @throws {ConflictError} when a change in `/etc` cannot be carried over
  * @throws {UsageError} when a kernel argument has a newline or NUL
@@ -69,6 +69,10 @@ export interface Deployed {
 export async function deployCommit(sysroot: string, repo: Repo, options: DeployOptions): Promise<Deployed> {
   const { stateroot, commit, origin } = options
   requireStateroot(sysroot, stateroot)
+  if (repo.settings.composefs === 'yes') {
+    // The text of a libostree that is built without composefs, so that the request is not ignored silently.
+    throw new UnsupportedError('composefs', 'composefs required, but libostree compiled without support')
+  }
   await using _ = await repo.storage.lock('exclusive')
   const broken = options.kernelArgs?.find((arg) => /[\n\r\0]/.test(arg))
   if (broken !== undefined) throw new UsageError(`Invalid kernel argument '${broken}'`, 'karg')

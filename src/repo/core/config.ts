@@ -50,7 +50,17 @@ export interface RepoSettings {
   readonly autoUpdateSummary: boolean
   /** Compression level of files in archive repositories, 1 to 9. */
   readonly zlibLevel: number
+  /**
+   * Whether object files get fs-verity: `maybe` where the file system supports it. No store here can enable fs-verity, so
+   * with `yes` a repository can be read, but new objects are refused.
+   */
+  readonly fsverity: TriState
+  /** Whether deployments are mounted as composefs images. */
+  readonly composefs: TriState
 }
+
+/** A setting of `[ex-integrity]`: `maybe` means where it is supported. */
+export type TriState = 'no' | 'maybe' | 'yes'
 
 /** Parses a repository mode. @throws {FormatError} `Invalid mode '…' in repository configuration` when it is unknown */
 export function parseRepoMode(text: string): RepoMode {
@@ -82,10 +92,9 @@ export function readSettings(config: KeyFile): RepoSettings {
       'This version of OSTree no longer supports "archive" repositories; use archive-z2 instead',
     )
   }
-  // These settings are not used, but an invalid value is refused, as by ostree.
+  // Some settings are not used, but an invalid value is refused, as by ostree.
   flag('add-remotes-config-dir', false)
-  requireFinders(config.getList('core', 'default-repo-finders', undefined))
-  return {
+  const settings: RepoSettings = {
     mode: parseRepoMode(core('mode') ?? 'bare'),
     parent: core('parent') || undefined,
     collectionId: core('collection-id'),
@@ -101,7 +110,68 @@ export function readSettings(config: KeyFile): RepoSettings {
     // commit-update-summary is the older name of the setting.
     autoUpdateSummary: flag('auto-update-summary', flag('commit-update-summary', false)),
     zlibLevel: Math.min(Math.max(integer(config, 'archive', 'zlib-level', DEFAULT_ZLIB_LEVEL), 1), 9),
+    ...integrity(config),
   }
+  requireFinders(config.getList('core', 'default-repo-finders', undefined))
+  requireSysrootSettings(config)
+  return settings
+}
+
+const TRI_STATES: Readonly<Record<string, TriState>> = {
+  no: 'no',
+  false: 'no',
+  '0': 'no',
+  maybe: 'maybe',
+  yes: 'yes',
+  true: 'yes',
+  '1': 'yes',
+}
+
+function triState(config: KeyFile, key: string, absent: TriState): TriState {
+  const text = config.get('ex-integrity', key)
+  if (text === undefined) return absent
+  const value = Object.hasOwn(TRI_STATES, text) ? TRI_STATES[text] : undefined
+  if (value === undefined) throw new FormatError('config', `Invalid tri-state value: ${text}`)
+  return value
+}
+
+/** Reads `[ex-integrity]`, and the older `[ex-fsverity]`, which counts when `fsverity` is `no`. */
+function integrity(config: KeyFile): { fsverity: TriState; composefs: TriState } {
+  const composefs = triState(config, 'composefs', 'no')
+  const fsverity = triState(config, 'fsverity', composefs === 'no' ? 'no' : 'maybe')
+  if (fsverity !== 'no') return { fsverity, composefs }
+  const required = config.getBoolean('ex-fsverity', 'required', false)
+  const opportunistic = config.getBoolean('ex-fsverity', 'opportunistic', false)
+  return { fsverity: required ? 'yes' : opportunistic ? 'maybe' : 'no', composefs }
+}
+
+const BOOT_LOADERS: readonly string[] = ['auto', 'none', 'grub2', 'syslinux', 'uboot', 'zipl', 'aboot']
+
+const MAX_BOOT_COUNTING_TRIES = 5
+
+/** Refuses the values of `[sysroot]` that ostree refuses when it opens a repository. */
+function requireSysrootSettings(config: KeyFile): void {
+  const bootloader = config.get('sysroot', 'bootloader') ?? 'auto'
+  if (!BOOT_LOADERS.includes(bootloader)) {
+    throw new FormatError('config', `Invalid bootloader configuration: '${bootloader}'`)
+  }
+  config.getBoolean('sysroot', 'bootprefix', false)
+  const tries = config.get('sysroot', 'boot-counting-tries')
+  const problem = tries === undefined ? undefined : problemOfTries(tries)
+  if (problem !== undefined) throw new FormatError('config', `Parsing sysroot.boot-counting-tries: ${problem}`)
+  const appended = config.getList('sysroot', 'bls-append-except-default', [])
+  if (appended.some((pair) => !pair.includes('='))) {
+    throw new FormatError('config', 'bls-append-except-default key must be of the form "key1=value1;key2=value2..."')
+  }
+}
+
+/** Returns the error of `g_ascii_string_to_unsigned`, if any. */
+function problemOfTries(text: string): string | undefined {
+  if (text === '') return 'Empty string is not a number'
+  if (!/^[0-9]+$/.test(text)) return `“${text}” is not an unsigned number`
+  return Number(text) > MAX_BOOT_COUNTING_TRIES
+    ? `Number “${text}” is out of bounds [0, ${MAX_BOOT_COUNTING_TRIES}]`
+    : undefined
 }
 
 const FINDERS: readonly string[] = ['config', 'lan', 'mount']
@@ -128,16 +198,16 @@ function freeSpace(percent: string | undefined, size: string | undefined) {
       `Invalid min-free-space-size '${size}': It should be of the format '123MB', '123GB' or '123TB'`,
     )
   }
-  // As `strtoull` parses it: the leading digits, or 0 when there are none.
+  if (percent !== undefined && !/^[0-9]*$/.test(percent)) {
+    throw new FormatError('config', `Invalid min-free-space-percent '${percent}': must be a number`)
+  }
+  // The default holds only when neither key exists: a size of 0 leaves a percentage that is set in force.
   const minFreeSpacePercent =
-    percent === undefined ? DEFAULT_MIN_FREE_SPACE_PERCENT : Number(/^\s*[+-]?[0-9]+/.exec(percent)?.[0] ?? 0)
-  if (minFreeSpacePercent < 0 || minFreeSpacePercent > 99)
-    throw new FormatError('config', `Invalid min-free-space-percent '${percent}'`)
-  const minFreeSpaceBytes = match === undefined ? 0 : Number(match[1]) * (UNITS[match[2] as string] as number)
-  // A size of 0 disables the check, whatever the percentage is.
+    percent === undefined ? (size === undefined ? DEFAULT_MIN_FREE_SPACE_PERCENT : 0) : Number(percent)
+  if (minFreeSpacePercent > 99) throw new FormatError('config', `Invalid min-free-space-percent '${percent}'`)
   return {
-    minFreeSpaceBytes,
-    minFreeSpacePercent: match !== undefined && minFreeSpaceBytes === 0 ? 0 : minFreeSpacePercent,
+    minFreeSpaceBytes: match === undefined ? 0 : Number(match[1]) * (UNITS[match[2] as string] as number),
+    minFreeSpacePercent,
   }
 }
 

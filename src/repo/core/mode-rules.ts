@@ -26,6 +26,11 @@ export function requireSoundHeader(header: FileHeader, size: number): void {
   }
 }
 
+/** The error of ostree on a file system without fs-verity. No store here can enable fs-verity on any file system. */
+export function verityError(): UnsupportedError {
+  return new UnsupportedError('fs-verity', 'fsverity required but filesystem does not support it')
+}
+
 /** The mode with which a bare-user-only repository reads every symlink. */
 const USER_ONLY_SYMLINK = S_IFLNK | 0o777
 

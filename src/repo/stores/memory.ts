@@ -14,7 +14,7 @@ import {
   type ObjectType,
 } from '../../objects/index.ts'
 import type { Platform } from '../../platform/index.ts'
-import { initialConfig } from '../core/config.ts'
+import { initialConfig, parseConfig } from '../core/config.ts'
 import type {
   CommitState,
   ObjectStore,
@@ -327,7 +327,9 @@ class MemoryStorage implements Storage {
     if (this.#transaction !== undefined) {
       throw new ConflictError(this.location, 'Failed to prepare transaction, another transaction is in progress')
     }
-    this.#transaction = new OpenTransaction(new MemoryTransactionBackend(this), this.#platform, this.mode)
+    const { fsverity } = parseConfig(this.#config).settings
+    const backend = new MemoryTransactionBackend(this)
+    this.#transaction = new OpenTransaction(backend, this.#platform, { mode: this.mode, fsverity })
     return this.#transaction
   }
 

@@ -24,6 +24,7 @@ import {
   verifyFile,
 } from '../../objects/index.ts'
 import type { Platform } from '../../platform/index.ts'
+import type { RepoSettings } from '../core/config.ts'
 import type {
   Adopted,
   CommitState,
@@ -36,7 +37,7 @@ import type {
   Transaction,
   TransactionStats,
 } from '../core/interface.ts'
-import { requireHoldable, requireSoundHeader } from '../core/mode-rules.ts'
+import { requireHoldable, requireSoundHeader, verityError } from '../core/mode-rules.ts'
 import { type Changes, isAttached, noChanges } from './changes.ts'
 import { IncomingFileSink, type LargeBody } from './incoming-file.ts'
 
@@ -63,6 +64,9 @@ export interface TransactionBackend extends ObjectReader {
   end(committed: boolean): MaybePromise<void>
 }
 
+/** The settings of a repository that its transactions follow. */
+export type TransactionSettings = Pick<RepoSettings, 'mode' | 'fsverity'>
+
 export class OpenTransaction implements Transaction {
   readonly stats: TransactionStats = {
     metadataTotal: 0,
@@ -75,16 +79,19 @@ export class OpenTransaction implements Transaction {
   readonly #backend: TransactionBackend
   readonly #platform: Platform
   readonly #mode: RepoMode
+  /** Whether new objects must have fs-verity, which no store here can enable: they are refused. */
+  readonly #verity: boolean
   readonly #headers = new FileHeaderCache()
   #changes = noChanges()
   #state: 'open' | 'publishing' | 'ended' = 'open'
   /** Settles when the last checkpoint or commit has ended; never rejects. */
   #publication: Promise<unknown> | undefined
 
-  constructor(backend: TransactionBackend, platform: Platform, mode: RepoMode) {
+  constructor(backend: TransactionBackend, platform: Platform, { mode, fsverity }: TransactionSettings) {
     this.#backend = backend
     this.#platform = platform
     this.#mode = mode
+    this.#verity = fsverity === 'yes'
   }
 
   has(name: ObjectName): boolean {
@@ -124,6 +131,7 @@ export class OpenTransaction implements Transaction {
     const checksum = checksumMeta(this.#platform, bytes)
     try {
       if (expected !== undefined && expected !== checksum) throw new ChecksumMismatchError(type, expected, checksum)
+      if (this.#verity) this.#requireStored(type, checksum)
       if (this.#backend.insertMeta(type, checksum, bytes)) this.stats.metadataWritten++
     } catch (error) {
       throw withContext('Writing metadata object', error)
@@ -135,6 +143,8 @@ export class OpenTransaction implements Transaction {
 
   writeAttached(type: AttachedType, commit: Checksum, bytes: Uint8Array | undefined): void {
     this.#requireOpen()
+    if (this.#verity && type === 'commitmeta' && bytes !== undefined)
+      throw withContext('Writing metadata object', verityError())
     this.#changes.attached[type].set(commit, bytes && new Uint8Array(bytes))
   }
 
@@ -203,6 +213,7 @@ export class OpenTransaction implements Transaction {
 
   #insertSmall(checksum: Checksum, header: FileHeader, framedHeader: Uint8Array, body: Uint8Array): void {
     requireHoldable(this.#mode, header, checksum)
+    if (this.#verity) this.#requireStored('file', checksum)
     this.#countFile(this.#backend.insertFile(checksum, header, framedHeader, body), body.length)
   }
 
@@ -213,6 +224,7 @@ export class OpenTransaction implements Transaction {
       this.#countFile(false, size)
       return
     }
+    if (this.#verity) throw verityError()
     const keep = (): void => {
       this.#requireOpen()
       this.#countFile(body.keep(checksum), size)
@@ -230,11 +242,13 @@ export class OpenTransaction implements Transaction {
 
   adopt(from: ObjectStore, name: ObjectName, trusted: boolean): Adopted {
     this.#requireOpen()
+    if (this.#verity) return 'unlike' // objects of another repository may lack fs-verity: they are written, not linked
     return this.#backend.adopt?.(from, name, trusted) ?? 'unlike'
   }
 
   linkFile(path: string, header: FileHeader): MaybePromise<Checksum | undefined> {
     this.#requireOpen()
+    if (this.#verity) return undefined
     return this.#backend.linkFile?.(path, header)
   }
 
@@ -295,6 +309,10 @@ export class OpenTransaction implements Transaction {
     if (this.#state === 'ended') return
     this.#state = 'ended'
     await this.#backend.end(committed)
+  }
+
+  #requireStored(type: MetaType | 'file', checksum: Checksum): void {
+    if (!this.#backend.has({ checksum, type })) throw verityError()
   }
 
   #requireOpen(): void {

@@ -27,6 +27,8 @@ describe('the configuration of a repository', () => {
       tombstoneCommits: false,
       autoUpdateSummary: false,
       zlibLevel: 6,
+      fsverity: 'no',
+      composefs: 'no',
     })
   })
 
@@ -43,14 +45,13 @@ describe('the configuration of a repository', () => {
   })
 
   test.each([
-    ['min-free-space-size=2GB', 2 ** 31, 3],
+    ['min-free-space-size=2GB', 2 ** 31, 0],
     ['min-free-space-size=1MB\nmin-free-space-percent=50', 2 ** 20, 50],
     ['min-free-space-size=0TB', 0, 0],
+    ['min-free-space-size=0MB\nmin-free-space-percent=50', 0, 50],
     ['min-free-space-percent=0', 0, 0],
-    ['min-free-space-percent=x', 0, 0],
     ['min-free-space-percent=', 0, 0],
-    ['min-free-space-percent=0x10', 0, 0],
-    ['min-free-space-percent=+7.5%', 0, 7],
+    ['min-free-space-percent=050', 0, 50],
   ])('the settings for free space are read as by ostree: %s', (text, minFreeSpaceBytes, minFreeSpacePercent) => {
     expect(settings(text)).toMatchObject({ minFreeSpaceBytes, minFreeSpacePercent })
   })
@@ -63,7 +64,26 @@ describe('the configuration of a repository', () => {
     ['default-repo-finders=config;x', "Invalid configured repo-finder 'x'"],
     ['default-repo-finders=mount;;lan', "Invalid configured repo-finder ''"],
     ['min-free-space-percent=100', "Invalid min-free-space-percent '100'"],
-    ['min-free-space-percent=-1', "Invalid min-free-space-percent '-1'"],
+    ['min-free-space-percent=99999999999999999999', "Invalid min-free-space-percent '99999999999999999999'"],
+    ['min-free-space-percent=-1', "Invalid min-free-space-percent '-1': must be a number"],
+    ['min-free-space-percent=5x', "Invalid min-free-space-percent '5x': must be a number"],
+    ['min-free-space-percent=+5', "Invalid min-free-space-percent '+5': must be a number"],
+    ['min-free-space-percent=7.5%', "Invalid min-free-space-percent '7.5%': must be a number"],
+    ['min-free-space-size=5MB\nmin-free-space-percent=5x', "Invalid min-free-space-percent '5x': must be a number"],
+    ['[ex-integrity]\nfsverity=Yes', 'Invalid tri-state value: Yes'],
+    ['[ex-integrity]\nfsverity=', 'Invalid tri-state value: '],
+    ['[ex-integrity]\ncomposefs=none', 'Invalid tri-state value: none'],
+    ['[ex-fsverity]\nrequired=bogus', 'Key file contains key “required” which has a value that cannot be interpreted.'],
+    ['[ex-fsverity]\nopportunistic=', 'Key file contains key “opportunistic” which has a value that cannot be'],
+    ['[sysroot]\nbootloader=bogus', "Invalid bootloader configuration: 'bogus'"],
+    ['[sysroot]\nbootprefix=x', 'Key file contains key “bootprefix” which has a value that cannot be interpreted.'],
+    [
+      '[sysroot]\nbls-append-except-default=a=b;c',
+      'bls-append-except-default key must be of the form "key1=value1;key2=value2..."',
+    ],
+    ['[sysroot]\nboot-counting-tries=', 'Parsing sysroot.boot-counting-tries: Empty string is not a number'],
+    ['[sysroot]\nboot-counting-tries=-1', 'Parsing sysroot.boot-counting-tries: “-1” is not an unsigned number'],
+    ['[sysroot]\nboot-counting-tries=6', 'Parsing sysroot.boot-counting-tries: Number “6” is out of bounds [0, 5]'],
     ['fsync=x', 'Key file contains key “fsync” which has a value that cannot be interpreted.'],
     [
       'min-free-space-size=9X',
@@ -71,6 +91,20 @@ describe('the configuration of a repository', () => {
     ],
   ])('%s is refused with the message of ostree', (text, message) => {
     expect(() => settings(text)).toThrow(message)
+  })
+
+  test.each([
+    ['[ex-integrity]\nfsverity=1', 'yes'],
+    ['[ex-integrity]\nfsverity=false', 'no'],
+    ['[ex-integrity]\ncomposefs=maybe', 'maybe'],
+    ['[ex-integrity]\ncomposefs=yes', 'maybe'],
+    ['[ex-integrity]\ncomposefs=yes\nfsverity=no', 'no'],
+    ['[ex-fsverity]\nrequired=true', 'yes'],
+    ['[ex-fsverity]\nopportunistic=1', 'maybe'],
+    ['[ex-integrity]\nfsverity=no\n[ex-fsverity]\nrequired=true', 'yes'],
+    ['[ex-integrity]\nfsverity=maybe\n[ex-fsverity]\nrequired=bogus', 'maybe'],
+  ])('the setting for fs-verity is read as by ostree: %s', (text, fsverity) => {
+    expect(settings(text).fsverity).toBe(fsverity)
   })
 
   test('another version, and an invalid file, are refused', () => {

@@ -1,6 +1,7 @@
 /**
  * Keeps part of the file system free (`core.min-free-space-size`, `core.min-free-space-percent`): the blocks of content
- * are counted before it is written. Metadata is not counted and never refused.
+ * are counted before it is written, even before it is known whether the object exists already; for an object that exists
+ * they are given back. Metadata is not counted and never refused.
  *
  * Source: ostree-repo-commit.c, ostree_repo_prepare_transaction (max_blocks), throw_min_free_space_error.
  */
@@ -50,5 +51,10 @@ export class FreeSpace {
       throw new IoError(`${rule} would be exceeded, at least ${wanted} requested`, 'ENOSPC')
     }
     this.#blocks -= needed
+  }
+
+  /** Gives back what `reserve` took for a file that exists already. @param size bytes of content */
+  giveBack(size: number): void {
+    this.#blocks += Math.floor(size / this.#blockSize) + 1
   }
 }

@@ -212,7 +212,7 @@ export class FsStorage implements Storage {
         beforePublish: beforePublish && keepOnFailure(staging, beforePublish),
         ended: (committed) => this.#ended(held, committed),
       })
-      this.#transaction = new OpenTransaction(backend, platform, this.mode)
+      this.#transaction = new OpenTransaction(backend, platform, this.#settings)
       return this.#transaction
     } catch (error) {
       this.#transaction = undefined

@@ -158,9 +158,12 @@ export class FsTransactionBackend implements TransactionBackend {
 
   insertFile(checksum: Checksum, header: FileHeader, _framedHeader: Uint8Array, body: Uint8Array): boolean {
     const link = isSymlink(header)
-    if (this.#exists('file', checksum, link)) return false
     const { freeSpace, reader, writeBehind } = this.#context
     freeSpace?.reserve(body.length)
+    if (this.#exists('file', checksum, link)) {
+      freeSpace?.giveBack(body.length)
+      return false
+    }
     const path = this.#stagedPath('file', checksum)
     if (link || writeBehind?.take(path, header, body) !== true) reader.content.create(path, header, body)
     this.#staged.file.set(checksum, 'this')
@@ -185,7 +188,7 @@ export class FsTransactionBackend implements TransactionBackend {
         return isNew
       },
       abort: () => {
-        this.#bodies.delete(body)
+        if (this.#bodies.delete(body)) freeSpace?.giveBack(size)
         file.abort()
       },
     }

@@ -4,7 +4,7 @@ import type { MaybePromise } from '../../../bytes.ts'
 import { ConflictError, FormatError } from '../../../errors.ts'
 import type { KeyFile } from '../../../keyfile/index.ts'
 import type { Platform } from '../../../platform/index.ts'
-import { parseConfig } from '../../core/config.ts'
+import { parseConfig, type TriState } from '../../core/config.ts'
 import type { BeginOptions, LockOptions, RepoMode, Storage, Transaction } from '../../core/interface.ts'
 import { OpenTransaction } from '../open-transaction.ts'
 import { Packing } from './bodies.ts'
@@ -38,6 +38,7 @@ export class SqliteStorage implements Storage {
   readonly #packing: Packing
   readonly #platform: Platform
   #locking = true
+  #fsverity: TriState = 'no'
   #transaction: Transaction | undefined
 
   private constructor(database: SqliteDatabase, packing: Packing, platform: Platform, mode: RepoMode) {
@@ -72,6 +73,7 @@ export class SqliteStorage implements Storage {
     const { config, settings } = parseConfig(text)
     this.#packing.level = packingLevel(config)
     this.#locking = settings.locking
+    this.#fsverity = settings.fsverity
     this.#database.configure(settings)
   }
 
@@ -96,7 +98,7 @@ export class SqliteStorage implements Storage {
     }
     const backend = new SqliteTransactionBackend(this.#database, this.refs, fsync, ended)
     // Set before anything is awaited, so that a second call meanwhile is refused.
-    this.#transaction = new OpenTransaction(backend, this.#platform, this.mode)
+    this.#transaction = new OpenTransaction(backend, this.#platform, { mode: this.mode, fsverity: this.#fsverity })
     try {
       await this.#database.commitBatch()
       const lock = await this.lock('shared')
