@@ -26,11 +26,25 @@ const NO = ['0', 'false', 'no', 'none']
  * @throws {UsageError} `Invalid boolean argument 'X'` when it is not a boolean
  */
 export function parseFsync(text: string | undefined): boolean | undefined {
+  return parseBoolean('fsync', text)
+}
+
+/** `--exact-compression`: the library's option `exactCompression`. */
+export const EXACT_COMPRESSION_OPTION = {
+  'exact-compression': { type: 'string', arg: 'BOOL', help: 'Compress with exactly the bytes of zlib' },
+} as const satisfies OptionTable
+
+/**
+ * Parses the value of an option that is a boolean.
+ * @returns `undefined` when the option is absent
+ * @throws {UsageError} `Invalid boolean argument 'X'` when it is not a boolean
+ */
+export function parseBoolean(option: string, text: string | undefined): boolean | undefined {
   if (text === undefined) return undefined
   const word = text.toLowerCase()
   if (YES.includes(word)) return true
   if (NO.includes(word)) return false
-  throw new UsageError(`Invalid boolean argument '${text}'`, '--fsync')
+  throw new UsageError(`Invalid boolean argument '${text}'`, `--${option}`)
 }
 
 /**

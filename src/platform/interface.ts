@@ -28,6 +28,11 @@ export interface DecompressOptions {
 export interface CompressOptions {
   /** zlib's level 0 to 9, or zstd's 1 to 22. Default: 6 for gzip and deflate-raw, 3 for zstd. */
   readonly level?: number | undefined
+  /**
+   * Write exactly the bytes that zlib writes, whatever encoder the runtime has. This takes longer. It has no effect on
+   * zstd and at level 0. Default false.
+   */
+  readonly exact?: boolean | undefined
 }
 
 /** Hashing and compression, as a runtime provides them. */

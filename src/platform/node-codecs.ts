@@ -2,10 +2,14 @@
 
 import * as zlib from 'node:zlib'
 import { gzipMember } from './codecs/gzip-frame.ts'
+import { canBeExact, deflateExactly } from './codecs/stock-zlib.ts'
 import type { CompressionKind, CompressOptions, DecompressOptions } from './interface.ts'
 import { DEFLATE_LEVEL, ZSTD_LEVEL } from './limits.ts'
 import { STREAM_OPTIONS, through } from './node-streams.ts'
 import { compressZstd, decompressZstd } from './node-zstd.ts'
+
+/** Compresses a stream to raw deflate at a level from 1 to 9, with the bytes of zlib. */
+export type ExactDeflater = (from: AsyncIterable<Uint8Array>, level: number) => AsyncIterable<Uint8Array>
 
 /** Implements `Platform.decompress`. */
 export function decompress(
@@ -23,16 +27,22 @@ export function decompress(
   }
 }
 
-/** Implements `Platform.compress`. */
+/**
+ * Implements `Platform.compress`.
+ * @param exactly compresses a stream as zlib does, at a level from 1 to 9
+ */
 export function compress(
   kind: CompressionKind,
   from: AsyncIterable<Uint8Array>,
   options: CompressOptions = {},
+  exactly: ExactDeflater = deflateExactly,
 ): AsyncIterable<Uint8Array> {
   if (kind === 'zstd') return compressZstd(from, options.level ?? ZSTD_LEVEL)
-  const level = options.level ?? DEFLATE_LEVEL
-  const deflate = (source: AsyncIterable<Uint8Array>) =>
-    through('deflate-raw', source, () => zlib.createDeflateRaw({ ...STREAM_OPTIONS, level }))
+  const { level = DEFLATE_LEVEL, exact = false } = options
+  const deflate = (source: AsyncIterable<Uint8Array>) => {
+    if (exact && canBeExact(level)) return exactly(source, level)
+    return through('deflate-raw', source, () => zlib.createDeflateRaw({ ...STREAM_OPTIONS, level }))
+  }
   // zlib's own gzip header names the operating system, so the result would depend on it.
   return kind === 'gzip' ? gzipMember(from, level, deflate, zlib.crc32) : deflate(from)
 }

@@ -1,6 +1,6 @@
 /**
  * `Platform` in JavaScript alone, for browsers and for comparison with the one of Node. It hashes with @noble/hashes,
- * deflates with fflate and writes zstd with an optional package (zstd/compress.ts). The decoders are our own, because
+ * deflates with fflate, or with pako where the bytes of zlib are asked for, and writes zstd with an optional package (zstd/compress.ts). The decoders are our own, because
  * those of libraries do not reject all malformed input (inflate.ts, zstd/decompress.ts).
  */
 
@@ -14,6 +14,7 @@ import { deflateSlabs } from './codecs/deflate-slabs.ts'
 import { gunzip } from './codecs/gunzip.ts'
 import { gzipMember } from './codecs/gzip-frame.ts'
 import { INFLATE_SLACK, inflate, inflateBuffer } from './codecs/inflate.ts'
+import { canBeExact, deflateExactly } from './codecs/stock-zlib.ts'
 import { compressFrames } from './codecs/zstd/compress.ts'
 import { unzstd } from './codecs/zstd/decompress.ts'
 import type { CompressionKind, CompressOptions, DecompressOptions, Hasher, Platform } from './interface.ts'
@@ -89,10 +90,10 @@ function compress(
   options: CompressOptions = {},
 ): AsyncIterable<Uint8Array> {
   if (kind === 'zstd') return compressFrames(from, options.level ?? ZSTD_LEVEL)
-  const level = options.level ?? DEFLATE_LEVEL
-  const encode = (slab: Uint8Array) => deflateRaw(slab, level)
-  if (kind === 'gzip') return gzipMember(from, level, (source) => deflateSlabs(source, encode), crc32)
-  return deflateSlabs(from, encode)
+  const { level = DEFLATE_LEVEL, exact = false } = options
+  const deflate = (source: AsyncIterable<Uint8Array>) =>
+    exact && canBeExact(level) ? deflateExactly(source, level) : deflateSlabs(source, (slab) => deflateRaw(slab, level))
+  return kind === 'gzip' ? gzipMember(from, level, deflate, crc32) : deflate(from)
 }
 
 /** The platform that needs nothing but JavaScript. */

@@ -10,7 +10,7 @@ import { detachedMetadata, givenMetadata, sePolicyOf, timestampOf, treesOf } fro
 import { COMMIT_OPTIONS } from '../commit/options.ts'
 import { editMessage } from '../text/editor.ts'
 import type { Output } from '../text/output.ts'
-import { parseFsync, readTextFile, refuseOptions } from '../values.ts'
+import { parseBoolean, parseFsync, readTextFile, refuseOptions } from '../values.ts'
 
 type Context = CommandContext<typeof COMMIT_OPTIONS>
 
@@ -54,6 +54,7 @@ export const commit = command({
         bindRefs: options['bind-ref'],
         bootable: options.bootable,
         generateSizes: options['generate-sizes'],
+        exactCompression: parseBoolean('exact-compression', options['exact-compression']),
         skipIfUnchanged: options['skip-if-unchanged'],
         consume: options.consume,
         timestamp: timestampOf(context),

@@ -1,7 +1,7 @@
 /** The options of `ostree commit`, in the order of its help. */
 
 import type { OptionTable } from '../options.ts'
-import { JSON_OPTION } from '../values.ts'
+import { EXACT_COMPRESSION_OPTION, JSON_OPTION } from '../values.ts'
 
 export const COMMIT_OPTIONS = {
   parent: { type: 'string', arg: 'COMMIT', help: 'Parent commit checksum, or "none"' },
@@ -95,5 +95,7 @@ export const COMMIT_OPTIONS = {
   'disable-fsync': { type: 'flag', hidden: true },
   fsync: { type: 'string', arg: 'POLICY', help: 'Specify how to invoke fsync()' },
   timestamp: { type: 'string', arg: 'TIMESTAMP', help: 'Override the timestamp of the commit' },
+  // Hidden, since the help is ostree's.
+  'exact-compression': { ...EXACT_COMPRESSION_OPTION['exact-compression'], hidden: true },
   ...JSON_OPTION,
 } as const satisfies OptionTable

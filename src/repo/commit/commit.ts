@@ -60,7 +60,11 @@ export interface CommitOptions extends ProgressOptions, BeginOptions, Omit<Commi
   readonly bindRefs?: readonly string[] | undefined
   /** Write the release of the kernel into the metadata. The tree must have exactly one kernel. */
   readonly bootable?: boolean | undefined
-  /** Write the sizes of all objects into the metadata, in archive repositories only. Counts as a modifier. */
+  /**
+   * Write the sizes of all objects into the metadata, in archive repositories only. Counts as a modifier. The default of
+   * `exactCompression` is then true, so that the commit is the same as ostree's with zlib. Files that are stored already
+   * count with the size that they have.
+   */
   readonly generateSizes?: boolean | undefined
   /** Detached metadata to write for the commit. */
   readonly detachedMetadata?: Vardict | undefined
@@ -103,9 +107,11 @@ export async function commit(repo: Repo, options: CommitOptions): Promise<Commit
   const parent = await findParent(repo, options)
   const metadata = await givenMetadata(repo, parent, options)
   const modifier = modifierOf(repo, options)
-  const tx = await repo.begin(options)
+  const withSizes = options.generateSizes === true && repo.mode === 'archive'
+  const { exactCompression = withSizes } = options
+  const tx = await repo.begin({ ...options, exactCompression })
   try {
-    const recorder = options.generateSizes === true && repo.mode === 'archive' ? new SizeRecorder(tx) : undefined
+    const recorder = withSizes ? new SizeRecorder(tx) : undefined
     const writer = new CommitWriter(repo, tx, recorder, modifier, options)
     const tree = await writer.overlayTrees()
     requireAllMatched(options.modifier)
@@ -115,7 +121,7 @@ export async function commit(repo: Repo, options: CommitOptions): Promise<Commit
       return { commit: parent, skipped: true, stats: tx.stats }
     }
     const bootable = options.bootable ? await withBootable(metadata, tree) : metadata
-    const sizes = recorder === undefined ? undefined : encodeSizes(await recorder.sizes(repo))
+    const sizes = recorder === undefined ? undefined : encodeSizes(await recorder.sizes(repo, exactCompression))
     const all: Vardict = sizes === undefined ? bootable : [...bootable, [SIZES_KEY, sizes]]
     const checksum = await writeCommit(tx, { ...options, root, parent, metadata: all })
     if (options.detachedMetadata !== undefined) {

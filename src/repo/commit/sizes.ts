@@ -14,6 +14,7 @@ import {
   type MetaType,
   type ObjectSize,
 } from '../../objects/index.ts'
+import { loadExactDeflate } from '../../platform/internal.ts'
 import { ForwardingTransaction } from '../core/forwarding-transaction.ts'
 import type { FileSink } from '../core/interface.ts'
 import type { Repo } from '../repo.ts'
@@ -49,12 +50,15 @@ export class SizeRecorder extends ForwardingTransaction {
     }
   }
 
-  /** Returns the sizes of all recorded objects. Makes them visible first, to get the compressed sizes of files. */
-  async sizes(repo: Repo): Promise<ObjectSize[]> {
+  /**
+   * Returns the sizes of all recorded objects. Makes them visible first, to get the compressed sizes of files.
+   * @param exact whether sizes that are not those of stored files are zlib's
+   */
+  async sizes(repo: Repo, exact: boolean): Promise<ObjectSize[]> {
     await this.checkpoint()
     const sizes: ObjectSize[] = []
     for (const [checksum, { type, unpacked }] of this.#recorded) {
-      const archived = type === 'file' ? await archivedSize(repo, checksum) : unpacked
+      const archived = type === 'file' ? await archivedSize(repo, checksum, exact) : unpacked
       sizes.push({ checksum, type, archived, unpacked })
     }
     return sizes
@@ -83,24 +87,28 @@ function unpackedSize(header: FileHeader, size: number): number {
 }
 
 /** Returns the bytes of a file's `.filez`: its size in the store, or, in stores without such files, computed. */
-async function archivedSize(repo: Repo, checksum: Checksum): Promise<number> {
+async function archivedSize(repo: Repo, checksum: Checksum, exact: boolean): Promise<number> {
   const { objects } = repo.storage
-  if (objects.loose === undefined) return compressedSize(repo, checksum)
+  if (objects.loose === undefined) return compressedSize(repo, checksum, exact)
   try {
     return await objects.storageSize({ checksum, type: 'file' })
   } catch (error) {
     if (!(error instanceof ObjectNotFoundError) || repo.parent === undefined) throw error
-    return repo.parent.mode === 'archive' ? archivedSize(repo.parent, checksum) : compressedSize(repo.parent, checksum)
+    return repo.parent.mode === 'archive'
+      ? archivedSize(repo.parent, checksum, exact)
+      : compressedSize(repo.parent, checksum, exact)
   }
 }
 
 /** Compresses a file to get the bytes that its `.filez` would have. */
-async function compressedSize({ objects, platform, settings }: Repo, checksum: Checksum): Promise<number> {
+async function compressedSize(repo: Repo, checksum: Checksum, exact: boolean): Promise<number> {
+  const { objects, platform, settings } = repo
   const { header, size, body } = await objects.readFile(checksum)
   let bytes = encodeFilezHeader({ header, size }).length
   if (isSymlink(header)) return bytes
   const level = settings.zlibLevel
+  if (body instanceof Uint8Array && exact) return bytes + (await loadExactDeflate()).deflateRaw(body, level).length
   if (body instanceof Uint8Array) return bytes + platform.deflateRaw(body, level).length
-  for await (const chunk of platform.compress('deflate-raw', body, { level })) bytes += chunk.length
+  for await (const chunk of platform.compress('deflate-raw', body, { level, exact })) bytes += chunk.length
   return bytes
 }

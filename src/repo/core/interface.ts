@@ -266,6 +266,11 @@ export interface BeginOptions {
   readonly fsync?: boolean | undefined
   /** Whether each object is written to the disk by itself. Default: `core.per-object-fsync`. */
   readonly perObjectFsync?: boolean | undefined
+  /**
+   * Compress the files of a directory in mode archive to exactly the bytes that zlib, and so ostree, writes. This takes
+   * about three times as long. Other repositories ignore it. Default false.
+   */
+  readonly exactCompression?: boolean | undefined
 }
 
 /** How long to wait for a lock. */

@@ -19,6 +19,7 @@ import { ConflictError, FormatError, ReadOnlyError, UsageError, withContext } fr
 import { KeyFile } from '../../../keyfile/index.ts'
 import type { ObjectList } from '../../../objects/index.ts'
 import type { Platform } from '../../../platform/index.ts'
+import { loadExactDeflate } from '../../../platform/internal.ts'
 import { errnoOf, errnoText, ioError, withIo } from '../../../system/errno.ts'
 import { removeFile, replaceFile } from '../../../system/file-io.ts'
 import type { NativeSource } from '../../../system/native.ts'
@@ -184,7 +185,7 @@ export class FsStorage implements Storage {
   }
 
   async begin(options: BeginOptions = {}): Promise<Transaction> {
-    const { fsync = this.#settings.fsync, perObjectFsync = this.#settings.perObjectFsync } = options
+    const { fsync = this.#settings.fsync, perObjectFsync = this.#settings.perObjectFsync, exactCompression } = options
     if (this.#closed) throw new UsageError('The repository is closed')
     if (this.#transaction !== undefined) {
       throw new ConflictError(this.location, 'Failed to prepare transaction, another transaction is in progress')
@@ -198,6 +199,7 @@ export class FsStorage implements Storage {
       const held = lock
       const { path, platform, native, beforePublish } = this.#context
       const freeSpace = FreeSpace.measure(path, this.#settings)
+      const exact = exactCompression && this.mode === 'archive' ? await loadExactDeflate() : undefined
       const writeBehind = await this.#makeWriteBehind()
       staging = Staging.begin(this.#stagingPlace())
       const backend = new FsTransactionBackend({
@@ -208,6 +210,7 @@ export class FsStorage implements Storage {
         publisher: new Publisher(path, this.objects, this.refs, native(), fsync),
         freeSpace,
         perObjectFsync: fsync && perObjectFsync,
+        exact,
         writeBehind,
         beforePublish: beforePublish && keepOnFailure(staging, beforePublish),
         ended: (committed) => this.#ended(held, committed),

@@ -19,6 +19,7 @@ import {
   type ObjectType,
 } from '../../../objects/index.ts'
 import type { Platform } from '../../../platform/index.ts'
+import type { ExactDeflate } from '../../../platform/internal.ts'
 import { withIo } from '../../../system/errno.ts'
 import type { Adopted, ObjectStore } from '../../core/interface.ts'
 import type { Changes } from '../changes.ts'
@@ -55,6 +56,8 @@ export interface FsTransactionContext {
   readonly publisher: Publisher
   readonly freeSpace: FreeSpace | undefined
   readonly perObjectFsync: boolean
+  /** Compresses files of mode archive with the bytes of zlib; `undefined` when their bytes are free. */
+  readonly exact: ExactDeflate | undefined
   /** Threads that write small files. */
   readonly writeBehind: WriteBehind | undefined
   readonly beforePublish: (() => void) | undefined
@@ -77,13 +80,13 @@ export class FsTransactionBackend implements TransactionBackend {
   #present: PresentObjects
 
   constructor(context: FsTransactionContext) {
-    const { objects, reader, staging, perObjectFsync, writeBehind } = context
+    const { objects, reader, staging, perObjectFsync, exact, writeBehind } = context
     this.#context = context
     this.#adoption = new Adoption(objects)
     this.#present = objects.present()
     this.#metaFiles.begin(perObjectFsync)
-    reader.content.begin(perObjectFsync)
-    writeBehind?.begin(perObjectFsync)
+    reader.content.begin(perObjectFsync, exact)
+    writeBehind?.begin(perObjectFsync, exact !== undefined)
     for (const { type, checksum } of staging.inherited) {
       if (isStagedType(type)) this.#staged[type].set(checksum, 'earlier')
     }

@@ -2,6 +2,7 @@
 
 import type { Checksum, MaybePromise } from '../../../../bytes.ts'
 import type { FileHeader, FileInfo, FileObject } from '../../../../objects/index.ts'
+import type { ExactDeflate } from '../../../../platform/internal.ts'
 
 /** A loose file that is being written piece by piece, at a path in staging. */
 export interface LooseBody {
@@ -28,6 +29,9 @@ export interface ContentMode {
   create(path: string, header: FileHeader, body: Uint8Array): void
   /** Creates the loose file of a regular file whose content comes in pieces. @param size bytes that will come */
   open(path: string, header: FileHeader, size: number): LooseBody
-  /** Called when a transaction begins: forgets what was learned about the umask, the owner and the clock. */
-  begin(perObjectFsync: boolean): void
+  /**
+   * Called when a transaction begins: forgets what was learned about the umask, the owner and the clock.
+   * @param exact compresses the files of mode archive instead of the platform's encoder
+   */
+  begin(perObjectFsync: boolean, exact?: ExactDeflate): void
 }

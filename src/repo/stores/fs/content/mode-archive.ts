@@ -16,6 +16,7 @@ import {
 } from '../../../../objects/index.ts'
 import { framedSize } from '../../../../objects/internal.ts'
 import type { Platform } from '../../../../platform/index.ts'
+import type { ExactDeflate } from '../../../../platform/internal.ts'
 import { ioError, withIo } from '../../../../system/errno.ts'
 import {
   FOLLOW_FLAGS,
@@ -42,6 +43,8 @@ export class ArchiveContent implements ContentMode {
   readonly #platform: Platform
   readonly #level: number
   readonly #files = new NewFiles()
+  /** Compresses small files with the bytes of zlib; `undefined` when their bytes are free. */
+  #exact: ExactDeflate | undefined
 
   /** @param level of compression, 1 to 9 */
   constructor(platform: Platform, level: number) {
@@ -49,8 +52,9 @@ export class ArchiveContent implements ContentMode {
     this.#level = level
   }
 
-  begin(perObjectFsync: boolean): void {
+  begin(perObjectFsync: boolean, exact?: ExactDeflate): void {
     this.#files.begin(perObjectFsync)
+    this.#exact = exact
   }
 
   stat(path: string): FileInfo | undefined {
@@ -93,7 +97,7 @@ export class ArchiveContent implements ContentMode {
   create(path: string, header: FileHeader, body: Uint8Array): void {
     const size = isSymlink(header) ? 0 : body.length
     const head = encodeFilezHeader({ header, size })
-    const content = isSymlink(header) ? EMPTY_BYTES : this.#platform.deflateRaw(body, this.#level)
+    const content = isSymlink(header) ? EMPTY_BYTES : (this.#exact ?? this.#platform).deflateRaw(body, this.#level)
     this.#files.create(path, PERMISSIONS, head, (fd) => {
       if (content.length > 0) writeAll(fd, content)
       this.#files.setPermissions(fd, PERMISSIONS)
@@ -103,9 +107,10 @@ export class ArchiveContent implements ContentMode {
   open(path: string, header: FileHeader, size: number): LooseBody {
     const fd = withIo(undefined, () => this.#files.open(path, PERMISSIONS))
     const queue = new ChunkQueue()
+    const exact = this.#exact !== undefined
     const compress = async (): Promise<void> => {
       writeAll(fd, encodeFilezHeader({ header, size }))
-      const deflated = this.#platform.compress('deflate-raw', queue, { level: this.#level })
+      const deflated = this.#platform.compress('deflate-raw', queue, { level: this.#level, exact })
       for await (const chunk of deflated) writeAll(fd, chunk)
       this.#files.setPermissions(fd, PERMISSIONS)
       this.#files.flush(fd)

@@ -28,6 +28,8 @@ export interface WriterData {
 export interface SlabToWrite {
   readonly slab: PackedSlab
   readonly perObjectFsync: boolean
+  /** Whether files of mode archive are compressed with the bytes of zlib. */
+  readonly exact: boolean
 }
 
 export type SlabOutcome = { kind: 'written'; bytes: Uint8Array } | { kind: 'failed'; error: PackedError }
@@ -49,6 +51,7 @@ export class WriteBehind {
   /** Buffers of slabs that have been written, to be filled again. */
   readonly #spare: Uint8Array[] = []
   #perObjectFsync = false
+  #exact = false
   #failure: OstreeError | undefined
 
   /** @param content writes the last files where no thread has started */
@@ -69,10 +72,11 @@ export class WriteBehind {
   }
 
   /** Begins a transaction; the previous one has been flushed. */
-  begin(perObjectFsync: boolean): void {
+  begin(perObjectFsync: boolean, exact: boolean): void {
     this.#pool.recount()
     this.#failure = undefined
     this.#perObjectFsync = perObjectFsync
+    this.#exact = exact
   }
 
   /** Whether some file that was taken is not written yet. */
@@ -96,7 +100,7 @@ export class WriteBehind {
   /** Sends the slab to a thread. @returns false when no thread has started */
   #send(): boolean {
     const slab = this.#slab.pack()
-    const request: SlabToWrite = { slab, perObjectFsync: this.#perObjectFsync }
+    const request: SlabToWrite = { slab, perObjectFsync: this.#perObjectFsync, exact: this.#exact }
     if (!this.#pool.give(undefined, request, [slab.bytes.buffer as ArrayBuffer])) return false
     this.#slab = new Slab(this.#spare.pop())
     return true
