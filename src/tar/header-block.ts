@@ -72,6 +72,11 @@ export class HeaderBlock {
     this.bytes.set(this.#start)
   }
 
+  /** Makes the block equal to another one. */
+  copyFrom(other: HeaderBlock): void {
+    this.bytes.set(other.bytes)
+  }
+
   /** At most 100 bytes; 100 bytes are not followed by a NUL. */
   set name(text: Uint8Array) {
     this.#text(NAME, 100, text)

@@ -2,10 +2,15 @@
 import type { LayerCompression } from '../../container/index.ts'
 import { UsageError } from '../../errors.ts'
 import type { OptionTable, OptionValues } from '../options.ts'
+import { EXACT_COMPRESSION_OPTION } from '../values.ts'
 
 export const COMPRESSION_OPTIONS = {
   'compression-fast': { type: 'flag', help: 'Use the fastest compression level' },
   compression: { type: 'string', arg: 'KIND', help: 'gzip, zstd or none; default gzip' },
+  'exact-compression': {
+    ...EXACT_COMPRESSION_OPTION['exact-compression'],
+    help: 'Write gzip with exactly the bytes of zlib, as ostree-ext does; default yes, no is faster',
+  },
 } as const satisfies OptionTable
 
 const KINDS: readonly LayerCompression['kind'][] = ['gzip', 'zstd', 'none']

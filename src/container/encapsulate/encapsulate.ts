@@ -7,8 +7,8 @@
  * labels        ostree.commit, ostree.bootable, version, and ostree.final-diffid, which names the last of these layers
  * ```
  *
- * Everything except the compressed bytes depends only on the commit, its detached metadata and the options. Source:
- * ostree-ext, container/encapsulate.rs.
+ * Everything depends only on the commit, its detached metadata and the options; without `exactCompression`, the
+ * compressed bytes also depend on the runtime. Source: ostree-ext, container/encapsulate.rs.
  */
 
 import { type Checksum, compareUtf8 } from '../../bytes.ts'

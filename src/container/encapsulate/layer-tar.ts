@@ -39,8 +39,9 @@ const TMP_DIRECTORY: EntryOwner = { uid: 0, gid: 0, mode: 0o1777 }
 /** Writes the entries. Paths are relative; a leading `./` is written only where a header cannot hold the path. */
 export class LayerTar {
   readonly #out: SlabBuffer
-  /** Header blocks that are reused, because a layer has five headers for each file: one for files, one for the others. */
+  /** Header blocks that are reused, because a layer has five headers for each file: for files, their paths, the others. */
   readonly #file = new HeaderBlock('gnu')
+  readonly #link = new HeaderBlock('gnu')
   readonly #other = new HeaderBlock('gnu')
 
   constructor(out: SlabBuffer) {
@@ -88,10 +89,12 @@ export class LayerTar {
 
   /**
    * Writes the path of a content object in the tree, as a hard link. An empty file is written as a file.
-   * @param block the block that `content` returned, or a new one of `headerOf`; the rest of an earlier name in it becomes
-   *   part of the bytes
+   * @param start the block that `content` returned, or a new one of `headerOf`. It is not changed: each path of an object
+   *   starts from it. The rest of the object's name, which is longer than the path, becomes part of the bytes.
    */
-  link(block: HeaderBlock, path: string, checksum: Checksum, { header, size }: FileInfo): void {
+  link(start: HeaderBlock, path: string, checksum: Checksum, { header, size }: FileInfo): void {
+    const block = this.#link
+    block.copyFrom(start)
     const isEmpty = size === 0 && !isSymlink(header)
     block.type = isEmpty ? 'file' : 'hardlink'
     block.size = 0

@@ -135,7 +135,7 @@ async function recompress(from: ImageSource, to: ImageDestination, options: Tran
       context: `layer ${layer.digest}`,
     }),
   )
-  const written = await writeLayers(platform, to, inputs, options)
+  const written = await writeLayers(platform, to, inputs, { ...options, exactCompression: false })
   return written.map(({ descriptor }) => descriptor)
 }
 

@@ -11,6 +11,7 @@ import { nodeFiles } from '../../../system/local-files.ts'
 import { command } from '../../command.ts'
 import { COMPRESSION_OPTIONS, layerCompression } from '../../container/layer-compression.ts'
 import { PROXY_OPTIONS, registryOptions } from '../../container/registry-access.ts'
+import { parseBoolean } from '../../values.ts'
 
 /** Parses labels `KEY=VALUE`. Of equal keys the last one counts. @throws {UsageError} when one has no `=` */
 function parseLabels(labels: readonly string[]): Record<string, string> {
@@ -77,6 +78,7 @@ export const encapsulate = command({
         registry: target.transport === 'registry' ? await registryOptions(options) : undefined,
         skipCompression: options['compression-fast'],
         compression: layerCompression(options),
+        exactCompression: parseBoolean('exact-compression', options['exact-compression']),
         copyMetaKeys: options.copymeta,
         copyMetaOptKeys: options['copymeta-opt'],
         containerConfig: options.config === undefined ? undefined : readContainerConfig(options.config),

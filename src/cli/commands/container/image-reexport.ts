@@ -5,6 +5,7 @@ import { nodeFiles } from '../../../system/local-files.ts'
 import { command } from '../../command.ts'
 import { COMPRESSION_OPTIONS, layerCompression } from '../../container/layer-compression.ts'
 import { PROXY_OPTIONS, registryOptions } from '../../container/registry-access.ts'
+import { parseBoolean } from '../../values.ts'
 
 export const imageReexport = command({
   name: 'container image reexport',
@@ -30,6 +31,7 @@ export const imageReexport = command({
       registry: target.transport === 'registry' ? await registryOptions(options) : undefined,
       skipCompression: options['compression-fast'] || undefined,
       compression: layerCompression(options),
+      exactCompression: parseBoolean('exact-compression', options['exact-compression']),
       keepLayerNotes: options['keep-layer-notes'],
       signal,
     })
