@@ -1,9 +1,10 @@
 /**
  * Opens and creates repositories with the options that the environment sets:
  *
- *     OSTREE_BOOTID=ID                    names this boot in the staging directories of transactions
- *     OSTREE_SKIP_CACHE=…                 opening creates no `tmp/cache`
- *     OSTREE_REPO_TEST_ERROR=pre-commit   every transaction fails before anything of it is visible
+ *     OSTREE_BOOTID=ID                       names this boot in the staging directories of transactions
+ *     OSTREE_SKIP_CACHE=…                    opening creates no `tmp/cache`
+ *     OSTREE_REPO_TEST_ERROR=pre-commit      every transaction fails before anything of it is visible
+ *     OSTREE_EXP_WRITE_BARE_SPLIT_XATTRS=…   files are written in mode bare-split-xattrs, of which only content is kept
  *
  * Source: ostree-repo.c, ostree_repo_init and ostree_repo_open; ostree-repo-commit.c.
  */
@@ -17,6 +18,7 @@ export function environmentOptions(env: NodeJS.ProcessEnv = process.env): local.
   return {
     bootId: env['OSTREE_BOOTID'],
     makeCache: env['OSTREE_SKIP_CACHE'] === undefined,
+    writeSplitXattrs: env['OSTREE_EXP_WRITE_BARE_SPLIT_XATTRS'] !== undefined,
     beforePublish: env['OSTREE_REPO_TEST_ERROR'] === 'pre-commit' ? failBeforePublish : undefined,
   }
 }

@@ -65,7 +65,9 @@ export interface TransactionBackend extends ObjectReader {
 }
 
 /** The settings of a repository that its transactions follow. */
-export type TransactionSettings = Pick<RepoSettings, 'mode' | 'fsverity'>
+export type TransactionSettings = Pick<RepoSettings, 'mode' | 'fsverity'> & {
+  readonly writeSplitXattrs?: boolean
+}
 
 export class OpenTransaction implements Transaction {
   readonly stats: TransactionStats = {
@@ -81,16 +83,23 @@ export class OpenTransaction implements Transaction {
   readonly #mode: RepoMode
   /** Whether new objects must have fs-verity, which no store here can enable: they are refused. */
   readonly #verity: boolean
+  /** Whether files are stored although the mode cannot hold them, see `RepoDirectoryOptions.writeSplitXattrs`. */
+  readonly #anyFile: boolean
   readonly #headers = new FileHeaderCache()
   #changes = noChanges()
   #state: 'open' | 'publishing' | 'ended' = 'open'
   /** Settles when the last checkpoint or commit has ended; never rejects. */
   #publication: Promise<unknown> | undefined
 
-  constructor(backend: TransactionBackend, platform: Platform, { mode, fsverity }: TransactionSettings) {
+  constructor(
+    backend: TransactionBackend,
+    platform: Platform,
+    { mode, fsverity, writeSplitXattrs = false }: TransactionSettings,
+  ) {
     this.#backend = backend
     this.#platform = platform
     this.#mode = mode
+    this.#anyFile = writeSplitXattrs
     this.#verity = fsverity === 'yes'
   }
 
@@ -212,13 +221,13 @@ export class OpenTransaction implements Transaction {
   }
 
   #insertSmall(checksum: Checksum, header: FileHeader, framedHeader: Uint8Array, body: Uint8Array): void {
-    requireHoldable(this.#mode, header, checksum)
+    if (!this.#anyFile) requireHoldable(this.#mode, header, checksum)
     if (this.#verity) this.#requireStored('file', checksum)
     this.#countFile(this.#backend.insertFile(checksum, header, framedHeader, body), body.length)
   }
 
   #keepLarge(checksum: Checksum, header: FileHeader, size: number, body: LargeBody): MaybePromise<void> {
-    requireHoldable(this.#mode, header, checksum)
+    if (!this.#anyFile) requireHoldable(this.#mode, header, checksum)
     if (this.#backend.has({ checksum, type: 'file' })) {
       body.abort()
       this.#countFile(false, size)

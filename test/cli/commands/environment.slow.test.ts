@@ -1,8 +1,9 @@
 /** Environment variables that libostree reads itself: the command passes them to the library, which reads none. */
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { BuiltCommand, type RunResult, spawn } from '../../support/built-command.ts'
+import { describeDisk } from '../../support/disk.ts'
 import { describeReference } from '../../support/reference.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
 
@@ -12,6 +13,9 @@ beforeAll(async () => {
   program = await BuiltCommand.build()
   mkdirSync(join(folder, 'tree'))
   writeFileSync(join(folder, 'tree', 'file'), 'content\n')
+  mkdirSync(join(folder, 'modes'))
+  writeFileSync(join(folder, 'modes', 'file'), 'content\n', { mode: 0o750 })
+  symlinkSync('file', join(folder, 'modes', 'link'))
 })
 
 type Run = (args: readonly string[], env?: Record<string, string>) => RunResult
@@ -40,6 +44,17 @@ function initWith(run: Run, env: Record<string, string>): string[] {
   return readdirSync(join(folder, repo, 'tmp'))
 }
 
+/** Commits to a repository of mode bare-split-xattrs, first without the variable. */
+function writeSplitXattrs(run: Run): unknown {
+  const repo = `repo-${made++}`
+  run(['init', `--repo=${repo}`, '--mode=bare-split-xattrs'])
+  const args = ['commit', `--repo=${repo}`, '--orphan', '--timestamp=@0', 'modes']
+  const refused = run(args)
+  const committed = run(args, { OSTREE_EXP_WRITE_BARE_SPLIT_XATTRS: '' })
+  const { rc } = run(['fsck', `--repo=${repo}`])
+  return { refused, committed, fsck: rc, objects: describeDisk(join(folder, repo, 'objects')) }
+}
+
 describe('environment variables of the command', () => {
   test('OSTREE_REPO_TEST_ERROR fails a commit before it is published, and OSTREE_BOOTID names its staging directory', () => {
     expect(failOnDemand(ours)).toEqual({
@@ -61,5 +76,9 @@ describeReference('ostree', 'environment variables of `ostree-ts` and of `ostree
   test('the variables have the same effect in both', () => {
     expect(failOnDemand(ours)).toEqual(failOnDemand(theirs))
     for (const env of [{}, { OSTREE_SKIP_CACHE: '1' }]) expect(initWith(ours, env)).toEqual(initWith(theirs, env))
+  })
+
+  test('OSTREE_EXP_WRITE_BARE_SPLIT_XATTRS lets both write the same files, which have lost all but the content', () => {
+    expect(writeSplitXattrs(ours)).toEqual(writeSplitXattrs(theirs))
   })
 })

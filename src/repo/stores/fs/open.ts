@@ -34,6 +34,11 @@ export interface RepoDirectoryOptions {
    * and leaves the staged objects for a later one, as if the process had ended there.
    */
   readonly beforePublish?: (() => void) | undefined
+  /**
+   * Whether files are written in mode bare-split-xattrs, which is read-only otherwise. As in libostree, that is an
+   * experiment: only content is stored, so that fsck reports each file as missing. Default false.
+   */
+  readonly writeSplitXattrs?: boolean | undefined
 }
 
 export interface OpenFsStorageOptions extends RepoDirectoryOptions {
@@ -60,7 +65,7 @@ export async function openFsStorage(path: string, options: OpenFsStorageOptions)
     requireDirectory(path, path)
     const root = resolve(path)
     requireDirectory(`${root}/objects`, 'objects')
-    const { platform, bootId, makeCache = true, beforePublish } = options
+    const { platform, bootId, makeCache = true, beforePublish, writeSplitXattrs = false } = options
     ensureTmp(root, makeCache)
     return new FsStorage({
       path: root,
@@ -71,6 +76,7 @@ export async function openFsStorage(path: string, options: OpenFsStorageOptions)
       remotesDirectory: options.remotesDirectory ?? (isSystemRepo(root) ? SYSTEM_REMOTES : undefined),
       bootId,
       beforePublish,
+      writeSplitXattrs,
     })
   } catch (error) {
     throw withContext('opening repo', error)

@@ -68,6 +68,7 @@ export interface FsStorageContext {
   /** As in `RepoDirectoryOptions`. */
   readonly bootId: string | undefined
   readonly beforePublish: (() => void) | undefined
+  readonly writeSplitXattrs: boolean
 }
 
 export class FsStorage implements Storage {
@@ -215,7 +216,8 @@ export class FsStorage implements Storage {
         beforePublish: beforePublish && keepOnFailure(staging, beforePublish),
         ended: (committed) => this.#ended(held, committed),
       })
-      this.#transaction = new OpenTransaction(backend, platform, this.#settings)
+      const writeSplitXattrs = this.mode === 'bare-split-xattrs' && this.#context.writeSplitXattrs
+      this.#transaction = new OpenTransaction(backend, platform, { ...this.#settings, writeSplitXattrs })
       return this.#transaction
     } catch (error) {
       this.#transaction = undefined

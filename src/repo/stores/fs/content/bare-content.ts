@@ -11,7 +11,7 @@
  */
 
 import { closeSync, lstatSync, readlinkSync, type Stats, symlinkSync } from 'node:fs'
-import { type Checksum, concatBytes, decodeUtf8, EMPTY_BYTES, encodeUtf8, SMALL_FILE } from '../../../../bytes.ts'
+import { type Checksum, decodeUtf8, EMPTY_BYTES, SMALL_FILE } from '../../../../bytes.ts'
 import { FormatError } from '../../../../errors.ts'
 import { type FileHeader, type FileInfo, type FileObject, isSymlink, S_IFLNK } from '../../../../objects/index.ts'
 import { ioError, withIo } from '../../../../system/errno.ts'
@@ -21,14 +21,16 @@ import { discard, NewFiles } from './new-file.ts'
 
 /** How one bare mode stores the header of a file on its inode. */
 export interface InodeForm {
-  /** Whether a symbolic link is stored as one in the file system. */
+  /** Whether the file object of a symbolic link may be one in the file system. */
   readonly realLinks: boolean
+  /** Returns the content of the regular file that stands for a symbolic link. Absent if links are written as links. */
+  linkContent?(header: FileHeader): Uint8Array
   /** Returns the permission bits of a regular file's loose file. */
   permissions(header: FileHeader): number
   /** Sets owner, permissions and xattrs of a file whose content is written. */
   complete(fd: number, header: FileHeader, files: NewFiles): void
-  /** Sets owner and xattrs of a symbolic link. Called only if `realLinks`. */
-  completeLink(path: string, header: FileHeader): void
+  /** Sets owner and xattrs of a symbolic link. Called only if links are written as links. */
+  completeLink?(path: string, header: FileHeader): void
   /** Reads a header. @param target of a symbolic link, else ''. @param fd of a regular file, if it is open */
   headerOf(path: string, stat: Stats, target: string, fd?: number): FileHeader
 }
@@ -86,12 +88,11 @@ export class BareContent implements ContentMode {
     const form = this.#form
     if (!isSymlink(header)) {
       this.#files.create(path, form.permissions(header), body, (fd) => this.#complete(fd, header))
-    } else if (form.realLinks) {
+    } else if (form.linkContent === undefined) {
       withIo(undefined, () => symlinkSync(header.target, path))
-      form.completeLink(path, header)
+      form.completeLink?.(path, header)
     } else {
-      const content = concatBytes([encodeUtf8(header.target), Uint8Array.of(0)])
-      this.#files.create(path, LINK_FILE_PERMISSIONS, content, (fd) => this.#complete(fd, header))
+      this.#files.create(path, LINK_FILE_PERMISSIONS, form.linkContent(header), (fd) => this.#complete(fd, header))
     }
   }
 

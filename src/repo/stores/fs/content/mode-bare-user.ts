@@ -3,6 +3,7 @@
  * to the user of the process, and is readable for that user.
  */
 
+import { concatBytes, encodeUtf8 } from '../../../../bytes.ts'
 import { IoError } from '../../../../errors.ts'
 import { decodeOstreeMeta, encodeOstreeMeta, type FileHeader, isSymlink } from '../../../../objects/index.ts'
 import { errnoText } from '../../../../system/errno.ts'
@@ -36,12 +37,12 @@ export function bareUserForm(native: NativeSource): InodeForm {
 
   return {
     realLinks: false,
+    linkContent: ({ target }) => concatBytes([encodeUtf8(target), Uint8Array.of(0)]),
     permissions,
     complete(fd, header, files) {
       files.setPermissions(fd, permissions(header))
       requireNative(FEATURE, native).setXattrOf(fd, OSTREE_META, metaOf(header))
     },
-    completeLink() {},
     headerOf(path, _stat, _target, fd): FileHeader {
       const provider = requireNative(FEATURE, native)
       const bytes = fd === undefined ? provider.getXattr(path, OSTREE_META) : provider.getXattrOf(fd, OSTREE_META)
