@@ -144,6 +144,7 @@ export {
 } from './refs/refs.ts'
 export type { MirroredRef } from './refs/table-order.ts'
 export { type ListCollectionRefsOptions, listCollectionRefs } from './remotes/collection-refs.ts'
+export { type ImportGpgKeysOptions, importGpgKeys } from './remotes/gpg-keys.ts'
 export {
   addRemote,
   deleteRemote,

@@ -16,6 +16,8 @@ export interface Packet {
   readonly tag: number
   /** The whole packet with its header, a view. */
   readonly bytes: Uint8Array
+  /** Index in `bytes` at which the body begins. */
+  readonly body: number
 }
 
 /** Result of `splitPackets`. */
@@ -36,13 +38,15 @@ export function splitPackets(bytes: Uint8Array): Packets {
     const size = isNew ? newSize(bytes, start + 1) : oldSize(bytes, start + 1, first & 3)
     if (size === 'in-parts') return { packets, fault: size }
     if (size === undefined || size.end > bytes.length) return { packets, fault: 'cut-off' }
-    packets.push({ tag: isNew ? first & 0x3f : (first >> 2) & 0xf, bytes: bytes.subarray(start, size.end) })
+    const tag = isNew ? first & 0x3f : (first >> 2) & 0xf
+    packets.push({ tag, bytes: bytes.subarray(start, size.end), body: size.body - start })
     start = size.end
   }
   return { packets, fault: undefined }
 }
 
-type Size = { readonly end: number } | undefined | 'in-parts'
+/** Indices at which the body begins and ends. */
+type Size = { readonly body: number; readonly end: number } | undefined | 'in-parts'
 
 /** Reads an old-format length. Indeterminate length (3) serves streams; keys and signatures never use it. */
 function oldSize(bytes: Uint8Array, at: number, kind: number): Size {
@@ -54,7 +58,7 @@ function oldSize(bytes: Uint8Array, at: number, kind: number): Size {
 function newSize(bytes: Uint8Array, at: number): Size {
   const first = bytes[at]
   if (first === undefined) return undefined
-  if (first < 192) return { end: at + 1 + first }
+  if (first < 192) return { body: at + 1, end: at + 1 + first }
   if (first === 255) return sized(bytes, at + 1, 4, 0)
   if (first >= 224) return 'in-parts'
   return sized(bytes, at, 2, 192 - (192 << 8))
@@ -67,7 +71,7 @@ function sized(bytes: Uint8Array, at: number, width: number, bias: number): Size
   let value = 0
   for (let i = 0; i < width; i++) value = value * 256 + (bytes[at + i] as number) // checked above
   length += value
-  return { end: at + width + length }
+  return { body: at + width, end: at + width + length }
 }
 
 /**

@@ -41,7 +41,8 @@ export interface Verification {
   readonly formatTime?: TimeFormat | undefined
 }
 
-const KEYRING = '.trustedkeys.gpg'
+/** Ends the name of a remote's keyring. */
+export const KEYRING_SUFFIX = '.trustedkeys.gpg'
 
 /**
  * Returns the keyrings for GPG signatures of `remote`.
@@ -50,7 +51,7 @@ const KEYRING = '.trustedkeys.gpg'
  */
 export async function remoteKeyRings(repo: Repo, remote: Remote, { keys }: Verification): Promise<KeyRings> {
   const rings: Uint8Array[] = []
-  const own = await repo.storage.files?.read(`${remote.name}${KEYRING}`)
+  const own = await repo.storage.files?.read(`${remote.name}${KEYRING_SUFFIX}`)
   if (own !== undefined) rings.push(own)
   for (const path of remote.config.getList(remote.group, 'gpgkeypath', undefined) ?? []) {
     if (keys === undefined) throw new UnsupportedError('gpgkeypath', `Cannot read ${path}: no key source is given`)

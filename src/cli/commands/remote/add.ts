@@ -1,9 +1,10 @@
 /** `ostree remote add`. Source: ot-remote-builtin-add.c. */
 
 import { UnsupportedError, UsageError } from '../../../errors.ts'
-import { addRemote, type RemoteOption } from '../../../repo/index.ts'
+import { addRemote, importGpgKeys, type RemoteOption } from '../../../repo/index.ts'
 import { command } from '../../command.ts'
 import type { OptionTable, OptionValues } from '../../options.ts'
+import { importedText, readKeyFile } from './key-file.ts'
 import { REPO_OR_SYSROOT, SIGNATURE_TYPES } from './options.ts'
 
 const OPTIONS = {
@@ -34,7 +35,7 @@ export const add = command({
   usage: 'NAME [metalink=|mirrorlist=]URL [BRANCH...]',
   repo: false,
   options: OPTIONS,
-  async run({ options, args: [name, url, ...branches], repo: openRepo, usageError }) {
+  async run({ options, args: [name, url, ...branches], repo: openRepo, out, usageError }) {
     const repo = await openRepo()
     const custom = options['custom-backend'] !== undefined
     if (name === undefined) throw usageError(custom ? 'NAME must be specified' : 'NAME and URL must be specified')
@@ -42,10 +43,9 @@ export const add = command({
     const keep = options['if-not-exists']
     if (keep && options.force) throw usageError('Can only specify one of --if-not-exists and --force')
     const remote = { name, url, options: remoteOptions(options, branches) }
-    if (options['gpg-import'] !== undefined) {
-      throw new UnsupportedError('gpg-import', 'Importing GPG keys is not supported')
-    }
     await addRemote(repo, remote, keep ? 'keep' : options.force ? 'replace' : 'refuse')
+    const keys = options['gpg-import']
+    if (keys !== undefined) out.line(importedText(name, await importGpgKeys(repo, name, [readKeyFile(keys)])))
   },
 })
 

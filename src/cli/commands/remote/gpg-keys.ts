@@ -1,9 +1,14 @@
-/** `ostree remote gpg-import` and `gpg-list-keys`, for remotes without keys only. Source: ot-remote-builtin-gpg-*.c. */
+/**
+ * `ostree remote gpg-import`, from files and standard input; `gpg-list-keys`, for remotes without keys. Source:
+ * ot-remote-builtin-gpg-*.c.
+ */
 
 import { UnsupportedError } from '../../../errors.ts'
-import { findRemote } from '../../../repo/index.ts'
+import { findRemote, importGpgKeys } from '../../../repo/index.ts'
 import { requireRepoFiles } from '../../../repo/internal.ts'
 import { command } from '../../command.ts'
+import { readBytes } from '../../values.ts'
+import { importedText, readKeyFile } from './key-file.ts'
 
 export const gpgImport = command({
   name: 'remote gpg-import',
@@ -19,11 +24,19 @@ export const gpgImport = command({
     },
     stdin: { type: 'flag', help: 'Import keys from standard input' },
   },
-  async run({ options, args: [name], repo, usageError }) {
-    await repo()
+  async run({ options, args: [name, ...keyIds], repo, out, usageError }) {
+    const opened = await repo()
     if (name === undefined) throw usageError('NAME must be specified')
     if (options.stdin && options.keyring.length > 0) throw usageError('--keyring and --stdin are mutually exclusive')
-    throw new UnsupportedError('gpg-import', 'Importing GPG keys is not supported')
+    if (!options.stdin && options.keyring.length === 0) {
+      throw new UnsupportedError(
+        'gpg-import',
+        "Importing from the user's keyring is not supported: use --keyring or --stdin",
+      )
+    }
+    const rings = options.stdin ? [readBytes(0, (reason) => `Error reading standard input: ${reason}`)] : []
+    for (const path of options.keyring) rings.push(readKeyFile(path))
+    out.line(importedText(name, await importGpgKeys(opened, name, rings, { keyIds })))
   },
 })
 
