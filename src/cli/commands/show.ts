@@ -56,15 +56,16 @@ export const show = command({
     if (options.json) refuseRaw(options)
     const key = options['print-metadata-key']
     const detachedKey = options['print-detached-metadata-key']
-    if (key !== undefined || options['list-metadata-keys']) {
-      const { metadata } = await repo.readCommit(await repo.resolve(name))
-      printMetadata(context, metadata, key)
-    } else if (detachedKey !== undefined || options['list-detached-metadata-keys']) {
+    // Of several options ostree follows a key before a list, and of each the one for detached metadata first.
+    if (detachedKey !== undefined || (key === undefined && options['list-detached-metadata-keys'])) {
       const commit = await repo.resolve(name)
       if ((await repo.objects.readAttached('commitmeta', commit)) === undefined) {
         throw new NotFoundError(commit, `No detached metadata for commit ${commit}`)
       }
       printMetadata(context, await repo.readDetachedMetadata(commit), detachedKey)
+    } else if (key !== undefined || options['list-metadata-keys']) {
+      const { metadata } = await repo.readCommit(await repo.resolve(name))
+      printMetadata(context, metadata, key)
     } else if (options['print-related']) {
       const { related } = await repo.readCommit(await repo.resolve(name))
       if (options.json) out.json(related)

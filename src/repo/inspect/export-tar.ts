@@ -5,7 +5,8 @@
  *   a  b/  b/c    in each directory first the files, then the subdirectories; each name is preceded by the prefix
  *
  * Every entry has the timestamp of the commit. Extended attributes are dropped, since the format cannot store them. A
- * file object that occurs several times is written each time. A name or link target above 100 bytes is written before
+ * regular file that occurs several times is written once; later entries are hard links to the first (as since libostree
+ * 2023.7). A name or link target above 100 bytes is written before
  * the header, as an entry of its own.
  *
  * Source: ostree-repo-libarchive.c (ostree_repo_export_tree_to_archive, file_to_archive_entry_common); libarchive,
@@ -59,6 +60,8 @@ export async function* exportTar(
   const cut = start.path === '/' ? 1 : start.path.length + 1
   const metas = new Map<Checksum, DirMeta>()
   const out = new SlabBuffer()
+  /** Names in the archive of the regular files written so far, by checksum. */
+  const written = new Map<Checksum, string>()
   for await (const entry of walkTree(repo.objects, start, { signal })) {
     const path = pathOf(entry, prefix, cut)
     if (entry.kind === 'directory') {
@@ -66,9 +69,20 @@ export async function* exportTar(
       metas.set(entry.meta, meta)
       putHeader(out, { ...meta, type: 'directory', path, target: '', size: 0, time })
     } else {
+      const first = written.get(entry.checksum)
+      if (first !== undefined) {
+        const { header } = await repo.objects.statFile(entry.checksum)
+        putHeader(out, { ...header, type: 'hardlink', path, target: first, size: 0, time })
+        if (out.hasFull) yield* out.full()
+        continue
+      }
       const reading = repo.objects.readFile(entry.checksum)
       const { header, size, body } = reading instanceof Promise ? await reading : reading
-      putHeader(out, { ...header, type: isSymlink(header) ? 'symlink' : 'file', path, size, time })
+      if (isSymlink(header)) putHeader(out, { ...header, type: 'symlink', path, size, time })
+      else {
+        putHeader(out, { ...header, type: 'file', path, target: '', size, time })
+        written.set(entry.checksum, path)
+      }
       if (body instanceof Uint8Array) {
         if (body.length < LARGE) out.put(body)
         else {
@@ -104,7 +118,7 @@ function timeField(timestamp: bigint): number {
 }
 
 interface EntryFields {
-  readonly type: 'file' | 'directory' | 'symlink'
+  readonly type: 'file' | 'directory' | 'symlink' | 'hardlink'
   readonly path: string
   readonly target: string
   readonly uid: number
