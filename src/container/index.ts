@@ -126,16 +126,18 @@ export {
 } from './registry/proxy-config.ts'
 export type { RetryOptions } from './registry/retry.ts'
 export { type CopyImageOptions, copyImage } from './store/copy-image.ts'
-export { gcImageLayers, listUndeployedImages, removeImage, removeImages, removeUndeployedImages } from './store/gc.ts'
 export {
-  type LayerGcOptions,
-  type LayerGcPlan,
-  type LayerUse,
-  listContainerDeploymentManifests,
-  planLayerGc,
-} from './store/gc-plan.ts'
+  type GcImageLayersOptions,
+  gcImageLayers,
+  listUndeployedImages,
+  removeImage,
+  removeImages,
+  removeUndeployedImages,
+} from './store/gc.ts'
+export { type LayerGcOptions, type LayerGcPlan, type LayerUse, planLayerGc } from './store/gc-plan.ts'
+export { listContainerDeploymentManifests } from './store/holders.ts'
 export { timestampOfManifestOrConfig, versionForConfig } from './store/image-time.ts'
-export type { LayerKind } from './store/layer-kind.ts'
+
 export {
   layerFromDiffid,
   type ManifestLayout,
@@ -144,11 +146,20 @@ export {
   parseOstreeManifestLayout,
 } from './store/layout.ts'
 export {
+  type CachedImageUpdate,
+  imageConfigFromCommitmeta,
+  manifestDataFromCommitmeta,
+  manifestDigestFromCommit,
+  parseCachedUpdate,
+} from './store/merge-metadata.ts'
+export {
   BASE_IMAGE_PREFIX,
   CONTENT_ANNOTATION,
   DIFFID_LABEL,
+  IMAGE_LAYER_PREFIX,
   IMAGE_PREFIX,
   LAYER_PREFIX,
+  type LayerKind,
   META_CONFIG,
   META_MANIFEST,
   META_MANIFEST_DIGEST,
@@ -159,17 +170,12 @@ export {
   VERSION_LABELS,
 } from './store/names.ts'
 export {
-  type CachedImageUpdate,
   clearCachedUpdate,
   countLayerReferences,
-  imageConfigFromCommitmeta,
   type LayeredImageState,
   listImages,
   type ManifestLayerState,
-  manifestDataFromCommitmeta,
-  manifestDigestFromCommit,
   manifestForImage,
-  parseCachedUpdate,
   queryImage,
   queryImageCommit,
   queryLayer,

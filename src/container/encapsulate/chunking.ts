@@ -10,8 +10,9 @@ import { FormatError, LimitError, NotFoundError } from '../../errors.ts'
 import { isChecksum, isSymlink } from '../../objects/index.ts'
 import { commitRoot, type Repo, walkTree } from '../../repo/index.ts'
 import type { Descriptor, ImageManifest } from '../oci/oci-types.ts'
+import { findLayerRef } from '../store/layer-refs.ts'
 import { refForLayer } from '../store/names.ts'
-import { resolveLocalRef } from '../store/query.ts'
+import { resolveLocalRef } from '../store/refs.ts'
 import { Chunk, Chunking } from './chunk.ts'
 import type { ObjectMetaSized, ObjectSourceMetaSized } from './object-meta.ts'
 import { basicPacking } from './packing.ts'
@@ -154,11 +155,18 @@ function requireNothingLeft({ content }: Chunk): void {
 /**
  * Moves the files of a stored chunk layer from the remainder to a chunk without a name. Files that are not in the
  * remainder are skipped.
+ * @param mergeCommit of the image that the layer belongs to. Default: the layer as it is stored for all images
  * @throws {NotFoundError} when the layer is not stored, {FormatError} when its commit is not that of a chunk layer
  */
-export async function chunkingFromLayerCommitted(repo: Repo, layer: Descriptor, chunking: Chunking): Promise<void> {
+export async function chunkingFromLayerCommitted(
+  repo: Repo,
+  layer: Descriptor,
+  chunking: Chunking,
+  mergeCommit?: Checksum,
+): Promise<void> {
   const ref = refForLayer(layer)
-  const commit = await resolveLocalRef(repo, ref)
+  const found = mergeCommit && (await findLayerRef(repo, mergeCommit, { layer, kind: 'chunk' }))
+  const commit = found ? found.commit : await resolveLocalRef(repo, ref)
   if (commit === undefined) throw new NotFoundError(ref, `No such ref: ${ref}`)
   const { rootTree } = await repo.readCommit(commit)
   const { files, dirs } = await repo.readDirTree(rootTree)

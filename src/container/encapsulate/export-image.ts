@@ -8,7 +8,8 @@
  * Source: ostree-ext, container::store (export_to_oci, export).
  */
 
-import { NotFoundError, withContext } from '../../errors.ts'
+import type { Checksum } from '../../bytes.ts'
+import { withContext } from '../../errors.ts'
 import { commitRoot, type Repo } from '../../repo/index.ts'
 import { layerHistory } from '../import/prepared-import.ts'
 import type { Descriptor, Digest, HistoryEntry, HostPlatform, ImageConfiguration } from '../oci/oci-types.ts'
@@ -16,9 +17,10 @@ import { type ImageReference, toImageReference } from '../oci/reference.ts'
 import { parseRfc3339 } from '../oci/rfc3339.ts'
 import { openDestination } from '../open/open-destination.ts'
 import type { DestinationContext } from '../registry/options.ts'
+import { requireLayer } from '../store/layer-refs.ts'
 import { parseManifestLayout } from '../store/layout.ts'
-import { CONTENT_ANNOTATION, DIFFID_LABEL, refForLayer } from '../store/names.ts'
-import { type LayeredImageState, noSuchImage, queryImage, resolveLocalRef } from '../store/query.ts'
+import { CONTENT_ANNOTATION, DIFFID_LABEL } from '../store/names.ts'
+import { type LayeredImageState, noSuchImage, queryImage } from '../store/query.ts'
 import type { ImageDestination } from '../transport/destination.ts'
 import { chunkingFromLayerCommitted, newChunking } from './chunking.ts'
 import { lastDiffId, writeOstreeLayers } from './encapsulate.ts'
@@ -102,7 +104,7 @@ export async function exportToOci(
 
 async function write(
   repo: Repo,
-  { manifest, configuration: config, baseCommit }: LayeredImageState,
+  { manifest, configuration: config, baseCommit, mergeCommit }: LayeredImageState,
   to: ImageDestination,
   options: ExportToOciOptions,
 ): Promise<Digest> {
@@ -111,15 +113,17 @@ async function write(
   const layers: WrittenLayer[] = []
   let documents = { manifest, config }
   if (commitLayer !== undefined) {
-    await commitOf(repo, commitLayer)
     const chunking = await newChunking(repo, baseCommit)
-    for (const layer of chunks) await chunkingFromLayerCommitted(repo, layer, chunking)
+    for (const layer of chunks) await chunkingFromLayerCommitted(repo, layer, chunking, mergeCommit)
     const created = config.created ?? ''
     const written = await writeOstreeLayers(repo, baseCommit, chunking, to, { ...options, created, description: '' })
     layers.push(...notes.ofCommit(written, [commitLayer, ...chunks]))
     documents = relabelled(documents, lastDiffId(written))
   }
-  const inputs = derived.map((layer, i) => derivedLayer(repo, layer, notes.ofDerived(layer, i), options))
+  const inputs = derived.map((layer, i) => {
+    const commit = () => requireLayer(repo, mergeCommit, { layer, kind: 'derived' })
+    return derivedLayer(repo, layer, commit, notes.ofDerived(layer, i), options)
+  })
   layers.push(...(await writeLayers(repo.platform, to, inputs, options)))
   return await writeDocuments(
     to,
@@ -132,11 +136,16 @@ async function write(
   )
 }
 
-function derivedLayer(repo: Repo, layer: Descriptor, notes: LayerNotes, options: ExportToOciOptions): LayerInput {
+function derivedLayer(
+  repo: Repo,
+  layer: Descriptor,
+  commitOf: () => Promise<Checksum>,
+  notes: LayerNotes,
+  options: ExportToOciOptions,
+): LayerInput {
   const { skipCompression = false, compression = { kind: 'gzip', level: skipCompression ? 0 : 6 }, signal } = options
   async function* tar() {
-    const commit = await commitOf(repo, layer)
-    yield* exportTree(repo, await commitRoot(repo.objects, commit), { signal })
+    yield* exportTree(repo, await commitRoot(repo.objects, await commitOf()), { signal })
   }
   return {
     tar,
@@ -145,13 +154,6 @@ function derivedLayer(repo: Repo, layer: Descriptor, notes: LayerNotes, options:
     history: notes.history,
     context: `Exporting layer ${layer.digest}`,
   }
-}
-
-async function commitOf(repo: Repo, layer: Descriptor) {
-  const ref = refForLayer(layer)
-  const commit = await resolveLocalRef(repo, ref)
-  if (commit === undefined) throw new NotFoundError(ref, `No such ref: ${ref}`)
-  return commit
 }
 
 interface LayerNotes {

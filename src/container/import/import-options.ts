@@ -87,7 +87,10 @@ export interface ImportOptions extends ProgressOptions {
   readonly limits?: ImageLimits | undefined
   /** How far layers are fetched before they are imported. */
   readonly readAhead?: ReadAheadOptions | undefined
-  /** Called with a message for each stored image that cannot be read. Such images are skipped. */
+  /**
+   * Called with a message for each stored image that cannot be read, and when layers that no image needs were not
+   * removed. The import goes on.
+   */
   readonly onWarning?: ((message: string) => void) | undefined
 }
 

@@ -27,7 +27,9 @@ import {
 } from '../ostree-tar/ostree-tar.ts'
 import { requireComplete } from '../ostree-tar/require-complete.ts'
 import { parseOstreeManifestLayout } from '../store/layout.ts'
-import { IMPORTER_VERSION } from '../store/names.ts'
+import { IMPORTER_VERSION, type LayerKind } from '../store/names.ts'
+import type { LayerCommit } from '../store/place-image.ts'
+import { resolveLocalRef } from '../store/refs.ts'
 import type { ImageSource } from '../transport/interface.ts'
 import { openLayer } from '../transport/layer-stream.ts'
 import { importLayer } from './import-layer.ts'
@@ -58,6 +60,8 @@ export class ImportRun {
   readonly filtered = new Map<string, ReadonlyMap<string, number>>()
   /** The result of verifying the signature of the base commit, as text. */
   verifyText: string | undefined = undefined
+  /** The commits of all layers of the image so far. */
+  readonly stored: LayerCommit[] = []
   /** Layers fetched so far. */
   fetched = 0
   /** Layers so far that were stored already. */
@@ -94,22 +98,24 @@ export class ImportRun {
     const { limits, signal } = this.#options
     const before = this.fetched
     for (const chunk of chunks) {
-      if (chunk.commit !== undefined) await this.#reuse('ostree-chunk', chunk, chunk.commit, writeRefs)
+      const known = await this.#known(chunk)
+      if (known !== undefined) await this.#reuse('chunk', chunk, known, writeRefs)
       else {
-        await this.#fetch('ostree-chunk', chunk, writeRefs, async (stream) => {
+        await this.#fetch('chunk', chunk, writeRefs, async (stream) => {
           const set = await importObjectSet(repo, tx, stream, { layer: chunk.layer.digest, limits: limits.tar, signal })
           return writeRefs ? writeObjectSetCommit(tx, set) : undefined
         })
       }
     }
-    if (layer.commit !== undefined) {
-      this.verifyText = await verifier?.verify(await readSignedCommit(repo, layer.commit))
-      await this.#reuse('ostree-chunk', layer, layer.commit, writeRefs)
-      if (this.fetched > before) await requireComplete(tx, layer.commit)
-      return layer.commit
+    const known = await this.#known(layer)
+    if (known !== undefined) {
+      this.verifyText = await verifier?.verify(await readSignedCommit(repo, known))
+      await this.#reuse('commit', layer, known, writeRefs)
+      if (this.fetched > before) await requireComplete(tx, known)
+      return known
     }
     let commit: Checksum | undefined
-    await this.#fetch('ostree-chunk', layer, writeRefs, async (stream) => {
+    await this.#fetch('commit', layer, writeRefs, async (stream) => {
       const options = { layer: layer.layer.digest, limits: limits.tar, signal, verifier }
       const imported = await importCommitLayer(repo, tx, stream, options)
       commit = imported.commit
@@ -129,14 +135,14 @@ export class ImportRun {
     const commits = new Map<string, Checksum>()
     for (const layer of prepared.layers) {
       const { digest } = layer.layer
-      const known = layer.commit ?? commits.get(digest)
-      if (known !== undefined) await this.#reuse('derived-layer', layer, known, true)
+      const known = commits.get(digest) ?? (await this.#known(layer))
+      if (known !== undefined) await this.#reuse('derived', layer, known, true)
       const take = async (stream: AsyncIterable<Uint8Array>) => {
         const commit = await this.#importDerivedLayer(layer, stream, allowNonusr, policy)
         commits.set(digest, commit)
         return commit
       }
-      if (known === undefined) await this.#fetch('derived-layer', layer, true, take)
+      if (known === undefined) await this.#fetch('derived', layer, true, take)
       else commits.set(digest, known)
     }
     return prepared.layers.map(({ layer }) => commits.get(layer.digest) as Checksum) // each was set above
@@ -151,7 +157,7 @@ export class ImportRun {
   }
 
   async #importDerivedLayer(
-    { layer, ostreeRef }: PreparedLayer,
+    { layer }: PreparedLayer,
     stream: AsyncIterable<Uint8Array>,
     allowNonusr: boolean,
     policy: SePolicy | undefined,
@@ -163,34 +169,46 @@ export class ImportRun {
     const { filtered, ...root } = await importLayer(repo, tx, stream, options)
     if (filtered.size > 0) this.filtered.set(digest, filtered)
     const metadata = [[IMPORTER_VERSION, variantOf(string, importerVersion)] as const]
-    const present = await repo.refs.read(`heads/${ostreeRef}`)
-    const parent = present !== undefined && 'commit' in present ? present.commit : undefined
-    return writeCommit(tx, { root, timestamp: this.#timestamp, metadata, parent })
+    return writeCommit(tx, { root, timestamp: this.#timestamp, metadata })
   }
 
-  /** Sets the ref of a stored layer, unless it exists. */
-  async #reuse(part: LayerPart, layer: PreparedLayer, commit: Checksum, writeRefs: boolean): Promise<void> {
-    const { repo, tx } = this.#input
-    const { ostreeRef } = layer
+  /** Returns the commit of a stored layer, unless it was pruned since the import was prepared. */
+  async #known({ commit: checksum }: PreparedLayer): Promise<Checksum | undefined> {
+    if (checksum === undefined) return undefined
+    return (await this.#input.tx.has({ checksum, type: 'commit' })) ? checksum : undefined
+  }
+
+  async #reuse(kind: LayerKind, layer: PreparedLayer, commit: Checksum, writeRefs: boolean): Promise<void> {
     this.reused++
-    await this.#report('layer-cached', part, layer)
-    if (writeRefs && (await repo.refs.read(`heads/${ostreeRef}`)) === undefined)
-      tx.setRef(`heads/${ostreeRef}`, { commit })
+    await this.#report('layer-cached', kind, layer)
+    if (writeRefs) await this.#keep(kind, layer, commit)
+  }
+
+  /**
+   * Sets the ref of a layer, so that an import that is interrupted does not lose it. A ref that is there already may
+   * belong to another image, which `placeImage` finds out at the end.
+   */
+  async #keep(kind: LayerKind, { layer, ostreeRef }: PreparedLayer, commit: Checksum): Promise<void> {
+    const { repo, tx } = this.#input
+    this.stored.push({ layer, kind, commit })
+    const present = await resolveLocalRef(repo, ostreeRef)
+    const isFree = present === undefined || !(await tx.has({ checksum: present, type: 'commit' }))
+    if (isFree) tx.setRef(`heads/${ostreeRef}`, { commit })
   }
 
   /** Fetches a layer, and sets its ref when it is verified. @param take imports the plain tar and returns its commit */
   async #fetch(
-    part: LayerPart,
+    kind: LayerKind,
     prepared: PreparedLayer,
     writeRef: boolean,
     take: (stream: AsyncIterable<Uint8Array>) => Promise<Checksum | undefined>,
   ): Promise<void> {
     const { repo, tx, source } = this.#input
     const { limits, signal, onProgress } = this.#options
-    const { layer, ostreeRef, index } = prepared
+    const { layer, index } = prepared
     const { digest, size } = layer
     signal?.throwIfAborted()
-    await this.#report('layer-start', part, prepared)
+    await this.#report('layer-start', kind, prepared)
     const stream = openLayer(source, layer, {
       platform: repo.platform,
       diffId: this.#input.prepared.config.rootfs.diff_ids[index],
@@ -200,23 +218,23 @@ export class ImportRun {
     })
     // The stream ends only when the digest was right.
     const commit = await take(stream)
-    if (writeRef && commit !== undefined) tx.setRef(`heads/${ostreeRef}`, { commit })
+    if (writeRef && commit !== undefined) await this.#keep(kind, prepared, commit)
     await tx.checkpoint()
     this.fetched++
-    await this.#report('layer-done', part, prepared)
+    await this.#report('layer-done', kind, prepared)
     onProgress?.(objectsSoFar(tx))
   }
 
   /** Reports a layer, and waits for the listener. */
-  async #report(kind: LayerEventKind, part: LayerPart, { layer, index }: PreparedLayer): Promise<void> {
+  async #report(event: LayerEventKind, kind: LayerKind, { layer, index }: PreparedLayer): Promise<void> {
     const { digest, size } = layer
+    const part = kind === 'derived' ? 'derived-layer' : 'ostree-chunk'
     const total = this.#input.prepared.manifest.layers.length
-    await this.#options.onProgress?.({ kind, part, digest, index, total, size })
+    await this.#options.onProgress?.({ kind: event, part, digest, index, total, size })
   }
 }
 
 type LayerEventKind = 'layer-start' | 'layer-done' | 'layer-cached'
-type LayerPart = 'ostree-chunk' | 'derived-layer'
 
 async function isTransient(tx: Transaction, base: Checksum): Promise<boolean> {
   const { rootTree, rootMeta } = await readCommit(tx, base)

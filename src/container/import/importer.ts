@@ -15,20 +15,21 @@
  */
 
 import type { Checksum } from '../../bytes.ts'
-import { FormatError, LimitError, UsageError, withContext } from '../../errors.ts'
+import { FormatError, LimitError, OstreeError, UsageError, withContext } from '../../errors.ts'
 import { findRemote, prune, type Repo, readSignedCommit, type SePolicy, type Transaction } from '../../repo/index.ts'
 import { defaultPolicy, type FlattenOptions } from '../layers/flatten.ts'
-import type { Descriptor, DiffId, Digest, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
+import type { Descriptor, Digest, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
 import { formatOstreeImageReference, type OstreeImageReference, parseImageReference } from '../oci/reference.ts'
 import { openImage } from '../open/open-image.ts'
 import type { CommitVerifier } from '../ostree-tar/ostree-tar.ts'
 import { requireAccepted, requireStrictDefault } from '../policy/policy-check.ts'
 import { gcImageLayers } from '../store/gc.ts'
 import { timestampOfManifestOrConfig, versionForConfig } from '../store/image-time.ts'
-import { findLayer, type LayerKind, noteDiffids } from '../store/layer-kind.ts'
 import { parseManifestLayout, parseOstreeManifestLayout } from '../store/layout.ts'
-import { refForImage } from '../store/names.ts'
+import { type LayerKind, refForImage, refForLayer } from '../store/names.ts'
+import { type LayerCommit, placeImage } from '../store/place-image.ts'
 import { type LayeredImageState, listImages, queryImageCommit, tryQueryImage } from '../store/query.ts'
+import { StoredLayers } from '../store/stored-layers.ts'
 import type { ImageSource } from '../transport/interface.ts'
 import { FlatFileNotes } from './flat-files.ts'
 import { type ImportOptions, MAX_LAYERS, type ResolvedImportOptions, resolveImportOptions } from './import-options.ts'
@@ -131,11 +132,11 @@ export class ImageImporter implements AsyncDisposable {
     previous: LayeredImageState | undefined,
   ): Promise<PreparedImport> {
     const layout = parseManifestLayout(manifest, config)
-    const known = await this.#storedDiffids()
+    const stored = await this.#storedLayers()
     const find = async (layer: Descriptor, kind: LayerKind): Promise<PreparedLayer> => {
       const index = manifest.layers.findIndex(({ digest }) => digest === layer.digest)
-      const diffid = config.rootfs.diff_ids[index]
-      return { index, ...(await findLayer(this.#repo, layer, kind, diffid, known)) }
+      const commit = await stored.find(this.#repo.objects, layer, kind, config.rootfs.diff_ids[index])
+      return { index, layer, ostreeRef: refForLayer(layer), commit }
     }
     return {
       manifestDigest,
@@ -152,14 +153,14 @@ export class ImageImporter implements AsyncDisposable {
   }
 
   /** Returns the layers of all stored images. Images that cannot be read are skipped. */
-  async #storedDiffids(): Promise<Map<DiffId, string>> {
-    const known = new Map<DiffId, string>()
+  async #storedLayers(): Promise<StoredLayers> {
+    const stored = await StoredLayers.list(this.#repo)
     const warn = this.#options.onWarning
     for (const name of await listImages(this.#repo)) {
       const state = await tryQueryImage(this.#repo, parseImageReference(name), (error) => warn?.(error.message))
-      if (state !== undefined) noteDiffids(known, state.manifest, state.configuration)
+      if (state !== undefined) stored.note(state.manifest, state.configuration)
     }
-    return known
+    return stored
   }
 
   /** Fetches the missing layers and writes the merge commit. The image is closed in any case. */
@@ -176,39 +177,57 @@ export class ImageImporter implements AsyncDisposable {
   async #import(prepared: PreparedImport): Promise<ImportResult> {
     const repo = this.#repo
     const { target, noImgref, disableGc, verifyCommitLabel } = this.#options
+    const { imgref } = target ?? this.#reference
+    const ref = noImgref === true ? undefined : refForImage(imgref)
     const { merge, run, relabelled } = await this.#transaction(prepared, async (tx, run) => {
       const base = await run.importBase(true)
       if (verifyCommitLabel === true && base !== undefined) requireCommitLabel(prepared.config, base)
       const layers = await run.importDerived(base)
       const { commit: merge, policy } = await this.#merge(tx, prepared, base, layers)
-      const relabelled = policy === undefined ? 0 : await this.#relabel(tx, prepared, layers, policy)
-      const { imgref } = target ?? this.#reference
-      if (noImgref !== true) tx.setRef(`heads/${refForImage(imgref)}`, { commit: merge })
+      const labelled = policy === undefined ? run.stored : await this.#relabel(tx, run.stored, policy)
+      await placeImage(repo, tx, { mergeCommit: merge, layers: labelled, ref })
+      const relabelled = labelled.filter((layer, i) => layer.commit !== run.stored[i]?.commit).length
       return { merge, run, relabelled }
     })
-    if (disableGc !== true) await gcImageLayers(repo, [prepared.manifest])
-    // The commits without the new labels. Without an image ref this would delete the merge commit, too.
-    if (disableGc !== true && noImgref !== true && relabelled > 0) await prune(repo, { refsOnly: true })
+    const state = await queryImageCommit(repo, merge)
+    if (disableGc !== true) await this.#collect(merge, relabelled > 0)
     const filteredFiles = run.filtered.size === 0 ? undefined : run.filtered
     const { verifyText, fetched: layersFetched, reused: layersReused } = run
-    return { ...(await queryImageCommit(repo, merge)), verifyText, filteredFiles, layersFetched, layersReused }
+    return { ...state, verifyText, filteredFiles, layersFetched, layersReused }
   }
 
-  /** Points the refs of layers to commits with new labels, where labels change. @returns how many refs changed */
-  async #relabel(tx: Transaction, { layers }: PreparedImport, commits: readonly Checksum[], policy: SePolicy) {
-    const { signal } = this.#options
-    let changed = 0
-    const done = new Set<string>()
-    for (const [i, { ostreeRef }] of layers.entries()) {
-      const commit = commits[i] as Checksum // there is one for each layer
-      if (done.has(ostreeRef)) continue
-      done.add(ostreeRef)
-      const relabelled = await relabelLayer(tx, this.#repo, commit, policy, { ...this.#flattening, signal })
-      if (relabelled === commit) continue
-      tx.setRef(`heads/${ostreeRef}`, { commit: relabelled })
-      changed++
+  /**
+   * Removes what no image needs. The image is stored by now, so a failure is a warning: when an image cannot be read, or
+   * while another import is under way, which has layers that no image names yet. A later import then does it.
+   */
+  async #collect(merge: Checksum, relabelled: boolean): Promise<void> {
+    const repo = this.#repo
+    try {
+      await using _ = await repo.storage.lock('exclusive', { timeout: 0 })
+      await gcImageLayers(repo, { inUse: [merge] })
+      // The commits without the new labels. Without an image ref this would delete the merge commit, too.
+      if (relabelled && this.#options.noImgref !== true) await prune(repo, { refsOnly: true })
+    } catch (error) {
+      if (!(error instanceof OstreeError)) throw error
+      this.#options.onWarning?.(`Layers that no image needs were not removed: ${error.message}`)
     }
-    return changed
+  }
+
+  /** Writes the commits of derived layers with new labels, where labels change. @returns all layers */
+  async #relabel(tx: Transaction, layers: readonly LayerCommit[], policy: SePolicy): Promise<LayerCommit[]> {
+    const { signal } = this.#options
+    const done = new Map<Checksum, Checksum>()
+    const relabelled: LayerCommit[] = []
+    for (const { layer, kind, commit: before } of layers) {
+      const options = { ...this.#flattening, signal }
+      const after =
+        kind !== 'derived'
+          ? before
+          : (done.get(before) ?? (await relabelLayer(tx, this.#repo, before, policy, options)))
+      done.set(before, after)
+      relabelled.push({ layer, kind, commit: after })
+    }
+    return relabelled
   }
 
   get #labels(): boolean {

@@ -27,8 +27,9 @@ import {
   OSTREE_COMMIT_LABEL,
   refForImage,
 } from '../store/names.ts'
-import { type LayeredImageState, listLocalRefs } from '../store/query.ts'
+import type { LayeredImageState } from '../store/query.ts'
 import { unprefixUnescapeRef } from '../store/ref-escape.ts'
+import { listLocalRefs } from '../store/refs.ts'
 
 const BOOTABLE_LABELS = [BOOTABLE_KEY, BOOTC_LABEL]
 

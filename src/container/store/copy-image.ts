@@ -1,12 +1,14 @@
 /** Copies a stored image from one repository into another. Source: ostree-ext, container::store::copy. */
 
-import type { Checksum } from '../../bytes.ts'
-import { NotFoundError, withContext } from '../../errors.ts'
+import { withContext } from '../../errors.ts'
 import type { ProgressOptions } from '../../progress.ts'
 import { pullLocal, type Repo } from '../../repo/index.ts'
 import type { ImageReference } from '../oci/reference.ts'
-import { refForImage, refForLayer } from './names.ts'
-import { noSuchImage, queryImage, resolveLocalRef } from './query.ts'
+import { requireLayer } from './layer-refs.ts'
+import { layersOfLayout, parseManifestLayout } from './layout.ts'
+import { refForImage } from './names.ts'
+import { type LayerCommit, placeImage } from './place-image.ts'
+import { noSuchImage, queryImage } from './query.ts'
 
 /** How a stored image is copied. */
 export interface CopyImageOptions extends ProgressOptions {
@@ -34,20 +36,17 @@ export async function copyImage(
   try {
     const state = await queryImage(from, image)
     if (state === undefined) throw noSuchImage(image)
-    const layers = new Map<string, Checksum>()
-    for (const layer of state.manifest.layers) {
-      const ref = refForLayer(layer)
-      const commit = await resolveLocalRef(from, ref)
-      if (commit === undefined) throw new NotFoundError(ref, `No such ref: ${ref}`)
-      layers.set(ref, commit)
+    const { mergeCommit } = state
+    const layers: LayerCommit[] = []
+    for (const layer of layersOfLayout(parseManifestLayout(state.manifest, state.configuration))) {
+      layers.push({ ...layer, commit: await requireLayer(from, mergeCommit, layer) })
     }
+    const commits = new Set([...layers.map(({ commit }) => commit), mergeCommit])
+    // Until the refs are set, a prune could delete the commits.
+    await using _ = await into.storage.lock('shared')
     // By checksum: what the source tells others of its refs says nothing of these.
-    const commits = new Set([...layers.values(), state.mergeCommit])
     await pullLocal(from, into, { refs: [...commits], verifyBindings: false, signal, onProgress })
-    await into.transaction(async (tx) => {
-      for (const [ref, commit] of layers) tx.setRef(`heads/${ref}`, { commit })
-      tx.setRef(`heads/${refForImage(target)}`, { commit: state.mergeCommit })
-    })
+    await into.transaction((tx) => placeImage(into, tx, { mergeCommit, layers, ref: refForImage(target) }))
   } catch (error) {
     throw withContext('Copying image', error)
   }

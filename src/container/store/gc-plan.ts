@@ -2,27 +2,17 @@
  * Finds the layers that are still needed. A layer is needed by every stored image whose manifest names it, and by every
  * deployment of such an image. A newer image that is only noted on a stored one needs no layers.
  *
- * Source: ostree-ext, container::store (gc_image_layers_impl, list_container_deployment_manifests).
+ * Source: ostree-ext, container::store (gc_image_layers_impl).
  */
 
 import type { Checksum } from '../../bytes.ts'
 import { withContext } from '../../errors.ts'
 import type { Repo } from '../../repo/index.ts'
-import type { ImageManifest } from '../oci/oci-types.ts'
-import { formatImageReference, type ImageReference, parseImageReference } from '../oci/reference.ts'
-import {
-  BASE_IMAGE_PREFIX,
-  IMAGE_PREFIX,
-  LAYER_PREFIX,
-  META_MANIFEST_DIGEST,
-  OSTREE_BASE_DEPLOYMENT_REFS,
-  RPMOSTREE_BASE_REFS,
-} from './names.ts'
-import { listLocalRefs, manifestDataFromCommitmeta, resolveLocalRef } from './query.ts'
-import { unprefixUnescapeRef } from './ref-escape.ts'
-
-/** Prefixes of refs of commits that are, were or will be booted. */
-const DEPLOYMENT_PREFIXES = [...OSTREE_BASE_DEPLOYMENT_REFS, ...RPMOSTREE_BASE_REFS, BASE_IMAGE_PREFIX]
+import { formatImageReference, type ImageReference } from '../oci/reference.ts'
+import { type Holder, listHolders, needsSharedRef, readHolder } from './holders.ts'
+import { IMAGE_LAYER_PREFIX, LAYER_PREFIX, refForImageLayer } from './names.ts'
+import { prefixEscapeRef, unescapeRef, unprefixUnescapeRef } from './ref-escape.ts'
+import { listLocalRefs, resolveLocalRef } from './refs.ts'
 
 /** A stored layer, and what needs it. */
 export interface LayerUse {
@@ -42,16 +32,16 @@ export interface LayerGcPlan {
 
 /** Changes to the set of images that need layers. */
 export interface LayerGcOptions {
-  /** Manifests that count as stored too. */
-  readonly inUse?: readonly ImageManifest[] | undefined
+  /** Merge commits of images that count as stored too. */
+  readonly inUse?: readonly Checksum[] | undefined
   /** Stored images that do not count, to plan a collection after their removal. */
   readonly without?: readonly ImageReference[] | undefined
 }
 
-/** An image or a deployment. */
-interface Holder {
-  readonly name: string
-  readonly manifest: ImageManifest
+/** A plan, and how it is carried out. */
+export interface LayerGc extends LayerGcPlan {
+  /** New targets by ref; `undefined` deletes the ref. */
+  readonly updates: ReadonlyMap<string, Checksum | undefined>
 }
 
 /**
@@ -59,92 +49,101 @@ interface Holder {
  * @throws {OstreeError} when a stored image cannot be read, since its layers are not known then
  */
 export async function planLayerGc(repo: Repo, options: LayerGcOptions = {}): Promise<LayerGcPlan> {
+  const { unneeded, kept } = await prepareLayerGc(repo, options)
+  return { unneeded, kept }
+}
+
+/** Does what `planLayerGc` does, and returns the refs to change too. */
+export async function prepareLayerGc(repo: Repo, options: LayerGcOptions): Promise<LayerGc> {
   try {
-    return await plan(repo, options)
+    return await prepare(repo, options)
   } catch (error) {
     throw withContext('Pruning image layers', error)
   }
 }
 
-async function plan(repo: Repo, { inUse = [], without = [] }: LayerGcOptions): Promise<LayerGcPlan> {
+async function prepare(repo: Repo, { inUse = [], without = [] }: LayerGcOptions): Promise<LayerGc> {
+  const { holders: stored, unreadable } = await listHolders(repo)
+  const [fault] = unreadable
+  if (fault !== undefined) throw fault
   const gone = new Set(without.map(formatImageReference))
-  const images = await listStored(repo)
-  const holders = [
-    ...images.filter(({ name }) => !gone.has(name)),
-    ...(await listDeployed(repo)),
-    ...inUse.map((manifest) => ({ name: 'the image at hand', manifest })),
-  ]
-  const needed = namesByDigest(holders)
-  const sizes = new Map(
-    [...images, ...holders].flatMap(({ manifest }) => manifest.layers.map((l) => [l.digest, l.size])),
+  const holders = stored.filter(({ name }) => !gone.has(name))
+  for (const commit of inUse) holders.push(await readHolder(repo, 'the image at hand', commit))
+  const needed = namesByRef(holders)
+  const sizes = new Map<string, number>(
+    [...stored, ...holders].flatMap(({ manifest }) => manifest.layers.map(({ digest, size }) => [digest, size])),
   )
   const unneeded: LayerUse[] = []
   const kept: LayerUse[] = []
-  for (const ref of await listLocalRefs(repo, LAYER_PREFIX)) {
-    const digest = unprefixUnescapeRef(LAYER_PREFIX, ref)
-    const neededBy = needed.get(digest) ?? []
+  const updates = new Map<string, Checksum | undefined>()
+  for (const { ref, digest, key } of await listLayerRefs(repo)) {
+    const neededBy = needed.get(key) ?? []
     // One ref is kept for a digest. Another ref that escapes the same digest in another way is unneeded.
-    needed.delete(digest)
-    const use = { ref, digest, size: sizes.get(digest as ImageManifest['config']['digest']), neededBy }
-    if (neededBy.length === 0) unneeded.push(use)
-    else kept.push(use)
-  }
-  return { unneeded, kept }
-}
-
-function namesByDigest(holders: readonly Holder[]): Map<string, string[]> {
-  const names = new Map<string, string[]>()
-  for (const { name, manifest } of holders) {
-    for (const digest of new Set(manifest.layers.map((layer) => layer.digest))) {
-      names.set(digest, [...(names.get(digest) ?? []), name])
+    needed.delete(key)
+    const use = { ref, digest, size: sizes.get(digest), neededBy }
+    if (neededBy.length > 0) kept.push(use)
+    else {
+      unneeded.push(use)
+      updates.set(ref, undefined)
     }
   }
-  return names
+  await shareRefs(repo, holders, kept, updates)
+  return { unneeded, kept, updates }
 }
 
-/** Lists the stored images. @throws {OstreeError} when one cannot be read, because the layers it needs are unknown */
-async function listStored(repo: Repo): Promise<Holder[]> {
-  const holders: Holder[] = []
-  for (const ref of await listLocalRefs(repo, IMAGE_PREFIX)) {
-    const name = formatImageReference(parseImageReference(unprefixUnescapeRef(IMAGE_PREFIX, ref)))
-    const commit = await resolveLocalRef(repo, ref)
-    const manifest = commit === undefined ? undefined : await readManifest(repo, commit)
-    if (manifest !== undefined) holders.push({ name, manifest })
+interface LayerRef {
+  readonly ref: string
+  readonly digest: string
+  /** The ref as this library writes it. */
+  readonly key: string
+}
+
+/** Lists the refs of layers: those for all images in byte order, then those that one image has. */
+async function listLayerRefs(repo: Repo): Promise<LayerRef[]> {
+  const shared = (await listLocalRefs(repo, LAYER_PREFIX)).map((ref) => {
+    const digest = unprefixUnescapeRef(LAYER_PREFIX, ref)
+    return { ref, digest, key: `${LAYER_PREFIX}/${digest}` }
+  })
+  const own = (await listLocalRefs(repo, IMAGE_LAYER_PREFIX)).map((ref) => {
+    return { ref, digest: unescapeRef(ref.slice(ref.lastIndexOf('/') + 1)), key: ref }
+  })
+  return [...shared, ...own]
+}
+
+/** Returns the names of the images that need each ref, by the key of `LayerRef`. */
+function namesByRef(holders: readonly Holder[]): Map<string, string[]> {
+  const names = new Map<string, Set<string>>()
+  const add = (key: string, name: string) => names.set(key, (names.get(key) ?? new Set()).add(name))
+  for (const holder of holders) {
+    for (const { layer, kind } of holder.layers) {
+      const own = refForImageLayer(holder.mergeCommit, kind, layer)
+      if (holder.ownRefs.has(own)) add(own, holder.name)
+    }
+    for (const { digest } of holder.manifest.layers) {
+      if (needsSharedRef(holder, digest)) add(`${LAYER_PREFIX}/${digest}`, holder.name)
+    }
   }
-  return holders
+  return new Map([...names].map(([key, set]) => [key, [...set]]))
 }
 
 /**
- * Lists the manifests of the images that refs of deployments and base images point to, one for each commit.
- * @throws {OstreeError} when a commit cannot be read
+ * Where no image needs a layer's ref for all images any more, one that needs a ref of its own gets that one, so that the
+ * store is as if the other images had never been there.
  */
-export async function listContainerDeploymentManifests(repo: Repo): Promise<ImageManifest[]> {
-  return (await listDeployed(repo)).map(({ manifest }) => manifest)
-}
-
-async function listDeployed(repo: Repo): Promise<Holder[]> {
-  try {
-    const commits = new Map<Checksum, string>()
-    for (const prefix of DEPLOYMENT_PREFIXES) {
-      for (const ref of await listLocalRefs(repo, prefix)) {
-        const commit = await resolveLocalRef(repo, ref)
-        if (commit !== undefined && !commits.has(commit)) commits.set(commit, ref)
-      }
-    }
-    const holders: Holder[] = []
-    for (const [commit, name] of commits) {
-      const { metadata } = await repo.readCommit(commit)
-      // The commit of a deployment may not be that of an image.
-      if (!metadata.some(([key]) => key === META_MANIFEST_DIGEST)) continue
-      holders.push({ name, manifest: manifestDataFromCommitmeta(metadata).manifest })
-    }
-    return holders
-  } catch (error) {
-    throw withContext('Listing deployment manifests', error)
+async function shareRefs(
+  repo: Repo,
+  holders: readonly Holder[],
+  kept: readonly LayerUse[],
+  updates: Map<string, Checksum | undefined>,
+): Promise<void> {
+  const own = kept.filter(({ ref }) => ref.startsWith(`${IMAGE_LAYER_PREFIX}/`))
+  for (const { ref, digest } of own) {
+    if (holders.some((holder) => needsSharedRef(holder, digest))) continue
+    const commit = await resolveLocalRef(repo, ref)
+    const shared = prefixEscapeRef(LAYER_PREFIX, digest)
+    const taken = updates.get(shared)
+    if (commit === undefined || (taken !== undefined && taken !== commit)) continue
+    updates.set(shared, commit)
+    updates.set(ref, undefined)
   }
-}
-
-async function readManifest(repo: Repo, commit: Checksum): Promise<ImageManifest> {
-  const { metadata } = await repo.readCommit(commit)
-  return manifestDataFromCommitmeta(metadata).manifest
 }

@@ -5,8 +5,7 @@
  */
 
 import { InvalidNameError, NotFoundError, withContext } from '../../errors.ts'
-import type { Repo } from '../../repo/index.ts'
-import type { ImageManifest } from '../oci/oci-types.ts'
+import type { LockOptions, Repo } from '../../repo/index.ts'
 import {
   formatImageReference,
   type ImageReference,
@@ -14,9 +13,10 @@ import {
   parseOstreeImageReference,
   toImageReference,
 } from '../oci/reference.ts'
-import { planLayerGc } from './gc-plan.ts'
+import { type LayerGcOptions, prepareLayerGc } from './gc-plan.ts'
 import { refForImage } from './names.ts'
-import { listImages, resolveLocalRef } from './query.ts'
+import { listImages } from './query.ts'
+import { resolveLocalRef } from './refs.ts'
 
 /**
  * Removes a stored image: its ref is deleted. Its layers stay until `gcImageLayers`, its objects until `prune`.
@@ -48,19 +48,24 @@ export async function removeImages(repo: Repo, images: readonly (string | ImageR
   if (missing.length > 0) throw new NotFoundError(missing.join(' '), `Missing images: ${missing.join('')}`)
 }
 
+/** Which layers are removed, and how long to wait for the repository. */
+export interface GcImageLayersOptions extends Pick<LayerGcOptions, 'inUse'>, LockOptions {}
+
 /**
- * Removes the layers that neither a stored image nor a deployment needs: their refs are deleted. It must not run inside
- * a transaction.
- * @param inUse manifests whose layers stay too
+ * Removes the layers that neither a stored image nor a deployment needs: their refs are deleted. It takes the exclusive
+ * lock, and so waits for every transaction, because an import that is under way has layers that no image names yet. It
+ * must not run inside a transaction.
  * @returns how many layers were removed
+ * @throws {RepoLockedError} when the repository stays locked
  * @throws {OstreeError} as `planLayerGc`, which also says why a layer stays
  */
-export async function gcImageLayers(repo: Repo, inUse: readonly ImageManifest[] = []): Promise<number> {
-  const { unneeded } = await planLayerGc(repo, { inUse })
+export async function gcImageLayers(repo: Repo, { inUse, timeout }: GcImageLayersOptions = {}): Promise<number> {
+  await using _ = await repo.storage.lock('exclusive', { timeout })
+  const { unneeded, updates } = await prepareLayerGc(repo, { inUse })
   try {
-    if (unneeded.length > 0) {
+    if (updates.size > 0) {
       await repo.transaction(async (tx) => {
-        for (const { ref } of unneeded) tx.setRef(`heads/${ref}`, undefined)
+        for (const [ref, commit] of updates) tx.setRef(`heads/${ref}`, commit && { commit })
       })
     }
     return unneeded.length

@@ -6,54 +6,40 @@
  */
 
 import type { Checksum } from '../../bytes.ts'
+import { FormatError } from '../../errors.ts'
 import type { Commit } from '../../objects/index.ts'
-import type { Repo } from '../../repo/index.ts'
-import { readRef } from '../../repo/internal.ts'
-import type { Descriptor, DiffId, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
-import { IMPORTER_VERSION, refForLayer } from './names.ts'
-import type { ManifestLayerState } from './query.ts'
+import { type ObjectReader, readCommit } from '../../repo/index.ts'
+import type { Descriptor } from '../oci/oci-types.ts'
+import { IMPORTER_VERSION, type LayerKind, META_MANIFEST_DIGEST } from './names.ts'
 
-/**
- * What a layer holds: `commit` an OSTree commit with its metadata, `chunk` more files of that commit, `derived`
- * ordinary files on top of it.
- */
-export type LayerKind = 'commit' | 'chunk' | 'derived'
+/** Dirmeta of the root of an object-set commit: owner 0:0, mode 0755, no attributes. */
+const OBJECT_SET_ROOT = '446a0ef11b7cc167f3b603e585c7eeeeb675faa412d5ec73f62988eb0b6c5488'
 
 /** Returns the kind of layer that a commit was made of. */
-export function kindOfCommit({ metadata, timestamp, subject }: Commit): LayerKind {
-  if (metadata.length === 0 && timestamp === 0n && subject === '') return 'chunk'
-  return metadata.length === 1 && metadata[0]?.[0] === IMPORTER_VERSION ? 'derived' : 'commit'
+export function kindOfCommit({ metadata, timestamp, subject, body, parent, rootMeta }: Commit): LayerKind {
+  const bare = metadata.length === 0 && timestamp === 0n && subject === '' && body === '' && parent === undefined
+  if (bare && rootMeta === OBJECT_SET_ROOT) return 'chunk'
+  const keys = new Set(metadata.map(([key]) => key))
+  // A merge commit, which can be encapsulated again, has both keys.
+  return keys.has(IMPORTER_VERSION) && !keys.has(META_MANIFEST_DIGEST) ? 'derived' : 'commit'
 }
 
-/** The refs of stored layers, by the digest of their uncompressed content. */
-export type RefsByDiffid = ReadonlyMap<DiffId, string>
-
-/** Adds the refs of an image's layers to a map. A diff id that is in the map keeps its ref. */
-export function noteDiffids(into: Map<DiffId, string>, manifest: ImageManifest, config: ImageConfiguration): void {
-  for (const [index, layer] of manifest.layers.entries()) {
-    const diffid = config.rootfs.diff_ids[index]
-    if (diffid !== undefined && !into.has(diffid)) into.set(diffid, refForLayer(layer))
-  }
-}
-
-/** Finds the commit of a layer: behind its own ref, or behind that of the same content compressed in another way. */
-export async function findLayer(
-  repo: Repo,
-  layer: Descriptor,
+/**
+ * Checks that the commit of a layer can be read as a layer of some kind.
+ * @throws {FormatError} when the blob is stored as a layer of another kind, as other programs do for a second image
+ * @throws {ObjectNotFoundError} when the commit is missing
+ */
+export async function requireKind(
+  reader: ObjectReader,
+  { digest }: Descriptor,
+  commit: Checksum,
   kind: LayerKind,
-  diffid: DiffId | undefined,
-  known: RefsByDiffid,
-): Promise<ManifestLayerState> {
-  const ref = refForLayer(layer)
-  for (const candidate of [ref, diffid === undefined ? undefined : known.get(diffid)]) {
-    const commit = candidate === undefined ? undefined : await readRef(repo.refs, `heads/${candidate}`)
-    if (commit !== undefined && (await isOfKind(repo, commit, kind))) return { layer, ostreeRef: ref, commit }
-  }
-  return { layer, ostreeRef: ref, commit: undefined }
-}
-
-async function isOfKind(repo: Repo, commit: Checksum, kind: LayerKind): Promise<boolean> {
-  // A ref whose commit is missing does not count: the layer is fetched again.
-  if (!(await repo.objects.has({ checksum: commit, type: 'commit' }))) return false
-  return kindOfCommit(await repo.readCommit(commit)) === kind
+): Promise<void> {
+  const stored = kindOfCommit(await readCommit(reader, commit))
+  // The commit that was encapsulated may look like a commit of any kind.
+  if (stored === kind || (kind === 'commit' && stored === 'derived')) return
+  throw new FormatError(
+    `${commit}.commit`,
+    `Layer ${digest} is stored as a ${stored} layer, but the image has it as a ${kind} layer: pull the image again`,
+  )
 }

@@ -12,7 +12,7 @@
 
 import { FormatError, withContext } from '../../errors.ts'
 import type { Descriptor, DiffId, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
-import { DIFFID_LABEL } from './names.ts'
+import { DIFFID_LABEL, type LayerKind } from './names.ts'
 
 /** The layers of an image by what they hold. */
 export interface ManifestLayout {
@@ -40,6 +40,21 @@ export function parseManifestLayout(manifest: ImageManifest, config: ImageConfig
   } catch (error) {
     throw withContext('Parsing manifest layout', error)
   }
+}
+
+/** A layer, and what it holds in its image. */
+export interface LayerOfKind {
+  readonly layer: Descriptor
+  readonly kind: LayerKind
+}
+
+/** Lists the layers of a layout: the commit layer, the chunks, the derived layers. */
+export function layersOfLayout({ commitLayer, chunks, derived }: ManifestLayout): LayerOfKind[] {
+  return [
+    ...(commitLayer === undefined ? [] : [{ layer: commitLayer, kind: 'commit' as const }]),
+    ...chunks.map((layer) => ({ layer, kind: 'chunk' as const })),
+    ...derived.map((layer) => ({ layer, kind: 'derived' as const })),
+  ]
 }
 
 function divide(manifest: ImageManifest, config: ImageConfiguration): ManifestLayout {

@@ -2,14 +2,27 @@
  * Names of images in a repository: refs, metadata keys, labels.
  * Source: ostree-ext, module `container::store` and `container`.
  */
+import type { Checksum } from '../../bytes.ts'
 import type { Descriptor, Digest } from '../oci/oci-types.ts'
 import { formatImageReference, type ImageReference, toImageReference } from '../oci/reference.ts'
 import { prefixEscapeRef } from './ref-escape.ts'
+
+/**
+ * What a layer holds: `commit` an OSTree commit with its metadata, `chunk` more files of that commit, `derived`
+ * ordinary files on top of it.
+ */
+export type LayerKind = 'commit' | 'chunk' | 'derived'
 
 /** Prefix of the refs of layers, which are named by digest. */
 export const LAYER_PREFIX = 'ostree/container/blob'
 /** Prefix of the refs of images, which point to merge commits. */
 export const IMAGE_PREFIX = 'ostree/container/image'
+/**
+ * Prefix of the refs of layers that one image has as something else than the layer's own ref says: the same blob is a
+ * layer of another kind in another image, or was imported with other rules. ostree-ext does not list these refs, and
+ * `ostree prune` keeps what they point to.
+ */
+export const IMAGE_LAYER_PREFIX = 'ostree/container/image-layer'
 /** Prefix of refs that other tools set to base images. Their layers are kept; this library does not write such refs. */
 export const BASE_IMAGE_PREFIX = 'ostree/container/baseimage'
 /** Refs of deployments, by libostree and by rpm-ostree. */
@@ -59,6 +72,14 @@ export function refForBlobDigest(digest: Digest): string {
 /** Returns the ref under which a layer is stored, as `refForBlobDigest` of its digest. */
 export function refForLayer(layer: Descriptor): string {
   return refForBlobDigest(layer.digest)
+}
+
+/**
+ * Returns the ref of a layer as one image has it: `ostree/container/image-layer/MERGE/KIND/sha256_3A_HEX`.
+ * @param mergeCommit of the image
+ */
+export function refForImageLayer(mergeCommit: Checksum, kind: LayerKind, layer: Descriptor): string {
+  return prefixEscapeRef(`${IMAGE_LAYER_PREFIX}/${mergeCommit}/${kind}`, layer.digest)
 }
 
 /**

@@ -7,39 +7,34 @@
  * Source: ostree-ext, container::store (query_image, query_image_commit, list_images, parse_cached_update).
  */
 
-import { type Checksum, encodeUtf8 } from '../../bytes.ts'
+import type { Checksum } from '../../bytes.ts'
 import { FormatError, NotFoundError, OstreeError, withContext } from '../../errors.ts'
-import { lookup, string, type Vardict } from '../../gvariant/index.ts'
-import type { Commit } from '../../objects/index.ts'
+import type { Vardict } from '../../gvariant/index.ts'
 import type { Repo } from '../../repo/index.ts'
-import { readRef } from '../../repo/internal.ts'
-import { normaliseConfig } from '../oci/config.ts'
-import { parseDigest } from '../oci/digest.ts'
-import { parseManifest } from '../oci/manifest.ts'
 import type { Descriptor, Digest, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
 import { formatImageReference, type ImageReference, toImageReference } from '../oci/reference.ts'
 import { versionForConfig } from './image-time.ts'
+import { findLayerRef, requireLayer } from './layer-refs.ts'
+import { label } from './layout.ts'
+import {
+  type CachedImageUpdate,
+  hasConfig,
+  imageConfigFromCommitmeta,
+  manifestDataFromCommitmeta,
+  parseCachedUpdate,
+} from './merge-metadata.ts'
 import {
   CACHED_CONFIG,
   CACHED_MANIFEST,
   CACHED_MANIFEST_DIGEST,
+  DIFFID_LABEL,
   IMAGE_PREFIX,
   LAYER_PREFIX,
-  META_CONFIG,
-  META_MANIFEST,
-  META_MANIFEST_DIGEST,
   refForImage,
   refForLayer,
 } from './names.ts'
 import { unprefixUnescapeRef } from './ref-escape.ts'
-
-/** A newer version of a stored image, which an import saw but did not fetch. */
-export interface CachedImageUpdate {
-  readonly manifest: ImageManifest
-  readonly manifestDigest: Digest
-  readonly config: ImageConfiguration
-  readonly version: string | undefined
-}
+import { listLocalRefs, resolveLocalRef } from './refs.ts'
 
 /** A stored image. */
 export interface LayeredImageState {
@@ -71,16 +66,6 @@ export interface ManifestLayerState {
 export async function listImages(repo: Repo): Promise<string[]> {
   const refs = await listLocalRefs(repo, IMAGE_PREFIX)
   return refs.map((ref) => unprefixUnescapeRef(IMAGE_PREFIX, ref))
-}
-
-/** Lists the local refs at or below a path of whole components. */
-export async function listLocalRefs(repo: Repo, prefix: string): Promise<string[]> {
-  const paths = await repo.refs.list(`heads/${prefix}`)
-  return paths.map((path) => path.slice('heads/'.length))
-}
-
-export function resolveLocalRef(repo: Repo, ref: string): Promise<Checksum | undefined> {
-  return readRef(repo.refs, `heads/${ref}`)
 }
 
 /**
@@ -125,14 +110,12 @@ export async function tryQueryImage(
  * @throws {NotFoundError} when the ref of its base is missing; {FormatError} when its metadata is malformed
  */
 export async function queryImageCommit(repo: Repo, commit: Checksum): Promise<LayeredImageState> {
-  const { metadata } = await repo.readCommit(commit)
+  const { metadata, parent } = await repo.readCommit(commit)
   const { manifest, manifestDigest } = manifestDataFromCommitmeta(metadata)
   const configuration = imageConfigFromCommitmeta(metadata)
   const [first] = manifest.layers
   if (first === undefined) throw new FormatError(`${commit}.commit`, 'No layers found')
-  const baseRef = refForLayer(first)
-  const baseCommit = await resolveLocalRef(repo, baseRef)
-  if (baseCommit === undefined) throw new NotFoundError(baseRef, `Missing base image ref ${baseRef}`)
+  const baseCommit = await findBase(repo, commit, parent, { first, metadata, configuration })
   const cachedUpdate = parseCachedUpdate(await repo.readDetachedMetadata(commit))
   return {
     baseCommit,
@@ -143,6 +126,33 @@ export async function queryImageCommit(repo: Repo, commit: Checksum): Promise<La
     version: versionForConfig(configuration),
     cachedUpdate,
   }
+}
+
+interface BaseInput {
+  readonly first: Descriptor
+  readonly metadata: Vardict
+  readonly configuration: ImageConfiguration
+}
+
+/** Finds the commit of the first layer. The parent of the merge commit is the commit that was encapsulated. */
+async function findBase(
+  repo: Repo,
+  mergeCommit: Checksum,
+  parent: Checksum | undefined,
+  { first: layer, metadata, configuration }: BaseInput,
+): Promise<Checksum> {
+  const kind = label(configuration, DIFFID_LABEL) === undefined ? 'derived' : 'commit'
+  const missing = 'Missing base image ref'
+  const found = await findLayerRef(repo, mergeCommit, { layer, kind })
+  // Without a config, which the first versions of ostree-ext did not store, the kind is not known.
+  const isKnownBase = found !== undefined && (!hasConfig(metadata) || (kind === 'commit' && found.commit === parent))
+  if (isKnownBase) return found.commit
+  const commit = await requireLayer(repo, mergeCommit, { layer, kind }, missing)
+  if (kind === 'derived' || parent === undefined) return commit
+  throw new FormatError(
+    `${mergeCommit}.commit`,
+    `Layer ${layer.digest} is stored as commit ${commit}, but the image was made of ${parent}: pull the image again`,
+  )
 }
 
 /**
@@ -166,42 +176,6 @@ export function noSuchImage(image: string | ImageReference): NotFoundError {
   return new NotFoundError(name, `No such image: ${name}`)
 }
 
-/**
- * Reads the manifest and its digest from the metadata of a merge commit.
- * @throws {FormatError} when a key is missing or its value is malformed
- */
-export function manifestDataFromCommitmeta(metadata: Vardict): { manifest: ImageManifest; manifestDigest: Digest } {
-  try {
-    const digest = text(metadata, META_MANIFEST_DIGEST)
-    if (digest === undefined) {
-      throw new FormatError('commit', `Missing ${META_MANIFEST_DIGEST} metadata on merge commit`)
-    }
-    const manifest = text(metadata, META_MANIFEST)
-    if (manifest === undefined) throw new FormatError('commit', `Failed to find ${META_MANIFEST} metadata key`)
-    return { manifest: parseManifest(encodeUtf8(manifest)), manifestDigest: parseDigest(digest) }
-  } catch (error) {
-    throw withContext('Reading manifest data from commit', error)
-  }
-}
-
-/** Reads the digest of the manifest from a merge commit. @throws {FormatError} as `manifestDataFromCommitmeta` */
-export function manifestDigestFromCommit({ metadata }: Commit): Digest {
-  return manifestDataFromCommitmeta(metadata).manifestDigest
-}
-
-/**
- * Reads the config of an image from the metadata of a merge commit. Commits of the first versions of ostree-ext have
- * none; for those a config without diff ids is returned.
- * @throws {FormatError} when the value is malformed
- */
-export function imageConfigFromCommitmeta(metadata: Vardict): ImageConfiguration {
-  const config = text(metadata, META_CONFIG)
-  if (config === undefined || config === 'null') {
-    return { architecture: 'unknown', os: 'unknown', rootfs: { type: 'layers', diff_ids: [] } }
-  }
-  return normaliseConfig(encodeUtf8(config))
-}
-
 /** Reads which commit the ref of a layer points to. */
 export async function queryLayer(repo: Repo, layer: Descriptor): Promise<ManifestLayerState> {
   const ref = refForLayer(layer)
@@ -211,27 +185,6 @@ export async function queryLayer(repo: Repo, layer: Descriptor): Promise<Manifes
 /** Counts the stored layers, whether or not an image needs them. */
 export async function countLayerReferences(repo: Repo): Promise<number> {
   return (await listLocalRefs(repo, LAYER_PREFIX)).length
-}
-
-/**
- * Reads a newer version of the image from the detached metadata of a merge commit.
- * @returns `undefined` when none was seen
- * @throws {FormatError} when a part of it is missing or malformed
- */
-export function parseCachedUpdate(detached: Vardict): CachedImageUpdate | undefined {
-  const digest = text(detached, CACHED_MANIFEST_DIGEST)
-  if (digest === undefined) return undefined
-  const manifest = text(detached, CACHED_MANIFEST)
-  if (manifest === undefined) throw new FormatError('commitmeta', `Expected cached manifest ${CACHED_MANIFEST}`)
-  const config = text(detached, CACHED_CONFIG)
-  if (config === undefined) throw new FormatError('commitmeta', `Expected cached manifest ${CACHED_CONFIG}`)
-  const parsed = normaliseConfig(encodeUtf8(config))
-  return {
-    manifest: parseManifest(encodeUtf8(manifest)),
-    manifestDigest: parseDigest(digest),
-    config: parsed,
-    version: versionForConfig(parsed),
-  }
 }
 
 /**
@@ -257,12 +210,3 @@ export async function clearCachedUpdate(repo: Repo, image: string | ImageReferen
 }
 
 const CACHED_KEYS = new Set<string>([CACHED_MANIFEST_DIGEST, CACHED_MANIFEST, CACHED_CONFIG])
-
-/** Returns a string of the metadata; `undefined` when the key is absent. @throws {FormatError} when it has another type */
-function text(metadata: Vardict, key: string): string | undefined {
-  const value = lookup(metadata, key, string)
-  if (value === undefined && metadata.some(([name]) => name === key)) {
-    throw new FormatError('metadata', `Metadata ${key} is no string`)
-  }
-  return value
-}

@@ -11,13 +11,14 @@
  */
 
 import type { Checksum, MaybePromise } from '../../bytes.ts'
-import { NotFoundError, withContext } from '../../errors.ts'
+import { withContext } from '../../errors.ts'
 import { commitRoot, type DirectoryEntry, type FileOwner, findSePolicy, type Repo } from '../../repo/index.ts'
 import { defaultPolicy, flatHeader, type MetadataPolicy } from '../layers/flatten.ts'
-import type { Descriptor } from '../oci/oci-types.ts'
 import { formatImageReference, type ImageReference, toImageReference } from '../oci/reference.ts'
+import { requireLayer } from './layer-refs.ts'
 import { parseManifestLayout } from './layout.ts'
-import { type LayeredImageState, noSuchImage, queryImage, queryLayer } from './query.ts'
+import { refForLayer } from './names.ts'
+import { type LayeredImageState, noSuchImage, queryImage } from './query.ts'
 import { type CompareState, compareCommitTrees, createCompareState, isCompareStateOk } from './verify-tree.ts'
 
 /** How a stored image is verified. */
@@ -78,13 +79,16 @@ async function verify(
   const { commitLayer, derived } = parseManifestLayout(manifest, configuration)
   const merge = await commitRoot(objects, mergeCommit)
   const layers: DirectoryEntry[] = []
-  for (const layer of derived) layers.push(await findLayer(repo, layer))
+  for (const layer of derived) {
+    const commit = await requireLayer(repo, mergeCommit, { layer, kind: 'derived' }, 'Missing layer')
+    layers.push(await commitRoot(objects, commit))
+  }
 
   const compared = createCompareState()
   const flat = flatHeader(repo.mode, { policy: metadata ?? defaultPolicy(repo.mode), owner })
   const shared = { flatHeader: flat, isColliding, onMissing: (path: string) => err(`Missing ${path}`), signal }
   if (commitLayer !== undefined) {
-    out(`Verifying with base ostree layer ${(await queryLayer(repo, commitLayer)).ostreeRef}`)
+    out(`Verifying with base ostree layer ${refForLayer(commitLayer)}`)
     // If there is a policy, files of the base may have got new labels.
     const exact = layers.length === 0 || (await findSePolicy(objects, merge)) === undefined
     const above = layers.map(({ tree }) => tree)
@@ -104,12 +108,6 @@ async function verify(
   if (ok) out(`OK image ${formatImageReference(image)} (verified=${compared.verified.size})\n`)
   else for (const line of describe(compared, verbose === true)) err(line)
   return { ...compared, ok }
-}
-
-async function findLayer(repo: Repo, descriptor: Descriptor): Promise<DirectoryEntry> {
-  const { ostreeRef, commit } = await queryLayer(repo, descriptor)
-  if (commit === undefined) throw new NotFoundError(ostreeRef, `Missing layer ${ostreeRef}`)
-  return commitRoot(repo.objects, commit)
 }
 
 function* describe({ verified, inodeCorrupted, unknownCorrupted }: CompareState, verbose: boolean): Generator<string> {

@@ -55,6 +55,7 @@ import { compressLayer } from '../compress-layer.ts'
 import { buildImage, type LayerFields } from '../image-builder.ts'
 import { packLayer } from '../pack-layer.ts'
 import { collect, noise, type TestTools, text } from './kit.ts'
+import { sharedLayersTests } from './shared-layers.ts'
 
 /** A repository backend under test. */
 export interface ImageStoreSubject {
@@ -332,5 +333,7 @@ function modeTests({ describe, test, expect }: TestTools, name: string, subject:
       expect(await pull(repo, packed(layers))).toMatchObject({ changed: true, layersFetched: 1, layersReused: 1 })
       await sound(repo)
     })
+
+    sharedLayersTests({ describe, test, expect }, subject, mode)
   })
 }

@@ -275,10 +275,14 @@ describe('the collection of layers', () => {
     const repo = await memory()
     const state = await pulled(repo, CHUNKED)
     await repo.setRef('ostree/container/image/nocolon', state.mergeCommit)
-    await expect(planLayerGc(repo)).rejects.toThrow("Pruning image layers: Missing ':' in nocolon")
+    await expect(planLayerGc(repo)).rejects.toThrow(
+      "Pruning image layers: Reading ref ostree/container/image/nocolon: Missing ':' in nocolon",
+    )
     await repo.setRef('ostree/container/image/nocolon', undefined)
     await repo.setRef('ostree/container/image/oci_3A_x', state.baseCommit)
-    await expect(planLayerGc(repo)).rejects.toThrow('Pruning image layers: Reading manifest data from commit')
+    await expect(planLayerGc(repo)).rejects.toThrow(
+      'Pruning image layers: Reading image oci:x: Reading manifest data from commit',
+    )
   })
 
   test('the collection removes a second ref with another spelling of a digest', async () => {

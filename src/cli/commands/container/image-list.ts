@@ -1,4 +1,5 @@
-import { listImages, parseImageReference, queryImage, refForLayer } from '../../../container/index.ts'
+import { listImages, parseImageReference, parseManifestLayout, queryImage } from '../../../container/index.ts'
+import { findLayerRef, layersOfLayout } from '../../../container/internal.ts'
 import { formatSize } from '../../../format-size.ts'
 import type { Repo } from '../../../repo/index.ts'
 import { command } from '../../command.ts'
@@ -28,9 +29,13 @@ async function describe(repo: Repo): Promise<ImageRow[]> {
     const image = await queryImage(repo, parseImageReference(reference))
     if (image === undefined) continue
     const layers: LayerRow[] = []
+    const kinds = new Map(
+      layersOfLayout(parseManifestLayout(image.manifest, image.configuration)).map(({ layer, kind }) => [layer, kind]),
+    )
     for (const layer of image.manifest.layers) {
       users.set(layer.digest, (users.get(layer.digest) ?? 0) + 1)
-      const commit = await repo.tryResolve(refForLayer(layer))
+      const kind = kinds.get(layer) ?? 'derived'
+      const commit = (await findLayerRef(repo, image.mergeCommit, { layer, kind }))?.commit
       layers.push({ digest: layer.digest, size: layer.size, commit, sharedBy: 0 })
     }
     images.push({ reference, manifestDigest: image.manifestDigest, mergeCommit: image.mergeCommit, layers })

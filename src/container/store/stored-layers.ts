@@ -1,0 +1,69 @@
+/** Finds layers of an image that are stored already, as part of any image. */
+
+import type { Checksum } from '../../bytes.ts'
+import type { Commit } from '../../objects/index.ts'
+import { type ObjectReader, type Repo, readCommit } from '../../repo/index.ts'
+import type { Descriptor, DiffId, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
+import { kindOfCommit } from './layer-kind.ts'
+import { IMAGE_LAYER_PREFIX, LAYER_PREFIX, type LayerKind } from './names.ts'
+import { prefixEscapeRef, unescapeRef } from './ref-escape.ts'
+import { listLocalRefs, resolveLocalRef } from './refs.ts'
+
+/** Decides whether the commit of a layer can be used. */
+export type AcceptLayer = (checksum: Checksum, commit: Commit) => Promise<boolean>
+
+/** The stored layers, by digest and by the digest of their uncompressed content. */
+export class StoredLayers {
+  readonly #repo: Repo
+  /** Refs that only one image has (layer-refs.ts), by digest. */
+  readonly #own: ReadonlyMap<string, readonly string[]>
+  readonly #byDiffid = new Map<DiffId, Set<string>>()
+
+  private constructor(repo: Repo, own: ReadonlyMap<string, readonly string[]>) {
+    this.#repo = repo
+    this.#own = own
+  }
+
+  /** Lists the refs of a repository. */
+  static async list(repo: Repo): Promise<StoredLayers> {
+    const own = new Map<string, string[]>()
+    for (const ref of await listLocalRefs(repo, IMAGE_LAYER_PREFIX)) {
+      const digest = unescapeRef(ref.slice(ref.lastIndexOf('/') + 1))
+      own.set(digest, [...(own.get(digest) ?? []), ref])
+    }
+    return new StoredLayers(repo, own)
+  }
+
+  /** Notes the diff ids of an image's layers. */
+  note(manifest: ImageManifest, config: ImageConfiguration): void {
+    for (const [index, { digest }] of manifest.layers.entries()) {
+      const diffid = config.rootfs.diff_ids[index]
+      if (diffid === undefined) continue
+      this.#byDiffid.set(diffid, (this.#byDiffid.get(diffid) ?? new Set()).add(digest))
+    }
+  }
+
+  /**
+   * Finds the commit of a layer: behind a ref of its digest, or of the same content compressed in another way.
+   * @param accept returns whether a commit of the right kind can be used. Default: each can
+   */
+  async find(
+    reader: ObjectReader,
+    layer: Descriptor,
+    kind: LayerKind,
+    diffid: DiffId | undefined,
+    accept: AcceptLayer = async () => true,
+  ): Promise<Checksum | undefined> {
+    const same = diffid === undefined ? [] : (this.#byDiffid.get(diffid) ?? [])
+    for (const digest of new Set<string>([layer.digest, ...same])) {
+      for (const ref of [prefixEscapeRef(LAYER_PREFIX, digest), ...(this.#own.get(digest) ?? [])]) {
+        const checksum = await resolveLocalRef(this.#repo, ref)
+        // A ref whose commit is missing does not count: the layer is fetched again.
+        if (checksum === undefined || !(await reader.has({ checksum, type: 'commit' }))) continue
+        const commit = await readCommit(reader, checksum)
+        if (kindOfCommit(commit) === kind && (await accept(checksum, commit))) return checksum
+      }
+    }
+    return undefined
+  }
+}
