@@ -44,6 +44,7 @@ const { outputFiles } = await build({
     main: 'src/cli/main.ts',
     'write-worker': 'src/repo/stores/fs/threads/write-worker.ts',
     'object-worker': 'src/repo/stores/fs/threads/object-worker.ts',
+    'deflate-worker': 'src/system/threads/deflate-worker.ts',
     'checkout-worker': 'src/repo/checkout/local/checkout-worker.ts',
   },
   outdir: 'dist/bin',

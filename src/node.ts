@@ -6,7 +6,6 @@
  */
 
 export * from './index.ts'
-export { nodePlatform } from './platform/node.ts'
 export {
   type CreateRepoOptions,
   type CreateUsbOptions,
@@ -32,3 +31,4 @@ export { type BootEntry, type Deployed, type Deployment, type DeployOptions, dep
 export { hostPlatform } from './system/host.ts'
 export { nodeFiles } from './system/local-files.ts'
 export { type NodeNetworkOptions, nodeNetwork, type ProxySettings } from './system/network.ts'
+export { threadedPlatform as nodePlatform } from './system/threaded-platform.ts'

@@ -1,3 +1,3 @@
 /** What other folders of the library use of the platform, and programs do not. */
 
-export { canBeExact, type ExactDeflate, type ExactStream, loadExactDeflate } from './codecs/stock-zlib.ts'
+export { deflateExactly, type ExactDeflate, type ExactStream, loadExactDeflate } from './codecs/stock-zlib.ts'

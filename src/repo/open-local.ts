@@ -9,7 +9,7 @@ import { resolve } from 'node:path'
 import { FormatError, withContext } from '../errors.ts'
 import { validateCollectionId } from '../objects/index.ts'
 import type { Platform } from '../platform/index.ts'
-import { nodePlatform } from '../platform/node.ts'
+import { threadedPlatform } from '../system/threaded-platform.ts'
 import { parseConfig } from './core/config.ts'
 import type { RepoMode, Storage } from './core/interface.ts'
 import { Repo } from './repo.ts'
@@ -53,7 +53,7 @@ export function isSqlitePath(path: string): boolean {
  * @throws {FormatError} or {UnsupportedError} `opening repo: …` when its configuration is invalid
  */
 export function openRepo(path: string, options: OpenRepoOptions = {}): Promise<Repo> {
-  return openWithParents(path, { ...options, platform: options.platform ?? nodePlatform }, 0)
+  return openWithParents(path, { ...options, platform: options.platform ?? threadedPlatform }, 0)
 }
 
 async function openWithParents(path: string, options: OpenFsStorageOptions, depth: number): Promise<Repo> {
@@ -105,7 +105,7 @@ function openStorage(path: string, options: OpenFsStorageOptions): Promise<Stora
  */
 export async function createRepo(path: string, options: CreateRepoOptions = {}): Promise<Repo> {
   const { mode = 'bare', collectionId, ...opening } = options
-  const { platform = nodePlatform } = opening
+  const { platform = threadedPlatform } = opening
   if (collectionId !== undefined) validateCollectionId(collectionId)
   const storage = isSqlitePath(path)
     ? await createSqliteStorage(path, { mode, platform, collectionId })

@@ -35,6 +35,7 @@ export function bundleScript(name: string, source: string, into = bundleFolder()
 const THREADS = {
   'write-worker': 'src/repo/stores/fs/threads/write-worker.ts',
   'object-worker': 'src/repo/stores/fs/threads/object-worker.ts',
+  'deflate-worker': 'src/system/threads/deflate-worker.ts',
   'checkout-worker': 'src/repo/checkout/local/checkout-worker.ts',
 } as const
 

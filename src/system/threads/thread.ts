@@ -27,7 +27,11 @@ export interface Threads {
  * @param name of the program, without `.js`
  */
 export function idleThreads(from: string, name: string, most: number): Threads | undefined {
-  const count = Math.min(availableParallelism() - 1, most)
+  return threadsOf(from, name, Math.min(availableParallelism() - 1, most))
+}
+
+/** Returns `count` threads. @returns `undefined` as `idleThreads` */
+export function threadsOf(from: string, name: string, count: number): Threads | undefined {
   if (count < 1 || !from.startsWith('file:') || from.endsWith('.ts')) return undefined
   const program = new URL(`./${name}.js`, from)
   return existsSync(fileURLToPath(program)) ? { program, count } : undefined

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { parseImageReference, updateDetachedMetadata } from '../../../container/index.ts'
 import { UsageError } from '../../../errors.ts'
-import { nodePlatform } from '../../../platform/node.ts'
 import { hostPlatform } from '../../../system/host.ts'
 import { nodeFiles } from '../../../system/local-files.ts'
+import { threadedPlatform } from '../../../system/threaded-platform.ts'
 import { command } from '../../command.ts'
 import { PROXY_OPTIONS, registryOptions } from '../../container/registry-access.ts'
 
@@ -29,7 +29,7 @@ export const imageReplaceDetachedMetadata = command({
     // Without a file, the existing detached metadata is removed.
     const metadata = path === undefined ? undefined : readFileSync(path)
     const digest = await updateDetachedMetadata(from, to, metadata, {
-      platform: nodePlatform,
+      platform: threadedPlatform,
       host: hostPlatform(),
       files: nodeFiles,
       registry: remote ? await registryOptions(options) : undefined,
