@@ -24,6 +24,7 @@ import { openImage } from '../open/open-image.ts'
 import type { CommitVerifier } from '../ostree-tar/ostree-tar.ts'
 import { requireAccepted, requireStrictDefault } from '../policy/policy-check.ts'
 import { gcImageLayers } from '../store/gc.ts'
+import { requirePlace } from '../store/image-place.ts'
 import { timestampOfManifestOrConfig, versionForConfig } from '../store/image-time.ts'
 import { parseManifestLayout, parseOstreeManifestLayout } from '../store/layout.ts'
 import { type LayerKind, refForImage, refForLayer } from '../store/names.ts'
@@ -43,7 +44,6 @@ import {
   isSameImage,
   requireBootable,
   requireCommitLabel,
-  requirePlace,
 } from './preparation.ts'
 import { fetchOrder, type PreparedImport, type PreparedLayer, type PrepareResult } from './prepared-import.ts'
 import { ReadAhead } from './read-ahead.ts'

@@ -5,17 +5,12 @@
  */
 
 import type { Checksum } from '../../bytes.ts'
-import { ConflictError, FormatError, UnsupportedError, UsageError } from '../../errors.ts'
+import { FormatError, UnsupportedError, UsageError } from '../../errors.ts'
 import { string, variantOf } from '../../gvariant/index.ts'
 import { BOOTABLE_KEY, type Repo, type Verification, verifyCommitFor } from '../../repo/index.ts'
 import { canonicalJson } from '../oci/canonical-json.ts'
 import type { Digest, HostPlatform, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
-import {
-  formatImageReference,
-  formatOstreeImageReference,
-  type ImageReference,
-  type OstreeImageReference,
-} from '../oci/reference.ts'
+import { formatOstreeImageReference, type ImageReference, type OstreeImageReference } from '../oci/reference.ts'
 import type { CommitVerifier } from '../ostree-tar/ostree-tar.ts'
 import { label } from '../store/layout.ts'
 import {
@@ -23,13 +18,9 @@ import {
   CACHED_CONFIG,
   CACHED_MANIFEST,
   CACHED_MANIFEST_DIGEST,
-  IMAGE_PREFIX,
   OSTREE_COMMIT_LABEL,
-  refForImage,
 } from '../store/names.ts'
 import type { LayeredImageState } from '../store/query.ts'
-import { unprefixUnescapeRef } from '../store/ref-escape.ts'
-import { listLocalRefs } from '../store/refs.ts'
 
 const BOOTABLE_LABELS = [BOOTABLE_KEY, BOOTC_LABEL]
 
@@ -89,29 +80,6 @@ export function requireCommitLabel(config: ImageConfiguration, commit: Checksum)
   const named = label(config, OSTREE_COMMIT_LABEL)
   if (named === commit) return
   throw new FormatError('config', `Label ${OSTREE_COMMIT_LABEL} names ${named ?? 'nothing'}, the image holds ${commit}`)
-}
-
-/**
- * Checks, before anything is fetched, that the ref of an image can be written. Refs are files and directories, so the
- * name of one cannot be a directory of another's.
- * @throws {ConflictError} naming the image that is in the way
- */
-export async function requirePlace(repo: Repo, image: ImageReference): Promise<void> {
-  const ref = refForImage(image)
-  const names = ref.split('/')
-  const above = names
-    .map((_, i) => names.slice(0, i).join('/'))
-    .filter((prefix) => prefix.startsWith(`${IMAGE_PREFIX}/`))
-  const below = (await listLocalRefs(repo, ref)).find((other) => other !== ref)
-  let inTheWay = below
-  for (const prefix of above) inTheWay ??= (await listLocalRefs(repo, prefix)).find((other) => other === prefix)
-  if (inTheWay === undefined) return
-  const name = formatImageReference(image)
-  const other = unprefixUnescapeRef(IMAGE_PREFIX, inTheWay)
-  throw new ConflictError(
-    name,
-    `Cannot store ${name} beside ${other}: one ref name is a prefix of the other; add a tag`,
-  )
 }
 
 /** @throws {UsageError} when the image is not labelled bootable, or is for another architecture */

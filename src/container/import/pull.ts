@@ -26,7 +26,8 @@ export interface PulledImage extends ImportResult {
  * const options = { host: hostPlatform(), files: nodeFiles, registry: { network: nodeNetwork() } }
  * const { mergeCommit } = await pullImage(repo, 'ostree-unverified-registry:quay.io/exampleos/os:1', options)
  * @param reference text as on a command line: `ostree-unverified-registry:…`, `ostree-unverified-image:oci:…`
- * @throws {InvalidNameError} on a malformed reference, and as `ImageImporter`
+ * @throws {InvalidNameError} on a malformed reference, or one that the image cannot be stored under
+ * @throws {OstreeError} as `ImageImporter`
  */
 export async function pullImage(
   repo: Repo,

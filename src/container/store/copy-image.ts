@@ -4,6 +4,7 @@ import { withContext } from '../../errors.ts'
 import type { ProgressOptions } from '../../progress.ts'
 import { pullLocal, type Repo } from '../../repo/index.ts'
 import type { ImageReference } from '../oci/reference.ts'
+import { requirePlace } from './image-place.ts'
 import { requireLayer } from './layer-refs.ts'
 import { layersOfLayout, parseManifestLayout } from './layout.ts'
 import { refForImage } from './names.ts'
@@ -24,7 +25,8 @@ export interface CopyImageOptions extends ProgressOptions {
  * await copyImage(from, 'docker://quay.io/exampleos/os:1', into, { target: 'docker://quay.io/exampleos/os:stable' })
  * @param image a reference, or its text
  * @throws {NotFoundError} when the image, or one of its layers, is not stored; then nothing was changed
- * @throws {InvalidNameError} when a text is not a reference
+ * @throws {InvalidNameError} when a text is not a reference, or the image cannot be stored under that name
+ * @throws {ConflictError} when the name of a stored image is in the way
  */
 export async function copyImage(
   from: Repo,
@@ -36,6 +38,7 @@ export async function copyImage(
   try {
     const state = await queryImage(from, image)
     if (state === undefined) throw noSuchImage(image)
+    await requirePlace(into, target)
     const { mergeCommit } = state
     const layers: LayerCommit[] = []
     for (const layer of layersOfLayout(parseManifestLayout(state.manifest, state.configuration))) {

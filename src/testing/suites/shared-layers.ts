@@ -6,15 +6,18 @@
 import { type Checksum, decodeUtf8, encodeUtf8 } from '../../bytes.ts'
 import {
   computeSizes,
+  copyImage,
   encapsulateTo,
   exportToOci,
   gcImageLayers,
   type ImportOptions,
+  listImages,
   newChunking,
   openMemoryDestination,
   openMemoryLayout,
   type PulledImage,
   parseImageReference,
+  parseOstreeImageReference,
   pullImage,
   queryImage,
   refForLayer,
@@ -155,6 +158,53 @@ export function sharedLayersTests(tools: TestTools, subject: SharedLayersSubject
     expect(await refsOf(repo)).toEqual(refs)
     expect(pulled.mergeCommit).toBe(alone.state?.mergeCommit)
   })
+
+  invalidNameTests(
+    tools,
+    () => subject.create(mode),
+    async (repo, as, options) => pull(repo, buildImage(platform, [await layer('usr/a')]), as, options),
+  )
+}
+
+/** Registers the tests of names under which no image can be stored. */
+function invalidNameTests(
+  { test, expect }: TestTools,
+  create: () => Promise<Repo>,
+  pull: (repo: Repo, as: string, options?: Partial<ImportOptions>) => Promise<PulledImage>,
+): void {
+  test.each(['oci:/path/-img', 'dir:a/-b', 'docker://example.org/-a:1', `oci:/${'.'.repeat(64)}`])(
+    'the name %s, whose ref no store could list, is refused before the image is opened',
+    async (name) => {
+      await using repo = await create()
+      const open = () => Promise.reject(new Error('opened'))
+      const refused = { code: 'invalid', message: expect.stringContaining(`Cannot store ${name}: `) }
+      await expect(pull(repo, name, { open })).rejects.toMatchObject(refused)
+      await expect(pull(repo, PLAIN, { open, target: parseOstree(name) })).rejects.toMatchObject(refused)
+      expect(await pull(repo, name, { noImgref: true })).toMatchObject({ changed: true })
+      await gcImageLayers(repo)
+      await pull(repo, PLAIN)
+      await using other = await create()
+      await expect(copyImage(repo, PLAIN, other, { target: name })).rejects.toMatchObject(refused)
+      for await (const { type } of other.storage.objects.list()) throw new Error(`a ${type} was copied`)
+      expect(await listImages(repo)).toEqual([PLAIN])
+    },
+  )
+
+  test('a copy to a name that would be a directory of a stored one is refused before anything is copied', async () => {
+    await using repo = await create()
+    await pull(repo, 'docker://example.org/a')
+    await using other = await create()
+    await pull(other, 'docker://example.org')
+    const before = await other.refs.list('heads')
+    await expect(copyImage(repo, 'docker://example.org/a', other)).rejects.toThrow(
+      'Copying image: Cannot store docker://example.org/a beside docker://example.org: ',
+    )
+    expect(await other.refs.list('heads')).toEqual(before)
+  })
+}
+
+function parseOstree(name: string) {
+  return parseOstreeImageReference(`ostree-unverified-image:${name}`)
 }
 
 /** Calls `before` when a blob is read. */

@@ -1,5 +1,7 @@
 import { formatOstreeImageReference, unencapsulate as unencapsulateImage } from '../../../container/index.ts'
 import { UsageError } from '../../../errors.ts'
+import { parseRefspec } from '../../../repo/index.ts'
+import { validateNewRef } from '../../../repo/internal.ts'
 import { command } from '../../command.ts'
 import { importSettings } from '../../container/image-import.ts'
 import { parseReference } from '../../container/image-reference.ts'
@@ -22,6 +24,8 @@ export const unencapsulate = command({
     const [text, ...more] = args
     if (text === undefined || more.length > 0) throw new UsageError('One IMGREF must be specified')
     const image = parseReference(text)
+    const ref = options['write-ref']
+    if (ref !== undefined) validateNewRef(parseRefspec(ref))
     const into = await repo()
     const bar = options.quiet || options.json ? undefined : new ProgressBar(err)
     try {
@@ -31,7 +35,6 @@ export const unencapsulate = command({
         onProgress: options.json ? (event) => out.json(event) : bar?.listen,
       })
       bar?.end()
-      const ref = options['write-ref']
       if (ref !== undefined) await into.setRef(ref, commit)
       if (options.json)
         out.json({ kind: 'result', image: formatOstreeImageReference(image), commit, manifestDigest, ref })
