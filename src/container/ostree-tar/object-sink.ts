@@ -14,6 +14,7 @@
 import { type Checksum, decodeUtf8, displayUtf8, EMPTY_BYTES, type MaybePromise, SMALL_FILE } from '../../bytes.ts'
 import { FormatError, InvalidNameError, LimitError, TarFormatError, withContext } from '../../errors.ts'
 import {
+  checksumFile,
   type FileHeader,
   type MetaType,
   S_IFLNK,
@@ -34,6 +35,8 @@ export const MAX_STREAM_XATTRS = 1 << 20
 /** Largest memory for the xattrs of a stream, in bytes. Equal lists of xattrs are kept once. */
 export const MAX_XATTR_MEMORY = 1 << 28
 const XATTR_OVERHEAD = 512
+/** Permission bits of symbolic links on Linux. */
+const LINK_MODE = 0o777
 
 /** The rules for the objects of a layer, which has either a set of files or the commit with its metadata. */
 export interface StreamRules {
@@ -188,10 +191,22 @@ export class ObjectSink implements TarSink {
       const known = this.#xattrs.get(next.xattrs)
       if (known === undefined) throw fault(checksum, `Failed to find xattrs content ${next.xattrs}`)
       this.#rules.accept(object, header)
-      return { kind: 'file', checksum, header: fileHeader(header, known) }
+      return { kind: 'file', checksum, header: this.#fileHeader(header, known, checksum) }
     } catch (error) {
       throw withContext(`Processing content object ${checksum}`, error)
     }
+  }
+
+  /**
+   * Returns the header of a content object. The mode of a symbolic link is that of its entry, or else 0777: ostree-ext
+   * takes every link for one of 0777, so its images hold such links under any mode.
+   */
+  #fileHeader(header: TarHeader, known: KnownXattrs, expected: Checksum): FileHeader {
+    if (header.type !== 'symlink') return fileHeader(header, known)
+    const usual = linkHeader(header, LINK_MODE, known.xattrs)
+    if (header.mode === LINK_MODE) return usual
+    const exported = linkHeader(header, header.mode, known.xattrs)
+    return checksumFile(this.#platform, exported, EMPTY_BYTES) === expected ? exported : usual
   }
 
   /** Handles a whole entry. @param bytes its content, a view that is valid during the call */
@@ -238,22 +253,23 @@ export class ObjectSink implements TarSink {
   }
 }
 
+/** Returns the header of a symbolic link. @param mode permission bits */
+function linkHeader({ uid, gid, linkPath, size }: TarHeader, mode: number, xattrs: Xattrs): FileHeader {
+  const target = decodeUtf8(linkPath)
+  if (target === undefined) throw new FormatError('file', 'Archive entry linkname is not valid UTF-8')
+  if (target === '') throw new FormatError('file', 'Symlink entry has no target')
+  if (size > 0) throw new FormatError('file', 'Symlink entry has content')
+  return checked({ uid, gid, mode: S_IFLNK | mode, target, xattrs })
+}
+
+/** Returns the header of a regular file. */
 function fileHeader(header: TarHeader, known: KnownXattrs): FileHeader {
   const { uid, gid, type } = header
-  const { xattrs } = known
-  if (type === 'symlink') {
-    const target = decodeUtf8(header.linkPath)
-    if (target === undefined) throw new FormatError('file', 'Archive entry linkname is not valid UTF-8')
-    if (target === '') throw new FormatError('file', 'Symlink entry has no target')
-    if (header.size > 0) throw new FormatError('file', 'Symlink entry has content')
-    // Symbolic links always have mode 0777.
-    return checked({ uid, gid, mode: S_IFLNK | 0o777, target, xattrs })
-  }
   if (type !== 'file') throw new FormatError('file', `Invalid tar entry of type ${type}`)
   const mode = S_IFREG | header.mode
   const last = known.header
   if (last !== undefined && last.uid === uid && last.gid === gid && last.mode === mode) return last
-  known.header = checked({ uid, gid, mode, target: '', xattrs })
+  known.header = checked({ uid, gid, mode, target: '', xattrs: known.xattrs })
   return known.header
 }
 
