@@ -139,6 +139,14 @@ export function displayUtf8(bytes: Uint8Array): string {
 }
 
 /**
+ * Maps each byte to one UTF-16 unit, different bytes to different units: equal strings are equal bytes. Bytes below 0x80 are
+ * ASCII; of the others some become characters of windows-1252, which TextDecoder means by latin1.
+ */
+export function byteKey(bytes: Uint8Array): string {
+  return ascii.decode(bytes)
+}
+
+/**
  * Reads a stream to its end. An array is returned as it is, not copied.
  * @param limit bytes
  * @param tooLong makes the error to throw if there are more than `limit` bytes; the default makes a RangeError

@@ -14,6 +14,7 @@ import { type CommandEntry, type CommandGroup, isGroup } from './command-entry.t
 import { COMMANDS } from './command-list.ts'
 import { formatOptions, parseOptions } from './options.ts'
 import { isBrokenPipe, Output } from './text/output.ts'
+import { widest } from './text/table.ts'
 import { formatVersion } from './version.ts'
 
 const out = new Output(1)
@@ -27,7 +28,8 @@ function formatOverview(group: CommandGroup | undefined, path: string): string {
   if (group?.plain) return formatPlainOverview(group, path)
   const shown = COMMANDS.filter(({ hidden }) => hidden !== true)
   const members = group?.members ?? shown.sort((a, b) => (a.name < b.name ? -1 : 1))
-  const width = Math.max(16, ...members.map(({ name }) => name.length)) + 2
+  const names = members.map(({ name }) => name)
+  const width = widest(names, 16) + 2
   const rows = members.map(({ name, summary }) => `  ${name.padEnd(width)}${summary}\n`).join('')
   const { help, application } = formatOptions(COMMON_OPTIONS)
   const title = path === '' ? 'Builtin Commands' : `Builtin "${path}" Commands`

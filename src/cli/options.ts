@@ -6,6 +6,7 @@
  */
 
 import { UsageError } from '../errors.ts'
+import { widest } from './text/table.ts'
 
 /** The declaration of an option. */
 export interface OptionSpec {
@@ -156,7 +157,7 @@ export function formatOptions(table: OptionTable): { help: string; application: 
     `${spec.short === undefined ? '' : `-${spec.short}, `}--${name}${spec.arg === undefined ? '' : `=${spec.arg}`}`
   const listed = Object.entries(table).filter(([, spec]) => spec.hidden !== true)
   const heads = listed.map(([name, spec]) => left(name, spec))
-  const width = Math.max('-h, --help'.length, ...heads.map((head) => head.length)) + 5
+  const width = widest(heads, '-h, --help'.length) + 5
   const line = (head: string, help: string | undefined): string => `  ${head.padEnd(width)}${help ?? ''}\n`
   return {
     help: line('-h, --help', 'Show help options'),

@@ -82,6 +82,11 @@ function fixedLengthArray<C extends TupleMembers>(type: string, members: C): Cod
 
 /** Creates the codec of a tuple `(…)`, whose values are arrays. */
 export function tuple<const C extends TupleMembers>(...members: C): Codec<TupleValue<C>> {
+  return tupleOf(members)
+}
+
+/** As `tuple`, for members whose number is not known beforehand. */
+export function tupleOf<const C extends TupleMembers>(members: C): Codec<TupleValue<C>> {
   return fixedLengthArray(`(${members.map((member) => member.type).join('')})`, members)
 }
 

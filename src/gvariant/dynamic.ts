@@ -3,7 +3,7 @@
 import { bytes as byteArray } from './byte-arrays.ts'
 import { byteswap } from './byteswap.ts'
 import { type Codec, makeCodec } from './codec.ts'
-import { array, dictEntry, maybe, tuple } from './containers.ts'
+import { array, dictEntry, maybe, tupleOf } from './containers.ts'
 import { rewrite } from './normal-form.ts'
 import * as numbers from './numbers.ts'
 import * as strings from './strings.ts'
@@ -42,7 +42,7 @@ export function codecOf(node: TypeNode): Codec<unknown> {
     case '{':
       return dictEntry(first, second)
     default:
-      return tuple(...members)
+      return tupleOf(members)
   }
 }
 

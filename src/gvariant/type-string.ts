@@ -178,5 +178,7 @@ export function isSignature(text: string): boolean {
 
 /** Returns whether `text` is a D-Bus object path: `/`, or elements of `[A-Za-z0-9_]` with a slash before each. */
 export function isObjectPath(text: string): boolean {
-  return /^\/(?:[A-Za-z0-9_]+(?:\/[A-Za-z0-9_]+)*)?$/.test(text) && !text.endsWith('\n')
+  // A regular expression that repeats a group needs stack for each repetition.
+  if (!text.startsWith('/') || /[^A-Za-z0-9_/]/.test(text)) return false
+  return text === '/' || !(text.endsWith('/') || text.includes('//'))
 }

@@ -270,7 +270,7 @@ export class KeyFile {
     complaint: (key: string, raw: string) => string,
     fallback: KeyFileFallback<T>,
   ): V | T {
-    const raw = this.getRaw(group, key, ...(fallback.length > 0 ? [undefined] : []))
+    const raw = fallback.length > 0 ? this.getRaw(group, key, undefined) : this.getRaw(group, key)
     if (raw === undefined) return fallback[0] as T // given, or getRaw would have thrown
     const value = parse(raw)
     if (value === undefined) throw new FormatError(`${group}.${key}`, complaint(key, raw))

@@ -4,6 +4,7 @@
  * Source: ostree-core.c, _ostree_file_header_new.
  */
 
+import { byteKey } from '../bytes.ts'
 import { FormatError } from '../errors.ts'
 import { string, struct, u32be } from '../gvariant/index.ts'
 import { frameHeader, unframeHeader } from './frame.ts'
@@ -83,12 +84,7 @@ function keyOf({ uid, gid, mode, xattrs }: FileHeader): string | undefined {
   for (const [name, value] of xattrs) {
     size += name.length + value.length
     if (size > LARGEST_KEY) return undefined
-    key += `,${name.length},${value.length},${latin1(name)}${latin1(value)}`
+    key += `,${name.length},${value.length},${byteKey(name)}${byteKey(value)}`
   }
   return key
-}
-
-/** Maps each byte to one character, reversibly; TextDecoder('latin1') decodes windows-1252 instead. */
-function latin1(bytes: Uint8Array): string {
-  return String.fromCharCode.apply(null, bytes as unknown as number[])
 }

@@ -57,10 +57,8 @@ export function checksumFromBytes(bytes: Uint8Array): Checksum {
 
 /** Encodes a checksum for use in file names: base64 with `_` for `/` and without the final `=`, 43 characters. */
 export function modifiedBase64(checksum: Checksum): string {
-  const bytes = fromHex(checksum)
-  return btoa(String.fromCharCode(...bytes))
-    .slice(0, 43)
-    .replaceAll('/', '_')
+  const bytes = Array.from(fromHex(checksum), (byte) => String.fromCharCode(byte))
+  return btoa(bytes.join('')).slice(0, 43).replaceAll('/', '_')
 }
 
 /** Parses text as `modifiedBase64` returns it. @throws {InvalidNameError} when the text is something else */

@@ -4,7 +4,7 @@
  * of the object before them (`withContext`). Source: ostree-core.c, ostree_validate_structureof_*.
  */
 
-import { type Checksum, compareBytes, displayUtf8, encodeUtf8 } from '../bytes.ts'
+import { byteKey, type Checksum, compareBytes, displayUtf8, encodeUtf8 } from '../bytes.ts'
 import { FormatError } from '../errors.ts'
 import { isNormal, vardict } from '../gvariant/index.ts'
 import { Commit } from './commit.ts'
@@ -143,21 +143,17 @@ export function validateXattrs(xattrs: Xattrs, order: XattrOrder = 'sorted'): vo
     if (name.length === 0) throw invalid('xattrs', `Invalid xattr name (empty or missing NUL) index=${index}`)
     if (previous !== undefined) {
       const difference = compareBytes(previous, name)
-      const duplicate = difference === 0 || (order === 'any' && seen.has(key(name)))
+      const duplicate = difference === 0 || (order === 'any' && seen.has(byteKey(name)))
       if (duplicate) throw invalid('xattrs', `Duplicate xattr name, index=${index}`)
       if (difference > 0 && order === 'sorted') {
         const names = `prev=${displayUtf8(previous)}, cur=${displayUtf8(name)}`
         throw invalid('xattrs', `Incorrectly sorted xattr name (${names}), index=${index}`)
       }
     }
-    if (order === 'any') seen.add(key(name))
+    if (order === 'any') seen.add(byteKey(name))
     previous = name
     index++
   }
-}
-
-function key(name: Uint8Array): string {
-  return String.fromCharCode(...name)
 }
 
 const LAST_NAMED_TYPE = 4

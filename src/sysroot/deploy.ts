@@ -132,9 +132,10 @@ function isPinned(sysroot: string, deployment: Deployment): boolean {
 
 /** Returns the first serial above those of all deployments of the commit, including leftover directories. */
 function nextSerial(sysroot: string, stateroot: string, commit: Checksum): number {
-  const serials = namesIn(deploymentsPath(sysroot, stateroot)).flatMap((name) => {
+  let next = 0
+  for (const name of namesIn(deploymentsPath(sysroot, stateroot))) {
     const [, found, serial] = /^([0-9a-f]{64})\.([0-9]+)$/.exec(name) ?? []
-    return found === commit ? Number(serial) : []
-  })
-  return Math.max(-1, ...serials) + 1
+    if (found === commit) next = Math.max(next, Number(serial) + 1)
+  }
+  return next
 }

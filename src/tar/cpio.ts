@@ -11,7 +11,7 @@
  * Source: cpio(5) of libarchive; archive_read_support_format_cpio.c.
  */
 
-import { EMPTY_BYTES } from '../bytes.ts'
+import { byteKey, EMPTY_BYTES } from '../bytes.ts'
 import { LimitError, TarFormatError } from '../errors.ts'
 import type { TarEntryType, TarHeader, TarLimits, TarSink } from './interface.ts'
 import { MAX_TAR_ENTRIES, MAX_TAR_EXTENSION_BYTES, MAX_TAR_FILE_BYTES } from './parser.ts'
@@ -318,5 +318,5 @@ function upToNul(bytes: Uint8Array): Uint8Array {
 }
 
 function text(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes.subarray(0, TRAILER.length + 1))
+  return byteKey(bytes.subarray(0, TRAILER.length + 1))
 }

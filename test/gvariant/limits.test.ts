@@ -8,6 +8,7 @@ import {
   codecFor,
   GVariantTypeError,
   isNormal,
+  isObjectPath,
   isTypeString,
   normalForm,
   printVariant,
@@ -101,6 +102,15 @@ describe('hostile input', () => {
     expect(() => normalForm('*', new Uint8Array(0))).toThrow(GVariantTypeError)
     const long = concatBytes([new Uint8Array(1), encodeUtf8(`(${'y'.repeat(1_000_000)})`)])
     expect(variant.decode(long).type).toBe('()')
+  })
+
+  test('an object path of 20 MB is accepted, unless an element is empty', () => {
+    const long = '/a'.repeat(10_000_000)
+    expect(isObjectPath(long)).toBe(true)
+    for (const wrong of [`${long}/`, `/${long}`, `${long}\n`, `${long}/-`, '', 'a', '//', '/\n']) {
+      expect(isObjectPath(wrong)).toBe(false)
+    }
+    for (const right of ['/', '/a', '/a/_9']) expect(isObjectPath(right)).toBe(true)
   })
 
   test('an array of empty tuples has as many elements as bytes', () => {

@@ -131,6 +131,28 @@ describe('validation of xattrs', () => {
     fc.assert(fc.property(anyUnsortedXattrs, (any) => validateXattrs(any, 'any')))
   })
 
+  test('names of 300 KB are compared in any order', () => {
+    const long = new Uint8Array(300_000).fill(0x80)
+    const other = Uint8Array.of(0x81, 0)
+    validateXattrs(
+      [
+        [long, other],
+        [other, other],
+      ],
+      'any',
+    )
+    expect(() =>
+      validateXattrs(
+        [
+          [long, other],
+          [other, other],
+          [long.slice(), other],
+        ],
+        'any',
+      ),
+    ).toThrow('Duplicate xattr name, index=2')
+  })
+
   test('a name without the NUL that ends it is refused', () => {
     const bytes = DirMeta.encode({ uid: 0, gid: 0, mode: 0o40755, xattrs: [[encodeUtf8('x'), encodeUtf8('1')]] })
     // mode │ 'x' NUL '1' │ end of the name │ end of the attribute

@@ -107,7 +107,7 @@ export function readInRoot(root: string, path: string): Uint8Array | undefined {
       if (++links > MAX_LINKS) throw new UsageError(`${path}: too many levels of symbolic links`)
       const target = readlinkSync(here)
       if (target.startsWith('/')) done.length = 0
-      ahead.push(...target.split('/').reverse())
+      for (const part of target.split('/').reverse()) ahead.push(part)
     }
     return readFileSync(`${base}/${done.join('/')}`)
   } catch (error) {

@@ -175,8 +175,9 @@ async function chunkCommit(repo: Repo, commit: Checksum, options: EncapsulateOpt
 function leaveOutTwins(chunks: Chunk[]): void {
   const last = chunks.at(-1)
   if (last === undefined || last.content.size > 0) return
-  const others = chunks.slice(0, -1).filter(({ content }) => content.size > 0)
-  chunks.splice(0, chunks.length, ...others, last)
+  const kept = chunks.filter((chunk) => chunk === last || chunk.content.size > 0)
+  chunks.length = 0
+  for (const chunk of kept) chunks.push(chunk)
 }
 
 function commitLabels(commit: Checksum, metadata: Vardict, options: EncapsulateOptions): Map<string, string> {

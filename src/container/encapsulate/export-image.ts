@@ -110,21 +110,21 @@ async function write(
 ): Promise<Digest> {
   const { commitLayer, chunks, derived } = parseManifestLayout(manifest, config)
   const notes = new StoredNotes(layerHistory(manifest, config), options.keepLayerNotes ?? false)
-  const layers: WrittenLayer[] = []
+  let layers: WrittenLayer[] = []
   let documents = { manifest, config }
   if (commitLayer !== undefined) {
     const chunking = await newChunking(repo, baseCommit)
     for (const layer of chunks) await chunkingFromLayerCommitted(repo, layer, chunking, mergeCommit)
     const created = config.created ?? ''
     const written = await writeOstreeLayers(repo, baseCommit, chunking, to, { ...options, created, description: '' })
-    layers.push(...notes.ofCommit(written, [commitLayer, ...chunks]))
+    layers = notes.ofCommit(written, [commitLayer, ...chunks])
     documents = relabelled(documents, lastDiffId(written))
   }
   const inputs = derived.map((layer, i) => {
     const commit = () => requireLayer(repo, mergeCommit, { layer, kind: 'derived' })
     return derivedLayer(repo, layer, commit, notes.ofDerived(layer, i), options)
   })
-  layers.push(...(await writeLayers(repo.platform, to, inputs, options)))
+  layers = [...layers, ...(await writeLayers(repo.platform, to, inputs, options))]
   return await writeDocuments(
     to,
     {

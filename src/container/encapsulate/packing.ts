@@ -81,9 +81,9 @@ function packBySize(rest: Bin, bins: number, reserved: number): Component[][] {
   const packed: Component[][] = []
   for (const key of [...partitions.keys()].sort(compareUtf8)) {
     const members = partitions.get(key) ?? []
-    if (key === HIGH_SIZE) packed.push(...members.map((component) => [component]))
-    else if (key === LOW_SIZE) packed.push(members)
-    else packed.push(...fill(members, perBin))
+    if (key === LOW_SIZE) packed.push(members)
+    else if (key === HIGH_SIZE) for (const component of members) packed.push([component])
+    else for (const bin of fill(members, perBin)) packed.push(bin)
   }
   mergeNeighbours(packed, bins - (reserved - 1), highSizeBins)
   return packed

@@ -88,7 +88,7 @@ export async function flattenTree(
       files.set(checksum, flat)
       directory.replaceFile(name, flat)
     }
-    waiting.push(...directory.dirs.values())
+    for (const child of directory.dirs.values()) waiting.push(child)
   }
 }
 

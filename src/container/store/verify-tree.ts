@@ -70,7 +70,8 @@ export async function compareCommitTrees(
   const waiting: Level[] = [{ path: '', target: target.tree, expected: expected.tree, above: options.above ?? [] }]
   for (let level = waiting.pop(); level !== undefined; level = waiting.pop()) {
     options.signal?.throwIfAborted()
-    if (level.target !== level.expected) waiting.push(...(await compareLevel(reader, level, state, options)))
+    if (level.target === level.expected) continue
+    for (const below of await compareLevel(reader, level, state, options)) waiting.push(below)
   }
 }
 

@@ -1,5 +1,6 @@
 /** Decodes string literals. Source: GLib, gvariant-parser.c (string_parse, bytestring_parse). */
 
+import { byteKey, encodeUtf8 } from '../../bytes.ts'
 import type { TextRange, TokenStream } from './tokens.ts'
 
 const BACKSLASH = 0x5c
@@ -58,13 +59,13 @@ export function unquoteString(stream: TokenStream, range: TextRange): Uint8Array
   return unquote(stream, range, range.start, (at, out) => {
     const digits = stream.bytes[at] === 0x75 ? 4 : stream.bytes[at] === 0x55 ? 8 : 0
     if (digits === 0) return at
-    const text = String.fromCharCode(...stream.bytes.subarray(at + 1, Math.min(at + 1 + digits, range.end)))
+    const text = byteKey(stream.bytes.subarray(at + 1, Math.min(at + 1 + digits, range.end)))
     const hex = /^[0-9a-fA-F]*/.exec(text)?.[0] ?? ''
     const point = hex.length === digits ? Number.parseInt(hex, 16) : 0
     const isCharacter = point > 0 && point <= 0x10ffff && !(point >= 0xd800 && point <= 0xdfff)
     if (!isCharacter)
       stream.fail({ start: at + 1, end: at + 1 + hex.length }, `invalid ${digits}-character unicode escape`)
-    out.push(...new TextEncoder().encode(String.fromCodePoint(point)))
+    for (const byte of encodeUtf8(String.fromCodePoint(point))) out.push(byte)
     return at + 1 + digits
   })
 }
@@ -75,7 +76,7 @@ export function unquoteString(stream: TokenStream, range: TextRange): Uint8Array
  */
 export function unquoteBytes(stream: TokenStream, range: TextRange): Uint8Array {
   const bytes = unquote(stream, range, range.start + 1, (at, out) => {
-    const octal = /^[0-7]{0,3}/.exec(String.fromCharCode(...stream.bytes.subarray(at, at + 3)))?.[0] ?? ''
+    const octal = /^[0-7]{0,3}/.exec(byteKey(stream.bytes.subarray(at, at + 3)))?.[0] ?? ''
     if (octal !== '') out.push(Number.parseInt(octal, 8) & 0xff)
     return at + octal.length
   })

@@ -47,7 +47,7 @@ export async function imaSign(
         signed.set(checksum, known)
         if (known !== checksum) tree.replaceFile(name, known)
       }
-      waiting.push(...tree.dirs.values())
+      for (const child of tree.dirs.values()) waiting.push(child)
     }
     const { tree, meta } = await writeTree(tx, root)
     return tx.writeMeta('commit', Commit.encode({ ...before, rootTree: tree, rootMeta: meta }))

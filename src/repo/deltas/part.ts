@@ -6,17 +6,19 @@ import { DeltaPart, DeltaPayload, OPEN_SPLICE_AND_CLOSE, pushVaruint, UNCOMPRESS
 
 /** Collects objects. The bytes added are referenced, not copied, until `encode`. */
 export class DeltaPartBuilder {
+  /** Two of each object: the number of its type, and its checksum. */
   readonly #names: Uint8Array[] = []
   readonly #blob: Uint8Array[] = []
   readonly #operations: number[] = []
   readonly #modes = new IndexedValues<{ uid: number; gid: number; mode: number }>()
   readonly #xattrs = new IndexedValues<Xattrs>()
+  #count = 0
   #blobSize = 0
   #unpacked = 0
 
   /** Number of objects. */
   get count(): number {
-    return this.#names.length
+    return this.#count
   }
 
   /** Bytes of the objects: of metadata the whole object, of files the content. */
@@ -42,7 +44,8 @@ export class DeltaPartBuilder {
   }
 
   #open(type: MetaType | 'file', checksum: Checksum): void {
-    this.#names.push(Uint8Array.of(objectTypeNumber(type), ...fromHex(checksum)))
+    this.#names.push(Uint8Array.of(objectTypeNumber(type)), fromHex(checksum))
+    this.#count++
     this.#operations.push(OPEN_SPLICE_AND_CLOSE)
   }
 

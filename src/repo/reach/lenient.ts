@@ -139,7 +139,7 @@ export class ReachingCommits {
       if (seen.has(key)) continue
       seen.add(key)
       if (key.endsWith('.commit')) found.add(key.slice(0, -'.commit'.length) as Checksum)
-      stack.push(...[...(this.#parents.get(key) ?? [])].reverse())
+      for (const parent of [...(this.#parents.get(key) ?? [])].reverse()) stack.push(parent)
     }
     return inTableOrder(found)
   }

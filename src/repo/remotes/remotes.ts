@@ -65,7 +65,8 @@ async function ownRemotes(repo: Repo): Promise<Map<string, Remote>> {
   const all = remotesIn(repo.config, undefined)
   const files = repo.storage.remoteFiles
   for (const file of (await files?.list('')) ?? []) {
-    if (file.endsWith(FILE_SUFFIX)) all.push(...remotesIn(await readRemoteFile(files as RepoFiles, file), file))
+    if (!file.endsWith(FILE_SUFFIX)) continue
+    for (const remote of remotesIn(await readRemoteFile(files as RepoFiles, file), file)) all.push(remote)
   }
   const remotes = new Map<string, Remote>()
   for (const remote of all) {

@@ -55,7 +55,7 @@ export async function remoteKeyRings(repo: Repo, remote: Remote, { keys }: Verif
   if (own !== undefined) rings.push(own)
   for (const path of remote.config.getList(remote.group, 'gpgkeypath', undefined) ?? []) {
     if (keys === undefined) throw new UnsupportedError('gpgkeypath', `Cannot read ${path}: no key source is given`)
-    rings.push(...(await keys.at(path)))
+    for (const ring of await keys.at(path)) rings.push(ring)
   }
   return own === undefined && keys !== undefined ? [...(await keys.system()), ...rings] : rings
 }
@@ -84,8 +84,7 @@ export async function remoteEd25519Keys(
   const inline = config.get(group, 'verification-ed25519-key')
   const path = config.get(group, 'verification-ed25519-file')
   const revoked = ((await keys?.lines('ed25519', 'revoked')) ?? []).map(parseEd25519Key)
-  const trusted: Uint8Array[] = []
-  if (path !== undefined) trusted.push(...(await keysOfFile(keys, path)))
+  const trusted = path === undefined ? [] : [...(await keysOfFile(keys, path))]
   if (inline !== undefined) {
     try {
       trusted.push(parseEd25519Key(inline))
@@ -94,7 +93,7 @@ export async function remoteEd25519Keys(
     }
   }
   if (path === undefined && inline === undefined) {
-    trusted.push(...((await keys?.lines('ed25519', 'trusted')) ?? []).map(parseEd25519Key))
+    for (const line of (await keys?.lines('ed25519', 'trusted')) ?? []) trusted.push(parseEd25519Key(line))
   }
   if (required && trusted.length === 0) {
     throw new NotFoundError('ed25519', 'No keys found for required signapi type ed25519')

@@ -182,7 +182,7 @@ export function objectTests(context: SuiteContext): void {
         const plain = names(await collect(objects.list(type))).sort()
         const many: string[] = []
         for (const list of objects.fast?.listMany(type) ?? [ObjectList.from(await collect(objects.list(type)))])
-          many.push(...names(list))
+          for (const name of names(list)) many.push(name)
         expect(many.sort()).toEqual(plain)
       }
       const files = ObjectList.from(await collect(objects.list('file')))

@@ -2,6 +2,7 @@
 
 import { listRemotes, remoteUrl } from '../../../repo/index.ts'
 import { command } from '../../command.ts'
+import { widest } from '../../text/table.ts'
 import { JSON_OPTION } from '../../values.ts'
 
 export const list = command({
@@ -13,7 +14,7 @@ export const list = command({
   async run({ options, out, repo: openRepo }) {
     const repo = await openRepo()
     const names = await listRemotes(repo)
-    const width = Math.max(0, ...names.map((name) => name.length))
+    const width = widest(names)
     for (const name of names) {
       const url = options['show-urls'] ? await remoteUrl(repo, name) : undefined
       if (options.json) out.json({ name, url })
