@@ -122,6 +122,11 @@ export class CpioParser {
     }
   }
 
+  /** Does the same as `push` from `from` on: cpio has no sparse files. @returns `undefined` */
+  pushPart(bytes: Uint8Array, from = 0): undefined {
+    this.push(from === 0 ? bytes : bytes.subarray(from))
+  }
+
   /**
    * Ends the archive. It has to be called at the end of the stream.
    * @throws {TarFormatError} if the archive is truncated

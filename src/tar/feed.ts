@@ -16,6 +16,13 @@ export interface ArchiveParser {
    */
   push(bytes: Uint8Array): void
   /**
+   * Does a part of `push`, so that the sink can write what it has before it receives more than the archive contains.
+   * @param from where to go on in `bytes`
+   * @returns `from` of the next call, which is due before any other piece is pushed; `undefined` when `bytes` are parsed
+   * @throws as `push`
+   */
+  pushPart(bytes: Uint8Array, from?: number): number | undefined
+  /**
    * Ends the archive. It has to be called at the end of the stream.
    * @throws {TarFormatError} if the archive is truncated
    */
@@ -26,7 +33,7 @@ export interface ArchiveParser {
 export interface FeedOptions {
   /** Aborting it makes `feed` fail with the signal's reason. */
   readonly signal?: AbortSignal | undefined
-  /** Called after each chunk. If it returns a promise, the next chunk is read after that has resolved. */
+  /** Called after each chunk, or part of one (`pushPart`). If it returns a promise, parsing goes on when that has resolved. */
   readonly drained?: (() => Promise<unknown> | undefined) | undefined
   /** Called after each chunk, after the promise of `drained` has resolved. */
   readonly onChunk?: (() => void) | undefined
@@ -51,9 +58,11 @@ export async function feed(
 ): Promise<void> {
   for await (const chunk of source) {
     signal?.throwIfAborted()
-    parser.push(chunk)
-    const pending = drained?.()
-    if (pending !== undefined) await pending
+    for (let at: number | undefined = 0; at !== undefined; ) {
+      at = parser.pushPart(chunk, at)
+      const pending = drained?.()
+      if (pending !== undefined) await pending
+    }
     onChunk?.()
     if (stopAtEnd && parser.ended) break
   }
@@ -62,8 +71,8 @@ export async function feed(
 
 /**
  * Passes a whole stream to a parser whose sink produces another stream, and returns that stream.
- * @param take returns what the sink has produced since the last call. It is called after each chunk, and its result is
- *   yielded before the next chunk is read
+ * @param take returns what the sink has produced since the last call. It is called after each chunk, or part of
+ *   one (`pushPart`), and its result is yielded before parsing goes on
  * @throws {TarFormatError} if the archive is malformed or truncated
  * @throws {LimitError} if it exceeds a limit
  * @throws what `source` and the sink of the parser throw
@@ -74,8 +83,10 @@ export async function* feedThrough<T>(
   take: () => Iterable<T>,
 ): AsyncGenerator<T, void, undefined> {
   for await (const chunk of source) {
-    parser.push(chunk)
-    yield* take()
+    for (let at: number | undefined = 0; at !== undefined; ) {
+      at = parser.pushPart(chunk, at)
+      yield* take()
+    }
   }
   parser.finish()
   yield* take()
@@ -105,8 +116,18 @@ export class TarOrCpioParser implements ArchiveParser {
    * @throws what the sink throws
    */
   push(bytes: Uint8Array): void {
-    this.#parser ??= new (isCpio(bytes) ? CpioParser : TarParser)(this.#sink, this.#limits)
-    this.#parser.push(bytes)
+    this.#choose(bytes).push(bytes)
+  }
+
+  /**
+   * Does a part of `push`, so that the sink can write what it has before it receives more than the archive contains.
+   * @param bytes as `push`
+   * @param from where to go on in `bytes`
+   * @returns `from` of the next call, which is due before any other piece is pushed; `undefined` when `bytes` are parsed
+   * @throws as `push`
+   */
+  pushPart(bytes: Uint8Array, from = 0): number | undefined {
+    return this.#choose(bytes).pushPart(bytes, from)
   }
 
   /**
@@ -115,5 +136,10 @@ export class TarOrCpioParser implements ArchiveParser {
    */
   finish(): void {
     this.#parser?.finish()
+  }
+
+  #choose(bytes: Uint8Array): ArchiveParser {
+    this.#parser ??= new (isCpio(bytes) ? CpioParser : TarParser)(this.#sink, this.#limits)
+    return this.#parser
   }
 }

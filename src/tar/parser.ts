@@ -21,7 +21,7 @@ import {
 import { BLOCK, isChecksumRight, isZeroBlock, readNumber, SIZE, TYPEFLAG } from './header.ts'
 import type { TarHeader, TarLimits, TarSink } from './interface.ts'
 import { parsePax } from './pax.ts'
-import { SparseExpander } from './sparse-expander.ts'
+import { SparseExpander, type ZeroBudget } from './sparse-expander.ts'
 import { holesIn, isSaneMap, MALFORMED, SparseMapReader } from './sparse-map.ts'
 
 /** Default of `TarLimits.maxExtensionBytes`: 1 MiB. */
@@ -32,6 +32,9 @@ export const MAX_TAR_FILE_BYTES: number = 2 ** 43
 export const MAX_TAR_ENTRIES = 10_000_000
 /** Default of `TarLimits.maxHoleBytes`: 16 GiB. */
 export const MAX_TAR_HOLE_BYTES: number = 2 ** 34
+
+/** Zeros of sparse files that the sink receives in one call of `pushPart`, in bytes: 1 MiB. */
+const ZEROS_AT_ONCE = 1 << 20
 
 /** Limit on the extension headers of an entry: with its own header there are 32. */
 const MAX_EXTENSIONS = 31
@@ -45,6 +48,8 @@ type State =
   | 'sparse-map'
   /** In the data of an entry. */
   | 'data'
+  /** In the hole at the end of a sparse file, whose data are read. */
+  | 'hole'
   /** After the end of the archive. */
   | 'end'
 
@@ -93,6 +98,7 @@ export class TarParser {
   #sparseMap: SparseMapReader | undefined
   #sparseMapBytes = 0
   #expander: SparseExpander | undefined
+  readonly #zeros: ZeroBudget = { left: 0 }
 
   constructor(sink: TarSink, limits: TarLimits = {}) {
     this.#sink = sink
@@ -109,15 +115,28 @@ export class TarParser {
 
   /**
    * Parses the next piece of the archive and calls the sink. After an error, further calls throw the same error.
+   *
+   * Sparse files make the sink receive up to `TarLimits.maxHoleBytes` more than `bytes`: a sink that buffers is fed by
+   * `pushPart`, or by `feed`.
    * @param bytes a piece of any size; not kept
    * @throws {TarFormatError} if the archive is malformed
    * @throws {LimitError} if it exceeds a limit
    * @throws what the sink throws
    */
   push(bytes: Uint8Array): void {
+    for (let at: number | undefined = 0; at !== undefined; ) at = this.pushPart(bytes, at)
+  }
+
+  /**
+   * Does a part of `push`: stops in a hole of a sparse file when the sink has received 1 MiB of zeros.
+   * @param from where to go on in `bytes`
+   * @returns `from` of the next call, which is due before any other piece is pushed; `undefined` when `bytes` are parsed
+   * @throws as `push`
+   */
+  pushPart(bytes: Uint8Array, from = 0): number | undefined {
     if (this.#failure !== undefined) throw this.#failure.error
     try {
-      this.#take(bytes)
+      return this.#take(bytes, from)
     } catch (error) {
       this.#failure = { error }
       throw error
@@ -139,10 +158,12 @@ export class TarParser {
     this.#state = 'end'
   }
 
-  #take(bytes: Uint8Array): void {
+  /** Parses from `at` to the end. @returns the offset where it stopped in a hole, if it did */
+  #take(bytes: Uint8Array, at: number): number | undefined {
+    this.#zeros.left = ZEROS_AT_ONCE
+    if (this.#state === 'hole') this.#endEntry()
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    let at = 0
-    while (at < bytes.length && this.#state !== 'end') {
+    while (this.#state !== 'hole' && at < bytes.length && this.#state !== 'end') {
       const available = bytes.length - at
       if (this.#paddingLeft > 0 && this.#dataLeft === 0) {
         const length = Math.min(this.#paddingLeft, available)
@@ -152,9 +173,11 @@ export class TarParser {
       } else if (this.#dataLeft > 0 && (this.#state === 'data' || this.#state === 'extension')) {
         const length = Math.min(this.#dataLeft, available)
         const piece = length === bytes.length ? bytes : bytes.subarray(at, at + length)
-        this.#dataLeft -= length
-        this.#position += length
-        at += length
+        const taken = this.#expander === undefined ? length : this.#expander.write(piece)
+        this.#dataLeft -= taken
+        this.#position += taken
+        at += taken
+        if (taken < length) return at
         this.#data(piece)
       } else if (this.#partialLength === 0 && available >= BLOCK) {
         this.#position += BLOCK
@@ -172,6 +195,7 @@ export class TarParser {
         }
       }
     }
+    return this.#state === 'hole' ? at : undefined
   }
 
   #block(bytes: Uint8Array, view: DataView, at: number): void {
@@ -285,7 +309,10 @@ export class TarParser {
   }
 
   #endEntry(): void {
-    this.#expander?.finish()
+    if (this.#expander?.finish() === false) {
+      this.#state = 'hole'
+      return
+    }
     this.#expander = undefined
     this.#header = undefined
     this.#state = 'header'
@@ -298,8 +325,8 @@ export class TarParser {
       if (this.#dataLeft === 0) this.#endExtension()
       return
     }
+    // The expander has passed the data of a sparse file on.
     if (this.#expander === undefined) this.#sink.data(piece)
-    else this.#expander.write(piece)
     if (this.#dataLeft === 0) this.#endEntry()
   }
 
@@ -320,7 +347,7 @@ export class TarParser {
     this.#holes += holesIn(map, header.size)
     if (this.#holes > this.#maxHoleBytes)
       throw new LimitError('zeros in sparse files', this.#maxHoleBytes, undefined, displayUtf8(header.path))
-    this.#expander = new SparseExpander(map, header.size, this.#sink)
+    this.#expander = new SparseExpander(map, header.size, this.#sink, this.#zeros)
     this.#openEntry(header)
   }
 

@@ -1,7 +1,8 @@
 import { describe, expect, test, vi } from 'vitest'
-import { displayUtf8, encodeUtf8, readAll } from '../../src/bytes.ts'
+import { concatBytes, displayUtf8, encodeUtf8, readAll } from '../../src/bytes.ts'
 import { TarFormatError } from '../../src/errors.ts'
 import { feed, feedThrough, packTar, TarOrCpioParser, TarParser, type TarSink } from '../../src/tar/index.ts'
+import { header, pax, zeros } from './odd-archives.ts'
 
 const tar = await readAll(
   packTar([
@@ -47,6 +48,38 @@ describe('feed', () => {
     await feed(new TarParser(listing().sink), watched(), { drained, onChunk: () => events.push('taken') })
     expect(events.slice(0, 5)).toEqual(['read', 'drained', 'taken', 'read', 'taken'])
     expect(drained).toHaveBeenCalledTimes(Math.ceil(tar.length / 1024))
+  })
+
+  test('zeros of a sparse file wait for the sink, also when all of the archive comes in one chunk', async () => {
+    const archive = concatBytes([
+      pax(['GNU.sparse.map', '0,0'], ['GNU.sparse.size', `${5 << 20}`], ['GNU.sparse.name', 's']),
+      header('ustar', { name: 'x' }),
+      zeros,
+    ])
+    let held = 0
+    let total = 0
+    const sink: TarSink = {
+      entry: () => undefined,
+      data: ({ length }) => {
+        held += length
+        total += length
+        expect(held).toBeLessThanOrEqual(1 << 20)
+      },
+      end: () => undefined,
+    }
+    const drained = async () => {
+      held = 0
+    }
+    await feed(new TarOrCpioParser(sink), chunks(archive, archive.length), { drained })
+    expect(total).toBe(5 << 20)
+    const taken: number[] = []
+    const take = () => {
+      taken.push(held)
+      held = 0
+      return []
+    }
+    for await (const _ of feedThrough(new TarParser(sink), chunks(archive, archive.length), take));
+    expect(taken.filter((size) => size > 0)).toEqual(new Array(5).fill(1 << 20))
   })
 
   test('an aborted signal stops it with the reason of the signal', async () => {

@@ -192,6 +192,47 @@ describe('TarParser', () => {
     expect(failure(concatBytes([small, small]), { maxHoleBytes: 199 })).toBeInstanceOf(LimitError)
   })
 
+  test('parsing in parts stops when the sink has received 1 MiB of zeros, in any number of sparse files', () => {
+    const hole = (name: string, size: number) => [
+      pax(['GNU.sparse.map', '0,1'], ['GNU.sparse.size', `${size}`], ['GNU.sparse.name', name]),
+      file('x', 'a'),
+    ]
+    const archive = concatBytes([
+      ...hole('large', 3 * 2 ** 20),
+      ...Array.from({ length: 40 }, (_, i) => hole(`${i}`, 100_000)).flat(),
+      pax(['GNU.sparse.map', '5000000,5'], ['GNU.sparse.size', '5000005']),
+      file('middle', 'hello'),
+      zeros,
+    ])
+    const sizes = new Map<string, number>()
+    let last = ''
+    let part = 0
+    const parser = new TarParser({
+      entry: ({ path }) => {
+        last = text(path)
+        sizes.set(last, 0)
+      },
+      data: (bytes) => {
+        sizes.set(last, (sizes.get(last) as number) + bytes.length)
+        part += bytes.length
+      },
+      end: () => undefined,
+    })
+    let parts = 0
+    for (let at: number | undefined = 0; at !== undefined; parts++) {
+      part = 0
+      at = parser.pushPart(archive, at)
+      expect(part).toBeLessThanOrEqual(2 ** 20 + archive.length)
+    }
+    parser.finish()
+    expect(parts).toBe(Math.ceil((3 * 2 ** 20 + 40 * 100_000 + 5_000_000) / 2 ** 20))
+    expect(sizes).toEqual(
+      new Map(readTar(archive).map(({ header, body }) => [text(header.path), body.length] as const)),
+    )
+    expect(sizes.get('large')).toBe(3 * 2 ** 20)
+    expect(sizes.get('middle')).toBe(5_000_005)
+  })
+
   test('a sparse map in a body has the size limit of an extension header', () => {
     const numbers = Array.from({ length: 300 }, (_, i) => `${2 * i}\n1\n`).join('')
     const map = `300\n${numbers}`

@@ -9,6 +9,9 @@ import { xattrsFromPax } from '../../repo/internal.ts'
 import { feedThrough, type TarHeader, TarParser, type TarSink, TarWriter } from '../../tar/index.ts'
 import { LayerFilter, type LayerFilterOptions } from './layer-filter.ts'
 
+/** Bytes of objects held until their links come: half of what an import holds, since `WritingSink` copies them. */
+const MAX_HELD_BYTES = 1 << 26
+
 /**
  * Returns the tar stream of a layer with the paths, and without the entries, that an import of the layer would give.
  * @param from uncompressed; a chunk may be reused once the next one is asked for
@@ -19,7 +22,9 @@ export async function* filterTar(
   options: LayerFilterOptions = {},
 ): AsyncGenerator<Uint8Array, void> {
   const sink = new WritingSink()
-  yield* feedThrough(new TarParser(new LayerFilter(sink, options)), from, () => sink.take())
+  yield* feedThrough(new TarParser(new LayerFilter(sink, { maxHeldBytes: MAX_HELD_BYTES, ...options })), from, () =>
+    sink.take(),
+  )
   yield sink.endOfArchive()
 }
 

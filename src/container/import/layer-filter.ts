@@ -50,8 +50,8 @@ interface Held {
   readonly header: TarHeader
   /** The content, unless it is stored. */
   readonly parts: Uint8Array[]
-  /** Takes the content of an object that is stored. */
-  readonly stored: FileSink | undefined
+  /** Takes the content of an object that is stored, until the content is complete. */
+  stored: FileSink | undefined
   /** The checksum of the stored object. */
   checksum: MaybePromise<Checksum> | undefined
 }
@@ -104,6 +104,8 @@ export class LayerFilter implements TarSink {
     if (this.#course === 'pass') this.#sink.end()
     else if (this.#course === 'hold' && this.#held?.stored !== undefined) {
       const checksum = this.#held.stored.finish()
+      // The sink may have buffers, and many objects may wait for their links.
+      this.#held.stored = undefined
       this.#held.checksum = checksum
       // Avoids an unhandled rejection when no hard link ever uses the file.
       if (checksum instanceof Promise) checksum.catch(() => undefined)

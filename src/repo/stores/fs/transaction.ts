@@ -65,11 +65,16 @@ export interface FsTransactionContext {
   ended(committed: boolean): Promise<void>
 }
 
+/** Large files that may end at the same time: each holds a few MiB until its compressor has stopped. */
+const MAX_ENDING = 8
+
 export class FsTransactionBackend implements TransactionBackend {
   readonly #context: FsTransactionContext
   readonly #metaFiles = new NewFiles()
   /** Large files that are being written. */
   readonly #bodies = new Set<LargeBody>()
+  /** Large files whose content has all come, or was given up, and whose compressors have not stopped. */
+  readonly #ending = new Set<Promise<void>>()
   readonly #staged: Readonly<Record<StagedType, Map<Checksum, StagedBy>>> = {
     file: new Map(),
     dirtree: new Map(),
@@ -181,7 +186,7 @@ export class FsTransactionBackend implements TransactionBackend {
     const body: LargeBody = {
       write: (bytes) => file.write(bytes),
       drained: () => file.drained?.(),
-      finish: () => file.finish(),
+      finish: () => this.#end(file.finish()),
       keep: (checksum) => {
         if (!this.#bodies.delete(body)) throw new UsageError('The file was aborted')
         // An equal file may have been stored while this one was being completed: they replace each other.
@@ -192,14 +197,26 @@ export class FsTransactionBackend implements TransactionBackend {
       },
       abort: () => {
         if (this.#bodies.delete(body)) freeSpace?.giveBack(size)
-        file.abort()
+        this.#end(file.abort())
       },
     }
     this.#bodies.add(body)
     return body
   }
 
+  /** Counts a large file until it is written or removed. */
+  #end(ended: MaybePromise<void>): MaybePromise<void> {
+    if (!(ended instanceof Promise)) return
+    const settled = ended.then(
+      () => void this.#ending.delete(settled),
+      () => void this.#ending.delete(settled),
+    )
+    this.#ending.add(settled)
+    return ended
+  }
+
   drained(): Promise<void> | undefined {
+    if (this.#ending.size >= MAX_ENDING) return Promise.all(this.#ending).then(() => {})
     for (const body of this.#bodies) {
       const pending = body.drained?.()
       if (pending !== undefined) return pending
@@ -241,6 +258,7 @@ export class FsTransactionBackend implements TransactionBackend {
 
   async end(committed: boolean): Promise<void> {
     for (const body of [...this.#bodies]) body.abort()
+    await Promise.all(this.#ending)
     await this.#context.writeBehind?.discard()
     try {
       this.#context.staging.remove()

@@ -4,7 +4,7 @@
  * shorter than the content it holds is deflated; no other mark says so.
  */
 
-import { SMALL_FILE } from '../../../bytes.ts'
+import { EMPTY_BYTES, SMALL_FILE } from '../../../bytes.ts'
 import { FormatError } from '../../../errors.ts'
 import type { Platform } from '../../../platform/index.ts'
 import type { Connection, Statement } from './connection.ts'
@@ -88,7 +88,7 @@ export class Chunks {
    * before: during a checkpoint another process could take the same number.
    */
   writer(): BodyChunks {
-    const chunk = new Uint8Array(CHUNK)
+    let chunk: Uint8Array = new Uint8Array(CHUNK)
     let filled = 0
     let body: number | undefined
     let seq = 0
@@ -108,7 +108,11 @@ export class Chunks {
           if (filled === CHUNK) flush()
         }
       },
-      end: flush,
+      end: () => {
+        const number = flush()
+        chunk = EMPTY_BYTES
+        return number
+      },
       drop: () => {
         if (body !== undefined) this.delete(body)
       },

@@ -12,8 +12,8 @@ export interface LooseBody {
   drained?(): Promise<void> | undefined
   /** Completes the file, with its permissions, owner and xattrs. After this `abort` does nothing. */
   finish(): MaybePromise<void>
-  /** Removes the file; may be called twice. */
-  abort(): void
+  /** Removes the file; may be called twice. @returns a promise if that takes until a compressor has stopped */
+  abort(): MaybePromise<void>
 }
 
 export interface ContentMode {

@@ -144,7 +144,7 @@ export class ArchiveContent implements ContentMode {
         state = 'done'
         queue.close()
         // The compressor may still write to the file, so it is closed when that has ended.
-        void compressed.then(() => discard(fd, path))
+        return compressed.then(() => discard(fd, path))
       },
     }
   }
