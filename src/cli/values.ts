@@ -53,9 +53,14 @@ export function parseBoolean(option: string, text: string | undefined): boolean 
  * @throws {FormatError} when it is not UTF-8
  */
 export function readTextFile(path: string): string {
-  const text = decodeUtf8(readBytes(path, (reason) => `openat(${path}): ${reason}`))
+  const text = decodeUtf8(readFile(path))
   if (text === undefined) throw new FormatError(path, 'Invalid UTF-8')
   return text
+}
+
+/** Reads a file. @throws {IoError} `openat(PATH): …` when it cannot be read */
+export function readFile(path: string): Uint8Array {
+  return readBytes(path, (reason) => `openat(${path}): ${reason}`)
 }
 
 /**

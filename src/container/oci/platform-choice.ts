@@ -54,7 +54,9 @@ function rankOf(
   let place = variants.length
   if (platform !== undefined) {
     if (platform['os'] !== host.os || platform['architecture'] !== host.architecture) return undefined
-    place = variants.indexOf(String(platform['variant'] ?? ''))
+    const { variant = '' } = platform
+    if (typeof variant !== 'string') return undefined
+    place = variants.indexOf(variant)
     if (place < 0) return undefined
   } else if (docker) {
     return undefined

@@ -117,8 +117,9 @@ function checkKeys(type: 'signedBy' | 'sigstoreSigned', members: JsonMembers, pa
 
 function checkIdentity(value: unknown, path: string): void {
   const members = objectAt(value, path)
-  const wanted = IDENTITIES.get(String(members.get('type')))
-  if (wanted === undefined) throw fault(`\`${path}\`: unknown type of identity ${JSON.stringify(members.get('type'))}`)
+  const type = members.get('type')
+  const wanted = typeof type === 'string' ? IDENTITIES.get(type) : undefined
+  if (wanted === undefined) throw fault(`\`${path}\`: unknown type of identity ${JSON.stringify(type)}`)
   onlyKnown(members, ['type', ...wanted], path)
   const reader = new JsonObject(members, path, STRICT)
   for (const name of wanted) reader.required(name, reader.string(name))

@@ -65,7 +65,7 @@ export async function listHolders(repo: Repo, { without }: HolderOptions = {}): 
     }
   }
   try {
-    holders.push(...(await listDeployed(repo)))
+    for (const holder of await listDeployed(repo)) holders.push(holder)
   } catch (error) {
     if (!(error instanceof OstreeError)) throw error
     unreadable.push(error)

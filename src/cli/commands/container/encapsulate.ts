@@ -1,17 +1,16 @@
-import { readFileSync } from 'node:fs'
 import {
   type ContainerConfig,
   encapsulate as encapsulateCommit,
   parseImageReference,
 } from '../../../container/index.ts'
 import { createdAtSourceDateEpoch, normaliseConfig, parseRawMeta } from '../../../container/internal.ts'
-import { UsageError } from '../../../errors.ts'
+import { FormatError, UsageError } from '../../../errors.ts'
 import { hostPlatform } from '../../../system/host.ts'
 import { nodeFiles } from '../../../system/local-files.ts'
 import { command } from '../../command.ts'
 import { COMPRESSION_OPTIONS, layerCompression } from '../../container/layer-compression.ts'
 import { PROXY_OPTIONS, registryOptions } from '../../container/registry-access.ts'
-import { parseBoolean } from '../../values.ts'
+import { parseBoolean, readFile, readTextFile } from '../../values.ts'
 
 /** Parses labels `KEY=VALUE`. Of equal keys the last one counts. @throws {UsageError} when one has no `=` */
 function parseLabels(labels: readonly string[]): Record<string, string> {
@@ -26,10 +25,15 @@ function parseLabels(labels: readonly string[]): Record<string, string> {
 
 /** Reads a JSON file that holds the member `config` of an image configuration, or null. */
 function readContainerConfig(path: string): ContainerConfig | undefined {
-  const config: unknown = JSON.parse(readFileSync(path, 'utf8'))
-  if (config === null) return undefined
-  const whole = { architecture: '', os: '', config, rootfs: { type: 'layers', diff_ids: [] } }
-  return normaliseConfig(Buffer.from(JSON.stringify(whole))).config
+  const text = readTextFile(path)
+  try {
+    JSON.parse(text)
+  } catch (error) {
+    throw new FormatError(path, `Invalid ${path}: ${error instanceof Error ? error.message : ''}`, { cause: error })
+  }
+  // The text is not written anew, because a document that is nested too deeply would overflow the stack.
+  const whole = `{"architecture":"","os":"","rootfs":{"type":"layers","diff_ids":[]},"config":${text}}`
+  return normaliseConfig(Buffer.from(whole)).config
 }
 
 /**
@@ -65,7 +69,7 @@ export const encapsulate = command({
     if (rev === undefined || to === undefined || more.length > 0)
       throw new UsageError('REV and IMGREF must be specified')
     const target = parseImageReference(to)
-    const meta = options.contentmeta === undefined ? undefined : parseRawMeta(readFileSync(options.contentmeta))
+    const meta = options.contentmeta === undefined ? undefined : parseRawMeta(readFile(options.contentmeta))
     const labels = { ...parseLabels(options.label), ...meta?.labels }
     const cmd = options.cmd.length === 0 ? undefined : options.cmd
     const digest = await encapsulateCommit(

@@ -84,8 +84,9 @@ export function betterSqlite3Refusal(version: string, napi: string | undefined):
 }
 
 function installedVersion(manifest: string): string {
-  const { version } = JSON.parse(readFileSync(createRequire(import.meta.url).resolve(manifest), 'utf8'))
-  return String(version)
+  const text = readFileSync(createRequire(import.meta.url).resolve(manifest), 'utf8')
+  const { version }: { version?: unknown } = JSON.parse(text)
+  return typeof version === 'string' ? version : ''
 }
 
 /** The part of `node:sqlite` used here; the types of the oldest supported Node do not declare it. */
