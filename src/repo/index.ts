@@ -36,7 +36,7 @@ export type {
   StatOverrides,
   XattrCallback,
 } from './commit/modifier.ts'
-export { uncompressedTar } from './commit/tar/input.ts'
+export { type UncompressedOptions, uncompressedTar } from './commit/tar/input.ts'
 export type { TarInputOptions } from './commit/tar/tar-tree-builder.ts'
 export { type CommitInput, writeCommit } from './commit/write-commit.ts'
 export { initialConfig, parseConfig, parseRepoMode, type RepoSettings, type TriState } from './core/config.ts'

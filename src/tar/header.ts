@@ -89,6 +89,15 @@ export function isChecksumRight(bytes: Uint8Array, view: DataView, at: number): 
   return stored === unsigned || stored === unsigned - 256 * countHighBytes(bytes, at)
 }
 
+/**
+ * Returns whether an archive that begins with these bytes is a tar: its first block is a header with a right checksum, or
+ * zeros, as in an archive without entries.
+ */
+export function startsTar(start: Uint8Array): boolean {
+  if (start.length < BLOCK) return false
+  return isZeroBlock(start, 0) || isChecksumRight(start, new DataView(start.buffer, start.byteOffset, BLOCK), 0)
+}
+
 /** Returns the sum of the 512 bytes at `at`. Adding eight bytes a turn takes half the time of one by one. */
 export function sumBlock(view: DataView, at: number): number {
   let even = 0

@@ -3,4 +3,5 @@
  * export them, so they may change at any time.
  */
 
+export { BLOCK, startsTar } from './header.ts'
 export { SLAB_SIZE, SlabBuffer } from './slab-buffer.ts'

@@ -94,7 +94,7 @@ export function sourceOf({ blobs, manifest }: GoldenImage): () => Promise<ImageS
     async *blob({ digest }) {
       yield blob(digest)
     },
-    sniffCompression: false,
+    givesPlainLayers: false,
     async [Symbol.asyncDispose]() {},
   })
 }

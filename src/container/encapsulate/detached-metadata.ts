@@ -186,7 +186,7 @@ async function rewrite(
 ): Promise<Digest> {
   const { platform, signal } = options
   const { manifest } = from
-  if (from.sniffCompression) {
+  if (from.givesPlainLayers) {
     throw new UnsupportedError(
       'docker-archive',
       'Layers of this transport have no fixed form; copy the image to an oci: layout',

@@ -48,7 +48,7 @@ export async function transferImage(
   to: ImageDestination,
   options: TransferOptions,
 ): Promise<Digest> {
-  const keeps = to.acceptsManifest(from.original.mediaType) && (!from.sniffCompression || to.keepsLayersPlain)
+  const keeps = to.acceptsManifest(from.original.mediaType) && (!from.givesPlainLayers || to.keepsLayersPlain)
   return await (keeps ? transferAsIs(from, to, options) : transferConverted(from, to, options))
 }
 
@@ -64,7 +64,7 @@ async function transferConverted(from: ImageSource, to: ImageDestination, option
   const isDocker = from.original.mediaType === DOCKER_MANIFEST
   const original = await from.configBytes()
   const config = isDocker ? convertDockerConfig(original) : original
-  const layers = from.sniffCompression
+  const layers = from.givesPlainLayers
     ? await recompress(from, to, options)
     : await transferLayers(from, to, from.manifest.layers, options)
   const { digest, size } = await to.putBlob(streamOf(config), { mediaType: OCI_CONFIG })

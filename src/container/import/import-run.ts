@@ -42,7 +42,7 @@ import { layerPolicy } from './selinux.ts'
 export interface ImportRunInput {
   readonly repo: Repo
   readonly tx: Transaction
-  readonly source: Pick<ImageSource, 'blob' | 'sniffCompression'>
+  readonly source: Pick<ImageSource, 'blob'>
   readonly prepared: PreparedImport
   /** Verifies the signature of the base commit, also when that commit is already stored. */
   readonly verifier: CommitVerifier | undefined

@@ -28,11 +28,10 @@ export interface ReadAheadOptions {
   readonly bytes?: number | undefined
 }
 
-type Blobs = Pick<ImageSource, 'blob' | 'sniffCompression'>
+type Blobs = Pick<ImageSource, 'blob'>
 
 /** The blobs of a source, for a reader that needs them in the order of `layers`. */
 export class ReadAhead implements Blobs, AsyncDisposable {
-  readonly sniffCompression: boolean
   readonly #source: Blobs
   readonly #layers: readonly Descriptor[]
   readonly #count: number
@@ -42,7 +41,6 @@ export class ReadAhead implements Blobs, AsyncDisposable {
 
   /** @param layers the layers that will be read, in order, each digest once */
   constructor(source: Blobs, layers: readonly Descriptor[], options: ReadAheadOptions = {}) {
-    this.sniffCompression = source.sniffCompression
     this.#source = source
     this.#layers = layers
     this.#count = options.layers ?? LAYERS_AHEAD

@@ -74,7 +74,7 @@ export async function openRegistryImage(name: string, context: TransportContext)
       },
       blob: (blob) => downloadBlob(order, blob),
       close: () => closing.abort(),
-      sniffCompression: false,
+      givesPlainLayers: false,
     }
     return await openManifest(reader, value.bytes, value.mediaType, context)
   } catch (error) {

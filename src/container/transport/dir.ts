@@ -27,7 +27,7 @@ export async function openDir(tree: FileTree, context: SourceContext): Promise<I
       manifest: ({ digest }) => readFile(tree, `${digestChecksum(digest)}.manifest.json`, MAX_MANIFEST_SIZE),
       config: ({ digest }, limit) => readFile(tree, digestChecksum(digest), limit),
       blob: ({ digest }) => tree.stream(digestChecksum(digest)),
-      sniffCompression: false,
+      givesPlainLayers: false,
     } satisfies Parameters<typeof openManifest>[0]
     return await openManifest(reader, bytes, undefined, context)
   } catch (error) {

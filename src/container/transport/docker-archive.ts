@@ -63,7 +63,7 @@ export async function openDockerArchive(
     const nothing = async (): Promise<never> => {
       throw new NotFoundError('manifest', 'a docker-archive has no index')
     }
-    const reader = { manifest: nothing, config: async () => config, blob, sniffCompression: true }
+    const reader = { manifest: nothing, config: async () => config, blob, givesPlainLayers: true }
     return await openManifest(reader, manifest, DOCKER_MANIFEST, context)
   } catch (error) {
     throw withContext(`docker-archive:${tree.what}`, error)

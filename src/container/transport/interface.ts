@@ -29,6 +29,6 @@ export interface ImageSource extends AsyncDisposable {
   config(): Promise<ImageConfiguration>
   /** Reads a blob as it is stored, without verifying it. @throws {NotFoundError} when it is missing */
   blob(layer: Descriptor): AsyncIterable<Uint8Array>
-  /** Whether a layer's first bytes decide its compression, since its media type may be wrong (docker-archive). */
-  readonly sniffCompression: boolean
+  /** Whether layers are given as plain tar under their diff ids, whatever their media types say (docker-archive). */
+  readonly givesPlainLayers: boolean
 }

@@ -5,8 +5,12 @@
  *              │                            │
  *              └ size, digest               └ diff id          compared before the iteration ends
  *
- * The tar is verified only when it is read to its end. Source: OCI image-spec 1.1, layer.md and descriptor.md; which
- * media types are layers is decided as in ostree-ext, `new_async_decompressor`.
+ * The tar is verified only when it is read to its end. The first bytes of a blob say how it is compressed, as for container
+ * engines: programs that copy images write plain layers with the media type of gzip, gzip with that of zstd, and so on. The
+ * diff id decides whether the result is right. The media type counts only for what is neither compressed nor a tar.
+ *
+ * Source: OCI image-spec 1.1, layer.md and descriptor.md; which media types are layers is decided as in ostree-ext,
+ * `new_async_decompressor`.
  */
 import { DigestMismatchError, OstreeError, UnsupportedError, withContext } from '../../errors.ts'
 import type { CompressionKind, Platform } from '../../platform/index.ts'
@@ -32,9 +36,6 @@ export interface OpenLayerOptions {
   readonly onBytes?: ((received: number) => void) | undefined
 }
 
-/** How a stored layer is decompressed. With `sniff`, its first bytes decide. */
-type StoredCompression = CompressionKind | 'none' | 'sniff'
-
 /**
  * Reads a layer and returns its plain tar. A chunk may be reused once the next one is asked for.
  *
@@ -43,20 +44,20 @@ type StoredCompression = CompressionKind | 'none' | 'sniff'
  *   {DigestMismatchError} for size, digest and diff id; {CompressionError}; {LimitError}; what the source throws
  */
 export function openLayer(
-  source: Pick<ImageSource, 'blob' | 'sniffCompression'>,
+  source: Pick<ImageSource, 'blob'>,
   layer: Descriptor,
   options: OpenLayerOptions,
 ): AsyncIterable<Uint8Array> {
-  const compression = source.sniffCompression ? 'sniff' : compressionOf(layer.mediaType)
+  const otherwise = compressionOf(layer.mediaType)
   digestChecksum(layer.digest)
-  return stream(() => source.blob(layer), layer, compression, options)
+  return stream(() => source.blob(layer), layer, otherwise, options)
 }
 
 /**
  * Returns the compression for a layer's media type.
  * @throws {UnsupportedError} when the type is not that of a layer, or is that of a layer stored outside the image
  */
-function compressionOf(mediaType: string): StoredCompression {
+function compressionOf(mediaType: string): CompressionKind | undefined {
   switch (mediaType) {
     case OCI_LAYER_GZIP:
       return 'gzip'
@@ -64,7 +65,7 @@ function compressionOf(mediaType: string): StoredCompression {
       return 'zstd'
     case OCI_LAYER:
     case DOCKER_LAYER:
-      return 'none'
+      return undefined
     default:
       throw new UnsupportedError('layer type', `Unhandled layer type: ${mediaType}`)
   }
@@ -73,12 +74,12 @@ function compressionOf(mediaType: string): StoredCompression {
 async function* stream(
   open: () => AsyncIterable<Uint8Array>,
   layer: Descriptor,
-  compression: StoredCompression,
+  otherwise: CompressionKind | undefined,
   { platform, diffId, maxBytes = MAX_LAYER_BYTES, signal, onBytes }: OpenLayerOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   signal?.throwIfAborted()
   await using blob = new VerifiedBlob(platform, open(), layer, { signal, onBytes })
-  const plain = decompressed(platform, compression, blob, { maxBytes, signal })
+  const plain = uncompressedTar(platform, blob, { maxBytes, signal, otherwise })
   await using tar = new VerifiedBlob(platform, limitExpansion(plain, blob, { what: 'layer', maxBytes }))
   try {
     try {
@@ -98,15 +99,4 @@ async function* stream(
   } catch (error) {
     throw error instanceof DigestMismatchError ? error : withContext(`layer ${layer.digest}`, error)
   }
-}
-
-function decompressed(
-  platform: Platform,
-  compression: StoredCompression,
-  blob: AsyncIterable<Uint8Array>,
-  options: { maxBytes: number; signal: AbortSignal | undefined },
-): AsyncIterable<Uint8Array> {
-  if (compression === 'none') return blob
-  if (compression === 'sniff') return uncompressedTar(platform, blob, options)
-  return platform.decompress(compression, blob, options)
 }

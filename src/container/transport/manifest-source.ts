@@ -29,8 +29,8 @@ export interface BlobReader {
   config(descriptor: Descriptor, limit: number): Promise<Uint8Array>
   /** Reads a blob as it is stored. @throws {NotFoundError} when it is missing */
   blob(descriptor: Descriptor): AsyncIterable<Uint8Array>
-  /** As `ImageSource.sniffCompression`. */
-  readonly sniffCompression: boolean
+  /** As `ImageSource.givesPlainLayers`. */
+  readonly givesPlainLayers: boolean
   /** Ends running reads and releases the resources of the image. */
   close?(): void
 }
@@ -136,8 +136,8 @@ class ManifestSource implements ImageSource {
     this.#readConfig = readConfig
   }
 
-  get sniffCompression(): boolean {
-    return this.#reader.sniffCompression
+  get givesPlainLayers(): boolean {
+    return this.#reader.givesPlainLayers
   }
 
   configBytes(): Promise<Uint8Array> {

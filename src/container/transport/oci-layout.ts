@@ -77,6 +77,6 @@ function layoutReader(tree: FileTree): BlobReader {
     manifest: ({ digest }) => readFile(tree, blobPath(digest), MAX_MANIFEST_SIZE),
     config: ({ digest }, limit) => readFile(tree, blobPath(digest), limit),
     blob: ({ digest }) => tree.stream(blobPath(digest)),
-    sniffCompression: false,
+    givesPlainLayers: false,
   }
 }

@@ -52,7 +52,7 @@ function imageOf(layers: readonly Layer[], given: (layer: Layer) => AsyncIterabl
     manifestDigest: digestOf(encodeUtf8(descriptors.map(({ digest }) => digest).join())),
     manifest: { schemaVersion: 2, config: { ...EMPTY, mediaType: '' }, layers: descriptors },
     original: { bytes: new Uint8Array(0), mediaType: '' },
-    sniffCompression: false,
+    givesPlainLayers: false,
     configBytes: async () => new Uint8Array(0),
     async config() {
       return { ...HOST, config: {}, rootfs: { type: 'layers', diff_ids: layers.map(({ tar }) => digestOf(tar)) } }

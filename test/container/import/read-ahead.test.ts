@@ -12,7 +12,6 @@ const layer = (name: string, size = 0): Descriptor => ({
 
 /** A source of layers in chunks, which counts the bytes requested. It uses one buffer per layer, as a source may. */
 class Source {
-  readonly sniffCompression = false
   readonly asked = new Map<string, number>()
   readonly open = new Set<string>()
   readonly #chunks: ReadonlyMap<string, readonly Uint8Array[]>
@@ -86,7 +85,7 @@ describe('layers read ahead', () => {
   test('an error of a layer read ahead is thrown when that layer is read, not before', async () => {
     const layers = [layer('a'), layer('b')]
     const source = {
-      sniffCompression: false,
+      givesPlainLayers: false,
       async *blob({ digest }: Descriptor) {
         yield Uint8Array.of(1)
         if (digest === layers[1]?.digest) throw new Error('gone')

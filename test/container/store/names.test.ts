@@ -72,7 +72,6 @@ describe('decompressing a layer', () => {
       size: bytes.length,
     }
     const source = {
-      sniffCompression: false,
       async *blob() {
         yield bytes
       },

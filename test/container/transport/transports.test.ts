@@ -233,7 +233,7 @@ describe('a layer', () => {
     async function* blob() {
       for (let at = 0; at < bytes.length; at += 64) yield bytes.subarray(at, at + 64)
     }
-    const source = { blob, sniffCompression: false }
+    const source = { blob }
     return sizeOf(openLayer(source, descriptor, { platform: nodePlatform, diffId, ...options }))
   }
 

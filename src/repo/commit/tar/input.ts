@@ -1,14 +1,13 @@
 /**
- * Decompresses an archive. Like libarchive, detects the compression by the first bytes. Other formats that libarchive
+ * Decompresses an archive. Like libarchive, detects the compression by the first bytes, except that a tar is never taken
+ * for something else, whatever the name of its first entry is. Other formats that libarchive
  * supports (xz, bzip2, zip) are refused. A cpio archive is passed through.
  */
 
 import { concatBytes } from '../../../bytes.ts'
 import { UnsupportedError } from '../../../errors.ts'
 import type { CompressionKind, DecompressOptions, Platform } from '../../../platform/index.ts'
-
-/** Bytes of the longest magic number. */
-const MAGIC_LENGTH = 6
+import { BLOCK, startsTar } from '../../../tar/internal.ts'
 
 const MAGICS: readonly (readonly [magic: readonly number[], kind: CompressionKind | 'xz' | 'bzip2' | 'zip'])[] = [
   [[0x1f, 0x8b], 'gzip'],
@@ -21,6 +20,12 @@ const MAGICS: readonly (readonly [magic: readonly number[], kind: CompressionKin
 /** A zstd stream may begin with a skippable frame (RFC 8878): a byte from 0x50 to 0x5f, then these. */
 const SKIPPABLE = [0x2a, 0x4d, 0x18]
 
+/** Options of `uncompressedTar`. */
+export interface UncompressedOptions extends DecompressOptions {
+  /** The compression of what begins neither like compressed data nor like a tar. Default: none. */
+  readonly otherwise?: CompressionKind | undefined
+}
+
 /**
  * Yields the uncompressed archive.
  * @throws {UnsupportedError} when the archive has a format that is not supported
@@ -29,13 +34,13 @@ const SKIPPABLE = [0x2a, 0x4d, 0x18]
 export async function* uncompressedTar(
   platform: Platform,
   stream: AsyncIterable<Uint8Array>,
-  options: DecompressOptions = {},
+  { otherwise, ...options }: UncompressedOptions = {},
 ): AsyncGenerator<Uint8Array, void> {
   const chunks = stream[Symbol.asyncIterator]()
   try {
     const head: Uint8Array[] = []
     let length = 0
-    while (length < MAGIC_LENGTH) {
+    while (length < BLOCK) {
       const { value, done } = await chunks.next()
       if (done) break
       head.push(value.slice())
@@ -43,14 +48,14 @@ export async function* uncompressedTar(
     }
     const start = concatBytes(head)
     const whole = rejoin(start, chunks)
-    const kind = compressionOf(start)
+    const kind = startsTar(start) ? undefined : (compressionOf(start) ?? otherwise)
     yield* kind === undefined ? whole : platform.decompress(kind, whole, options)
   } finally {
     await chunks.return?.()
   }
 }
 
-/** Detects the compression. @returns `undefined` for an uncompressed archive */
+/** Detects the compression by a magic number. */
 function compressionOf(start: Uint8Array): CompressionKind | undefined {
   if (((start[0] as number) & 0xf0) === 0x50 && SKIPPABLE.every((byte, i) => start[i + 1] === byte)) return 'zstd'
   const kind = MAGICS.find(([magic]) => magic.every((byte, i) => start[i] === byte))?.[1]
