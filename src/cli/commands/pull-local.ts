@@ -52,6 +52,7 @@ export const pullLocal = command({
         depth: options.depth,
         commitOnly: options['commit-metadata-only'],
         untrusted: options.untrusted,
+        trusted: !options.untrusted,
         bareUserOnlyFiles: options['bareuseronly-files'],
         verifyBindings: !options['disable-verify-bindings'],
         gpgVerify: options['gpg-verify'],

@@ -55,6 +55,10 @@ export class ForwardingTransaction implements Transaction {
     return this.tx.writeFile(file, expected)
   }
 
+  writeTrustedFile(file: FileObject, checksum: Checksum): MaybePromise<Checksum> {
+    return this.tx.writeTrustedFile(file, checksum)
+  }
+
   openFile(header: FileHeader, size: number, expected?: Checksum): FileSink {
     return this.tx.openFile(header, size, expected)
   }

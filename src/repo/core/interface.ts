@@ -135,6 +135,12 @@ export interface Transaction extends ObjectReader, AsyncDisposable {
    *   cases nothing is stored, and the message begins `Writing content object: `; errors of the stream pass unchanged
    */
   writeFile(file: FileObject, expected?: Checksum): MaybePromise<Checksum>
+  /**
+   * Stores a file under a checksum that is not verified, because the caller trusts where the file comes from. What is not
+   * right about it is found by `fsck`. Otherwise like `writeFile`.
+   * @returns `checksum`
+   */
+  writeTrustedFile(file: FileObject, checksum: Checksum): MaybePromise<Checksum>
   /** Returns a sink that stores a file as `writeFile` does. @param size bytes of content that will come */
   openFile(header: FileHeader, size: number, expected?: Checksum): FileSink
   /**

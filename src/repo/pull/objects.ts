@@ -14,9 +14,15 @@ import type { Repo } from '../repo.ts'
 /** How objects are checked before they are imported. */
 export interface ImportRules {
   /**
-   * Verify each object first. Default: only objects that are rewritten are verified, not those that are hard-linked.
+   * Verify each object first. Default: objects that are rewritten in another form are verified by their checksum, but not
+   * those that are hard-linked or copied as they are.
    */
   readonly untrusted?: boolean | undefined
+  /**
+   * Do not verify files that are rewritten either, as `ostree pull-local` without `--untrusted`: a file that is corrupted
+   * in the source is corrupted in the target, where `fsck` finds it. Without effect if `untrusted` is set.
+   */
+  readonly trusted?: boolean | undefined
   /** Refuse files whose mode a bare-user-only repository cannot store: setuid, setgid, sticky, or world-writable. */
   readonly bareUserOnlyFiles?: boolean | undefined
 }
@@ -33,13 +39,16 @@ export class ObjectImporter {
   readonly #into: Repo
   readonly #tx: Transaction
   readonly #untrusted: boolean
+  readonly #trusted: boolean
   readonly #bareUserOnly: boolean
 
-  constructor(from: Repo, into: Repo, tx: Transaction, { untrusted = false, bareUserOnlyFiles = false }: ImportRules) {
+  constructor(from: Repo, into: Repo, tx: Transaction, rules: ImportRules) {
+    const { untrusted = false, trusted = false, bareUserOnlyFiles = false } = rules
     this.#from = from
     this.#into = into
     this.#tx = tx
     this.#untrusted = untrusted
+    this.#trusted = trusted && !untrusted
     this.#bareUserOnly = bareUserOnlyFiles
   }
 
@@ -95,8 +104,10 @@ export class ObjectImporter {
 
   async #write({ type, checksum }: ImportName): Promise<void> {
     const { objects } = this.#from
-    if (type === 'file') await this.#tx.writeFile(await objects.readFile(checksum), checksum)
-    else await this.#tx.writeMeta(type, await objects.readMeta(type, checksum), checksum)
+    if (type === 'file') {
+      const file = await objects.readFile(checksum)
+      await (this.#trusted ? this.#tx.writeTrustedFile(file, checksum) : this.#tx.writeFile(file, checksum))
+    } else await this.#tx.writeMeta(type, await objects.readMeta(type, checksum), checksum)
   }
 }
 

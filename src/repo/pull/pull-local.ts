@@ -6,8 +6,8 @@
  *   is new, or marked partial         is pulled             are pulled up to `depth`
  *   exists and is complete            is assumed to exist   are pulled up to `depth`
  *
- * The bindings of a commit are verified against the requested ref, the first one if there are several. Otherwise the
- * source is trusted to hold valid objects, unless `untrusted` is set.
+ * The bindings of a commit are verified against the requested ref, the first one if there are several. Beyond that,
+ * the options `untrusted` and `trusted` tell which objects are verified.
  *
  * Source: ostree-repo-pull.c (ostree_repo_pull_with_options, scan_one_metadata_object, scan_commit_object,
  * scan_dirtree_object), ostree-repo-commit.c (_ostree_repo_import_object).

@@ -166,6 +166,21 @@ export class OpenTransaction implements Transaction {
     return this.#writeStream(file, expected)
   }
 
+  writeTrustedFile(file: FileObject, checksum: Checksum): MaybePromise<Checksum> {
+    this.#requireOpen()
+    const { header, size, body } = file
+    if (!(body instanceof Uint8Array && body.length === size && size <= SMALL_FILE)) {
+      return this.#writeStream(file, checksum, true)
+    }
+    try {
+      requireSoundHeader(header, size)
+      this.#insertSmall(checksum, header, this.#headers.encode(header), body)
+      return checksum
+    } catch (error) {
+      throw withContext('Writing content object', error)
+    }
+  }
+
   #writeSmall(header: FileHeader, body: Uint8Array, expected: Checksum | undefined): Checksum {
     try {
       requireSoundHeader(header, body.length)
@@ -182,8 +197,12 @@ export class OpenTransaction implements Transaction {
     }
   }
 
-  async #writeStream({ header, size, body }: FileObject, expected: Checksum | undefined): Promise<Checksum> {
-    const sink = this.openFile(header, size, expected)
+  async #writeStream(
+    { header, size, body }: FileObject,
+    expected: Checksum | undefined,
+    trusted = false,
+  ): Promise<Checksum> {
+    const sink = this.#openFile(header, size, expected, trusted)
     try {
       if (body instanceof Uint8Array) sink.write(body)
       else {
@@ -200,6 +219,10 @@ export class OpenTransaction implements Transaction {
   }
 
   openFile(header: FileHeader, size: number, expected?: Checksum): FileSink {
+    return this.#openFile(header, size, expected, false)
+  }
+
+  #openFile(header: FileHeader, size: number, expected: Checksum | undefined, trusted: boolean): FileSink {
     this.#requireOpen()
     try {
       requireSoundHeader(header, size)
@@ -208,6 +231,7 @@ export class OpenTransaction implements Transaction {
         header,
         size,
         expected,
+        trusted,
         large: size > SMALL_FILE ? this.#backend.openBody(header, framedHeader, size) : undefined,
         requireOpen: () => this.#requireOpen(),
         store: (checksum, content) =>

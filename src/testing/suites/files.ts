@@ -1,5 +1,6 @@
 /** Tests of files: the way of writing does not change the object, and a file is read back unchanged. */
 
+import { type Checksum, readAll } from '../../bytes.ts'
 import { ChecksumMismatchError, FormatError } from '../../errors.ts'
 import { S_IFDIR } from '../../objects/index.ts'
 import {
@@ -100,6 +101,24 @@ export function fileTests(context: SuiteContext): void {
         expect(tx.stats).toMatchObject({ contentWritten: 0, contentBytesWritten: 0 })
       })
       expect(await collect(storage.objects.list())).toEqual([])
+      await storage[Symbol.asyncDispose]()
+    })
+
+    const OTHER_CHECKSUM = ABSENT.replace(/^../, '77') as Checksum
+
+    test('a trusted file is stored under the checksum it is given, which is not verified', async () => {
+      const header = headers[0]
+      const body = text('not what the checksum names')
+      const { storage } = await stored(async (tx) => {
+        const file = { header, size: body.length, body: reusing(body, 5) }
+        expect(await attempt(() => tx.writeTrustedFile(fileOf(header, body), ABSENT))).toBe(ABSENT)
+        expect(await attempt(() => tx.writeTrustedFile(file, OTHER_CHECKSUM))).toBe(OTHER_CHECKSUM)
+        expect(tx.stats).toMatchObject({ contentWritten: 2, contentBytesWritten: 2 * body.length })
+      })
+      for (const checksum of [ABSENT, OTHER_CHECKSUM]) {
+        const read = await storage.objects.readFile(checksum)
+        expect(await readAll(read.body)).toEqual(body)
+      }
       await storage[Symbol.asyncDispose]()
     })
 

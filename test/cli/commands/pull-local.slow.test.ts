@@ -1,10 +1,22 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import { loosePath } from '../../../src/objects/index.ts'
+import type { Repo } from '../../../src/repo/index.ts'
+import { openRepo } from '../../../src/repo/local.ts'
 import { isRoot } from '../../support/machine.ts'
 import { describeReference, run } from '../../support/reference.ts'
 import { SideBySide } from '../../support/side-by-side.ts'
 
 /** A line of help for an option that older versions of ostree do not have. */
 const LATER = '--disable-static-deltas       Do not use static deltas'
+
+async function within<T>(path: string, work: (repo: Repo) => Promise<T>): Promise<T> {
+  const repo = await openRepo(path)
+  try {
+    return await work(repo)
+  } finally {
+    await repo.close()
+  }
+}
 
 describeReference('ostree', 'options of `ostree-ts pull-local` and of `ostree pull-local`', () => {
   const pair = new SideBySide()
@@ -143,6 +155,32 @@ describeReference('ostree', 'options of `ostree-ts pull-local` and of `ostree pu
     pair.shell('ostree --repo=bare init --mode=bare')
     await pair.run(['pull-local', '--repo=@/bare', '@/suid', 'suid', 'main'])
     pair.expectSame('bare/objects')
+  })
+
+  test.each([
+    ['archive', 'bare-user'],
+    ['archive', 'archive'],
+    ['bare-user', 'archive'],
+    ['bare-user-only', 'bare-user'],
+  ])('both copy or convert a file of %s with changed content to %s unverified, and fsck finds it', async (from, to) => {
+    for (const size of [9, 200_000]) {
+      pair.shell(`rm -rf broken first into file; for r in broken:${from} first:${to} into:${to}; do
+          ostree --repo=\${r%:*} init --mode=\${r#*:}; done
+        mkdir file; head -c ${size} /dev/zero > file/f; echo other > file/g; chmod 644 file/*
+        ostree --repo=broken commit --canonical-permissions --no-xattrs -b main --timestamp=@0 file`)
+      for (const place of [pair.theirs, pair.ours]) {
+        const { files } = await within(`${place}/broken`, async (repo) =>
+          repo.readDirTree((await repo.readCommit(await repo.resolve('main'))).rootTree),
+        )
+        const [f, g] = files.map(({ checksum }) => loosePath({ checksum, type: 'file' }, from === 'archive'))
+        run('cp', ['-a', `${place}/broken/${g}`, `${place}/broken/${f}`])
+      }
+      await pair.run(['pull-local', '--repo=@/first', '@/broken', 'main', '--untrusted'])
+      await pair.run(['pull-local', '--repo=@/into', '@/broken', 'main'])
+      for (const repo of ['first', 'into']) pair.expectSame(`${repo}/refs`)
+      pair.expectSame('into/objects', (name) => name.endsWith('.filez'))
+      await pair.run(['fsck', '--repo=@/into', '--quiet'])
+    }
   })
 
   test.each(['commit', 'dirtree', 'dirmeta', 'filez'])(

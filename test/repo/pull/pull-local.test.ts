@@ -119,7 +119,7 @@ describe('pullLocal between directories', () => {
     }
   })
 
-  test('changed content is refused with `untrusted`, and whenever it is written anew', async () => {
+  test('changed content is refused with `untrusted`, and when it is written anew without `trusted`', async () => {
     const source = await places.create(directory, 'archive')
     const [, second = ''] = await makeSource(source)
     const { files } = await source.readDirTree((await source.readCommit(second as Checksum)).rootTree)
@@ -135,6 +135,12 @@ describe('pullLocal between directories', () => {
     // A target of another mode writes the object anew, which checks it in any case.
     const elsewhere = await places.create(directory, 'bare-user-only')
     await expect(pullLocal(source, elsewhere)).rejects.toThrow(`Corrupted file object; checksum expected='${changed}'`)
+    // With `trusted` it is not checked, and found by fsck.
+    await expect(pullLocal(source, elsewhere, { trusted: true, untrusted: true })).rejects.toThrow(
+      'Corrupted file object',
+    )
+    expect(await pullLocal(source, elsewhere, { trusted: true })).toMatchObject({ content: 5 })
+    await expect(fsck(elsewhere)).rejects.toThrow(`fsck content object ${changed}: Corrupted file object`)
   })
 
   test('objects are copied byte for byte between file systems', async () => {
