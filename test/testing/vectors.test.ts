@@ -86,6 +86,7 @@ const COUNTS: Readonly<Record<string, number | Readonly<Record<string, number>>>
   'container/exampleos-export.json': { entries: 77 },
   'container/config-normalisation.json': { cases: 2 },
   'container-real/encapsulate.json': { commits: 5, cases: 40 },
+  'container-real/import.json': 102,
   'container/format-size.json': { cases: 17 },
   'container/refescape.json': { escape: 29, errors: 2, unescape: 6, prefix: 3 },
   'container/paths.json': { normalize: 34, remap_link_target: 12 },
