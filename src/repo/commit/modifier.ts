@@ -48,7 +48,11 @@ export interface ModifierOptions {
   readonly devinoCanonical?: boolean | undefined
 }
 
-/** The rules of one commit. For a bare-user-only repository, canonical permissions are always applied. */
+/**
+ * The rules of one commit. For a bare-user-only repository, canonical permissions are always applied. In the modes that
+ * store links as links every one has the mode 0777; ostree does that only in bare-user-only repositories, and in the others
+ * stores links of an archive such that its fsck calls them corrupt.
+ */
 export class CommitModifier {
   readonly devino: DevInoCache | undefined
   readonly devinoCanonical: boolean
@@ -60,12 +64,13 @@ export class CommitModifier {
   /** The policy for SELinux labels. Set before the first tree is read. */
   sePolicy: Pick<SePolicy, 'label'> | undefined
   readonly #canonical: boolean
-  readonly #forced: boolean
+  /** Whether the repository stores symbolic links as such: on Linux they have no mode but 0777. */
+  readonly #plainLinks: boolean
   readonly #filter: CommitFilter | undefined
 
   constructor(repo: Pick<Repo, 'mode' | 'settings'>, options: ModifierOptions = {}) {
     const forced = repo.mode === 'bare-user-only'
-    this.#forced = forced
+    this.#plainLinks = forced || repo.mode === 'bare' || repo.mode === 'bare-split-xattrs'
     this.#canonical = forced || options.canonicalPermissions === true
     this.#filter = options.filter
     // As in libostree, neither canonical permissions nor `core.disable-xattrs` drop the xattrs of a tar archive.
@@ -78,10 +83,10 @@ export class CommitModifier {
 
   /** True when `apply` never changes or skips anything. */
   get isIdentity(): boolean {
-    return !this.#canonical && this.#filter === undefined
+    return !this.#canonical && this.#filter === undefined && !this.#plainLinks
   }
 
-  /** Applies the filter and canonical permissions to `inode`, in place. @returns false when the entry is skipped */
+  /** Applies the filter, canonical permissions and the mode of links to `inode`, in place. @returns false when the entry is skipped */
   apply(path: string, inode: InodeInfo): boolean {
     const keep = this.#filter === undefined || this.#filter(path, inode)
     if (this.#canonical) {
@@ -89,9 +94,8 @@ export class CommitModifier {
       inode.gid = 0
       const type = inode.mode & S_IFMT
       if (type === S_IFREG || type === S_IFDIR) inode.mode = type | (inode.mode & 0o755)
-      // A bare-user-only repository stores symlinks as symlinks, which have no other mode.
-      else if (this.#forced && type === S_IFLNK) inode.mode = S_IFLNK | 0o777
     }
+    if (this.#plainLinks && (inode.mode & S_IFMT) === S_IFLNK) inode.mode = S_IFLNK | 0o777
     return keep
   }
 
