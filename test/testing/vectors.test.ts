@@ -85,6 +85,7 @@ const COUNTS: Readonly<Record<string, number | Readonly<Record<string, number>>>
   'container/derived-layers-2.json': { cases: 11 },
   'container/exampleos-export.json': { entries: 77 },
   'container/config-normalisation.json': { cases: 2 },
+  'container-real/commands.json': 32,
   'container-real/encapsulate.json': { commits: 5, cases: 40 },
   'container-real/import.json': 102,
   'container/format-size.json': { cases: 17 },

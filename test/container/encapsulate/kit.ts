@@ -86,8 +86,3 @@ export function documentsOf(files: ReadonlyMap<string, Uint8Array>, at = 0): Ima
   const configText = blob(manifest.config.digest)
   return { index, manifest, manifestText, config: JSON.parse(configText), configText }
 }
-
-/** Removes digests and sizes of layers, which depend on the compressor. */
-export function withoutBlobs({ layers, ...manifest }: GoldenManifest): object {
-  return { ...manifest, layers: layers.map(({ digest: _, size: __, ...layer }) => layer) }
-}
