@@ -138,6 +138,7 @@ export { type LayerGcOptions, type LayerGcPlan, type LayerUse, planLayerGc } fro
 export { listContainerDeploymentManifests } from './store/holders.ts'
 export { timestampOfManifestOrConfig, versionForConfig } from './store/image-time.ts'
 
+export { LAYER_RULES } from './store/layer-rules.ts'
 export {
   layerFromDiffid,
   type ManifestLayout,

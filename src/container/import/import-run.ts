@@ -11,14 +11,7 @@ import type { Checksum } from '../../bytes.ts'
 import { withContext } from '../../errors.ts'
 import { string, variantOf } from '../../gvariant/index.ts'
 import type { Progress } from '../../progress.ts'
-import {
-  type Repo,
-  readCommit,
-  readSignedCommit,
-  type SePolicy,
-  type Transaction,
-  writeCommit,
-} from '../../repo/index.ts'
+import { type Repo, readSignedCommit, type SePolicy, type Transaction, writeCommit } from '../../repo/index.ts'
 import {
   type CommitVerifier,
   importCommitLayer,
@@ -26,17 +19,18 @@ import {
   writeObjectSetCommit,
 } from '../ostree-tar/ostree-tar.ts'
 import { requireComplete } from '../ostree-tar/require-complete.ts'
+import { effectiveRules, type LayerRules, matchingRules, noteRules, type WantedRules } from '../store/layer-rules.ts'
 import { parseOstreeManifestLayout } from '../store/layout.ts'
 import { IMPORTER_VERSION, type LayerKind } from '../store/names.ts'
 import type { LayerCommit } from '../store/place-image.ts'
 import { resolveLocalRef } from '../store/refs.ts'
+import type { StoredLayers } from '../store/stored-layers.ts'
 import type { ImageSource } from '../transport/interface.ts'
 import { openLayer } from '../transport/layer-stream.ts'
 import { importLayer } from './import-layer.ts'
 import type { ResolvedImportOptions } from './import-options.ts'
-import { rootIsTransient } from './prepare-root.ts'
+import type { ImportRules, RulesByBase } from './import-rules.ts'
 import type { PreparedImport, PreparedLayer } from './prepared-import.ts'
-import { layerPolicy } from './selinux.ts'
 
 /** What an import reads and where it writes to. */
 export interface ImportRunInput {
@@ -46,8 +40,15 @@ export interface ImportRunInput {
   readonly prepared: PreparedImport
   /** Verifies the signature of the base commit, also when that commit is already stored. */
   readonly verifier: CommitVerifier | undefined
-  /** Label derived layers by the SELinux policy of the base, or of `sepolicyCommit` when there is no base. */
-  readonly labels: boolean
+  readonly rules: RulesByBase
+  /** The layers of all images. */
+  readonly stored: StoredLayers
+}
+
+/** A derived layer, and the rules that made it. */
+interface DerivedLayer {
+  readonly commit: Checksum
+  readonly rules: LayerRules
 }
 
 /** The layers of one import. */
@@ -60,8 +61,12 @@ export class ImportRun {
   readonly filtered = new Map<string, ReadonlyMap<string, number>>()
   /** The result of verifying the signature of the base commit, as text. */
   verifyText: string | undefined = undefined
-  /** The commits of all layers of the image so far. */
-  readonly stored: LayerCommit[] = []
+  /** The commits of the layers so far. */
+  readonly #kept = new Map<PreparedLayer, LayerCommit>()
+  /** The derived layers so far, by digest. */
+  readonly #derived = new Map<string, DerivedLayer>()
+  /** Stored layers that `dropRelabelled` has dropped. */
+  readonly #rejected = new Set<Checksum>()
   /** Layers fetched so far. */
   fetched = 0
   /** Layers so far that were stored already. */
@@ -71,6 +76,11 @@ export class ImportRun {
     this.#input = input
     this.#options = options
     this.#timestamp = options.now()
+  }
+
+  /** The commits of all layers of the image so far. */
+  get stored(): LayerCommit[] {
+    return [...this.#kept.values()]
   }
 
   /**
@@ -127,49 +137,82 @@ export class ImportRun {
     return commit as unknown as Checksum // set before #fetch returned
   }
 
-  /** Stores the derived layers. @returns their commits, lowest first */
+  /** Stores the derived layers that this run has not stored yet. @returns their commits, lowest first */
   async importDerived(base: Checksum | undefined): Promise<Checksum[]> {
-    const { tx, prepared } = this.#input
-    const policy = await this.#layerPolicy(base)
-    const allowNonusr = this.#options.allowNonusr ?? (base === undefined || (await isTransient(tx, base)))
-    const commits = new Map<string, Checksum>()
+    const { tx, prepared, rules } = this.#input
+    if (prepared.layers.length === 0) return []
+    const wanted = await rules.of(tx, base)
     for (const layer of prepared.layers) {
       const { digest } = layer.layer
-      const known = commits.get(digest) ?? (await this.#known(layer))
-      if (known !== undefined) await this.#reuse('derived', layer, known, true)
-      const take = async (stream: AsyncIterable<Uint8Array>) => {
-        const commit = await this.#importDerivedLayer(layer, stream, allowNonusr, policy)
-        commits.set(digest, commit)
-        return commit
+      if (this.#kept.has(layer) && this.#derived.has(digest)) continue
+      const known = this.#derived.get(digest) ?? (await this.#findDerived(layer, wanted))
+      if (known !== undefined) {
+        this.#derived.set(digest, known)
+        await this.#reuse('derived', layer, known.commit, true)
+        continue
       }
-      if (known === undefined) await this.#fetch('derived', layer, true, take)
-      else commits.set(digest, known)
+      await this.#fetch('derived', layer, true, async (stream) => {
+        const imported = await this.#importDerivedLayer(layer, stream, wanted)
+        this.#derived.set(digest, imported)
+        return imported.commit
+      })
     }
-    return prepared.layers.map(({ layer }) => commits.get(layer.digest) as Checksum) // each was set above
+    return prepared.layers.map(({ layer }) => (this.#derived.get(layer.digest) as DerivedLayer).commit) // set above
   }
 
-  /** Reads the policy before any layer is fetched: one that cannot be read stops the import. */
-  async #layerPolicy(base: Checksum | undefined): Promise<SePolicy | undefined> {
-    const { tx, labels, prepared } = this.#input
-    const commit = base ?? this.#options.sepolicyCommit
-    if (!labels || commit === undefined || prepared.layers.length === 0) return undefined
-    return layerPolicy(tx, commit)
+  /**
+   * Drops the stored layers that the merge of another image has labelled by another policy than that of this merge: they
+   * have to be imported again, since they may have labels where this policy has none.
+   * @returns whether there are such layers
+   */
+  async dropRelabelled(policy: SePolicy | undefined): Promise<boolean> {
+    const before = this.#derived.size
+    const labels = await this.#input.rules.labelsOf(policy)
+    for (const [digest, { commit, rules }] of this.#derived) {
+      const { relabelled } = rules
+      if (relabelled === undefined || relabelled === rules.labels || relabelled === labels) continue
+      this.#derived.delete(digest)
+      this.#rejected.add(commit)
+      this.reused--
+    }
+    return this.#derived.size < before
+  }
+
+  /** Returns the rules that made the commit of a derived layer of this image. */
+  rulesOf({ layer }: LayerCommit): LayerRules {
+    return (this.#derived.get(layer.digest) as DerivedLayer).rules // each derived layer was stored
+  }
+
+  /** Finds a stored layer that an import would make in the same way. */
+  async #findDerived({ layer, index }: PreparedLayer, wanted: WantedRules): Promise<DerivedLayer | undefined> {
+    const { tx, stored, prepared } = this.#input
+    let rules: LayerRules | undefined
+    const diffid = prepared.config.rootfs.diff_ids[index]
+    const commit = await stored.find(tx, layer, 'derived', diffid, async (checksum, commit) => {
+      if (this.#rejected.has(checksum)) return false
+      rules = await matchingRules(tx, checksum, commit, wanted)
+      return rules !== undefined
+    })
+    return commit === undefined || rules === undefined ? undefined : { commit, rules }
   }
 
   async #importDerivedLayer(
     { layer }: PreparedLayer,
     stream: AsyncIterable<Uint8Array>,
-    allowNonusr: boolean,
-    policy: SePolicy | undefined,
-  ): Promise<Checksum> {
+    wanted: ImportRules,
+  ): Promise<DerivedLayer> {
     const { repo, tx } = this.#input
-    const { retainVar, importerVersion, limits, signal } = this.#options
+    const { importerVersion, limits, signal } = this.#options
     const { digest } = layer
+    const { nonusr: allowNonusr, retainVar, policy } = wanted
     const options = { layer: digest, allowNonusr, retainVar, policy, limits: limits.tar, signal }
     const { filtered, ...root } = await importLayer(repo, tx, stream, options)
     if (filtered.size > 0) this.filtered.set(digest, filtered)
     const metadata = [[IMPORTER_VERSION, variantOf(string, importerVersion)] as const]
-    return writeCommit(tx, { root, timestamp: this.#timestamp, metadata })
+    const commit = await writeCommit(tx, { root, timestamp: this.#timestamp, metadata })
+    const rules = await effectiveRules(tx, { rootTree: root.tree, rootMeta: root.meta }, wanted, filtered.size > 0)
+    await noteRules(tx, commit, rules)
+    return { commit, rules }
   }
 
   /** Returns the commit of a stored layer, unless it was pruned since the import was prepared. */
@@ -188,9 +231,10 @@ export class ImportRun {
    * Sets the ref of a layer, so that an import that is interrupted does not lose it. A ref that is there already may
    * belong to another image, which `placeImage` finds out at the end.
    */
-  async #keep(kind: LayerKind, { layer, ostreeRef }: PreparedLayer, commit: Checksum): Promise<void> {
+  async #keep(kind: LayerKind, prepared: PreparedLayer, commit: Checksum): Promise<void> {
     const { repo, tx } = this.#input
-    this.stored.push({ layer, kind, commit })
+    const { layer, ostreeRef } = prepared
+    this.#kept.set(prepared, { layer, kind, commit })
     const present = await resolveLocalRef(repo, ostreeRef)
     const isFree = present === undefined || !(await tx.has({ checksum: present, type: 'commit' }))
     if (isFree) tx.setRef(`heads/${ostreeRef}`, { commit })
@@ -235,11 +279,6 @@ export class ImportRun {
 }
 
 type LayerEventKind = 'layer-start' | 'layer-done' | 'layer-cached'
-
-async function isTransient(tx: Transaction, base: Checksum): Promise<boolean> {
-  const { rootTree, rootMeta } = await readCommit(tx, base)
-  return rootIsTransient(tx, { tree: rootTree, meta: rootMeta })
-}
 
 function objectsSoFar({ stats }: Transaction): Progress {
   const written = stats.metadataWritten + stats.contentWritten

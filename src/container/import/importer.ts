@@ -26,15 +26,18 @@ import { requireAccepted, requireStrictDefault } from '../policy/policy-check.ts
 import { gcImageLayers } from '../store/gc.ts'
 import { requirePlace } from '../store/image-place.ts'
 import { timestampOfManifestOrConfig, versionForConfig } from '../store/image-time.ts'
-import { parseManifestLayout, parseOstreeManifestLayout } from '../store/layout.ts'
+import { tryRequireLayer } from '../store/layer-refs.ts'
+import { matchingRules, noteRules } from '../store/layer-rules.ts'
+import { layersOfLayout, parseManifestLayout, parseOstreeManifestLayout } from '../store/layout.ts'
 import { type LayerKind, refForImage, refForLayer } from '../store/names.ts'
 import { type LayerCommit, placeImage } from '../store/place-image.ts'
 import { type LayeredImageState, listImages, queryImageCommit, tryQueryImage } from '../store/query.ts'
-import { StoredLayers } from '../store/stored-layers.ts'
+import { type AcceptLayer, StoredLayers } from '../store/stored-layers.ts'
 import type { ImageSource } from '../transport/interface.ts'
 import { FlatFileNotes } from './flat-files.ts'
 import { type ImportOptions, MAX_LAYERS, type ResolvedImportOptions, resolveImportOptions } from './import-options.ts'
 import type { ImportResult } from './import-result.ts'
+import { RulesByBase } from './import-rules.ts'
 import { ImportRun } from './import-run.ts'
 import { writeMergeCommit } from './merge.ts'
 import {
@@ -61,6 +64,8 @@ export class ImageImporter implements AsyncDisposable {
   readonly #reference: OstreeImageReference
   readonly #options: ResolvedImportOptions
   readonly #verifier: CommitVerifier | undefined
+  readonly #rules: RulesByBase
+  #stored: StoredLayers | undefined
   #source: ImageSource | undefined
 
   /** @throws {UnsupportedError} when the reference requires signature verification but `options` configures none */
@@ -69,6 +74,7 @@ export class ImageImporter implements AsyncDisposable {
     this.#verifier = commitVerifier(repo, reference, options.verification)
     this.#reference = reference
     this.#options = resolveImportOptions(options)
+    this.#rules = new RulesByBase(repo, this.#options, this.#labels, this.#flattening)
   }
 
   /** Reads manifest and config. When an older image is stored, notes the newer one on its commit. */
@@ -86,7 +92,8 @@ export class ImageImporter implements AsyncDisposable {
     requireStrictDefault(this.#reference, this.#options.policy)
     const previous = await tryQueryImage(repo, imgref, (error) => this.#options.onWarning?.(error.message))
     if (this.#verifier !== undefined) await findRemote(repo, this.#verifier.remote)
-    if (previous !== undefined && digestOfName(imgref) === previous.manifestDigest) return this.#present(previous)
+    const present = previous !== undefined && (await this.#isWhole(previous)) ? previous : undefined
+    if (present !== undefined && digestOfName(imgref) === present.manifestDigest) return this.#present(present)
     if (this.#options.offline === true) {
       throw new UsageError('Manifest fetch required in offline mode', 'offline')
     }
@@ -95,9 +102,10 @@ export class ImageImporter implements AsyncDisposable {
     if (noImgref !== true) await requirePlace(repo, (target ?? this.#reference).imgref)
     const source = await this.#open()
     const { manifest, manifestDigest } = source
-    if (previous !== undefined && isSameImage(previous, manifest, manifestDigest)) return this.#present(previous)
+    const isSame = previous !== undefined && isSameImage(previous, manifest, manifestDigest)
+    if (present !== undefined && isSame) return this.#present(present)
     const config = await source.config()
-    if (previous !== undefined && this.#options.noCachedUpdate !== true) {
+    if (previous !== undefined && !isSame && this.#options.noCachedUpdate !== true) {
       await cacheUpdate(repo, previous.mergeCommit, manifest, manifestDigest, config)
     }
     if (this.#options.requireBootable === true) requireBootable(config, this.#options.host)
@@ -132,12 +140,18 @@ export class ImageImporter implements AsyncDisposable {
     previous: LayeredImageState | undefined,
   ): Promise<PreparedImport> {
     const layout = parseManifestLayout(manifest, config)
+    const { objects } = this.#repo
     const stored = await this.#storedLayers()
-    const find = async (layer: Descriptor, kind: LayerKind): Promise<PreparedLayer> => {
+    this.#stored = stored
+    const find = async (layer: Descriptor, kind: LayerKind, accept?: AcceptLayer): Promise<PreparedLayer> => {
       const index = manifest.layers.findIndex(({ digest }) => digest === layer.digest)
-      const commit = await stored.find(this.#repo.objects, layer, kind, config.rootfs.diff_ids[index])
+      const commit = await stored.find(objects, layer, kind, config.rootfs.diff_ids[index], accept)
       return { index, layer, ostreeRef: refForLayer(layer), commit }
     }
+    const commitLayer = layout.commitLayer && (await find(layout.commitLayer, 'commit'))
+    // The rules depend on the base. Before that is stored, each layer counts as stored; the import looks again.
+    const rulesAreKnown = commitLayer === undefined || commitLayer.commit !== undefined
+    const accept = rulesAreKnown ? this.#acceptWith(commitLayer?.commit) : undefined
     return {
       manifestDigest,
       manifest,
@@ -146,9 +160,39 @@ export class ImageImporter implements AsyncDisposable {
       previousState: previous,
       previousManifestDigest: previous?.manifestDigest,
       previousImageid: previous?.manifest.config.digest,
-      ostreeCommitLayer: layout.commitLayer && (await find(layout.commitLayer, 'commit')),
+      ostreeCommitLayer: commitLayer,
       ostreeLayers: await Promise.all(layout.chunks.map((layer) => find(layer, 'chunk'))),
-      layers: await Promise.all(layout.derived.map((layer) => find(layer, 'derived'))),
+      layers: await Promise.all(layout.derived.map((layer) => find(layer, 'derived', accept))),
+    }
+  }
+
+  /**
+   * Returns whether a stored image has all its layers, and an import with the options at hand would make them in the
+   * same way. Otherwise the image is imported again.
+   */
+  async #isWhole({ mergeCommit, manifest, configuration, baseCommit }: LayeredImageState): Promise<boolean> {
+    const layout = parseManifestLayout(manifest, configuration)
+    const accept = this.#acceptWith(layout.commitLayer && baseCommit)
+    for (const layer of layersOfLayout(layout)) {
+      const commit = await tryRequireLayer(this.#repo, mergeCommit, layer)
+      if (commit === undefined) return false
+      if (layer.kind === 'derived' && !(await accept(commit, await this.#repo.readCommit(commit)))) return false
+    }
+    return true
+  }
+
+  /** Returns a function that accepts the layers which an import would make in the same way. */
+  #acceptWith(base: Checksum | undefined): AcceptLayer {
+    return async (checksum, commit) => {
+      const { objects } = this.#repo
+      try {
+        const wanted = await this.#rules.of(objects, base)
+        return (await matchingRules(objects, checksum, commit, wanted)) !== undefined
+      } catch (error) {
+        // What prevents an import is an error of the import.
+        if (error instanceof OstreeError) return true
+        throw error
+      }
     }
   }
 
@@ -182,9 +226,12 @@ export class ImageImporter implements AsyncDisposable {
     const { merge, run, relabelled } = await this.#transaction(prepared, async (tx, run) => {
       const base = await run.importBase(true)
       if (verifyCommitLabel === true && base !== undefined) requireCommitLabel(prepared.config, base)
-      const layers = await run.importDerived(base)
-      const { commit: merge, policy } = await this.#merge(tx, prepared, base, layers)
-      const labelled = policy === undefined ? run.stored : await this.#relabel(tx, run.stored, policy)
+      let merged = await this.#merge(tx, prepared, base, await run.importDerived(base))
+      if (await run.dropRelabelled(merged.policy)) {
+        merged = await this.#merge(tx, prepared, base, await run.importDerived(base))
+      }
+      const { commit: merge, policy } = merged
+      const labelled = policy === undefined ? run.stored : await this.#relabel(tx, run, policy)
       await placeImage(repo, tx, { mergeCommit: merge, layers: labelled, ref })
       const relabelled = labelled.filter((layer, i) => layer.commit !== run.stored[i]?.commit).length
       return { merge, run, relabelled }
@@ -214,17 +261,20 @@ export class ImageImporter implements AsyncDisposable {
   }
 
   /** Writes the commits of derived layers with new labels, where labels change. @returns all layers */
-  async #relabel(tx: Transaction, layers: readonly LayerCommit[], policy: SePolicy): Promise<LayerCommit[]> {
-    const { signal } = this.#options
+  async #relabel(tx: Transaction, run: ImportRun, policy: SePolicy): Promise<LayerCommit[]> {
+    const options = { ...this.#flattening, signal: this.#options.signal }
     const done = new Map<Checksum, Checksum>()
     const relabelled: LayerCommit[] = []
-    for (const { layer, kind, commit: before } of layers) {
-      const options = { ...this.#flattening, signal }
-      const after =
-        kind !== 'derived'
-          ? before
-          : (done.get(before) ?? (await relabelLayer(tx, this.#repo, before, policy, options)))
-      done.set(before, after)
+    for (const stored of run.stored) {
+      const { layer, kind, commit: before } = stored
+      const known = kind === 'derived' ? done.get(before) : before
+      const after = known ?? (await relabelLayer(tx, this.#repo, before, policy, options))
+      if (after !== before && known === undefined) {
+        const labels = await this.#rules.labelsOf(policy)
+        const { metadata } = this.#rules
+        await noteRules(tx, after, { ...run.rulesOf(stored), relabelled: labels, metadata })
+      }
+      if (kind === 'derived') done.set(before, after)
       relabelled.push({ layer, kind, commit: after })
     }
     return relabelled
@@ -297,7 +347,8 @@ export class ImageImporter implements AsyncDisposable {
     return repo.transaction(async (plain) => {
       const tx = new FlatFileNotes(plain, repo.mode, this.#flattening)
       await using blobs = new ReadAhead(source, fetchOrder(prepared), this.#options.readAhead)
-      const input = { repo, tx, source: blobs, prepared, verifier: this.#verifier, labels: this.#labels }
+      const stored = this.#stored ?? (await this.#storedLayers())
+      const input = { repo, tx, source: blobs, prepared, verifier: this.#verifier, rules: this.#rules, stored }
       return await work(tx, new ImportRun(input, this.#options))
     })
   }

@@ -12,7 +12,7 @@
  */
 
 import type { Checksum } from '../../bytes.ts'
-import { NotFoundError } from '../../errors.ts'
+import { NotFoundError, OstreeError } from '../../errors.ts'
 import type { Repo } from '../../repo/index.ts'
 import { requireKind } from './layer-kind.ts'
 import type { LayerOfKind } from './layout.ts'
@@ -58,4 +58,18 @@ export async function requireLayer(
   }
   await requireKind(repo.objects, layer.layer, found.commit, layer.kind)
   return found.commit
+}
+
+/** Finds the commit of a layer of an image. @returns `undefined` where `requireLayer` throws an error */
+export async function tryRequireLayer(
+  repo: Repo,
+  mergeCommit: Checksum,
+  layer: LayerOfKind,
+): Promise<Checksum | undefined> {
+  try {
+    return await requireLayer(repo, mergeCommit, layer)
+  } catch (error) {
+    if (error instanceof OstreeError) return undefined
+    throw error
+  }
 }

@@ -6,6 +6,7 @@ import { type Repo, readCommit, type Transaction } from '../../repo/index.ts'
 import type { Descriptor } from '../oci/oci-types.ts'
 import { listHolders, needsSharedRef } from './holders.ts'
 import { kindOfCommit } from './layer-kind.ts'
+import { copyRules } from './layer-rules.ts'
 import type { LayerOfKind } from './layout.ts'
 import { IMAGE_LAYER_PREFIX, type LayerKind, refForImageLayer, refForLayer } from './names.ts'
 import { listLocalRefs, resolveLocalRef } from './refs.ts'
@@ -41,7 +42,9 @@ export async function placeImage(repo: Repo, tx: Transaction, image: PlacedImage
     const named = shared.get(sharedRef) ?? (await choose(repo, tx, layer, commit, holders))
     shared.set(sharedRef, named)
     tx.setRef(`heads/${sharedRef}`, { commit: named })
-    if (!(await isSameLayer(tx, named, commit))) tx.setRef(`heads/${ownRef}`, { commit })
+    const isSame = await isSameLayer(tx, named, commit)
+    if (isSame && named !== commit) await copyRules(tx, commit, named)
+    if (!isSame) tx.setRef(`heads/${ownRef}`, { commit })
     else if (own.has(ownRef)) tx.setRef(`heads/${ownRef}`, undefined)
   }
   if (ref !== undefined) tx.setRef(`heads/${ref}`, { commit: mergeCommit })

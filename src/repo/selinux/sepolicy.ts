@@ -11,7 +11,7 @@
  * Source: libostree, ostree-sepolicy.c.
  */
 
-import { type Checksum, type Content, displayUtf8, EMPTY_BYTES, readAll } from '../../bytes.ts'
+import { type Checksum, type Content, displayUtf8, EMPTY_BYTES, encodeUtf8, readAll } from '../../bytes.ts'
 import { FormatError, LimitError, OstreeError, UnsupportedError, withContext } from '../../errors.ts'
 import type { Platform } from '../../platform/index.ts'
 import { FileContexts } from '../../selinux/index.ts'
@@ -34,6 +34,8 @@ export interface SePolicy {
   label(path: string, mode: number): string | undefined
   /** Returns the SHA-256 checksum of the newest binary policy. */
   checksum(platform: Platform): Promise<Checksum>
+  /** Returns the SHA-256 checksum of the file contexts: policies for which it is equal give the same labels. */
+  contextsChecksum(platform: Platform): Promise<Checksum>
 }
 
 /** Access to the directory that holds `config`, in a commit or on disk. */
@@ -124,6 +126,7 @@ export async function parseSePolicy(files: SePolicyFiles, where: string): Promis
     // As in ostree, /proc is labelled as a mount point: the file system mounted there has its own labels.
     label: (path, mode) => contexts.lookup(path === '/proc' ? '/mnt' : path, mode),
     checksum: async (platform) => hash((await files.read(binary)) ?? EMPTY_BYTES, platform),
+    contextsChecksum: (platform) => hashContexts(files, `${name}/contexts/files/file_contexts`, platform),
   }
 }
 
@@ -168,6 +171,21 @@ async function findBinaryPolicy(files: SePolicyFiles, name: string): Promise<str
   const [newest] = (await files.list(`${name}/policy`)).toSorted((a, b) => version(b) - version(a))
   if (newest !== undefined && version(newest) > 0) return `${name}/policy/${newest}`
   throw new FormatError('SELinux policy', 'While calculating SELinux checksum: Could not find binary policy file')
+}
+
+/** The files beside `file_contexts`. */
+const MORE_CONTEXTS = ['.homedirs', '.local', '.subs', '.subs_dist']
+
+/** Hashes the file contexts, each after its length in decimal and a space, or after a line feed if it does not exist. */
+async function hashContexts(files: SePolicyFiles, path: string, platform: Platform): Promise<Checksum> {
+  const hasher = platform.createSha256()
+  for (const suffix of ['', ...MORE_CONTEXTS]) {
+    const text = await readText(files, `${path}${suffix}`)
+    const bytes = text === undefined ? undefined : encodeUtf8(text)
+    hasher.update(encodeUtf8(bytes === undefined ? '\n' : `${bytes.length} `))
+    if (bytes !== undefined) hasher.update(bytes)
+  }
+  return hasher.digest()
 }
 
 async function hash(body: Content, platform: Platform): Promise<Checksum> {

@@ -1,10 +1,19 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { listImages, parseImageReference, pullImage, queryImage } from '../../../src/container/index.ts'
+import {
+  IMAGE_LAYER_PREFIX,
+  LAYER_RULES,
+  listImages,
+  parseImageReference,
+  parseOstreeImageReference,
+  pullImage,
+  queryImage,
+  verifyContainerImage,
+} from '../../../src/container/index.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { createMemoryStorage, Repo } from '../../../src/repo/index.ts'
-import { createRepo } from '../../../src/repo/local.ts'
+import { createRepo, openRepo } from '../../../src/repo/local.ts'
 import { nodeFiles } from '../../../src/system/local-files.ts'
 import { describeReference, run } from '../../support/reference.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
@@ -52,5 +61,36 @@ describeReference('ostree', 'a repository of pulled images, read by ostree', () 
         .split('\n')
         .filter((ref) => ref.startsWith('ostree/container/image/')),
     ).toHaveLength(1)
+  })
+
+  test('ostree prunes and copies layers that one image has in another form, and the notes of rules', async () => {
+    const [path, copy] = [join(directory, 'pruned'), join(directory, 'copy')]
+    const name = 'oci:/other:1'
+    const other = {
+      ...OPTIONS,
+      allowNonusr: true,
+      target: parseOstreeImageReference(`ostree-unverified-image:${name}`),
+    }
+    const repo = await createRepo(path, { mode: 'bare-user' })
+    await pullImage(repo, text('1.0-appliance'), { ...OPTIONS, allowNonusr: false })
+    const { mergeCommit } = await pullImage(repo, text('1.0-appliance'), other)
+    const own = await repo.listRefs(IMAGE_LAYER_PREFIX)
+    expect(own.length).toBeGreaterThan(0)
+    run('ostree', [`--repo=${path}`, 'prune', '--refs-only', '--depth=0'])
+    expect(run('ostree', [`--repo=${path}`, 'fsck', '--quiet'])).toContain('no errors found')
+    run('ostree', [`--repo=${copy}`, 'init', '--mode=bare-user'])
+    run('ostree', [`--repo=${copy}`, 'pull-local', path])
+    await repo.close()
+    for (const at of [path, copy]) {
+      const judged = await openRepo(at)
+      for (const { name: ref } of own) {
+        expect((await judged.readDetachedMetadata(await judged.resolve(ref))).map(([key]) => key)).toEqual([
+          LAYER_RULES,
+        ])
+      }
+      expect((await verifyContainerImage(judged, name)).ok).toBe(true)
+      expect(await pullImage(judged, text('1.0-appliance'), other)).toMatchObject({ layersFetched: 0, mergeCommit })
+      await judged.close()
+    }
   })
 })
