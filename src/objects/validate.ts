@@ -83,11 +83,15 @@ export function validateDirMeta(bytes: Uint8Array, order: XattrOrder = 'any'): D
   return dirMeta
 }
 
-/** Checks a metadata object of the given type. @throws {FormatError} when it is malformed */
-export function validateMeta(type: MetaType | AttachedType, bytes: Uint8Array): void {
+/**
+ * Checks a metadata object of the given type.
+ * @param order which order of the xattrs of a dirmeta is accepted; fsck requires `sorted` since libostree 2024.10
+ * @throws {FormatError} when it is malformed
+ */
+export function validateMeta(type: MetaType | AttachedType, bytes: Uint8Array, order: XattrOrder = 'any'): void {
   if (type === 'commit') validateCommit(bytes)
   else if (type === 'dirtree') validateDirTree(bytes)
-  else if (type === 'dirmeta') validateDirMeta(bytes)
+  else if (type === 'dirmeta') validateDirMeta(bytes, order)
   else validateNormal(type, vardict.type, bytes)
 }
 

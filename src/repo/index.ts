@@ -160,6 +160,7 @@ export { readSignedCommit, type SignedCommit, verifyCommitFor } from './remotes/
 export { editConfig, Repo, type RepoOptions } from './repo.ts'
 export { labelTree } from './selinux/label-tree.ts'
 export {
+  type CommitPolicy,
   findSePolicy,
   findSePolicyOfCommit,
   MAX_POLICY_TEXT,

@@ -1,5 +1,6 @@
 /** `ostree show`. Source: ot-builtin-show.c. */
 
+import { resolve } from 'node:path'
 import { type Checksum, compareUtf8, toHex } from '../../bytes.ts'
 import { NotFoundError, UnsupportedError, UsageError } from '../../errors.ts'
 import { formatSize } from '../../format-size.ts'
@@ -141,7 +142,7 @@ async function printSignatures({ options, out }: Context, repo: Repo, commit: Ch
   const verification = hostVerification()
   const rings =
     found === undefined
-      ? [...(await allKeyRings(repo, verification)), ...(homedir === undefined ? [] : readKeyRings(homedir))]
+      ? [...(await allKeyRings(repo, verification)), ...(homedir === undefined ? [] : readKeyRings(resolve(homedir)))]
       : await remoteKeyRings(repo, found, verification)
   try {
     out.write(await formatSignatures(signed, rings, verification))

@@ -1,15 +1,19 @@
 /** `ostree summary`. Source: ot-builtin-summary.c. */
 
-import { UsageError } from '../../errors.ts'
-import { GVariantTextError, type Vardict } from '../../gvariant/index.ts'
+import { resolve } from 'node:path'
+import { UnsupportedError, UsageError } from '../../errors.ts'
+import { GVariantTextError, type Vardict, vardict } from '../../gvariant/index.ts'
 import { commitCollectionMetadata, type Repo, readSummary, updateSummary } from '../../repo/index.ts'
 import {
   formatRawSummary,
+  formatSignatures,
   formatSummary,
   formatSummaryValue,
+  GPG_SIGNATURES_KEY,
   SUMMARY_SIGNATURES_FILE,
   summaryMetadataKeys,
 } from '../../repo/internal.ts'
+import { readKeyRings } from '../../repo/local.ts'
 import { command } from '../command.ts'
 import { typedPair } from '../commit/inputs.ts'
 import { summaryAsJson, summaryValueAsJson } from '../text/json.ts'
@@ -51,7 +55,7 @@ export const summary = command({
     } else if (options.view || options.raw) {
       if (options.json) refuseRaw(options)
       if (options.json) out.json(summaryAsJson(await readSummary(repo)))
-      else await view(repo, out, options.raw)
+      else await view(repo, out, options)
     } else if (options['list-metadata-keys']) {
       const keys = summaryMetadataKeys(await readSummary(repo))
       if (options.json) out.json(keys)
@@ -77,9 +81,32 @@ function addedPair(text: string): Vardict[number] {
   }
 }
 
-async function view(repo: Repo, out: Output, raw: boolean): Promise<void> {
+interface ViewOptions {
+  readonly raw: boolean
+  readonly 'gpg-homedir': string | undefined
+}
+
+/** Prints the summary and its signatures, or the raw bytes of the summary. */
+async function view(repo: Repo, out: Output, options: ViewOptions): Promise<void> {
   const bytes = await readSummary(repo)
-  if (raw) return out.write(formatRawSummary(bytes))
+  if (options.raw) return out.write(formatRawSummary(bytes))
   out.write(formatSummary(bytes))
-  if ((await repo.storage.files?.read(SUMMARY_SIGNATURES_FILE)) === undefined) out.line('Summary is unsigned')
+  const signatures = await repo.storage.files?.read(SUMMARY_SIGNATURES_FILE)
+  if (signatures === undefined) return out.line('Summary is unsigned')
+  const metadata = vardict.decode(signatures)
+  if (!metadata.some(([key]) => key === GPG_SIGNATURES_KEY)) return
+  const homedir = options['gpg-homedir']
+  const { hostVerification } = await import('../verification.ts')
+  const verification = hostVerification()
+  const rings = [
+    ...((await verification.keys?.system()) ?? []),
+    ...(homedir === undefined ? [] : readKeyRings(resolve(homedir))),
+  ]
+  try {
+    const text = await formatSignatures({ bytes, metadata }, rings, verification, { where: ' on the summary' })
+    out.write(`\n${text}`)
+  } catch (error) {
+    // Without GPG support, print nothing unless a GPG option is given, as an ostree that was built without GPG.
+    if (!(error instanceof UnsupportedError) || homedir !== undefined) throw error
+  }
 }

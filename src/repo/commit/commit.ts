@@ -15,7 +15,7 @@ import { commitRoot } from '../core/path.ts'
 import { MutableTree, overlayTree, type TreeRoot, writeTree } from '../core/tree.ts'
 import { parseRefspec, pathOf, validateNewRef } from '../refs/refs.ts'
 import type { Repo } from '../repo.ts'
-import type { SePolicy } from '../selinux/sepolicy.ts'
+import type { CommitPolicy } from '../selinux/sepolicy.ts'
 import { type ConsumedPath, type DirectorySource, overlayDirectory, reportObjects } from './directory.ts'
 import { keepMetadata, SIZES_KEY, withBindings, withBootable } from './metadata.ts'
 import {
@@ -72,7 +72,7 @@ export interface CommitOptions extends ProgressOptions, BeginOptions, Omit<Commi
    * Returns the policy for SELinux labels. Called once, after `base` is read and before the trees are. Counts as a
    * modifier, even if it returns `undefined`.
    */
-  readonly sePolicy?: (() => MaybePromise<Pick<SePolicy, 'label'> | undefined>) | undefined
+  readonly sePolicy?: (() => MaybePromise<CommitPolicy | undefined>) | undefined
   /** Write no commit if the tree is that of the parent. */
   readonly skipIfUnchanged?: boolean | undefined
   /** Delete the committed directories after the commit. */
@@ -244,7 +244,7 @@ class CommitWriter {
     return tree
   }
 
-  async #policy(): Promise<Pick<SePolicy, 'label'> | undefined> {
+  async #policy(): Promise<CommitPolicy | undefined> {
     const policy = await this.#options.sePolicy?.()
     const { mode, settings } = this.#repo
     if (policy !== undefined && (mode === 'bare-user-only' || settings.disableXattrs)) {

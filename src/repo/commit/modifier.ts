@@ -10,7 +10,7 @@ import { FormatError } from '../../errors.ts'
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Xattrs } from '../../objects/index.ts'
 import type { Repo } from '../repo.ts'
 import { withLabel } from '../selinux/label-tree.ts'
-import type { SePolicy } from '../selinux/sepolicy.ts'
+import type { CommitPolicy } from '../selinux/sepolicy.ts'
 
 /** Metadata of a file or directory, which a filter may change. */
 export interface InodeInfo {
@@ -62,7 +62,7 @@ export class CommitModifier {
   /** Ignore the xattrs in a tar archive. */
   readonly skipTarXattrs: boolean
   /** The policy for SELinux labels. Set before the first tree is read. */
-  sePolicy: Pick<SePolicy, 'label'> | undefined
+  sePolicy: CommitPolicy | undefined
   readonly #canonical: boolean
   /** Whether the repository stores symbolic links as such: on Linux they have no mode but 0777. */
   readonly #plainLinks: boolean
@@ -104,6 +104,12 @@ export class CommitModifier {
     const label = this.sePolicy?.label(path, mode)
     return label === undefined ? xattrs : withLabel(xattrs, label)
   }
+
+  /** Does for an entry of a tar archive what `label` does. */
+  labelInArchive(path: string, { mode }: Readonly<InodeInfo>, xattrs: Xattrs): Xattrs {
+    const label = (this.sePolicy?.forArchives ?? this.sePolicy)?.label(path, mode)
+    return label === undefined ? xattrs : withLabel(xattrs, label)
+  }
 }
 
 /** Mode bits by path; see `parseStatOverrides`. */
@@ -117,7 +123,8 @@ export interface StatOverrides {
 /**
  * Parses a statoverride file: `MODE PATH` adds mode bits, `=MODE PATH` sets the permissions. MODE is decimal, or
  * hexadecimal with `0x`.
- * @throws {FormatError} `Malformed statoverride file (no space found)` when a line has no space
+ * @throws {FormatError} `Malformed statoverride file (no space found)` when a line has no space; also when a mode is
+ *   negative or above 07777, with which ostree writes objects that it cannot read again
  */
 export function parseStatOverrides(text: string): StatOverrides {
   const overrides: StatOverrides = { add: new Map(), set: new Map() }
@@ -135,7 +142,11 @@ export function parseStatOverrides(text: string): StatOverrides {
 function parseMode(text: string): number {
   const hex = /^\s*0x([0-9a-f]+)/i.exec(text)
   const value = hex === null ? Number.parseFloat(text) : Number.parseInt(hex[1] as string, 16)
-  return Number.isFinite(value) ? value & 0o7777 : 0
+  if (!Number.isFinite(value)) return 0
+  if (value < 0 || value > 0o7777) {
+    throw new FormatError('statoverride', `Malformed statoverride file (mode ${text} is not between 0 and 07777)`)
+  }
+  return Math.trunc(value)
 }
 
 /** Parses a skip list, one path per line. The filter deletes an entry when it matches. */

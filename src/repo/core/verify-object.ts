@@ -62,7 +62,7 @@ async function verifyStructure(
   // Also verifies that its names are sorted. ostree does not, although its lookup depends on it.
   if (type === 'dirtree') await readDirTree(objects, checksum)
   try {
-    validateMeta(type, bytes)
+    validateMeta(type, bytes, 'sorted')
   } catch (error) {
     throw withContext(`${checksum}.${type}`, error)
   }

@@ -115,7 +115,8 @@ export function formatCommit(platform: Platform, commit: Commit): string {
   const { parent, subject, body, metadata } = commit
   const version = lookup(metadata, 'version', string)
   let text = parent === undefined ? '' : `Parent:  ${parent}\n`
-  text += `ContentChecksum:  ${contentChecksum(platform, commit)}\n`
+  const isSound = isChecksum(commit.rootTree) && isChecksum(commit.rootMeta)
+  text += `ContentChecksum:  ${isSound ? contentChecksum(platform, commit) : '<invalid commit>'}\n`
   text += `Date:  ${formatTimestamp(commit.timestamp)}\n`
   if (version !== undefined) text += `Version: ${version}\n`
   text += subject === '' ? '(no subject)\n' : `\n${indent(subject)}`

@@ -79,19 +79,19 @@ export async function requireGpgSignature(
 
 /**
  * Describes the GPG signatures of a commit or summary, as `ostree show` does; `''` when there are none.
- * @param found first words of the text
+ * @param words words of the text before and after the number: by default `Found 2 signatures:`
  * @throws {DeniedError} when the signatures are malformed
  */
 export async function formatSignatures(
   { bytes, metadata }: SignedCommit,
   rings: KeyRings,
   { now, formatTime }: Verification,
-  found = 'Found',
+  { found = 'Found', where = '' }: { readonly found?: string; readonly where?: string } = {},
 ): Promise<string> {
   const signatures = lookup(metadata, GPG_SIGNATURES_KEY, Signatures)
   if (signatures === undefined) return ''
   const verdicts = await verifyOpenPgp(bytes, signatures, rings, now())
-  const count = `${found} ${verdicts.length} signature${verdicts.length === 1 ? '' : 's'}:\n`
+  const count = `${found} ${verdicts.length} signature${verdicts.length === 1 ? '' : 's'}${where}:\n`
   return count + verdicts.map((verdict) => `\n${describeSignature(verdict, '  ', formatTime)}`).join('')
 }
 

@@ -75,9 +75,19 @@ export async function findSePolicyOfCommit(reader: ObjectReader, commit: Checksu
   return findSePolicy(reader, await commitRoot(reader, commit), ['/usr/etc/selinux'])
 }
 
-/** Returns a policy that labels `/usr/etc` and everything in it like `/etc`: ostree's labeling epoch 1. */
-export function withEtcLabels(policy: Pick<SePolicy, 'label'>): Pick<SePolicy, 'label'> {
+/** A policy that labels the trees of a commit. */
+export interface CommitPolicy extends Pick<SePolicy, 'label'> {
+  /** The policy for entries of tar archives, if that is another one. */
+  readonly forArchives?: Pick<SePolicy, 'label'> | undefined
+}
+
+/**
+ * Returns a policy that labels `/usr/etc` and everything in it like `/etc`: ostree's labeling epoch 1. As in ostree, it has
+ * no effect on tar archives.
+ */
+export function withEtcLabels(policy: Pick<SePolicy, 'label'>): CommitPolicy {
   return {
+    forArchives: policy,
     label: (path, mode) => policy.label(/^\/usr\/etc(\/|$)/.test(path) ? path.slice('/usr'.length) : path, mode),
   }
 }

@@ -200,6 +200,13 @@ describe('filters of a commit', () => {
     await expect(write(memoryDirectory(sample), { filter: () => false })).rejects.toThrow("Can't commit an empty tree")
   })
 
+  test.each(['-1 /f', '=-1 /f', '=4755 /f', '4096 /f', '=99999999999 /f'])(
+    'a statoverride that is not between 0 and 07777 is refused: %s',
+    (line) => {
+      expect(() => parseStatOverrides(`${line}\n`)).toThrow('is not between 0 and 07777')
+    },
+  )
+
   test('a statoverride adds or sets bits of modes, and those added to a directory below the root are lost', async () => {
     const statOverrides = parseStatOverrides('2048 /f\n=448 /d\n7 /d/e\n=0x1ff /l\n\n2 /\n1024 /d\n')
     const { listing } = await write(memoryDirectory(sample), { filter: createCommitFilter({ statOverrides }) })

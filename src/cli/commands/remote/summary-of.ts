@@ -57,12 +57,9 @@ export async function summaryOf(repo: Repo, name: string): Promise<RemoteSummary
   const verification = hostVerification()
   await requireGpgSignature(repo, name, signed, verification)
   const describe = async () =>
-    formatSignatures(
-      signed,
-      await remoteKeyRings(repo, remote, verification),
-      verification,
-      'GPG: Verification enabled, found',
-    )
+    formatSignatures(signed, await remoteKeyRings(repo, remote, verification), verification, {
+      found: 'GPG: Verification enabled, found',
+    })
   return { bytes, signatures: describe }
 }
 

@@ -182,7 +182,7 @@ export class TarTreeBuilder implements TarSink {
     if (this.#autocreate && this.tree.meta === undefined) {
       const inode = { uid: 0, gid: 0, mode: S_IFDIR | 0o755 }
       this.#modifier.apply('/', inode)
-      this.#setMeta([this.tree], inode, this.#modifier.label('/', inode, NO_XATTRS))
+      this.#setMeta([this.tree], inode, this.#modifier.labelInArchive('/', inode, NO_XATTRS))
       await this.#settleAll(undefined)
     }
     return this.tree
@@ -273,7 +273,11 @@ export class TarTreeBuilder implements TarSink {
     if (this.#modifier.sePolicy === undefined) this.#setMeta(trees, inode, NO_XATTRS)
     else {
       for (const [depth, each] of trees.entries()) {
-        this.#setMeta([each], inode, this.#modifier.label(`/${names.slice(0, depth).join('/')}`, inode, NO_XATTRS))
+        this.#setMeta(
+          [each],
+          inode,
+          this.#modifier.labelInArchive(`/${names.slice(0, depth).join('/')}`, inode, NO_XATTRS),
+        )
       }
     }
     return tree
@@ -289,7 +293,7 @@ export class TarTreeBuilder implements TarSink {
 
   #xattrs(header: TarHeader, path: string, inode: InodeInfo): Xattrs {
     const found = this.#foundXattrs(header, path, inode)
-    return this.#modifier.sePolicy === undefined ? found : this.#modifier.label(`/${path}`, inode, found)
+    return this.#modifier.sePolicy === undefined ? found : this.#modifier.labelInArchive(`/${path}`, inode, found)
   }
 
   #foundXattrs(header: TarHeader, path: string, inode: InodeInfo): Xattrs {
