@@ -18,7 +18,7 @@ import { widest } from './text/table.ts'
 import { formatVersion } from './version.ts'
 
 const out = new Output(1)
-const err = new Output(2)
+const err = new Output(2, out)
 
 /**
  * Returns the help text of the program or of a group of commands.

@@ -28,7 +28,7 @@ import { verityError } from './core/mode-rules.ts'
 import { readCommit, readDirMeta, readDirTree } from './core/read-metadata.ts'
 import { objectsWithParent, transactionWithParent } from './core/with-parent.ts'
 import { type ListedRef, type ListRefsOptions, listRefs, parseRefspec, pathOf, validateNewRef } from './refs/refs.ts'
-import { resolveRev, tryResolveRev } from './refs/resolve.ts'
+import { type ResolveOptions, resolveRev, tryResolveRev } from './refs/resolve.ts'
 
 /** How to open a repository over a storage. */
 export interface RepoOptions {
@@ -122,8 +122,8 @@ export class Repo implements AsyncDisposable {
   }
 
   /** Resolves a revision like `resolve`, but returns `undefined` when there is no such ref. */
-  tryResolve(rev: string): Promise<Checksum | undefined> {
-    return tryResolveRev(this, rev)
+  tryResolve(rev: string, options?: ResolveOptions): Promise<Checksum | undefined> {
+    return tryResolveRev(this, rev, options)
   }
 
   /** Reads a commit. @throws {ObjectNotFoundError} when it does not exist; {FormatError} when it is malformed */

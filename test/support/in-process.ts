@@ -19,9 +19,14 @@ let count = 0
  * Runs a command.
  * @param words the words of the command line, without the program. Paths have to be absolute, and `--repo` has to be given.
  * @param scratch a directory for files with what is printed
+ * @param env the environment of the command
  * @throws an error that is not an `OstreeError`, because that is a bug
  */
-export async function runInProcess(words: readonly string[], scratch: string): Promise<Outcome> {
+export async function runInProcess(
+  words: readonly string[],
+  scratch: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Outcome> {
   const { command, args } = await find(words)
   const id = count++
   const files = { out: `${scratch}/.out${id}`, err: `${scratch}/.err${id}` }
@@ -33,7 +38,7 @@ export async function runInProcess(words: readonly string[], scratch: string): P
     await runCommand(command, args, {
       out,
       err,
-      env: {},
+      env,
       signal: new AbortController().signal,
       version: () => '',
       findRepo: (option) => option,

@@ -35,12 +35,17 @@ export class SideBySide {
     for (const cwd of [this.theirs, this.ours]) run('sh', ['-e', '-c', script], { cwd })
   }
 
-  /** Runs a command with both programs, and compares what they print. @returns what they printed */
+  /**
+   * Runs a command with both programs, and compares what they print.
+   * @param env variables to set
+   * @returns what they printed
+   */
   async run(
     words: readonly string[],
     { stdout = same, stderr = same, anyOrder = false }: Differences = {},
+    env: Record<string, string> = {},
   ): Promise<Outcome> {
-    const [theirs, ours] = await this.runBoth(words)
+    const [theirs, ours] = await this.runBoth(words, env)
     const shown = words.join(' ')
     const lines = (text: string) => (anyOrder ? text.split('\n').sort().join('\n') : text)
     expect({ shown, ...ours, stdout: lines(ours.stdout) }).toEqual({
@@ -53,13 +58,13 @@ export class SideBySide {
   }
 
   /** Runs a command with both programs. */
-  async runBoth(words: readonly string[]): Promise<[theirs: Outcome, ours: Outcome]> {
+  async runBoth(words: readonly string[], env: Record<string, string> = {}): Promise<[theirs: Outcome, ours: Outcome]> {
     const { status, stdout, stderr } = spawnSync('ostree', at(words, this.theirs), {
       cwd: this.theirs,
       encoding: 'utf8',
-      env: { ...process.env, LC_ALL: 'C.UTF-8', TZ: 'UTC' },
+      env: { ...process.env, LC_ALL: 'C.UTF-8', TZ: 'UTC', ...env },
     })
-    const ours = await runInProcess(at(words, this.ours), this.#root)
+    const ours = await runInProcess(at(words, this.ours), this.#root, env)
     return [clean({ status, stdout, stderr }, this.theirs), clean(ours, this.ours)]
   }
 

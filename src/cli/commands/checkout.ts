@@ -195,15 +195,15 @@ function cacheOf(repo: Repo, { mode }: CheckoutOptions): UncompressedCache | und
   return repo.storage.writable ? createUncompressedCache(repo) : undefined
 }
 
-/** Parses records of the form `REV NUL SUBPATH NUL`. @throws {FormatError} when the list is not UTF-8 */
+/** Parses records of the form `REV NUL SUBPATH NUL`; an empty REV ends them. @throws {FormatError} when the list is not UTF-8 */
 function parseRecords(bytes: Uint8Array): { rev: string; subpath: string | undefined }[] {
   const text = decodeUtf8(bytes)
   if (text === undefined) throw new FormatError('checkouts', 'Invalid UTF-8 in list of checkouts')
   const fields = text.split('\0')
   if (fields.at(-1) === '') fields.pop()
   const records: { rev: string; subpath: string | undefined }[] = []
-  for (let i = 0; i < fields.length; i += 2) {
-    records.push({ rev: fields[i] ?? '', subpath: fields[i + 1] })
+  for (let i = 0; i < fields.length && fields[i] !== ''; i += 2) {
+    records.push({ rev: fields[i] as string, subpath: fields[i + 1] })
   }
   return records
 }

@@ -15,7 +15,8 @@ import { parseBoolean, parseFsync, readTextFile, refuseOptions } from '../values
 type Context = CommandContext<typeof COMMIT_OPTIONS>
 
 /** Options that ostree has and this command does not support. */
-const UNSUPPORTED = ['gpg-sign', 'gpg-homedir', 'sign', 'sign-from-file', 'sign-type']
+/** `--gpg-homedir` and `--sign-type` alone have no effect, as in ostree. */
+const UNSUPPORTED = ['gpg-sign', 'sign', 'sign-from-file']
 
 export const commit = command({
   name: 'commit',

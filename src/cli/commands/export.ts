@@ -26,7 +26,8 @@ export const exportCommand = command({
     const repo = await openRepo()
     if (rev === undefined) throw usageError('A COMMIT argument is required')
     const { subpath, prefix, output } = options
-    const fd = output === undefined ? undefined : openOutput(output)
+    // As in ostree, an empty path is standard output.
+    const fd = output === undefined || output === '' ? undefined : openOutput(output)
     const to = fd === undefined ? out : new Output(fd)
     let length = 0
     const send = (bytes: Uint8Array): void => {

@@ -165,6 +165,7 @@ async function createRef(repo: Repo, name: string, args: readonly string[], opti
     // As in ostree, an existing ref is replaced, even without `--force`.
     return repo.refs.write(path, { commit: await repo.resolve(rev) })
   }
+  if (!options.force && (await abbreviatesCommit(repo, name))) throw alreadyExists(name)
   const refspec = parseRefspec(name)
   const path = refPath(name)
   await requireFree(repo, name, path, options)
@@ -181,13 +182,23 @@ async function createRef(repo: Repo, name: string, args: readonly string[], opti
  * @throws {ConflictError} when the ref exists, or a leading part of its name is a ref
  */
 async function requireFree(repo: Repo, name: string, path: RefPath, { alias, force }: CreateOptions): Promise<void> {
+  const there = await repo.refs.read(path)
   for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
     if ((await repo.refs.read(path.slice(0, end))) === undefined) continue
     throw new ConflictError(name, `openat(refs/${path}): Not a directory`)
   }
-  const there = await repo.refs.read(path)
   if (there === undefined || force || (alias && 'alias' in there)) return
-  throw new ConflictError(name, `--create specified but ref ${name} already exists`)
+  throw alreadyExists(name)
+}
+
+function alreadyExists(name: string): ConflictError {
+  return new ConflictError(name, `--create specified but ref ${name} already exists`)
+}
+
+/** Tells whether a name would not be found as a ref, because it is a checksum or the beginning of a stored commit's. */
+async function abbreviatesCommit(repo: Repo, name: string): Promise<boolean> {
+  if (!/^[0-9a-f]{0,64}$/.test(name)) return false
+  return (await repo.tryResolve(name, { localOnly: true })) !== undefined
 }
 
 /** Returns the target of an alias. @throws {InvalidNameError} when `name` is not an existing local ref */

@@ -15,7 +15,7 @@ import {
 } from '../../repo/internal.ts'
 import { readKeyRings } from '../../repo/local.ts'
 import { command } from '../command.ts'
-import { typedPair } from '../commit/inputs.ts'
+import { defaultTime, typedPair } from '../commit/inputs.ts'
 import { summaryAsJson, summaryValueAsJson } from '../text/json.ts'
 import type { Output } from '../text/output.ts'
 import { JSON_OPTION, refuseOptions, refuseRaw } from '../values.ts'
@@ -43,15 +43,16 @@ export const summary = command({
     },
     ...JSON_OPTION,
   },
-  async run({ options, out, repo: openRepo }) {
+  async run({ options, out, env, repo: openRepo }) {
     const repo = await openRepo()
     const key = options['print-metadata-key']
     if (options.update) {
-      refuseOptions(options, ['gpg-sign', 'gpg-homedir', 'sign', 'sign-type'])
+      refuseOptions(options, ['gpg-sign', 'sign'])
       const metadata = options['add-metadata'].map(addedPair)
-      const update = { metadata, timestamp: BigInt(Math.floor(Date.now() / 1000)) }
-      await commitCollectionMetadata(repo, update)
-      await updateSummary(repo, update)
+      if (repo.settings.collectionId !== undefined) {
+        await commitCollectionMetadata(repo, { metadata, timestamp: defaultTime(env) })
+      }
+      await updateSummary(repo, { metadata, timestamp: BigInt(Math.floor(Date.now() / 1000)) })
     } else if (options.view || options.raw) {
       if (options.json) refuseRaw(options)
       if (options.json) out.json(summaryAsJson(await readSummary(repo)))

@@ -15,7 +15,7 @@ import {
 } from '../../repo/index.ts'
 import { createDirectorySource, readLocalSePolicy } from '../../repo/local.ts'
 import type { CommandContext } from '../command.ts'
-import type { OptionValues } from '../options.ts'
+import type { OptionTable, OptionValues } from '../options.ts'
 import { parseDate } from '../text/date.ts'
 import { fileError } from '../values.ts'
 import type { COMMIT_OPTIONS } from './options.ts'
@@ -70,9 +70,18 @@ export function timestampOf({ options, env }: Pick<CommandContext<typeof COMMIT_
   const now = Date.now()
   // ostree stores a time before 1970 as the two's complement of its negative number.
   if (options.timestamp !== undefined) return BigInt.asUintN(64, parseDate(options.timestamp, now))
+  return defaultTime(env, now)
+}
+
+/**
+ * Returns the time of commits that are given none: `SOURCE_DATE_EPOCH`, else now.
+ * @param now milliseconds since the epoch
+ * @returns seconds since the epoch, as an unsigned 64-bit number
+ * @throws {UsageError} when the variable cannot be parsed
+ */
+export function defaultTime(env: CommandContext<OptionTable>['env'], now = Date.now()): bigint {
   const epoch = env['SOURCE_DATE_EPOCH']
-  if (epoch === undefined) return BigInt(Math.floor(now / 1000))
-  return parseEpoch(epoch)
+  return epoch === undefined ? BigInt(Math.floor(now / 1000)) : parseEpoch(epoch)
 }
 
 /** Parses seconds as C's `strtoll` does: leading blanks and a sign are accepted, trailing characters are ignored. */

@@ -58,11 +58,12 @@ function edit(text: string, env: MessageRequest['env']): string {
   const folder = mkdtempSync(join(tmpdir(), 'ostree-'))
   try {
     const file = join(folder, 'COMMIT_MESSAGE')
-    writeFileSync(file, text)
+    writeFileSync(file, text, { mode: 0o600 })
     const { status, signal, error } = spawnSync('sh', ['-c', `${editor} "$1"`, 'sh', file], { stdio: 'inherit' })
     if (error !== undefined || status !== 0) {
       const reason = error?.message ?? (signal === null ? `exited with code ${status}` : `killed by signal ${signal}`)
-      throw new UsageError(`There was a problem with the editor '${editor}': Child process ${reason}`)
+      // Without a colon, as ostree prints it.
+      throw new UsageError(`There was a problem with the editor '${editor}'Child process ${reason}`)
     }
     return readFileSync(file, 'utf8')
   } finally {

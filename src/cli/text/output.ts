@@ -13,11 +13,15 @@ const FLUSH_AT = 1 << 16
 /** Buffers text and bytes for a file descriptor. */
 export class Output {
   readonly #fd: number
+  /** Flushed before anything is written here, so that both appear in the order of the calls. */
+  readonly #after: Output | undefined
   #text: (string | Uint8Array)[] = []
   #length = 0
 
-  constructor(fd: number) {
+  /** @param after an output to the same terminal. What is written here then is not buffered. */
+  constructor(fd: number, after?: Output) {
     this.#fd = fd
+    this.#after = after
   }
 
   get isTerminal(): boolean {
@@ -33,7 +37,7 @@ export class Output {
     }
     this.#text.push(typeof text === 'string' ? text : text.slice())
     this.#length += text.length
-    if (this.#length >= FLUSH_AT) this.flush()
+    if (this.#length >= FLUSH_AT || this.#after !== undefined) this.flush()
   }
 
   line(text = ''): void {
@@ -45,6 +49,7 @@ export class Output {
   }
 
   flush(): void {
+    this.#after?.flush()
     const pending = this.#text
     this.#text = []
     this.#length = 0

@@ -79,7 +79,7 @@ function requirePlace(from: Repo, mount: string, path: string): void {
 /** Creates a symlink to the repository, unless one exists. */
 function linkRepo(mount: string, destination: string): void {
   const folder = join(mount, LINKS)
-  const target = `../../${destination}`
+  const target = `../../${destination.replace(/^\/+/, '')}`
   withIo(LINKS, () => mkdirSync(folder, { recursive: true, mode: 0o755 }))
   for (const name of withIo(LINKS, () => readdirSync(folder))) {
     if (unless(['EINVAL'], name, () => readlinkSync(join(folder, name))) === target) return

@@ -26,7 +26,8 @@ export interface Refspec {
  */
 const FRAGMENT = '[\\p{L}\\p{N}_][-._\\p{L}\\p{N}]*'
 const REF = new RegExp(`^${FRAGMENT}(?:/${FRAGMENT})*$`, 'u')
-const REFSPEC = new RegExp(`^(?:(${FRAGMENT}):)?(${FRAGMENT}(?:/${FRAGMENT})*)$`, 'u')
+/** A newline at the end is not part of the name: that is what `$` means in PCRE. */
+const REFSPEC = new RegExp(`^(?:(${FRAGMENT}):)?(${FRAGMENT}(?:/${FRAGMENT})*)\\n?$`, 'u')
 const REMOTE = new RegExp(`^${FRAGMENT}$`, 'u')
 
 /** Aliases followed in a row. Aliases are symlinks, of which Linux follows 40. */
@@ -50,7 +51,7 @@ export function validateRemoteName(name: string): void {
   if (!REMOTE.test(name)) throw new InvalidNameError(name, `Invalid remote name ${name}`)
 }
 
-/** Parses `NAME` or `REMOTE:NAME`. @throws {InvalidNameError} `Invalid refspec …` when it is neither */
+/** Parses `NAME` or `REMOTE:NAME`. A newline at the end is dropped, as by ostree. @throws {InvalidNameError} `Invalid refspec …` when it is neither */
 export function parseRefspec(text: string): Refspec {
   const match = REFSPEC.exec(text)
   if (match === null) throw new InvalidNameError(text, `Invalid refspec ${text}`)
@@ -171,8 +172,8 @@ export interface ListRefsOptions {
  * @param prefix `undefined` for all; `NAME` for a local ref, or the refs below that directory; `REMOTE:` (or
  *   `REMOTE:.`) or `REMOTE:NAME` for refs of a remote
  * @throws {InvalidNameError} `Listing refs: Invalid refspec …` when the prefix is malformed
- * @throws {IoError} `Listing refs: …` when the directory `refs/heads` or `refs/remotes` is missing, or an alias names a
- *   ref that does not exist
+ * @throws {IoError} `Listing refs: …` when the directory `refs/heads` or `refs/remotes` is missing, a leading part of the
+ *   prefix is a ref, or an alias names a ref that does not exist
  */
 export async function listRefs(
   refs: RefStore,
@@ -188,6 +189,7 @@ export async function listRefs(
   }
   const { remote, at } = parsePrefix(prefix)
   const paths = await listOf(refs, at, allowDangling)
+  if (paths.length === 0) await requireNotBelowRef(refs, at)
   // If the prefix is the full name of a ref, that name is returned even with `cutPrefix`.
   if (paths.length === 1 && paths[0] === at) return [{ name: prefix, path: at }]
   return paths.map((path) => {
@@ -216,6 +218,14 @@ async function listOf(refs: RefStore, at: RefPath, allowDangling: boolean): Prom
     return paths
   } catch (error) {
     throw withContext('Listing refs', error)
+  }
+}
+
+/** Checks a prefix without refs. @throws {IoError} `Listing refs: …` when a leading part of it is a ref */
+async function requireNotBelowRef(refs: RefStore, at: RefPath): Promise<void> {
+  for (let end = at.lastIndexOf('/'); end > 0; end = at.lastIndexOf('/', end - 1)) {
+    if ((await refs.read(at.slice(0, end))) === undefined) continue
+    throw new IoError(`Listing refs: fstatat(refs/${at}): Not a directory`, 'ENOTDIR', at)
   }
 }
 

@@ -57,7 +57,8 @@ describe('refspecs', () => {
     'a/../b',
     'a/./b',
     'a\0b',
-    'a\n',
+    'a\n\n',
+    '\na',
   ])('the refspec %j is refused', (text) => {
     expect(() => parseRefspec(text)).toThrow(new InvalidNameError(text, `Invalid refspec ${text}`))
   })

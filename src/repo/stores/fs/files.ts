@@ -16,11 +16,11 @@ import type { RepoFiles, WriteFileOptions } from '../../core/interface.ts'
 export class FsFiles implements RepoFiles {
   readonly location: string
   readonly #tmp: string
-  readonly #requireWritable: () => void
+  readonly #requireWritable: (call?: string) => void
   readonly #fsync: () => boolean
 
   /** @param tmp directory on the same file system, for files that are being written */
-  constructor(root: string, tmp: string, requireWritable: () => void, fsync: () => boolean) {
+  constructor(root: string, tmp: string, requireWritable: (call?: string) => void, fsync: () => boolean) {
     this.location = root
     this.#tmp = tmp
     this.#requireWritable = requireWritable
@@ -37,7 +37,7 @@ export class FsFiles implements RepoFiles {
   }
 
   write(path: string, bytes: Uint8Array, { mode }: WriteFileOptions = {}): void {
-    this.#requireWritable()
+    this.#requireWritable(`open(${path})`)
     const place = this.#place(path)
     withIo(path, () => mkdirSync(place.slice(0, place.lastIndexOf('/')), { recursive: true, mode: 0o777 }))
     const options = { tmp: this.#tmp, fsync: this.#fsync(), shown: path }
@@ -45,7 +45,7 @@ export class FsFiles implements RepoFiles {
   }
 
   delete(path: string): boolean {
-    this.#requireWritable()
+    this.#requireWritable(`unlinkat(${path})`)
     return removeFile(this.#place(path), path)
   }
 

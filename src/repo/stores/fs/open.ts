@@ -3,7 +3,7 @@
 import { closeSync, existsSync, mkdirSync, opendirSync, openSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { encodeUtf8 } from '../../../bytes.ts'
-import { withContext } from '../../../errors.ts'
+import { IoError, withContext } from '../../../errors.ts'
 import type { Platform } from '../../../platform/index.ts'
 import { unless, withIo } from '../../../system/errno.ts'
 import { CREATE_FLAGS, randomName, removeFile, replaceFile } from '../../../system/file-io.ts'
@@ -90,10 +90,13 @@ export async function openFsStorage(path: string, options: OpenFsStorageOptions)
 export async function initFsStorage(path: string, options: InitFsStorageOptions): Promise<Storage> {
   const { mode = 'bare', collectionId } = options
   try {
-    const objects = withIo(`${path}/objects`, () => statSync(`${path}/objects`, { throwIfNoEntry: false }))
+    const root = resolve(path)
+    const objects = withIo(`${root}/objects`, () => statSync(`${root}/objects`, { throwIfNoEntry: false }))
+    // ostree passes a null pointer for the empty path.
+    if (path === '') throw new IoError('mkdirat: Bad address', 'EFAULT', path)
     if (objects === undefined) {
       unless(['EEXIST'], undefined, () => mkdirSync(path, DIRECTORY_MODE))
-      const root = resolve(path)
+      requireDirectory(root, root)
       if (mode === 'bare-user') requireUserXattrs(root, nativeOf(options))
       if (!existsSync(`${root}/config`)) {
         replaceFile(`${root}/config`, encodeUtf8(initialConfig(mode, collectionId)), { tmp: root, shown: 'config' })

@@ -34,21 +34,23 @@ const BELOW_REFS: ReadonlySet<string> = new Set(['heads', 'remotes', 'mirrors'])
 const DIRECTORY_PLACES = /^(?:heads|(?:remotes|mirrors)(?:\/[^/]+)?)$/
 /** Bytes of an invalid ref file that an error message shows. */
 const SHOWN = 80
+/** Largest size of the name of a file on Linux, in bytes (NAME_MAX). */
+const MAX_NAME_BYTES = 255
 
 export class FsRefs implements RefStore, RefView {
   readonly #root: string
-  readonly #requireWritable: () => void
+  readonly #requireWritable: (call?: string) => void
   readonly #fsync: () => boolean
 
   /** @param root path of the repository */
-  constructor(root: string, requireWritable: () => void, fsync: () => boolean) {
+  constructor(root: string, requireWritable: (call?: string) => void, fsync: () => boolean) {
     this.#root = root
     this.#requireWritable = requireWritable
     this.#fsync = fsync
   }
 
   read(path: RefPath): RefTarget | undefined {
-    const stat = this.#stat(path)
+    const stat = this.#stat(path, 'openat')
     if (stat === undefined || this.#leadsToDirectory(path, stat)) return undefined
     const file = this.#file(path)
     if (stat.isSymbolicLink()) {
@@ -74,9 +76,17 @@ export class FsRefs implements RefStore, RefView {
     return !stat.isSymbolicLink() || !DIRECTORY_PLACES.test(path) || !this.#isDirectory(path)
   }
 
-  /** Looks at the file of a ref, or the symbolic link of an alias. `undefined` if there is none. */
-  #stat(path: RefPath): Stats | undefined {
-    return unless(NOTHING_THERE, shown(path), () => lstatSync(this.#file(path)))
+  /**
+   * Looks at the file of a ref, or the symbolic link of an alias. `undefined` if there is none.
+   * @param call what messages name: ostree opens a ref to read it, and looks at its status to list it
+   */
+  #stat(path: RefPath, call = 'fstatat'): Stats | undefined {
+    try {
+      return unless(NOTHING_THERE, shown(path), () => lstatSync(this.#file(path)))
+    } catch (error) {
+      if (error instanceof IoError && error.data.errno === 'ENAMETOOLONG') throw tooLong(call, shown(path))
+      throw error
+    }
   }
 
   /** @throws {IoError} when the directory of all local refs or of all remotes is missing: the repository is damaged */
@@ -127,7 +137,7 @@ export class FsRefs implements RefStore, RefView {
   }
 
   write(path: RefPath, target: RefTarget | undefined): void {
-    this.#requireWritable()
+    this.#requireWritable(target === undefined ? `unlink(${shortName(path)})` : 'open(O_TMPFILE)')
     this.update(new Map([[path, target]]), this.#fsync())
   }
 
@@ -143,6 +153,7 @@ export class FsRefs implements RefStore, RefView {
   /** Deletes refs, then writes refs. @throws as `requireNoConflict`; nothing has changed then */
   update(updates: RefUpdates, fsync: boolean): void {
     if (updates.size === 0) return
+    for (const path of updates.keys()) if (isTooLong(path)) throw tooLong('fstatat', shortName(path))
     this.requireNoConflict(updates)
     for (const [path, target] of updates) {
       if (target === undefined && this.has(path) && !this.#isBelowAlias(path)) removeFile(this.#file(path), shown(path))
@@ -185,6 +196,21 @@ export class FsRefs implements RefStore, RefView {
 
 function shown(path: RefPath): string {
   return `refs/${path}`
+}
+
+/** Returns the path below the directory of the remote, or of the local refs. */
+function shortName(path: RefPath): string {
+  return path.replace(/^(?:heads|remotes\/[^/]+)\//, '')
+}
+
+/** Tells whether Linux allows no file of that name. */
+function isTooLong(path: RefPath): boolean {
+  // Each UTF-16 unit takes 1 to 3 bytes of UTF-8.
+  return path.length * 3 > MAX_NAME_BYTES && path.split('/').some((part) => encodeUtf8(part).length > MAX_NAME_BYTES)
+}
+
+function tooLong(call: string, path: string): IoError {
+  return new IoError(`${call}(${path}): ${errnoText('ENAMETOOLONG')}`, 'ENAMETOOLONG', path)
 }
 
 function requireLocal(path: RefPath, alias: RefPath): void {

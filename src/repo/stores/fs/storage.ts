@@ -100,7 +100,7 @@ export class FsStorage implements Storage {
     this.#notWritable = whyNotWritable(path)
     this.writable = this.#notWritable === undefined
     this.#reader = new LooseReader(contentModeOf(this.#settings, context.platform, context.native))
-    const requireWritable = () => this.#requireWritable()
+    const requireWritable = (call?: string) => this.#requireWritable(call)
     const fsync = () => this.#settings.fsync
     this.objects = new LooseObjects(path, this.mode, this.#reader, {
       requireWritable,
@@ -171,7 +171,8 @@ export class FsStorage implements Storage {
   }
 
   writeConfig(text: string): void {
-    this.#requireWritable()
+    // ostree does not ask whether it may write before it creates the new file.
+    this.#requireWritable('open(O_TMPFILE)')
     const settings = parseSettings(text)
     const { path } = this.#context
     const mode = withIo('config', () => lstatSync(`${path}/config`)).mode & 0o777
@@ -251,8 +252,11 @@ export class FsStorage implements Storage {
     return this.#lock.acquire(kind, timeout, mayTake)
   }
 
-  #requireWritable(): void {
-    if (this.#notWritable !== undefined) throw this.#notWritable
+  /** @param call replaces the first words of the message. @throws {ReadOnlyError} `Cannot write to repository: …` */
+  #requireWritable(call?: string): void {
+    const why = this.#notWritable
+    if (why === undefined) return
+    throw call === undefined ? why : why.withMessage(why.message.replace(/^[^:]*/, call), { cause: why.cause })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
