@@ -44,7 +44,8 @@ export async function importLayer(
   chunks: AsyncIterable<Uint8Array>,
   options: ImportLayerOptions,
 ): Promise<ImportedLayer> {
-  const builder = new TarTreeBuilder(repo, tx, { autocreateParents: true, whiteoutPrefix: WHITEOUT_PREFIX })
+  const rules = { autocreateParents: true, whiteoutPrefix: WHITEOUT_PREFIX, lastEntryWins: true }
+  const builder = new TarTreeBuilder(repo, tx, rules)
   const files = new HeldFiles(repo, tx, builder)
   const filter = new LayerFilter(builder, { files, ...options })
   const parser = new TarParser(filter, options.limits)
@@ -60,10 +61,16 @@ export async function importLayer(
   }
 }
 
-/** Adds path and offset in the plain tar to an error, unless the message, which is ostree-ext's, names the path. */
+/** Adds path and offset in the plain tar to an error, unless the message, which is ostree-ext's, names the whole path. */
 function located(error: unknown): unknown {
-  if (!(error instanceof TarFormatError) || error.cause !== undefined) return error
+  if (!(error instanceof TarFormatError)) return error
   const { offset, path } = error.data
   if (path === undefined) return withContext(`at offset ${offset}`, error)
-  return error.message.includes(path) ? error : withContext(`${path} at offset ${offset}`, error)
+  return namesPath(error.message, path) ? error : withContext(`${path} at offset ${offset}`, error)
+}
+
+/** Returns whether a message has a path that is not a part of a longer one, nor only the last name of one. */
+function namesPath(message: string, path: string): boolean {
+  if (message.includes(`"${path}"`)) return true
+  return path.includes('/') && message.split(/[\s"]+/).includes(path)
 }

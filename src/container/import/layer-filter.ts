@@ -4,15 +4,21 @@
  *
  * In a system whose files are hard links into the object store of a repository, a container build that changes a file
  * puts the object into the layer, and a hard link to it for each path of the file. Such an object is held until the
- * first link to it: there it becomes an ordinary file, and the other links become links to that file.
+ * first link to it: there it becomes an ordinary file, and the other links become links to that file. Links that come
+ * before their object, because names are sorted, are held until it comes.
  *
  * ```
  * sysroot/ostree/repo/objects/ab/cd….file   held
  * usr/bin/bash    => the above              file usr/bin/bash
  * usr/bin/sh      => the above              hard link to usr/bin/bash
+ * etc/shell       => the above              hard link usr/etc/shell to usr/bin/bash
+ * run/shell       => the above              left out, as every file in run
  * ```
  *
- * Source: ostree-ext, tar/write.rs, filter_tar.
+ * Links may be written with a leading `/` or `./`. A link whose object is not in the layer is left out: the file did not
+ * change, so the layers below have it.
+ *
+ * Source: ostree-ext, tar/write.rs, filter_tar; it loses files of links in `etc` and of links before their object.
  */
 
 import { type Checksum, displayUtf8, EMPTY_BYTES, type MaybePromise } from '../../bytes.ts'
@@ -23,8 +29,8 @@ import {
   normalisePath,
   normaliseSymlinkTarget,
   type PathRules,
-  pathInObjectStore,
   remapLinkTarget,
+  storePathOf,
 } from '../layers/path-rules.ts'
 import type { HeldFiles } from './held-files.ts'
 
@@ -70,6 +76,10 @@ export class LayerFilter implements TarSink {
   readonly #objects = new Map<string, Held>()
   /** The path of the file that each object became, by the name of the object. */
   readonly #moved = new Map<string, Uint8Array>()
+  /** Links that came before their object, by the name of the object. */
+  readonly #early = new Map<string, TarHeader[]>()
+  /** Links to pass on when the current entry, their object, has ended. */
+  #waiting: readonly TarHeader[] = []
   #heldBytes = 0
   #heldContent = 0
   #course: Course = 'drop'
@@ -101,8 +111,12 @@ export class LayerFilter implements TarSink {
   }
 
   end(): void {
-    if (this.#course === 'pass') this.#sink.end()
-    else if (this.#course === 'hold' && this.#held?.stored !== undefined) {
+    if (this.#course === 'pass') {
+      this.#sink.end()
+      const [object, ...links] = this.#waiting
+      this.#waiting = []
+      for (const link of links) this.#passLink(link, (object as TarHeader).path)
+    } else if (this.#course === 'hold' && this.#held?.stored !== undefined) {
       const checksum = this.#held.stored.finish()
       // The sink may have buffers, and many objects may wait for their links.
       this.#held.stored = undefined
@@ -124,7 +138,7 @@ export class LayerFilter implements TarSink {
       }
       // Its name was counted above if the rules leave that out. Its records belong to no entry.
       if (header.type === 'pax-global') return undefined
-      return rewritten(header, path)
+      return rewritten(header, path, this.#rules)
     } catch (error) {
       if (!(error instanceof InvalidNameError)) throw error
       throw new TarFormatError(error.message, header.offset, displayUtf8(header.path), { cause: error })
@@ -134,15 +148,20 @@ export class LayerFilter implements TarSink {
   /** Holds an object, or resolves a link to one. @returns false when the entry is neither */
   #isAboutObject(header: TarHeader): boolean {
     if (header.type === 'hardlink') {
-      const target = pathInObjectStore(header.headerLinkName)
-      // An absolute target does not count as one in the store, as in ostree-ext.
-      if (target === undefined || header.headerLinkName[0] === SLASH) return false
-      this.#link(header, target)
-      return true
+      const target = storePathOf(header.linkPath)
+      if (target !== undefined) this.#link(header, target)
+      return target !== undefined
     }
     if (header.type !== 'file') return false
-    const name = pathInObjectStore(header.path)
+    const name = storePathOf(header.path)
     if (name === undefined) return false
+    const early = this.#early.get(name)
+    if (early !== undefined) this.#passObject(header, name, early)
+    else this.#holdObject(header, name)
+    return true
+  }
+
+  #holdObject(header: TarHeader, name: string): void {
     const inStore = this.#files !== undefined && this.#heldContent + header.size > HELD_CONTENT
     const stored = inStore ? this.#files?.hold(header) : undefined
     const bytes = stored === undefined ? header.size : 0
@@ -151,18 +170,32 @@ export class LayerFilter implements TarSink {
     this.#held = { header: detachedHeader(header), parts: [], stored, checksum: undefined }
     this.#objects.set(name, this.#held)
     this.#course = 'hold'
-    return true
+  }
+
+  /** Passes an object on as the file of the first link that came before it. */
+  #passObject(header: TarHeader, name: string, early: readonly TarHeader[]): void {
+    this.#early.delete(name)
+    const { path } = early[0] as TarHeader // a list is added with its first link
+    this.#moved.set(name, path)
+    this.#waiting = early
+    this.#course = 'pass'
+    this.#sink.entry({ ...detachedHeader(header), path })
   }
 
   #link(header: TarHeader, target: string): void {
+    const path = normalisePath(header.path, this.#rules)
+    if (typeof path === 'string') {
+      this.#count(path)
+      return
+    }
     const object = this.#objects.get(target)
     if (object !== undefined) {
       this.#objects.delete(target)
       const bytes = object.checksum === undefined ? object.header.size : 0
       this.#heldContent -= bytes
-      this.#hold(header.path.length - bytes, header.path)
-      this.#moved.set(target, header.path.slice())
-      const place = { ...object.header, offset: header.offset, path: header.path }
+      this.#hold(path.length - bytes, header.path)
+      this.#moved.set(target, path.slice())
+      const place = { ...object.header, offset: header.offset, path }
       if (object.checksum !== undefined) {
         this.#files?.place(place, object.checksum)
         return
@@ -173,8 +206,18 @@ export class LayerFilter implements TarSink {
       return
     }
     const linkPath = this.#moved.get(target)
-    // The object is not in the layer, so it did not change: the base has the file already.
-    if (linkPath === undefined) return
+    if (linkPath !== undefined) {
+      this.#passLink({ ...header, path }, linkPath)
+      return
+    }
+    this.#hold(path.length, header.path)
+    const link: TarHeader = { ...detachedHeader(header), type: 'hardlink', path: path.slice() }
+    const early = this.#early.get(target)
+    if (early === undefined) this.#early.set(target, [link])
+    else early.push(link)
+  }
+
+  #passLink(header: TarHeader, linkPath: Uint8Array): void {
     this.#sink.entry({ ...header, linkPath, size: 0, pax: [] })
     this.#sink.end()
   }
@@ -192,13 +235,11 @@ export class LayerFilter implements TarSink {
   }
 }
 
-const SLASH = 0x2f
-
 /** Returns a header with another path and with its link target rewritten; the same header when nothing changes. */
-function rewritten(header: TarHeader, path: Uint8Array): TarHeader {
+function rewritten(header: TarHeader, path: Uint8Array, rules: PathRules): TarHeader {
   let linkPath = header.linkPath
   if (header.type === 'symlink') linkPath = normaliseSymlinkTarget(linkPath)
-  else if (header.type === 'hardlink') linkPath = remapLinkTarget(linkPath)
+  else if (header.type === 'hardlink') linkPath = remapLinkTarget(linkPath, rules)
   if (path === header.path && linkPath === header.linkPath) return header
   return { ...header, path, linkPath }
 }

@@ -56,10 +56,15 @@ export function normalisePath(path: Uint8Array, rules: PathRules): Uint8Array | 
   return rules.allowNonusr ? clean : text(clean, start, end)
 }
 
-/** Returns the target of a hard link in a deployment: `etc` becomes `usr/etc`, with the `./` or `/` it had. */
-export function remapLinkTarget(target: Uint8Array): Uint8Array {
+/**
+ * Returns the target of a hard link in a deployment, with the `./` or `/` it had: `etc` becomes `usr/etc`, and `var` what it
+ * becomes for entries. ostree-ext does not move targets in `var`, and then fails to find them.
+ */
+export function remapLinkTarget(target: Uint8Array, { retainVar }: PathRules = { retainVar: true }): Uint8Array {
   const start = skipCurrent(target)
-  if (!isPart(target, start, componentEnd(target, start), ETC)) return target
+  const end = componentEnd(target, start)
+  if (!retainVar && isPart(target, start, end, VAR)) return prefixed(FACTORY_PREFIX, target, start)
+  if (!isPart(target, start, end, ETC)) return target
   const lead = target[0] === SLASH ? '/' : start > 0 ? './' : ''
   const rest = decodeUtf8(target.subarray(start))
   // A target that is not UTF-8 is rejected later, by the sink.
@@ -172,7 +177,16 @@ function decoding(path: Uint8Array): string {
 export function pathInObjectStore(path: Uint8Array): string | undefined {
   let at = 0
   while (path[at] === SLASH) at++
+  return storePathFrom(path, at)
+}
+
+/** Returns the name of a file in the object store as `pathInObjectStore` does, also for a path with leading `./`. */
+export function storePathOf(path: Uint8Array): string | undefined {
+  return storePathFrom(path, skipCurrent(path))
+}
+
+function storePathFrom(path: Uint8Array, at: number): string | undefined {
   if (!isPart(path, at, componentEnd(path, at), SYSROOT)) return undefined
-  const names = componentsOf(decodeUtf8(path) ?? '')
+  const names = componentsOf(decodeUtf8(path.subarray(at)) ?? '')
   return names[1] === 'ostree' && names[2] === 'repo' ? names.slice(3).join('/') : undefined
 }

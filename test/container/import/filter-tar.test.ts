@@ -31,7 +31,11 @@ async function imported(tar: Uint8Array) {
 async function built(tar: AsyncIterable<Uint8Array>) {
   const repo = await memoryRepo()
   return await repo.transaction(async (tx) => {
-    const builder = new TarTreeBuilder(repo, tx, { autocreateParents: true, whiteoutPrefix: '.wh.' })
+    const builder = new TarTreeBuilder(repo, tx, {
+      autocreateParents: true,
+      whiteoutPrefix: '.wh.',
+      lastEntryWins: true,
+    })
     const parser = new TarParser(builder)
     for await (const chunk of tar) parser.push(chunk)
     parser.finish()

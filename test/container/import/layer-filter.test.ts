@@ -136,11 +136,11 @@ describe('objects of the store in a layer', () => {
       hardlink('usr/bin/sh', OBJECT, modified),
       hardlink('etc/raw', OBJECT, modified),
     ])
-    // The path is kept as the link spells it, also in etc; xattrs are lost.
+    // Every path is that of a deployment; xattrs are lost, as in ostree-ext.
     const lines = [
       'file ./usr/bin/bash = bash',
       'hardlink usr/bin/sh -> ./usr/bin/bash',
-      'hardlink etc/raw -> ./usr/bin/bash',
+      'hardlink usr/etc/raw -> ./usr/bin/bash',
     ]
     for (const chunk of [1 << 20, 3]) expect(pass(archive, {}, chunk)).toEqual({ lines, filtered: {} })
     expect(pass(archive, { allowNonusr: true })).toEqual({ lines, filtered: {} })
@@ -155,13 +155,69 @@ describe('objects of the store in a layer', () => {
     expect(pass(archive)).toEqual({ lines: [], filtered: { sysroot: 1 } })
   })
 
-  test('an object is not found through an absolute link or an unmodified one', async () => {
+  test('an object is not found through a link that was not modified', async () => {
+    const archive = await packed([file(OBJECT, 'x', modified), hardlink('usr/b', OBJECT)])
+    expect(pass(archive).lines).toEqual([`hardlink usr/b -> ${OBJECT}`])
+  })
+
+  test.each(['', './', '/', '././/'])(
+    'an object is found through links and at a path that begin with "%s"',
+    async (lead) => {
+      const archive = await packed([
+        file(`${lead}${OBJECT}`, 'x', modified),
+        hardlink('usr/a', OBJECT, modified),
+        hardlink('usr/b', `${lead}${OBJECT}`, modified),
+      ])
+      expect(pass(archive).lines).toEqual(['file usr/a = x', 'hardlink usr/b -> usr/a'])
+    },
+  )
+
+  test('links in etc and var lead to files of a deployment, whichever path is the first', async () => {
+    const links = ['etc/a', 'var/lib/b', 'usr/c'].map((path) => hardlink(path, OBJECT, modified))
+    const archive = await packed([file(OBJECT, 'x', modified), ...links])
+    expect(pass(archive).lines).toEqual([
+      'file usr/etc/a = x',
+      'hardlink usr/share/factory/var/lib/b -> usr/etc/a',
+      'hardlink usr/c -> usr/etc/a',
+    ])
+    expect(pass(archive, { retainVar: true }).lines).toContain('hardlink var/lib/b -> usr/etc/a')
+  })
+
+  test('a link in run is counted, and does not take the object from the others', async () => {
     const archive = await packed([
       file(OBJECT, 'x', modified),
-      hardlink('usr/a', `/${OBJECT}`, modified),
-      hardlink('usr/b', OBJECT),
+      hardlink('run/a', OBJECT, modified),
+      hardlink('usr/b', OBJECT, modified),
     ])
-    expect(pass(archive).lines).toEqual([`hardlink usr/a -> /${OBJECT}`, `hardlink usr/b -> ${OBJECT}`])
+    expect(pass(archive)).toEqual({ lines: ['file usr/b = x'], filtered: { a: 1 } })
+  })
+
+  test('links before their object become the file and links to it', async () => {
+    const object = file(OBJECT, 'x'.repeat(2000), { ...modified, mode: 0o755 })
+    const archive = await packed([
+      hardlink('etc/a', OBJECT, modified),
+      hardlink('run/b', `/${OBJECT}`, modified),
+      hardlink('usr/c', OBJECT, modified),
+      object,
+      hardlink('usr/d', OBJECT, modified),
+      hardlink('usr/none', `${OBJECT}2`, modified),
+    ])
+    for (const chunk of [1 << 20, 100]) {
+      expect(pass(archive, {}, chunk)).toEqual({
+        lines: [`file usr/etc/a = ${'x'.repeat(2000)}`, 'hardlink usr/c -> usr/etc/a', 'hardlink usr/d -> usr/etc/a'],
+        filtered: { b: 1 },
+      })
+    }
+    expect(caught(() => pass(archive, { maxHeldBytes: 1000 }))).toBeInstanceOf(LimitError)
+  })
+
+  test('hard links within var follow their files', async () => {
+    const archive = await packed([file('var/lib/a', 'x'), hardlink('var/lib/b', './var/lib/a')])
+    expect(pass(archive).lines).toEqual([
+      'file usr/share/factory/var/lib/a = x',
+      'hardlink usr/share/factory/var/lib/b -> usr/share/factory/var/lib/a',
+    ])
+    expect(pass(archive, { retainVar: true }).lines[1]).toBe('hardlink var/lib/b -> ./var/lib/a')
   })
 
   test('an unmodified object stays at its path if all paths are allowed', async () => {

@@ -12,7 +12,7 @@ import { createRepo } from '../../../src/repo/local.ts'
 import { goldenBytes, goldenJson } from '../../support/golden.ts'
 import { runInProcess } from '../../support/in-process.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
-import { digestOf } from '../golden-images.ts'
+import { digestOf, IMPORTED_OTHERWISE } from '../golden-images.ts'
 import { memoryRepo } from '../tar-kit.ts'
 
 interface StoredRef {
@@ -144,19 +144,22 @@ describe('an import of ostree-ext', () => {
 
   const title = ({ layer, over, mode }: Case) => `${layer.slice('container/'.length)} over the ${over}, ${mode}`
 
+  /** ostree-ext of bootc does not move `var`, so that hard links in it are no difference. */
+  const isAlike = ({ layer }: Case) =>
+    layer.includes('hardlink-var-factory') || !IMPORTED_OTHERWISE.some((name) => layer.endsWith(`/${name}.tar`))
+  const whole = CASES.filter((each) => each.rc === 0 && isAlike(each))
+  const refused = CASES.filter((each) => each.rc !== 0 && isAlike(each) && title(each) !== REFUSED_BY_FILE_SYSTEM)
+
   test('is compared for each layer, over two images', () => {
-    expect(CASES.filter(({ rc }) => rc === 0)).toHaveLength(83)
-    expect(refused).toHaveLength(18)
+    expect([whole.length, refused.length]).toEqual([80, 15])
   })
 
-  test.each(CASES.filter(({ rc }) => rc === 0).map((each) => [title(each), each] as const))(
+  test.each(whole.map((each) => [title(each), each] as const))(
     'gives the refs that ours gives: %s',
     async (_, each) => {
       expect(await stored(await imported(each))).toEqual(each.refs)
     },
   )
-
-  const refused = CASES.filter((each) => each.rc !== 0 && title(each) !== REFUSED_BY_FILE_SYSTEM)
 
   test.each(refused.map((each) => [title(each), each] as const))('fails as ours does: %s', async (_, each) => {
     await expect(imported(each)).rejects.toThrow(OstreeError)

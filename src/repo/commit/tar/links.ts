@@ -27,6 +27,8 @@ export interface DeferredLink {
   readonly target: readonly string[]
   /** The target path for messages. */
   readonly written: string
+  /** The path of the link for messages. */
+  readonly path: string
   /** Offset of the entry in the archive, in bytes. */
   readonly offset: number
 }
@@ -49,6 +51,10 @@ export class DeferredLinks {
   /** Links by directory and name. Of several with one name, the last one. */
   readonly #places = new Map<MutableTree, Map<string, DeferredLink>>()
   readonly #resolved = new Map<DeferredLink, Checksum>()
+  /** Links that a later entry has replaced. */
+  readonly #dropped = new Set<DeferredLink>()
+  /** Directories that a later entry has replaced, by parent and name: links to files in them keep these. */
+  readonly #replaced = new Map<MutableTree, Map<string, MutableTree>>()
 
   readonly #maxMemory: number
   #memory = 0
@@ -60,7 +66,7 @@ export class DeferredLinks {
 
   /** Adds a link. @throws {LimitError} when the links of the archive take too much memory */
   add(link: DeferredLink): void {
-    this.#memory += LINK_MEMORY + link.written.length * TARGET_UNIT_MEMORY
+    this.#memory += LINK_MEMORY + (link.written.length + link.path.length) * TARGET_UNIT_MEMORY
     if (this.#memory > this.#maxMemory) throw new LimitError('memory of hard links', this.#maxMemory)
     this.#links.push(link)
     let names = this.#places.get(link.tree)
@@ -69,6 +75,33 @@ export class DeferredLinks {
       this.#places.set(link.tree, names)
     }
     names.set(link.name, link)
+  }
+
+  /**
+   * Makes room for an entry that replaces an earlier one of another type, as programs that extract archives do.
+   * @param what what comes; a hard link leaves a file, which is replaced at the end
+   * @returns whether a directory was removed
+   */
+  makeRoom(tree: MutableTree, name: string, what: 'directory' | 'file' | 'link'): boolean {
+    if (what !== 'link') this.#drop(tree, name)
+    if (what === 'directory') {
+      if (tree.files.has(name)) tree.remove(name)
+      return false
+    }
+    const directory = tree.dirs.get(name)
+    if (directory === undefined) return false
+    const names = this.#replaced.get(tree)
+    if (names === undefined) this.#replaced.set(tree, new Map([[name, directory]]))
+    else names.set(name, directory)
+    return tree.remove(name)
+  }
+
+  #drop(tree: MutableTree, name: string): void {
+    const names = this.#places.get(tree)
+    const link = names?.get(name)
+    if (link === undefined) return
+    names?.delete(name)
+    this.#dropped.add(link)
   }
 
   /** Returns the names of links in a directory. */
@@ -86,8 +119,9 @@ export class DeferredLinks {
    * @throws {TarFormatError} when a target is missing, is a directory, or leads only to links in a cycle
    */
   resolve(): void {
-    for (const link of this.#links) this.#follow(link)
-    for (const link of this.#links) {
+    const links = this.#dropped.size === 0 ? this.#links : this.#links.filter((link) => !this.#dropped.has(link))
+    for (const link of links) this.#follow(link)
+    for (const link of links) {
       try {
         link.tree.replaceFile(link.name, this.#resolved.get(link) as Checksum)
       } catch (error) {
@@ -127,8 +161,9 @@ export class DeferredLinks {
     let tree = this.#root
     const last = target.length - 1
     for (const [i, name] of target.entries()) {
-      const child = tree.dirs.get(name)
-      if (i === last && child === undefined) return { tree, name }
+      const isLast = i === last
+      const child = tree.dirs.get(name) ?? (isLast ? undefined : this.#replaced.get(tree)?.get(name))
+      if (isLast && child === undefined) return { tree, name }
       if (child === undefined) throw new UsageError(`No such file or directory: ${name}`, name)
       tree = child
     }
@@ -151,6 +186,6 @@ function fileAt(tree: MutableTree, name: string): Checksum {
   return checksum
 }
 
-function fault(error: unknown, { offset, written, name }: DeferredLink): unknown {
-  return tarFault(withContext(`ostree-tar: Processing deferred hardlink ${written}`, error), offset, name)
+function fault(error: unknown, { offset, written, path }: DeferredLink): unknown {
+  return tarFault(withContext(`ostree-tar: Processing deferred hardlink ${written}`, error), offset, path)
 }

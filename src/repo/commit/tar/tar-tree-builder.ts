@@ -46,6 +46,11 @@ export interface TarInputOptions {
    * they are an error, as in libostree.
    */
   readonly whiteoutPrefix?: string | undefined
+  /**
+   * Let an entry replace an earlier one of another type at its path, as when a program extracts the archive: a file or a
+   * link replaces a directory with all that is in it, and a directory replaces a file. Else they are an error.
+   */
+  readonly lastEntryWins?: boolean | undefined
 }
 
 /** Where the tree of an archive begins, and what changes its entries. */
@@ -67,6 +72,7 @@ export class TarTreeBuilder implements TarSink {
   readonly #tx: Transaction
   readonly #modifier: CommitModifier
   readonly #autocreate: boolean
+  readonly #lastWins: boolean
   readonly #rename: ((path: string) => string) | undefined
   readonly #links: DeferredLinks
   readonly #whiteouts: TarWhiteouts | undefined
@@ -90,6 +96,7 @@ export class TarTreeBuilder implements TarSink {
     this.#tx = tx
     this.#modifier = options.modifier ?? new CommitModifier(repo)
     this.#autocreate = options.autocreateParents === true
+    this.#lastWins = options.lastEntryWins === true
     this.#rename = options.rename
     this.#links = new DeferredLinks(this.tree, options.maxLinkMemory)
     const { whiteoutPrefix } = options
@@ -212,17 +219,19 @@ export class TarTreeBuilder implements TarSink {
     }
     if (kind === 'directory') {
       // The entry is that of the root, or of a directory that an earlier entry created.
+      if (this.#lastWins && place !== undefined) this.#links.makeRoom(place.tree, place.name, 'directory')
       const directory = place === undefined ? this.tree : this.#ensureDir(place)
       this.#setMeta([directory], inode, this.#xattrs(header, path, inode))
       return
     }
     const { tree, name } = place ?? { tree: this.tree, name: '' }
+    if (this.#lastWins && this.#links.makeRoom(tree, name, isLink ? 'link' : 'file')) this.#parents.clear()
     if (isLink) {
       const target = this.#finalPath(decodeTarName(header.linkPath, 'linkname'))
-      this.#links.add({ tree, name, target: splitTarPath(target), written: target, offset: header.offset })
+      this.#links.add({ tree, name, target: splitTarPath(target), written: target, path, offset: header.offset })
       if (header.size === 0) return
     }
-    if (tree.dirs.size > 0 && this.#whiteouts?.giveWay(tree, name)) this.#parents.clear()
+    if (!this.#lastWins && tree.dirs.size > 0 && this.#whiteouts?.giveWay(tree, name)) this.#parents.clear()
     this.#place = { tree, name }
     this.#file = this.#fileHeader(header, inode, this.#xattrs(header, path, inode))
   }
