@@ -19,7 +19,7 @@ import { FormatError, LimitError, OstreeError, UsageError, withContext } from '.
 import { findRemote, prune, type Repo, readSignedCommit, type SePolicy, type Transaction } from '../../repo/index.ts'
 import { defaultPolicy, type FlattenOptions } from '../layers/flatten.ts'
 import type { Descriptor, Digest, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
-import { formatOstreeImageReference, type OstreeImageReference, parseImageReference } from '../oci/reference.ts'
+import { formatOstreeImageReference, type OstreeImageReference } from '../oci/reference.ts'
 import { openImage } from '../open/open-image.ts'
 import type { CommitVerifier } from '../ostree-tar/ostree-tar.ts'
 import { requireAccepted, requireStrictDefault } from '../policy/policy-check.ts'
@@ -31,7 +31,7 @@ import { matchingRules, noteRules } from '../store/layer-rules.ts'
 import { layersOfLayout, parseManifestLayout, parseOstreeManifestLayout } from '../store/layout.ts'
 import { type LayerKind, refForImage, refForLayer } from '../store/names.ts'
 import { type LayerCommit, placeImage } from '../store/place-image.ts'
-import { type LayeredImageState, listImages, queryImageCommit, tryQueryImage } from '../store/query.ts'
+import { type LayeredImageState, queryImageCommit, tryQueryImage } from '../store/query.ts'
 import { type AcceptLayer, StoredLayers } from '../store/stored-layers.ts'
 import type { ImageSource } from '../transport/interface.ts'
 import { FlatFileNotes } from './flat-files.ts'
@@ -197,14 +197,8 @@ export class ImageImporter implements AsyncDisposable {
   }
 
   /** Returns the layers of all stored images. Images that cannot be read are skipped. */
-  async #storedLayers(): Promise<StoredLayers> {
-    const stored = await StoredLayers.list(this.#repo)
-    const warn = this.#options.onWarning
-    for (const name of await listImages(this.#repo)) {
-      const state = await tryQueryImage(this.#repo, parseImageReference(name), (error) => warn?.(error.message))
-      if (state !== undefined) stored.note(state.manifest, state.configuration)
-    }
-    return stored
+  #storedLayers(): Promise<StoredLayers> {
+    return StoredLayers.list(this.#repo, (error) => this.#options.onWarning?.(error.message))
   }
 
   /** Fetches the missing layers and writes the merge commit. The image is closed in any case. */

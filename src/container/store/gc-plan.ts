@@ -8,9 +8,9 @@
 import type { Checksum } from '../../bytes.ts'
 import { withContext } from '../../errors.ts'
 import type { Repo } from '../../repo/index.ts'
-import { formatImageReference, type ImageReference } from '../oci/reference.ts'
+import type { ImageReference } from '../oci/reference.ts'
 import { type Holder, listHolders, needsSharedRef, readHolder } from './holders.ts'
-import { IMAGE_LAYER_PREFIX, LAYER_PREFIX, refForImageLayer } from './names.ts'
+import { IMAGE_LAYER_PREFIX, LAYER_PREFIX, refForImage, refForImageLayer } from './names.ts'
 import { prefixEscapeRef, unescapeRef, unprefixUnescapeRef } from './ref-escape.ts'
 import { listLocalRefs, resolveLocalRef } from './refs.ts'
 
@@ -63,15 +63,15 @@ export async function prepareLayerGc(repo: Repo, options: LayerGcOptions): Promi
 }
 
 async function prepare(repo: Repo, { inUse = [], without = [] }: LayerGcOptions): Promise<LayerGc> {
-  const { holders: stored, unreadable } = await listHolders(repo)
+  const { holders, unreadable } = await listHolders(repo, new Set(without.map(refForImage)))
   const [fault] = unreadable
   if (fault !== undefined) throw fault
-  const gone = new Set(without.map(formatImageReference))
-  const holders = stored.filter(({ name }) => !gone.has(name))
-  for (const commit of inUse) holders.push(await readHolder(repo, 'the image at hand', commit))
-  const needed = namesByRef(holders)
+  const { holders: all } = without.length === 0 ? { holders } : await listHolders(repo)
+  const inHand = await Promise.all(inUse.map((commit) => readHolder(repo, 'the image at hand', commit)))
+  const users = [...holders, ...inHand]
+  const needed = namesByRef(users)
   const sizes = new Map<string, number>(
-    [...stored, ...holders].flatMap(({ manifest }) => manifest.layers.map(({ digest, size }) => [digest, size])),
+    [...all, ...inHand].flatMap(({ manifest }) => manifest.layers.map(({ digest, size }) => [digest, size])),
   )
   const unneeded: LayerUse[] = []
   const kept: LayerUse[] = []
@@ -87,7 +87,7 @@ async function prepare(repo: Repo, { inUse = [], without = [] }: LayerGcOptions)
       updates.set(ref, undefined)
     }
   }
-  await shareRefs(repo, holders, kept, updates)
+  await shareRefs(repo, users, kept, updates)
   return { unneeded, kept, updates }
 }
 
@@ -101,13 +101,21 @@ interface LayerRef {
 /** Lists the refs of layers: those for all images in byte order, then those that one image has. */
 async function listLayerRefs(repo: Repo): Promise<LayerRef[]> {
   const shared = (await listLocalRefs(repo, LAYER_PREFIX)).map((ref) => {
-    const digest = unprefixUnescapeRef(LAYER_PREFIX, ref)
+    const digest = withRef(ref, () => unprefixUnescapeRef(LAYER_PREFIX, ref))
     return { ref, digest, key: `${LAYER_PREFIX}/${digest}` }
   })
   const own = (await listLocalRefs(repo, IMAGE_LAYER_PREFIX)).map((ref) => {
-    return { ref, digest: unescapeRef(ref.slice(ref.lastIndexOf('/') + 1)), key: ref }
+    return { ref, digest: withRef(ref, () => unescapeRef(ref.slice(ref.lastIndexOf('/') + 1))), key: ref }
   })
   return [...shared, ...own]
+}
+
+function withRef<T>(ref: string, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw withContext(`Reading ref ${ref}`, error)
+  }
 }
 
 /** Returns the names of the images that need each ref, by the key of `LayerRef`. */

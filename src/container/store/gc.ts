@@ -85,7 +85,7 @@ export async function listUndeployedImages(repo: Repo, origins: readonly string[
     const image = readable(() => parseOstreeImageReference(origin).imgref)
     if (image !== undefined) deployed.add(formatImageReference(image))
   }
-  const images = (await listImages(repo)).map((name) => readable(() => parseImageReference(name)))
+  const images = (await listImages(repo, () => {})).map((name) => readable(() => parseImageReference(name)))
   return images.filter((image) => image !== undefined).filter((image) => !deployed.has(formatImageReference(image)))
 }
 

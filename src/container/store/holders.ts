@@ -8,7 +8,7 @@ import type { Checksum } from '../../bytes.ts'
 import { OstreeError, withContext } from '../../errors.ts'
 import type { Vardict } from '../../gvariant/index.ts'
 import type { Repo } from '../../repo/index.ts'
-import type { ImageManifest } from '../oci/oci-types.ts'
+import type { ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
 import { formatImageReference, parseImageReference } from '../oci/reference.ts'
 import { type LayerOfKind, layersOfLayout, parseManifestLayout } from './layout.ts'
 import { imageConfigFromCommitmeta, manifestDataFromCommitmeta } from './merge-metadata.ts'
@@ -33,6 +33,8 @@ export interface Holder {
   readonly name: string
   readonly mergeCommit: Checksum
   readonly manifest: ImageManifest
+  /** `undefined` when it cannot be read. */
+  readonly config: ImageConfiguration | undefined
   readonly layers: readonly LayerOfKind[]
   /** The refs of layers that only this image has (layer-refs.ts). */
   readonly ownRefs: ReadonlySet<string>
@@ -44,18 +46,12 @@ export interface Holders {
   readonly unreadable: readonly OstreeError[]
 }
 
-/** Changes to the set of images. */
-export interface HolderOptions {
-  /** Ref of an image that does not count. */
-  readonly without?: string | undefined
-}
-
-/** Lists all images and deployments. Those that cannot be read are returned as errors, which name them. */
-export async function listHolders(repo: Repo, { without }: HolderOptions = {}): Promise<Holders> {
+/** Lists all images and deployments, without the images that have certain refs. Errors name what cannot be read. */
+export async function listHolders(repo: Repo, without: ReadonlySet<string> = new Set()): Promise<Holders> {
   const holders: Holder[] = []
   const unreadable: OstreeError[] = []
   for (const ref of await listLocalRefs(repo, IMAGE_PREFIX)) {
-    if (ref === without) continue
+    if (without.has(ref)) continue
     try {
       const holder = await readImage(repo, ref)
       if (holder !== undefined) holders.push(holder)
@@ -64,13 +60,8 @@ export async function listHolders(repo: Repo, { without }: HolderOptions = {}): 
       unreadable.push(error)
     }
   }
-  try {
-    for (const holder of await listDeployed(repo)) holders.push(holder)
-  } catch (error) {
-    if (!(error instanceof OstreeError)) throw error
-    unreadable.push(error)
-  }
-  return { holders, unreadable }
+  const deployed = await listDeployed(repo, (error) => unreadable.push(error))
+  return { holders: [...holders, ...deployed], unreadable }
 }
 
 /** Returns whether an image uses the ref that a layer has for all images. */
@@ -96,51 +87,56 @@ async function readImage(repo: Repo, ref: string): Promise<Holder | undefined> {
 export async function readHolder(repo: Repo, name: string, mergeCommit: Checksum): Promise<Holder> {
   const { metadata } = await repo.readCommit(mergeCommit)
   const { manifest } = manifestDataFromCommitmeta(metadata)
-  const layers = readLayers(manifest, metadata)
+  const { config, layers } = readConfig(manifest, metadata)
   const ownRefs = new Set(await listLocalRefs(repo, `${IMAGE_LAYER_PREFIX}/${mergeCommit}`))
-  return { name, mergeCommit, manifest, layers, ownRefs }
+  return { name, mergeCommit, manifest, config, layers, ownRefs }
 }
 
 /** Divides the layers by kind. Where the config does not tell, all count as derived layers. */
-function readLayers(manifest: ImageManifest, metadata: Vardict): LayerOfKind[] {
+function readConfig(manifest: ImageManifest, metadata: Vardict): Pick<Holder, 'config' | 'layers'> {
   try {
-    return layersOfLayout(parseManifestLayout(manifest, imageConfigFromCommitmeta(metadata)))
+    const config = imageConfigFromCommitmeta(metadata)
+    return { config, layers: layersOfLayout(parseManifestLayout(manifest, config)) }
   } catch (error) {
     if (!(error instanceof OstreeError)) throw error
-    return manifest.layers.map((layer) => ({ layer, kind: 'derived' }))
+    return { config: undefined, layers: manifest.layers.map((layer) => ({ layer, kind: 'derived' })) }
   }
 }
 
 /**
  * Lists the images of deployments, and base images, one for each commit.
- * @throws {OstreeError} when a commit cannot be read
+ * @param onError called with an error for each one that cannot be read, which is skipped
  */
-export async function listDeployed(repo: Repo): Promise<Holder[]> {
-  try {
-    const commits = new Map<Checksum, string>()
-    for (const prefix of DEPLOYMENT_PREFIXES) {
-      for (const ref of await listLocalRefs(repo, prefix)) {
+async function listDeployed(repo: Repo, onError: (error: OstreeError) => void): Promise<Holder[]> {
+  const commits = new Set<Checksum>()
+  const holders: Holder[] = []
+  for (const prefix of DEPLOYMENT_PREFIXES) {
+    for (const ref of await listLocalRefs(repo, prefix)) {
+      try {
         const commit = await resolveLocalRef(repo, ref)
-        if (commit !== undefined && !commits.has(commit)) commits.set(commit, ref)
+        if (commit === undefined || commits.has(commit)) continue
+        commits.add(commit)
+        const { metadata } = await repo.readCommit(commit)
+        // The commit of a deployment may not be that of an image.
+        if (!metadata.some(([key]) => key === META_MANIFEST_DIGEST)) continue
+        holders.push(await readHolder(repo, ref, commit))
+      } catch (error) {
+        const named = withContext(`Listing deployment manifests: Reading ref ${ref}`, error)
+        if (!(named instanceof OstreeError)) throw named
+        onError(named)
       }
     }
-    const holders: Holder[] = []
-    for (const [commit, name] of commits) {
-      const { metadata } = await repo.readCommit(commit)
-      // The commit of a deployment may not be that of an image.
-      if (!metadata.some(([key]) => key === META_MANIFEST_DIGEST)) continue
-      holders.push(await readHolder(repo, name, commit))
-    }
-    return holders
-  } catch (error) {
-    throw withContext('Listing deployment manifests', error)
   }
+  return holders
 }
 
 /**
  * Lists the manifests of the images that refs of deployments and base images point to, one for each commit.
- * @throws {OstreeError} when a commit cannot be read
+ * @throws {OstreeError} naming the ref, when a commit cannot be read
  */
 export async function listContainerDeploymentManifests(repo: Repo): Promise<ImageManifest[]> {
-  return (await listDeployed(repo)).map(({ manifest }) => manifest)
+  const holders = await listDeployed(repo, (error) => {
+    throw error
+  })
+  return holders.map(({ manifest }) => manifest)
 }

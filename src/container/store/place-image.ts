@@ -32,7 +32,7 @@ export interface PlacedImage {
  */
 export async function placeImage(repo: Repo, tx: Transaction, image: PlacedImage): Promise<void> {
   const { mergeCommit, layers, ref } = image
-  const holders = once(() => listHolders(repo, { without: ref }))
+  const holders = once(() => listHolders(repo, new Set(ref === undefined ? [] : [ref])))
   const own = new Set(await listLocalRefs(repo, `${IMAGE_LAYER_PREFIX}/${mergeCommit}`))
   const shared = new Map<string, Checksum>()
   for (const { layer, kind, commit } of layers) {

@@ -61,11 +61,22 @@ export interface ManifestLayerState {
 
 /**
  * Lists the names of the stored images, such as `docker://quay.io/a/b:latest`, in byte order.
- * @throws {OstreeError} when a ref below `ostree/container/image` is not an escaped name
+ * @param onError called with an error for each ref below `ostree/container/image` that is not an escaped name; such refs
+ *   are skipped
+ * @throws {InvalidNameError} naming such a ref, without `onError`
  */
-export async function listImages(repo: Repo): Promise<string[]> {
-  const refs = await listLocalRefs(repo, IMAGE_PREFIX)
-  return refs.map((ref) => unprefixUnescapeRef(IMAGE_PREFIX, ref))
+export async function listImages(repo: Repo, onError?: (error: OstreeError) => void): Promise<string[]> {
+  const names: string[] = []
+  for (const ref of await listLocalRefs(repo, IMAGE_PREFIX)) {
+    try {
+      names.push(unprefixUnescapeRef(IMAGE_PREFIX, ref))
+    } catch (error) {
+      const named = withContext(`Reading ref ${ref}`, error)
+      if (onError === undefined || !(named instanceof OstreeError)) throw named
+      onError(named)
+    }
+  }
+  return names
 }
 
 /**

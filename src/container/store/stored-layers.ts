@@ -1,13 +1,15 @@
 /** Finds layers of an image that are stored already, as part of any image. */
 
 import type { Checksum } from '../../bytes.ts'
+import type { OstreeError } from '../../errors.ts'
 import type { Commit } from '../../objects/index.ts'
 import { type ObjectReader, type Repo, readCommit } from '../../repo/index.ts'
 import type { Descriptor, DiffId, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
+import { listHolders } from './holders.ts'
 import { kindOfCommit } from './layer-kind.ts'
-import { IMAGE_LAYER_PREFIX, LAYER_PREFIX, type LayerKind } from './names.ts'
-import { prefixEscapeRef, unescapeRef } from './ref-escape.ts'
-import { listLocalRefs, resolveLocalRef } from './refs.ts'
+import { LAYER_PREFIX, type LayerKind, refForImageLayer } from './names.ts'
+import { prefixEscapeRef } from './ref-escape.ts'
+import { resolveLocalRef } from './refs.ts'
 
 /** Decides whether the commit of a layer can be used. */
 export type AcceptLayer = (checksum: Checksum, commit: Commit) => Promise<boolean>
@@ -24,18 +26,24 @@ export class StoredLayers {
     this.#own = own
   }
 
-  /** Lists the refs of a repository. */
-  static async list(repo: Repo): Promise<StoredLayers> {
+  /** Lists the layers of a repository. @param onError called for each image that cannot be read; such images are skipped */
+  static async list(repo: Repo, onError: (error: OstreeError) => void): Promise<StoredLayers> {
+    const { holders, unreadable } = await listHolders(repo)
+    for (const error of unreadable) onError(error)
     const own = new Map<string, string[]>()
-    for (const ref of await listLocalRefs(repo, IMAGE_LAYER_PREFIX)) {
-      const digest = unescapeRef(ref.slice(ref.lastIndexOf('/') + 1))
-      own.set(digest, [...(own.get(digest) ?? []), ref])
+    for (const { mergeCommit, layers, ownRefs } of holders) {
+      for (const { layer, kind } of layers) {
+        const ref = refForImageLayer(mergeCommit, kind, layer)
+        if (ownRefs.has(ref)) own.set(layer.digest, [...(own.get(layer.digest) ?? []), ref])
+      }
     }
-    return new StoredLayers(repo, own)
+    const stored = new StoredLayers(repo, own)
+    for (const { manifest, config } of holders) if (config !== undefined) stored.#note(manifest, config)
+    return stored
   }
 
   /** Notes the diff ids of an image's layers. */
-  note(manifest: ImageManifest, config: ImageConfiguration): void {
+  #note(manifest: ImageManifest, config: ImageConfiguration): void {
     for (const [index, { digest }] of manifest.layers.entries()) {
       const diffid = config.rootfs.diff_ids[index]
       if (diffid === undefined) continue

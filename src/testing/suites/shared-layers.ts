@@ -43,6 +43,17 @@ const HOST = { architecture: 'amd64', os: 'linux' }
 const PLAIN = 'docker://example.org/plain:1'
 const OSTREE = 'docker://example.org/ostree:1'
 
+/** A checksum that no object has. */
+const LOST = '0123456789abcdef'.repeat(4) as Checksum
+/** Stored images that cannot be read: what is wrong, ref, commit (default: that of a directory), and what names them. */
+const UNREADABLE: readonly [string, string, Checksum | undefined, string][] = [
+  ['a lost merge commit', 'ostree/container/image/oci_3A_x', LOST, 'oci:x'],
+  ['a ref on an ordinary commit', 'ostree/container/image/oci_3A_x', undefined, 'oci:x'],
+  ['a ref that is not escaped', 'ostree/container/image/oci_3A__XY_', LOST, 'ostree/container/image/oci_3A__XY_'],
+  ['a ref that is not a reference', 'ostree/container/image/nocolon', LOST, 'ostree/container/image/nocolon'],
+  ['a deployment whose commit is lost', 'ostree/0/1/0', LOST, 'ostree/0/1/0'],
+]
+
 /** Files of an OCI layout, by path. */
 type Layout = Map<string, Uint8Array>
 type Source = Awaited<ReturnType<NonNullable<ImportOptions['open']>>>
@@ -193,6 +204,36 @@ export function sharedLayersTests(tools: TestTools, subject: SharedLayersSubject
       expect(await refsOf(repo)).toEqual((await fresh(files, second, two)).refs)
     },
   )
+
+  test.each(UNREADABLE)('a stored image with %s does not prevent other imports', async (_, ref, target, named) => {
+    await using repo = await subject.create(mode)
+    const [base, two] = [await layer('usr/a'), await layer('usr/b')]
+    await pull(repo, buildImage(platform, [base, await layer('usr/old')]), PLAIN)
+    const ordinary = await repo.transaction((tx) => storeCommit(tx, directory({}, { ...owner })))
+    await repo.setRef(ref, target ?? ordinary)
+    const warnings: string[] = []
+    const onWarning = (message: string) => warnings.push(message)
+    const update = await pull(repo, buildImage(platform, [base, two]), PLAIN, { onWarning })
+    expect(update).toMatchObject({ changed: true, layersFetched: 1, layersReused: 1 })
+    const faults = [
+      expect.stringContaining(named),
+      expect.stringMatching('^Layers that no image needs were not removed: '),
+    ]
+    expect(warnings).toEqual(faults)
+    expect(warnings[1]).toContain(named)
+    const { refs, ...alone } = await fresh(buildImage(platform, [base, two]), PLAIN)
+    expect(await facts(repo, PLAIN)).toEqual(alone)
+    await using from = await inMemory()
+    await pull(from, buildImage(platform, [two]), OSTREE)
+    await copyImage(from, parseImageReference(OSTREE), repo)
+    expect(await facts(repo, OSTREE)).toEqual(await facts(from, OSTREE))
+    // The layers that the image needs are not known, so none is removed.
+    await expect(gcImageLayers(repo)).rejects.toThrow(named)
+    await repo.setRef(ref, undefined)
+    expect(await gcImageLayers(repo)).toBe(1)
+    await removeImage(repo, OSTREE)
+    expect(await refsOf(repo)).toEqual(refs)
+  })
 
   invalidNameTests(
     tools,

@@ -314,7 +314,7 @@ describe('a stored image', () => {
     )
     await repo.setRef('ostree/1/1/0', broken)
     await expect(listContainerDeploymentManifests(repo)).rejects.toThrow(
-      'Listing deployment manifests: Reading manifest data from commit: Failed to find ostree.manifest metadata key',
+      'Listing deployment manifests: Reading ref ostree/1/1/0: Reading manifest data from commit: Failed to find ostree.manifest metadata key',
     )
   })
 })

@@ -1,4 +1,4 @@
-import { listImages, parseImageReference, parseManifestLayout, queryImage } from '../../../container/index.ts'
+import { listImages, parseManifestLayout, tryQueryImage } from '../../../container/index.ts'
 import { findLayerRef, layersOfLayout } from '../../../container/internal.ts'
 import { formatSize } from '../../../format-size.ts'
 import type { Repo } from '../../../repo/index.ts'
@@ -22,11 +22,11 @@ interface ImageRow {
 }
 
 /** Returns all images with their layers. */
-async function describe(repo: Repo): Promise<ImageRow[]> {
+async function describe(repo: Repo, warn: (error: Error) => void): Promise<ImageRow[]> {
   const images: ImageRow[] = []
   const users = new Map<string, number>()
-  for (const reference of await listImages(repo)) {
-    const image = await queryImage(repo, parseImageReference(reference))
+  for (const reference of await listImages(repo, warn)) {
+    const image = await tryQueryImage(repo, reference, warn)
     if (image === undefined) continue
     const layers: LayerRow[] = []
     const kinds = new Map(
@@ -53,13 +53,14 @@ export const imageList = command({
     layers: { type: 'flag', help: 'Also list the layers: size, number of images that share them, layer commit' },
     json: { type: 'flag', help: 'Print one JSON array' },
   },
-  async run({ repo, options, out }) {
+  async run({ repo, options, out, err }) {
     const opened = await repo()
+    const warn = ({ message }: Error) => err.line(`warning: ${message}`)
     if (!options.layers && !options.json) {
-      for (const reference of await listImages(opened)) out.line(reference)
+      for (const reference of await listImages(opened, warn)) out.line(reference)
       return
     }
-    const images = await describe(opened)
+    const images = await describe(opened, warn)
     if (options.json) return out.json(images)
     for (const { reference, mergeCommit, manifestDigest, layers } of images) {
       out.line(reference)

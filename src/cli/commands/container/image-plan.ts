@@ -1,13 +1,15 @@
 import {
   formatImageReference,
   formatOstreeImageReference,
+  type ImageReference,
   type PullPlan,
   planLayerGc,
   planPull,
 } from '../../../container/index.ts'
 import { formatManifestDiff, manifestDiffJson } from '../../../container/internal.ts'
-import { UsageError } from '../../../errors.ts'
+import { OstreeError, UsageError } from '../../../errors.ts'
 import { formatSize } from '../../../format-size.ts'
+import type { Repo } from '../../../repo/index.ts'
 import { hostPlatform } from '../../../system/host.ts'
 import { nodeFiles } from '../../../system/local-files.ts'
 import { command } from '../../command.ts'
@@ -44,8 +46,10 @@ export const imagePlan = command({
       })
       // The layers to be removed: only the stored image needs them, and the new one does not have them.
       const needed = new Set<string>(plan.layers.map(({ digest }) => digest))
-      const gc = await planLayerGc(opened, { without: plan.diff === undefined ? [] : [image.imgref] })
-      const removed = gc.unneeded.map(({ digest }) => digest).filter((digest) => !needed.has(digest))
+      const unneeded = await planRemoval(opened, plan.diff === undefined ? [] : [image.imgref], (message) =>
+        err.line(`warning: ${message}`),
+      )
+      const removed = unneeded.filter((digest) => !needed.has(digest))
       const name = formatOstreeImageReference(image)
       if (options.json) out.json({ image: name, ...plan, diff: plan.diff && manifestDiffJson(plan.diff), removed })
       else print(out, formatImageReference(image.imgref), plan, removed)
@@ -54,6 +58,21 @@ export const imagePlan = command({
     }
   },
 })
+
+/** Returns the layers that the pull would remove: none when a stored image cannot be read, as the pull then warns. */
+async function planRemoval(
+  repo: Repo,
+  without: readonly ImageReference[],
+  warn: (message: string) => void,
+): Promise<string[]> {
+  try {
+    return (await planLayerGc(repo, { without })).unneeded.map(({ digest }) => digest)
+  } catch (error) {
+    if (!(error instanceof OstreeError)) throw error
+    warn(`Layers that no image needs will not be removed: ${error.message}`)
+    return []
+  }
+}
 
 function print(out: Output, name: string, plan: PullPlan, removed: readonly string[]): void {
   const { changed, layers, fetchBytes, reuseBytes, diff, version, manifestDigest } = plan

@@ -14,7 +14,7 @@ import { printLayerPlan } from '../../container/layer-report.ts'
 
 /** @throws {NotFoundError} when an image is not stored */
 async function requireStored(repo: Repo, images: readonly ImageReference[]): Promise<void> {
-  const stored = new Set(await listImages(repo))
+  const stored = new Set(await listImages(repo, () => {}))
   const missing = images.map(formatImageReference).filter((name) => !stored.has(name))
   if (missing.length > 0) throw new NotFoundError(missing.join(' '), `Missing images: ${missing.join('')}`)
 }

@@ -1,5 +1,5 @@
 import { listImages, verifyContainerImage } from '../../../container/index.ts'
-import { FormatError } from '../../../errors.ts'
+import { FormatError, OstreeError } from '../../../errors.ts'
 import { command } from '../../command.ts'
 import { metadataPolicy, processOwner } from '../../container/image-reference.ts'
 
@@ -16,22 +16,30 @@ export const imageVerify = command({
   },
   async run({ repo, args, options, out, err, signal }) {
     const opened = await repo()
-    const names = args.length === 0 ? await listImages(opened) : args
     const metadata = metadataPolicy(options.metadata)
     let corrupted = 0
+    const refuse = (error: unknown) => {
+      // The other images are still to be verified.
+      if (args.length > 0 || !(error instanceof OstreeError)) throw error
+      err.line(`error: ${error.message}`)
+      corrupted++
+    }
+    const names = args.length === 0 ? await listImages(opened, refuse) : args
     for (const name of names) {
-      const found = await verifyContainerImage(opened, name, {
+      const verified = verifyContainerImage(opened, name, {
         verbose: options.paths,
         metadata,
         owner: processOwner(),
         onLine: options.json ? undefined : (line, stream) => (stream === 'out' ? out : err).line(line),
         signal,
       })
+      const found = await verified.catch(refuse)
+      if (found === undefined) continue
       if (!found.ok) corrupted++
       if (!options.json) continue
-      const { ok, verified, inodeCorrupted, unknownCorrupted } = found
+      const { ok, verified: files, inodeCorrupted, unknownCorrupted } = found
       const wrong = { inodeCorrupted: [...inodeCorrupted], unknownCorrupted: [...unknownCorrupted] }
-      out.json({ image: name, ok, verified: verified.size, ...wrong })
+      out.json({ image: name, ok, verified: files.size, ...wrong })
     }
     if (corrupted > 0) throw new FormatError('image', `Found corruption in images: ${corrupted}`)
   },
