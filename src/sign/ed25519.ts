@@ -21,12 +21,41 @@ export interface Ed25519Keys {
   readonly revoked?: readonly Uint8Array[] | undefined
 }
 
-/** Decodes a public key. @throws {DeniedError} when the text is not base64 of 32 bytes */
+/**
+ * Decodes a public key. As GLib does, it skips characters that are not of the base64 alphabet.
+ * @throws {DeniedError} when the text is not base64 of 32 bytes
+ */
 export function parseEd25519Key(text: string): Uint8Array {
-  const key = decodeBase64(text)
+  const key = decodeLenient(text)
   if (key?.length === KEY_LENGTH) return key
   const reason = `Ill-formed input: expected ${KEY_LENGTH} bytes, got ${key?.length ?? 0} bytes`
   throw new DeniedError('ed25519', `Invalid ed25519 public key: ${reason}`)
+}
+
+/** Decodes whole groups of four characters, as GLib does; what is left over is dropped. */
+function decodeLenient(text: string): Uint8Array | undefined {
+  const characters = text.replaceAll(/[^A-Za-z0-9+/=]/g, '')
+  return decodeBase64(characters.slice(0, characters.length - (characters.length % 4)))
+}
+
+/**
+ * Reads the public keys of a file or of a directory of files: base64, one key a line.
+ * @returns the keys; lines that are not keys are skipped as long as one line is a key
+ * @throws {DeniedError} when a line is empty, or no line is a key
+ */
+export function parseEd25519Keys(text: string): Uint8Array[] {
+  const keys: Uint8Array[] = []
+  let failure: unknown
+  for (const line of text.replace(/\n$/, '').split('\n')) {
+    if (line === '') throw new DeniedError('ed25519', 'Invalid base64 blob format')
+    try {
+      keys.push(parseEd25519Key(line))
+    } catch (error) {
+      failure ??= error
+    }
+  }
+  if (keys.length === 0) throw failure
+  return keys
 }
 
 /**
@@ -39,11 +68,17 @@ export async function verifyEd25519(
   signatures: readonly Uint8Array[],
   { trusted, revoked = [] }: Ed25519Keys,
 ): Promise<string> {
-  const keys = trusted.filter((key) => !revoked.some((other) => compareBytes(key, other) === 0))
+  // As in ostree: the key that was loaded last is tried first, equal keys are tried once.
+  const keys = trusted
+    .filter((key) => !revoked.some((other) => compareBytes(key, other) === 0))
+    .filter((key, at, all) => all.findIndex((other) => compareBytes(key, other) === 0) === at)
+    .reverse()
   const failed: string[] = []
   for (const signature of signatures) {
     if (signature.length !== SIGNATURE_LENGTH) {
-      throw denied(`Invalid signature length of ${signature.length} bytes, expected ${SIGNATURE_LENGTH}`)
+      throw denied(
+        `Invalid signature: Ill-formed input: expected ${SIGNATURE_LENGTH} bytes, got ${signature.length} bytes`,
+      )
     }
     for (const key of keys) {
       const shown = toHex(key)

@@ -15,7 +15,7 @@
 import { decodeUtf8 } from '../../bytes.ts'
 import { DeniedError, NotFoundError, UnsupportedError, withContext } from '../../errors.ts'
 import type { Ed25519Keys, KeyRings, TimeFormat } from '../../sign/index.ts'
-import { parseEd25519Key } from '../../sign/index.ts'
+import { parseEd25519Key, parseEd25519Keys } from '../../sign/index.ts'
 import type { Repo } from '../repo.ts'
 import type { Remote } from './remotes.ts'
 
@@ -83,7 +83,7 @@ export async function remoteEd25519Keys(
 ): Promise<Ed25519Keys> {
   const inline = config.get(group, 'verification-ed25519-key')
   const path = config.get(group, 'verification-ed25519-file')
-  const revoked = ((await keys?.lines('ed25519', 'revoked')) ?? []).map(parseEd25519Key)
+  const revoked = soundKeys((await keys?.lines('ed25519', 'revoked')) ?? [])
   const trusted = path === undefined ? [] : [...(await keysOfFile(keys, path))]
   if (inline !== undefined) {
     try {
@@ -93,7 +93,7 @@ export async function remoteEd25519Keys(
     }
   }
   if (path === undefined && inline === undefined) {
-    for (const line of (await keys?.lines('ed25519', 'trusted')) ?? []) trusted.push(parseEd25519Key(line))
+    trusted.push(...soundKeys((await keys?.lines('ed25519', 'trusted')) ?? []))
   }
   if (required && trusted.length === 0) {
     throw new NotFoundError('ed25519', 'No keys found for required signapi type ed25519')
@@ -101,9 +101,25 @@ export async function remoteEd25519Keys(
   return { trusted, revoked }
 }
 
+/** Returns the keys among lines of the system's files; lines that are not keys are skipped. */
+function soundKeys(lines: readonly string[]): Uint8Array[] {
+  return lines.flatMap((line) => {
+    try {
+      return [parseEd25519Key(line)]
+    } catch {
+      return []
+    }
+  })
+}
+
+/** @throws {DeniedError} when the file does not exist, has an empty line, or has no line that is a key */
 async function keysOfFile(keys: KeySource | undefined, path: string): Promise<Uint8Array[]> {
-  const text = decodeUtf8((await keys?.file(path)) ?? new Uint8Array(1).fill(0xff))
-  if (text === undefined) throw new DeniedError(path, `Failed loading 'ed25519' keys from '${path}'`)
-  const lines = text.split('\n').map((line) => line.trim())
-  return lines.filter((line) => line !== '').map(parseEd25519Key)
+  try {
+    const text = decodeUtf8((await keys?.file(path)) ?? new Uint8Array(1).fill(0xff))
+    if (text === undefined) throw new DeniedError(path, 'Cannot read the file')
+    return parseEd25519Keys(text)
+  } catch (error) {
+    // As in ostree, the quote is not closed.
+    throw withContext(`Failed loading 'ed25519' keys from '${path}`, error)
+  }
 }

@@ -235,7 +235,7 @@ describe('signature requirements of a remote', () => {
     [{ 'sign-verify': 'true' }, "Can't verify commit: ed25519: no signatures found"],
     [{ 'sign-verify': 'spki' }, 'Requested signature type is not implemented'],
     [{ 'sign-verify': 'true', 'verification-ed25519-key': 'bm90YmFzZTY0' }, 'Ill-formed input: expected 32 bytes'],
-    [{ 'sign-verify': 'true', 'verification-ed25519-file': '/none' }, "Failed loading 'ed25519' keys from '/none'"],
+    [{ 'sign-verify': 'true', 'verification-ed25519-file': '/none' }, "Failed loading 'ed25519' keys from '/none"],
     [{ 'gpg-verify': 'true' }, 'GPG verification enabled, but no signatures found'],
     [{ 'gpg-verify': 'true', 'sign-verify': 'true', 'verification-ed25519-key': right }, 'GPG verification enabled'],
     [{}, 'Cannot verify commit for remote r; GPG verification disabled, and no signapi verifiers configured'],
