@@ -1,6 +1,6 @@
 // Compares exporting a commit of an archive repository as a plain tar, and encapsulating it in an image (its layers as
 // tar, as one gzip layer, as chunks), with `ostree export` and `ostree export | gzip`, the alternative without
-// ostree-ext. On tmpfs, one process each.
+// ostree-ext; and the layers with the bytes of zlib with those of the runtime's encoder. On tmpfs, one process each.
 //   node bench/encapsulate.mjs [DIRECTORY [ROUNDS]]
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -20,9 +20,9 @@ const options = { host: { architecture: 'amd64', os: 'linux' }, files: nodeFiles
 `
 const TAR = `${START}
 for await (const chunk of exportCommit(repo, 'main'));`
-const SINGLE = `${START}
-await encapsulate(repo, 'main', {}, options, 'oci:${folder}/image:x')`
-const CHUNKED = `${START}
+const single = (exactCompression) => `${START}
+await encapsulate(repo, 'main', {}, { ...options, exactCompression: ${exactCompression} }, 'oci:${folder}/image:x')`
+const chunked = (exactCompression) => `${START}
 const map = new Map(), set = new Map()
 for (const [checksum, { paths }] of (await newChunking(repo, 'main')).remainder.content) {
   const name = paths[0].split('/')[1]
@@ -30,7 +30,7 @@ for (const [checksum, { paths }] of (await newChunking(repo, 'main')).remainder.
   set.set(name, { identifier: name, name, srcid: name, changeTimeOffset: 1, changeFrequency: 1 })
 }
 const packageContentmeta = await computeSizes(repo, { map, set })
-await encapsulate(repo, 'main', {}, { ...options, packageContentmeta }, 'oci:${folder}/image:x')`
+await encapsulate(repo, 'main', {}, { ...options, packageContentmeta, exactCompression: ${exactCompression} }, 'oci:${folder}/image:x')`
 
 const ours = (program) => ({
   before: () => rmSync(`${folder}/image`, { recursive: true, force: true }),
@@ -48,8 +48,10 @@ try {
   }
   race('plain tar', { command: [program, 'export', `--repo=${folder}/repo`, 'main'] }, reference(''), Number(rounds))
   race('tar', ours(TAR), reference('> /dev/null'), Number(rounds))
-  race('one layer', ours(SINGLE), reference(`| gzip -6 > ${folder}/layer`), Number(rounds))
-  race('chunks, against one layer', ours(CHUNKED), reference(`| gzip -6 > ${folder}/layer`), Number(rounds))
+  race('one layer', ours(single(true)), reference(`| gzip -6 > ${folder}/layer`), Number(rounds))
+  race('chunks, against one layer', ours(chunked(true)), reference(`| gzip -6 > ${folder}/layer`), Number(rounds))
+  race('one layer, exact against fast', ours(single(true)), ours(single(false)), Number(rounds))
+  race('chunks, exact against fast', ours(chunked(true)), ours(chunked(false)), Number(rounds))
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
