@@ -142,6 +142,7 @@ export {
   validateRefName,
   validateRemoteName,
 } from './refs/refs.ts'
+export type { ResolveOptions } from './refs/resolve.ts'
 export type { MirroredRef } from './refs/table-order.ts'
 export { type ListCollectionRefsOptions, listCollectionRefs } from './remotes/collection-refs.ts'
 export { type ImportGpgKeysOptions, importGpgKeys } from './remotes/gpg-keys.ts'

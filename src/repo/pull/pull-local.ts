@@ -24,6 +24,7 @@ import { verifyBindings } from '../fsck/bindings.ts'
 import { readRef, refspecOf } from '../refs/refs.ts'
 import type { Verification } from '../remotes/signature-keys.ts'
 import type { Repo } from '../repo.ts'
+import { describeCommitFault, describeDirTreeFault, type PulledDirectory } from './describe-fault.ts'
 import { requireSignedCommit, requireSignedSummary } from './gpg.ts'
 import { type ImportRules, ObjectImporter } from './objects.ts'
 import { resolveWanted, type WantedCommit, type WantedRefs } from './refs.ts'
@@ -111,7 +112,8 @@ function requireVerification({ verification }: PullLocalOptions): Verification {
 /** An object of the queue. `wanted` is set for a requested commit, not for a parent. */
 type Waiting =
   | { readonly type: 'commit'; readonly checksum: Checksum; readonly wanted?: Pick<WantedCommit, 'name'> }
-  | { readonly type: 'dirtree' | 'dirmeta'; readonly checksum: Checksum }
+  | ({ readonly type: 'dirtree' } & PulledDirectory)
+  | { readonly type: 'dirmeta'; readonly checksum: Checksum }
 
 /** One pull: a breadth-first walk from the requested commits. */
 class LocalPull {
@@ -151,7 +153,7 @@ class LocalPull {
         if (this.#seen[next.type].has(next.checksum)) continue
         this.#seen[next.type].add(next.checksum)
         if (next.type === 'commit') await this.#commit(next.checksum, next.wanted)
-        else if (next.type === 'dirtree') await this.#dirTree(next.checksum)
+        else if (next.type === 'dirtree') await this.#dirTree(next)
         else await this.#metadata('dirmeta', next.checksum)
       }
       const written = this.counts.metadata + this.counts.content
@@ -166,7 +168,9 @@ class LocalPull {
     const isNew = await this.#importCommit(checksum, wanted !== undefined)
     if (isNew === undefined) return
     if (gpgVerify) await this.#requireSigned(checksum)
-    const commit = await readCommit(this.#tx, checksum)
+    const commit = await readCommit(this.#tx, checksum).catch((error: unknown) => {
+      throw describeCommitFault(error, checksum)
+    })
     this.#requireBindings(checksum, commit, wanted?.name)
     const left = this.#depths.get(checksum) ?? depth
     if (commit.parent !== undefined && left !== 0) {
@@ -225,12 +229,18 @@ class LocalPull {
       if ((await this.#into.commitState(checksum)) === 'complete') return
       this.#completed.push(checksum)
     }
-    this.#waiting.push({ type: 'dirtree', checksum: rootTree }, { type: 'dirmeta', checksum: rootMeta })
+    this.#waiting.push(
+      { type: 'dirtree', checksum: rootTree, parent: undefined },
+      { type: 'dirmeta', checksum: rootMeta },
+    )
   }
 
-  async #dirTree(checksum: Checksum): Promise<void> {
+  async #dirTree(directory: PulledDirectory): Promise<void> {
+    const { checksum } = directory
     await this.#metadata('dirtree', checksum)
-    const { bytes, files, dirs } = await readDirTreeChecksums(this.#tx, checksum)
+    const { bytes, files, dirs } = await readDirTreeChecksums(this.#tx, checksum).catch(async (error: unknown) => {
+      throw await describeDirTreeFault(error, directory, this.#tx)
+    })
     for (const at of files) {
       const pending = this.#file(checksumAt(bytes, at))
       if (pending !== undefined) await pending
@@ -239,7 +249,7 @@ class LocalPull {
     if (pending !== undefined) await pending
     for (const at of dirs) {
       const { tree, meta } = directoryAt(bytes, at)
-      this.#waiting.push({ type: 'dirtree', checksum: tree }, { type: 'dirmeta', checksum: meta })
+      this.#waiting.push({ type: 'dirtree', checksum: tree, parent: directory }, { type: 'dirmeta', checksum: meta })
     }
   }
 
