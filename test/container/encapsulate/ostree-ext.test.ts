@@ -1,9 +1,11 @@
 /** Compares images of whole commits with those that the command of ostree-ext wrote: each byte of every document and layer. */
+import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { createRepo } from '../../../src/repo/local.ts'
+import { exportCommit } from '../../../src/container/index.ts'
+import { createRepo, openRepo } from '../../../src/repo/local.ts'
 import { goldenBytes, goldenJson } from '../../support/golden.ts'
 import { runInProcess } from '../../support/in-process.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
@@ -29,6 +31,16 @@ const GOLDEN = goldenJson<{
   readonly 'config.json': object
   readonly cases: readonly Case[]
 }>('container-real/encapsulate.json')
+
+interface Command {
+  readonly title: string
+  readonly rc: number
+  readonly stdout: string
+  readonly stdout_size?: number
+  readonly stdout_sha256?: string
+  readonly image?: NonNullable<Case['image']>
+}
+const COMMANDS = goldenJson<readonly Command[]>('container-real/commands.json')
 
 /** ostree-ext leaves the tree below /sysroot out of the image, so that the image lacks objects of its commit. */
 const INCOMPLETE = 'system-sysroot'
@@ -99,6 +111,18 @@ describe('an image that ostree-ext wrote', () => {
     },
   )
 
+  test.each(TREES.filter((name) => name !== INCOMPLETE))('of %s is the same stream as a tar', async (name) => {
+    const golden = COMMANDS.find(({ title }) => title === `tar export ${name}`)
+    await using repo = await openRepo(join(folder, 'r'))
+    const hash = createHash('sha256')
+    let size = 0
+    for await (const chunk of exportCommit(repo, name)) {
+      hash.update(chunk)
+      size += chunk.length
+    }
+    expect([size, hash.digest('hex')]).toEqual([golden?.stdout_size, golden?.stdout_sha256])
+  })
+
   test('of a commit with files below /sysroot lacks their objects, and ours has them', async () => {
     const golden = GOLDEN.cases.find(({ commit, title }) => commit === INCOMPLETE && title === 'plain') as Case
     const { layout, result } = await encapsulated(golden, INCOMPLETE)
@@ -111,14 +135,6 @@ describe('an image that ostree-ext wrote', () => {
     expect([checked.status, checked.stdout]).toEqual([0, expect.stringContaining('no errors found')])
   })
 })
-
-interface Command {
-  readonly title: string
-  readonly rc: number
-  readonly stdout: string
-  readonly image?: NonNullable<Case['image']>
-}
-const COMMANDS = goldenJson<readonly Command[]>('container-real/commands.json')
 
 describe('a stored image that ostree-ext exported again', () => {
   const folder = temporaryFolder()
