@@ -62,9 +62,12 @@ export function isKeyName(name: string): boolean {
   return !key.startsWith(' ') && !key.endsWith(' ') && !key.includes('\0') && !isBroken(key)
 }
 
-/** Returns whether a key would be read back differently, because of a line break or a space at its start. */
+/**
+ * Returns whether a key would be read back differently: it has a line break, space at one of its ends, or is the start of a
+ * comment. GLib writes such keys.
+ */
 function isBroken(key: string): boolean {
-  return key.includes('\n') || isSpace(key.charAt(0))
+  return key.includes('\n') || key.startsWith('#') || isSpace(key.charAt(0)) || isSpace(key.charAt(key.length - 1))
 }
 
 /** Returns whether a key is a translation of another, such as `Name[de]`. */

@@ -13,7 +13,16 @@
 
 import { FormatError, InvalidNameError, NotFoundError } from '../errors.ts'
 import { isGroupName, isKeyName, isTranslation, parseLine } from './grammar.ts'
-import { escapeValue, formatList, parseBoolean, parseInteger, parseList, parseUint64, unescapeValue } from './values.ts'
+import {
+  escapeValue,
+  formatList,
+  isSpace,
+  parseBoolean,
+  parseInteger,
+  parseList,
+  parseUint64,
+  unescapeValue,
+} from './values.ts'
 
 /** A line after a group header. `key` is `undefined` for comments and empty lines. */
 interface Entry {
@@ -215,12 +224,19 @@ export class KeyFile {
 
   /**
    * Sets a value without escaping it.
-   * @throws {InvalidNameError} if the group or key is not a valid name, or the value has a line break or NUL
+   * @throws {InvalidNameError} if the group or key is not a valid name, or the value would be read back differently: it has
+   *   a line break, a NUL, half of a surrogate pair, space at its start or a carriage return at its end, or is an encoding
+   *   other than UTF-8 that the file claims to have
    */
   setRaw(group: string, key: string, value: string): void {
     if (!isGroupName(group)) throw new InvalidNameError(group, `Invalid group name: ${group}`)
     if (!isKeyName(key)) throw new InvalidNameError(key, `Invalid key name: ${key}`)
-    if (/[\n\0]/.test(value)) throw new InvalidNameError(value, `Invalid value for key ${key}`)
+    for (const name of [group, key]) if (HALF_PAIR.test(name)) throw new InvalidNameError(name, `Invalid name: ${name}`)
+    const isEncoding = key === 'Encoding' && (this.#groups[1]?.name ?? group) === group
+    const isBroken = /[\n\0]|\r$/.test(value) || isSpace(value.charAt(0)) || HALF_PAIR.test(value)
+    if (isBroken || (isEncoding && value.toUpperCase() !== 'UTF-8')) {
+      throw new InvalidNameError(value, `Invalid value for key ${key}`)
+    }
     const target = this.#ensureGroup(group)
     const known = target.pairs.get(key)
     if (known === undefined) addPair(target, key, value)
@@ -279,6 +295,8 @@ export class KeyFile {
 }
 
 const LIST_SEPARATOR = ';'
+/** Half of a surrogate pair, which UTF-8 cannot encode. */
+const HALF_PAIR = /[\ud800-\udfff]/u
 
 function unreadable(key: string): string {
   return `Key file contains key “${key}” which has a value that cannot be interpreted.`

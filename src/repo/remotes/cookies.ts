@@ -8,9 +8,12 @@
  */
 
 import { decodeUtf8, EMPTY_BYTES, encodeUtf8 } from '../../bytes.ts'
-import { FormatError, NotFoundError } from '../../errors.ts'
+import { FormatError, InvalidNameError, NotFoundError } from '../../errors.ts'
 import type { Repo } from '../repo.ts'
 import { requireRepoFiles } from '../repo.ts'
+
+/** Only the owner can read a cookie jar. */
+const SECRET = { mode: 0o600 }
 
 /** A cookie; the fields are those of a line. */
 export interface Cookie {
@@ -50,13 +53,20 @@ function format({ domain, path, secure, expires, name, value }: Cookie): string 
 }
 
 /**
- * Appends a cookie, even if one with the same domain, path and name exists. The remote need not be configured.
+ * Appends a cookie, even if one with the same domain, path and name exists. The remote need not be configured. Only the
+ * owner can read the file, since cookies are secret; ostree lets everyone read it until a cookie is deleted.
+ * @throws {InvalidNameError} when a field has a tab, a line break or another control character
  * @throws {UnsupportedError} when the repository is not a directory
  */
 export async function addCookie(repo: Repo, remote: string, cookie: Cookie): Promise<void> {
   const files = requireRepoFiles(repo, 'A cookie jar')
-  const jar = cookieJar(remote)
-  await files.write(jar, encodeUtf8((await readJar(repo, remote)) + format(cookie)))
+  for (const field of ['domain', 'path', 'name', 'value'] as const) {
+    if (!/[\p{Cc}\p{Surrogate}]/u.test(cookie[field])) continue
+    throw new InvalidNameError(cookie[field], `Invalid ${field} of a cookie: ${JSON.stringify(cookie[field])}`)
+  }
+  const before = await readJar(repo, remote)
+  const separator = before === '' || before.endsWith('\n') ? '' : '\n'
+  await files.write(cookieJar(remote), encodeUtf8(before + separator + format(cookie)), SECRET)
 }
 
 /**
@@ -71,7 +81,7 @@ export async function deleteCookie(repo: Repo, remote: string, { domain, path, n
     return cookie === undefined || cookie.domain !== domain || cookie.path !== path || cookie.name !== name
   })
   const files = requireRepoFiles(repo, 'A cookie jar')
-  await files.write(cookieJar(remote), encodeUtf8(kept.map((line) => `${line}\n`).join('')), { mode: 0o600 })
+  await files.write(cookieJar(remote), encodeUtf8(kept.map((line) => `${line}\n`).join('')), SECRET)
   if (kept.length === lines.length) throw new NotFoundError(name, 'Cookie not found in jar')
 }
 
