@@ -4,6 +4,7 @@
  */
 
 export { CommitModifier, parseSkipList, parseStatOverrides } from './commit/modifier.ts'
+export { permissionsOf } from './commit/tar/acl.ts'
 export { TarTreeBuilder } from './commit/tar/tar-tree-builder.ts'
 export { xattrsFromPax } from './commit/tar/xattrs.ts'
 export { ForwardingTransaction } from './core/forwarding-transaction.ts'

@@ -15,6 +15,7 @@ import {
   MTIME,
   NAME,
   readNumber,
+  readOwner,
   readText,
   readUstarPath,
   SIZE,
@@ -24,7 +25,7 @@ import {
   UNAME,
 } from './header.ts'
 import type { PaxRecord, TarEntryType, TarHeader } from './interface.ts'
-import { NO_RECORDS, parseInteger, parseSeconds } from './pax.ts'
+import { NO_RECORDS, parseInteger, parseOwner, parseSeconds } from './pax.ts'
 import {
   type PaxSparse,
   readOldRealSize,
@@ -137,8 +138,8 @@ export class EntryReader {
       linkPath,
       headerLinkName,
       mode: readNumber(block, at + MODE, 8) & 0o7777,
-      uid: paxFields?.uid ?? readNumber(block, at + UID, 8),
-      gid: paxFields?.gid ?? readNumber(block, at + GID, 8),
+      uid: paxFields?.uid ?? readOwner(block, at + UID),
+      gid: paxFields?.gid ?? readOwner(block, at + GID),
       size,
       mtime: paxFields?.mtime ?? mtime,
       headerMtime: mtime,
@@ -235,10 +236,10 @@ function readPaxFields(records: readonly PaxRecord[]): PaxFields {
         fields.size = parseInteger(value)
         break
       case 'uid':
-        fields.uid = parseInteger(value)
+        fields.uid = parseOwner(value)
         break
       case 'gid':
-        fields.gid = parseInteger(value)
+        fields.gid = parseOwner(value)
         break
       case 'mtime':
         fields.mtime = parseSeconds(value)

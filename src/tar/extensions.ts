@@ -64,7 +64,7 @@ export class Extensions {
         return fault
       }
       default:
-        // Volume labels and access control lists are ignored.
+        // Access control lists of Solaris are ignored.
         return undefined
     }
   }

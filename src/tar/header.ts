@@ -143,6 +143,16 @@ export function readNumber(bytes: Uint8Array, start: number, length: number): nu
   return clampInt64(negative ? 0 - value : value)
 }
 
+/**
+ * Reads the number of an owner as `readNumber`. Numbers beyond 2^53 are reduced to their lower 32 bits, which are all that
+ * is stored of an owner, since they could not be exact.
+ */
+export function readOwner(bytes: Uint8Array, start: number): number {
+  const value = readNumber(bytes, start, 8)
+  if (Number.isSafeInteger(value)) return value
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(start + 4)
+}
+
 const INT64_END = 2 ** 63
 
 /** Clamps a number to the range from -2^63 to 2^63. */

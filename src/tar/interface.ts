@@ -36,9 +36,9 @@ export interface TarHeader {
   readonly headerLinkName: Uint8Array
   /** Permission bits: mode & 07777. */
   readonly mode: number
-  /** Owner, from the PAX record `uid` or the header block. */
+  /** Owner, from the PAX record `uid` or the header block; of a number beyond 2^53 its lower 32 bits. It may be negative. */
   readonly uid: number
-  /** Group, from the PAX record `gid` or the header block. */
+  /** Group, from the PAX record `gid` or the header block; of a number beyond 2^53 its lower 32 bits. It may be negative. */
   readonly gid: number
   /** Bytes of data that follow in calls of `data`: for sparse files with their holes, for links without data 0. */
   readonly size: number

@@ -235,7 +235,8 @@ export class TarParser {
 
   #startExtension(bytes: Uint8Array, at: number, offset: number): void {
     const type = bytes[at + TYPEFLAG] as number // inside the block
-    if (type !== PAX_GLOBAL) {
+    // A volume label does not belong to the entry after it, and may be all that an archive has.
+    if (type !== PAX_GLOBAL && type !== GNU_VOLUME_LABEL) {
       this.#extensions ??= new Extensions(offset)
       if (++this.#extensions.count > MAX_EXTENSIONS) throw this.#fault('Too many special headers', offset)
     }
@@ -264,6 +265,7 @@ export class TarParser {
       this.#sink.end()
       return
     }
+    if (this.#extensionType === GNU_VOLUME_LABEL) return
     const fault = this.#extensions?.add(this.#extensionType, body, this.#paxKeys)
     if (fault !== undefined) throw this.#fault(fault, offset)
   }

@@ -104,6 +104,16 @@ export function parseInteger(value: Uint8Array): number {
   return clampInt64(negative ? 0 - number : number)
 }
 
+/** Parses the number of an owner as `parseInteger`, and reduces it as `readOwner` in header.ts does. */
+export function parseOwner(value: Uint8Array): number {
+  const number = parseInteger(value)
+  if (Number.isSafeInteger(number)) return number
+  // Limits of 64 bits: 2^63 - 1 and -2^63.
+  if (Math.abs(number) >= 2 ** 63) return number > 0 ? 0xffffffff : 0
+  const digits = /^[ \t]*(-?[0-9]+)/.exec(latin1(value, 0, value.length))?.[1] ?? '0'
+  return Number(BigInt.asUintN(32, BigInt(digits)))
+}
+
 /**
  * Encodes a record.
  * @param key as in `PaxRecord`, without `=`

@@ -5,7 +5,7 @@
  */
 
 import { FormatError } from '../../errors.ts'
-import { xattrsFromPax } from '../../repo/internal.ts'
+import { permissionsOf, xattrsFromPax } from '../../repo/internal.ts'
 import { feedThrough, type TarHeader, TarParser, type TarSink, TarWriter } from '../../tar/index.ts'
 import { LayerFilter, type LayerFilterOptions } from './layer-filter.ts'
 
@@ -35,11 +35,11 @@ class WritingSink implements TarSink {
   #size = 0
 
   entry(header: TarHeader): void {
-    const { path, linkPath, mode, uid, gid, mtime, userName, groupName, devMajor, devMinor, pax } = header
+    const { path, linkPath, uid, gid, mtime, userName, groupName, devMajor, devMinor, pax } = header
     if (header.type === 'pax-global') throw new FormatError('tar', 'Invalid tar entry of type pax-global')
     const type = header.type === 'unknown' ? 'file' : header.type
     this.#size = header.size
-    const owner = { mode, uid, gid, mtime, userName, groupName, devMajor, devMinor }
+    const owner = { mode: permissionsOf(header), uid, gid, mtime, userName, groupName, devMajor, devMinor }
     this.#parts.push(this.#writer.header({ type, path, linkPath, ...owner, xattrs: xattrsFromPax(pax) }, header.size))
   }
 

@@ -24,7 +24,7 @@ export class HeldFiles {
 
   /** Opens a file with size, owner and mode of `header`, and without extended attributes, for its content. */
   hold({ uid, gid, mode, size }: TarHeader): FileSink {
-    const inode = { uid, gid, mode: S_IFREG | mode }
+    const inode = { uid: uid >>> 0, gid: gid >>> 0, mode: S_IFREG | mode }
     this.#modifier.apply('/', inode)
     this.#open = this.#tx.openFile({ ...inode, target: '', xattrs: NO_XATTRS }, size)
     return this.#open

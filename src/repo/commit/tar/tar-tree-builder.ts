@@ -5,6 +5,8 @@
  * the store as the parser's own view. When the store answers with a promise, a placeholder is put into the tree until
  * the promise has resolved.
  *
+ * Owners are taken modulo 2^32, as by libostree, which stores 32 bits of them.
+ *
  * Hard links are added at the end of the stream: each gets the file that its target is then, and replaces what has its
  * name.
  *
@@ -19,6 +21,7 @@ import type { FileSink, Transaction } from '../../core/interface.ts'
 import { MutableTree } from '../../core/tree.ts'
 import type { Repo } from '../../repo.ts'
 import { CommitModifier, type InodeInfo } from '../modifier.ts'
+import { permissionsOf } from './acl.ts'
 import { kindOf } from './entry-kind.ts'
 import { DeferredLinks, tarFault } from './links.ts'
 import { decodeTarName, detached, relativeTarPath, splitTarPath, withoutTrailingSlashes } from './path.ts'
@@ -209,7 +212,7 @@ export class TarTreeBuilder implements TarSink {
     const path = withoutTrailingSlashes(this.#finalPath(decodeTarName(header.path, 'pathname')))
     const isLink = header.type === 'hardlink'
     const type = kind === 'directory' ? S_IFDIR : kind === 'symlink' ? S_IFLNK : S_IFREG
-    const inode = { uid: header.uid, gid: header.gid, mode: type | header.mode }
+    const inode = { uid: header.uid >>> 0, gid: header.gid >>> 0, mode: type | permissionsOf(header) }
     if (!this.#modifier.isIdentity && !this.#modifier.apply(`/${path}`, inode)) return
 
     if (kind === 'file' && this.#whiteouts?.isMoot(path)) return
@@ -272,7 +275,7 @@ export class TarTreeBuilder implements TarSink {
 
   /** Creates the missing parents. Every directory from the root down gets new metadata, as in libostree. */
   #createParents(names: readonly string[], { uid, gid }: TarHeader): MutableTree {
-    const inode = { uid, gid, mode: S_IFDIR | 0o755 }
+    const inode = { uid: uid >>> 0, gid: gid >>> 0, mode: S_IFDIR | 0o755 }
     const trees = [this.tree]
     let tree = this.tree
     for (const name of names) {

@@ -82,7 +82,7 @@ describe('importTar', () => {
     ] as const
     const all = ' security.selinux:label\0 user.a:two user.b:\0\xff user.empty: user.pad:t'
     const { listing } = await take([dir('.', { pax }), file('f', '', { pax }), symlink('l', 't', { pax })])
-    expect(listing).toEqual([`40755 0:0 /${all}`, `100644 0:0 /f${all} = `, `120777 0:0 /l${all} = t`])
+    expect(listing).toEqual([`40755 0:0 /${all}`, `100744 0:0 /f${all} = `, `120777 0:0 /l${all} = t`])
   })
 
   test('the last of several xattrs with the same name is kept', async () => {
