@@ -64,7 +64,7 @@ const LAYERS: Record<string, [layer: LayerFields, message: string | RegExp]> = {
     { tar: good, blob: zipped, mediaType: GZIP },
     `diff id expected ${digestOf(good)}, actual ${digestOf(rare)}`,
   ],
-  'is not in gzip': [{ tar: rare, mediaType: GZIP }, 'invalid gzip header'],
+  'is neither gzip nor a tar': [{ tar: rare, blob: rare.subarray(1), mediaType: GZIP }, 'invalid gzip header'],
   'has an unknown media type': [{ tar: rare, mediaType: 'x/strange' }, 'Importing: Unhandled layer type: x/strange'],
   'was truncated before its digest was computed': [{ tar: rare.subarray(0, 1300) }, 'usr/rare at offset 512: '],
   'has a header with a wrong checksum': [{ tar: flip(rare, 515) }, 'at offset 512: Damaged tar archive'],

@@ -48,7 +48,9 @@ export function openLayer(
   layer: Descriptor,
   options: OpenLayerOptions,
 ): AsyncIterable<Uint8Array> {
-  const otherwise = compressionOf(layer.mediaType)
+  const labelled = compressionOf(layer.mediaType)
+  // A blob that has the diff id as its digest is the plain tar.
+  const otherwise = layer.digest === options.diffId ? undefined : labelled
   digestChecksum(layer.digest)
   return stream(() => source.blob(layer), layer, otherwise, options)
 }

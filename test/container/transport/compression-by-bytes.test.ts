@@ -127,6 +127,20 @@ describe('a layer', () => {
     expect(equalBytes(await readAll(openLayer(source, layer, { platform: nodePlatform })), base)).toBe(true)
   })
 
+  test('without any bytes is an empty tar, whatever its type is', async () => {
+    for (const mediaType of TYPES) {
+      expect(await pulledTree([{ tar: base }, { tar: top }, { tar: new Uint8Array(0), mediaType }])).toBe(expected)
+    }
+  })
+
+  test('that is neither compressed nor a tar fails as its type says', async () => {
+    const blob = encodeUtf8('neither of them '.repeat(100))
+    const gzip = pulledTree([{ tar: base, blob, mediaType: `${PREFIX}+gzip` }])
+    await expect(gzip).rejects.toMatchObject({ name: 'CompressionError', data: { kind: 'gzip' } })
+    const plain = pulledTree([{ tar: blob, mediaType: `${PREFIX}+gzip` }])
+    await expect(plain).rejects.toMatchObject({ name: 'TarFormatError' })
+  })
+
   test('is refused if its plain tar is not what the config promises, whatever the bytes are', async () => {
     const twice = new Uint8Array(gzipSync(gzipSync(base)))
     await expect(pulledTree([{ tar: base, blob: twice, mediaType: `${PREFIX}+gzip` }])).rejects.toThrow()

@@ -22,7 +22,7 @@ const SKIPPABLE = [0x2a, 0x4d, 0x18]
 
 /** Options of `uncompressedTar`. */
 export interface UncompressedOptions extends DecompressOptions {
-  /** The compression of what begins neither like compressed data nor like a tar. Default: none. */
+  /** The compression of what is not empty and begins neither like compressed data nor like a tar. Default: none. */
   readonly otherwise?: CompressionKind | undefined
 }
 
@@ -48,7 +48,8 @@ export async function* uncompressedTar(
     }
     const start = concatBytes(head)
     const whole = rejoin(start, chunks)
-    const kind = startsTar(start) ? undefined : (compressionOf(start) ?? otherwise)
+    const isTar = start.length === 0 || startsTar(start)
+    const kind = isTar ? undefined : (compressionOf(start) ?? otherwise)
     yield* kind === undefined ? whole : platform.decompress(kind, whole, options)
   } finally {
     await chunks.return?.()
