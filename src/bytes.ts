@@ -138,6 +138,46 @@ export function displayUtf8(bytes: Uint8Array): string {
   return lossyDecoder.decode(bytes)
 }
 
+/** A byte that `escapeUtf8` has escaped. With the flag `u`, the second half of a pair does not match. */
+const ESCAPED_BYTE = /([\udc80-\udcff])/u
+
+/** Most bytes of a character in UTF-8. */
+const LONGEST_CHARACTER = 4
+
+/**
+ * Decodes UTF-8 without loss: a byte 0x80 to 0xff that is not part of a valid sequence becomes the lone surrogate U+DC80 to
+ * U+DCFF, as in Python's error handler `surrogateescape`. The command prints such text as the bytes.
+ */
+export function escapeUtf8(bytes: Uint8Array): string {
+  const whole = decodeUtf8(bytes)
+  if (whole !== undefined) return whole
+  let text = ''
+  for (let at = 0; at < bytes.length; ) {
+    let character: string | undefined
+    let length = 1
+    for (; length <= LONGEST_CHARACTER && character === undefined; length++) {
+      character = decodeUtf8(bytes.subarray(at, at + length))
+    }
+    text += character ?? String.fromCharCode(0xdc00 + (bytes[at] as number))
+    at += character === undefined ? 1 : length - 1
+  }
+  return text
+}
+
+/** Tells whether `escapeUtf8` found bytes that are not UTF-8. */
+export function hasEscapedBytes(text: string): boolean {
+  return ESCAPED_BYTE.test(text)
+}
+
+/** Encodes text of `escapeUtf8` as the bytes that it was made from. */
+export function unescapeUtf8(text: string): Uint8Array {
+  if (!hasEscapedBytes(text)) return encodeUtf8(text)
+  const parts = text.split(ESCAPED_BYTE)
+  return concatBytes(
+    parts.map((part, at) => (at % 2 === 0 ? encodeUtf8(part) : Uint8Array.of(part.charCodeAt(0) & 0xff))),
+  )
+}
+
 /**
  * Maps each byte to one UTF-16 unit, different bytes to different units: equal strings are equal bytes. Bytes below 0x80 are
  * ASCII; of the others some become characters of windows-1252, which TextDecoder means by latin1.

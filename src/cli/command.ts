@@ -3,9 +3,10 @@
  * holds only its options and its output; everything useful to a library user is in the library.
  */
 import { setFlagsFromString } from 'node:v8'
+import { hasEscapedBytes } from '../bytes.ts'
 import { IoError, UsageError } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
-import { formatOptions, type OptionTable, type OptionValues, parseOptions } from './options.ts'
+import { formatOptions, NOT_UTF8, type OptionTable, type OptionValues, parseOptions } from './options.ts'
 import type { Output } from './text/output.ts'
 
 /** The argument of a command's `run`. */
@@ -43,6 +44,11 @@ export interface CommandSpec<T extends OptionTable> {
   readonly repo: boolean
   /** The command may run for seconds, so V8's memory settings are adjusted first. */
   readonly long?: true
+  /**
+   * Which arguments name refs or paths in commits, not files of this machine. Only these may have bytes that are not UTF-8,
+   * escaped as by `escapeUtf8`. Default: none.
+   */
+  readonly names?: 'all' | 'first' | 'rest'
   readonly options: T
   run(context: CommandContext<T>): Promise<void> | void
 }
@@ -94,6 +100,10 @@ function allOptions(spec: AnyCommand): OptionTable {
   return { ...own, ...COMMON_OPTIONS, ...(taken ? { verbose: { type, help } } : {}) }
 }
 
+function mayBeEscaped(names: AnyCommand['names'], at: number): boolean {
+  return names === 'all' || (names === 'first' ? at === 0 : names === 'rest' && at > 0)
+}
+
 /** Returns the text that `--help` prints for a command, in GOption's layout. */
 export function formatHelp(spec: AnyCommand): string {
   const { help, application } = formatOptions(allOptions(spec))
@@ -126,6 +136,8 @@ export interface CommandHost {
 export async function runCommand(spec: AnyCommand, args: readonly string[], host: CommandHost): Promise<void> {
   const { values, positionals, help } = parseOptions(allOptions(spec), args)
   if (help) return host.out.write(formatHelp(spec))
+  if (positionals.some((arg, at) => hasEscapedBytes(arg) && !mayBeEscaped(spec.names, at)))
+    throw new UsageError(NOT_UTF8)
   if (values['version'] === true) return host.out.write(host.version())
 
   if (spec.long) setFlagsFromString(YOUNG_GENERATION)

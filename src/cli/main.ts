@@ -3,16 +3,16 @@
  * other arguments are passed to that command. A failure prints `error: MESSAGE` on standard error, and the exit status
  * is 1. Source: ostree's main (ot-main.c), GOption.
  */
-import { isUtf8 } from 'node:buffer'
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { escapeUtf8 } from '../bytes.ts'
 import { IoError, UsageError } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
 import { isDirectory } from '../system/directories.ts'
 import { type AnyCommand, COMMON_OPTIONS, type CommandHost, runCommand, ShownUsageError } from './command.ts'
 import { type CommandEntry, type CommandGroup, isGroup } from './command-entry.ts'
 import { COMMANDS } from './command-list.ts'
-import { formatOptions, parseOptions } from './options.ts'
+import { formatOptions, NOT_UTF8, parseOptions } from './options.ts'
 import { isBrokenPipe, Output } from './text/output.ts'
 import { widest } from './text/table.ts'
 import { formatVersion } from './version.ts'
@@ -141,19 +141,26 @@ async function openRepo(path: string): Promise<Repo> {
 }
 
 /**
- * Refuses arguments that are not UTF-8. Node replaces the invalid bytes with U+FFFD, so that such an argument would
- * name a different file or ref. Not checked where `/proc/self/cmdline` cannot be read.
- * @throws {UsageError} `Invalid byte sequence in conversion input`
+ * Returns the arguments with the bytes that are not UTF-8 escaped (`escapeUtf8`). Node replaces them with U+FFFD, so that
+ * such an argument would name a different file or ref.
+ * @throws {UsageError} `Invalid byte sequence in conversion input` where `/proc/self/cmdline` cannot be read and an argument
+ *   has U+FFFD
  */
-function requireUtf8(argv: readonly string[]): void {
-  if (!argv.some((arg) => arg.includes('\ufffd'))) return
+function withEscapedBytes(argv: readonly string[]): readonly string[] {
+  if (!argv.some((arg) => arg.includes('\ufffd'))) return argv
   let given: Uint8Array
   try {
     given = readFileSync('/proc/self/cmdline')
   } catch {
-    return
+    throw new UsageError(NOT_UTF8)
   }
-  if (!isUtf8(given)) throw new UsageError('Invalid byte sequence in conversion input')
+  const words: Uint8Array[] = []
+  for (let start = 0; start < given.length; ) {
+    const end = given.indexOf(0, start)
+    words.push(given.subarray(start, end < 0 ? given.length : end))
+    start = end < 0 ? given.length : end + 1
+  }
+  return words.slice(-argv.length).map(escapeUtf8)
 }
 
 /** Prints an error, preceded by the help if it has one; with `OSTREE_TS_DEBUG` set, followed by its stack. */
@@ -207,8 +214,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   let status = 0
   try {
-    requireUtf8(argv)
-    const found = await findCommand(argv)
+    const found = await findCommand(withEscapedBytes(argv))
     if (typeof found === 'number') status = found
     else await runCommand(found.command, found.args, host)
     out.flush()

@@ -5,6 +5,7 @@
  * the next argument. Source: GOption (goption.c).
  */
 
+import { hasEscapedBytes } from '../bytes.ts'
 import { UsageError } from '../errors.ts'
 import { widest } from './text/table.ts'
 
@@ -66,6 +67,9 @@ function decimal(text: string, option: string): number {
   }
   return value
 }
+
+/** GLib's error for text that is not UTF-8. */
+export const NOT_UTF8 = 'Invalid byte sequence in conversion input'
 
 /**
  * Parses arguments. Options that are not given are `false`, `[]` or `undefined`.
@@ -144,6 +148,7 @@ class OptionParser<T extends OptionTable> {
   }
 
   #setValue(name: string, { type }: OptionSpec, shown: string, value: string): void {
+    if (hasEscapedBytes(value)) throw new UsageError(NOT_UTF8, shown)
     if (type === 'strings') (this.#values[name] as string[]).push(value)
     else if (type === 'integer') this.#values[name] = integer(value, shown)
     else if (type === 'number') this.#values[name] = decimal(value, shown)

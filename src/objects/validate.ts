@@ -4,7 +4,7 @@
  * of the object before them (`withContext`). Source: ostree-core.c, ostree_validate_structureof_*.
  */
 
-import { byteKey, type Checksum, compareBytes, displayUtf8, encodeUtf8 } from '../bytes.ts'
+import { byteKey, type Checksum, compareBytes, escapeUtf8 } from '../bytes.ts'
 import { FormatError } from '../errors.ts'
 import { isNormal, vardict } from '../gvariant/index.ts'
 import { Commit } from './commit.ts'
@@ -135,7 +135,7 @@ export function validateFilename(name: string): void {
   if (name === '.') throw invalid('filename', "Invalid self-referential filename '.'")
   if (name === '..') throw invalid('filename', "Invalid path uplink filename '..'")
   if (name.includes('/')) throw invalid('filename', `Invalid / in filename ${name}`)
-  if (LONE_SURROGATE.test(name)) throw invalid('filename', `Invalid UTF-8 in filename ${displayUtf8(encodeUtf8(name))}`)
+  if (LONE_SURROGATE.test(name)) throw invalid('filename', `Invalid UTF-8 in filename ${name}`)
 }
 
 /** Validates names and order of xattrs. @throws {FormatError} when a name is empty or duplicate, or the order is wrong */
@@ -150,7 +150,7 @@ export function validateXattrs(xattrs: Xattrs, order: XattrOrder = 'sorted'): vo
       const duplicate = difference === 0 || (order === 'any' && seen.has(byteKey(name)))
       if (duplicate) throw invalid('xattrs', `Duplicate xattr name, index=${index}`)
       if (difference > 0 && order === 'sorted') {
-        const names = `prev=${displayUtf8(previous)}, cur=${displayUtf8(name)}`
+        const names = `prev=${escapeUtf8(previous)}, cur=${escapeUtf8(name)}`
         throw invalid('xattrs', `Incorrectly sorted xattr name (${names}), index=${index}`)
       }
     }

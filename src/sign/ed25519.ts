@@ -41,11 +41,12 @@ function decodeLenient(text: string): Uint8Array | undefined {
 /**
  * Reads the public keys of a file or of a directory of files: base64, one key a line.
  * @returns the keys; lines that are not keys are skipped as long as one line is a key
- * @throws {DeniedError} when a line is empty, or no line is a key
+ * @throws {DeniedError} when a line or the text is empty, or no line is a key
  */
 export function parseEd25519Keys(text: string): Uint8Array[] {
   const keys: Uint8Array[] = []
   let failure: unknown
+  if (text === '') throw new DeniedError('ed25519', 'signature: ed25519: no valid keys')
   for (const line of text.replace(/\n$/, '').split('\n')) {
     if (line === '') throw new DeniedError('ed25519', 'Invalid base64 blob format')
     try {

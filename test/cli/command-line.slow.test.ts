@@ -101,6 +101,49 @@ describeReference('ostree', 'the command line of `ostree-ts` and of `ostree`', (
     },
   )
 
+  test.each([
+    ['rev-parse', '$X'],
+    ['log', '$X'],
+    ['ls', '$X'],
+    ['ls', 'main', '$X'],
+    ['show', '$X'],
+    ['cat', 'main', '$X'],
+    ['checkout', '$X'],
+    ['refs', '$X'],
+    ['refs', '--delete', '$X'],
+    ['reset', '$X', 'main'],
+    ['reset', 'main', '$X'],
+    ['commit', '-b', '$X', 't'],
+    ['commit', '-b', 'x', '--parent=$X', 't'],
+    ['refs', '--create=$X', 'main'],
+  ])('both print the bytes of an argument that is not UTF-8: %s %s', (command, ...args) => {
+    const words = (program: string) => {
+      const given = args.map((arg) => `"${arg}"`).join(' ')
+      return `cd '${place}' && X=$(printf 'a\\377b') && ${program} ${command} --repo=r ${given} 2>&1 | od -An -c`
+    }
+    expect(spawn('sh', ['-c', words(ours.shellCommand)], place)).toEqual(spawn('sh', ['-c', words('ostree')], place))
+  })
+
+  test('both print the bytes of a file name that is not UTF-8', () => {
+    const words = (program: string) =>
+      `cd '${place}' && rm -rf bytes && mkdir bytes && : > "bytes/$(printf 'bad\\377')" &&
+       ${program} commit --repo=r --orphan bytes 2>&1 | od -An -c`
+    const theirs = spawn('sh', ['-c', words('ostree')], place)
+    expect(theirs.stdout).toContain('377')
+    expect(spawn('sh', ['-c', words(ours.shellCommand)], place)).toEqual(theirs)
+  })
+
+  test('a ref that is not UTF-8 is refused by `pull-local`, at which ostree 2022.7 crashes', () => {
+    for (const ref of ['$X', 'x:$X', 'main@$X']) {
+      const words = `cd '${place}' && X=$(printf 'a\\377b') && ${ours.shellCommand} pull-local --repo=r r "${ref}"`
+      expect(spawn('sh', ['-c', words], place)).toEqual({
+        rc: 1,
+        stdout: '',
+        stderr: 'error: Invalid ref name: not valid UTF-8\n',
+      })
+    }
+  })
+
   test('an argument that is not UTF-8 is refused', () => {
     const words = (program: string) => `cd '${place}' && ${program} commit --repo=r --orphan -s "$(printf 'a\\377')" t`
     const theirs = spawn('sh', ['-c', words('ostree')], place)

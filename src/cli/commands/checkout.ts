@@ -70,6 +70,7 @@ export const checkout = command({
   summary: 'Check out a commit into a filesystem tree',
   usage: 'COMMIT [DESTINATION]',
   repo: true,
+  names: 'first',
   long: true,
   options: OPTIONS,
   async run({ options, args, repo: openRepo, usageError }) {

@@ -15,6 +15,7 @@ export const exportCommand = command({
   summary: 'Stream COMMIT to stdout in tar format',
   usage: 'COMMIT',
   repo: true,
+  names: 'first',
   long: true,
   options: {
     'no-xattrs': { type: 'flag', help: 'Skip output of extended attributes' },

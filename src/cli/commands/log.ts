@@ -11,6 +11,7 @@ export const log = command({
   summary: 'Show log starting at commit or ref',
   usage: 'REV',
   repo: true,
+  names: 'all',
   options: { raw: { type: 'flag', help: 'Show raw variant data' }, ...JSON_OPTION },
   async run({ options, args: [rev], out, repo: openRepo, usageError }) {
     const repo = await openRepo()

@@ -1,6 +1,7 @@
 /** `ostree pull-local`. Source: ot-builtin-pull-local.c. */
 
 import { resolve } from 'node:path'
+import { hasEscapedBytes } from '../../bytes.ts'
 import { UnsupportedError, UsageError } from '../../errors.ts'
 import { formatSize } from '../../format-size.ts'
 import type { Progress } from '../../progress.ts'
@@ -16,6 +17,7 @@ export const pullLocal = command({
   summary: 'Copy data from SRC_REPO',
   usage: 'SRC_REPO [REFS...]',
   repo: true,
+  names: 'rest',
   long: true,
   options: {
     'commit-metadata-only': { type: 'flag', help: 'Fetch only the commit metadata' },
@@ -41,6 +43,7 @@ export const pullLocal = command({
   async run({ options, args: [source, ...refs], out, signal, repo: openTarget, usageError }) {
     const into = await openTarget()
     if (source === undefined) throw usageError('DESTINATION must be specified')
+    if (refs.some(hasEscapedBytes)) throw new UsageError('Invalid ref name: not valid UTF-8')
     const from = await openRepo(resolve(source))
     const progress = options.json ? undefined : new Console(out)
     progress?.start()

@@ -8,6 +8,7 @@ export const reset = command({
   summary: 'Reset a REF to a previous COMMIT',
   usage: 'REF COMMIT',
   repo: true,
+  names: 'all',
   options: {},
   async run({ args: [ref, rev], repo: openRepo, usageError }) {
     const repo = await openRepo()

@@ -11,6 +11,7 @@ export const revParse = command({
   summary: 'Output the target of a rev',
   usage: 'REV',
   repo: true,
+  names: 'all',
   options: {
     single: {
       type: 'flag',

@@ -1,7 +1,7 @@
 /** `ostree show`. Source: ot-builtin-show.c. */
 
 import { resolve } from 'node:path'
-import { type Checksum, compareUtf8, toHex } from '../../bytes.ts'
+import { type Checksum, compareUtf8, hasEscapedBytes, toHex } from '../../bytes.ts'
 import { NotFoundError, UnsupportedError, UsageError } from '../../errors.ts'
 import { formatSize } from '../../format-size.ts'
 import { bytes, isTypeString, type Vardict, variantAs } from '../../gvariant/index.ts'
@@ -17,7 +17,7 @@ import {
 } from '../../repo/internal.ts'
 import { readKeyRings } from '../../repo/local.ts'
 import { type CommandContext, command } from '../command.ts'
-import type { OptionTable } from '../options.ts'
+import { NOT_UTF8, type OptionTable } from '../options.ts'
 import { commitAsJson, valueAsJson, xattrsAsJson } from '../text/json.ts'
 import { JSON_OPTION, readBytes, refuseRaw } from '../values.ts'
 
@@ -48,6 +48,7 @@ export const show = command({
   summary: 'Output a metadata object',
   usage: 'OBJECT',
   repo: true,
+  names: 'first',
   options: OPTIONS,
   async run(context) {
     const { options, args, out } = context
@@ -105,6 +106,7 @@ function printMetadata({ options, out }: Context, metadata: Vardict, key: string
 
 /** Prints a file as a GVariant of the given type. */
 function printFile({ options, out }: Context, path: string, type: string): void {
+  if (hasEscapedBytes(path)) throw new UsageError(NOT_UTF8)
   if (!isTypeString(type)) throw new UsageError(`Invalid GVariant type string '${type}'`, '--print-variant-type')
   const content = readBytes(path, (reason) => `openat(${path}): ${reason}`)
   const text = formatMetadataValue({ type, bytes: content }, options['no-byteswap'])

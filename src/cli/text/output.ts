@@ -5,6 +5,7 @@
  */
 import { writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
+import { unescapeUtf8 } from '../../bytes.ts'
 import { errnoOf } from '../../system/errno.ts'
 
 /** Buffered bytes at which the buffer is written. */
@@ -57,7 +58,7 @@ export class Output {
   }
 }
 
-/** Encodes the parts, joining adjacent strings. */
+/** Encodes the parts, joining adjacent strings. Bytes that are not UTF-8 come as `escapeUtf8` escapes them. */
 function* joined(parts: readonly (string | Uint8Array)[]): Iterable<Uint8Array> {
   let text = ''
   for (const part of parts) {
@@ -65,11 +66,11 @@ function* joined(parts: readonly (string | Uint8Array)[]): Iterable<Uint8Array> 
       text += part
       continue
     }
-    if (text !== '') yield Buffer.from(text)
+    if (text !== '') yield unescapeUtf8(text)
     text = ''
     yield part
   }
-  if (text !== '') yield Buffer.from(text)
+  if (text !== '') yield unescapeUtf8(text)
 }
 
 const pause = new Int32Array(new SharedArrayBuffer(4))

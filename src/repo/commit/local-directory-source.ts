@@ -22,7 +22,7 @@ import {
   type Stats,
   unlinkSync,
 } from 'node:fs'
-import { type Content, displayUtf8, joinPath, SMALL_FILE } from '../../bytes.ts'
+import { type Content, escapeUtf8, joinPath, SMALL_FILE } from '../../bytes.ts'
 import { InvalidNameError, IoError, UnsupportedError } from '../../errors.ts'
 import type { Xattrs } from '../../objects/index.ts'
 import { withIo } from '../../system/errno.ts'
@@ -78,7 +78,7 @@ class LocalDirectory implements DirectorySource {
     const names = withIo(this.#shown(path), () => readdirSync(prefix, { encoding: 'buffer' }))
     return names.map((bytes) => {
       if (!isUtf8(bytes)) {
-        const shown = displayUtf8(bytes)
+        const shown = escapeUtf8(bytes)
         throw new InvalidNameError(shown, `Invalid UTF-8 in filename ${shown}`)
       }
       const name = bytes.toString('utf8')
@@ -105,7 +105,7 @@ class LocalDirectory implements DirectorySource {
     const link = this.#at(path)
     const target = withIo(this.#shown(path), () => readlinkSync(link, { encoding: 'buffer' }))
     if (!isUtf8(target)) {
-      const shown = displayUtf8(target)
+      const shown = escapeUtf8(target)
       throw new InvalidNameError(shown, `Invalid UTF-8 in symbolic link target ${shown}`)
     }
     return target.toString('utf8')

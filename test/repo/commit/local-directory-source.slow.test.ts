@@ -126,13 +126,13 @@ describe('createDirectorySource', () => {
       writeFileSync(name, '')
       await expect(commitOf(path)).rejects.toMatchObject({
         code: 'invalid',
-        message: 'Invalid UTF-8 in filename a\ufffd',
+        message: 'Invalid UTF-8 in filename a\udcff',
       })
       rmSync(name)
       symlinkSync(Buffer.of(0xfe), join(path, 'l'))
       await expect(commitOf(path)).rejects.toMatchObject({
         code: 'invalid',
-        message: 'Invalid UTF-8 in symbolic link target \ufffd',
+        message: 'Invalid UTF-8 in symbolic link target \udcfe',
       })
     },
   )

@@ -16,7 +16,7 @@ import {
   statSync,
   utimesSync,
 } from 'node:fs'
-import { compareUtf8, decodeUtf8, displayUtf8, encodeUtf8 } from '../../../bytes.ts'
+import { compareUtf8, decodeUtf8, encodeUtf8, escapeUtf8 } from '../../../bytes.ts'
 import { InvalidNameError, IoError } from '../../../errors.ts'
 import { isChecksum } from '../../../objects/index.ts'
 import { errnoText, unless, withIo } from '../../../system/errno.ts'
@@ -56,7 +56,7 @@ export class FsRefs implements RefStore, RefView {
     if (stat.isSymbolicLink()) {
       const alias = resolveAlias(
         path,
-        withIo(shown(path), () => readlinkSync(file)),
+        withIo(shown(path), () => escapeUtf8(readlinkSync(file, 'buffer'))),
       )
       if (alias !== undefined) return { alias }
     }
@@ -64,7 +64,7 @@ export class FsRefs implements RefStore, RefView {
     if (bytes === undefined) return undefined
     const text = decodeUtf8(bytes)?.trimEnd()
     if (text === undefined || !isChecksum(text)) {
-      const found = displayUtf8(bytes.subarray(0, SHOWN)).trimEnd()
+      const found = escapeUtf8(bytes.subarray(0, SHOWN)).trimEnd()
       throw new InvalidNameError(found, `Invalid rev ${found}`)
     }
     return { commit: text }
