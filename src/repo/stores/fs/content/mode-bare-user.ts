@@ -3,10 +3,11 @@
  * to the user of the process, and is readable for that user.
  */
 
+import { fchmodSync } from 'node:fs'
 import { concatBytes, encodeUtf8 } from '../../../../bytes.ts'
 import { IoError } from '../../../../errors.ts'
 import { decodeOstreeMeta, encodeOstreeMeta, type FileHeader, isSymlink } from '../../../../objects/index.ts'
-import { errnoText } from '../../../../system/errno.ts'
+import { errnoText, withIo } from '../../../../system/errno.ts'
 import { type NativeSource, requireNative } from '../../../../system/native.ts'
 import type { InodeForm } from './bare-content.ts'
 
@@ -14,6 +15,7 @@ export const OSTREE_META = 'user.ostreemeta'
 
 const FEATURE = 'Mode bare-user'
 const OWNER_READ = 0o400
+const OWNER_WRITE = 0o200
 const LINK_PERMISSIONS = 0o644
 /** Encoded attributes without xattrs that are kept: most files share a few owners and modes. */
 const REMEMBERED = 256
@@ -32,16 +34,34 @@ export function bareUserForm(native: NativeSource): InodeForm {
     return bytes
   }
 
+  /** Whether files are created writable, because this user may not set xattrs of files that are not. */
+  let createWritable = false
+
   const permissions = (header: FileHeader): number =>
     isSymlink(header) ? LINK_PERMISSIONS : (header.mode & 0o775) | OWNER_READ
+
+  function setMeta(fd: number, header: FileHeader): void {
+    const provider = requireNative(FEATURE, native)
+    const meta = metaOf(header)
+    try {
+      provider.setXattrOf(fd, OSTREE_META, meta)
+    } catch (error) {
+      if (createWritable || !(error instanceof IoError) || error.data.errno !== 'EACCES') throw error
+      createWritable = true
+      withIo(undefined, () => fchmodSync(fd, permissions(header) | OWNER_WRITE))
+      provider.setXattrOf(fd, OSTREE_META, meta)
+    }
+  }
 
   return {
     realLinks: false,
     linkContent: ({ target }) => concatBytes([encodeUtf8(target), Uint8Array.of(0)]),
-    permissions,
+    permissions: (header) => permissions(header) | (createWritable ? OWNER_WRITE : 0),
     complete(fd, header, files) {
-      files.setPermissions(fd, permissions(header))
-      requireNative(FEATURE, native).setXattrOf(fd, OSTREE_META, metaOf(header))
+      // First, because it may take the permission to write.
+      setMeta(fd, header)
+      const wanted = permissions(header)
+      files.setPermissions(fd, wanted, createWritable && (wanted & OWNER_WRITE) === 0)
     },
     headerOf(path, _stat, _target, fd): FileHeader {
       const provider = requireNative(FEATURE, native)

@@ -7,6 +7,7 @@ import { type Native, type NativeSource, requireNative } from '../../../../syste
 import type { InodeForm } from './bare-content.ts'
 
 const SET_ID = 0o6000
+const OWNER_WRITE = 0o200
 const FEATURE = 'Mode bare'
 
 /** @param disableXattrs whether xattrs are neither written nor read (`core.disable-xattrs`) */
@@ -19,12 +20,13 @@ export function bareForm(native: NativeSource, disableXattrs: boolean): InodeFor
 
   return {
     realLinks: true,
-    permissions: ({ mode }) => mode & 0o7777,
+    permissions: ({ mode, xattrs }) => (mode & 0o7777) | (xattrs.length === 0 ? 0 : OWNER_WRITE),
     complete(fd, header, files) {
       const chowned = files.setOwner(fd, header)
-      files.setPermissions(fd, header.mode & 0o7777, chowned && (header.mode & SET_ID) !== 0)
-      // Last, because a change of owner removes security.capability.
+      // After the owner, a change of which removes security.capability, and before permissions that may forbid it.
       setXattrs(header.xattrs, (provider, name, value) => provider.setXattrOf(fd, name, value))
+      const madeWritable = header.xattrs.length > 0 && (header.mode & OWNER_WRITE) === 0
+      files.setPermissions(fd, header.mode & 0o7777, madeWritable || (chowned && (header.mode & SET_ID) !== 0))
     },
     completeLink(path, header) {
       withIo(undefined, () => lchownSync(path, header.uid, header.gid))

@@ -44,14 +44,22 @@ export class NewFiles {
     return true
   }
 
-  /** Sets the permission bits if they are others. @param chowned whether the owner was changed, which clears set-id bits */
-  setPermissions(fd: number, permissions: number, chowned = false): void {
+  /**
+   * Sets the permission bits if they are others.
+   * @param changed whether they are known to be others: the owner was changed, which clears set-id bits, or the file was
+   *   created with others
+   */
+  setPermissions(fd: number, permissions: number, changed = false): void {
+    if (changed) {
+      fchmodSync(fd, permissions)
+      return
+    }
     let exact = this.#exact.get(permissions)
     if (exact === undefined) {
       exact = (permissions & SET_ID_AND_STICKY) === 0 && (fstatSync(fd).mode & 0o7777) === permissions
       this.#exact.set(permissions, exact)
     }
-    if (!exact || chowned) fchmodSync(fd, permissions)
+    if (!exact) fchmodSync(fd, permissions)
   }
 
   /** Sets the modification time to 0, as libostree does for files of the bare modes. */
