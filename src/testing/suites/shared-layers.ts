@@ -172,38 +172,33 @@ export function sharedLayersTests(tools: TestTools, subject: SharedLayersSubject
 
   const RULES = [
     ['allowNonusr', { allowNonusr: true }, { allowNonusr: false }],
-    ['retainVar', { retainVar: true }, { retainVar: false }],
-    ['ostreeVersion', { ostreeVersion: { year: 2024, release: 3 } }, { ostreeVersion: { year: 2024, release: 2 } }],
+    ['retainVar', { retainVar: false }, { retainVar: true }],
   ] as const
-  const orders = RULES.flatMap(([name, a, b]) => [[name, a, b] as const, [name, b, a] as const])
 
-  test.each(orders)(
-    'images with the same layer and another %s are as if each was stored alone',
-    async (_, one, two) => {
-      const files = buildImage(platform, [await layer('usr/a'), await layer('opt/b'), await layer('var/c')])
-      const [first, second, third] = ['docker://example.org/1', 'docker://example.org/2', 'docker://example.org/3']
-      await using repo = await subject.create(mode)
-      await pull(repo, files, first, one)
-      expect(await pull(repo, files, second, two)).toMatchObject({ layersFetched: 1, layersReused: 2 })
-      expect(await pull(repo, files, third, two)).toMatchObject({ layersFetched: 0, layersReused: 3 })
-      const expected = new Map()
-      for (const [name, rules] of [[first, one] as const, [second, two] as const, [third, two] as const]) {
-        const { refs, ...alone } = await fresh(files, name, rules)
-        expect(await facts(repo, name)).toEqual(alone)
-        expected.set(name, alone.state?.mergeCommit)
-      }
-      expect(expected.get(first)).not.toBe(expected.get(second))
-      // The same name with the other rules is another image, with the same rules it is stored already.
-      expect(await pull(repo, files, first, one)).toMatchObject({ changed: false })
-      expect(await pull(repo, files, third, one)).toMatchObject({ changed: true, layersFetched: 0 })
-      expect((await queryImage(repo, parseImageReference(third)))?.mergeCommit).toBe(expected.get(first))
-      expect(await fsck(repo)).toMatchObject({ damaged: 0, partial: 0 })
-      await removeImage(repo, first)
-      await removeImage(repo, third)
-      await gcImageLayers(repo)
-      expect(await refsOf(repo)).toEqual((await fresh(files, second, two)).refs)
-    },
-  )
+  test.each(RULES)('images with the same layer and another %s are as if each was stored alone', async (_, one, two) => {
+    const files = buildImage(platform, [await layer('usr/a'), await layer('opt/b'), await layer('var/c')])
+    const [first, second, third] = ['docker://example.org/1', 'docker://example.org/2', 'docker://example.org/3']
+    await using repo = await subject.create(mode)
+    await pull(repo, files, first, one)
+    expect(await pull(repo, files, second, two)).toMatchObject({ layersFetched: 1, layersReused: 2 })
+    expect(await pull(repo, files, third, two)).toMatchObject({ layersFetched: 0, layersReused: 3 })
+    const expected = new Map()
+    for (const [name, rules] of [[first, one] as const, [second, two] as const, [third, two] as const]) {
+      const { refs, ...alone } = await fresh(files, name, rules)
+      expect(await facts(repo, name)).toEqual(alone)
+      expected.set(name, alone.state?.mergeCommit)
+    }
+    expect(expected.get(first)).not.toBe(expected.get(second))
+    // The same name with the other rules is another image, with the same rules it is stored already.
+    expect(await pull(repo, files, first, one)).toMatchObject({ changed: false })
+    expect(await pull(repo, files, third, one)).toMatchObject({ changed: true, layersFetched: 0 })
+    expect((await queryImage(repo, parseImageReference(third)))?.mergeCommit).toBe(expected.get(first))
+    expect(await fsck(repo)).toMatchObject({ damaged: 0, partial: 0 })
+    await removeImage(repo, first)
+    await removeImage(repo, third)
+    await gcImageLayers(repo)
+    expect(await refsOf(repo)).toEqual((await fresh(files, second, two)).refs)
+  })
 
   test.each(UNREADABLE)('a stored image with %s does not prevent other imports', async (_, ref, target, named) => {
     await using repo = await subject.create(mode)

@@ -122,6 +122,23 @@ describe('a layer that two images share', () => {
     expect(await pull(repo, image, 'c')).toMatchObject({ layersFetched: 0 })
   })
 
+  test.each([
+    ['allowNonusr', { allowNonusr: false }, {}],
+    ['retainVar', {}, { retainVar: false }],
+    ['ostreeVersion', { ostreeVersion: { year: 2024, release: 2 } }, { ostreeVersion: { year: 2024, release: 3 } }],
+    ['ostreeVersion', {}, { ostreeVersion: { year: 2024, release: 2 } }],
+  ] as const)('is imported again with another %s', async (_, one, two) => {
+    for (const base of [await baseWith({ lib: directory({}) }), await baseWith(TRANSIENT)]) {
+      const image = withLayers(base, [await layer('usr/a'), await layer('opt/b'), await layer('var/c')])
+      await using repo = await memory()
+      await pull(repo, image, 'one', one)
+      for (const [name, options] of [['two', two] as const, ['three', one] as const]) {
+        const { mergeCommit } = await pull(repo, image, name, options)
+        expect(mergeCommit).toBe(await alone(image, options))
+      }
+    }
+  })
+
   test('without a note was imported with the default rules, unless its tree shows others', async () => {
     const base = await baseWith({ lib: directory({}) })
     const image = withLayers(base, [await layer('opt/tool')])
