@@ -8,7 +8,7 @@
 import type { Checksum } from '../../bytes.ts'
 import { FormatError } from '../../errors.ts'
 import type { Commit } from '../../objects/index.ts'
-import { type ObjectReader, readCommit } from '../../repo/index.ts'
+import { type ObjectReader, readCommit, readDirTree } from '../../repo/index.ts'
 import type { Descriptor } from '../oci/oci-types.ts'
 import { IMPORTER_VERSION, type LayerKind, META_MANIFEST_DIGEST } from './names.ts'
 
@@ -25,6 +25,18 @@ export function kindOfCommit({ metadata, timestamp, subject, body, parent, rootM
 }
 
 /**
+ * Returns whether a commit may have been made of a layer of some kind. A commit that was encapsulated may look like the
+ * commit of an object set; its tree tells the two apart.
+ */
+export async function isOfKind(reader: ObjectReader, commit: Commit, kind: LayerKind): Promise<boolean> {
+  const looks = kindOfCommit(commit)
+  if (looks === kind) return true
+  if (kind !== 'commit' || looks !== 'chunk') return false
+  const { files, dirs } = await readDirTree(reader, commit.rootTree)
+  return dirs.length > 0 || files.some(({ name, checksum }) => name !== checksum)
+}
+
+/**
  * Checks that the commit of a layer can be read as a layer of some kind.
  * @throws {FormatError} when the blob is stored as a layer of another kind, as other programs do for a second image
  * @throws {ObjectNotFoundError} when the commit is missing
@@ -35,11 +47,10 @@ export async function requireKind(
   commit: Checksum,
   kind: LayerKind,
 ): Promise<void> {
-  const stored = kindOfCommit(await readCommit(reader, commit))
-  // The commit that was encapsulated may look like a commit of any kind.
-  if (stored === kind || (kind === 'commit' && stored === 'derived')) return
+  const stored = await readCommit(reader, commit)
+  if (await isOfKind(reader, stored, kind)) return
   throw new FormatError(
     `${commit}.commit`,
-    `Layer ${digest} is stored as a ${stored} layer, but the image has it as a ${kind} layer: pull the image again`,
+    `Layer ${digest} is stored as a ${kindOfCommit(stored)} layer, but the image has it as a ${kind} layer: pull the image again`,
   )
 }

@@ -12,7 +12,7 @@
  */
 
 import type { Checksum } from '../../bytes.ts'
-import { NotFoundError, OstreeError } from '../../errors.ts'
+import { FormatError, NotFoundError, OstreeError } from '../../errors.ts'
 import type { Repo } from '../../repo/index.ts'
 import { requireKind } from './layer-kind.ts'
 import type { LayerOfKind } from './layout.ts'
@@ -42,7 +42,7 @@ export async function findLayerRef(
  * Finds the commit of a layer of an image.
  * @param missing the message of the error when the layer is not stored, before the name of the ref
  * @throws {NotFoundError} when the layer is not stored
- * @throws {FormatError} when the blob is stored only as a layer of another kind
+ * @throws {FormatError} when the blob is stored only as a layer of another kind, or as another commit
  * @throws {ObjectNotFoundError} when the commit is missing
  */
 export async function requireLayer(
@@ -56,8 +56,18 @@ export async function requireLayer(
     const ref = refForLayer(layer.layer)
     throw new NotFoundError(ref, `${missing} ${ref}`)
   }
-  await requireKind(repo.objects, layer.layer, found.commit, layer.kind)
-  return found.commit
+  const { digest } = layer.layer
+  const { parent } = await repo.readCommit(mergeCommit)
+  if (layer.kind !== 'commit' || parent === undefined) {
+    await requireKind(repo.objects, layer.layer, found.commit, layer.kind)
+    return found.commit
+  }
+  // The parent of the merge commit is the commit that was encapsulated, whatever it looks like.
+  if (found.commit === parent) return parent
+  throw new FormatError(
+    `${mergeCommit}.commit`,
+    `Layer ${digest} is stored as commit ${found.commit}, but the image was made of ${parent}: pull the image again`,
+  )
 }
 
 /** Finds the commit of a layer of an image. @returns `undefined` where `requireLayer` throws an error */

@@ -121,12 +121,12 @@ export async function tryQueryImage(
  * @throws {NotFoundError} when the ref of its base is missing; {FormatError} when its metadata is malformed
  */
 export async function queryImageCommit(repo: Repo, commit: Checksum): Promise<LayeredImageState> {
-  const { metadata, parent } = await repo.readCommit(commit)
+  const { metadata } = await repo.readCommit(commit)
   const { manifest, manifestDigest } = manifestDataFromCommitmeta(metadata)
   const configuration = imageConfigFromCommitmeta(metadata)
   const [first] = manifest.layers
   if (first === undefined) throw new FormatError(`${commit}.commit`, 'No layers found')
-  const baseCommit = await findBase(repo, commit, parent, { first, metadata, configuration })
+  const baseCommit = await findBase(repo, commit, { first, metadata, configuration })
   const cachedUpdate = parseCachedUpdate(await repo.readDetachedMetadata(commit))
   return {
     baseCommit,
@@ -145,25 +145,20 @@ interface BaseInput {
   readonly configuration: ImageConfiguration
 }
 
-/** Finds the commit of the first layer. The parent of the merge commit is the commit that was encapsulated. */
+/** Finds the commit of the first layer. */
 async function findBase(
   repo: Repo,
   mergeCommit: Checksum,
-  parent: Checksum | undefined,
   { first: layer, metadata, configuration }: BaseInput,
 ): Promise<Checksum> {
-  const kind = label(configuration, DIFFID_LABEL) === undefined ? 'derived' : 'commit'
   const missing = 'Missing base image ref'
-  const found = await findLayerRef(repo, mergeCommit, { layer, kind })
+  const kind = label(configuration, DIFFID_LABEL) === undefined ? 'derived' : 'commit'
+  if (hasConfig(metadata)) return requireLayer(repo, mergeCommit, { layer, kind }, missing)
   // Without a config, which the first versions of ostree-ext did not store, the kind is not known.
-  const isKnownBase = found !== undefined && (!hasConfig(metadata) || (kind === 'commit' && found.commit === parent))
-  if (isKnownBase) return found.commit
-  const commit = await requireLayer(repo, mergeCommit, { layer, kind }, missing)
-  if (kind === 'derived' || parent === undefined) return commit
-  throw new FormatError(
-    `${mergeCommit}.commit`,
-    `Layer ${layer.digest} is stored as commit ${commit}, but the image was made of ${parent}: pull the image again`,
-  )
+  const found = await findLayerRef(repo, mergeCommit, { layer, kind })
+  const ref = refForLayer(layer)
+  if (found === undefined) throw new NotFoundError(ref, `${missing} ${ref}`)
+  return found.commit
 }
 
 /**

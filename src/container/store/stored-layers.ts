@@ -6,7 +6,7 @@ import type { Commit } from '../../objects/index.ts'
 import { type ObjectReader, type Repo, readCommit } from '../../repo/index.ts'
 import type { Descriptor, DiffId, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
 import { listHolders } from './holders.ts'
-import { kindOfCommit } from './layer-kind.ts'
+import { isOfKind } from './layer-kind.ts'
 import { LAYER_PREFIX, type LayerKind, refForImageLayer } from './names.ts'
 import { prefixEscapeRef } from './ref-escape.ts'
 import { resolveLocalRef } from './refs.ts'
@@ -69,7 +69,7 @@ export class StoredLayers {
         // A ref whose commit is missing does not count: the layer is fetched again.
         if (checksum === undefined || !(await reader.has({ checksum, type: 'commit' }))) continue
         const commit = await readCommit(reader, checksum)
-        if (kindOfCommit(commit) === kind && (await accept(checksum, commit))) return checksum
+        if ((await isOfKind(reader, commit, kind)) && (await accept(checksum, commit))) return checksum
       }
     }
     return undefined

@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import type { Checksum } from '../../../src/bytes.ts'
 import {
+  copyImage,
   encapsulateTo,
   type ImportOptions,
   openMemoryDestination,
@@ -13,6 +14,7 @@ import {
   queryLayer,
   refForLayer,
 } from '../../../src/container/index.ts'
+import { kindOfCommit } from '../../../src/container/store/layer-kind.ts'
 import { array, lookup, string, vardict, variantOf } from '../../../src/gvariant/index.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { createMemoryStorage, Repo, type RepoMode } from '../../../src/repo/index.ts'
@@ -35,7 +37,10 @@ async function layer(path: string, content = path): Promise<Uint8Array> {
 /** Encapsulates a tree as a base. */
 async function baseOf(tree: Directory): Promise<GoldenImage> {
   await using repo = await memory()
-  const commit = await repo.transaction((tx) => storeCommit(tx, tree, { subject: 'base' }))
+  return encapsulated(repo, await repo.transaction((tx) => storeCommit(tx, tree, { subject: 'base' })))
+}
+
+async function encapsulated(repo: Repo, commit: Checksum): Promise<GoldenImage> {
   const files = new Map<string, Uint8Array>()
   await using to = openMemoryDestination(files, undefined, nodePlatform)
   const manifest = await encapsulateTo(repo, commit, {}, { host: HOST }, to)
@@ -168,6 +173,22 @@ describe('a layer that two images share', () => {
       await repo.objects.writeAttached('commitmeta', commit, vardict.encode([[KEY, value]]))
       expect(await pull(repo, image, 'b')).toMatchObject({ layersFetched: 1 })
     }
+  })
+
+  test('a base that looks like a set of objects is found again', async () => {
+    await using builder = await memory()
+    const tree = directory({ usr: directory({ tool: file('x') }) })
+    const commit = await builder.transaction((tx) => storeCommit(tx, tree, { subject: '', timestamp: 0n }))
+    expect(kindOfCommit(await builder.readCommit(commit))).toBe('chunk')
+    const image = withLayers(await encapsulated(builder, commit), [await layer('usr/a')])
+    await using repo = await memory()
+    const { mergeCommit, baseCommit } = await pull(repo, image, 'a')
+    expect(baseCommit).toBe(commit)
+    expect(await pull(repo, image, 'a')).toMatchObject({ changed: false })
+    expect(await pull(repo, image, 'b')).toMatchObject({ layersFetched: 0, mergeCommit })
+    await using other = await memory()
+    await copyImage(repo, 'oci:/a:1', other)
+    expect(await queryImage(other, 'oci:/a:1')).toMatchObject({ baseCommit, mergeCommit })
   })
 
   test('an image whose layer is lost is imported again', async () => {

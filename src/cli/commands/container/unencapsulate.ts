@@ -29,6 +29,8 @@ export const unencapsulate = command({
     const into = await repo()
     const bar = options.quiet || options.json ? undefined : new ProgressBar(err)
     try {
+      // Until the ref is set, a prune by another process could delete the commit.
+      await using _ = ref === undefined ? undefined : await into.storage.lock('shared')
       const { commit, manifestDigest } = await unencapsulateImage(into, image, {
         ...(await importSettings(image, options)),
         signal,
