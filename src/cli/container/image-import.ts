@@ -26,5 +26,10 @@ export async function importSettings(image: OstreeImageReference, options: Proxy
 
 /** Opens a repository. Creates a missing SQLite file, but not a directory, whose mode `ostree init` has to choose. */
 export function openOrCreateStore(path: string): Promise<Repo> {
-  return isSqlitePath(path) && !existsSync(path) ? createRepo(path) : openRepo(path)
+  return isMissingFile(path) ? createRepo(path) : openRepo(path)
+}
+
+/** Tells whether a path names a SQLite file that does not exist. */
+export function isMissingFile(path: string): boolean {
+  return isSqlitePath(path) && !existsSync(path)
 }

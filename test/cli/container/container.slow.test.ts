@@ -64,6 +64,19 @@ describe('`container image pull` (case K2)', () => {
     expect(readFileSync(join(folder, 'digest'), 'utf8')).toBe(merge)
   })
 
+  test('a missing SQLite file is created, and a missing directory is not, as an argument and with `--repo`', () => {
+    for (const [i, place] of [['x0.sqlite'], ['--repo=x1.sqlite'], ['--repo', 'x2.sqlite']].entries()) {
+      expect(ok('image', 'pull', ...place, OLD)).toContain('\nWrote: ostree-unverified-image:oci:old:1 => ')
+      expect(ok('image', 'list', '--repo', `x${i}.sqlite`)).toBe('oci:old:1\n')
+    }
+    for (const place of [['missing'], ['--repo=missing']]) {
+      const { rc, stderr } = run('image', 'pull', ...place, OLD)
+      expect(rc).toBe(1)
+      expect(stderr).toMatch(/^error: opening repo: opendir\(.*missing\): No such file or directory\n$/)
+    }
+    expect(existsSync(join(folder, 'missing'))).toBe(false)
+  })
+
   test('`--check` writes the manifest of a newer image, and no file without one', () => {
     const path = repo('check')
     rmSync(join(folder, 'old'), { recursive: true })

@@ -12,7 +12,7 @@ import { canonicalJson, formatManifestDiff } from '../../../container/internal.t
 import { UsageError } from '../../../errors.ts'
 import type { Repo } from '../../../repo/index.ts'
 import { command } from '../../command.ts'
-import { importSettings, openOrCreateStore } from '../../container/image-import.ts'
+import { importSettings, isMissingFile, openOrCreateStore } from '../../container/image-import.ts'
 import { metadataPolicy, parseReference } from '../../container/image-reference.ts'
 import { PROXY_OPTIONS } from '../../container/registry-access.ts'
 import { ProgressBar } from '../../text/progress-bar.ts'
@@ -59,15 +59,17 @@ export const imagePull = command({
     quiet: { type: 'flag', short: 'q', help: 'Show no progress' },
     json: { type: 'flag', help: 'Print events and result as JSON, one object per line' },
   },
-  async run({ repo, args, options, out, err, signal }) {
+  async run({ repo, repoPath, args, options, out, err, signal }) {
     const named = [...args]
     const reference = named.pop()
-    const path = named.pop()
+    const given = named.pop()
     if (reference === undefined || named.length > 0) throw new UsageError('REPO and IMGREF must be specified')
     const image = parseReference(reference)
     const name = formatOstreeImageReference(image)
     const metadata = metadataPolicy(options.metadata)
 
+    // A missing SQLite file is created, whether it is given as an argument or with --repo.
+    const path = given ?? (isMissingFile(repoPath()) ? repoPath() : undefined)
     const opened = path === undefined ? await repo() : await openOrCreateStore(path)
     const bar = options.quiet || options.json ? undefined : new ProgressBar(err)
     const pull = async (into: Repo): Promise<Result | undefined> => {
