@@ -5,10 +5,11 @@
 //
 // Runs against dist/ (npm run build). The files of a run are removed outside the timed part.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import { temporaryFolder } from '../scripts/temporary.mjs'
 import { race } from './measure.mjs'
 
 const { values } = parseArgs({
@@ -56,7 +57,7 @@ function ostree(...args) {
 }
 
 async function races() {
-  const place = mkdtempSync(join(values.folder, 'ostree-bench-'))
+  const place = temporaryFolder(join(values.folder, 'ostree-bench'))
   try {
     makeTree(join(place, 'tree'), Number(values.files))
     for (const mode of ['bare', 'bare-user', 'archive']) {

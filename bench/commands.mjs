@@ -7,9 +7,10 @@
 // Runs the built command (npm run build). `cpu` is user and system time of the process, which other programs on the
 // machine disturb least. The first two rows give the cost of starting; it is not subtracted from the others.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { temporaryFolder } from '../scripts/temporary.mjs'
 import { race } from './measure.mjs'
 
 const { values } = parseArgs({
@@ -124,7 +125,7 @@ function compare(mode, title, args, before) {
   results.push({ mode, ...race(`${mode} ${title}`, contender(command), contender(['ostree']), Number(values.rounds)) })
 }
 
-const place = mkdtempSync(join(values.folder, 'ostree-bench-'))
+const place = temporaryFolder(join(values.folder, 'ostree-bench'))
 try {
   const files = Number(values.files)
   makeTree(join(place, 'left'), 0, files / 2)

@@ -1,9 +1,10 @@
 // Compares committing a directory of 40,000 small files with `ostree commit`, into repositories on tmpfs.
 //   node bench/commit.mjs [ROUNDS]
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { temporaryFolder } from '../scripts/temporary.mjs'
 import { race } from './measure.mjs'
 
 const FILES = 40_000
@@ -41,7 +42,7 @@ function fill(source) {
 }
 
 function run(rounds) {
-  const where = mkdtempSync(`${process.platform === 'linux' ? '/dev/shm' : tmpdir()}/ostree-ts-bench-`)
+  const where = temporaryFolder(`${process.platform === 'linux' ? '/dev/shm' : tmpdir()}/ostree-ts-bench`)
   try {
     const source = `${where}/source`
     fill(source)

@@ -3,12 +3,13 @@
 // ostree-ext; and the layers with the bytes of zlib with those of the runtime's encoder. On tmpfs, one process each.
 //   node bench/encapsulate.mjs [DIRECTORY [ROUNDS]]
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { temporaryFolder } from '../scripts/temporary.mjs'
 import { race } from './measure.mjs'
 
 const [directory = '/usr/share/doc', rounds = 3] = process.argv.slice(2)
-const folder = mkdtempSync('/dev/shm/encapsulate-')
+const folder = temporaryFolder('/dev/shm/encapsulate')
 const program = fileURLToPath(new URL('../bin/ostree-ts', import.meta.url))
 const library = fileURLToPath(new URL('../dist', import.meta.url))
 

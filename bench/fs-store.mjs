@@ -3,14 +3,15 @@
 // `ostree commit --tree=tar` of the same contents; reading the tar is a tenth of its time.
 //   node bench/fs-store.mjs [DIRECTORY] [ROUNDS] [fsync]      (default: /dev/shm, 3; run `npm run build` before)
 import { spawnSync } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { temporaryFolder } from '../scripts/temporary.mjs'
 
 const dist = process.env.OSTREE_TS_DIST ?? new URL('../dist', import.meta.url).pathname
 const { initFsStorage } = await import(`${dist}/repo/stores/fs/index.js`)
 const { nodePlatform: platform } = await import(`${dist}/platform/node.js`)
 
-const where = mkdtempSync(join(process.argv[2] ?? '/dev/shm', 'ostree-bench-'))
+const where = temporaryFolder(join(process.argv[2] ?? '/dev/shm', 'ostree-bench'))
 const rounds = Number(process.argv[3] ?? 3)
 const fsync = process.argv[4] === 'fsync'
 /** Files between two turns of the event loop, as in a chunk of a tar. */

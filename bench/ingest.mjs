@@ -2,9 +2,10 @@
 // uncompressed. On tmpfs, where only processor time counts, and on disk.
 //   node bench/ingest.mjs [ROUNDS]
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { temporaryFolder } from '../scripts/temporary.mjs'
 import { makeImage } from './make-image.mjs'
 import { race } from './measure.mjs'
 
@@ -52,7 +53,7 @@ function sides(image, where) {
 
 const places = { tmpfs: '/dev/shm', disk: tmpdir() }
 for (const [name, base] of Object.entries(places)) {
-  const where = mkdtempSync(`${base}/ostree-ts-bench-`)
+  const where = temporaryFolder(`${base}/ostree-ts-bench`)
   try {
     mkdirSync(`${where}/input`)
     const image = await makeImage(`${where}/input`)

@@ -6,9 +6,10 @@
 // Runs the built command (npm run build). Content is hard-linked when both repositories store it in the same form, and
 // otherwise read and written.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { temporaryFolder } from '../scripts/temporary.mjs'
 import { race } from './measure.mjs'
 
 const { values } = parseArgs({
@@ -34,7 +35,7 @@ function makeTree(root, files) {
   }
 }
 
-const place = mkdtempSync(join(values.folder, 'ostree-bench-'))
+const place = temporaryFolder(join(values.folder, 'ostree-bench'))
 try {
   makeTree(join(place, 'tree'), Number(values.files))
   for (const mode of ['archive', 'bare-user']) {

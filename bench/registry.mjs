@@ -4,9 +4,10 @@
 //   node scripts/build.mjs && node bench/registry.mjs [ROUNDS] [tmpfs|disk]
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { temporaryFolder } from '../scripts/temporary.mjs'
 import { makeImage } from './make-image.mjs'
 import { race } from './measure.mjs'
 
@@ -110,7 +111,7 @@ function sides(where) {
 
 for (const [name, base] of Object.entries({ tmpfs: '/dev/shm', disk: tmpdir() })) {
   if (place !== undefined && place !== name) continue
-  const where = mkdtempSync(`${base}/ostree-ts-bench-`)
+  const where = temporaryFolder(`${base}/ostree-ts-bench`)
   let registry
   try {
     const image = await layered(where)

@@ -5,11 +5,12 @@
 //
 // One transaction of small rows with a unique index on random checksums, hashing included, in objects per second.
 import { createHash, hash, randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import Database from 'better-sqlite3'
+import { temporaryFolder } from '../scripts/temporary.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -25,7 +26,7 @@ const header = randomBytes(36)
 const sha256 = hash ?? ((name, bytes, encoding) => createHash(name).update(bytes).digest(encoding))
 
 function race(journal, page) {
-  const folder = mkdtempSync(join(values.folder, 'ostree-ts-bench-'))
+  const folder = temporaryFolder(join(values.folder, 'ostree-ts-bench'))
   const database = new Database(join(folder, 'bench.sqlite'))
   database.pragma(`page_size = ${page}`)
   database.pragma(`journal_mode = ${journal}`)

@@ -5,10 +5,11 @@
 // Runs against dist/ (npm run build). Each store runs in a separate process with a heap of its own, and files of
 // earlier rounds are removed outside the timed part.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { temporaryFolder } from '../scripts/temporary.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -61,7 +62,7 @@ else {
 }
 
 async function measure(name) {
-  const folder = mkdtempSync(join(values.folder, 'ostree-ts-bench-'))
+  const folder = temporaryFolder(join(values.folder, 'ostree-ts-bench'))
   try {
     const storage = await stores[name](folder)
     const header = { uid: 0, gid: 0, mode: 0o100644, target: '', xattrs: [] }

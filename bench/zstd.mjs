@@ -2,12 +2,13 @@
 // and with the program zstd. Times are those of whole processes; the line below each gives the compressed sizes.
 //   node scripts/build.mjs && node bench/zstd.mjs [FILE [ROUNDS]]
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { readFileSync, rmSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { temporaryFolder } from '../scripts/temporary.mjs'
 import { race } from './measure.mjs'
 
 const [given, rounds = 3] = process.argv.slice(2)
-const folder = mkdtempSync('/dev/shm/zstd-')
+const folder = temporaryFolder('/dev/shm/zstd')
 const library = fileURLToPath(new URL('../dist/index.js', import.meta.url))
 const file = given ?? `${folder}/sample.tar`
 

@@ -2,11 +2,12 @@
 // dynamic imports, so that a run reads only the chunks it needs). The command is CommonJS: bin/chunks.js gives the
 // reason.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, transform } from 'esbuild'
+import { temporaryFolder } from './temporary.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 process.chdir(root)
@@ -79,7 +80,7 @@ writeFileSync('dist/bin/package.json', '{ "type": "commonjs" }\n')
 
 // Records the V8 code caches of what short commands run, for this version of Node. Each run extends the caches of the
 // last one.
-const place = mkdtempSync(join(tmpdir(), 'ostree-ts-build-'))
+const place = temporaryFolder(join(tmpdir(), 'ostree-ts-build'))
 try {
   const repo = `--repo=${place}/repo`
   const runs = [

@@ -34,6 +34,7 @@ import { availableParallelism } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { temporaryFolder } from './temporary.mjs'
 
 const SUITE = '/usr/libexec/installed-tests/libostree'
 const SYSTEM = '/usr/bin/ostree'
@@ -68,9 +69,7 @@ if (!existsSync(SUITE)) {
 }
 accessSync(values.ostree, constants.X_OK)
 
-const work = mkdtempSync('/var/tmp/ostree-ts-conformance-')
-process.on('exit', () => rmSync(work, { recursive: true, force: true, maxRetries: 3 }))
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
+const work = temporaryFolder('/var/tmp/ostree-ts-conformance')
 const unskipped = copyUnskipped()
 const isolated = process.getuid?.() === 0 && spawnSync('unshare', [...namespaces(), 'true']).status === 0
 
