@@ -18,6 +18,7 @@ import {
   OCI_CONFIG,
   OCI_FOREIGN_LAYER,
   OCI_FOREIGN_LAYER_GZIP,
+  OCI_FOREIGN_LAYER_ZSTD,
   OCI_LAYER,
   OCI_LAYER_GZIP,
   OCI_LAYER_ZSTD,
@@ -32,6 +33,10 @@ const LAYER_TYPES: ReadonlyMap<string, string> = new Map([
   [DOCKER_LAYER_ZSTD, OCI_LAYER_ZSTD],
   [DOCKER_FOREIGN_LAYER, OCI_FOREIGN_LAYER],
   [DOCKER_FOREIGN_LAYER_GZIP, OCI_FOREIGN_LAYER_GZIP],
+  // Some builders write layers of OCI's types into a Docker manifest.
+  ...[OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_FOREIGN_LAYER, OCI_FOREIGN_LAYER_GZIP, OCI_FOREIGN_LAYER_ZSTD].map(
+    (type) => [type, type] as const,
+  ),
 ])
 
 /**

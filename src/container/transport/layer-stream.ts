@@ -16,7 +16,19 @@ import { DigestMismatchError, OstreeError, UnsupportedError, withContext } from 
 import type { CompressionKind, Platform } from '../../platform/index.ts'
 import { uncompressedTar } from '../../repo/index.ts'
 import { digestChecksum } from '../oci/digest.ts'
-import { DOCKER_LAYER, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from '../oci/media-types.ts'
+import {
+  DOCKER_FOREIGN_LAYER,
+  DOCKER_FOREIGN_LAYER_GZIP,
+  DOCKER_LAYER,
+  DOCKER_LAYER_GZIP,
+  DOCKER_LAYER_ZSTD,
+  OCI_FOREIGN_LAYER,
+  OCI_FOREIGN_LAYER_GZIP,
+  OCI_FOREIGN_LAYER_ZSTD,
+  OCI_LAYER,
+  OCI_LAYER_GZIP,
+  OCI_LAYER_ZSTD,
+} from '../oci/media-types.ts'
 import type { Descriptor, DiffId } from '../oci/oci-types.ts'
 import { limitExpansion, VerifiedBlob } from '../oci/verified-blob.ts'
 import type { ImageSource } from './interface.ts'
@@ -56,17 +68,25 @@ export function openLayer(
 }
 
 /**
- * Returns the compression for a layer's media type.
- * @throws {UnsupportedError} when the type is not that of a layer, or is that of a layer stored outside the image
+ * Returns the compression for a layer's media type. Builders mix the types of Docker and OCI in one manifest. Layers that
+ * may not be distributed are read like others if the image has them; the addresses in their descriptors are not used.
+ * @throws {UnsupportedError} when the type is not that of a layer
  */
 function compressionOf(mediaType: string): CompressionKind | undefined {
   switch (mediaType) {
     case OCI_LAYER_GZIP:
+    case OCI_FOREIGN_LAYER_GZIP:
+    case DOCKER_LAYER_GZIP:
+    case DOCKER_FOREIGN_LAYER_GZIP:
       return 'gzip'
     case OCI_LAYER_ZSTD:
+    case OCI_FOREIGN_LAYER_ZSTD:
+    case DOCKER_LAYER_ZSTD:
       return 'zstd'
     case OCI_LAYER:
+    case OCI_FOREIGN_LAYER:
     case DOCKER_LAYER:
+    case DOCKER_FOREIGN_LAYER:
       return undefined
     default:
       throw new UnsupportedError('layer type', `Unhandled layer type: ${mediaType}`)

@@ -282,6 +282,14 @@ describe.each(PLATFORMS)("Docker's manifests on platform $name", (platform) => {
     ])
   })
 
+  test("Docker's manifest may have layers of OCI's types", () => {
+    const layers = ['tar', 'tar+gzip', 'tar+zstd'].flatMap((form) => [
+      { ...LAYER, mediaType: `application/vnd.oci.image.layer.v1.${form}` },
+      { ...LAYER, mediaType: `application/vnd.oci.image.layer.nondistributable.v1.${form}` },
+    ])
+    expect(convertDockerManifest(platform, json({ ...MANIFEST, layers }), config).layers).toEqual(layers)
+  })
+
   test("Docker's manifest with a layer type that has no OCI counterpart is rejected", () => {
     const manifest = json({ ...MANIFEST, layers: [{ ...LAYER, mediaType: 'text/html' }] })
     expect(() => convertDockerManifest(platform, manifest, config)).toThrow(UnsupportedError)

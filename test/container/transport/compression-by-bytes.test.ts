@@ -34,7 +34,13 @@ const HOST = { architecture: 'amd64', os: 'linux' }
 const CONTEXT = { platform: nodePlatform, files: nodeFiles, host: HOST }
 const open = (image: string) => openImage(parseImageReference(image), CONTEXT)
 const PREFIX = 'application/vnd.oci.image.layer.v1.tar'
-const TYPES = [PREFIX, `${PREFIX}+gzip`, `${PREFIX}+zstd`, 'application/vnd.docker.image.rootfs.diff.tar']
+const FOREIGN = 'application/vnd.oci.image.layer.nondistributable.v1.tar'
+const DOCKER = 'application/vnd.docker.image.rootfs.diff.tar'
+const DOCKER_FOREIGN = 'application/vnd.docker.image.rootfs.foreign.diff.tar'
+const TYPES = [
+  ...[PREFIX, FOREIGN].flatMap((type) => [type, `${type}+gzip`, `${type}+zstd`]),
+  ...[DOCKER, `${DOCKER}.gzip`, `${DOCKER}.zstd`, DOCKER_FOREIGN, `${DOCKER_FOREIGN}.gzip`],
+]
 const MATRIX = TYPES.flatMap((mediaType) => LAYER_CODECS.map((codec) => [mediaType, codec] as const))
 
 /** Names that begin like compressed data: gzip, bzip2, zstd, zip, and a skippable frame of zstd. */
