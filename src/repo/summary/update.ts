@@ -3,7 +3,8 @@
  * generate_collection_metadata.
  */
 
-import { type Checksum, compareUtf8 } from '../../bytes.ts'
+import { type Checksum, compareUtf8, type MaybePromise } from '../../bytes.ts'
+import { IoError } from '../../errors.ts'
 import {
   array,
   bool,
@@ -82,10 +83,26 @@ export async function updateSummary(repo: Repo, { metadata = [], timestamp }: Up
     const { collectionId } = repo.settings
     if (collectionId !== undefined) table.set(SUMMARY_COLLECTION_KEY, variantOf(string, collectionId))
     if (others.size > 0) table.set(SUMMARY_COLLECTION_MAP_KEY, variantOf(CollectionMap, [...others]))
-    await files.write(SUMMARY_FILE, Summary.encode({ refs: own, metadata: [...table] }))
-    await files.delete(SUMMARY_SIGNATURES_FILE)
+    const summary = Summary.encode({ refs: own, metadata: [...table] })
+    await explained('Unable to rename summary file', 'renameat(summary, summary)', () =>
+      files.write(SUMMARY_FILE, summary),
+    )
+    await explained('Unable to delete summary signature file', 'unlink(summary.sig)', () =>
+      files.delete(SUMMARY_SIGNATURES_FILE),
+    )
   } finally {
     await lock[Symbol.asyncDispose]()
+  }
+}
+
+/** Replaces the text of a failed rename or removal by that of ostree since 2023.1, which has a second colon. */
+async function explained(what: string, call: string, work: () => MaybePromise<unknown>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (!(error instanceof IoError) || !/^(renameat|unlinkat)\(/.test(error.message)) throw error
+    const reason = error.message.slice(error.message.lastIndexOf(': ') + 2)
+    throw new IoError(`${what}: : ${call}: ${reason}`, error.data.errno, error.data.path, { cause: error })
   }
 }
 

@@ -158,4 +158,14 @@ describeReference('ostree', 'summaries of `ostree-ts` and of `ostree`', () => {
       }
     },
   )
+
+  // 2022.7 prints only the part after the prefix.
+  test.each([
+    ['summary', 'Unable to rename summary file: : renameat(summary, summary): Is a directory'],
+    ['summary.sig', 'Unable to delete summary signature file: : unlink(summary.sig): Is a directory'],
+  ])('a directory in the place of %s fails with the text of ostree 2026.4', async (name, message) => {
+    pair.shell(`ostree --repo=blocked-${name} init --mode=archive; mkdir blocked-${name}/${name}`)
+    const [, ours] = await pair.runBoth(['summary', `--repo=@/blocked-${name}`, '-u'])
+    expect(ours).toEqual({ status: 1, stdout: '', stderr: `error: ${message}\n` })
+  })
 })

@@ -79,7 +79,9 @@ function remoteOptions(options: OptionValues<typeof OPTIONS>, branches: readonly
     }
     const reference = text.slice(at + 1)
     const [, kind, key] = /^(inline|file):(.*)$/s.exec(reference) ?? []
-    if (kind === undefined) throw new UsageError(`Invalid key reference ${reference}, expected inline|file`)
+    if (kind === undefined) {
+      throw new UsageError(`Invalid key reference ${reference.split(':', 1)[0]}, expected inline|file`)
+    }
     addString(`verification-${type}-${kind === 'inline' ? 'key' : 'file'}`, key)
     types.push(type)
   }

@@ -10,7 +10,7 @@ import { InvalidNameError } from '../../../errors.ts'
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Decodes a name. @throws {InvalidNameError} when it is not UTF-8, or contains a NUL */
-export function decodeTarName(bytes: Uint8Array, what: 'pathname' | 'linkname'): string {
+export function decodeTarName(bytes: Uint8Array, what: 'pathname' | 'linkname' | 'symlink target'): string {
   let text: string
   try {
     text = strict.decode(bytes)

@@ -209,6 +209,7 @@ export class TarTreeBuilder implements TarSink {
   #begin(header: TarHeader): void {
     const kind = kindOf(header)
     if (kind === 'ignored') return
+    if (header.path.length === 0) throw new UsageError('Archive entry has no pathname')
     const path = withoutTrailingSlashes(this.#finalPath(decodeTarName(header.path, 'pathname')))
     const isLink = header.type === 'hardlink'
     const type = kind === 'directory' ? S_IFDIR : kind === 'symlink' ? S_IFLNK : S_IFREG
@@ -330,7 +331,7 @@ export class TarTreeBuilder implements TarSink {
   /** Returns one and the same object for equal headers: stores reuse the encoded bytes of a header they have seen. */
   #fileHeader(header: TarHeader, { uid, gid, mode }: InodeInfo, xattrs: Xattrs): FileHeader {
     if (header.type === 'symlink') {
-      const target = decodeTarName(header.linkPath, 'linkname')
+      const target = decodeTarName(header.linkPath, 'symlink target')
       if (target === '') throw new UsageError('Symlink entry has no target')
       return { uid, gid, mode, target, xattrs }
     }

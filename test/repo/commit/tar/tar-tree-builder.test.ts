@@ -140,7 +140,7 @@ describe('names in importTar', () => {
     ],
     [dir('a/.'), "ostree-tar: Failed to handle directory: Invalid self-referential filename '.'"],
     [file(Uint8Array.of(0x61, 0xff)), 'Archive entry pathname is not valid UTF-8'],
-    [symlink('l', Uint8Array.of(0xff)), 'Archive entry linkname is not valid UTF-8'],
+    [symlink('l', Uint8Array.of(0xff)), 'Archive entry symlink target is not valid UTF-8'],
     [symlink('l', ''), 'Symlink entry has no target'],
     [hardlink('l', ''), 'Unsupported file type for path "l"'],
   ])('an entry with an invalid name is refused with its offset: $1', async (entry, message) => {
