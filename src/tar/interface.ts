@@ -74,7 +74,7 @@ export interface TarSink {
   end(): void
 }
 
-/** Limits that protect from hostile archives. */
+/** Limits that protect from hostile archives, and what is tolerated. */
 export interface TarLimits {
   /** Bytes of an extension header (PAX records, GNU long name). Default: 1 MiB. */
   readonly maxExtensionBytes?: number | undefined
@@ -84,4 +84,9 @@ export interface TarLimits {
   readonly maxEntries?: number | undefined
   /** Zeros that the sparse files of an archive expand to, whose number is unrelated to its size. Default: 2^34 (16 GiB). */
   readonly maxHoleBytes?: number | undefined
+  /**
+   * Whether the padding after the data of the last file may be missing at the end of the stream, as `umoci insert` writes
+   * layers. Default: an error, as in libarchive.
+   */
+  readonly allowMissingPadding?: boolean | undefined
 }

@@ -68,6 +68,7 @@ export class TarParser {
   readonly #maxFileBytes: number
   readonly #maxEntries: number
   readonly #maxHoleBytes: number
+  readonly #allowMissingPadding: boolean
   readonly #reader = new EntryReader()
 
   #state: State = 'header'
@@ -106,6 +107,7 @@ export class TarParser {
     this.#maxFileBytes = Math.min(limits.maxFileBytes ?? MAX_TAR_FILE_BYTES, Number.MAX_SAFE_INTEGER)
     this.#maxEntries = limits.maxEntries ?? MAX_TAR_ENTRIES
     this.#maxHoleBytes = limits.maxHoleBytes ?? MAX_TAR_HOLE_BYTES
+    this.#allowMissingPadding = limits.allowMissingPadding === true
   }
 
   /** Whether the end of the archive has been read. Bytes pushed after that are ignored. */
@@ -152,7 +154,8 @@ export class TarParser {
     if (this.#state === 'end') return
     if (this.#partialLength > 0 && this.#position === this.#partialLength)
       throw this.#fault('Unrecognized archive format', 0)
-    if (this.#state !== 'header' || this.#partialLength > 0 || this.#paddingLeft > 0)
+    const lacksPadding = this.#paddingLeft > 0 && !this.#allowMissingPadding
+    if (this.#state !== 'header' || this.#partialLength > 0 || lacksPadding)
       throw this.#fault('Truncated tar archive', this.#header?.offset ?? this.#extensions?.offset ?? this.#position)
     if (this.#extensions !== undefined) throw this.#fault('Damaged tar archive', this.#extensions.offset)
     this.#state = 'end'

@@ -192,6 +192,22 @@ describe('TarParser', () => {
     expect(failure(concatBytes([small, small]), { maxHoleBytes: 199 })).toBeInstanceOf(LimitError)
   })
 
+  test('the padding of the last file may be missing only if that is allowed, and its data never', () => {
+    const archive = concatBytes([file('a', 'x'.repeat(600)), file('b', 'hello')])
+    const end = archive.length - 507
+    for (const cut of [end, end + 100, archive.length - 1]) {
+      const short = archive.subarray(0, cut)
+      expect(failure(short)).toMatchObject({ message: 'Truncated tar archive' })
+      expect(readTar(short, { allowMissingPadding: true }).map(({ body }) => body.length)).toEqual([600, 5])
+    }
+    expect(failure(archive.subarray(0, end - 1), { allowMissingPadding: true })).toMatchObject({
+      message: 'Truncated tar archive',
+    })
+    expect(failure(pax(['comment', 'x']).subarray(0, 524), { allowMissingPadding: true })).toBeInstanceOf(
+      TarFormatError,
+    )
+  })
+
   test('parsing in parts stops when the sink has received 1 MiB of zeros, in any number of sparse files', () => {
     const hole = (name: string, size: number) => [
       pax(['GNU.sparse.map', '0,1'], ['GNU.sparse.size', `${size}`], ['GNU.sparse.name', name]),

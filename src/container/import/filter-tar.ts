@@ -22,9 +22,8 @@ export async function* filterTar(
   options: LayerFilterOptions = {},
 ): AsyncGenerator<Uint8Array, void> {
   const sink = new WritingSink()
-  yield* feedThrough(new TarParser(new LayerFilter(sink, { maxHeldBytes: MAX_HELD_BYTES, ...options })), from, () =>
-    sink.take(),
-  )
+  const filter = new LayerFilter(sink, { maxHeldBytes: MAX_HELD_BYTES, ...options })
+  yield* feedThrough(new TarParser(filter, { allowMissingPadding: true }), from, () => sink.take())
   yield sink.endOfArchive()
 }
 

@@ -48,7 +48,7 @@ export async function importLayer(
   const builder = new TarTreeBuilder(repo, tx, rules)
   const files = new HeldFiles(repo, tx, builder)
   const filter = new LayerFilter(builder, { files, ...options })
-  const parser = new TarParser(filter, options.limits)
+  const parser = new TarParser(filter, { ...options.limits, allowMissingPadding: true })
   try {
     await feed(parser, chunks, { signal: options.signal, drained: () => builder.drained() })
     const tree = await builder.finish()

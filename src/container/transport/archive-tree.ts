@@ -22,7 +22,7 @@ export const MAX_ARCHIVE_BYTES: number = 2 ** 40
 export const MAGIC_LENGTH = 4
 const MAX_LINKS = 8
 
-const LIMITS: TarLimits = { maxEntries: MAX_ARCHIVE_MEMBERS, maxExtensionBytes: 1 << 16 }
+const LIMITS: TarLimits = { maxEntries: MAX_ARCHIVE_MEMBERS, maxExtensionBytes: 1 << 16, allowMissingPadding: true }
 
 interface Member {
   readonly ordinal: number
