@@ -61,6 +61,7 @@ export class SideBySide {
   async runBoth(words: readonly string[], env: Record<string, string> = {}): Promise<[theirs: Outcome, ours: Outcome]> {
     const { status, stdout, stderr } = spawnSync('ostree', at(words, this.theirs), {
       cwd: this.theirs,
+      maxBuffer: 1 << 28,
       encoding: 'utf8',
       env: { ...process.env, LC_ALL: 'C.UTF-8', TZ: 'UTC', ...env },
     })

@@ -126,4 +126,25 @@ describeReference('ostree', 'unusual arguments of both programs', () => {
       await pair.run(['log', '--repo=@/c', 'ostree-metadata'])
     }
   })
+
+  test('cat prints what there is of damaged content, and then why there is no more', async () => {
+    pair.shell(`mkdir content; seq 40000 > content/middle; seq 400000 > content/large`)
+    await pair.run(['init', '--repo=@/damaged', '--mode=archive'])
+    await pair.run(['commit', '--repo=@/damaged', '-b', 'm', '--timestamp=@0', '@/content'])
+    // Only the end is cut, so that the compressed bytes, which differ, decode to the same beginning.
+    pair.shell(`find damaged -name '*.filez' -exec truncate -s -3 '{}' ';'`)
+    for (const [name, lines] of [
+      ['middle', 40_000],
+      ['large', 400_000],
+    ] as const) {
+      const [theirs, ours] = await pair.runBoth(['cat', '--repo=@/damaged', 'm', `/${name}`])
+      expect(ours.stderr).toBe(theirs.stderr)
+      expect(ours.status).toBe(theirs.status)
+      const whole = `${Array.from({ length: lines }, (_, i) => i + 1).join('\n')}\n`
+      for (const { stdout } of [theirs, ours]) {
+        expect(whole.startsWith(stdout)).toBe(true)
+        expect(stdout.length).toBeGreaterThan(whole.length - 100)
+      }
+    }
+  })
 })

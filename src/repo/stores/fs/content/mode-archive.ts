@@ -5,7 +5,7 @@
 
 import { closeSync } from 'node:fs'
 import { type Checksum, EMPTY_BYTES, type MaybePromise, readAll, SMALL_FILE } from '../../../../bytes.ts'
-import { FormatError, LimitError } from '../../../../errors.ts'
+import { CompressionError, FormatError, LimitError } from '../../../../errors.ts'
 import {
   decodeFilezHeader,
   encodeFilezHeader,
@@ -73,8 +73,22 @@ export class ArchiveContent implements ContentMode {
       }
       const { head } = opened
       const compressed = (head.length === opened.size ? head : readRest(opened, path)).subarray(bodyOffset)
-      return { header, size, body: this.#platform.inflateRaw(compressed, size) }
+      return {
+        header,
+        size,
+        body: this.#inflateSmall(compressed, size) ?? this.#inflate(path, bodyOffset, size, checksum),
+      }
     })
+  }
+
+  /** Inflates a small file. `undefined` if it is damaged: streaming it gives what can be read, and then the error. */
+  #inflateSmall(compressed: Uint8Array, size: number): Uint8Array | undefined {
+    try {
+      return this.#platform.inflateRaw(compressed, size)
+    } catch (error) {
+      if (error instanceof CompressionError) return undefined
+      throw error
+    }
   }
 
   async *#inflate(
@@ -84,10 +98,14 @@ export class ArchiveContent implements ContentMode {
     checksum: Checksum,
   ): AsyncGenerator<Uint8Array, void, undefined> {
     let length = 0
-    for await (const chunk of this.#platform.decompress('deflate-raw', streamFile(path, offset, FOLLOW_FLAGS))) {
-      length += chunk.length
-      if (length > size) break
-      yield chunk
+    try {
+      for await (const chunk of this.#platform.decompress('deflate-raw', streamFile(path, offset, FOLLOW_FLAGS))) {
+        length += chunk.length
+        if (length > size) break
+        yield chunk
+      }
+    } catch (error) {
+      throw inWordsOfGio(error)
     }
     if (length === size) return
     const got = length > size ? 'more' : `${length} bytes`
@@ -148,6 +166,13 @@ export class ArchiveContent implements ContentMode {
       },
     }
   }
+}
+
+/** Returns the error of damaged content with the message of GLib's GZlibDecompressor, which ostree prints. */
+function inWordsOfGio(error: unknown): unknown {
+  if (!(error instanceof CompressionError)) return error
+  const isCut = error.message === 'unexpected end of file'
+  return error.withMessage(isCut ? 'Need more input' : 'Invalid compressed data', { cause: error })
 }
 
 /** Decodes the header of a `.filez`. The values refer to a copy of the bytes read. */
