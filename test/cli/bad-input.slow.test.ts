@@ -82,7 +82,6 @@ const ENTRIES: Record<string, [entries: TarEntry[], message: string | RegExp]> =
   'a hard link out of the tree': [[hardlink('usr/l', '../../outside')], '../../outside'],
   'a device': [[{ name: 'usr/sda', type: '4' }], 'Unsupported file type for path "usr/sda"'],
   'a file as a parent': [[file('usr/a'), file('usr/a/b')], /a/],
-  'a directory in place of a file': [[file('usr/a'), dir('usr/a')], "Can't replace file with directory: a"],
 }
 
 function writeLayout({ path }: Place, layers: readonly LayerFields[]): string {
@@ -126,6 +125,16 @@ test('`container image pull` refuses a layer that is compressed more than the li
 })
 
 describe('`container image pull` and `commit` of invalid archives', () => {
+  test('a directory in place of a file of the same archive is refused by commit, as by ostree', async () => {
+    const place = await makePlace(root)
+    const archive = join(place.path, 'archive.tar')
+    writeFileSync(archive, tarBytes([dir('./'), dir('usr'), file('usr/a'), dir('usr/a')]))
+    for (const repo of place.repos) {
+      const said = await refusal(place, repo, ['commit', `--repo=${repo}`, '-b', 'main', `--tree=tar=${archive}`])
+      expect(said).toContain("Can't replace file with directory: a")
+    }
+  })
+
   test.each(Object.entries(ENTRIES))(
     'an archive with %s is refused as a layer and as a tree',
     async (_, [entries, message]) => {

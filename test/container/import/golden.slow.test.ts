@@ -1,4 +1,5 @@
 /** Imports every image and layer that the reference programs imported, into every store, on every platform. */
+import { isDeepStrictEqual } from 'node:util'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Checksum, encodeUtf8, toHex } from '../../../src/bytes.ts'
@@ -358,7 +359,10 @@ describe.each(BACKENDS)('imports with exact metadata in $name', (place) => {
     const repo = await places.create(place, mode)
     for (const given of merged.filter(({ merge_tree_bare }) => merge_tree_bare !== undefined)) {
       const pulled = await pull(repo, given.name, derived(BASE, given), { ...rulesOf(given), metadata: 'exact' })
-      expect(await rootOf(repo, pulled.mergeCommit), given.name).toEqual(given.merge_tree_bare)
+      // ostree stores links of another mode than 0777 in a bare repository, but its fsck refuses them.
+      const sameTree = mode !== 'bare' || given.name !== 'empty-unreadable-links'
+      const root = await rootOf(repo, pulled.mergeCommit)
+      expect(isDeepStrictEqual(root, given.merge_tree_bare), given.name).toBe(sameTree)
       await forget(repo, given.name)
     }
     await repo.close()
