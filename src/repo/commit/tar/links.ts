@@ -9,13 +9,14 @@ import type { Checksum } from '../../../bytes.ts'
 import { displayUtf8 } from '../../../bytes.ts'
 import { FormatError, InvalidNameError, LimitError, TarFormatError, UsageError, withContext } from '../../../errors.ts'
 import type { MutableTree } from '../../core/tree.ts'
+import { splitTarPath } from './path.ts'
 
-/** Limit of the estimated memory of an archive's links, in bytes; enough for about a million. */
+/** Limit of the estimated memory of an archive's links, in bytes; enough for more than a million. */
 export const MAX_LINK_MEMORY = 1 << 29
 
-/** Estimated bytes of a link without its target. */
-const LINK_MEMORY = 512
-/** Bytes per UTF-16 unit of a target, which is stored both as a whole and split. */
+/** Estimated bytes of a link without its paths. */
+const LINK_MEMORY = 256
+/** Bytes per UTF-16 unit of a path. */
 const TARGET_UNIT_MEMORY = 4
 
 /** A hard link that waits for the end of the archive. */
@@ -23,14 +24,17 @@ export interface DeferredLink {
   /** The directory that gets the link. */
   readonly tree: MutableTree
   readonly name: string
-  /** The target path, split into names, from the root. */
-  readonly target: readonly string[]
-  /** The target path for messages. */
-  readonly written: string
+  /** The target path from the root, as `splitTarPath` accepts it. */
+  readonly target: string
   /** The path of the link for messages. */
   readonly path: string
   /** Offset of the entry in the archive, in bytes. */
   readonly offset: number
+}
+
+/** A link with the file that it gets, once that is known. */
+interface ResolvedLink extends DeferredLink {
+  checksum: Checksum | undefined
 }
 
 /**
@@ -47,12 +51,11 @@ export function tarFault(error: unknown, offset: number, path: Uint8Array | stri
 /** The hard links of one archive. */
 export class DeferredLinks {
   readonly #root: MutableTree
-  readonly #links: DeferredLink[] = []
+  readonly #links: ResolvedLink[] = []
   /** Links by directory and name. Of several with one name, the last one. */
-  readonly #places = new Map<MutableTree, Map<string, DeferredLink>>()
-  readonly #resolved = new Map<DeferredLink, Checksum>()
+  readonly #places = new Map<MutableTree, Map<string, ResolvedLink>>()
   /** Links that a later entry has replaced. */
-  readonly #dropped = new Set<DeferredLink>()
+  readonly #dropped = new Set<ResolvedLink>()
   /** Directories that a later entry has replaced, by parent and name: links to files in them keep these. */
   readonly #replaced = new Map<MutableTree, Map<string, MutableTree>>()
 
@@ -65,9 +68,13 @@ export class DeferredLinks {
   }
 
   /** Adds a link. @throws {LimitError} when the links of the archive take too much memory */
-  add(link: DeferredLink): void {
-    this.#memory += LINK_MEMORY + (link.written.length + link.path.length) * TARGET_UNIT_MEMORY
+  add({ tree, name, target, path, offset }: DeferredLink): void {
+    this.#memory += LINK_MEMORY + (target.length + path.length) * TARGET_UNIT_MEMORY
     if (this.#memory > this.#maxMemory) throw new LimitError('memory of hard links', this.#maxMemory)
+    // Links to one file often follow each other, and then share the text of their target.
+    const before = this.#links.at(-1)?.target
+    const shared = before === target ? before : target
+    const link: ResolvedLink = { tree, name, target: shared, path, offset, checksum: undefined }
     this.#links.push(link)
     let names = this.#places.get(link.tree)
     if (names === undefined) {
@@ -123,7 +130,7 @@ export class DeferredLinks {
     for (const link of links) this.#follow(link)
     for (const link of links) {
       try {
-        link.tree.replaceFile(link.name, this.#resolved.get(link) as Checksum)
+        link.tree.replaceFile(link.name, link.checksum as Checksum)
       } catch (error) {
         throw fault(withContext('Failed to replace file', error), link)
       }
@@ -131,10 +138,10 @@ export class DeferredLinks {
   }
 
   /** Follows a chain of links to a file, and records that file for every link of the chain. */
-  #follow(start: DeferredLink): void {
-    const chain = new Set<DeferredLink>()
+  #follow(start: ResolvedLink): void {
+    const chain = new Set<ResolvedLink>()
     let link = start
-    let checksum = this.#resolved.get(link)
+    let { checksum } = link
     while (checksum === undefined) {
       chain.add(link)
       try {
@@ -144,30 +151,31 @@ export class DeferredLinks {
         else if (chain.has(next)) checksum = contentIn(chain) ?? fileAt(tree, name)
         else {
           link = next
-          checksum = this.#resolved.get(link)
+          checksum = link.checksum
         }
       } catch (error) {
         throw fault(withContext('Failed to find object', error), link)
       }
     }
-    for (const passed of chain) this.#resolved.set(passed, checksum)
+    for (const passed of chain) passed.checksum = checksum
   }
 
   /**
    * Finds the directory and name of a target.
    * @throws {UsageError} when a directory is missing, or the target is one
    */
-  #find({ target, written }: DeferredLink): { tree: MutableTree; name: string } {
+  #find({ target }: DeferredLink): { tree: MutableTree; name: string } {
     let tree = this.#root
-    const last = target.length - 1
-    for (const [i, name] of target.entries()) {
+    const names = splitTarPath(target)
+    const last = names.length - 1
+    for (const [i, name] of names.entries()) {
       const isLast = i === last
       const child = tree.dirs.get(name) ?? (isLast ? undefined : this.#replaced.get(tree)?.get(name))
       if (isLast && child === undefined) return { tree, name }
       if (child === undefined) throw new UsageError(`No such file or directory: ${name}`, name)
       tree = child
     }
-    throw new UsageError(`Expected hardlink file target at "${written}" but found a directory`, written)
+    throw new UsageError(`Expected hardlink file target at "${target}" but found a directory`, target)
   }
 }
 
@@ -186,6 +194,6 @@ function fileAt(tree: MutableTree, name: string): Checksum {
   return checksum
 }
 
-function fault(error: unknown, { offset, written, path }: DeferredLink): unknown {
-  return tarFault(withContext(`ostree-tar: Processing deferred hardlink ${written}`, error), offset, path)
+function fault(error: unknown, { offset, target, path }: DeferredLink): unknown {
+  return tarFault(withContext(`ostree-tar: Processing deferred hardlink ${target}`, error), offset, path)
 }

@@ -232,7 +232,9 @@ export class TarTreeBuilder implements TarSink {
     if (this.#lastWins && this.#links.makeRoom(tree, name, isLink ? 'link' : 'file')) this.#parents.clear()
     if (isLink) {
       const target = this.#finalPath(decodeTarName(header.linkPath, 'linkname'))
-      this.#links.add({ tree, name, target: splitTarPath(target), written: target, path, offset: header.offset })
+      // A target that leads out of the tree is refused at once.
+      splitTarPath(target)
+      this.#links.add({ tree, name, target, path, offset: header.offset })
       if (header.size === 0) return
     }
     if (!this.#lastWins && tree.dirs.size > 0 && this.#whiteouts?.giveWay(tree, name)) this.#parents.clear()
