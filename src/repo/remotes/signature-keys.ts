@@ -93,7 +93,7 @@ export async function remoteEd25519Keys(
     }
   }
   if (path === undefined && inline === undefined) {
-    trusted.push(...soundKeys((await keys?.lines('ed25519', 'trusted')) ?? []))
+    for (const key of soundKeys((await keys?.lines('ed25519', 'trusted')) ?? [])) trusted.push(key)
   }
   if (required && trusted.length === 0) {
     throw new NotFoundError('ed25519', 'No keys found for required signapi type ed25519')
