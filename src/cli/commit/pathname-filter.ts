@@ -1,14 +1,16 @@
 /**
- * `--tar-pathname-filter=REGEX,REPLACEMENT`. The regular expression is JavaScript's, which agrees with PCRE on the
- * syntax that such filters use. The replacement is GLib's: `\1`, `\g<1>` and `\g<name>` for groups, `\0` for the whole
+ * `--tar-pathname-filter=REGEX,REPLACEMENT`. The regular expression is one of PCRE that means the same in
+ * JavaScript (common-pattern.ts). The replacement is GLib's: `\1`, `\g<1>` and `\g<name>` for groups, `\0` for the whole
  * match, and escapes such as `\n`. Source: ot-builtin-commit.c, GLib's g_regex_replace.
  */
 
-import { UsageError, withContext } from '../../errors.ts'
+import { UnsupportedError, UsageError, withContext } from '../../errors.ts'
+import { compileCommonPattern } from './common-pattern.ts'
 
 const ESCAPES: Readonly<Record<string, string>> = {
+  '\\': '\\',
   a: '\u0007',
-  e: '\u001b',
+  b: '\b',
   f: '\f',
   n: '\n',
   r: '\r',
@@ -21,42 +23,53 @@ type Part = string | { readonly group: string | number }
 /**
  * Parses the option and returns the function that rewrites a path.
  * @throws {UsageError} when there is no comma, or the expression or the replacement is malformed
+ * @throws {UnsupportedError} when the expression may have another meaning in JavaScript
  */
 export function pathnameFilter(text: string): (path: string) => string {
   const comma = text.indexOf(',')
   if (comma < 0) throw new UsageError("Missing ',' in --tar-pathname-filter")
   try {
-    const pattern = compile(text.slice(0, comma))
+    const pattern = compileCommonPattern(text.slice(0, comma))
     const parts = parseReplacement(text.slice(comma + 1))
-    return (path) => path.replace(pattern, (...match) => fill(parts, match))
+    return (path) => {
+      pattern.requireAlike(path)
+      return path.replace(pattern.expression, (...match) => fill(parts, match))
+    }
   } catch (error) {
     throw withContext('--tar-pathname-filter', error)
   }
 }
 
-function compile(pattern: string): RegExp {
-  for (const flags of ['gu', 'g']) {
-    try {
-      return new RegExp(pattern, flags)
-    } catch (error) {
-      // PCRE accepts a backslash before any other character; JavaScript does so only without the flag `u`.
-      if (flags === 'g') throw new UsageError(error instanceof Error ? error.message : String(error))
-    }
-  }
-  throw new UsageError(`Error while compiling regular expression ${pattern}`)
-}
-
+/**
+ * Parses a replacement.
+ * @throws {UsageError} when it is malformed, as in GLib
+ * @throws {UnsupportedError} when it changes the case of letters, or has a number of several digits, which may be octal
+ */
 function parseReplacement(text: string): Part[] {
   const parts: Part[] = []
-  const grammar = /\\(?:g<(\w+)>|(\d)|([^\d]))|([^\\]+)|(\\)$/gsu
-  for (const [, named, digit, escaped, plain, trailing] of text.matchAll(grammar)) {
+  const grammar = /\\(?:g<(\w+)>|(\d+)|x([0-9a-f]{2})|x\{([0-9a-f]{1,6})\}|(.))|([^\\]+)|\\$/gisu
+  for (const [, named, digits, hex, longHex, escaped, plain] of text.matchAll(grammar)) {
     if (plain !== undefined) parts.push(plain)
-    else if (trailing !== undefined) throw new UsageError(`Error while parsing replacement text “${text}”`)
-    else if (digit !== undefined) parts.push({ group: Number(digit) })
-    else if (named !== undefined) parts.push({ group: /^\d+$/.test(named) ? Number(named) : named })
-    else if (escaped !== undefined) parts.push(ESCAPES[escaped] ?? escaped)
+    else if (digits !== undefined) {
+      if (digits.length > 1)
+        throw new UnsupportedError('GRegex', `\\${digits} in the replacement text is not supported`)
+      parts.push({ group: Number(digits) })
+    } else if (named !== undefined) parts.push({ group: /^\d+$/.test(named) ? Number(named) : named })
+    else if (hex !== undefined || longHex !== undefined)
+      parts.push(codePoint(Number.parseInt(hex ?? longHex ?? '', 16)))
+    else if (escaped !== undefined && /[luLUEQ]/.test(escaped)) {
+      throw new UnsupportedError('GRegex', `\\${escaped} in the replacement text is not supported`)
+    } else if (escaped !== undefined && escaped in ESCAPES) parts.push(ESCAPES[escaped] as string)
+    else throw new UsageError(`Error while parsing replacement text “${text}”: unknown escape sequence`)
   }
   return parts
+}
+
+/** @throws {UsageError} unless it is a character */
+function codePoint(code: number): string {
+  if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000) || code === 0)
+    throw new UsageError(`Invalid character \\x{${code}}`)
+  return String.fromCodePoint(code)
 }
 
 /**
