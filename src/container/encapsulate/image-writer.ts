@@ -97,14 +97,23 @@ async function writeLayer(
   exact: boolean,
 ): Promise<WrittenLayer> {
   const { kind, level }: LayerCompression = to.keepsLayersPlain ? { kind: 'none' } : layer.compression
-  await using tar = new VerifiedBlob(platform, layer.tar())
   const mediaType = layerType(kind)
-  const blob = kind === 'none' ? tar : platform.compress(kind, tar, { level, exact })
-  const { digest, size } = await to.putBlob(blob, { mediaType })
-  const { digest: diffId, size: tarSize } = await tar.finish()
-  const { annotations, history } = layer
-  const descriptor = present({ mediaType, digest, size, annotations })
-  return { descriptor, diffId, history, tarSize }
+  let tar = new VerifiedBlob(platform, layer.tar())
+  const compressed = () => (kind === 'none' ? tar : platform.compress(kind, tar, { level, exact }))
+  const reopen = () => {
+    void tar[Symbol.asyncDispose]() // its errors are ignored there
+    tar = new VerifiedBlob(platform, layer.tar())
+    return compressed()
+  }
+  try {
+    const { digest, size } = await to.putBlob(compressed(), { mediaType, reopen })
+    const { digest: diffId, size: tarSize } = await tar.finish()
+    const { annotations, history } = layer
+    const descriptor = present({ mediaType, digest, size, annotations })
+    return { descriptor, diffId, history, tarSize }
+  } finally {
+    await tar[Symbol.asyncDispose]()
+  }
 }
 
 function layerType(kind: LayerCompression['kind']): string {

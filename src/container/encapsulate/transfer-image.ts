@@ -100,7 +100,8 @@ export async function transferLayers(
         return
       }
       onProgress?.({ kind: 'layer-start', ...event })
-      await to.putBlob(counted(from.blob(layer), { digest, index, size }, options), { digest, size, mediaType })
+      const reopen = () => counted(from.blob(layer), { digest, index, size }, options)
+      await to.putBlob(reopen(), { digest, size, mediaType, reopen })
       onProgress?.({ kind: 'layer-done', ...event })
     } catch (error) {
       throw withContext(`layer ${digest}`, error)

@@ -14,10 +14,14 @@ import { VerifiedBlob } from '../oci/verified-blob.ts'
 import type { ImageDestination, PutBlobOptions, PutManifestOptions } from '../transport/destination.ts'
 import { RegistryClient } from './client.ts'
 import { endpointsOf } from './endpoints.ts'
+import { RegistryError } from './errors.ts'
 import { clientOptions, type DestinationContext } from './options.ts'
-import { pieces } from './pieces.ts'
-import { finishPieces, hasBlob, UPLOAD_PIECE, UploadSession, uploadWhole } from './upload.ts'
+import { Patience } from './retry.ts'
+import { sendBlob } from './send-blob.ts'
+import { ANY_SUCCESS, hasBlob, hasStatus, UploadSession } from './upload.ts'
 
+/** Bytes of a piece after a registry has refused a stream as too large. */
+const FALLBACK_PIECE: number = 16 * 1024 * 1024
 const ACCEPTED: ReadonlySet<string> = new Set([OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST])
 
 /**
@@ -33,7 +37,7 @@ export function openRegistryDestination(name: string, context: DestinationContex
   // Mirrors are only read; blobs and manifests are written to the registry itself.
   const endpoint = endpoints.at(-1) ?? endpoints[0]
   const client = new RegistryClient(endpoint, 'pull,push', clientOptions(registry, ends))
-  return new RegistryDestination(reference, client, platform, closing, registry?.uploadPiece ?? UPLOAD_PIECE)
+  return new RegistryDestination(reference, client, platform, closing, registry?.uploadPiece ?? 0)
 }
 
 class RegistryDestination implements ImageDestination {
@@ -42,7 +46,8 @@ class RegistryDestination implements ImageDestination {
   readonly #client: RegistryClient
   readonly #platform: Platform
   readonly #closing: AbortController
-  readonly #piece: number
+  /** Bytes of one piece of an upload; 0 for uploads as one stream. */
+  #piece: number
   #manifest: { readonly bytes: Uint8Array; readonly mediaType: string; readonly digest: Digest } | undefined
 
   constructor(
@@ -92,37 +97,27 @@ class RegistryDestination implements ImageDestination {
   }
 
   async putBlob(bytes: AsyncIterable<Uint8Array>, options: PutBlobOptions = {}): Promise<StoredBlob> {
-    await using blob = new VerifiedBlob(this.#platform, bytes, options)
-    const session = await UploadSession.begin(this.#client, options.digest ?? 'uploading a blob')
-    try {
-      if (this.#piece === 0) {
-        await session.stream(blob, options.size)
-        await finishPieces(this.#client, session, (await blob.finish()).digest)
-      } else {
-        await this.#putPieces(session, blob)
+    const { reopen } = options
+    const patience = new Patience(this.#client.retry)
+    for (let source = bytes; ; ) {
+      try {
+        return await this.#putOnce(source, options)
+      } catch (error) {
+        // A failure of the source is not retried here, since the source has its own retries.
+        const isOwn = error instanceof RegistryError && error.data.registry === this.#reference.domain
+        if (reopen === undefined || !isOwn) throw error
+        if (hasStatus(error, 413) && this.#piece === 0) this.#piece = FALLBACK_PIECE
+        else await patience.wait(error)
+        source = reopen()
       }
-    } catch (error) {
-      if (!this.#closing.signal.aborted) await session.cancel()
-      throw error
     }
-    return await blob.finish()
   }
 
-  /** Sends the blob in pieces; the next piece is gathered while one is sent. */
-  async #putPieces(session: UploadSession, blob: VerifiedBlob): Promise<void> {
-    let sending: Promise<void> = Promise.resolve()
-    for await (const { bytes, last } of pieces(blob, Math.max(this.#piece, session.minimum))) {
-      await sending
-      if (last && session.sent === 0) {
-        await uploadWhole(this.#client, bytes, (await blob.finish()).digest, session)
-        return
-      }
-      sending = session.patch(bytes)
-      // Awaited below. It may fail before that, which must not count as an unhandled rejection.
-      sending.catch(() => undefined)
-    }
-    await sending
-    await finishPieces(this.#client, session, (await blob.finish()).digest)
+  async #putOnce(bytes: AsyncIterable<Uint8Array>, options: PutBlobOptions): Promise<StoredBlob> {
+    const { digest, size } = options
+    await using blob = new VerifiedBlob(this.#platform, bytes, options)
+    await sendBlob(this.#client, blob, { what: digest ?? 'uploading a blob', size, piece: this.#piece })
+    return await blob.finish()
   }
 
   async putManifest(bytes: Uint8Array, { mediaType }: PutManifestOptions): Promise<Digest> {
@@ -149,7 +144,7 @@ class RegistryDestination implements ImageDestination {
         what: name,
         headers: { 'content-type': mediaType },
         body: bytes,
-        expect: [201, 202],
+        expect: ANY_SUCCESS,
       })
       await answer.excerpt()
       const stored = answer.header('docker-content-digest') ?? digest

@@ -25,7 +25,10 @@ export interface RegistryOptions extends RetryOptions {
   readonly responseTimeout?: number | undefined
   /** Lowest speed of a download. Default: 1000 bytes in 30 seconds. */
   readonly speedLimit?: SpeedLimit | undefined
-  /** Bytes of one piece of an upload, held in memory. Default 16 MiB; 0 sends each blob in one request. */
+  /**
+   * Bytes of one piece of an upload, held in memory. Default 0: each blob is sent as one stream, which every registry
+   * accepts. With pieces, an interrupted upload continues at the offset of the registry.
+   */
   readonly uploadPiece?: number | undefined
 }
 

@@ -1,16 +1,17 @@
 /**
- * Uploads blobs to a registry. A blob that fits into one piece is sent in one request. A larger one is sent in pieces,
- * each held in memory until the registry has it, so that after a broken connection only one piece is sent again.
+ * The requests of an upload. The bytes are sent as one stream, or in pieces, each held in memory until the registry has
+ * it, so that after a broken connection only one piece is sent again.
  *
  * ```
  * POST  …/blobs/uploads/                     202, Location
- * PATCH Location   Content-Range: 0-n        202, Location (a new one), Range: 0-n     as often as needed
- * PUT   Location&digest=sha256:…             201
+ * PATCH Location                             2xx, Location (a new one)                 one stream
+ * PATCH Location   Content-Range: 0-n        2xx, Location (a new one), Range: 0-n     pieces, as often as needed
+ * PUT   Location&digest=sha256:…             2xx
  * ```
  *
  * Source: OCI distribution-spec 1.1, "Pushing blobs".
  */
-import { EMPTY_BYTES } from '../../bytes.ts'
+import { type Content, EMPTY_BYTES } from '../../bytes.ts'
 import { LimitError } from '../../errors.ts'
 import type { Digest } from '../oci/oci-types.ts'
 import type { ClientRequest, RegistryClient } from './client.ts'
@@ -18,8 +19,12 @@ import { RegistryError } from './errors.ts'
 import type { Answer } from './exchange.ts'
 import { Patience, withRetries } from './retry.ts'
 
-/** Default size of one piece, in bytes. */
-export const UPLOAD_PIECE: number = 16 * 1024 * 1024
+/** Every status of success. Registries differ in the one they use. */
+export const ANY_SUCCESS: readonly number[] = Array.from({ length: 100 }, (_, i) => 200 + i)
+/** A piece that is refused as too large (413) is halved down to this size, in bytes. */
+const SMALLEST_PIECE: number = 64 * 1024
+/** Bytes of a piece, or all of it, that a registry has to take with one request. */
+const PROGRESS: number = 64 * 1024
 /** Largest minimum size of a piece that a registry may require, in bytes. */
 const MAX_PIECE: number = 256 * 1024 * 1024
 const BINARY = { 'content-type': 'application/octet-stream' }
@@ -33,6 +38,8 @@ export class UploadSession {
   readonly minimum: number
   /** Bytes that the registry has received. */
   sent = 0
+  /** Most bytes of one request. Smaller than a piece once the registry has refused a piece as too large. */
+  #most = Number.POSITIVE_INFINITY
 
   private constructor(client: RegistryClient, what: string, answer: Answer) {
     this.#client = client
@@ -59,37 +66,59 @@ export class UploadSession {
   }
 
   /**
-   * Sends one piece. After a temporary failure, sends the part that the registry does not have.
-   * @throws {RegistryError} when the upload fails, or the registry cannot continue it
+   * Sends one piece. After a temporary failure, sends the part that the registry does not have. A piece that the
+   * registry refuses as too large (413) is sent in halves.
+   * @throws {RegistryError} when the upload fails, the registry cannot continue it, or takes only a few bytes at a time;
+   *   with the status 416 when it does not accept the range of the first piece
    */
   async patch(piece: Uint8Array): Promise<void> {
     const patience = new Patience(this.#client.retry)
     const start = this.sent
     const end = start + piece.length
     while (this.sent < end) {
-      const rest = piece.subarray(this.sent - start)
+      const from = this.sent
+      const part = piece.subarray(from - start, Math.min(from - start + this.#most, piece.length))
       try {
-        await this.#patchOnce(rest, end)
+        await this.#patchOnce(part)
       } catch (error) {
-        await patience.wait(error)
+        if (hasStatus(error, 413) && part.length > Math.max(SMALLEST_PIECE, this.minimum)) {
+          this.#most = Math.max(Math.ceil(part.length / 2), this.minimum)
+          continue
+        }
+        // At a later offset, 416 says that the registry has more or fewer bytes than were counted here.
+        await patience.wait(hasStatus(error, 416) && from > 0 ? this.#retryable('its offset differs', error) : error)
         await this.#resume(start, end, error)
+        continue
+      }
+      const taken = this.sent - from
+      if (taken < Math.min(part.length, PROGRESS)) {
+        await patience.wait(this.#retryable(`the registry took ${taken} of ${part.length} bytes`))
       }
     }
   }
 
-  async #patchOnce(bytes: Uint8Array, end: number): Promise<void> {
-    const range = `${this.sent}-${end - 1}`
+  #retryable(message: string, cause?: unknown): RegistryError {
+    return new RegistryError('network', this.#client.place(this.#what), message, { cause, retryable: true })
+  }
+
+  async #patchOnce(bytes: Uint8Array): Promise<void> {
+    const end = this.sent + bytes.length
     const answer = await this.#send({
       method: 'PATCH',
-      headers: { ...BINARY, 'content-range': range },
+      headers: { ...BINARY, 'content-range': `${this.sent}-${end - 1}` },
       body: bytes,
-      expect: [201, 202, 204],
+      expect: ANY_SUCCESS,
     })
-    this.#location = locationOf(this.#client, this.#what, answer)
+    this.#moved(answer)
+    // Without a `Range` the registry has everything. Some registries report only the range of the last piece, or always
+    // that of the first one, and `0-0` for no bytes as for one: a range that does not go forward says nothing.
     const known = receivedOf(answer)
-    // Without a `Range` the registry has everything. `Range: 0-0` is ambiguous: some registries send it for no bytes,
-    // others for one byte.
-    this.sent = known === undefined || known === 1 ? end : Math.min(known, end)
+    this.sent = known === undefined || known === 1 || known <= this.sent ? end : Math.min(known, end)
+  }
+
+  /** Continues at the location of an answer, if it has one. */
+  #moved(answer: Answer): void {
+    if (answer.header('location') !== null) this.#location = locationOf(this.#client, this.#what, answer)
   }
 
   /** Asks the registry how many bytes it has, and continues after those. */
@@ -104,27 +133,21 @@ export class UploadSession {
     const known = answer.status < 400 ? receivedOf(answer) : undefined
     const bytes = known === 1 && start === 0 ? 0 : known
     if (bytes === undefined || bytes < start || bytes > end) {
-      const message = 'the connection broke off, and the registry cannot continue this upload'
-      throw new RegistryError('network', this.#client.place(this.#what), message, { cause: failure, retryable: true })
+      throw this.#retryable('the connection broke off, and the registry cannot continue this upload', failure)
     }
     this.sent = bytes
-    if (answer.header('location') !== null) this.#location = locationOf(this.#client, this.#what, answer)
+    this.#moved(answer)
   }
 
   /**
-   * Sends a whole blob in one request. It is not retried, since `bytes` can be read only once.
+   * Sends a whole blob in one request without a range. It is not retried.
    * @param size bytes of the blob, if known
    * @throws {RegistryError} when the upload fails
    */
-  async stream(bytes: AsyncIterable<Uint8Array>, size: number | undefined): Promise<void> {
-    const length = size === undefined ? {} : { 'content-length': String(size) }
-    const answer = await this.#send({
-      method: 'PATCH',
-      headers: { ...BINARY, ...length },
-      body: bytes,
-      expect: [201, 202, 204],
-    })
-    this.#location = locationOf(this.#client, this.#what, answer)
+  async stream(bytes: Content, size?: number | undefined): Promise<void> {
+    const length = size === undefined || bytes instanceof Uint8Array ? {} : { 'content-length': String(size) }
+    const headers = { ...BINARY, ...length }
+    this.#moved(await this.#send({ method: 'PATCH', headers, body: bytes, expect: ANY_SUCCESS }))
   }
 
   /**
@@ -135,12 +158,12 @@ export class UploadSession {
   async finish(digest: Digest, body: Uint8Array = EMPTY_BYTES): Promise<void> {
     const separator = this.#location.includes('?') ? '&' : '?'
     const path = `${this.#location}${separator}digest=${encodeURIComponent(digest)}`
-    await this.#send({ method: 'PUT', path, headers: BINARY, body, expect: [201, 204] })
+    await this.#send({ method: 'PUT', path, headers: BINARY, body, expect: ANY_SUCCESS })
   }
 
   /** Cancels the upload. Never throws, since registries remove abandoned uploads themselves. */
   async cancel(): Promise<void> {
-    await this.#send({ method: 'DELETE', expect: [200, 202, 204] }).catch(() => undefined)
+    await this.#send({ method: 'DELETE', expect: ANY_SUCCESS }).catch(() => undefined)
   }
 
   async #send(request: Omit<ClientRequest, 'path' | 'what'> & { path?: string }): Promise<Answer> {
@@ -175,6 +198,11 @@ function receivedOf(answer: Answer): number | undefined {
   return last === undefined ? undefined : Number(last) + 1
 }
 
+/** Whether the error is an answer with that HTTP status. */
+export function hasStatus(error: unknown, status: number): boolean {
+  return error instanceof RegistryError && error.data.status === status
+}
+
 /** Whether the repository has a blob. @throws {RegistryError} when the registry does not answer or denies access */
 export async function hasBlob(client: RegistryClient, digest: Digest): Promise<boolean> {
   const path = `/blobs/${digest}`
@@ -187,20 +215,21 @@ export async function hasBlob(client: RegistryClient, digest: Digest): Promise<b
  * Uploads a blob that is in memory, with retries. Before each retry it checks whether the blob is there, since the
  * answer may be lost after everything has arrived.
  * @param begun an upload without any bytes sent
+ * @param send sends the bytes and ends the upload
  * @throws {RegistryError} when the upload fails
  */
 export async function uploadWhole(
   client: RegistryClient,
-  bytes: Uint8Array,
   digest: Digest,
   begun: UploadSession,
+  send: (session: UploadSession) => Promise<void>,
 ): Promise<void> {
   let session: UploadSession | undefined = begun
   await withRetries(client.retry, async () => {
     if (session === undefined && (await hasBlob(client, digest))) return
     session ??= await UploadSession.begin(client, digest)
     try {
-      await session.finish(digest, bytes)
+      await send(session)
     } catch (error) {
       session = undefined
       throw error

@@ -23,6 +23,11 @@ export interface PutBlobOptions {
   readonly digest?: Digest | undefined
   /** Bytes. */
   readonly size?: number | undefined
+  /**
+   * Returns the bytes of the blob once more. With it, a registry destination sends a blob again after a connection broke
+   * off; without it, such a failure is an error.
+   */
+  readonly reopen?: (() => AsyncIterable<Uint8Array>) | undefined
   /** Media type; with it, a `docker-archive:` destination tells the config from layers. */
   readonly mediaType?: string | undefined
 }

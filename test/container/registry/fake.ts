@@ -1,5 +1,5 @@
 /** A registry without a network, whose faults a test defines, and a clock that advances when nothing else happens. */
-import { encodeUtf8 } from '../../../src/bytes.ts'
+import { concatBytes, encodeUtf8 } from '../../../src/bytes.ts'
 import type { RegistryOptions } from '../../../src/container/registry/options.ts'
 import type { Clock, FetchInit, FetchResponse, Platform } from '../../../src/platform/index.ts'
 
@@ -161,7 +161,7 @@ export class FakeRegistry {
     }
     const before = this.uploads.get(pathname)
     if (before === undefined) return failure(404, 'BLOB_UPLOAD_UNKNOWN', 'blob upload unknown')
-    const bytes = new Uint8Array([...before, ...(body ?? [])])
+    const bytes = concatBytes([before, body ?? new Uint8Array()])
     this.uploads.set(pathname, bytes)
     const headers = { location: pathname, range: `0-${Math.max(0, bytes.length - 1)}` }
     if (method === 'GET') return { status: 204, headers }
@@ -180,9 +180,9 @@ export function failure(status: number, code: string, message: string): Reply {
 
 async function whole(body: FetchInit['body']): Promise<Uint8Array | undefined> {
   if (body === undefined || body instanceof Uint8Array) return body?.slice()
-  const parts: number[] = []
-  for await (const chunk of body) parts.push(...chunk)
-  return Uint8Array.from(parts)
+  const parts: Uint8Array[] = []
+  for await (const chunk of body) parts.push(chunk.slice())
+  return concatBytes(parts)
 }
 
 export async function* chunks(bytes: Uint8Array, step = 1000): AsyncGenerator<Uint8Array> {

@@ -154,6 +154,8 @@ describeReference(['docker-registry', 'skopeo'], 'a registry behind a faulty con
         [100_000, 50_000],
         [1_000_000, 0],
         [1_000_000, 150_000],
+        [0, 0],
+        [0, 150_000],
       ] as const) {
         const name = `${proxy.host}/cut${uploadPiece}-${cutRequestAt}:1`
         let cut = false

@@ -58,11 +58,11 @@ describeReference(['docker-registry', 'skopeo'], 'a pushed image', () => {
   })
 
   test.each([
-    ['whole blobs', {}],
+    ['one stream per blob', {}],
+    ['whole blobs', { uploadPiece: 1 << 24 }],
     ['small pieces', { uploadPiece: 4096 }],
-    ['one stream per blob', { uploadPiece: 0 }],
-    ['the global fetch', { network: webNetwork, uploadPiece: 5000 }],
-    ['one stream per blob of the global fetch', { network: webNetwork, uploadPiece: 0 }],
+    ['pieces of the global fetch', { network: webNetwork, uploadPiece: 5000 }],
+    ['one stream per blob of the global fetch', { network: webNetwork }],
   ])('an image pushed in %s is read by skopeo unchanged', async (title, options) => {
     const name = `${open.host}/${title.replaceAll(' ', '-')}:1`
     const digest = await copyTo(name, { ...registry, ...options })
@@ -110,6 +110,22 @@ describeReference(['docker-registry', 'skopeo'], 'a pushed image', () => {
       const blob = await destination.putBlob(bytesOf(content, 1000))
       const stored = await fetch(`http://${open.host}/v2/pieces/blobs/${blob.digest}`)
       expect(new Uint8Array(await stored.arrayBuffer())).toEqual(content)
+    },
+  )
+
+  test.each([0, 1, 1 << 20, (1 << 20) + 1, 5_000_000])(
+    'a blob of %i bytes is uploaded unchanged as a stream',
+    async (size) => {
+      for (const network of [nodeNetwork(), webNetwork]) {
+        await using destination = openRegistryDestination(`${open.host}/stream:1`, {
+          ...context,
+          registry: { ...registry, network },
+        })
+        const content = Uint8Array.from({ length: size }, (_, i) => (i * 31 + size) & 255)
+        const blob = await destination.putBlob(bytesOf(content, 300_000))
+        const stored = await fetch(`http://${open.host}/v2/stream/blobs/${blob.digest}`)
+        expect(nodePlatform.sha256(new Uint8Array(await stored.arrayBuffer()))).toBe(nodePlatform.sha256(content))
+      }
     },
   )
 

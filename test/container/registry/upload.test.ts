@@ -120,6 +120,145 @@ describe('an upload in pieces', () => {
   })
 })
 
+/** A refusal of every PATCH with more than `most` bytes and a `Content-Range`. */
+const capped =
+  (status: number, most: number, always = false) =>
+  ({ method, headers, body }: Seen) =>
+    method === 'PATCH' && (always || headers['content-range'] !== undefined) && (body?.length ?? 0) > most
+      ? { status }
+      : undefined
+
+describe('an upload to a registry with other habits', () => {
+  test('a blob is one stream without a range by default, whatever its size', async () => {
+    expect(await put(() => undefined, {})).toEqual(['POST', 'PATCH 10000', 'PUT 0'])
+    const registry = new FakeRegistry(platform)
+    await using into = destination(registry)
+    const large = new Uint8Array(3_000_000).fill(7)
+    const { digest } = await into.putBlob(chunks(large, 100_000))
+    expect(registry.blobs.get(digest)?.length).toBe(large.length)
+    const sent = registry.seen.map(({ method, body }) => `${method} ${body?.length ?? ''}`.trim())
+    expect(sent).toEqual(['GET', 'POST', 'PATCH 3000000', 'PUT 0'])
+    expect(registry.requests('PATCH')[0]?.headers['content-range']).toBeUndefined()
+  })
+
+  test('after a refused range (416) of the first piece, the blob is sent as one stream', async () => {
+    const asked = await put(capped(416, 1000))
+    expect(asked).toEqual(['POST', 'PATCH 0-3999', 'DELETE', 'POST', 'PATCH 10000', 'PUT 0'])
+  })
+
+  test('a piece that is refused as too large (413) is halved, and so are the later ones', async () => {
+    const registry = new FakeRegistry(platform)
+    registry.fault = capped(413, 100_000, true)
+    const large = Uint8Array.from({ length: 700_000 }, (_, i) => (i * 7) & 255)
+    await using into = destination(registry, { uploadPiece: 300_000 })
+    const { digest } = await into.putBlob(chunks(large, 70_000))
+    expect(registry.blobs.get(digest)).toEqual(large)
+    const sizes = registry.requests('PATCH').map(({ body }) => body?.length)
+    expect(sizes.slice(0, 4)).toEqual([300_000, 150_000, 75_000, 75_000])
+    expect(Math.max(...sizes.slice(2).map(Number))).toBe(75_000)
+  })
+
+  test('a stream that is refused as too large (413) is sent in pieces, if the blob can be read again', async () => {
+    const registry = new FakeRegistry(platform)
+    registry.fault = ({ method, headers }) =>
+      method === 'PATCH' && headers['content-range'] === undefined ? { status: 413 } : undefined
+    const large = new Uint8Array(17 * 1024 * 1024).fill(3)
+    const reopen = () => chunks(large, 1 << 20)
+    await using into = destination(registry)
+    await expect(into.putBlob(reopen())).rejects.toMatchObject({ data: { status: 413 } })
+    const { digest } = await into.putBlob(reopen(), { reopen })
+    expect(registry.blobs.get(digest)?.length).toBe(large.length)
+  })
+
+  test('a broken stream is sent again, if the blob can be read again', async () => {
+    const large = new Uint8Array(1_500_000).fill(9)
+    const reopen = () => chunks(large, 100_000)
+    let failures = 2
+    const registry = new FakeRegistry(platform)
+    registry.fault = ({ method }) => {
+      if (method !== 'PATCH' || failures-- <= 0) return undefined
+      throw broken()
+    }
+    await using into = destination(registry)
+    await expect(into.putBlob(reopen())).rejects.toMatchObject({ code: 'network', data: { retryable: true } })
+    const { digest } = await into.putBlob(reopen(), { reopen })
+    expect(registry.blobs.get(digest)?.length).toBe(large.length)
+    expect(registry.requests('PATCH')).toHaveLength(3)
+  })
+
+  test.each([
+    ['only of the last piece', (start: number, end: number) => `${start}-${end}`],
+    ['of the last piece as if it were the first', (start: number, end: number) => `0-${end - start}`],
+    ['of the first piece for ever', () => '0-3999'],
+    ['of nothing', () => '0-0'],
+    ['beyond the blob', () => '0-99999999'],
+  ])('a range %s after each piece is not believed', async (_, report) => {
+    const ranges: string[] = []
+    const asked = await put((seen, registry) => {
+      if (seen.method !== 'PATCH') return undefined
+      arrive(registry, seen, seen.body?.length ?? 0)
+      const [start = 0, end = 0] = (seen.headers['content-range'] ?? '').split('-').map(Number)
+      ranges.push(report(start, end))
+      const location = new URL(seen.url).pathname
+      return { status: 202, headers: { location, range: report(start, end) } }
+    })
+    expect(asked).toEqual(['POST', 'PATCH 0-3999', 'PATCH 4000-7999', 'PATCH 8000-9999', 'PUT 0'])
+    expect(ranges).toHaveLength(3)
+  })
+
+  test('a registry that takes one byte of a piece at a time gets a limited number of requests', async () => {
+    const registry = new FakeRegistry(platform)
+    let taken = 1
+    registry.fault = ({ method, url }) =>
+      method === 'PATCH'
+        ? { status: 202, headers: { location: new URL(url).pathname, range: `0-${taken++}` } }
+        : undefined
+    await using into = destination(registry, { uploadPiece: 4000 })
+    await expect(into.putBlob(chunks(BLOB))).rejects.toMatchObject({
+      code: 'network',
+      message: expect.stringMatching(/the registry took 1 of \d+ bytes/),
+    })
+    expect(registry.requests('PATCH')).toHaveLength(5)
+  })
+
+  test('an offset that differs (416) is asked for, a limited number of times', async () => {
+    let refusals = 1
+    const asked = await put(({ headers }) =>
+      headers['content-range'] === '4000-7999' && refusals-- > 0 ? { status: 416 } : undefined,
+    )
+    expect(asked).toEqual([
+      'POST',
+      'PATCH 0-3999',
+      'PATCH 4000-7999',
+      'GET',
+      'PATCH 4000-7999',
+      'PATCH 8000-9999',
+      'PUT 0',
+    ])
+    refusals = Number.POSITIVE_INFINITY
+    const always = put(({ headers }) => (headers['content-range'] === '4000-7999' ? { status: 416 } : undefined))
+    await expect(always).rejects.toMatchObject({ code: 'network', cause: { data: { status: 416 } } })
+  })
+
+  test.each([200, 201, 202, 204, 206, 299])('the status %i is success for PATCH, blob and manifest', async (status) => {
+    for (const uploadPiece of [0, 4000]) {
+      const registry = new FakeRegistry(platform)
+      registry.fault = (seen) => {
+        if (seen.method === 'PATCH') {
+          arrive(registry, seen, seen.body?.length ?? 0)
+          return { status }
+        }
+        return seen.method === 'PUT' ? { status } : undefined
+      }
+      await using into = destination(registry, { uploadPiece })
+      await into.putBlob(chunks(BLOB, 700))
+      const bytes = new TextEncoder().encode('{"schemaVersion":2}')
+      const digest = await into.putManifest(bytes, { mediaType: 'application/vnd.oci.image.manifest.v1+json' })
+      expect(await into.commit()).toBe(digest)
+    }
+  })
+})
+
 describe('the location of an upload', () => {
   async function locations(location: string): Promise<Seen[]> {
     const registry = new FakeRegistry(platform)
@@ -129,10 +268,16 @@ describe('the location of an upload', () => {
         return { status: 401, headers: { 'www-authenticate': 'Basic realm="x"' } }
       }
       if (method === 'POST') return { status: 202, headers: { location } }
+      // Without a location in its answer, the upload stays where it is.
+      if (method === 'PATCH') return { status: 202 }
       return method === 'PUT' ? { status: 201 } : undefined
     }
     await using into = destination(registry, { credentials })
     await into.putBlob(chunks(BLOB))
+    const [patch] = registry.requests('PATCH')
+    const [put] = registry.requests('PUT')
+    expect(put?.url.startsWith(patch?.url ?? '-')).toBe(true)
+    expect(put?.headers['authorization']).toBe(patch?.headers['authorization'])
     return registry.requests('PUT')
   }
 
