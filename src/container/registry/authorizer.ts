@@ -42,7 +42,7 @@ export class Authorizer {
   readonly #tokens = new Map<string, Promise<Token>>()
   #challenges: readonly Challenge[] = []
 
-  /** @param secure whether the registry is reached over TLS: if so, credentials are not sent to a realm without TLS */
+  /** @param secure whether the registry is reached over TLS: if so, a realm without TLS is refused */
   constructor(
     options: ExchangeOptions,
     retry: RetrySurroundings,
@@ -117,8 +117,9 @@ export class Authorizer {
       throw new RegistryError('network', this.#place, 'missing realm in bearer auth challenge')
     }
     const url = URL.canParse(realm) ? new URL(realm) : undefined
-    if (url?.protocol === 'https:' || (url?.protocol === 'http:' && !(this.#secure && this.#credentials))) return url
-    throw new RegistryError('denied', this.#place, `credentials are not sent to ${printable(realm)}: it is not https`)
+    if (url?.protocol === 'https:' || (url?.protocol === 'http:' && !this.#secure)) return url
+    const subject = this.#credentials === undefined ? 'a token is not requested from' : 'credentials are not sent to'
+    throw new RegistryError('denied', this.#place, `${subject} ${printable(realm)}: it is not https`)
   }
 }
 
@@ -134,7 +135,7 @@ function tokenRequest(
     if (service !== undefined) form.set('service', service)
     if (scopes.length > 0) form.set('scope', scopes.join(' '))
     const headers = { 'content-type': 'application/x-www-form-urlencoded' }
-    return { method: 'POST', url: url.href, headers, body: encodeUtf8(form.toString()) }
+    return { method: 'POST', url: url.href, headers, body: encodeUtf8(form.toString()), hasSecret: true }
   }
   const { username = '', password = '' } = credentials ?? {}
   if (username !== '') url.searchParams.set('account', username)

@@ -9,7 +9,7 @@
 import { type Content, concatBytes } from '../../bytes.ts'
 import { LimitError, OstreeError } from '../../errors.ts'
 import type { FetchResponse, Network } from '../../platform/index.ts'
-import { RegistryError, type RegistryPlace } from './errors.ts'
+import { printable, RegistryError, type RegistryPlace } from './errors.ts'
 import { DEFAULT_SPEED_LIMIT, Lifeline, type SpeedLimit, SpeedMeter, TooSlow } from './lifeline.ts'
 
 /** How requests are sent. */
@@ -32,6 +32,8 @@ export interface ExchangeRequest {
   /** Value of the header `Authorization`. It is sent to the origin of `url` only. */
   readonly authorization?: string | undefined
   readonly body?: Content | undefined
+  /** Whether URL or body contain a credential. A redirect to another origin is then an error. Default false. */
+  readonly hasSecret?: boolean | undefined
 }
 
 const DEFAULT_RESPONSE_TIMEOUT = 60_000
@@ -55,19 +57,22 @@ export async function exchange(
   request: ExchangeRequest,
 ): Promise<Answer> {
   const origin = new URL(request.url).origin
-  let url = request.url
+  let { url, authorization } = request
   for (let redirects = 0; ; redirects++) {
-    const own = new URL(url).origin === origin
-    const answer = await ask(options, place, {
-      ...request,
-      url,
-      authorization: own ? request.authorization : undefined,
-    })
+    const answer = await ask(options, place, { ...request, url, authorization })
     const target = redirectOf(answer, request)
     if (target === undefined) return answer
     await answer.excerpt()
     if (redirects === MAX_REDIRECTS) throw new RegistryError('network', place, `more than ${MAX_REDIRECTS} redirects`)
     url = nextUrl(target, url, place)
+    const next = new URL(url).origin
+    if (next === origin) continue
+    // Once another origin has chosen the URL, credentials are not sent any more, even if it leads back.
+    authorization = undefined
+    if (request.hasSecret) {
+      const message = `redirects to ${printable(next)}, where credentials are not sent`
+      throw new RegistryError('denied', place, message, { status: answer.status })
+    }
   }
 }
 

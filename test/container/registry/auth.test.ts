@@ -139,6 +139,62 @@ describe('a token', () => {
     expect(registry.seen.every(({ headers }) => headers['authorization'] === undefined)).toBe(true)
   })
 
+  test('an anonymous token is not requested over plain HTTP when the registry is reached over TLS', async () => {
+    const challenge = BEARER.replace('https://auth', 'http://auth')
+    const registry = fresh(({ headers }) => (headers['authorization'] ? undefined : unauthorized(challenge)))
+    await expect(open(registry)).rejects.toMatchObject({
+      code: 'denied',
+      message: expect.stringContaining('a token is not requested from http://auth.example.com/'),
+    })
+    expect(registry.requests('GET', 'http://')).toEqual([])
+  })
+
+  test.each([
+    [307, 'https://other.example.org/token'],
+    [308, 'https://other.example.org/token'],
+    [307, 'http://auth.example.com/token'],
+    [308, 'https://auth.example.com:8443/token'],
+    [307, 'http://other.example.org/token'],
+  ])('an identity token does not follow a redirect (%i) to %s', async (status, location) => {
+    const registry = fresh(({ method, url, headers }) => {
+      if (method === 'POST' && url.startsWith('https://auth.example.com/')) return { status, headers: { location } }
+      if (method === 'POST') return json({ token: 't' })
+      return headers['authorization'] ? undefined : unauthorized(BEARER)
+    })
+    const secret = 'refresh-secret'
+    const error = await open(registry, { kind: 'identity-token', token: secret }).catch((thrown) => thrown)
+    expect(error).toMatchObject({ name: 'RegistryError', message: expect.stringMatching(/redirects to/) })
+    expect(`${error.message} ${JSON.stringify(error.data)}`).not.toContain(secret)
+    const posted = registry.requests('POST')
+    expect(posted).toHaveLength(1)
+    expect(posted[0]?.url.startsWith('https://auth.example.com/token')).toBe(true)
+  })
+
+  test('an identity token follows a redirect on its own origin', async () => {
+    const registry = fresh(({ method, url, headers }) => {
+      if (method === 'POST' && !url.includes('/moved')) return { status: 308, headers: { location: '/moved' } }
+      if (method === 'POST') return json({ token: 't' })
+      return headers['authorization'] ? undefined : unauthorized(BEARER)
+    })
+    await open(registry, { kind: 'identity-token', token: 'refresh' })
+    expect(registry.requests('POST', 'https://auth.example.com/moved')).toHaveLength(1)
+  })
+
+  test('a password does not follow a redirect of the token server to another origin', async () => {
+    const registry = fresh(({ url, headers }) => {
+      if (url.startsWith('https://auth.example.com/')) {
+        return { status: 302, headers: { location: 'https://other.example.org/token' } }
+      }
+      if (url.startsWith('https://other.example.org/')) return json({ token: 't' })
+      return headers['authorization'] ? undefined : unauthorized(BEARER)
+    })
+    await open(registry, PASSWORD)
+    expect(registry.requests('GET', 'auth.example.com')[0]?.headers['authorization']).toBe(BASIC)
+    expect(registry.requests('GET', 'other.example.org').map(({ headers }) => headers['authorization'])).toEqual([
+      undefined,
+    ])
+  })
+
   test.each([
     ['a refusal', { status: 401, body: encodeUtf8('secret text') }, 'denied'],
     ['text that is not JSON', { body: encodeUtf8('secret text') }, 'network'],
@@ -217,6 +273,19 @@ describe('a redirect', () => {
     expect(strange.map(({ url, headers }) => [url, headers['authorization']])).toEqual([
       ['https://cdn.example.org/moved', undefined],
     ])
+  })
+
+  test('a redirect that comes back from another host does not carry credentials', async () => {
+    const registry = fresh(({ url, headers }) => {
+      if (url.startsWith('https://cdn.example.org/'))
+        return { status: 307, headers: { location: 'https://example.com/moved' } }
+      if (url.includes('/blobs/')) return { status: 307, headers: { location: 'https://cdn.example.org/x' } }
+      if (url.includes('moved')) return { body: LAYER }
+      return headers['authorization'] ? undefined : unauthorized('Basic realm="x"')
+    })
+    const source = await open(registry, PASSWORD)
+    for (const layer of source.manifest.layers) await readAll(source.blob(layer))
+    expect(registry.requests('GET', '/moved').map(({ headers }) => headers['authorization'])).toEqual([undefined])
   })
 
   test('a redirect on the same host carries credentials', async () => {
