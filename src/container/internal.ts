@@ -6,6 +6,7 @@
 export { createdAtSourceDateEpoch } from './encapsulate/image-writer.ts'
 export { parseRawMeta } from './encapsulate/raw-meta.ts'
 export { filterTar } from './import/filter-tar.ts'
+export { layerHistory } from './import/prepared-import.ts'
 export { canonicalJson } from './oci/canonical-json.ts'
 export { normaliseConfig } from './oci/config.ts'
 export { formatManifestDiff, manifestDiffJson } from './oci/manifest-diff.ts'

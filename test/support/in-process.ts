@@ -27,6 +27,16 @@ export async function runInProcess(
   scratch: string,
   env: Readonly<Record<string, string>> = {},
 ): Promise<Outcome> {
+  const { stdout, ...result } = await runForBytes(words, scratch, env)
+  return { stdout: new TextDecoder('utf-8', { ignoreBOM: true }).decode(stdout), ...result }
+}
+
+/** Runs a command like `runInProcess`, and returns the bytes that it printed, which may be other than text. */
+export async function runForBytes(
+  words: readonly string[],
+  scratch: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Omit<Outcome, 'stdout'> & { readonly stdout: Uint8Array }> {
   const { command, args } = await find(words)
   const id = count++
   const files = { out: `${scratch}/.out${id}`, err: `${scratch}/.err${id}` }
@@ -55,7 +65,7 @@ export async function runInProcess(
     closeSync(fds.out)
     closeSync(fds.err)
   }
-  const [stdout, stderr] = [readFileSync(files.out, 'utf8'), readFileSync(files.err, 'utf8')]
+  const [stdout, stderr] = [readFileSync(files.out), readFileSync(files.err, 'utf8')]
   rmSync(files.out)
   rmSync(files.err)
   return { stdout, stderr, status }

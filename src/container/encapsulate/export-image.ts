@@ -12,7 +12,14 @@ import type { Checksum } from '../../bytes.ts'
 import { withContext } from '../../errors.ts'
 import { commitRoot, type Repo } from '../../repo/index.ts'
 import { layerHistory } from '../import/prepared-import.ts'
-import type { Descriptor, Digest, HistoryEntry, HostPlatform, ImageConfiguration } from '../oci/oci-types.ts'
+import type {
+  Descriptor,
+  Digest,
+  HistoryEntry,
+  HostPlatform,
+  ImageConfiguration,
+  ImageManifest,
+} from '../oci/oci-types.ts'
 import { type ImageReference, toImageReference } from '../oci/reference.ts'
 import { parseRfc3339 } from '../oci/rfc3339.ts'
 import { openDestination } from '../open/open-destination.ts'
@@ -109,7 +116,7 @@ async function write(
   options: ExportToOciOptions,
 ): Promise<Digest> {
   const { commitLayer, chunks, derived } = parseManifestLayout(manifest, config)
-  const notes = new StoredNotes(layerHistory(manifest, config), options.keepLayerNotes ?? false)
+  const notes = new StoredNotes(manifest, config, options.keepLayerNotes ?? false)
   let layers: WrittenLayer[] = []
   let documents = { manifest, config }
   if (commitLayer !== undefined) {
@@ -161,15 +168,17 @@ interface LayerNotes {
   readonly history: HistoryEntry
 }
 
-type StoredLayers = readonly { readonly layer: Descriptor; readonly history: HistoryEntry | undefined }[]
-
 /** Annotations and history of the layers: those of the stored image, or those that ostree-ext gives them. */
 class StoredNotes {
-  readonly #layers: StoredLayers
+  readonly #manifest: ImageManifest
+  readonly #config: ImageConfiguration
+  readonly #histories: ReadonlyMap<Descriptor, HistoryEntry | undefined>
   readonly #keep: boolean
 
-  constructor(layers: StoredLayers, keep: boolean) {
-    this.#layers = layers
+  constructor(manifest: ImageManifest, config: ImageConfiguration, keep: boolean) {
+    this.#manifest = manifest
+    this.#config = config
+    this.#histories = new Map(layerHistory(manifest, config).map(({ layer, history }) => [layer, history]))
     this.#keep = keep
   }
 
@@ -180,25 +189,25 @@ class StoredNotes {
       const components = before?.annotations?.[CONTENT_ANNOTATION]
       const annotations = components === undefined ? layer.descriptor.annotations : { [CONTENT_ANNOTATION]: components }
       const descriptor = annotations === undefined ? layer.descriptor : { ...layer.descriptor, annotations }
-      return { ...layer, descriptor, history: this.#entryOf(before)?.history ?? layer.history }
+      return { ...layer, descriptor, history: (before && this.#histories.get(before)) ?? layer.history }
     })
   }
 
-  /** @param index position among the derived layers, which ostree-ext uses as the position among all layers */
+  /**
+   * Returns the notes of a derived layer.
+   * @param index position among the derived layers, which ostree-ext uses as the position among all layers, and among all
+   *   entries of the history, those without a layer included
+   */
   ofDerived(layer: Descriptor, index: number): LayerNotes {
     if (this.#keep) {
       const created = formatTime(undefined)
-      return { annotations: layer.annotations, history: this.#entryOf(layer)?.history ?? { created, created_by: '' } }
+      return { annotations: layer.annotations, history: this.#histories.get(layer) ?? { created, created_by: '' } }
     }
-    const entry = this.#layers[index]
+    const entry = this.#config.history?.[index]
     return {
-      annotations: entry?.layer.annotations,
-      history: { created: formatTime(entry?.history?.created), created_by: entry?.history?.comment ?? '' },
+      annotations: this.#manifest.layers[index]?.annotations,
+      history: { created: formatTime(entry?.created), created_by: entry?.comment ?? '' },
     }
-  }
-
-  #entryOf(layer: Descriptor | undefined) {
-    return this.#layers.find((entry) => entry.layer === layer)
   }
 }
 

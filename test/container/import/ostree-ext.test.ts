@@ -1,26 +1,29 @@
 /** Compares imports with those of the command of ostree-ext: each ref, with its root directory, and the commit of each image. */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { encodeUtf8 } from '../../../src/bytes.ts'
 import { openMemoryLayout, pullImage } from '../../../src/container/index.ts'
 import { OstreeError } from '../../../src/errors.ts'
-import { Commit } from '../../../src/objects/index.ts'
 import type { Repo, RepoMode } from '../../../src/repo/index.ts'
 import { createRepo } from '../../../src/repo/local.ts'
 import { goldenBytes, goldenJson } from '../../support/golden.ts'
 import { runInProcess } from '../../support/in-process.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
 import { digestOf, IMPORTED_OTHERWISE } from '../golden-images.ts'
+import {
+  addToLayout,
+  commitWords,
+  type Layout,
+  plainImage,
+  pythonJson,
+  type StoredRef,
+  storedRefs,
+  TAR_LAYER,
+  withIndex,
+} from '../ostree-ext-kit.ts'
 import { memoryRepo } from '../tar-kit.ts'
-
-interface StoredRef {
-  /** Of images. The commits of layers have the time of the import. */
-  readonly commit?: string
-  readonly tree: string
-  readonly meta: string
-}
 
 interface Case {
   readonly layer: string
@@ -33,57 +36,9 @@ interface Case {
 }
 
 const CASES = goldenJson<readonly Case[]>('container-real/import.json')
-const { commits } = goldenJson<{ readonly commits: Readonly<Record<string, { readonly argv: readonly string[] }>> }>(
-  'container-real/encapsulate.json',
-)
 /** The file system of that run refused an extended attribute of a symbolic link, which ours stores. */
 const REFUSED_BY_FILE_SYSTEM = 'layers2/empty-unreadable-links.tar over the base.tar, bare'
 const IMAGE = 'oci:/dev/shm/x/g/img:t'
-const TAR_LAYER = 'application/vnd.oci.image.layer.v1.tar'
-
-/** Writes JSON as Python's `json.dumps(value, sort_keys=True)` does. */
-function pythonJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(pythonJson).join(', ')}]`
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
-  return `{${members.map(([key, member]) => `${JSON.stringify(key)}: ${pythonJson(member)}`).join(', ')}}`
-}
-
-/** The files of an OCI layout. */
-type Layout = Map<string, Uint8Array>
-
-function put(layout: Layout, bytes: Uint8Array, mediaType: string) {
-  const digest = digestOf(bytes)
-  layout.set(`blobs/${digest.replace(':', '/')}`, bytes)
-  return { mediaType, digest, size: bytes.length }
-}
-
-function index(layout: Layout, manifest: object): Layout {
-  layout.set('oci-layout', encodeUtf8('{"imageLayoutVersion":"1.0.0"}'))
-  layout.set('index.json', encodeUtf8(JSON.stringify({ schemaVersion: 2, manifests: [manifest] })))
-  return layout
-}
-
-/** An image of plain layers. */
-function plainImage(layers: readonly Uint8Array[]): Layout {
-  const layout: Layout = new Map()
-  const created = '2026-01-02T03:04:05Z'
-  const config = {
-    created,
-    architecture: 'amd64',
-    os: 'linux',
-    config: {},
-    rootfs: { type: 'layers', diff_ids: layers.map(digestOf) },
-    history: layers.map((_, i) => ({ created, created_by: `layer ${i}` })),
-  }
-  const manifest = {
-    schemaVersion: 2,
-    mediaType: 'application/vnd.oci.image.manifest.v1+json',
-    config: put(layout, encodeUtf8(pythonJson(config)), 'application/vnd.oci.image.config.v1+json'),
-    layers: layers.map((layer) => put(layout, layer, TAR_LAYER)),
-  }
-  return index(layout, put(layout, encodeUtf8(pythonJson(manifest)), manifest.mediaType))
-}
 
 /** An image with one layer more. */
 function derivedImage(base: ReadonlyMap<string, Uint8Array>, layer: Uint8Array): Layout {
@@ -92,22 +47,11 @@ function derivedImage(base: ReadonlyMap<string, Uint8Array>, layer: Uint8Array):
   const { digest, mediaType } = json('index.json').manifests[0]
   const manifest = json(`blobs/${digest.replace(':', '/')}`)
   const config = json(`blobs/${manifest.config.digest.replace(':', '/')}`)
-  manifest.layers.push(put(layout, layer, TAR_LAYER))
+  manifest.layers.push(addToLayout(layout, layer, TAR_LAYER))
   config.rootfs.diff_ids.push(digestOf(layer))
   config.history.push({ created: '2026-01-03T03:04:05Z', created_by: 'derived' })
-  manifest.config = put(layout, encodeUtf8(pythonJson(config)), 'application/vnd.oci.image.config.v1+json')
-  return index(layout, put(layout, encodeUtf8(pythonJson(manifest)), mediaType))
-}
-
-/** Returns what is stored, in the form of the vectors. */
-async function stored(repo: Repo): Promise<Record<string, StoredRef>> {
-  const refs: Record<string, StoredRef> = {}
-  for (const { name } of await repo.listRefs()) {
-    const target = await repo.resolve(name)
-    const { rootTree: tree, rootMeta: meta } = Commit.decode(await repo.objects.readMeta('commit', target))
-    refs[name] = name.includes('/blob/') ? { tree, meta } : { commit: target, tree, meta }
-  }
-  return refs
+  manifest.config = addToLayout(layout, encodeUtf8(pythonJson(config)), 'application/vnd.oci.image.config.v1+json')
+  return withIndex(layout, addToLayout(layout, encodeUtf8(pythonJson(manifest)), mediaType))
 }
 
 describe('an import of ostree-ext', () => {
@@ -117,11 +61,7 @@ describe('an import of ostree-ext', () => {
 
   beforeAll(async () => {
     await (await createRepo(join(folder, 'r'), { mode: 'bare-user' })).close()
-    writeFileSync(join(folder, 'system.tar'), gunzipSync(goldenBytes('container-real/system.tar.gz')))
-    const words = (commits['system']?.argv ?? []).map((word) =>
-      word.replace('--repo=r', `--repo=${folder}/r`).replace('tar=', `tar=${folder}/`),
-    )
-    await runInProcess([...words.slice(1, 2), ...words.slice(0, 1), ...words.slice(2)], folder)
+    await runInProcess(commitWords('system', folder).words, folder)
     mkdirSync(join(folder, 'e'))
     await runInProcess(['container', 'encapsulate', `--repo=${folder}/r`, 'system', `oci:${folder}/e:t`], folder)
     for (const path of readdirSync(join(folder, 'e'), { recursive: true, withFileTypes: true })) {
@@ -157,7 +97,7 @@ describe('an import of ostree-ext', () => {
   test.each(whole.map((each) => [title(each), each] as const))(
     'gives the refs that ours gives: %s',
     async (_, each) => {
-      expect(await stored(await imported(each))).toEqual(each.refs)
+      expect(await storedRefs(await imported(each))).toEqual(each.refs)
     },
   )
 

@@ -1,4 +1,5 @@
 import { parseImageReference, queryImage } from '../../../container/index.ts'
+import { layerHistory } from '../../../container/internal.ts'
 import { NotFoundError, UsageError } from '../../../errors.ts'
 import { formatSize } from '../../../format-size.ts'
 import { command } from '../../command.ts'
@@ -20,10 +21,10 @@ export const imageHistory = command({
     if (text === undefined || more.length > 0) throw new UsageError('One IMGREF must be specified')
     const image = await queryImage(await repo(), parseImageReference(text))
     if (image === undefined) throw new NotFoundError(text, `No such image: ${text}`)
-    const layers = image.manifest.layers.map(({ digest, size }, i) => ({
+    const layers = layerHistory(image.manifest, image.configuration).map(({ layer: { digest, size }, history }) => ({
       digest,
       size,
-      createdBy: image.configuration.history?.[i]?.created_by ?? '',
+      createdBy: history?.created_by ?? '',
     }))
     if (options.json) return out.json(layers)
     const rows = layers.map(({ digest, size, createdBy }) => {
