@@ -1,5 +1,8 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { Checksum } from '../../../src/bytes.ts'
 import type { ImageIndex } from '../../../src/container/oci/manifest.ts'
 import { formatManifestDiff, manifestDiff, manifestDiffJson } from '../../../src/container/oci/manifest-diff.ts'
 import type { Descriptor, Digest, ImageConfiguration, ImageManifest } from '../../../src/container/oci/oci-types.ts'
@@ -8,7 +11,10 @@ import { parseRfc3339 } from '../../../src/container/oci/rfc3339.ts'
 import { timestampOfManifestOrConfig, versionForConfig } from '../../../src/container/store/image-time.ts'
 import { NotFoundError } from '../../../src/errors.ts'
 import { formatSize } from '../../../src/format-size.ts'
+import { Summary } from '../../../src/repo/summary/format.ts'
 import { goldenJson } from '../../support/golden.ts'
+import { run, testReference } from '../../support/reference.ts'
+import { temporaryFolder } from '../../support/temporary.ts'
 
 const layer = (letter: string, size: number): Descriptor => ({
   mediaType: 'application/vnd.oci.image.layer.v1.tar',
@@ -17,11 +23,53 @@ const layer = (letter: string, size: number): Descriptor => ({
 })
 const image = (...layers: Descriptor[]): ImageManifest => ({ schemaVersion: 2, config: layer('0', 2), layers })
 
+const UNIT_POWERS = [1e3, 1e6, 1e9, 1e12, 1e15, 1e18]
+
 describe('sizes', () => {
   test.each(goldenJson<{ cases: [number, string][] }>('container/format-size.json').cases)(
     '%d bytes are formatted as by GLib',
     (bytes, text) => expect(formatSize(bytes)).toBe(text),
   )
+
+  test.each([
+    [1250, '1.2'],
+    [1750, '1.8'],
+    [2250, '2.2'],
+    [2750, '2.8'],
+    [2251, '2.3'],
+    [2249, '2.2'],
+    [999_250, '999.2'],
+  ])('%d bytes are %s kB: halfway between two decimals the even one is taken', (bytes, text) => {
+    expect(formatSize(bytes)).toBe(`${text}\u00a0kB`)
+    expect(formatSize(bytes * 1e9)).toBe(`${text}\u00a0TB`)
+  })
+
+  testReference('ostree', 'are formatted as by ostree, which prints those of a summary', () => {
+    const folder = temporaryFolder()
+    const random = fc.sample(fc.double({ min: 0, max: 18.9, noNaN: true }), { numRuns: 300, seed: 1 })
+    const near = random.map((digits) => Math.floor(10 ** digits))
+    const halfway = Array.from({ length: 200 }, (_, i) => (2 * i + 1) * 50 * 1000 ** (i % 6)).filter((n) => n < 1.8e19)
+    const edges = UNIT_POWERS.flatMap((unit) => [
+      unit - 1,
+      unit,
+      1.25 * unit,
+      1.75 * unit,
+      999.95 * unit,
+      999.949 * unit,
+    ])
+    const sizes = [...near, ...halfway, ...edges].map(Math.floor).filter((size) => size < 1.8e19)
+    const commit = '0'.repeat(64) as Checksum
+    const refs = sizes.map((size, i) => ({
+      name: `n${String(i).padStart(4, '0')}`,
+      latest: { size: BigInt(size), commit, metadata: [] },
+    }))
+    run('ostree', ['init', '--repo=.', '--mode=archive'], { cwd: folder })
+    writeFileSync(join(folder, 'summary'), Summary.encode({ refs, metadata: [] }))
+    const printed = run('ostree', ['summary', '--view', '--repo=.'], { cwd: folder })
+    const theirs = [...printed.matchAll(/Latest Commit \((.*)\)/g)].map(([, size]) => size)
+    expect(sizes.map(formatSize)).toEqual(theirs)
+    expect(sizes.length).toBeGreaterThan(400)
+  })
 })
 
 describe('the difference of two manifests', () => {
