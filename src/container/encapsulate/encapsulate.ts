@@ -18,7 +18,7 @@ import { BOOTABLE_KEY, type Repo } from '../../repo/index.ts'
 import type { ContainerConfig, Digest, HistoryEntry, HostPlatform } from '../oci/oci-types.ts'
 import { present } from '../oci/present.ts'
 import { type ImageReference, toImageReference } from '../oci/reference.ts'
-import { parseRfc3339 } from '../oci/rfc3339.ts'
+import { parseLenientRfc3339 } from '../oci/rfc3339.ts'
 import { openDestination } from '../open/open-destination.ts'
 import type { DestinationContext } from '../registry/options.ts'
 import {
@@ -264,5 +264,5 @@ export function lastDiffId(layers: readonly WrittenLayer[]): string {
 }
 
 function wholeSeconds(created: string): string {
-  return formatCreated(parseRfc3339(created)?.seconds ?? 0)
+  return formatCreated(parseLenientRfc3339(created) ?? 0)
 }

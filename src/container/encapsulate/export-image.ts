@@ -21,7 +21,7 @@ import type {
   ImageManifest,
 } from '../oci/oci-types.ts'
 import { type ImageReference, toImageReference } from '../oci/reference.ts'
-import { parseRfc3339 } from '../oci/rfc3339.ts'
+import { parseLenientRfc3339 } from '../oci/rfc3339.ts'
 import { openDestination } from '../open/open-destination.ts'
 import type { DestinationContext } from '../registry/options.ts'
 import { requireLayer } from '../store/layer-refs.ts'
@@ -212,7 +212,7 @@ class StoredNotes {
 }
 
 function formatTime(created: string | undefined): string {
-  return formatCreated(parseRfc3339(created ?? '')?.seconds ?? 0)
+  return formatCreated(parseLenientRfc3339(created ?? '') ?? 0)
 }
 
 /** Sets the label that names the last layer of the commit, unless it names that already. */

@@ -7,7 +7,7 @@ import type { ImageIndex } from '../../../src/container/oci/manifest.ts'
 import { formatManifestDiff, manifestDiff, manifestDiffJson } from '../../../src/container/oci/manifest-diff.ts'
 import type { Descriptor, Digest, ImageConfiguration, ImageManifest } from '../../../src/container/oci/oci-types.ts'
 import { chooseManifest, wantedVariants } from '../../../src/container/oci/platform-choice.ts'
-import { parseRfc3339 } from '../../../src/container/oci/rfc3339.ts'
+import { parseLenientRfc3339, parseRfc3339 } from '../../../src/container/oci/rfc3339.ts'
 import { timestampOfManifestOrConfig, versionForConfig } from '../../../src/container/store/image-time.ts'
 import { NotFoundError } from '../../../src/errors.ts'
 import { formatSize } from '../../../src/format-size.ts'
@@ -186,6 +186,7 @@ describe('the time of an image', () => {
     fc.assert(
       fc.property(anyTime, (time) => {
         expect(parseRfc3339(time.toISOString())?.seconds).toBe(Math.floor(time.getTime() / 1000))
+        expect(parseLenientRfc3339(time.toISOString())).toBe(Math.floor(time.getTime() / 1000))
       }),
     )
     expect(parseRfc3339('2020-01-01T01:30:00+01:30')?.seconds).toBe(Date.UTC(2020, 0, 1) / 1000)
@@ -194,8 +195,45 @@ describe('the time of an image', () => {
 
   test.each(['2021-02-29T00:00:00Z', '2020-13-01T00:00:00Z', '2020-01-01T24:00:00Z', '2020-01-01T00:00:00', 'x\n'])(
     '%j is rejected as a time',
-    (text) => expect(parseRfc3339(text)).toBeUndefined(),
+    (text) => {
+      expect(parseRfc3339(text)).toBeUndefined()
+      expect(parseLenientRfc3339(text)).toBeUndefined()
+    },
   )
+
+  const AT_0304 = Date.UTC(2020, 0, 2, 3, 4) / 1000
+  test.each([
+    ['2020-01-02t03:04:05z', 5],
+    ['2020-01-02 03:04:05Z', 5],
+    ['2020-01-02 03:04:05.999999999999z', 5],
+    ['2020-01-02T03:04:60Z', 59],
+    ['2020-01-02T03:04:60.5+00:01', -1],
+    ['2020-01-02T03:04:05\u221201:00', 3605],
+  ])('%j is a time in an annotation of a manifest, as in ostree-ext, but not in a config', (text, seconds) => {
+    const image = { schemaVersion: 2, config: layer('0', 2), layers: [] } as const
+    const annotations = { 'org.opencontainers.image.created': text }
+    const at = timestampOfManifestOrConfig({ ...image, annotations }, config())
+    expect(at).toBe(BigInt(AT_0304 + seconds))
+    expect(parseRfc3339(text)).toBeUndefined()
+  })
+
+  test.each([
+    '2020-01-02T03:04:61Z',
+    '2020-01-02T03:60:60Z',
+    '2020-01-02\t03:04:05Z',
+    '2020-01-02  03:04:05Z',
+    '2020-01-02T03:04:05,5Z',
+    '2020-01-02T03:04:05.Z',
+    '2020-01-02T03:04:05',
+    '2020-01-02T03:04:05+24:00',
+    '2020-01-02T03:04:05+01:60',
+    '2020-01-02T03:04:05+0100',
+    '2020-01-02T03:04:05\u2212',
+    '2020-01-02T03:04:05Z ',
+    '\u0662020-01-02T03:04:05Z',
+  ])('%j is not a time anywhere', (text) => {
+    expect([parseRfc3339(text), parseLenientRfc3339(text)]).toEqual([undefined, undefined])
+  })
 
   test('the version of an image is that of the preferred label', () => {
     const labelled = (Labels: Record<string, string>) => versionForConfig({ ...config(), config: { Labels } })
