@@ -115,7 +115,7 @@ export {
 } from './registry/credentials.ts'
 export type { RegistryMirror, RegistryRule } from './registry/endpoints.ts'
 export { type RegistryDiagnostic, RegistryError, type RegistryFailure, type RegistryPlace } from './registry/errors.ts'
-export type { SpeedLimit } from './registry/lifeline.ts'
+export type { SpeedLimit, TimeLimit } from './registry/lifeline.ts'
 export type { DestinationContext, RegistryOptions, TransportContext } from './registry/options.ts'
 export {
   type AuthfileSurroundings,

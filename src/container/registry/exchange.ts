@@ -10,7 +10,16 @@ import { type Content, concatBytes } from '../../bytes.ts'
 import { LimitError, OstreeError } from '../../errors.ts'
 import type { FetchResponse, Network } from '../../platform/index.ts'
 import { printable, RegistryError, type RegistryPlace } from './errors.ts'
-import { DEFAULT_SPEED_LIMIT, Lifeline, type SpeedLimit, SpeedMeter, TooSlow } from './lifeline.ts'
+import {
+  DEFAULT_SPEED_LIMIT,
+  DEFAULT_TIME_LIMIT,
+  Lifeline,
+  SentBody,
+  type SpeedLimit,
+  SpeedMeter,
+  type TimeLimit,
+  TooSlow,
+} from './lifeline.ts'
 
 /** How requests are sent. */
 export interface ExchangeOptions {
@@ -20,6 +29,8 @@ export interface ExchangeOptions {
   readonly responseTimeout?: number | undefined
   /** Default: `DEFAULT_SPEED_LIMIT`. */
   readonly speedLimit?: SpeedLimit | undefined
+  /** Default: `DEFAULT_TIME_LIMIT`. */
+  readonly timeLimit?: TimeLimit | undefined
   readonly userAgent?: string | undefined
 }
 
@@ -37,13 +48,13 @@ export interface ExchangeRequest {
 }
 
 const DEFAULT_RESPONSE_TIMEOUT = 60_000
-/** Lowest speed an upload is assumed to have, in bytes per millisecond. */
-const SLOWEST_UPLOAD = 10
-/** Maximum time for an upload of unknown length, in milliseconds: one day. */
-const ENDLESS_UPLOAD = 86_400_000
+/** The longest delay that a timer of the runtime can have, in milliseconds. */
+const MAX_TIMER = 2 ** 31 - 1
 const MAX_REDIRECTS = 10
 /** Bytes that are read of a body that is not needed as a whole, such as that of an error. */
 const MAX_EXCERPT = 64 * 1024
+/** Such a body is not waited for longer than this. */
+const EXCERPT_TIME: TimeLimit = { milliseconds: 10_000, bytesPerSecond: 10_000 }
 const DEFAULT_USER_AGENT = 'ostree-ts'
 const SAFE = ['GET', 'HEAD']
 
@@ -105,7 +116,8 @@ function nextUrl(location: string, from: string, place: RegistryPlace): string {
 }
 
 async function ask(options: ExchangeOptions, place: RegistryPlace, request: ExchangeRequest): Promise<Answer> {
-  const { network, signal, responseTimeout = DEFAULT_RESPONSE_TIMEOUT, userAgent = DEFAULT_USER_AGENT } = options
+  const { network, signal, responseTimeout: most = DEFAULT_RESPONSE_TIMEOUT, userAgent = DEFAULT_USER_AGENT } = options
+  const { timeLimit: time = DEFAULT_TIME_LIMIT } = options
   const { method, url, authorization, body } = request
   const headers: Record<string, string> = {
     'user-agent': userAgent,
@@ -114,24 +126,33 @@ async function ask(options: ExchangeOptions, place: RegistryPlace, request: Exch
     ...request.headers,
     ...(authorization === undefined ? {} : { authorization }),
   }
-  const most = responseTimeout + uploadTime(body, headers['content-length'])
   const lifeline = new Lifeline(network.clock, signal)
+  const fetch = (sent: Content | undefined) =>
+    network.fetch(url, { method, headers, body: sent, signal: lifeline.signal })
   try {
-    const pending = network.fetch(url, { method, headers, body, signal: lifeline.signal })
-    const response = await lifeline.within(most, `no answer within ${most / 1000} seconds`, pending)
+    const response =
+      body === undefined || body instanceof Uint8Array
+        ? await answerWithin(most + ((body?.length ?? 0) / time.bytesPerSecond) * 1000, fetch(body))
+        : await answerTo(new SentBody(body, lifeline, network.clock, { most, time }))
     return new Answer(response, url, lifeline, options, place)
   } catch (error) {
     lifeline.close(false)
     signal?.throwIfAborted()
     throw unanswered(place, error)
   }
-}
 
-/** Returns the maximum time for an upload, in milliseconds. @param length the value of the header `Content-Length` */
-function uploadTime(body: Content | undefined, length: string | undefined): number {
-  if (body === undefined) return 0
-  if (body instanceof Uint8Array) return body.length / SLOWEST_UPLOAD
-  return length === undefined ? ENDLESS_UPLOAD : Number(length) / SLOWEST_UPLOAD
+  function answerWithin(time: number, pending: Promise<FetchResponse>): Promise<FetchResponse> {
+    const milliseconds = Math.min(time, MAX_TIMER)
+    return lifeline.within(milliseconds, `no answer within ${milliseconds / 1000} seconds`, pending)
+  }
+
+  async function answerTo(sent: SentBody): Promise<FetchResponse> {
+    try {
+      return await lifeline.settled(fetch(sent))
+    } finally {
+      sent.stop()
+    }
+  }
 }
 
 /** Error codes of failures that a retry does not help against. */
@@ -196,9 +217,13 @@ export class Answer {
    * Yields the body. It can be read once. Ending the iteration early closes the connection.
    * @throws {RegistryError} when the connection breaks off or the body arrives too slowly; it is then retryable
    */
-  async *chunks(): AsyncGenerator<Uint8Array, void, undefined> {
+  chunks(): AsyncGenerator<Uint8Array, void, undefined> {
+    return this.#read(this.#options.timeLimit ?? DEFAULT_TIME_LIMIT)
+  }
+
+  async *#read(time: TimeLimit): AsyncGenerator<Uint8Array, void, undefined> {
     const { network, signal, speedLimit = DEFAULT_SPEED_LIMIT } = this.#options
-    const meter = new SpeedMeter(this.#lifeline, network.clock, speedLimit)
+    const meter = new SpeedMeter(this.#lifeline, network.clock, speedLimit, time)
     const from = this.#response.body?.[Symbol.asyncIterator]()
     let complete = from === undefined
     try {
@@ -236,14 +261,14 @@ export class Answer {
   }
 
   /**
-   * Reads up to `limit` bytes of a body that is not needed, such as that of an error. Never throws. If the body ends
-   * within the limit, the connection can be used again.
+   * Reads up to `limit` bytes of a body that is not needed, such as that of an error. Never throws, and does not wait for
+   * longer than 10 seconds. If the body ends within the limit, the connection can be used again.
    */
   async excerpt(limit: number = MAX_EXCERPT): Promise<Uint8Array> {
     const parts: Uint8Array[] = []
     let size = 0
     try {
-      for await (const chunk of this.chunks()) {
+      for await (const chunk of this.#read(EXCERPT_TIME)) {
         parts.push(chunk)
         size += chunk.length
         if (size >= limit) break

@@ -5,7 +5,7 @@ import type { SourceContext } from '../transport/interface.ts'
 import type { ClientOptions } from './client.ts'
 import { anonymousCredentials, type CredentialSource } from './credentials.ts'
 import type { RegistryRule } from './endpoints.ts'
-import type { SpeedLimit } from './lifeline.ts'
+import type { SpeedLimit, TimeLimit } from './lifeline.ts'
 import type { RetryOptions } from './retry.ts'
 
 /** How registries are reached. */
@@ -25,6 +25,11 @@ export interface RegistryOptions extends RetryOptions {
   readonly responseTimeout?: number | undefined
   /** Lowest speed of a download. Default: 1000 bytes in 30 seconds. */
   readonly speedLimit?: SpeedLimit | undefined
+  /**
+   * Longest time of waiting for one request, also when a few bytes arrive or are taken steadily. Default: ten minutes, and
+   * the time that the bytes transferred so far take at 10 000 bytes a second.
+   */
+  readonly timeLimit?: TimeLimit | undefined
   /**
    * Bytes of one piece of an upload, held in memory. Default 0: each blob is sent as one stream, which every registry
    * accepts. With pieces, an interrupted upload continues at the offset of the registry.
