@@ -136,6 +136,11 @@ export interface WritableFiles extends LocalFiles {
    */
   rename(from: string, to: string): Promise<void>
   /**
+   * Returns the names in a directory, in any order.
+   * @throws {IoError} if that fails
+   */
+  list(path: string): Promise<string[]>
+  /**
    * Removes a file, or a directory with its contents, if it exists.
    * @throws {IoError} if that fails
    */

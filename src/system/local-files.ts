@@ -1,7 +1,7 @@
 /** Reads and writes the files of image transports on a local disk, with node:fs. */
 
 import type { Stats } from 'node:fs'
-import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { IoError, LimitError } from '../errors.ts'
 import { type FileWriter, STREAM_CHUNK_BYTES, type WritableFiles } from '../platform/index.ts'
@@ -125,6 +125,8 @@ export const nodeFiles: WritableFiles = {
   },
 
   rename: (from, to) => withIoAsync(to, () => rename(from, to)),
+
+  list: (path) => withIoAsync(path, () => readdir(path)),
 
   remove: (path) => withIoAsync(path, () => rm(path, { recursive: true, force: true })),
 }

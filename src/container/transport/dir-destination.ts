@@ -5,8 +5,15 @@
  *     manifest.json    the bytes of the manifest, of any type
  *     <hex>            blobs, by the hex of their digests
  *
- * The image is written to a temporary directory beside its place, which is then moved there. An older image directory
- * in that place is removed first; an empty directory is replaced. Source: containers/image, package `directory`.
+ * The image is written to a temporary directory beside its place, which is then moved there; an empty directory is
+ * replaced. Over an older image, its files are moved one by one:
+ *
+ *     <hex> ..         the old image is complete, with blobs that it does not name
+ *     manifest.json    from here on the new image is complete
+ *     <hex> ..         all other files are removed, such as blobs and signatures of the old image
+ *
+ * So there is a complete image in that place at any time, also when the process is killed.
+ * Source: containers/image, package `directory`.
  */
 import { displayUtf8, encodeUtf8 } from '../../bytes.ts'
 import { ConflictError, UsageError } from '../../errors.ts'
@@ -17,6 +24,8 @@ import type { ImageDestination, PutBlobOptions } from './destination.ts'
 import { directoryWritableTree, putVerified, type WritableTree } from './writable-tree.ts'
 
 const VERSION = 'Directory Transport Version: 1.1\n'
+/** The files that are not blobs. `version` is the same in every image. */
+const DOCUMENTS: readonly string[] = ['version', 'manifest.json']
 
 /**
  * Opens a `dir:` destination.
@@ -29,15 +38,15 @@ export async function openDirDestination(
   platform: Platform,
 ): Promise<ImageDestination> {
   const older = await isImageDirectory(files, path)
-  // The image is a subdirectory, since only its owner can read the temporary directory itself.
-  const temporary = await files.createTemporary(files.parent(path))
+  // The image is a subdirectory, since only its owner can read the temporary directory itself. Files can be moved only
+  // within a file system: the directory of an older image may be a link or a mount point.
+  const temporary = await files.createTemporary(older ? path : files.parent(path))
   const folder = files.join(temporary, 'image')
   await files.createDirectory(folder)
   const tree = await directoryWritableTree(files, folder, [])
   const publish = async () => {
     await tree[Symbol.asyncDispose]()
-    if (older) await files.remove(path)
-    await files.rename(folder, path)
+    await (older ? replaceImage(files, folder, path) : files.rename(folder, path))
   }
   return new DirDestination(path, tree, platform, publish, () => files.remove(temporary))
 }
@@ -57,6 +66,17 @@ async function isImageDirectory(files: WritableFiles, path: string): Promise<boo
   const isOurs = size === VERSION.length && displayUtf8(await files.read(version, VERSION.length)) === VERSION
   if (!isOurs || (await files.stat(files.join(path, 'manifest.json'))) === undefined) throw conflict()
   return true
+}
+
+/** Moves the files of the image in `folder` over those of the image in `path`, and removes all others there. */
+async function replaceImage(files: WritableFiles, folder: string, path: string): Promise<void> {
+  const move = (name: string) => files.rename(files.join(folder, name), files.join(path, name))
+  const names = new Set(await files.list(folder))
+  for (const name of names) if (!DOCUMENTS.includes(name)) await move(name)
+  for (const name of DOCUMENTS) await move(name)
+  for (const name of await files.list(path)) {
+    if (!names.has(name) && !name.startsWith('.tmp-')) await files.remove(files.join(path, name))
+  }
 }
 
 /** Writes to a tree that `publish` moves to its path. */
