@@ -44,7 +44,6 @@ export {
   DEFAULT_IMPORTER_VERSION,
   type ImageLimits,
   type ImportOptions,
-  MAX_LAYERS,
   type OstreeVersion,
 } from './import/import-options.ts'
 export {
@@ -198,5 +197,5 @@ export type {
   WriteContext,
 } from './transport/destination.ts'
 export type { ImageSource, SourceContext } from './transport/interface.ts'
-export { MAX_LAYER_BYTES } from './transport/layer-stream.ts'
+export { MAX_LAYER_BYTES, MAX_LAYERS } from './transport/interface.ts'
 export { openMemoryLayout } from './transport/memory.ts'

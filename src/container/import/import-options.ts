@@ -118,12 +118,9 @@ function retainsVar(version: OstreeVersion | undefined): boolean {
   return version.year > 2024 || (version.year === 2024 && version.release >= 3)
 }
 
-/** Layers of one image. Linux stacks at most 500 layers, container builders 128. */
-export const MAX_LAYERS = 1000
-
 /** Limits of an import, against malicious images. Each has a default. */
 export interface ImageLimits {
-  /** Layers of the image. Default MAX_LAYERS. */
+  /** Layers of the image. Default `MAX_LAYERS`. */
   readonly maxLayers?: number | undefined
   /** Bytes of the uncompressed tar of one layer. Default MAX_LAYER_BYTES. */
   readonly maxLayerBytes?: number | undefined

@@ -33,9 +33,9 @@ import { type LayerKind, refForImage, refForLayer } from '../store/names.ts'
 import { type LayerCommit, placeImage } from '../store/place-image.ts'
 import { type LayeredImageState, queryImageCommit, tryQueryImage } from '../store/query.ts'
 import { type AcceptLayer, StoredLayers } from '../store/stored-layers.ts'
-import type { ImageSource } from '../transport/interface.ts'
+import { type ImageSource, MAX_LAYERS } from '../transport/interface.ts'
 import { FlatFileNotes } from './flat-files.ts'
-import { type ImportOptions, MAX_LAYERS, type ResolvedImportOptions, resolveImportOptions } from './import-options.ts'
+import { type ImportOptions, type ResolvedImportOptions, resolveImportOptions } from './import-options.ts'
 import type { ImportResult } from './import-result.ts'
 import { RulesByBase } from './import-rules.ts'
 import { ImportRun } from './import-run.ts'
@@ -126,9 +126,10 @@ export class ImageImporter implements AsyncDisposable {
     await requireAccepted(this.#reference.imgref, this.#options.policy)
     const { files, host, registry, signal, open = openImage } = this.#options
     const { platform } = this.#repo
-    const source = await open(this.#reference.imgref, { platform, files, host, registry, signal })
+    const { maxLayers = MAX_LAYERS, maxLayerBytes } = this.#options.limits
+    const context = { platform, files, host, registry, signal, maxLayers, maxLayerBytes }
+    const source = await open(this.#reference.imgref, context)
     this.#source = source
-    const { maxLayers = MAX_LAYERS } = this.#options.limits
     if (source.manifest.layers.length > maxLayers) throw new LimitError('number of layers', maxLayers)
     return source
   }

@@ -25,6 +25,7 @@ const MAX_LINKS = 8
 const LIMITS: TarLimits = { maxEntries: MAX_ARCHIVE_MEMBERS, maxExtensionBytes: 1 << 16, allowMissingPadding: true }
 
 interface Member {
+  readonly path: string
   readonly ordinal: number
   readonly size: number
   /** Path of the link's target; `undefined` for a file, `null` for a link out of the archive or a special file. */
@@ -85,6 +86,10 @@ class Archive implements FileTree {
 
   async size(path: string): Promise<number | undefined> {
     return this.#find(path)?.size
+  }
+
+  target(path: string): string | undefined {
+    return this.#find(path)?.path
   }
 
   async *stream(path: string): AsyncGenerator<Uint8Array, void, undefined> {
@@ -186,7 +191,7 @@ class ArchiveIndex implements TarSink {
       return
     }
     const sparse = header.typeflag === 0x53 || header.pax.some(({ key }) => key.startsWith('GNU.sparse.'))
-    const member = { ordinal, size: header.size, link, sparse, offset: -1, duplicate: false }
+    const member = { path, ordinal, size: header.size, link, sparse, offset: -1, duplicate: false }
     this.#members.set(path, member)
     this.#member = member
   }

@@ -32,7 +32,7 @@ import { writeArchive } from './archive-file.ts'
 import type { ImageDestination, PutBlobOptions, PutManifestOptions } from './destination.ts'
 import { SAVED_IMAGES, savedManifest } from './docker-archive.ts'
 import { readFile } from './file-tree.ts'
-import { MAX_LAYER_BYTES } from './layer-stream.ts'
+import { MAX_LAYER_BYTES } from './interface.ts'
 import { MAX_CONFIG_SIZE } from './manifest-source.ts'
 import { directoryWritableTree, putConverted, putVerified, type WritableTree } from './writable-tree.ts'
 

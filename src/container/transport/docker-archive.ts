@@ -9,8 +9,7 @@
  * Source: containers/image, package `docker/internal/tarfile`.
  */
 import { concatBytes, EMPTY_BYTES, encodeUtf8 } from '../../bytes.ts'
-import { FormatError, NotFoundError, withContext } from '../../errors.ts'
-import type { Platform } from '../../platform/index.ts'
+import { FormatError, LimitError, NotFoundError, withContext } from '../../errors.ts'
 import { uncompressedTar } from '../../repo/index.ts'
 import { normaliseConfig } from '../oci/config.ts'
 import { digestOf, parseDigest } from '../oci/digest.ts'
@@ -21,8 +20,7 @@ import type { Descriptor, Digest, StoredBlob } from '../oci/oci-types.ts'
 import { limitExpansion } from '../oci/verified-blob.ts'
 import { hasMagic, MAGIC_LENGTH } from './archive-tree.ts'
 import { type FileTree, missingFile, readFile } from './file-tree.ts'
-import type { ImageSource, SourceContext } from './interface.ts'
-import { MAX_LAYER_BYTES } from './layer-stream.ts'
+import { type ImageSource, MAX_LAYER_BYTES, MAX_LAYERS, type SourceContext } from './interface.ts'
 import { MAX_CONFIG_SIZE, openManifest } from './manifest-source.ts'
 
 /** Name of the list of images in the archive. */
@@ -36,7 +34,8 @@ interface SavedImage {
 }
 
 /**
- * Opens an image in an archive. Each layer that is compressed in the archive is decompressed once, to get its size.
+ * Opens an image in an archive. Each file of layers that is compressed in the archive is decompressed once, to get its
+ * size, after the limit of layers was checked.
  * @param image a reference among the tags, or `@N`; without it the archive must hold exactly one image
  * @throws {NotFoundError} when there is no such image, or a choice is needed, or a file of the image is missing
  * @throws {FormatError} when `manifest.json` or the config is malformed; {LimitError} when something is too large
@@ -48,12 +47,19 @@ export async function openDockerArchive(
 ): Promise<ImageSource> {
   try {
     const saved = chooseImage(parseSavedImages(await readFile(tree, SAVED_IMAGES, MAX_MANIFEST_SIZE)), image)
+    const { platform, maxLayers = MAX_LAYERS } = context
+    if (saved.layers.length > maxLayers) throw new LimitError('number of layers', maxLayers)
     const config = await readFile(tree, saved.config, MAX_CONFIG_SIZE)
     const paths = layerPaths(saved, normaliseConfig(config).rootfs.diff_ids)
-    const { platform, signal } = context
-    const plain = (path: string) => plainLayer(platform, tree, path, signal)
+    const plain = (path: string) => plainLayer(tree, path, context)
     const layers: StoredBlob[] = []
-    for (const [digest, path] of paths.all) layers.push({ digest, size: await plainSize(tree, path, plain) })
+    const sizes = new Map<string, number>()
+    for (const [digest, path] of paths.all) {
+      const file = tree.target?.(path) ?? path
+      const size = sizes.get(file) ?? (await plainSize(tree, file, plain))
+      sizes.set(file, size)
+      layers.push({ digest, size })
+    }
     const manifest = savedManifest({ digest: digestOf(platform.sha256(config)), size: config.length }, layers)
     const blob = ({ digest }: Descriptor) => {
       const path = paths.byDigest.get(digest)
@@ -131,13 +137,12 @@ function layerPaths({ layers }: SavedImage, diffIds: readonly string[] | null) {
 }
 
 async function* plainLayer(
-  platform: Platform,
   tree: FileTree,
   path: string,
-  signal: AbortSignal | undefined,
+  { platform, signal, maxLayerBytes: maxBytes = MAX_LAYER_BYTES }: SourceContext,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const stored = { received: (await tree.size(path)) ?? 0 }
-  const limits = { what: 'layer', maxBytes: MAX_LAYER_BYTES, path }
+  const limits = { what: 'layer', maxBytes, path }
   const tar = uncompressedTar(platform, tree.stream(path), { ...limits, signal })
   for await (const chunk of limitExpansion(tar, stored, limits)) {
     signal?.throwIfAborted()

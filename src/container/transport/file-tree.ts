@@ -9,6 +9,8 @@ export interface FileTree {
   readonly what: string
   /** Returns the size of a file in bytes; `undefined` when there is no regular file of that name. */
   size(path: string): Promise<number | undefined>
+  /** Returns the path of the file that links lead to from `path`; `undefined` when it does not exist. */
+  target?(path: string): string | undefined
   /** Reads a file. @throws {NotFoundError} when there is no regular file of that name */
   stream(path: string): AsyncIterable<Uint8Array>
 }

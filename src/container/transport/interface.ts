@@ -2,6 +2,11 @@
 import type { LocalFiles, Platform } from '../../platform/index.ts'
 import type { Descriptor, Digest, HostPlatform, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
 
+/** Default of `ImageLimits.maxLayers`: layers of one image. Linux stacks at most 500, container builders 128. */
+export const MAX_LAYERS = 1000
+/** Default of `ImageLimits.maxLayerBytes`: maximum size of one decompressed layer, in bytes, 1 TiB. */
+export const MAX_LAYER_BYTES: number = 2 ** 40
+
 /** The surroundings that every transport needs in order to read. */
 export interface SourceContext {
   readonly platform: Platform
@@ -10,6 +15,10 @@ export interface SourceContext {
   /** The platform for which an image is chosen from an index. */
   readonly host: HostPlatform
   readonly signal?: AbortSignal | undefined
+  /** Layers of the image, checked before any of them is read. Default `MAX_LAYERS`. */
+  readonly maxLayers?: number | undefined
+  /** Bytes of one layer that is decompressed to open the image (docker-archive). Default `MAX_LAYER_BYTES`. */
+  readonly maxLayerBytes?: number | undefined
 }
 
 /** One image of one platform, open for reading. Blobs are not verified by the source, but by its reader. */

@@ -31,10 +31,7 @@ import {
 } from '../oci/media-types.ts'
 import type { Descriptor, DiffId } from '../oci/oci-types.ts'
 import { limitExpansion, VerifiedBlob } from '../oci/verified-blob.ts'
-import type { ImageSource } from './interface.ts'
-
-/** Default of `ImageLimits.maxLayerBytes`: maximum size of one decompressed layer, in bytes, 1 TiB. */
-export const MAX_LAYER_BYTES: number = 2 ** 40
+import { type ImageSource, MAX_LAYER_BYTES } from './interface.ts'
 
 /** How a layer is opened. */
 export interface OpenLayerOptions {

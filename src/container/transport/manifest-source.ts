@@ -2,7 +2,7 @@
  * Opens an image from its manifest, for all transports: determines the type, chooses the platform from an index,
  * converts a Docker manifest to OCI, and verifies manifest and config.
  */
-import { DigestMismatchError, FormatError, withContext } from '../../errors.ts'
+import { DigestMismatchError, FormatError, LimitError, withContext } from '../../errors.ts'
 import type { Platform } from '../../platform/index.ts'
 import { normaliseConfig } from '../oci/config.ts'
 import { digestChecksum, digestOf } from '../oci/digest.ts'
@@ -11,7 +11,7 @@ import { guessManifestType, isIndexType, parseIndex, parseManifest } from '../oc
 import { DOCKER_MANIFEST } from '../oci/media-types.ts'
 import type { Descriptor, Digest, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
 import { chooseManifest } from '../oci/platform-choice.ts'
-import type { ImageSource, SourceContext } from './interface.ts'
+import { type ImageSource, MAX_LAYERS, type SourceContext } from './interface.ts'
 
 /** Maximum size of a config, in bytes. */
 export const MAX_CONFIG_SIZE: number = 4 * 1024 * 1024
@@ -69,6 +69,7 @@ export async function openDescriptor(
  * @throws {FormatError} when a document is malformed; {UnsupportedError} when its type is not supported
  * @throws {NotFoundError} when an index has no image for `context.host`, or a document is missing
  * @throws {DigestMismatchError} when a document does not match its descriptor
+ * @throws {LimitError} when the image has more than `context.maxLayers` layers
  */
 export async function openManifest(
   reader: BlobReader,
@@ -87,6 +88,8 @@ export async function openManifest(
   }
   const { platform } = context
   const original = parseManifest(selected)
+  const { maxLayers = MAX_LAYERS } = context
+  if (original.layers.length > maxLayers) throw new LimitError('number of layers', maxLayers)
   let config: Promise<Uint8Array> | undefined
   const readConfig = () => {
     config ??= readVerifiedConfig(reader, original.config, platform)
