@@ -149,10 +149,24 @@ export class RegistryClient {
       const silent = error instanceof RegistryError && error.data.status === undefined && error.code === 'network'
       if (!insecure || !silent) throw error
       return await this.#pingAt(`http://${host}`).catch((second) => {
-        // The failure over TLS is reported, unless the server answered over plain HTTP.
-        throw second instanceof RegistryError && second.data.status !== undefined ? second : error
+        throw this.#bothFailed(error, second)
       })
     }
+  }
+
+  /** Returns the error for a registry that gave no answer over TLS. An answer over plain HTTP counts alone. */
+  #bothFailed(tls: RegistryError, http: unknown): unknown {
+    const isSilent = http instanceof RegistryError && http.code === 'network' && http.data.status === undefined
+    if (!isSilent) return http
+    const place = this.place('pinging the registry')
+    const prefix = new RegistryError('network', place, '').message
+    const [first, second] = [tls, http].map(({ message }) =>
+      message.slice(message.startsWith(prefix) ? prefix.length : 0),
+    )
+    return new RegistryError('network', place, `over TLS: ${first}; over plain HTTP: ${second}`, {
+      retryable: tls.data.retryable || http.data.retryable,
+      cause: new AggregateError([tls, http], 'no answer over TLS and plain HTTP'),
+    })
   }
 
   async #pingAt(base: string): Promise<Session> {

@@ -5,6 +5,7 @@ import { parseChallenges } from '../../../src/container/registry/challenge.ts'
 import type { Credentials } from '../../../src/container/registry/credentials.ts'
 import type { RegistryOptions } from '../../../src/container/registry/options.ts'
 import { openRegistryImage } from '../../../src/container/registry/source.ts'
+import { IoError } from '../../../src/errors.ts'
 import { portablePlatform as platform } from '../../../src/platform/portable.ts'
 import { FakeRegistry, type Handler, type Reply } from './fake.ts'
 
@@ -310,6 +311,38 @@ describe('plain HTTP', () => {
     const registry = fresh(noTls)
     await expect(open(registry)).rejects.toMatchObject({ code: 'network', message: expect.stringContaining('EPROTO') })
     expect(registry.seen).toHaveLength(1)
+  })
+
+  test('when neither TLS nor plain HTTP gives an answer, the error has both reasons', async () => {
+    const registry = fresh(({ url }) => {
+      if (url.startsWith('https:')) throw Object.assign(new Error('wrong version number'), { code: 'EPROTO' })
+      throw Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' })
+    })
+    await expect(open(registry, undefined, { insecure: true, retries: 0 })).rejects.toMatchObject({
+      code: 'network',
+      message:
+        'example.com/a/b: pinging the registry: over TLS: connection failed: EPROTO; over plain HTTP: connection failed: ECONNRESET',
+      data: { retryable: true },
+    })
+  })
+
+  test('an error of credentials after plain HTTP was chosen is reported, not that of TLS', async () => {
+    const registry = fresh(noTls)
+    const credentials = async () => {
+      throw new IoError('the helper is not installed', 'ENOENT')
+    }
+    await expect(open(registry, undefined, { insecure: true, credentials })).rejects.toMatchObject({
+      code: 'io',
+      message: expect.stringContaining('the helper is not installed'),
+    })
+  })
+
+  test('a refusal over plain HTTP is reported, not the error of TLS', async () => {
+    const registry = fresh((seen) => noTls(seen) ?? { status: 403 })
+    await expect(open(registry, undefined, { insecure: true })).rejects.toMatchObject({
+      code: 'denied',
+      data: { status: 403 },
+    })
   })
 
   test('plain HTTP is not used after a refusal over TLS', async () => {
