@@ -7,6 +7,7 @@ import { IoError, UnsupportedError } from '../errors.ts'
 import type { FileObject } from '../objects/index.ts'
 import type { ImaSigner } from '../repo/index.ts'
 import { loadNative } from '../repo/local.ts'
+import { withIo, withIoAsync } from '../system/errno.ts'
 
 const ATTRIBUTE = 'user.ima'
 
@@ -31,12 +32,13 @@ export function createEvmctlSigner(algorithm: string, key: string, near: string 
       'Signing for IMA needs the program evmctl (ima-evm-utils), which was not found',
     )
   }
-  const folder = mkdtempSync(join(near ?? tmpdir(), 'ima-'))
+  const parent = near ?? tmpdir()
+  const folder = withIo(parent, () => mkdtempSync(join(parent, 'ima-')))
   const path = join(folder, 'file')
   const args = ['ima_sign', '--xattr-user', '--key', resolve(key), '--hashalgo', algorithm, path]
   return {
     async sign(file) {
-      await writeFile(path, file)
+      await withIoAsync(path, () => writeFile(path, file))
       const { status, stderr } = spawnSync('evmctl', args, { encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'] })
       if (status !== 0) throw new IoError(`evmctl failed: ${stderr.trim()}`, 'EIO', key)
       const value = native.getXattr(path, ATTRIBUTE)

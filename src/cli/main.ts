@@ -9,6 +9,7 @@ import { escapeUtf8 } from '../bytes.ts'
 import { IoError, UsageError } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
 import { isDirectory } from '../system/directories.ts'
+import { ioError } from '../system/errno.ts'
 import { type AnyCommand, COMMON_OPTIONS, type CommandHost, runCommand, ShownUsageError } from './command.ts'
 import { type CommandEntry, type CommandGroup, isGroup } from './command-entry.ts'
 import { COMMANDS } from './command-list.ts'
@@ -164,7 +165,8 @@ function withEscapedBytes(argv: readonly string[]): readonly string[] {
 }
 
 /** Prints an error, preceded by the help if it has one; with `OSTREE_TS_DEBUG` set, followed by its stack. */
-function printError(error: unknown): void {
+function printError(thrown: unknown): void {
+  const error = ioError(thrown, (thrown as NodeJS.ErrnoException | undefined)?.path)
   const message = error instanceof Error ? error.message : String(error)
   if (error instanceof ShownUsageError) err.write(`${error.help}`)
   err.line(err.isTerminal ? `\u001b[31m\u001b[1merror:\u001b[0m\u001b[22m ${message}` : `error: ${message}`)

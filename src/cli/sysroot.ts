@@ -1,8 +1,8 @@
 /** Reads from a sysroot what the container commands need: its repository and the origins of its deployments. */
-import { readFileSync } from 'node:fs'
 import { ORIGIN_GROUP, ORIGIN_IMAGE_KEY } from '../container/internal.ts'
 import { KeyFile } from '../keyfile/index.ts'
 import { namesIn } from '../system/directories.ts'
+import { readTextFile } from './values.ts'
 
 /** Returns the path of a sysroot's repository. */
 export function sysrootRepo(sysroot: string): string {
@@ -20,7 +20,7 @@ export function listOrigins(sysroot: string): string[] {
     const folder = `${deploy}/${stateroot}/deploy`
     for (const name of namesIn(folder).filter((name) => name.endsWith('.origin'))) {
       const path = `${folder}/${name}`
-      const origin = KeyFile.parse(readFileSync(path, 'utf8'), path)
+      const origin = KeyFile.parse(readTextFile(path), path)
       if (origin.has(ORIGIN_GROUP, ORIGIN_IMAGE_KEY)) origins.push(origin.getString(ORIGIN_GROUP, ORIGIN_IMAGE_KEY))
     }
   }

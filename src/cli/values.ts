@@ -1,9 +1,9 @@
 /** Options shared by several commands, and helpers to read option values and files. */
 
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { decodeUtf8 } from '../bytes.ts'
 import { FormatError, IoError, UnsupportedError, UsageError } from '../errors.ts'
-import { errnoOf, errnoText } from '../system/errno.ts'
+import { errnoOf, errnoText, withIo } from '../system/errno.ts'
 import type { OptionTable } from './options.ts'
 
 /**
@@ -49,7 +49,7 @@ export function parseBoolean(option: string, text: string | undefined): boolean 
 
 /**
  * Reads a text file.
- * @throws {IoError} `openat(PATH): REASON` when it cannot be read
+ * @throws {IoError} `openat(PATH): REASON` when it cannot be opened, `REASON` when it cannot be read
  * @throws {FormatError} when it is not UTF-8
  */
 export function readTextFile(path: string): string {
@@ -58,9 +58,26 @@ export function readTextFile(path: string): string {
   return text
 }
 
-/** Reads a file. @throws {IoError} `openat(PATH): …` when it cannot be read */
+/**
+ * Reads a file.
+ * @throws {IoError} `openat(PATH): REASON` when it cannot be opened, `REASON` when it cannot be read (a directory, too)
+ */
 export function readFile(path: string): Uint8Array {
-  return readBytes(path, (reason) => `openat(${path}): ${reason}`)
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    const { syscall } = error as NodeJS.ErrnoException
+    throw fileError(error, path, (reason) => (syscall === 'read' ? reason : `openat(${path}): ${reason}`))
+  }
+}
+
+/**
+ * Writes a file, replacing its content.
+ * @param mode permissions of a file that does not exist yet, less the umask
+ * @throws {IoError} `openat(PATH): REASON` when it cannot be opened, `write(PATH): REASON` when it cannot be written
+ */
+export function writeFile(path: string, content: string | Uint8Array, mode = 0o666): void {
+  withIo(path, () => writeFileSync(path, content, { mode }))
 }
 
 /**
@@ -70,6 +87,8 @@ export function readFile(path: string): Uint8Array {
  * @throws {IoError} when it cannot be read
  */
 export function readBytes(path: string | number, message: (reason: string) => string): Uint8Array {
+  // GIO has a file for the empty path too, with which nothing can be done.
+  if (path === '') throw new IoError('Operation not supported', 'ENOTSUP', path)
   try {
     return readFileSync(path)
   } catch (error) {

@@ -51,6 +51,7 @@ const CALLS: Readonly<Record<string, string>> = {
   stat: 'fstatat',
   symlink: 'symlinkat',
   unlink: 'unlinkat',
+  uv_cwd: 'getcwd',
 }
 
 /** Returns the symbolic name of a system error, such as `ENOENT`; `undefined` for any other error. */

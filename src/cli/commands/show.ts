@@ -19,7 +19,7 @@ import { readKeyRings } from '../../repo/local.ts'
 import { type CommandContext, command } from '../command.ts'
 import { NOT_UTF8, type OptionTable } from '../options.ts'
 import { commitAsJson, valueAsJson, xattrsAsJson } from '../text/json.ts'
-import { JSON_OPTION, readBytes, refuseRaw } from '../values.ts'
+import { JSON_OPTION, readFile, refuseRaw } from '../values.ts'
 
 const OPTIONS = {
   'print-related': { type: 'flag', help: 'Show the "related" commits' },
@@ -108,7 +108,7 @@ function printMetadata({ options, out }: Context, metadata: Vardict, key: string
 function printFile({ options, out }: Context, path: string, type: string): void {
   if (hasEscapedBytes(path)) throw new UsageError(NOT_UTF8)
   if (!isTypeString(type)) throw new UsageError(`Invalid GVariant type string '${type}'`, '--print-variant-type')
-  const content = readBytes(path, (reason) => `openat(${path}): ${reason}`)
+  const content = readFile(path)
   const text = formatMetadataValue({ type, bytes: content }, options['no-byteswap'])
   if (options.json) out.json({ variant: text.trimEnd() })
   else out.write(text)

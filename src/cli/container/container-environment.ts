@@ -1,7 +1,9 @@
 /** Detects whether the process runs in a container made from an OSTree commit, and cleans such a container up. */
-import { existsSync, lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { KeyFile } from '../../keyfile/index.ts'
+import { withIo } from '../../system/errno.ts'
+import { readTextFile } from '../values.ts'
 
 const REPO_CONFIGS = ['sysroot/ostree/repo/config', 'sysroot/config']
 /** Directories whose content does not belong in an image. They are emptied, not removed. */
@@ -16,7 +18,7 @@ type Environment = Readonly<Record<string, string | undefined>>
 export function isOstreeContainer(root: string, env: Environment): boolean {
   const config = REPO_CONFIGS.map((path) => join(root, path)).find((path) => existsSync(path))
   if (config === undefined) return false
-  const mode = KeyFile.parse(readFileSync(config, 'utf8'), config).getString('core', 'mode', '')
+  const mode = KeyFile.parse(readTextFile(config), config).getString('core', 'mode', '')
   return mode === 'bare-split-xattrs' && isContainer(root, env)
 }
 
@@ -39,7 +41,7 @@ export function emptyTransient(root: string): void {
   for (const path of TRANSIENT) {
     const directory = join(root, path)
     const stats = lstatSync(directory, { throwIfNoEntry: false })
-    if (stats?.isDirectory() === true) empty(directory, stats.dev)
+    if (stats?.isDirectory() === true) withIo(directory, () => empty(directory, stats.dev))
   }
 }
 

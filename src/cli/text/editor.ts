@@ -1,10 +1,11 @@
 /** Lets the user write a commit message in an editor. Source: ot-editor.c; ot-builtin-commit.c, commit_editor. */
 
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { UsageError } from '../../errors.ts'
+import { fileError, readTextFile, writeFile } from '../values.ts'
 
 /** The values to show in the template of the message, and the environment that names the editor. */
 export interface MessageRequest {
@@ -17,6 +18,8 @@ export interface MessageRequest {
 /**
  * Opens an editor with a template and returns the message written there.
  * @throws {UsageError} when the subject is empty, the editor fails, or none is configured and the terminal is dumb
+ * @throws {IoError} when the file of the message cannot be written, or the editor has removed it
+ * @throws {FormatError} when the message is not UTF-8
  */
 export function editMessage(request: MessageRequest): { subject: string; body: string } {
   const { subject, body } = parseMessage(edit(template(request), request.env))
@@ -55,19 +58,28 @@ export function parseMessage(text: string): { subject: string; body: string } {
 
 function edit(text: string, env: MessageRequest['env']): string {
   const editor = editorOf(env)
-  const folder = mkdtempSync(join(tmpdir(), 'ostree-'))
+  const folder = makeFolder()
   try {
     const file = join(folder, 'COMMIT_MESSAGE')
-    writeFileSync(file, text, { mode: 0o600 })
+    writeFile(file, text, 0o600)
     const { status, signal, error } = spawnSync('sh', ['-c', `${editor} "$1"`, 'sh', file], { stdio: 'inherit' })
     if (error !== undefined || status !== 0) {
       const reason = error?.message ?? (signal === null ? `exited with code ${status}` : `killed by signal ${signal}`)
       // Without a colon, as ostree prints it.
       throw new UsageError(`There was a problem with the editor '${editor}'Child process ${reason}`)
     }
-    return readFileSync(file, 'utf8')
+    return readTextFile(file)
   } finally {
     rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function makeFolder(): string {
+  const prefix = join(tmpdir(), 'ostree-')
+  try {
+    return mkdtempSync(prefix)
+  } catch (error) {
+    throw fileError(error, prefix, (reason) => `Failed to create file \u201c${prefix}XXXXXX\u201d: ${reason}`)
   }
 }
 

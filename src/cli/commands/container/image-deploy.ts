@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs'
 import {
   formatOstreeImageReference,
   ImageImporter,
@@ -21,6 +20,7 @@ import { openRepo } from '../../local-repo.ts'
 import type { OptionTable } from '../../options.ts'
 import { sysrootRepo } from '../../sysroot.ts'
 import { ProgressBar } from '../../text/progress-bar.ts'
+import { writeFile } from '../../values.ts'
 
 const OPTIONS = {
   ...PROXY_OPTIONS,
@@ -67,7 +67,7 @@ export const imageDeploy = command({
       const warning = imageFilteredContentWarning('filteredFiles' in state ? state.filteredFiles : undefined)
       if (warning !== undefined && !options.json) err.line(warning)
       const file = options['write-commitid-to']
-      if (file !== undefined) writeFileSync(file, commit)
+      if (file !== undefined) writeFile(file, commit)
       if (options.json) out.json({ commit, stateroot, serial: deployment.serial, path, etc })
     } catch (error) {
       throw withContext('Performing deployment', error)

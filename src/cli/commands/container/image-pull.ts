@@ -1,4 +1,4 @@
-import { renameSync, writeFileSync } from 'node:fs'
+import { renameSync } from 'node:fs'
 import {
   formatLayerStatus,
   formatOstreeImageReference,
@@ -11,11 +11,13 @@ import {
 import { canonicalJson, formatManifestDiff } from '../../../container/internal.ts'
 import { UsageError } from '../../../errors.ts'
 import type { Repo } from '../../../repo/index.ts'
+import { withIo } from '../../../system/errno.ts'
 import { command } from '../../command.ts'
 import { importSettings, isMissingFile, openOrCreateStore } from '../../container/image-import.ts'
 import { metadataPolicy, parseReference } from '../../container/image-reference.ts'
 import { PROXY_OPTIONS } from '../../container/registry-access.ts'
 import { ProgressBar } from '../../text/progress-bar.ts'
+import { writeFile } from '../../values.ts'
 
 interface Result {
   changed: boolean
@@ -34,8 +36,8 @@ function result(image: string, changed: boolean, state: Pick<ImportResult, 'merg
 /** Writes the manifest to `path` atomically: to a temporary file first, which is then renamed. */
 function writeCheck(path: string, { manifest }: PreparedImport): undefined {
   const temporary = `${path}.${process.pid}.tmp`
-  writeFileSync(temporary, canonicalJson(manifest))
-  renameSync(temporary, path)
+  writeFile(temporary, canonicalJson(manifest))
+  withIo(path, () => renameSync(temporary, path))
 }
 
 export const imagePull = command({
@@ -118,7 +120,7 @@ export const imagePull = command({
       const pulled = await pull(opened)
       if (pulled === undefined) return
       const digestFile = options['ostree-digestfile']
-      if (digestFile !== undefined) writeFileSync(digestFile, pulled.mergeCommit)
+      if (digestFile !== undefined) writeFile(digestFile, pulled.mergeCommit)
       if (options.json) out.json({ kind: 'result', ...pulled })
       else if (pulled.changed) out.line(`Wrote: ${name} => ${pulled.mergeCommit}`)
       else out.line(`No changes in ${name} => ${pulled.mergeCommit}`)

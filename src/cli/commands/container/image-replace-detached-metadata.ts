@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { parseImageReference, updateDetachedMetadata } from '../../../container/index.ts'
 import { UsageError } from '../../../errors.ts'
 import { hostPlatform } from '../../../system/host.ts'
@@ -6,6 +5,7 @@ import { nodeFiles } from '../../../system/local-files.ts'
 import { threadedPlatform } from '../../../system/threaded-platform.ts'
 import { command } from '../../command.ts'
 import { PROXY_OPTIONS, registryOptions } from '../../container/registry-access.ts'
+import { readFile } from '../../values.ts'
 
 export const imageReplaceDetachedMetadata = command({
   name: 'container image replace-detached-metadata',
@@ -27,7 +27,7 @@ export const imageReplaceDetachedMetadata = command({
     const [from, to] = [parseImageReference(src), parseImageReference(dest)]
     const remote = from.transport === 'registry' || to.transport === 'registry'
     // Without a file, the existing detached metadata is removed.
-    const metadata = path === undefined ? undefined : readFileSync(path)
+    const metadata = path === undefined ? undefined : readFile(path)
     const digest = await updateDetachedMetadata(from, to, metadata, {
       platform: threadedPlatform,
       host: hostPlatform(),

@@ -1,7 +1,7 @@
-import { writeFileSync } from 'node:fs'
 import { UsageError } from '../../../errors.ts'
 import { command } from '../../command.ts'
 import { analyzeInodes, inodesAsJson } from '../../container/inode-report.ts'
+import { writeFile } from '../../values.ts'
 
 export const analyzeInodesCommand = command({
   name: 'provisional-repair analyze-inodes',
@@ -21,6 +21,6 @@ export const analyzeInodesCommand = command({
     if (collisions.length === 0) out.line('OK: No colliding objects found.')
     else err.line(`warning: ${collisions.length} potentially colliding inodes found`)
     const file = options['write-result-to']
-    if (file !== undefined) writeFileSync(file, inodesAsJson(found))
+    if (file !== undefined) writeFile(file, inodesAsJson(found))
   },
 })

@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs'
 import {
   listImages,
   parseImageReference,
@@ -14,6 +13,7 @@ import { analyzeInodes, inodesAsJson } from '../../container/inode-report.ts'
 import { openRepo } from '../../local-repo.ts'
 import type { OptionTable } from '../../options.ts'
 import { sysrootRepo } from '../../sysroot.ts'
+import { writeFile } from '../../values.ts'
 
 const OPTIONS = {
   sysroot: { type: 'string', arg: 'PATH', help: 'Root directory of the system' },
@@ -40,7 +40,7 @@ export const repairCommand = command({
     out.line(`Inodes: ${inode32} of 32 bits, ${inode64} of 64 bits, ${collisions.length} collisions`)
     const corrupted = collisions.length === 0 ? [] : await findCorrupted(context, repo, new Set(collisions))
     const file = options['write-result-to']
-    if (file !== undefined) writeFileSync(file, resultAsJson(inodesAsJson(found), corrupted))
+    if (file !== undefined) writeFile(file, resultAsJson(inodesAsJson(found), corrupted))
     if (collisions.length === 0) out.line('OK no colliding inodes found')
     else if (options['dry-run']) {
       if (corrupted.length > 0) throw new FormatError('image', `Found corruption in images: ${corrupted.length}`)

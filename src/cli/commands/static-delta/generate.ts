@@ -1,9 +1,8 @@
 /** `ostree static-delta generate`. Source: ot-builtin-static-delta.c, ostree-repo-static-delta-compilation.c. */
 
-import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Checksum } from '../../../bytes.ts'
-import { UsageError } from '../../../errors.ts'
+import { IoError, UsageError } from '../../../errors.ts'
 import {
   type ByteOrder,
   type DeltaStats,
@@ -13,9 +12,10 @@ import {
   type Repo,
   writeDelta,
 } from '../../../repo/index.ts'
+import { errnoText } from '../../../system/errno.ts'
 import { command } from '../../command.ts'
 import type { Output } from '../../text/output.ts'
-import { fileError, refuseOptions } from '../../values.ts'
+import { refuseOptions, writeFile } from '../../values.ts'
 
 const MEGABYTE = 1_000_000
 
@@ -99,16 +99,18 @@ function byteOrderOf(letter: string | undefined, swap: boolean): ByteOrder {
 
 /** Writes the superblock to `path`, and the parts beside it. @throws {IoError} when a file cannot be written */
 async function writeFiles(repo: Repo, request: GenerateDeltaOptions, path: string): Promise<DeltaStats> {
+  if (path === '') throw new UsageError("Invalid 'filename' parameter", '--filename')
   const generated = generateDelta(repo, request)
   for (;;) {
     const next = await generated.next()
     if (next.done) return next.value
     const { name, bytes } = next.value
     try {
-      if (name === 'superblock') writeFileSync(path, bytes)
-      else writeFileSync(join(dirname(path), name), bytes)
+      writeFile(name === 'superblock' ? path : join(dirname(path), name), bytes)
     } catch (error) {
-      throw fileError(error, path, (reason) => `opendir(${dirname(path)}): ${reason}`)
+      const { errno } = error instanceof IoError ? error.data : {}
+      if (errno !== 'ENOENT' && errno !== 'ENOTDIR') throw error
+      throw new IoError(`opendir(${dirname(path)}): ${errnoText(errno)}`, errno, path, { cause: error })
     }
   }
 }
