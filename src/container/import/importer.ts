@@ -29,6 +29,7 @@ import { timestampOfManifestOrConfig, versionForConfig } from '../store/image-ti
 import { tryRequireLayer } from '../store/layer-refs.ts'
 import { matchingRules, noteRules } from '../store/layer-rules.ts'
 import { layersOfLayout, parseManifestLayout, parseOstreeManifestLayout } from '../store/layout.ts'
+import { isMergedBy, noteMerge } from '../store/merge-rules.ts'
 import { type LayerKind, refForImage, refForLayer } from '../store/names.ts'
 import { type LayerCommit, placeImage } from '../store/place-image.ts'
 import { type LayeredImageState, queryImageCommit, tryQueryImage } from '../store/query.ts'
@@ -168,10 +169,12 @@ export class ImageImporter implements AsyncDisposable {
   }
 
   /**
-   * Returns whether a stored image has all its layers, and an import with the options at hand would make them in the
-   * same way. Otherwise the image is imported again.
+   * Returns whether a stored image has all its layers, and an import with the options at hand would make and merge them
+   * in the same way. Otherwise the image is imported again.
    */
   async #isWhole({ mergeCommit, manifest, configuration, baseCommit }: LayeredImageState): Promise<boolean> {
+    const { objects } = this.#repo
+    if (!(await isMergedBy(objects, mergeCommit, this.#rules.merge, this.#rules.usualMerge))) return false
     const layout = parseManifestLayout(manifest, configuration)
     const accept = this.#acceptWith(layout.commitLayer && baseCommit)
     for (const layer of layersOfLayout(layout)) {
@@ -228,6 +231,7 @@ export class ImageImporter implements AsyncDisposable {
       const { commit: merge, policy } = merged
       const labelled = policy === undefined ? run.stored : await this.#relabel(tx, run, policy)
       await placeImage(repo, tx, { mergeCommit: merge, layers: labelled, ref })
+      await noteMerge(tx, merge, this.#rules.merge, this.#rules.usualMerge)
       const relabelled = labelled.filter((layer, i) => layer.commit !== run.stored[i]?.commit).length
       return { merge, run, relabelled }
     })

@@ -16,6 +16,7 @@ import { label } from '../store/layout.ts'
 import {
   BOOTC_LABEL,
   CACHED_CONFIG,
+  CACHED_KEYS,
   CACHED_MANIFEST,
   CACHED_MANIFEST_DIGEST,
   OSTREE_COMMIT_LABEL,
@@ -60,15 +61,17 @@ export function isSameImage(stored: LayeredImageState, manifest: ImageManifest, 
   return stored.manifestDigest === digest || stored.manifest.config.digest === manifest.config.digest
 }
 
-/** Notes a newer image in the detached metadata of the stored one's merge commit, replacing what was there. */
-export function cacheUpdate(
+/** Notes a newer image in the detached metadata of the stored one's merge commit, instead of the newer one noted before. */
+export async function cacheUpdate(
   repo: Repo,
   commit: Checksum,
   manifest: ImageManifest,
   digest: Digest,
   config: ImageConfiguration,
 ): Promise<void> {
-  return repo.writeDetachedMetadata(commit, [
+  const others = (await repo.readDetachedMetadata(commit)).filter(([key]) => !CACHED_KEYS.has(key))
+  await repo.writeDetachedMetadata(commit, [
+    ...others,
     [CACHED_CONFIG, variantOf(string, canonicalJson(config))],
     [CACHED_MANIFEST, variantOf(string, canonicalJson(manifest))],
     [CACHED_MANIFEST_DIGEST, variantOf(string, digest)],

@@ -42,6 +42,7 @@ export const IMPORTER_VERSION = 'ostree.importer.version'
 export const CACHED_MANIFEST_DIGEST = 'ostree-ext.cached.manifest-digest'
 export const CACHED_MANIFEST = 'ostree-ext.cached.manifest'
 export const CACHED_CONFIG = 'ostree-ext.cached.config'
+export const CACHED_KEYS: ReadonlySet<string> = new Set([CACHED_MANIFEST_DIGEST, CACHED_MANIFEST, CACHED_CONFIG])
 
 /** Label of an image: diff id of the last layer that belongs to the encapsulated commit. */
 export const DIFFID_LABEL = 'ostree.final-diffid'

@@ -23,16 +23,7 @@ import {
   manifestDataFromCommitmeta,
   parseCachedUpdate,
 } from './merge-metadata.ts'
-import {
-  CACHED_CONFIG,
-  CACHED_MANIFEST,
-  CACHED_MANIFEST_DIGEST,
-  DIFFID_LABEL,
-  IMAGE_PREFIX,
-  LAYER_PREFIX,
-  refForImage,
-  refForLayer,
-} from './names.ts'
+import { CACHED_KEYS, DIFFID_LABEL, IMAGE_PREFIX, LAYER_PREFIX, refForImage, refForLayer } from './names.ts'
 import { unprefixUnescapeRef } from './ref-escape.ts'
 import { listLocalRefs, resolveLocalRef } from './refs.ts'
 
@@ -214,5 +205,3 @@ export async function clearCachedUpdate(repo: Repo, image: string | ImageReferen
     throw withContext(context, error)
   }
 }
-
-const CACHED_KEYS = new Set<string>([CACHED_MANIFEST_DIGEST, CACHED_MANIFEST, CACHED_CONFIG])

@@ -5,9 +5,11 @@ import type { Checksum } from '../../../src/bytes.ts'
 import {
   copyImage,
   encapsulateTo,
+  ImageImporter,
   type ImportOptions,
   openMemoryDestination,
   openMemoryLayout,
+  parseOstreeImageReference,
   planPull,
   pullImage,
   queryImage,
@@ -244,5 +246,45 @@ describe('a layer that two images share', () => {
       expect(await pull(repo, two, 'two')).toMatchObject({ changed: false })
       expect(await pull(repo, two, 'two', { noLabels: true })).toMatchObject({ changed: true })
     }
+  })
+})
+
+describe('a stored image', () => {
+  const sets: readonly Partial<ImportOptions>[] = [
+    {},
+    { noLabels: true },
+    { metadata: 'exact' },
+    { owner: { uid: 7, gid: 8 } },
+    { allowNonusr: false, noLabels: true },
+  ]
+
+  test('is merged again with other options of the merge, in every order, and is present with the same ones', async () => {
+    const tree = directory({
+      usr: directory({ bin: directory({ tool: file('#!') }), ...policy(['/usr/bin/.*\tu:bin']) }),
+    })
+    const base = await baseOf(tree)
+    for (const image of [base, withLayers(base, [await layer('usr/bin/other')])]) {
+      const expected = await Promise.all(sets.map((options) => alone(image, options)))
+      await using repo = await memory()
+      for (const i of [0, 1, 0, 2, 4, 3, 1, 3, 2, 0]) {
+        const again = await pull(repo, image, 'a', sets[i])
+        expect(again).toMatchObject({ mergeCommit: expected[i], changed: true })
+        expect(await pull(repo, image, 'a', sets[i])).toMatchObject({ mergeCommit: expected[i], changed: false })
+      }
+    }
+  })
+
+  test('keeps the notes of its rules when a newer image is noted on it', async () => {
+    const base = await baseWith({ lib: directory({}) })
+    await using repo = await memory()
+    const { mergeCommit } = await pull(repo, base, 'a', { metadata: 'exact' })
+    const reference = parseOstreeImageReference('ostree-unverified-image:oci:/a:1')
+    const newer = withLayers(base, [await layer('usr/x')])
+    await using importer = new ImageImporter(repo, reference, { host: HOST, open: sourceOf(newer) })
+    await importer.prepare()
+    expect((await queryImage(repo, 'oci:/a:1'))?.cachedUpdate).toBeDefined()
+    const detached = await repo.readDetachedMetadata(mergeCommit)
+    expect(lookup(detached, 'ostree-ts.merge-rules', array(string))).toEqual(['labels=policy metadata=exact'])
+    expect(await pull(repo, base, 'a', { metadata: 'exact' })).toMatchObject({ changed: false })
   })
 })
