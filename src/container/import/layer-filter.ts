@@ -15,7 +15,7 @@
  * run/shell       => the above              left out, as every file in run
  * ```
  *
- * Links may be written with a leading `/` or `./`. A link whose object is not in the layer is left out: the file did not
+ * Links may be written with a leading `/` or `./`. An object that is a hard link to another one is a second name of that. A link whose object is not in the layer is left out: the file did not
  * change, so the layers below have it.
  *
  * Source: ostree-ext, tar/write.rs, filter_tar; it loses files of links in `etc` and of links before their object.
@@ -76,6 +76,8 @@ export class LayerFilter implements TarSink {
   readonly #objects = new Map<string, Held>()
   /** The path of the file that each object became, by the name of the object. */
   readonly #moved = new Map<string, Uint8Array>()
+  /** Names of objects that are hard links to other objects. */
+  readonly #aliases = new Map<string, string>()
   /** Links that came before their object, by the name of the object. */
   readonly #early = new Map<string, TarHeader[]>()
   /** Links to pass on when the current entry, their object, has ended. */
@@ -149,16 +151,43 @@ export class LayerFilter implements TarSink {
   #isAboutObject(header: TarHeader): boolean {
     if (header.type === 'hardlink') {
       const target = storePathOf(header.linkPath)
-      if (target !== undefined) this.#link(header, target)
-      return target !== undefined
+      if (target === undefined) return false
+      const alias = storePathOf(header.path)
+      if (alias === undefined) this.#link(header, this.#objectOf(target))
+      else this.#addAlias(header, alias, this.#objectOf(target))
+      return true
     }
     if (header.type !== 'file') return false
     const name = storePathOf(header.path)
     if (name === undefined) return false
+    this.#aliases.delete(name)
     const early = this.#early.get(name)
     if (early !== undefined) this.#passObject(header, name, early)
     else this.#holdObject(header, name)
     return true
+  }
+
+  /** Follows hard links between objects. Chains are shortened on the way. */
+  #objectOf(name: string): string {
+    let object = name
+    for (let next = this.#aliases.get(object); next !== undefined; next = this.#aliases.get(object)) object = next
+    for (let at = name; at !== object; ) {
+      const next = this.#aliases.get(at) ?? object
+      this.#aliases.set(at, object)
+      at = next
+    }
+    return object
+  }
+
+  /** Makes `alias` another name of an object, also for the links that came before. */
+  #addAlias(header: TarHeader, alias: string, object: string): void {
+    // A cycle has no content.
+    if (alias === object) return
+    this.#hold(alias.length + object.length, header.path)
+    this.#aliases.set(alias, object)
+    const early = this.#early.get(alias) ?? []
+    this.#early.delete(alias)
+    for (const link of early) this.#link(link, object)
   }
 
   #holdObject(header: TarHeader, name: string): void {

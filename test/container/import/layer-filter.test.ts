@@ -50,10 +50,56 @@ const hardlink = (path: string, linkPath: string, more: Partial<TarEntry> = {}):
   type: 'hardlink',
   ...more,
 })
+function permutations<T>(items: readonly T[]): T[][] {
+  if (items.length === 0) return [[]]
+  return items.flatMap((item, i) => permutations(items.toSpliced(i, 1)).map((rest) => [item, ...rest]))
+}
+
 const OBJECT = 'sysroot/ostree/repo/objects/aa/x.file'
 const modified = { mtime: 1 }
 
 describe('the layer filter', () => {
+  test('an object that is a hard link to another one is a second name of it, in every order', async () => {
+    const [x, y, z] = ['x', 'y', 'z'].map((name) => `sysroot/ostree/repo/objects/aa/${name}.file`) as [
+      string,
+      string,
+      string,
+    ]
+    const entries = [
+      file(x, 'text', modified),
+      hardlink(y, x, modified),
+      hardlink(z, `/${y}`, modified),
+      hardlink('usr/a', z, modified),
+      hardlink('usr/b', x, modified),
+    ]
+    for (const allowNonusr of [false, true]) {
+      for (const order of permutations(entries)) {
+        const { lines, filtered } = pass(await packed(order), { allowNonusr })
+        expect(filtered).toEqual({})
+        expect(new Set(lines.map((line) => line.split(' ')[1]))).toEqual(new Set(['usr/a', 'usr/b']))
+        expect(lines).toHaveLength(2)
+        expect(lines[0]).toMatch(/^file usr\/[ab] = text$/)
+        expect(lines[1]).toMatch(/^hardlink usr\/[ab] -> usr\/[ab]$/)
+      }
+    }
+  })
+
+  test('objects that are hard links to each other have no content', async () => {
+    const other = 'sysroot/ostree/repo/objects/aa/y.file'
+    const links = [
+      hardlink(OBJECT, other, modified),
+      hardlink(other, OBJECT, modified),
+      hardlink('usr/a', OBJECT, modified),
+    ]
+    expect(pass(await packed(links))).toEqual({ lines: [], filtered: {} })
+    const replaced = [
+      hardlink(OBJECT, other, modified),
+      file(OBJECT, 'text', modified),
+      hardlink('usr/a', OBJECT, modified),
+    ]
+    expect(pass(await packed(replaced)).lines).toEqual(['file usr/a = text'])
+  })
+
   test('the filter keeps paths that belong to the image and counts the others', async () => {
     const archive = await packed([
       file('usr/bin/sh', 'sh'),
