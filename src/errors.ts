@@ -199,7 +199,7 @@ export class CompressionError extends OstreeError {
   readonly data: { kind: string; offset: number }
 
   /**
-   * @param kind the format: `gzip`, `zstd` or `deflate-raw`
+   * @param kind the format: `gzip`, `zstd`, `deflate-raw`, `xz` or `bzip2`
    * @param offset bytes of the compressed stream that were read before the fault was found
    */
   constructor(kind: string, message: string, offset: number, options?: ErrorOptions) {

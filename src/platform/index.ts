@@ -7,6 +7,7 @@
 export type {
   CompressionKind,
   CompressOptions,
+  DecompressionKind,
   DecompressOptions,
   FileWriter,
   Hasher,

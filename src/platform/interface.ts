@@ -8,6 +8,9 @@ import type { Checksum } from '../bytes.ts'
 /** A compression format. `deflate-raw` is deflate without the header and trailer of zlib or gzip. */
 export type CompressionKind = 'gzip' | 'zstd' | 'deflate-raw'
 
+/** A compression format that can be read. xz and bzip2 are not written. */
+export type DecompressionKind = CompressionKind | 'xz' | 'bzip2'
+
 /** A SHA-256 computed piece by piece. */
 export interface Hasher {
   /** Adds `bytes` to the data. */
@@ -55,16 +58,17 @@ export interface Platform {
    */
   inflateRaw(bytes: Uint8Array, size: number): Uint8Array
   /**
-   * Decompresses a whole stream: all gzip members, all zstd frames. Skippable zstd frames are skipped, zeros after the
-   * last gzip member are allowed, and bytes after the end of raw deflate are ignored. Chunks have about 1 MiB; their
+   * Decompresses a whole stream: all gzip members, all zstd frames, all xz and bzip2 streams.
+   * Skippable zstd frames are skipped, zeros after the last gzip member or bzip2 stream are allowed, and bytes after the end of raw deflate are ignored. Chunks have about 1 MiB; their
    * memory may be reused once the next chunk is requested. The source is read to its end, unless the reader stops
    * before; then the source's iterator is returned.
    * @throws {CompressionError} if the stream is malformed, truncated, or does not match its checksum
-   * @throws {LimitError} if there are more than `maxBytes` decompressed bytes, or a zstd frame has a window over 128 MiB
-   * @throws {UnsupportedError} if a zstd frame needs a dictionary
+   * @throws {LimitError} if there are more than `maxBytes` decompressed bytes, or a zstd frame has a window over 128 MiB, or
+   *   an xz block a dictionary over 128 MiB
+   * @throws {UnsupportedError} if a zstd frame needs a dictionary, or xz data have a filter other than LZMA2
    */
   decompress(
-    kind: CompressionKind,
+    kind: DecompressionKind,
     from: AsyncIterable<Uint8Array>,
     options?: DecompressOptions,
   ): AsyncIterable<Uint8Array>

@@ -11,5 +11,8 @@ export const DEFLATE_LEVEL = 6
 /** Default level of zstd, as in zstd. */
 export const ZSTD_LEVEL = 3
 
+/** Largest dictionary of an xz block that is accepted, in bytes: 128 MiB. That of `xz -9` has 64 MiB. */
+export const MAX_XZ_DICTIONARY: number = 1 << 27
+
 /** Largest window of a zstd frame that is accepted, in bytes: 128 MiB, the limit of the zstd program without `--long`. */
 export const MAX_ZSTD_WINDOW = 1 << 27

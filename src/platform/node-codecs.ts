@@ -1,9 +1,10 @@
 /** Streaming compression on Node, by node:zlib. zstd is in `node-zstd.ts`. */
 
 import * as zlib from 'node:zlib'
+import { decompressArchive } from './codecs/archives.ts'
 import { gzipMember } from './codecs/gzip-frame.ts'
 import { canBeExact, deflateExactly } from './codecs/stock-zlib.ts'
-import type { CompressionKind, CompressOptions, DecompressOptions } from './interface.ts'
+import type { CompressionKind, CompressOptions, DecompressionKind, DecompressOptions, Hasher } from './interface.ts'
 import { DEFLATE_LEVEL, ZSTD_LEVEL } from './limits.ts'
 import { STREAM_OPTIONS, through } from './node-streams.ts'
 import { compressZstd, decompressZstd } from './node-zstd.ts'
@@ -11,11 +12,15 @@ import { compressZstd, decompressZstd } from './node-zstd.ts'
 /** Compresses a stream to raw deflate at a level from 1 to 9, with the bytes of zlib. */
 export type ExactDeflater = (from: AsyncIterable<Uint8Array>, level: number) => AsyncIterable<Uint8Array>
 
-/** Implements `Platform.decompress`. */
+/**
+ * Implements `Platform.decompress`.
+ * @param createSha256 starts a SHA-256, which blocks of xz may have as their check
+ */
 export function decompress(
-  kind: CompressionKind,
+  kind: DecompressionKind,
   from: AsyncIterable<Uint8Array>,
-  options: DecompressOptions = {},
+  options: DecompressOptions,
+  createSha256: () => Hasher,
 ): AsyncIterable<Uint8Array> {
   switch (kind) {
     case 'gzip':
@@ -24,6 +29,9 @@ export function decompress(
       return through(kind, from, () => zlib.createInflateRaw(STREAM_OPTIONS), options)
     case 'zstd':
       return decompressZstd(from, options)
+    case 'xz':
+    case 'bzip2':
+      return decompressArchive(kind, from, options, createSha256)
   }
 }
 

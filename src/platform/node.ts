@@ -26,6 +26,10 @@ class NodeHasher implements Hasher {
   }
 }
 
+function createSha256(): Hasher {
+  return new NodeHasher()
+}
+
 function sha256(...parts: readonly Uint8Array[]): Checksum {
   // OpenSSL returns 64 lower-case hex digits, which is the form of a Checksum.
   if (parts.length <= 1) return hash('sha256', parts[0] ?? EMPTY_BYTES, 'hex') as Checksum
@@ -78,10 +82,10 @@ function inflateRaw(bytes: Uint8Array, size: number): Uint8Array {
 export const nodePlatform: Platform = {
   name: 'node',
   sha256,
-  createSha256: () => new NodeHasher(),
+  createSha256,
   deflateRaw,
   inflateRaw,
-  decompress,
+  decompress: (kind, from, options = {}) => decompress(kind, from, options, createSha256),
   compress,
 }
 

@@ -8,6 +8,7 @@ import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js'
 import { deflateSync } from 'fflate'
 import { type Checksum, toHex } from '../bytes.ts'
 import { CompressionError } from '../errors.ts'
+import { decompressArchive } from './codecs/archives.ts'
 import { crc32 } from './codecs/crc32.ts'
 import { type Decoder, drive, Input } from './codecs/decoder.ts'
 import { deflateSlabs } from './codecs/deflate-slabs.ts'
@@ -17,7 +18,14 @@ import { INFLATE_SLACK, inflate, inflateBuffer } from './codecs/inflate.ts'
 import { canBeExact, deflateExactly } from './codecs/stock-zlib.ts'
 import { compressFrames } from './codecs/zstd/compress.ts'
 import { unzstd } from './codecs/zstd/decompress.ts'
-import type { CompressionKind, CompressOptions, DecompressOptions, Hasher, Platform } from './interface.ts'
+import type {
+  CompressionKind,
+  CompressOptions,
+  DecompressionKind,
+  DecompressOptions,
+  Hasher,
+  Platform,
+} from './interface.ts'
 import { DEFLATE_LEVEL, MAX_DEFLATE_RATIO, ZSTD_LEVEL } from './limits.ts'
 
 class PortableHasher implements Hasher {
@@ -30,6 +38,10 @@ class PortableHasher implements Hasher {
   digest(): Checksum {
     return toHex(this.#hash.digest()) as Checksum
   }
+}
+
+function createSha256(): Hasher {
+  return new PortableHasher()
 }
 
 function sha256(...parts: readonly Uint8Array[]): Checksum {
@@ -76,10 +88,11 @@ function* inflateAlone(input: Input): Decoder {
 }
 
 function decompress(
-  kind: CompressionKind,
+  kind: DecompressionKind,
   from: AsyncIterable<Uint8Array>,
   options: DecompressOptions = {},
 ): AsyncIterable<Uint8Array> {
+  if (kind === 'xz' || kind === 'bzip2') return decompressArchive(kind, from, options, createSha256)
   const decoders = { gzip: gunzip, zstd: unzstd, 'deflate-raw': inflateAlone }
   return drive(kind, decoders[kind], from, options)
 }
@@ -100,7 +113,7 @@ function compress(
 export const portablePlatform: Platform = {
   name: 'portable',
   sha256,
-  createSha256: () => new PortableHasher(),
+  createSha256,
   deflateRaw,
   inflateRaw,
   decompress,

@@ -19,6 +19,8 @@ export type ReferenceProgram =
   | 'python3'
   | 'getfattr'
   | 'zstd'
+  | 'xz'
+  | 'bzip2'
   | 'debootstrap'
   | 'matchpathcon'
   | 'docker-registry'
@@ -73,7 +75,7 @@ function fail(missing: readonly Need[]): never {
 export function run(
   program: string,
   args: readonly string[],
-  options: { cwd?: string; input?: Uint8Array; env?: Record<string, string> } = {},
+  options: { cwd?: string; input?: Uint8Array; env?: Record<string, string>; encoding?: 'latin1' } = {},
 ): string {
   const result = spawnSync(program, args, {
     maxBuffer: 1 << 30,
@@ -85,5 +87,5 @@ export function run(
   if (result.status !== 0) {
     throw new Error(`${program} ${args.join(' ')}: exit ${result.status}\n${result.stderr.toString()}`)
   }
-  return result.stdout.toString()
+  return result.stdout.toString(options.encoding)
 }

@@ -29,15 +29,13 @@ export async function openImage(ref: ImageReference, context: TransportContext):
     }
     case 'oci-archive': {
       const { path, image } = splitImageName(ref.name)
-      return await openLayout(await openArchive(platform, localFiles(ref, context), path, signal), image, context)
+      const archive = await openArchive(platform, localFiles(ref, context), path, signal, 'last')
+      return await openLayout(archive, image, context)
     }
     case 'docker-archive': {
       const { path, image } = splitImageName(ref.name)
-      return await openDockerArchive(
-        await openArchive(platform, localFiles(ref, context), path, signal),
-        image,
-        context,
-      )
+      const archive = await openArchive(platform, localFiles(ref, context), path, signal, 'refused')
+      return await openDockerArchive(archive, image, context)
     }
     case 'dir':
       return await openDir(directoryTree(localFiles(ref, context), ref.name), context)

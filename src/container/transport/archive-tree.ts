@@ -2,7 +2,8 @@
  * Gives access to the files of a tar archive without unpacking it. One pass notes the offset of each file, and later
  * reads go there. In an archive that is compressed as a whole, each read decompresses from the beginning up to its file.
  *
- * Programs differ in which of two entries with one name they take, so a file that is in the archive twice cannot be read.
+ * Of two entries with one name the last counts, as for programs that unpack the archive: files may have been appended to it.
+ * Of a docker-archive some programs take the first, so there a file that is in the archive twice cannot be read.
  */
 import { displayUtf8, readAll } from '../../bytes.ts'
 import { FormatError, LimitError, PathNotFoundError, UnsupportedError, withContext } from '../../errors.ts'
@@ -24,6 +25,9 @@ const MAX_LINKS = 8
 
 const LIMITS: TarLimits = { maxEntries: MAX_ARCHIVE_MEMBERS, maxExtensionBytes: 1 << 16, allowMissingPadding: true }
 
+/** What counts of several entries with one name. */
+export type Repeated = 'last' | 'refused'
+
 interface Member {
   readonly path: string
   readonly ordinal: number
@@ -39,6 +43,7 @@ interface Member {
 /**
  * Opens an archive and notes where its members are.
  * @param path path of the archive, in the form that the platform uses
+ * @param repeated which entry counts of several with one name: the last, or none
  * @throws {PathNotFoundError} when it does not exist or is not a regular file; {TarFormatError} when it is malformed
  * @throws {CompressionError} when it cannot be decompressed; {LimitError} when it has too many members or bytes
  */
@@ -47,13 +52,14 @@ export async function openArchive(
   files: LocalFiles,
   path: string,
   signal: AbortSignal | undefined,
+  repeated: Repeated,
 ): Promise<FileTree> {
   const found = await files.stat(path)
   if (found === undefined) throw new PathNotFoundError(path)
   if (found.kind !== 'file') throw new PathNotFoundError(path, `${path}: not a regular file`)
   const archive = new Archive(platform, files, path, found.size, signal)
   try {
-    await archive.index()
+    await archive.index(repeated)
   } catch (error) {
     throw withContext(path, error)
   }
@@ -77,10 +83,10 @@ class Archive implements FileTree {
     this.#signal = signal
   }
 
-  async index(): Promise<void> {
+  async index(repeated: Repeated): Promise<void> {
     const start = await readAll(this.#files.stream(this.what, { length: Math.min(MAGIC_LENGTH, this.#size) }))
     this.#compressed = hasMagic(start)
-    const index = new ArchiveIndex(this.#members)
+    const index = new ArchiveIndex(this.#members, repeated)
     await feed(new TarParser(index, LIMITS), index.watch(this.#tar()), { stopAtEnd: true })
   }
 
@@ -146,9 +152,11 @@ class Archive implements FileTree {
   }
 }
 
-/** Returns whether a stream begins as gzip or zstd do, or with a frame that zstd skips. */
+/** Returns whether a stream begins as gzip, zstd, xz or bzip2 do, or with a frame that zstd skips. */
 export function hasMagic([a, b, c, d]: Uint8Array): boolean {
   if (a === 0x1f && b === 0x8b) return true
+  if (a === 0x42 && b === 0x5a && c === 0x68) return true
+  if (a === 0xfd && b === 0x37 && c === 0x7a && d === 0x58) return true
   if (b === 0x2a && c === 0x4d && d === 0x18) return ((a ?? 0) & 0xf0) === 0x50
   return a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd
 }
@@ -156,6 +164,7 @@ export function hasMagic([a, b, c, d]: Uint8Array): boolean {
 /** Notes the offset of each member. The chunks of the stream must pass through `watch`. */
 class ArchiveIndex implements TarSink {
   readonly #members: Map<string, Member>
+  readonly #repeated: Repeated
   #chunk: Uint8Array = new Uint8Array(0)
   /** Offset of the chunk in the stream, in bytes. */
   #base = 0
@@ -163,8 +172,9 @@ class ArchiveIndex implements TarSink {
   #names = 0
   #member: Member | undefined
 
-  constructor(members: Map<string, Member>) {
+  constructor(members: Map<string, Member>, repeated: Repeated) {
     this.#members = members
+    this.#repeated = repeated
   }
 
   /** Passes the stream on to the parser and notes which chunk is being parsed. */
@@ -186,7 +196,7 @@ class ArchiveIndex implements TarSink {
     this.#names += path.length + (link?.length ?? 0)
     if (this.#names > MAX_ARCHIVE_NAMES) throw new LimitError('names in the archive', MAX_ARCHIVE_NAMES)
     const known = this.#members.get(path)
-    if (known !== undefined) {
+    if (known !== undefined && this.#repeated === 'refused') {
       known.duplicate = true
       return
     }

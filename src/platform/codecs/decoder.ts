@@ -5,7 +5,7 @@
 
 import { EMPTY_BYTES } from '../../bytes.ts'
 import { CompressionError } from '../../errors.ts'
-import type { CompressionKind, DecompressOptions } from '../interface.ts'
+import type { DecompressionKind, DecompressOptions } from '../interface.ts'
 import { abortable } from './abortable.ts'
 import { Meter } from './meter.ts'
 
@@ -16,7 +16,7 @@ export type Decoder = Generator<Step, void, undefined>
 
 /** Compressed bytes on their way to a decoder. Those of `bytes` before `pos` have been consumed. */
 export class Input {
-  readonly kind: CompressionKind
+  readonly kind: DecompressionKind
   /** A chunk of the source, or the unconsumed rest of a chunk followed by the next chunk. */
   bytes: Uint8Array = EMPTY_BYTES
   pos = 0
@@ -28,7 +28,7 @@ export class Input {
   #storage: Uint8Array = EMPTY_BYTES
   #borrowed = true
 
-  constructor(kind: CompressionKind) {
+  constructor(kind: DecompressionKind) {
     this.kind = kind
   }
 
@@ -113,7 +113,7 @@ const LARGEST_FEED = 1 << 24
  * @throws {LimitError} if there is more output than `options.maxBytes`
  */
 export async function* drive(
-  kind: CompressionKind,
+  kind: DecompressionKind,
   decode: (input: Input) => Decoder,
   from: AsyncIterable<Uint8Array>,
   options: DecompressOptions,

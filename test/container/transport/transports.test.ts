@@ -1,5 +1,6 @@
 /** Tests of all local transports with images that skopeo wrote, and with hostile archives. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -15,6 +16,7 @@ import { packTar, type TarEntry } from '../../../src/tar/index.ts'
 import { PLATFORMS } from '../../support/backends.ts'
 import { goldenBytes, goldenJson, goldenPath, unpackGolden } from '../../support/golden.ts'
 import { readTar, text } from '../../support/read-tar.ts'
+import { describeReference, run } from '../../support/reference.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
 
 const context = { platform: nodePlatform, files: nodeFiles, host: { architecture: 'amd64', os: 'linux' } }
@@ -161,6 +163,48 @@ describe('references to missing images', () => {
       await expect(openImage({ transport, name: 'x' }, context)).rejects.toMatchObject({ code: 'unsupported' })
     },
   )
+})
+
+describeReference(['xz', 'bzip2', 'tar'], 'archives that other programs changed', () => {
+  const layersOf = async (transport: 'oci-archive' | 'docker-archive', name: string) => {
+    const source = await openImage({ transport, name }, context)
+    const sizes: number[] = []
+    for (const [index, layer] of source.manifest.layers.entries())
+      sizes.push(await sizeOf(openLayer(source, layer, { platform: nodePlatform, diffId: DIFF_IDS[index] })))
+    return sizes
+  }
+
+  test.each([
+    ['oci-archive', 'xz'],
+    ['oci-archive', 'bzip2'],
+    ['docker-archive', 'xz'],
+    ['docker-archive', 'bzip2'],
+  ] as const)('an %s that was compressed with %s is read', async (transport, program) => {
+    const path = join(root, `${transport}.${program}`)
+    const tar =
+      transport === 'oci-archive'
+        ? goldenBytes('container/oci-archive.tar')
+        : gunzipSync(goldenBytes('container/docker-archive.tar.gz'))
+    writeFileSync(path, spawnSync(program, ['-c'], { input: tar, maxBuffer: 1 << 28 }).stdout)
+    expect(await layersOf(transport, path)).toEqual([174080, 179712, 139264])
+    const damaged = readFileSync(path)
+    damaged[damaged.length >> 1] = (damaged[damaged.length >> 1] as number) ^ 1
+    writeFileSync(path, damaged)
+    await expect(layersOf(transport, path)).rejects.toMatchObject({ code: 'corrupt' })
+  })
+
+  test('of an index that was appended to an oci-archive again the last one counts', async () => {
+    const path = join(root, 'appended.tar')
+    const folder = temporaryFolder()
+    writeFileSync(path, goldenBytes('container/oci-archive.tar'))
+    run('tar', ['-xf', path, 'index.json'], { cwd: folder })
+    const index = JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8'))
+    index.manifests[0].annotations = { 'org.opencontainers.image.ref.name': 'renamed' }
+    writeFileSync(join(folder, 'index.json'), JSON.stringify(index))
+    run('tar', ['-rf', path, 'index.json'], { cwd: folder })
+    expect(await layersOf('oci-archive', `${path}:renamed`)).toEqual([174080, 179712, 139264])
+    await expect(layersOf('oci-archive', `${path}:exampleos:latest`)).rejects.toMatchObject({ code: 'not-found' })
+  })
 })
 
 describe('hostile archives', () => {

@@ -1,15 +1,15 @@
 /**
  * Decompresses an archive. Like libarchive, detects the compression by the first bytes, except that a tar is never taken
- * for something else, whatever the name of its first entry is. Other formats that libarchive
- * supports (xz, bzip2, zip) are refused. A cpio archive is passed through.
+ * for something else, whatever the name of its first entry is. zip, which libarchive
+ * reads too, is refused. A cpio archive is passed through.
  */
 
 import { concatBytes } from '../../../bytes.ts'
 import { UnsupportedError } from '../../../errors.ts'
-import type { CompressionKind, DecompressOptions, Platform } from '../../../platform/index.ts'
+import type { DecompressionKind, DecompressOptions, Platform } from '../../../platform/index.ts'
 import { BLOCK, startsTar } from '../../../tar/internal.ts'
 
-const MAGICS: readonly (readonly [magic: readonly number[], kind: CompressionKind | 'xz' | 'bzip2' | 'zip'])[] = [
+const MAGICS: readonly (readonly [magic: readonly number[], kind: DecompressionKind | 'zip'])[] = [
   [[0x1f, 0x8b], 'gzip'],
   [[0x28, 0xb5, 0x2f, 0xfd], 'zstd'],
   [[0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], 'xz'],
@@ -23,7 +23,7 @@ const SKIPPABLE = [0x2a, 0x4d, 0x18]
 /** Options of `uncompressedTar`. */
 export interface UncompressedOptions extends DecompressOptions {
   /** The compression of what is not empty and begins neither like compressed data nor like a tar. Default: none. */
-  readonly otherwise?: CompressionKind | undefined
+  readonly otherwise?: DecompressionKind | undefined
 }
 
 /**
@@ -57,11 +57,11 @@ export async function* uncompressedTar(
 }
 
 /** Detects the compression by a magic number. */
-function compressionOf(start: Uint8Array): CompressionKind | undefined {
+function compressionOf(start: Uint8Array): DecompressionKind | undefined {
   if (((start[0] as number) & 0xf0) === 0x50 && SKIPPABLE.every((byte, i) => start[i + 1] === byte)) return 'zstd'
   const kind = MAGICS.find(([magic]) => magic.every((byte, i) => start[i] === byte))?.[1]
-  if (kind === undefined || kind === 'gzip' || kind === 'zstd' || kind === 'deflate-raw') return kind
-  const supported = 'use tar or cpio, uncompressed or compressed with gzip or zstd'
+  if (kind !== 'zip') return kind
+  const supported = 'use tar or cpio, uncompressed or compressed with gzip, zstd, xz or bzip2'
   throw new UnsupportedError(kind, `Archives in ${kind} are not supported; ${supported}`)
 }
 
