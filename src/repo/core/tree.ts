@@ -37,6 +37,15 @@ export interface TreeLimits {
   readonly maxMemory?: number | undefined
 }
 
+/** State that all directories of a tree share: limits, and the estimated memory in bytes. */
+interface TreeBounds {
+  memory: number
+  readonly maxMemory: number
+  readonly maxDepth: number
+  /** The checksum that was added last. Equal files often follow each other, and then share its text. */
+  last: Checksum | undefined
+}
+
 /** The checksums of a stored directory: its dirtree and its dirmeta. */
 export interface TreeRoot {
   readonly tree: Checksum
@@ -50,8 +59,7 @@ export class MutableTree {
   /** Number of directories above this one; 0 for the root. */
   readonly depth: number
   readonly #parent: MutableTree | undefined
-  /** Limits and estimated memory in bytes, shared by all directories of a tree. */
-  readonly #bounds: { memory: number; readonly maxMemory: number; readonly maxDepth: number }
+  readonly #bounds: TreeBounds
   // Created on demand, because many directories have no files or no subdirectories, or are never loaded.
   #files: Map<string, Checksum> | undefined
   #dirs: Map<string, MutableTree> | undefined
@@ -65,7 +73,7 @@ export class MutableTree {
     this.depth = parent === undefined ? 0 : parent.depth + 1
     this.#parent = parent
     const { maxDepth = MAX_TREE_DEPTH, maxMemory = MAX_TREE_MEMORY } = limits
-    this.#bounds = parent === undefined ? { memory: 0, maxMemory, maxDepth } : parent.#bounds
+    this.#bounds = parent === undefined ? { memory: 0, maxMemory, maxDepth, last: undefined } : parent.#bounds
     if (this.depth > this.#bounds.maxDepth) throw new LimitError('directory depth', this.#bounds.maxDepth)
     this.#files = undefined
     this.#dirs = undefined
@@ -182,14 +190,21 @@ export class MutableTree {
       if (this.#dirs?.has(name)) throw new UsageError(`Can't replace directory with file: ${name}`, name)
     }
     if (present === undefined) this.#addFile(name, checksum)
-    else this.#files?.set(name, checksum)
+    else this.#files?.set(name, this.#shared(checksum))
     this.#invalidate()
   }
 
   #addFile(name: string, checksum: Checksum): void {
     this.#count(FILE_MEMORY, name)
     this.#files ??= new Map()
-    this.#files.set(name, checksum)
+    this.#files.set(name, this.#shared(checksum))
+  }
+
+  /** Returns the checksum, as the same string as that of the file before if they are equal. */
+  #shared(checksum: Checksum): Checksum {
+    const bounds = this.#bounds
+    if (bounds.last !== checksum) bounds.last = checksum
+    return bounds.last
   }
 
   /**

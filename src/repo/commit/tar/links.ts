@@ -9,15 +9,15 @@ import type { Checksum } from '../../../bytes.ts'
 import { displayUtf8 } from '../../../bytes.ts'
 import { FormatError, InvalidNameError, LimitError, TarFormatError, UsageError, withContext } from '../../../errors.ts'
 import type { MutableTree } from '../../core/tree.ts'
+import { LinkTable } from './link-table.ts'
 import { splitTarPath } from './path.ts'
 
 /** Limit of the estimated memory of an archive's links, in bytes; enough for more than a million. */
 export const MAX_LINK_MEMORY = 1 << 29
 
-/** Estimated bytes of a link without its paths. */
-const LINK_MEMORY = 256
-/** Bytes per UTF-16 unit of a path. */
-const TARGET_UNIT_MEMORY = 4
+/** Estimated bytes of a link without its texts, and of a UTF-16 unit of these. Buffers grow to the double. */
+const LINK_MEMORY = 128
+const UNIT_MEMORY = 4
 
 /** A hard link that waits for the end of the archive. */
 export interface DeferredLink {
@@ -26,15 +26,16 @@ export interface DeferredLink {
   readonly name: string
   /** The target path from the root, as `splitTarPath` accepts it. */
   readonly target: string
-  /** The path of the link for messages. */
+  /** The path of the link for messages, which ends with its name. */
   readonly path: string
   /** Offset of the entry in the archive, in bytes. */
   readonly offset: number
 }
 
-/** A link with the file that it gets, once that is known. */
-interface ResolvedLink extends DeferredLink {
-  checksum: Checksum | undefined
+/** Where the target of a link is. */
+interface Place {
+  readonly tree: MutableTree
+  readonly name: string
 }
 
 /**
@@ -51,11 +52,7 @@ export function tarFault(error: unknown, offset: number, path: Uint8Array | stri
 /** The hard links of one archive. */
 export class DeferredLinks {
   readonly #root: MutableTree
-  readonly #links: ResolvedLink[] = []
-  /** Links by directory and name. Of several with one name, the last one. */
-  readonly #places = new Map<MutableTree, Map<string, ResolvedLink>>()
-  /** Links that a later entry has replaced. */
-  readonly #dropped = new Set<ResolvedLink>()
+  readonly #links = new LinkTable()
   /** Directories that a later entry has replaced, by parent and name: links to files in them keep these. */
   readonly #replaced = new Map<MutableTree, Map<string, MutableTree>>()
 
@@ -64,24 +61,15 @@ export class DeferredLinks {
 
   constructor(root: MutableTree, maxMemory = MAX_LINK_MEMORY) {
     this.#root = root
-    this.#maxMemory = maxMemory
+    // Positions of texts in the table have 32 bits.
+    this.#maxMemory = Math.min(maxMemory, 2 ** 32)
   }
 
   /** Adds a link. @throws {LimitError} when the links of the archive take too much memory */
   add({ tree, name, target, path, offset }: DeferredLink): void {
-    this.#memory += LINK_MEMORY + (target.length + path.length) * TARGET_UNIT_MEMORY
+    this.#memory += LINK_MEMORY + (target.length + path.length) * UNIT_MEMORY
     if (this.#memory > this.#maxMemory) throw new LimitError('memory of hard links', this.#maxMemory)
-    // Links to one file often follow each other, and then share the text of their target.
-    const before = this.#links.at(-1)?.target
-    const shared = before === target ? before : target
-    const link: ResolvedLink = { tree, name, target: shared, path, offset, checksum: undefined }
-    this.#links.push(link)
-    let names = this.#places.get(link.tree)
-    if (names === undefined) {
-      names = new Map()
-      this.#places.set(link.tree, names)
-    }
-    names.set(link.name, link)
+    this.#links.add(tree, name, target, path, offset)
   }
 
   /**
@@ -90,7 +78,7 @@ export class DeferredLinks {
    * @returns whether a directory was removed
    */
   makeRoom(tree: MutableTree, name: string, what: 'directory' | 'file' | 'link'): boolean {
-    if (what !== 'link') this.#drop(tree, name)
+    if (what !== 'link') this.#links.drop(tree, name)
     if (what === 'directory') {
       if (tree.files.has(name)) tree.remove(name)
       return false
@@ -103,22 +91,17 @@ export class DeferredLinks {
     return tree.remove(name)
   }
 
-  #drop(tree: MutableTree, name: string): void {
-    const names = this.#places.get(tree)
-    const link = names?.get(name)
-    if (link === undefined) return
-    names?.delete(name)
-    this.#dropped.add(link)
-  }
-
-  /** Returns the names of links in a directory. */
+  /** Yields the names of links in a directory; a name may come more than once. */
   namesIn(tree: MutableTree): Iterable<string> {
-    return this.#places.get(tree)?.keys() ?? []
+    return this.#links.namesIn(tree)
   }
 
-  /** Yields the directory and name of each link, without duplicates. */
+  /** Yields the directory and name of each link, in the order of the archive; a place may come more than once. */
   *places(): Generator<readonly [tree: MutableTree, name: string]> {
-    for (const [tree, names] of this.#places) for (const name of names.keys()) yield [tree, name]
+    const links = this.#links
+    for (let link = 0; link < links.count; link++) {
+      if (!links.isDropped(link)) yield [links.treeOf(link), links.nameOf(link)]
+    }
   }
 
   /**
@@ -126,45 +109,62 @@ export class DeferredLinks {
    * @throws {TarFormatError} when a target is missing, is a directory, or leads only to links in a cycle
    */
   resolve(): void {
-    const links = this.#dropped.size === 0 ? this.#links : this.#links.filter((link) => !this.#dropped.has(link))
-    for (const link of links) this.#follow(link)
-    for (const link of links) {
+    const links = this.#links
+    this.#followAll()
+    for (let link = 0; link < links.count; link++) {
+      const checksum = links.isDropped(link) ? undefined : links.fileOf(link)
+      if (checksum === undefined) continue
       try {
-        link.tree.replaceFile(link.name, link.checksum as Checksum)
+        links.treeOf(link).replaceFile(links.nameOf(link), checksum)
       } catch (error) {
-        throw fault(withContext('Failed to replace file', error), link)
+        throw this.#fault(withContext('Failed to replace file', error), link)
       }
     }
   }
 
+  /** Finds the file of each link, except of those that have been dropped. */
+  #followAll(): void {
+    const links = this.#links
+    let before: number | undefined
+    for (let link = 0; link < links.count; link++) {
+      if (links.isDropped(link) || links.fileOf(link) !== undefined) continue
+      const known = before !== undefined && links.haveSameTarget(before, link) ? links.fileOf(before) : undefined
+      if (known === undefined) this.#follow(link)
+      else links.setFile(link, known)
+      before = link
+    }
+  }
+
   /** Follows a chain of links to a file, and records that file for every link of the chain. */
-  #follow(start: ResolvedLink): void {
-    const chain = new Set<ResolvedLink>()
+  #follow(start: number): void {
+    const links = this.#links
+    const chain: number[] = []
     let link = start
-    let { checksum } = link
+    let checksum: Checksum | undefined
     while (checksum === undefined) {
-      chain.add(link)
+      chain.push(link)
+      links.setMark(link, start + 1)
       try {
-        const { tree, name } = this.#find(link)
-        const next = this.#places.get(tree)?.get(name)
+        const { tree, name } = this.#find(links.targetOf(link))
+        const next = links.find(tree, name)
         if (next === undefined) checksum = fileAt(tree, name)
-        else if (chain.has(next)) checksum = contentIn(chain) ?? fileAt(tree, name)
+        else if (links.markOf(next) === start + 1) checksum = this.#contentIn(chain) ?? fileAt(tree, name)
         else {
           link = next
-          checksum = link.checksum
+          checksum = links.fileOf(link)
         }
       } catch (error) {
-        throw fault(withContext('Failed to find object', error), link)
+        throw this.#fault(withContext('Failed to find object', error), link)
       }
     }
-    for (const passed of chain) passed.checksum = checksum
+    for (const passed of chain) links.setFile(passed, checksum)
   }
 
   /**
    * Finds the directory and name of a target.
    * @throws {UsageError} when a directory is missing, or the target is one
    */
-  #find({ target }: DeferredLink): { tree: MutableTree; name: string } {
+  #find(target: string): Place {
     let tree = this.#root
     const names = splitTarPath(target)
     const last = names.length - 1
@@ -177,23 +177,24 @@ export class DeferredLinks {
     }
     throw new UsageError(`Expected hardlink file target at "${target}" but found a directory`, target)
   }
-}
 
-/** Finds a file for a cycle of links: one that an entry with content has put at one of its paths. */
-function contentIn(cycle: ReadonlySet<DeferredLink>): Checksum | undefined {
-  for (const { tree, name } of cycle) {
-    const checksum = tree.files.get(name)
-    if (checksum !== undefined) return checksum
+  /** Finds a file for a cycle of links: one that an entry with content has put at one of its paths. */
+  #contentIn(cycle: readonly number[]): Checksum | undefined {
+    for (const link of cycle) {
+      const checksum = this.#links.treeOf(link).files.get(this.#links.nameOf(link))
+      if (checksum !== undefined) return checksum
+    }
+    return undefined
   }
-  return undefined
+
+  #fault(error: unknown, link: number): unknown {
+    const text = `ostree-tar: Processing deferred hardlink ${this.#links.targetOf(link)}`
+    return tarFault(withContext(text, error), this.#links.offsetOf(link), this.#links.pathOf(link))
+  }
 }
 
 function fileAt(tree: MutableTree, name: string): Checksum {
   const checksum = tree.files.get(name)
   if (checksum === undefined) throw new UsageError(`No such file or directory: ${name}`, name)
   return checksum
-}
-
-function fault(error: unknown, { offset, target, path }: DeferredLink): unknown {
-  return tarFault(withContext(`ostree-tar: Processing deferred hardlink ${target}`, error), offset, path)
 }

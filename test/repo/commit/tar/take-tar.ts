@@ -46,7 +46,15 @@ export async function* chunks(bytes: Uint8Array, size: number): AsyncGenerator<U
 
 /** Imports an archive. */
 export async function take(entries: readonly TarEntry[] | Uint8Array, options: TakeOptions = {}): Promise<Taken> {
-  const { mode = 'archive', autocreateParents = true, rename, maxLinkMemory, chunk = 10240, below } = options
+  const {
+    mode = 'archive',
+    autocreateParents = true,
+    rename,
+    maxLinkMemory,
+    lastEntryWins,
+    chunk = 10240,
+    below,
+  } = options
   const repo = await Repo.open(createMemoryStorage({ platform: nodePlatform, mode }), nodePlatform)
   const modifier = options.modifier && new CommitModifier(repo, options.modifier)
   const tx = await repo.begin()
@@ -58,6 +66,7 @@ export async function take(entries: readonly TarEntry[] | Uint8Array, options: T
       autocreateParents,
       rename,
       maxLinkMemory,
+      lastEntryWins,
       modifier,
       into,
     })

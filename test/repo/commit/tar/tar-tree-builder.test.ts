@@ -274,8 +274,22 @@ describe('hard links in importTar', () => {
 
   test('hard links that need more memory than the limit are refused', async () => {
     const links = ['a', 'b', 'c'].map((name) => hardlink(name, 'f'))
-    await expect(take([file('f'), ...links], { maxLinkMemory: 750 })).rejects.toMatchObject({ code: 'limit' })
-    expect((await take([file('f'), ...links], { maxLinkMemory: 800 })).listing.length).toBe(5)
+    await expect(take([file('f'), ...links], { maxLinkMemory: 400 })).rejects.toMatchObject({ code: 'limit' })
+    expect((await take([file('f'), ...links], { maxLinkMemory: 410 })).listing.length).toBe(5)
+  })
+
+  test('with lastEntryWins, a file replaces all earlier links of its name', async () => {
+    const entries = [file('x', '1'), hardlink('a', 'x'), hardlink('a', 'x'), hardlink('b', 'x'), file('a', '2')]
+    expect((await paths(entries, { lastEntryWins: true })).slice(1)).toEqual(['/a = 2', '/b = 1', '/x = 1'])
+    expect((await paths(entries)).slice(1)).toEqual(['/a = 1', '/b = 1', '/x = 1'])
+  })
+
+  test('a message names a link as its entry spells it', async () => {
+    const links = [hardlink('d/é', 'f'), hardlink('d//./b', 'nope'), hardlink('d/c', 'f')]
+    await expect(take([file('f'), dir('d'), ...links])).rejects.toMatchObject({ data: { path: 'd//./b' } })
+    const names = ['k', 'é', 'x'.repeat(200), '€'.repeat(70)].map((name) => hardlink(`d/${name}`, `${name}f`))
+    const files = names.map(({ link }) => file(link as string))
+    expect((await paths([dir('d'), ...names, ...files])).length).toBe(10)
   })
 
   test('a chain of 5000 hard links is resolved', async () => {
