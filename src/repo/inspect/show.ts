@@ -6,7 +6,7 @@
 
 import type { Checksum } from '../../bytes.ts'
 import { FormatError, ObjectNotFoundError } from '../../errors.ts'
-import { byteswap, lookup, printVariant, string, type Variant } from '../../gvariant/index.ts'
+import { byteswap, isNormal, lookup, printVariant, string, type Variant } from '../../gvariant/index.ts'
 import {
   Commit,
   contentChecksum,
@@ -92,7 +92,8 @@ export function formatMetadataValue({ type, bytes }: Variant, unswapped = false)
 /**
  * Yields the output of `ostree show` for an object, without signatures, in pieces: ostree prints the first ones before
  * it fails.
- * @throws {FormatError} when the timestamp of a commit is outside the years 1 to 9999
+ * @throws {FormatError} when the timestamp of a commit is outside the years 1 to 9999, or its bytes are damaged so that it
+ *   names no tree
  */
 export function* formatObject(
   platform: Platform,
@@ -104,7 +105,20 @@ export function* formatObject(
   yield formatHeading(type, checksum)
   if (unswapped) yield formatRaw(type, bytes, true)
   else if (raw) yield formatRaw(type, bytes)
-  if (type === 'commit' && (unswapped || !raw)) yield formatCommit(platform, Commit.decode(bytes))
+  if (type === 'commit' && (unswapped || !raw)) {
+    const commit = Commit.decode(bytes)
+    const text = formatCommit(platform, commit)
+    // Most fields of such a commit are GVariant's defaults, not what it once said. ostree 2026.4 crashes.
+    if (!isSound(commit) && !isNormal(Commit.type, bytes)) {
+      throw new FormatError('commit', 'Failed to read commit: Not a GVariant in normal form')
+    }
+    yield text
+  }
+}
+
+/** Tells whether a commit names a tree. */
+function isSound({ rootTree, rootMeta }: Commit): boolean {
+  return isChecksum(rootTree) && isChecksum(rootMeta)
 }
 
 /**
@@ -115,8 +129,7 @@ export function formatCommit(platform: Platform, commit: Commit): string {
   const { parent, subject, body, metadata } = commit
   const version = lookup(metadata, 'version', string)
   let text = parent === undefined ? '' : `Parent:  ${parent}\n`
-  const isSound = isChecksum(commit.rootTree) && isChecksum(commit.rootMeta)
-  text += `ContentChecksum:  ${isSound ? contentChecksum(platform, commit) : '<invalid commit>'}\n`
+  text += `ContentChecksum:  ${isSound(commit) ? contentChecksum(platform, commit) : '<invalid commit>'}\n`
   text += `Date:  ${formatTimestamp(commit.timestamp)}\n`
   if (version !== undefined) text += `Version: ${version}\n`
   text += subject === '' ? '(no subject)\n' : `\n${indent(subject)}`

@@ -1,8 +1,9 @@
 /** Objects that have the right checksum and break a rule of their type. Texts are those of ostree 2026.4. */
+import { statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, encodeUtf8 } from '../../../src/bytes.ts'
-import { Commit, DirMeta, DirTree, S_IFDIR, type Xattrs } from '../../../src/objects/index.ts'
+import { Commit, DirMeta, DirTree, loosePath, S_IFDIR, type Xattrs } from '../../../src/objects/index.ts'
 import { createRepo } from '../../../src/repo/local.ts'
 import { runInProcess } from '../../support/in-process.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
@@ -65,4 +66,21 @@ describe('a commit with a checksum of another length', () => {
     const { status, stdout } = await ostree('show', `--repo=${repo}`, 'main')
     expect({ status, line: stdout.split('\n')[1] }).toEqual({ status: 0, line: 'ContentChecksum:  <invalid commit>' })
   })
+})
+
+describe('a commit whose file is cut', () => {
+  test.each(Array.from({ length: 40 }, (_, i) => i + 1))(
+    'by %d bytes is an error of `show` and `log`',
+    async (bytes) => {
+      const { repo, commit } = await commitOf([])
+      const path = join(repo, loosePath({ checksum: commit, type: 'commit' }, true))
+      truncateSync(path, statSync(path).size - bytes)
+      for (const name of ['show', 'log']) {
+        const { status, stdout, stderr } = await ostree(name, `--repo=${repo}`, 'main')
+        expect(stdout).toBe(`commit ${commit}\n`)
+        expect(stderr).toMatch(/^error: Failed to read commit: /)
+        expect(status).toBe(1)
+      }
+    },
+  )
 })
