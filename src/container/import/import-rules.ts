@@ -2,12 +2,12 @@
 
 import type { Checksum } from '../../bytes.ts'
 import { type ObjectReader, type Repo, readCommit, type SePolicy } from '../../repo/index.ts'
-import { defaultPolicy, type FlattenOptions, ROOT_OWNER } from '../layers/flatten.ts'
+import type { FlattenOptions } from '../layers/flatten.ts'
 import type { WantedRules } from '../store/layer-rules.ts'
-import type { MergeRules } from '../store/merge-rules.ts'
+import { type MergeRules, metadataOf } from '../store/merge-rules.ts'
 import type { ResolvedImportOptions } from './import-options.ts'
 import { rootIsTransient } from './prepare-root.ts'
-import { holdsLabels, layerPolicy } from './selinux.ts'
+import { layerPolicy } from './selinux.ts'
 
 /** The rules of an import, and the policy that labels its layers. */
 export interface ImportRules extends WantedRules {
@@ -80,15 +80,6 @@ export class RulesByBase {
   get merge(): MergeRules {
     return { labels: this.#labels, metadata: this.metadata }
   }
-
-  /** The rules of a merge without options. */
-  get usualMerge(): MergeRules {
-    return { labels: holdsLabels(this.#repo), metadata: metadataOf({ policy: defaultPolicy(this.#repo.mode) }) }
-  }
-}
-
-function metadataOf({ policy, owner = ROOT_OWNER }: Pick<FlattenOptions, 'policy' | 'owner'>): string {
-  return policy === 'exact' ? policy : `${policy}:${owner.uid}:${owner.gid}`
 }
 
 async function isTransient(reader: ObjectReader, base: Checksum): Promise<boolean> {

@@ -17,7 +17,7 @@
 import type { Checksum } from '../../bytes.ts'
 import { FormatError, LimitError, OstreeError, UsageError, withContext } from '../../errors.ts'
 import { findRemote, prune, type Repo, readSignedCommit, type SePolicy, type Transaction } from '../../repo/index.ts'
-import { defaultPolicy, type FlattenOptions } from '../layers/flatten.ts'
+import { defaultPolicy, type FlattenOptions, holdsLabels } from '../layers/flatten.ts'
 import type { Descriptor, Digest, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
 import { formatOstreeImageReference, type OstreeImageReference } from '../oci/reference.ts'
 import { openImage } from '../open/open-image.ts'
@@ -51,7 +51,7 @@ import {
 } from './preparation.ts'
 import { fetchOrder, type PreparedImport, type PreparedLayer, type PrepareResult } from './prepared-import.ts'
 import { ReadAhead } from './read-ahead.ts'
-import { holdsLabels, relabelLayer } from './selinux.ts'
+import { relabelLayer } from './selinux.ts'
 
 /** The commit that was in an image. */
 export interface UnencapsulatedImage {
@@ -173,8 +173,7 @@ export class ImageImporter implements AsyncDisposable {
    * in the same way. Otherwise the image is imported again.
    */
   async #isWhole({ mergeCommit, manifest, configuration, baseCommit }: LayeredImageState): Promise<boolean> {
-    const { objects } = this.#repo
-    if (!(await isMergedBy(objects, mergeCommit, this.#rules.merge, this.#rules.usualMerge))) return false
+    if (!(await isMergedBy(this.#repo, mergeCommit, this.#rules.merge))) return false
     const layout = parseManifestLayout(manifest, configuration)
     const accept = this.#acceptWith(layout.commitLayer && baseCommit)
     for (const layer of layersOfLayout(layout)) {
@@ -231,7 +230,7 @@ export class ImageImporter implements AsyncDisposable {
       const { commit: merge, policy } = merged
       const labelled = policy === undefined ? run.stored : await this.#relabel(tx, run, policy)
       await placeImage(repo, tx, { mergeCommit: merge, layers: labelled, ref })
-      await noteMerge(tx, merge, this.#rules.merge, this.#rules.usualMerge)
+      await noteMerge(repo, tx, merge, this.#rules.merge)
       const relabelled = labelled.filter((layer, i) => layer.commit !== run.stored[i]?.commit).length
       return { merge, run, relabelled }
     })

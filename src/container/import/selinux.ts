@@ -27,11 +27,6 @@ import {
 } from '../../repo/index.ts'
 import { type FlattenOptions, flattenTree } from '../layers/flatten.ts'
 
-/** Returns whether objects of this repository can have labels. */
-export function holdsLabels({ mode, settings }: Pick<Repo, 'mode' | 'settings'>): boolean {
-  return mode !== 'bare-user-only' && !settings.disableXattrs
-}
-
 /** Reads the policy that labels the layers on a base commit. @throws as `readSePolicy` */
 export async function layerPolicy(reader: ObjectReader, commit: Checksum): Promise<SePolicy | undefined> {
   return findSePolicyOfCommit(reader, commit)

@@ -28,7 +28,14 @@ import {
   S_IFMT,
   S_IFREG,
 } from '../../objects/index.ts'
-import { type FileOwner, type MutableTree, type RepoMode, readDirMeta, type Transaction } from '../../repo/index.ts'
+import {
+  type FileOwner,
+  type MutableTree,
+  type Repo,
+  type RepoMode,
+  readDirMeta,
+  type Transaction,
+} from '../../repo/index.ts'
 
 /**
  * What a merged tree keeps of owners, modes and extended attributes: `exact` keeps everything; `compat` keeps what is
@@ -55,6 +62,11 @@ const CANONICAL_BITS = 0o755
 /** Returns the policy that repositories of a mode have always had: with it, their checksums do not change. */
 export function defaultPolicy(mode: RepoMode): MetadataPolicy {
   return mode === 'bare' ? 'exact' : 'compat'
+}
+
+/** Returns whether objects of this repository can have labels. */
+export function holdsLabels({ mode, settings }: Pick<Repo, 'mode' | 'settings'>): boolean {
+  return mode !== 'bare-user-only' && !settings.disableXattrs
 }
 
 interface Rules {

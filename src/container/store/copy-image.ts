@@ -7,6 +7,7 @@ import type { ImageReference } from '../oci/reference.ts'
 import { requirePlace } from './image-place.ts'
 import { requireLayer } from './layer-refs.ts'
 import { layersOfLayout, parseManifestLayout } from './layout.ts'
+import { copyMergeRules } from './merge-rules.ts'
 import { refForImage } from './names.ts'
 import { type LayerCommit, placeImage } from './place-image.ts'
 import { noSuchImage, queryImage } from './query.ts'
@@ -49,7 +50,10 @@ export async function copyImage(
     await using _ = await into.storage.lock('shared')
     // By checksum: what the source tells others of its refs says nothing of these.
     await pullLocal(from, into, { refs: [...commits], verifyBindings: false, signal, onProgress })
-    await into.transaction((tx) => placeImage(into, tx, { mergeCommit, layers, ref: refForImage(target) }))
+    await into.transaction(async (tx) => {
+      await placeImage(into, tx, { mergeCommit, layers, ref: refForImage(target) })
+      await copyMergeRules(from, into, tx, mergeCommit)
+    })
   } catch (error) {
     throw withContext('Copying image', error)
   }

@@ -17,7 +17,8 @@
 
 import type { Checksum } from '../../bytes.ts'
 import { array, lookup, string, type Vardict, vardict, variantOf } from '../../gvariant/index.ts'
-import type { ObjectReader, Transaction } from '../../repo/index.ts'
+import type { ObjectReader, Repo, Transaction } from '../../repo/index.ts'
+import { defaultPolicy, type FlattenOptions, holdsLabels, ROOT_OWNER } from '../layers/flatten.ts'
 
 /** Key in the detached metadata of a merge commit. */
 export const MERGE_RULES = 'ostree-ts.merge-rules'
@@ -32,36 +33,40 @@ export interface MergeRules {
   readonly metadata: string
 }
 
-/**
- * Returns whether a merge with some rules gives the stored commit.
- * @param usual rules of a commit without a note
- */
-export async function isMergedBy(
-  reader: ObjectReader,
-  commit: Checksum,
-  rules: MergeRules,
-  usual: MergeRules,
-): Promise<boolean> {
-  const noted = readNote(await readDetached(reader, commit)) ?? [formatRules(usual)]
+/** Returns what a note says of owners and modes. */
+export function metadataOf({ policy, owner = ROOT_OWNER }: Pick<FlattenOptions, 'policy' | 'owner'>): string {
+  return policy === 'exact' ? policy : `${policy}:${owner.uid}:${owner.gid}`
+}
+
+/** Returns the note that a commit without one stands for: that of a merge without options. */
+function usualNote(repo: Pick<Repo, 'mode' | 'settings'>): string {
+  return formatRules({ labels: holdsLabels(repo), metadata: metadataOf({ policy: defaultPolicy(repo.mode) }) })
+}
+
+/** Returns whether a merge with some rules gives the stored commit. */
+export async function isMergedBy(repo: Repo, commit: Checksum, rules: MergeRules): Promise<boolean> {
+  const noted = readNote(await readDetached(repo.objects, commit)) ?? [usualNote(repo)]
   return noted.includes(formatRules(rules))
 }
 
-/**
- * Adds rules to those that are known to give a merge commit.
- * @param usual rules of a commit without a note, which do not need one
- */
-export async function noteMerge(
-  tx: Transaction,
-  commit: Checksum,
-  rules: MergeRules,
-  usual: MergeRules,
-): Promise<void> {
+/** Adds rules to those that are known to give a merge commit. The default ones of the repository need no note. */
+export async function noteMerge(repo: Repo, tx: Transaction, commit: Checksum, rules: MergeRules): Promise<void> {
+  await addNotes(repo, tx, commit, [formatRules(rules)])
+}
+
+/** Notes on a copied merge commit what its repository knows of its rules: the other one may have other defaults. */
+export async function copyMergeRules(from: Repo, into: Repo, tx: Transaction, commit: Checksum): Promise<void> {
+  const notes = readNote(await readDetached(from.objects, commit)) ?? [usualNote(from)]
+  await addNotes(into, tx, commit, notes)
+}
+
+async function addNotes(repo: Repo, tx: Transaction, commit: Checksum, notes: readonly string[]): Promise<void> {
   const detached = await readDetached(tx, commit)
   const before = readNote(detached)
-  const line = formatRules(rules)
-  if (before === undefined ? line === formatRules(usual) : before.includes(line)) return
+  const known = before ?? [usualNote(repo)]
+  if (notes.every((note) => known.includes(note))) return
   const others = detached.filter(([key]) => key !== MERGE_RULES)
-  const lines = [...(before ?? []), line].sort()
+  const lines = [...new Set([...(before ?? []), ...notes])].sort()
   await tx.writeAttached('commitmeta', commit, vardict.encode([...others, [MERGE_RULES, variantOf(LINES, lines)]]))
 }
 

@@ -274,6 +274,23 @@ describe('a stored image', () => {
     }
   })
 
+  test('that was copied from a repository of another mode has the rules of that one', async () => {
+    const image = withLayers(await baseWith({ lib: directory({}) }), [await layer('usr/x')])
+    for (const [from, into] of [
+      ['bare-user', 'bare'],
+      ['bare', 'bare-user'],
+    ] as const) {
+      await using one = await memory(from)
+      const { mergeCommit } = await pull(one, image, 'a')
+      await using two = await memory(into)
+      await copyImage(one, 'oci:/a:1', two)
+      const metadata = from === 'bare' ? 'exact' : 'compat'
+      expect(await pull(two, image, 'a', { metadata })).toMatchObject({ mergeCommit, changed: false })
+      expect(await pull(two, image, 'a')).toMatchObject({ changed: true })
+      expect(await pull(two, image, 'a')).toMatchObject({ changed: false })
+    }
+  })
+
   test('keeps the notes of its rules when a newer image is noted on it', async () => {
     const base = await baseWith({ lib: directory({}) })
     await using repo = await memory()
