@@ -151,10 +151,17 @@ export class DigestMismatchError extends OstreeError {
   }
 
   constructor(what: 'digest' | 'diffId' | 'size', blob: string, expected: string | number, actual: string | number) {
-    const label = what === 'diffId' ? 'diff id' : what
-    super(`Blob ${blob}: ${label} expected ${expected}, actual ${actual}`)
+    super(mismatch(what, blob, expected, actual))
     this.data = { what, blob, expected, actual }
   }
+}
+
+/** Words of containers/image for size and digest, which does not check diff ids. */
+function mismatch(what: string, blob: string, expected: string | number, actual: string | number): string {
+  if (what === 'size') return `Blob ${blob}: expected ${expected} bytes in blob, got ${actual}`
+  if (what === 'diffId') return `Blob ${blob}: diff id expected ${expected}, actual ${actual}`
+  const place = blob === expected ? '' : `${blob}: `
+  return `${place}corrupted blob, expecting ${expected}, got ${actual}`
 }
 
 /** An object, a variant, a manifest, a configuration or another document is malformed. */

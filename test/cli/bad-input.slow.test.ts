@@ -47,18 +47,21 @@ function bomb(): Uint8Array {
 const digestOf = (bytes: Uint8Array) => `sha256:${nodePlatform.sha256(bytes)}`
 
 const LAYERS: Record<string, [layer: LayerFields, message: string | RegExp]> = {
-  'is truncated': [{ tar: rare, found: rare.subarray(0, 700) }, 'size expected 4096, actual 700'],
+  'is truncated': [{ tar: rare, found: rare.subarray(0, 700) }, 'expected 4096 bytes in blob, got 700'],
   'is truncated, compressed': [
     { tar: rare, blob: zipped, mediaType: GZIP, found: zipped.subarray(0, 60) },
-    `size expected ${zipped.length}, actual 60`,
+    `expected ${zipped.length} bytes in blob, got 60`,
   ],
-  'has a bit flipped': [{ tar: rare, found: flip(rare, 1100) }, /digest expected sha256:\w+, actual sha256:/],
+  'has a bit flipped': [{ tar: rare, found: flip(rare, 1100) }, /corrupted blob, expecting sha256:\w+, got sha256:/],
   'has a bit flipped, compressed': [
     { tar: rare, blob: zipped, mediaType: GZIP, found: flip(zipped, 40) },
-    /digest expected|invalid|incorrect/,
+    /corrupted blob|invalid|incorrect/,
   ],
-  'has the content of another': [{ tar: rare, found: good }, 'size expected 4096, actual 2560'],
-  'is too long': [{ tar: rare, found: concatBytes([rare, new Uint8Array(512)]) }, 'size expected 4096, actual 4608'],
+  'has the content of another': [{ tar: rare, found: good }, 'expected 4096 bytes in blob, got 2560'],
+  'is too long': [
+    { tar: rare, found: concatBytes([rare, new Uint8Array(512)]) },
+    'expected 4096 bytes in blob, got 4608',
+  ],
   'is missing': [{ tar: rare, found: null }, /no such file: blobs\/sha256\//],
   'has another diff id': [
     { tar: good, blob: zipped, mediaType: GZIP },

@@ -13,6 +13,7 @@
  */
 
 import type { Checksum } from '../../bytes.ts'
+import { withContext } from '../../errors.ts'
 import { string, type Vardict, variantOf } from '../../gvariant/index.ts'
 import {
   labelTree,
@@ -71,7 +72,10 @@ export async function writeMergeCommit(tx: Transaction, input: MergeInput): Prom
   return { commit, policy }
 }
 
-/** Returns the tree that base and layers make together. Nothing is written. */
+/**
+ * Returns the tree that base and layers make together. Nothing is written.
+ * @throws {FormatError} when a whiteout of a layer has no name; the message begins with `Checking out layer CHECKSUM`
+ */
 export async function mergeTrees(
   reader: Transaction,
   base: Checksum | undefined,
@@ -84,8 +88,12 @@ export async function mergeTrees(
     tree.fillEmpty(reader, { tree: rootTree, meta: rootMeta })
   }
   for (const layer of layers) {
-    const { rootTree, rootMeta } = await readCommit(reader, layer)
-    await overlayLayer(tree, reader, { tree: rootTree, meta: rootMeta }, { signal })
+    try {
+      const { rootTree, rootMeta } = await readCommit(reader, layer)
+      await overlayLayer(tree, reader, { tree: rootTree, meta: rootMeta }, { signal })
+    } catch (error) {
+      throw withContext(`Checking out layer ${layer}`, error)
+    }
   }
   return tree
 }

@@ -107,7 +107,7 @@ describe('a copied image', () => {
     }
     const files = new Map<string, Uint8Array>()
     await using to = openMemoryDestination(files, undefined, nodePlatform)
-    await expect(transferImage(liar, to, CONTEXT)).rejects.toThrow('digest expected')
+    await expect(transferImage(liar, to, CONTEXT)).rejects.toThrow('corrupted blob, expecting sha256:')
     expect(files.has('index.json')).toBe(false)
     const aborted = AbortSignal.abort(new Error('enough'))
     await expect(transferImage(source, to, { ...CONTEXT, signal: aborted })).rejects.toThrow('enough')

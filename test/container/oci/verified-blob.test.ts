@@ -1,7 +1,12 @@
 import { describe, expect, test, vi } from 'vitest'
 import { concatBytes, readAll, streamOf } from '../../../src/bytes.ts'
 import { digestOf } from '../../../src/container/oci/digest.ts'
-import { limitExpansion, MAX_LAYER_RATIO, VerifiedBlob } from '../../../src/container/oci/verified-blob.ts'
+import {
+  type ExpectedBlob,
+  limitExpansion,
+  MAX_LAYER_RATIO,
+  VerifiedBlob,
+} from '../../../src/container/oci/verified-blob.ts'
 import { DigestMismatchError, LimitError, UsageError } from '../../../src/errors.ts'
 import { nodePlatform as platform } from '../../../src/platform/node.ts'
 
@@ -161,4 +166,11 @@ describe('a limited expansion', () => {
     expect(await read(3, 3 * MIB, 3 * MIB)).toBe(3 * MIB)
     await expect(read(4, 4 * MIB, 3 * MIB)).rejects.toThrow('layer size')
   })
+})
+
+test('a wrong blob fails in the words of containers/image', async () => {
+  const read = (expected: ExpectedBlob) => readAll(new VerifiedBlob(platform, source(), expected))
+  await expect(read({ digest, size: 13 })).rejects.toThrow(`Blob ${digest}: expected 13 bytes in blob, got 12`)
+  await expect(read({ digest, size: 11 })).rejects.toThrow(`Blob ${digest}: expected 11 bytes in blob, got 12`)
+  await expect(read({ digest: OTHER })).rejects.toThrow(`corrupted blob, expecting ${OTHER}, got ${digest}`)
 })
