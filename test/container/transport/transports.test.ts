@@ -16,7 +16,7 @@ import { packTar, type TarEntry } from '../../../src/tar/index.ts'
 import { PLATFORMS } from '../../support/backends.ts'
 import { goldenBytes, goldenJson, goldenPath, unpackGolden } from '../../support/golden.ts'
 import { readTar, text } from '../../support/read-tar.ts'
-import { describeReference, run } from '../../support/reference.ts'
+import { describeReference, run, testReference } from '../../support/reference.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
 
 const context = { platform: nodePlatform, files: nodeFiles, host: { architecture: 'amd64', os: 'linux' } }
@@ -204,6 +204,27 @@ describeReference(['xz', 'bzip2', 'tar'], 'archives that other programs changed'
     run('tar', ['-rf', path, 'index.json'], { cwd: folder })
     expect(await layersOf('oci-archive', `${path}:renamed`)).toEqual([174080, 179712, 139264])
     await expect(layersOf('oci-archive', `${path}:exampleos:latest`)).rejects.toMatchObject({ code: 'not-found' })
+  })
+
+  testReference(['skopeo', 'xz'], 'skopeo too reads the last index, and of a docker-archive the first', async () => {
+    const folder = temporaryFolder()
+    const append = (archive: string, bytes: Uint8Array, file: string) => {
+      writeFileSync(join(folder, archive), bytes)
+      run('tar', ['-xf', archive, file], { cwd: folder })
+      const text = readFileSync(join(folder, file), 'utf8')
+      writeFileSync(join(folder, file), text.replaceAll('exampleos:latest', 'renamed:latest'))
+      run('tar', ['-rf', archive, file], { cwd: folder })
+      run('xz', [archive], { cwd: folder })
+      return join(folder, `${archive}.xz`)
+    }
+    const manifestOf = (name: string) => JSON.parse(run('skopeo', ['inspect', '--raw', name]))
+    const oci = append('oci.tar', goldenBytes('container/oci-archive.tar'), 'index.json')
+    const { original } = await openImage({ transport: 'oci-archive', name: `${oci}:renamed:latest` }, context)
+    expect(manifestOf(`oci-archive:${oci}:renamed:latest`)).toEqual(JSON.parse(text(original.bytes)))
+    const docker = append('docker.tar', gunzipSync(goldenBytes('container/docker-archive.tar.gz')), 'manifest.json')
+    expect(manifestOf(`docker-archive:${docker}:localhost/exampleos:latest`)).toMatchObject({ schemaVersion: 2 })
+    const name = `${docker}:localhost/exampleos:latest`
+    await expect(openImage({ transport: 'docker-archive', name }, context)).rejects.toThrow('more than once')
   })
 })
 
