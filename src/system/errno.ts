@@ -77,7 +77,9 @@ export function ioError(error: unknown, path?: string): unknown {
   const { syscall = 'open' } = error as NodeJS.ErrnoException
   const call = CALLS[syscall] ?? syscall
   const where = path === undefined ? call : `${call}(${path})`
-  return new IoError(`${where}: ${errnoText(errno)}`, errno, path, { cause: error })
+  // libostree names no call when a file that it has opened turns out to be a directory.
+  const message = errno === 'EISDIR' && syscall === 'read' ? errnoText(errno) : `${where}: ${errnoText(errno)}`
+  return new IoError(message, errno, path, { cause: error })
 }
 
 /** Runs `work`. Errors of `node:fs` are thrown as `IoError`. */

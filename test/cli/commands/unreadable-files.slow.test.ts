@@ -30,6 +30,13 @@ describeReference('ostree', 'files that cannot be read', () => {
     await pair.run(['static-delta', 'generate', '--repo=@/r', '--empty', '--filename=', 'main'])
   })
 
+  test('a commit and the configuration may be directories', async () => {
+    pair.shell('cp -a r broken; cd broken; f=$(echo objects/*/*.commit); rm $f; mkdir $f')
+    await pair.run(['log', '--repo=@/broken', 'main'])
+    pair.shell('cd broken; rm config; mkdir config')
+    await pair.run(['refs', '--repo=@/broken'])
+  })
+
   test('the folder of a delta may be missing', async () => {
     for (const file of ['@/absent/x', '@/plain/x']) {
       await pair.run(['static-delta', 'generate', '--repo=@/r', '--empty', `--filename=${file}`, 'main'])
