@@ -137,25 +137,52 @@ export class OpenDirectory {
   }
 }
 
-/** Removes a tree. Throws errors of `node:fs`. @param shown the entry that the caller wants to remove */
-function removeEntry(directory: OpenDirectory, name: Name, shown: string): void {
-  const path = directory.path(name)
+/** A directory that is being removed, with its entries that are still there. */
+interface RemovedDirectory {
+  readonly path: Name
+  readonly directory: OpenDirectory
+  readonly entries: Name[]
+}
+
+/**
+ * Removes a tree, without recursion however deep it is. Throws errors of `node:fs`.
+ * @param shown the entry that the caller wants to remove
+ */
+function removeEntry(parent: OpenDirectory, name: Name, shown: string): void {
+  const levels: RemovedDirectory[] = []
+  const remove = (from: OpenDirectory, entry: Name): void => {
+    const path = from.path(entry)
+    if (!isDirectoryLeft(path, shown)) return
+    const directory = from.openDirectory(entry)
+    const level: RemovedDirectory = { path, directory, entries: [] }
+    levels.push(level)
+    for (const child of readdirSync(directory.prefix, { encoding: 'buffer' })) level.entries.push(child)
+  }
+  try {
+    remove(parent, name)
+    for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
+      const entry = level.entries.pop()
+      if (entry !== undefined) remove(level.directory, entry)
+      else {
+        levels.pop()
+        level.directory.close()
+        rmdirSync(level.path)
+      }
+    }
+  } finally {
+    for (const { directory } of levels) directory.close()
+  }
+}
+
+/** Removes what is not a directory. @returns whether there is a directory */
+function isDirectoryLeft(path: Name, shown: string): boolean {
   const removed = unless(['ENOENT', 'EISDIR', 'EPERM'], shown, () => {
     unlinkSync(path)
     return true
   })
-  if (removed) return
+  if (removed) return false
   const stat = lstatSync(path, { throwIfNoEntry: false })
-  if (stat === undefined) return
-  if (!stat.isDirectory()) {
-    unlinkSync(path)
-    return
-  }
-  const below = directory.openDirectory(name)
-  try {
-    for (const child of readdirSync(below.prefix, { encoding: 'buffer' })) removeEntry(below, child, shown)
-  } finally {
-    below.close()
-  }
-  rmdirSync(path)
+  if (stat === undefined) return false
+  if (!stat.isDirectory()) unlinkSync(path)
+  return stat.isDirectory()
 }
