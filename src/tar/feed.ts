@@ -37,8 +37,11 @@ export interface FeedOptions {
   readonly drained?: (() => Promise<unknown> | undefined) | undefined
   /** Called after each chunk, after the promise of `drained` has resolved. */
   readonly onChunk?: (() => void) | undefined
-  /** Whether to stop reading at the end of the archive. Default: bytes after it are read and ignored. */
-  readonly stopAtEnd?: boolean | undefined
+  /**
+   * Whether to stop reading at the end of the archive; a function is called then. Default: bytes after it are read and
+   * ignored, so that a checksum behind compressed data is verified.
+   */
+  readonly stopAtEnd?: boolean | (() => boolean) | undefined
 }
 
 /**
@@ -64,7 +67,7 @@ export async function feed(
       if (pending !== undefined) await pending
     }
     onChunk?.()
-    if (stopAtEnd && parser.ended) break
+    if (parser.ended && (typeof stopAtEnd === 'function' ? stopAtEnd() : stopAtEnd)) break
   }
   parser.finish()
 }

@@ -116,7 +116,12 @@ export function treesOf(
     const filter = options['tar-pathname-filter']
     const rename = filter === undefined ? undefined : pathnameFilter(filter)
     const autocreateParents = options['tar-autocreate-parents']
-    return { tar: uncompressedTar(repo.platform, readArchive(what)), options: { rename, autocreateParents } }
+    // As in ostree, a pipe is not read beyond the end of an archive. Behind compressed data comes its checksum.
+    let compressed = true
+    const tar = uncompressedTar(repo.platform, readArchive(what), {
+      onKind: (kind) => (compressed = kind !== undefined),
+    })
+    return { tar, options: { rename, autocreateParents, stopAtEnd: () => !compressed } }
   })
 }
 

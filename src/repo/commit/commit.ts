@@ -302,6 +302,7 @@ export async function importTar(
       signal: progress.signal,
       drained: () => builder.drained(),
       onChunk: () => reportObjects(tx, progress),
+      stopAtEnd: options.stopAtEnd,
     })
     return await builder.finish()
   } catch (error) {

@@ -1,7 +1,8 @@
 /** Arguments that few command lines have, and that both programs treat alike. */
 import { statSync } from 'node:fs'
 import { beforeAll, expect, test } from 'vitest'
-import { describeReference } from '../../support/reference.ts'
+import { runInProcess } from '../../support/in-process.ts'
+import { describeReference, run } from '../../support/reference.ts'
 import { SideBySide } from '../../support/side-by-side.ts'
 
 describeReference('ostree', 'unusual arguments of both programs', () => {
@@ -146,5 +147,30 @@ describeReference('ostree', 'unusual arguments of both programs', () => {
         expect(stdout.length).toBeGreaterThan(whole.length - 100)
       }
     }
+  })
+
+  test('a repository whose directory of states is a file is not taken for complete', async () => {
+    await pair.run(['init', '--repo=@/stateless', '--mode=archive'])
+    await pair.run(['commit', '--repo=@/stateless', '-b', 'm', '--timestamp=@0', '@/t'])
+    pair.shell('rmdir stateless/state; echo > stateless/state')
+    await pair.run(['prune', '--repo=@/stateless', '--refs-only'])
+    await pair.run(['fsck', '--repo=@/stateless', '-q'])
+    pair.expectSame('stateless/objects')
+  })
+
+  test('an archive in a pipe is read up to its end, whatever comes behind it', async () => {
+    pair.shell('tar -C t -cf t.tar .')
+    await pair.run(['init', '--repo=@/piped', '--mode=archive'])
+    // Of a named pipe, libarchive reads also what is behind the archive.
+    run('sh', ['-c', 'mkfifo endless; { cat t.tar /dev/zero > endless; } > cat.log 2>&1 &'], { cwd: pair.ours })
+    const words = [
+      'commit',
+      `--repo=${pair.ours}/piped`,
+      '-b',
+      'm',
+      '--timestamp=@0',
+      `--tree=tar=${pair.ours}/endless`,
+    ]
+    expect(await runInProcess(words, pair.ours)).toMatchObject({ status: 0, stderr: '' })
   })
 })

@@ -24,6 +24,8 @@ const SKIPPABLE = [0x2a, 0x4d, 0x18]
 export interface UncompressedOptions extends DecompressOptions {
   /** The compression of what is not empty and begins neither like compressed data nor like a tar. Default: none. */
   readonly otherwise?: DecompressionKind | undefined
+  /** Called when the compression is known, before anything is yielded; with `undefined` for none. */
+  readonly onKind?: ((kind: DecompressionKind | undefined) => void) | undefined
 }
 
 /**
@@ -34,7 +36,7 @@ export interface UncompressedOptions extends DecompressOptions {
 export async function* uncompressedTar(
   platform: Platform,
   stream: AsyncIterable<Uint8Array>,
-  { otherwise, ...options }: UncompressedOptions = {},
+  { otherwise, onKind, ...options }: UncompressedOptions = {},
 ): AsyncGenerator<Uint8Array, void> {
   const chunks = stream[Symbol.asyncIterator]()
   try {
@@ -50,6 +52,7 @@ export async function* uncompressedTar(
     const whole = rejoin(start, chunks)
     const isTar = start.length === 0 || startsTar(start)
     const kind = isTar ? undefined : (compressionOf(start) ?? otherwise)
+    onKind?.(kind)
     yield* kind === undefined ? whole : platform.decompress(kind, whole, options)
   } finally {
     await chunks.return?.()

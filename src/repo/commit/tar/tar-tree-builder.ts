@@ -54,6 +54,8 @@ export interface TarInputOptions {
    * link replaces a directory with all that is in it, and a directory replaces a file. Else they are an error.
    */
   readonly lastEntryWins?: boolean | undefined
+  /** As in `FeedOptions`. */
+  readonly stopAtEnd?: boolean | (() => boolean) | undefined
 }
 
 /** Where the tree of an archive begins, and what changes its entries. */

@@ -6,7 +6,7 @@
  * (ostree_repo_mark_commit_partial_reason), ostree-repo-pull.c (commitpartial).
  */
 
-import { lstatSync, mkdirSync, readdirSync, readlinkSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, readlinkSync, statSync } from 'node:fs'
 import { type Checksum, EMPTY_BYTES, encodeUtf8, type MaybePromise } from '../../../../bytes.ts'
 import { IoError, ObjectNotFoundError, withContext } from '../../../../errors.ts'
 import {
@@ -169,8 +169,14 @@ export class LooseObjects implements ObjectStore {
   }
 
   commitState(commit: Checksum): CommitState {
-    const bytes = readWhole(this.#statePath(commit))
-    if (bytes === undefined) return 'complete'
+    const path = this.#statePath(commit)
+    const bytes = readWhole(path)
+    if (bytes === undefined) {
+      // `state` may be missing, but if it is not a directory, whether the commit is partial is unknown.
+      const state = withIo('state', () => statSync(`${this.root}/state`, { throwIfNoEntry: false }))
+      if (state === undefined || state.isDirectory()) return 'complete'
+      throw new IoError(`openat(state/${commit}.commitpartial): Not a directory`, 'ENOTDIR', path)
+    }
     return bytes[0] === FSCK_PARTIAL ? 'fsck-partial' : 'partial'
   }
 
