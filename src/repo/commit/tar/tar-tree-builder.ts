@@ -16,7 +16,7 @@
 import { type Checksum, EMPTY_BYTES, type MaybePromise, SMALL_FILE } from '../../../bytes.ts'
 import { UsageError, withContext } from '../../../errors.ts'
 import { DirMeta, type FileHeader, S_IFDIR, S_IFLNK, S_IFREG, sortXattrs, type Xattrs } from '../../../objects/index.ts'
-import type { TarHeader, TarSink } from '../../../tar/index.ts'
+import type { FeedOptions, TarHeader, TarSink } from '../../../tar/index.ts'
 import type { FileSink, Transaction } from '../../core/interface.ts'
 import { MutableTree } from '../../core/tree.ts'
 import type { Repo } from '../../repo.ts'
@@ -37,7 +37,7 @@ const MAX_KNOWN_PARENTS = 1 << 14
 const LONGEST_KNOWN_PARENT = 4096
 
 /** How the entries of an archive become a tree. */
-export interface TarInputOptions {
+export interface TarInputOptions extends Pick<FeedOptions, 'stopAtEnd'> {
   /** Create missing parent directories, with mode 0755 and the owner of the entry. Else a missing one is an error. */
   readonly autocreateParents?: boolean | undefined
   /** Returns another path for an entry or for the target of a hard link. Paths have no leading slash. */
@@ -54,8 +54,6 @@ export interface TarInputOptions {
    * link replaces a directory with all that is in it, and a directory replaces a file. Else they are an error.
    */
   readonly lastEntryWins?: boolean | undefined
-  /** As in `FeedOptions`. */
-  readonly stopAtEnd?: boolean | (() => boolean) | undefined
 }
 
 /** Where the tree of an archive begins, and what changes its entries. */
