@@ -138,9 +138,11 @@ describe('an image destination', () => {
     await using to = openMemoryDestination(files, undefined, nodePlatform)
     const blob = { digest, size: bytes.length }
     expect(await to.hasBlob(blob)).toBe(false)
-    await expect(to.putBlob(once(bytes), { digest: `sha256:${'0'.repeat(64)}` as Digest })).rejects.toThrow('digest')
-    await expect(to.putBlob(once(bytes), { size: 3 })).rejects.toThrow('size')
-    await expect(to.putBlob(once(bytes), { size: 300 })).rejects.toThrow('size')
+    await expect(to.putBlob(once(bytes), { digest: `sha256:${'0'.repeat(64)}` as Digest })).rejects.toThrow(
+      'corrupted blob',
+    )
+    await expect(to.putBlob(once(bytes), { size: 3 })).rejects.toThrow('expected 3 bytes in blob')
+    await expect(to.putBlob(once(bytes), { size: 300 })).rejects.toThrow('expected 300 bytes in blob')
     expect(files.size).toBe(0)
     expect(await to.putBlob(once(bytes), blob)).toEqual(blob)
     expect(await to.putBlob(once(bytes))).toEqual(blob)

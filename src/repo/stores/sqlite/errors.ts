@@ -105,15 +105,22 @@ export function translateSqliteError(error: unknown, path: string): unknown {
   }
 }
 
-/** The file holds an empty database: another process may be about to create the tables. */
-export class EmptyDatabaseError extends FormatError {}
+/** Errors of empty databases: another process may be about to create the tables. */
+const emptyDatabases = new WeakSet<object>()
+
+/** Returns the error of a file that holds an empty database. */
+export function emptyDatabaseError(path: string, message: string): FormatError {
+  const error = new FormatError(path, message)
+  emptyDatabases.add(error)
+  return error
+}
 
 /**
  * Tells whether an error can be the passing effect of another process that is creating the file, or ending a transaction:
  * SQLite then takes the journal for one that a dead process left.
  */
 export function isUnsettled(error: unknown): boolean {
-  if (error instanceof EmptyDatabaseError) return true
+  if (typeof error === 'object' && error !== null && emptyDatabases.has(error)) return true
   if (!(error instanceof OstreeError) || !(error.cause instanceof Error)) return false
   return resultCode(error.cause)?.startsWith('SQLITE_READONLY_R') === true
 }

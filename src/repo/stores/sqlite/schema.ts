@@ -21,7 +21,7 @@
 
 import { FormatError, UnsupportedError } from '../../../errors.ts'
 import type { SqliteHandle } from './driver.ts'
-import { EmptyDatabaseError } from './errors.ts'
+import { emptyDatabaseError } from './errors.ts'
 
 /** `OSTR`, in the header of the file at byte 68, big-endian. */
 export const APPLICATION_ID = 0x4f535452
@@ -85,7 +85,7 @@ export function requireSchema(handle: SqliteHandle, path: string): void {
   if (id !== APPLICATION_ID) {
     const found = `application id 0x${(id >>> 0).toString(16).padStart(8, '0')}`
     const message = `${path} is an SQLite database, but not an ostree-ts repository (${found})`
-    throw isEmpty(handle) ? new EmptyDatabaseError(path, message) : new FormatError(path, message)
+    throw isEmpty(handle) ? emptyDatabaseError(path, message) : new FormatError(path, message)
   }
   const version = pragma(handle, 'user_version')
   if (version > SCHEMA_VERSION) {
