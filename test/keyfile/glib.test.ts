@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { OstreeError } from '../../src/errors.ts'
+import { InvalidNameError, OstreeError } from '../../src/errors.ts'
 import { KeyFile } from '../../src/keyfile/index.ts'
 import { describeReference, run } from '../support/reference.ts'
 
@@ -26,7 +26,11 @@ function glib(cases: Case[]): Outcome[] {
   return JSON.parse(run('python3', [script], { input: new TextEncoder().encode(JSON.stringify(cases)) })) as Outcome[]
 }
 
-function ours({ text, keep, ops }: Case): Outcome {
+/** An edit that GLib makes although it cannot read it back, and that is refused here. */
+const REFUSED = Symbol('refused')
+
+/** @returns `undefined` if an edit is refused that GLib makes */
+function ours({ text, keep, ops }: Case): Outcome | undefined {
   let file: KeyFile
   try {
     file = KeyFile.parse(text, 'case', { keep })
@@ -34,7 +38,8 @@ function ours({ text, keep, ops }: Case): Outcome {
     if (error instanceof OstreeError) return { error: error.message }
     throw error
   }
-  return { answers: ops.map((op) => answer(file, op)), text: file.toString() }
+  const answers = ops.map((op) => answer(file, op))
+  return answers.includes(REFUSED) ? undefined : { answers, text: file.toString() }
 }
 
 function answer(file: KeyFile, op: Op): unknown {
@@ -59,6 +64,8 @@ function answer(file: KeyFile, op: Op): unknown {
         return file[op[0]](op[1], op[2])
     }
   } catch (error) {
+    const unreadable = op[0].startsWith('set') && /^#|^\s|\s$/.test(op[2] ?? '')
+    if (error instanceof InvalidNameError && (unreadable || /^Invalid value/.test(error.message))) return REFUSED
     // For an invalid name, GLib logs a critical warning and does nothing.
     if (error instanceof OstreeError) return error.code === 'invalid' ? null : { error: error.message }
     throw error
@@ -185,7 +192,14 @@ describeReference(['python3', 'ostree'], 'KeyFile and GKeyFile', () => {
     const cases = fc.sample(anyCase, { numRuns: 3000 })
     const theirs = glib(cases)
     expect(theirs.filter((outcome) => 'text' in outcome).length).toBeGreaterThan(1000)
-    for (const [i, one] of cases.entries()) expect(visible({ one, ...ours(one) })).toBe(visible({ one, ...theirs[i] }))
+    let compared = 0
+    for (const [i, one] of cases.entries()) {
+      const outcome = ours(one)
+      if (outcome === undefined) continue
+      expect(visible({ one, ...outcome })).toBe(visible({ one, ...theirs[i] }))
+      compared++
+    }
+    expect(compared).toBeGreaterThan(2500)
   }, 60_000)
 })
 
