@@ -4,5 +4,5 @@
  */
 
 export { GHashOrder, GHashSlots, hashByte, STRING_HASH_START, stringHash } from './dict-order.ts'
-export { offsetWidth, offsetWidthFor, readOffset } from './framing.ts'
+export { type OffsetWidth, offsetWidth, offsetWidthFor, readOffset, writeOffset } from './framing.ts'
 export { TypeNode, typeNode } from './type-node.ts'

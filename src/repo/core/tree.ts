@@ -8,9 +8,10 @@
  * Source: ostree-mutable-tree.c; ostree-repo-commit.c, ostree_repo_write_mtree.
  */
 
-import { type Checksum, compareUtf8 } from '../../bytes.ts'
+import type { Checksum } from '../../bytes.ts'
 import { FormatError, LimitError, UsageError } from '../../errors.ts'
-import { DirTree, EMPTY_TREE, validateFilename } from '../../objects/index.ts'
+import { EMPTY_TREE, validateFilename } from '../../objects/index.ts'
+import { encodeDirTree } from '../../objects/internal.ts'
 import type { ObjectReader, Transaction } from './interface.ts'
 import { readDirTree } from './read-metadata.ts'
 
@@ -291,17 +292,10 @@ export async function writeTree(tx: Transaction, tree: MutableTree): Promise<Tre
   }
   for (let i = changed.length - 1; i >= 0; i--) {
     const directory = changed[i] as MutableTree
-    const written = tx.writeMeta('dirtree', encodeTree(directory))
+    const written = tx.writeMeta('dirtree', encodeDirTree(directory.files, directory.dirs, rootOf))
     directory.settle(written instanceof Promise ? await written : written)
   }
   return rootOf(tree)
-}
-
-function encodeTree(directory: MutableTree): Uint8Array {
-  const files = Array.from(directory.files, ([name, checksum]) => ({ name, checksum }))
-  const dirs = Array.from(directory.dirs, ([name, child]) => ({ name, ...rootOf(child) }))
-  const byName = (a: { name: string }, b: { name: string }) => compareUtf8(a.name, b.name)
-  return DirTree.encode({ files: files.sort(byName), dirs: dirs.sort(byName) })
 }
 
 function rootOf(tree: MutableTree): TreeRoot {

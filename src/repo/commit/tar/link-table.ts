@@ -40,6 +40,26 @@ const SHORT = 128
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
+/** What ES2024 adds to `ArrayBuffer`; engines before it ignore the options and lack the members. */
+interface ResizableBuffer extends ArrayBuffer {
+  readonly resizable?: boolean
+  resize(size: number): void
+}
+const ResizableBuffer = ArrayBuffer as unknown as new (size: number, options: { maxByteLength: number }) => ArrayBuffer
+
+/** Allocates `size` bytes that `free` can give back. */
+function memory(size: number): ArrayBuffer {
+  return new ResizableBuffer(size, { maxByteLength: size })
+}
+
+/** Frees the memory of arrays without waiting for a garbage collection, if the engine can. They are empty then. */
+function free(...arrays: readonly { readonly buffer: ArrayBufferLike }[]): void {
+  for (const { buffer } of arrays) {
+    const resizable = buffer as ResizableBuffer
+    if (resizable.resizable === true) resizable.resize(0)
+  }
+}
+
 interface Directory {
   readonly tree: MutableTree
   /** The path of the directory as the first link in it spells it, with a slash at its end, or empty. */
@@ -50,10 +70,10 @@ interface Directory {
 
 /** Links by number, in the order of the archive. */
 export class LinkTable {
-  #words = new Uint32Array(FIRST_LINKS * WORDS)
-  #offsets = new Float64Array(FIRST_LINKS)
-  #heads = new Uint32Array(FIRST_LINKS)
-  #text = new Uint8Array(FIRST_TEXT)
+  #words = new Uint32Array(memory(FIRST_LINKS * WORDS * 4))
+  #offsets = new Float64Array(memory(FIRST_LINKS * 8))
+  #heads = new Uint32Array(memory(FIRST_LINKS * 4))
+  #text = new Uint8Array(memory(FIRST_TEXT))
   #textLength = 0
   #count = 0
   readonly #key = 1 + Math.floor(Math.random() * (PRIME - 1))
@@ -195,6 +215,13 @@ export class LinkTable {
     }
   }
 
+  /** Drops all links and frees their memory at once. The table is not to be used again. */
+  release(): void {
+    free(this.#words, this.#offsets, this.#heads, this.#text)
+    this.#count = 0
+    this.#ids.clear()
+  }
+
   #directoryOf(tree: MutableTree, name: string, path: string): number {
     const known = this.#ids.get(tree)
     if (known !== undefined) return known
@@ -206,13 +233,14 @@ export class LinkTable {
 
   #grow(): void {
     const size = this.#offsets.length * 2
-    const words = new Uint32Array(size * WORDS)
+    const words = new Uint32Array(memory(size * WORDS * 4))
     words.set(this.#words)
-    const offsets = new Float64Array(size)
+    const offsets = new Float64Array(memory(size * 8))
     offsets.set(this.#offsets)
+    free(this.#words, this.#offsets, this.#heads)
     this.#words = words
     this.#offsets = offsets
-    this.#heads = new Uint32Array(size)
+    this.#heads = new Uint32Array(memory(size * 4))
     for (let link = 0; link < size / 2; link++) {
       if (this.isDropped(link)) continue
       const { start, end } = this.#spanAt(words[link * WORDS + NAME] as number)
@@ -262,8 +290,9 @@ export class LinkTable {
     const start = this.#textLength
     const needed = start + 5 + length
     if (needed > this.#text.length) {
-      const grown = new Uint8Array(Math.max(needed, this.#text.length * 2))
+      const grown = new Uint8Array(memory(Math.max(needed, this.#text.length * 2)))
       grown.set(this.#text.subarray(0, start))
+      free(this.#text)
       this.#text = grown
     }
     const text = this.#text

@@ -105,7 +105,7 @@ export class DeferredLinks {
   }
 
   /**
-   * Resolves all links and adds them to the tree.
+   * Resolves all links and adds them to the tree. To be called once, after which there are no links.
    * @throws {TarFormatError} when a target is missing, is a directory, or leads only to links in a cycle
    */
   resolve(): void {
@@ -120,6 +120,7 @@ export class DeferredLinks {
         throw this.#fault(withContext('Failed to replace file', error), link)
       }
     }
+    links.release()
   }
 
   /** Finds the file of each link, except of those that have been dropped. */
