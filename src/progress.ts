@@ -18,6 +18,18 @@ export type Progress =
     }
   /** `received` of `size` compressed bytes of layer number `index` have been transferred. */
   | { kind: 'bytes'; digest: string; index: number; received: number; size: number }
+  /**
+   * Entries of layer number `index` that an import leaves out: hard links to objects of a repository that the layer does
+   * not have, and changed objects without a hard link. `examples` are paths of some of them.
+   */
+  | {
+      kind: 'entries-lost'
+      digest: string
+      index: number
+      linksWithoutObject: number
+      objectsWithoutLink: number
+      examples: readonly string[]
+    }
   /** Numbers of objects that the transaction has written and found stored already, and `bytes` of content written. */
   | { kind: 'objects'; written: number; reused: number; bytes: number }
   /** `done` of `total` items of the pass named by `label`, such as `prune`, are done. */

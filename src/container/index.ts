@@ -53,7 +53,14 @@ export {
   type LayerProgress,
   layerProgressOf,
 } from './import/import-progress.ts'
-export { type ImportResult, imageFilteredContentWarning, type MetaFilteredData } from './import/import-result.ts'
+export {
+  type ImportResult,
+  imageFilteredContentWarning,
+  type LostByLayer,
+  type LostEntries,
+  lostEntriesWarnings,
+  type MetaFilteredData,
+} from './import/import-result.ts'
 export { ImageImporter, type UnencapsulatedImage } from './import/importer.ts'
 export { type PlannedLayer, type PullPlan, planPull } from './import/plan.ts'
 export {

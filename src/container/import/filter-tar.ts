@@ -24,6 +24,8 @@ export async function* filterTar(
   const sink = new WritingSink()
   const filter = new LayerFilter(sink, { maxHeldBytes: MAX_HELD_BYTES, ...options })
   yield* feedThrough(new TarParser(filter, { allowMissingPadding: true }), from, () => sink.take())
+  filter.finish()
+  yield* sink.take()
   yield sink.endOfArchive()
 }
 

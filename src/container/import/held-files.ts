@@ -1,10 +1,11 @@
 /**
- * Large files of a layer whose path is not yet known: each is stored at once, and added to the tree by the first hard
- * link to it.
+ * Files of a layer that are held until their paths are known: in memory, or stored on their own and then added to the
+ * tree at any number of paths.
  */
 
-import type { Checksum, MaybePromise } from '../../bytes.ts'
-import { NO_XATTRS, S_IFREG } from '../../objects/index.ts'
+import { type Checksum, concatBytes, displayUtf8, EMPTY_BYTES, type MaybePromise, SMALL_FILE } from '../../bytes.ts'
+import { LimitError } from '../../errors.ts'
+import { type FileHeader, NO_XATTRS, S_IFREG } from '../../objects/index.ts'
 import type { FileSink, Repo, Transaction } from '../../repo/index.ts'
 import { CommitModifier, type TarTreeBuilder } from '../../repo/internal.ts'
 import type { TarHeader } from '../../tar/index.ts'
@@ -23,11 +24,20 @@ export class HeldFiles {
   }
 
   /** Opens a file with size, owner and mode of `header`, and without extended attributes, for its content. */
-  hold({ uid, gid, mode, size }: TarHeader): FileSink {
-    const inode = { uid: uid >>> 0, gid: gid >>> 0, mode: S_IFREG | mode }
-    this.#modifier.apply('/', inode)
-    this.#open = this.#tx.openFile({ ...inode, target: '', xattrs: NO_XATTRS }, size)
+  hold(header: TarHeader): FileSink {
+    this.#open = this.#tx.openFile(this.#fileHeader(header), header.size)
     return this.#open
+  }
+
+  /** Stores a file with size, owner and mode of `header`, and without extended attributes. */
+  write(header: TarHeader, parts: readonly Uint8Array[]): MaybePromise<Checksum> {
+    const { size } = header
+    if (size <= SMALL_FILE) {
+      return this.#tx.writeFile({ header: this.#fileHeader(header), size, body: concatBytes(parts) })
+    }
+    const sink = this.hold(header)
+    for (const part of parts) sink.write(part)
+    return sink.finish()
   }
 
   /** Adds a stored file to the tree, at the path of `header`. @throws as `TarTreeBuilder.placeFile` */
@@ -35,8 +45,53 @@ export class HeldFiles {
     this.#tree.placeFile(header, checksum)
   }
 
+  #fileHeader({ uid, gid, mode }: TarHeader): FileHeader {
+    const inode = { uid: uid >>> 0, gid: gid >>> 0, mode: S_IFREG | mode }
+    this.#modifier.apply('/', inode)
+    return { ...inode, target: '', xattrs: NO_XATTRS }
+  }
+
   /** Drops a half-written file after a failure. May be repeated. */
   abort(): void {
     this.#open?.abort()
+  }
+}
+
+/** Counts bytes that are held in memory for one layer. */
+export class HeldMemory {
+  readonly #max: number
+  #bytes = 0
+
+  constructor(max: number) {
+    this.#max = max
+  }
+
+  /** Returns whether that many bytes more are within the limit. */
+  fits(bytes: number): boolean {
+    return this.#bytes + bytes <= this.#max
+  }
+
+  /** Counts bytes, or releases a negative number of them. @throws {LimitError} which names `path` */
+  add(bytes: number, path: Uint8Array): void {
+    this.#bytes += bytes
+    if (this.#bytes > this.#max) throw this.exceeded(path)
+  }
+
+  exceeded(path: Uint8Array): LimitError {
+    return new LimitError('memory of held layer entries', this.#max, undefined, displayUtf8(path))
+  }
+}
+
+/** Returns a copy without views of the parser's buffers. PAX records are dropped, as in ostree-ext. */
+export function detachedHeader(header: TarHeader): TarHeader {
+  return {
+    ...header,
+    type: header.type === 'symlink' ? 'symlink' : 'file',
+    path: EMPTY_BYTES,
+    linkPath: EMPTY_BYTES,
+    headerLinkName: EMPTY_BYTES,
+    userName: EMPTY_BYTES,
+    groupName: EMPTY_BYTES,
+    pax: [],
   }
 }

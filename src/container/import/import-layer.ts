@@ -14,6 +14,7 @@ import { TarTreeBuilder, WHITEOUT_PREFIX } from '../../repo/internal.ts'
 import { feed, type TarLimits, TarParser } from '../../tar/index.ts'
 import type { Digest } from '../oci/oci-types.ts'
 import { HeldFiles } from './held-files.ts'
+import type { LostEntries } from './import-result.ts'
 import { LayerFilter, type LayerFilterOptions } from './layer-filter.ts'
 
 /** How a layer is imported. */
@@ -30,6 +31,10 @@ export interface ImportLayerOptions extends LayerFilterOptions {
 export interface ImportedLayer extends TreeRoot {
   /** The number of entries left out, by the name they are counted under (layer-filter.ts). */
   readonly filtered: ReadonlyMap<string, number>
+  /** Whether `allowNonusr` may give another tree, because entries were left out. */
+  readonly hasLeftOut: boolean
+  /** Entries that are lost without being counted in `filtered`. */
+  readonly lost: LostEntries | undefined
 }
 
 /**
@@ -51,9 +56,11 @@ export async function importLayer(
   const parser = new TarParser(filter, { ...options.limits, allowMissingPadding: true })
   try {
     await feed(parser, chunks, { signal: options.signal, drained: () => builder.drained() })
+    const lost = filter.finish()
     const tree = await builder.finish()
     if (options.policy !== undefined) await labelTree(tx, tree, options.policy, options.signal)
-    return { ...(await writeTree(tx, tree)), filtered: filter.filtered }
+    const { filtered, hasLeftOut } = filter
+    return { ...(await writeTree(tx, tree)), filtered, hasLeftOut, lost }
   } catch (error) {
     builder.abort()
     files.abort()

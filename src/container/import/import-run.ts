@@ -29,6 +29,7 @@ import type { ImageSource } from '../transport/interface.ts'
 import { openLayer } from '../transport/layer-stream.ts'
 import { importLayer } from './import-layer.ts'
 import type { ResolvedImportOptions } from './import-options.ts'
+import type { LostEntries } from './import-result.ts'
 import type { ImportRules, RulesByBase } from './import-rules.ts'
 import type { PreparedImport, PreparedLayer } from './prepared-import.ts'
 
@@ -59,6 +60,8 @@ export class ImportRun {
   readonly #timestamp: bigint
   /** The number of entries left out of each layer that was fetched, by the name they are counted under. */
   readonly filtered = new Map<string, ReadonlyMap<string, number>>()
+  /** The entries of each fetched layer that are lost without being counted. */
+  readonly lost = new Map<string, LostEntries>()
   /** The result of verifying the signature of the base commit, as text. */
   verifyText: string | undefined = undefined
   /** The commits of the layers so far. */
@@ -197,20 +200,24 @@ export class ImportRun {
   }
 
   async #importDerivedLayer(
-    { layer }: PreparedLayer,
+    { layer, index }: PreparedLayer,
     stream: AsyncIterable<Uint8Array>,
     wanted: ImportRules,
   ): Promise<DerivedLayer> {
     const { repo, tx } = this.#input
-    const { importerVersion, limits, signal } = this.#options
+    const { importerVersion, limits, signal, onProgress } = this.#options
     const { digest } = layer
     const { nonusr: allowNonusr, retainVar, policy } = wanted
     const options = { layer: digest, allowNonusr, retainVar, policy, limits: limits.tar, signal }
-    const { filtered, ...root } = await importLayer(repo, tx, stream, options)
+    const { filtered, hasLeftOut, lost, ...root } = await importLayer(repo, tx, stream, options)
     if (filtered.size > 0) this.filtered.set(digest, filtered)
+    if (lost !== undefined) {
+      this.lost.set(digest, lost)
+      onProgress?.({ kind: 'entries-lost', digest, index, ...lost })
+    }
     const metadata = [[IMPORTER_VERSION, variantOf(string, importerVersion)] as const]
     const commit = await writeCommit(tx, { root, timestamp: this.#timestamp, metadata })
-    const rules = await effectiveRules(tx, { rootTree: root.tree, rootMeta: root.meta }, wanted, filtered.size > 0)
+    const rules = await effectiveRules(tx, { rootTree: root.tree, rootMeta: root.meta }, wanted, hasLeftOut)
     await noteRules(tx, commit, rules)
     return { commit, rules }
   }

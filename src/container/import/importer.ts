@@ -237,8 +237,9 @@ export class ImageImporter implements AsyncDisposable {
     const state = await queryImageCommit(repo, merge)
     if (disableGc !== true) await this.#collect(merge, relabelled > 0)
     const filteredFiles = run.filtered.size === 0 ? undefined : run.filtered
+    const lostEntries = run.lost.size === 0 ? undefined : run.lost
     const { verifyText, fetched: layersFetched, reused: layersReused } = run
-    return { ...state, verifyText, filteredFiles, layersFetched, layersReused }
+    return { ...state, verifyText, filteredFiles, lostEntries, layersFetched, layersReused }
   }
 
   /**

@@ -15,124 +15,93 @@
  * run/shell       => the above              left out, as every file in run
  * ```
  *
- * Links may be written with a leading `/` or `./`. An object that is a hard link to another one is a second name of that. A link whose object is not in the layer is left out: the file did not
- * change, so the layers below have it.
+ * Links may be written with a leading `/` or `./`. An object that is a hard link to another one is a second name of it.
+ * A link whose object is not in the layer is left out and reported: if the file did not change, the layers below have it.
  *
- * Source: ostree-ext, tar/write.rs, filter_tar; it loses files of links in `etc` and of links before their object.
+ * Source: ostree-ext, tar/write.rs, filter_tar; it loses files of links in `etc`, of links before their object, and of
+ * links or objects whose time is 0.
  */
 
-import { type Checksum, displayUtf8, EMPTY_BYTES, type MaybePromise } from '../../bytes.ts'
-import { InvalidNameError, LimitError, TarFormatError } from '../../errors.ts'
-import type { FileSink } from '../../repo/index.ts'
+import { displayUtf8, EMPTY_BYTES } from '../../bytes.ts'
+import { InvalidNameError, TarFormatError } from '../../errors.ts'
 import type { TarHeader, TarSink } from '../../tar/index.ts'
-import {
-  normalisePath,
-  normaliseSymlinkTarget,
-  type PathRules,
-  remapLinkTarget,
-  storePathOf,
-} from '../layers/path-rules.ts'
-import type { HeldFiles } from './held-files.ts'
+import { normalisePath, normaliseSymlinkTarget, type PathRules, remapLinkTarget } from '../layers/path-rules.ts'
+import { type HeldFiles, HeldMemory } from './held-files.ts'
+import type { LostEntries } from './import-result.ts'
+import { type ObjectCourse, ObjectLinks } from './object-links.ts'
 
 /** Bytes that the filter may hold for one layer: objects whose links have not come, and names. */
 export const MAX_HELD_BYTES = 1 << 27
 
-/** Bytes of content held in memory when there is a store to write to; further objects are written to that. */
-const HELD_CONTENT = 1 << 24
-
-/** Bytes counted for each held object or name in addition to its length. */
-const HELD_OVERHEAD = 512
+/** Bytes counted for each name of entries that are left out in addition to its length. */
+const NAME_OVERHEAD = 512
 
 /** How the entries of a layer are filtered. */
 export interface LayerFilterOptions extends PathRules {
   /** Bytes that the filter may hold in memory. Default MAX_HELD_BYTES. */
   readonly maxHeldBytes?: number | undefined
-  /** Stores the objects that are too large to be held in memory, and adds them to the tree of the sink. */
+  /** Stores objects, and adds them to the tree of the sink. Without it they are held in memory and passed on. */
   readonly files?: HeldFiles | undefined
 }
 
-/** An object whose path is not known before the first link to it. */
-interface Held {
-  readonly header: TarHeader
-  /** The content, unless it is stored. */
-  readonly parts: Uint8Array[]
-  /** Takes the content of an object that is stored, until the content is complete. */
-  stored: FileSink | undefined
-  /** The checksum of the stored object. */
-  checksum: MaybePromise<Checksum> | undefined
-}
-
-/** What is done with the data of the current entry. */
-type Course = 'pass' | 'hold' | 'drop'
-
 /** Passes the entries of a layer on to another sink, under the paths of a deployment. */
 export class LayerFilter implements TarSink {
-  /** The number of entries left out, by the name they are counted under. */
+  /** The number of entries left out, by the name they are counted under. Complete after `finish`. */
   readonly filtered = new Map<string, number>()
   readonly #sink: TarSink
   readonly #rules: PathRules
-  readonly #maxHeld: number
-  readonly #files: HeldFiles | undefined
-  readonly #objects = new Map<string, Held>()
-  /** The path of the file that each object became, by the name of the object. */
-  readonly #moved = new Map<string, Uint8Array>()
-  /** Names of objects that are hard links to other objects. */
-  readonly #aliases = new Map<string, string>()
-  /** Links that came before their object, by the name of the object. */
-  readonly #early = new Map<string, TarHeader[]>()
-  /** Links to pass on when the current entry, their object, has ended. */
-  #waiting: readonly TarHeader[] = []
-  #heldBytes = 0
-  #heldContent = 0
-  #course: Course = 'drop'
-  #held: Held | undefined
+  readonly #memory: HeldMemory
+  readonly #objects: ObjectLinks
+  #course: ObjectCourse | 'pass' = 'done'
 
   constructor(sink: TarSink, options: LayerFilterOptions = {}) {
     this.#sink = sink
     this.#rules = options
-    this.#maxHeld = options.maxHeldBytes ?? MAX_HELD_BYTES
-    this.#files = options.files
+    this.#memory = new HeldMemory(options.maxHeldBytes ?? MAX_HELD_BYTES)
+    const count = (name: string): void => this.#count(name)
+    const { files } = options
+    this.#objects = new ObjectLinks({ sink, rules: options, files, memory: this.#memory, count })
+  }
+
+  /** Whether the rules had an effect on entries, except on `var`: others may give another tree. */
+  get hasLeftOut(): boolean {
+    return this.filtered.size > 0 || this.#objects.hasTakenUnmodified
   }
 
   /** Begins an entry. @throws {TarFormatError} on a path with `..` or not in UTF-8; {LimitError}; what the sink throws */
   entry(header: TarHeader): void {
-    this.#course = 'drop'
-    this.#held = undefined
+    this.#course = 'done'
     const outgoing = this.#place(header)
     if (outgoing === undefined) return
     this.#course = 'pass'
+    this.#objects.passed(outgoing, outgoing.path)
     this.#sink.entry(outgoing)
   }
 
   data(bytes: Uint8Array): void {
     if (this.#course === 'pass') this.#sink.data(bytes)
-    else if (this.#course === 'hold') {
-      if (this.#held?.stored === undefined) this.#held?.parts.push(bytes.slice())
-      else this.#held.stored.write(bytes)
-    }
+    else if (this.#course === 'data') this.#objects.data(bytes)
   }
 
   end(): void {
-    if (this.#course === 'pass') {
-      this.#sink.end()
-      const [object, ...links] = this.#waiting
-      this.#waiting = []
-      for (const link of links) this.#passLink(link, (object as TarHeader).path)
-    } else if (this.#course === 'hold' && this.#held?.stored !== undefined) {
-      const checksum = this.#held.stored.finish()
-      // The sink may have buffers, and many objects may wait for their links.
-      this.#held.stored = undefined
-      this.#held.checksum = checksum
-      // Avoids an unhandled rejection when no hard link ever uses the file.
-      if (checksum instanceof Promise) checksum.catch(() => undefined)
-    }
+    if (this.#course === 'pass') this.#sink.end()
+    this.#objects.end()
   }
 
-  /** Returns the header to pass on, or `undefined` for an entry that is left out, held, or was passed on already. */
+  /**
+   * Ends the layer, and counts the objects that are left out; to be called once.
+   * @returns the entries that are lost without being counted; `undefined` when there are none
+   */
+  finish(): LostEntries | undefined {
+    return this.#objects.finish()
+  }
+
+  /** Returns the header to pass on, or `undefined` for an entry that is left out, or that `ObjectLinks` handles. */
   #place(header: TarHeader): TarHeader | undefined {
     try {
-      // The time of the ustar header, not that of the PAX records, as in ostree-ext.
-      if (header.headerMtime > 0 && this.#isAboutObject(header)) return undefined
+      this.#course = this.#objects.entry(header)
+      if (this.#course !== 'other') return undefined
+      this.#course = 'done'
       const path = normalisePath(header.path, this.#rules)
       if (typeof path === 'string') {
         this.#count(path)
@@ -147,119 +116,9 @@ export class LayerFilter implements TarSink {
     }
   }
 
-  /** Holds an object, or resolves a link to one. @returns false when the entry is neither */
-  #isAboutObject(header: TarHeader): boolean {
-    if (header.type === 'hardlink') {
-      const target = storePathOf(header.linkPath)
-      if (target === undefined) return false
-      const alias = storePathOf(header.path)
-      if (alias === undefined) this.#link(header, this.#objectOf(target))
-      else this.#addAlias(header, alias, this.#objectOf(target))
-      return true
-    }
-    if (header.type !== 'file') return false
-    const name = storePathOf(header.path)
-    if (name === undefined) return false
-    this.#aliases.delete(name)
-    const early = this.#early.get(name)
-    if (early !== undefined) this.#passObject(header, name, early)
-    else this.#holdObject(header, name)
-    return true
-  }
-
-  /** Follows hard links between objects. Chains are shortened on the way. */
-  #objectOf(name: string): string {
-    let object = name
-    for (let next = this.#aliases.get(object); next !== undefined; next = this.#aliases.get(object)) object = next
-    for (let at = name; at !== object; ) {
-      const next = this.#aliases.get(at) ?? object
-      this.#aliases.set(at, object)
-      at = next
-    }
-    return object
-  }
-
-  /** Makes `alias` another name of an object, also for the links that came before. */
-  #addAlias(header: TarHeader, alias: string, object: string): void {
-    // A cycle has no content.
-    if (alias === object) return
-    this.#hold(alias.length + object.length, header.path)
-    this.#aliases.set(alias, object)
-    const early = this.#early.get(alias) ?? []
-    this.#early.delete(alias)
-    for (const link of early) this.#link(link, object)
-  }
-
-  #holdObject(header: TarHeader, name: string): void {
-    const inStore = this.#files !== undefined && this.#heldContent + header.size > HELD_CONTENT
-    const stored = inStore ? this.#files?.hold(header) : undefined
-    const bytes = stored === undefined ? header.size : 0
-    this.#heldContent += bytes
-    this.#hold(bytes + name.length, header.path)
-    this.#held = { header: detachedHeader(header), parts: [], stored, checksum: undefined }
-    this.#objects.set(name, this.#held)
-    this.#course = 'hold'
-  }
-
-  /** Passes an object on as the file of the first link that came before it. */
-  #passObject(header: TarHeader, name: string, early: readonly TarHeader[]): void {
-    this.#early.delete(name)
-    const { path } = early[0] as TarHeader // a list is added with its first link
-    this.#moved.set(name, path)
-    this.#waiting = early
-    this.#course = 'pass'
-    this.#sink.entry({ ...detachedHeader(header), path })
-  }
-
-  #link(header: TarHeader, target: string): void {
-    const path = normalisePath(header.path, this.#rules)
-    if (typeof path === 'string') {
-      this.#count(path)
-      return
-    }
-    const object = this.#objects.get(target)
-    if (object !== undefined) {
-      this.#objects.delete(target)
-      const bytes = object.checksum === undefined ? object.header.size : 0
-      this.#heldContent -= bytes
-      this.#hold(path.length - bytes, header.path)
-      this.#moved.set(target, path.slice())
-      const place = { ...object.header, offset: header.offset, path }
-      if (object.checksum !== undefined) {
-        this.#files?.place(place, object.checksum)
-        return
-      }
-      this.#sink.entry(place)
-      for (const part of object.parts) this.#sink.data(part)
-      this.#sink.end()
-      return
-    }
-    const linkPath = this.#moved.get(target)
-    if (linkPath !== undefined) {
-      this.#passLink({ ...header, path }, linkPath)
-      return
-    }
-    this.#hold(path.length, header.path)
-    const link: TarHeader = { ...detachedHeader(header), type: 'hardlink', path: path.slice() }
-    const early = this.#early.get(target)
-    if (early === undefined) this.#early.set(target, [link])
-    else early.push(link)
-  }
-
-  #passLink(header: TarHeader, linkPath: Uint8Array): void {
-    this.#sink.entry({ ...header, linkPath, size: 0, pax: [] })
-    this.#sink.end()
-  }
-
-  #hold(bytes: number, path: Uint8Array): void {
-    this.#heldBytes += bytes + HELD_OVERHEAD
-    if (this.#heldBytes <= this.#maxHeld) return
-    throw new LimitError('memory of held layer entries', this.#maxHeld, undefined, displayUtf8(path))
-  }
-
   #count(name: string): void {
     const seen = this.filtered.get(name)
-    if (seen === undefined) this.#hold(2 * name.length, EMPTY_BYTES)
+    if (seen === undefined) this.#memory.add(NAME_OVERHEAD + 2 * name.length, EMPTY_BYTES)
     this.filtered.set(name, (seen ?? 0) + 1)
   }
 }
@@ -271,18 +130,4 @@ function rewritten(header: TarHeader, path: Uint8Array, rules: PathRules): TarHe
   else if (header.type === 'hardlink') linkPath = remapLinkTarget(linkPath, rules)
   if (path === header.path && linkPath === header.linkPath) return header
   return { ...header, path, linkPath }
-}
-
-/** Returns a copy without views of the parser's buffers. The PAX records are dropped, as in ostree-ext. */
-function detachedHeader(header: TarHeader): TarHeader {
-  return {
-    ...header,
-    type: 'file',
-    path: EMPTY_BYTES,
-    linkPath: EMPTY_BYTES,
-    headerLinkName: EMPTY_BYTES,
-    userName: EMPTY_BYTES,
-    groupName: EMPTY_BYTES,
-    pax: [],
-  }
 }

@@ -39,7 +39,7 @@ export async function pullImage(
   const result = await importer.prepare()
   if (result.kind === 'ready') return { ...(await importer.import(result.prepared)), changed: true }
   const layersReused = result.state.manifest.layers.length
-  const nothing = { verifyText: undefined, filteredFiles: undefined, layersFetched: 0 }
+  const nothing = { verifyText: undefined, filteredFiles: undefined, lostEntries: undefined, layersFetched: 0 }
   return { ...result.state, ...nothing, layersReused, changed: false }
 }
 

@@ -9,6 +9,8 @@ import { tarBytes } from '../../support/tar-bytes.ts'
 interface Seen {
   readonly lines: readonly string[]
   readonly filtered: Readonly<Record<string, number>>
+  /** Paths of lost entries. */
+  readonly lost?: readonly string[]
 }
 
 /** Lists what passes the filter, one entry per line: `type path [-> target] [= content] [xattr keys]`. */
@@ -35,7 +37,9 @@ function pass(archive: Uint8Array, options: LayerFilterOptions = {}, chunk = 1 <
   const parser = new TarParser(filter)
   for (let at = 0; at < archive.length; at += chunk) parser.push(archive.slice(at, at + chunk))
   parser.finish()
-  return { lines, filtered: Object.fromEntries(filter.filtered) }
+  const lost = filter.finish()
+  const seen = { lines, filtered: Object.fromEntries(filter.filtered) }
+  return lost === undefined ? seen : { ...seen, lost: lost.examples }
 }
 
 const packed = (entries: readonly TarEntry[]) => readAll(packTar(entries))
@@ -91,7 +95,7 @@ describe('the layer filter', () => {
       hardlink(other, OBJECT, modified),
       hardlink('usr/a', OBJECT, modified),
     ]
-    expect(pass(await packed(links))).toEqual({ lines: [], filtered: {} })
+    expect(pass(await packed(links))).toEqual({ lines: [], filtered: {}, lost: ['usr/a'] })
     const replaced = [
       hardlink(OBJECT, other, modified),
       file(OBJECT, 'text', modified),
@@ -192,18 +196,64 @@ describe('objects of the store in a layer', () => {
     expect(pass(archive, { allowNonusr: true })).toEqual({ lines, filtered: {} })
   })
 
-  test('an object that was not modified is dropped', async () => {
-    const archive = await packed([
-      hardlink('usr/a', OBJECT, modified),
-      file(OBJECT, 'old'),
-      file(`${OBJECT}2`, 'never linked', modified),
-    ])
-    expect(pass(archive)).toEqual({ lines: [], filtered: { sysroot: 1 } })
+  test('objects and links are found whatever their times are', async () => {
+    const times = [0, 1].flatMap((a) => [0, 1].flatMap((b) => [0, 1].map((c) => [a, b, c])))
+    for (const [object, first, second] of times) {
+      const entries = [
+        file(OBJECT, 'x', { mtime: object }),
+        hardlink('etc/a', OBJECT, { mtime: first }),
+        hardlink('usr/b', `/${OBJECT}`, { mtime: second }),
+      ]
+      for (const order of permutations(entries)) {
+        const links = order
+          .filter(({ type }) => type === 'hardlink')
+          .map(({ path }) => `${path}`.replace(/^etc/, 'usr/etc'))
+        const lines = [`file ${links[0]} = x`, `hardlink ${links[1]} -> ${links[0]}`]
+        expect(pass(await packed(order))).toEqual({ lines, filtered: {} })
+        const seen = pass(await packed(order), { allowNonusr: true })
+        if (object === 1) expect(seen).toEqual({ lines, filtered: {} })
+        else {
+          // ostree-ext keeps an unmodified object at its path.
+          const kept = [`file ${OBJECT} = x`, ...links.map((path) => `hardlink ${path} -> ${OBJECT}`)]
+          expect(new Set(seen.lines)).toEqual(new Set(kept))
+          expect(seen.lines).toHaveLength(3)
+          expect(seen.filtered).toEqual({})
+        }
+      }
+    }
   })
 
-  test('an object is not found through a link that was not modified', async () => {
-    const archive = await packed([file(OBJECT, 'x', modified), hardlink('usr/b', OBJECT)])
-    expect(pass(archive).lines).toEqual([`hardlink usr/b -> ${OBJECT}`])
+  test('an unmodified object without a link is counted as before, a modified one and a link without an object are reported', async () => {
+    const archive = await packed([
+      hardlink('usr/a', OBJECT, modified),
+      hardlink('usr/b', OBJECT),
+      file(`${OBJECT}2`, 'old'),
+      file(`${OBJECT}3`, 'never linked', modified),
+      hardlink(`${OBJECT}4`, `${OBJECT}2`),
+    ])
+    expect(pass(archive)).toEqual({ lines: [], filtered: { sysroot: 2 }, lost: ['usr/a', 'usr/b', `${OBJECT}3`] })
+    const lines = [`file ${OBJECT}2 = old`, `hardlink ${OBJECT}4 -> ${OBJECT}2`]
+    const kept = pass(archive, { allowNonusr: true })
+    expect(kept).toEqual({ lines, filtered: {}, lost: ['usr/a', 'usr/b', `${OBJECT}3`] })
+  })
+
+  test('symbolic links can be objects, too', async () => {
+    const link: TarEntry = { path: OBJECT, type: 'symlink', linkPath: '../b', mtime: 0 }
+    const entries = [link, hardlink('usr/a', OBJECT), hardlink('usr/c', OBJECT, modified)]
+    for (const order of permutations(entries)) {
+      const { lines, filtered } = pass(await packed(order))
+      expect(filtered).toEqual({})
+      expect(lines.toSorted()).toEqual(['symlink usr/a -> ../b', 'symlink usr/c -> ../b'])
+    }
+    expect(pass(await packed([link]))).toEqual({ lines: [], filtered: { sysroot: 1 } })
+  })
+
+  test('unmodified objects beyond maxHeldBytes are left out, which is an error only if there is a link to one', async () => {
+    const objects = Array.from({ length: 10 }, (_, n) => file(`${OBJECT}${n}`, 'x'.repeat(1000)))
+    expect(pass(await packed(objects), { maxHeldBytes: 6000 }).filtered).toEqual({ sysroot: 10 })
+    const linked9 = await packed([...objects, hardlink('usr/a', `${OBJECT}9`)])
+    expect(caught(() => pass(linked9, { maxHeldBytes: 6000 }))).toBeInstanceOf(LimitError)
+    expect(pass(linked9).lines).toEqual([`file usr/a = ${'x'.repeat(1000)}`])
   })
 
   test.each(['', './', '/', '././/'])(
@@ -252,6 +302,7 @@ describe('objects of the store in a layer', () => {
       expect(pass(archive, {}, chunk)).toEqual({
         lines: [`file usr/etc/a = ${'x'.repeat(2000)}`, 'hardlink usr/c -> usr/etc/a', 'hardlink usr/d -> usr/etc/a'],
         filtered: { b: 1 },
+        lost: ['usr/none'],
       })
     }
     expect(caught(() => pass(archive, { maxHeldBytes: 1000 }))).toBeInstanceOf(LimitError)

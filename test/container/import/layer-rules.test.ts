@@ -1,7 +1,7 @@
 /** Layers that were imported with other rules: what the suite of image stores does not reach. */
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import type { Checksum } from '../../../src/bytes.ts'
+import { type Checksum, readAll } from '../../../src/bytes.ts'
 import {
   copyImage,
   encapsulateTo,
@@ -20,6 +20,7 @@ import { kindOfCommit } from '../../../src/container/store/layer-kind.ts'
 import { array, lookup, string, vardict, variantOf } from '../../../src/gvariant/index.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { createMemoryStorage, Repo, type RepoMode } from '../../../src/repo/index.ts'
+import { packTar } from '../../../src/tar/index.ts'
 import { type Directory, directory, file, packLayer, storeCommit } from '../../../src/testing/index.ts'
 import { digestOf, type GoldenImage, sourceOf, withLayers } from '../golden-images.ts'
 
@@ -304,4 +305,24 @@ describe('a stored image', () => {
     expect(lookup(detached, 'ostree-ts.merge-rules', array(string))).toEqual(['labels=policy metadata=exact'])
     expect(await pull(repo, base, 'a', { metadata: 'exact' })).toMatchObject({ changed: false })
   })
+})
+
+test('a layer with an object that was not modified is imported again where it is kept at its path', async () => {
+  const object = 'sysroot/ostree/repo/objects/aa/x.file'
+  const body = new TextEncoder().encode('x')
+  const tar = packTar([
+    { path: object, body },
+    { path: 'usr/a', type: 'hardlink', linkPath: object },
+  ])
+  const image = withLayers(await baseWith({}), [gzipSync(await readAll(tar))])
+  const pulled = async (repo: Repo, allowNonusr: boolean) => {
+    const { mergeCommit } = await pull(repo, image, 'a', { allowNonusr })
+    return (await repo.readCommit(mergeCommit)).rootTree
+  }
+  await using both = await memory()
+  await using alone = await memory()
+  const dropped = await pulled(both, false)
+  const kept = await pulled(both, true)
+  expect(kept).not.toBe(dropped)
+  expect(kept).toBe(await pulled(alone, true))
 })

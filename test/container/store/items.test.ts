@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { concatBytes, encodeUtf8 } from '../../../src/bytes.ts'
+import { concatBytes, encodeUtf8, readAll } from '../../../src/bytes.ts'
 import {
   allLayers,
   BASE_IMAGE_PREFIX,
@@ -55,7 +55,7 @@ import { string, u32, type Vardict, variantOf } from '../../../src/gvariant/inde
 import { nodePlatform } from '../../../src/platform/node.ts'
 import type { Progress } from '../../../src/progress.ts'
 import { commitRoot, createMemoryStorage, MutableTree, Repo, walkTree } from '../../../src/repo/index.ts'
-import { TarWriter } from '../../../src/tar/index.ts'
+import { packTar, type TarEntry, TarWriter } from '../../../src/tar/index.ts'
 import { directory, file, storeCommit, storeTree, symlink } from '../../../src/testing/index.ts'
 import { type GoldenImage, goldenImage, sourceOf, withLayers } from '../golden-images.ts'
 
@@ -244,6 +244,21 @@ describe('an import', () => {
     expect(state.filteredFiles).toEqual(expected)
     expect(await queryImage(repo, IMAGE)).not.toHaveProperty('filteredFiles')
     expect(await pull(repo, withLayers(CHUNKED, [opt]))).toMatchObject({ changed: false, filteredFiles: undefined })
+  })
+
+  test('an import reports entries that are lost, and they change neither counts nor the tree', async () => {
+    const object = 'sysroot/ostree/repo/objects/aa/x.file'
+    const link: TarEntry = { path: 'usr/lost', type: 'hardlink', linkPath: object, mtime: 1 }
+    const other: TarEntry = { path: 'usr/here', body: encodeUtf8('x'), mtime: 1 }
+    const layer = gzipSync(await readAll(packTar([link, other])))
+    const events: Progress[] = []
+    const onProgress = (event: Progress) => void (event.kind === 'entries-lost' && events.push(event))
+    const state = await pull(await memory(), withLayers(CHUNKED, [layer]), { onProgress })
+    const { digest = '' } = state.manifest.layers.at(-1) ?? {}
+    const lost = { linksWithoutObject: 1, objectsWithoutLink: 0, examples: ['usr/lost'] }
+    expect(state.lostEntries).toEqual(new Map([[digest, lost]]))
+    expect(state.filteredFiles).toBeUndefined()
+    expect(events).toEqual([{ kind: 'entries-lost', digest, index: state.manifest.layers.length - 1, ...lost }])
   })
 
   test.each<[OstreeVersion | undefined, string]>([

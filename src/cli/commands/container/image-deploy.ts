@@ -4,6 +4,7 @@ import {
   type ImportResult,
   imageFilteredContentWarning,
   type LayeredImageState,
+  lostEntriesWarnings,
   type OstreeImageReference,
   type SignatureSource,
 } from '../../../container/index.ts'
@@ -66,6 +67,8 @@ export const imageDeploy = command({
       const { deployment, path, etc } = await deployCommit(sysroot, repo, { stateroot, commit, origin, kernelArgs })
       const warning = imageFilteredContentWarning('filteredFiles' in state ? state.filteredFiles : undefined)
       if (warning !== undefined && !options.json) err.line(warning)
+      const lost = lostEntriesWarnings('lostEntries' in state ? state.lostEntries : undefined)
+      if (!options.json) for (const line of lost) err.line(`warning: ${line}`)
       const file = options['write-commitid-to']
       if (file !== undefined) writeFile(file, commit)
       if (options.json) out.json({ commit, stateroot, serial: deployment.serial, path, etc })

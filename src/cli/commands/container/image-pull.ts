@@ -5,6 +5,8 @@ import {
   ImageImporter,
   type ImportResult,
   imageFilteredContentWarning,
+  type LostEntries,
+  lostEntriesWarnings,
   manifestDiff,
   type PreparedImport,
 } from '../../../container/index.ts'
@@ -26,11 +28,12 @@ interface Result {
   manifestDigest: string
   layersFetched: number
   filtered: Record<string, Record<string, number>>
+  lost: Record<string, LostEntries>
 }
 
 function result(image: string, changed: boolean, state: Pick<ImportResult, 'mergeCommit' | 'manifestDigest'>): Result {
   const { mergeCommit, manifestDigest } = state
-  return { changed, image, mergeCommit, manifestDigest, layersFetched: 0, filtered: {} }
+  return { changed, image, mergeCommit, manifestDigest, layersFetched: 0, filtered: {}, lost: {} }
 }
 
 /** Writes the manifest to `path` atomically: to a temporary file first, which is then renamed. */
@@ -104,6 +107,7 @@ export const imagePull = command({
       bar?.end()
       const warning = imageFilteredContentWarning(imported.filteredFiles)
       if (warning !== undefined && !options.json) err.line(warning)
+      if (!options.json) for (const line of lostEntriesWarnings(imported.lostEntries)) err.line(`warning: ${line}`)
       if (imported.verifyText !== undefined && !options.json) out.line(imported.verifyText)
       const filtered = [...(imported.filteredFiles ?? [])].map(([digest, counts]) => [
         digest,
@@ -113,6 +117,7 @@ export const imagePull = command({
         ...result(name, true, imported),
         layersFetched: imported.layersFetched,
         filtered: Object.fromEntries(filtered),
+        lost: Object.fromEntries(imported.lostEntries ?? []),
       }
     }
 
