@@ -92,7 +92,7 @@ export class ShownUsageError extends UsageError {
 }
 
 /** Returns all options of a command: `--repo`, its own, and the common ones. */
-function allOptions(spec: AnyCommand): OptionTable {
+export function allOptions(spec: AnyCommand): OptionTable {
   const own: OptionTable = { ...(spec.repo ? REPO_OPTIONS : {}), ...spec.options }
   // If the command uses `-v` for an option of its own, `--verbose` has no short form.
   const taken = Object.values(own).some(({ short }) => short === COMMON_OPTIONS.verbose.short)

@@ -11,11 +11,13 @@ import type { Repo } from '../repo/index.ts'
 import { isDirectory } from '../system/directories.ts'
 import { ioError } from '../system/errno.ts'
 import { type AnyCommand, COMMON_OPTIONS, type CommandHost, runCommand, ShownUsageError } from './command.ts'
-import { type CommandEntry, type CommandGroup, isGroup } from './command-entry.ts'
+import type { CommandGroup } from './command-entry.ts'
 import { COMMANDS } from './command-list.ts'
+import { walkCommands } from './find-command.ts'
 import { formatOptions, NOT_UTF8, parseOptions } from './options.ts'
 import { isBrokenPipe, Output } from './text/output.ts'
 import { widest } from './text/table.ts'
+import { usesColor } from './text/terminal.ts'
 import { formatVersion } from './version.ts'
 
 const out = new Output(1)
@@ -45,48 +47,27 @@ function formatPlainOverview({ members }: CommandGroup, path: string): string {
 }
 
 /**
- * Removes the first argument that does not begin with `-`.
- * @param stopAtDashes stop looking at `--`
- */
-function takeWord(args: readonly string[], stopAtDashes: boolean): [word: string | undefined, rest: string[]] {
-  for (const [i, arg] of args.entries()) {
-    if (stopAtDashes && arg === '--') break
-    if (!arg.startsWith('-')) return [arg, [...args.slice(0, i), ...args.slice(i + 1)]]
-  }
-  return [undefined, [...args]]
-}
-
-/**
  * Finds the command that the arguments name.
  * @returns the command with its arguments, or the exit status when the arguments have been handled already: by an
  *   external command, or by printing the help or the version
  * @throws {ShownUsageError} when the arguments name no known command
+ * @throws {UnsupportedError} when they name a command of ostree that is not available
  */
 async function findCommand(argv: readonly string[]): Promise<{ command: AnyCommand; args: string[] } | number> {
-  let members = COMMANDS
-  let group: CommandGroup | undefined
-  let args = [...argv]
-  const path: string[] = []
-  for (;;) {
-    const [word, rest] = takeWord(args, group !== undefined && group.plain !== true)
-    const name = path.join(' ')
-    const entry: CommandEntry | CommandGroup | undefined = members.find((member) => member.name === word)
-    if (word === undefined || entry === undefined) {
-      if (word !== undefined && group === undefined) {
-        const { findExtension, runExtension } = await import('./extension.ts')
-        const program = findExtension(word, process.env['PATH'])
-        if (program !== undefined) return runExtension(program, word, argv)
-      }
-      handleNoCommand(group, name, word, rest)
-      return 0
+  const { path, entry, group, word, rest } = walkCommands(argv)
+  // A command may have several names; its help shows the one that was typed.
+  if (entry !== undefined) return { command: { ...(await entry.load()), name: path.join(' ') }, args: rest }
+  if (word !== undefined) {
+    if (group === undefined) {
+      const { findExtension, runExtension } = await import('./extension.ts')
+      const program = findExtension(word, process.env['PATH'])
+      if (program !== undefined) return runExtension(program, word, argv)
     }
-    args = rest
-    // A command may have several names; its help shows the one that was typed.
-    if (!isGroup(entry)) return { command: { ...(await entry.load()), name: [...path, word].join(' ') }, args }
-    path.push(word)
-    group = entry
-    members = entry.members
+    const { requireAvailable } = await import('./missing-commands.ts')
+    requireAvailable([...path, word].join(' '))
   }
+  handleNoCommand(group, path.join(' '), word, rest)
+  return 0
 }
 
 /**
@@ -169,9 +150,16 @@ function printError(thrown: unknown): void {
   const error = ioError(thrown, (thrown as NodeJS.ErrnoException | undefined)?.path)
   const message = error instanceof Error ? error.message : String(error)
   if (error instanceof ShownUsageError) err.write(`${error.help}`)
-  err.line(err.isTerminal ? `\u001b[31m\u001b[1merror:\u001b[0m\u001b[22m ${message}` : `error: ${message}`)
+  err.line(usesColor(err) ? `\u001b[31m\u001b[1merror:\u001b[0m\u001b[22m ${message}` : `error: ${message}`)
   if (process.env['OSTREE_TS_DEBUG'] === undefined) return
   for (let at = error; at instanceof Error; at = at.cause) err.line(at === error ? `${at.stack}` : `Cause: ${at.stack}`)
+}
+
+/** Prints what to do about an error, if that is known. A failure to find it out is not reported. */
+async function printHint(error: unknown, argv: readonly string[], host: CommandHost): Promise<void> {
+  const { hintFor } = await import('./hints/hint.ts')
+  const hint = await hintFor(error, argv, host).catch(() => undefined)
+  if (hint !== undefined) err.line(`hint: ${hint}`)
 }
 
 /**
@@ -229,6 +217,7 @@ async function main(argv: readonly string[]): Promise<number> {
       out.flush()
       interruption.reraise()
       printError(error)
+      if (err.isTerminal) await printHint(error, argv, host)
       err.flush()
     } catch (again) {
       if (!isBrokenPipe(again)) throw again

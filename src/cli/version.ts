@@ -1,7 +1,18 @@
-/** The output of `--version`: YAML as libostree prints it, since scripts and test suites parse it. */
+/**
+ * The output of `--version`: YAML as libostree prints it, which scripts and test suites parse, and a key of its own.
+ *
+ *     libostree:
+ *      Version: '2026.4'
+ *      Features:
+ *       - libarchive
+ *     ostree-ts: '0.1.0'
+ */
 
 /** The libostree version whose formats, options and messages this command implements. */
 export const COMPATIBLE_VERSION = '2026.4'
+
+/** The version of this package, as in package.json. */
+export const PACKAGE_VERSION = '0.1.0'
 
 /** Features by the names of libostree's build. `libarchive` means that tar archives can be committed. */
 export const FEATURES: readonly string[] = ['libarchive']
@@ -9,5 +20,5 @@ export const FEATURES: readonly string[] = ['libarchive']
 /** Returns the text that `--version` prints. */
 export function formatVersion(): string {
   const features = FEATURES.map((feature) => `  - ${feature}\n`).join('')
-  return `libostree:\n Version: '${COMPATIBLE_VERSION}'\n Features:\n${features}`
+  return `libostree:\n Version: '${COMPATIBLE_VERSION}'\n Features:\n${features}ostree-ts: '${PACKAGE_VERSION}'\n`
 }

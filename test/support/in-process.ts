@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { type AnyCommand, runCommand, ShownUsageError } from '../../src/cli/command.ts'
 import { type CommandEntry, isGroup } from '../../src/cli/command-entry.ts'
 import { COMMANDS } from '../../src/cli/command-list.ts'
+import { hintFor } from '../../src/cli/hints/hint.ts'
 import { Output } from '../../src/cli/text/output.ts'
 import { OstreeError } from '../../src/errors.ts'
 import { openRepo } from '../../src/repo/local.ts'
@@ -31,11 +32,15 @@ export async function runInProcess(
   return { stdout: new TextDecoder('utf-8', { ignoreBOM: true }).decode(stdout), ...result }
 }
 
-/** Runs a command like `runInProcess`, and returns the bytes that it printed, which may be other than text. */
+/**
+ * Runs a command like `runInProcess`, and returns the bytes that it printed, which may be other than text.
+ * @param onError called with the error of a command that fails
+ */
 export async function runForBytes(
   words: readonly string[],
   scratch: string,
   env: Readonly<Record<string, string>> = {},
+  onError?: (error: OstreeError) => void,
 ): Promise<Omit<Outcome, 'stdout'> & { readonly stdout: Uint8Array }> {
   const { command, args } = await find(words)
   const id = count++
@@ -56,6 +61,7 @@ export async function runForBytes(
     })
   } catch (error) {
     if (!(error instanceof OstreeError)) throw error
+    onError?.(error)
     status = 1
     if (error instanceof ShownUsageError) err.write(error.help)
     err.line(`error: ${error.message}`)
@@ -69,6 +75,19 @@ export async function runForBytes(
   rmSync(files.out)
   rmSync(files.err)
   return { stdout, stderr, status }
+}
+
+/** Runs a command that fails. @returns its error, and the hint that a terminal shows below it */
+export async function hintOf(
+  words: readonly string[],
+  scratch: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ error: OstreeError; hint: string | undefined }> {
+  const errors: OstreeError[] = []
+  await runForBytes(words, scratch, env, (error) => errors.push(error))
+  const [error] = errors
+  if (error === undefined) throw new Error(`${words.join(' ')} does not fail`)
+  return { error, hint: await hintFor(error, words, { findRepo: (option) => option, openRepo }) }
 }
 
 async function find(words: readonly string[]): Promise<{ command: AnyCommand; args: readonly string[] }> {

@@ -26,6 +26,7 @@ export type ReferenceProgram =
   | 'docker-registry'
   | 'openssl'
   | 'gpg'
+  | 'script'
   | 'GNU date'
 
 /** What tests may need: a program, a file by its absolute path, the rights of root, or to mount file systems. */

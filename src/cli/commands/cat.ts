@@ -2,6 +2,7 @@
 
 import { commitRoot, lookupFile } from '../../repo/index.ts'
 import { command } from '../command.ts'
+import { imageRevision } from '../image-revision.ts'
 
 export const cat = command({
   name: 'cat',
@@ -14,7 +15,7 @@ export const cat = command({
     const repo = await openRepo()
     if (rev === undefined || paths.length === 0)
       throw usageError('A COMMIT and at least one PATH argument are required')
-    const root = await commitRoot(repo.objects, await repo.resolve(rev))
+    const root = await commitRoot(repo.objects, await repo.resolve(await imageRevision(repo, rev)))
     for (const path of paths) {
       const { checksum } = await lookupFile(repo.objects, root, path)
       const { body } = await repo.objects.readFile(checksum)

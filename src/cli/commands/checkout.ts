@@ -15,6 +15,7 @@ import {
 import { parseSkipList } from '../../repo/internal.ts'
 import { createCheckoutTarget, createUncompressedCache, readLocalSePolicy } from '../../repo/local.ts'
 import { command } from '../command.ts'
+import { imageRevision } from '../image-revision.ts'
 import type { OptionTable, OptionValues } from '../options.ts'
 import { parseFsync, readBytes, readTextFile } from '../values.ts'
 
@@ -88,7 +89,7 @@ export const checkout = command({
     if (list === undefined) return run(first, second ?? first, options.subpath)
     const records = readBytes(list, (reason) => `Error opening file ${resolve(String(list))}: ${reason}`)
     for (const { rev, subpath } of parseRecords(records)) {
-      const commit = await repo.resolve(rev)
+      const commit = await repo.resolve(await imageRevision(repo, rev))
       try {
         await run(commit, first, subpath)
       } catch (error) {
@@ -174,7 +175,7 @@ async function checkoutOne(
   checkoutOptions: CheckoutOptions,
   options: Options,
 ): Promise<void> {
-  const commit = await repo.resolve(rev)
+  const commit = await repo.resolve(await imageRevision(repo, rev))
   const cache = isExtended(options) ? undefined : cacheOf(repo, checkoutOptions)
   try {
     await checkoutTree(repo, commit, createCheckoutTarget(isExtended(options) ? destination : resolve(destination)), {

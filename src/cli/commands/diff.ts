@@ -5,6 +5,7 @@ import { commitRoot, type DiffDirectory, diffDirectories, diffStats, type Repo, 
 import { formatDifference } from '../../repo/internal.ts'
 import { createDiskTree } from '../../repo/local.ts'
 import { type CommandContext, command } from '../command.ts'
+import { imageRevision } from '../image-revision.ts'
 import type { OptionTable } from '../options.ts'
 import { JSON_OPTION } from '../values.ts'
 
@@ -51,7 +52,7 @@ export const diff = command({
  */
 async function entryOf(repo: Repo, text: string, owners?: Context['options']): Promise<DiffDirectory> {
   if (!text.startsWith('/') && !text.startsWith('./')) {
-    return treeToDiff(repo, await commitRoot(repo.objects, await repo.resolve(text)))
+    return treeToDiff(repo, await commitRoot(repo.objects, await repo.resolve(await imageRevision(repo, text))))
   }
   const owner = (id: number | undefined): number | undefined => (id === undefined || id < 0 ? undefined : id)
   const { platform } = repo
@@ -63,8 +64,8 @@ async function entryOf(repo: Repo, text: string, owners?: Context['options']): P
 }
 
 async function printStats(repo: Repo, from: string, to: string, { options, out }: Context): Promise<void> {
-  const a = await repo.resolve(from)
-  const b = await repo.resolve(to)
+  const a = await repo.resolve(await imageRevision(repo, from))
+  const b = await repo.resolve(await imageRevision(repo, to))
   if (options.json) return out.json(await diffStats(repo, a, b))
   const { commonSize } = await diffStats(repo, a, b, (counts) => {
     out.line(`[A] Object Count: ${counts.from}`)

@@ -5,6 +5,7 @@ import { IoError } from '../../errors.ts'
 import { exportTar } from '../../repo/index.ts'
 import { END_OF_ARCHIVE } from '../../tar/index.ts'
 import { command } from '../command.ts'
+import { imageRevision } from '../image-revision.ts'
 import { Output } from '../text/output.ts'
 
 /** Bytes of a tar record. Standard output is padded to whole records and a file is not, as by libarchive. */
@@ -30,13 +31,14 @@ export const exportCommand = command({
     // As in ostree, an empty path is standard output.
     const fd = output === undefined || output === '' ? undefined : openOutput(output)
     const to = fd === undefined ? out : new Output(fd)
+    const revision = await imageRevision(repo, rev)
     let length = 0
     const send = (bytes: Uint8Array): void => {
       to.write(bytes)
       length += bytes.length
     }
     try {
-      for await (const bytes of exportTar(repo, rev, { subpath, prefix })) send(bytes)
+      for await (const bytes of exportTar(repo, revision, { subpath, prefix })) send(bytes)
     } catch (error) {
       // On an error, ostree still writes the end of the archive.
       send(END_OF_ARCHIVE)

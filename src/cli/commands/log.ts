@@ -3,6 +3,7 @@
 import { logCommits } from '../../repo/index.ts'
 import { formatLog } from '../../repo/internal.ts'
 import { command } from '../command.ts'
+import { imageRevision } from '../image-revision.ts'
 import { commitAsJson } from '../text/json.ts'
 import { JSON_OPTION, refuseRaw } from '../values.ts'
 
@@ -13,9 +14,10 @@ export const log = command({
   repo: true,
   names: 'all',
   options: { raw: { type: 'flag', help: 'Show raw variant data' }, ...JSON_OPTION },
-  async run({ options, args: [rev], out, repo: openRepo, usageError }) {
+  async run({ options, args: [given], out, repo: openRepo, usageError }) {
     const repo = await openRepo()
-    if (rev === undefined) throw usageError('A rev argument is required')
+    if (given === undefined) throw usageError('A rev argument is required')
+    const rev = await imageRevision(repo, given)
     if (options.json) refuseRaw(options)
     if (options.json) {
       // One object per line, so that a long history can be read while it is printed.

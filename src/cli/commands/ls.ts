@@ -4,6 +4,7 @@ import { withContext } from '../../errors.ts'
 import { commitRoot, type ListedEntry } from '../../repo/index.ts'
 import { formatLsLine, listPath } from '../../repo/internal.ts'
 import { command } from '../command.ts'
+import { imageRevision } from '../image-revision.ts'
 import { xattrsAsJson } from '../text/json.ts'
 import { JSON_OPTION } from '../values.ts'
 
@@ -25,7 +26,7 @@ export const ls = command({
   async run({ options, args: [rev, ...paths], out, repo: openRepo, usageError }) {
     const repo = await openRepo()
     if (rev === undefined) throw usageError('An COMMIT argument is required')
-    const root = await commitRoot(repo.objects, await repo.resolve(rev))
+    const root = await commitRoot(repo.objects, await repo.resolve(await imageRevision(repo, rev)))
     const depth = options.recursive ? Number.POSITIVE_INFINITY : options.dironly ? 0 : 1
     const line = { checksums: options.checksum, xattrs: options.xattrs }
     const list = async (path: string): Promise<void> => {

@@ -4,6 +4,7 @@ import type { Checksum } from '../../bytes.ts'
 import { NotFoundError, UsageError } from '../../errors.ts'
 import type { Repo } from '../../repo/index.ts'
 import { command } from '../command.ts'
+import { imageRevision } from '../image-revision.ts'
 import { JSON_OPTION } from '../values.ts'
 
 export const revParse = command({
@@ -30,7 +31,7 @@ export const revParse = command({
     } else {
       if (args.length === 0) throw usageError('REV must be specified')
       for (const rev of args) {
-        const commit = await repo.resolve(rev)
+        const commit = await repo.resolve(await imageRevision(repo, rev))
         commits.push(commit)
         // Printed at once: the results before an invalid rev are printed before its error.
         if (!options.json) out.line(commit)

@@ -17,6 +17,7 @@ import {
 } from '../../repo/internal.ts'
 import { readKeyRings } from '../../repo/local.ts'
 import { type CommandContext, command } from '../command.ts'
+import { imageRevision } from '../image-revision.ts'
 import { NOT_UTF8, type OptionTable } from '../options.ts'
 import { commitAsJson, valueAsJson, xattrsAsJson } from '../text/json.ts'
 import { JSON_OPTION, readFile, refuseRaw } from '../values.ts'
@@ -53,8 +54,10 @@ export const show = command({
   async run(context) {
     const { options, args, out } = context
     const repo = await context.repo()
-    const [name] = args
-    if (name === undefined) throw context.usageError('An object argument is required')
+    const [given] = args
+    if (given === undefined) throw context.usageError('An object argument is required')
+    const isFile = options['print-variant-type'] !== undefined
+    const name = isFile ? given : await imageRevision(repo, given)
     if (options.json) refuseRaw(options)
     const key = options['print-metadata-key']
     const detachedKey = options['print-detached-metadata-key']

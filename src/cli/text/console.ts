@@ -11,6 +11,7 @@
  */
 import { encodeUtf8 } from '../../bytes.ts'
 import type { Output } from './output.ts'
+import { hasCursor } from './terminal.ts'
 
 const SAVE_CURSOR = '\u001b7'
 const RESTORE_CURSOR = '\u001b8'
@@ -44,7 +45,7 @@ export class Console {
   #last = Number.NEGATIVE_INFINITY
   #started = false
 
-  constructor(out: Output, { terminal = out.isTerminal, columns, now = () => performance.now() }: ConsoleOptions = {}) {
+  constructor(out: Output, { terminal = hasCursor(out), columns, now = () => performance.now() }: ConsoleOptions = {}) {
     this.#out = out
     this.#terminal = terminal
     this.#now = now

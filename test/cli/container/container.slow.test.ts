@@ -192,7 +192,7 @@ describe('commands that describe images (case K2)', () => {
       '',
     ])
     const history = ok('image', 'history', '--repo', path, OLD).split('\n')
-    expect(history[0]).toMatch(/^ID +SIZE +CRCEATED BY$/)
+    expect(history[0]).toMatch(/^ID +SIZE +CREATED BY$/)
     expect(history[1]).toMatch(/^[0-9a-f]{20} .* ostree export of commit 616069c2/)
     expect(ok('image', 'metadata', '--repo', path, OLD)).toMatch(/^\{"annotations":\{.*\}$/)
     expect(JSON.parse(ok('image', 'metadata', '--repo', path, OLD, '--config')).os).toBe('linux')

@@ -35,7 +35,7 @@ describe('an image whose config has history entries without a layer', () => {
 
   test('lists each layer with the command that made it, and nothing for a layer beyond the history', async () => {
     const lines = (await run('history', `--repo=${store}`, image)).trimEnd().split('\n')
-    expect(lines.map((line) => line.split(/ {2,}/)[2])).toEqual(['CRCEATED BY', 'COPY first', 'COPY second', undefined])
+    expect(lines.map((line) => line.split(/ {2,}/)[2])).toEqual(['CREATED BY', 'COPY first', 'COPY second', undefined])
     const layers = JSON.parse(await run('history', '--json', `--repo=${store}`, image))
     expect(layers.map(({ createdBy }: { createdBy: string }) => createdBy)).toEqual(['COPY first', 'COPY second', ''])
   })

@@ -10,6 +10,7 @@ import { nodeFiles } from '../../../system/local-files.ts'
 import { command } from '../../command.ts'
 import { COMPRESSION_OPTIONS, layerCompression } from '../../container/layer-compression.ts'
 import { PROXY_OPTIONS, registryOptions } from '../../container/registry-access.ts'
+import { imageRevision } from '../../image-revision.ts'
 import { parseBoolean, readFile, readTextFile } from '../../values.ts'
 
 /** Parses labels `KEY=VALUE`. Of equal keys the last one counts. @throws {UsageError} when one has no `=` */
@@ -72,9 +73,10 @@ export const encapsulate = command({
     const meta = options.contentmeta === undefined ? undefined : parseRawMeta(readFile(options.contentmeta))
     const labels = { ...parseLabels(options.label), ...meta?.labels }
     const cmd = options.cmd.length === 0 ? undefined : options.cmd
+    const opened = await repo()
     const digest = await encapsulateCommit(
-      await repo(),
-      rev,
+      opened,
+      await imageRevision(opened, rev),
       { labels, cmd },
       {
         host: hostPlatform(),

@@ -31,7 +31,6 @@ export const imageHistory = command({
       const hex = digest.slice(digest.indexOf(':') + 1)
       return [hex.slice(0, DIGEST_DIGITS), formatSize(size), createdBy]
     })
-    // The third heading is misspelled in ostree-ext.
-    out.write(formatTable([['ID', 'SIZE', 'CRCEATED BY'], ...rows]))
+    out.write(formatTable([['ID', 'SIZE', 'CREATED BY'], ...rows]))
   },
 })

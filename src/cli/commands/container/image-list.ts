@@ -1,4 +1,4 @@
-import { listImages, parseManifestLayout, tryQueryImage } from '../../../container/index.ts'
+import { listImages, parseManifestLayout, refForImage, tryQueryImage } from '../../../container/index.ts'
 import { findLayerRef, layersOfLayout } from '../../../container/internal.ts'
 import { formatSize } from '../../../format-size.ts'
 import type { Repo } from '../../../repo/index.ts'
@@ -16,6 +16,8 @@ interface LayerRow {
 
 interface ImageRow {
   reference: string
+  /** The ref that names the merge commit. */
+  ref: string
   manifestDigest: string
   mergeCommit: string
   layers: LayerRow[]
@@ -38,7 +40,8 @@ async function describe(repo: Repo, warn: (error: Error) => void): Promise<Image
       const commit = (await findLayerRef(repo, image.mergeCommit, { layer, kind }))?.commit
       layers.push({ digest: layer.digest, size: layer.size, commit, sharedBy: 0 })
     }
-    images.push({ reference, manifestDigest: image.manifestDigest, mergeCommit: image.mergeCommit, layers })
+    const ref = refForImage(reference)
+    images.push({ reference, ref, manifestDigest: image.manifestDigest, mergeCommit: image.mergeCommit, layers })
   }
   for (const { layers } of images) for (const layer of layers) layer.sharedBy = users.get(layer.digest) ?? 0
   return images
@@ -57,13 +60,18 @@ export const imageList = command({
     const opened = await repo()
     const warn = ({ message }: Error) => err.line(`warning: ${message}`)
     if (!options.layers && !options.json) {
-      for (const reference of await listImages(opened, warn)) out.line(reference)
+      for (const reference of await listImages(opened, warn)) {
+        out.line(reference)
+        // Elsewhere the output is that of ostree-ext, which scripts read.
+        if (out.isTerminal) out.line(`  ref ${refForImage(reference)}`)
+      }
       return
     }
     const images = await describe(opened, warn)
     if (options.json) return out.json(images)
-    for (const { reference, mergeCommit, manifestDigest, layers } of images) {
+    for (const { reference, ref, mergeCommit, manifestDigest, layers } of images) {
       out.line(reference)
+      out.line(`  ref      ${ref}`)
       out.line(`  manifest ${manifestDigest}`)
       out.line(`  commit   ${mergeCommit}`)
       const rows = layers.map(({ digest, size, sharedBy, commit }) => [

@@ -1,6 +1,7 @@
 import { exportCommit } from '../../../container/index.ts'
 import { UsageError } from '../../../errors.ts'
 import { command } from '../../command.ts'
+import { imageRevision } from '../../image-revision.ts'
 
 export const tarExport = command({
   name: 'tar export',
@@ -14,6 +15,7 @@ export const tarExport = command({
   async run({ repo, args, out }) {
     const [rev, ...more] = args
     if (rev === undefined || more.length > 0) throw new UsageError('REV must be specified')
-    for await (const chunk of exportCommit(await repo(), rev)) out.write(chunk)
+    const opened = await repo()
+    for await (const chunk of exportCommit(opened, await imageRevision(opened, rev))) out.write(chunk)
   },
 })
