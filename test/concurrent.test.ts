@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { mapConcurrently } from '../src/concurrent.ts'
+import { UsageError } from '../src/errors.ts'
 
 describe('mapConcurrently', () => {
   test.each([1, 3, 10])(
@@ -18,6 +19,11 @@ describe('mapConcurrently', () => {
       expect(most).toBe(Math.min(limit, 5))
     },
   )
+
+  test.each([0, -1, Number.NaN])('a limit of %s is refused, and no call is made', async (limit) => {
+    const never = () => Promise.reject(new Error('called'))
+    await expect(mapConcurrently([1], limit, never)).rejects.toBeInstanceOf(UsageError)
+  })
 
   test('an empty list has an empty list of results', async () => {
     expect(await mapConcurrently([], 3, async () => 1)).toEqual([])

@@ -29,7 +29,7 @@ export interface DecompressOptions {
 
 /** Options of `Platform.compress`. */
 export interface CompressOptions {
-  /** zlib's level 0 to 9, or zstd's 1 to 22. Default: 6 for gzip and deflate-raw, 3 for zstd. */
+  /** zlib's level 0 to 9, or zstd's 0 to 22, of which 0 is the default. Default: 6 for gzip and deflate-raw, 3 for zstd. */
   readonly level?: number | undefined
   /**
    * Write exactly the bytes that zlib writes, whatever encoder the runtime has. This takes longer. It has no effect on
@@ -48,7 +48,8 @@ export interface Platform {
   createSha256(): Hasher
   /**
    * Compresses `bytes` to a raw deflate stream, synchronously.
-   * @param level 1 to 9
+   * @param level 0 to 9
+   * @throws {UsageError} on another level
    */
   deflateRaw(bytes: Uint8Array, level: number): Uint8Array
   /**

@@ -5,7 +5,7 @@ import { decompressArchive } from './codecs/archives.ts'
 import { gzipMember } from './codecs/gzip-frame.ts'
 import { canBeExact, deflateExactly } from './codecs/stock-zlib.ts'
 import type { CompressionKind, CompressOptions, DecompressionKind, DecompressOptions, Hasher } from './interface.ts'
-import { DEFLATE_LEVEL, ZSTD_LEVEL } from './limits.ts'
+import { defaultLevel, requireLevel } from './levels.ts'
 import { STREAM_OPTIONS, through } from './node-streams.ts'
 import { compressZstd, decompressZstd } from './node-zstd.ts'
 
@@ -45,8 +45,9 @@ export function compress(
   options: CompressOptions = {},
   exactly: ExactDeflater = deflateExactly,
 ): AsyncIterable<Uint8Array> {
-  if (kind === 'zstd') return compressZstd(from, options.level ?? ZSTD_LEVEL)
-  const { level = DEFLATE_LEVEL, exact = false } = options
+  const { level = defaultLevel(kind), exact = false } = options
+  requireLevel(kind, level)
+  if (kind === 'zstd') return compressZstd(from, level)
   const deflate = (source: AsyncIterable<Uint8Array>) => {
     if (exact && canBeExact(level)) return exactly(source, level)
     return through('deflate-raw', source, () => zlib.createDeflateRaw({ ...STREAM_OPTIONS, level }))

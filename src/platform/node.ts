@@ -5,6 +5,7 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { type Checksum, EMPTY_BYTES } from '../bytes.ts'
 import { CompressionError } from '../errors.ts'
 import type { Hasher, Platform } from './interface.ts'
+import { requireLevel } from './levels.ts'
 import { MAX_DEFLATE_RATIO } from './limits.ts'
 import { compress, decompress, type ExactDeflater } from './node-codecs.ts'
 
@@ -55,6 +56,7 @@ function owned(bytes: Uint8Array): Uint8Array {
 }
 
 function deflateRaw(bytes: Uint8Array, level: number): Uint8Array {
+  requireLevel('deflate-raw', level)
   // Exactly the worst case: zlib's default of 16 KiB for every small file makes much garbage.
   return owned(deflateRawSync(bytes, { level, chunkSize: bytes.length + (bytes.length >> 6) + 64 }))
 }

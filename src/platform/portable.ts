@@ -26,7 +26,8 @@ import type {
   Hasher,
   Platform,
 } from './interface.ts'
-import { DEFLATE_LEVEL, MAX_DEFLATE_RATIO, ZSTD_LEVEL } from './limits.ts'
+import { defaultLevel, requireLevel } from './levels.ts'
+import { MAX_DEFLATE_RATIO } from './limits.ts'
 
 class PortableHasher implements Hasher {
   readonly #hash = nobleSha256.create()
@@ -52,12 +53,9 @@ function sha256(...parts: readonly Uint8Array[]): Checksum {
 
 type Level = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9
 
-function toLevel(level: number): Level {
-  return Math.min(9, Math.max(0, Math.trunc(level))) as Level
-}
-
 function deflateRaw(bytes: Uint8Array, level: number): Uint8Array {
-  return deflateSync(bytes, { level: toLevel(level) })
+  requireLevel('deflate-raw', level)
+  return deflateSync(bytes, { level: level as Level })
 }
 
 function inflateRaw(bytes: Uint8Array, size: number): Uint8Array {
@@ -102,8 +100,9 @@ function compress(
   from: AsyncIterable<Uint8Array>,
   options: CompressOptions = {},
 ): AsyncIterable<Uint8Array> {
-  if (kind === 'zstd') return compressFrames(from, options.level ?? ZSTD_LEVEL)
-  const { level = DEFLATE_LEVEL, exact = false } = options
+  const { level = defaultLevel(kind), exact = false } = options
+  requireLevel(kind, level)
+  if (kind === 'zstd') return compressFrames(from, level)
   const deflate = (source: AsyncIterable<Uint8Array>) =>
     exact && canBeExact(level) ? deflateExactly(source, level) : deflateSlabs(source, (slab) => deflateRaw(slab, level))
   return kind === 'gzip' ? gzipMember(from, level, deflate, crc32) : deflate(from)

@@ -37,6 +37,7 @@ import {
   type ImageWriteOptions,
   type LayerCompression,
   type LayerInput,
+  requireCompression,
   type WrittenLayer,
   writeImage,
   writeLayers,
@@ -94,6 +95,7 @@ export interface EncapsulateOptions extends MappingOptions, ImageWriteOptions {
  * @param to where the image is written: a reference, or its text
  * @returns the digest of the manifest
  * @throws {InvalidNameError} when the text is not a reference
+ * @throws {UsageError} on an unknown compression or level, before anything is written
  * @throws {RefNotFoundError} when there is no such rev
  * @throws {NotFoundError} when the commit lacks a metadata key of `copyMetaKeys`
  * @throws {FormatError} when a metadata key to copy does not hold a string, or a file has no component
@@ -109,6 +111,7 @@ export async function encapsulate(
 ): Promise<Digest> {
   const reference = toImageReference(to)
   const { files, registry, host, signal } = options
+  requireCompression(options.compression)
   const context = { platform: repo.platform, files, registry, host, signal }
   await using destination = await openDestination(reference, context)
   return await encapsulateTo(repo, rev, config, options, destination)
@@ -122,6 +125,7 @@ export async function encapsulateTo(
   options: EncapsulateOptions,
   destination: ImageDestination,
 ): Promise<Digest> {
+  requireCompression(options.compression)
   const commit = await repo.resolve(rev)
   try {
     return await build(repo, commit, config, options, destination)

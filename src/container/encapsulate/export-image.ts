@@ -36,6 +36,7 @@ import {
   type ImageWriteOptions,
   type LayerCompression,
   type LayerInput,
+  requireCompression,
   type WrittenLayer,
   writeDocuments,
   writeLayers,
@@ -70,6 +71,7 @@ export interface ExportImageOptions extends ExportToOciOptions, Pick<Destination
  * @param to where it is written: a reference, or its text
  * @returns the digest of the manifest
  * @throws {InvalidNameError} when a text is not a reference
+ * @throws {UsageError} on an unknown compression or level, before anything is written
  * @throws {NotFoundError} when the image, or one of its layers, is not stored
  * @throws {UnsupportedError} for transports that cannot be written, and without the `files` or `registry` that one
  *   needs
@@ -82,6 +84,7 @@ export async function exportImage(
 ): Promise<Digest> {
   const reference = toImageReference(to)
   const { files, registry, host, signal } = options
+  requireCompression(options.compression)
   const isLayout = reference.transport === 'oci'
   const skipCompression = options.skipCompression ?? !isLayout
   const context = { platform: repo.platform, files, registry, host, signal }
@@ -100,6 +103,7 @@ export async function exportToOci(
   to: ImageDestination,
   options: ExportToOciOptions = {},
 ): Promise<Digest> {
+  requireCompression(options.compression)
   try {
     const state = await queryImage(repo, image)
     if (state === undefined) throw noSuchImage(image)

@@ -13,6 +13,7 @@ import { encodeUtf8, streamOf } from '../../bytes.ts'
 import { mapConcurrently } from '../../concurrent.ts'
 import { UsageError, withContext } from '../../errors.ts'
 import type { CompressionKind, Platform } from '../../platform/index.ts'
+import { defaultLevel, requireLevel } from '../../platform/internal.ts'
 import type { ProgressOptions } from '../../progress.ts'
 import { canonicalJson } from '../oci/canonical-json.ts'
 import { OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST } from '../oci/media-types.ts'
@@ -35,8 +36,14 @@ export const LAYER_CONCURRENCY = 4
 /** How a layer is compressed: the kind, or `none` for a plain tar. */
 export interface LayerCompression {
   readonly kind: Exclude<CompressionKind, 'deflate-raw'> | 'none'
-  /** Level of the compression. Default: that of the kind. */
+  /** Level of the compression: 0 to 9 for gzip, 0 to 22 for zstd. Default: that of the kind. */
   readonly level?: number | undefined
+}
+
+/** Checks a compression that a caller asks for. @throws {UsageError} on an unknown kind or level */
+export function requireCompression(compression: LayerCompression | undefined): void {
+  const { kind, level } = compression ?? { kind: 'none' }
+  if (kind !== 'none') requireLevel(kind, level ?? defaultLevel(kind))
 }
 
 /** A layer that is to be written. */

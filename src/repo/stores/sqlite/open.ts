@@ -15,7 +15,7 @@
 
 import { accessSync, constants, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { IoError, OstreeError, withContext } from '../../../errors.ts'
+import { IoError, OstreeError, UsageError, withContext } from '../../../errors.ts'
 import { KeyFile } from '../../../keyfile/index.ts'
 import type { Platform } from '../../../platform/index.ts'
 import { DEFAULT_LOCK_TIMEOUT_SECS, initialConfig } from '../../core/config.ts'
@@ -25,7 +25,7 @@ import { Connection } from './connection.ts'
 import { loadSqliteDriver, type SqliteDriver, type SqliteHandle } from './driver.ts'
 import { translateSqliteError } from './errors.ts'
 import { createSchema } from './schema.ts'
-import { SqliteStorage } from './storage.ts'
+import { isPackingLevel, SqliteStorage } from './storage.ts'
 
 /** Compression of content in the file. Stored in the configuration: `[sqlite] compression=deflate`, `compression-level=6`. */
 export type SqliteCompression = 'none' | 'deflate'
@@ -56,9 +56,16 @@ export interface CreateSqliteOptions extends OpenSqliteOptions {
  * @throws {IoError}, {FormatError} if something else is at `path`: `Creating repo: …`
  * @throws {RepoLockedError} after `lockTimeout`
  * @throws {UnsupportedError} if no SQLite library can be loaded
+ * @throws {UsageError} on an unknown `compression`, or a `compressionLevel` that is not a whole number from 1 to 9
  */
 export async function createSqliteStorage(path: string, options: CreateSqliteOptions): Promise<Storage> {
   const { mode = 'archive', collectionId, compression = 'none', compressionLevel = 6, ...opening } = options
+  if (compression !== 'none' && compression !== 'deflate') {
+    throw new UsageError(`Invalid compression '${String(compression)}': must be none or deflate`, String(compression))
+  }
+  if (!isPackingLevel(compressionLevel)) {
+    throw new UsageError(`Invalid compressionLevel ${compressionLevel}: must be 1 to 9`, `${compressionLevel}`)
+  }
   const config = KeyFile.parse(initialConfig(mode, collectionId))
   if (compression !== 'none') {
     config.set('sqlite', 'compression', compression)

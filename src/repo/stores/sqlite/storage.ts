@@ -16,13 +16,18 @@ import { SqliteObjects } from './object-store.ts'
 import { SqliteRefs } from './refs.ts'
 import { SqliteTransactionBackend } from './transaction.ts'
 
+/** Returns whether content can be compressed at a level: a whole number from 1 to 9. */
+export function isPackingLevel(level: number): boolean {
+  return Number.isInteger(level) && level >= 1 && level <= 9
+}
+
 /** Reads the group `[sqlite]` of the configuration. @returns 1 to 9, or 0 for no compression. @throws {FormatError} */
 function packingLevel(config: KeyFile): number {
   const compression = config.getString('sqlite', 'compression', 'none')
   if (compression === 'none') return 0
   if (compression !== 'deflate') throw new FormatError('config', `Invalid sqlite.compression '${compression}'`)
   const level = Number(config.getString('sqlite', 'compression-level', '6'))
-  if (!(Number.isInteger(level) && level >= 1 && level <= 9)) {
+  if (!isPackingLevel(level)) {
     throw new FormatError('config', `Invalid sqlite.compression-level '${level}': must be 1 to 9`)
   }
   return level

@@ -386,6 +386,12 @@ describe('compression of an SQLite file', () => {
       await expect(async () => storage.writeConfig(`${config}[sqlite]\n${line}\n`)).rejects.toThrow(FormatError)
     expect(await storage.readConfig()).toBe(config)
     await storage[Symbol.asyncDispose]()
+    const path = fresh()
+    for (const compressionLevel of [0, 10, -1, 2.5, Number.NaN])
+      await expect(createSqliteStorage(path, { platform, compressionLevel })).rejects.toThrow(UsageError)
+    const compression = 'zip' as 'deflate'
+    await expect(createSqliteStorage(path, { platform, compression })).rejects.toThrow(UsageError)
+    expect(existsSync(path)).toBe(false)
   })
 })
 
