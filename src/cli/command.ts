@@ -45,10 +45,10 @@ export interface CommandSpec<T extends OptionTable> {
   /** The command may run for seconds, so V8's memory settings are adjusted first. */
   readonly long?: true
   /**
-   * Which arguments name refs or paths in commits, not files of this machine. Only these may have bytes that are not UTF-8,
-   * escaped as by `escapeUtf8`. Default: none.
+   * The positional arguments and `--repo` may have bytes that are not UTF-8, escaped as by `escapeUtf8`. Default: they are
+   * refused.
    */
-  readonly names?: 'all' | 'first' | 'rest'
+  readonly rawArgs?: true
   readonly options: T
   run(context: CommandContext<T>): Promise<void> | void
 }
@@ -70,6 +70,7 @@ const YOUNG_GENERATION = '--semi-space-growth-factor=1'
 const REPO_OPTIONS = {
   repo: {
     type: 'string',
+    raw: true,
     arg: 'PATH',
     help: 'Path to OSTree repository (defaults to current directory or /sysroot/ostree/repo)',
   },
@@ -98,10 +99,6 @@ export function allOptions(spec: AnyCommand): OptionTable {
   const taken = Object.values(own).some(({ short }) => short === COMMON_OPTIONS.verbose.short)
   const { type, help } = COMMON_OPTIONS.verbose
   return { ...own, ...COMMON_OPTIONS, ...(taken ? { verbose: { type, help } } : {}) }
-}
-
-function mayBeEscaped(names: AnyCommand['names'], at: number): boolean {
-  return names === 'all' || (names === 'first' ? at === 0 : names === 'rest' && at > 0)
 }
 
 /** Returns the text that `--help` prints for a command, in GOption's layout. */
@@ -136,14 +133,13 @@ export interface CommandHost {
 export async function runCommand(spec: AnyCommand, args: readonly string[], host: CommandHost): Promise<void> {
   const { values, positionals, help } = parseOptions(allOptions(spec), args)
   if (help) return host.out.write(formatHelp(spec))
-  if (positionals.some((arg, at) => hasEscapedBytes(arg) && !mayBeEscaped(spec.names, at)))
-    throw new UsageError(NOT_UTF8)
+  const { repo: given, sysroot } = values as { repo?: string; sysroot?: string }
+  if (spec.rawArgs !== true && [given ?? '', ...positionals].some(hasEscapedBytes)) throw new UsageError(NOT_UTF8)
   if (values['version'] === true) return host.out.write(host.version())
 
   if (spec.long) setFlagsFromString(YOUNG_GENERATION)
 
   const usageError = (message: string): UsageError => new ShownUsageError(message, `${formatHelp(spec)}\n`)
-  const { repo: given, sysroot } = values as { repo?: string; sysroot?: string }
   const noRepo = (): UsageError => new ShownUsageError('Command requires a --repo argument', formatHelp(spec))
   const repoPath = (): string => {
     const path = host.findRepo(sysroot === undefined ? given : `${sysroot}/ostree/repo`)

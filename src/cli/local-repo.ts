@@ -9,9 +9,14 @@
  * Source: ostree-repo.c, ostree_repo_init and ostree_repo_open; ostree-repo-commit.c.
  */
 
-import { UsageError } from '../errors.ts'
+import { mkdirSync } from 'node:fs'
+import { hasEscapedBytes } from '../bytes.ts'
+import { UsageError, withContext } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
 import * as local from '../repo/local.ts'
+import { unless } from '../system/errno.ts'
+import { directoryPath, fsPath } from '../system/raw-path.ts'
+import { fileError } from './values.ts'
 
 /** Returns the options that the environment sets. */
 export function environmentOptions(env: NodeJS.ProcessEnv = process.env): local.OpenRepoOptions {
@@ -29,10 +34,29 @@ function failBeforePublish(): never {
 
 /** Opens a repository with the options of the environment. Errors are those of the library's `openRepo`. */
 export function openRepo(path: string): Promise<Repo> {
-  return local.openRepo(path, environmentOptions())
+  return local.openRepo(usablePath(path), environmentOptions())
 }
 
 /** Creates a repository with the options of the environment. Errors are those of the library's `createRepo`. */
 export function createRepo(path: string, options: local.CreateRepoOptions = {}): Promise<Repo> {
-  return local.createRepo(path, { ...environmentOptions(), ...options })
+  if (hasEscapedBytes(path)) makeDirectory(path)
+  return local.createRepo(usablePath(path), { ...environmentOptions(), ...options })
+}
+
+/** Creates the directory of a repository, which may exist. @throws {IoError} `Creating repo: mkdirat: …` */
+function makeDirectory(path: string): void {
+  try {
+    unless(['EEXIST'], undefined, () => mkdirSync(fsPath(path), 0o775))
+  } catch (error) {
+    throw withContext('Creating repo', error)
+  }
+}
+
+/** Returns a path that the library can use (`directoryPath`). @throws {IoError} `opening repo: opendir(PATH): …` */
+function usablePath(path: string): string {
+  try {
+    return directoryPath(path)
+  } catch (error) {
+    throw fileError(error, path, (reason) => `opening repo: opendir(${path}): ${reason}`)
+  }
 }

@@ -13,6 +13,11 @@ import { widest } from './text/table.ts'
 export interface OptionSpec {
   /** `flag` takes no value. `strings` may be repeated; of the others the last one counts. */
   readonly type: 'flag' | 'string' | 'strings' | 'integer' | 'number'
+  /**
+   * The value may have bytes that are not UTF-8, escaped as by `escapeUtf8`, as that of GOption's `G_OPTION_ARG_FILENAME`.
+   * Other strings that have them are refused.
+   */
+  readonly raw?: true
   /** The letter of the short form. */
   readonly short?: string
   /** Name of the value, printed after `=` in the help. */
@@ -147,8 +152,9 @@ class OptionParser<T extends OptionTable> {
     return value
   }
 
-  #setValue(name: string, { type }: OptionSpec, shown: string, value: string): void {
-    if (hasEscapedBytes(value)) throw new UsageError(NOT_UTF8, shown)
+  #setValue(name: string, { type, raw }: OptionSpec, shown: string, value: string): void {
+    const isText = type === 'string' || type === 'strings'
+    if (isText && raw !== true && hasEscapedBytes(value)) throw new UsageError(NOT_UTF8, shown)
     if (type === 'strings') (this.#values[name] as string[]).push(value)
     else if (type === 'integer') this.#values[name] = integer(value, shown)
     else if (type === 'number') this.#values[name] = decimal(value, shown)

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { decodeUtf8 } from '../bytes.ts'
 import { FormatError, IoError, UnsupportedError, UsageError } from '../errors.ts'
 import { errnoOf, errnoText, withIo } from '../system/errno.ts'
+import { fsPath } from '../system/raw-path.ts'
 import type { OptionTable } from './options.ts'
 
 /**
@@ -64,7 +65,7 @@ export function readTextFile(path: string): string {
  */
 export function readFile(path: string): Uint8Array {
   try {
-    return readFileSync(path)
+    return readFileSync(fsPath(path))
   } catch (error) {
     const { syscall } = error as NodeJS.ErrnoException
     throw fileError(error, path, (reason) => (syscall === 'read' ? reason : `openat(${path}): ${reason}`))
@@ -77,7 +78,7 @@ export function readFile(path: string): Uint8Array {
  * @throws {IoError} `openat(PATH): REASON` when it cannot be opened, `write(PATH): REASON` when it cannot be written
  */
 export function writeFile(path: string, content: string | Uint8Array, mode = 0o666): void {
-  withIo(path, () => writeFileSync(path, content, { mode }))
+  withIo(path, () => writeFileSync(fsPath(path), content, { mode }))
 }
 
 /**
@@ -90,7 +91,7 @@ export function readBytes(path: string | number, message: (reason: string) => st
   // GIO has a file for the empty path too, with which nothing can be done.
   if (path === '') throw new IoError('Operation not supported', 'ENOTSUP', path)
   try {
-    return readFileSync(path)
+    return readFileSync(typeof path === 'string' ? fsPath(path) : path)
   } catch (error) {
     throw fileError(error, String(path), message)
   }

@@ -20,6 +20,7 @@ import {
 } from 'node:fs'
 import { DeniedError, IoError } from '../errors.ts'
 import { errnoOf, errnoText, unless, withIo } from './errno.ts'
+import { fsPath } from './raw-path.ts'
 
 const DIRECTORY_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY
 /** Errors of opening a symbolic link with O_NOFOLLOW, without and with O_DIRECTORY. */
@@ -58,12 +59,12 @@ export class OpenDirectory {
   static readonly byDescriptor = HAS_PROC
 
   /** Opens a directory by its path, also through links. @param shown in messages. @throws {IoError} `opendir(…): …` */
-  static at(path: string, shown = path, { byPath = !HAS_PROC }: OpenDirectoryOptions = {}): OpenDirectory {
+  static at(path: Name, shown = path.toString(), { byPath = !HAS_PROC }: OpenDirectoryOptions = {}): OpenDirectory {
     return OpenDirectory.#open(path, DIRECTORY_FLAGS, shown, byPath)
   }
 
   /** As `at`, but refuses a path that is itself a symbolic link. */
-  static notThroughLink(path: string, shown: string): OpenDirectory {
+  static notThroughLink(path: Name, shown: string): OpenDirectory {
     return OpenDirectory.#open(path, DIRECTORY_FLAGS | constants.O_NOFOLLOW, shown, !HAS_PROC)
   }
 
@@ -129,7 +130,7 @@ export class OpenDirectory {
 
   /** Removes a file or a directory tree; succeeds if it does not exist. Symbolic links are not followed. */
   removeTree(name: string): void {
-    withIo(name, () => removeEntry(this, name, name))
+    withIo(name, () => removeEntry(this, fsPath(name), name))
   }
 
   close(): void {

@@ -9,7 +9,7 @@ export const cat = command({
   summary: 'Concatenate contents of files',
   usage: 'COMMIT PATH...',
   repo: true,
-  names: 'all',
+  rawArgs: true,
   options: {},
   async run({ args: [rev, ...paths], out, repo: openRepo, usageError }) {
     const repo = await openRepo()

@@ -25,7 +25,7 @@ const OPTIONS = {
     type: 'flag',
     help: 'Do not update or use the internal repository uncompressed object cache',
   },
-  subpath: { type: 'string', arg: 'PATH', help: 'Checkout sub-directory PATH' },
+  subpath: { type: 'string', raw: true, arg: 'PATH', help: 'Checkout sub-directory PATH' },
   union: { type: 'flag', help: 'Keep existing directories, overwrite existing files' },
   'union-add': { type: 'flag', help: 'Keep existing files/directories, only add new' },
   'union-identical': {
@@ -49,9 +49,10 @@ const OPTIONS = {
     short: 'M',
     help: 'Suppress mode bits outside of 0775 for directories (suid, world writable, etc.)',
   },
-  'skip-list': { type: 'string', arg: 'FILE', help: 'File containing list of files to skip' },
+  'skip-list': { type: 'string', raw: true, arg: 'FILE', help: 'File containing list of files to skip' },
   'selinux-policy': {
     type: 'string',
+    raw: true,
     arg: 'PATH',
     help: 'Set SELinux labels based on policy in root filesystem PATH (may be /); implies --force-copy',
   },
@@ -71,7 +72,7 @@ export const checkout = command({
   summary: 'Check out a commit into a filesystem tree',
   usage: 'COMMIT [DESTINATION]',
   repo: true,
-  names: 'first',
+  rawArgs: true,
   long: true,
   options: OPTIONS,
   async run({ options, args, repo: openRepo, usageError }) {

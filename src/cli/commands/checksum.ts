@@ -11,6 +11,7 @@ export const checksum = command({
   summary: 'Checksum a file or directory',
   usage: 'PATH',
   repo: false,
+  rawArgs: true,
   options: { 'ignore-xattrs': { type: 'flag', help: "Don't include xattrs in checksum" }, ...JSON_OPTION },
   run({ options, args: [path], out }) {
     if (path === undefined) throw new UsageError('A filename must be given')

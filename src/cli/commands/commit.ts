@@ -23,6 +23,7 @@ export const commit = command({
   summary: 'Commit a new revision',
   usage: '[PATH]',
   repo: true,
+  rawArgs: true,
   long: true,
   options: COMMIT_OPTIONS,
   async run(context) {

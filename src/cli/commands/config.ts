@@ -10,6 +10,7 @@ export const config = command({
   summary: 'Change repo configuration settings',
   usage: '(get KEY|set KEY VALUE|unset KEY)',
   repo: true,
+  rawArgs: true,
   options: { group: { type: 'string', help: 'Group name' }, ...JSON_OPTION },
   async run({ options, args: [operation, ...rest], out, repo: openRepo, usageError }) {
     const repo = await openRepo()

@@ -1,12 +1,15 @@
 /** `ostree create-usb`. Source: ot-builtin-create-usb.c. */
 
 import { statSync } from 'node:fs'
+import { hasEscapedBytes } from '../../bytes.ts'
 import { UsageError } from '../../errors.ts'
 import { parseChecksum, validateCollectionId } from '../../objects/index.ts'
 import { validateRefName, type WantedCollectionRef } from '../../repo/index.ts'
 import { createUsb, USB_REPO } from '../../repo/local.ts'
+import { directoryPath, fsPath } from '../../system/raw-path.ts'
 import { command } from '../command.ts'
 import { environmentOptions } from '../local-repo.ts'
+import { NOT_UTF8 } from '../options.ts'
 import { fileError } from '../values.ts'
 
 export const createUsbCommand = command({
@@ -14,10 +17,16 @@ export const createUsbCommand = command({
   summary: 'Copy the refs to a USB stick',
   usage: 'MOUNT-PATH COLLECTION-ID REF [COLLECTION-ID REF...]',
   repo: true,
+  rawArgs: true,
   long: true,
   options: {
     'disable-fsync': { type: 'flag', help: 'Do not invoke fsync()' },
-    'destination-repo': { type: 'string', arg: 'DEST', help: 'Use custom repository directory within the mount' },
+    'destination-repo': {
+      type: 'string',
+      raw: true,
+      arg: 'DEST',
+      help: 'Use custom repository directory within the mount',
+    },
     commit: {
       type: 'string',
       arg: 'COMMIT',
@@ -33,18 +42,20 @@ export const createUsbCommand = command({
     if (commit !== undefined && pairs.length > 2) {
       throw usageError('The --commit option can only be used when a single COLLECTION-ID REF pair is specified')
     }
+    if (hasEscapedBytes(destination)) throw new UsageError(NOT_UTF8, '--destination-repo')
     requireDirectory(mount)
     const refs: WantedCollectionRef[] = []
     for (let i = 0; i < pairs.length; i += 2) {
       const [collection = '', name = ''] = pairs.slice(i)
       validateCollectionId(collection)
+      requireText(name)
       validateRefName(name)
       refs.push({ collection, name, commit: commit === undefined ? undefined : parseChecksum(commit) })
     }
     try {
       const opening = environmentOptions()
       const fsync = options['disable-fsync'] ? false : undefined
-      await createUsb(from, mount, refs, { destination, fsync, opening, signal })
+      await createUsb(from, directoryPath(mount), refs, { destination, fsync, opening, signal })
     } catch (error) {
       // An invalid `--destination-repo` or MOUNT-PATH: ostree prints the help before this error.
       throw error instanceof UsageError ? usageError(error.message) : error
@@ -55,9 +66,14 @@ export const createUsbCommand = command({
   },
 })
 
+/** @throws {UsageError} when the name of a ref has bytes that are not UTF-8 */
+function requireText(name: string): void {
+  if (hasEscapedBytes(name)) throw new UsageError('Invalid ref name: not valid UTF-8')
+}
+
 function requireDirectory(path: string): void {
   try {
-    statSync(`${path}/`)
+    statSync(fsPath(`${path}/`))
   } catch (error) {
     throw fileError(error, path, (reason) => `opendir(${path}): ${reason}`)
   }

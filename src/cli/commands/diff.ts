@@ -25,6 +25,7 @@ export const diff = command({
   summary: 'Compare directory TARGETDIR against revision REV',
   usage: 'REV_OR_DIR REV_OR_DIR',
   repo: true,
+  rawArgs: true,
   long: true,
   options: OPTIONS,
   async run(context) {

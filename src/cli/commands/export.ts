@@ -1,8 +1,10 @@
 /** `ostree export`. Source: ot-builtin-export.c. */
 
 import { closeSync, openSync } from 'node:fs'
-import { IoError } from '../../errors.ts'
+import { hasEscapedBytes } from '../../bytes.ts'
+import { IoError, UsageError } from '../../errors.ts'
 import { exportTar } from '../../repo/index.ts'
+import { fsPath } from '../../system/raw-path.ts'
 import { END_OF_ARCHIVE } from '../../tar/index.ts'
 import { command } from '../command.ts'
 import { imageRevision } from '../image-revision.ts'
@@ -16,13 +18,13 @@ export const exportCommand = command({
   summary: 'Stream COMMIT to stdout in tar format',
   usage: 'COMMIT',
   repo: true,
-  names: 'first',
+  rawArgs: true,
   long: true,
   options: {
     'no-xattrs': { type: 'flag', help: 'Skip output of extended attributes' },
-    subpath: { type: 'string', arg: 'PATH', help: 'Checkout sub-directory PATH' },
-    prefix: { type: 'string', arg: 'PATH', help: 'Add PATH as prefix to archive pathnames' },
-    output: { type: 'string', short: 'o', arg: 'PATH', help: 'Output to PATH ' },
+    subpath: { type: 'string', raw: true, arg: 'PATH', help: 'Checkout sub-directory PATH' },
+    prefix: { type: 'string', raw: true, arg: 'PATH', help: 'Add PATH as prefix to archive pathnames' },
+    output: { type: 'string', raw: true, short: 'o', arg: 'PATH', help: 'Output to PATH ' },
   },
   async run({ options, args: [rev], out, repo: openRepo, usageError }) {
     const repo = await openRepo()
@@ -38,6 +40,10 @@ export const exportCommand = command({
       length += bytes.length
     }
     try {
+      // libarchive's text for names that it cannot decode.
+      if (prefix !== undefined && hasEscapedBytes(prefix)) {
+        throw new UsageError("Can't record entry in tar file without pathname", '--prefix')
+      }
       for await (const bytes of exportTar(repo, revision, { subpath, prefix })) send(bytes)
     } catch (error) {
       // On an error, ostree still writes the end of the archive.
@@ -53,7 +59,7 @@ export const exportCommand = command({
 
 function openOutput(path: string): number {
   try {
-    return openSync(path, 'w')
+    return openSync(fsPath(path), 'w')
   } catch (error) {
     throw new IoError(`Failed to open '${path}'`, 'EIO', path, { cause: error })
   }

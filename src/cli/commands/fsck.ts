@@ -23,6 +23,7 @@ export const fsck = command({
   summary: 'Check the repository for consistency',
   usage: '',
   repo: true,
+  rawArgs: true,
   long: true,
   options: OPTIONS,
   async run({ options, out, err, repo: openRepo }) {

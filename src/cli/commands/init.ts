@@ -9,6 +9,7 @@ export const init = command({
   summary: 'Initialize a new empty repository',
   usage: '',
   repo: true,
+  rawArgs: true,
   options: {
     mode: { type: 'string', help: 'Initialize repository in given mode (bare, bare-user, bare-user-only, archive)' },
     'collection-id': {

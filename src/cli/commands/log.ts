@@ -12,7 +12,7 @@ export const log = command({
   summary: 'Show log starting at commit or ref',
   usage: 'REV',
   repo: true,
-  names: 'all',
+  rawArgs: true,
   options: { raw: { type: 'flag', help: 'Show raw variant data' }, ...JSON_OPTION },
   async run({ options, args: [given], out, repo: openRepo, usageError }) {
     const repo = await openRepo()

@@ -13,7 +13,7 @@ export const ls = command({
   summary: 'List file paths',
   usage: 'COMMIT [PATH...]',
   repo: true,
-  names: 'all',
+  rawArgs: true,
   long: true,
   options: {
     dironly: { type: 'flag', short: 'd', help: 'Do not recurse into directory arguments' },

@@ -43,6 +43,7 @@ export const prune = command({
   summary: 'Search for unreachable objects',
   usage: '',
   repo: true,
+  rawArgs: true,
   options: OPTIONS,
   async run(context) {
     const { options, out } = context

@@ -17,7 +17,7 @@ export const pullLocal = command({
   summary: 'Copy data from SRC_REPO',
   usage: 'SRC_REPO [REFS...]',
   repo: true,
-  names: 'rest',
+  rawArgs: true,
   long: true,
   options: {
     'commit-metadata-only': { type: 'flag', help: 'Fetch only the commit metadata' },

@@ -28,7 +28,7 @@ export const refs = command({
   summary: 'List refs',
   usage: '[PREFIX]',
   repo: true,
-  names: 'all',
+  rawArgs: true,
   options: {
     delete: { type: 'flag', help: 'Delete refs which match PREFIX, rather than listing them' },
     list: { type: 'flag', help: 'Do not remove the prefix from the refs' },

@@ -8,7 +8,7 @@ export const reset = command({
   summary: 'Reset a REF to a previous COMMIT',
   usage: 'REF COMMIT',
   repo: true,
-  names: 'all',
+  rawArgs: true,
   options: {},
   async run({ args: [ref, rev], repo: openRepo, usageError }) {
     const repo = await openRepo()

@@ -12,7 +12,7 @@ export const revParse = command({
   summary: 'Output the target of a rev',
   usage: 'REV',
   repo: true,
-  names: 'all',
+  rawArgs: true,
   options: {
     single: {
       type: 'flag',

@@ -1,7 +1,7 @@
 /** `ostree show`. Source: ot-builtin-show.c. */
 
 import { resolve } from 'node:path'
-import { type Checksum, compareUtf8, hasEscapedBytes, toHex } from '../../bytes.ts'
+import { type Checksum, compareUtf8, toHex } from '../../bytes.ts'
 import { NotFoundError, UnsupportedError, UsageError } from '../../errors.ts'
 import { formatSize } from '../../format-size.ts'
 import { bytes, isTypeString, type Vardict, variantAs } from '../../gvariant/index.ts'
@@ -16,9 +16,11 @@ import {
   remoteKeyRings,
 } from '../../repo/internal.ts'
 import { readKeyRings } from '../../repo/local.ts'
+import { withIo } from '../../system/errno.ts'
+import { directoryPath } from '../../system/raw-path.ts'
 import { type CommandContext, command } from '../command.ts'
 import { imageRevision } from '../image-revision.ts'
-import { NOT_UTF8, type OptionTable } from '../options.ts'
+import type { OptionTable } from '../options.ts'
 import { commitAsJson, valueAsJson, xattrsAsJson } from '../text/json.ts'
 import { JSON_OPTION, readFile, refuseRaw } from '../values.ts'
 
@@ -37,7 +39,7 @@ const OPTIONS = {
   'print-sizes': { type: 'flag', help: 'Show the commit size metadata' },
   raw: { type: 'flag', help: 'Show raw variant data' },
   'no-byteswap': { type: 'flag', short: 'B', help: 'Do not automatically convert variant data from big endian' },
-  'gpg-homedir': { type: 'string', arg: 'HOMEDIR', help: 'GPG Homedir to use when looking for keyrings' },
+  'gpg-homedir': { type: 'string', raw: true, arg: 'HOMEDIR', help: 'GPG Homedir to use when looking for keyrings' },
   'gpg-verify-remote': { type: 'string', arg: 'REMOTE', help: 'Use REMOTE name for GPG configuration' },
   ...JSON_OPTION,
 } as const satisfies OptionTable
@@ -49,7 +51,7 @@ export const show = command({
   summary: 'Output a metadata object',
   usage: 'OBJECT',
   repo: true,
-  names: 'first',
+  rawArgs: true,
   options: OPTIONS,
   async run(context) {
     const { options, args, out } = context
@@ -109,7 +111,6 @@ function printMetadata({ options, out }: Context, metadata: Vardict, key: string
 
 /** Prints a file as a GVariant of the given type. */
 function printFile({ options, out }: Context, path: string, type: string): void {
-  if (hasEscapedBytes(path)) throw new UsageError(NOT_UTF8)
   if (!isTypeString(type)) throw new UsageError(`Invalid GVariant type string '${type}'`, '--print-variant-type')
   const content = readFile(path)
   const text = formatMetadataValue({ type, bytes: content }, options['no-byteswap'])
@@ -147,7 +148,10 @@ async function printSignatures({ options, out }: Context, repo: Repo, commit: Ch
   const verification = hostVerification()
   const rings =
     found === undefined
-      ? [...(await allKeyRings(repo, verification)), ...(homedir === undefined ? [] : readKeyRings(resolve(homedir)))]
+      ? [
+          ...(await allKeyRings(repo, verification)),
+          ...(homedir === undefined ? [] : readKeyRings(withIo(homedir, () => directoryPath(resolve(homedir))))),
+        ]
       : await remoteKeyRings(repo, found, verification)
   try {
     out.write(await formatSignatures(signed, rings, verification))

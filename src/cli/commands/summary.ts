@@ -14,6 +14,8 @@ import {
   summaryMetadataKeys,
 } from '../../repo/internal.ts'
 import { readKeyRings } from '../../repo/local.ts'
+import { withIo } from '../../system/errno.ts'
+import { directoryPath } from '../../system/raw-path.ts'
 import { command } from '../command.ts'
 import { defaultTime, typedPair } from '../commit/inputs.ts'
 import { summaryAsJson, summaryValueAsJson } from '../text/json.ts'
@@ -25,6 +27,7 @@ export const summary = command({
   summary: 'Manage summary metadata',
   usage: '',
   repo: true,
+  rawArgs: true,
   options: {
     update: { type: 'flag', short: 'u', help: 'Update the summary' },
     view: { type: 'flag', short: 'v', help: 'View the local summary file' },
@@ -32,7 +35,7 @@ export const summary = command({
     'list-metadata-keys': { type: 'flag', help: 'List the available metadata keys' },
     'print-metadata-key': { type: 'string', arg: 'KEY', help: 'Print string value of metadata key' },
     'gpg-sign': { type: 'strings', arg: 'KEY-ID', help: 'GPG Key ID to sign the summary with' },
-    'gpg-homedir': { type: 'string', arg: 'HOMEDIR', help: 'GPG Homedir to use when looking for keyrings' },
+    'gpg-homedir': { type: 'string', raw: true, arg: 'HOMEDIR', help: 'GPG Homedir to use when looking for keyrings' },
     sign: { type: 'strings', arg: 'KEY-ID', help: 'Key ID to sign the summary with' },
     'sign-type': { type: 'string', arg: 'NAME', help: "Signature type to use (defaults to 'ed25519')" },
     'add-metadata': {
@@ -101,7 +104,7 @@ async function view(repo: Repo, out: Output, options: ViewOptions): Promise<void
   const verification = hostVerification()
   const rings = [
     ...((await verification.keys?.system()) ?? []),
-    ...(homedir === undefined ? [] : readKeyRings(resolve(homedir))),
+    ...(homedir === undefined ? [] : readKeyRings(withIo(homedir, () => directoryPath(resolve(homedir))))),
   ]
   try {
     const text = await formatSignatures({ bytes, metadata }, rings, verification, { where: ' on the summary' })

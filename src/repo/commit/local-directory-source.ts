@@ -28,6 +28,7 @@ import type { Xattrs } from '../../objects/index.ts'
 import { withIo } from '../../system/errno.ts'
 import { loadNative, type Native } from '../../system/native.ts'
 import { OpenDirectory } from '../../system/open-directory.ts'
+import { directoryPath, fsPath } from '../../system/raw-path.ts'
 import type { ConsumedPath, DirectorySource, SourceEntry } from './directory.ts'
 
 /** Non-blocking, so that opening does not wait for a writer if a FIFO has replaced the file. */
@@ -52,6 +53,8 @@ interface ListedDirectory {
 
 class LocalDirectory implements DirectorySource {
   readonly location: string
+  /** The path to which names are joined, once it is known that it is a directory. */
+  #base: string
   /** Content of the small file read last; one byte larger than that, to detect that a file has grown. */
   readonly #buffer = new Uint8Array(SMALL_FILE + 1)
   /** `DEVICE:INODE` of directories that have been found but not listed yet, by path. */
@@ -62,13 +65,15 @@ class LocalDirectory implements DirectorySource {
 
   constructor(path: string) {
     this.location = path
+    this.#base = path
   }
 
   stat(): SourceEntry {
     const path = this.location
-    const stat = withIo(path, () => lstatSync(path, { throwIfNoEntry: false }))
+    const stat = withIo(path, () => lstatSync(fsPath(path), { throwIfNoEntry: false }))
     if (stat === undefined) throw new IoError(`opendir(${path}): No such file or directory`, 'ENOENT', path)
     if (!stat.isDirectory()) throw new IoError(`opendir(${path}): Not a directory`, 'ENOTDIR', path)
+    this.#base = withIo(path, () => directoryPath(path))
     this.#found.set('', inodeOf(stat))
     return entryOf('', stat)
   }
@@ -146,7 +151,7 @@ class LocalDirectory implements DirectorySource {
       if (path === '' && isHere(this.location)) continue
       withIo(at, () => {
         if (kind === 'file') unlinkSync(at)
-        else if (kind === 'directory') rmdirSync(at)
+        else if (kind === 'directory') rmdirSync(fsPath(at))
         else rmSync(at, { recursive: true, force: true })
       })
     }
@@ -156,7 +161,7 @@ class LocalDirectory implements DirectorySource {
   #enter(path: string): OpenDirectory {
     this.close()
     const whole = this.#whole(path)
-    const directory = OpenDirectory.notThroughLink(whole, this.#shown(path))
+    const directory = OpenDirectory.notThroughLink(fsPath(whole), this.#shown(path))
     this.#listed = { path, directory }
     const found = this.#found.get(path)
     this.#found.delete(path)
@@ -197,7 +202,7 @@ class LocalDirectory implements DirectorySource {
   }
 
   #whole(path: string): string {
-    return path === '' ? this.location : `${this.location}/${path}`
+    return path === '' ? this.location : `${this.#base}/${path}`
   }
 
   /** Returns the name of an entry for messages. libostree opens directories one by one, so it knows only names. */

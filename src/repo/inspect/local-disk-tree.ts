@@ -24,6 +24,7 @@ import type { Platform } from '../../platform/index.ts'
 import { errnoOf, errnoText, withIo } from '../../system/errno.ts'
 import { READ_FLAGS } from '../../system/file-io.ts'
 import { requireNative } from '../../system/native.ts'
+import { fsPath } from '../../system/raw-path.ts'
 import type { DiffDirectory, DiffEntry } from './diff.ts'
 
 /** Entries that GLib's enumerator reads at a time. */
@@ -42,8 +43,9 @@ export interface DiskTreeOptions {
  * @throws {IoError} `Error when getting information for file “…”: …` when the path does not exist
  */
 export function createDiskTree(path: string, options: DiskTreeOptions): DiffDirectory {
-  inspect(resolve(path))
-  return new DiskDirectory(Buffer.from(resolve(path)), '', options)
+  const whole = pathBytes(resolve(path))
+  inspect(whole)
+  return new DiskDirectory(whole, '', options)
 }
 
 /**
@@ -56,11 +58,15 @@ export function createDiskTree(path: string, options: DiskTreeOptions): DiffDire
 export function checksumPath(path: string, platform: Platform, ignoreXattrs = false): Checksum {
   const options = { platform }
   if (ignoreXattrs) {
-    const stat = withIo(path, () => lstatSync(path, { bigint: true }))
-    return checksumInode(Buffer.from(path), stat, options, true)
+    const stat = withIo(path, () => lstatSync(fsPath(path), { bigint: true }))
+    return checksumInode(pathBytes(path), stat, options, true)
   }
-  const whole = resolve(path)
-  return checksumInode(Buffer.from(whole), inspect(whole), options, false)
+  const whole = pathBytes(resolve(path))
+  return checksumInode(whole, inspect(whole), options, false)
+}
+
+function pathBytes(path: string): Buffer {
+  return Buffer.from(fsPath(path))
 }
 
 class DiskDirectory implements DiffDirectory {
@@ -173,13 +179,13 @@ function* namesAsBytes(path: Buffer): Generator<Buffer, void> {
 }
 
 /** Returns the inode data of a path. @throws {IoError} with GLib's message when it does not exist */
-function inspect(path: Buffer | string): BigIntStats {
+function inspect(path: Buffer): BigIntStats {
   try {
     return lstatSync(path, { bigint: true })
   } catch (error) {
     const errno = errnoOf(error)
     if (errno === undefined) throw error
-    const shown = typeof path === 'string' ? path : shownPath(path)
+    const shown = shownPath(path)
     const message = `Error when getting information for file “${shown}”: ${errnoText(errno)}`
     throw new IoError(message, errno, shown, { cause: error })
   }

@@ -88,6 +88,6 @@ export async function deleteCookie(repo: Repo, remote: string, { domain, path, n
 async function readJar(repo: Repo, remote: string): Promise<string> {
   const jar = cookieJar(remote)
   const text = decodeUtf8((await requireRepoFiles(repo, 'A cookie jar').read(jar)) ?? EMPTY_BYTES)
-  if (text === undefined) throw new FormatError(jar, `${jar}: Invalid UTF-8`)
+  if (text === undefined) throw new FormatError(jar, 'Invalid UTF-8')
   return text
 }

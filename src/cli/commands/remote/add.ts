@@ -18,7 +18,7 @@ const OPTIONS = {
   },
   'if-not-exists': { type: 'flag', help: 'Do nothing if the provided remote exists' },
   force: { type: 'flag', help: 'Replace the provided remote if it exists' },
-  'gpg-import': { type: 'string', arg: 'FILE', help: 'Import GPG key from FILE' },
+  'gpg-import': { type: 'string', raw: true, arg: 'FILE', help: 'Import GPG key from FILE' },
   'custom-backend': { type: 'string', arg: 'NAME', help: 'This remote has content not fetched via libostree' },
   contenturl: { type: 'string', arg: 'URL', help: 'Use URL when fetching content' },
   'collection-id': {
@@ -34,6 +34,7 @@ export const add = command({
   summary: 'Add a remote repository',
   usage: 'NAME [metalink=|mirrorlist=]URL [BRANCH...]',
   repo: false,
+  rawArgs: true,
   options: OPTIONS,
   async run({ options, args: [name, url, ...branches], repo: openRepo, out, usageError }) {
     const repo = await openRepo()

@@ -15,6 +15,7 @@ export const addCookie = command({
   summary: 'Add a cookie to remote',
   usage: 'NAME DOMAIN PATH COOKIE_NAME VALUE',
   repo: true,
+  rawArgs: true,
   options: {},
   async run({ args: [remote, domain, path, name, value], repo, usageError }) {
     const opened = await repo()
@@ -39,6 +40,7 @@ export const deleteCookie = command({
   summary: 'Remove one cookie from remote',
   usage: 'NAME DOMAIN PATH COOKIE_NAME',
   repo: true,
+  rawArgs: true,
   options: {},
   async run({ args: [remote, domain, path, name], repo, usageError }) {
     const opened = await repo()
@@ -54,6 +56,7 @@ export const listCookies = command({
   summary: 'Show remote repository cookies',
   usage: 'NAME',
   repo: true,
+  rawArgs: true,
   options: JSON_OPTION,
   async run({ options, args: [remote], out, repo, usageError }) {
     await repo()

@@ -9,6 +9,7 @@ export const deleteRemote = command({
   summary: 'Delete a remote repository',
   usage: 'NAME',
   repo: false,
+  rawArgs: true,
   options: {
     'if-exists': { type: 'flag', help: 'Do nothing if the provided remote does not exist' },
     ...REPO_OR_SYSROOT,

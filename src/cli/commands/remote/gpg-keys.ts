@@ -3,8 +3,8 @@
  * ot-remote-builtin-gpg-*.c.
  */
 
-import { UnsupportedError } from '../../../errors.ts'
-import { findRemote, importGpgKeys } from '../../../repo/index.ts'
+import { UnsupportedError, withContext } from '../../../errors.ts'
+import { findRemote, importGpgKeys, type Repo } from '../../../repo/index.ts'
 import { requireRepoFiles } from '../../../repo/internal.ts'
 import { command } from '../../command.ts'
 import { readBytes } from '../../values.ts'
@@ -15,9 +15,11 @@ export const gpgImport = command({
   summary: 'Import GPG keys',
   usage: 'NAME [KEY-ID...]',
   repo: true,
+  rawArgs: true,
   options: {
     keyring: {
       type: 'strings',
+      raw: true,
       short: 'k',
       arg: 'FILE',
       help: 'Import keys from a keyring file (repeatable)',
@@ -29,6 +31,7 @@ export const gpgImport = command({
     if (name === undefined) throw usageError('NAME must be specified')
     if (options.stdin && options.keyring.length > 0) throw usageError('--keyring and --stdin are mutually exclusive')
     if (!options.stdin && options.keyring.length === 0) {
+      await requireRemote(opened, name)
       throw new UnsupportedError(
         'gpg-import',
         "Importing from the user's keyring is not supported: use --keyring or --stdin",
@@ -40,11 +43,21 @@ export const gpgImport = command({
   },
 })
 
+/** @throws {NotFoundError} `GPG: Remote "…" not found` */
+async function requireRemote(repo: Repo, name: string): Promise<void> {
+  try {
+    await findRemote(repo, name)
+  } catch (error) {
+    throw withContext('GPG', error)
+  }
+}
+
 export const gpgListKeys = command({
   name: 'remote gpg-list-keys',
   summary: 'Show remote GPG keys',
   usage: 'NAME',
   repo: true,
+  rawArgs: true,
   options: {},
   async run({ args: [name], repo }) {
     const opened = await repo()

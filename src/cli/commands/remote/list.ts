@@ -10,6 +10,7 @@ export const list = command({
   summary: 'List remote repository names',
   usage: '',
   repo: true,
+  rawArgs: true,
   options: { 'show-urls': { type: 'flag', short: 'u', help: 'Show remote URLs in list' }, ...JSON_OPTION },
   async run({ options, out, repo: openRepo }) {
     const repo = await openRepo()

@@ -4,7 +4,12 @@ import type { OptionTable } from '../../options.ts'
 
 /** Options that name the repository, directly or by its sysroot. Commands that change remotes have both. */
 export const REPO_OR_SYSROOT = {
-  repo: { type: 'string', arg: 'PATH', help: 'Path to OSTree repository (defaults to /sysroot/ostree/repo)' },
+  repo: {
+    type: 'string',
+    raw: true,
+    arg: 'PATH',
+    help: 'Path to OSTree repository (defaults to /sysroot/ostree/repo)',
+  },
   sysroot: { type: 'string', arg: 'PATH', help: 'Use sysroot at PATH (overrides --repo)' },
 } as const satisfies OptionTable
 
@@ -13,5 +18,5 @@ export const SIGNATURE_TYPES: readonly string[] = ['ed25519', 'spki', 'dummy']
 
 /** Accepted and ignored: the summary of a local remote is not cached. */
 export const CACHE_DIR = {
-  'cache-dir': { type: 'string', help: 'Use custom cache dir' },
+  'cache-dir': { type: 'string', raw: true, help: 'Use custom cache dir' },
 } as const satisfies OptionTable

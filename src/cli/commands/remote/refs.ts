@@ -13,6 +13,7 @@ export const refs = command({
   summary: 'List remote refs',
   usage: 'NAME',
   repo: true,
+  rawArgs: true,
   options: {
     revision: { type: 'flag', short: 'r', help: 'Show revisions in listing' },
     ...CACHE_DIR,

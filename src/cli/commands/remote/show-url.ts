@@ -9,6 +9,7 @@ export const showUrl = command({
   summary: 'Show remote repository URL',
   usage: 'NAME',
   repo: true,
+  rawArgs: true,
   options: JSON_OPTION,
   async run({ options, args: [name], out, repo, usageError }) {
     const opened = await repo()

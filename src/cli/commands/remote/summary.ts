@@ -13,6 +13,7 @@ export const summary = command({
   summary: 'Show remote summary',
   usage: 'NAME',
   repo: true,
+  rawArgs: true,
   options: {
     'list-metadata-keys': { type: 'flag', help: 'List the available metadata keys' },
     'print-metadata-key': { type: 'string', arg: 'KEY', help: 'Print string value of metadata key' },

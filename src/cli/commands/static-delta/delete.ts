@@ -9,6 +9,7 @@ export const deleteCommand = command({
   summary: 'Remove a delta',
   usage: '',
   repo: true,
+  rawArgs: true,
   options: {},
   async run({ args: [name], repo: openRepo }) {
     const repo = await openRepo()

@@ -24,6 +24,7 @@ export const generate = command({
   summary: 'Generate static delta files',
   usage: '[TO]',
   repo: true,
+  rawArgs: true,
   long: true,
   options: {
     from: { type: 'string', arg: 'REV', help: 'Create delta from revision REV' },
@@ -45,6 +46,7 @@ export const generate = command({
     'max-chunk-size': { type: 'string', help: 'Maximum size of delta chunks in megabytes' },
     filename: {
       type: 'string',
+      raw: true,
       arg: 'PATH',
       help: 'Write the delta content to PATH (a directory).  If not specified, the OSTree repository is used',
     },

@@ -10,6 +10,7 @@ export const indexes = command({
   summary: 'List static delta indexes',
   usage: '',
   repo: true,
+  rawArgs: true,
   options: JSON_OPTION,
   async run({ options, out, repo: openRepo }) {
     const targets = await listIndexes(await openRepo())
@@ -27,6 +28,7 @@ export const reindex = command({
   summary: 'Regenerate static delta indexes',
   usage: '',
   repo: true,
+  rawArgs: true,
   options: { to: { type: 'string', arg: 'REV', help: 'Only update delta index to revision REV' } },
   async run({ options: { to }, repo: openRepo }) {
     const repo = await openRepo()

@@ -9,6 +9,7 @@ export const list = command({
   summary: 'List static delta files',
   usage: '',
   repo: true,
+  rawArgs: true,
   options: JSON_OPTION,
   async run({ options, out, repo: openRepo }) {
     const repo = await openRepo()

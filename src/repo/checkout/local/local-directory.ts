@@ -25,6 +25,7 @@ import { readWhole, removeFile, streamFile, writeAll } from '../../../system/fil
 import { type Native, type NativeSource, requireNative } from '../../../system/native.ts'
 import { requireLinkCalls } from '../../../system/native-link.ts'
 import { OpenDirectory, type OpenDirectoryOptions } from '../../../system/open-directory.ts'
+import { fsPath } from '../../../system/raw-path.ts'
 import type {
   FileOwner,
   FilePlace,
@@ -81,7 +82,7 @@ export class LocalTargetDirectory implements TargetDirectory {
   }
 
   makeDirectory(name: string): boolean {
-    return makes('mkdirat', () => mkdirSync(this.#at.path(name), PRIVATE))
+    return makes('mkdirat', () => mkdirSync(this.#at.path(fsPath(name)), PRIVATE))
   }
 
   openDirectory(name: string): LocalTargetDirectory {
@@ -89,7 +90,7 @@ export class LocalTargetDirectory implements TargetDirectory {
     if (root !== undefined) {
       return new LocalTargetDirectory(this.#at.openDirectoryWithin(name, root), this.#context, root)
     }
-    const opened = OpenDirectory.at(this.#at.path(name), this.#context.shown, this.#context)
+    const opened = OpenDirectory.at(this.#at.path(fsPath(name)), this.#context.shown, this.#context)
     return new LocalTargetDirectory(opened, this.#context, opened)
   }
 

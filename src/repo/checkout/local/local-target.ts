@@ -7,6 +7,7 @@ import { errnoText, withIo } from '../../../system/errno.ts'
 import { loadNative, type Native } from '../../../system/native.ts'
 import { type LinkCalls, loadLinkCalls } from '../../../system/native-link.ts'
 import { OpenDirectory, type OpenDirectoryOptions } from '../../../system/open-directory.ts'
+import { fsPath } from '../../../system/raw-path.ts'
 import type { Threads } from '../../../system/threads/thread.ts'
 import type { CheckoutTarget } from '../target.ts'
 import { LinkSource } from './link-source.ts'
@@ -83,7 +84,7 @@ function threadsOf({ native, linkCalls, byPath, threads }: LocalTargetOptions): 
 function openParent(path: string, options: OpenDirectoryOptions): OpenDirectory {
   try {
     if (path === '') throw new IoError('mkdirat: No such file or directory', 'ENOENT', path)
-    return OpenDirectory.at(dirname(path), undefined, options)
+    return OpenDirectory.at(fsPath(dirname(path)), undefined, options)
   } catch (error) {
     if (!(error instanceof IoError)) throw error
     const { errno } = error.data

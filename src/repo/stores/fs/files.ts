@@ -50,7 +50,10 @@ export class FsFiles implements RepoFiles {
   }
 
   #place(path: string): string {
-    if (path.includes('\0') || path.split('/').some((part) => part === '' || part === '.' || part === '..')) {
+    if (
+      /[\0\p{Surrogate}]/u.test(path) ||
+      path.split('/').some((part) => part === '' || part === '.' || part === '..')
+    ) {
       throw new InvalidNameError(path, `Invalid file name ${path}`)
     }
     return `${this.location}/${path}`
