@@ -64,15 +64,17 @@ export async function importLayer(
   } catch (error) {
     builder.abort()
     files.abort()
-    throw withContext(`Parsing layer blob ${options.layer}`, located(error))
+    throw withContext(`Parsing layer blob ${options.layer}`, located(error, filter))
   }
 }
 
 /** Adds path and offset in the plain tar to an error, unless the message, which is ostree-ext's, names the whole path. */
-function located(error: unknown): unknown {
+function located(error: unknown, filter: LayerFilter): unknown {
   if (!(error instanceof TarFormatError)) return error
   const { offset, path } = error.data
   if (path === undefined) return withContext(`at offset ${offset}`, error)
+  const explained = filter.explain(path)
+  if (explained !== undefined) return withContext(`${explained}: at offset ${offset}`, error)
   return namesPath(error.message, path) ? error : withContext(`${path} at offset ${offset}`, error)
 }
 

@@ -22,10 +22,16 @@
  * links or objects whose time is 0.
  */
 
-import { displayUtf8, EMPTY_BYTES } from '../../bytes.ts'
+import { decodeUtf8, displayUtf8, EMPTY_BYTES, encodeUtf8 } from '../../bytes.ts'
 import { InvalidNameError, TarFormatError } from '../../errors.ts'
 import type { TarHeader, TarSink } from '../../tar/index.ts'
-import { normalisePath, normaliseSymlinkTarget, type PathRules, remapLinkTarget } from '../layers/path-rules.ts'
+import {
+  componentsOf,
+  normalisePath,
+  normaliseSymlinkTarget,
+  type PathRules,
+  remapLinkTarget,
+} from '../layers/path-rules.ts'
 import { type HeldFiles, HeldMemory } from './held-files.ts'
 import type { LostEntries } from './import-result.ts'
 import { type ObjectCourse, ObjectLinks } from './object-links.ts'
@@ -35,6 +41,9 @@ export const MAX_HELD_BYTES = 1 << 27
 
 /** Bytes counted for each name of entries that are left out in addition to its length. */
 const NAME_OVERHEAD = 512
+
+/** Links with a target that is left out that are remembered: the first one without a file is an error. */
+const MAX_DANGLING = 1000
 
 /** How the entries of a layer are filtered. */
 export interface LayerFilterOptions extends PathRules {
@@ -52,6 +61,8 @@ export class LayerFilter implements TarSink {
   readonly #rules: PathRules
   readonly #memory: HeldMemory
   readonly #objects: ObjectLinks
+  /** Paths of links whose targets are left out, with the target. */
+  readonly #dangling = new Map<string, string>()
   #course: ObjectCourse | 'pass' = 'done'
 
   constructor(sink: TarSink, options: LayerFilterOptions = {}) {
@@ -96,6 +107,28 @@ export class LayerFilter implements TarSink {
     return this.#objects.finish()
   }
 
+  /**
+   * Explains an error about a hard link whose target was left out.
+   * @param path of the link, as it was passed on
+   * @returns `undefined` unless a link at that path had such a target
+   */
+  explain(path: string): string | undefined {
+    const target = this.#dangling.get(path)
+    if (target === undefined) return undefined
+    const isKept = typeof normalisePath(encodeUtf8(target), { allowNonusr: true }) !== 'string'
+    return `The target of the hard link ${path}, ${target}, is left out${isKept ? ' without allowNonusr' : ''}`
+  }
+
+  #noteDangling({ linkPath }: TarHeader, path: Uint8Array): void {
+    // Targets with `..` or without UTF-8 are rejected by the sink.
+    const target = decodeUtf8(linkPath)
+    if (target === undefined || this.#dangling.size >= MAX_DANGLING) return
+    if (componentsOf(target).includes('..')) return
+    if (typeof normalisePath(linkPath, this.#rules) === 'string') {
+      this.#dangling.set(displayUtf8(path), target)
+    }
+  }
+
   /** Returns the header to pass on, or `undefined` for an entry that is left out, or that `ObjectLinks` handles. */
   #place(header: TarHeader): TarHeader | undefined {
     try {
@@ -109,6 +142,7 @@ export class LayerFilter implements TarSink {
       }
       // Its name was counted above if the rules leave that out. Its records belong to no entry.
       if (header.type === 'pax-global') return undefined
+      if (header.type === 'hardlink') this.#noteDangling(header, path)
       return rewritten(header, path, this.#rules)
     } catch (error) {
       if (!(error instanceof InvalidNameError)) throw error

@@ -87,6 +87,16 @@ describe('one path with entries of several types', () => {
     ['a file below a file', [usr, dir('usr/d'), file('usr/d/x'), file('usr/d/x/y')], 'usr/d/x/y at offset 2048: '],
     ['a link to a directory', [usr, dir('usr/d/e'), hardlink('usr/d/l', 'usr/d/e')], 'usr/d/l at offset 1024: '],
     ['a link to nothing', [usr, hardlink('usr/d/l', 'usr/d/n')], 'usr/d/l at offset 512: '],
+    [
+      'a link to a file that is left out',
+      [usr, file('opt/f'), hardlink('usr/d/l', 'opt/f')],
+      'The target of the hard link usr/d/l, opt/f, is left out without allowNonusr: at offset 1536: ',
+    ],
+    [
+      'a link to a file that no option keeps',
+      [usr, file('run/f'), hardlink('etc/l', '/run/f')],
+      'The target of the hard link usr/etc/l, /run/f, is left out: at offset 1536: ',
+    ],
     ['a link to itself without content', [usr, hardlink('usr/d/l', 'usr/d/l')], 'usr/d/l'],
   ]
   test.each(refused)('the error about %s names the whole path', async (_, entries, message) => {

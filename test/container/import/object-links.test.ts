@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { encodeUtf8, readAll } from '../../../src/bytes.ts'
 import { importLayer } from '../../../src/container/import/import-layer.ts'
-import { type LostEntries, lostEntriesWarnings } from '../../../src/container/index.ts'
-import { filterTar } from '../../../src/container/internal.ts'
+import { type LostEntries, lostEntriesWarnings, pullImage } from '../../../src/container/index.ts'
+import { canonicalJson, filterTar } from '../../../src/container/internal.ts'
 import type { Digest } from '../../../src/container/oci/oci-types.ts'
 import { TarFormatError } from '../../../src/errors.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
@@ -13,6 +13,7 @@ import { packTar, type TarEntry } from '../../../src/tar/index.ts'
 import { buildImage, loadTree, walkNodes } from '../../../src/testing/index.ts'
 import { describeReference, run } from '../../support/reference.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
+import { digestOf, type GoldenImage, goldenImage, sourceOf } from '../golden-images.ts'
 import { collect, memoryRepo, once } from '../tar-kit.ts'
 
 const LAYER = `sha256:${'0'.repeat(64)}` as Digest
@@ -110,6 +111,40 @@ describeReference('umoci', 'files of objects that are replaced, unpacked by umoc
     expect(Object.fromEntries(found.map((path) => [path, readFileSync(join(root, path), 'utf8')]))).toEqual(files)
   })
 })
+
+test.each(['chunked', 'single'])(
+  'a plain image with the layers of %s has the files of the encapsulated commit',
+  async (name) => {
+    const image = goldenImage(`container/oci-${name}.tar.gz`)
+    const document = (digest: string) => JSON.parse(new TextDecoder().decode(image.blobs.get(digest)))
+    const put = (value: never) => {
+      const bytes = encodeUtf8(canonicalJson(value))
+      const digest = digestOf(bytes)
+      image.blobs.set(digest, bytes)
+      return { digest, size: bytes.length }
+    }
+    const filesOf = async (from: GoldenImage, allowNonusr: boolean) => {
+      const repo = await memoryRepo()
+      const host = { architecture: 'amd64', os: 'linux' }
+      const open = sourceOf(from)
+      const { mergeCommit } = await pullImage(repo, 'ostree-unverified-image:oci:/x:1', { host, open, allowNonusr })
+      const { rootTree: tree, rootMeta: meta } = await repo.readCommit(mergeCommit)
+      const nodes = [...walkNodes(await loadTree(repo.objects, { tree, meta }))]
+      const inUsr = nodes.filter(([path]) => path.startsWith('usr/'))
+      return inUsr.map(([path, node]) => [path, node.mode, 'content' in node ? digestOf(node.content) : node.kind])
+    }
+    const encapsulated = await filesOf(image, false)
+    expect(encapsulated.length).toBeGreaterThan(10)
+    const manifest = document(image.manifest)
+    const config = document(manifest.config.digest)
+    delete config.config.Labels['ostree.final-diffid']
+    Object.assign(manifest.config, put(config as never))
+    delete manifest.annotations
+    const plain = { ...image, manifest: put(manifest as never).digest }
+    expect(await filesOf(plain, false)).toEqual(encapsulated)
+    expect(await filesOf(plain, true)).toEqual(encapsulated)
+  },
+)
 
 describe('entries that are lost', () => {
   const entries = [
