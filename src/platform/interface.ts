@@ -23,6 +23,8 @@ export interface Hasher {
 export interface DecompressOptions {
   /** Limit on the decompressed size in bytes. Default: no limit. */
   readonly maxBytes?: number | undefined
+  /** Largest dictionary of an xz block in bytes: default, and at most, 128 MiB. Other formats ignore it. */
+  readonly maxDictionary?: number | undefined
   /** Aborting it makes decompression fail with the signal's reason. */
   readonly signal?: AbortSignal | undefined
 }

@@ -78,6 +78,7 @@ export {
   type WalkOptions,
   walkTree,
 } from './core/path.ts'
+export type { RandomAccess, Scratch } from './core/random-access.ts'
 export { readCommit, readDirMeta, readDirTree } from './core/read-metadata.ts'
 export {
   MAX_TREE_DEPTH,
@@ -88,6 +89,13 @@ export {
   type TreeRoot,
   writeTree,
 } from './core/tree.ts'
+export { type ApplyDeltaOptions, applyDelta } from './deltas/apply/apply-delta.ts'
+export {
+  type ApplyDeltaPartOptions,
+  applyDeltaPart,
+  type DeltaPartSource,
+  hasObjectsOfPart,
+} from './deltas/apply/apply-part.ts'
 export { deleteDelta, parseDeltaName } from './deltas/delete.ts'
 export type { ByteOrder } from './deltas/format.ts'
 export {
@@ -101,6 +109,13 @@ export {
   writeDelta,
 } from './deltas/generate.ts'
 export { formatDeltaName, listIndexes, reindexDeltas } from './deltas/names-and-index.ts'
+export {
+  type DeltaFallbackInfo,
+  type DeltaObjectName,
+  type DeltaPartInfo,
+  type DeltaSuperblock,
+  readSuperblock,
+} from './deltas/superblock.ts'
 export type { CollectionRef } from './fsck/bindings.ts'
 export { type FsckEvent, type FsckOptions, type FsckResult, fsck } from './fsck/fsck.ts'
 export { diffCommits, type LoggedCommit, listTree, logCommits, readTreeFile } from './inspect/by-rev.ts'

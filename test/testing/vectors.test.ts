@@ -81,6 +81,8 @@ const COUNTS: Readonly<Record<string, number | Readonly<Record<string, number>>>
   'core/commits-objects.json': 45,
   'core/checkouts.json': 55,
   'core/cli-transcripts.json': 307,
+  'core/deltas.json': { deltas: 8 },
+  'newest/deltas.json': { deltas: 6 },
   'container/derived-layers.json': { cases: 22 },
   'container/derived-layers-2.json': { cases: 11 },
   'container/exampleos-export.json': { entries: 77 },

@@ -12,11 +12,15 @@ export async function* decompressArchive(
   options: DecompressOptions,
   createSha256: () => Hasher,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  yield* drive(kind, await load(kind, createSha256), from, options)
+  yield* drive(kind, await load(kind, createSha256, options.maxDictionary), from, options)
 }
 
-async function load(kind: 'xz' | 'bzip2', createSha256: () => Hasher): Promise<(input: Input) => Decoder> {
+async function load(
+  kind: 'xz' | 'bzip2',
+  createSha256: () => Hasher,
+  maxDictionary: number | undefined,
+): Promise<(input: Input) => Decoder> {
   if (kind === 'bzip2') return (await import('./bzip2.ts')).bunzip2
   const { unxz } = await import('./xz/unxz.ts')
-  return (input) => unxz(input, createSha256)
+  return (input) => unxz(input, createSha256, maxDictionary)
 }

@@ -25,6 +25,7 @@ import type {
   ObjectName,
   ObjectType,
 } from '../../objects/index.ts'
+import type { RandomAccess, Scratch } from './random-access.ts'
 
 /** The value of `core.mode`; `archive` stands for `archive-z2`. */
 export type RepoMode = 'bare' | 'bare-user' | 'bare-user-only' | 'bare-split-xattrs' | 'archive'
@@ -211,6 +212,8 @@ export interface LooseFiles {
   path(name: ObjectName): string | undefined
   /** Returns the file object that a `payload-link` object links to. `undefined` if that is not stored. */
   payloadTarget(payload: Checksum): MaybePromise<Checksum | undefined>
+  /** Opens the content of a regular file that is stored uncompressed, to be read at any place; else `undefined`. */
+  open(checksum: Checksum): RandomAccess | undefined
 }
 
 /**
@@ -363,6 +366,8 @@ export interface Storage extends AsyncDisposable {
   readonly files?: RepoFiles
   /** More configuration of remotes, one `*.conf` each: `/etc/ostree/remotes.d` for the repository of the running system. */
   readonly remoteFiles?: RepoFiles | undefined
+  /** Creates a place for bytes that do not fit into memory. Absent if the storage is in memory itself. */
+  createScratch?(): Scratch
   /** Returns the text of the configuration key file, exactly as it was written; that of a new storage: `initialConfig`. */
   readConfig(): MaybePromise<string>
   /** @throws {FormatError}, {UnsupportedError} if the storage cannot work with that configuration; nothing is written */

@@ -92,6 +92,7 @@ function looseWithParent(own: LooseFiles | undefined, parent: LooseFiles | undef
   return {
     path: (name) => own.path(name) ?? parent.path(name),
     payloadTarget: async (payload) => (await own.payloadTarget(payload)) ?? parent.payloadTarget(payload),
+    open: (checksum) => own.open(checksum) ?? parent.open(checksum),
   }
 }
 

@@ -16,6 +16,7 @@ import {
   byte,
   bytes,
   type Codec,
+  makeCodec,
   struct,
   u32,
   u32be,
@@ -60,6 +61,13 @@ const fallback = (long: Codec<bigint>) =>
   })
 export type DeltaFallback = Value<ReturnType<typeof fallback>>
 
+/** A commit as the bytes of its object. They are as a member of the superblock what they are in the object. */
+const commitBytes: Codec<Uint8Array> = makeCodec(
+  Commit.type,
+  (writer, value) => writer.append(value),
+  (bytes, start, end) => bytes.subarray(start, end),
+)
+
 const superblock = (int: Codec<number>, long: Codec<bigint>) =>
   struct({
     metadata: vardict,
@@ -67,7 +75,8 @@ const superblock = (int: Codec<number>, long: Codec<bigint>) =>
     timestamp: u64be,
     from: optionalChecksum,
     to: checksum,
-    commit: Commit,
+    /** The object of the target commit. */
+    commit: commitBytes,
     /** Always empty. */
     recurse: bytes,
     parts: array(partHeader(int, long)),
@@ -81,10 +90,17 @@ export function superblockOf(order: ByteOrder): Codec<Superblock> {
   return order === 'little' ? superblock(u32, u64) : superblock(u32be, u64be)
 }
 
-/** A part: type of compression, and the compressed `DeltaPayload`. */
+/** First eight bytes of a superblock that is wrapped with signatures: `OSTSGNDT`. */
+export const SIGNED_MAGIC = 0x4f53_5453_474e_4454n
+
+/** A superblock with signatures over exactly its bytes: `ostree.sign.ENGINE` of type `aay` for each engine. */
+export const SignedSuperblock = struct({ magic: u64be, superblock: bytes, signatures: vardict })
+
+/** A part: type of compression, and the compressed payload. */
 export const DeltaPart = struct({ compression: byte, payload: bytes })
-/** Type of compression: none. The other type is `x`, xz. */
+/** Types of compression. */
 export const UNCOMPRESSED = 0
+export const XZ = 'x'.charCodeAt(0)
 
 /** The uncompressed payload of a part. */
 export const DeltaPayload = struct({
@@ -93,10 +109,27 @@ export const DeltaPayload = struct({
   blob: bytes,
   operations: bytes,
 })
-export type DeltaPayload = Value<typeof DeltaPayload>
 
-/** Operation that creates a whole object from a range of the blob. */
-export const OPEN_SPLICE_AND_CLOSE = 'S'.charCodeAt(0)
+/** Bytes of a name in the list of a part's objects: the number of the type, and the checksum. */
+export const NAME_SIZE = 33
+
+/** The operations of a part, by their letter. A number behind it is unsigned LEB128 of at most 64 bits. */
+export const OPERATIONS = {
+  /** Metadata: length and offset in the blob. File: mode, xattrs, length and offset. Creates the whole object. */
+  openSpliceAndClose: 'S'.charCodeAt(0),
+  /** Mode, xattrs, size of the content. Begins a regular file. */
+  open: 'o'.charCodeAt(0),
+  /** Length and offset in the source, which is the blob unless another was set. Appends to the file. */
+  write: 'w'.charCodeAt(0),
+  /** Offset in the blob of the checksum of a stored file, whose content becomes the source. */
+  setReadSource: 'r'.charCodeAt(0),
+  /** Makes the blob the source again. */
+  unsetReadSource: 'R'.charCodeAt(0),
+  /** Completes the file. */
+  close: 'c'.charCodeAt(0),
+  /** Offset and length in the blob of a bsdiff patch. Appends the patched source, which is the whole file. */
+  bspatch: 'B'.charCodeAt(0),
+} as const
 
 /** Appends a number as unsigned LEB128. @param value a non-negative integer below 2^53 */
 export function pushVaruint(to: number[], value: number): void {

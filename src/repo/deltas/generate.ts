@@ -12,7 +12,6 @@ import { type Checksum, readAll } from '../../bytes.ts'
 import { FormatError } from '../../errors.ts'
 import { byte, type Variant, vardict, variantOf } from '../../gvariant/index.ts'
 import {
-  type Commit,
   Commit as CommitCodec,
   encodeFileHeader,
   isSymlink,
@@ -144,12 +143,12 @@ export async function writeDelta(repo: Repo, options: GenerateDeltaOptions): Pro
  * Reads the target commit. The superblock holds it as a value, from which the bytes of the object are encoded again.
  * @throws {FormatError} when the bytes of the object are not the encoding of its value
  */
-async function readNormalCommit(repo: Repo, checksum: Checksum): Promise<Commit> {
-  const commit = await repo.readCommit(checksum)
-  if (repo.platform.sha256(CommitCodec.encode(commit)) !== checksum) {
+async function readNormalCommit(repo: Repo, checksum: Checksum): Promise<Uint8Array> {
+  const bytes = CommitCodec.encode(await repo.readCommit(checksum))
+  if (repo.platform.sha256(bytes) !== checksum) {
     throw new FormatError(`${checksum}.commit`, `Commit ${checksum} is not in normal form`)
   }
-  return commit
+  return bytes
 }
 
 /** Distributes objects among parts and fallbacks, and counts them. */

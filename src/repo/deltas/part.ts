@@ -2,7 +2,7 @@
 
 import { type Checksum, concatBytes, encodeUtf8, fromHex } from '../../bytes.ts'
 import { type FileHeader, isSymlink, type MetaType, objectTypeNumber, Xattrs } from '../../objects/index.ts'
-import { DeltaPart, DeltaPayload, OPEN_SPLICE_AND_CLOSE, pushVaruint, UNCOMPRESSED } from './format.ts'
+import { DeltaPart, DeltaPayload, OPERATIONS, pushVaruint, UNCOMPRESSED } from './format.ts'
 
 /** Collects objects. The bytes added are referenced, not copied, until `encode`. */
 export class DeltaPartBuilder {
@@ -46,7 +46,7 @@ export class DeltaPartBuilder {
   #open(type: MetaType | 'file', checksum: Checksum): void {
     this.#names.push(Uint8Array.of(objectTypeNumber(type)), fromHex(checksum))
     this.#count++
-    this.#operations.push(OPEN_SPLICE_AND_CLOSE)
+    this.#operations.push(OPERATIONS.openSpliceAndClose)
   }
 
   #splice(bytes: Uint8Array): void {

@@ -67,15 +67,18 @@ class Blocks {
 /** The window that all blocks use, which is as large as the largest dictionary. */
 interface Memory {
   window: Window | undefined
+  /** Largest dictionary that is accepted, in bytes. */
+  readonly most: number
 }
 
 /**
  * Decodes all streams.
- * @throws {LimitError} if a dictionary is larger than 128 MiB
+ * @param most largest dictionary that is accepted, in bytes; at most 128 MiB
+ * @throws {LimitError} if a dictionary is larger than that
  * @throws {UnsupportedError} if a filter other than LZMA2, or a check that the format does not define, is used
  */
-export function* unxz(input: Input, createSha256: CreateHasher): Decoder {
-  const memory: Memory = { window: undefined }
+export function* unxz(input: Input, createSha256: CreateHasher, most = MAX_XZ_DICTIONARY): Decoder {
+  const memory: Memory = { window: undefined, most: Math.min(most, MAX_XZ_DICTIONARY) }
   do {
     yield* stream(input, createSha256, memory)
   } while (yield* another(input))
@@ -142,7 +145,7 @@ interface BlockHeader {
 
 function* block(input: Input, check: number, createSha256: CreateHasher, memory: Memory, blocks: Blocks): Decoder {
   const start = input.offset
-  const header = yield* blockHeader(input)
+  const header = yield* blockHeader(input, memory.most)
   const hash = checkOf(check, createSha256)
   const dataStart = input.offset
   if (memory.window === undefined || memory.window.bytes.length < header.dictionary) {
@@ -207,7 +210,7 @@ function checkOf(check: number, createSha256: CreateHasher) {
   }
 }
 
-function* blockHeader(input: Input): Generator<undefined, BlockHeader, undefined> {
+function* blockHeader(input: Input, most: number): Generator<undefined, BlockHeader, undefined> {
   const size = ((input.bytes[input.pos] as number) + 1) * 4
   yield* input.need(size)
   const header = input.bytes.subarray(input.pos, input.pos + size)
@@ -228,17 +231,17 @@ function* blockHeader(input: Input): Generator<undefined, BlockHeader, undefined
       throw new UnsupportedError('xz filter', `The filter ${name} of xz is not supported; compress without filters`)
     }
     if (left !== 1 || properties.length !== 1) throw input.fault('invalid filters in a block header')
-    dictionary = dictionarySize(input, properties[0] as number)
+    dictionary = dictionarySize(input, properties[0] as number, most)
   }
   if (reader.rest().some((byte) => byte !== 0)) throw input.fault('padding that is not zero')
   input.pos += size
   return { compressed, uncompressed, dictionary }
 }
 
-function dictionarySize(input: Input, bits: number): number {
+function dictionarySize(input: Input, bits: number, most: number): number {
   if (bits > 40) throw input.fault('invalid size of a dictionary')
   const size = bits === 40 ? 2 ** 32 - 1 : (2 | (bits & 1)) * 2 ** ((bits >> 1) + 11)
-  if (size > MAX_XZ_DICTIONARY) throw new LimitError('bytes of an xz dictionary', MAX_XZ_DICTIONARY)
+  if (size > most) throw new LimitError('bytes of an xz dictionary', most)
   return size
 }
 

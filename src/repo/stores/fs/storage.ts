@@ -23,6 +23,7 @@ import { loadExactDeflate } from '../../../platform/internal.ts'
 import { errnoOf, errnoText, ioError, withIo } from '../../../system/errno.ts'
 import { removeFile, replaceFile } from '../../../system/file-io.ts'
 import type { NativeSource } from '../../../system/native.ts'
+import { ScratchFile } from '../../../system/scratch-file.ts'
 import type { Threads } from '../../../system/threads/thread.ts'
 import { type RepoSettings, readSettings } from '../../core/config.ts'
 import type {
@@ -184,6 +185,13 @@ export class FsStorage implements Storage {
     })
     this.#settings = settings
     this.#reader.content = contentModeOf(settings, this.#context.platform, this.#context.native)
+  }
+
+  /** The file lies in `tmp`, and leaves free what `core.min-free-space-percent` or `-size` keeps free. */
+  createScratch(): ScratchFile {
+    const { path } = this.#context
+    const freeSpace = FreeSpace.measure(path, this.#settings)
+    return new ScratchFile(`${path}/tmp`, (bytes) => freeSpace?.reserve(bytes))
   }
 
   async begin(options: BeginOptions = {}): Promise<Transaction> {

@@ -1,9 +1,11 @@
 /** The single-file store. Its parts: database.ts. */
 
+import { dirname } from 'node:path'
 import type { MaybePromise } from '../../../bytes.ts'
 import { ConflictError, FormatError } from '../../../errors.ts'
 import type { KeyFile } from '../../../keyfile/index.ts'
 import type { Platform } from '../../../platform/index.ts'
+import { ScratchFile } from '../../../system/scratch-file.ts'
 import { parseConfig, type TriState } from '../../core/config.ts'
 import type { BeginOptions, LockOptions, RepoMode, Storage, Transaction } from '../../core/interface.ts'
 import { OpenTransaction } from '../open-transaction.ts'
@@ -113,6 +115,11 @@ export class SqliteStorage implements Storage {
       this.#transaction = undefined
       throw error
     }
+  }
+
+  /** The file lies beside the database. */
+  createScratch(): ScratchFile {
+    return new ScratchFile(dirname(this.location))
   }
 
   async lock(kind: LockKind, { timeout }: LockOptions = {}): Promise<AsyncDisposable> {

@@ -6,7 +6,7 @@
  * (ostree_repo_mark_commit_partial_reason), ostree-repo-pull.c (commitpartial).
  */
 
-import { lstatSync, mkdirSync, readdirSync, readlinkSync, statSync } from 'node:fs'
+import { lstatSync, mkdirSync, openSync, readdirSync, readlinkSync, statSync } from 'node:fs'
 import { type Checksum, EMPTY_BYTES, encodeUtf8, type MaybePromise } from '../../../../bytes.ts'
 import { IoError, ObjectNotFoundError, withContext } from '../../../../errors.ts'
 import {
@@ -21,7 +21,8 @@ import {
   parseLoosePath,
 } from '../../../../objects/index.ts'
 import { errnoOf, errnoText, unless, withIo } from '../../../../system/errno.ts'
-import { readWhole, removeFile, replaceFile, syncDirectory } from '../../../../system/file-io.ts'
+import { READ_FLAGS, readWhole, removeFile, replaceFile, syncDirectory } from '../../../../system/file-io.ts'
+import { FileAccess } from '../../../../system/scratch-file.ts'
 import type {
   Batch,
   CommitState,
@@ -58,6 +59,7 @@ export class LooseObjects implements ObjectStore {
   readonly loose: LooseFiles = {
     path: (name) => (this.has(name) ? this.path(name) : undefined),
     payloadTarget: (payload) => this.#payloadTarget(payload),
+    open: (checksum) => this.#open(checksum),
   }
   readonly #reader: LooseReader
   readonly #context: LooseObjectsContext
@@ -159,6 +161,14 @@ export class LooseObjects implements ObjectStore {
     const path = this.path({ checksum: payload, type: 'payload-link' })
     const target = unless([...NOTHING_THERE, 'EINVAL'], path, () => readlinkSync(path))
     return target === undefined ? undefined : parseLoosePath(target.replace(/^\.\.\//, ''))?.checksum
+  }
+
+  /** Opens the loose file of a regular file, if it has nothing but the content. */
+  #open(checksum: Checksum): FileAccess | undefined {
+    if (this.#reader.archive) return undefined
+    const path = this.path({ checksum, type: 'file' })
+    const fd = unless([...NOTHING_THERE, 'ELOOP'], path, () => openSync(path, READ_FLAGS))
+    return fd === undefined ? undefined : new FileAccess(fd, path)
   }
 
   storageSize(name: ObjectName): number {
