@@ -25,8 +25,9 @@ export interface CommandContext<T extends OptionTable> {
   /**
    * Opens the repository given by `--repo` or `--sysroot`, or else the one of the current directory or the environment.
    * Later calls return the same one. It is closed when the command ends.
+   * @param path path of the repository, given as an argument instead
    */
-  repo(): Promise<Repo>
+  repo(path?: string): Promise<Repo>
   /** Returns the path that `repo()` opens. @throws {UsageError} when no repository is given or found */
   repoPath(): string
   /** Creates an error that prints the command's help before its message, as ostree does for missing arguments. */
@@ -42,6 +43,11 @@ export interface CommandSpec<T extends OptionTable> {
   readonly usage: string
   /** Whether the command accepts `--repo`. */
   readonly repo: boolean
+  /**
+   * Whether a missing SQLite file is created, as for commands that fetch something into it. It is removed when the command
+   * ends without having stored anything.
+   */
+  readonly creates?: true
   /** The command may run for seconds, so V8's memory settings are adjusted first. */
   readonly long?: true
   /**
@@ -155,8 +161,22 @@ export async function runCommand(spec: AnyCommand, args: readonly string[], host
     }
   }
   let opened: Promise<Repo> | undefined
-  const repo = (): Promise<Repo> => {
-    opened ??= sysroot === undefined ? openRepo() : openSysrootRepo(sysroot, host)
+  let created: string | undefined
+  const openOrCreate = async (path: string | undefined): Promise<Repo> => {
+    if (spec.creates && sysroot === undefined) {
+      const place = path ?? repoPath()
+      const { createMissing } = await import('./new-repo.ts')
+      const repo = await createMissing(place)
+      if (repo !== undefined) {
+        created = place
+        return repo
+      }
+    }
+    if (path !== undefined) return host.openRepo(path)
+    return sysroot === undefined ? openRepo() : openSysrootRepo(sysroot, host)
+  }
+  const repo = (path?: string): Promise<Repo> => {
+    opened ??= openOrCreate(path)
     return opened
   }
   const { out, err, env } = host
@@ -169,6 +189,10 @@ export async function runCommand(spec: AnyCommand, args: readonly string[], host
     })
   } finally {
     const held = await opened?.catch(() => undefined)
+    if (held !== undefined && created !== undefined) {
+      const { removeIfEmpty } = await import('./new-repo.ts')
+      await removeIfEmpty(held, created)
+    }
     await held?.[Symbol.asyncDispose]()
   }
 }

@@ -18,6 +18,7 @@ export const pullLocal = command({
   usage: 'SRC_REPO [REFS...]',
   repo: true,
   rawArgs: true,
+  creates: true,
   long: true,
   options: {
     'commit-metadata-only': { type: 'flag', help: 'Fetch only the commit metadata' },

@@ -1,12 +1,8 @@
 /** Import settings that come from this machine, and from the options that all importing commands have. */
 
-import { existsSync } from 'node:fs'
 import type { ImportOptions, OstreeImageReference } from '../../container/index.ts'
-import type { Repo } from '../../repo/index.ts'
-import { isSqlitePath } from '../../repo/local.ts'
 import { hostPlatform } from '../../system/host.ts'
 import { nodeFiles } from '../../system/local-files.ts'
-import { createRepo, openRepo } from '../local-repo.ts'
 import { hostVerification } from '../verification.ts'
 import { processOwner } from './image-reference.ts'
 import { hostPolicy, type ProxyOptions, registryOptions } from './registry-access.ts'
@@ -22,14 +18,4 @@ export async function importSettings(image: OstreeImageReference, options: Proxy
     policy: await hostPolicy(),
     verification: hostVerification(),
   }
-}
-
-/** Opens a repository. Creates a missing SQLite file, but not a directory, whose mode `ostree init` has to choose. */
-export function openOrCreateStore(path: string): Promise<Repo> {
-  return isMissingFile(path) ? createRepo(path) : openRepo(path)
-}
-
-/** Tells whether a path names a SQLite file that does not exist. */
-export function isMissingFile(path: string): boolean {
-  return isSqlitePath(path) && !existsSync(path)
 }

@@ -3,6 +3,7 @@ import { UsageError } from '../../../errors.ts'
 import { command } from '../../command.ts'
 import { parseReference } from '../../container/image-reference.ts'
 import { openRepo } from '../../local-repo.ts'
+import { createMissing, removeIfEmpty } from '../../new-repo.ts'
 
 export const imageCopy = command({
   name: 'container image copy',
@@ -24,8 +25,13 @@ export const imageCopy = command({
     const image = parseReference(text).imgref
     const name = as === undefined ? image : parseReference(as).imgref
     await using source = await openRepo(from)
-    await using target = await openRepo(to)
-    await copyImage(source, image, target, { target: name, signal })
+    const created = await createMissing(to)
+    await using target = created ?? (await openRepo(to))
+    try {
+      await copyImage(source, image, target, { target: name, signal })
+    } finally {
+      if (created !== undefined) await removeIfEmpty(created, to)
+    }
     if (options.json) out.json({ image: formatImageReference(image), as: formatImageReference(name) })
   },
 })

@@ -15,7 +15,6 @@ import { nodeFiles } from '../../../system/local-files.ts'
 import { command } from '../../command.ts'
 import { parseReference } from '../../container/image-reference.ts'
 import { hostPolicy, PROXY_OPTIONS, registryOptions } from '../../container/registry-access.ts'
-import { openRepo } from '../../local-repo.ts'
 import type { Output } from '../../text/output.ts'
 import { formatTable } from '../../text/table.ts'
 
@@ -34,28 +33,24 @@ export const imagePlan = command({
     const path = named.pop()
     if (text === undefined || named.length > 0) throw new UsageError('REPO and IMGREF must be specified')
     const image = parseReference(text)
-    const opened = path === undefined ? await repo() : await openRepo(path)
-    try {
-      const plan = await planPull(opened, image, {
-        host: hostPlatform(),
-        files: nodeFiles,
-        registry: image.imgref.transport === 'registry' ? await registryOptions(options) : undefined,
-        policy: await hostPolicy(),
-        onWarning: (message) => err.line(`warning: ${message}`),
-        signal,
-      })
-      // The layers to be removed: only the stored image needs them, and the new one does not have them.
-      const needed = new Set<string>(plan.layers.map(({ digest }) => digest))
-      const unneeded = await planRemoval(opened, plan.diff === undefined ? [] : [image.imgref], (message) =>
-        err.line(`warning: ${message}`),
-      )
-      const removed = unneeded.filter((digest) => !needed.has(digest))
-      const name = formatOstreeImageReference(image)
-      if (options.json) out.json({ image: name, ...plan, diff: plan.diff && manifestDiffJson(plan.diff), removed })
-      else print(out, formatImageReference(image.imgref), plan, removed)
-    } finally {
-      if (path !== undefined) await opened[Symbol.asyncDispose]()
-    }
+    const opened = await repo(path)
+    const plan = await planPull(opened, image, {
+      host: hostPlatform(),
+      files: nodeFiles,
+      registry: image.imgref.transport === 'registry' ? await registryOptions(options) : undefined,
+      policy: await hostPolicy(),
+      onWarning: (message) => err.line(`warning: ${message}`),
+      signal,
+    })
+    // The layers to be removed: only the stored image needs them, and the new one does not have them.
+    const needed = new Set<string>(plan.layers.map(({ digest }) => digest))
+    const unneeded = await planRemoval(opened, plan.diff === undefined ? [] : [image.imgref], (message) =>
+      err.line(`warning: ${message}`),
+    )
+    const removed = unneeded.filter((digest) => !needed.has(digest))
+    const name = formatOstreeImageReference(image)
+    if (options.json) out.json({ image: name, ...plan, diff: plan.diff && manifestDiffJson(plan.diff), removed })
+    else print(out, formatImageReference(image.imgref), plan, removed)
   },
 })
 

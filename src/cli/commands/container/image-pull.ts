@@ -15,7 +15,7 @@ import { UsageError } from '../../../errors.ts'
 import type { Repo } from '../../../repo/index.ts'
 import { withIo } from '../../../system/errno.ts'
 import { command } from '../../command.ts'
-import { importSettings, isMissingFile, openOrCreateStore } from '../../container/image-import.ts'
+import { importSettings } from '../../container/image-import.ts'
 import { metadataPolicy, parseReference } from '../../container/image-reference.ts'
 import { PROXY_OPTIONS } from '../../container/registry-access.ts'
 import { ProgressBar } from '../../text/progress-bar.ts'
@@ -48,6 +48,7 @@ export const imagePull = command({
   summary: 'Fetch an image into the repository',
   usage: 'REPO IMGREF',
   repo: true,
+  creates: true,
   long: true,
   options: {
     ...PROXY_OPTIONS,
@@ -64,7 +65,7 @@ export const imagePull = command({
     quiet: { type: 'flag', short: 'q', help: 'Show no progress' },
     json: { type: 'flag', help: 'Print events and result as JSON, one object per line' },
   },
-  async run({ repo, repoPath, args, options, out, err, signal }) {
+  async run({ repo, args, options, out, err, signal }) {
     const named = [...args]
     const reference = named.pop()
     const given = named.pop()
@@ -73,9 +74,7 @@ export const imagePull = command({
     const name = formatOstreeImageReference(image)
     const metadata = metadataPolicy(options.metadata)
 
-    // A missing SQLite file is created, whether it is given as an argument or with --repo.
-    const path = given ?? (isMissingFile(repoPath()) ? repoPath() : undefined)
-    const opened = path === undefined ? await repo() : await openOrCreateStore(path)
+    const opened = await repo(given)
     const bar = options.quiet || options.json ? undefined : new ProgressBar(err)
     const pull = async (into: Repo): Promise<Result | undefined> => {
       const listen = options.json ? (event: object): void => out.json(event) : bar?.listen
@@ -131,7 +130,6 @@ export const imagePull = command({
       else out.line(`No changes in ${name} => ${pulled.mergeCommit}`)
     } finally {
       bar?.end()
-      if (path !== undefined) await opened[Symbol.asyncDispose]()
     }
   },
 })

@@ -13,6 +13,7 @@ export const unencapsulate = command({
   summary: 'Fetch the commit that an image contains',
   usage: 'IMGREF',
   repo: true,
+  creates: true,
   long: true,
   options: {
     ...PROXY_OPTIONS,

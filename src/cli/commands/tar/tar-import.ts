@@ -12,6 +12,7 @@ export const tarImport = command({
   summary: 'Import a commit from a tar stream',
   usage: '[PATH]',
   repo: true,
+  creates: true,
   long: true,
   options: {
     json: { type: 'flag', help: 'Print one JSON object' },

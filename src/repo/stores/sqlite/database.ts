@@ -4,12 +4,13 @@
  */
 
 import type { MaybePromise } from '../../../bytes.ts'
+import { IoError } from '../../../errors.ts'
 import { AttachmentRows } from './attachments.ts'
 import type { Packing } from './bodies.ts'
 import { withBusyRetry } from './busy.ts'
 import type { Connection, Statement } from './connection.ts'
 import type { SqliteDriver } from './driver.ts'
-import { type LockKind, SqliteLock } from './lock.ts'
+import { inodeOf, type LockKind, SqliteLock } from './lock.ts'
 import { ObjectRows } from './object-rows.ts'
 import { textOf } from './values.ts'
 
@@ -22,6 +23,8 @@ export class SqliteDatabase {
   readonly #lock: SqliteLock
   readonly #selectConfig: Statement<{ value: unknown }>
   readonly #replaceConfig: Statement
+  /** Identity of the file, read after it was opened. */
+  readonly #inode: string | undefined
 
   constructor(connection: Connection, driver: SqliteDriver, packing: Packing) {
     this.path = connection.path
@@ -30,6 +33,7 @@ export class SqliteDatabase {
     this.attachments = new AttachmentRows(connection)
     this.#connection = connection
     this.#lock = new SqliteLock(driver, connection.path)
+    this.#inode = inodeOf(connection.path)
     this.#selectConfig = connection.prepare("SELECT value FROM settings WHERE name = 'config'")
     this.#replaceConfig = connection.prepare("INSERT OR REPLACE INTO settings VALUES ('config', ?)")
   }
@@ -125,9 +129,15 @@ export class SqliteDatabase {
    * Takes the lock of the repository, which is released by disposing the result.
    * @param timeout seconds to wait; -1 waits forever; default as configured
    * @throws {RepoLockedError}
+   * @throws {IoError} when the repository file was removed or replaced after it was opened: what is written to it would
+   *   be lost
    */
   async lock(kind: LockKind, timeout = this.#connection.lockTimeout): Promise<AsyncDisposable> {
     await withBusyRetry(kind, timeout, () => this.#lock.acquire(kind))
+    if (this.#inode !== inodeOf(this.path)) {
+      this.#lock.release(kind)
+      throw new IoError(`${this.path}: the file was removed or replaced by another process`, 'ESTALE', this.path)
+    }
     let held = true
     return {
       [Symbol.asyncDispose]: async () => {

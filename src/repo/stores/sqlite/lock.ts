@@ -108,7 +108,7 @@ export class SqliteLock {
   /** @returns false if another process has removed the file in the meantime; the handle is closed then */
   #tryTake(kind: LockKind): boolean {
     if (this.#handle === undefined) {
-      this.#inode = this.#currentInode()
+      this.#inode = inodeOf(this.#path)
       this.#handle = this.#driver.open(this.#path, 'create')
     }
     try {
@@ -131,14 +131,17 @@ export class SqliteLock {
 
   /** The path has the same file now as before opening, so it is the file that was opened. */
   #isCurrent(): boolean {
-    return this.#inode !== undefined && this.#inode === this.#currentInode()
+    return this.#inode !== undefined && this.#inode === inodeOf(this.#path)
   }
+}
 
-  /** Uses the path: opening the file a second time and closing it would drop SQLite's locks (POSIX record locks). */
-  #currentInode(): string | undefined {
-    const stat = statSync(this.#path, { bigint: true, throwIfNoEntry: false })
-    return stat && `${stat.dev}:${stat.ino}:${stat.birthtimeNs}`
-  }
+/**
+ * Returns what identifies a file; `undefined` if it does not exist. Uses the path: opening the file a second time and
+ * closing it would drop SQLite's locks (POSIX record locks).
+ */
+export function inodeOf(path: string): string | undefined {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
+  return stat && `${stat.dev}:${stat.ino}:${stat.birthtimeNs}`
 }
 
 function rollback(handle: SqliteHandle | undefined): void {
