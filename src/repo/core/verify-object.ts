@@ -1,7 +1,7 @@
 /** Verifies single objects. Source: ostree-repo.c, ostree_repo_fsck_object. */
 
 import type { Checksum } from '../../bytes.ts'
-import { ChecksumMismatchError, ObjectNotFoundError, withContext } from '../../errors.ts'
+import { ChecksumMismatchError, IoError, ObjectNotFoundError, withContext } from '../../errors.ts'
 import {
   checksumMeta,
   createFileVerifier,
@@ -71,4 +71,16 @@ async function verifyStructure(
 /** Tells whether an error means that this very object does not exist. */
 export function isMissing(error: unknown, name: ObjectName): boolean {
   return error instanceof ObjectNotFoundError && error.data.object === formatObjectName(name)
+}
+
+/**
+ * Returns if an error means that an object does not exist, so that what only that object refers to may be deleted.
+ * @throws {IoError} when the object is a symbolic link without a target: what it refers to is unknown
+ * @throws any other error, unchanged
+ */
+export function requireAbsent(error: unknown): void {
+  if (!(error instanceof ObjectNotFoundError)) throw error
+  for (let { cause } = error as Error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof IoError) throw cause
+  }
 }

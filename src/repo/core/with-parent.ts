@@ -47,7 +47,12 @@ class FallbackReader implements ObjectReader {
       return await read(this.#own)
     } catch (error) {
       if (!(error instanceof ObjectNotFoundError)) throw error
-      return read(this.#parent)
+      try {
+        return await read(this.#parent)
+      } catch (inParent) {
+        // A link without a target in the repository itself says more than that its parent lacks the object.
+        throw inParent instanceof ObjectNotFoundError && error.cause !== undefined ? error : inParent
+      }
     }
   }
 }

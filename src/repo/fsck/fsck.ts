@@ -197,6 +197,7 @@ class Fsck {
   /**
    * Lists the commits, those of parent repositories too, because the objects they reach may be in this one.
    * @returns complete commits in the order of verification; with `addTombstones` also those whose parent is missing
+   * @throws {ObjectNotFoundError} or {IoError} when a commit cannot be read
    */
   async #listCommits() {
     this.#event({ kind: 'stage', stage: 'commits' })
@@ -215,11 +216,9 @@ class Fsck {
     for (const name of all.list()) {
       signal?.throwIfAborted()
       const { checksum } = name
-      if (backRefs || addTombstones) {
-        const commit = Commit.decode(await this.#repo.objects.readMeta('commit', checksum))
-        if (backRefs) await verifyBackRefs(this.#repo, checksum, commit)
-        if (addTombstones && (await this.#lacksParent(commit))) orphans.push(checksum)
-      }
+      const commit = Commit.decode(await this.#repo.objects.readMeta('commit', checksum))
+      if (backRefs) await verifyBackRefs(this.#repo, checksum, commit)
+      if (addTombstones && (await this.#lacksParent(commit))) orphans.push(checksum)
       const state = await this.#repo.commitState(checksum)
       if (state === 'complete') complete.add(name)
       else partial++

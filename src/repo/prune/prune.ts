@@ -14,10 +14,10 @@
  */
 
 import type { Checksum } from '../../bytes.ts'
-import { ObjectNotFoundError } from '../../errors.ts'
 import { type Commit, ObjectList, type ObjectName, type ObjectType, objectTypeNumber } from '../../objects/index.ts'
 import type { ProgressOptions } from '../../progress.ts'
 import { listMany, workOff } from '../core/batches.ts'
+import { requireAbsent } from '../core/verify-object.ts'
 import { ReachingCommits } from '../reach/lenient.ts'
 import { collectReachable, ReachableSet } from '../reach/traverse.ts'
 import type { Repo } from '../repo.ts'
@@ -192,8 +192,8 @@ async function readIfThere(repo: Repo, commit: Checksum): Promise<Commit | undef
   try {
     return await repo.readCommit(commit)
   } catch (error) {
-    if (error instanceof ObjectNotFoundError) return undefined
-    throw error
+    requireAbsent(error)
+    return undefined
   }
 }
 

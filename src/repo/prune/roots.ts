@@ -1,8 +1,8 @@
 /** Lists the commits that a prune keeps by its rules. Source: ostree-repo-prune.c, ot-builtin-prune.c. */
 
 import type { Checksum } from '../../bytes.ts'
-import { ObjectNotFoundError } from '../../errors.ts'
 import type { Commit } from '../../objects/index.ts'
+import { requireAbsent } from '../core/verify-object.ts'
 import { readListedRef, refspecOf } from '../refs/refs.ts'
 import { collectionRefsInOrder, plainRefsInOrder } from '../refs/table-order.ts'
 import type { Repo } from '../repo.ts'
@@ -109,8 +109,8 @@ async function youngCommits(repo: Repo, tip: Checksum, since: bigint): Promise<C
     try {
       commit = await repo.readCommit(at)
     } catch (error) {
-      if (error instanceof ObjectNotFoundError) break
-      throw error
+      requireAbsent(error)
+      break
     }
     if (commit.timestamp < since) break
     young.add(at)

@@ -6,13 +6,13 @@
  */
 
 import type { Checksum } from '../../bytes.ts'
-import { ObjectNotFoundError } from '../../errors.ts'
 import { type Commit, ObjectList, type ObjectName, type ObjectType, objectTypeNumber } from '../../objects/index.ts'
 import { ChecksumSet, directoryAt } from '../../objects/internal.ts'
 import type { ProgressOptions } from '../../progress.ts'
 import type { ObjectReader } from '../core/interface.ts'
 import { type DirTreeBytes, readDirTreeChecksums } from '../core/read-metadata.ts'
 import type { TreeRoot } from '../core/tree.ts'
+import { isMissing, requireAbsent } from '../core/verify-object.ts'
 import type { Repo } from '../repo.ts'
 
 /** Which objects a traversal visits. */
@@ -161,12 +161,13 @@ export async function* traverseTree(
   }
 }
 
-/** Returns `undefined` when that very object does not exist. */
+/** Returns `undefined` when that very object does not exist. Errors are those of `requireAbsent`. */
 async function unlessMissing<T>(reading: Promise<T>, checksum: Checksum, type: ObjectType): Promise<T | undefined> {
   try {
     return await reading
   } catch (error) {
-    if (error instanceof ObjectNotFoundError && error.data.object === `${checksum}.${type}`) return undefined
-    throw error
+    if (!isMissing(error, { checksum, type })) throw error
+    requireAbsent(error)
+    return undefined
   }
 }

@@ -90,6 +90,61 @@ describeReference('ostree', 'commands of both programs on a repository with symb
     )
   })
 
+  describe('an object that is a link whose target is missing', () => {
+    const HEAD = '$(ostree --repo=r rev-parse main).commit'
+    const OLDER = '$(ostree --repo=r rev-parse main^).commit'
+    const listed = (column: string, suffix: string) =>
+      `$(ostree --repo=r ls -C -d main | awk '{print ${column}}').${suffix}`
+    const objectNames = [
+      ['the commit of a ref', HEAD],
+      ['the parent of a commit', OLDER],
+      ['a dirtree', listed('$5', 'dirtree')],
+      ['a dirmeta', listed('$6', 'dirmeta')],
+      ['a file', "$(ostree --repo=r ls -C main a | awk '{print $5}').filez"],
+    ] as const
+
+    test.each(objectNames)('both read a repository without %s', async (_, name) => {
+      await pair.run([
+        'commit',
+        '--repo=@/r',
+        '--timestamp=@7',
+        '-b',
+        'main',
+        '--tree=ref=main',
+        '--add-metadata-string=a=b',
+      ])
+      pair.shell(`o=${name}; ln -sfn /nonexistent/x r/objects/$(echo $o | cut -c1-2)/$(echo $o | cut -c3-)`)
+      await runAll([
+        ['log', 'main'],
+        ['show', 'main'],
+        ['ls', '-R', 'main'],
+        ['cat', 'main', 'a'],
+        ['rev-parse', 'main^'],
+        ['fsck'],
+        ['fsck', '-a'],
+      ])
+    })
+
+    test.each(objectNames.slice(0, 2))('a prune deletes nothing without %s', async (_, name) => {
+      await pair.run([
+        'commit',
+        '--repo=@/r',
+        '--timestamp=@7',
+        '-b',
+        'main',
+        '--tree=ref=main',
+        '--add-metadata-string=a=b',
+      ])
+      pair.shell(`o=${name}; ln -sfn /nonexistent/x r/objects/$(echo $o | cut -c1-2)/$(echo $o | cut -c3-)`)
+      const before = objects()
+      for (const how of [['--refs-only'], ['--refs-only', '--depth=0'], ['--keep-younger-than=1970-01-01'], []]) {
+        const [, ours] = await pair.runBoth(['prune', '--repo=@/r', ...how])
+        if (ours.status !== 0) expect(ours.stderr).toMatch(/^error: openat\(.*\.commit\): No such file or directory\n$/)
+        expect(objects()).toEqual(before)
+      }
+    })
+  })
+
   test('a prune does not delete objects when a commit is a link whose target is missing', async () => {
     pair.shell('f=$(find r/objects -name "*.commit" | head -n 1); ln -sfn nosuch $f')
     const before = objects()

@@ -2,7 +2,7 @@
 
 import { existsSync, lstatSync } from 'node:fs'
 import type { Checksum, MaybePromise } from '../../../../bytes.ts'
-import { ObjectNotFoundError, withContext } from '../../../../errors.ts'
+import { IoError, ObjectNotFoundError, withContext } from '../../../../errors.ts'
 import {
   type FileInfo,
   type FileObject,
@@ -46,11 +46,11 @@ export class LooseReader {
 
   /**
    * Reads a metadata object, also through a symbolic link.
-   * @throws {ObjectNotFoundError} if nothing is at `path`, as do `stat` and `file`
-   * @throws {IoError} if a symbolic link without a target is at `path`
+   * @throws {ObjectNotFoundError} if nothing is at `path`, as do `stat` and `file`; if a symbolic link without a target is,
+   *   an IoError is its cause
    */
   meta(path: string, type: MetaType, checksum: Checksum): Uint8Array {
-    return found(readWholeFollowing(path), { checksum, type })
+    return found(() => readWholeFollowing(path), { checksum, type })
   }
 
   attached(path: string): Uint8Array | undefined {
@@ -67,14 +67,21 @@ export class LooseReader {
 
   #opened<T>(checksum: Checksum, open: () => T | undefined): T {
     try {
-      return found(open(), { checksum, type: 'file' })
+      return found(open, { checksum, type: 'file' })
     } catch (error) {
       throw this.archive ? error : withContext(`Opening content object ${checksum}`, error)
     }
   }
 }
 
-function found<T>(value: T | undefined, name: ObjectName): T {
+function found<T>(read: () => T | undefined, name: ObjectName): T {
+  let value: T | undefined
+  try {
+    value = read()
+  } catch (error) {
+    if (!(error instanceof IoError && error.data.errno === 'ENOENT')) throw error
+    throw new ObjectNotFoundError(formatObjectName(name), { cause: error })
+  }
   if (value === undefined) throw new ObjectNotFoundError(formatObjectName(name))
   return value
 }
