@@ -327,6 +327,31 @@ export class DeniedError extends OstreeError {
   }
 }
 
+/** Details of a request that failed. */
+export interface FetchFailure {
+  /** HTTP status; absent when no response arrived. */
+  readonly status?: number | undefined
+  /** Whether the same request may succeed later. Default false. */
+  readonly retryable?: boolean | undefined
+  readonly cause?: unknown
+}
+
+/** A server of a remote did not answer, or not with the file. `data.url` has no credentials. */
+export class FetchError extends OstreeError {
+  override get name() {
+    return 'FetchError' as const
+  }
+  /** `not-found` for the statuses 403, 404 and 410. */
+  readonly code: 'network' | 'not-found'
+  readonly data: { url: string; retryable: boolean; status?: number }
+
+  constructor(url: string, message: string, { status, retryable = false, cause }: FetchFailure = {}) {
+    super(`While fetching ${url}: ${message}`, cause === undefined ? {} : { cause })
+    this.code = status === 403 || status === 404 || status === 410 ? 'not-found' : 'network'
+    this.data = status === undefined ? { url, retryable } : { url, retryable, status }
+  }
+}
+
 /** The operating system reported an error, such as a full disk or a missing file. */
 export class IoError extends OstreeError {
   override get name() {

@@ -32,6 +32,20 @@ export type Progress =
     }
   /** Numbers of objects that the transaction has written and found stored already, and `bytes` of content written. */
   | { kind: 'objects'; written: number; reused: number; bytes: number }
+  /**
+   * A pull has fetched numbers of `metadata` and `content` objects of the `requested` ones that it has found so far.
+   * `outstanding` requests are under way, `scanning` directories and commits are still to be read, and `received` bytes
+   * have arrived.
+   */
+  | {
+      kind: 'pull'
+      metadata: number
+      content: number
+      requested: number
+      outstanding: number
+      scanning: number
+      received: number
+    }
   /** `done` of `total` items of the pass named by `label`, such as `prune`, are done. */
   | { kind: 'step'; label: string; done: number; total: number }
 

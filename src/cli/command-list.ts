@@ -161,6 +161,11 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     load: async () => (await import('./commands/prune.ts')).prune,
   },
   {
+    name: 'pull',
+    summary: 'Download data from remote repository',
+    load: async () => (await import('./commands/pull.ts')).pull,
+  },
+  {
     name: 'pull-local',
     summary: 'Copy data from SRC_REPO',
     load: async () => (await import('./commands/pull-local.ts')).pullLocal,

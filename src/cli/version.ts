@@ -8,8 +8,7 @@
  *     ostree-ts: '0.1.0'
  */
 
-/** The libostree version whose formats, options and messages this command implements. */
-export const COMPATIBLE_VERSION = '2026.4'
+import { COMPATIBLE_VERSION } from '../compatible-version.ts'
 
 /** The version of this package, as in package.json. */
 export const PACKAGE_VERSION = '0.1.0'

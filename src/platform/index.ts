@@ -16,5 +16,5 @@ export type {
   WritableFiles,
 } from './interface.ts'
 export { STREAM_CHUNK_BYTES } from './limits.ts'
-export type { Clock, CredentialHelper, Fetch, FetchInit, FetchResponse, Network } from './network.ts'
+export type { Clock, CredentialHelper, Fetch, FetchInit, FetchResponse, Network, NetworkSettings } from './network.ts'
 export { webClock, webNetwork } from './web-network.ts'

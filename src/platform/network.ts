@@ -54,10 +54,28 @@ export type CredentialHelper = (
   server: string,
 ) => Promise<{ readonly username: string; readonly secret: string } | undefined>
 
+/** Certificates and proxy for the servers of one remote. Paths are those of files on this machine, in PEM format. */
+export interface NetworkSettings {
+  /** Accepts every certificate. Default false. */
+  readonly permissive?: boolean | undefined
+  /** Authorities to trust in place of those of the system. */
+  readonly authorities?: string | undefined
+  /** The client certificate. It needs `clientKey`. */
+  readonly clientCertificate?: string | undefined
+  readonly clientKey?: string | undefined
+  /** URL of the proxy for all requests. */
+  readonly proxy?: string | undefined
+}
+
 /** Access to the network. */
 export interface Network {
   readonly fetch: Fetch
   readonly clock: Clock
   /** Absent in runtimes that cannot run programs. */
   readonly credentialHelper?: CredentialHelper | undefined
+  /**
+   * Returns a network for servers with these settings. Absent in runtimes that have none of them.
+   * @throws {IoError} if a file cannot be read
+   */
+  configure?(settings: NetworkSettings): Network
 }

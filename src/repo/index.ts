@@ -44,6 +44,7 @@ export type {
   Adopted,
   Batch,
   BeginOptions,
+  CachedFile,
   CommitState,
   DeltaName,
   DeltaStore,
@@ -136,6 +137,8 @@ export { deleteCommit, pruneDeltas, pruneSummaryCache } from './prune/extras.ts'
 export { type KeptCommit, type PruneOptions, type PruneResult, prune, whyKept } from './prune/prune.ts'
 export type { PruneRoot, RootRules } from './prune/roots.ts'
 export type { ImportRules } from './pull/objects.ts'
+export type { PullOptions, PullResult, RemoteAccess } from './pull/options.ts'
+export { pull } from './pull/pull.ts'
 export { type PullLocalOptions, type PullLocalResult, pullLocal } from './pull/pull-local.ts'
 export type { WantedCollectionRef, WantedRefs } from './pull/refs.ts'
 export {

@@ -9,6 +9,7 @@ export { checksumPath, createDiskTree, type DiskTreeOptions } from './inspect/lo
 export {
   type CreateRepoOptions,
   createRepo,
+  createSummaryCache,
   isSqlitePath,
   MAX_PARENT_REPOS,
   type OpenRepoOptions,

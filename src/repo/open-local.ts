@@ -9,10 +9,12 @@ import { resolve } from 'node:path'
 import { FormatError, withContext } from '../errors.ts'
 import { validateCollectionId } from '../objects/index.ts'
 import type { Platform } from '../platform/index.ts'
+import { loadNative } from '../system/native.ts'
 import { threadedPlatform } from '../system/threaded-platform.ts'
 import { parseConfig } from './core/config.ts'
-import type { RepoMode, Storage } from './core/interface.ts'
+import type { RepoMode, Storage, SummaryCache } from './core/interface.ts'
 import { Repo } from './repo.ts'
+import { FsSummaryCache } from './stores/fs/deltas.ts'
 import {
   initFsStorage,
   type OpenFsStorageOptions,
@@ -112,4 +114,9 @@ export async function createRepo(path: string, options: CreateRepoOptions = {}):
     : await initFsStorage(path, { ...opening, platform, mode, collectionId })
   await storage[Symbol.asyncDispose]()
   return openRepo(path, opening)
+}
+
+/** Returns a cache of summaries in a directory, which is created when something is first kept. */
+export function createSummaryCache(directory: string): SummaryCache {
+  return new FsSummaryCache(directory, () => {}, loadNative)
 }

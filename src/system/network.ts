@@ -14,10 +14,17 @@ import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
 import { rootCertificates } from 'node:tls'
 import { IoError } from '../errors.ts'
-import { type FetchInit, type FetchResponse, type Network, STREAM_CHUNK_BYTES, webClock } from '../platform/index.ts'
+import {
+  type FetchInit,
+  type FetchResponse,
+  type Network,
+  type NetworkSettings,
+  STREAM_CHUNK_BYTES,
+  webClock,
+} from '../platform/index.ts'
 import { askCredentialHelper } from './credential-helper.ts'
 import { withIo } from './errno.ts'
-import { type ProxySettings, proxiesOf, proxyAuthorization, proxyFor, TunnelAgent } from './proxy.ts'
+import { type ProxySettings, parseProxy, proxiesOf, proxyAuthorization, proxyFor, TunnelAgent } from './proxy.ts'
 
 export type { ProxySettings } from './proxy.ts'
 
@@ -28,6 +35,8 @@ export interface NodeNetworkOptions {
    * `HOME/.config/containers/certs.d`, `/etc/containers/certs.d` and `/etc/docker/certs.d` that has one.
    */
   readonly certificateDirectory?: string | undefined
+  /** Whether to use the certificates of container tools, see `certificateDirectory`. Default true. */
+  readonly containerCertificates?: boolean | undefined
   /** Accepts every certificate. */
   readonly insecureSkipTlsVerification?: boolean | undefined
   /**
@@ -55,6 +64,12 @@ const IDLE_TIME = 15_000
  * process alive.
  */
 export function nodeNetwork(options: NodeNetworkOptions = {}): Network {
+  return networkWith(options, undefined)
+}
+
+/** @param settings of a remote, in place of what `options` say about certificates and proxies */
+function networkWith(options: NodeNetworkOptions, settings: NetworkSettings | undefined): Network {
+  const own = settings && certificatesOf(settings)
   const keep = { keepAlive: true, maxFreeSockets: MAX_IDLE, timeout: IDLE_TIME }
   const http = new HttpAgent(keep)
   const agents = new Map<string, HttpsAgent>()
@@ -63,13 +78,13 @@ export function nodeNetwork(options: NodeNetworkOptions = {}): Network {
   const agentOf = (host: string, proxy: URL | undefined): HttpsAgent => {
     let agent = agents.get(host)
     if (agent === undefined) {
-      const rejectUnauthorized = options.insecureSkipTlsVerification !== true
-      const settings = {
-        ...keep,
-        rejectUnauthorized,
-        ...certificatesFor(host, options.certificateDirectory, environment['HOME']),
-      }
-      agent = proxy === undefined ? new HttpsAgent(settings) : new TunnelAgent(proxy, settings)
+      const rejectUnauthorized = (settings?.permissive ?? options.insecureSkipTlsVerification) !== true
+      const found =
+        options.containerCertificates === false
+          ? {}
+          : certificatesFor(host, options.certificateDirectory, environment['HOME'])
+      const tls = { ...keep, rejectUnauthorized, ...(own ?? found) }
+      agent = proxy === undefined ? new HttpsAgent(tls) : new TunnelAgent(proxy, tls)
       agents.set(host, agent)
     }
     return agent
@@ -77,9 +92,10 @@ export function nodeNetwork(options: NodeNetworkOptions = {}): Network {
   return {
     clock: webClock,
     credentialHelper: askCredentialHelper,
+    configure: (changed) => networkWith(options, changed),
     fetch: async (url, init) => {
       const place = new URL(url)
-      const proxy = proxyFor(place, proxies)
+      const proxy = settings?.proxy === undefined ? proxyFor(place, proxies) : parseProxy(settings.proxy)
       if (place.protocol === 'https:') return await ask(url, init, agentOf(place.host, proxy))
       return await ask(url, init, proxy?.protocol === 'https:' ? agentOf(proxy.host, undefined) : http, proxy)
     },
@@ -190,6 +206,16 @@ async function* chunksOf(message: IncomingMessage): AsyncGenerator<Uint8Array, v
     }
   } finally {
     if (!ended) message.destroy()
+  }
+}
+
+/** Reads the certificates of a remote. @throws {IoError} when a file cannot be read */
+function certificatesOf({ authorities, clientCertificate, clientKey }: NetworkSettings): Certificates {
+  const read = (path: string) => withIo(path, () => readFileSync(path))
+  return {
+    ...(authorities !== undefined && { ca: [read(authorities).toString('latin1')] }),
+    ...(clientCertificate !== undefined && { cert: read(clientCertificate) }),
+    ...(clientKey !== undefined && { key: read(clientKey) }),
   }
 }
 

@@ -41,6 +41,15 @@ export function proxiesOf(environment: Readonly<Record<string, string | undefine
 export function proxyFor(url: URL, settings: ProxySettings): URL | undefined {
   const given = url.protocol === 'https:' ? settings.https : settings.http
   if (given === undefined || goesWithout(url, settings.none ?? '')) return undefined
+  return parseProxy(given)
+}
+
+/**
+ * Parses the address of a proxy.
+ * @throws {InvalidNameError} when it is not a valid address
+ * @throws {UnsupportedError} when its protocol is not supported
+ */
+export function parseProxy(given: string): URL {
   const text = given.includes('://') ? given : `http://${given}`
   let proxy: URL
   try {

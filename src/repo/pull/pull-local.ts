@@ -19,7 +19,7 @@ import type { Commit } from '../../objects/index.ts'
 import { checksumAt, directoryAt } from '../../objects/internal.ts'
 import type { ProgressOptions } from '../../progress.ts'
 import type { BeginOptions, Transaction } from '../core/interface.ts'
-import { readCommit, readDirTreeChecksums } from '../core/read-metadata.ts'
+import { readCommit, readDirTree, readDirTreeChecksums } from '../core/read-metadata.ts'
 import { verifyBindings } from '../fsck/bindings.ts'
 import { readRef, refspecOf } from '../refs/refs.ts'
 import type { Verification } from '../remotes/signature-keys.ts'
@@ -28,6 +28,8 @@ import { describeCommitFault, describeDirTreeFault, type PulledDirectory } from 
 import { requireSignedCommit, requireSignedSummary } from './gpg.ts'
 import { type ImportRules, ObjectImporter } from './objects.ts'
 import { resolveWanted, type WantedCommit, type WantedRefs } from './refs.ts'
+import { Subpaths } from './subpaths.ts'
+import type { TimestampRules } from './timestamps.ts'
 
 /** Options of `pullLocal`: refs, depth and verification. */
 export interface PullLocalOptions
@@ -46,6 +48,17 @@ export interface PullLocalOptions
   /** Require that the summary of the source is signed by a key of `remote`. Needs `remote` and `verification`. */
   readonly gpgVerifySummary?: boolean | undefined
   readonly verification?: Verification | undefined
+  /** Directories and files to pull, each beginning with a slash; the commits are marked as partial. Default: all. */
+  readonly subpaths?: readonly string[] | undefined
+}
+
+/** What a pull from a configured remote asks for in addition. */
+export interface LocalPullRules {
+  /** Verifies the signatures of a commit, given its detached metadata. */
+  verifyCommit(commit: Checksum, bytes: Uint8Array, attached: Uint8Array | undefined): Promise<void>
+  /** Verifies the summary of the source, before refs are looked up. */
+  verifySummary(): Promise<void>
+  readonly timestamps: TimestampRules
 }
 
 /** Counts of what a pull has imported. */
@@ -72,15 +85,26 @@ export interface PullLocalResult {
  * @throws {IoError} or another error, `Importing X.TYPE: …`, when an object cannot be imported
  */
 export async function pullLocal(from: Repo, into: Repo, options: PullLocalOptions = {}): Promise<PullLocalResult> {
+  return pullBetween(from, into, options)
+}
+
+/** Pulls as `pullLocal`, with the rules of a remote. */
+export async function pullBetween(
+  from: Repo,
+  into: Repo,
+  options: PullLocalOptions,
+  rules?: LocalPullRules,
+): Promise<PullLocalResult> {
   const { depth = 0 } = options
   if (depth < -1) throw new UsageError(`Invalid depth ${depth}`, '--depth')
   if ((options.gpgVerify || options.gpgVerifySummary) && options.remote === undefined) {
     throw new UsageError('Must specify remote name to enable gpg verification')
   }
-  const wanted = await resolveWanted(from, options, verifierOfSummary(from, into, options))
+  const verifySummary = rules === undefined ? verifierOfSummary(from, into, options) : () => rules.verifySummary()
+  const wanted = await resolveWanted(from, options, verifySummary)
   const tx = await into.begin({ fsync: options.fsync, perObjectFsync: options.perObjectFsync })
   try {
-    const pull = new LocalPull(from, into, tx, options)
+    const pull = new LocalPull(from, into, tx, options, rules)
     await pull.run(wanted)
     for (const { commit, path } of wanted) {
       const at = path(into)
@@ -112,7 +136,8 @@ function requireVerification({ verification }: PullLocalOptions): Verification {
 /** An object of the queue. `wanted` is set for a requested commit, not for a parent. */
 type Waiting =
   | { readonly type: 'commit'; readonly checksum: Checksum; readonly wanted?: Pick<WantedCommit, 'name'> }
-  | ({ readonly type: 'dirtree' } & PulledDirectory)
+  /** `path`, such as `/usr/`, is set only for a pull of subpaths. */
+  | ({ readonly type: 'dirtree'; readonly path: string | undefined } & PulledDirectory)
   | { readonly type: 'dirmeta'; readonly checksum: Checksum }
 
 /** One pull: a breadth-first walk from the requested commits. */
@@ -123,18 +148,22 @@ class LocalPull {
   readonly #tx: Transaction
   readonly #options: PullLocalOptions
   readonly #importer: ObjectImporter
+  readonly #rules: LocalPullRules | undefined
+  readonly #subpaths: Subpaths
   /**
    * Queue of objects, in the order found. As in ostree, the order decides against which ref the bindings of a commit
    * are verified, and how far its parents are followed.
    */
   #waiting: Waiting[] = []
-  readonly #seen = { commit: new Set<Checksum>(), dirtree: new Set<Checksum>(), dirmeta: new Set<Checksum>() }
+  readonly #seen = { commit: new Set<string>(), dirtree: new Set<string>(), dirmeta: new Set<string>() }
   /** How many further generations to follow from a commit that was found as a parent; negative for all. */
   readonly #depths = new Map<Checksum, number>()
   /** Commits that were partial and whose trees have been pulled. */
   readonly #completed: Checksum[] = []
 
-  constructor(from: Repo, into: Repo, tx: Transaction, options: PullLocalOptions) {
+  constructor(from: Repo, into: Repo, tx: Transaction, options: PullLocalOptions, rules: LocalPullRules | undefined) {
+    this.#rules = rules
+    this.#subpaths = new Subpaths(options.subpaths)
     this.#from = from
     this.#into = into
     this.#tx = tx
@@ -150,8 +179,10 @@ class LocalPull {
       this.#waiting = []
       for (const next of level) {
         this.#options.signal?.throwIfAborted()
-        if (this.#seen[next.type].has(next.checksum)) continue
-        this.#seen[next.type].add(next.checksum)
+        // With subpaths, the same directory at another path may have other entries that are wanted.
+        const key = next.type === 'dirtree' ? next.checksum + (next.path ?? '') : next.checksum
+        if (this.#seen[next.type].has(key)) continue
+        this.#seen[next.type].add(key)
         if (next.type === 'commit') await this.#commit(next.checksum, next.wanted)
         else if (next.type === 'dirtree') await this.#dirTree(next)
         else await this.#metadata('dirmeta', next.checksum)
@@ -168,10 +199,16 @@ class LocalPull {
     const isNew = await this.#importCommit(checksum, wanted !== undefined)
     if (isNew === undefined) return
     if (gpgVerify) await this.#requireSigned(checksum)
+    if (this.#rules !== undefined) {
+      const bytes = await this.#tx.readMeta('commit', checksum)
+      await this.#rules.verifyCommit(checksum, bytes, await this.#tx.readAttached('commitmeta', checksum))
+    }
     const commit = await readCommit(this.#tx, checksum).catch((error: unknown) => {
       throw describeCommitFault(error, checksum)
     })
     this.#requireBindings(checksum, commit, wanted?.name)
+    const ref = wanted?.name === undefined ? undefined : { collection: undefined, name: wanted.name }
+    await this.#rules?.timestamps.check(checksum, commit, ref)
     const left = this.#depths.get(checksum) ?? depth
     if (commit.parent !== undefined && left !== 0) {
       // As in ostree, the first commit that leads to a parent decides how far its history is followed.
@@ -225,19 +262,21 @@ class LocalPull {
       if (isNew) this.#tx.setCommitState(checksum, 'partial')
       return
     }
+    if (!this.#subpaths.all) this.#tx.setCommitState(checksum, 'partial')
     if (!isNew) {
       if ((await this.#into.commitState(checksum)) === 'complete') return
-      this.#completed.push(checksum)
+      if (this.#subpaths.all) this.#completed.push(checksum)
     }
     this.#waiting.push(
-      { type: 'dirtree', checksum: rootTree, parent: undefined },
+      { type: 'dirtree', checksum: rootTree, parent: undefined, path: this.#subpaths.all ? undefined : '/' },
       { type: 'dirmeta', checksum: rootMeta },
     )
   }
 
-  async #dirTree(directory: PulledDirectory): Promise<void> {
-    const { checksum } = directory
+  async #dirTree(directory: PulledDirectory & { readonly path: string | undefined }): Promise<void> {
+    const { checksum, path } = directory
     await this.#metadata('dirtree', checksum)
+    if (path !== undefined) return this.#partOfTree(directory, path)
     const { bytes, files, dirs } = await readDirTreeChecksums(this.#tx, checksum).catch(async (error: unknown) => {
       throw await describeDirTreeFault(error, directory, this.#tx)
     })
@@ -249,7 +288,23 @@ class LocalPull {
     if (pending !== undefined) await pending
     for (const at of dirs) {
       const { tree, meta } = directoryAt(bytes, at)
-      this.#waiting.push({ type: 'dirtree', checksum: tree, parent: directory }, { type: 'dirmeta', checksum: meta })
+      this.#waiting.push(
+        { type: 'dirtree', checksum: tree, parent: directory, path: undefined },
+        { type: 'dirmeta', checksum: meta },
+      )
+    }
+  }
+
+  /** Pulls the entries of a directory that belong to the subpaths. */
+  async #partOfTree(directory: PulledDirectory, path: string): Promise<void> {
+    const { files, dirs } = await readDirTree(this.#tx, directory.checksum)
+    for (const file of files) if (this.#subpaths.has(path + file.name, false)) await this.#file(file.checksum)
+    for (const { name, tree, meta } of dirs) {
+      if (!this.#subpaths.has(path + name, true)) continue
+      this.#waiting.push(
+        { type: 'dirtree', checksum: tree, parent: directory, path: `${path}${name}/` },
+        { type: 'dirmeta', checksum: meta },
+      )
     }
   }
 

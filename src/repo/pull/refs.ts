@@ -37,6 +37,8 @@ export interface WantedRefs {
   /** Names of refs and checksums of commits. Default: all refs of the source, or none if `collectionRefs` is given. */
   readonly refs?: readonly string[] | undefined
   readonly collectionRefs?: readonly WantedCollectionRef[] | undefined
+  /** Commits to pull in place of those that some of `refs` point to now, by the name of the ref. */
+  readonly overrides?: ReadonlyMap<string, Checksum> | undefined
   /** The remote whose refs `refs` become in the target. Default: local refs. */
   readonly remote?: string | undefined
 }
@@ -66,7 +68,7 @@ export async function resolveWanted(
   options: WantedRefs,
   verifySummary?: () => Promise<void>,
 ): Promise<WantedCommit[]> {
-  const { refs, collectionRefs, remote } = options
+  const { refs, collectionRefs, overrides = new Map<string, Checksum>(), remote } = options
   const all = async () => inTableOrder((await from.listRefs()).map(({ name }) => name))
   const names = new Set(refs ?? (collectionRefs === undefined ? await all() : []))
   for (const name of names) if (!isChecksum(name)) validateRefName(name)
@@ -74,14 +76,16 @@ export async function resolveWanted(
     validateCollectionId(collection)
     validateRefName(name)
   }
-  const unresolved = [...names].some((name) => !isChecksum(name)) || collectionRefs?.some(({ commit }) => !commit)
+  const unresolved =
+    [...names].some((name) => !isChecksum(name) && !overrides.has(name)) ||
+    collectionRefs?.some(({ commit }) => !commit)
   if (unresolved) await verifySummary?.()
   const find = unresolved ? ((await summaryFinder(from)) ?? repoFinder(from)) : undefined
   const byName = [...names].filter((name) => !isChecksum(name)).map((name) => ({ collection: undefined, name }))
   const found: FoundRef[] = []
   for (const ref of inRefTableOrder<CollectionRef | WantedCollectionRef>([...byName, ...(collectionRefs ?? [])])) {
     const { collection, name } = ref
-    const given = 'commit' in ref ? ref.commit : undefined
+    const given = 'commit' in ref ? ref.commit : collection === undefined ? overrides.get(name) : undefined
     found.push({ collection, name, commit: given ?? ((await find?.(ref)) as Checksum) }) // a finder throws if not found
   }
   const commits = inTableOrder([...names].filter(isChecksum))

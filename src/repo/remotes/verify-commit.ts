@@ -63,6 +63,51 @@ export async function verifyCommitFor(
   return text
 }
 
+/** The signatures that a remote requires of its commits, or of its summary. */
+export interface SignaturePolicy {
+  readonly gpg: boolean
+  /** Types of signature of which one is required: `any` for those that there are keys for, `undefined` for none. */
+  readonly sign: 'any' | readonly string[] | undefined
+}
+
+/**
+ * Returns the signatures that a remote requires.
+ * @throws {UnsupportedError} when it requires a type other than GPG and ed25519
+ */
+export function signaturePolicy(remote: Remote, of: 'commit' | 'summary'): SignaturePolicy {
+  if (of === 'commit') return { gpg: wantsGpg(remote), sign: signatureKinds(remote) }
+  const gpg = remote.config.getBoolean(remote.group, 'gpg-verify-summary', false)
+  return { gpg, sign: signatureKinds(remote, 'sign-verify-summary') }
+}
+
+/**
+ * Verifies the signatures that a policy of the remote requires.
+ * @param metadata detached metadata of the commit, or signatures of the summary; `undefined` when there is none
+ * @throws {DeniedError} when a required signature is missing or not good
+ */
+export async function requireSignatures(
+  repo: Repo,
+  remote: Remote,
+  { gpg, sign }: SignaturePolicy,
+  { bytes, metadata, what }: { bytes: Uint8Array; metadata: Vardict | undefined; what: string },
+  verification: Verification,
+): Promise<void> {
+  if (gpg) {
+    const rings = () => remoteKeyRings(repo, remote, verification)
+    try {
+      await requireGpg({ bytes, metadata: metadata ?? [] }, rings, verification, '')
+    } catch (error) {
+      throw what === 'summary' ? error : withContext(what, error)
+    }
+  }
+  if (sign === undefined) return
+  if (metadata === undefined) {
+    throw new DeniedError(what, `Can't verify ${what === 'summary' ? what : 'commit'} without detached metadata`)
+  }
+  const keys = await remoteEd25519Keys(remote, verification, sign !== 'any')
+  await requireEd25519({ bytes, metadata }, keys, what === 'summary' ? "Can't verify summary" : undefined)
+}
+
 /**
  * Verifies that a key of `remote` made a good GPG signature, whatever the settings of the remote require.
  * @throws {DeniedError} when there is none
@@ -108,8 +153,8 @@ function wantsGpg({ config, group }: Remote): boolean {
  * Returns the signature types of `sign-verify`: `any` for those that there are keys for, `undefined` for none.
  * @throws {UnsupportedError} when a type other than ed25519 is required
  */
-function signatureKinds({ config, group }: Remote): 'any' | readonly string[] | undefined {
-  const text = config.get(group, 'sign-verify')?.trim() ?? ''
+function signatureKinds({ config, group }: Remote, key = 'sign-verify'): 'any' | readonly string[] | undefined {
+  const text = config.get(group, key)?.trim() ?? ''
   if (text === '' || text === 'false' || text === '0') return undefined
   if (text === 'true' || text === '1') return 'any'
   const kinds = text.split(/[;,]/).filter((kind) => kind !== '')
@@ -139,12 +184,16 @@ async function requireGpg(
   throw new DeniedError('commit', reasons.join('').trimEnd() || 'No GPG signatures found')
 }
 
-async function requireEd25519({ bytes, metadata }: SignedCommit, keys: Ed25519Keys): Promise<string> {
+async function requireEd25519(
+  { bytes, metadata }: SignedCommit,
+  keys: Ed25519Keys,
+  context = "Can't verify commit",
+): Promise<string> {
   try {
     const signatures = lookup(metadata, ED25519_SIGNATURES, Signatures)
     if (signatures === undefined) throw new DeniedError('commit', 'No signatures found')
     return await verifyEd25519(bytes, signatures, keys)
   } catch (error) {
-    throw withContext("Can't verify commit", error)
+    throw withContext(context, error)
   }
 }

@@ -9,13 +9,15 @@
  * ostree-repo-prune.c, _ostree_repo_prune_tmp.
  */
 
-import { existsSync, rmSync } from 'node:fs'
-import { InvalidNameError } from '../../../errors.ts'
+import { existsSync, mkdirSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { decodeUtf8, encodeUtf8 } from '../../../bytes.ts'
+import { InvalidNameError, IoError } from '../../../errors.ts'
 import { modifiedBase64, parseModifiedBase64 } from '../../../objects/index.ts'
 import { namesIn } from '../../../system/directories.ts'
 import { withIo } from '../../../system/errno.ts'
-import { removeFile } from '../../../system/file-io.ts'
-import type { DeltaName, DeltaStore, SummaryCache } from '../../core/interface.ts'
+import { readWhole, removeFile, replaceFile } from '../../../system/file-io.ts'
+import type { NativeSource } from '../../../system/native.ts'
+import type { CachedFile, DeltaName, DeltaStore, SummaryCache } from '../../core/interface.ts'
 
 export class FsDeltas implements DeltaStore {
   readonly #root: string
@@ -59,22 +61,68 @@ function parseDelta(name: string): DeltaName | undefined {
   }
 }
 
+const ETAG = 'user.etag'
+
+/**
+ * The cached summaries in a directory. ETag and `Last-Modified` of the server are the attribute `user.etag` and the
+ * modification time of each file, as in ostree.
+ */
 export class FsSummaryCache implements SummaryCache {
   readonly #path: string
   readonly #requireWritable: () => void
+  readonly #native: NativeSource
 
-  /** @param root path of the repository */
-  constructor(root: string, requireWritable: () => void) {
-    this.#path = `${root}/tmp/cache/summaries`
+  /** @param path `tmp/cache/summaries` of the repository, or another directory */
+  constructor(path: string, requireWritable: () => void, native: NativeSource) {
+    this.#path = path
     this.#requireWritable = requireWritable
+    this.#native = native
   }
 
   list(): string[] {
     return namesIn(this.#path)
   }
 
+  read(name: string): CachedFile | undefined {
+    const path = this.#place(name)
+    const bytes = readWhole(path)
+    if (bytes === undefined) return undefined
+    const etag = withIo(name, () => this.#native()?.getXattr(path, ETAG))
+    const { mtimeMs } = withIo(name, () => statSync(path))
+    return {
+      bytes,
+      // The time of a file without the attribute may be that of its creation here.
+      ...(etag !== undefined && { etag: decodeUtf8(etag), lastModified: Math.floor(mtimeMs / 1000) }),
+    }
+  }
+
+  write(name: string, { bytes, etag, lastModified }: CachedFile): void {
+    this.#requireWritable()
+    const path = this.#place(name)
+    withIo(name, () => mkdirSync(this.#path, { recursive: true, mode: 0o777 }))
+    replaceFile(path, bytes, { tmp: this.#path, fsync: false, shown: name })
+    if (etag !== undefined) this.#setEtag(path, etag)
+    if (lastModified !== undefined) withIo(name, () => utimesSync(path, lastModified, lastModified))
+  }
+
+  /** Without the attribute, which some file systems do not support, the file is fetched again the next time. */
+  #setEtag(path: string, etag: string): void {
+    try {
+      this.#native()?.setXattr(path, ETAG, encodeUtf8(etag))
+    } catch (error) {
+      if (!(error instanceof IoError)) throw error
+    }
+  }
+
   delete(name: string): void {
     this.#requireWritable()
-    removeFile(`${this.#path}/${name}`, name)
+    removeFile(this.#place(name), name)
+  }
+
+  #place(name: string): string {
+    if (name.includes('/') || name.includes('\0') || name === '' || name === '.' || name === '..') {
+      throw new InvalidNameError(name, `Invalid file name ${name}`)
+    }
+    return `${this.#path}/${name}`
   }
 }

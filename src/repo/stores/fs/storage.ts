@@ -110,7 +110,7 @@ export class FsStorage implements Storage {
     })
     this.refs = new FsRefs(path, requireWritable, fsync)
     this.deltas = new FsDeltas(path, requireWritable)
-    this.summaryCache = new FsSummaryCache(path, requireWritable)
+    this.summaryCache = new FsSummaryCache(`${path}/tmp/cache/summaries`, requireWritable, context.native)
     this.files = new FsFiles(path, `${path}/tmp`, requireWritable, fsync)
     const remotes = context.remotesDirectory
     this.remoteFiles = remotes === undefined ? undefined : new FsFiles(remotes, remotes, requireWritable, fsync)
