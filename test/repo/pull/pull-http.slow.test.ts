@@ -20,7 +20,7 @@ import { requireSound } from '../../../src/repo/internal.ts'
 import { createRepo } from '../../../src/repo/local.ts'
 import { nodeNetwork } from '../../../src/system/network.ts'
 import { BACKENDS, testRepos } from '../../support/backends.ts'
-import { commitTree, memoryRepo } from '../../support/commits.ts'
+import { commitTree } from '../../support/commits.ts'
 import { FileServer } from '../../support/file-server.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
 
@@ -57,7 +57,11 @@ afterAll(async () => {
   await server[Symbol.asyncDispose]()
 })
 
-async function addOrigin(repo: Repo, url = `${server.url}/served`, options: [string, string | boolean][] = []): Promise<Repo> {
+async function addOrigin(
+  repo: Repo,
+  url = `${server.url}/served`,
+  options: [string, string | boolean][] = [],
+): Promise<Repo> {
   await addRemote(repo, { name: 'origin', url, options: [['gpg-verify', false], ...options] }, 'replace')
   server.take()
   server.trick = undefined
@@ -128,7 +132,11 @@ describe.each(BACKENDS)('pull over HTTP into $name', (place) => {
           return true
         }
         const failure = await pullMain(repo, { retries: 0 }).catch((error: unknown) => error)
-        expect([suffix, what, failure]).toEqual([suffix, what, expect.objectContaining({ code: expect.stringMatching(/corrupt|limit/) })])
+        expect([suffix, what, failure]).toEqual([
+          suffix,
+          what,
+          expect.objectContaining({ code: expect.stringMatching(/corrupt|limit/) }),
+        ])
         expect(await repo.tryResolve('origin:main')).toBeUndefined()
       }
     }
