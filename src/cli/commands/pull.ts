@@ -20,7 +20,7 @@ export const pull = command({
   summary: 'Download data from remote repository',
   usage: 'REMOTE [BRANCH...]',
   repo: true,
-  names: 'all',
+  rawArgs: true,
   long: true,
   options: {
     'commit-metadata-only': { type: 'flag', help: 'Fetch only the commit metadata' },
