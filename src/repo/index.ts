@@ -44,7 +44,6 @@ export type {
   Adopted,
   Batch,
   BeginOptions,
-  CachedFile,
   CommitState,
   DeltaName,
   DeltaStore,
@@ -63,7 +62,6 @@ export type {
   RepoFiles,
   RepoMode,
   Storage,
-  SummaryCache,
   Transaction,
   TransactionStats,
   WriteFileOptions,
@@ -81,6 +79,7 @@ export {
 } from './core/path.ts'
 export type { RandomAccess, Scratch } from './core/random-access.ts'
 export { readCommit, readDirMeta, readDirTree } from './core/read-metadata.ts'
+export type { CachedFile, SummaryCache } from './core/summary-cache.ts'
 export {
   MAX_TREE_DEPTH,
   MAX_TREE_MEMORY,

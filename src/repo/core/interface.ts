@@ -26,6 +26,7 @@ import type {
   ObjectType,
 } from '../../objects/index.ts'
 import type { RandomAccess, Scratch } from './random-access.ts'
+import type { SummaryCache } from './summary-cache.ts'
 
 /** The value of `core.mode`; `archive` stands for `archive-z2`. */
 export type RepoMode = 'bare' | 'bare-user' | 'bare-user-only' | 'bare-split-xattrs' | 'archive'
@@ -299,26 +300,6 @@ export interface DeltaStore {
   list(): MaybePromise<DeltaName[]>
   /** Deletes a delta; succeeds if there is none. */
   delete(delta: DeltaName): MaybePromise<void>
-}
-
-/** A file of a server, with what the server sent to ask later whether it has changed. */
-export interface CachedFile {
-  readonly bytes: Uint8Array
-  /** Value of the header `ETag`. */
-  readonly etag?: string | undefined
-  /** Time of the header `Last-Modified`, in seconds since the epoch. */
-  readonly lastModified?: number | undefined
-}
-
-/** Summaries as they were last fetched from remotes, by file name: `REMOTE` and `REMOTE.sig`. */
-export interface SummaryCache {
-  list(): MaybePromise<string[]>
-  /** Reads a file. `undefined` if it is not kept. */
-  read(name: string): MaybePromise<CachedFile | undefined>
-  /** Replaces a file. */
-  write(name: string, file: CachedFile): MaybePromise<void>
-  /** Deletes a file; succeeds if there is none. */
-  delete(name: string): MaybePromise<void>
 }
 
 /** How a file beside the objects is created. */

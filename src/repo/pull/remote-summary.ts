@@ -14,7 +14,7 @@
 import { equalBytes } from '../../bytes.ts'
 import { DeniedError, FormatError, UsageError } from '../../errors.ts'
 import { isNormal, type Vardict, vardict } from '../../gvariant/index.ts'
-import type { CachedFile, SummaryCache } from '../core/interface.ts'
+import type { CachedFile, SummaryCache } from '../core/summary-cache.ts'
 import type { FetchBase } from '../fetch/base.ts'
 import { type Fetcher, isAbsent } from '../fetch/fetcher.ts'
 import { MAX_TEXT } from '../fetch/mirrors.ts'

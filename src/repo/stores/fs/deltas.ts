@@ -17,7 +17,8 @@ import { namesIn } from '../../../system/directories.ts'
 import { withIo } from '../../../system/errno.ts'
 import { readWhole, removeFile, replaceFile } from '../../../system/file-io.ts'
 import type { NativeSource } from '../../../system/native.ts'
-import type { CachedFile, DeltaName, DeltaStore, SummaryCache } from '../../core/interface.ts'
+import type { DeltaName, DeltaStore } from '../../core/interface.ts'
+import type { CachedFile, SummaryCache } from '../../core/summary-cache.ts'
 
 export class FsDeltas implements DeltaStore {
   readonly #root: string
