@@ -3,7 +3,7 @@
  * Source: ostree-core.h, ostree-core.c (ostree_validate_checksum_string, ostree_object_to_string).
  */
 
-import { type Checksum, fromHex, toHex } from '../bytes.ts'
+import { type Checksum, displayUtf8, fromHex, toHex, unescapeUtf8 } from '../bytes.ts'
 import { FormatError, InvalidNameError } from '../errors.ts'
 import type { ObjectName, ObjectType } from './interface.ts'
 
@@ -35,8 +35,9 @@ export function parseChecksum(text: string): Checksum {
 }
 
 function checksumFault(text: string): string {
-  const bytes = new TextEncoder().encode(text)
-  if (bytes.length !== 64) return `Invalid rev ${text}`
+  const bytes = unescapeUtf8(text)
+  // `%.64s` of GLib: characters that are cut are shown as U+FFFD.
+  if (bytes.length !== 64) return `Invalid rev ${displayUtf8(bytes.subarray(0, 64))}`
   // ostree prints a signed char, so bytes of multi-byte characters are shown as negative numbers.
   const stray = bytes.find((byte) => !((byte >= 0x30 && byte <= 0x39) || (byte >= 0x61 && byte <= 0x66))) ?? 0
   return `Invalid character '${(stray << 24) >> 24}' in rev '${text}'`

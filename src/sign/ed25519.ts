@@ -5,7 +5,7 @@
  */
 
 import { compareBytes, toHex } from '../bytes.ts'
-import { DeniedError } from '../errors.ts'
+import { DeniedError, withContext } from '../errors.ts'
 import { decodeBase64 } from './packets.ts'
 
 const KEY_LENGTH = 32
@@ -55,7 +55,8 @@ export function parseEd25519Keys(text: string): Uint8Array[] {
       failure ??= error
     }
   }
-  if (keys.length === 0) throw failure
+  // ostree has the name of the file at this place, but a null pointer is printed.
+  if (keys.length === 0) throw withContext('ed25519: unable to read from NULL key-data input stream', failure)
   return keys
 }
 
@@ -77,9 +78,8 @@ export async function verifyEd25519(
   const failed: string[] = []
   for (const signature of signatures) {
     if (signature.length !== SIGNATURE_LENGTH) {
-      throw denied(
-        `Invalid signature: Ill-formed input: expected ${SIGNATURE_LENGTH} bytes, got ${signature.length} bytes`,
-      )
+      const reason = `Ill-formed input: expected ${SIGNATURE_LENGTH} bytes, got ${signature.length} bytes`
+      throw new DeniedError('ed25519', `Invalid signature: ${reason}`)
     }
     for (const key of keys) {
       const shown = toHex(key)

@@ -1,28 +1,23 @@
 /** Arguments with bytes that are not UTF-8: files of the machine are found, and errors name the bytes. */
 import { beforeAll, expect, test } from 'vitest'
-import { BuiltCommand, spawn } from '../support/built-command.ts'
-import { describeReference, NEWEST_OSTREE, run } from '../support/reference.ts'
-import { temporaryFolder } from '../support/temporary.ts'
+import { BesideNewest } from '../support/beside-newest.ts'
+import { spawn } from '../support/built-command.ts'
+import { describeReference, NEWEST_OSTREE } from '../support/reference.ts'
 
-/** Lists the files of the directory with their contents, but the objects of repositories, of which only the names. */
-const LIST = `find . -name objects -prune -o -name tmp -prune -o -type f -print0 | sort -z | LC_ALL=C xargs -0 cksum`
+const VARIABLES = `X=$(printf 'a\\377')`
 
 describeReference(['ostree', NEWEST_OSTREE], 'arguments that are not UTF-8', () => {
-  const place = temporaryFolder('disk')
-  let ours: BuiltCommand
-  const programs: string[] = [NEWEST_OSTREE]
+  let both: BesideNewest
   beforeAll(async () => {
-    ours = await BuiltCommand.build()
-    programs.push(ours.shellCommand)
-    const script = `
-      X=$(printf 'a\\377'); mkdir -p base; cd base; mkdir -p t/sub; echo a > t/a; echo b > t/sub/b; ln -s a t/l; cp -a t "$X"
+    const setup = `
+      mkdir -p t/sub; echo a > t/a; echo b > t/sub/b; ln -s a t/l; cp -a t "$X"
       printf '/a\\n' > skip; cp skip "skip$X"; printf '=0600 /a\\n' > "stat$X"; echo body > "body$X"
       for r in r bu; do
         ostree init --repo=$r --mode=$(test $r = r && echo archive || echo bare-user-only)
         ostree commit --repo=$r -b main --timestamp=@1 t
       done
       cp -a r "repo$X"`
-    run('sh', ['-e', '-c', script], { cwd: place })
+    both = await BesideNewest.create(setup, VARIABLES)
   })
 
   test.each([
@@ -87,41 +82,25 @@ describeReference(['ostree', NEWEST_OSTREE], 'arguments that are not UTF-8', () 
     'prune --repo=r --depth="1$X"',
     'static-delta generate --repo=r "main$X"',
     'static-delta generate --repo=r --to="main$X"',
-  ])('both do the same for `%s`', (words) => {
-    const [theirs, found] = programs.map((program) => {
-      const script = `rm -rf w; cp -a base w; cd w; X=$(printf 'a\\377'); { ${program} ${words}; echo "status $?"; } > ../out 2> ../err
-        ${LIST}; cat ../out ../err`
-      return spawn('sh', ['-c', `{ ${script}; } | od -An -c`], place)
-    })
-    expect(found).toEqual(theirs)
-  })
+  ])('both do the same for `%s`', (words) => both.compare(`$O ${words}`))
+
+  const ours = (words: string) =>
+    spawn('sh', ['-c', `${VARIABLES}; rm -rf w; cp -a base w; cd w; ${both.ours} ${words}`], both.place)
 
   test('a delta is written to the file', () => {
-    const { stdout } = spawn(
-      'sh',
-      [
-        '-c',
-        `X=$(printf 'a\\377'); cd base && ${programs[1]} static-delta generate --repo=r --empty --inline --filename="d$X" main; test -s "d$X" && echo there`,
-      ],
-      place,
-    )
-    expect(stdout).toContain('there')
+    const words = 'static-delta generate --repo=r --empty --inline --filename="d$X" main && test -s "d$X" && echo there'
+    expect(ours(words).stdout).toContain('there')
   })
 
-  test('settings and cookies that are not UTF-8 are refused, because ostree could not read them again', () => {
-    for (const words of [
-      'config set a.b "$X"',
-      'config set "a.b$X" c',
-      'remote add x "http://$X"',
-      'remote add-cookie x d p n "$X"',
-      'remote add-cookie "$X" d p n v',
-    ]) {
-      const script = `X=$(printf 'a\\377'); rm -rf w; cp -a base w; cd w; ${programs[1]} ${words} --repo=r`
-      expect(spawn('sh', ['-c', script], place)).toMatchObject({
-        rc: 1,
-        stderr: expect.stringMatching(/^error: Invalid /),
-      })
-      expect(spawn('sh', ['-c', 'diff -r w/r base/r'], place)).toEqual({ rc: 0, stdout: '', stderr: '' })
-    }
+  test.each([
+    'config set a.b "$X"',
+    'config set "a.b$X" c',
+    'remote add x "http://$X"',
+    'remote add-cookie x d p n "$X"',
+    'remote add-cookie "$X" d p n v',
+    'remote add-cookie a/b d p n v',
+  ])('`%s` is refused, because ostree could not read the file again', (words) => {
+    expect(ours(`${words} --repo=r`)).toMatchObject({ rc: 1, stderr: expect.stringMatching(/^error: Invalid /) })
+    expect(spawn('diff', ['-r', 'w/r', 'base/r'], both.place)).toEqual({ rc: 0, stdout: '', stderr: '' })
   })
 })

@@ -46,8 +46,9 @@ describe('checksums', () => {
   test.each([
     ['', 'Invalid rev '],
     ['abc', 'Invalid rev abc'],
-    [`${checksum}0`, `Invalid rev ${checksum}0`],
-    [`${checksum}\n`, `Invalid rev ${checksum}\n`],
+    [`${checksum}0`, new RegExp(`^Invalid rev ${checksum}$`)],
+    [`${checksum}\n`, new RegExp(`^Invalid rev ${checksum}$`)],
+    [`a${'é'.repeat(40)}`, new RegExp(`^Invalid rev a${'é'.repeat(31)}\ufffd$`)],
     [checksum.toUpperCase(), `Invalid character '65' in rev '${checksum.toUpperCase()}'`],
     [`g${checksum.slice(1)}`, `Invalid character '103' in rev 'g${checksum.slice(1)}'`],
     [`é${checksum.slice(2)}`, `Invalid character '-61' in rev 'é${checksum.slice(2)}'`],

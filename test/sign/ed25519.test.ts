@@ -16,7 +16,7 @@ describe('a file of ed25519 keys', () => {
 
   test('without a key, the error is that of the first line', () => {
     expect(() => parseEd25519Keys('YWJj\nYWI=\n')).toThrow(
-      'Invalid ed25519 public key: Ill-formed input: expected 32 bytes, got 3 bytes',
+      'ed25519: unable to read from NULL key-data input stream: Invalid ed25519 public key: Ill-formed input: expected 32 bytes, got 3 bytes',
     )
   })
 
@@ -43,7 +43,7 @@ describe('an ed25519 signature', () => {
     const right = new Uint8Array(publicKey.export({ type: 'spki', format: 'der' }).subarray(-32))
     const good = new Uint8Array(sign(null, key(5), privateKey))
     await expect(verifyEd25519(key(5), [new Uint8Array(3), good], { trusted: [right] })).rejects.toThrow(
-      'Invalid signature: Ill-formed input: expected 64 bytes, got 3 bytes',
+      /^Invalid signature: Ill-formed input: expected 64 bytes, got 3 bytes$/,
     )
     expect(await verifyEd25519(key(5), [good], { trusted: [key(9), right] })).toContain('verified successfully')
   })

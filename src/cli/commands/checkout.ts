@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path'
 import { decodeUtf8 } from '../../bytes.ts'
-import { FormatError, PathNotFoundError, UnsupportedError, UsageError, withContext } from '../../errors.ts'
+import { FormatError, IoError, PathNotFoundError, UnsupportedError, UsageError, withContext } from '../../errors.ts'
 import {
   type CheckoutOptions,
   checkout as checkoutTree,
@@ -177,6 +177,8 @@ async function checkoutOne(
   options: Options,
 ): Promise<void> {
   const commit = await repo.resolve(await imageRevision(repo, rev))
+  // `resolve('')` would give the current directory. ostree passes a null pointer.
+  if (destination === '' && !isExtended(options)) throw new IoError('mkdirat: Bad address', 'EFAULT', destination)
   const cache = isExtended(options) ? undefined : cacheOf(repo, checkoutOptions)
   try {
     await checkoutTree(repo, commit, createCheckoutTarget(isExtended(options) ? destination : resolve(destination)), {

@@ -1,6 +1,7 @@
 /** `ostree reset`. Source: ot-builtin-reset.c. */
 
 import { InvalidNameError } from '../../errors.ts'
+import { requireWritable } from '../../repo/internal.ts'
 import { command } from '../command.ts'
 
 export const reset = command({
@@ -12,6 +13,7 @@ export const reset = command({
   options: {},
   async run({ args: [ref, rev], repo: openRepo, usageError }) {
     const repo = await openRepo()
+    await requireWritable(repo)
     if (ref === undefined || rev === undefined) throw usageError('A REF and COMMIT argument is required')
     const known = await repo.listRefs()
     if (!known.some(({ name }) => name === ref)) throw new InvalidNameError(ref, `Invalid ref '${ref}'`)

@@ -10,6 +10,7 @@ import {
   formatSummary,
   formatSummaryValue,
   GPG_SIGNATURES_KEY,
+  requireWritable,
   SUMMARY_SIGNATURES_FILE,
   summaryMetadataKeys,
 } from '../../repo/internal.ts'
@@ -50,6 +51,7 @@ export const summary = command({
     const repo = await openRepo()
     const key = options['print-metadata-key']
     if (options.update) {
+      await requireWritable(repo)
       refuseOptions(options, ['gpg-sign', 'sign'])
       const metadata = options['add-metadata'].map(addedPair)
       if (repo.settings.collectionId !== undefined) {

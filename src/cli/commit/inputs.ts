@@ -163,15 +163,17 @@ export async function sePolicyOf(
 /** Bytes read at a time. */
 const CHUNK = 1 << 18
 
-/** Reads a file, or standard input for `-`. @throws {IoError} with libarchive's message */
+/** Reads a file, or standard input for `-` and, as libarchive does, for the empty path. @throws {IoError} with libarchive's message */
 async function* readArchive(path: string): AsyncGenerator<Uint8Array, void> {
-  const stream = createReadStream(path, path === '-' ? { fd: 0, highWaterMark: CHUNK } : { highWaterMark: CHUNK })
+  const isInput = path === '-' || path === ''
+  const stream = createReadStream(path, isInput ? { fd: 0, highWaterMark: CHUNK } : { highWaterMark: CHUNK })
   try {
     yield* stream
   } catch (error) {
     const shown = resolve(path)
     throw fileError(error, shown, (_, errno) => {
       if (path === '-') return 'archive_read_open_fd: Error reading fd 0'
+      if (path === '') return "archive_read_open_filename: Error reading ''"
       return `archive_read_open_filename: ${errno === 'EISDIR' ? 'Error reading' : 'Failed to open'} '${shown}'`
     })
   } finally {

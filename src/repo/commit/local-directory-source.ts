@@ -25,7 +25,7 @@ import {
 import { type Content, escapeUtf8, joinPath, SMALL_FILE } from '../../bytes.ts'
 import { InvalidNameError, IoError, UnsupportedError } from '../../errors.ts'
 import type { Xattrs } from '../../objects/index.ts'
-import { withIo } from '../../system/errno.ts'
+import { errnoOf, errnoText, withIo } from '../../system/errno.ts'
 import { loadNative, type Native } from '../../system/native.ts'
 import { OpenDirectory } from '../../system/open-directory.ts'
 import { directoryPath, fsPath } from '../../system/raw-path.ts'
@@ -70,10 +70,9 @@ class LocalDirectory implements DirectorySource {
 
   stat(): SourceEntry {
     const path = this.location
-    const stat = withIo(path, () => lstatSync(fsPath(path), { throwIfNoEntry: false }))
-    if (stat === undefined) throw new IoError(`opendir(${path}): No such file or directory`, 'ENOENT', path)
+    const stat = asOpendir(path, () => lstatSync(fsPath(path)))
     if (!stat.isDirectory()) throw new IoError(`opendir(${path}): Not a directory`, 'ENOTDIR', path)
-    this.#base = withIo(path, () => directoryPath(path))
+    this.#base = asOpendir(path, () => directoryPath(path))
     this.#found.set('', inodeOf(stat))
     return entryOf('', stat)
   }
@@ -149,7 +148,7 @@ class LocalDirectory implements DirectorySource {
     for (const { path, kind } of consumed.toReversed()) {
       const at = this.#whole(path)
       if (path === '' && isHere(this.location)) continue
-      withIo(at, () => {
+      withIo(this.#shown(path), () => {
         if (kind === 'file') unlinkSync(at)
         else if (kind === 'directory') rmdirSync(fsPath(at))
         else rmSync(at, { recursive: true, force: true })
@@ -230,6 +229,17 @@ function inodeOf({ dev, ino }: Stats): string {
 
 function changed(path: string, how: string): IoError {
   return new IoError(`${path} changed while it was read: ${how}`, 'EIO', path)
+}
+
+/** Runs a system call on the directory to commit. @throws {IoError} `opendir(PATH): …`, as libostree opens it at once */
+function asOpendir<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    const errno = errnoOf(error)
+    if (errno === undefined) throw error
+    throw new IoError(`opendir(${path}): ${errnoText(errno)}`, errno, path, { cause: error })
+  }
 }
 
 /** Tells whether a path is the current directory, which cannot be removed. */

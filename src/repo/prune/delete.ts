@@ -42,7 +42,7 @@ export async function enableTombstones(repo: Repo): Promise<void> {
   await editConfig(repo, (config) => config.set('core', 'tombstone-commits', 'true'))
 }
 
-/** @throws {ReadOnlyError} when the repository cannot be written */
+/** @throws {ReadOnlyError} `Cannot write to repository: …` when the repository cannot be written */
 export async function requireWritable(repo: Repo): Promise<void> {
   // Beginning a transaction throws the store's own error, which gives the reason.
   if (!repo.storage.writable) await repo.transaction(async () => {})

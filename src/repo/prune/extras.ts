@@ -69,6 +69,6 @@ export async function deleteCommit(repo: Repo, commit: string): Promise<void> {
   }
   await enableTombstones(repo)
   if (!isChecksum(commit))
-    throw missingObjectError(`${commit}.commit`, `${commit.slice(0, 2)}/${commit.slice(2)}.commit`)
+    throw missingObjectError(`${commit}.commit`, commit && `${commit.slice(0, 2)}/${commit.slice(2)}.commit`)
   await deleteObject(repo, { checksum: commit, type: 'commit' })
 }

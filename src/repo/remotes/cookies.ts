@@ -55,11 +55,12 @@ function format({ domain, path, secure, expires, name, value }: Cookie): string 
 /**
  * Appends a cookie, even if one with the same domain, path and name exists. The remote need not be configured. Only the
  * owner can read the file, since cookies are secret; ostree lets everyone read it until a cookie is deleted.
- * @throws {InvalidNameError} when a field has a tab, a line break or another control character
+ * @throws {InvalidNameError} when the name of the remote has a slash, or a field has a tab, a line break or another control character
  * @throws {UnsupportedError} when the repository is not a directory
  */
 export async function addCookie(repo: Repo, remote: string, cookie: Cookie): Promise<void> {
   const files = requireRepoFiles(repo, 'A cookie jar')
+  if (remote.includes('/')) throw new InvalidNameError(remote, `Invalid remote name ${remote}`)
   for (const field of ['domain', 'path', 'name', 'value'] as const) {
     if (!/[\p{Cc}\p{Surrogate}]/u.test(cookie[field])) continue
     throw new InvalidNameError(cookie[field], `Invalid ${field} of a cookie: ${JSON.stringify(cookie[field])}`)

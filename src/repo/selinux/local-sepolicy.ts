@@ -2,9 +2,10 @@
 
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { IoError, LimitError } from '../../errors.ts'
+import { LimitError } from '../../errors.ts'
 import { namesIn } from '../../system/directories.ts'
 import { withIo } from '../../system/errno.ts'
+import { OpenDirectory } from '../../system/open-directory.ts'
 import { directoryPath, fsPath } from '../../system/raw-path.ts'
 import { MAX_POLICY_TEXT, parseSePolicy, SELINUX_DIRECTORIES, type SePolicy, type SePolicyFiles } from './sepolicy.ts'
 
@@ -19,9 +20,7 @@ const MAX_BINARY_POLICY = 1 << 28
  * @throws {FormatError}, {UnsupportedError} or {LimitError} as `parseSePolicy` does
  */
 export async function readLocalSePolicy(root: string): Promise<SePolicy | undefined> {
-  const stat = withIo(root, () => statSync(fsPath(root), { throwIfNoEntry: false }))
-  if (stat === undefined) throw new IoError(`opendir(${root}): No such file or directory`, 'ENOENT', root)
-  if (!stat.isDirectory()) throw new IoError(`opendir(${root}): Not a directory`, 'ENOTDIR', root)
+  OpenDirectory.at(fsPath(root), root).close()
   const place = withIo(root, () => directoryPath(root))
   const directory = SELINUX_DIRECTORIES.map((path) => join(place, path)).find((path) => existsSync(path))
   return directory === undefined || !statSync(directory).isDirectory()

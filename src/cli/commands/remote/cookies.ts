@@ -3,10 +3,11 @@
  * ot-remote-builtin-{add,delete,list}-cookie*.c.
  */
 
-import { IoError } from '../../../errors.ts'
+import { decodeUtf8 } from '../../../bytes.ts'
+import { FormatError, IoError } from '../../../errors.ts'
 import { addCookie as add, cookieJar, deleteCookie as deleteFromJar, parseCookies } from '../../../repo/internal.ts'
 import { command } from '../../command.ts'
-import { JSON_OPTION, readTextFile } from '../../values.ts'
+import { JSON_OPTION, readBytes } from '../../values.ts'
 
 const LIFETIME_YEARS = 25
 
@@ -76,7 +77,9 @@ export const listCookies = command({
 
 function readJarHere(jar: string): string {
   try {
-    return readTextFile(jar)
+    const text = decodeUtf8(readBytes(jar, (reason) => reason))
+    if (text === undefined) throw new FormatError(jar, 'Invalid UTF-8')
+    return text
   } catch (error) {
     if (error instanceof IoError && error.data.errno === 'ENOENT') return ''
     throw error

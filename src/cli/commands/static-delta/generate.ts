@@ -12,6 +12,7 @@ import {
   type Repo,
   writeDelta,
 } from '../../../repo/index.ts'
+import { requireWritable } from '../../../repo/internal.ts'
 import { errnoText } from '../../../system/errno.ts'
 import { command } from '../../command.ts'
 import type { Output } from '../../text/output.ts'
@@ -56,6 +57,7 @@ export const generate = command({
   },
   async run({ options, args: [positional], out, err, signal, repo: openRepo }) {
     const repo = await openRepo()
+    await requireWritable(repo)
     refuseOptions(options, ['sign', 'keys-file'])
     const target = positional ?? options.to
     if (target === undefined) throw new UsageError('TO revision must be specified')

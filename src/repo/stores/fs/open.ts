@@ -140,10 +140,11 @@ function requireDirectory(path: string, shown: string): void {
 function ensureTmp(root: string, makeCache: boolean): void {
   const cache = `${root}/tmp/cache`
   if (existsSync(cache)) return
-  for (const directory of makeCache ? ['tmp', 'tmp/cache'] : ['tmp']) {
+  const make = (directory: string) =>
     unless(['EEXIST', ...NOT_WRITABLE], directory, () => mkdirSync(`${root}/${directory}`, DIRECTORY_MODE))
-  }
+  make('tmp')
   requireDirectory(`${root}/tmp`, 'tmp')
+  if (makeCache) make('tmp/cache')
 }
 
 /** Writes a `user.` xattr to a probe file, so that a file system without them is refused before the first commit. */

@@ -18,7 +18,7 @@ import {
 } from 'node:fs'
 import { compareUtf8, decodeUtf8, encodeUtf8, escapeUtf8 } from '../../../bytes.ts'
 import { InvalidNameError, IoError } from '../../../errors.ts'
-import { isChecksum } from '../../../objects/index.ts'
+import { parseChecksum } from '../../../objects/index.ts'
 import { errnoText, unless, withIo } from '../../../system/errno.ts'
 import { readWholeFollowing, removeFile, replaceFile, replaceLink, syncDirectory } from '../../../system/file-io.ts'
 import type { RefPath, RefStore, RefTarget } from '../../core/interface.ts'
@@ -32,8 +32,8 @@ const NOTHING_THERE = ['ENOENT', 'ENOTDIR']
 const BELOW_REFS: ReadonlySet<string> = new Set(['heads', 'remotes', 'mirrors'])
 /** Paths that only directories can have. A symbolic link there leads to the refs; in other places it is an alias. */
 const DIRECTORY_PLACES = /^(?:heads|(?:remotes|mirrors)(?:\/[^/]+)?)$/
-/** Bytes of an invalid ref file that an error message shows. */
-const SHOWN = 80
+/** Characters of an invalid ref file that are kept, for listings and messages. */
+const SHOWN = 4096
 /** Largest size of the name of a file on Linux, in bytes (NAME_MAX). */
 const MAX_NAME_BYTES = 255
 
@@ -62,12 +62,8 @@ export class FsRefs implements RefStore, RefView {
     }
     const bytes = readWholeFollowing(file)
     if (bytes === undefined) return undefined
-    const text = decodeUtf8(bytes)?.trimEnd()
-    if (text === undefined || !isChecksum(text)) {
-      const found = escapeUtf8(bytes.subarray(0, SHOWN)).trimEnd()
-      throw new InvalidNameError(found, `Invalid rev ${found}`)
-    }
-    return { commit: text }
+    const text = decodeUtf8(bytes) ?? escapeUtf8(bytes.subarray(0, SHOWN))
+    return { commit: parseChecksum(text.trimEnd().slice(0, SHOWN)) }
   }
 
   has(path: RefPath): boolean {

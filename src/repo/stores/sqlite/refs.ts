@@ -1,8 +1,7 @@
 /** The table `refs`. SQLite compares text as UTF-8 bytes, which is the order in which refs are listed. */
 
-import type { Checksum, MaybePromise } from '../../../bytes.ts'
-import { InvalidNameError } from '../../../errors.ts'
-import { isChecksum } from '../../../objects/index.ts'
+import type { MaybePromise } from '../../../bytes.ts'
+import { parseChecksum } from '../../../objects/index.ts'
 import type { RefPath, RefStore, RefTarget } from '../../core/interface.ts'
 import { type RefUpdates, requireNoRefConflict } from '../../refs/ref-conflicts.ts'
 import type { Statement } from './connection.ts'
@@ -35,7 +34,7 @@ export class SqliteRefs implements RefStore {
       const row = this.#select.get(path)
       if (row === undefined) return undefined
       const target = textOf(row.target, path)
-      return row.alias ? { alias: target } : { commit: requireChecksum(target) }
+      return row.alias ? { alias: target } : { commit: parseChecksum(target) }
     })
   }
 
@@ -64,9 +63,4 @@ export class SqliteRefs implements RefStore {
       else this.#set.run(path, target.commit, 0)
     }
   }
-}
-
-function requireChecksum(text: string): Checksum {
-  if (!isChecksum(text)) throw new InvalidNameError(text, `Invalid rev ${text}`)
-  return text
 }

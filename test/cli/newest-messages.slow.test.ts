@@ -1,0 +1,83 @@
+/** Messages of ostree 2026.4 for arguments and repositories that few have. */
+import { beforeAll, test } from 'vitest'
+import { BesideNewest } from '../support/beside-newest.ts'
+import { describeReference, NEWEST_OSTREE } from '../support/reference.ts'
+
+/** Runs a command with a repository that is mounted read-only. */
+const readOnly = (words: string): string =>
+  `mount --bind r r && mount -o remount,ro,bind r && $O --repo=r ${words}; R=$?; umount r; (exit $R)`
+
+describeReference(['ostree', NEWEST_OSTREE], 'messages of ostree 2026.4', () => {
+  let both: BesideNewest
+  beforeAll(async () => {
+    const setup = `
+      mkdir -p t/sub; echo a > t/a; echo b > t/sub/b; echo plain > plain
+      ostree init --repo=r --mode=archive; ostree commit --repo=r -b main --timestamp=@1 t
+      ostree remote add --repo=r o http://127.0.0.1/x`
+    both = await BesideNewest.create(setup, `A=$(printf 'a%.0s' $(seq 100)); U=$(printf 'ä%.0s' $(seq 40))`)
+  })
+
+  test.each([
+    'commit -b x --tree=dir=plain/x',
+    'commit -b x plain/x',
+    'commit -b x plain/',
+    'commit -b x plain',
+    'commit -b x nosuch',
+    'commit -b x --selinux-policy=plain/x t',
+    'commit -b x --selinux-policy=plain t',
+    'checkout -U --selinux-policy=plain/x main d',
+    "checkout -U main ''",
+    "checkout -U -C main ''",
+    'commit -b x --tree=tar= < /dev/null',
+    'prune --delete-commit=',
+    'prune --delete-commit=abc',
+    'remote list-cookies plain/x',
+    'remote gpg-import nosuch',
+    'remote gpg-import -k nosuch nosuch',
+    'commit -b x --parent=$A t',
+    'commit -b x --parent=a$U t',
+    'static-delta delete $A',
+    'static-delta delete $U',
+  ])('both say the same for `%s`', (words) => both.compare(`$O --repo=r ${words}`))
+
+  test.each(['echo > r/tmp', 'ln -s nowhere r/tmp'])(
+    'both say the same when the repository was changed by `%s`',
+    (change) => {
+      both.compare(`rm -r r/tmp; ${change}; $O --repo=r refs`)
+    },
+  )
+
+  test.each(['$A', '$A$A$A', '$U', '0', "''"])('both say the same when a ref contains %s', (content) => {
+    both.compare(
+      `printf %s ${content} > r/refs/heads/x; for c in 'rev-parse x' 'refs' 'refs -r' 'log x'; do $O --repo=r $c; done`,
+    )
+  })
+})
+
+describeReference(['ostree', NEWEST_OSTREE, 'mount'], 'read-only repositories', () => {
+  let both: BesideNewest
+  beforeAll(async () => {
+    const setup = `mkdir t; echo a > t/a; ostree init --repo=r --mode=archive; ostree commit --repo=r -b main --timestamp=@1 t`
+    both = await BesideNewest.create(setup)
+  })
+
+  test.each([
+    'summary -u',
+    'reset',
+    'reset main main',
+    'reset main nosuch',
+    'static-delta generate',
+    'static-delta generate --empty main',
+    'static-delta generate --empty --filename=d main',
+    'refs --delete main',
+    'refs --create=x main',
+    'prune',
+    'config set a.b c',
+  ])('both say the same for `%s`', (words) => both.compare(readOnly(words)))
+
+  test('--consume names the entry that it cannot remove, as libostree does', () => {
+    both.compare(
+      'mkdir -p c/d; echo x > c/d/f; mount --bind c c && mount -o remount,ro,bind c && $O --repo=r commit --orphan --timestamp=@0 --consume c; umount c; rm -r c',
+    )
+  })
+})
