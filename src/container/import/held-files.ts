@@ -3,8 +3,7 @@
  * tree at any number of paths.
  */
 
-import { type Checksum, concatBytes, displayUtf8, EMPTY_BYTES, type MaybePromise, SMALL_FILE } from '../../bytes.ts'
-import { LimitError } from '../../errors.ts'
+import { type Checksum, concatBytes, type MaybePromise, SMALL_FILE } from '../../bytes.ts'
 import { type FileHeader, NO_XATTRS, S_IFREG } from '../../objects/index.ts'
 import type { FileSink, Repo, Transaction } from '../../repo/index.ts'
 import { CommitModifier, type TarTreeBuilder } from '../../repo/internal.ts'
@@ -54,44 +53,5 @@ export class HeldFiles {
   /** Drops a half-written file after a failure. May be repeated. */
   abort(): void {
     this.#open?.abort()
-  }
-}
-
-/** Counts bytes that are held in memory for one layer. */
-export class HeldMemory {
-  readonly #max: number
-  #bytes = 0
-
-  constructor(max: number) {
-    this.#max = max
-  }
-
-  /** Returns whether that many bytes more are within the limit. */
-  fits(bytes: number): boolean {
-    return this.#bytes + bytes <= this.#max
-  }
-
-  /** Counts bytes, or releases a negative number of them. @throws {LimitError} which names `path` */
-  add(bytes: number, path: Uint8Array): void {
-    this.#bytes += bytes
-    if (this.#bytes > this.#max) throw this.exceeded(path)
-  }
-
-  exceeded(path: Uint8Array): LimitError {
-    return new LimitError('memory of held layer entries', this.#max, undefined, displayUtf8(path))
-  }
-}
-
-/** Returns a copy without views of the parser's buffers. PAX records are dropped, as in ostree-ext. */
-export function detachedHeader(header: TarHeader): TarHeader {
-  return {
-    ...header,
-    type: header.type === 'symlink' ? 'symlink' : 'file',
-    path: EMPTY_BYTES,
-    linkPath: EMPTY_BYTES,
-    headerLinkName: EMPTY_BYTES,
-    userName: EMPTY_BYTES,
-    groupName: EMPTY_BYTES,
-    pax: [],
   }
 }

@@ -25,6 +25,7 @@
 import { decodeUtf8, displayUtf8, EMPTY_BYTES, encodeUtf8 } from '../../bytes.ts'
 import { InvalidNameError, TarFormatError } from '../../errors.ts'
 import type { TarHeader, TarSink } from '../../tar/index.ts'
+import { HeldMemory } from '../layers/layer-objects.ts'
 import {
   componentsOf,
   normalisePath,
@@ -32,7 +33,7 @@ import {
   type PathRules,
   remapLinkTarget,
 } from '../layers/path-rules.ts'
-import { type HeldFiles, HeldMemory } from './held-files.ts'
+import type { HeldFiles } from './held-files.ts'
 import type { LostEntries } from './import-result.ts'
 import { type ObjectCourse, ObjectLinks } from './object-links.ts'
 
@@ -85,7 +86,7 @@ export class LayerFilter implements TarSink {
     const outgoing = this.#place(header)
     if (outgoing === undefined) return
     this.#course = 'pass'
-    this.#objects.passed(outgoing, outgoing.path)
+    this.#objects.passed(outgoing)
     this.#sink.entry(outgoing)
   }
 

@@ -8,25 +8,43 @@
  * the file and the others become hard links to that.
  */
 
-import { type Checksum, displayUtf8, EMPTY_BYTES, encodeUtf8, type MaybePromise } from '../../bytes.ts'
-import { TarFormatError } from '../../errors.ts'
+import { decodeUtf8, displayUtf8, EMPTY_BYTES, encodeUtf8, SMALL_FILE } from '../../bytes.ts'
 import type { FileSink } from '../../repo/index.ts'
 import type { TarHeader, TarSink } from '../../tar/index.ts'
 import {
-  componentsOf,
-  normalisePath,
-  normaliseSymlinkTarget,
-  type PathRules,
-  storePathOf,
-} from '../layers/path-rules.ts'
-import { detachedHeader, type HeldFiles, type HeldMemory } from './held-files.ts'
+  type EarlyLink,
+  FirstFiles,
+  type HeldMemory,
+  headerOf,
+  inRing,
+  keepChecksum,
+  type LayerObject,
+  PLAIN,
+  type Place,
+  pathOf,
+} from '../layers/layer-objects.ts'
+import { normalisePath, normaliseSymlinkTarget, type PathRules, storePathOf } from '../layers/path-rules.ts'
+import type { HeldFiles } from './held-files.ts'
 import type { LostEntries } from './import-result.ts'
 
 /** Bytes of content held in memory when there is a store to write to; further objects are written to that. */
 const HELD_CONTENT = 1 << 24
 
-/** Bytes counted for each held object or link in addition to its length. */
-const HELD_OVERHEAD = 512
+/**
+ * Bytes counted for each object in addition to name and content: 860 bytes were measured for each of 100,000, and there is
+ * the garbage of making them. With the default limit a layer may have 100,000 objects whose links come later, which take
+ * less than 200 MB with all else.
+ */
+const HELD_OVERHEAD = 1200
+
+/** Bytes counted for content in memory in addition to its length. */
+const CONTENT_OVERHEAD = 512
+
+/** Bytes counted for the first link that waits for an object in addition to its path. */
+const EARLY_OVERHEAD = 384
+
+/** The name that objects are counted under when they are left out. */
+const TOP = 'sysroot'
 
 /** Bytes counted for each other name in addition to its length. */
 const NAME_OVERHEAD = 128
@@ -47,40 +65,21 @@ export interface ObjectLinksOptions {
   readonly count: (name: string) => void
 }
 
-/** An object whose path is not known before the first link to it. */
-interface Held {
-  readonly header: TarHeader
-  /** The content, unless it is stored. */
-  readonly parts: Uint8Array[]
-  /** Takes the content of an object that is stored, until the content is complete. */
-  stored: FileSink | undefined
-  /** The checksum of the stored object. */
-  checksum: MaybePromise<Checksum> | undefined
-}
-
-/** An object that is in the tree. */
-interface Moved {
-  readonly header: TarHeader
-  /** `undefined` when the content was passed on as an entry. */
-  readonly checksum: MaybePromise<Checksum> | undefined
-  /** The path of the file that it became. */
-  readonly path: Uint8Array
-  /** Number of entries passed on up to it. */
-  readonly since: number
-}
-
 /** A name of an object that is a hard link to another one. */
 interface Alias {
   object: string
-  /** The entry, if it was not modified. */
-  readonly unmodified: TarHeader | undefined
+  readonly isModified: boolean
 }
 
 /** The object that is being read. */
 interface Current {
   readonly name: string
-  /** Takes the content. `undefined` when it is passed on, or left out. */
-  readonly held: Held | undefined
+  /** Takes the content. `undefined` when it is left out, or stays where it is. */
+  readonly object: LayerObject | undefined
+  /** Takes the content of a large object. */
+  readonly sink: FileSink | undefined
+  /** Whether the content is to be stored when it is complete. */
+  readonly toStore: boolean
   readonly isPassed: boolean
 }
 
@@ -90,18 +89,14 @@ export type ObjectCourse = 'other' | 'done' | 'data'
 /** The objects and links of one layer. */
 export class ObjectLinks {
   readonly #options: ObjectLinksOptions
-  readonly #objects = new Map<string, Held>()
-  readonly #moved = new Map<string, Moved>()
+  readonly #objects = new Map<string, LayerObject>()
+  /** The files that objects became, by the name of the object, while there is no store. */
+  readonly #files: FirstFiles
   /** Names of objects that are at their own paths. */
   readonly #inPlace = new Set<string>()
   readonly #aliases = new Map<string, Alias>()
-  /** Links that came before their object, by the name of the object. */
-  readonly #early = new Map<string, TarHeader[]>()
-  /** Paths of files that objects became, and `false` for the directories above them, while there is no store. */
-  readonly #watched = new Map<string, boolean>()
-  /** Watched paths that were replaced, with the number of entries passed on before. */
-  readonly #replaced = new Map<string, number>()
-  #passed = 0
+  /** The last one of the links that came before their object, by the name of the object. */
+  readonly #early = new Map<string, EarlyLink>()
   #heldContent = 0
   #current: Current | undefined
   #hasTakenUnmodified = false
@@ -110,6 +105,7 @@ export class ObjectLinks {
 
   constructor(options: ObjectLinksOptions) {
     this.#options = options
+    this.#files = new FirstFiles(options.memory)
   }
 
   /** Whether the tree has an object that was not modified, which other rules would keep at its path, too. */
@@ -138,48 +134,38 @@ export class ObjectLinks {
       this.#stay(header, name)
       return 'other'
     }
-    const first = this.#options.files === undefined && type === 'file' ? this.#early.get(name)?.[0] : undefined
-    if (first === undefined) this.#holdObject(header, name)
-    else this.#passObject({ ...detachedHeader(header), path: first.path }, name)
+    this.#addObject(header, name)
     return 'data'
   }
 
   /** Takes data of the current entry, for which `entry` returned `data`. */
   data(bytes: Uint8Array): void {
-    const { held, isPassed } = this.#current as Current
+    const { object, sink, isPassed } = this.#current as Current
     if (isPassed) this.#options.sink.data(bytes)
-    else if (held?.stored !== undefined) held.stored.write(bytes)
-    else held?.parts.push(bytes.slice())
+    else if (sink !== undefined) sink.write(bytes)
+    else if (object !== undefined) {
+      object.parts ??= []
+      object.parts.push(bytes.slice())
+    }
   }
 
   /** Ends an entry. To be called for each; if path rules decided about it, after it was passed on. */
   end(): void {
     if (this.#current === undefined) return
-    const { name, held, isPassed } = this.#current
+    const { name, object, sink, toStore, isPassed } = this.#current
     this.#current = undefined
     if (isPassed) this.#options.sink.end()
-    else if (held?.stored !== undefined) {
-      const checksum = held.stored.finish()
-      // The sink may have buffers, and many objects may wait for their links.
-      held.stored = undefined
-      held.checksum = checksum
-      // Avoids an unhandled rejection when no hard link ever uses the file.
-      if (checksum instanceof Promise) checksum.catch(() => undefined)
-    }
-    const early = this.#early.get(name)
-    if (early === undefined) return
+    else if (object !== undefined && sink !== undefined) keepChecksum(object, sink.finish())
+    else if (object !== undefined && toStore) this.#store(object)
+    const last = this.#early.get(name)
+    if (last === undefined) return
     this.#early.delete(name)
-    for (const link of early) this.#linkTo(link, name)
+    for (const link of inRing(last)) this.#linkTo({ path: pathOf(link), offset: link.offset }, name)
   }
 
   /** Notes that an entry is passed on that is neither an object nor a link to one. It may replace a file of an object. */
-  passed({ type }: TarHeader, path: Uint8Array): void {
-    this.#passed++
-    if (this.#watched.size === 0) return
-    const key = keyOf(path)
-    const isFile = this.#watched.get(key)
-    if (isFile === undefined || (type === 'directory' && !isFile)) return
-    this.#replaced.set(key, this.#passed)
+  passed(header: TarHeader): void {
+    this.#files.passed(header)
   }
 
   /** Ends the layer. @returns the entries that are lost; `undefined` when there are none */
@@ -191,24 +177,25 @@ export class ObjectLinks {
     const missing = (path: Uint8Array): void => {
       if (linksWithoutObject++ < MAX_EXAMPLES) withoutObject.push(displayUtf8(path))
     }
-    for (const links of this.#early.values()) {
-      for (const { path } of links) {
-        if (this.#hasOverflown) throw this.#options.memory.exceeded(path)
-        missing(path)
+    for (const last of this.#early.values()) {
+      for (const link of inRing(last)) {
+        if (this.#hasOverflown) throw this.#options.memory.exceeded(pathOf(link))
+        missing(pathOf(link))
       }
     }
-    for (const [alias, { unmodified }] of this.#aliases) {
-      if (unmodified === undefined) continue
-      const object = this.#objectOf(alias)
-      if (this.#inPlace.has(object)) this.#passLink(unmodified, inPlacePath(object))
-      else if (this.#moved.has(object)) continue
-      else if (this.#options.rules.allowNonusr !== true) this.#options.count(topOf(unmodified.path))
-      else if (!this.#objects.has(object)) missing(unmodified.path)
+    for (const [alias, { isModified }] of this.#aliases) {
+      if (isModified) continue
+      const name = this.#objectOf(alias)
+      const object = this.#objects.get(name)
+      if (this.#inPlace.has(name)) this.#passLink({ path: inPlacePath(alias), offset: 0 }, inPlacePath(name), object)
+      else if (object?.isLinked === true) continue
+      else if (this.#options.rules.allowNonusr !== true) this.#options.count(TOP)
+      else if (object === undefined) missing(inPlacePath(alias))
     }
-    for (const { header } of this.#objects.values()) {
-      if (isModifiedFile(header)) {
-        if (objectsWithoutLink++ < MAX_EXAMPLES) withoutLink.push(displayUtf8(header.path))
-      } else this.#options.count(topOf(header.path))
+    for (const [name, { isLinked, isModified, target }] of this.#objects) {
+      if (isLinked) continue
+      if (!isModified || target !== undefined) this.#options.count(TOP)
+      else if (objectsWithoutLink++ < MAX_EXAMPLES) withoutLink.push(displayUtf8(inPlacePath(name)))
     }
     if (linksWithoutObject + objectsWithoutLink === 0) return undefined
     return { linksWithoutObject, objectsWithoutLink, examples: [...withoutObject, ...withoutLink] }
@@ -232,138 +219,128 @@ export class ObjectLinks {
     // A cycle has no content.
     if (alias === object) return
     this.#options.memory.add(HELD_OVERHEAD + alias.length + object.length + header.path.length, header.path)
-    const unmodified = isModified(header) ? undefined : { ...detachedHeader(header), path: header.path.slice() }
-    this.#aliases.set(alias, { object, unmodified })
-    const early = this.#early.get(alias) ?? []
+    this.#aliases.set(alias, { object, isModified: isModified(header) })
+    const last = this.#early.get(alias)
+    if (last === undefined) return
     this.#early.delete(alias)
-    for (const link of early) this.#linkTo(link, object)
+    for (const link of inRing(last)) this.#linkTo({ path: pathOf(link), offset: link.offset }, object)
   }
 
   /** Notes that an object stays at its path. */
   #stay(header: TarHeader, name: string): void {
-    this.#current = { name, held: undefined, isPassed: false }
+    this.#current = { name, object: undefined, sink: undefined, toStore: false, isPassed: false }
     this.#objects.delete(name)
-    this.#moved.delete(name)
     if (this.#inPlace.has(name)) return
     this.#options.memory.add(NAME_OVERHEAD + name.length, header.path)
     this.#inPlace.add(name)
   }
 
-  #holdObject(header: TarHeader, name: string): void {
-    const { files, memory, count } = this.#options
-    const isLink = header.type === 'symlink'
-    const inStore = files !== undefined && !isLink && this.#heldContent + header.size > HELD_CONTENT
-    const bytes = inStore ? 0 : header.size
-    const held = HELD_OVERHEAD + bytes + 2 * header.path.length + header.linkPath.length
-    if (!isModifiedFile(header) && !memory.fits(held)) {
+  #addObject(header: TarHeader, name: string): void {
+    const { files, memory, count, sink } = this.#options
+    const { uid, gid, mode, mtime, size, path, offset } = header
+    const isModified = isModifiedFile(header)
+    const target = header.type === 'symlink' ? normaliseSymlinkTarget(header.linkPath).slice() : undefined
+    const first = files === undefined && target === undefined ? this.#early.get(name)?.next : undefined
+    const inMemory = size === 0 ? 0 : CONTENT_OVERHEAD + size
+    const toStore = files !== undefined && target === undefined && this.#heldContent + inMemory > HELD_CONTENT
+    const bytes = toStore || first !== undefined ? 0 : inMemory
+    const held = HELD_OVERHEAD + bytes + name.length + (target?.length ?? 0)
+    if (!isModified && !memory.fits(held + HELD_OVERHEAD)) {
       this.#hasOverflown = true
-      this.#current = { name, held: undefined, isPassed: false }
-      count(topOf(header.path))
+      this.#current = { name, object: undefined, sink: undefined, toStore: false, isPassed: false }
+      count(TOP)
       return
     }
-    memory.add(held, header.path)
-    this.#heldContent += bytes
-    const linkPath = isLink ? normaliseSymlinkTarget(header.linkPath).slice() : EMPTY_BYTES
-    const copy = { ...detachedHeader(header), path: header.path.slice(), linkPath }
-    const stored = inStore ? files.hold(header) : undefined
-    const object: Held = { header: copy, parts: [], stored, checksum: undefined }
+    const before = this.#objects.get(name)?.bytes ?? 0
+    memory.add(held - before, path)
+    this.#heldContent += bytes - before
+    const content = { parts: undefined, checksum: undefined, bytes, isLinked: false }
+    const object: LayerObject = { uid, gid, mode, mtime, size, target, isModified, ...content }
     this.#objects.set(name, object)
-    this.#current = { name, held: object, isPassed: false }
+    const large = toStore && size > SMALL_FILE ? files.hold(header) : undefined
+    this.#current = { name, object, sink: large, toStore, isPassed: first !== undefined }
+    if (first === undefined) return
+    // The object becomes the file of the first link that came before it.
+    const place = { path: pathOf(first), offset }
+    this.#take(place, name, object)
+    sink.entry(headerOf(object, place))
   }
 
-  /** Passes an object on as the file of the first link that came before it. */
-  #passObject(header: TarHeader, name: string): void {
-    this.#take(name, { header, checksum: undefined, path: header.path, since: ++this.#passed })
-    this.#current = { name, held: undefined, isPassed: true }
-    this.#options.sink.entry(header)
+  /** Stores the content of an object that is in memory. */
+  #store(object: LayerObject): void {
+    const header = headerOf(object, { path: EMPTY_BYTES, offset: 0 })
+    const checksum = this.#options.files?.write(header, object.parts ?? [])
+    object.parts = undefined
+    if (checksum !== undefined) keepChecksum(object, checksum)
   }
 
-  #take(name: string, moved: Moved): void {
-    const { files, memory } = this.#options
-    memory.add(HELD_OVERHEAD + moved.path.length + name.length, moved.path)
-    this.#moved.set(name, moved)
-    if (!isModifiedFile(moved.header)) this.#hasTakenUnmodified = true
-    if (files !== undefined || moved.header.type === 'symlink') return
-    const names = componentsOf(displayUtf8(moved.path))
-    for (let depth = 1; depth <= names.length; depth++) {
-      const key = names.slice(0, depth).join('/')
-      if (!this.#watched.has(key)) memory.add(NAME_OVERHEAD + key.length, moved.path)
-      this.#watched.set(key, depth === names.length || this.#watched.get(key) === true)
-    }
+  /** Notes that an object becomes a file. */
+  #take({ path }: Place, name: string, object: LayerObject): void {
+    object.isLinked = true
+    if (!object.isModified) this.#hasTakenUnmodified = true
+    if (this.#options.files !== undefined || object.target !== undefined) return
+    this.#files.add(name, path)
   }
 
   #link(header: TarHeader, object: string): void {
     const path = normalisePath(header.path, this.#options.rules)
     if (typeof path === 'string') this.#options.count(path)
-    else this.#linkTo({ ...header, path }, object)
+    else this.#linkTo({ path, offset: header.offset }, object)
   }
 
   /** Adds a link, whose path is that in a deployment, to an object. */
-  #linkTo(header: TarHeader, name: string): void {
+  #linkTo(place: Place, name: string): void {
     const object = this.#objects.get(name)
-    const moved = this.#moved.get(name)
-    if (object !== undefined) this.#becomeFile(header, name, object)
-    else if (moved !== undefined) this.#addLink(header, name, moved)
-    else if (this.#inPlace.has(name)) this.#passLink(header, inPlacePath(name))
-    else this.#wait(header, name)
+    if (object !== undefined) this.#becomeFile(place, name, object)
+    else if (this.#inPlace.has(name)) this.#passLink(place, inPlacePath(name), undefined)
+    else this.#wait(place, name)
   }
 
-  /** Lets a held object become the file of its first link. */
-  #becomeFile({ path, offset }: TarHeader, name: string, { header, parts, checksum: known }: Held): void {
+  /** Lets an object become the file of a link. */
+  #becomeFile(place: Place, name: string, object: LayerObject): void {
     const { files, memory, sink } = this.#options
-    this.#objects.delete(name)
-    const bytes = known === undefined ? header.size : 0
-    this.#heldContent -= bytes
-    memory.add(-bytes - HELD_OVERHEAD - 2 * header.path.length, path)
-    const checksum = known ?? (header.type === 'symlink' ? undefined : files?.write(header, parts))
-    const file = { ...header, offset, path: path.slice() }
-    this.#take(name, { header: file, checksum, path: file.path, since: ++this.#passed })
-    if (checksum !== undefined) files?.place(file, checksum)
-    else {
-      sink.entry(file)
-      for (const part of parts) sink.data(part)
+    const isFirst = !object.isLinked
+    if (files !== undefined && object.target === undefined) {
+      if (object.checksum === undefined) this.#store(object)
+      if (object.checksum !== undefined) files.place(headerOf(object, place), object.checksum)
+    } else if (isFirst || object.target !== undefined) {
+      sink.entry(headerOf(object, place))
+      for (const part of object.parts ?? []) sink.data(part)
       sink.end()
-    }
-  }
-
-  /** Adds a further link to an object that is in the tree. */
-  #addLink(header: TarHeader, name: string, moved: Moved): void {
-    const { files, sink } = this.#options
-    const file = { ...moved.header, offset: header.offset, path: header.path }
-    if (moved.checksum !== undefined) files?.place(file, moved.checksum)
-    else if (moved.header.type === 'symlink') {
-      sink.entry(file)
-      sink.end()
+      object.parts = undefined
     } else {
-      this.#requireStanding(header, name, moved)
-      if (keyOf(moved.path) !== keyOf(header.path)) this.#passLink(header, moved.path)
+      const linkPath = this.#files.targetOf(name, place)
+      if (linkPath !== undefined) this.#passLink(place, linkPath, object)
+      return
     }
+    this.#heldContent -= object.bytes
+    memory.add(-object.bytes, place.path)
+    object.bytes = 0
+    if (isFirst) this.#take(place, name, object)
   }
 
-  #wait(header: TarHeader, name: string): void {
-    this.#options.memory.add(HELD_OVERHEAD + header.path.length, header.path)
-    const link: TarHeader = { ...detachedHeader(header), type: 'hardlink', path: header.path.slice() }
-    const early = this.#early.get(name)
-    if (early === undefined) this.#early.set(name, [link])
-    else early.push(link)
+  #wait({ path, offset }: Place, name: string): void {
+    const last = this.#early.get(name)
+    const overhead = last === undefined ? EARLY_OVERHEAD + name.length : NAME_OVERHEAD
+    this.#options.memory.add(overhead + path.length, path)
+    const link = { path: decodeUtf8(path) ?? path.slice(), offset } as EarlyLink
+    link.next = last?.next ?? link
+    if (last !== undefined) last.next = link
+    this.#early.set(name, link)
   }
 
-  #passLink(header: TarHeader, linkPath: Uint8Array): void {
-    this.passed(header, header.path)
-    this.#options.sink.entry({ ...header, type: 'hardlink', linkPath, size: 0, pax: [] })
+  /** Passes on a hard link, with owner and mode of the object. */
+  #passLink(place: Place, linkPath: Uint8Array, object: LayerObject | undefined): void {
+    const header: TarHeader = {
+      ...headerOf(object ?? PLAIN, place),
+      type: 'hardlink',
+      typeflag: 0x31,
+      linkPath,
+      size: 0,
+    }
+    this.#files.passed(header)
+    this.#options.sink.entry(header)
     this.#options.sink.end()
-  }
-
-  /** @throws {TarFormatError} when a later entry has replaced the file that an object became */
-  #requireStanding({ path, offset }: TarHeader, name: string, moved: Moved): void {
-    if (this.#replaced.size === 0) return
-    const names = componentsOf(displayUtf8(moved.path))
-    for (let depth = names.length; depth > 0; depth--) {
-      const at = this.#replaced.get(names.slice(0, depth).join('/'))
-      if (at === undefined || at <= moved.since) continue
-      const file = displayUtf8(moved.path)
-      throw new TarFormatError(`${name} became ${file}, which a later entry has replaced`, offset, displayUtf8(path))
-    }
   }
 }
 
@@ -379,13 +356,4 @@ function isModifiedFile(header: TarHeader): boolean {
 /** Returns the path of an object that is at its own path. */
 function inPlacePath(name: string): Uint8Array {
   return encodeUtf8(`sysroot/ostree/repo/${name}`)
-}
-
-function keyOf(path: Uint8Array): string {
-  return componentsOf(displayUtf8(path)).join('/')
-}
-
-/** Returns the name of a top-level directory that an entry below it is counted under. */
-function topOf(path: Uint8Array): string {
-  return componentsOf(displayUtf8(path))[0] ?? ''
 }
