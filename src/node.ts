@@ -5,6 +5,19 @@
  * @module ostree-ts/node
  */
 
+export {
+  type HostOptions,
+  hostCredentials,
+  type ImageStore,
+  type NotMade,
+  type OpenStoreOptions,
+  openStore,
+  type PullImageOptions,
+  pullImage,
+  type UnpackedImage,
+  type UnpackImageOptions,
+  unpackImage,
+} from './front/index.ts'
 export * from './index.ts'
 export {
   type CreateRepoOptions,

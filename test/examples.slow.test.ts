@@ -56,6 +56,12 @@ const GIVEN = [
   'send',
 ]
 
+/** An entry point that exports a name, and a symbol of that name under it: `pullImage` is another one on Node. */
+function entryOf(word: string, symbol: ts.Symbol): string {
+  const own = [...exported].find(([, items]) => items.some((item) => item.name === word && item.symbol === symbol))
+  return own?.[0] ?? places.get(word) ?? ''
+}
+
 /** The examples of the doc comments, as modules. */
 function commentSamples(): Sample[] {
   const symbols = new Map([...exported.values()].flat().map(({ symbol, place }) => [symbol, place]))
@@ -68,7 +74,7 @@ function commentSamples(): Sample[] {
         const words = new Set(code.match(/\b[A-Za-z_]\w*\b/g))
         const imports = [...words]
           .filter((word) => places.has(word) && !GIVEN.includes(word))
-          .map((word) => `import { ${word} } from '${packageName(places.get(word) ?? '')}'`)
+          .map((word) => `import { ${word} } from '${packageName(entryOf(word, symbol))}'`)
         return { from: place, code: `${imports.join('\n')}\nexport async function example() {\n${code}\n}\n` }
       }),
   )

@@ -50,7 +50,8 @@ If the change is intended, describe it in CHANGELOG.md and update the list:
     for (const { name, symbol } of [...faces.values()].flat()) {
       meanings.set(name, (meanings.get(name) ?? new Set()).add(symbol))
     }
-    expect([...meanings].filter(([, symbols]) => symbols.size > 1).map(([name]) => name)).toEqual([])
+    // On Node its options have defaults.
+    expect([...meanings].filter(([, symbols]) => symbols.size > 1).map(([name]) => name)).toEqual(['pullImage'])
   })
 
   test('every type that an exported name mentions is exported', () => {

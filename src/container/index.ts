@@ -96,6 +96,7 @@ export {
   formatSignatureSource,
   type ImageReference,
   type OstreeImageReference,
+  parseAnyImageReference,
   parseImageReference,
   parseOstreeImageReference,
   parseSignatureSource,
@@ -206,3 +207,12 @@ export type {
 export type { ImageSource, SourceContext } from './transport/interface.ts'
 export { MAX_LAYER_BYTES, MAX_LAYERS } from './transport/interface.ts'
 export { openMemoryLayout } from './transport/memory.ts'
+export { openStoredImage, type StoredImage } from './unpack/stored-image.ts'
+export {
+  type ImageFiles,
+  type ImageIdentity,
+  MAX_UNPACKED_ENTRIES,
+  type UnpackLimits,
+  type UnpackOptions,
+  unpackToMemory,
+} from './unpack/unpack.ts'

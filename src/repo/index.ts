@@ -7,6 +7,13 @@
 export { SMALL_FILE } from '../bytes.ts'
 export type { KeyRings, TimeFormat } from '../sign/index.ts'
 export { type CheckoutResult, checkout, MAX_CHECKOUT_ENTRIES } from './checkout/checkout.ts'
+export {
+  createMemoryTarget,
+  MAX_MEMORY_TARGET,
+  type MemoryFile,
+  type MemoryTarget,
+  type MemoryTargetOptions,
+} from './checkout/memory-target.ts'
 export { type CheckoutFilter, type CheckoutOptions, type OverwriteMode, skipListFilter } from './checkout/options.ts'
 export type {
   CheckoutMode,
@@ -24,6 +31,12 @@ export type {
   UncompressedCache,
 } from './checkout/target.ts'
 export { type CommitOptions, type CommitResult, commit, type TreeInput } from './commit/commit.ts'
+export {
+  type CommitFilesOptions,
+  commitFiles,
+  type FileToCommit,
+  type FileToCommitMetadata,
+} from './commit/commit-files.ts'
 export type { ConsumedPath, DirectorySource, SourceEntry } from './commit/directory.ts'
 export { type ImaSigner, type ImaSignOptions, imaSign } from './commit/ima-sign.ts'
 export { BOOTABLE_KEY, COLLECTION_BINDING_KEY, LINUX_KEY, REF_BINDING_KEY, SIZES_KEY } from './commit/metadata.ts'
@@ -119,6 +132,7 @@ export {
 export type { CollectionRef } from './fsck/bindings.ts'
 export { type FsckEvent, type FsckOptions, type FsckResult, fsck } from './fsck/fsck.ts'
 export { diffCommits, type LoggedCommit, listTree, logCommits, readTreeFile } from './inspect/by-rev.ts'
+export { type CommitFiles, openCommit } from './inspect/commit-files.ts'
 export {
   type DiffDirectory,
   type DiffEntry,
@@ -130,6 +144,14 @@ export {
   treeToDiff,
 } from './inspect/diff.ts'
 export { type ExportTarOptions, exportTar } from './inspect/export-tar.ts'
+export {
+  type FileStat,
+  type FileTree,
+  type FileTreeOptions,
+  type FileTreeWalkOptions,
+  MAX_READ_FILE,
+  type ReadFileOptions,
+} from './inspect/file-tree.ts'
 export type { ListedEntry } from './inspect/list-path.ts'
 export { findObject, type ShownObject } from './inspect/show.ts'
 export { deleteCommit, pruneDeltas, pruneSummaryCache } from './prune/extras.ts'

@@ -3,10 +3,11 @@
  * `inode` also save time: they take half as long as those of `node:fs` (bench/checkout.mjs). Where the C library cannot
  * be called (koffi.ts) callers do without.
  *
- * Source: linkat(2), unlinkat(2), statx(2), mknod(2).
+ * Source: linkat(2), unlinkat(2), statx(2), mknod(2), utimensat(2).
  */
 
 import { constants, fstatSync } from 'node:fs'
+import { encodeUtf8 } from '../bytes.ts'
 import { UnsupportedError } from '../errors.ts'
 import { type CLibrary, loadCLibrary } from './koffi.ts'
 
@@ -29,7 +30,21 @@ export interface LinkCalls {
   unlink(directory: number, name: string): string | undefined
   /** Creates a character device with the numbers 0:0. @returns as `link` */
   makeWhiteout(directory: number, name: string, permissions: number): string | undefined
+  /**
+   * Creates a device or a pipe.
+   * @param mode its type (`S_IFCHR`, `S_IFBLK` or `S_IFIFO`) and permissions, without those of the umask
+   * @returns as `link`
+   */
+  makeNode(directory: number, name: Name, mode: number, major: number, minor: number): string | undefined
+  /**
+   * Sets the times of access and modification of a path, exact to the nanosecond; symbolic links are not followed.
+   * @returns as `link`
+   */
+  setTimes(path: Name, seconds: number, nanoseconds: number): string | undefined
 }
+
+/** A file name: text, or its bytes if it is not valid UTF-8. */
+type Name = string | Uint8Array
 
 const AT_FDCWD = -100
 const AT_SYMLINK_NOFOLLOW = 0x100
@@ -84,6 +99,9 @@ function bind(library: CLibrary): LinkCalls {
   const close = library.func('int close(int file)')
   const mknodat = library.func('int mknodat(int directory, str name, uint mode, uint64_t device)')
 
+  const mknodatBytes = library.func('int mknodat(int directory, const uint8_t *name, uint mode, uint64_t device)')
+  const utimensat = library.func('int utimensat(int directory, const uint8_t *name, const void *times, int flags)')
+
   const reason = (result: number): string | undefined => (result >= 0 ? undefined : library.errno())
 
   const root = openat(AT_FDCWD, '/', constants.O_RDONLY | O_CLOEXEC, 0)
@@ -114,7 +132,26 @@ function bind(library: CLibrary): LinkCalls {
     closeNameless: (file) => void close(file),
     unlink: (directory, name) => reason(unlinkat(directory, name, 0)),
     makeWhiteout: (directory, name, permissions) => reason(mknodat(directory, name, S_IFCHR | permissions, 0)),
+    makeNode: (directory, name, mode, major, minor) =>
+      reason(mknodatBytes(directory, terminated(name), mode, deviceNumber(major, minor))),
+    setTimes(path, seconds, nanoseconds) {
+      const times = BigInt64Array.of(BigInt(seconds), BigInt(nanoseconds), BigInt(seconds), BigInt(nanoseconds))
+      return reason(utimensat(AT_FDCWD, terminated(path), times, AT_SYMLINK_NOFOLLOW))
+    },
   }
+}
+
+function terminated(name: Name): Uint8Array {
+  const bytes = typeof name === 'string' ? encodeUtf8(name) : name
+  const text = new Uint8Array(bytes.length + 1)
+  text.set(bytes)
+  return text
+}
+
+/** Joins the numbers of a device as makedev(3) of glibc and musl does. */
+function deviceNumber(major: number, minor: number): bigint {
+  const [high, low] = [BigInt(major), BigInt(minor)]
+  return (low & 0xffn) | ((high & 0xfffn) << 8n) | ((low & 0xffffff00n) << 12n) | ((high & 0xfffff000n) << 32n)
 }
 
 /** Deno's `node:fs` accepts only descriptors that it has opened itself. */

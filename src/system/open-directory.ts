@@ -26,7 +26,7 @@ const DIRECTORY_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY
 /** Errors of opening a symbolic link with O_NOFOLLOW, without and with O_DIRECTORY. */
 const LINK_REFUSED = ['ENOTDIR', 'ELOOP', 'EMLINK']
 /** A file name: text, or bytes if it is not valid UTF-8. */
-type Name = string | Buffer
+export type FileName = string | Buffer
 
 const HAS_PROC = process.platform === 'linux' && existsSync('/proc/self/fd')
 
@@ -59,16 +59,16 @@ export class OpenDirectory {
   static readonly byDescriptor = HAS_PROC
 
   /** Opens a directory by its path, also through links. @param shown in messages. @throws {IoError} `opendir(…): …` */
-  static at(path: Name, shown = path.toString(), { byPath = !HAS_PROC }: OpenDirectoryOptions = {}): OpenDirectory {
+  static at(path: FileName, shown = path.toString(), { byPath = !HAS_PROC }: OpenDirectoryOptions = {}): OpenDirectory {
     return OpenDirectory.#open(path, DIRECTORY_FLAGS, shown, byPath)
   }
 
   /** As `at`, but refuses a path that is itself a symbolic link. */
-  static notThroughLink(path: Name, shown: string): OpenDirectory {
+  static notThroughLink(path: FileName, shown: string): OpenDirectory {
     return OpenDirectory.#open(path, DIRECTORY_FLAGS | constants.O_NOFOLLOW, shown, !HAS_PROC)
   }
 
-  static #open(path: Name, flags: number, shown: string, byPath: boolean): OpenDirectory {
+  static #open(path: FileName, flags: number, shown: string, byPath: boolean): OpenDirectory {
     try {
       return new OpenDirectory(openSync(path, flags), path.toString(), byPath)
     } catch (error) {
@@ -79,13 +79,13 @@ export class OpenDirectory {
   }
 
   path(name: string): string
-  path(name: Name): Name
-  path(name: Name): Name {
+  path(name: FileName): FileName
+  path(name: FileName): FileName {
     return typeof name === 'string' ? this.prefix + name : Buffer.concat([Buffer.from(this.prefix), name])
   }
 
   /** Opens a subdirectory. @throws {IoError} `opendir(NAME): Not a directory`, also for a symbolic link */
-  openDirectory(name: Name): OpenDirectory {
+  openDirectory(name: FileName): OpenDirectory {
     const path = this.path(name)
     const shown = name.toString()
     const directory = OpenDirectory.#open(path, DIRECTORY_FLAGS | constants.O_NOFOLLOW, shown, this.#byPath)
@@ -93,7 +93,7 @@ export class OpenDirectory {
     return directory
   }
 
-  #requireSame(path: Name, name: string): void {
+  #requireSame(path: FileName, name: string): void {
     const { dev, ino } = fstatSync(this.fd)
     const stat = lstatSync(path)
     if (stat.dev === dev && stat.ino === ino) return
@@ -129,8 +129,9 @@ export class OpenDirectory {
   }
 
   /** Removes a file or a directory tree; succeeds if it does not exist. Symbolic links are not followed. */
-  removeTree(name: string): void {
-    withIo(name, () => removeEntry(this, fsPath(name), name))
+  removeTree(name: FileName): void {
+    const shown = name.toString()
+    withIo(shown, () => removeEntry(this, typeof name === 'string' ? fsPath(name) : name, shown))
   }
 
   close(): void {
@@ -140,18 +141,18 @@ export class OpenDirectory {
 
 /** A directory that is being removed, with its entries that are still there. */
 interface RemovedDirectory {
-  readonly path: Name
+  readonly path: FileName
   readonly directory: OpenDirectory
-  readonly entries: Name[]
+  readonly entries: FileName[]
 }
 
 /**
  * Removes a tree, without recursion however deep it is. Throws errors of `node:fs`.
  * @param shown the entry that the caller wants to remove
  */
-function removeEntry(parent: OpenDirectory, name: Name, shown: string): void {
+function removeEntry(parent: OpenDirectory, name: FileName, shown: string): void {
   const levels: RemovedDirectory[] = []
-  const remove = (from: OpenDirectory, entry: Name): void => {
+  const remove = (from: OpenDirectory, entry: FileName): void => {
     const path = from.path(entry)
     if (!isDirectoryLeft(path, shown)) return
     const directory = from.openDirectory(entry)
@@ -176,7 +177,7 @@ function removeEntry(parent: OpenDirectory, name: Name, shown: string): void {
 }
 
 /** Removes what is not a directory. @returns whether there is a directory */
-function isDirectoryLeft(path: Name, shown: string): boolean {
+function isDirectoryLeft(path: FileName, shown: string): boolean {
   const removed = unless(['ENOENT', 'EISDIR', 'EPERM'], shown, () => {
     unlinkSync(path)
     return true

@@ -3,7 +3,7 @@
 import type { Repo } from '../../repo/index.ts'
 import { type ManifestDiff, manifestDiff } from '../oci/manifest-diff.ts'
 import type { Descriptor, Digest, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
-import { type OstreeImageReference, parseOstreeImageReference } from '../oci/reference.ts'
+import { type OstreeImageReference, parseAnyImageReference } from '../oci/reference.ts'
 import { parseManifestLayout } from '../store/layout.ts'
 import type { LayerKind } from '../store/names.ts'
 import type { ImportOptions } from './import-options.ts'
@@ -50,7 +50,7 @@ export async function planPull(
   reference: string | OstreeImageReference,
   options: ImportOptions,
 ): Promise<PullPlan> {
-  const parsed = typeof reference === 'string' ? parseOstreeImageReference(reference) : reference
+  const parsed = typeof reference === 'string' ? parseAnyImageReference(reference) : reference
   await using importer = new ImageImporter(repo, parsed, { ...options, noCachedUpdate: true })
   const result = await importer.prepare()
   if (result.kind === 'ready') return planImport(result.prepared)

@@ -2,12 +2,12 @@
  * Imports an image into a repository, in one call.
  *
  * ```ts
- * await pullImage(repo, 'ostree-unverified-image:oci:exampleos:1.0', { files: nodeFiles, host })
+ * await pullImage(repo, 'docker://quay.io/exampleos/os:1', { registry, files, host })
  * ```
  */
 
 import type { Repo } from '../../repo/index.ts'
-import { type OstreeImageReference, parseOstreeImageReference } from '../oci/reference.ts'
+import { type OstreeImageReference, parseAnyImageReference } from '../oci/reference.ts'
 import type { ImportOptions } from './import-options.ts'
 import type { ImportResult } from './import-result.ts'
 import { ImageImporter, type UnencapsulatedImage } from './importer.ts'
@@ -25,7 +25,7 @@ export interface PulledImage extends ImportResult {
  * @example
  * const options = { host: hostPlatform(), files: nodeFiles, registry: { network: nodeNetwork() } }
  * const { mergeCommit } = await pullImage(repo, 'ostree-unverified-registry:quay.io/exampleos/os:1', options)
- * @param reference text as on a command line: `ostree-unverified-registry:…`, `ostree-unverified-image:oci:…`
+ * @param reference text as on a command line: `docker://…`, `oci:…`, `ostree-image-signed:docker://…`
  * @throws {InvalidNameError} on a malformed reference, or one that the image cannot be stored under
  * @throws {OstreeError} as `ImageImporter`
  */
@@ -34,7 +34,7 @@ export async function pullImage(
   reference: string | OstreeImageReference,
   options: ImportOptions,
 ): Promise<PulledImage> {
-  const parsed = typeof reference === 'string' ? parseOstreeImageReference(reference) : reference
+  const parsed = typeof reference === 'string' ? parseAnyImageReference(reference) : reference
   await using importer = new ImageImporter(repo, parsed, options)
   const result = await importer.prepare()
   if (result.kind === 'ready') return { ...(await importer.import(result.prepared)), changed: true }
@@ -56,7 +56,7 @@ export async function unencapsulate(
   reference: string | OstreeImageReference,
   options: ImportOptions,
 ): Promise<UnencapsulatedImage> {
-  const parsed = typeof reference === 'string' ? parseOstreeImageReference(reference) : reference
+  const parsed = typeof reference === 'string' ? parseAnyImageReference(reference) : reference
   await using importer = new ImageImporter(repo, parsed, options)
   return await importer.unencapsulate()
 }

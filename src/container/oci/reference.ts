@@ -135,6 +135,18 @@ export function parseOstreeImageReference(text: string): OstreeImageReference {
   }
 }
 
+const SCHEMES = /^ostree-(?:image-signed|unverified-image|unverified-registry|remote-image|remote-registry):/
+
+/**
+ * Parses any reference that the command takes: one of `parseOstreeImageReference`, or one of `parseImageReference`, whose
+ * image is not verified: `docker://quay.io/a/b` means `ostree-unverified-image:docker://quay.io/a/b`.
+ * @throws {InvalidNameError} when the text is neither
+ */
+export function parseAnyImageReference(text: string): OstreeImageReference {
+  if (SCHEMES.test(text) || !text.includes(':')) return parseOstreeImageReference(text)
+  return { sigverify: { kind: 'policy-allow-insecure' }, imgref: parseImageReference(text) }
+}
+
 /**
  * Formats a reference as `parseOstreeImageReference` reads it.
  * @param options `short`: format an unverified image of a registry as `docker://NAME`, which only `parseImageReference`
