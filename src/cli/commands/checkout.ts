@@ -17,6 +17,7 @@ import { createCheckoutTarget, createUncompressedCache, readLocalSePolicy } from
 import { command } from '../command.ts'
 import { imageRevision } from '../image-revision.ts'
 import type { OptionTable, OptionValues } from '../options.ts'
+import { ObjectCounter } from '../text/object-counter.ts'
 import { parseFsync, readBytes, readTextFile } from '../values.ts'
 
 const OPTIONS = {
@@ -75,7 +76,7 @@ export const checkout = command({
   rawArgs: true,
   long: true,
   options: OPTIONS,
-  async run({ options, args, repo: openRepo, usageError }) {
+  async run({ options, args, err, repo: openRepo, usageError }) {
     const fsync = parseFsync(options.fsync) ?? false
     const repo = await openRepo()
     const [first, second] = args
@@ -83,8 +84,21 @@ export const checkout = command({
     if (options.composefs || options['composefs-noverity']) {
       throw new UnsupportedError('composefs', 'composefs is not supported in this ostree build')
     }
-    const run = async (rev: string, destination: string, subpath: string | undefined): Promise<void> =>
-      checkoutOne(repo, rev, destination, { ...(await optionsOf(options)), fsync, subpath }, options)
+    const counter = new ObjectCounter(err, 'Checking out')
+    const onProgress = counter.listen
+    const run = async (rev: string, destination: string, subpath: string | undefined): Promise<void> => {
+      try {
+        await checkoutOne(
+          repo,
+          rev,
+          destination,
+          { ...(await optionsOf(options)), fsync, subpath, onProgress },
+          options,
+        )
+      } finally {
+        counter.end()
+      }
+    }
 
     const list = options['from-stdin'] ? 0 : options['from-file']
     if (list === undefined) return run(first, second ?? first, options.subpath)

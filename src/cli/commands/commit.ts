@@ -9,6 +9,7 @@ import { type CommandContext, command } from '../command.ts'
 import { detachedMetadata, givenMetadata, sePolicyOf, timestampOf, treesOf } from '../commit/inputs.ts'
 import { COMMIT_OPTIONS } from '../commit/options.ts'
 import { editMessage } from '../text/editor.ts'
+import { ObjectCounter } from '../text/object-counter.ts'
 import type { Output } from '../text/output.ts'
 import { parseBoolean, parseFsync, readTextFile, refuseOptions } from '../values.ts'
 
@@ -37,6 +38,7 @@ export const commit = command({
     refuse(context)
     const sePolicy = await sePolicyOf(context, repo)
     const message = messageOf(context)
+    const counter = options.json ? undefined : new ObjectCounter(err, 'Committing')
     let result: CommitResult
     try {
       result = await commitTrees(repo, {
@@ -62,13 +64,16 @@ export const commit = command({
         timestamp: timestampOf(context),
         fsync,
         signal: context.signal,
+        onProgress: counter?.listen,
       })
     } catch (error) {
+      counter?.end()
       reportUnmatched(err, modifier, error)
       throw isUnrecognizedArchive(error)
         ? withContext(`archive_read_open_${options.tree.includes('tar=-') ? 'fd' : 'filename'}`, error)
         : error
     }
+    counter?.end()
     if (options.json) out.json({ commit: result.commit, skipped: result.skipped, ...result.stats })
     else if (options['table-output']) out.write(formatTable(result))
     else out.line(result.commit)

@@ -1,16 +1,20 @@
 /**
- * Progress line on a terminal while an image is fetched: layers, bytes, rate, objects. Nothing is printed when the
- * output is not a terminal; `--json` prints events there.
+ * The status line while an image is fetched. The bar takes a quarter of the terminal, and the line is cut where the
+ * terminal ends:
+ *
+ *     [######------------------] layers 1/3  12.3 MB/45.6 MB  5.0 MB/s  1200 objects  Fetching layer 1234 (45.6 MB)
+ *
+ * Nothing is printed when the output is not a terminal; `--json` prints events there.
  */
 
 import { type ImportProgress, importProgressOf, isStarting } from '../../container/index.ts'
 import { formatSize } from '../../format-size.ts'
 import type { Progress } from '../../progress.ts'
 import type { Output } from './output.ts'
+import { StatusLine, type StatusLineOptions } from './status-line.ts'
 
-const REDRAW_MS = 100
-/** Width of the bar in characters. */
-const WIDTH = 24
+/** Least and greatest width of the bar in characters. */
+const [MIN_WIDTH, MAX_WIDTH] = [6, 24]
 /** Digits of a layer's digest that are shown. */
 const DIGEST_DIGITS = 19
 
@@ -22,10 +26,10 @@ function messageOf(event: ImportProgress): string {
   return isStarting(event) ? `Fetching ${name} (${formatSize(size)})` : `Fetched ${name}`
 }
 
-/** Draws the line from progress events, at most every 100 ms. */
+/** Draws the line from progress events. */
 export class ProgressBar {
-  readonly #err: Output
-  readonly #started = performance.now()
+  readonly #line: StatusLine
+  readonly #started: number
   /** Bytes received of each layer, by digest. */
   readonly #received = new Map<string, number>()
   /** Size of each layer in bytes, by digest. */
@@ -33,13 +37,11 @@ export class ProgressBar {
   #done = 0
   #layers = 0
   #objects = 0
-  /** When the line was last drawn, in milliseconds of `performance.now()`. */
-  #drawn = 0
-  #shown = false
   #message = ''
 
-  constructor(err: Output) {
-    this.#err = err
+  constructor(err: Output, options: StatusLineOptions = {}) {
+    this.#line = new StatusLine(err, options)
+    this.#started = options.now?.() ?? performance.now()
   }
 
   /** Updates the counts, and names the layer that is being fetched. */
@@ -57,35 +59,29 @@ export class ProgressBar {
     } else if (event.kind === 'objects') {
       this.#objects = event.written + event.reused
     }
-    const now = performance.now()
-    if (now - this.#drawn < REDRAW_MS) return
-    this.#drawn = now
-    this.#draw(now)
+    this.#line.update(this.#describe)
   }
 
-  #draw(now: number): void {
-    if (!this.#err.isTerminal) return
+  readonly #describe = (columns: number, now: number): string => {
     const received = [...this.#received.values()].reduce((sum, bytes) => sum + bytes, 0)
     const expected = Math.max(
       received,
       [...this.#sizes.values()].reduce((sum, bytes) => sum + bytes, 0),
     )
-    const share = expected === 0 ? 1 : received / expected
-    const filled = Math.round(share * WIDTH)
+    const width = Math.max(MIN_WIDTH, Math.min(MAX_WIDTH, Math.floor(columns / 4)))
+    const filled = Math.round((expected === 0 ? 1 : received / expected) * width)
     const rate = received / Math.max(0.001, (now - this.#started) / 1000)
-    const objects = this.#objects > 0 ? `  ${this.#objects} objects` : ''
-    this.#err.write(
-      `\r\u001b[K[${'#'.repeat(filled)}${'-'.repeat(WIDTH - filled)}] layers ${this.#done}/${this.#layers}` +
-        `  ${formatSize(received)}/${formatSize(expected)}  ${formatSize(Math.round(rate))}/s${objects}  ${this.#message}`,
-    )
-    this.#err.flush()
-    this.#shown = true
+    return [
+      `[${'#'.repeat(filled)}${'-'.repeat(width - filled)}] layers ${this.#done}/${this.#layers}`,
+      `${formatSize(received)}/${formatSize(expected)}`,
+      `${formatSize(Math.round(rate))}/s`,
+      ...(this.#objects > 0 ? [`${this.#objects} objects`] : []),
+      this.#message,
+    ].join('  ')
   }
 
   /** Erases the line. */
   end(): void {
-    if (!this.#shown) return
-    this.#err.write('\r\u001b[K')
-    this.#err.flush()
+    this.#line.end()
   }
 }

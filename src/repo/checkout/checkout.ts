@@ -32,6 +32,8 @@ import type { CheckoutTarget, FileToMake, TargetDirectory } from './target.ts'
 export const MAX_CHECKOUT_ENTRIES = 1 << 26
 /** Entries after which the checkout yields to the event loop. */
 const ENTRIES_PER_YIELD = 4096
+/** Entries after which progress is reported. */
+const ENTRIES_PER_REPORT = 256
 
 /** Counts of what a checkout has created. */
 export interface CheckoutResult {
@@ -73,6 +75,7 @@ export async function checkout(
     if (entry.kind === 'directory') await run.directory(parent, target.name, entry, '/', 0)
     else await run.single(parent, entry.path.slice(entry.path.lastIndexOf('/') + 1), entry.checksum)
     await run.drain()
+    run.report()
   } finally {
     await run.end()
     await parent.close()
@@ -124,6 +127,11 @@ class Checkout {
     const made = this.#ahead?.made ?? 0
     const counts = defaultMethod === 'link' ? { linked: linked + made, copied } : { linked, copied: copied + made }
     return { directories: this.#directories, ...counts, kept }
+  }
+
+  /** Reports how many entries are done. Threads may still create the last ones. */
+  report(): void {
+    this.#options.onProgress?.({ kind: 'entries', done: this.#entries })
   }
 
   /** Waits until threads have created all files. */
@@ -224,6 +232,7 @@ class Checkout {
   #count(path: string): Promise<void> | undefined {
     const { maxEntries = MAX_CHECKOUT_ENTRIES } = this.#options
     if (++this.#entries > maxEntries) throw new LimitError('checkout entries', maxEntries, undefined, path)
+    if (this.#entries % ENTRIES_PER_REPORT === 0) this.report()
     if (--this.#untilYield > 0) return undefined
     this.#untilYield = ENTRIES_PER_YIELD
     return yieldToEventLoop(this.#options.signal)

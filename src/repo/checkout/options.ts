@@ -13,7 +13,7 @@ export type OverwriteMode = 'none' | 'union-files' | 'add' | 'union-identical'
 export type CheckoutFilter = (path: string, header: FileHeader) => 'allow' | 'skip'
 
 /** How to check out a commit. */
-export interface CheckoutOptions extends Pick<ProgressOptions, 'signal'> {
+export interface CheckoutOptions extends ProgressOptions {
   /**
    * Whether files get the committed owner and xattrs. Default `none`; for a bare-user-only repository always `user`.
    */

@@ -354,4 +354,20 @@ describe('checkout options', () => {
     for await (const name of repo.objects.list('file')) await repo.objects.delete(name)
     await expect(checkOut(repo, commit, place())).rejects.toThrow(ObjectNotFoundError)
   })
+
+  test('progress counts every entry, up to the number of all, and a listener that throws stops the checkout', async () => {
+    const repo = await memoryRepo()
+    const names = Array.from({ length: 600 }, (_, i) => [`d/${i}`, 'x'] as const)
+    const commit = await commitTree(repo, Object.fromEntries(names))
+    const counts: number[] = []
+    const listen: CheckoutOptions['onProgress'] = (event) => {
+      if (event.kind === 'entries') counts.push(event.done)
+    }
+    await checkOut(repo, commit, place(), { onProgress: listen })
+    expect(counts).toEqual([256, 512, 601])
+    const stop = () => {
+      throw new Error('stopped')
+    }
+    await expect(checkOut(repo, commit, place(), { onProgress: stop })).rejects.toThrow('stopped')
+  })
 })
