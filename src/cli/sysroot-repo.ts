@@ -5,6 +5,8 @@ import { IoError, withContext } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
 import { fileError } from './values.ts'
 
+const OPENING = 'Opening sysroot repo'
+
 /**
  * Opens `SYSROOT/ostree/repo`.
  * @throws {IoError} `loading sysroot: …` when the sysroot, its repository or `ostree/deploy` does not exist. Errors of
@@ -12,16 +14,17 @@ import { fileError } from './values.ts'
  */
 export async function openRepoOfSysroot(sysroot: string, openRepo: (path: string) => Promise<Repo>): Promise<Repo> {
   // `resolve('')` would give the current directory.
-  if (sysroot === '') throw new IoError('loading sysroot: opendir((null)): Bad address', 'EFAULT', sysroot)
+  if (sysroot === '')
+    throw new IoError('loading sysroot: Initializing sysroot: opendir((null)): Bad address', 'EFAULT', sysroot)
   const root = resolve(sysroot)
   const repo = `${root}/ostree/repo`
-  requireDirectory(root, root)
-  requireDirectory(repo, 'ostree/repo')
+  requireDirectory(root, `Initializing sysroot: opendir(${root})`)
+  requireDirectory(repo, `${OPENING}: opendir(ostree/repo)`)
   let opened: Repo
   try {
     opened = await openRepo(repo)
   } catch (error) {
-    throw withContext('loading sysroot', error)
+    throw withContext(`loading sysroot: ${OPENING}`, error)
   }
   if (existsSync(`${root}/ostree/deploy`)) return opened
   await opened.close()
@@ -29,10 +32,11 @@ export async function openRepoOfSysroot(sysroot: string, openRepo: (path: string
   throw new IoError(`loading sysroot: ${reason}`, 'ENOENT', root)
 }
 
-function requireDirectory(path: string, shown: string): void {
+/** @param call what fails, in the words of ostree */
+function requireDirectory(path: string, call: string): void {
   try {
     closeSync(openSync(path, constants.O_RDONLY | constants.O_DIRECTORY))
   } catch (error) {
-    throw fileError(error, path, (reason) => `loading sysroot: opendir(${shown}): ${reason}`)
+    throw fileError(error, path, (reason) => `loading sysroot: ${call}: ${reason}`)
   }
 }

@@ -75,6 +75,19 @@ describeReference(['ostree', NEWEST_OSTREE, 'mount'], 'read-only repositories', 
     'config set a.b c',
   ])('both say the same for `%s`', (words) => both.compare(readOnly(words)))
 
+  test.each([
+    'true',
+    'rm -r s',
+    'rm -r s; echo > s',
+    'rm -r s/ostree/repo',
+    'rm -r s/ostree/repo/objects',
+    'rm -r s/ostree/deploy',
+    'echo junk > s/ostree/repo/config',
+  ])('both say the same of a sysroot after `%s`', (change) => {
+    both.compare(`mkdir -p s/ostree/deploy; cp -a r s/ostree/repo; ${change}; $O remote add --sysroot=s a http://b`)
+    both.compare('$O remote delete --sysroot= a')
+  })
+
   test('--consume names the entry that it cannot remove, as libostree does', () => {
     both.compare(
       'mkdir -p c/d; echo x > c/d/f; mount --bind c c && mount -o remount,ro,bind c && $O --repo=r commit --orphan --timestamp=@0 --consume c; umount c; rm -r c',
