@@ -75,6 +75,11 @@ const STATIC_DELTA: CommandGroup = {
       load: async () => (await import('./commands/static-delta/list.ts')).list,
     },
     {
+      name: 'show',
+      summary: 'Dump information on a delta',
+      load: async () => (await import('./commands/static-delta/show.ts')).show,
+    },
+    {
       name: 'delete',
       summary: 'Remove a delta',
       load: async () => (await import('./commands/static-delta/delete.ts')).deleteCommand,
@@ -83,6 +88,16 @@ const STATIC_DELTA: CommandGroup = {
       name: 'generate',
       summary: 'Generate static delta files',
       load: async () => (await import('./commands/static-delta/generate.ts')).generate,
+    },
+    {
+      name: 'apply-offline',
+      summary: 'Apply static delta file',
+      load: async () => (await import('./commands/static-delta/apply-offline.ts')).applyOffline,
+    },
+    {
+      name: 'verify',
+      summary: 'Verify static delta signatures',
+      load: async () => (await import('./commands/static-delta/verify.ts')).verify,
     },
     {
       name: 'indexes',

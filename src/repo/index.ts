@@ -109,6 +109,7 @@ export {
   type DeltaPartSource,
   hasObjectsOfPart,
 } from './deltas/apply/apply-part.ts'
+export { type DeltaPartContents, inspectDeltaPart } from './deltas/apply/inspect-part.ts'
 export { deleteDelta, parseDeltaName } from './deltas/delete.ts'
 export type { ByteOrder } from './deltas/format.ts'
 export {
@@ -122,6 +123,7 @@ export {
   writeDelta,
 } from './deltas/generate.ts'
 export { formatDeltaName, listIndexes, reindexDeltas } from './deltas/names-and-index.ts'
+export { type DeltaSigner, type DeltaVerifier, signSuperblock, verifyDelta } from './deltas/signed.ts'
 export {
   type DeltaFallbackInfo,
   type DeltaObjectName,

@@ -7,8 +7,9 @@
 
 import { type Checksum, toHex } from '../../bytes.ts'
 import { ChecksumMismatchError, FormatError, withContext } from '../../errors.ts'
-import { byte, isNormal, lookup, type Vardict, vardict } from '../../gvariant/index.ts'
+import { byte, type Codec, isNormal, lookup, makeCodec, tuple, type Vardict, vardict } from '../../gvariant/index.ts'
 import {
+  Commit,
   type MetaType,
   type ObjectName,
   objectTypeFromNumber,
@@ -16,6 +17,7 @@ import {
   parseChecksum,
   validateCommit,
 } from '../../objects/index.ts'
+import { checksum } from '../../objects/internal.ts'
 import type { Platform } from '../../platform/index.ts'
 import type { DeltaName } from '../core/interface.ts'
 import {
@@ -33,6 +35,8 @@ import { deltaPath } from './names-and-index.ts'
 export interface DeltaPartInfo {
   /** Number of the part, from 0; also the name of its file beside the superblock. */
   readonly index: number
+  /** Path of the part in the repository that the delta comes from: `deltas/Ab/REST/0`. */
+  readonly path: string
   /** SHA-256 of the part. */
   readonly checksum: Checksum
   /** Size of the part in bytes. */
@@ -71,6 +75,8 @@ export interface DeltaSuperblock extends DeltaName {
   /** When the delta was generated, in seconds since the epoch. */
   readonly timestamp: bigint
   readonly metadata: Vardict
+  /** Number of deltas that have to be applied before; always 0. */
+  readonly parents: number
   /** The object of the target commit, which has the checksum `to`. */
   readonly commit: Uint8Array
   /** Detached metadata of the target commit, such as its signatures; `undefined` if the delta has none. */
@@ -80,6 +86,7 @@ export interface DeltaSuperblock extends DeltaName {
 }
 
 const WHAT = 'static delta superblock'
+const CHECKSUM_SIZE = 32
 
 /**
  * Reads a superblock, with or without signatures. Byte arrays in the result are views of `bytes`.
@@ -90,13 +97,16 @@ export function readSuperblock(bytes: Uint8Array, platform: Platform): DeltaSupe
   const signed = readSigned(bytes)
   const plain = signed?.superblock ?? bytes
   const host = superblockOf('little')
-  if (!isNormal(host.type, plain)) throw new FormatError(WHAT, 'Invalid static delta superblock: not in normal form')
-  let raw = host.decode(plain)
-  const { byteOrder, from: byteOrderFrom } = byteOrderOf(raw)
-  if (byteOrder === 'big') raw = superblockOf('big').decode(plain)
-  const { metadata, timestamp, commit } = raw
-  const to = checked(raw.to)
-  const from = raw.from === undefined ? undefined : checked(raw.from)
+  if (!isNormal(host.type, plain)) {
+    checked(Outline.decode(plain)[3])
+    throw new FormatError(WHAT, 'Invalid static delta superblock: not in normal form')
+  }
+  let found = host.decode(plain)
+  const { byteOrder, from: byteOrderFrom } = byteOrderOf(found)
+  if (byteOrder === 'big') found = superblockOf('big').decode(plain)
+  const { metadata, timestamp, commit } = found
+  const to = checked(found.to)
+  const from = found.from === undefined ? undefined : checked(found.from)
   const actual = platform.sha256(commit)
   if (actual !== to) throw new ChecksumMismatchError('commit', to, actual)
   try {
@@ -119,16 +129,18 @@ export function readSuperblock(bytes: Uint8Array, platform: Platform): DeltaSupe
     byteOrderFrom,
     timestamp,
     metadata,
+    parents: Math.floor(found.recurse.length / (2 * CHECKSUM_SIZE)),
     commit,
     detachedMetadata: detached?.type === vardict.type ? detached.bytes : undefined,
-    parts: raw.parts.map(({ version, checksum, size, unpacked, objects }, index) => {
+    parts: found.parts.map(({ version, checksum: sum, size, unpacked, objects }, index) => {
       if (version > 0) throw new FormatError(WHAT, `Delta part has too new version ${version}`)
       if (objects.length % NAME_SIZE !== 0) {
         throw new FormatError(WHAT, `Invalid checksum array length ${objects.length} of static delta part ${index}`)
       }
       return {
         index,
-        checksum: checked(checksum),
+        path: `${path}/${index}`,
+        checksum: checked(sum),
         size,
         unpacked,
         count: objects.length / NAME_SIZE,
@@ -136,12 +148,32 @@ export function readSuperblock(bytes: Uint8Array, platform: Platform): DeltaSupe
         inline: inlined.get(`${path}/${index}`),
       }
     }),
-    fallbacks: raw.fallbacks.map(({ type, checksum, size, unpacked }) => ({
-      name: { type: objectTypeFromNumber(type), checksum: checked(checksum) },
+    fallbacks: found.fallbacks.map(({ type, checksum: sum, size, unpacked }) => ({
+      name: { type: objectTypeFromNumber(type), checksum: checked(sum) },
       size,
       unpacked,
     })),
   }
+}
+
+/** Reads nothing but the target of a superblock that may be anything: lists of malformed bytes may have very many members. */
+const Outline = tuple(
+  raw('a{sv}'),
+  raw('t'),
+  raw('ay'),
+  checksum,
+  raw(Commit.type),
+  raw('ay'),
+  raw('a(uayttay)'),
+  raw('a(yaytt)'),
+)
+
+function raw(type: string): Codec<Uint8Array> {
+  return makeCodec(
+    type,
+    (writer, value) => writer.append(value),
+    (bytes, start, end) => bytes.subarray(start, end),
+  )
 }
 
 /** Unwraps a superblock with signatures. `undefined` if it does not begin with their magic number. */
@@ -155,11 +187,9 @@ function readSigned(bytes: Uint8Array): { superblock: Uint8Array; signatures: Va
 }
 
 /** A checksum of a superblock, which decodes to hex of any length. */
-function checked(checksum: Checksum): Checksum {
-  if (checksum.length !== 64) {
-    throw new FormatError(WHAT, `Invalid checksum of length ${checksum.length / 2} expected 32`)
-  }
-  return parseChecksum(checksum)
+function checked(sum: Checksum): Checksum {
+  if (sum.length !== 64) throw new FormatError(WHAT, `Invalid checksum of length ${sum.length / 2} expected 32`)
+  return parseChecksum(sum)
 }
 
 function* namesIn(objects: Uint8Array): Generator<DeltaObjectName, void, undefined> {
@@ -188,10 +218,11 @@ function byteOrderOf(host: {
   if (letter !== undefined) return { byteOrder: 'little', from: 'invalid' }
   let total = 0n
   let count = 0n
+  // As in ostree, the average is that of the compressed sizes.
   for (const { size, unpacked, objects } of host.parts) {
     if (size > unpacked && Number(size) / Number(unpacked) > LARGEST_RATIO)
       return { byteOrder: 'big', from: 'heuristic' }
-    total += unpacked
+    total += size
     count += BigInt(Math.floor(objects.length / NAME_SIZE))
   }
   if (count > 0n && total / count > LARGEST_AVERAGE) return { byteOrder: 'big', from: 'heuristic' }

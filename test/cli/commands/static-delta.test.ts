@@ -56,6 +56,57 @@ describeReference('ostree', '`ostree-ts static-delta` and `ostree static-delta`'
     await pair.run(['static-delta', command, '--repo=@/repo', ...words])
   })
 
+  test('both show the same of every delta, and apply it', async () => {
+    for (const name of [main, parent, `${parent}-${main}`]) {
+      await pair.run(['static-delta', 'show', '--repo=@/repo', name])
+    }
+    pair.shell(`ostree --repo=target init --mode=bare-user-only
+      ostree --repo=target pull-local --depth=-1 repo ${parent}
+      mkdir empty no-part
+      cp "$(ls -d repo/deltas/*/*-* | head -1)"/superblock no-part
+      echo garbage > garbage
+      : > nothing
+      ln -s "$(ls -d $PWD/repo/deltas/*/*-* | head -1)" delta`)
+    for (const words of [
+      ['apply-offline'],
+      ['apply-offline', '@/nope'],
+      ['apply-offline', '@/empty'],
+      ['apply-offline', '@/garbage'],
+      ['apply-offline', '@/nothing'],
+      ['apply-offline', '@/no-part'],
+      ['apply-offline', '@/no-part/superblock'],
+      ['show'],
+      ['show', 'nope'],
+      ['show', '@/nope'],
+      ['show', '@/empty'],
+      ['show', 'a'.repeat(64)],
+      ['verify'],
+      ['verify', '--sign-type=nope', main],
+      ['verify', '--sign-type=dummy', '@/garbage', 'key'],
+      ['verify', '--sign-type=dummy', '@/empty', 'key'],
+      ['verify', '--sign-type=dummy', 'a'.repeat(64), 'key'],
+    ]) {
+      await pair.run(
+        ['static-delta', words[0] as string, '--repo=@/target', ...words.slice(1)],
+        {},
+        { OSTREE_DUMMY_SIGN_ENABLED: '1' },
+      )
+    }
+    // ostree applies a delta without signatures even if a key is given.
+    const [, unsigned] = await pair.runBoth(
+      ['static-delta', 'apply-offline', '--repo=@/target', '--sign-type=dummy', '@/delta', 'key'],
+      { OSTREE_DUMMY_SIGN_ENABLED: '1' },
+    )
+    expect(unsigned).toMatchObject({ status: 1, stderr: 'error: no signatures in static-delta\n' })
+    await pair.run(['fsck', '--repo=@/target'])
+    await pair.run(['static-delta', 'apply-offline', '--repo=@/target', '@/delta/superblock'])
+    await pair.run(['ls', '-R', '--repo=@/target', main])
+    await pair.run(['fsck', '--repo=@/target'])
+    // Nothing is done once more.
+    await pair.run(['static-delta', 'apply-offline', '--repo=@/target', '@/delta'])
+    await pair.run(['static-delta', 'apply-offline', '--repo=@/none', '@/delta'])
+  })
+
   test('both delete a delta, and `reindex` removes it from its index', async () => {
     await pair.run(['static-delta', 'delete', '--repo=@/repo', main])
     pair.expectSame('repo/deltas')

@@ -109,6 +109,8 @@ export async function applyDeltaPart(
 export interface OpenPartOptions extends ApplyDeltaPartOptions {
   /** Whether the sizes in the superblock are known to be right: its byte order is declared. */
   readonly sizesKnown: boolean
+  /** Do not compare the part with size and checksum in the superblock. Default false. */
+  readonly unverified?: boolean | undefined
 }
 
 /** Verifies and unpacks a part. @returns its payload, which the caller closes. @throws as `applyDeltaPart` */
@@ -122,6 +124,7 @@ export async function openPart(
   const { inline } = part
   const given = inline === undefined ? source : () => streamOf(inline)
   if (given === undefined) throw new FormatError(WHAT, `Part ${part.index} is not in the superblock`)
+  if (options.unverified) return unpack(repo, part, typeof given === 'function' ? given() : given, options)
   const verifier = new PartVerifier(repo, part, options.sizesKnown)
   if (typeof given === 'function') {
     for await (const chunk of given()) {

@@ -38,9 +38,6 @@ const CHECKSUM_SIZE = 32
 const MAX_TARGET = 1 << 16
 const OPERATIONS_BUFFER = 1 << 16
 
-/** How often each operation of a part is used. */
-export type OperationCounts = { [Name in keyof typeof OPERATIONS]: number }
-
 export interface ExecuteOptions {
   readonly signal?: AbortSignal | undefined
   /** Whether the sizes in the superblock are known to be right: its byte order is declared. */
