@@ -14,6 +14,7 @@ export type {
   LocalFiles,
   Platform,
   WritableFiles,
+  XzCoder,
 } from './interface.ts'
 export { STREAM_CHUNK_BYTES } from './limits.ts'
 export type { Clock, CredentialHelper, Fetch, FetchInit, FetchResponse, Network, NetworkSettings } from './network.ts'

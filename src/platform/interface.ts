@@ -40,6 +40,23 @@ export interface CompressOptions {
   readonly exact?: boolean | undefined
 }
 
+/** An encoder and decoder of xz that a runtime has in addition. */
+export interface XzCoder {
+  /**
+   * Compresses a stream to one xz stream with CRC-64 as its check. The source may reuse the memory of a chunk once the
+   * next one is requested.
+   * @param preset 0 to 9
+   */
+  compress(from: AsyncIterable<Uint8Array>, preset: number): AsyncIterable<Uint8Array>
+  /**
+   * Decompresses the first xz stream. The memory of a chunk is reused once the next one is requested.
+   * @param maxMemory most bytes of memory that the decoder may take
+   * @throws {CompressionError} in the words of liblzma, if the stream is malformed or truncated
+   * @throws {LimitError} `Exceeded memory limit`
+   */
+  decompress(from: AsyncIterable<Uint8Array>, maxMemory: number): AsyncIterable<Uint8Array>
+}
+
 /** Hashing and compression, as a runtime provides them. */
 export interface Platform {
   /** `node` or `portable`, or the name of an implementation outside this library. */
@@ -81,6 +98,8 @@ export interface Platform {
    * @throws {UnsupportedError} if the runtime has no encoder for `kind`; raised before the source is read
    */
   compress(kind: CompressionKind, from: AsyncIterable<Uint8Array>, options?: CompressOptions): AsyncIterable<Uint8Array>
+  /** Returns a coder of xz that is faster than `decompress`, and writes xz. Absent, or `undefined`, if there is none. */
+  xz?(): XzCoder | undefined
 }
 
 /** Read access to local files, for images on a disk. Paths have the form the operating system uses. */

@@ -1,5 +1,5 @@
 /**
- * The C library of this process, through koffi: an optional dependency, which takes 11 ms to load and 2 µs for a call.
+ * The C library of this process, and others of the system, through koffi: an optional dependency, which takes 11 ms to load and 2 µs for a call.
  * 64-bit Linux only. native.ts and native-link.ts say which functions of it are called.
  */
 
@@ -18,12 +18,15 @@ export interface CLibrary {
   func(prototype: string): NativeFunction
   /** The type of a pointer to a structure without a name: koffi refuses a second structure of one name in a process. */
   pointerTo(fields: Readonly<Record<string, string>>): unknown
+  /** Returns the address of the memory of an array, which stays where it is as long as the array exists. */
+  address(bytes: Uint8Array | BigUint64Array): bigint
   /** The name of the error of the last call, such as `ENOENT`. Of two names for one number always the same is given. */
   errno(): string
 }
 
 interface Koffi {
-  load(library: null): { func(prototype: string): NativeFunction }
+  load(library: string | null): { func(prototype: string): NativeFunction }
+  address(bytes: Uint8Array | BigUint64Array): bigint
   struct(fields: Readonly<Record<string, string>>): unknown
   pointer(type: unknown): unknown
   errno(): number
@@ -40,10 +43,18 @@ export function loadCLibrary(): CLibrary | undefined {
   return loaded
 }
 
-function tryLoad(): CLibrary | undefined {
+/**
+ * Loads another library of the system. `undefined` when it is not installed, or koffi is not.
+ * @param name such as `liblzma.so.5`
+ */
+export function loadLibrary(name: string): CLibrary | undefined {
+  return tryLoad(name)
+}
+
+function tryLoad(name: string | null = null): CLibrary | undefined {
   if (process.platform !== 'linux' || !ARCHITECTURES.includes(process.arch)) return undefined
   try {
-    return libraryOf(createRequire(import.meta.url)('koffi'))
+    return libraryOf(createRequire(import.meta.url)('koffi'), name)
   } catch {
     return undefined
   }
@@ -51,11 +62,12 @@ function tryLoad(): CLibrary | undefined {
 
 const SAME_NUMBER: Readonly<Record<string, string>> = { EOPNOTSUPP: 'ENOTSUP', EWOULDBLOCK: 'EAGAIN' }
 
-function libraryOf(koffi: Koffi): CLibrary {
-  const library = koffi.load(null)
+function libraryOf(koffi: Koffi, name: string | null): CLibrary {
+  const library = koffi.load(name)
   const names = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, SAME_NUMBER[name] ?? name]))
   return {
     func: (prototype) => library.func(prototype),
+    address: (bytes) => koffi.address(bytes),
     pointerTo: (fields) => koffi.pointer(koffi.struct(fields)),
     errno() {
       const number = koffi.errno()

@@ -3,6 +3,7 @@
 import type { Platform } from '../platform/index.ts'
 import { deflateExactly } from '../platform/internal.ts'
 import { nodePlatformWith } from '../platform/node.ts'
+import { loadLzma } from './liblzma.ts'
 import type { DeflateThreads } from './threads/deflate-threads.ts'
 
 let loading: Promise<DeflateThreads | undefined> | undefined
@@ -20,5 +21,8 @@ async function* exactly(from: AsyncIterable<Uint8Array>, level: number): AsyncGe
   yield* threads === undefined ? deflateExactly(from, level) : threads.deflate(from, level)
 }
 
-/** The platform of Node: hashing by node:crypto, compression by node:zlib, or by threads where zlib's bytes are asked for. */
-export const threadedPlatform: Platform = nodePlatformWith(exactly)
+/**
+ * The platform of Node: hashing by node:crypto, compression by node:zlib, or by threads where zlib's bytes are asked for,
+ * and xz also by liblzma.
+ */
+export const threadedPlatform: Platform = { ...nodePlatformWith(exactly), xz: loadLzma }

@@ -17,6 +17,7 @@ import {
   UnsupportedError,
   withContext,
 } from '../../../errors.ts'
+import type { Platform } from '../../../platform/index.ts'
 import type { ProgressOptions } from '../../../progress.ts'
 import type { ObjectReader, Transaction } from '../../core/interface.ts'
 import type { RandomAccess, Scratch } from '../../core/random-access.ts'
@@ -50,7 +51,8 @@ const BASE_PAYLOAD = 64 * MEBIBYTE
 const PAYLOAD_RATIO = 32
 /** Bytes of a payload for each object: attributes, operations, and the target of a symbolic link. */
 const PAYLOAD_PER_OBJECT = MEBIBYTE / 4
-/** Largest dictionary of xz. ostree limits the memory of its decoder to 100 MiB. */
+/** Most memory of a decoder of xz, as in ostree, and the largest dictionary that is possible with it. */
+const MAX_MEMORY = 100 * MEBIBYTE
 const MAX_DICTIONARY = 96 * MEBIBYTE
 
 /** Tells whether all objects that a part creates are stored already, so that it need not be fetched. */
@@ -201,8 +203,7 @@ async function unpack(
     const { compression, rest } = await splitFirst(iterator)
     if (compression === UNCOMPRESSED) for await (const chunk of rest) write(chunk)
     else if (compression === XZ) {
-      const options = { maxDictionary: MAX_DICTIONARY, signal }
-      for await (const chunk of withLzmaTexts(repo.platform.decompress('xz', rest, options))) write(chunk)
+      for await (const chunk of decompressXz(repo.platform, rest, signal)) write(chunk)
     } else throw new FormatError(WHAT, `Invalid compression type '${compression}'`)
     return payload
   } catch (error) {
@@ -233,6 +234,16 @@ async function splitFirst(
     for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value
   }
   return { compression, rest: rest() }
+}
+
+function decompressXz(
+  platform: Platform,
+  from: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): AsyncIterable<Uint8Array> {
+  const native = platform.xz?.()
+  if (native !== undefined) return native.decompress(from, MAX_MEMORY)
+  return withLzmaTexts(platform.decompress('xz', from, { maxDictionary: MAX_DICTIONARY, signal }))
 }
 
 /** Reports faults of xz in the words of libostree. */
