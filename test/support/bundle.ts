@@ -46,11 +46,20 @@ export function threadProgram(name: keyof typeof THREADS): URL {
   return pathToFileURL(outfile)
 }
 
-/** Makes a program for threads that starts as it should, and ends when it is given its first work. */
-export function failingThreadProgram(): URL {
-  const path = join(bundleFolder(), 'failing.mjs')
+/**
+ * Makes a program for threads that starts as it should, answers some requests, and ends at the next one.
+ * @param answers how many requests it answers
+ * @param answer the answer, in JavaScript
+ */
+export function failingThreadProgram(answers = 0, answer = 'undefined'): URL {
+  const path = join(bundleFolder(), `failing-${answers}.mjs`)
   const source = `import { workerData } from 'node:worker_threads'
-    workerData.port.on('message', (message) => (message === 'end' ? workerData.port.close() : process.exit(3)))
+    let left = ${answers}
+    workerData.port.on('message', (message) => {
+      if (message === 'end') workerData.port.close()
+      else if (left-- > 0) workerData.port.postMessage(${answer})
+      else process.exit(3)
+    })
     Atomics.store(workerData.gate, 0, 2)
     workerData.port.postMessage('ready')`
   writeFileSync(path, source)

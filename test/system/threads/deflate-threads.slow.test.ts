@@ -71,3 +71,16 @@ test('a thread that ends by itself is an error, and the next stream has a new on
     })
   }
 })
+
+test.each([1, 2, 3, 5, 8])(
+  'a thread that ends after %i answers fails every stream that it has, and no stream waits',
+  async (answers) => {
+    const program = failingThreadProgram(answers, `{ kind: 'deflated', pieces: [] }`)
+    const failing = new DeflateThreads({ count: 1, program, after: 1000 })
+    const streams = Array.from({ length: 3 }, () => readAll(failing.deflate(pieces(content(90_000, 1), 5000), 6)))
+    const ends = await Promise.allSettled(streams)
+    for (const end of ends) {
+      expect(end).toMatchObject({ status: 'rejected', reason: { name: 'IoError', data: { errno: 'EIO' } } })
+    }
+  },
+)
