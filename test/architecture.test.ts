@@ -13,6 +13,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   tar: 2,
   keyfile: 2,
   selinux: 2,
+  composefs: 2,
   sign: 2,
   system: 3,
   objects: 3,

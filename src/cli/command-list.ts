@@ -64,6 +64,28 @@ const REMOTE: CommandGroup = {
   ],
 }
 
+const COMPOSEFS: CommandGroup = {
+  name: 'composefs',
+  summary: 'Images of composefs',
+  members: [
+    {
+      name: 'digest',
+      summary: 'Print the fs-verity digest of the composefs image of a commit',
+      load: async () => (await import('./commands/composefs/image.ts')).digest,
+    },
+    {
+      name: 'dump',
+      summary: 'Print the tree of a commit in the text format of composefs',
+      load: async () => (await import('./commands/composefs/image.ts')).dump,
+    },
+    {
+      name: 'image',
+      summary: 'Write the composefs image of a commit to a file or to standard output',
+      load: async () => (await import('./commands/composefs/image.ts')).image,
+    },
+  ],
+}
+
 const STATIC_DELTA: CommandGroup = {
   name: 'static-delta',
   summary: 'Static delta related commands',
@@ -130,6 +152,7 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     summary: 'Change repo configuration settings',
     load: async () => (await import('./commands/config.ts')).config,
   },
+  COMPOSEFS,
   CONTAINER,
   {
     name: 'ima-sign',

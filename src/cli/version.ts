@@ -13,8 +13,9 @@ import { COMPATIBLE_VERSION } from '../compatible-version.ts'
 /** The version of this package, as in package.json. */
 export const PACKAGE_VERSION = '0.1.0'
 
-/** Features by the names of libostree's build. `libarchive` means that tar archives can be committed. */
-export const FEATURES: readonly string[] = ['libarchive']
+/** Features by the names of libostree's build. `composefs` means that images of
+ * that format can be written, `libarchive` that tar archives can be committed. */
+export const FEATURES: readonly string[] = ['composefs', 'libarchive']
 
 /** Returns the text that `--version` prints. */
 export function formatVersion(): string {

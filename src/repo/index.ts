@@ -52,6 +52,13 @@ export type {
 export { type UncompressedOptions, uncompressedTar } from './commit/tar/input.ts'
 export type { TarInputOptions } from './commit/tar/tar-tree-builder.ts'
 export { type CommitInput, writeCommit } from './commit/write-commit.ts'
+export {
+  COMPOSEFS_KEY,
+  type ComposefsImage,
+  type ComposefsOptions,
+  composefsImage,
+  verifiedComposefsImage,
+} from './composefs/image.ts'
 export { initialConfig, parseConfig, parseRepoMode, type RepoSettings, type TriState } from './core/config.ts'
 export type {
   Adopted,

@@ -3,6 +3,7 @@ export { createCheckoutTarget, createLocalTarget, type LocalTargetOptions } from
 export { createUncompressedCache, type LocalUncompressedCache } from './checkout/local/uncompressed-cache.ts'
 export { scanHardLinks } from './commit/local-devino.ts'
 export { createDirectorySource } from './commit/local-directory-source.ts'
+export { writeComposefsFile } from './composefs/local-write.ts'
 export { inodeOfObject } from './fsck/local-inode.ts'
 export { collisionsAmong, findInodeCollisions, type InodeCollisions } from './fsck/local-inode-collisions.ts'
 export { checksumPath, createDiskTree, type DiskTreeOptions } from './inspect/local-disk-tree.ts'

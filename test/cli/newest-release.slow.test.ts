@@ -1,7 +1,6 @@
 /**
  * What ostree 2026.4 printed and stored, compared with `ostree-ts`: commits in three modes, the objects of these
- * repositories, exports of them, and what is done about a repository with malformed objects. Commits with a digest of
- * composefs are left out.
+ * repositories, exports and composefs images of them, and what is done about a repository with malformed objects.
  */
 import { createHash } from 'node:crypto'
 import {
@@ -126,19 +125,25 @@ describe.each(MODES)('a repository of mode %s', (mode) => {
   const repo = `--repo=${mode}`
   const labelled = ofMode(mode).filter(losesLabels)
   const others = ofMode(mode).filter((commit) => !losesLabels(commit))
-  const kept = others.filter(({ composefs_digest }) => composefs_digest === undefined)
   // Sizes count the compressed files of the repository, which therefore have to be those of zlib from the first commit on.
   const exact = mode === 'archive' ? ['--exact-compression=yes'] : []
 
   test('is given the commits that ostree made', async () => {
-    expect(kept.length).toBeGreaterThan(3)
-    for (const { name, argv, checksum, commit_b64, show, metadata_keys, print_sizes, ls_RCX } of kept) {
+    expect(others.length).toBeGreaterThan(3)
+    const digests = others.filter(({ composefs_digest }) => composefs_digest !== undefined)
+    expect(digests.length).toBeGreaterThan(1)
+    for (const golden of others) {
+      const { name, argv, checksum, commit_b64, show, metadata_keys, print_sizes, ls_RCX } = golden
       const [command = '', ...words] = [...argv, ...exact]
       expect([name, await succeed([command, repo, ...words])]).toEqual([name, `${checksum}\n`])
       const object = readFileSync(join(folder, mode, 'objects', checksum.slice(0, 2), `${checksum.slice(2)}.commit`))
       expect(object.toString('base64')).toBe(commit_b64)
       expect(await succeed(['show', repo, name])).toBe(show)
       expect(await succeed(['show', repo, '--list-metadata-keys', name])).toBe(metadata_keys)
+      if (golden.composefs_digest !== undefined) {
+        const key = '--print-metadata-key=ostree.composefs.digest.v0'
+        expect(await succeed(['show', repo, '--print-hex', key, name])).toBe(`${golden.composefs_digest}\n`)
+      }
       if (print_sizes !== undefined) expect(await succeed(['show', repo, '--print-sizes', name])).toBe(print_sizes)
       // In an archive ostree stores a label behind the other xattrs, although the checksum has them sorted.
       const listing = ls_RCX && sortedXattrs(await succeed(['ls', repo, '-RCX', name]))
@@ -155,10 +160,6 @@ describe.each(MODES)('a repository of mode %s', (mode) => {
   })
 
   test('has the objects that ostree wrote', async () => {
-    for (const { argv, composefs_digest } of others) {
-      const [command = '', ...words] = [...argv.filter((word) => word !== '--generate-composefs-metadata'), ...exact]
-      if (composefs_digest !== undefined) await succeed([command, repo, ...words])
-    }
     const golden = goldenJson<Record<string, Record<string, GoldenObject>>>('newest/objects.json')[mode] ?? {}
     const written = new Map(
       readdirSync(join(folder, mode, 'objects'), { recursive: true, encoding: 'utf8' })
@@ -166,7 +167,7 @@ describe.each(MODES)('a repository of mode %s', (mode) => {
         .filter((path) => path.includes('.'))
         .map((path): [string, GoldenObject] => [path, describeObject(join(folder, mode, path), mode)]),
     )
-    const known = new Set(kept.map(({ checksum }) => `objects/${checksum.slice(0, 2)}/${checksum.slice(2)}.commit`))
+    const known = new Set(others.map(({ checksum }) => `objects/${checksum.slice(0, 2)}/${checksum.slice(2)}.commit`))
     const listings = labelled.map(({ ls_RCX }) => ls_RCX).join('')
     const expected = Object.entries(golden).filter(([path]) => {
       if (path.endsWith('.commit')) return known.has(path)
@@ -181,6 +182,14 @@ describe.each(MODES)('a repository of mode %s', (mode) => {
     for (const path of written.keys()) if (!path.endsWith('.commit')) expect(golden).toHaveProperty([path])
   })
 
+  test('gives the composefs images that ostree writes', async () => {
+    const images = goldenImages.filter(
+      (image) => image.repo === mode && others.some(({ name }) => image.argv.includes(name)),
+    )
+    expect(images.length).toBeGreaterThan(1)
+    for (const image of images) await expectImage(repo, image)
+  })
+
   test('is exported as by ostree', async () => {
     const exports = goldenJson<(GoldenRun & { repo: string; size: number; sha256: string })[]>('newest/exports.json')
     for (const { argv, size, sha256: expected } of exports.filter((item) => item.repo === mode)) {
@@ -192,6 +201,61 @@ describe.each(MODES)('a repository of mode %s', (mode) => {
       // A file is not padded to whole records of 10 KiB as standard output is.
       const padded = Buffer.concat([bytes, Buffer.alloc(size - bytes.length)])
       expect([argv, sha256(padded)]).toEqual([argv, expected])
+    }
+  })
+})
+
+interface GoldenImage {
+  readonly repo: string
+  readonly argv: readonly string[]
+  readonly commit: string
+  readonly size: number
+  readonly sha256: string
+  readonly fsverity: string
+  readonly file?: string
+  readonly dump?: string
+}
+
+const goldenImages = goldenJson<GoldenImage[]>('newest/composefs.json')
+
+/** Writes an image with `checkout` and `composefs`, and compares bytes, digest and text. */
+async function expectImage(
+  repo: string,
+  { argv, size, sha256: sum, fsverity, file, dump }: GoldenImage,
+): Promise<void> {
+  const [command = '', option = '', rev = '', name = ''] = argv
+  await succeed([command, repo, option, rev, join(folder, name)])
+  const bytes = readFileSync(join(folder, name))
+  expect([argv, bytes.length, sha256(bytes)]).toEqual([argv, size, sum])
+  if (file !== undefined) expect(bytes.equals(gunzipSync(goldenBytes(`newest/${file}`)))).toBe(true)
+  const unbound = option === '--composefs-noverity' ? ['--noverity'] : []
+  expect(await succeed(['composefs', 'digest', repo, ...unbound, rev])).toBe(`${fsverity}\n`)
+  if (dump !== undefined) expect(await succeed(['composefs', 'dump', repo, ...unbound, rev])).toBe(dump)
+}
+
+describe('roots that lack directories, or have other things under their names', () => {
+  const repo = '--repo=extra'
+
+  beforeAll(async () => {
+    await succeed(['init', repo, '--mode=archive'])
+    for (const name of ['e1', 'e2', 'e3']) mkdirSync(join(folder, name))
+    mkdirSync(join(folder, 'e2/usr'))
+    writeFileSync(join(folder, 'e3/usr'), 'a file named usr\n')
+    symlinkSync('x', join(folder, 'e3/etc'))
+    mkdirSync(join(folder, 'e3/00'), { mode: 0o700 })
+    writeFileSync(join(folder, 'e3/ff'), '')
+    for (const name of ['e1', 'e2', 'e3']) {
+      const owner = ['--owner-uid=0', '--owner-gid=0', '--no-xattrs']
+      await succeed(['commit', repo, '--no-bindings', '--timestamp=@0', ...owner, '-b', name, `--tree=dir=${name}`])
+    }
+  })
+
+  test('give the composefs images that ostree writes', async () => {
+    const images = goldenImages.filter((image) => image.repo === 'extra')
+    expect(images).toHaveLength(6)
+    for (const image of images) {
+      expect(await succeed(['rev-parse', repo, image.argv[2] ?? ''])).toBe(`${image.commit}\n`)
+      await expectImage(repo, image)
     }
   })
 })

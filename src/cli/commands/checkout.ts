@@ -1,19 +1,26 @@
 /** `ostree checkout`. Source: ot-builtin-checkout.c. */
 
 import { resolve } from 'node:path'
-import { decodeUtf8 } from '../../bytes.ts'
-import { FormatError, IoError, PathNotFoundError, UnsupportedError, UsageError, withContext } from '../../errors.ts'
+import { type Checksum, decodeUtf8 } from '../../bytes.ts'
+import { FormatError, IoError, PathNotFoundError, UsageError, withContext } from '../../errors.ts'
 import {
   type CheckoutOptions,
   checkout as checkoutTree,
+  composefsImage,
   type OverwriteMode,
   type Repo,
   type SePolicy,
   skipListFilter,
   type UncompressedCache,
+  verifiedComposefsImage,
 } from '../../repo/index.ts'
 import { parseSkipList } from '../../repo/internal.ts'
-import { createCheckoutTarget, createUncompressedCache, readLocalSePolicy } from '../../repo/local.ts'
+import {
+  createCheckoutTarget,
+  createUncompressedCache,
+  readLocalSePolicy,
+  writeComposefsFile,
+} from '../../repo/local.ts'
 import { command } from '../command.ts'
 import { imageRevision } from '../image-revision.ts'
 import type { OptionTable, OptionValues } from '../options.ts'
@@ -81,9 +88,6 @@ export const checkout = command({
     const repo = await openRepo()
     const [first, second] = args
     if (first === undefined) throw usageError('COMMIT must be specified')
-    if (options.composefs || options['composefs-noverity']) {
-      throw new UnsupportedError('composefs', 'composefs is not supported in this ostree build')
-    }
     const counter = new ObjectCounter(err, 'Checking out')
     const onProgress = counter.listen
     const run = async (rev: string, destination: string, subpath: string | undefined): Promise<void> => {
@@ -191,6 +195,7 @@ async function checkoutOne(
   options: Options,
 ): Promise<void> {
   const commit = await repo.resolve(await imageRevision(repo, rev))
+  if (isImage(options)) return checkoutImage(repo, commit, destination, options)
   // `resolve('')` would give the current directory. ostree passes a null pointer.
   if (destination === '' && !isExtended(options)) throw new IoError('mkdirat: Bad address', 'EFAULT', destination)
   const cache = isExtended(options) ? undefined : cacheOf(repo, checkoutOptions)
@@ -203,6 +208,21 @@ async function checkoutOne(
     const isMissing = error instanceof PathNotFoundError && checkoutOptions.subpath !== undefined
     if (!(isMissing && options['allow-noent'] && !isExtended(options))) throw error
   }
+}
+
+/** Tells whether a composefs image is to be written instead of a tree. A list of commits is checked out as trees. */
+function isImage(options: Options): boolean {
+  const isList = options['from-stdin'] || options['from-file'] !== undefined
+  return !isList && (options.composefs || options['composefs-noverity'])
+}
+
+/** Writes the composefs image of a commit, which is compared with the digest in the commit unless it is without verity. */
+async function checkoutImage(repo: Repo, commit: Checksum, destination: string, options: Options): Promise<void> {
+  if (isExtended(options)) throw new UsageError('Specified options are incompatible with --composefs')
+  const image = options['composefs-noverity']
+    ? await composefsImage(repo, commit, { verity: false })
+    : await verifiedComposefsImage(repo, commit)
+  writeComposefsFile(image, destination)
 }
 
 /**

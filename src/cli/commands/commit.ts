@@ -1,6 +1,6 @@
 /** `ostree commit`. Source: ot-builtin-commit.c. */
 
-import { ConflictError, TarFormatError, UnsupportedError, UsageError, withContext } from '../../errors.ts'
+import { ConflictError, TarFormatError, UsageError, withContext } from '../../errors.ts'
 import { parseChecksum } from '../../objects/index.ts'
 import { type CommitOptions, type CommitResult, commit as commitTrees, type Repo } from '../../repo/index.ts'
 import { inTableOrder, parseSkipList, parseStatOverrides } from '../../repo/internal.ts'
@@ -57,6 +57,7 @@ export const commit = command({
         bindings: !options['no-bindings'],
         bindRefs: options['bind-ref'],
         bootable: options.bootable,
+        composefs: options['generate-composefs-metadata'],
         generateSizes: options['generate-sizes'],
         exactCompression: parseBoolean('exact-compression', options['exact-compression']),
         skipIfUnchanged: options['skip-if-unchanged'],
@@ -129,9 +130,6 @@ function refuse({ options }: Context): void {
     throw new UsageError(`Unknown SELinux labeling epoch: ${epoch}`)
   }
   refuseOptions(options, UNSUPPORTED)
-  if (options['generate-composefs-metadata']) {
-    throw new UnsupportedError('composefs', 'composefs is not supported in this ostree build')
-  }
 }
 
 function messageOf({ options, env }: Context): { subject: string | undefined; body: string | undefined } {

@@ -10,6 +10,7 @@ import { type Vardict, vardict } from '../../gvariant/index.ts'
 import { encodeSizes } from '../../objects/index.ts'
 import type { ProgressOptions } from '../../progress.ts'
 import { feed, TarOrCpioParser } from '../../tar/index.ts'
+import { withComposefs } from '../composefs/image.ts'
 import type { BeginOptions, Transaction, TransactionStats } from '../core/interface.ts'
 import { commitRoot } from '../core/path.ts'
 import { MutableTree, overlayTree, type TreeRoot, writeTree } from '../core/tree.ts'
@@ -60,6 +61,8 @@ export interface CommitOptions extends ProgressOptions, BeginOptions, Omit<Commi
   readonly bindRefs?: readonly string[] | undefined
   /** Write the release of the kernel into the metadata. The tree must have exactly one kernel. */
   readonly bootable?: boolean | undefined
+  /** Write the fs-verity digest of the tree's composefs image into the metadata. All content of the tree is read. */
+  readonly composefs?: boolean | undefined
   /**
    * Write the sizes of all objects into the metadata, in archive repositories only. Counts as a modifier. The default of
    * `exactCompression` is then true, so that the commit is the same as ostree's with zlib. Files that are stored already
@@ -121,8 +124,9 @@ export async function commit(repo: Repo, options: CommitOptions): Promise<Commit
       return { commit: parent, skipped: true, stats: tx.stats }
     }
     const bootable = options.bootable ? await withBootable(metadata, tree) : metadata
+    const described = options.composefs ? await withComposefs(repo, tx, root, bootable, options.signal) : bootable
     const sizes = recorder === undefined ? undefined : encodeSizes(await recorder.sizes(repo, exactCompression))
-    const all: Vardict = sizes === undefined ? bootable : [...bootable, [SIZES_KEY, sizes]]
+    const all: Vardict = sizes === undefined ? described : [...described, [SIZES_KEY, sizes]]
     const checksum = await writeCommit(tx, { ...options, root, parent, metadata: all })
     if (options.detachedMetadata !== undefined) {
       await tx.writeAttached('commitmeta', checksum, vardict.encode(options.detachedMetadata))
