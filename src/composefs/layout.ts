@@ -11,7 +11,8 @@
 import { byteKey, compareBytes, displayUtf8, encodeUtf8 } from '../bytes.ts'
 import { InvalidNameError, LimitError } from '../errors.ts'
 import type { DirectoryNode, ImageNode, NodeXattr } from './interface.ts'
-import { escapeXattrs, InodeXattrs, OPAQUE, overlayXattrs, SELINUX, XattrTable } from './xattrs.ts'
+import { type ImageXattr, XattrTable, xattrBlockLength } from './xattr-table.ts'
+import { escapeXattrs, SELINUX } from './xattrs.ts'
 
 /** Bytes of a block of the file system. */
 export const BLOCK = 4096
@@ -64,7 +65,8 @@ export interface Inode {
   readonly type: DirentType
   /** Sorted entries of a directory, `.` and `..` included; empty for anything else. */
   readonly dirents: readonly Dirent[]
-  readonly xattrs: InodeXattrs
+  /** Sorted by name. */
+  readonly xattrs: readonly ImageXattr[]
   /** Bytes of the data: of a directory's entries, a link's target, or the content of a file. */
   readonly size: number
   readonly extended: boolean
@@ -101,17 +103,19 @@ type MutableInode = { -readonly [Key in keyof Inode]: Inode[Key] }
  */
 export function layOut(root: DirectoryNode): ImageLayout {
   const table = new XattrTable()
-  const pending: { inode: MutableInode; names: ReturnType<XattrTable['intern']> }[] = []
+  const inodes: MutableInode[] = []
   const add = (mode: number, owner: { uid: number; gid: number }, xattrs: readonly NodeXattr[], node?: ImageNode) => {
-    const inode = newInode(mode, owner, pending.length, node)
-    pending.push({ inode, names: table.intern(xattrs) })
+    const inode = newInode(mode, owner, inodes.length, node)
+    inode.xattrs = table.add(escapeXattrs(xattrs), node?.kind === 'file' ? node : undefined)
+    inodes.push(inode)
     return inode
   }
-  const rootInode = add(root.mode, root, [...escapeXattrs(root.xattrs), OPAQUE], root)
+  const rootInode = add(root.mode, root, root.xattrs, root)
+  rootInode.xattrs = table.withOpaque(rootInode.xattrs)
   const parents = new Map<Inode, Inode>()
   // Breadth first: children are appended while the list is walked.
-  for (let i = 0; i < pending.length; i++) {
-    const { inode } = pending[i] as (typeof pending)[number]
+  for (let i = 0; i < inodes.length; i++) {
+    const inode = inodes[i] as MutableInode
     const { node } = inode
     if (node?.kind !== 'directory') continue
     const dirents: Dirent[] = [
@@ -124,7 +128,7 @@ export function layOut(root: DirectoryNode): ImageLayout {
     for (const { name, node } of children) {
       if (name.length > MAX_NAME) throw new InvalidNameError(displayUtf8(name), 'File name too long')
       const child =
-        node === undefined ? add(WHITEOUT_MODE, root, labelOf(root)) : add(node.mode, node, xattrsOf(node), node)
+        node === undefined ? add(WHITEOUT_MODE, root, labelOf(root)) : add(node.mode, node, node.xattrs, node)
       if (child.type === 2) {
         parents.set(child, inode)
         inode.nlink++
@@ -135,11 +139,7 @@ export function layOut(root: DirectoryNode): ImageLayout {
     parents.delete(inode)
   }
   table.share()
-  for (const { inode, names } of pending) inode.xattrs = new InodeXattrs(names)
-  return place(
-    pending.map(({ inode }) => inode),
-    table,
-  )
+  return place(inodes, table)
 }
 
 function newInode(mode: number, { uid, gid }: { uid: number; gid: number }, number: number, node?: ImageNode) {
@@ -152,7 +152,7 @@ function newInode(mode: number, { uid, gid }: { uid: number; gid: number }, numb
     type: node === undefined ? 3 : node.kind === 'directory' ? 2 : node.kind === 'link' ? 7 : 1,
     nlink: node?.kind === 'directory' ? 2 : 1,
     dirents: [],
-    xattrs: NO_XATTRS,
+    xattrs: [],
     size: 0,
     extended: false,
     chunkBits: 0,
@@ -162,13 +162,6 @@ function newInode(mode: number, { uid, gid }: { uid: number; gid: number }, numb
     firstBlock: 0,
   }
   return inode
-}
-
-const NO_XATTRS = new InodeXattrs([])
-
-function xattrsOf(node: ImageNode): NodeXattr[] {
-  const escaped = escapeXattrs(node.xattrs)
-  return node.kind === 'file' ? [...escaped, ...overlayXattrs(node)] : escaped
 }
 
 /** Returns the names `00` to `ff` that the root does not have. */
@@ -192,7 +185,7 @@ function place(inodes: readonly MutableInode[], table: XattrTable): ImageLayout 
   for (const inode of inodes) {
     measure(inode)
     at = roundUp(at, SLOT)
-    const head = (inode.extended ? EXTENDED : COMPACT) + inode.xattrs.length
+    const head = (inode.extended ? EXTENDED : COMPACT) + xattrBlockLength(inode.xattrs)
     if (inode.node?.kind === 'link') {
       const length = head + inode.tail
       if (length >= BLOCK) throw new LimitError('symbolic link in bytes, with its inode', BLOCK - 1)

@@ -1,6 +1,7 @@
 /** Writes the bytes of an image, in chunks. Source: libcomposefs, lcfs-writer-erofs.c; Linux, fs/erofs/erofs_fs.h. */
 
 import { BLOCK, DIRENT, type Dirent, directoryBlocks, type ImageLayout, type Inode, SLOT } from './layout.ts'
+import { writeXattrBlock, xattrBlockLength, xattrCount } from './xattr-table.ts'
 
 /** Bytes of a chunk. An inode with its attributes and data always fits. */
 const CHUNK = 1 << 18
@@ -102,7 +103,8 @@ function writeInode({ bytes, view }: ChunkWriter, at: number, inode: Inode, { da
   const layout = isFile ? CHUNKED : inode.tail > 0 ? INLINE : PLAIN
   const data = isFile ? inode.chunkBits - BLOCK_BITS : inode.blocks > 0 ? dataAt / BLOCK + inode.firstBlock : 0
   view.setUint16(at, layout * 2 + (inode.extended ? 1 : 0), true)
-  view.setUint16(at + 2, inode.xattrs.icount, true)
+  const xattrLength = xattrBlockLength(inode.xattrs)
+  view.setUint16(at + 2, xattrCount(xattrLength), true)
   view.setUint16(at + 4, inode.mode, true)
   if (inode.extended) {
     view.setBigUint64(at + 8, BigInt(inode.size), true)
@@ -120,8 +122,8 @@ function writeInode({ bytes, view }: ChunkWriter, at: number, inode: Inode, { da
     view.setUint16(at + 26, inode.gid, true)
   }
   let next = at + (inode.extended ? 64 : 32)
-  inode.xattrs.write(bytes, next, tableAt % BLOCK)
-  next += inode.xattrs.length
+  writeXattrBlock(inode.xattrs, view, next, tableAt % BLOCK)
+  next += xattrLength
   if (inode.tail === 0) return
   if (inode.node?.kind === 'link') bytes.set(inode.node.target, next)
   else if (inode.node?.kind === 'file') bytes.fill(NO_CHUNK, next, next + inode.tail)
@@ -145,7 +147,8 @@ function writeDirents({ bytes, view }: Pick<ChunkWriter, 'bytes' | 'view'>, at: 
   let nameAt = DIRENT * dirents.length
   dirents.forEach(({ name, inode }, i) => {
     const entry = at + DIRENT * i
-    view.setBigUint64(entry, BigInt(inode.at / SLOT), true)
+    // The upper half of the 64-bit number stays 0: 2^32 slots are 128 GiB of inodes.
+    view.setUint32(entry, inode.at / SLOT, true)
     view.setUint16(entry + 8, nameAt, true)
     view.setUint8(entry + 10, inode.type)
     bytes.set(name, at + nameAt)
