@@ -4,6 +4,7 @@ import type { Checksum } from '../../../bytes.ts'
 import { type ComposefsImage, composefsImage } from '../../../repo/index.ts'
 import { writeComposefsFile } from '../../../repo/local.ts'
 import { type CommandContext, command } from '../../command.ts'
+import { imageRevision } from '../../image-revision.ts'
 import type { OptionTable, OptionValues } from '../../options.ts'
 import { JSON_OPTION } from '../../values.ts'
 
@@ -21,7 +22,7 @@ async function imageOf(
   if (rev === undefined) throw usageError('COMMIT must be specified')
   if (args.length > count) throw usageError('Too many arguments')
   const repo = await openRepo()
-  const commit = await repo.resolve(rev)
+  const commit = await repo.resolve(await imageRevision(repo, rev))
   return { commit, image: await composefsImage(repo, commit, { verity: !noverity, signal }) }
 }
 
@@ -31,7 +32,6 @@ export const digest = command({
   usage: 'COMMIT',
   repo: true,
   long: true,
-  names: 'all',
   options: { ...OPTIONS, ...JSON_OPTION },
   async run(context) {
     const { commit, image } = await imageOf(context, context.options, 1)
@@ -46,7 +46,6 @@ export const image = command({
   usage: 'COMMIT [FILE]',
   repo: true,
   long: true,
-  names: 'first',
   options: OPTIONS,
   async run(context) {
     const { image } = await imageOf(context, context.options, 2)
@@ -65,7 +64,6 @@ export const dump = command({
   usage: 'COMMIT',
   repo: true,
   long: true,
-  names: 'all',
   options: OPTIONS,
   async run(context) {
     const { image } = await imageOf(context, context.options, 1)
