@@ -10,8 +10,9 @@
  */
 
 import { mkdirSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { hasEscapedBytes } from '../bytes.ts'
-import { UsageError, withContext } from '../errors.ts'
+import { IoError, UsageError, withContext } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
 import * as local from '../repo/local.ts'
 import { unless } from '../system/errno.ts'
@@ -35,6 +36,16 @@ function failBeforePublish(): never {
 /** Opens a repository with the options of the environment. Errors are those of the library's `openRepo`. */
 export function openRepo(path: string): Promise<Repo> {
   return local.openRepo(usablePath(path), environmentOptions())
+}
+
+/**
+ * Opens a repository that an argument names. Errors have its absolute path, as those of ostree.
+ * @throws {IoError} `opening repo: opendir((null)): Bad address` for the empty path, which is not the current directory;
+ *   and as `openRepo`
+ */
+export async function openGivenRepo(path: string): Promise<Repo> {
+  if (path === '') throw new IoError('opening repo: opendir((null)): Bad address', 'EFAULT', path)
+  return openRepo(resolve(path))
 }
 
 /** Creates a repository with the options of the environment. Errors are those of the library's `createRepo`. */

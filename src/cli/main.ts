@@ -4,9 +4,8 @@
  * is 1. Source: ostree's main (ot-main.c), GOption.
  */
 import { existsSync, readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { escapeUtf8 } from '../bytes.ts'
-import { IoError, UsageError } from '../errors.ts'
+import { UsageError } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
 import { isDirectory } from '../system/directories.ts'
 import { ioError } from '../system/errno.ts'
@@ -116,10 +115,8 @@ function findRepo(option: string | undefined): string | undefined {
 }
 
 async function openRepo(path: string): Promise<Repo> {
-  // `resolve('')` would give the current directory.
-  if (path === '') throw new IoError('opening repo: opendir((null)): Bad address', 'EFAULT', path)
   const local = await import('./local-repo.ts')
-  return local.openRepo(resolve(path))
+  return local.openGivenRepo(path)
 }
 
 /**

@@ -31,6 +31,8 @@ describeReference(['ostree', NEWEST_OSTREE], 'messages of ostree 2026.4', () => 
     'commit -b x --tree=tar= < /dev/null',
     'prune --delete-commit=',
     'prune --delete-commit=abc',
+    "pull-local ''",
+    'create-usb --destination-repo= t org.x main',
     'remote list-cookies plain/x',
     'remote gpg-import nosuch',
     'remote gpg-import -k nosuch nosuch',
@@ -46,6 +48,11 @@ describeReference(['ostree', NEWEST_OSTREE], 'messages of ostree 2026.4', () => 
       both.compare(`rm -r r/tmp; ${change}; $O --repo=r refs`)
     },
   )
+
+  test('the empty path is not the current directory for checksum', () => {
+    both.compare("$O checksum ''")
+    both.compare("$O checksum --ignore-xattrs ''")
+  })
 
   test.each(['$A', '$A$A$A', '$U', '0', "''"])('both say the same when a ref contains %s', (content) => {
     both.compare(

@@ -2,7 +2,7 @@
 
 import { statSync } from 'node:fs'
 import { hasEscapedBytes } from '../../bytes.ts'
-import { UsageError } from '../../errors.ts'
+import { IoError, UsageError } from '../../errors.ts'
 import { parseChecksum, validateCollectionId } from '../../objects/index.ts'
 import { validateRefName, type WantedCollectionRef } from '../../repo/index.ts'
 import { createUsb, USB_REPO } from '../../repo/local.ts'
@@ -44,6 +44,7 @@ export const createUsbCommand = command({
     }
     if (hasEscapedBytes(destination)) throw new UsageError(NOT_UTF8, '--destination-repo')
     requireDirectory(mount)
+    if (destination === '') throw new IoError('mkdir(): No such file or directory', 'ENOENT', destination)
     const refs: WantedCollectionRef[] = []
     for (let i = 0; i < pairs.length; i += 2) {
       const [collection = '', name = ''] = pairs.slice(i)

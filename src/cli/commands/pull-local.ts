@@ -1,13 +1,12 @@
 /** `ostree pull-local`. Source: ot-builtin-pull-local.c. */
 
-import { resolve } from 'node:path'
 import { hasEscapedBytes } from '../../bytes.ts'
 import { UnsupportedError, UsageError } from '../../errors.ts'
 import { formatSize } from '../../format-size.ts'
 import type { Progress } from '../../progress.ts'
 import { type PullLocalResult, pullLocal as pullBetween, type Repo } from '../../repo/index.ts'
 import { command } from '../command.ts'
-import { openRepo } from '../local-repo.ts'
+import { openGivenRepo } from '../local-repo.ts'
 import { Console } from '../text/console.ts'
 import { JSON_OPTION } from '../values.ts'
 import { hostVerification } from '../verification.ts'
@@ -45,7 +44,7 @@ export const pullLocal = command({
     const into = await openTarget()
     if (source === undefined) throw usageError('DESTINATION must be specified')
     if (refs.some(hasEscapedBytes)) throw new UsageError('Invalid ref name: not valid UTF-8')
-    const from = await openRepo(resolve(source))
+    const from = await openGivenRepo(source)
     const progress = options.json ? undefined : new Console(out)
     progress?.start()
     try {
