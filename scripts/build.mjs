@@ -47,6 +47,7 @@ const { outputFiles } = await build({
     'object-worker': 'src/repo/stores/fs/threads/object-worker.ts',
     'deflate-worker': 'src/system/threads/deflate-worker.ts',
     'checkout-worker': 'src/repo/checkout/local/checkout-worker.ts',
+    'local-layer-worker': 'src/container/import/lanes/local-layer-worker.ts',
   },
   outdir: 'dist/bin',
   bundle: true,

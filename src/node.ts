@@ -5,6 +5,7 @@
  * @module ostree-ts/node
  */
 
+export { layerThreads } from './container/local.ts'
 export {
   type HostOptions,
   hostCredentials,

@@ -62,6 +62,7 @@ export {
   type MetaFilteredData,
 } from './import/import-result.ts'
 export { ImageImporter, type UnencapsulatedImage } from './import/importer.ts'
+export type { LayerThreads } from './import/lanes/interface.ts'
 export { type PlannedLayer, type PullPlan, planPull } from './import/plan.ts'
 export {
   allLayers,

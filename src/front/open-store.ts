@@ -11,6 +11,7 @@ import {
   pullImage as pullInto,
   type StoredImage,
 } from '../container/index.ts'
+import { layerThreads } from '../container/local.ts'
 import { type CommitFiles, type FileTreeOptions, openCommit, type Repo, type RepoMode } from '../repo/index.ts'
 import { createKeySource, createRepo, openRepo } from '../repo/local.ts'
 import { formatTime } from '../sign/index.ts'
@@ -89,6 +90,7 @@ export async function pullImage(
   options: PullImageOptions = {},
 ): Promise<PulledImage> {
   const defaults = {
+    threads: layerThreads(),
     now: () => Date.now() / 1000,
     owner: { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 },
     verification: {

@@ -24,6 +24,8 @@ export { addCookie, type Cookie, type CookieKey, cookieJar, deleteCookie, parseC
 export { allKeyRings, remoteKeyRings } from './remotes/signature-keys.ts'
 export { formatSignatures, GPG_SIGNATURES_KEY, requireGpgSignature } from './remotes/verify-commit.ts'
 export { requireRepoFiles } from './repo.ts'
+export { type BatchSender, type LaneTransaction, sendingTransaction } from './stores/lane-backend.ts'
+export { BatchReader, type ObjectBatch } from './stores/object-batch.ts'
 export {
   CollectionMap,
   SUMMARY_COLLECTION_KEY,

@@ -20,3 +20,4 @@ export {
 export { type CreateUsbOptions, createUsb, USB_REPO } from './pull/local-usb.ts'
 export { createKeySource, type KeySourceOptions, readKeyRings } from './remotes/local-keys.ts'
 export { readLocalSePolicy } from './selinux/local-sepolicy.ts'
+export { loadForLanes, stagingTransaction } from './stores/fs/lane.ts'

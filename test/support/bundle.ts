@@ -37,6 +37,7 @@ const THREADS = {
   'object-worker': 'src/repo/stores/fs/threads/object-worker.ts',
   'deflate-worker': 'src/system/threads/deflate-worker.ts',
   'checkout-worker': 'src/repo/checkout/local/checkout-worker.ts',
+  'local-layer-worker': 'src/container/import/lanes/local-layer-worker.ts',
 } as const
 
 /** Bundles the program that threads of the library run. */

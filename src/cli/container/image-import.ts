@@ -1,6 +1,7 @@
 /** Import settings that come from this machine, and from the options that all importing commands have. */
 
 import type { ImportOptions, OstreeImageReference } from '../../container/index.ts'
+import { layerThreads } from '../../container/local.ts'
 import { hostPlatform } from '../../system/host.ts'
 import { nodeFiles } from '../../system/local-files.ts'
 import { hostVerification } from '../verification.ts'
@@ -12,6 +13,7 @@ export async function importSettings(image: OstreeImageReference, options: Proxy
   return {
     host: hostPlatform(),
     files: nodeFiles,
+    threads: layerThreads(),
     owner: processOwner(),
     now: () => Date.now() / 1000,
     registry: image.imgref.transport === 'registry' ? await registryOptions(options) : undefined,

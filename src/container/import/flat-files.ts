@@ -3,9 +3,9 @@
  * (bench/ingest.mjs).
  */
 
-import type { Checksum, MaybePromise } from '../../bytes.ts'
-import type { FileObject } from '../../objects/index.ts'
-import type { RepoMode, Transaction } from '../../repo/index.ts'
+import { type Checksum, type MaybePromise, SMALL_FILE } from '../../bytes.ts'
+import type { FileInfo, FileObject } from '../../objects/index.ts'
+import type { RepoMode, StagedLane, Transaction } from '../../repo/index.ts'
 import { ForwardingTransaction } from '../../repo/internal.ts'
 import { type FlattenOptions, isFlat } from '../layers/flatten.ts'
 
@@ -24,9 +24,30 @@ export class FlatFileNotes extends ForwardingTransaction {
   }
 
   override writeFile(file: FileObject, expected?: Checksum): MaybePromise<Checksum> {
-    const written = this.tx.writeFile(file, expected)
-    // Larger files are written by `openFile`, and are few.
-    if (!(written instanceof Promise) && this.flat.size < MAX_NOTED_FILES && this.#isFlat(file.header, file.size)) {
+    return this.#note(file, this.tx.writeFile(file, expected))
+  }
+
+  override writeTrustedFile(file: FileObject, checksum: Checksum): MaybePromise<Checksum> {
+    return this.#note(file, this.tx.writeTrustedFile(file, checksum))
+  }
+
+  override openLane(): StagedLane | undefined {
+    const lane = this.tx.openLane()
+    if (lane === undefined) return undefined
+    return {
+      place: lane.place,
+      take: (object) => {
+        lane.take(object)
+        const { header, size, checksum } = object
+        if (header !== undefined && size <= SMALL_FILE) this.#note({ header, size }, checksum)
+      },
+      finish: () => lane.finish(),
+    }
+  }
+
+  /** Notes a file when it is written. Larger files are written by `openFile`, and are few. */
+  #note({ header, size }: FileInfo, written: MaybePromise<Checksum>): MaybePromise<Checksum> {
+    if (!(written instanceof Promise) && this.flat.size < MAX_NOTED_FILES && this.#isFlat(header, size)) {
       this.flat.add(written)
     }
     return written

@@ -16,7 +16,7 @@ export class HeldFiles {
   #open: FileSink | undefined
 
   /** @param tree the tree that the files are added to; it writes to `tx` */
-  constructor(repo: Repo, tx: Transaction, tree: TarTreeBuilder) {
+  constructor(repo: Pick<Repo, 'mode' | 'settings'>, tx: Transaction, tree: TarTreeBuilder) {
     this.#modifier = new CommitModifier(repo)
     this.#tx = tx
     this.#tree = tree

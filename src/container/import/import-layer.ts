@@ -44,7 +44,7 @@ export interface ImportedLayer extends TreeRoot {
  * @throws {TarFormatError} when an entry cannot be imported, and what `chunks` throws; the message begins with the layer
  */
 export async function importLayer(
-  repo: Repo,
+  repo: Pick<Repo, 'mode' | 'settings'>,
   tx: Transaction,
   chunks: AsyncIterable<Uint8Array>,
   options: ImportLayerOptions,

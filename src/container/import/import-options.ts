@@ -11,6 +11,7 @@ import type { ImageReference, OstreeImageReference } from '../oci/reference.ts'
 import type { HostPolicy } from '../policy/policy-check.ts'
 import type { RegistryOptions, TransportContext } from '../registry/options.ts'
 import type { ImageSource } from '../transport/interface.ts'
+import type { LayerThreads } from './lanes/interface.ts'
 import type { ReadAheadOptions } from './read-ahead.ts'
 
 /** A version of libostree, such as `2024.3`. */
@@ -85,6 +86,11 @@ export interface ImportOptions extends ProgressOptions {
   readonly now?: (() => number) | undefined
   /** Limits for images from sources that are not trusted. */
   readonly limits?: ImageLimits | undefined
+  /**
+   * Threads that import layers side by side, such as `layerThreads` of `ostree-ts/node` returns. Results and events do not
+   * depend on them. Default: none; for the functions of `ostree-ts/node`, those of `layerThreads`.
+   */
+  readonly threads?: LayerThreads | undefined
   /** How far layers are fetched before they are imported. */
   readonly readAhead?: ReadAheadOptions | undefined
   /**

@@ -12,12 +12,7 @@ import { withContext } from '../../errors.ts'
 import { string, variantOf } from '../../gvariant/index.ts'
 import type { Progress } from '../../progress.ts'
 import { type Repo, readSignedCommit, type SePolicy, type Transaction, writeCommit } from '../../repo/index.ts'
-import {
-  type CommitVerifier,
-  importCommitLayer,
-  importObjectSet,
-  writeObjectSetCommit,
-} from '../ostree-tar/ostree-tar.ts'
+import { type CommitVerifier, importCommitLayer, writeObjectSetCommit } from '../ostree-tar/ostree-tar.ts'
 import { requireComplete } from '../ostree-tar/require-complete.ts'
 import { effectiveRules, type LayerRules, matchingRules, noteRules, type WantedRules } from '../store/layer-rules.ts'
 import { parseOstreeManifestLayout } from '../store/layout.ts'
@@ -27,10 +22,11 @@ import { resolveLocalRef } from '../store/refs.ts'
 import type { StoredLayers } from '../store/stored-layers.ts'
 import type { ImageSource } from '../transport/interface.ts'
 import { openLayer } from '../transport/layer-stream.ts'
-import { importLayer } from './import-layer.ts'
 import type { ResolvedImportOptions } from './import-options.ts'
 import type { LostEntries } from './import-result.ts'
 import type { ImportRules, RulesByBase } from './import-rules.ts'
+import { Lanes } from './lanes/lanes.ts'
+import type { LayerJob, LayerJobResult } from './lanes/layer-job.ts'
 import type { PreparedImport, PreparedLayer } from './prepared-import.ts'
 
 /** What an import reads and where it writes to. */
@@ -53,8 +49,11 @@ interface DerivedLayer {
 }
 
 /** The layers of one import. */
-export class ImportRun {
+export class ImportRun implements AsyncDisposable {
   readonly #input: ImportRunInput
+  readonly #lanes: Lanes
+  /** The work on layers that are fetched. */
+  readonly #jobs = new Map<PreparedLayer, LayerJob>()
   readonly #options: ResolvedImportOptions
   /** Time of the commits of derived layers, in seconds since the epoch. */
   readonly #timestamp: bigint
@@ -79,6 +78,13 @@ export class ImportRun {
     this.#input = input
     this.#options = options
     this.#timestamp = options.now()
+    const { repo, tx, source } = input
+    this.#lanes = new Lanes({ repo, tx, source, threads: options.threads, signal: options.signal })
+  }
+
+  /** Stops the threads. To be called before the transaction ends. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#lanes[Symbol.asyncDispose]()
   }
 
   /** The commits of all layers of the image so far. */
@@ -107,16 +113,17 @@ export class ImportRun {
   }
 
   async #importBase(layer: PreparedLayer, chunks: readonly PreparedLayer[], writeRefs: boolean): Promise<Checksum> {
-    const { repo, tx, verifier } = this.#input
+    const { repo, tx, source, prepared, verifier } = this.#input
     const { limits, signal } = this.#options
     const before = this.fetched
+    await this.#plan(chunks, (chunk) => this.#known(chunk), 'chunk')
     for (const chunk of chunks) {
       const known = await this.#known(chunk)
       if (known !== undefined) await this.#reuse('chunk', chunk, known, writeRefs)
       else {
-        await this.#fetch('chunk', chunk, writeRefs, async (stream) => {
-          const set = await importObjectSet(repo, tx, stream, { layer: chunk.layer.digest, limits: limits.tar, signal })
-          return writeRefs ? writeObjectSetCommit(tx, set) : undefined
+        await this.#fetch('chunk', chunk, writeRefs, async (onBytes) => {
+          const result = await this.#lanes.run(this.#jobOf(chunk, 'chunk'), { onBytes })
+          return writeRefs && result.kind === 'chunk' ? writeObjectSetCommit(tx, result.objects) : undefined
         })
       }
     }
@@ -128,8 +135,15 @@ export class ImportRun {
       return known
     }
     let commit: Checksum | undefined
-    await this.#fetch('commit', layer, writeRefs, async (stream) => {
+    await this.#fetch('commit', layer, writeRefs, async (onBytes) => {
       const options = { layer: layer.layer.digest, limits: limits.tar, signal, verifier }
+      const stream = openLayer(source, layer.layer, {
+        platform: repo.platform,
+        diffId: prepared.config.rootfs.diff_ids[layer.index],
+        maxBytes: limits.maxLayerBytes,
+        signal,
+        onBytes,
+      })
       const imported = await importCommitLayer(repo, tx, stream, options)
       commit = imported.commit
       this.verifyText = imported.verifyText
@@ -145,6 +159,10 @@ export class ImportRun {
     const { tx, prepared, rules } = this.#input
     if (prepared.layers.length === 0) return []
     const wanted = await rules.of(tx, base)
+    // Labels are read back from the objects, which a thread cannot do.
+    if (wanted.policy === undefined) {
+      await this.#plan(prepared.layers, (layer) => this.#findDerived(layer, wanted), 'derived', wanted)
+    }
     for (const layer of prepared.layers) {
       const { digest } = layer.layer
       if (this.#kept.has(layer) && this.#derived.has(digest)) continue
@@ -154,8 +172,8 @@ export class ImportRun {
         await this.#reuse('derived', layer, known.commit, true)
         continue
       }
-      await this.#fetch('derived', layer, true, async (stream) => {
-        const imported = await this.#importDerivedLayer(layer, stream, wanted)
+      await this.#fetch('derived', layer, true, async (onBytes) => {
+        const imported = await this.#importDerivedLayer(layer, onBytes, wanted)
         this.#derived.set(digest, imported)
         return imported.commit
       })
@@ -200,26 +218,57 @@ export class ImportRun {
   }
 
   async #importDerivedLayer(
-    { layer, index }: PreparedLayer,
-    stream: AsyncIterable<Uint8Array>,
+    layer: PreparedLayer,
+    onBytes: (received: number) => void,
     wanted: ImportRules,
   ): Promise<DerivedLayer> {
-    const { repo, tx } = this.#input
-    const { importerVersion, limits, signal, onProgress } = this.#options
-    const { digest } = layer
-    const { nonusr: allowNonusr, retainVar, policy } = wanted
-    const options = { layer: digest, allowNonusr, retainVar, policy, limits: limits.tar, signal }
-    const { filtered, hasLeftOut, lost, ...root } = await importLayer(repo, tx, stream, options)
+    const { tx } = this.#input
+    const { importerVersion, onProgress } = this.#options
+    const { policy } = wanted
+    const result = await this.#lanes.run(this.#jobOf(layer, 'derived', wanted), { onBytes, policy })
+    const { filtered, hasLeftOut, lost, ...root } = (result as LayerJobResult & { kind: 'derived' }).imported
+    const { digest } = layer.layer
     if (filtered.size > 0) this.filtered.set(digest, filtered)
     if (lost !== undefined) {
       this.lost.set(digest, lost)
-      onProgress?.({ kind: 'entries-lost', digest, index, ...lost })
+      onProgress?.({ kind: 'entries-lost', digest, index: layer.index, ...lost })
     }
     const metadata = [[IMPORTER_VERSION, variantOf(string, importerVersion)] as const]
     const commit = await writeCommit(tx, { root, timestamp: this.#timestamp, metadata })
     const rules = await effectiveRules(tx, { rootTree: root.tree, rootMeta: root.meta }, wanted, hasLeftOut)
     await noteRules(tx, commit, rules)
     return { commit, rules }
+  }
+
+  /** Lets threads begin with the layers that are not stored. */
+  async #plan(
+    layers: readonly PreparedLayer[],
+    find: (layer: PreparedLayer) => Promise<unknown>,
+    kind: LayerJob['kind'],
+    wanted?: ImportRules,
+  ): Promise<void> {
+    if (this.#options.threads === undefined) return
+    const jobs = new Map<string, LayerJob>()
+    for (const layer of layers) {
+      const { digest } = layer.layer
+      if (jobs.has(digest) || this.#derived.has(digest) || (await find(layer)) !== undefined) continue
+      jobs.set(digest, this.#jobOf(layer, kind, wanted))
+    }
+    this.#lanes.plan([...jobs.values()])
+  }
+
+  #jobOf(prepared: PreparedLayer, kind: LayerJob['kind'], wanted?: ImportRules): LayerJob {
+    const { limits } = this.#options
+    const job = this.#jobs.get(prepared) ?? {
+      kind,
+      layer: prepared.layer,
+      diffId: this.#input.prepared.config.rootfs.diff_ids[prepared.index],
+      maxBytes: limits.maxLayerBytes,
+      limits: limits.tar,
+      rules: wanted && { allowNonusr: wanted.nonusr, retainVar: wanted.retainVar },
+    }
+    this.#jobs.set(prepared, job)
+    return job
   }
 
   /** Returns the commit of a stored layer, unless it was pruned since the import was prepared. */
@@ -247,28 +296,20 @@ export class ImportRun {
     if (isFree) tx.setRef(`heads/${ostreeRef}`, { commit })
   }
 
-  /** Fetches a layer, and sets its ref when it is verified. @param take imports the plain tar and returns its commit */
+  /** Fetches a layer, and sets its ref when it is verified. @param take imports the verified blob, returns its commit */
   async #fetch(
     kind: LayerKind,
     prepared: PreparedLayer,
     writeRef: boolean,
-    take: (stream: AsyncIterable<Uint8Array>) => Promise<Checksum | undefined>,
+    take: (onBytes: (received: number) => void) => Promise<Checksum | undefined>,
   ): Promise<void> {
-    const { repo, tx, source } = this.#input
-    const { limits, signal, onProgress } = this.#options
+    const { tx } = this.#input
+    const { signal, onProgress } = this.#options
     const { layer, index } = prepared
     const { digest, size } = layer
     signal?.throwIfAborted()
     await this.#report('layer-start', kind, prepared)
-    const stream = openLayer(source, layer, {
-      platform: repo.platform,
-      diffId: this.#input.prepared.config.rootfs.diff_ids[index],
-      maxBytes: limits.maxLayerBytes,
-      signal,
-      onBytes: (received) => onProgress?.({ kind: 'bytes', digest, index, received, size }),
-    })
-    // The stream ends only when the digest was right.
-    const commit = await take(stream)
+    const commit = await take((received) => onProgress?.({ kind: 'bytes', digest, index, received, size }))
     if (writeRef && commit !== undefined) await this.#keep(kind, prepared, commit)
     await tx.checkpoint()
     this.fetched++

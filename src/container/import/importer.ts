@@ -348,7 +348,8 @@ export class ImageImporter implements AsyncDisposable {
       await using blobs = new ReadAhead(source, fetchOrder(prepared), this.#options.readAhead)
       const stored = this.#stored ?? (await this.#storedLayers())
       const input = { repo, tx, source: blobs, prepared, verifier: this.#verifier, rules: this.#rules, stored }
-      return await work(tx, new ImportRun(input, this.#options))
+      await using run = new ImportRun(input, this.#options)
+      return await work(tx, run)
     })
   }
 

@@ -55,7 +55,7 @@ export interface ImportedCommit {
  * @throws {TarFormatError}, {ChecksumMismatchError}, {LimitError}
  */
 export async function importObjectSet(
-  repo: Repo,
+  repo: Pick<Repo, 'platform'>,
   tx: Transaction,
   chunks: AsyncIterable<Uint8Array>,
   options: OstreeTarOptions = {},
@@ -89,7 +89,7 @@ export async function importCommitLayer(
 }
 
 async function run<T>(
-  repo: Repo,
+  repo: Pick<Repo, 'platform'>,
   tx: Transaction,
   chunks: AsyncIterable<Uint8Array>,
   rules: StreamRules & { finish(): T },

@@ -50,6 +50,11 @@ export class SizeRecorder extends ForwardingTransaction {
     }
   }
 
+  /** Threads would write without being recorded. */
+  override openLane(): undefined {
+    return undefined
+  }
+
   /**
    * Returns the sizes of all recorded objects. Makes them visible first, to get the compressed sizes of files.
    * @param exact whether sizes that are not those of stored files are zlib's

@@ -5,7 +5,8 @@
  */
 
 import { ObjectList, type ObjectType } from '../../objects/index.ts'
-import type { Batch, ObjectStore, ObjectTask } from './interface.ts'
+import type { Batch, ObjectTask } from './fast-paths.ts'
+import type { ObjectStore } from './interface.ts'
 
 /** Objects per batch without threads. */
 const BATCH = 1024

@@ -7,6 +7,7 @@ import type {
   ObjectStore,
   RefPath,
   RefTarget,
+  StagedLane,
   Transaction,
   TransactionStats,
 } from './interface.ts'
@@ -69,6 +70,10 @@ export class ForwardingTransaction implements Transaction {
 
   linkFile(path: string, header: FileHeader): MaybePromise<Checksum | undefined> {
     return this.tx.linkFile(path, header)
+  }
+
+  openLane(): StagedLane | undefined {
+    return this.tx.openLane()
   }
 
   drained(): Promise<void> | undefined {

@@ -21,11 +21,11 @@ import type {
   FileInfo,
   FileObject,
   MetaType,
-  ObjectList,
   ObjectName,
   ObjectType,
 } from '../../objects/index.ts'
-import type { RandomAccess, Scratch } from './random-access.ts'
+import type { FastPaths, LooseFiles } from './fast-paths.ts'
+import type { Scratch } from './random-access.ts'
 import type { SummaryCache } from './summary-cache.ts'
 
 /** The value of `core.mode`; `archive` stands for `archive-z2`. */
@@ -108,7 +108,8 @@ export type Adopted = 'taken' | 'absent' | 'unlike'
  * `checkpoint` or `commit`, and then all of it. Reads through the transaction see its own writes at once, and what the
  * storage held before.
  *
- * After `commit` or dispose, and while `checkpoint` or `commit` is under way, every method but dispose throws UsageError.
+ * After `commit` or dispose, and while `checkpoint` or `commit` is under way, every method throws UsageError, except
+ * dispose and, during a checkpoint, `openLane`.
  * Disposing without `commit` aborts: what was written since the last checkpoint leaves no trace. It may be done twice,
  * and waits for a commit that is under way. Every promise of a write must have settled before `checkpoint` or `commit`
  * is called; sinks may stay open over a checkpoint.
@@ -159,6 +160,12 @@ export interface Transaction extends ObjectReader, AsyncDisposable {
    */
   linkFile(path: string, header: FileHeader): MaybePromise<Checksum | undefined>
   /**
+   * Makes a directory in which a thread of this process writes loose files, for objects that `StagedLane.take` adds. May
+   * be called during a checkpoint.
+   * @returns `undefined` if objects are not files, or a thread cannot write them
+   */
+  openLane(): StagedLane | undefined
+  /**
    * Returns a promise if the store lags behind: the caller awaits it before it writes more. `undefined` if not. Called
    * about once per MiB, so that writes of small files need no promise.
    */
@@ -179,42 +186,49 @@ export interface Transaction extends ObjectReader, AsyncDisposable {
   commit(): Promise<TransactionStats>
 }
 
-/** `verify`: compares the object with its checksum. `delete`: deletes it. */
-export type ObjectTask = 'verify' | 'delete'
-
-/** The objects at `from` to `to` (exclusive) of a list, on which a task was done. */
-export interface Batch {
-  readonly from: number
-  readonly to: number
-  /** Indices in the list of the objects on which the task was not done, or did not succeed. The caller does them itself. */
-  readonly left: ReadonlySet<number>
-  /** Bytes that the deleted objects took. */
-  readonly bytes: number
+/** How a thread writes loose files. These are plain values, which can be sent to a thread. */
+export interface LanePlace {
+  /** Absolute path of the repository, in which the thread looks for objects. */
+  readonly root: string
+  /** Absolute path of the directory. */
+  readonly path: string
+  /** Whether the directory has a directory for each first byte of a checksum, as `objects/` has. */
+  readonly fanOut: boolean
+  readonly layout: LooseLayout
+  /** Whether each file is written to the disk by itself. */
+  readonly perObjectFsync: boolean
+  /** Counts the space that files take, with the threads and the transaction. Absent if none has to be kept free. */
+  readonly freeSpace: SharedFreeSpace | undefined
 }
 
-/** Faster ways to do what other methods of `ObjectStore` do. Helpers in batches.ts do without where a store has none. */
-export interface FastPaths {
-  /**
-   * Lists as `ObjectStore.list` does, in lists of some hundreds of names. Each list is valid until the next is requested.
-   * A name and a promise for each object is most of what listing costs.
-   */
-  listMany(type?: ObjectType): Iterable<ObjectList>
-  /**
-   * Does a task on a list of objects in threads: yields batches in the order of the list, which together cover it. If the
-   * loop is left early, the work has ended when the loop is left.
-   * @returns `undefined` if there are no threads, or the list is too short to be worth them
-   */
-  workAhead(task: ObjectTask, names: ObjectList): AsyncIterable<Batch> | undefined
+/** Space that threads share. */
+export interface SharedFreeSpace {
+  /** Bytes. */
+  readonly blockSize: number
+  /** One element: the blocks that content may still take. */
+  readonly blocks: Int32Array
+  readonly settings: { readonly minFreeSpaceBytes: number; readonly minFreeSpacePercent: number }
 }
 
-/** What a store can tell that keeps each object in a file of its own. */
-export interface LooseFiles {
-  /** Returns the absolute path of the object's file: a checkout may hard-link it. `undefined` if it is not stored. */
-  path(name: ObjectName): string | undefined
-  /** Returns the file object that a `payload-link` object links to. `undefined` if that is not stored. */
-  payloadTarget(payload: Checksum): MaybePromise<Checksum | undefined>
-  /** Opens the content of a regular file that is stored uncompressed, to be read at any place; else `undefined`. */
-  open(checksum: Checksum): RandomAccess | undefined
+/** An object that a thread has written. */
+export interface LaneObject {
+  readonly type: MetaType | 'file'
+  readonly checksum: Checksum
+  /** Bytes of content. */
+  readonly size: number
+  /** Present if it is a file. */
+  readonly header?: FileHeader | undefined
+  /** Whether the repository had the object, so that the thread wrote no file. */
+  readonly stored: boolean
+}
+
+/** A directory of a transaction in which a thread writes. What was not taken when the transaction ends is dropped. */
+export interface StagedLane {
+  readonly place: LanePlace
+  /** Adds an object that the thread has completed, and counts it. Reads through the transaction find it. */
+  take(object: LaneObject): void
+  /** Ends the work of the thread: the next checkpoint publishes what was taken. */
+  finish(): void
 }
 
 /**

@@ -9,8 +9,9 @@
 import type { Checksum, MaybePromise } from '../../bytes.ts'
 import { ObjectNotFoundError } from '../../errors.ts'
 import type { AttachedType, FileInfo, FileObject, MetaType, ObjectName, ObjectType } from '../../objects/index.ts'
+import type { LooseFiles } from './fast-paths.ts'
 import { ForwardingTransaction } from './forwarding-transaction.ts'
-import type { CommitState, LooseFiles, ObjectReader, ObjectStore, Transaction } from './interface.ts'
+import type { CommitState, ObjectReader, ObjectStore, Transaction } from './interface.ts'
 
 /** Reads from the first of two readers that has the object. */
 class FallbackReader implements ObjectReader {

@@ -29,11 +29,14 @@ import type {
   Adopted,
   CommitState,
   FileSink,
+  LaneObject,
+  LanePlace,
   ObjectReader,
   ObjectStore,
   RefPath,
   RefTarget,
   RepoMode,
+  StagedLane,
   Transaction,
   TransactionStats,
 } from '../core/interface.ts'
@@ -56,12 +59,23 @@ export interface TransactionBackend extends ObjectReader {
   adopt?(from: ObjectStore, name: ObjectName, trusted: boolean): Adopted
   /** As `Transaction.linkFile`. Absent if objects are not files. */
   linkFile?(path: string, header: FileHeader): MaybePromise<Checksum | undefined>
+  /** As `Transaction.openLane`, without counting. Absent if objects are not files. */
+  openLane?(): BackendLane | undefined
   /** Makes everything inserted and `changes` durable and visible, refs last. If it throws, no ref has moved. */
   publish(changes: Changes): MaybePromise<void>
   /** Called after `publish` if the transaction goes on. */
   resume(): MaybePromise<void>
   /** Called once. Drops what was not published, and lets the next transaction begin. @param committed nothing is dropped */
   end(committed: boolean): MaybePromise<void>
+}
+
+/** A directory of a thread. */
+export interface BackendLane {
+  readonly place: LanePlace
+  /** As `StagedLane.take`. @returns whether the object is new */
+  take(object: LaneObject): boolean
+  /** As `StagedLane.finish`. */
+  finish(): void
 }
 
 /** The settings of a repository that its transactions follow. */
@@ -283,6 +297,27 @@ export class OpenTransaction implements Transaction {
     this.#requireOpen()
     if (this.#verity) return undefined
     return this.#backend.linkFile?.(path, header)
+  }
+
+  openLane(): StagedLane | undefined {
+    // Threads may begin during a checkpoint.
+    if (this.#state === 'ended') this.#requireOpen()
+    const lane = this.#verity || this.#anyFile ? undefined : this.#backend.openLane?.()
+    if (lane === undefined) return undefined
+    return {
+      place: lane.place,
+      take: (object) => {
+        this.#requireOpen()
+        const isNew = lane.take(object)
+        if (object.type === 'file') this.#countFile(isNew, object.size)
+        else {
+          this.stats.metadataTotal++
+          if (isNew) this.stats.metadataWritten++
+          if (object.type === 'commit') this.#changes.attached['tombstone-commit'].set(object.checksum, undefined)
+        }
+      },
+      finish: () => lane.finish(),
+    }
   }
 
   drained(): Promise<void> | undefined {

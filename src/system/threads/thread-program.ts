@@ -26,6 +26,11 @@ export interface Answer<Reply> {
   readonly transfer?: ArrayBuffer[]
 }
 
+/** Returns the buffer of `bytes`, to be moved with a message; none if it is empty, since that may be shared. */
+export function bufferOf(bytes: Uint8Array): ArrayBuffer[] {
+  return bytes.length === 0 ? [] : [bytes.buffer as ArrayBuffer]
+}
+
 /**
  * Runs a program: answers requests in order; an answer may be a promise.
  * @param setUp must load every native addon that the program needs; later loading is not protected by the gate

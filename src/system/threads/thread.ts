@@ -108,8 +108,8 @@ export class Thread<Request, Reply> {
     return this.#busy
   }
 
-  /** Sends a request. @param transfer buffers that are moved, not copied */
-  ask(request: Request, transfer: ArrayBuffer[] = []): void {
+  /** Sends a request. @param transfer buffers and ports that are moved, not copied */
+  ask(request: Request, transfer: readonly (ArrayBuffer | MessagePort)[] = []): void {
     if (this.#busy++ === 0) this.#hold(true)
     this.#port.postMessage(request, transfer)
   }

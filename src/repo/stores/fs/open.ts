@@ -73,6 +73,7 @@ export async function openFsStorage(path: string, options: OpenFsStorageOptions)
       native: nativeOf(options),
       writers: threadsOf(options, options.writers, defaultWriters),
       objectThreads: threadsOf(options, options.objectThreads, defaultObjectThreads),
+      lanes: platform.name === 'node' && options.native === undefined,
       remotesDirectory: options.remotesDirectory ?? (isSystemRepo(root) ? SYSTEM_REMOTES : undefined),
       bootId,
       beforePublish,

@@ -13,6 +13,7 @@ import { errnoOf, ioError, unless, withIo } from '../../../system/errno.ts'
 import { READ_FLAGS, syncDirectory } from '../../../system/file-io.ts'
 import type { Native } from '../../../system/native.ts'
 import { attachedChanges, type Changes } from '../changes.ts'
+import { removeLane } from './lane-place.ts'
 import type { LooseObjects } from './loose/loose.ts'
 import type { FsRefs } from './refs.ts'
 import type { Staging } from './staging.ts'
@@ -69,8 +70,26 @@ export class Publisher {
       changed.add(name)
       if (!whole || !moveWhole(path, `${this.#root}/objects/${name}`)) this.#moveEach(name, path)
     }
+    for (const lane of staging.lanes) {
+      if (!lane.fanOut) this.#moveFlat(lane.path, changed)
+      removeLane(lane)
+    }
     staging.published()
     return changed
+  }
+
+  /** Moves the objects of a thread whose directory has them side by side. @param changed is given the directories */
+  #moveFlat(path: string, changed: Set<string>): void {
+    const made = new Set<string>()
+    for (const file of withIo(path, () => readdirSync(path))) {
+      const head = file.slice(0, 2)
+      if (!made.has(head)) {
+        this.#objects.makeFanOut(head)
+        made.add(head)
+        changed.add(head)
+      }
+      withIo(`objects/${head}`, () => renameSync(`${path}/${file}`, `${this.#root}/objects/${head}/${file.slice(2)}`))
+    }
   }
 
   #moveEach(name: string, path: string): void {
@@ -113,6 +132,7 @@ export class Publisher {
       return
     }
     for (const { path } of staging.directories()) flushFiles(path)
+    for (const { path, fanOut } of staging.lanes) if (!fanOut) flushFiles(path)
     flushFiles(staging.commits)
   }
 

@@ -7,6 +7,7 @@
  *     unsealed/ab/cdef….file            object of this transaction
  *     unsealed/commits/CHECKSUM.commit  commit of this transaction, moved into the repository last
  *     unsealed/stream-N                 content whose checksum is not known yet
+ *     unsealed/lane-N/                  objects that a thread writes (lane-place.ts)
  *
  * libostree gives an object its name when it is complete, and takes over any directory of this kind whose owner has
  * died. This transaction writes objects under their names at once, which saves a system call each. So it keeps them one
@@ -33,6 +34,7 @@ import { type ObjectName, parseLoosePath } from '../../../objects/index.ts'
 import { errnoOf, ioError, unless, withIo } from '../../../system/errno.ts'
 import { randomName, removeFile } from '../../../system/file-io.ts'
 import type { Native } from '../../../system/native.ts'
+import type { LanePlace } from '../../core/interface.ts'
 
 export const STAGING_PREFIX = 'staging-'
 const LOCK_SUFFIX = '-lock'
@@ -62,12 +64,15 @@ export class Staging {
   readonly commits: string
   /** Complete objects that an earlier transaction of libostree left here. */
   readonly inherited: readonly ObjectName[]
+  /** The directories of threads that have ended their work, whose objects are published next. */
+  readonly lanes: LanePlace[] = []
   readonly #unsealed: string
   #kept = false
   readonly #lock: HeldFile | undefined
   /** Directories of this transaction's objects, by the first byte of the checksum, in hex. */
   readonly #directories = new Map<string, string>()
   #streams = 0
+  #lanes = 0
 
   private constructor(path: string, lock: HeldFile | undefined, inherited: readonly ObjectName[]) {
     this.path = path
@@ -137,16 +142,28 @@ export class Staging {
     return `${this.#unsealed}/stream-${this.#streams++}`
   }
 
+  /** Creates a directory for the objects of a thread. @returns its path */
+  makeLane(): string {
+    const path = `${this.#unsealed}/lane-${this.#lanes++}`
+    withIo('tmp', () => mkdirSync(path, 0o777))
+    return path
+  }
+
   /** Lists the directories of objects with their names in `objects/`. The caller may move them as a whole. */
   *directories(): Iterable<{ name: string; path: string }> {
     const inherited = new Set(this.inherited.map(({ checksum }) => checksum.slice(0, 2)))
     for (const name of inherited) yield { name, path: `${this.path}/${name}` }
     for (const [name, path] of this.#directories) yield { name, path }
+    for (const { path, fanOut } of this.lanes) {
+      if (!fanOut) continue
+      for (const name of readdirSync(path)) yield { name, path: `${path}/${name}` }
+    }
   }
 
-  /** Called when all objects in `directories` have been moved. */
+  /** Called when all objects in `directories` and `lanes` have been moved. */
   published(): void {
     this.#directories.clear()
+    this.lanes.length = 0
   }
 
   /** Makes `remove` leave the directory, as if the process had died: a later transaction may use its objects. */

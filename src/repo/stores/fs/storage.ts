@@ -26,16 +26,8 @@ import type { NativeSource } from '../../../system/native.ts'
 import { ScratchFile } from '../../../system/scratch-file.ts'
 import type { Threads } from '../../../system/threads/thread.ts'
 import { type RepoSettings, readSettings } from '../../core/config.ts'
-import type {
-  Batch,
-  BeginOptions,
-  LockOptions,
-  ObjectTask,
-  RepoDirectory,
-  RepoMode,
-  Storage,
-  Transaction,
-} from '../../core/interface.ts'
+import type { Batch, ObjectTask } from '../../core/fast-paths.ts'
+import type { BeginOptions, LockOptions, RepoDirectory, RepoMode, Storage, Transaction } from '../../core/interface.ts'
 import { OpenTransaction } from '../open-transaction.ts'
 import { contentModeOf } from './content/content-modes.ts'
 import { FsDeltas, FsSummaryCache } from './deltas.ts'
@@ -64,6 +56,8 @@ export interface FsStorageContext {
   readonly writers: (mode: RepoMode) => Threads | undefined
   /** Returns the threads that process long lists of objects; `undefined` for none. */
   readonly objectThreads: () => Threads | undefined
+  /** Whether threads may write loose files for a transaction: they use the platform and the native calls of Node. */
+  readonly lanes: boolean
   /** As in `OpenFsStorageOptions`. */
   readonly remotesDirectory: string | undefined
   /** As in `RepoDirectoryOptions`. */
@@ -223,6 +217,7 @@ export class FsStorage implements Storage {
         exact,
         writeBehind,
         beforePublish: beforePublish && keepOnFailure(staging, beforePublish),
+        layout: this.#context.lanes ? this.directory.layout : undefined,
         ended: (committed) => this.#ended(held, committed),
       })
       const writeSplitXattrs = this.mode === 'bare-split-xattrs' && this.#context.writeSplitXattrs

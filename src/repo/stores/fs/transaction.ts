@@ -21,14 +21,15 @@ import {
 import type { Platform } from '../../../platform/index.ts'
 import type { ExactDeflate } from '../../../platform/internal.ts'
 import { withIo } from '../../../system/errno.ts'
-import type { Adopted, ObjectStore } from '../../core/interface.ts'
+import type { Adopted, LanePlace, LooseLayout, ObjectStore } from '../../core/interface.ts'
 import type { Changes } from '../changes.ts'
 import type { LargeBody } from '../incoming-file.ts'
-import type { TransactionBackend } from '../open-transaction.ts'
+import type { BackendLane, TransactionBackend } from '../open-transaction.ts'
 import { Adoption } from './adopt.ts'
 import { linkInode } from './content/link-inode.ts'
 import { NewFiles } from './content/new-file.ts'
 import type { FreeSpace } from './free-space.ts'
+import { dropFromLane, lanePath } from './lane-place.ts'
 import type { LooseObjects } from './loose/loose.ts'
 import type { LooseReader } from './loose/loose-reader.ts'
 import type { PresentObjects } from './loose/present.ts'
@@ -40,8 +41,8 @@ const META_PERMISSIONS = 0o644
 
 /** The types of object that a transaction writes into staging. */
 type StagedType = MetaType | 'file'
-/** Whether this transaction wrote a staged object, or staging held it when the transaction began. */
-type StagedBy = 'this' | 'earlier'
+/** Whether this transaction wrote a staged object, or staging held it when the transaction began; or a thread's place. */
+type StagedBy = 'this' | 'earlier' | LanePlace
 
 function isStagedType(type: ObjectType): type is StagedType {
   return type === 'file' || type === 'dirtree' || type === 'dirmeta' || type === 'commit'
@@ -61,6 +62,8 @@ export interface FsTransactionContext {
   /** Threads that write small files. */
   readonly writeBehind: WriteBehind | undefined
   readonly beforePublish: (() => void) | undefined
+  /** As a thread needs it that writes for the transaction; `undefined` if a thread would not write what this one does. */
+  readonly layout: LooseLayout | undefined
   /** Called once, after staging is removed. @param committed files that dead processes left may be removed too */
   ended(committed: boolean): Promise<void>
 }
@@ -82,7 +85,8 @@ export class FsTransactionBackend implements TransactionBackend {
     commit: new Map(),
   }
   readonly #adoption: Adoption
-  #present: PresentObjects
+  readonly #present: PresentObjects
+  #lanes = 0
 
   constructor(context: FsTransactionContext) {
     const { objects, reader, staging, perObjectFsync, exact, writeBehind } = context
@@ -111,13 +115,16 @@ export class FsTransactionBackend implements TransactionBackend {
 
   #path(type: StagedType, checksum: Checksum): string {
     const { objects, staging } = this.#context
-    switch (this.#staged[type].get(checksum)) {
+    const by = this.#staged[type].get(checksum)
+    switch (by) {
+      case undefined:
+        return objects.path({ type, checksum })
       case 'this':
         return this.#stagedPath(type, checksum)
       case 'earlier':
         return staging.inheritedPath(checksum, this.#suffix(type))
       default:
-        return objects.path({ type, checksum })
+        return lanePath(by, checksum, this.#suffix(type))
     }
   }
 
@@ -215,6 +222,35 @@ export class FsTransactionBackend implements TransactionBackend {
     return ended
   }
 
+  openLane(): BackendLane | undefined {
+    const { objects, staging, freeSpace, perObjectFsync, layout, exact } = this.#context
+    if (layout === undefined || exact !== undefined) return undefined
+    const place: LanePlace = {
+      root: objects.root,
+      path: staging.makeLane(),
+      // A whole directory moves in one call if `objects/` does not have it: that of the first thread.
+      fanOut: this.#lanes++ === 0 && objects.isEmpty(),
+      layout,
+      perObjectFsync,
+      freeSpace: freeSpace?.shared,
+    }
+    return {
+      place,
+      take: ({ type, checksum, size, header, stored }) => {
+        const link = header !== undefined && isSymlink(header)
+        if (stored) return false
+        if (this.#exists(type, checksum, link)) {
+          dropFromLane(place, checksum, this.#suffix(type))
+          if (type === 'file') freeSpace?.giveBack(size)
+          return false
+        }
+        this.#staged[type].set(checksum, place)
+        return true
+      },
+      finish: () => staging.lanes.push(place),
+    }
+  }
+
   drained(): Promise<void> | undefined {
     if (this.#ending.size >= MAX_ENDING) return Promise.all(this.#ending).then(() => {})
     for (const body of this.#bodies) {
@@ -252,8 +288,10 @@ export class FsTransactionBackend implements TransactionBackend {
   }
 
   resume(): void {
-    for (const staged of Object.values(this.#staged)) staged.clear()
-    this.#present = this.#context.objects.present()
+    for (const type of ['file', 'dirtree', 'dirmeta', 'commit'] as const) {
+      for (const checksum of this.#staged[type].keys()) this.#present.add(checksum, this.#suffix(type))
+      this.#staged[type].clear()
+    }
   }
 
   async end(committed: boolean): Promise<void> {

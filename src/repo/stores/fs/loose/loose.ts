@@ -23,15 +23,8 @@ import {
 import { errnoOf, errnoText, unless, withIo } from '../../../../system/errno.ts'
 import { READ_FLAGS, readWhole, removeFile, replaceFile, syncDirectory } from '../../../../system/file-io.ts'
 import { FileAccess } from '../../../../system/scratch-file.ts'
-import type {
-  Batch,
-  CommitState,
-  FastPaths,
-  LooseFiles,
-  ObjectStore,
-  ObjectTask,
-  RepoMode,
-} from '../../../core/interface.ts'
+import type { Batch, FastPaths, LooseFiles, ObjectTask } from '../../../core/fast-paths.ts'
+import type { CommitState, ObjectStore, RepoMode } from '../../../core/interface.ts'
 import { LooseNames } from './loose-names.ts'
 import type { LooseReader } from './loose-reader.ts'
 import { PresentObjects } from './present.ts'
@@ -137,6 +130,11 @@ export class LooseObjects implements ObjectStore {
   /** Returns the set of present objects, for use in one transaction. */
   present(): PresentObjects {
     return new PresentObjects(`${this.root}/objects`, this.#fanOut(), this.#reader)
+  }
+
+  /** Whether none of the 256 directories exists. */
+  isEmpty(): boolean {
+    return this.#fanOut().length === 0
   }
 
   delete(name: ObjectName): void {

@@ -16,6 +16,8 @@ import type { LooseReader } from './loose-reader.ts'
 
 /** Names in a directory for each lookup before it is listed. */
 const NAMES_PER_LOOKUP = 16
+/** Names of published objects that are remembered at most: 2^18 of them take about 30 MB. */
+const MOST_NAMES = 1 << 18
 /** Lookups in the first directory of all before it is listed, when the size of none is known. */
 const FIRST_LOOKUPS = 8
 
@@ -31,6 +33,7 @@ export class PresentObjects {
   /** By the first byte of the checksum, in hex. */
   readonly #directories = new Map<string, Directory>()
   #listed = 0
+  #added = 0
   #namesListed = 0
 
   /** @param objects path of the directory; @param fanOut the directories in it */
@@ -53,6 +56,20 @@ export class PresentObjects {
       directory.names = this.#list(head)
     }
     return directory.names.has(file)
+  }
+
+  /** Adds an object that the transaction has published. */
+  add(checksum: Checksum, suffix: string): void {
+    const head = checksum.slice(0, 2)
+    let directory = this.#directories.get(head)
+    if (directory === undefined) {
+      // It was made for this object, so that its names are known.
+      directory = { lookups: 0, names: new Set() }
+      this.#directories.set(head, directory)
+    }
+    if (directory.names === undefined) return
+    if (this.#added++ < MOST_NAMES) directory.names.add(`${checksum.slice(2)}.${suffix}`)
+    else directory.names = undefined
   }
 
   #lookupsBeforeListing(): number {

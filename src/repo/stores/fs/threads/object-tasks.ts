@@ -6,7 +6,7 @@ import { ObjectNotFoundError } from '../../../../errors.ts'
 import { formatObjectName, type ObjectList, type ObjectName } from '../../../../objects/index.ts'
 import type { Platform } from '../../../../platform/index.ts'
 import { loadLinkCalls } from '../../../../system/native-link.ts'
-import type { ObjectTask } from '../../../core/interface.ts'
+import type { ObjectTask } from '../../../core/fast-paths.ts'
 import { verifyObject } from '../../../core/verify-object.ts'
 import type { LooseObjects } from '../loose/loose.ts'
 

@@ -1,0 +1,37 @@
+/** The program of a thread that imports layers. local-layer-threads.ts starts it. */
+
+import type { MessagePort } from 'node:worker_threads'
+import { nodePlatform } from '../../../platform/node.ts'
+import { loadForLanes, stagingTransaction } from '../../../repo/local.ts'
+import { packError } from '../../../system/threads/thread-errors.ts'
+import { bufferOf, runProgram } from '../../../system/threads/thread-program.ts'
+import type { LaneRequest, ToLane } from './interface.ts'
+import { LaneProgram } from './lane-program.ts'
+
+/** A layer to import. */
+export interface PortRequest {
+  readonly request: LaneRequest
+  /** The messages about the layer. */
+  readonly port: MessagePort
+}
+
+/** The answer: the work on the layer has ended. */
+export type LaneStarted = 'ended'
+
+runProgram<object, PortRequest, LaneStarted>(() => {
+  loadForLanes()
+  return async ({ request, port }) => {
+    const program = new LaneProgram(request, {
+      platform: nodePlatform,
+      stage: (place, settings, sender) => stagingTransaction(place, settings, sender),
+      send: (message) => {
+        if (message.kind === 'failed') port.postMessage({ ...message, error: packError(message.error) })
+        else port.postMessage(message, message.kind === 'batch' ? bufferOf(message.batch.bytes) : [])
+      },
+    })
+    port.on('message', (message: ToLane) => program.hear(message))
+    await program.run()
+    port.close()
+    return { reply: 'ended' }
+  }
+})

@@ -1,0 +1,3 @@
+/** What needs Node. */
+
+export { layerThreads } from './import/lanes/local-layer-threads.ts'
