@@ -46,7 +46,7 @@ export type Progress =
       scanning: number
       received: number
     }
-  /** `done` files, links and directories of a checkout were created, or found and kept. Their total is not known. */
+  /** `done` files, links and directories were checked out (or found and kept), or exported. Their total is not known. */
   | { kind: 'entries'; done: number }
   /** `done` of `total` items of the pass named by `label`, such as `prune`, are done. */
   | { kind: 'step'; label: string; done: number; total: number }

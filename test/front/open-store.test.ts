@@ -3,7 +3,14 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { displayUtf8, encodeUtf8 } from '../../src/bytes.ts'
-import { commitFiles, openStore, pullImage } from '../../src/node.ts'
+import {
+  type CheckoutOptions,
+  checkout,
+  commitFiles,
+  createMemoryTarget,
+  openStore,
+  pullImage,
+} from '../../src/node.ts'
 import { createRepo } from '../../src/repo/local.ts'
 import { collect } from '../container/tar-kit.ts'
 import { temporaryFolder } from '../support/temporary.ts'
@@ -103,4 +110,23 @@ test('/etc of a commit is shown as asked', async () => {
   }
   expect(await paths(one)).toEqual(['/', '/etc', '/etc/a', '/usr', '/usr/b'])
   expect(await paths(two)).toEqual(['/', '/etc', '/etc/a', '/usr', '/usr/etc', '/usr/etc/a'])
+})
+
+test('a checkout puts /usr/etc at /etc when asked, and leaves an /etc alone', async () => {
+  await using store = await openStore(join(temporaryFolder(), 'a.sqlite'))
+  const { repo } = store
+  await commitFiles(repo, { 'usr/etc/deep/a': '1', 'usr/b': '2', 'usr/x/etc/c': '3' }, { branch: 'one' })
+  await commitFiles(repo, { 'etc/a': 'own', 'usr/etc/a': '1' }, { branch: 'two' })
+  const paths = async (rev: string, options: CheckoutOptions) => {
+    const target = createMemoryTarget()
+    await checkout(repo, await repo.resolve(rev), target, options)
+    return Array.from(target.entries(), ([path, { mode }]) => (mode & 0o170000) === 0o100000 && path).filter(Boolean)
+  }
+  expect(await paths('one', { etc: 'restore' })).toEqual(['/usr/b', '/usr/x/etc/c', '/etc/deep/a'])
+  expect(await paths('one', {})).toEqual(['/usr/b', '/usr/etc/deep/a', '/usr/x/etc/c'])
+  expect(await paths('one', { etc: 'restore', subpath: '/usr' })).toEqual(['/b', '/etc/deep/a', '/x/etc/c'])
+  expect(
+    await paths('one', { etc: 'restore', filter: (path) => (path === '/usr/etc/deep/a' ? 'skip' : 'allow') }),
+  ).toEqual(['/usr/b', '/usr/x/etc/c'])
+  expect(await paths('two', { etc: 'restore' })).toEqual(['/etc/a', '/usr/etc/a'])
 })

@@ -69,6 +69,8 @@ const OPTIONS = {
     arg: 'PREFIX',
     help: 'When setting SELinux labels, prefix all paths by PREFIX',
   },
+  /** Puts /usr/etc at /etc. Not in the help, which is ostree's. */
+  etc: { type: 'flag', hidden: true },
   composefs: { type: 'flag', help: 'Only create a composefs blob' },
   'composefs-noverity': { type: 'flag', help: 'Only create a composefs blob, and disable fsverity' },
 } as const satisfies OptionTable
@@ -125,6 +127,7 @@ export const checkout = command({
 function isExtended(options: Options): boolean {
   return (
     options['disable-cache'] ||
+    options.etc ||
     options.whiteouts ||
     options['require-hardlinks'] ||
     options['union-add'] ||
@@ -159,6 +162,7 @@ async function optionsOf(options: Options): Promise<CheckoutOptions> {
     forceCopy: options['force-copy'] || policy !== undefined,
     ...(policy !== undefined && { sePolicy: await readPolicy(policy), sePolicyPrefix: prefix }),
     whiteouts: options.whiteouts,
+    etc: options.etc ? 'restore' : 'keep',
     passthroughWhiteouts: options['process-passthrough-whiteouts'],
     bareUserOnlyDirs: options['bareuseronly-dirs'],
     filter: skipList === undefined ? undefined : skipListFilter(parseSkipList(readTextFile(skipList))),

@@ -66,12 +66,14 @@ export async function checkout(
   options: CheckoutOptions = {},
 ): Promise<CheckoutResult> {
   const effective = effectiveOptions(repo, options)
+  options.signal?.throwIfAborted()
   const root = await commitRoot(repo.objects, commit)
   const { subpath = '/' } = options
   const entry = subpath === '/' ? root : await lookupPath(repo.objects, root, subpath)
   const run = new Checkout(repo, target, effective)
   const parent = await target.open()
   try {
+    if (options.etc === 'restore' && entry === root) await run.restoreEtc(root)
     if (entry.kind === 'directory') await run.directory(parent, target.name, entry, '/', 0)
     else await run.single(parent, entry.path.slice(entry.path.lastIndexOf('/') + 1), entry.checksum)
     await run.drain()
@@ -106,6 +108,8 @@ class Checkout {
   #directories = 0
   #entries = 0
   #untilYield = ENTRIES_PER_YIELD
+  /** The directory `/usr/etc` that is checked out at `/etc`. */
+  #etc: TreeRoot | undefined
   /** Device of the repository, once it is needed. */
   #repoDevice: number | undefined
 
@@ -127,6 +131,14 @@ class Checkout {
     const made = this.#ahead?.made ?? 0
     const counts = defaultMethod === 'link' ? { linked: linked + made, copied } : { linked, copied: copied + made }
     return { directories: this.#directories, ...counts, kept }
+  }
+
+  /** Makes the checkout put `/usr/etc` at `/etc`, unless there is an `/etc`. */
+  async restoreEtc(root: TreeRoot): Promise<void> {
+    const { files, dirs } = await this.#repo.readDirTree(root.tree)
+    if ([...files, ...dirs].some(({ name }) => name === 'etc')) return
+    const usr = dirs.find(({ name }) => name === 'usr')
+    if (usr !== undefined) this.#etc = (await this.#repo.readDirTree(usr.tree)).dirs.find(({ name }) => name === 'etc')
   }
 
   /** Reports how many entries are done. Threads may still create the last ones. */
@@ -162,6 +174,7 @@ class Checkout {
    */
   async directory(parent: TargetDirectory, name: string, root: TreeRoot, path: string, depth: number): Promise<void> {
     if (depth > MAX_TREE_DEPTH) throw new LimitError('directory depth', MAX_TREE_DEPTH, undefined, path)
+    this.#options.signal?.throwIfAborted()
     const content = await this.#repo.readDirTree(root.tree)
     const meta = await this.#dirMetas.read(root.meta)
     const { filter, whiteouts, overwrite = 'none' } = this.#options
@@ -217,9 +230,13 @@ class Checkout {
       await this.#files.checkOut(directory, name, checksum, filter && below, this.#labelPath(below))
     }
     for (const { name, tree, meta } of dirs) {
+      if (this.#etc !== undefined && path === '/usr/' && name === 'etc') continue
       await this.#count(path)
       await this.directory(directory, name, { tree, meta }, `${path}${name}/`, depth + 1)
     }
+    if (this.#etc === undefined || path !== '/') return
+    await this.#count(path)
+    await this.directory(directory, 'etc', this.#etc, '/usr/etc/', depth + 1)
   }
 
   /** Returns the path by which the SELinux policy labels a file; `undefined` without a policy. */

@@ -32,6 +32,11 @@ export interface CheckoutOptions extends ProgressOptions {
   readonly passthroughWhiteouts?: boolean | undefined
   /** Limit the permissions of directories to 0775, as a bare-user-only repository does. */
   readonly bareUserOnlyDirs?: boolean | undefined
+  /**
+   * `restore` puts `/usr/etc`, where a commit has the `/etc` of its image, at `/etc`, unless the commit has an `/etc`. Paths
+   * of `filter` and of SELinux labels are those in the commit. No effect with `subpath`. Default `keep`.
+   */
+  readonly etc?: 'keep' | 'restore' | undefined
   readonly filter?: CheckoutFilter | undefined
   /**
    * Policy for the SELinux labels of regular files, in place of those committed; unused in mode `user`. It implies

@@ -39,7 +39,7 @@ export const DELTA_PART_SIZE = 32_000_000
 export const DELTA_FILE_SIZE = 4_000_000
 
 /** Which delta to generate, and how. */
-export interface GenerateDeltaOptions extends Pick<ProgressOptions, 'signal'> {
+export interface GenerateDeltaOptions extends ProgressOptions {
   /** The source commit; `undefined` for a delta with all objects of the target. */
   readonly from: Checksum | undefined
   readonly to: Checksum
@@ -176,7 +176,14 @@ class DeltaBuilder {
   async *parts(): AsyncGenerator<{ bytes: Uint8Array; header: DeltaPartHeader }> {
     const { objects } = this.#repo
     const missing = await this.#findMissing()
+    const total = missing.meta.length + missing.files.length
+    let done = 0
+    const next = () => {
+      this.#options.signal?.throwIfAborted()
+      this.#options.onProgress?.({ kind: 'step', label: 'delta', done: ++done, total })
+    }
     for (const { type, checksum } of missing.meta) {
+      next()
       const bytes = await objects.readMeta(type, checksum)
       if (this.#isFull(bytes.length)) yield this.#finish()
       this.#part.addMeta(type, checksum, bytes)
@@ -188,6 +195,7 @@ class DeltaBuilder {
         symlinks.push(checksum)
         continue
       }
+      next()
       this.#regular++
       if (encodeFileHeader(header).length + size > this.#fileSize) {
         await this.#addFallback(checksum, size)
@@ -198,6 +206,7 @@ class DeltaBuilder {
     }
     this.#symlinks = symlinks.length
     for (const checksum of symlinks) {
+      next()
       if (this.#isFull(0)) yield this.#finish()
       await this.#addFile(checksum)
     }
@@ -244,7 +253,6 @@ class DeltaBuilder {
   }
 
   async #addFile(checksum: Checksum): Promise<void> {
-    this.#options.signal?.throwIfAborted()
     const { header, size, body } = await this.#repo.objects.readFile(checksum)
     this.#part.addFile(checksum, header, body instanceof Uint8Array ? body : await readAll(body, size))
   }

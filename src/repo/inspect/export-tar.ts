@@ -23,13 +23,15 @@ import { commitRoot, lookupPath, type TreeEntry, walkTree } from '../core/path.t
 import type { Repo } from '../repo.ts'
 
 /** Options of `exportTar`: the directory to export, and the names in the archive. */
-export interface ExportTarOptions extends Pick<ProgressOptions, 'signal'> {
+export interface ExportTarOptions extends ProgressOptions {
   /** Directory to export instead of the root. */
   readonly subpath?: string | undefined
   /** Text to prepend to each path, without a slash between. */
   readonly prefix?: string | undefined
 }
 
+/** Entries after which the export reports its progress. */
+const ENTRIES_PER_REPORT = 1024
 /** Bytes of the name and link name fields. */
 const FIELD = 100
 /** Content of at least this many bytes is yielded without being copied. */
@@ -50,7 +52,7 @@ const NUL = Uint8Array.of(0)
 export async function* exportTar(
   repo: Repo,
   rev: string,
-  { subpath, prefix = '', signal }: ExportTarOptions = {},
+  { subpath, prefix = '', signal, onProgress }: ExportTarOptions = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const commit = await repo.resolve(rev)
   const time = timeField((await repo.readCommit(commit)).timestamp)
@@ -62,7 +64,10 @@ export async function* exportTar(
   const out = new SlabBuffer()
   /** Names in the archive of the regular files written so far, by checksum. */
   const written = new Map<Checksum, string>()
+  let done = 0
   for await (const entry of walkTree(repo.objects, start, { signal })) {
+    signal?.throwIfAborted()
+    if (++done % ENTRIES_PER_REPORT === 0) onProgress?.({ kind: 'entries', done })
     const path = pathOf(entry, prefix, cut)
     if (entry.kind === 'directory') {
       const meta = metas.get(entry.meta) ?? (await repo.readDirMeta(entry.meta))
@@ -99,6 +104,7 @@ export async function* exportTar(
     }
     if (out.hasFull) yield* out.full()
   }
+  onProgress?.({ kind: 'entries', done })
   out.put(END_OF_ARCHIVE)
   yield* out.full()
   yield out.rest()

@@ -28,7 +28,7 @@ const LINKS = '.ostree/repos.d'
 const MAX_LINKS = 100
 
 /** Options of `createUsb`. */
-export interface CreateUsbOptions extends Pick<ProgressOptions, 'signal'> {
+export interface CreateUsbOptions extends ProgressOptions {
   /** Path of the repository, relative to the mount. Default `.ostree/repo`. */
   readonly destination?: string | undefined
   readonly fsync?: boolean | undefined
@@ -46,7 +46,7 @@ export async function createUsb(
   from: Repo,
   mount: string,
   refs: readonly WantedCollectionRef[],
-  { destination = USB_REPO, fsync, opening, signal }: CreateUsbOptions = {},
+  { destination = USB_REPO, fsync, opening, signal, onProgress }: CreateUsbOptions = {},
 ): Promise<void> {
   closeSync(withIo(undefined, () => openSync(mount, 'r')))
   const path = resolve(mount, destination)
@@ -54,7 +54,7 @@ export async function createUsb(
   const into = await createRepo(path, { ...opening, mode: 'archive', platform: from.platform })
   try {
     requirePlace(from, mount, path)
-    await pullLocal(from, into, { collectionRefs: refs, signal, ...(fsync !== undefined && { fsync }) })
+    await pullLocal(from, into, { collectionRefs: refs, signal, onProgress, ...(fsync !== undefined && { fsync }) })
     // Other machines find the refs on the medium by its summary.
     await updateSummary(into, { timestamp: BigInt(Math.floor(Date.now() / 1000)) })
   } finally {
