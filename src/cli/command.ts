@@ -107,9 +107,12 @@ export function allOptions(spec: AnyCommand): OptionTable {
   return { ...own, ...COMMON_OPTIONS, ...(taken ? { verbose: { type, help } } : {}) }
 }
 
-/** Returns the text that `--help` prints for a command, in GOption's layout. */
-export function formatHelp(spec: AnyCommand): string {
-  const { help, application } = formatOptions(allOptions(spec))
+/**
+ * Returns the text that `--help` prints for a command, in GOption's layout.
+ * @param exact leave out the options that ostree does not have, as above the messages of errors, which are ostree's
+ */
+export function formatHelp(spec: AnyCommand, exact = false): string {
+  const { help, application } = formatOptions(allOptions(spec), exact)
   const usage = spec.usage === '' ? '' : ` ${spec.usage}`
   return `Usage:\n  ostree ${spec.name} [OPTION…]${usage}\n\n${spec.summary}\n\nHelp Options:\n${help}\nApplication Options:\n${application}\n`
 }
@@ -145,8 +148,8 @@ export async function runCommand(spec: AnyCommand, args: readonly string[], host
 
   if (spec.long) setFlagsFromString(YOUNG_GENERATION)
 
-  const usageError = (message: string): UsageError => new ShownUsageError(message, `${formatHelp(spec)}\n`)
-  const noRepo = (): UsageError => new ShownUsageError('Command requires a --repo argument', formatHelp(spec))
+  const usageError = (message: string): UsageError => new ShownUsageError(message, `${formatHelp(spec, true)}\n`)
+  const noRepo = (): UsageError => new ShownUsageError('Command requires a --repo argument', formatHelp(spec, true))
   const repoPath = (): string => {
     const path = host.findRepo(sysroot === undefined ? given : `${sysroot}/ostree/repo`)
     if (path === undefined) throw noRepo()

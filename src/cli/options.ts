@@ -25,6 +25,8 @@ export interface OptionSpec {
   readonly help?: string
   /** The option is accepted but not listed in the help. */
   readonly hidden?: boolean
+  /** ostree's command of this name does not have the option: see `formatOptions`. */
+  readonly added?: true
 }
 
 /** Options by their long names, in the order of the help. */
@@ -162,11 +164,14 @@ class OptionParser<T extends OptionTable> {
   }
 }
 
-/** Returns the option lists of a help text, one aligned line per option: `  -b, --branch=BRANCH     Branch`. */
-export function formatOptions(table: OptionTable): { help: string; application: string } {
+/**
+ * Returns the option lists of a help text, one aligned line per option: `  -b, --branch=BRANCH     Branch`.
+ * @param exact leave out the options that ostree does not have
+ */
+export function formatOptions(table: OptionTable, exact = false): { help: string; application: string } {
   const left = (name: string, spec: OptionSpec): string =>
     `${spec.short === undefined ? '' : `-${spec.short}, `}--${name}${spec.arg === undefined ? '' : `=${spec.arg}`}`
-  const listed = Object.entries(table).filter(([, spec]) => spec.hidden !== true)
+  const listed = Object.entries(table).filter(([, spec]) => spec.hidden !== true && !(exact && spec.added))
   const heads = listed.map(([name, spec]) => left(name, spec))
   const width = widest(heads, '-h, --help'.length) + 5
   const line = (head: string, help: string | undefined): string => `  ${head.padEnd(width)}${help ?? ''}\n`

@@ -7,11 +7,10 @@ import { errnoOf, errnoText, withIo } from '../system/errno.ts'
 import { fsPath } from '../system/raw-path.ts'
 import type { OptionTable } from './options.ts'
 
-/**
- * `--json`: print one JSON value instead of text, or one per line. Hidden, since ostree does not have it and the help
- * is ostree's.
- */
-export const JSON_OPTION = { json: { type: 'flag', hidden: true } } as const satisfies OptionTable
+/** `--json`: print one JSON value instead of text, or one per line. */
+export const JSON_OPTION = {
+  json: { type: 'flag', added: true, help: 'Print JSON instead of text' },
+} as const satisfies OptionTable
 
 /** Rejects `--raw` together with `--json`, since raw output is not JSON. @throws {UsageError} when `raw` is set */
 export function refuseRaw({ raw }: { readonly raw: boolean }): void {

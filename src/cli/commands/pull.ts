@@ -20,6 +20,7 @@ export const pull = command({
   summary: 'Download data from remote repository',
   usage: 'REMOTE [BRANCH...]',
   repo: true,
+  creates: true,
   rawArgs: true,
   long: true,
   options: {

@@ -97,7 +97,6 @@ export const COMMIT_OPTIONS = {
   'disable-fsync': { type: 'flag', hidden: true },
   fsync: { type: 'string', arg: 'POLICY', help: 'Specify how to invoke fsync()' },
   timestamp: { type: 'string', arg: 'TIMESTAMP', help: 'Override the timestamp of the commit' },
-  // Hidden, since the help is ostree's.
-  'exact-compression': { ...EXACT_COMPRESSION_OPTION['exact-compression'], hidden: true },
+  'exact-compression': { ...EXACT_COMPRESSION_OPTION['exact-compression'], added: true },
   ...JSON_OPTION,
 } as const satisfies OptionTable
