@@ -111,6 +111,14 @@ try {
   rmSync(place, { recursive: true })
 }
 
+// Completions and man pages, made from the tables of the options.
+const { packageFiles } = await import('../dist/cli/completion/index.js')
+const { COMMANDS } = await import('../dist/cli/command-list.js')
+for (const [path, text] of await packageFiles(COMMANDS)) {
+  mkdirSync(dirname(join('dist', path)), { recursive: true })
+  writeFileSync(join('dist', path), text)
+}
+
 // bin/ostree-ts prints this file without starting Node.
 const { stdout: version } = spawnSync(process.execPath, ['bin/ostree-ts', '--version'])
 writeFileSync('dist/bin/version', version)

@@ -108,6 +108,12 @@ describe('pages of the documentation', () => {
       return isDirectory ? ![...files].some((file) => file.startsWith(`${path.replace(/\/$/, '')}/`)) : !files.has(path)
     })
     expect(missing).toEqual([])
+    // A map without its source is of no use, and the command is bundled into dist/bin.
+    expect([...files].filter((file) => file.endsWith('.map') || file.startsWith('dist/cli/'))).toEqual([])
+    if (existsSync(join(root, 'dist'))) {
+      const made = ['dist/man/ostree-ts.1', 'dist/man/ostree-ts-ls.1', 'dist/completions/ostree-ts.bash']
+      expect(made.filter((file) => !files.has(file))).toEqual([])
+    }
     // The API reference is generated, and large.
     expect([...files].filter((file) => file.startsWith('docs/api/'))).toEqual([])
   })

@@ -148,6 +148,11 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
   },
   { name: 'commit', summary: 'Commit a new revision', load: async () => (await import('./commands/commit.ts')).commit },
   {
+    name: 'completion',
+    summary: 'Print the completion of commands and options for a shell',
+    load: async () => (await import('./commands/completion.ts')).completionOf(COMMANDS),
+  },
+  {
     name: 'config',
     summary: 'Change repo configuration settings',
     load: async () => (await import('./commands/config.ts')).config,

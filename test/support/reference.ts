@@ -27,6 +27,10 @@ export type ReferenceProgram =
   | 'openssl'
   | 'gpg'
   | 'script'
+  | 'bash'
+  | 'zsh'
+  | 'fish'
+  | 'groff'
   | 'GNU date'
 
 /** What tests may need: a program, a file by its absolute path, the rights of root, or to mount file systems. */

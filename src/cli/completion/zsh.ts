@@ -1,0 +1,79 @@
+/** Makes the completion of zsh. */
+import { type CommandNode, nodesOf, type ShownOption, takesPath } from './command-tree.ts'
+
+/** Quotes a text for the shell. */
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`
+}
+
+/** Escapes the characters that mean something in a specification of `_arguments` or `_describe`. */
+function escapeSpec(text: string): string {
+  return text.replaceAll(/[\\[\]:]/g, '\\$&')
+}
+
+/** Returns the specifications of an option for `_arguments`: one for each of its names. */
+function specsOf(option: ShownOption): string[] {
+  const { name, short, type, arg = 'VALUE', help = '' } = option
+  const value = type === 'flag' ? '' : `:${escapeSpec(arg)}:${takesPath(option) ? '_files' : ''}`
+  const repeated = type === 'strings' ? '*' : ''
+  const description = `[${escapeSpec(help)}]`
+  const long = `${repeated}--${name}${type === 'flag' ? '' : '='}${description}${value}`
+  return [long, ...(short === undefined ? [] : [`${repeated}-${short}${description}${value}`])].map(quote)
+}
+
+/** Returns a function for a directory of `fpath`, with the name `_ostree-ts`. */
+export function zshCompletion(program: CommandNode): string {
+  const blocks = [...nodesOf(program)].map((node) => {
+    const members = node.members.map(({ path, summary }) =>
+      quote(`${escapeSpec(path.at(-1) ?? '')}:${escapeSpec(summary)}`),
+    )
+    const valued = node.options
+      .filter(({ type }) => type !== 'flag')
+      .flatMap(({ name, short }) => [`--${name}`, ...(short === undefined ? [] : [`-${short}`])])
+    return [
+      `    (${quote(node.path.join(' '))})`,
+      `      members=(${members.join(' ')})`,
+      `      valued=(${valued.join(' ')})`,
+      `      options=(`,
+      ...node.options.flatMap(specsOf).map((spec) => `        ${spec}`),
+      '      )',
+      '      ;;',
+    ].join('\n')
+  })
+  return `#compdef ostree-ts
+# Completion of ostree-ts for zsh. Made from the tables of its options.
+
+# Sets what may follow the words in $1: members, options, and the options that take a value.
+_ostree_ts_describe() {
+  members=() valued=() options=()
+  case $1 in
+${blocks.join('\n')}
+  esac
+}
+
+_ostree-ts() {
+  local -a members valued options
+  local place='' word previous=''
+  _ostree_ts_describe ''
+  for word in "\${(@)words[2,CURRENT-1]}"; do
+    if [[ -n $previous && -n \${valued[(r)$previous]} ]]; then
+      previous=''
+      continue
+    fi
+    previous=$word
+    [[ $word == -* ]] && continue
+    if [[ -n \${members[(r)$word:*]} ]]; then
+      place="\${place:+$place }$word"
+      _ostree_ts_describe "$place"
+    fi
+  done
+  if (( $#members )) && [[ \${words[CURRENT]} != -* ]]; then
+    _describe -t commands command members
+  else
+    _arguments -S $options '*:file:_files'
+  fi
+}
+
+_ostree-ts "$@"
+`
+}
