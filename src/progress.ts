@@ -34,7 +34,7 @@ export type Progress =
   | { kind: 'objects'; written: number; reused: number; bytes: number }
   /**
    * A pull has fetched numbers of `metadata` and `content` objects of the `requested` ones that it has found so far.
-   * `outstanding` requests are under way, `scanning` directories and commits are still to be read, and `received` bytes
+   * So have `deltaParts` of `totalDeltaParts` parts of static deltas. `outstanding` requests are under way, `scanning` directories and commits are still to be read, and `received` bytes
    * have arrived.
    */
   | {
@@ -42,6 +42,8 @@ export type Progress =
       metadata: number
       content: number
       requested: number
+      deltaParts: number
+      totalDeltaParts: number
       outstanding: number
       scanning: number
       received: number

@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path'
 import { hasEscapedBytes } from '../../bytes.ts'
-import { UnsupportedError, UsageError } from '../../errors.ts'
+import { UsageError } from '../../errors.ts'
 import { formatSize } from '../../format-size.ts'
 import type { Progress } from '../../progress.ts'
 import { type PullResult, parseRefspec, pull as pullFrom, type Repo } from '../../repo/index.ts'
@@ -109,12 +109,6 @@ export const pull = command({
     progress?.start()
     try {
       for (const path of options['localcache-repo']) caches.push(await openRepo(path))
-      if (options['require-static-deltas']) {
-        throw new UnsupportedError(
-          'static deltas',
-          'Static deltas cannot be applied; pull without --require-static-deltas',
-        )
-      }
       const from = options['timestamp-check-from-rev']
       const result = await pullFrom(repo, remote, {
         network: nodeNetwork({ environment: env, containerCertificates: false }),
@@ -123,6 +117,8 @@ export const pull = command({
         verification: hostVerification(),
         refs,
         mirror: options.mirror,
+        deltas: options['require-static-deltas'] ? 'require' : options['disable-static-deltas'] ? 'never' : 'use',
+        dryRun: options['dry-run'],
         depth: options.depth,
         commitOnly: options['commit-metadata-only'],
         subpaths: options.subpath,
@@ -188,7 +184,10 @@ function reporter(progress: Console): (event: Progress) => void {
     const seconds = Math.floor((performance.now() - start) / 1000)
     const speed = received === 0 ? '-' : formatSize(seconds === 0 ? received : Math.floor(received / seconds))
     const fetched = metadata + content
-    if (outstanding === 0) progress.text(`Scanning metadata: ${metadata}`)
+    const { deltaParts, totalDeltaParts: total } = event
+    if (deltaParts < total)
+      progress.text(`Receiving delta parts: ${deltaParts}/${total} ${speed}/s ${formatSize(received)}`)
+    else if (outstanding === 0) progress.text(`Scanning metadata: ${metadata}`)
     else if (scanning > 0) {
       progress.text(`Receiving metadata objects: ${metadata}/(estimating) ${speed}/s ${formatSize(received)}`)
     } else {
@@ -202,6 +201,10 @@ function reporter(progress: Console): (event: Progress) => void {
 export function formatPullResult(result: PullResult): string {
   const { metadata, content, importedMetadata, importedContent, deltaParts, transferred, seconds, contentBytes } =
     result
+  if (result.delta !== undefined) {
+    const { parts, size, unpacked } = result.delta
+    return `Delta update: 0/${parts} parts, 0 bytes/${formatSize(Number(size))}, ${formatSize(Number(unpacked))} total uncompressed`
+  }
   const counts = result.isLocal
     ? `${metadata} metadata, ${content} content objects imported`
     : deltaParts > 0

@@ -35,7 +35,8 @@ export function formatDeltaName({ from, to }: DeltaName): string {
   return from === undefined ? to : `${from}-${to}`
 }
 
-function indexPath(to: Checksum): string {
+/** Returns the path of the index of the deltas that lead to a commit, relative to the repository. */
+export function deltaIndexPath(to: Checksum): string {
   const name = modifiedBase64(to)
   return `${INDEXES}/${name.slice(0, 2)}/${name.slice(2)}${INDEX_SUFFIX}`
 }
@@ -79,7 +80,7 @@ export async function reindexDeltas(repo: Repo, only?: Checksum): Promise<void> 
   if (byTarget.size === 0) return
   const files = requireRepoFiles(repo, 'An index of deltas')
   for (const [target, deltas] of byTarget) {
-    const path = indexPath(target)
+    const path = deltaIndexPath(target)
     if (deltas.length === 0) await files.delete(path)
     else {
       const digests = await deltaDigests(repo, deltas)

@@ -18,6 +18,11 @@ export interface BodyPlace {
   readonly limit?: number | undefined
   /** Returns the error to throw for a failure of the runtime. */
   fail(error: unknown): unknown
+  /**
+   * Asks for the rest of the body after a failure.
+   * @returns `undefined` when the server does not give it
+   */
+  resume?(offset: number, etag: string | null): Promise<FetchResponse | undefined>
 }
 
 /** Bytes that are read of a body that is not needed, so that its connection can be used again. */
@@ -29,7 +34,7 @@ export class Body {
   readonly url: string
   /** The failure of the transfer, once it has failed. */
   failure: unknown
-  readonly #response: FetchResponse
+  #response: FetchResponse
   readonly #transfer: WatchedTransfer | undefined
   readonly #meter: BodyMeter
   readonly #place: BodyPlace
@@ -51,6 +56,11 @@ export class Body {
 
   /** Size in bytes as the server announces it; `undefined` when it does not, or the runtime decodes the body. */
   get length(): number | undefined {
+    if (this.#length === 'unknown') this.#length = this.#announced()
+    return this.#length
+  }
+
+  #announced(): number | undefined {
     const text = this.header('content-length')
     if (text === null || !/^\d{1,15}$/.test(text)) return undefined
     const encoding = this.header('content-encoding')
@@ -68,18 +78,17 @@ export class Body {
     this.#iterator ??= (this.#response.body ?? noBody())[Symbol.asyncIterator]()
     let step: IteratorResult<Uint8Array>
     try {
-      step = await (this.#transfer?.wait(this.#iterator.next()) ?? this.#iterator.next())
+      const pending = this.#iterator.next()
+      step = await (this.#transfer?.wait(pending) ?? pending)
     } catch (error) {
-      this.failure = this.#place.fail(error)
-      throw this.failure
+      return this.#continueAfter(this.#received > 0 ? cutOf(url, this.#place.fail(error)) : this.#place.fail(error))
     }
     if (step.done) {
-      this.#ended = true
       const { length } = this
       if (length !== undefined && this.status === 200 && this.#received < length) {
-        this.failure = cutFailure(url)
-        throw this.failure
+        return this.#continueAfter(cutFailure(url))
       }
+      this.#ended = true
       return undefined
     }
     const { value } = step
@@ -92,6 +101,28 @@ export class Body {
     return value
   }
   #received = 0
+  #resumedAt = -1
+  #length: number | undefined | 'unknown' = 'unknown'
+
+  /** Continues where the transfer broke off, if it has made progress since that happened last. */
+  async #continueAfter(failure: unknown): Promise<Uint8Array | undefined> {
+    this.failure = failure
+    const mayResume = failure instanceof FetchError && failure.data.retryable && this.length !== undefined
+    if (!mayResume || this.#received === 0 || this.#received === this.#resumedAt) throw failure
+    const response = await this.#place.resume?.(this.#received, this.header('etag'))
+    const range = response?.headers.get('content-range')
+    if (response?.status !== 206 || range !== `bytes ${this.#received}-${this.length - 1}/${this.length}`) {
+      response?.body?.[Symbol.asyncIterator]()
+        .return?.()
+        ?.then(undefined, () => {})
+      throw failure
+    }
+    this.#resumedAt = this.#received
+    this.failure = undefined
+    this.#response = { ...response, headers: this.#response.headers }
+    this.#iterator = undefined
+    return this.next()
+  }
 
   /** Reads all of it. @throws as `next` */
   async read(): Promise<Uint8Array> {
@@ -121,6 +152,11 @@ export class Body {
     const iterator = this.#iterator ?? this.#response.body?.[Symbol.asyncIterator]()
     iterator?.return?.()?.then(undefined, () => {})
   }
+}
+
+/** Returns the error of a body that broke off, unless the runtime's failure has an error of its own. */
+function cutOf(url: string, error: unknown): unknown {
+  return error instanceof FetchError && error.message.includes('[56]') ? cutFailure(url) : error
 }
 
 async function* noBody(): AsyncGenerator<Uint8Array, void, undefined> {}

@@ -181,6 +181,7 @@ export class Fetcher implements BodyMeter {
         url,
         limit: request.limit,
         fail: (error) => this.#named(url, error),
+        resume: (offset, etag) => this.#resume(url, base, request, transfer, { offset, etag }),
       })
       const target = status >= 300 && status < 400 ? response.headers.get('location') : null
       if (target === null || status === 304) {
@@ -191,6 +192,22 @@ export class Fetcher implements BodyMeter {
       await body.skip()
       if (redirects === MAX_REDIRECTS) throw new FetchError(url, '[47] Number of redirects hit maximum amount')
       url = redirected(target, url)
+    }
+  }
+
+  /** Asks for the rest of a body that broke off. */
+  async #resume(
+    url: string,
+    base: FetchBase,
+    request: FetchRequest,
+    transfer: WatchedTransfer,
+    { offset, etag }: { readonly offset: number; readonly etag: string | null },
+  ): Promise<FetchResponse | undefined> {
+    const range = { range: `bytes=${offset}-`, ...(etag !== null && { 'if-range': etag }) }
+    try {
+      return await this.#send(url, base, { ...request, headers: { ...request.headers, ...range } }, transfer)
+    } catch {
+      return undefined // the failure of the first transfer is reported
     }
   }
 

@@ -8,6 +8,7 @@ import type { SummaryCache } from '../core/summary-cache.ts'
 import type { Verification } from '../remotes/signature-keys.ts'
 import type { Repo } from '../repo.ts'
 import type { WantedCollectionRef } from './refs.ts'
+import type { DeltaSizes } from './remote-deltas.ts'
 
 /** How a remote is reached. */
 export interface RemoteAccess {
@@ -59,6 +60,13 @@ export interface PullOptions extends RemoteAccess, BeginOptions, Pick<ProgressOp
   readonly bareUserOnlyFiles?: boolean | undefined
   /** Verify all objects of a repository on this machine. Those of a server are always verified. */
   readonly untrusted?: boolean | undefined
+  /**
+   * How static deltas are used: where the remote has them (default), never, or always: then a commit without a delta is an
+   * error. An archive repository and `commitOnly` never use them.
+   */
+  readonly deltas?: 'use' | 'never' | 'require' | undefined
+  /** Only find out what deltas would fetch; nothing is stored. Needs `deltas: 'require'`. */
+  readonly dryRun?: boolean | undefined
   /** Repositories on this machine to take objects from that the target lacks. */
   readonly localCaches?: readonly Repo[] | undefined
   /** Refuse a commit that is older than the one that the ref points to now. */
@@ -81,11 +89,15 @@ export interface PullResult {
   readonly importedContent: number
   /** Parts of static deltas that were fetched. */
   readonly deltaParts: number
+  /** What the deltas have, with `dryRun`. */
+  readonly delta?: DeltaSizes | undefined
+  /** Bytes of content written by static deltas. */
+  readonly deltaContentBytes: number
   /** Bytes of bodies received. */
   readonly transferred: number
   /** Seconds that the pull took. */
   readonly seconds: number
-  /** Bytes of content written. */
+  /** Bytes of content written, except by static deltas. */
   readonly contentBytes: number
   /** Whether the remote is a repository on this machine. */
   readonly isLocal: boolean

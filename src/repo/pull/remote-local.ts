@@ -90,6 +90,7 @@ class PathPull {
       importedMetadata: 0,
       importedContent: 0,
       deltaParts: 0,
+      deltaContentBytes: 0,
       transferred: attachedBytes,
       seconds: 0,
       contentBytes,

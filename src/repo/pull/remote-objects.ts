@@ -31,7 +31,7 @@ export interface RemoteObjectsOptions {
   readonly tx: Transaction
   readonly fetcher: Fetcher
   readonly bases: readonly FetchBase[]
-  /** Bases of `.filez`. */
+  /** Bases of all objects but those attached to commits. */
   readonly contentBases: readonly FetchBase[]
   readonly localCaches: readonly Repo[]
   readonly bareUserOnly: boolean
@@ -75,7 +75,7 @@ export class RemoteObjects {
    * @throws {ChecksumMismatchError} or {FormatError} when it is another object, or malformed
    */
   async fetchMeta(type: MetaType, checksum: Checksum, limit: number = MAX_METADATA_SIZE): Promise<Uint8Array> {
-    const { fetcher, bases, repo } = this.#options
+    const { fetcher, contentBases: bases, repo } = this.#options
     const name = formatObjectName({ checksum, type })
     const bytes = await fetcher.read({ bases, path: objectPath(checksum, type), limit })
     const actual = checksumMeta(repo.platform, bytes)

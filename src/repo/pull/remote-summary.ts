@@ -40,6 +40,8 @@ export interface SummarySource {
   readonly remote: Remote | undefined
   readonly policy: SignaturePolicy
   readonly verification: Verification | undefined
+  /** The bytes of the summary, if a metalink led to it. */
+  readonly known?: Uint8Array | undefined
   /** Default: that of the repository. */
   readonly cache?: SummaryCache | undefined
 }

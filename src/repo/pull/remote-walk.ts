@@ -38,6 +38,8 @@ export interface WalkRules {
   readonly timestamps: TimestampRules
   /** Whether the remote keeps tombstones of deleted commits. */
   readonly tombstones: boolean
+  /** Commits that this pull has stored by static deltas; their trees are walked too. */
+  readonly byDelta: ReadonlySet<Checksum>
   /** Tasks at the same time. */
   readonly concurrency: number
   readonly signal: AbortSignal | undefined
@@ -188,7 +190,8 @@ export class RemoteWalk {
       const bytes = await tx.readMeta('commit', checksum)
       await rules.verifyCommit(checksum, bytes, attached ?? (await tx.readAttached('commitmeta', checksum)))
       if (attached !== undefined) await tx.writeAttached('commitmeta', checksum, attached)
-      const state = isHere ? await this.#repo.commitState(checksum) : 'partial'
+      const isNew = isImported || rules.byDelta.has(checksum)
+      const state = isNew ? 'partial' : await this.#repo.commitState(checksum)
       if (isImported) tx.setCommitState(checksum, 'partial')
       return { commit: await readCommit(tx, checksum), state }
     }
