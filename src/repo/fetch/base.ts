@@ -29,7 +29,7 @@ export function parseBase(text: string): FetchBase {
     throw new InvalidNameError('URL', `Failed to parse url: ${text.replace(/\/\/[^/]*@/, '//')}`)
   }
   if (!['http:', 'https:', 'file:'].includes(url.protocol)) {
-    throw new UnsupportedError(url.protocol, `Unsupported URL scheme ${url.protocol.slice(0, -1)}`)
+    throw new UnsupportedError(url.protocol, `Invalid URI scheme in ${text.replace(/\/\/[^/]*@/, '//')}`)
   }
   const { username, password } = url
   url.username = ''

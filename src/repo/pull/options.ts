@@ -8,7 +8,15 @@ import type { SummaryCache } from '../core/summary-cache.ts'
 import type { Verification } from '../remotes/signature-keys.ts'
 import type { Repo } from '../repo.ts'
 import type { WantedCollectionRef } from './refs.ts'
-import type { DeltaSizes } from './remote-deltas.ts'
+
+/** What a dry run of deltas finds. */
+export interface DeltaSizes {
+  readonly parts: number
+  /** Bytes of the parts and of the files that are fetched one by one. */
+  readonly size: bigint
+  /** Bytes of their objects. */
+  readonly unpacked: bigint
+}
 
 /** How a remote is reached. */
 export interface RemoteAccess {

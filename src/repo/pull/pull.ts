@@ -1,5 +1,5 @@
 /**
- * Pulls refs and commits from a remote, over a network (remote-pull.ts) or from this machine (remote-local.ts).
+ * Pulls refs and commits from a remote, over a network (remote/remote-pull.ts) or from this machine (remote-local.ts).
  * Everything is verified before it is stored; refs are set last, and only on success.
  *
  * Source: ostree-repo-pull.c, ostree_repo_pull_with_options.
@@ -12,10 +12,10 @@ import { userAgentOf } from '../fetch/user-agent.ts'
 import { cookieJar, parseCookies } from '../remotes/cookies.ts'
 import type { Repo } from '../repo.ts'
 import type { PullOptions, PullResult, RemoteAccess } from './options.ts'
+import { configuredNetwork } from './remote/network.ts'
+import { RemotePull } from './remote/remote-pull.ts'
+import { type RemoteSettings, remoteSettings } from './remote/settings.ts'
 import { pullFromPath } from './remote-local.ts'
-import { configuredNetwork } from './remote-network.ts'
-import { RemotePull } from './remote-pull.ts'
-import { type RemoteSettings, remoteSettings } from './remote-settings.ts'
 
 /**
  * Pulls from a remote.

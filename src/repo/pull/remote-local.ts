@@ -14,9 +14,9 @@ import { SUMMARY_FILE, SUMMARY_SIGNATURES_FILE, Summary } from '../summary/forma
 import type { PullOptions, PullResult } from './options.ts'
 import { type LocalPullRules, pullBetween } from './pull-local.ts'
 import type { WantedCollectionRef } from './refs.ts'
-import { parseRequested, SummaryRefs } from './remote-refs.ts'
-import type { RemoteSettings } from './remote-settings.ts'
-import { requireVerification, unsigned } from './remote-summary.ts'
+import { parseRequested, SummaryRefs } from './remote/refs.ts'
+import type { RemoteSettings } from './remote/settings.ts'
+import { requireVerification, unsigned } from './remote/summary.ts'
 import { TimestampRules } from './timestamps.ts'
 
 /** Opens the repository of a `file:` URL and pulls from it. @throws as `pull` */

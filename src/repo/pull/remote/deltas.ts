@@ -9,19 +9,20 @@
  * Source: ostree-repo-pull.c, process_one_static_delta, on_superblock_fetched.
  */
 
-import type { Checksum } from '../../bytes.ts'
-import { FormatError, UsageError } from '../../errors.ts'
-import { MAX_METADATA_SIZE } from '../../objects/index.ts'
-import type { Transaction } from '../core/interface.ts'
-import { applyDeltaPart, hasObjectsOfPart } from '../deltas/apply/apply-part.ts'
-import { deltaIndexPath, deltaPath, formatDeltaName } from '../deltas/names-and-index.ts'
-import { type DeltaPartInfo, type DeltaSuperblock, readSuperblock } from '../deltas/superblock.ts'
-import type { FetchBase } from '../fetch/base.ts'
-import type { Body } from '../fetch/body.ts'
-import { type Fetcher, isAbsent } from '../fetch/fetcher.ts'
-import type { Repo } from '../repo.ts'
+import type { Checksum } from '../../../bytes.ts'
+import { FormatError, UsageError } from '../../../errors.ts'
+import { MAX_METADATA_SIZE } from '../../../objects/index.ts'
+import type { Transaction } from '../../core/interface.ts'
+import { applyDeltaPart, hasObjectsOfPart } from '../../deltas/apply/apply-part.ts'
+import { deltaIndexPath, deltaPath, formatDeltaName } from '../../deltas/names-and-index.ts'
+import { type DeltaPartInfo, type DeltaSuperblock, readSuperblock } from '../../deltas/superblock.ts'
+import type { FetchBase } from '../../fetch/base.ts'
+import type { Body } from '../../fetch/body.ts'
+import { type Fetcher, isAbsent } from '../../fetch/fetcher.ts'
+import type { Repo } from '../../repo.ts'
+import type { DeltaSizes } from '../options.ts'
 import { type ChosenDelta, chooseDelta, type DeltaList, readDeltaIndex } from './delta-choice.ts'
-import type { WantedRemoteCommit } from './remote-refs.ts'
+import type { WantedRemoteCommit } from './refs.ts'
 
 /** How deltas are found and checked. */
 export interface RemoteDeltasOptions {
@@ -43,15 +44,6 @@ export interface RemoteDeltasOptions {
   verifyCommit(commit: Checksum, bytes: Uint8Array, attached: Uint8Array | undefined): Promise<void>
   /** Called after each file. */
   onProgress(): void
-}
-
-/** What a dry run of deltas finds. */
-export interface DeltaSizes {
-  readonly parts: number
-  /** Bytes of the parts and of the files that are fetched one by one. */
-  readonly size: bigint
-  /** Bytes of their objects. */
-  readonly unpacked: bigint
 }
 
 /** A commit that a delta brings. */

@@ -14,18 +14,18 @@
  * Source: ostree-repo-pull.c, scan_one_metadata_object, scan_commit_object, scan_dirtree_object.
  */
 
-import type { Checksum } from '../../bytes.ts'
-import { withContext } from '../../errors.ts'
-import { type Commit, MAX_METADATA_SIZE, validateCommit } from '../../objects/index.ts'
-import { ChecksumSet, checksumAt, directoryAt } from '../../objects/internal.ts'
-import type { CommitState, Transaction } from '../core/interface.ts'
-import { readCommit, readDirTree, readDirTreeChecksums } from '../core/read-metadata.ts'
-import { verifyBindings } from '../fsck/bindings.ts'
-import type { Repo } from '../repo.ts'
-import { isObjectAbsent, type RemoteObjects } from './remote-objects.ts'
-import type { WantedRemoteCommit } from './remote-refs.ts'
-import type { Subpaths } from './subpaths.ts'
-import type { TimestampRules } from './timestamps.ts'
+import type { Checksum } from '../../../bytes.ts'
+import { withContext } from '../../../errors.ts'
+import { type Commit, MAX_METADATA_SIZE, validateCommit } from '../../../objects/index.ts'
+import { ChecksumSet, checksumAt, directoryAt } from '../../../objects/internal.ts'
+import type { CommitState, Transaction } from '../../core/interface.ts'
+import { readCommit, readDirTree, readDirTreeChecksums } from '../../core/read-metadata.ts'
+import { verifyBindings } from '../../fsck/bindings.ts'
+import type { Repo } from '../../repo.ts'
+import type { Subpaths } from '../subpaths.ts'
+import type { TimestampRules } from '../timestamps.ts'
+import { isObjectAbsent, type RemoteObjects } from './objects.ts'
+import type { WantedRemoteCommit } from './refs.ts'
 
 /** What decides how far a walk goes and which commits it accepts. */
 export interface WalkRules {

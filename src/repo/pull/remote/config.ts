@@ -1,11 +1,11 @@
 /** Fetches the configuration of a remote repository. Source: ostree-repo-pull.c, load_remote_repo_config. */
 
-import { decodeUtf8 } from '../../bytes.ts'
-import { FormatError, UnsupportedError } from '../../errors.ts'
-import { KeyFile } from '../../keyfile/index.ts'
-import type { FetchBase } from '../fetch/base.ts'
-import type { Fetcher } from '../fetch/fetcher.ts'
-import { MAX_TEXT } from '../fetch/mirrors.ts'
+import { decodeUtf8 } from '../../../bytes.ts'
+import { FormatError, UnsupportedError } from '../../../errors.ts'
+import { KeyFile } from '../../../keyfile/index.ts'
+import type { FetchBase } from '../../fetch/base.ts'
+import type { Fetcher } from '../../fetch/fetcher.ts'
+import { MAX_TEXT } from '../../fetch/mirrors.ts'
 
 /** What a pull needs of the configuration of the remote repository. */
 export interface RemoteConfig {

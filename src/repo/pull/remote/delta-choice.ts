@@ -12,15 +12,15 @@
  * Source: ostree-repo-pull.c, get_best_static_delta_start_for, initiate_request.
  */
 
-import type { Checksum } from '../../bytes.ts'
-import { FormatError, UsageError } from '../../errors.ts'
-import { bytes as byteArray, isNormal, lookup, type Vardict, vardict, variantAs } from '../../gvariant/index.ts'
-import { checksumFromBytes } from '../../objects/index.ts'
-import type { DeltaName } from '../core/interface.ts'
-import { parseDeltaName } from '../deltas/delete.ts'
-import { STATIC_DELTAS_KEY } from '../deltas/names-and-index.ts'
-import type { CollectionRef } from '../fsck/bindings.ts'
-import type { Repo } from '../repo.ts'
+import type { Checksum } from '../../../bytes.ts'
+import { FormatError, UsageError } from '../../../errors.ts'
+import { bytes as byteArray, isNormal, lookup, type Vardict, vardict, variantAs } from '../../../gvariant/index.ts'
+import { checksumFromBytes } from '../../../objects/index.ts'
+import type { DeltaName } from '../../core/interface.ts'
+import { parseDeltaName } from '../../deltas/delete.ts'
+import { STATIC_DELTAS_KEY } from '../../deltas/names-and-index.ts'
+import type { CollectionRef } from '../../fsck/bindings.ts'
+import type { Repo } from '../../repo.ts'
 
 /** A delta to use. */
 export interface ChosenDelta extends DeltaName {

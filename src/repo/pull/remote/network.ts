@@ -3,9 +3,9 @@
  * `tls-client-key-path` and `proxy`. Source: ostree-repo-pull.c, _ostree_repo_remote_new_fetcher.
  */
 
-import { UnsupportedError, UsageError } from '../../errors.ts'
-import type { Network, NetworkSettings } from '../../platform/index.ts'
-import type { Remote } from '../remotes/remotes.ts'
+import { UnsupportedError, UsageError } from '../../../errors.ts'
+import type { Network, NetworkSettings } from '../../../platform/index.ts'
+import type { Remote } from '../../remotes/remotes.ts'
 
 /**
  * Returns the network for a remote.

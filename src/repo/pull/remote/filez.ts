@@ -3,12 +3,12 @@
  * the target repository. A large one is never in memory as a whole.
  */
 
-import { type Checksum, concatBytes, EMPTY_BYTES, SMALL_FILE } from '../../bytes.ts'
-import { CompressionError, FormatError, LimitError } from '../../errors.ts'
-import { decodeFilezHeader, type FileInfo, isSymlink, validateBareUserOnlyMode } from '../../objects/index.ts'
-import { framedSize } from '../../objects/internal.ts'
-import type { Platform } from '../../platform/index.ts'
-import type { Transaction } from '../core/interface.ts'
+import { type Checksum, concatBytes, EMPTY_BYTES, SMALL_FILE } from '../../../bytes.ts'
+import { CompressionError, FormatError, LimitError } from '../../../errors.ts'
+import { decodeFilezHeader, type FileInfo, isSymlink, validateBareUserOnlyMode } from '../../../objects/index.ts'
+import { framedSize } from '../../../objects/internal.ts'
+import type { Platform } from '../../../platform/index.ts'
+import type { Transaction } from '../../core/interface.ts'
 
 /** Bytes of a `.filez` up to which it is read as a whole. */
 const MAX_WHOLE = 2 * SMALL_FILE

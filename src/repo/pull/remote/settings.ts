@@ -12,9 +12,9 @@
  * Source: ostree-repo-pull.c, ostree_repo_pull_with_options.
  */
 
-import { DeniedError, UnsupportedError } from '../../errors.ts'
-import { findRemote, type Remote } from '../remotes/remotes.ts'
-import type { Repo } from '../repo.ts'
+import { DeniedError, UnsupportedError } from '../../../errors.ts'
+import { findRemote, type Remote } from '../../remotes/remotes.ts'
+import type { Repo } from '../../repo.ts'
 
 /** The configuration of a remote. */
 export interface RemoteSettings {

@@ -13,26 +13,26 @@
  * lookup_commit_checksum_and_collection_from_summary.
  */
 
-import { type Checksum, decodeUtf8 } from '../../bytes.ts'
-import { FormatError, InvalidNameError, NotFoundError, RefNotFoundError, UsageError } from '../../errors.ts'
-import { lookup, string } from '../../gvariant/index.ts'
-import { isChecksum, parseChecksum, validateCollectionId } from '../../objects/index.ts'
-import type { RefPath } from '../core/interface.ts'
-import type { FetchBase } from '../fetch/base.ts'
-import type { Fetcher } from '../fetch/fetcher.ts'
-import { MAX_TEXT } from '../fetch/mirrors.ts'
-import type { CollectionRef } from '../fsck/bindings.ts'
-import { collectionRefPath, formatRefspec, refPath, validateRefName } from '../refs/refs.ts'
-import { inRefTableOrder, inTableOrder } from '../refs/table-order.ts'
+import { type Checksum, decodeUtf8 } from '../../../bytes.ts'
+import { FormatError, InvalidNameError, NotFoundError, RefNotFoundError, UsageError } from '../../../errors.ts'
+import { lookup, string } from '../../../gvariant/index.ts'
+import { isChecksum, parseChecksum, validateCollectionId } from '../../../objects/index.ts'
+import type { RefPath } from '../../core/interface.ts'
+import type { FetchBase } from '../../fetch/base.ts'
+import type { Fetcher } from '../../fetch/fetcher.ts'
+import { MAX_TEXT } from '../../fetch/mirrors.ts'
+import type { CollectionRef } from '../../fsck/bindings.ts'
+import { collectionRefPath, formatRefspec, refPath, validateRefName } from '../../refs/refs.ts'
+import { inRefTableOrder, inTableOrder } from '../../refs/table-order.ts'
 import {
   CollectionMap,
   SUMMARY_COLLECTION_KEY,
   SUMMARY_COLLECTION_MAP_KEY,
   type Summary,
   type SummaryRef,
-} from '../summary/format.ts'
-import type { PullOptions } from './options.ts'
-import type { WantedCollectionRef } from './refs.ts'
+} from '../../summary/format.ts'
+import type { PullOptions } from '../options.ts'
+import type { WantedCollectionRef } from '../refs.ts'
 
 /** A requested ref, with the commit if that was given. */
 interface RequestedRef extends CollectionRef {

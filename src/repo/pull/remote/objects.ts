@@ -7,8 +7,8 @@
  * Source: ostree-repo-pull.c, meta_fetch_on_complete, content_fetch_on_complete.
  */
 
-import type { Checksum } from '../../bytes.ts'
-import { ChecksumMismatchError, withContext } from '../../errors.ts'
+import type { Checksum } from '../../../bytes.ts'
+import { ChecksumMismatchError, withContext } from '../../../errors.ts'
 import {
   checksumMeta,
   formatObjectName,
@@ -16,14 +16,14 @@ import {
   type MetaType,
   type ObjectName,
   validateMeta,
-} from '../../objects/index.ts'
-import type { Transaction } from '../core/interface.ts'
-import { isMissing } from '../core/verify-object.ts'
-import type { FetchBase } from '../fetch/base.ts'
-import { type Fetcher, isAbsent } from '../fetch/fetcher.ts'
-import type { Repo } from '../repo.ts'
+} from '../../../objects/index.ts'
+import type { Transaction } from '../../core/interface.ts'
+import { isMissing } from '../../core/verify-object.ts'
+import type { FetchBase } from '../../fetch/base.ts'
+import { type Fetcher, isAbsent } from '../../fetch/fetcher.ts'
+import type { Repo } from '../../repo.ts'
+import { ObjectImporter } from '../objects.ts'
 import { storeFilez } from './filez.ts'
-import { ObjectImporter } from './objects.ts'
 
 /** Where objects come from and go to. */
 export interface RemoteObjectsOptions {

@@ -11,18 +11,18 @@
  * _ostree_repo_cache_summary.
  */
 
-import { equalBytes } from '../../bytes.ts'
-import { DeniedError, FormatError, UsageError } from '../../errors.ts'
-import { isNormal, type Vardict, vardict } from '../../gvariant/index.ts'
-import type { CachedFile, SummaryCache } from '../core/summary-cache.ts'
-import type { FetchBase } from '../fetch/base.ts'
-import { type Fetcher, isAbsent } from '../fetch/fetcher.ts'
-import { MAX_TEXT } from '../fetch/mirrors.ts'
-import type { Remote } from '../remotes/remotes.ts'
-import type { Verification } from '../remotes/signature-keys.ts'
-import { requireSignatures, type SignaturePolicy } from '../remotes/verify-commit.ts'
-import type { Repo } from '../repo.ts'
-import { SUMMARY_FILE, SUMMARY_SIGNATURES_FILE, Summary } from '../summary/format.ts'
+import { equalBytes } from '../../../bytes.ts'
+import { DeniedError, FormatError, UsageError } from '../../../errors.ts'
+import { isNormal, type Vardict, vardict } from '../../../gvariant/index.ts'
+import type { CachedFile, SummaryCache } from '../../core/summary-cache.ts'
+import type { FetchBase } from '../../fetch/base.ts'
+import { type Fetcher, isAbsent } from '../../fetch/fetcher.ts'
+import { MAX_TEXT } from '../../fetch/mirrors.ts'
+import type { Remote } from '../../remotes/remotes.ts'
+import type { Verification } from '../../remotes/signature-keys.ts'
+import { requireSignatures, type SignaturePolicy } from '../../remotes/verify-commit.ts'
+import type { Repo } from '../../repo.ts'
+import { SUMMARY_FILE, SUMMARY_SIGNATURES_FILE, Summary } from '../../summary/format.ts'
 
 /** A summary as it was fetched. */
 export interface FetchedSummary {

@@ -8,17 +8,17 @@
  * Source: ostree-repo-pull.c, ostree_repo_pull_with_options.
  */
 
-import type { Checksum } from '../../bytes.ts'
-import { UnsupportedError, UsageError } from '../../errors.ts'
-import { bool, lookup, vardict } from '../../gvariant/index.ts'
-import type { Transaction } from '../core/interface.ts'
-import { type FetchBase, parseBase } from '../fetch/base.ts'
-import { DEFAULT_CONCURRENCY, type Fetcher } from '../fetch/fetcher.ts'
-import { fetchByMetalink } from '../fetch/metalink.ts'
-import { basesOf } from '../fetch/mirrors.ts'
-import { readRef, refspecOf } from '../refs/refs.ts'
-import { requireSignatures, type SignaturePolicy, signaturePolicy } from '../remotes/verify-commit.ts'
-import type { Repo } from '../repo.ts'
+import type { Checksum } from '../../../bytes.ts'
+import { UnsupportedError, UsageError } from '../../../errors.ts'
+import { bool, lookup, vardict } from '../../../gvariant/index.ts'
+import type { Transaction } from '../../core/interface.ts'
+import { type FetchBase, parseBase } from '../../fetch/base.ts'
+import { DEFAULT_CONCURRENCY, type Fetcher } from '../../fetch/fetcher.ts'
+import { fetchByMetalink } from '../../fetch/metalink.ts'
+import { basesOf } from '../../fetch/mirrors.ts'
+import { readRef, refspecOf } from '../../refs/refs.ts'
+import { requireSignatures, type SignaturePolicy, signaturePolicy } from '../../remotes/verify-commit.ts'
+import type { Repo } from '../../repo.ts'
 import {
   SUMMARY_FILE,
   SUMMARY_INDEXED_DELTAS_KEY,
@@ -26,18 +26,18 @@ import {
   SUMMARY_SIGNATURES_FILE,
   SUMMARY_TOMBSTONE_COMMITS_KEY,
   Summary,
-} from '../summary/format.ts'
+} from '../../summary/format.ts'
+import type { PullOptions, PullResult } from '../options.ts'
+import { Subpaths } from '../subpaths.ts'
+import { TimestampRules } from '../timestamps.ts'
+import { fetchRemoteConfig, type RemoteConfig } from './config.ts'
 import { readDeltaList } from './delta-choice.ts'
-import type { PullOptions, PullResult } from './options.ts'
-import { fetchRemoteConfig, type RemoteConfig } from './remote-config.ts'
-import { type CommitByDelta, RemoteDeltas, sizesOf } from './remote-deltas.ts'
-import { RemoteObjects } from './remote-objects.ts'
-import { parseRequested, resolveRequested, SummaryRefs, targetPath, type WantedRemoteCommit } from './remote-refs.ts'
-import type { RemoteSettings } from './remote-settings.ts'
-import { type FetchedSummary, fetchSummary, requireVerification } from './remote-summary.ts'
-import { RemoteWalk } from './remote-walk.ts'
-import { Subpaths } from './subpaths.ts'
-import { TimestampRules } from './timestamps.ts'
+import { type CommitByDelta, RemoteDeltas, sizesOf } from './deltas.ts'
+import { RemoteObjects } from './objects.ts'
+import { parseRequested, resolveRequested, SummaryRefs, targetPath, type WantedRemoteCommit } from './refs.ts'
+import type { RemoteSettings } from './settings.ts'
+import { type FetchedSummary, fetchSummary, requireVerification } from './summary.ts'
+import { RemoteWalk } from './walk.ts'
 
 const NO_SIGNATURES: SignaturePolicy = { gpg: false, sign: undefined }
 
