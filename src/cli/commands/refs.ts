@@ -1,7 +1,7 @@
 /** `ostree refs`. Source: ot-builtin-refs.c. */
 
 import { compareUtf8 } from '../../bytes.ts'
-import { ConflictError, InvalidNameError, UsageError } from '../../errors.ts'
+import { ConflictError, FormatError, InvalidNameError, UsageError } from '../../errors.ts'
 import {
   collectionRefPath,
   listCollectionRefs,
@@ -87,12 +87,12 @@ function shownBelow(prefix: string | undefined, name: string): string {
   return remote !== undefined && name.startsWith(remote) ? `${remote}./${name.slice(remote.length)}` : name
 }
 
-/** Reads a ref or an alias. @returns `undefined` when it does not exist, or what is stored is not a checksum */
+/** Reads a ref or an alias. @returns `undefined` when it does not exist, or its file does not have a checksum */
 async function readTarget(repo: Repo, path: RefPath): Promise<RefTarget | undefined> {
   try {
     return await repo.refs.read(path)
   } catch (error) {
-    if (error instanceof InvalidNameError) return undefined
+    if (error instanceof InvalidNameError || error instanceof FormatError) return undefined
     throw error
   }
 }

@@ -267,7 +267,7 @@ export interface ObjectStore extends ObjectReader {
 export interface RefStore {
   /**
    * Reads a ref, without following an alias. `undefined` if there is no such ref, also if refs lie below `path`.
-   * @throws {InvalidNameError} if what is stored is not a checksum
+   * @throws {InvalidNameError} if what is stored is not a checksum, {FormatError} if it is not text
    */
   read(path: RefPath): MaybePromise<RefTarget | undefined>
   /**

@@ -13,7 +13,7 @@
  */
 
 import { type Checksum, compareUtf8 } from '../../bytes.ts'
-import { ConflictError, InvalidNameError, RefNotFoundError } from '../../errors.ts'
+import { ConflictError, FormatError, InvalidNameError, RefNotFoundError, withContext } from '../../errors.ts'
 import { isChecksum } from '../../objects/index.ts'
 import type { ObjectReader, ObjectStore, RefPath, RefStore } from '../core/interface.ts'
 import { readCommit } from '../core/read-metadata.ts'
@@ -102,7 +102,7 @@ async function resolveRef(
 
 /** Reads the ref at `path`. @throws {ConflictError} when it is a directory, or a leading part of the path is a ref */
 async function readNamed(refs: RefStore, path: RefPath, refspec: Refspec): Promise<Checksum | undefined> {
-  const commit = await readRef(refs, path)
+  const commit = await readOpened(refs, path, refspec)
   if (commit !== undefined) return commit
   if ((await refs.list(path)).some((other) => other !== path)) {
     throw new ConflictError(formatRefspec(refspec), `Couldn't open ref '${refspec.name}': Is a directory`)
@@ -112,6 +112,17 @@ async function readNamed(refs: RefStore, path: RefPath, refspec: Refspec): Promi
     throw new ConflictError(formatRefspec(refspec), `openat(refs/${path}): Not a directory`)
   }
   return undefined
+}
+
+/** Reads a ref. @throws {FormatError} `Couldn't open ref …` when its file is not text */
+async function readOpened(refs: RefStore, path: RefPath, { name }: Refspec): Promise<Checksum | undefined> {
+  try {
+    return await readRef(refs, path)
+  } catch (error) {
+    throw error instanceof FormatError && error.data.what.startsWith('refs/')
+      ? withContext(`Couldn't open ref '${name}'`, error)
+      : error
+  }
 }
 
 async function findInRemotes(refs: RefStore, refspec: Refspec): Promise<Checksum | undefined> {

@@ -68,6 +68,31 @@ describeReference('ostree', 'commands of both programs on a repository with symb
     await runAll([['refs'], ['refs', '-A'], ['rev-parse', 'bad'], ['refs', '--delete', 'bad'], ['refs']])
   })
 
+  test.each([
+    ['has a NUL', 'ab\\0cd'],
+    ['has a NUL at its end', '$(cat r/refs/heads/main)\\0'],
+    ['is not UTF-8', '\\377'],
+  ])('both refuse a ref that %s, and ostree-ts can delete it', async (_, text) => {
+    pair.shell(`printf "${text}" > r/refs/heads/bad`)
+    await runAll([['refs'], ['refs', '-A'], ['rev-parse', 'bad'], ['log', 'bad'], ['fsck', '-q']])
+    await runAll([
+      ['prune', '--refs-only'],
+      ['summary', '-u'],
+      ['reset', 'main', 'main'],
+      ['refs', '--delete', 'main'],
+    ])
+    const [, deleted] = await pair.runBoth(['refs', '--repo=@/r', '--delete', 'bad'])
+    expect(deleted).toEqual({ status: 0, stdout: '', stderr: '' })
+  })
+
+  test.each(['[remote "x"]\\nurl=http://a\\0b\\n', 'a\\0b', '#\\377\\n'])(
+    'both refuse a configuration with the bytes %s',
+    async (text) => {
+      pair.shell(`printf '${text}' >> r/config`)
+      await runAll([['refs'], ['config', 'get', 'core.mode']])
+    },
+  )
+
   test('both read a ref through a link that leads out of the repository', async () => {
     pair.shell('mv r/refs/heads/main far/ref; ln -s ../../../far/ref r/refs/heads/main')
     await runAll([['refs'], ['rev-parse', 'main'], ['prune', '--refs-only']])

@@ -16,7 +16,7 @@ import {
   statSync,
   utimesSync,
 } from 'node:fs'
-import { compareUtf8, decodeUtf8, encodeUtf8, escapeUtf8 } from '../../../bytes.ts'
+import { compareUtf8, encodeUtf8, escapeUtf8 } from '../../../bytes.ts'
 import { InvalidNameError, IoError } from '../../../errors.ts'
 import { parseChecksum } from '../../../objects/index.ts'
 import { errnoText, unless, withIo } from '../../../system/errno.ts'
@@ -24,6 +24,7 @@ import { readWholeFollowing, removeFile, replaceFile, replaceLink, syncDirectory
 import type { RefPath, RefStore, RefTarget } from '../../core/interface.ts'
 import { type RefView, requireNoRefConflict } from '../../refs/ref-conflicts.ts'
 import { isRefPart } from '../../refs/refs.ts'
+import { fileText } from './file-text.ts'
 
 type RefUpdates = ReadonlyMap<RefPath, RefTarget | undefined>
 
@@ -62,8 +63,7 @@ export class FsRefs implements RefStore, RefView {
     }
     const bytes = readWholeFollowing(file)
     if (bytes === undefined) return undefined
-    const text = decodeUtf8(bytes) ?? escapeUtf8(bytes.subarray(0, SHOWN))
-    return { commit: parseChecksum(text.trimEnd().slice(0, SHOWN)) }
+    return { commit: parseChecksum(fileText(bytes, shown(path)).trimEnd().slice(0, SHOWN)) }
   }
 
   has(path: RefPath): boolean {

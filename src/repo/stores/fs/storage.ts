@@ -14,8 +14,8 @@
  */
 
 import { accessSync, closeSync, constants, lstatSync, openSync, readFileSync, realpathSync } from 'node:fs'
-import { decodeUtf8, encodeUtf8 } from '../../../bytes.ts'
-import { ConflictError, FormatError, ReadOnlyError, UsageError, withContext } from '../../../errors.ts'
+import { encodeUtf8 } from '../../../bytes.ts'
+import { ConflictError, ReadOnlyError, UsageError, withContext } from '../../../errors.ts'
 import { KeyFile } from '../../../keyfile/index.ts'
 import type { ObjectList } from '../../../objects/index.ts'
 import type { Platform } from '../../../platform/index.ts'
@@ -31,6 +31,7 @@ import type { BeginOptions, LockOptions, RepoDirectory, RepoMode, Storage, Trans
 import { OpenTransaction } from '../open-transaction.ts'
 import { contentModeOf } from './content/content-modes.ts'
 import { FsDeltas, FsSummaryCache } from './deltas.ts'
+import { fileText } from './file-text.ts'
 import { FsFiles } from './files.ts'
 import { FreeSpace } from './free-space.ts'
 import { fileLocker, type Locker, noLocker, processLocker, RepoLock } from './lock.ts'
@@ -160,9 +161,7 @@ export class FsStorage implements Storage {
         closeSync(fd)
       }
     })
-    const text = decodeUtf8(bytes)
-    if (text === undefined) throw new FormatError('config', "Couldn't parse config file: Key file is not valid UTF-8")
-    return text
+    return fileText(bytes, 'config')
   }
 
   writeConfig(text: string): void {
