@@ -1,4 +1,5 @@
 /** What other folders of the library use of the platform, and programs do not. */
 
 export { deflateExactly, type ExactDeflate, type ExactStream, loadExactDeflate } from './codecs/stock-zlib.ts'
+export { storeXz } from './codecs/xz/store.ts'
 export { defaultLevel, requireLevel } from './levels.ts'

@@ -121,10 +121,12 @@ export { type DeltaPartContents, inspectDeltaPart } from './deltas/apply/inspect
 export { deleteDelta, parseDeltaName } from './deltas/delete.ts'
 export type { ByteOrder } from './deltas/format.ts'
 export {
+  DELTA_BSDIFF_SIZE,
   DELTA_FILE_SIZE,
   DELTA_PART_SIZE,
   type DeltaFile,
   type DeltaPartStats,
+  type DeltaRollsumStats,
   type DeltaStats,
   type GenerateDeltaOptions,
   generateDelta,

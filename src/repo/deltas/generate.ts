@@ -1,14 +1,22 @@
 /**
- * Generates static deltas. A delta has the objects of the target commit that the source commit lacks, whole and
- * uncompressed: there are no differences between files (rollsum, bsdiff). Any ostree can apply it.
+ * Generates static deltas. A delta has the objects of the target commit that the source commit lacks:
  *
- *   metadata, regular files, symlinks       in parts of up to `maxPartSize`
- *   regular files above `maxFileSize`       not in a part; listed as fallbacks, to be fetched one by one
+ *   metadata                          whole
+ *   regular files, by preference      as ranges of a similar file of the source (rollsum), if half of the chunks are in it;
+ *                                     as a patch of it (bsdiff), if both together have at most `maxBsdiffSize`;
+ *                                     above `maxFileSize` not in a part: listed as fallbacks, to be fetched one by one;
+ *                                     whole
+ *   symbolic links                    whole
+ *
+ * in this order, in parts of up to `maxPartSize`, each compressed as xz; where the platform has no encoder the xz is not
+ * compressed, since ostree cannot read a larger part of another kind.
+ *
+ * Memory: a part, and a file with its source; for a patch also four bytes for each byte of the source.
  *
  * Source: ostree-repo-static-delta-compilation.c, ostree_repo_static_delta_generate.
  */
 
-import { type Checksum, readAll } from '../../bytes.ts'
+import { type Checksum, concatBytes, equalBytes, readAll, streamOf } from '../../bytes.ts'
 import { FormatError } from '../../errors.ts'
 import { byte, type Variant, vardict, variantOf } from '../../gvariant/index.ts'
 import {
@@ -18,10 +26,15 @@ import {
   type MetaType,
   objectTypeNumber,
 } from '../../objects/index.ts'
+import { storeXz } from '../../platform/internal.ts'
 import type { ProgressOptions } from '../../progress.ts'
 import { collectReachable, ReachableSet } from '../reach/traverse.ts'
 import type { Repo } from '../repo.ts'
 import { requireRepoFiles } from '../repo.ts'
+import { bsdiff } from './compile/bsdiff.ts'
+import { chooseFileDeltas, type FileDelta, readContent } from './compile/file-deltas.ts'
+import { DeltaPartBuilder } from './compile/part.ts'
+import { findSimilar } from './compile/similar.ts'
 import {
   type ByteOrder,
   DELTA_ENDIANNESS,
@@ -29,14 +42,19 @@ import {
   DeltaPart,
   type DeltaPartHeader,
   superblockOf,
+  XZ,
 } from './format.ts'
 import { deltaPath } from './names-and-index.ts'
-import { DeltaPartBuilder } from './part.ts'
+import { type DeltaSigner, signSuperblock } from './signed.ts'
 
-/** Default size of a part: bytes of its objects. 32 MB, as in ostree. */
+/** Default size of a part in bytes. 32 MB, as in ostree. */
 export const DELTA_PART_SIZE = 32_000_000
 /** Default limit of header and content, in bytes, above which a file becomes a fallback. 4 MB, as in ostree. */
 export const DELTA_FILE_SIZE = 4_000_000
+/** Default limit of two files together, in bytes, above which no patch is made of them. 128 MB, as in ostree. */
+export const DELTA_BSDIFF_SIZE = 128_000_000
+/** Preset of xz: a dictionary of 32 MiB. As in ostree. */
+const PRESET = 8
 
 /** Which delta to generate, and how. */
 export interface GenerateDeltaOptions extends ProgressOptions {
@@ -49,10 +67,16 @@ export interface GenerateDeltaOptions extends ProgressOptions {
   readonly inline?: boolean | undefined
   /** Byte order of the numbers in the headers. Default little. */
   readonly byteOrder?: ByteOrder | undefined
-  /** Bytes of objects in one part. A larger object gets a part of its own. Default DELTA_PART_SIZE. */
+  /** Bytes of a part before compression. An object that is larger gets a part of its own. Default DELTA_PART_SIZE. */
   readonly maxPartSize?: number | undefined
   /** Bytes of header and content above which a file becomes a fallback; 0 for no limit. Default DELTA_FILE_SIZE. */
   readonly maxFileSize?: number | undefined
+  /** Bytes of two files together above which no patch is made of them; 0 for no patches. Default DELTA_BSDIFF_SIZE. */
+  readonly maxBsdiffSize?: number | undefined
+  /** Entries that are put in front of the metadata of the superblock. */
+  readonly metadata?: readonly (readonly [key: string, value: Variant])[] | undefined
+  /** Sign the superblock, with one signature of each. */
+  readonly signers?: readonly DeltaSigner[] | undefined
 }
 
 /** A file of the delta. The last one is `superblock`, which refers to the others. */
@@ -70,6 +94,20 @@ export interface DeltaPartStats {
   readonly unpacked: number
 }
 
+/** Statistics about a file that is made of ranges of another one. */
+export interface DeltaRollsumStats {
+  readonly from: Checksum
+  readonly to: Checksum
+  /** Different keys of its chunks that chunks of the other one have: those were compared. */
+  readonly keys: number
+  /** Chunks of the file that the other one has. */
+  readonly matches: number
+  /** Chunks of the file. */
+  readonly total: number
+  /** Bytes of these chunks. */
+  readonly size: number
+}
+
 /** Statistics about a delta. */
 export interface DeltaStats {
   /** Number of metadata objects that the source lacks, including the target commit. */
@@ -77,9 +115,15 @@ export interface DeltaStats {
   /** Number of regular files that the source lacks, including fallbacks. */
   readonly regular: number
   readonly symlinks: number
+  /** Number of regular files for which there is a similar one in the source. */
+  readonly modified: number
+  readonly rollsums: readonly DeltaRollsumStats[]
+  /** Number of files that are made by a patch. */
+  readonly bsdiffs: number
   readonly parts: readonly DeltaPartStats[]
-  readonly fallbacks: number
-  /** Bytes that all these objects take in the repository, without the target commit and the fallbacks. */
+  /** Files that are not in a part, with the bytes of header and content. */
+  readonly fallbacks: readonly { readonly checksum: Checksum; readonly size: number }[]
+  /** Bytes that the objects which are in a part as a whole take in the repository. */
   readonly loose: number
 }
 
@@ -104,7 +148,8 @@ export async function* generateDelta(
     else yield { name, bytes }
   }
   const attached = await repo.objects.readAttached('commitmeta', to)
-  const metadata: [string, Variant][] = [
+  const metadata: (readonly [string, Variant])[] = [
+    ...(options.metadata ?? []),
     [DELTA_ENDIANNESS, variantOf(byte, (byteOrder === 'little' ? 'l' : 'B').charCodeAt(0))],
     ...inlined,
   ]
@@ -121,21 +166,42 @@ export async function* generateDelta(
     parts,
     fallbacks: delta.fallbacks,
   })
-  yield { name: 'superblock', bytes }
+  const { signers = [] } = options
+  yield { name: 'superblock', bytes: signers.length === 0 ? bytes : await signSuperblock(bytes, signers) }
   return delta.stats()
 }
 
 /**
  * Generates a delta and stores it in the repository, below `deltas/`, where ostree looks for it when it pulls.
+ *
+ * Each file is replaced in one step, and the superblock is written last. If another delta with other parts is there, its
+ * superblock is deleted before the first part is replaced. So a reader finds a whole delta, or none; one that has read the
+ * old superblock finds parts of other checksums. If this is interrupted, it has to be done again.
  * @throws {UnsupportedError} when the repository is not a directory; and as `generateDelta` does
  */
 export async function writeDelta(repo: Repo, options: GenerateDeltaOptions): Promise<DeltaStats> {
   const files = requireRepoFiles(repo, 'A static delta')
-  const generated = generateDelta(repo, options)
-  for (;;) {
-    const next = await generated.next()
-    if (next.done) return next.value
-    await files.write(`${deltaPath(options)}/${next.value.name}`, next.value.bytes)
+  const directory = deltaPath(options)
+  const lock = await repo.storage.lock('shared')
+  try {
+    const generated = generateDelta(repo, options)
+    const written = new Set<string>()
+    let next = await generated.next()
+    for (; !next.done; next = await generated.next()) {
+      const { name, bytes } = next.value
+      const path = `${directory}/${name}`
+      written.add(name)
+      const before = name === 'superblock' ? undefined : await files.read(path)
+      if (before !== undefined && equalBytes(before, bytes)) continue
+      if (name !== 'superblock') await files.delete(`${directory}/superblock`)
+      await files.write(path, bytes)
+    }
+    for (const name of await files.list(directory)) {
+      if (/^\d+$/.test(name) && !written.has(name)) await files.delete(`${directory}/${name}`)
+    }
+    return next.value
+  } finally {
+    await lock[Symbol.asyncDispose]()
   }
 }
 
@@ -159,10 +225,14 @@ class DeltaBuilder {
   readonly #partSize: number
   readonly #fileSize: number
   readonly #partStats: DeltaPartStats[] = []
+  readonly #rollsums: DeltaRollsumStats[] = []
+  readonly #fallbackStats: { checksum: Checksum; size: number }[] = []
   #part = new DeltaPartBuilder()
   #metadata = 0
   #regular = 0
   #symlinks = 0
+  #modified = 0
+  #bsdiffs = 0
   #loose = 0
 
   constructor(repo: Repo, options: GenerateDeltaOptions) {
@@ -182,36 +252,49 @@ class DeltaBuilder {
       this.#options.signal?.throwIfAborted()
       this.#options.onProgress?.({ kind: 'step', label: 'delta', done: ++done, total })
     }
+    const symlinks: Checksum[] = []
+    const regular = new Map<Checksum, number>()
+    for (const checksum of missing.files) {
+      const { header, size } = await objects.statFile(checksum)
+      if (isSymlink(header)) symlinks.push(checksum)
+      else regular.set(checksum, encodeFileHeader(header).length + size)
+    }
+    this.#regular = regular.size
+    this.#symlinks = symlinks.length
+    const deltas = await this.#fileDeltas(regular)
+
     for (const { type, checksum } of missing.meta) {
       next()
       const bytes = await objects.readMeta(type, checksum)
-      if (this.#isFull(bytes.length)) yield this.#finish()
+      if (this.#isFull(bytes.length)) yield await this.#finish()
       this.#part.addMeta(type, checksum, bytes)
+      this.#loose += await this.#repo.storage.objects.storageSize({ type, checksum })
     }
-    const symlinks: Checksum[] = []
-    for (const checksum of missing.files) {
-      const { header, size } = await objects.statFile(checksum)
-      if (isSymlink(header)) {
-        symlinks.push(checksum)
-        continue
+    for (const kind of ['rollsum', 'bsdiff'] as const) {
+      for (const [checksum, delta] of deltas) {
+        if (delta.kind !== kind) continue
+        next()
+        if (this.#isFull(0)) yield await this.#finish()
+        await this.#addDelta(checksum, delta)
       }
+    }
+    for (const [checksum, size] of regular) {
+      if (deltas.has(checksum)) continue
       next()
-      this.#regular++
-      if (encodeFileHeader(header).length + size > this.#fileSize) {
+      if (size > this.#fileSize) {
         await this.#addFallback(checksum, size)
         continue
       }
-      if (this.#isFull(size)) yield this.#finish()
+      if (this.#isFull((await objects.statFile(checksum)).size)) yield await this.#finish()
       await this.#addFile(checksum)
     }
-    this.#symlinks = symlinks.length
     for (const checksum of symlinks) {
       next()
-      if (this.#isFull(0)) yield this.#finish()
+      if (this.#isFull(0)) yield await this.#finish()
       await this.#addFile(checksum)
     }
     // As in ostree, a delta without objects has one empty part.
-    if (this.#part.count > 0 || this.#partStats.length === 0) yield this.#finish()
+    if (this.#part.count > 0 || this.#partStats.length === 0) yield await this.#finish()
   }
 
   stats(): DeltaStats {
@@ -219,8 +302,11 @@ class DeltaBuilder {
       metadata: this.#metadata,
       regular: this.#regular,
       symlinks: this.#symlinks,
+      modified: this.#modified,
+      rollsums: this.#rollsums,
+      bsdiffs: this.#bsdiffs,
       parts: this.#partStats,
-      fallbacks: this.fallbacks.length,
+      fallbacks: this.#fallbackStats,
       loose: this.#loose,
     }
   }
@@ -240,37 +326,70 @@ class DeltaBuilder {
       else {
         this.#metadata++
         if (type === 'dirtree' || type === 'dirmeta') meta.push({ type, checksum })
-        else continue // the commit is in the superblock
+        // The commit is in the superblock.
       }
-      this.#loose += await repo.storage.objects.storageSize(name)
     }
     return { meta, files }
   }
 
-  /** Tells whether the current part has no room for `more` bytes. */
+  /** Decides which of the new regular files are made of files of the source. */
+  async #fileDeltas(regular: ReadonlyMap<Checksum, number>): Promise<ReadonlyMap<Checksum, FileDelta>> {
+    const { from, to, signal, maxBsdiffSize = DELTA_BSDIFF_SIZE } = this.#options
+    if (from === undefined) return new Map()
+    const similar = await findSimilar(this.#repo, from, to, (checksum) => regular.has(checksum), { signal })
+    this.#modified = similar.size
+    const chosen = await chooseFileDeltas(this.#repo, similar, { signal, maxBsdiffSize })
+    for (const [checksum, delta] of chosen) {
+      if (delta.kind === 'bsdiff') this.#bsdiffs++
+      else {
+        const { keys, matches, total, size } = delta.found
+        this.#rollsums.push({ from: delta.from, to: checksum, keys, matches: matches.length, total, size })
+      }
+    }
+    return chosen
+  }
+
+  /** Tells whether the current part has no room for an object with `more` bytes. */
   #isFull(more: number): boolean {
-    return this.#part.count > 0 && this.#part.unpacked + more > this.#partSize
+    return this.#part.count > 0 && this.#part.size + more > this.#partSize
+  }
+
+  async #addDelta(checksum: Checksum, delta: FileDelta): Promise<void> {
+    const { header } = await this.#repo.objects.statFile(checksum)
+    const content = await readContent(this.#repo, checksum)
+    if (delta.kind === 'rollsum') this.#part.addRollsum(checksum, header, content, delta.from, delta.found.matches)
+    else {
+      const patch = bsdiff(await readContent(this.#repo, delta.from), content)
+      this.#part.addBsdiff(checksum, header, content.length, delta.from, patch)
+    }
   }
 
   async #addFile(checksum: Checksum): Promise<void> {
-    const { header, size, body } = await this.#repo.objects.readFile(checksum)
-    this.#part.addFile(checksum, header, body instanceof Uint8Array ? body : await readAll(body, size))
+    const { header } = await this.#repo.objects.statFile(checksum)
+    this.#part.addFile(checksum, header, await readContent(this.#repo, checksum))
+    this.#loose += await this.#repo.storage.objects.storageSize({ type: 'file', checksum })
   }
 
+  /** @param size bytes of header and content */
   async #addFallback(checksum: Checksum, size: number): Promise<void> {
     const stored = await this.#repo.storage.objects.storageSize({ type: 'file', checksum })
-    this.#loose -= stored
+    const { size: unpacked } = await this.#repo.objects.statFile(checksum)
     const type = objectTypeNumber('file')
-    this.fallbacks.push({ type, checksum, size: BigInt(stored), unpacked: BigInt(size) })
+    this.fallbacks.push({ type, checksum, size: BigInt(stored), unpacked: BigInt(unpacked) })
+    this.#fallbackStats.push({ checksum, size })
   }
 
-  /** Encodes the current part and begins a new one. */
-  #finish(): { bytes: Uint8Array; header: DeltaPartHeader } {
+  /** Encodes and compresses the current part, and begins a new one. */
+  async #finish(): Promise<{ bytes: Uint8Array; header: DeltaPartHeader }> {
+    const { platform } = this.#repo
     const { count, unpacked } = this.#part
-    const { part: bytes, objects } = this.#part.encode()
+    const { payload, objects } = this.#part.encode()
     this.#part = new DeltaPartBuilder()
+    const xz = platform.xz?.()
+    const packed = await readAll(xz === undefined ? storeXz(streamOf(payload)) : xz.compress(streamOf(payload), PRESET))
+    const bytes = concatBytes([Uint8Array.of(XZ), packed])
     this.#partStats.push({ objects: count, size: bytes.length, unpacked })
-    const checksum = this.#repo.platform.sha256(bytes)
+    const checksum = platform.sha256(bytes)
     return {
       bytes,
       header: { version: 0, checksum, size: BigInt(bytes.length), unpacked: BigInt(unpacked), objects },

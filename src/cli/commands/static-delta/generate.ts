@@ -3,6 +3,7 @@
 import { dirname, join } from 'node:path'
 import type { Checksum } from '../../../bytes.ts'
 import { IoError, UsageError } from '../../../errors.ts'
+import { formatSize } from '../../../format-size.ts'
 import {
   type ByteOrder,
   type DeltaStats,
@@ -79,6 +80,7 @@ export const generate = command({
       byteOrder,
       maxPartSize: megabytes(options['max-chunk-size']),
       maxFileSize: megabytes(options['min-fallback-size']),
+      maxBsdiffSize: options['disable-bsdiff'] ? 0 : megabytes(options['max-bsdiff-size']),
       signal,
     }
     const { filename } = options
@@ -119,11 +121,20 @@ async function writeFiles(repo: Repo, request: GenerateDeltaOptions, path: strin
   }
 }
 
-/** Prints statistics in ostree's format. rollsum and bsdiff are always 0, since no file is encoded as a difference. */
-function report(err: Output, { metadata, regular, symlinks, parts, loose }: DeltaStats): void {
-  err.line('modified: 0')
+/** Prints statistics in ostree's format. */
+function report(err: Output, stats: DeltaStats): void {
+  const { metadata, regular, symlinks, modified, rollsums, bsdiffs, fallbacks, parts, loose } = stats
+  err.line(`modified: ${modified}`)
   err.line(`new reachable: metadata=${metadata} content regular=${regular} symlink=${symlinks}`)
-  err.line('rollsum for 0/0 modified')
+  let matched = 0
+  for (const { from, to, keys, matches, total, size } of rollsums) {
+    err.line(`rollsum for ${from} -> ${to}; crcs=${keys} bufs=${matches} total=${total} matchsize=${size}`)
+    matched += size
+  }
+  err.line(`rollsum for ${rollsums.length}/${modified} modified`)
+  const step = Math.max(1, Math.floor(bsdiffs / 10))
+  for (let done = 0; done < bsdiffs; done += step) err.line(`processing bsdiff: [${done}/${bsdiffs}]`)
+  for (const { checksum, size } of fallbacks) err.line(`fallback for ${checksum} (${formatSize(size)})`)
   let [compressed, uncompressed] = [0, 0]
   for (const [index, { objects, size, unpacked }] of parts.entries()) {
     err.line(`part ${index + 1} n:${objects} compressed:${size} uncompressed:${unpacked}`)
@@ -131,6 +142,6 @@ function report(err: Output, { metadata, regular, symlinks, parts, loose }: Delt
     uncompressed += unpacked
   }
   err.line(`uncompressed=${uncompressed} compressed=${compressed} loose=${loose}`)
-  err.line('rollsum=0 objects, 0 bytes')
-  err.line('bsdiff=0 objects')
+  err.line(`rollsum=${rollsums.length} objects, ${matched} bytes`)
+  err.line(`bsdiff=${bsdiffs} objects`)
 }
