@@ -2,7 +2,7 @@
  * The library, for any runtime: repositories and container images, with storage in memory or of the caller's own.
  *
  * This entry point has what a program needs that embeds the library. Everything else is in the entry point it belongs to:
- * `ostree-ts/repo` and `ostree-ts/container` for the rest of both layers, `ostree-ts/errors` for the classes of errors,
+ * `ostree-ts/repo` and `ostree-ts/container` for the rest of both layers, `ostree-ts/registry` for registries alone, `ostree-ts/errors` for the classes of errors,
  * `ostree-ts/objects`, `/gvariant`, `/tar`, `/keyfile` and `/selinux` for the formats, `ostree-ts/platform` for what a
  * runtime has to provide, and `ostree-ts/testing` for conformance suites. `ostree-ts/node` adds what needs Node.
  *

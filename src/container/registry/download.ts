@@ -10,7 +10,7 @@
  * Source: OCI distribution-spec 1.1, "Pulling blobs"; RFC 9110, section 14.
  */
 import { DigestMismatchError, withContext } from '../../errors.ts'
-import { digestChecksum } from '../oci/digest.ts'
+import { parseDigest } from '../oci/digest.ts'
 import type { Descriptor } from '../oci/oci-types.ts'
 import type { RegistryClient } from './client.ts'
 import { RegistryError } from './errors.ts'
@@ -31,7 +31,8 @@ export async function* downloadBlob(
   clients: readonly RegistryClient[],
   blob: Descriptor,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  digestChecksum(blob.digest)
+  // It becomes a part of the address.
+  parseDigest(blob.digest)
   const state = { offset: 0 }
   let failure: unknown
   for (const client of clients) {
