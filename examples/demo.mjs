@@ -24,16 +24,7 @@ command('container', 'image', 'pull', store, image('1.0-appliance'))
 command('container', 'image', 'list', `--repo=${store}`, '--layers')
 command('container', 'image', 'history', `--repo=${store}`, image('1.0'))
 
-const ref = spawnSync(
-  process.execPath,
-  ['bin/ostree-ts', 'refs', '--list', `--repo=${store}`, 'ostree/container/image'],
-  {
-    encoding: 'utf8',
-  },
-)
-  .stdout.trim()
-  .split('\n')[0]
-command('checkout', `--repo=${store}`, '-U', ref, root)
+command('checkout', `--repo=${store}`, '-U', image('1.0'), root)
 command('fsck', `--repo=${store}`)
 console.log(
   `\nThe root file system of ${image('1.0')} is in ${root}/. The store is ${store}; remove both when you are done.`,

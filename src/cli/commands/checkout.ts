@@ -69,8 +69,7 @@ const OPTIONS = {
     arg: 'PREFIX',
     help: 'When setting SELinux labels, prefix all paths by PREFIX',
   },
-  /** Puts /usr/etc at /etc. Not in the help, which is ostree's. */
-  etc: { type: 'flag', hidden: true },
+  etc: { type: 'flag', added: true, help: 'Put /usr/etc at /etc' },
   composefs: { type: 'flag', help: 'Only create a composefs blob' },
   'composefs-noverity': { type: 'flag', help: 'Only create a composefs blob, and disable fsverity' },
 } as const satisfies OptionTable

@@ -68,9 +68,11 @@ const noXattrs: Rule = ({ error }) => {
   return 'use another file system, or a repository that needs no extended attributes: `ostree-ts init --mode=bare-user-only`, `--mode=archive`, or a path that ends in .sqlite'
 }
 
-const noRef: Rule = async ({ error, repoPath, openRepo }) => {
+const noRef: Rule = async ({ error, found, repoPath, openRepo }) => {
   const rev = error instanceof RefNotFoundError ? error.data.rev : /^Invalid refspec (.*)$/s.exec(error.message)?.[1]
-  if (rev === undefined || repoPath === undefined || !isRepo(repoPath)) return undefined
+  if (rev === undefined) return undefined
+  if (found.path.join(' ') === 'diff' && existsSync(rev)) return `write a directory with its path: \`./${rev}\``
+  if (repoPath === undefined || !isRepo(repoPath)) return undefined
   const repo = await openRepo(repoPath)
   try {
     return await nearRef(repo, rev, repoPath)

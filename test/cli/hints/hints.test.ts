@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { COMMANDS } from '../../../src/cli/command-list.ts'
 import { hintFor } from '../../../src/cli/hints/hint.ts'
 import { MISSING_COMMANDS, requireAvailable } from '../../../src/cli/missing-commands.ts'
-import { IoError, UnsupportedError, UsageError } from '../../../src/errors.ts'
+import { IoError, RefNotFoundError, UnsupportedError, UsageError } from '../../../src/errors.ts'
 import { goldenJson } from '../../support/golden.ts'
 import { hintOf, runInProcess } from '../../support/in-process.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
@@ -106,6 +106,11 @@ describe('hints about repositories, refs and paths', () => {
     ['docker://h/x', `images here: ${IMAGE}; \`ostree-ts container image pull ${store} docker://h/x\` stores it`],
   ])('for the revision %s, which does not exist, those that exist are named', async (rev, hint) => {
     expect((await hintOf(['ls', `--repo=${store}`, rev], folder)).hint).toBe(hint)
+  })
+
+  test('a directory that is given to `diff` like a revision is recognized', async () => {
+    const error = new RefNotFoundError('src')
+    expect(await hintFor(error, ['diff', 'main', 'src'], host)).toBe('write a directory with its path: `./src`')
   })
 
   test('a path in /etc is looked for in /usr/etc', async () => {
