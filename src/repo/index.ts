@@ -78,14 +78,12 @@ export type {
   RefStore,
   RefTarget,
   RepoDirectory,
-  RepoFiles,
   RepoMode,
   SharedFreeSpace,
   StagedLane,
   Storage,
   Transaction,
   TransactionStats,
-  WriteFileOptions,
 } from './core/interface.ts'
 export {
   commitRoot,
@@ -100,6 +98,7 @@ export {
 } from './core/path.ts'
 export type { RandomAccess, Scratch } from './core/random-access.ts'
 export { readCommit, readDirMeta, readDirTree } from './core/read-metadata.ts'
+export type { RepoFiles, WriteFileOptions } from './core/repo-files.ts'
 export type { CachedFile, SummaryCache } from './core/summary-cache.ts'
 export {
   MAX_TREE_DEPTH,

@@ -19,13 +19,13 @@ import type {
   ObjectStore,
   RefStore,
   RefTarget,
-  RepoFiles,
   RepoMode,
   Storage,
   Transaction,
 } from './core/interface.ts'
 import { verityError } from './core/mode-rules.ts'
 import { readCommit, readDirMeta, readDirTree } from './core/read-metadata.ts'
+import type { RepoFiles } from './core/repo-files.ts'
 import { objectsWithParent, transactionWithParent } from './core/with-parent.ts'
 import { type ListedRef, type ListRefsOptions, listRefs, parseRefspec, pathOf, validateNewRef } from './refs/refs.ts'
 import { type ResolveOptions, resolveRev, tryResolveRev } from './refs/resolve.ts'

@@ -113,3 +113,18 @@ export function digestOf(bytes: Uint8Array): Digest {
   const checksum: Checksum = nodePlatform.sha256(bytes)
   return `sha256:${checksum}` as Digest
 }
+
+/** Returns the same image as an ordinary one: nothing says that layers belong to a commit. */
+export function withoutLabels({ blobs, manifest }: GoldenImage): GoldenImage {
+  const changed = new Map(blobs)
+  const read = (digest: string) => JSON.parse(new TextDecoder().decode(changed.get(digest)))
+  const put = (content: object) => {
+    const bytes = new TextEncoder().encode(JSON.stringify(content))
+    changed.set(digestOf(bytes), bytes)
+    return { digest: digestOf(bytes), size: bytes.length }
+  }
+  const parsed = read(manifest)
+  const { config, ...rest } = read(parsed.config.digest)
+  const described = put({ ...rest, config: { ...config, Labels: {} } })
+  return { manifest: put({ ...parsed, config: { ...parsed.config, ...described } }).digest, blobs: changed }
+}

@@ -18,7 +18,7 @@ import { effectiveRules, type LayerRules, matchingRules, noteRules, type WantedR
 import { parseOstreeManifestLayout } from '../store/layout.ts'
 import { IMPORTER_VERSION, type LayerKind } from '../store/names.ts'
 import type { LayerCommit } from '../store/place-image.ts'
-import { resolveLocalRef } from '../store/refs.ts'
+import { RefsLock, resolveStoredRef } from '../store/refs.ts'
 import type { StoredLayers } from '../store/stored-layers.ts'
 import type { ImageSource } from '../transport/interface.ts'
 import { openLayer } from '../transport/layer-stream.ts'
@@ -67,6 +67,8 @@ export class ImportRun implements AsyncDisposable {
   readonly #kept = new Map<PreparedLayer, LayerCommit>()
   /** The derived layers so far, by digest. */
   readonly #derived = new Map<string, DerivedLayer>()
+  /** Layers whose refs the next checkpoint sets. */
+  readonly #unnamed = new Set<PreparedLayer>()
   /** Stored layers that `dropRelabelled` has dropped. */
   readonly #rejected = new Set<Checksum>()
   /** Layers fetched so far. */
@@ -280,20 +282,30 @@ export class ImportRun implements AsyncDisposable {
   async #reuse(kind: LayerKind, layer: PreparedLayer, commit: Checksum, writeRefs: boolean): Promise<void> {
     this.reused++
     await this.#report('layer-cached', kind, layer)
-    if (writeRefs) await this.#keep(kind, layer, commit)
+    if (writeRefs) this.#keep(kind, layer, commit)
+  }
+
+  #keep(kind: LayerKind, prepared: PreparedLayer, commit: Checksum): void {
+    const { layer } = prepared
+    this.#kept.set(prepared, { layer, kind, commit })
+    this.#unnamed.add(prepared)
   }
 
   /**
-   * Sets the ref of a layer, so that an import that is interrupted does not lose it. A ref that is there already may
-   * belong to another image, which `placeImage` finds out at the end.
+   * Makes all layers so far durable, and sets their refs, so that an import that is interrupted does not lose them. A ref
+   * that is there already may belong to another image, which `placeImage` finds out at the end.
    */
-  async #keep(kind: LayerKind, prepared: PreparedLayer, commit: Checksum): Promise<void> {
+  async #checkpoint(): Promise<void> {
     const { repo, tx } = this.#input
-    const { layer, ostreeRef } = prepared
-    this.#kept.set(prepared, { layer, kind, commit })
-    const present = await resolveLocalRef(repo, ostreeRef)
-    const isFree = present === undefined || !(await tx.has({ checksum: present, type: 'commit' }))
-    if (isFree) tx.setRef(`heads/${ostreeRef}`, { commit })
+    await using refs = new RefsLock(repo)
+    if (this.#unnamed.size > 0) await refs.take()
+    for (const prepared of this.#unnamed) {
+      const { commit } = this.#kept.get(prepared) as LayerCommit // `#keep` adds to both
+      const isFree = (await resolveStoredRef(repo, tx, prepared.ostreeRef)) === undefined
+      if (isFree) tx.setRef(`heads/${prepared.ostreeRef}`, { commit })
+    }
+    this.#unnamed.clear()
+    await tx.checkpoint()
   }
 
   /** Fetches a layer, and sets its ref when it is verified. @param take imports the verified blob, returns its commit */
@@ -310,8 +322,8 @@ export class ImportRun implements AsyncDisposable {
     signal?.throwIfAborted()
     await this.#report('layer-start', kind, prepared)
     const commit = await take((received) => onProgress?.({ kind: 'bytes', digest, index, received, size }))
-    if (writeRef && commit !== undefined) await this.#keep(kind, prepared, commit)
-    await tx.checkpoint()
+    if (writeRef && commit !== undefined) this.#keep(kind, prepared, commit)
+    await this.#checkpoint()
     this.fetched++
     await this.#report('layer-done', kind, prepared)
     onProgress?.(objectsSoFar(tx))

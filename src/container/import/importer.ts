@@ -33,6 +33,7 @@ import { isMergedBy, noteMerge } from '../store/merge-rules.ts'
 import { type LayerKind, refForImage, refForLayer } from '../store/names.ts'
 import { type LayerCommit, placeImage } from '../store/place-image.ts'
 import { type LayeredImageState, queryImageCommit, tryQueryImage } from '../store/query.ts'
+import { RefsLock } from '../store/refs.ts'
 import { type AcceptLayer, StoredLayers } from '../store/stored-layers.ts'
 import { type ImageSource, MAX_LAYERS } from '../transport/interface.ts'
 import { FlatFileNotes } from './flat-files.ts'
@@ -217,10 +218,23 @@ export class ImageImporter implements AsyncDisposable {
 
   async #import(prepared: PreparedImport): Promise<ImportResult> {
     const repo = this.#repo
-    const { target, noImgref, disableGc, verifyCommitLabel } = this.#options
+    const { merge, run, relabelled } = await this.#store(prepared)
+    const state = await queryImageCommit(repo, merge)
+    if (this.#options.disableGc !== true) await this.#collect(merge, relabelled > 0)
+    const filteredFiles = run.filtered.size === 0 ? undefined : run.filtered
+    const lostEntries = run.lost.size === 0 ? undefined : run.lost
+    const { verifyText, fetched: layersFetched, reused: layersReused } = run
+    return { ...state, verifyText, filteredFiles, lostEntries, layersFetched, layersReused }
+  }
+
+  /** Stores the layers, merges them and sets the refs. @returns the merge commit, and how many layers got new labels */
+  async #store(prepared: PreparedImport): Promise<{ merge: Checksum; run: ImportRun; relabelled: number }> {
+    const repo = this.#repo
+    const { target, noImgref, verifyCommitLabel } = this.#options
     const { imgref } = target ?? this.#reference
     const ref = noImgref === true ? undefined : refForImage(imgref)
-    const { merge, run, relabelled } = await this.#transaction(prepared, async (tx, run) => {
+    await using refs = new RefsLock(repo)
+    return await this.#transaction(prepared, async (tx, run) => {
       const base = await run.importBase(true)
       if (verifyCommitLabel === true && base !== undefined) requireCommitLabel(prepared.config, base)
       let merged = await this.#merge(tx, prepared, base, await run.importDerived(base))
@@ -229,17 +243,12 @@ export class ImageImporter implements AsyncDisposable {
       }
       const { commit: merge, policy } = merged
       const labelled = policy === undefined ? run.stored : await this.#relabel(tx, run, policy)
+      await refs.take()
       await placeImage(repo, tx, { mergeCommit: merge, layers: labelled, ref })
       await noteMerge(repo, tx, merge, this.#rules.merge)
       const relabelled = labelled.filter((layer, i) => layer.commit !== run.stored[i]?.commit).length
       return { merge, run, relabelled }
     })
-    const state = await queryImageCommit(repo, merge)
-    if (disableGc !== true) await this.#collect(merge, relabelled > 0)
-    const filteredFiles = run.filtered.size === 0 ? undefined : run.filtered
-    const lostEntries = run.lost.size === 0 ? undefined : run.lost
-    const { verifyText, fetched: layersFetched, reused: layersReused } = run
-    return { ...state, verifyText, filteredFiles, lostEntries, layersFetched, layersReused }
   }
 
   /**

@@ -11,6 +11,7 @@ import { copyMergeRules } from './merge-rules.ts'
 import { refForImage } from './names.ts'
 import { type LayerCommit, placeImage } from './place-image.ts'
 import { noSuchImage, queryImage } from './query.ts'
+import { RefsLock } from './refs.ts'
 
 /** How a stored image is copied. */
 export interface CopyImageOptions extends ProgressOptions {
@@ -50,7 +51,9 @@ export async function copyImage(
     await using _ = await into.storage.lock('shared')
     // By checksum: what the source tells others of its refs says nothing of these.
     await pullLocal(from, into, { refs: [...commits], verifyBindings: false, signal, onProgress })
+    await using refs = new RefsLock(into)
     await into.transaction(async (tx) => {
+      await refs.take()
       await placeImage(into, tx, { mergeCommit, layers, ref: refForImage(target) })
       await copyMergeRules(from, into, tx, mergeCommit)
     })

@@ -9,7 +9,7 @@ import { kindOfCommit } from './layer-kind.ts'
 import { copyRules } from './layer-rules.ts'
 import type { LayerOfKind } from './layout.ts'
 import { IMAGE_LAYER_PREFIX, type LayerKind, refForImageLayer, refForLayer } from './names.ts'
-import { listLocalRefs, resolveLocalRef } from './refs.ts'
+import { listLocalRefs, resolveStoredRef } from './refs.ts'
 
 /** A layer of an image, and the commit that the image was made of. */
 export interface LayerCommit extends LayerOfKind {
@@ -27,7 +27,8 @@ export interface PlacedImage {
 /**
  * Sets the refs of an image and of all its layers, also of those that were stored already: since the import began, the
  * collection of another program may have deleted them. A ref that another stored image needs stays as it is; the layer
- * then gets a ref that only this image has.
+ * then gets a ref that only this image has. The caller has taken `RefsLock`, and releases it after the commit of `tx`: of
+ * two imports at the same time the second one sees the refs of the first.
  * @throws {NotFoundError} when the commit of a layer is missing
  */
 export async function placeImage(repo: Repo, tx: Transaction, image: PlacedImage): Promise<void> {
@@ -63,9 +64,8 @@ async function choose(
   commit: Checksum,
   holders: () => ReturnType<typeof listHolders>,
 ): Promise<Checksum> {
-  const present = await resolveLocalRef(repo, refForLayer(layer))
+  const present = await resolveStoredRef(repo, tx, refForLayer(layer))
   if (present === undefined || present === commit) return commit
-  if (!(await tx.has({ checksum: present, type: 'commit' }))) return commit
   const { holders: images, unreadable } = await holders()
   // What an image that cannot be read needs is not known.
   const needed = unreadable.length > 0 || images.some((holder) => needsSharedRef(holder, layer.digest))

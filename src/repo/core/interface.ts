@@ -26,6 +26,7 @@ import type {
 } from '../../objects/index.ts'
 import type { FastPaths, LooseFiles } from './fast-paths.ts'
 import type { Scratch } from './random-access.ts'
+import type { RepoFiles } from './repo-files.ts'
 import type { SummaryCache } from './summary-cache.ts'
 
 /** The value of `core.mode`; `archive` stands for `archive-z2`. */
@@ -316,29 +317,6 @@ export interface DeltaStore {
   delete(delta: DeltaName): MaybePromise<void>
 }
 
-/** How a file beside the objects is created. */
-export interface WriteFileOptions {
-  /** Permission bits. Default 0644. */
-  readonly mode?: number | undefined
-}
-
-/**
- * Files beside objects and refs, by their path: `summary`, `deltas/Ab/REST/superblock`, `NAME.cookies.txt`.
- * Each method throws InvalidNameError if a part of the path is empty, `.` or `..`.
- */
-export interface RepoFiles {
-  /** The directory, for messages. */
-  readonly location: string
-  /** Reads a file. `undefined` if there is no regular file at `path`; symbolic links are not followed. */
-  read(path: string): MaybePromise<Uint8Array | undefined>
-  /** Lists the names in a directory, sorted by their UTF-8 bytes; empty if there is none. @param path `''` is the topmost */
-  list(path: string): MaybePromise<string[]>
-  /** Replaces the file in one step, and creates the directories it needs. */
-  write(path: string, bytes: Uint8Array, options?: WriteFileOptions): MaybePromise<void>
-  /** Deletes a file. @returns whether there was one */
-  delete(path: string): MaybePromise<boolean>
-}
-
 /** How the files of a repository directory are read and written. */
 export interface LooseLayout {
   readonly mode: RepoMode
@@ -395,4 +373,11 @@ export interface Storage extends AsyncDisposable {
    * @throws {RepoLockedError} `Locking repo KIND failed: Resource temporarily unavailable`
    */
   lock(kind: 'shared' | 'exclusive', options?: LockOptions): Promise<AsyncDisposable>
+  /**
+   * Takes a lock that has one holder at a time, whatever other locks are held: a program takes it before it reads refs to
+   * choose the value of one, and disposes of the result after the transaction that sets it was committed. The end of the
+   * process releases it. Absent if the storage has one transaction at a time, over all processes.
+   * @throws {RepoLockedError} when another holder keeps it longer than the timeout
+   */
+  lockRefs?(options?: LockOptions): Promise<AsyncDisposable>
 }

@@ -14,7 +14,7 @@
 import { compareUtf8, decodeUtf8, EMPTY_BYTES, encodeUtf8 } from '../../bytes.ts'
 import { ConflictError, FormatError, NotFoundError } from '../../errors.ts'
 import { KeyFile } from '../../keyfile/index.ts'
-import type { RepoFiles } from '../core/interface.ts'
+import type { RepoFiles } from '../core/repo-files.ts'
 import { validateRemoteName } from '../refs/refs.ts'
 import type { Repo } from '../repo.ts'
 import { editConfig } from '../repo.ts'

@@ -175,6 +175,24 @@ function persistenceTests(context: SuiteContext, reopen: NonNullable<StorageSubj
       await one[Symbol.asyncDispose]()
     })
 
+    test('the lock for refs, where there is one, has one holder at a time, whatever other locks are held', async () => {
+      const one = await context.create()
+      const other = await reopen(one)
+      const shared = await one.lock('shared')
+      const held = await one.lockRefs?.({ timeout: 0 })
+      for (const storage of held === undefined ? [] : [one, other]) {
+        await expect(attempt(async () => storage.lockRefs?.({ timeout: 0 }))).rejects.toThrow(RepoLockedError)
+      }
+      const waiting = other.lockRefs?.({ timeout: 10 })
+      await (await other.lock('shared', { timeout: 0 }))[Symbol.asyncDispose]()
+      await held?.[Symbol.asyncDispose]()
+      await (await waiting)?.[Symbol.asyncDispose]()
+      await (await one.lockRefs?.({ timeout: 0 }))?.[Symbol.asyncDispose]()
+      await shared[Symbol.asyncDispose]()
+      await other[Symbol.asyncDispose]()
+      await one[Symbol.asyncDispose]()
+    })
+
     test('an open transaction excludes an exclusive lock of another handle', async () => {
       const one = await context.create()
       const other = await reopen(one)

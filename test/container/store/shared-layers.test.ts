@@ -19,7 +19,7 @@ import {
 } from '../../../src/container/index.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { createMemoryStorage, prune, Repo, writeCommit } from '../../../src/repo/index.ts'
-import { digestOf, type GoldenImage, goldenImage, sourceOf, withLayers } from '../golden-images.ts'
+import { type GoldenImage, goldenImage, sourceOf, withLayers, withoutLabels } from '../golden-images.ts'
 
 const CHUNKED = goldenImage('container/oci-chunked.tar.gz')
 const PLAIN = withoutLabels(CHUNKED)
@@ -32,21 +32,6 @@ const pull = (repo: Repo, image: GoldenImage, name: string) =>
     host: { architecture: 'amd64', os: 'linux' },
     open: sourceOf(image),
   })
-
-/** Returns the same image as an ordinary one: nothing says that layers belong to a commit. */
-function withoutLabels({ blobs, manifest }: GoldenImage): GoldenImage {
-  const changed = new Map(blobs)
-  const read = (digest: string) => JSON.parse(new TextDecoder().decode(changed.get(digest)))
-  const put = (content: object) => {
-    const bytes = new TextEncoder().encode(JSON.stringify(content))
-    changed.set(digestOf(bytes), bytes)
-    return { digest: digestOf(bytes), size: bytes.length }
-  }
-  const parsed = read(manifest)
-  const { config, ...rest } = read(parsed.config.digest)
-  const described = put({ ...rest, config: { ...config, Labels: {} } })
-  return { manifest: put({ ...parsed, config: { ...parsed.config, ...described } }).digest, blobs: changed }
-}
 
 const ownRefs = (repo: Repo) => repo.refs.list(`heads/${IMAGE_LAYER_PREFIX}`)
 

@@ -11,7 +11,7 @@ import { InvalidNameError } from '../../../errors.ts'
 import { namesIn } from '../../../system/directories.ts'
 import { withIo } from '../../../system/errno.ts'
 import { readWhole, removeFile, replaceFile } from '../../../system/file-io.ts'
-import type { RepoFiles, WriteFileOptions } from '../../core/interface.ts'
+import type { RepoFiles, WriteFileOptions } from '../../core/repo-files.ts'
 
 export class FsFiles implements RepoFiles {
   readonly location: string

@@ -1,7 +1,12 @@
 /**
- * The lock of a repository directory: `.lock`, shared for transactions, exclusive for prune. With the native provider
- * it is the lock that libostree takes, so that the two programs exclude each other. Without it the lock works only
- * between storages of this process: Node itself has no call for a lock that libostree respects.
+ * The locks of a repository directory:
+ *
+ *   .lock        shared for transactions, exclusive for prune
+ *   .refs.lock   exclusive while refs are chosen and set, by transactions that hold the other one shared
+ *
+ * With the native provider the first one is the lock that libostree takes, so that the two programs exclude each other.
+ * Without it locks work only between storages of this process: Node itself has no call for a lock that libostree
+ * respects. The kernel releases the locks of a process that ends.
  *
  * Source: ostree-repo.c, ostree_repo_lock_push, do_repo_lock.
  */
@@ -25,13 +30,13 @@ export interface Locker {
   close(): void
 }
 
-/** Locks a file, created if it is missing, with the lock of libostree. */
-export function fileLocker(path: string, native: Native): Locker {
+/** Locks a file in a directory, created if it is missing, with the lock of libostree. */
+export function fileLocker(path: string, name: string, native: Native): Locker {
   let fd: number | undefined
   return {
     try(kind) {
       if (fd === undefined && kind === 'none') return true
-      fd ??= withIo('.lock', () => openSync(path, OPEN_FLAGS, 0o660))
+      fd ??= withIo(name, () => openSync(`${path}/${name}`, OPEN_FLAGS, 0o660))
       return native.lock(fd, kind)
     },
     close() {
@@ -46,7 +51,7 @@ export const noLocker: Locker = { try: () => true, close() {} }
 
 const holders = new Map<string, Map<object, LockKind>>()
 
-/** Excludes other storages of this process. @param identity the same for every storage of one directory */
+/** Excludes other storages of this process. @param identity the same for every storage that uses the lock */
 export function processLocker(identity: string): Locker {
   const me = {}
   let held = holders.get(identity)

@@ -8,7 +8,7 @@
  *   deltas/…  tmp/cache/summaries/          deltas.ts
  *   summary  NAME.cookies.txt  …            files.ts
  *   tmp/staging-…  tmp/cache                staging.ts
- *   .lock                                   lock.ts
+ *   .lock  .refs.lock                       lock.ts
  *
  * Source: ostree-repo.c, ostree_repo_open, reload_core_config.
  */
@@ -80,6 +80,7 @@ export class FsStorage implements Storage {
   readonly #context: FsStorageContext
   readonly #reader: LooseReader
   readonly #lock: RepoLock
+  readonly #refsLock: RepoLock
   readonly #notWritable: ReadOnlyError | undefined
   #settings: RepoSettings
   #transaction: Transaction | 'beginning' | undefined
@@ -109,7 +110,8 @@ export class FsStorage implements Storage {
     this.files = new FsFiles(path, `${path}/tmp`, requireWritable, fsync)
     const remotes = context.remotesDirectory
     this.remoteFiles = remotes === undefined ? undefined : new FsFiles(remotes, remotes, requireWritable, fsync)
-    this.#lock = new RepoLock(() => this.#makeLocker())
+    this.#lock = new RepoLock(() => this.#makeLocker('.lock'))
+    this.#refsLock = new RepoLock(() => this.#makeLocker('.refs.lock'))
   }
 
   /** Returns the writer threads: those of the last transaction, unless settings have changed since. */
@@ -143,11 +145,11 @@ export class FsStorage implements Storage {
     return { path: this.location, layout: { mode, zlibLevel, disableXattrs } }
   }
 
-  #makeLocker(): Locker {
+  #makeLocker(name: string): Locker {
     const { path, native } = this.#context
     if (!this.#settings.locking || !this.writable) return noLocker
     const provider = native()
-    return provider === undefined ? processLocker(realpathSync(path)) : fileLocker(`${path}/.lock`, provider)
+    return provider === undefined ? processLocker(`${realpathSync(path)}/${name}`) : fileLocker(path, name, provider)
   }
 
   readConfig(): string {
@@ -254,6 +256,10 @@ export class FsStorage implements Storage {
     return this.#lock.acquire(kind, timeout, mayTake)
   }
 
+  async lockRefs({ timeout = this.#settings.lockTimeout }: LockOptions = {}): Promise<AsyncDisposable> {
+    return this.#refsLock.acquire('exclusive', timeout, () => !this.#refsLock.exclusive)
+  }
+
   /** @param call replaces the first words of the message. @throws {ReadOnlyError} `Cannot write to repository: …` */
   #requireWritable(call?: string): void {
     const why = this.#notWritable
@@ -266,6 +272,7 @@ export class FsStorage implements Storage {
     this.#closed = true
     if (this.#transaction !== 'beginning') await this.#transaction?.[Symbol.asyncDispose]()
     this.#lock.close()
+    this.#refsLock.close()
     await this.#writeBehind?.close()
   }
 }
