@@ -225,6 +225,7 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     summary: 'Output the target of a rev',
     load: async () => (await import('./commands/rev-parse.ts')).revParse,
   },
+  { name: 'sign', summary: 'Sign a commit', load: async () => (await import('./commands/sign.ts')).sign },
   { name: 'show', summary: 'Output a metadata object', load: async () => (await import('./commands/show.ts')).show },
   STATIC_DELTA,
   {

@@ -7,6 +7,7 @@ import { formatTime } from '../sign/index.ts'
 export function hostVerification(): Verification {
   return {
     now: () => Math.floor(Date.now() / 1000),
+    dummySignatures: process.env['OSTREE_DUMMY_SIGN_ENABLED'] !== undefined,
     keys: createKeySource({ gpgHome: process.env['OSTREE_GPG_HOME'] }),
     formatTime: (seconds) => formatTime(seconds - new Date(seconds * 1000).getTimezoneOffset() * 60),
   }

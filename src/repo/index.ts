@@ -5,7 +5,15 @@
  */
 
 export { SMALL_FILE } from '../bytes.ts'
-export type { KeyRings, TimeFormat } from '../sign/index.ts'
+export {
+  createSigner,
+  type KeyRings,
+  type PublicKeys,
+  type SignatureEngine,
+  type Signer,
+  signatureEngine,
+  type TimeFormat,
+} from '../sign/index.ts'
 export { type CheckoutResult, checkout, MAX_CHECKOUT_ENTRIES } from './checkout/checkout.ts'
 export {
   createMemoryTarget,
@@ -206,6 +214,7 @@ export {
   type RemoteOption,
   remoteUrl,
 } from './remotes/remotes.ts'
+export { signCommit, verifyCommitWith } from './remotes/sign-commit.ts'
 export type { KeySource, Verification } from './remotes/signature-keys.ts'
 export { readSignedCommit, type SignedCommit, verifyCommitFor } from './remotes/verify-commit.ts'
 export { editConfig, Repo, type RepoOptions } from './repo.ts'

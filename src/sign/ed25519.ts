@@ -1,54 +1,51 @@
 /**
- * Signatures of type `ed25519`: 64 bytes, verified with keys of 32 bytes.
+ * Signatures of type `ed25519`: 64 bytes, verified with keys of 32 bytes. A secret key is the seed and the public key,
+ * together 64 bytes. All are given in base64.
  *
  * Source: ostree-sign-ed25519.c; RFC 8032.
  */
 
-import { compareBytes, toHex } from '../bytes.ts'
+import { concatBytes } from '../bytes.ts'
 import { DeniedError, withContext } from '../errors.ts'
-import { decodeBase64 } from './packets.ts'
+import { decodeLenient } from './base64.ts'
+import { type SignatureEngine, verifyWithKeys } from './engine.ts'
+import { ED25519, signWithWebCrypto, verifyWithWebCrypto } from './web-crypto.ts'
 
 const KEY_LENGTH = 32
+const SECRET_LENGTH = 64
 const SIGNATURE_LENGTH = 64
-/** An error names the keys that failed, up to this number. */
-const NAMED_KEYS = 3
-/** Most pairs of key and signature that are tried. */
-const MAX_ATTEMPTS = 4096
-
-/** Public keys, 32 bytes each; a key in both lists is not trusted. */
-export interface Ed25519Keys {
-  readonly trusted: readonly Uint8Array[]
-  readonly revoked?: readonly Uint8Array[] | undefined
-}
+/** The bytes of PKCS#8 before the seed. Source: RFC 8410, 7. */
+const PKCS8_PREFIX = Uint8Array.of(0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20)
 
 /**
  * Decodes a public key. As GLib does, it skips characters that are not of the base64 alphabet.
  * @throws {DeniedError} when the text is not base64 of 32 bytes
  */
 export function parseEd25519Key(text: string): Uint8Array {
-  const key = decodeLenient(text)
-  if (key?.length === KEY_LENGTH) return key
-  const reason = `Ill-formed input: expected ${KEY_LENGTH} bytes, got ${key?.length ?? 0} bytes`
-  throw new DeniedError('ed25519', `Invalid ed25519 public key: ${reason}`)
+  return parseKey(text, 'public', KEY_LENGTH)
 }
 
-/** Decodes whole groups of four characters, as GLib does; what is left over is dropped. */
-function decodeLenient(text: string): Uint8Array | undefined {
-  const characters = text.replaceAll(/[^A-Za-z0-9+/=]/g, '')
-  return decodeBase64(characters.slice(0, characters.length - (characters.length % 4)))
+function parseKey(text: string, kind: 'public' | 'secret', length: number): Uint8Array {
+  const key = decodeLenient(text)
+  if (key?.length === length) return key
+  const reason = `Ill-formed input: expected ${length} bytes, got ${key?.length ?? 0} bytes`
+  throw new DeniedError('ed25519', `Invalid ed25519 ${kind} key: ${reason}`)
 }
 
 /**
- * Reads the public keys of a file or of a directory of files: base64, one key a line.
+ * Reads the public keys of a file: base64, one key a line.
+ * @param file path of the file, for the error message
  * @returns the keys; lines that are not keys are skipped as long as one line is a key
  * @throws {DeniedError} when a line or the text is empty, or no line is a key
  */
-export function parseEd25519Keys(text: string): Uint8Array[] {
+export function parseEd25519Keys(text: string, file?: string): Uint8Array[] {
   const keys: Uint8Array[] = []
   let failure: unknown
-  if (text === '') throw new DeniedError('ed25519', 'signature: ed25519: no valid keys')
-  for (const line of text.replace(/\n$/, '').split('\n')) {
-    if (line === '') throw new DeniedError('ed25519', 'Invalid base64 blob format')
+  if (text === '') {
+    const where = file === undefined ? '' : ` in file '${file}'`
+    throw new DeniedError('ed25519', `signature: ed25519: no valid keys${where}`)
+  }
+  for (const line of linesOf(text)) {
     try {
       keys.push(parseEd25519Key(line))
     } catch (error) {
@@ -60,49 +57,29 @@ export function parseEd25519Keys(text: string): Uint8Array[] {
   return keys
 }
 
-/**
- * Verifies that one of the signatures over `data` is by a trusted key.
- * @returns a message that names the key
- * @throws {DeniedError} when no signature is by a trusted key, or a signature is not 64 bytes long
- */
-export async function verifyEd25519(
-  data: Uint8Array,
-  signatures: readonly Uint8Array[],
-  { trusted, revoked = [] }: Ed25519Keys,
-): Promise<string> {
-  // As in ostree: the key that was loaded last is tried first, equal keys are tried once.
-  const keys = trusted
-    .filter((key) => !revoked.some((other) => compareBytes(key, other) === 0))
-    .filter((key, at, all) => all.findIndex((other) => compareBytes(key, other) === 0) === at)
-    .reverse()
-  const failed: string[] = []
-  for (const signature of signatures) {
-    if (signature.length !== SIGNATURE_LENGTH) {
-      const reason = `Ill-formed input: expected ${SIGNATURE_LENGTH} bytes, got ${signature.length} bytes`
-      throw new DeniedError('ed25519', `Invalid signature: ${reason}`)
-    }
-    for (const key of keys) {
-      const shown = toHex(key)
-      if (await isSignedBy(key, signature, data)) return `ed25519: Signature verified successfully with key '${shown}'`
-      failed.push(`key '${shown}'`)
-      if (failed.length >= MAX_ATTEMPTS) throw denied(`Signature couldn't be verified; tried ${failed.length} keys`)
-    }
-  }
-  if (failed.length === 0) throw denied('no signatures found')
-  if (failed.length > NAMED_KEYS) throw denied(`Signature couldn't be verified; tried ${failed.length} keys`)
-  throw denied(`Signature couldn't be verified with: ${failed.join('; ')}`)
+/** Splits a file into lines. @throws {DeniedError} when one is empty */
+function linesOf(text: string): string[] {
+  if (text === '') return []
+  const lines = text.replace(/\n$/, '').split('\n')
+  if (lines.includes('')) throw new DeniedError('ed25519', 'Invalid base64 blob format')
+  return lines
 }
 
 async function isSignedBy(key: Uint8Array, signature: Uint8Array, data: Uint8Array): Promise<boolean> {
-  try {
-    // BufferSource excludes shared memory, for which Web Crypto throws: the signature then counts as not verified.
-    const imported = await crypto.subtle.importKey('raw', key as BufferSource, 'Ed25519', false, ['verify'])
-    return await crypto.subtle.verify('Ed25519', imported, signature as BufferSource, data as BufferSource)
-  } catch {
-    return false
+  if (signature.length !== SIGNATURE_LENGTH) {
+    const reason = `Ill-formed input: expected ${SIGNATURE_LENGTH} bytes, got ${signature.length} bytes`
+    throw new DeniedError('ed25519', `Invalid signature: ${reason}`)
   }
+  return await verifyWithWebCrypto(ED25519, 'raw', key, signature, data)
 }
 
-function denied(reason: string): DeniedError {
-  return new DeniedError('ed25519', `ed25519: ${reason}`)
+/** Signatures of type `ed25519`. */
+export const ed25519: SignatureEngine = {
+  name: 'ed25519',
+  parsePublicKey: parseEd25519Key,
+  parsePublicKeys: parseEd25519Keys,
+  parseSecretKey: (text) => parseKey(text, 'secret', SECRET_LENGTH),
+  parseSecretKeys: (text) => linesOf(text).map((line) => parseKey(line, 'secret', SECRET_LENGTH)),
+  sign: (secret, data) => signWithWebCrypto(ED25519, concatBytes([PKCS8_PREFIX, secret.subarray(0, 32)]), data),
+  verify: (data, signatures, keys) => verifyWithKeys('ed25519', isSignedBy, data, signatures, keys),
 }

@@ -1,4 +1,14 @@
-/** Results of verifying signatures. */
+/** Signers, and results of verifying OpenPGP signatures. */
+
+import type { MaybePromise } from '../bytes.ts'
+
+/** Makes signatures of one type with one key. */
+export interface Signer {
+  /** Type of the signatures: `gpg`, or the name of an engine such as `ed25519`. */
+  readonly engine: string
+  /** Returns the signature of `data`. */
+  sign(data: Uint8Array): MaybePromise<Uint8Array>
+}
 
 /** Result of verifying one OpenPGP signature; only `good` means that the signature can be trusted. */
 export type OpenPgpStatus =

@@ -2,7 +2,7 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { toHex } from '../../src/bytes.ts'
-import { parseEd25519Key, parseEd25519Keys, verifyEd25519 } from '../../src/sign/index.ts'
+import { ed25519, parseEd25519Key, parseEd25519Keys } from '../../src/sign/index.ts'
 
 const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64')
 const key = (fill: number) => new Uint8Array(32).fill(fill)
@@ -32,7 +32,7 @@ describe('a file of ed25519 keys', () => {
 
 describe('an ed25519 signature', () => {
   test('failures name the keys in reverse order of loading, each key once', async () => {
-    const failed = verifyEd25519(key(0), [new Uint8Array(64)], { trusted: [key(1), key(2), key(1)] })
+    const failed = ed25519.verify(key(0), [new Uint8Array(64)], { trusted: [key(1), key(2), key(1)] })
     await expect(failed).rejects.toThrow(
       `ed25519: Signature couldn't be verified with: key '${toHex(key(2))}'; key '${toHex(key(1))}'`,
     )
@@ -42,9 +42,9 @@ describe('an ed25519 signature', () => {
     const { publicKey, privateKey } = generateKeyPairSync('ed25519')
     const right = new Uint8Array(publicKey.export({ type: 'spki', format: 'der' }).subarray(-32))
     const good = new Uint8Array(sign(null, key(5), privateKey))
-    await expect(verifyEd25519(key(5), [new Uint8Array(3), good], { trusted: [right] })).rejects.toThrow(
+    await expect(ed25519.verify(key(5), [new Uint8Array(3), good], { trusted: [right] })).rejects.toThrow(
       /^Invalid signature: Ill-formed input: expected 64 bytes, got 3 bytes$/,
     )
-    expect(await verifyEd25519(key(5), [good], { trusted: [key(9), right] })).toContain('verified successfully')
+    expect(await ed25519.verify(key(5), [good], { trusted: [key(9), right] })).toContain('verified successfully')
   })
 })

@@ -8,6 +8,7 @@ import { scanHardLinks } from '../../repo/local.ts'
 import { type CommandContext, command } from '../command.ts'
 import { detachedMetadata, givenMetadata, sePolicyOf, timestampOf, treesOf } from '../commit/inputs.ts'
 import { COMMIT_OPTIONS } from '../commit/options.ts'
+import { fileSignersOf, signersOf } from '../signing/keys.ts'
 import { editMessage } from '../text/editor.ts'
 import { ObjectCounter } from '../text/object-counter.ts'
 import type { Output } from '../text/output.ts'
@@ -17,7 +18,7 @@ type Context = CommandContext<typeof COMMIT_OPTIONS>
 
 /** Options that ostree has and this command does not support. */
 /** `--gpg-homedir` and `--sign-type` alone have no effect, as in ostree. */
-const UNSUPPORTED = ['gpg-sign', 'sign', 'sign-from-file']
+const UNSUPPORTED = ['gpg-sign']
 
 export const commit = command({
   name: 'commit',
@@ -28,7 +29,7 @@ export const commit = command({
   long: true,
   options: COMMIT_OPTIONS,
   async run(context) {
-    const { options, out, err } = context
+    const { options, out, err, env } = context
     const fsync = parseFsync(options.fsync) ?? (options['disable-fsync'] ? false : undefined)
     const repo = await context.repo()
     const modifier = modifierOf(context)
@@ -53,6 +54,7 @@ export const commit = command({
         parent,
         metadata,
         detachedMetadata: attached,
+        signers: [...signersOf(options, options.sign, env), ...fileSignersOf(options, options['sign-from-file'], env)],
         keepMetadata: options['keep-metadata'],
         bindings: !options['no-bindings'],
         bindRefs: options['bind-ref'],

@@ -19,6 +19,7 @@ import { withIo } from '../../system/errno.ts'
 import { directoryPath } from '../../system/raw-path.ts'
 import { command } from '../command.ts'
 import { defaultTime, typedPair } from '../commit/inputs.ts'
+import { signersOf } from '../signing/keys.ts'
 import { summaryAsJson, summaryValueAsJson } from '../text/json.ts'
 import type { Output } from '../text/output.ts'
 import { JSON_OPTION, refuseOptions, refuseRaw } from '../values.ts'
@@ -52,12 +53,13 @@ export const summary = command({
     const key = options['print-metadata-key']
     if (options.update) {
       await requireWritable(repo)
-      refuseOptions(options, ['gpg-sign', 'sign'])
+      refuseOptions(options, ['gpg-sign'])
+      const signers = signersOf(options, options.sign, env)
       const metadata = options['add-metadata'].map(addedPair)
       if (repo.settings.collectionId !== undefined) {
-        await commitCollectionMetadata(repo, { metadata, timestamp: defaultTime(env) })
+        await commitCollectionMetadata(repo, { metadata, timestamp: defaultTime(env), signers })
       }
-      await updateSummary(repo, { metadata, timestamp: BigInt(Math.floor(Date.now() / 1000)) })
+      await updateSummary(repo, { metadata, timestamp: BigInt(Math.floor(Date.now() / 1000)), signers })
     } else if (options.view || options.raw) {
       if (options.json) refuseRaw(options)
       if (options.json) out.json(summaryAsJson(await readSummary(repo)))

@@ -9,10 +9,12 @@ import { ConflictError, UnsupportedError, UsageError } from '../../errors.ts'
 import { type Vardict, vardict } from '../../gvariant/index.ts'
 import { encodeSizes } from '../../objects/index.ts'
 import type { ProgressOptions } from '../../progress.ts'
+import type { Signer } from '../../sign/index.ts'
 import { feed, TarOrCpioParser } from '../../tar/index.ts'
 import { withComposefs } from '../composefs/image.ts'
 import type { BeginOptions, Transaction, TransactionStats } from '../core/interface.ts'
 import { commitRoot } from '../core/path.ts'
+import { addSignatures } from '../core/signatures.ts'
 import { MutableTree, overlayTree, type TreeRoot, writeTree } from '../core/tree.ts'
 import { parseRefspec, pathOf, validateNewRef } from '../refs/refs.ts'
 import type { Repo } from '../repo.ts'
@@ -71,6 +73,8 @@ export interface CommitOptions extends ProgressOptions, BeginOptions, Omit<Commi
   readonly generateSizes?: boolean | undefined
   /** Detached metadata to write for the commit. */
   readonly detachedMetadata?: Vardict | undefined
+  /** Sign the commit with each of them, in this order. The branch is not set when one fails. */
+  readonly signers?: readonly Signer[] | undefined
   /**
    * Returns the policy for SELinux labels. Called once, after `base` is read and before the trees are. Counts as a
    * modifier, even if it returns `undefined`.
@@ -128,9 +132,8 @@ export async function commit(repo: Repo, options: CommitOptions): Promise<Commit
     const sizes = recorder === undefined ? undefined : encodeSizes(await recorder.sizes(repo, exactCompression))
     const all: Vardict = sizes === undefined ? described : [...described, [SIZES_KEY, sizes]]
     const checksum = await writeCommit(tx, { ...options, root, parent, metadata: all })
-    if (options.detachedMetadata !== undefined) {
-      await tx.writeAttached('commitmeta', checksum, vardict.encode(options.detachedMetadata))
-    }
+    const attached = await detachedMetadata(repo, tx, checksum, options)
+    if (attached !== undefined) await tx.writeAttached('commitmeta', checksum, vardict.encode(attached))
     if (options.branch !== undefined) setBranch(tx, options.branch, checksum)
     const stats = await tx.commit()
     reportObjects(tx, options)
@@ -139,6 +142,18 @@ export async function commit(repo: Repo, options: CommitOptions): Promise<Commit
   } finally {
     await tx[Symbol.asyncDispose]()
   }
+}
+
+/** Returns the detached metadata to write: what was given, and signatures. They join those that the commit has already. */
+async function detachedMetadata(
+  repo: Repo,
+  tx: Transaction,
+  commit: Checksum,
+  { detachedMetadata: given, signers = [] }: CommitOptions,
+): Promise<Vardict | undefined> {
+  if (signers.length === 0) return given
+  const bytes = await tx.readMeta('commit', commit)
+  return addSignatures(given ?? (await repo.readDetachedMetadata(commit)), bytes, signers)
 }
 
 async function findParent(repo: Repo, { branch, orphan, parent }: CommitOptions): Promise<Checksum | undefined> {

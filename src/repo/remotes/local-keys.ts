@@ -3,8 +3,8 @@
  *
  * ```
  * /usr/share/ostree/trusted.gpg.d/*.gpg     system keyrings; $OSTREE_GPG_HOME replaces the directory
- * /etc/ostree, /usr/share/ostree            trusted.ed25519 and revoked.ed25519, files with one key per line;
- *                                           trusted.ed25519.d and revoked.ed25519.d, directories of such files
+ * /etc/ostree, /usr/share/ostree            trusted.TYPE and revoked.TYPE, files of keys, where TYPE is ed25519 or spki;
+ *                                           trusted.TYPE.d and revoked.TYPE.d, directories of such files
  * ```
  *
  * Source: ostree-gpg-verifier.c (_ostree_gpg_verifier_add_keyring_dir, _ostree_gpg_verifier_add_keyfile_path);
@@ -14,7 +14,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { compareUtf8 } from '../../bytes.ts'
-import { LimitError } from '../../errors.ts'
+import { IoError, LimitError } from '../../errors.ts'
 import { namesIn } from '../../system/directories.ts'
 import { unless, withIo } from '../../system/errno.ts'
 import type { KeySource } from './signature-keys.ts'
@@ -30,10 +30,12 @@ const MAX_KEY_FILE = 16 * 1024 * 1024
 export interface KeySourceOptions {
   /** Directory of the system keyrings: `$OSTREE_GPG_HOME`. Default `/usr/share/ostree/trusted.gpg.d`. */
   readonly gpgHome?: string | undefined
+  /** Directories of the files `trusted.TYPE` and `revoked.TYPE`. Default `/etc/ostree` and `/usr/share/ostree`. */
+  readonly keysDirectories?: readonly string[] | undefined
 }
 
 /** Creates a source of the keys on this machine. A file larger than 16 MiB is refused with `LimitError`. */
-export function createKeySource({ gpgHome }: KeySourceOptions = {}): KeySource {
+export function createKeySource({ gpgHome, keysDirectories = SYSTEM_KEYS }: KeySourceOptions = {}): KeySource {
   return {
     system: async () => readKeyRings(gpgHome || SYSTEM_KEYRINGS, true),
     at: async (path) =>
@@ -44,7 +46,8 @@ export function createKeySource({ gpgHome }: KeySourceOptions = {}): KeySource {
             withIo(path, () => readdirSync(path)),
           ).map((name) => readKeys(join(path, name))),
     file: async (path) => unless(['ENOENT'], path, () => readKeyFile(path)),
-    lines: async (kind, what) => SYSTEM_KEYS.flatMap((directory) => keyLines(join(directory, `${what}.${kind}`))),
+    keyFiles: async (kind, what) =>
+      keysDirectories.flatMap((directory) => keyFiles(join(directory, `${what}.${kind}`))),
   }
 }
 
@@ -60,11 +63,17 @@ export function readKeyRings(directory: string, mayBeMissing = false): Uint8Arra
   return names.map((name) => readKeys(join(directory, name)))
 }
 
-/** Reads the keys of the file `path` and of the directory `path.d`. */
-function keyLines(path: string): string[] {
+/** Reads the file `path` and those of the directory `path.d`. Files that cannot be read are skipped. */
+function keyFiles(path: string): Uint8Array[] {
   const files = [path, ...filesIn(`${path}.d`, namesIn(`${path}.d`)).map((name) => join(`${path}.d`, name))]
-  const texts = files.filter(isFile).map((file) => new TextDecoder().decode(readKeys(file)))
-  return texts.flatMap((text) => text.split('\n')).flatMap((line) => line.trim() || [])
+  return files.filter(isFile).flatMap((file) => {
+    try {
+      return [readKeys(file)]
+    } catch (error) {
+      if (error instanceof IoError) return []
+      throw error
+    }
+  })
 }
 
 /** Selects the names that are regular files of the directory, in byte order. */

@@ -5,17 +5,16 @@
  * REPO/NAME.trustedkeys.gpg      keyring of a remote; if it exists, the system keyrings are not used
  * gpgkeypath                     setting of the remote: files and directories with further keyrings
  * system keyrings                /usr/share/ostree/trusted.gpg.d
- * verification-ed25519-key       setting of the remote: a key in base64
- * verification-ed25519-file      setting of the remote: a file with one key per line
+ * verification-TYPE-key          setting of the remote: a key of type ed25519 or spki, in base64
+ * verification-TYPE-file         setting of the remote: a file of keys
  * ```
  *
  * Source: ostree-repo.c (_ostree_repo_gpg_prepare_verifier), ostree-repo-pull-verify.c (_signapi_load_public_keys).
  */
 
 import { decodeUtf8 } from '../../bytes.ts'
-import { DeniedError, NotFoundError, UnsupportedError, withContext } from '../../errors.ts'
-import type { Ed25519Keys, KeyRings, TimeFormat } from '../../sign/index.ts'
-import { parseEd25519Key, parseEd25519Keys } from '../../sign/index.ts'
+import { DeniedError, NotFoundError, OstreeError, UnsupportedError, withContext } from '../../errors.ts'
+import type { KeyRings, PublicKeys, SignatureEngine, TimeFormat } from '../../sign/index.ts'
 import type { Repo } from '../repo.ts'
 import type { Remote } from './remotes.ts'
 
@@ -27,8 +26,8 @@ export interface KeySource {
   at(path: string): Promise<KeyRings>
   /** Reads a file. @returns `undefined` when it does not exist */
   file(path: string): Promise<Uint8Array | undefined>
-  /** Returns the system's trusted or revoked keys of a signature type, such as `ed25519`, each as a line of text. */
-  lines(kind: string, what: 'trusted' | 'revoked'): Promise<readonly string[]>
+  /** Returns the contents of the system's files of trusted or revoked keys of a signature type, such as `ed25519`. */
+  keyFiles(kind: string, what: 'trusted' | 'revoked'): Promise<readonly Uint8Array[]>
 }
 
 /** The clock and the keys that verifying signatures needs besides the repository. */
@@ -37,6 +36,8 @@ export interface Verification {
   readonly now: () => number
   /** Keys outside the repository. Default: none. */
   readonly keys?: KeySource | undefined
+  /** Accepts signatures of type `dummy`, which prove nothing: they are for tests of ostree. Default: false. */
+  readonly dummySignatures?: boolean | undefined
   /** Formats times in messages. Default: UTC. */
   readonly formatTime?: TimeFormat | undefined
 }
@@ -72,54 +73,63 @@ export async function allKeyRings(repo: Repo, { keys }: Verification): Promise<K
 }
 
 /**
- * Returns the Ed25519 keys of a remote. The system's trusted keys are used only if the remote configures none.
- * @throws {DeniedError} when a configured file cannot be read
+ * Returns the keys of a remote for one type of signatures. The system's trusted keys are used only if the remote configures
+ * none.
+ * @throws {DeniedError} when a configured key or file cannot be read
  * @throws {NotFoundError} when `required` and there are no keys
  */
-export async function remoteEd25519Keys(
+export async function remotePublicKeys(
   { config, group }: Remote,
+  engine: SignatureEngine,
   { keys }: Verification,
   required: boolean,
-): Promise<Ed25519Keys> {
-  const inline = config.get(group, 'verification-ed25519-key')
-  const path = config.get(group, 'verification-ed25519-file')
-  const revoked = soundKeys((await keys?.lines('ed25519', 'revoked')) ?? [])
-  const trusted = path === undefined ? [] : [...(await keysOfFile(keys, path))]
+): Promise<PublicKeys> {
+  const { name } = engine
+  const inline = config.get(group, `verification-${name}-key`)
+  const path = config.get(group, `verification-${name}-file`)
+  const revoked = await systemPublicKeys(engine, keys, 'revoked')
+  const trusted = path === undefined ? [] : [...(await keysOfFile(engine, keys, path))]
   if (inline !== undefined) {
     try {
-      trusted.push(parseEd25519Key(inline))
+      trusted.push(engine.parsePublicKey(inline))
     } catch (error) {
-      throw withContext("Failed loading 'ed25519' keys from inline `verification-key`", error)
+      throw withContext(`Failed loading '${name}' keys from inline \`verification-key\``, error)
     }
   }
   if (path === undefined && inline === undefined) {
-    for (const key of soundKeys((await keys?.lines('ed25519', 'trusted')) ?? [])) trusted.push(key)
+    trusted.push(...(await systemPublicKeys(engine, keys, 'trusted')))
   }
   if (required && trusted.length === 0) {
-    throw new NotFoundError('ed25519', 'No keys found for required signapi type ed25519')
+    throw new NotFoundError(name, `No keys found for required signapi type ${name}`)
   }
   return { trusted, revoked }
 }
 
-/** Returns the keys among lines of the system's files; lines that are not keys are skipped. */
-function soundKeys(lines: readonly string[]): Uint8Array[] {
-  return lines.flatMap((line) => {
+/** Returns the system's keys. Files that are malformed or without a key are skipped. */
+export async function systemPublicKeys(
+  engine: SignatureEngine,
+  source: KeySource | undefined,
+  what: 'trusted' | 'revoked',
+): Promise<Uint8Array[]> {
+  const found: Uint8Array[] = []
+  for (const bytes of (await source?.keyFiles(engine.name, what)) ?? []) {
     try {
-      return [parseEd25519Key(line)]
-    } catch {
-      return []
+      found.push(...engine.parsePublicKeys(decodeUtf8(bytes) ?? ''))
+    } catch (error) {
+      if (!(error instanceof OstreeError)) throw error
     }
-  })
+  }
+  return found
 }
 
-/** @throws {DeniedError} when the file does not exist, has an empty line, or has no line that is a key */
-async function keysOfFile(keys: KeySource | undefined, path: string): Promise<Uint8Array[]> {
+/** @throws {DeniedError} when the file does not exist, or is not one of keys */
+async function keysOfFile(engine: SignatureEngine, keys: KeySource | undefined, path: string): Promise<Uint8Array[]> {
   try {
     const text = decodeUtf8((await keys?.file(path)) ?? new Uint8Array(1).fill(0xff))
     if (text === undefined) throw new DeniedError(path, 'Cannot read the file')
-    return parseEd25519Keys(text)
+    return engine.parsePublicKeys(text, path)
   } catch (error) {
     // As in ostree, the quote is not closed.
-    throw withContext(`Failed loading 'ed25519' keys from '${path}`, error)
+    throw withContext(`Failed loading '${engine.name}' keys from '${path}`, error)
   }
 }

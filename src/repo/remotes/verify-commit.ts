@@ -4,7 +4,7 @@
  * ```
  * setting             required signature                                    in the detached metadata
  * gpg-verify=true     a good OpenPGP signature; this is the default         ostree.gpgsigs
- * sign-verify=true    one of any type that there are keys for               ostree.sign.ed25519
+ * sign-verify=true    one of any type that there are keys for               ostree.sign.ed25519, ostree.sign.spki
  * sign-verify=A,B     one of these types
  * ```
  *
@@ -12,19 +12,13 @@
  */
 
 import type { Checksum } from '../../bytes.ts'
-import { DeniedError, UnsupportedError, withContext } from '../../errors.ts'
-import { array, bytes as byteArray, lookup, type Vardict } from '../../gvariant/index.ts'
-import { describeSignature, type Ed25519Keys, type KeyRings, verifyEd25519, verifyOpenPgp } from '../../sign/index.ts'
+import { DeniedError, OstreeError, withContext } from '../../errors.ts'
+import { lookup, type Vardict } from '../../gvariant/index.ts'
+import { describeSignature, type KeyRings, signatureEngine, signatureEngines, verifyOpenPgp } from '../../sign/index.ts'
+import { GPG_SIGNATURES_KEY, Signatures, signaturesKey } from '../core/signatures.ts'
 import type { Repo } from '../repo.ts'
 import { findRemote, type Remote } from './remotes.ts'
-import { remoteEd25519Keys, remoteKeyRings, type Verification } from './signature-keys.ts'
-
-/** Metadata key of OpenPGP signatures; the value is an array of byte arrays, `aay`. */
-export const GPG_SIGNATURES_KEY = 'ostree.gpgsigs'
-/** Metadata key of ed25519 signatures; the value has the same type. */
-const ED25519_SIGNATURES = 'ostree.sign.ed25519'
-
-const Signatures = array(byteArray)
+import { remoteKeyRings, remotePublicKeys, type Verification } from './signature-keys.ts'
 
 /** A commit object and its detached metadata, or a summary and its signatures. */
 export interface SignedCommit {
@@ -37,7 +31,7 @@ export interface SignedCommit {
  * @returns a text that describes the signatures, one per line
  * @throws {DeniedError} when a required signature is missing or not good, or when the remote requires none
  * @throws {NotFoundError} when there is no such remote
- * @throws {UnsupportedError} when the remote requires a type other than GPG and ed25519
+ * @throws {UnsupportedError} when the remote requires a type that is not known
  */
 export async function verifyCommitFor(
   repo: Repo,
@@ -57,8 +51,7 @@ export async function verifyCommitFor(
   const rings = () => remoteKeyRings(repo, found, verification)
   let text = gpg ? await requireGpg(commit, rings, verification, 'GPG: ') : ''
   if (kinds !== undefined) {
-    const keys = await remoteEd25519Keys(found, verification, kinds !== 'any')
-    text += `${await requireEd25519(commit, keys)}\n`
+    text += `${await requireEngines(found, kinds, commit, verification)}\n`
   }
   return text
 }
@@ -72,7 +65,7 @@ export interface SignaturePolicy {
 
 /**
  * Returns the signatures that a remote requires.
- * @throws {UnsupportedError} when it requires a type other than GPG and ed25519
+ * @throws {UnsupportedError} when it requires a type that is not known
  */
 export function signaturePolicy(remote: Remote, of: 'commit' | 'summary'): SignaturePolicy {
   if (of === 'commit') return { gpg: wantsGpg(remote), sign: signatureKinds(remote) }
@@ -104,8 +97,7 @@ export async function requireSignatures(
   if (metadata === undefined) {
     throw new DeniedError(what, `Can't verify ${what === 'summary' ? what : 'commit'} without detached metadata`)
   }
-  const keys = await remoteEd25519Keys(remote, verification, sign !== 'any')
-  await requireEd25519({ bytes, metadata }, keys, what === 'summary' ? "Can't verify summary" : undefined)
+  await requireEngines(remote, sign, { bytes, metadata }, verification, what === 'summary' ? what : 'commit')
 }
 
 /**
@@ -151,16 +143,14 @@ function wantsGpg({ config, group }: Remote): boolean {
 
 /**
  * Returns the signature types of `sign-verify`: `any` for those that there are keys for, `undefined` for none.
- * @throws {UnsupportedError} when a type other than ed25519 is required
+ * @throws {UnsupportedError} when a type that is not known is required
  */
 function signatureKinds({ config, group }: Remote, key = 'sign-verify'): 'any' | readonly string[] | undefined {
   const text = config.get(group, key)?.trim() ?? ''
   if (text === '' || text === 'false' || text === '0') return undefined
   if (text === 'true' || text === '1') return 'any'
   const kinds = text.split(/[;,]/).filter((kind) => kind !== '')
-  if (kinds.some((kind) => kind !== 'ed25519')) {
-    throw new UnsupportedError(text, 'Requested signature type is not implemented')
-  }
+  for (const kind of kinds) signatureEngine(kind)
   return kinds
 }
 
@@ -184,16 +174,45 @@ async function requireGpg(
   throw new DeniedError('commit', reasons.join('').trimEnd() || 'No GPG signatures found')
 }
 
-async function requireEd25519(
-  { bytes, metadata }: SignedCommit,
-  keys: Ed25519Keys,
-  context = "Can't verify commit",
+/**
+ * Requires a good signature of one of the types. Types that the metadata has no signatures of are passed over.
+ * @returns the message of the type whose signature is good
+ */
+async function requireEngines(
+  remote: Remote,
+  kinds: 'any' | readonly string[],
+  commit: SignedCommit,
+  verification: Verification,
+  what = 'commit',
 ): Promise<string> {
-  try {
-    const signatures = lookup(metadata, ED25519_SIGNATURES, Signatures)
-    if (signatures === undefined) throw new DeniedError('commit', 'No signatures found')
-    return await verifyEd25519(bytes, signatures, keys)
-  } catch (error) {
-    throw withContext(context, error)
+  const { dummySignatures = false } = verification
+  const engines =
+    kinds === 'any' ? signatureEngines(dummySignatures) : kinds.map((kind) => signatureEngine(kind, dummySignatures))
+  const tries: (() => Promise<string>)[] = []
+  // The keys of all types are read first: a configured key that is malformed is an error, whatever signatures there are.
+  for (const engine of engines) {
+    const keys = await remotePublicKeys(remote, engine, verification, kinds !== 'any')
+    const signatures = lookup(commit.metadata, signaturesKey(engine.name), Signatures)
+    if (signatures !== undefined) tries.push(() => engine.verify(commit.bytes, signatures, keys))
   }
+  try {
+    return await firstSuccess(tries)
+  } catch (error) {
+    throw withContext(`Can't verify ${what}`, error)
+  }
+}
+
+/** Returns the first result. @throws {DeniedError} when all tries fail, or none is given: the first error */
+async function firstSuccess(tries: readonly (() => Promise<string>)[]): Promise<string> {
+  const errors: unknown[] = []
+  for (const attempt of tries) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (!(error instanceof OstreeError)) throw error
+      errors.push(error)
+    }
+  }
+  if (errors.length === 0) throw new DeniedError('commit', 'No signatures found')
+  throw errors.length === 1 ? errors[0] : withContext(`(${errors.length - 1} other invalid signatures)`, errors[0])
 }

@@ -18,9 +18,11 @@ import {
 } from '../../gvariant/index.ts'
 import { GHashOrder } from '../../gvariant/internal.ts'
 import { Commit, DirMeta, S_IFDIR } from '../../objects/index.ts'
+import type { Signer } from '../../sign/index.ts'
 import { COLLECTION_BINDING_KEY, REF_BINDING_KEY } from '../commit/metadata.ts'
 import { writeCommit } from '../commit/write-commit.ts'
 import { dateOf } from '../core/calendar.ts'
+import { addSignatures } from '../core/signatures.ts'
 import { MutableTree, writeTree } from '../core/tree.ts'
 import { deltaDigests, reindexDeltas, STATIC_DELTAS_KEY } from '../deltas/names-and-index.ts'
 import { listPlainRefs, readListedRef } from '../refs/refs.ts'
@@ -52,16 +54,21 @@ export interface UpdateSummaryOptions {
   readonly metadata?: Vardict | undefined
   /** Time to write as last modification, in seconds since the epoch. */
   readonly timestamp: bigint
+  /** Sign with each of them, in this order. Nothing but indexes of deltas changes when one fails. */
+  readonly signers?: readonly Signer[] | undefined
 }
 
 /**
- * Replaces the summary with one that lists the current refs and deltas, deletes the signatures of the old one, and
- * updates the delta indexes.
+ * Replaces the summary with one that lists the current refs and deltas, signs it or deletes the signatures of the old one,
+ * and updates the delta indexes.
  * @throws {ObjectNotFoundError} when the commit of a ref is missing
  * @throws {RepoLockedError} when the repository stays locked
  * @throws {UnsupportedError} when the repository is not a directory
  */
-export async function updateSummary(repo: Repo, { metadata = [], timestamp }: UpdateSummaryOptions): Promise<void> {
+export async function updateSummary(
+  repo: Repo,
+  { metadata = [], timestamp, signers = [] }: UpdateSummaryOptions,
+): Promise<void> {
   const files = requireRepoFiles(repo, 'A summary')
   const lock = await repo.storage.lock('exclusive')
   try {
@@ -84,12 +91,19 @@ export async function updateSummary(repo: Repo, { metadata = [], timestamp }: Up
     if (collectionId !== undefined) table.set(SUMMARY_COLLECTION_KEY, variantOf(string, collectionId))
     if (others.size > 0) table.set(SUMMARY_COLLECTION_MAP_KEY, variantOf(CollectionMap, [...others]))
     const summary = Summary.encode({ refs: own, metadata: [...table] })
+    const signatures = signers.length === 0 ? undefined : await addSignatures([], summary, signers)
     await explained('Unable to rename summary file', 'renameat(summary, summary)', () =>
       files.write(SUMMARY_FILE, summary),
     )
-    await explained('Unable to delete summary signature file', 'unlink(summary.sig)', () =>
-      files.delete(SUMMARY_SIGNATURES_FILE),
-    )
+    if (signatures !== undefined) {
+      await explained('Unable to rename summary signature file', 'renameat(summary.sig, summary.sig)', () =>
+        files.write(SUMMARY_SIGNATURES_FILE, vardict.encode(signatures)),
+      )
+    } else {
+      await explained('Unable to delete summary signature file', 'unlink(summary.sig)', () =>
+        files.delete(SUMMARY_SIGNATURES_FILE),
+      )
+    }
   } finally {
     await lock[Symbol.asyncDispose]()
   }
@@ -158,7 +172,7 @@ async function summaryRef(repo: Repo, name: string, commit: Checksum): Promise<S
  */
 export async function commitCollectionMetadata(
   repo: Repo,
-  { metadata = [], timestamp }: UpdateSummaryOptions,
+  { metadata = [], timestamp, signers = [] }: UpdateSummaryOptions,
 ): Promise<Checksum | undefined> {
   const collection = repo.settings.collectionId
   if (collection === undefined) return undefined
@@ -171,6 +185,11 @@ export async function commitCollectionMetadata(
     tree.setMeta(await tx.writeMeta('dirmeta', DirMeta.encode({ uid: 0, gid: 0, mode: S_IFDIR | 0o755, xattrs: [] })))
     const root = await writeTree(tx, tree)
     const commit = await writeCommit(tx, { root, parent, timestamp, metadata: [...table] })
+    if (signers.length > 0) {
+      const before = await repo.readDetachedMetadata(commit)
+      const signed = await addSignatures(before, await tx.readMeta('commit', commit), signers)
+      await tx.writeAttached('commitmeta', commit, vardict.encode(signed))
+    }
     tx.setRef(`heads/${COLLECTION_METADATA_REF}`, { commit })
     return commit
   })

@@ -45,7 +45,7 @@ const NO_KEYS: KeySource = {
   system: async () => [],
   at: async (path) => [KEY_FILES[path as keyof typeof KEY_FILES]()],
   file: async () => undefined,
-  lines: async () => [],
+  keyFiles: async () => [],
 }
 const verification: Verification = { now: () => gpg.now, keys: NO_KEYS }
 
@@ -223,9 +223,10 @@ describe('signature requirements of a remote', () => {
   })
 
   test('keys of the system are used if the remote names none', async () => {
-    const lines = async (_: string, what: string) => (what === 'trusted' ? [right] : [])
-    expect(await verify({ 'sign-verify': 'true' }, { lines })).toBe(GOOD_ED)
-    const revoked = verify({ 'sign-verify': 'true' }, { lines: async () => [right] })
+    const keyFiles = async (kind: string, what: string) =>
+      kind === 'ed25519' && what === 'trusted' ? [encodeUtf8(right)] : []
+    expect(await verify({ 'sign-verify': 'true' }, { keyFiles })).toBe(GOOD_ED)
+    const revoked = verify({ 'sign-verify': 'true' }, { keyFiles: async () => [encodeUtf8(right)] })
     await expect(revoked).rejects.toThrow("Can't verify commit: ed25519: no signatures found")
   })
 
@@ -233,7 +234,7 @@ describe('signature requirements of a remote', () => {
     [{ 'sign-verify': 'true', 'verification-ed25519-key': wrong }, NOT_BY],
     [{ 'sign-verify': 'ed25519' }, 'No keys found for required signapi type ed25519'],
     [{ 'sign-verify': 'true' }, "Can't verify commit: ed25519: no signatures found"],
-    [{ 'sign-verify': 'spki' }, 'Requested signature type is not implemented'],
+    [{ 'sign-verify': 'spki' }, 'No keys found for required signapi type spki'],
     [{ 'sign-verify': 'true', 'verification-ed25519-key': 'bm90YmFzZTY0' }, 'Ill-formed input: expected 32 bytes'],
     [{ 'sign-verify': 'true', 'verification-ed25519-file': '/none' }, "Failed loading 'ed25519' keys from '/none"],
     [{ 'gpg-verify': 'true' }, 'GPG verification enabled, but no signatures found'],

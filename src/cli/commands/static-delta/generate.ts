@@ -16,8 +16,9 @@ import {
 import { requireWritable } from '../../../repo/internal.ts'
 import { errnoText } from '../../../system/errno.ts'
 import { command } from '../../command.ts'
+import { engineOf, keysFileSigners, signersOf } from '../../signing/keys.ts'
 import type { Output } from '../../text/output.ts'
-import { refuseOptions, writeFile } from '../../values.ts'
+import { writeFile } from '../../values.ts'
 
 const MEGABYTE = 1_000_000
 
@@ -56,10 +57,9 @@ export const generate = command({
     'sign-type': { type: 'string', arg: 'NAME', help: "Signature type to use (defaults to 'ed25519')" },
     'keys-file': { type: 'string', arg: 'NAME', help: 'Read key(s) from file' },
   },
-  async run({ options, args: [positional], out, err, signal, repo: openRepo }) {
+  async run({ options, args: [positional], out, err, env, signal, repo: openRepo }) {
     const repo = await openRepo()
     await requireWritable(repo)
-    refuseOptions(options, ['sign', 'keys-file'])
     const target = positional ?? options.to
     if (target === undefined) throw new UsageError('TO revision must be specified')
     if (options.empty && options.from !== undefined) throw new UsageError('Cannot specify both --empty and --from=REV')
@@ -82,6 +82,7 @@ export const generate = command({
       maxFileSize: megabytes(options['min-fallback-size']),
       maxBsdiffSize: options['disable-bsdiff'] ? 0 : megabytes(options['max-bsdiff-size']),
       signal,
+      signers: [...signersOf(options, options.sign, env), ...keysFileSigners(engineOf(options, env), options)],
     }
     const { filename } = options
     report(err, await (filename === undefined ? writeDelta(repo, request) : writeFiles(repo, request, filename)))

@@ -4,7 +4,8 @@ import { UnsupportedError, UsageError } from '../../../errors.ts'
 import { type DeltaSuperblock, readSuperblock, verifyDelta } from '../../../repo/index.ts'
 import { command } from '../../command.ts'
 import { readDelta } from '../../deltas/delta-files.ts'
-import { makeVerifier, NOT_IMPLEMENTED, SIGN_OPTIONS } from '../../deltas/verifier.ts'
+import { makeVerifier, SIGN_OPTIONS } from '../../deltas/verifier.ts'
+import { NOT_IMPLEMENTED } from '../../signing/keys.ts'
 
 export const verify = command({
   name: 'static-delta verify',
