@@ -3,10 +3,8 @@ import {
   type ImageReference,
   type ImageSource,
   type MetadataPolicy,
-  type OstreeImageReference,
   openImage,
-  parseImageReference,
-  parseOstreeImageReference,
+  parseAnyImageReference,
 } from '../../container/index.ts'
 import { requireAccepted } from '../../container/internal.ts'
 import { UsageError } from '../../errors.ts'
@@ -20,13 +18,8 @@ export function processOwner(): { uid: number; gid: number } {
   return { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
 }
 
-const SCHEMES = /^ostree-(?:image-signed|unverified-image|unverified-registry|remote-image|remote-registry):/
-
 /** Parses an image reference. One without a scheme, `oci:path:tag`, means `ostree-unverified-image:oci:path:tag`. */
-export function parseReference(text: string): OstreeImageReference {
-  if (SCHEMES.test(text) || !text.includes(':')) return parseOstreeImageReference(text)
-  return { ...parseOstreeImageReference('ostree-unverified-image:oci:image'), imgref: parseImageReference(text) }
-}
+export const parseReference = parseAnyImageReference
 
 const POLICIES: readonly MetadataPolicy[] = ['exact', 'compat']
 
