@@ -3,6 +3,7 @@
  * these names, so they may change at any time.
  */
 
+export { openRepository } from './distribution/index.ts'
 export { createdAtSourceDateEpoch } from './encapsulate/image-writer.ts'
 export { parseRawMeta } from './encapsulate/raw-meta.ts'
 export { filterTar } from './import/filter-tar.ts'

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { RegistryError } from '../../container/index.ts'
 import { InvalidNameError, IoError, NotFoundError, UsageError } from '../../errors.ts'
 import { isSqlitePath } from '../../repo/local.ts'
+import type { ProxyOptions } from '../container/registry-access.ts'
 import { isImageName } from '../image-revision.ts'
 import { didYouMean } from './command-hints.ts'
 import type { Failure, Rule } from './failure.ts'
@@ -84,12 +85,40 @@ function printableTag(tag: string): string {
   return tag.slice(0, 128).replaceAll(/[\p{Cc}\p{Cf}]/gu, '?')
 }
 
+/** Most tags that are requested from a registry, and milliseconds to wait for them. */
+const MAX_TAGS = 1000
+const TAGS_TIMEOUT = 5000
+
+/** Asks a registry for the tags of a repository. @returns `undefined` when it does not tell them at once */
+async function tagsOfRegistry(name: string, values: Failure['values']): Promise<string[] | undefined> {
+  const { openRepository } = await import('../../container/internal.ts')
+  const { nodePlatform } = await import('../../platform/node.ts')
+  const { registryOptions } = await import('../container/registry-access.ts')
+  const tags: string[] = []
+  try {
+    const signal = AbortSignal.timeout(TAGS_TIMEOUT)
+    const options = { ...(await registryOptions(values as ProxyOptions)), retries: 0, signal, platform: nodePlatform }
+    await using repository = openRepository(name, options)
+    for await (const tag of repository.tags()) if (tags.push(tag) === MAX_TAGS) break
+  } catch {
+    return undefined // The error that the hint is about has been reported.
+  }
+  return tags.map(printableTag)
+}
+
+async function missingTagHint(name: string, tag: string, values: Failure['values']): Promise<string> {
+  const tags = await tagsOfRegistry(name, values)
+  if (tags === undefined || tags.length === 0) return `\`skopeo list-tags docker://${name}\` lists the tags there`
+  const near = nearestNames(tag, tags)[0] ?? tags[0]
+  return `tags there: ${listNames(tags)}; for example \`docker://${name}:${near}\``
+}
+
 const registry: Rule = (failure) => {
   const { error } = failure
   if (!(error instanceof RegistryError)) return undefined
-  const { registry: host, status, repository } = error.data
+  const { registry: host, status, repository, what } = error.data
   if (status === 401 || status === 403) return deniedHint(failure, host)
-  if (status === 404) return `\`skopeo list-tags docker://${host}/${repository}\` lists the tags there`
+  if (status === 404) return missingTagHint(`${host}/${repository}`, what, failure.values)
   if (error.code !== 'network' || status !== undefined) return undefined
   if (/EPROTO|ERR_SSL|wrong version number/i.test(error.message)) {
     return `if ${host} speaks plain HTTP, add \`--insecure-skip-tls-verification\``

@@ -12,12 +12,12 @@ const MAX_NAMES = 3
  */
 export function nearestNames(word: string, names: Iterable<string>): string[] {
   if (word === '' || word.length > MAX_LENGTH) return []
-  const limit = Math.max(1, Math.floor(word.length / 3))
+  const limit = word.length === 1 ? 0 : Math.max(1, Math.floor(word.length / 3))
   let best = limit
   let found: string[] = []
   for (const name of names) {
     if (name.length > MAX_LENGTH) continue
-    const isAbbreviated = word.length >= 2 && name.startsWith(word)
+    const isAbbreviated = name.startsWith(word)
     const distance = isAbbreviated ? Math.min(1, limit) : editDistance(word, name, best)
     if (distance > best) continue
     if (distance < best) found = []

@@ -11,6 +11,7 @@
  */
 import { encodeUtf8 } from '../../bytes.ts'
 import type { Output } from './output.ts'
+import { cut } from './status-line.ts'
 import { hasCursor } from './terminal.ts'
 
 const SAVE_CURSOR = '\u001b7'
@@ -84,9 +85,15 @@ export class Console {
    */
   text(text: string, last = false): void {
     if (!last && !this.#isDue()) return
+    if (!this.#terminal) {
+      this.#show(`${text}\n`)
+      return
+    }
+    // ostree prints a text that is wider than the terminal in several lines, of which the next update erases one.
+    const shown = last ? text : cut(text, this.#columns)
     // Counts a column per byte, as ostree does.
-    const blanks = ' '.repeat(Math.max(0, this.#columns - encodeUtf8(text).length))
-    this.#show(this.#terminal ? `${RESTORE_CURSOR}${text}${blanks}` : `${text}\n`)
+    const blanks = ' '.repeat(Math.max(0, this.#columns - encodeUtf8(shown).length))
+    this.#show(`${RESTORE_CURSOR}${shown}${blanks}`)
   }
 
   /** Ends the line. Idempotent. */

@@ -201,12 +201,15 @@ describe('hints about images', () => {
 describe('hints about registries', () => {
   let server: Server
   let registry: string
+  let tags = ''
 
   beforeAll(async () => {
     server = createServer(({ url, headers }, response) => {
       const isKnown = headers.authorization === `Basic ${btoa('user:password')}`
-      response.writeHead(isKnown ? (url === '/v2/' ? 200 : 404) : 401, { 'www-authenticate': 'Basic realm="test"' })
-      response.end('{}')
+      const answers: Record<string, string> = { '/v2/': '{}', '/v2/x/tags/list': tags }
+      const body = answers[url ?? '']
+      response.writeHead(isKnown ? (body ? 200 : 404) : 401, { 'www-authenticate': 'Basic realm="test"' })
+      response.end(body ?? '{}')
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     registry = `127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -248,9 +251,20 @@ describe('hints about registries', () => {
     )
   })
 
-  test('for a missing tag the command that lists tags is named', async () => {
-    expect((await pull(INSECURE, `--authfile=${authfile('password')}`)).hint).toBe(
-      `\`skopeo list-tags docker://${registry}/x\` lists the tags there`,
+  test('the tags of a registry are listed when the tag is missing', async () => {
+    const words = [INSECURE, `--authfile=${authfile('password')}`]
+    tags = JSON.stringify({ name: 'x', tags: ['1.0', '1.1', 'latest', 'a\u001b[31m', 'b', 'c', 7] })
+    expect((await pull(...words)).hint).toBe(
+      `tags there: 1.0, 1.1, latest, a?[31m, b and 1 more; for example \`docker://${registry}/x:1.0\``,
     )
   })
+
+  test.each(['', '{"tags":[]}', '{"tags":null}', '[]'])(
+    'the command that lists tags is named when the registry answers %j',
+    async (answer) => {
+      tags = answer
+      const { hint } = await pull(INSECURE, `--authfile=${authfile('password')}`)
+      expect(hint).toBe(`\`skopeo list-tags docker://${registry}/x\` lists the tags there`)
+    },
+  )
 })

@@ -12,6 +12,8 @@ describe('nearestNames', () => {
     ['revparse', ['rev-parse']],
     ['check', ['checkout', 'checksum']],
     ['pul', ['pull', 'pull-local']],
+    ['r', ['rev-parse']],
+    ['x', []],
     ['xyzzy', []],
     ['', []],
     ['c'.repeat(1000), []],

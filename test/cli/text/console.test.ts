@@ -78,4 +78,12 @@ describe('progress on a console', () => {
     )
     expect(written({ terminal: false, now: clock(0) }, pull)).toBe('Scanning metadata: 100\n1.5\u00a0kB\n')
   })
+
+  test('a text that is wider than the terminal is cut, except for the last one', () => {
+    const text = written({ terminal: true, columns: 10, now: clock(1000) }, (console) => {
+      console.text('0123456789abc')
+      console.text('0123456789abc', true)
+    })
+    expect(text).toBe('^8012345678…^80123456789abc')
+  })
 })
