@@ -8,11 +8,13 @@ import {
   checkout,
   commitFiles,
   createMemoryTarget,
+  type OpenStoreOptions,
   openStore,
   pullImage,
 } from '../../src/node.ts'
 import { createRepo } from '../../src/repo/local.ts'
 import { collect } from '../container/tar-kit.ts'
+import { isRoot } from '../support/machine.ts'
 import { temporaryFolder } from '../support/temporary.ts'
 import { file, folder, symlink } from './image-cases.ts'
 import { writeLayout } from './layout.ts'
@@ -29,11 +31,19 @@ const layers = [
   ],
 ]
 
-describe.each(['store.sqlite', 'directory'])('%s', (name) => {
+const KINDS: [string, OpenStoreOptions][] = [
+  ['store.sqlite', {}],
+  ['directory', {}],
+  ['bare-user', { mode: 'bare-user' }],
+  ['bare-user-only', { mode: 'bare-user-only' }],
+  ...(isRoot ? [['bare', { mode: 'bare' }] as [string, OpenStoreOptions]] : []),
+]
+
+describe.each(KINDS)('%s', (name, options) => {
   test('an image is read as it was before it was stored', async () => {
     const parent = temporaryFolder()
     const reference = await writeLayout(join(parent, 'layout'), layers)
-    await using store = await openStore(join(parent, name))
+    await using store = await openStore(join(parent, name), options)
     const image = await store.pull(reference)
     expect(displayUtf8(await image.readFile('/etc/os-release'))).toBe('ID=x')
     expect(displayUtf8(await image.readFile('/usr/etc/hostname'))).toBe('box')
@@ -60,7 +70,7 @@ describe.each(['store.sqlite', 'directory'])('%s', (name) => {
     const one = await writeLayout(join(parent, 'one'), layers)
     const changes = [file('etc/hostname', { body: encodeUtf8('other') }), file('etc/new'), file('usr/.wh.bin')]
     const two = await writeLayout(join(parent, 'two'), [...layers, changes])
-    await using store = await openStore(join(parent, name))
+    await using store = await openStore(join(parent, name), options)
     const [before, after] = [await store.pull(one), await store.pull(two)]
     expect(await before.diff(after)).toEqual({
       added: ['/etc/new'],
