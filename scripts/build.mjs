@@ -39,15 +39,21 @@ const calledLate = {
   },
 }
 
+/** The programs of worker threads, which are started by path, relative to the chunk that starts them. */
+const WORKERS = {
+  'write-worker': 'src/repo/stores/fs/threads/write-worker.ts',
+  'object-worker': 'src/repo/stores/fs/threads/object-worker.ts',
+  'deflate-worker': 'src/system/threads/deflate-worker.ts',
+  'checkout-worker': 'src/repo/checkout/local/checkout-worker.ts',
+  'local-layer-worker': 'src/container/import/lanes/local-layer-worker.ts',
+}
+/** The end of the name of the chunk with the program of a thread. */
+const PROGRAM = '.program'
+
 const { outputFiles } = await build({
-  // Worker threads are started by path, relative to the chunk that starts them.
   entryPoints: {
     main: 'src/cli/main.ts',
-    'write-worker': 'src/repo/stores/fs/threads/write-worker.ts',
-    'object-worker': 'src/repo/stores/fs/threads/object-worker.ts',
-    'deflate-worker': 'src/system/threads/deflate-worker.ts',
-    'checkout-worker': 'src/repo/checkout/local/checkout-worker.ts',
-    'local-layer-worker': 'src/container/import/lanes/local-layer-worker.ts',
+    ...Object.fromEntries(Object.entries(WORKERS).map(([name, path]) => [name + PROGRAM, path])),
   },
   outdir: 'dist/bin',
   bundle: true,
@@ -78,6 +84,10 @@ for (const { path, text } of outputFiles) {
   writeFileSync(path, code)
 }
 writeFileSync('dist/bin/package.json', '{ "type": "commonjs" }\n')
+// Threads start in 60 instead of 100 ms of processor time when their chunks have code caches, too.
+for (const name of Object.keys(WORKERS)) {
+  writeFileSync(`dist/bin/${name}.js`, `require('../../bin/chunks.js').load('${name}${PROGRAM}.js')\n`)
+}
 
 // Records the V8 code caches of what short commands run, for this version of Node. Each run extends the caches of the
 // last one.
@@ -101,6 +111,7 @@ try {
     ['init', `--repo=${place}/other`, '--mode=archive'],
     ['pull-local', `--repo=${place}/other`, `${place}/repo`, 'main'],
     ['remote', repo, 'add', 'origin', 'https://example.com'],
+    ['container', 'image', 'pull', `${place}/repo`, 'ostree-unverified-image:oci:examples/exampleos:1.0'],
     ['container', 'image', 'list', repo],
   ]
   for (const args of runs) {
