@@ -13,7 +13,7 @@
  */
 
 import type { Platform } from '../../../platform/index.ts'
-import type { LanePlace, RepoSettings } from '../../../repo/index.ts'
+import type { LanePlace, RepoMode, RepoSettings } from '../../../repo/index.ts'
 import type { ObjectBatch } from '../../../repo/internal.ts'
 import type { LayerJob, LayerJobResult } from './layer-job.ts'
 
@@ -67,6 +67,9 @@ export interface LayerThreads {
   readonly platform: Platform['name']
   /** Compressed bytes of layers for each thread that is started. Default: 8 MiB. */
   readonly after?: number | undefined
-  /** Starts a thread, a `LaneThread`, which only the library can use. */
-  start(): unknown
+  /**
+   * Starts a thread, a `LaneThread`, which only the library can use.
+   * @param mode of the repository whose files the thread writes; `undefined` if it sends their contents
+   */
+  start(mode: RepoMode | undefined): unknown
 }

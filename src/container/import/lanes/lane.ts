@@ -4,7 +4,7 @@ import type { StagedLane } from '../../../repo/index.ts'
 import type { FromLane, LaneRequest, LaneThread, ToLane } from './interface.ts'
 
 /** Bytes of the blob that the thread has been sent and has not read. */
-const MOST_AHEAD = 1 << 21
+const MOST_AHEAD = 1 << 20
 
 /** A message of the thread, or an error whose reason is not in the layer. */
 export type LaneMessage = FromLane | { readonly kind: 'fault'; readonly error: unknown }

@@ -3,11 +3,12 @@
 import { availableParallelism, totalmem } from 'node:os'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { IoError } from '../../../errors.ts'
+import type { RepoMode } from '../../../repo/index.ts'
 import { Thread, type Threads, threadsOf } from '../../../system/threads/thread.ts'
 import { type PackedError, unpackError } from '../../../system/threads/thread-errors.ts'
 import { bufferOf } from '../../../system/threads/thread-program.ts'
 import type { FromLane, LaneRequest, LaneThread, LayerThreads } from './interface.ts'
-import type { LaneStarted, PortRequest } from './local-layer-worker.ts'
+import type { LaneData, LaneStarted, PortRequest } from './local-layer-worker.ts'
 
 const MOST_LANES = 8
 /** Bytes of memory of the machine for each thread: one takes 40 MB. */
@@ -44,8 +45,8 @@ export class LocalLayerThreads implements LayerThreads {
     this.#program = program
   }
 
-  start(): LaneThread {
-    return new LocalLaneThread(this.#program)
+  start(mode: RepoMode | undefined): LaneThread {
+    return new LocalLaneThread(this.#program, { mode })
   }
 }
 
@@ -56,10 +57,10 @@ class LocalLaneThread implements LaneThread {
   #port: MessagePort | undefined
   #lost: IoError | undefined
 
-  constructor(program: URL) {
+  constructor(program: URL, data: LaneData) {
     this.#thread = new Thread<PortRequest, LaneStarted>(
       program,
-      {},
+      data,
       () => {},
       (error) => {
         this.#lost = new IoError(`layer thread: ${error ?? 'ended'}`, 'EIO')

@@ -2,11 +2,18 @@
 
 import type { MessagePort } from 'node:worker_threads'
 import { nodePlatform } from '../../../platform/node.ts'
+import type { RepoMode } from '../../../repo/index.ts'
 import { loadForLanes, stagingTransaction } from '../../../repo/local.ts'
 import { packError } from '../../../system/threads/thread-errors.ts'
 import { bufferOf, runProgram } from '../../../system/threads/thread-program.ts'
 import type { LaneRequest, ToLane } from './interface.ts'
 import { LaneProgram } from './lane-program.ts'
+
+/** What a thread is started with. */
+export interface LaneData {
+  /** The mode of the repository whose files the thread writes; `undefined` if it sends their contents. */
+  readonly mode: RepoMode | undefined
+}
 
 /** A layer to import. */
 export interface PortRequest {
@@ -18,8 +25,8 @@ export interface PortRequest {
 /** The answer: the work on the layer has ended. */
 export type LaneStarted = 'ended'
 
-runProgram<object, PortRequest, LaneStarted>(() => {
-  loadForLanes()
+runProgram<LaneData, PortRequest, LaneStarted>(({ mode }) => {
+  if (mode !== undefined) loadForLanes(mode)
   return async ({ request, port }) => {
     const program = new LaneProgram(request, {
       platform: nodePlatform,

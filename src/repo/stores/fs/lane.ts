@@ -11,7 +11,7 @@ import { withIo } from '../../../system/errno.ts'
 import { removeFile } from '../../../system/file-io.ts'
 import { loadNative } from '../../../system/native.ts'
 import type { RepoSettings } from '../../core/config.ts'
-import type { LanePlace, LooseLayout } from '../../core/interface.ts'
+import type { LanePlace, LooseLayout, RepoMode } from '../../core/interface.ts'
 import type { LargeBody } from '../incoming-file.ts'
 import { type BatchSender, LaneBackend, type LaneTransaction } from '../lane-backend.ts'
 import { OpenTransaction } from '../open-transaction.ts'
@@ -27,9 +27,9 @@ const META_PERMISSIONS = 0o644
 /** Large files that may end at the same time: each holds a few MiB until its compressor has stopped. */
 const MOST_ENDING = 4
 
-/** Loads what threads need for repositories of any mode. To be called when a thread starts. */
-export function loadForLanes(): void {
-  loadNative()
+/** Loads what threads need for repositories of that mode. To be called when a thread starts. */
+export function loadForLanes(mode: RepoMode): void {
+  if (needsNative(mode)) loadNative()
 }
 
 /** Begins the transaction of a thread that writes loose files. Batches have no contents. */
@@ -85,7 +85,6 @@ class StagingBackend extends LaneBackend {
     this.#metaFiles.begin(perObjectFsync)
     this.#present = presentIn(root, layout)
     this.#freeSpace = freeSpace && new FreeSpace(freeSpace)
-    if (needsNative(layout.mode)) loadNative()
   }
 
   #newPath(checksum: Checksum, suffix: string): string {
