@@ -7,13 +7,30 @@ import { FormatError } from '../errors.ts'
 import { struct, u64be } from '../gvariant/index.ts'
 import { acceptHeader, headerFields } from './file-header.ts'
 import { frameHeader, unframeHeader } from './frame.ts'
-import { type FileInfo, isSymlink } from './interface.ts'
+import { type FileHeader, type FileInfo, isSymlink } from './interface.ts'
 
 const FilezHeader = struct({ size: u64be, ...headerFields })
 
+/** Offset of the size, which comes first in the framed header. */
+const SIZE_OFFSET = 8
+/** Framed headers of regular files without xattrs, which many files share. The size in them is 0. */
+const templates = new WeakMap<FileHeader, Uint8Array>()
+
 /** Encodes the framed header. `deflateRaw(content)` follows it in the file, or nothing for a symbolic link. */
-export function encodeFilezHeader(info: FileInfo): Uint8Array {
-  return frameHeader(FilezHeader.encode({ ...info.header, size: BigInt(info.size), rdev: 0 }))
+export function encodeFilezHeader({ header, size }: FileInfo): Uint8Array {
+  if (header.target !== '' || header.xattrs.length > 0) return encode(header, size)
+  let template = templates.get(header)
+  if (template === undefined) {
+    template = encode(header, 0)
+    templates.set(header, template)
+  }
+  const framed = template.slice()
+  new DataView(framed.buffer).setBigUint64(SIZE_OFFSET, BigInt(size), false)
+  return framed
+}
+
+function encode(header: FileHeader, size: number): Uint8Array {
+  return frameHeader(FilezHeader.encode({ ...header, size: BigInt(size), rdev: 0 }))
 }
 
 /**

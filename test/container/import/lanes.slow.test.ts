@@ -10,7 +10,9 @@ import { LaneProgram } from '../../../src/container/import/lanes/lane-program.ts
 import { LocalLayerThreads } from '../../../src/container/import/lanes/local-layer-threads.ts'
 import { type ImageSource, type ImportOptions, pullImage } from '../../../src/container/index.ts'
 import { OstreeError } from '../../../src/errors.ts'
+import type { Platform } from '../../../src/platform/index.ts'
 import { nodePlatform } from '../../../src/platform/node.ts'
+import { portablePlatform } from '../../../src/platform/portable.ts'
 import type { Progress } from '../../../src/progress.ts'
 import { createMemoryStorage, Repo } from '../../../src/repo/index.ts'
 import { createRepo, stagingTransaction } from '../../../src/repo/local.ts'
@@ -24,7 +26,7 @@ const folder = temporaryFolder()
 let made = 0
 
 /** Threads that run in this thread, and whose messages take a random time, but keep their order. */
-function pretendedThreads(count: number, random: () => number): LayerThreads {
+function pretendedThreads(count: number, random: () => number, platform: Platform = nodePlatform): LayerThreads {
   const later = () => {
     let last = Promise.resolve()
     return (deliver: () => void) => {
@@ -38,7 +40,7 @@ function pretendedThreads(count: number, random: () => number): LayerThreads {
     run(request, hear) {
       const [toHere, toThread] = [later(), later()]
       const program = new LaneProgram(structuredClone(request), {
-        platform: nodePlatform,
+        platform,
         stage: stagingTransaction,
         send: (message) => {
           const sent = message.kind === 'failed' ? message : structuredClone(message)
@@ -56,7 +58,7 @@ function pretendedThreads(count: number, random: () => number): LayerThreads {
     },
     end: async () => {},
   })
-  return { count, platform: 'node', after: 1, start }
+  return { count, platform: platform.name, after: 1, start }
 }
 
 function seeded(seed: number): () => number {
@@ -132,6 +134,35 @@ describe('layers imported side by side', () => {
     ] as const) {
       const threads = pretendedThreads(count, seeded(seed))
       expect(await pull(store, imageOf(layers), { threads })).toEqual(expected)
+    }
+  })
+
+  test('the same on the platform for every runtime', async () => {
+    const pulled = await Promise.all(
+      [undefined, 1, 3].map(async (count) => {
+        const storage = createMemoryStorage({ mode: 'bare-user', platform: portablePlatform })
+        const repo = await Repo.open(storage, portablePlatform)
+        const threads = count === undefined ? undefined : pretendedThreads(count, seeded(count), portablePlatform)
+        const events: Progress[] = []
+        const options = { host: HOST, now: () => 1, open: async () => imageOf(layers), threads }
+        const result = await pullImage(repo, REFERENCE, { ...options, onProgress: (event) => events.push(event) })
+        return { result, events, contents: await contentsOf(repo) }
+      }),
+    )
+    for (const each of pulled) expect(each).toEqual(pulled[0])
+  })
+
+  test('threads of another platform, and threads for less than a few megabytes, are not started', async () => {
+    const start = (): never => {
+      throw new Error('started')
+    }
+    const unused = [
+      { count: 2, platform: 'portable', after: 1, start },
+      { count: 2, platform: 'node', start },
+      { count: 0, platform: 'node', after: 1, start },
+    ]
+    for (const threads of unused) {
+      expect((await pull('memory', imageOf(layers), { threads })).result).toMatchObject({ changed: true })
     }
   })
 
@@ -213,7 +244,7 @@ describe('layers imported side by side', () => {
             if (result !== reason) expect(result).toMatchObject({ changed: true })
           },
         ),
-        { numRuns: 12 },
+        { numRuns: 6 },
       )
     },
   )

@@ -19,12 +19,22 @@ const MEBIBYTE = 2 ** 20
 const MOST_BLOCKS = 2 ** 31 - 1
 
 export class FreeSpace {
-  /** What threads need that write for the same transaction. */
-  readonly shared: SharedFreeSpace
+  #space: SharedFreeSpace
 
-  /** @param shared of the transaction that a thread writes for */
-  constructor(shared: SharedFreeSpace) {
-    this.shared = shared
+  /** @param space in a thread, that of the transaction which the thread writes for */
+  constructor(space: SharedFreeSpace) {
+    this.#space = space
+  }
+
+  /** Returns what threads need that write for the same transaction. Its blocks are shared from the first call on. */
+  get shared(): SharedFreeSpace {
+    const { blocks } = this.#space
+    if (!(blocks.buffer instanceof SharedArrayBuffer)) {
+      const shared = new Int32Array(new SharedArrayBuffer(4))
+      shared.set(blocks)
+      this.#space = { ...this.#space, blocks: shared }
+    }
+    return this.#space
   }
 
   /** Measures the file system of `path`. @returns `undefined` if the settings keep nothing free */
@@ -36,14 +46,13 @@ export class FreeSpace {
       minFreeSpaceBytes > 0 ? Math.floor(minFreeSpaceBytes / bsize) : Math.floor((blocks * minFreeSpacePercent) / 100)
     // Only root may use the blocks that a file system reserves for root.
     const free = process.getuid?.() === 0 ? bfree : bavail
-    const shared = new Int32Array(new SharedArrayBuffer(4))
-    shared[0] = Math.min(Math.max(0, free - reserved), MOST_BLOCKS)
-    return new FreeSpace({ blockSize: bsize, blocks: shared, settings: { minFreeSpaceBytes, minFreeSpacePercent } })
+    const left = Int32Array.of(Math.min(Math.max(0, free - reserved), MOST_BLOCKS))
+    return new FreeSpace({ blockSize: bsize, blocks: left, settings: { minFreeSpaceBytes, minFreeSpacePercent } })
   }
 
   /** Counts a file. @param size bytes of content. @throws {IoError} ENOSPC if it would take blocks that are kept free */
   reserve(size: number): void {
-    const { blocks, settings, blockSize } = this.shared
+    const { blocks, settings, blockSize } = this.#space
     const needed = this.#blocksOf(size)
     const before = needed > MOST_BLOCKS ? 0 : Atomics.sub(blocks, 0, needed)
     if (needed <= before) return
@@ -58,10 +67,10 @@ export class FreeSpace {
 
   /** Gives back what `reserve` took for a file that exists already. @param size bytes of content */
   giveBack(size: number): void {
-    Atomics.add(this.shared.blocks, 0, this.#blocksOf(size))
+    Atomics.add(this.#space.blocks, 0, this.#blocksOf(size))
   }
 
   #blocksOf(size: number): number {
-    return Math.floor(size / this.shared.blockSize) + 1
+    return Math.floor(size / this.#space.blockSize) + 1
   }
 }

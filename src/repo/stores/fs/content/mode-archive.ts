@@ -37,6 +37,16 @@ const MAX_SMALL_FILEZ = 2 * SMALL_FILE
 /** Bytes waiting to be compressed above which `drained` returns a promise. */
 const QUEUE_LIMIT = 4 * SMALL_FILE
 
+/** Holds one small file, so that it takes one system call to write. */
+const joined = new Uint8Array(1 << 16)
+
+/** Returns a view that is valid until the next call. */
+function join(head: Uint8Array, content: Uint8Array): Uint8Array {
+  joined.set(head)
+  joined.set(content, head.length)
+  return joined.subarray(0, head.length + content.length)
+}
+
 export class ArchiveContent implements ContentMode {
   readonly suffix = 'filez'
   readonly realLinks = false
@@ -116,8 +126,9 @@ export class ArchiveContent implements ContentMode {
     const size = isSymlink(header) ? 0 : body.length
     const head = encodeFilezHeader({ header, size })
     const content = isSymlink(header) ? EMPTY_BYTES : (this.#exact ?? this.#platform).deflateRaw(body, this.#level)
-    this.#files.create(path, PERMISSIONS, head, (fd) => {
-      if (content.length > 0) writeAll(fd, content)
+    const isJoined = head.length + content.length <= joined.length
+    this.#files.create(path, PERMISSIONS, isJoined ? join(head, content) : head, (fd) => {
+      if (!isJoined) writeAll(fd, content)
       this.#files.setPermissions(fd, PERMISSIONS)
     })
   }
