@@ -187,6 +187,7 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     summary: 'Check the repository for consistency',
     load: async () => (await import('./commands/fsck.ts')).fsck,
   },
+  { name: 'gpg-sign', summary: 'Sign a commit', load: async () => (await import('./commands/gpg-sign.ts')).gpgSign },
   {
     name: 'init',
     summary: 'Initialize a new empty repository',

@@ -9,7 +9,6 @@ export const MISSING_COMMANDS: Readonly<Record<string, string>> = {
   admin:
     '`ostree-ts container image deploy --sysroot=PATH` deploys an image to a sysroot; use `ostree admin` for everything else',
   'find-remotes': 'configure the remote with `ostree-ts remote add`, or use `ostree find-remotes`',
-  'gpg-sign': 'sign with `ostree gpg-sign`: both programs may use the same repository directory',
   'static-delta show': 'use `ostree static-delta show` on the same repository directory',
   'static-delta apply-offline': 'use `ostree static-delta apply-offline` on the same repository directory',
   'static-delta verify': 'use `ostree static-delta verify` on the same repository directory',

@@ -15,7 +15,7 @@ export const PACKAGE_VERSION = '0.1.0'
 
 /** Features by the names of libostree's build. `composefs` means that images of
  * that format can be written, `libarchive` that tar archives can be committed. */
-export const FEATURES: readonly string[] = ['composefs', 'libarchive', 'sign-ed25519', 'sign-spki']
+export const FEATURES: readonly string[] = ['composefs', 'gpgme', 'libarchive', 'sign-ed25519', 'sign-spki']
 
 /** Returns the text that `--version` prints. */
 export function formatVersion(): string {

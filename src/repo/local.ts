@@ -18,6 +18,7 @@ export {
   type RepoDirectoryOptions,
 } from './open-local.ts'
 export { type CreateUsbOptions, createUsb, USB_REPO } from './pull/local-usb.ts'
+export { createGpgSigner, type GpgSignerOptions } from './remotes/local-gpg.ts'
 export { createKeySource, type KeySourceOptions, readKeyRings } from './remotes/local-keys.ts'
 export { readLocalSePolicy } from './selinux/local-sepolicy.ts'
 export { loadForLanes, stagingTransaction } from './stores/fs/lane.ts'

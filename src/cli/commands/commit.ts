@@ -8,17 +8,14 @@ import { scanHardLinks } from '../../repo/local.ts'
 import { type CommandContext, command } from '../command.ts'
 import { detachedMetadata, givenMetadata, sePolicyOf, timestampOf, treesOf } from '../commit/inputs.ts'
 import { COMMIT_OPTIONS } from '../commit/options.ts'
+import { gpgSignersOf } from '../signing/gpg.ts'
 import { fileSignersOf, signersOf } from '../signing/keys.ts'
 import { editMessage } from '../text/editor.ts'
 import { ObjectCounter } from '../text/object-counter.ts'
 import type { Output } from '../text/output.ts'
-import { parseBoolean, parseFsync, readTextFile, refuseOptions } from '../values.ts'
+import { parseBoolean, parseFsync, readTextFile } from '../values.ts'
 
 type Context = CommandContext<typeof COMMIT_OPTIONS>
-
-/** Options that ostree has and this command does not support. */
-/** `--gpg-homedir` and `--sign-type` alone have no effect, as in ostree. */
-const UNSUPPORTED = ['gpg-sign']
 
 export const commit = command({
   name: 'commit',
@@ -54,7 +51,11 @@ export const commit = command({
         parent,
         metadata,
         detachedMetadata: attached,
-        signers: [...signersOf(options, options.sign, env), ...fileSignersOf(options, options['sign-from-file'], env)],
+        signers: [
+          ...signersOf(options, options.sign, env),
+          ...fileSignersOf(options, options['sign-from-file'], env),
+          ...gpgSignersOf(options['gpg-sign'], options['gpg-homedir']),
+        ],
         keepMetadata: options['keep-metadata'],
         bindings: !options['no-bindings'],
         bindRefs: options['bind-ref'],
@@ -131,7 +132,6 @@ function refuse({ options }: Context): void {
   if (epoch !== undefined && epoch !== 0 && epoch !== 1) {
     throw new UsageError(`Unknown SELinux labeling epoch: ${epoch}`)
   }
-  refuseOptions(options, UNSUPPORTED)
 }
 
 function messageOf({ options, env }: Context): { subject: string | undefined; body: string | undefined } {

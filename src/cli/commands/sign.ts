@@ -36,7 +36,7 @@ export const sign = command({
     if (options.verify) out.line(await verify(repo, commit, engine, keys, options))
     else {
       for (const signer of signersOf(options, keys, env)) await signCommit(repo, commit, [signer])
-      for (const signer of keysFileSigners(engine, options)) await signCommit(repo, commit, [signer])
+      for (const signer of keysFileSigners(() => engine, options)) await signCommit(repo, commit, [signer])
     }
   },
 })

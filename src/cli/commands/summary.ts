@@ -19,10 +19,11 @@ import { withIo } from '../../system/errno.ts'
 import { directoryPath } from '../../system/raw-path.ts'
 import { command } from '../command.ts'
 import { defaultTime, typedPair } from '../commit/inputs.ts'
+import { gpgSignersOf } from '../signing/gpg.ts'
 import { signersOf } from '../signing/keys.ts'
 import { summaryAsJson, summaryValueAsJson } from '../text/json.ts'
 import type { Output } from '../text/output.ts'
-import { JSON_OPTION, refuseOptions, refuseRaw } from '../values.ts'
+import { JSON_OPTION, refuseRaw } from '../values.ts'
 
 export const summary = command({
   name: 'summary',
@@ -53,8 +54,8 @@ export const summary = command({
     const key = options['print-metadata-key']
     if (options.update) {
       await requireWritable(repo)
-      refuseOptions(options, ['gpg-sign'])
-      const signers = signersOf(options, options.sign, env)
+      const gpg = gpgSignersOf(options['gpg-sign'], options['gpg-homedir'])
+      const signers = [...gpg, ...signersOf(options, options.sign, env)]
       const metadata = options['add-metadata'].map(addedPair)
       if (repo.settings.collectionId !== undefined) {
         await commitCollectionMetadata(repo, { metadata, timestamp: defaultTime(env), signers })

@@ -71,8 +71,9 @@ export function fileSignersOf(options: SignOptions, files: readonly string[], en
  * Returns signers for all keys of `--keys-file`; none without that option.
  * @throws {IoError} `File object 'F' is not a regular file`; {DeniedError} when there is no key in it
  */
-export function keysFileSigners(engine: SignatureEngine, { 'keys-file': file }: SignOptions): Signer[] {
+export function keysFileSigners(engineOf: () => SignatureEngine, { 'keys-file': file }: SignOptions): Signer[] {
   if (file === undefined) return []
+  const engine = engineOf()
   return secretKeysOf(engine, file, file).map((key) => createSigner(engine, key))
 }
 

@@ -82,7 +82,7 @@ export const generate = command({
       maxFileSize: megabytes(options['min-fallback-size']),
       maxBsdiffSize: options['disable-bsdiff'] ? 0 : megabytes(options['max-bsdiff-size']),
       signal,
-      signers: [...signersOf(options, options.sign, env), ...keysFileSigners(engineOf(options, env), options)],
+      signers: [...signersOf(options, options.sign, env), ...keysFileSigners(() => engineOf(options, env), options)],
     }
     const { filename } = options
     report(err, await (filename === undefined ? writeDelta(repo, request) : writeFiles(repo, request, filename)))
