@@ -21,6 +21,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   container: 5,
   sysroot: 5,
   front: 6,
+  serve: 6,
   cli: 7,
   testing: 7,
 }
@@ -42,6 +43,7 @@ const NODE_PLACES = [
   /^repo\/[^/]+\/local(?:\/|-[^/]+\.ts$)/,
   /^container\/import\/lanes\/local-[^/]+\.ts$/,
   /^sysroot\//,
+  /^serve\/local/,
   /^front\//,
   /^cli\//,
   /^testing\//,

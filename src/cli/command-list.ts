@@ -227,6 +227,11 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     load: async () => (await import('./commands/rev-parse.ts')).revParse,
   },
   { name: 'sign', summary: 'Sign a commit', load: async () => (await import('./commands/sign.ts')).sign },
+  {
+    name: 'serve',
+    summary: 'Publish the repository over HTTP until interrupted',
+    load: async () => (await import('./commands/serve.ts')).serve,
+  },
   { name: 'show', summary: 'Output a metadata object', load: async () => (await import('./commands/show.ts')).show },
   STATIC_DELTA,
   {

@@ -18,4 +18,5 @@ export type {
 } from './interface.ts'
 export { STREAM_CHUNK_BYTES } from './limits.ts'
 export type { Clock, CredentialHelper, Fetch, FetchInit, FetchResponse, Network, NetworkSettings } from './network.ts'
+export type { HttpHandler, HttpRequest, HttpResponse } from './server.ts'
 export { webClock, webNetwork } from './web-network.ts'

@@ -235,6 +235,8 @@ export { readSummary, Summary, type SummaryRef } from './summary/format.ts'
 export {
   COLLECTION_METADATA_REF,
   commitCollectionMetadata,
+  type EncodeSummaryOptions,
+  encodeSummary,
   type UpdateSummaryOptions,
   updateSummary,
 } from './summary/update.ts'

@@ -22,6 +22,7 @@ import type { Signer } from '../../sign/index.ts'
 import { COLLECTION_BINDING_KEY, REF_BINDING_KEY } from '../commit/metadata.ts'
 import { writeCommit } from '../commit/write-commit.ts'
 import { dateOf } from '../core/calendar.ts'
+import type { RepoMode } from '../core/interface.ts'
 import { addSignatures } from '../core/signatures.ts'
 import { MutableTree, writeTree } from '../core/tree.ts'
 import { deltaDigests, reindexDeltas, STATIC_DELTAS_KEY } from '../deltas/names-and-index.ts'
@@ -73,24 +74,10 @@ export async function updateSummary(
   const lock = await repo.storage.lock('exclusive')
   try {
     // Refs are read first: if one of them cannot be, nothing changes.
-    const { own, others } = await collectRefs(repo)
-    // The order of insertion affects the bytes of the file: it decides the order of keys that collide in the hash
-    // table.
-    const table = new GHashOrder<Variant>(metadata)
-    if (!repo.config.getBoolean('core', 'no-deltas-in-summary', false)) {
-      const digests = await deltaDigests(repo)
-      if (digests.length > 0) table.set(STATIC_DELTAS_KEY, variantOf(vardict, digests))
-    }
+    const refs = await collectRefs(repo)
+    const digests = await deltasFor(repo)
     await reindexDeltas(repo)
-    const { mode } = repo
-    table.set(SUMMARY_LAST_MODIFIED_KEY, variantOf(u64be, timestamp))
-    table.set(SUMMARY_MODE_KEY, variantOf(string, mode === 'archive' ? 'archive-z2' : mode))
-    table.set(SUMMARY_TOMBSTONE_COMMITS_KEY, variantOf(bool, repo.settings.tombstoneCommits))
-    table.set(SUMMARY_INDEXED_DELTAS_KEY, variantOf(bool, true))
-    const { collectionId } = repo.settings
-    if (collectionId !== undefined) table.set(SUMMARY_COLLECTION_KEY, variantOf(string, collectionId))
-    if (others.size > 0) table.set(SUMMARY_COLLECTION_MAP_KEY, variantOf(CollectionMap, [...others]))
-    const summary = Summary.encode({ refs: own, metadata: [...table] })
+    const summary = encode(repo, refs, { metadata, timestamp, digests, mode: repo.mode, indexed: true })
     const signatures = signers.length === 0 ? undefined : await addSignatures([], summary, signers)
     await explained('Unable to rename summary file', 'renameat(summary, summary)', () =>
       files.write(SUMMARY_FILE, summary),
@@ -107,6 +94,60 @@ export async function updateSummary(
   } finally {
     await lock[Symbol.asyncDispose]()
   }
+}
+
+/** How `encodeSummary` makes a summary. */
+export interface EncodeSummaryOptions {
+  /** The mode that the summary names. Default: that of the repository. */
+  readonly mode?: RepoMode | undefined
+}
+
+/**
+ * Returns a summary of the refs and deltas that a repository has now, without storing it. Its time is that of the newest
+ * commit in it, so that it changes only when the refs do.
+ * @throws {ObjectNotFoundError} when the commit of a ref is missing
+ */
+export async function encodeSummary(repo: Repo, { mode = repo.mode }: EncodeSummaryOptions = {}): Promise<Uint8Array> {
+  const refs = await collectRefs(repo)
+  let timestamp = 0n
+  for (const { latest } of [refs.own, ...refs.others.values()].flat()) {
+    const time = lookup(latest.metadata, SUMMARY_COMMIT_TIMESTAMP_KEY, u64be) ?? 0n
+    if (time > timestamp) timestamp = time
+  }
+  const digests = await deltasFor(repo)
+  const indexed = repo.config.getBoolean('core', 'indexed-deltas', false)
+  return encode(repo, refs, { metadata: [], timestamp, digests, mode, indexed })
+}
+
+/** Returns the checksums of the superblocks that a summary lists. */
+async function deltasFor(repo: Repo): Promise<Vardict> {
+  return repo.config.getBoolean('core', 'no-deltas-in-summary', false) ? [] : deltaDigests(repo)
+}
+
+interface SummaryContent {
+  readonly metadata: Vardict
+  readonly timestamp: bigint
+  readonly digests: Vardict
+  readonly mode: RepoMode
+  readonly indexed: boolean
+}
+
+function encode(
+  { settings }: Repo,
+  { own, others }: CollectedRefs,
+  { metadata, timestamp, digests, mode, indexed }: SummaryContent,
+): Uint8Array {
+  // The order of insertion affects the bytes of the file: it decides the order of keys that collide in the hash table.
+  const table = new GHashOrder<Variant>(metadata)
+  if (digests.length > 0) table.set(STATIC_DELTAS_KEY, variantOf(vardict, digests))
+  table.set(SUMMARY_LAST_MODIFIED_KEY, variantOf(u64be, timestamp))
+  table.set(SUMMARY_MODE_KEY, variantOf(string, mode === 'archive' ? 'archive-z2' : mode))
+  table.set(SUMMARY_TOMBSTONE_COMMITS_KEY, variantOf(bool, settings.tombstoneCommits))
+  if (indexed) table.set(SUMMARY_INDEXED_DELTAS_KEY, variantOf(bool, true))
+  const { collectionId } = settings
+  if (collectionId !== undefined) table.set(SUMMARY_COLLECTION_KEY, variantOf(string, collectionId))
+  if (others.size > 0) table.set(SUMMARY_COLLECTION_MAP_KEY, variantOf(CollectionMap, [...others]))
+  return Summary.encode({ refs: own, metadata: [...table] })
 }
 
 /** Replaces the text of a failed rename or removal by that of ostree since 2023.1, which has a second colon. */

@@ -1,0 +1,35 @@
+/** Connects a handler to runtimes whose servers speak the Fetch API, such as Deno, Bun and workers. */
+
+import type { HttpHandler } from '../platform/index.ts'
+
+/**
+ * Returns a function that answers the `Request` of a runtime with a `Response`.
+ *
+ * @example
+ * Deno.serve({ port: 8080 }, webHandler(serveRepo(repo)))
+ */
+export function webHandler(handler: HttpHandler): (request: Request) => Promise<Response> {
+  return async (request) => {
+    const { pathname, search } = new URL(request.url)
+    const { method, headers } = request
+    const response = await handler({ method, target: pathname + search, headers })
+    const { body } = response
+    const { status, headers: answered } = response
+    if (body === undefined) return new Response(null, { status, headers: answered })
+    return new Response(body instanceof Uint8Array ? body.slice() : streamOf(body), { status, headers: answered })
+  }
+}
+
+function streamOf(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
+  const iterator = source[Symbol.asyncIterator]()
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await iterator.next()
+      if (done) controller.close()
+      else controller.enqueue(value.slice())
+    },
+    async cancel() {
+      await iterator.return?.()
+    },
+  })
+}
