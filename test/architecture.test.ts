@@ -33,7 +33,7 @@ const ENTRY_POINTS = ['index.ts', 'node.ts']
  * public face, or its internal.ts, which no entry point of the package exports. The modules of `system/` have no common
  * face, because each of them loads other modules of Node.
  */
-const NAMED_PROVIDERS = [/^platform\/(?:node|portable)\.ts$/, /^(?:repo|container)\/local\.ts$/, /^system\//]
+const NAMED_PROVIDERS = [/^platform\/(?:node|portable)\.ts$/, /^(?:repo|container|serve)\/local\.ts$/, /^system\//]
 /** The files that may import modules of Node. */
 const NODE_PLACES = [
   /^platform\/node[^/]*\.ts$/,

@@ -29,7 +29,7 @@ export interface ListeningServer extends AsyncDisposable {
   readonly port: number
   /** `http://ADDRESS:PORT/` or `https://…`. */
   readonly url: string
-  /** Stops: refuses new connections, lets responses that are under way end for some seconds, and then closes all. */
+  /** Stops the server: refuses new connections, lets responses under way end for five seconds, then closes all. */
   close(): Promise<void>
 }
 
