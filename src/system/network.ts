@@ -24,6 +24,7 @@ import {
 } from '../platform/index.ts'
 import { askCredentialHelper } from './credential-helper.ts'
 import { withIo } from './errno.ts'
+import { Pipelines } from './http/pipelines.ts'
 import { type ProxySettings, parseProxy, proxiesOf, proxyAuthorization, proxyFor, TunnelAgent } from './proxy.ts'
 
 export type { ProxySettings } from './proxy.ts'
@@ -44,6 +45,11 @@ export interface NodeNetworkOptions {
    * certificates. Usually `process.env`. Default: none.
    */
   readonly environment?: Readonly<Record<string, string | undefined>> | undefined
+  /**
+   * Send several GET requests on one connection, for servers with many small files (http/pipelines.ts). Requests through a
+   * proxy and others than GET are sent as usual. Default false.
+   */
+  readonly pipelining?: boolean | undefined
   /** Proxies to use. Default: those of `environment`. */
   readonly proxies?: ProxySettings | undefined
 }
@@ -75,19 +81,30 @@ function networkWith(options: NodeNetworkOptions, settings: NetworkSettings | un
   const agents = new Map<string, HttpsAgent>()
   const { environment = {} } = options
   const { proxies = proxiesOf(environment) } = options
+  const tlsOf = (host: string): Certificates & { rejectUnauthorized: boolean } => {
+    const rejectUnauthorized = (settings?.permissive ?? options.insecureSkipTlsVerification) !== true
+    if (own !== undefined || options.containerCertificates === false) return { rejectUnauthorized, ...own }
+    return { rejectUnauthorized, ...certificatesFor(host, options.certificateDirectory, environment['HOME']) }
+  }
   const agentOf = (host: string, proxy: URL | undefined): HttpsAgent => {
     let agent = agents.get(host)
     if (agent === undefined) {
-      const rejectUnauthorized = (settings?.permissive ?? options.insecureSkipTlsVerification) !== true
-      const found =
-        options.containerCertificates === false
-          ? {}
-          : certificatesFor(host, options.certificateDirectory, environment['HOME'])
-      const tls = { ...keep, rejectUnauthorized, ...(own ?? found) }
-      agent = proxy === undefined ? new HttpsAgent(tls) : new TunnelAgent(proxy, tls)
+      agent =
+        proxy === undefined
+          ? new HttpsAgent({ ...keep, ...tlsOf(host) })
+          : new TunnelAgent(proxy, { ...keep, ...tlsOf(host) })
       agents.set(host, agent)
     }
     return agent
+  }
+  const pipelines = new Map<string, Pipelines>()
+  const pipelinesOf = (host: string): Pipelines => {
+    let known = pipelines.get(host)
+    if (known === undefined) {
+      known = new Pipelines(tlsOf(host))
+      pipelines.set(host, known)
+    }
+    return known
   }
   return {
     clock: webClock,
@@ -96,6 +113,9 @@ function networkWith(options: NodeNetworkOptions, settings: NetworkSettings | un
     fetch: async (url, init) => {
       const place = new URL(url)
       const proxy = settings?.proxy === undefined ? proxyFor(place, proxies) : parseProxy(settings.proxy)
+      if (options.pipelining === true && init.method === 'GET' && init.body === undefined && proxy === undefined) {
+        return await pipelinesOf(place.host).get(place, init.headers, init.signal)
+      }
       if (place.protocol === 'https:') return await ask(url, init, agentOf(place.host, proxy))
       return await ask(url, init, proxy?.protocol === 'https:' ? agentOf(proxy.host, undefined) : http, proxy)
     },

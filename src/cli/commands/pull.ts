@@ -111,7 +111,7 @@ export const pull = command({
       for (const path of options['localcache-repo']) caches.push(await openRepo(path))
       const from = options['timestamp-check-from-rev']
       const result = await pullFrom(repo, remote, {
-        network: nodeNetwork({ environment: env, containerCertificates: false }),
+        network: nodeNetwork({ environment: env, containerCertificates: false, pipelining: true }),
         files: nodeFiles,
         openRepo: (path) => openRepo(path),
         verification: hostVerification(),

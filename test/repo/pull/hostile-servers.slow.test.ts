@@ -10,7 +10,7 @@ import { commitTree, memoryRepo } from '../../support/commits.ts'
 import { FileServer } from '../../support/file-server.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
 
-const network = nodeNetwork()
+const network = nodeNetwork({ pipelining: true })
 let folder: string
 let server: FileServer
 let other: FileServer
