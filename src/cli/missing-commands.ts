@@ -9,15 +9,12 @@ export const MISSING_COMMANDS: Readonly<Record<string, string>> = {
   admin:
     '`ostree-ts container image deploy --sysroot=PATH` deploys an image to a sysroot; use `ostree admin` for everything else',
   'find-remotes': 'configure the remote with `ostree-ts remote add`, or use `ostree find-remotes`',
-  'static-delta show': 'use `ostree static-delta show` on the same repository directory',
-  'static-delta apply-offline': 'use `ostree static-delta apply-offline` on the same repository directory',
-  'static-delta verify': 'use `ostree static-delta verify` on the same repository directory',
   'trivial-httpd': 'serve a repository of mode archive with any web server',
 }
 
 /**
  * Does nothing for a name that is not a command of ostree.
- * @param name the words that name the command: `static-delta show`
+ * @param name the words that name the command: `find-remotes`
  * @throws {UnsupportedError} `Command 'NAME' is not available in ostree-ts` when it is one of `MISSING_COMMANDS`
  */
 export function requireAvailable(name: string): void {

@@ -62,7 +62,7 @@ describeReference('script', '`ostree-ts` on a terminal', () => {
         stderr: "error: Command 'admin' is not available in ostree-ts\n",
       })
     }
-    expect(program.run(['static-delta', 'verify', '--help'], folder)).toMatchObject({ rc: 1, stdout: '' })
+    expect(program.run(['find-remotes', '--help'], folder)).toMatchObject({ rc: 1, stdout: '' })
   })
 
   test('an unknown command is followed by the nearest one', () => {
