@@ -50,6 +50,17 @@ export interface EvaluatedKey {
   readonly subkeys: readonly KeyState[]
   /** The primary user id; empty when the key has none. */
   readonly userId: string
+  /** All user ids, the primary one first. */
+  readonly users: readonly UserState[]
+}
+
+/** What the key itself says of one of its user ids. */
+export interface UserState {
+  readonly userId: string
+  /** The newest certification by the key itself revokes the user id. */
+  readonly revoked: boolean
+  /** The key itself certifies the user id. */
+  readonly valid: boolean
 }
 
 /** Reads the keys of all keyrings, one block per fingerprint. Unreadable packets are skipped. */
@@ -107,10 +118,10 @@ export async function evaluateKey(library: OpenPgpLibrary, block: KeyBlock, now:
 
   const revoked = (await verify(block.signatures, [keyRevocation], {})).length > 0
   const [direct] = await verify(block.signatures, [directKey], {})
-  const certifications = await Promise.all(block.users.map((user) => certification(library, primary, user, now)))
+  const newest = await Promise.all(block.users.map((user) => certification(library, primary, user, now)))
   const users = block.users.flatMap((user, i) => {
-    const self = certifications[i]
-    return self === undefined ? [] : [{ user, self }]
+    const self = newest[i]
+    return self === undefined || self.signatureType === enums.signature.certRevocation ? [] : [{ user, self }]
   })
   const main = users.reduce<(typeof users)[number] | undefined>(
     (best, next) => (best === undefined || isBefore(best.self, next.self) ? next : best),
@@ -146,10 +157,17 @@ export async function evaluateKey(library: OpenPgpLibrary, block: KeyBlock, now:
     primary: state,
     subkeys: await Promise.all(subkeys),
     userId: (main?.user ?? block.users[0])?.packet.userID ?? '',
+    users: block.users
+      .map(({ packet }, i) => ({
+        userId: packet.userID,
+        revoked: newest[i]?.signatureType === enums.signature.certRevocation,
+        valid: users.some(({ user }) => user.packet === packet),
+      }))
+      .sort((a, b) => Number(b.userId === main?.user.packet.userID) - Number(a.userId === main?.user.packet.userID)),
   }
 }
 
-/** Returns the newest self-certification of a user id; `undefined` when there is none or the newest one revokes it. */
+/** Returns the newest self-certification of a user id, which may be one that revokes it; `undefined` without any. */
 async function certification(
   library: OpenPgpLibrary,
   primary: PublicKeyPacket,
@@ -159,7 +177,7 @@ async function certification(
   const { certGeneric, certPersona, certCasual, certPositive, certRevocation } = library.enums.signature
   const types: number[] = [certGeneric, certPersona, certCasual, certPositive, certRevocation]
   const [newest] = await validOnes(library, primary, signatures, types, { key: primary, userID: packet }, now)
-  return newest?.signatureType === certRevocation ? undefined : newest
+  return newest
 }
 
 /** Returns the valid, unexpired signatures of the given types by the primary key, newest first. */

@@ -1,11 +1,12 @@
 /**
- * `ostree remote gpg-import`, from files and standard input; `gpg-list-keys`, for remotes without keys. Source:
+ * `ostree remote gpg-import`, from files and standard input, and `gpg-list-keys`. Source:
  * ot-remote-builtin-gpg-*.c.
  */
 
 import { UnsupportedError, withContext } from '../../../errors.ts'
 import { findRemote, importGpgKeys, type Repo } from '../../../repo/index.ts'
 import { requireRepoFiles } from '../../../repo/internal.ts'
+import { describeKeys } from '../../../sign/index.ts'
 import { command } from '../../command.ts'
 import { readBytes } from '../../values.ts'
 import { importedText, readKeyFile } from './key-file.ts'
@@ -59,12 +60,17 @@ export const gpgListKeys = command({
   repo: true,
   rawArgs: true,
   options: {},
-  async run({ args: [name], repo }) {
+  async run({ args: [name], out, repo }) {
     const opened = await repo()
-    if (name !== undefined) {
+    const { hostVerification } = await import('../../verification.ts')
+    const { keys, now, formatTime } = hostVerification()
+    const rings: Uint8Array[] = []
+    if (name === undefined) rings.push(...((await keys?.system()) ?? []))
+    else {
       await findRemote(opened, name)
-      if ((await requireRepoFiles(opened, 'A keyring').read(`${name}.trustedkeys.gpg`)) === undefined) return
+      const own = await requireRepoFiles(opened, 'A keyring').read(`${name}.trustedkeys.gpg`)
+      if (own !== undefined) rings.push(own)
     }
-    throw new UnsupportedError('gpg-list-keys', 'Listing GPG keys is not supported')
+    if (rings.length > 0) out.write(await describeKeys(rings, now(), formatTime))
   },
 })
