@@ -39,12 +39,19 @@ export async function pullFromPath(
   }
 }
 
+/** `undefined` for a file that does not exist. */
+interface SummaryFiles {
+  readonly bytes: Uint8Array | undefined
+  readonly signatures: Uint8Array | undefined
+}
+
 class PathPull {
   readonly #repo: Repo
   readonly #name: string
   readonly #settings: RemoteSettings
   readonly #from: Repo
   readonly #options: PullOptions
+  #read: Promise<SummaryFiles> | undefined
 
   constructor(repo: Repo, name: string, settings: RemoteSettings, from: Repo, options: PullOptions) {
     this.#repo = repo
@@ -98,9 +105,18 @@ class PathPull {
     }
   }
 
+  /** Reads the summary and its signatures, once: what is verified is what is used and kept. */
+  #summary(): Promise<SummaryFiles> {
+    this.#read ??= (async () => {
+      const { files } = this.#from.storage
+      return { bytes: await files?.read(SUMMARY_FILE), signatures: await files?.read(SUMMARY_SIGNATURES_FILE) }
+    })()
+    return this.#read
+  }
+
   /** Returns all refs in the summary of the source. */
   async #all(): Promise<{ collection: string | undefined; name: string; commit: Checksum }[]> {
-    const bytes = await this.#from.storage.files?.read(SUMMARY_FILE)
+    const { bytes } = await this.#summary()
     if (bytes === undefined) {
       throw new UsageError(
         'Fetching all refs was requested in mirror mode, but remote repository does not have a summary',
@@ -131,9 +147,8 @@ class PathPull {
       verifySummary: async () => {
         const policy = policyOf('summary')
         if (!policy.gpg && policy.sign === undefined) return
-        const bytes = await this.#from.storage.files?.read(SUMMARY_FILE)
+        const { bytes, signatures } = await this.#summary()
         if (bytes === undefined) throw unsigned(SUMMARY_FILE, policy)
-        const signatures = await this.#from.storage.files?.read(SUMMARY_SIGNATURES_FILE)
         if (signatures === undefined) throw unsigned(SUMMARY_SIGNATURES_FILE, policy)
         await verify(policy, bytes, signatures, 'summary')
       },
@@ -142,8 +157,11 @@ class PathPull {
 
   /** Keeps the summary of a mirrored repository, so that the mirror serves the same one. */
   async #keepSummary(): Promise<void> {
-    for (const name of [SUMMARY_FILE, SUMMARY_SIGNATURES_FILE]) {
-      const bytes = await this.#from.storage.files?.read(name)
+    const { bytes: summary, signatures } = await this.#summary()
+    for (const [name, bytes] of [
+      [SUMMARY_FILE, summary],
+      [SUMMARY_SIGNATURES_FILE, signatures],
+    ] as const) {
       if (bytes === undefined) await this.#repo.storage.files?.delete(name)
       else await this.#repo.storage.files?.write(name, bytes)
     }
