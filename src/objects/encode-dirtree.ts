@@ -20,7 +20,9 @@ const CHECKSUM = 32
 
 /** A list of entries with a name and `count` checksums each, before it is written. */
 interface EntryList {
-  readonly names: readonly string[]
+  readonly entries: ReadonlyMap<string, unknown>
+  /** Whether the entries are in the order of their names' bytes already, as those of most sources are. */
+  readonly inOrder: boolean
   readonly count: 1 | 2
   /** Bytes of the entries, without the table of their ends. */
   readonly body: number
@@ -59,21 +61,32 @@ export function encodeDirTree<D>(
 }
 
 function measure(entries: ReadonlyMap<string, unknown>, count: 1 | 2): EntryList {
-  const names = Array.from(entries.keys()).sort(compareUtf8)
   let body = 0
-  for (const name of names) {
+  let inOrder = true
+  let before: string | undefined
+  for (const name of entries.keys()) {
     const size = (isAscii(name) ? name.length + 1 : string.encode(name).length) + count * CHECKSUM
     body += size + count * offsetWidthFor(size, count)
+    inOrder &&= before === undefined || compareUtf8(before, name) < 0
+    before = name
   }
-  const width = names.length === 0 ? 0 : offsetWidthFor(body, names.length)
-  return { names, count, body, width, size: body + names.length * width }
+  const width = entries.size === 0 ? 0 : offsetWidthFor(body, entries.size)
+  return { entries, inOrder, count, body, width, size: body + entries.size * width }
+}
+
+/** Sorts names by their bytes. The array has its size from the start: one that grows leaves several copies behind. */
+function sorted(entries: ReadonlyMap<string, unknown>): readonly string[] {
+  const names = new Array<string>(entries.size)
+  let count = 0
+  for (const name of entries.keys()) names[count++] = name
+  return names.sort(compareUtf8)
 }
 
 function write(bytes: Uint8Array, start: number, list: EntryList, checksums: (name: string, at: number) => void): void {
-  const { names, count, body, width } = list
+  const { entries, inOrder, count, body, width } = list
   let at = start
   let slot = start + body
-  for (const name of names) {
+  for (const name of inOrder ? entries.keys() : sorted(entries)) {
     const from = at
     at = writeName(bytes, at, name)
     const nameEnd = at - from

@@ -266,14 +266,20 @@ class Fsck {
     }
   }
 
-  /** Reports a corrupt object, and deletes it with the option `delete`. @throws the error, unless `all` or `delete` */
+  /** Reports a corrupt object, and tries to delete it with the option `delete`. @throws the error, unless `all` or `delete` */
   async #handleCorrupt(name: ObjectName, commits: readonly Checksum[], error: OstreeError): Promise<void> {
     const object = formatObjectName(name)
     const { all, delete: remove } = this.#options
     const reported = commits.length === 0 ? error : withContext(`In commits ${commits.join(', ')}`, error)
     if (!all && !remove) throw reported
     this.#event({ kind: 'corrupt', object, error: reported })
-    if (remove) await deleteObject(this.#repo, name)
+    if (!remove) return
+    try {
+      await deleteObject(this.#repo, name)
+    } catch (error) {
+      // ostree goes on too: a directory, for example, cannot be deleted as a file.
+      if (!(error instanceof OstreeError)) throw error
+    }
   }
 
   async #markPartial(commit: Checksum): Promise<void> {

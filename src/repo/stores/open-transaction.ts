@@ -42,6 +42,7 @@ import type {
 } from '../core/interface.ts'
 import { requireHoldable, requireSoundHeader, verityError } from '../core/mode-rules.ts'
 import { type Changes, isAttached, noChanges } from './changes.ts'
+import { describedBody } from './described-body.ts'
 import { IncomingFileSink, type LargeBody } from './incoming-file.ts'
 
 /** What a transaction needs of a store. Reads find what was inserted through it, and what the store had before. */
@@ -220,7 +221,7 @@ export class OpenTransaction implements Transaction {
     try {
       if (body instanceof Uint8Array) sink.write(body)
       else {
-        for await (const chunk of body) {
+        for await (const chunk of describedBody(body)) {
           sink.write(chunk)
           const pending = this.drained()
           if (pending !== undefined) await pending

@@ -34,7 +34,8 @@ const DROPPED = 0xffffffff
 const PRIME = 67_108_859
 
 const FIRST_LINKS = 16
-const FIRST_TEXT = 1024
+/** Bytes of a page of texts. A longer text has a page of its own that takes the numbers of several. */
+const PAGE = 1 << 16
 /** Length of a string, in UTF-16 units, up to which it is encoded without a temporary array. */
 const SHORT = 128
 
@@ -73,8 +74,12 @@ export class LinkTable {
   #words = new Uint32Array(memory(FIRST_LINKS * WORDS * 4))
   #offsets = new Float64Array(memory(FIRST_LINKS * 8))
   #heads = new Uint32Array(memory(FIRST_LINKS * 4))
-  #text = new Uint8Array(memory(FIRST_TEXT))
-  #textLength = 0
+  /** Texts, which do not go on from one page to the next. */
+  readonly #pages: (Uint8Array | undefined)[] = []
+  /** Position behind the last text: the number of a page, times `PAGE`, plus the place in it. */
+  #textEnd = 0
+  /** Number of pages that `releaseBefore` has freed. */
+  #released = 0
   #count = 0
   readonly #key = 1 + Math.floor(Math.random() * (PRIME - 1))
   readonly #files: Checksum[] = []
@@ -215,9 +220,23 @@ export class LinkTable {
     }
   }
 
+  /** Frees the texts of all links before this one. They must not be asked for again, nor any link be looked for. */
+  releaseBefore(link: number): void {
+    // Positions of targets increase from link to link, and the name of a link comes behind its target.
+    const page = Math.floor((this.#words[link * WORDS + TARGET] as number) / PAGE)
+    for (; this.#released < page; this.#released++) this.#freePage(this.#released)
+  }
+
+  #freePage(number: number): void {
+    const page = this.#pages[number]
+    if (page !== undefined) free(page)
+    this.#pages[number] = undefined
+  }
+
   /** Drops all links and frees their memory at once. The table is not to be used again. */
   release(): void {
-    free(this.#words, this.#offsets, this.#heads, this.#text)
+    free(this.#words, this.#offsets, this.#heads)
+    for (let page = this.#released; page < this.#pages.length; page++) this.#freePage(page)
     this.#count = 0
     this.#ids.clear()
   }
@@ -243,8 +262,8 @@ export class LinkTable {
     this.#heads = new Uint32Array(memory(size * 4))
     for (let link = 0; link < size / 2; link++) {
       if (this.isDropped(link)) continue
-      const { start, end } = this.#spanAt(words[link * WORDS + NAME] as number)
-      this.#chain(link, this.#hash(words[link * WORDS + DIRECTORY] as number, this.#text, start, end))
+      const { page, start, end } = this.#spanAt(words[link * WORDS + NAME] as number)
+      this.#chain(link, this.#hash(words[link * WORDS + DIRECTORY] as number, page, start, end))
     }
   }
 
@@ -285,45 +304,46 @@ export class LinkTable {
     return bytes.length
   }
 
-  /** Appends the first bytes of the scratch buffer as a text. @returns where it begins */
+  /** Appends the first bytes of the scratch buffer as a text. @returns its position */
   #append(length: number): number {
-    const start = this.#textLength
-    const needed = start + 5 + length
-    if (needed > this.#text.length) {
-      const grown = new Uint8Array(memory(Math.max(needed, this.#text.length * 2)))
-      grown.set(this.#text.subarray(0, start))
-      free(this.#text)
-      this.#text = grown
+    const needed = 5 + length
+    let start = this.#textEnd
+    if (start === this.#pages.length * PAGE || (start % PAGE) + needed > PAGE) {
+      start = this.#pages.length * PAGE
+      this.#pages.push(new Uint8Array(memory(Math.max(needed, PAGE))))
+      for (let more = Math.ceil(needed / PAGE); more > 1; more--) this.#pages.push(undefined)
     }
-    const text = this.#text
-    let at = start
+    const page = this.#pages[Math.floor(start / PAGE)] as Uint8Array
+    let at = start % PAGE
     let rest = length
-    for (; rest >= 0x80; rest >>>= 7) text[at++] = (rest & 0x7f) | 0x80
-    text[at++] = rest
-    for (let i = 0; i < length; i++) text[at + i] = this.#scratch[i] as number
-    this.#textLength = at + length
+    for (; rest >= 0x80; rest >>>= 7) page[at++] = (rest & 0x7f) | 0x80
+    page[at++] = rest
+    for (let i = 0; i < length; i++) page[at + i] = this.#scratch[i] as number
+    // No other text begins in a page of several numbers.
+    this.#textEnd = needed > PAGE ? this.#pages.length * PAGE : start - (start % PAGE) + at + length
     return start
   }
 
-  #spanAt(position: number): { start: number; end: number } {
-    let at = position
+  #spanAt(position: number): { page: Uint8Array; start: number; end: number } {
+    const page = this.#pages[Math.floor(position / PAGE)] as Uint8Array
+    let at = position % PAGE
     let length = 0
     for (let shift = 0; ; shift += 7) {
-      const byte = this.#text[at++] as number
+      const byte = page[at++] as number
       length |= (byte & 0x7f) << shift
-      if (byte < 0x80) return { start: at, end: at + length }
+      if (byte < 0x80) return { page, start: at, end: at + length }
     }
   }
 
   #textAt(position: number): string {
-    const { start, end } = this.#spanAt(position)
-    return decoder.decode(this.#text.subarray(start, end))
+    const { page, start, end } = this.#spanAt(position)
+    return decoder.decode(page.subarray(start, end))
   }
 
   #isScratch(position: number, length: number): boolean {
-    const { start, end } = this.#spanAt(position)
+    const { page, start, end } = this.#spanAt(position)
     if (end - start !== length) return false
-    for (let i = 0; i < length; i++) if (this.#text[start + i] !== this.#scratch[i]) return false
+    for (let i = 0; i < length; i++) if (page[start + i] !== this.#scratch[i]) return false
     return true
   }
 }

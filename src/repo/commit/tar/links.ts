@@ -61,8 +61,8 @@ export class DeferredLinks {
 
   constructor(root: MutableTree, maxMemory = MAX_LINK_MEMORY) {
     this.#root = root
-    // Positions of texts in the table have 32 bits.
-    this.#maxMemory = Math.min(maxMemory, 2 ** 32)
+    // Positions of texts in the table have 32 bits. A text takes at most six for each of its UTF-16 units.
+    this.#maxMemory = Math.min(maxMemory, 2 ** 31)
   }
 
   /** Adds a link. @throws {LimitError} when the links of the archive take too much memory */
@@ -114,6 +114,7 @@ export class DeferredLinks {
     for (let link = 0; link < links.count; link++) {
       const checksum = links.isDropped(link) ? undefined : links.fileOf(link)
       if (checksum === undefined) continue
+      links.releaseBefore(link)
       try {
         links.treeOf(link).replaceFile(links.nameOf(link), checksum)
       } catch (error) {

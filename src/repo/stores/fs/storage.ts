@@ -13,9 +13,9 @@
  * Source: ostree-repo.c, ostree_repo_open, reload_core_config.
  */
 
-import { accessSync, closeSync, constants, lstatSync, openSync, readFileSync, realpathSync } from 'node:fs'
+import { accessSync, closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, realpathSync } from 'node:fs'
 import { encodeUtf8 } from '../../../bytes.ts'
-import { ConflictError, ReadOnlyError, UsageError, withContext } from '../../../errors.ts'
+import { ConflictError, FormatError, ReadOnlyError, UsageError, withContext } from '../../../errors.ts'
 import { KeyFile } from '../../../keyfile/index.ts'
 import type { ObjectList } from '../../../objects/index.ts'
 import type { Platform } from '../../../platform/index.ts'
@@ -158,6 +158,10 @@ export class FsStorage implements Storage {
       // Links are followed here: the owner of the repository may keep the file elsewhere.
       const fd = openSync(`${path}/config`, constants.O_RDONLY | constants.O_NONBLOCK)
       try {
+        // A device can be without an end.
+        const stat = fstatSync(fd)
+        if (!stat.isFile() && !stat.isDirectory())
+          throw new FormatError('config', 'Not a regular file or symlink: config')
         return readFileSync(fd)
       } finally {
         closeSync(fd)

@@ -5,7 +5,7 @@
 
 import { closeSync } from 'node:fs'
 import { type Checksum, EMPTY_BYTES, type MaybePromise, readAll, SMALL_FILE } from '../../../../bytes.ts'
-import { CompressionError, FormatError, LimitError } from '../../../../errors.ts'
+import { CompressionError, FormatError, IoError, LimitError, withContext } from '../../../../errors.ts'
 import {
   decodeFilezHeader,
   encodeFilezHeader,
@@ -68,11 +68,11 @@ export class ArchiveContent implements ContentMode {
   }
 
   stat(path: string): FileInfo | undefined {
-    return readHeadFollowing(path, true, (file) => decodeHead(file, path).info)
+    return readFilez(path, (file) => decodeHead(file, path).info)
   }
 
   read(path: string, checksum: Checksum): MaybePromise<FileObject> | undefined {
-    return readHeadFollowing(path, true, (opened): MaybePromise<FileObject> => {
+    return readFilez(path, (opened): MaybePromise<FileObject> => {
       const { info, bodyOffset } = decodeHead(opened, path)
       const { header, size } = info
       if (isSymlink(header)) return { header, size, body: EMPTY_BYTES }
@@ -184,6 +184,16 @@ function inWordsOfGio(error: unknown): unknown {
   if (!(error instanceof CompressionError)) return error
   const isCut = error.message === 'unexpected end of file'
   return error.withMessage(isCut ? 'Need more input' : 'Invalid compressed data', { cause: error })
+}
+
+/** Opens a file and calls `use` as `readHeadFollowing` does. A directory is an error in GLib's words, which ostree prints. */
+function readFilez<T>(path: string, use: (file: OpenedFile) => T): T | undefined {
+  try {
+    return readHeadFollowing(path, true, use)
+  } catch (error) {
+    const isDirectory = error instanceof IoError && error.data.errno === 'EISDIR'
+    throw isDirectory ? withContext('Error reading from file descriptor', error) : error
+  }
 }
 
 /** Decodes the header of a `.filez`. The values refer to a copy of the bytes read. */
