@@ -10,6 +10,9 @@ import type { RandomAccess, Scratch } from './random-access.ts'
 /** Most bytes that are kept in memory before they go to the scratch space of the storage: 16 MiB. */
 const MOST_IN_MEMORY = 16 << 20
 
+/** Bytes that are read at least: 16 KiB. */
+const LEAST_READ = 1 << 14
+
 /** Bytes in memory. A piece has at most SMALL_FILE bytes, all but the last one exactly as many. */
 class MemoryScratch implements Scratch {
   readonly pieces: Uint8Array[] = []
@@ -160,7 +163,10 @@ export class BufferedAccess {
    */
   view(offset: number, length: number): Uint8Array {
     if (offset < this.#start || offset + length > this.#end) {
-      const count = Math.min(this.#buffer.length, this.size - offset)
+      // Behind the last bytes the whole buffer is filled, as more will be read there; elsewhere perhaps nothing will.
+      const reading = offset >= this.#start && offset <= this.#end
+      const wanted = reading ? this.#buffer.length : Math.max(length, LEAST_READ)
+      const count = Math.min(wanted, this.#buffer.length, this.size - offset)
       this.#end = this.#start = offset
       this.#access.read(offset, this.#buffer.subarray(0, count))
       this.#end = offset + count
