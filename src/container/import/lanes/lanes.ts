@@ -17,7 +17,7 @@ import type { LaneThread, LayerThreads } from './interface.ts'
 import { Lane } from './lane.ts'
 import { type LayerJob, type LayerJobContext, type LayerJobResult, runLayerJob } from './layer-job.ts'
 
-/** Compressed bytes for each thread: it takes 60 ms of a processor to start, and as long again until its code is optimized. */
+/** Compressed bytes for each thread: it takes 60 ms of a processor to start. */
 const BYTES_PER_THREAD = 8 << 20
 /** Bytes of batches of one layer that wait to be stored. */
 const MOST_WAITING = 8 << 20
