@@ -126,7 +126,7 @@ export {
 } from './deltas/apply/apply-part.ts'
 export { type DeltaPartContents, inspectDeltaPart } from './deltas/apply/inspect-part.ts'
 export { deleteDelta, parseDeltaName } from './deltas/delete.ts'
-export type { ByteOrder } from './deltas/format.ts'
+export type { ByteOrder, DeltaOperation } from './deltas/format.ts'
 export {
   DELTA_BSDIFF_SIZE,
   DELTA_FILE_SIZE,

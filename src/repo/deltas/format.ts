@@ -113,8 +113,18 @@ export const DeltaPayload = struct({
 /** Bytes of a name in the list of a part's objects: the number of the type, and the checksum. */
 export const NAME_SIZE = 33
 
+/** The name of an operation of a part. */
+export type DeltaOperation =
+  | 'openSpliceAndClose'
+  | 'open'
+  | 'write'
+  | 'setReadSource'
+  | 'unsetReadSource'
+  | 'close'
+  | 'bspatch'
+
 /** The operations of a part, by their letter. A number behind it is unsigned LEB128 of at most 64 bits. */
-export const OPERATIONS = {
+export const OPERATIONS: Readonly<Record<DeltaOperation, number>> = {
   /** Metadata: length and offset in the blob. File: mode, xattrs, length and offset. Creates the whole object. */
   openSpliceAndClose: 'S'.charCodeAt(0),
   /** Mode, xattrs, size of the content. Begins a regular file. */
@@ -129,7 +139,7 @@ export const OPERATIONS = {
   close: 'c'.charCodeAt(0),
   /** Offset and length in the blob of a bsdiff patch. Appends the patched source, which is the whole file. */
   bspatch: 'B'.charCodeAt(0),
-} as const
+}
 
 /** Appends a number as unsigned LEB128. @param value a non-negative integer below 2^53 */
 export function pushVaruint(to: number[], value: number): void {

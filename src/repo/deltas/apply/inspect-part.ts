@@ -4,7 +4,7 @@ import { FormatError } from '../../../errors.ts'
 import type { ProgressOptions } from '../../../progress.ts'
 import { BufferedAccess } from '../../core/scratch.ts'
 import type { Repo } from '../../repo.ts'
-import { OPERATIONS } from '../format.ts'
+import { type DeltaOperation, OPERATIONS } from '../format.ts'
 import type { DeltaPartInfo } from '../superblock.ts'
 import { type DeltaPartSource, openPart } from './apply-part.ts'
 import { Operations, requireRange } from './operations.ts'
@@ -21,11 +21,11 @@ export interface DeltaPartContents {
   /** Bytes of the operations. */
   readonly operationBytes: number
   /** How often each operation is used. */
-  readonly operations: Readonly<Record<keyof typeof OPERATIONS, number>>
+  readonly operations: Readonly<Record<DeltaOperation, number>>
 }
 
 /** Names of the operations by their letter. */
-const NAMES = new Map(Object.entries(OPERATIONS).map(([name, letter]) => [letter, name as keyof typeof OPERATIONS]))
+const NAMES = new Map(Object.entries(OPERATIONS).map(([name, letter]) => [letter, name as DeltaOperation]))
 
 /**
  * Unpacks a part and counts its operations. Size and checksum are not compared with the superblock, so that a damaged part

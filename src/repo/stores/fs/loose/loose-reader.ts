@@ -50,7 +50,7 @@ export class LooseReader {
    *   an IoError is its cause
    */
   meta(path: string, type: MetaType, checksum: Checksum): Uint8Array {
-    return found(() => readWholeFollowing(path), { checksum, type })
+    return found(path, () => readWholeFollowing(path), { checksum, type })
   }
 
   attached(path: string): Uint8Array | undefined {
@@ -58,28 +58,30 @@ export class LooseReader {
   }
 
   stat(path: string, checksum: Checksum): FileInfo {
-    return this.#opened(checksum, () => this.content.stat(path, checksum))
+    return this.#opened(path, checksum, () => this.content.stat(path, checksum))
   }
 
   file(path: string, checksum: Checksum): MaybePromise<FileObject> {
-    return this.#opened(checksum, () => this.content.read(path, checksum))
+    return this.#opened(path, checksum, () => this.content.read(path, checksum))
   }
 
-  #opened<T>(checksum: Checksum, open: () => T | undefined): T {
+  #opened<T>(path: string, checksum: Checksum, open: () => T | undefined): T {
     try {
-      return found(open, { checksum, type: 'file' })
+      return found(path, open, { checksum, type: 'file' })
     } catch (error) {
       throw this.archive ? error : withContext(`Opening content object ${checksum}`, error)
     }
   }
 }
 
-function found<T>(read: () => T | undefined, name: ObjectName): T {
+/** Returns what `read` reads. A link without a target at `path` counts as no object; another missing file does not. */
+function found<T>(path: string, read: () => T | undefined, name: ObjectName): T {
   let value: T | undefined
   try {
     value = read()
   } catch (error) {
-    if (!(error instanceof IoError && error.data.errno === 'ENOENT')) throw error
+    const isMissing = error instanceof IoError && error.data.errno === 'ENOENT'
+    if (!isMissing || !lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) throw error
     throw new ObjectNotFoundError(formatObjectName(name), { cause: error })
   }
   if (value === undefined) throw new ObjectNotFoundError(formatObjectName(name))
