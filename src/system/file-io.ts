@@ -10,6 +10,7 @@ import {
   fchmodSync,
   fstatSync,
   fsyncSync,
+  futimesSync,
   openSync,
   read,
   readSync,
@@ -174,7 +175,9 @@ export interface ReplaceOptions {
   /** Directory on the same file system in which the file is written before it is renamed. */
   readonly tmp: string
   /** Permission bits; the umask has no effect. Default 0644. */
-  readonly mode?: number
+  readonly mode?: number | undefined
+  /** Time of the last change that the file gets, in seconds since the epoch. Default: now. */
+  readonly modified?: number | undefined
   readonly fsync?: boolean
   /** Name of the file in messages. */
   readonly shown: string
@@ -184,7 +187,7 @@ export interface ReplaceOptions {
 export function replaceFile(
   path: string,
   bytes: Uint8Array,
-  { tmp, mode = 0o644, fsync = false, shown }: ReplaceOptions,
+  { tmp, mode = 0o644, modified, fsync = false, shown }: ReplaceOptions,
 ): void {
   const unfinished = `${tmp}/tmp.${randomName()}`
   withIo(shown, () => {
@@ -193,6 +196,7 @@ export function replaceFile(
       try {
         fchmodSync(fd, mode)
         writeAll(fd, bytes)
+        if (modified !== undefined) futimesSync(fd, modified, modified)
         if (fsync) fsyncSync(fd)
       } finally {
         closeSync(fd)

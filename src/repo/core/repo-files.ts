@@ -6,6 +6,8 @@ import type { MaybePromise } from '../../bytes.ts'
 export interface WriteFileOptions {
   /** Permission bits. Default 0644. */
   readonly mode?: number | undefined
+  /** Time of the last change that the file gets, in seconds since the epoch. Default: now. */
+  readonly modified?: number | undefined
 }
 
 /**

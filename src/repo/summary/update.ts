@@ -79,12 +79,14 @@ export async function updateSummary(
     await reindexDeltas(repo)
     const summary = encode(repo, refs, { metadata, timestamp, digests, mode: repo.mode, indexed: true })
     const signatures = signers.length === 0 ? undefined : await addSignatures([], summary, signers)
+    // Both files get one time, from which clients that cache by time see that they belong together.
+    const modified = signatures === undefined ? undefined : Number(timestamp)
     await explained('Unable to rename summary file', 'renameat(summary, summary)', () =>
-      files.write(SUMMARY_FILE, summary),
+      files.write(SUMMARY_FILE, summary, { modified }),
     )
     if (signatures !== undefined) {
       await explained('Unable to rename summary signature file', 'renameat(summary.sig, summary.sig)', () =>
-        files.write(SUMMARY_SIGNATURES_FILE, vardict.encode(signatures)),
+        files.write(SUMMARY_SIGNATURES_FILE, vardict.encode(signatures), { modified }),
       )
     } else {
       await explained('Unable to delete summary signature file', 'unlink(summary.sig)', () =>

@@ -36,12 +36,11 @@ export class FsFiles implements RepoFiles {
     return namesIn(place, path).sort(compareUtf8)
   }
 
-  write(path: string, bytes: Uint8Array, { mode }: WriteFileOptions = {}): void {
+  write(path: string, bytes: Uint8Array, { mode, modified }: WriteFileOptions = {}): void {
     this.#requireWritable(`open(${path})`)
     const place = this.#place(path)
     withIo(path, () => mkdirSync(place.slice(0, place.lastIndexOf('/')), { recursive: true, mode: 0o777 }))
-    const options = { tmp: this.#tmp, fsync: this.#fsync(), shown: path }
-    replaceFile(place, bytes, mode === undefined ? options : { ...options, mode })
+    replaceFile(place, bytes, { tmp: this.#tmp, fsync: this.#fsync(), shown: path, mode, modified })
   }
 
   delete(path: string): boolean {
