@@ -1,5 +1,5 @@
 /** Signatures made by `commit`, `summary -u` and `static-delta generate`, and required by remotes over HTTP and `file:`. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { vardict } from '../../../src/gvariant/index.ts'
@@ -68,6 +68,11 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server[Symbol.asyncDispose]()
+})
+
+test('a summary and its signatures have one time of modification', () => {
+  const [summary, signatures] = ['summary', 'summary.sig'].map((name) => statSync(join(folder, 'served', name)).mtimeMs)
+  expect(summary).toBe(signatures)
 })
 
 describe('signatures have the bytes of ostree', () => {
