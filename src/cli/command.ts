@@ -55,6 +55,8 @@ export interface CommandSpec<T extends OptionTable> {
    * refused.
    */
   readonly rawArgs?: true
+  /** No blank line separates the help from the message of `usageError`, as in some commands of ostree. */
+  readonly compactUsage?: true
   readonly options: T
   run(context: CommandContext<T>): Promise<void> | void
 }
@@ -148,7 +150,8 @@ export async function runCommand(spec: AnyCommand, args: readonly string[], host
 
   if (spec.long) setFlagsFromString(YOUNG_GENERATION)
 
-  const usageError = (message: string): UsageError => new ShownUsageError(message, `${formatHelp(spec, true)}\n`)
+  const blank = spec.compactUsage ? '' : '\n'
+  const usageError = (message: string): UsageError => new ShownUsageError(message, formatHelp(spec, true) + blank)
   const noRepo = (): UsageError => new ShownUsageError('Command requires a --repo argument', formatHelp(spec, true))
   const repoPath = (): string => {
     const path = host.findRepo(sysroot === undefined ? given : `${sysroot}/ostree/repo`)

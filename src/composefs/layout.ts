@@ -123,7 +123,7 @@ export function layOut(root: DirectoryNode): ImageLayout {
       { name: DOT_DOT, inode: parents.get(inode) ?? inode },
     ]
     const children: { name: Uint8Array; node: ImageNode | undefined }[] = [...node.entries]
-    if (inode === rootInode) children.push(...whiteouts(node))
+    if (inode === rootInode) for (const whiteout of whiteouts(node)) children.push(whiteout)
     children.sort((a, b) => compareBytes(a.name, b.name))
     for (const { name, node } of children) {
       if (name.length > MAX_NAME) throw new InvalidNameError(displayUtf8(name), 'File name too long')

@@ -6,7 +6,7 @@ import type { HttpHandler } from '../platform/index.ts'
  * Returns a function that answers the `Request` of a runtime with a `Response`.
  *
  * @example
- * Deno.serve({ port: 8080 }, webHandler(serveRepo(repo)))
+ * const fetch = webHandler(serveRepo(repo)) // for Deno.serve(fetch), or Bun.serve({ fetch })
  */
 export function webHandler(handler: HttpHandler): (request: Request) => Promise<Response> {
   return async (request) => {

@@ -19,15 +19,15 @@ const ZBASE32 = 'ybndrfg8ejkmcpqxot1uwisza345h769'
  */
 export async function describeKeys(rings: KeyRings, now: number, format: TimeFormat = formatTime): Promise<string> {
   const library = await loadOpenPgp()
-  const lines: string[] = []
+  let lines: string[] = []
   for (const block of await readKeyBlocks(library, rings)) {
     const { primary, subkeys, users } = await evaluateKey(library, block, now)
-    lines.push(...linesOfKey('Key', '', primary, now, format))
+    lines = lines.concat(linesOfKey('Key', '', primary, now, format))
     for (const { userId, revoked, valid } of users) {
       const state = `${primary.revoked || revoked ? ' (revoked)' : ''}${valid || revoked ? '' : ' (invalid)'}`
-      lines.push(`  UID: ${userId}${state}`, ...(await updateUrls(parseUserId(userId).email)))
+      lines = lines.concat(`  UID: ${userId}${state}`, await updateUrls(parseUserId(userId).email))
     }
-    for (const subkey of subkeys) lines.push(...linesOfKey('Subkey', '  ', subkey, now, format))
+    for (const subkey of subkeys) lines = lines.concat(linesOfKey('Subkey', '  ', subkey, now, format))
   }
   return lines.map((line) => `${line}\n`).join('')
 }

@@ -207,11 +207,10 @@ describe('zstd compression with the package', () => {
     for (const [i, parts] of got.entries()) expect(equalBytes(concatBytes(parts), alone[i] as Uint8Array)).toBe(true)
   })
 
-  test('a level that zstd does not have is replaced by the nearest one', async () => {
+  test('a level that zstd does not have is refused', async () => {
     const content = text(100_000)
-    const highest = await pack(content, 22)
-    expect(await pack(content, 99)).toEqual(highest)
-    for (const level of [-5, 0, 1, 22]) await expectRead(content, await pack(content, level))
+    for (const level of [-5, 23, 99, 1.5]) expect(() => pack(content, level)).toThrow('Invalid level of zstd')
+    for (const level of [0, 1, 22]) await expectRead(content, await pack(content, level))
   })
 
   test('a source without chunks gives an empty frame', async () => {

@@ -42,7 +42,7 @@ describeReference(['root', 'ostree'], '`container image deploy` and `ostree admi
     shell(`ostree --repo=theirs/ostree/repo pull-local --disable-verify-bindings sys/ostree/repo ${commit}
       ostree admin deploy --sysroot=theirs --os=default --karg-none --karg=root=X --karg=quiet ${commit}`)
     const withoutOrigin = (path: string) =>
-      listing(path).filter((line) => !/^.*\.origin |^\/ostree\/repo\/refs/.test(line))
+      listing(path).filter((line) => !/^.*\.origin |^\/ostree\/repo\/\.?refs/.test(line))
     expect(withoutOrigin(join(root, 'sys'))).toEqual(withoutOrigin(join(root, 'theirs')))
     const file = join(root, `sys/ostree/deploy/default/deploy/${commit}.0.origin`)
     expect(readFileSync(file, 'utf8')).toBe(`[origin]\ncontainer-image-reference=${origin}\n`)

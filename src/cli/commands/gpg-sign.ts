@@ -11,6 +11,7 @@ export const gpgSign = command({
   summary: 'Sign a commit',
   usage: 'COMMIT KEY-ID...',
   repo: true,
+  compactUsage: true,
   rawArgs: true,
   options: {
     delete: { type: 'flag', short: 'd', help: 'Delete signatures having any of the GPG KEY-IDs' },

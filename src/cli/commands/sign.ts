@@ -22,6 +22,7 @@ export const sign = command({
   summary: 'Sign a commit',
   usage: 'COMMIT KEY-ID...',
   repo: true,
+  compactUsage: true,
   rawArgs: true,
   options: OPTIONS,
   async run({ options, args: [given, ...keys], env, out, repo: openRepo, usageError }) {

@@ -195,7 +195,7 @@ export abstract class NodeTree<N> implements FileTree {
         if (++links > MAX_SYMLINKS) throw new IoError(`${path}: Too many levels of symbolic links`, 'ELOOP', path)
         const target = stat.target ?? ''
         if (target.startsWith('/') && above.length > 0) at = above.splice(0)[0] as typeof at
-        ahead.push(...namesOf(target).reverse())
+        for (const name of namesOf(target).reverse()) ahead.push(name)
         continue
       }
       above.push(at)

@@ -97,7 +97,7 @@ export async function remotePublicKeys(
     }
   }
   if (path === undefined && inline === undefined) {
-    trusted.push(...(await systemPublicKeys(engine, keys, 'trusted')))
+    for (const key of await systemPublicKeys(engine, keys, 'trusted')) trusted.push(key)
   }
   if (required && trusted.length === 0) {
     throw new NotFoundError(name, `No keys found for required signapi type ${name}`)
@@ -114,7 +114,7 @@ export async function systemPublicKeys(
   const found: Uint8Array[] = []
   for (const bytes of (await source?.keyFiles(engine.name, what)) ?? []) {
     try {
-      found.push(...engine.parsePublicKeys(decodeUtf8(bytes) ?? ''))
+      for (const key of engine.parsePublicKeys(decodeUtf8(bytes) ?? '')) found.push(key)
     } catch (error) {
       if (!(error instanceof OstreeError)) throw error
     }

@@ -64,9 +64,10 @@ export const gpgListKeys = command({
     const opened = await repo()
     const { hostVerification } = await import('../../verification.ts')
     const { keys, now, formatTime } = hostVerification()
-    const rings: Uint8Array[] = []
-    if (name === undefined) rings.push(...((await keys?.system()) ?? []))
-    else {
+    let rings: Uint8Array[] = []
+    if (name === undefined) {
+      rings = [...((await keys?.system()) ?? [])]
+    } else {
       await findRemote(opened, name)
       const own = await requireRepoFiles(opened, 'A keyring').read(`${name}.trustedkeys.gpg`)
       if (own !== undefined) rings.push(own)

@@ -80,12 +80,6 @@ export async function hasObjectsOfPart(reader: ObjectReader, part: DeltaPartInfo
  * @throws {ObjectNotFoundError} if a file that it reads is not stored
  * @throws {LimitError} if the payload is too large, or needs too much memory to be decompressed
  * @throws {IoError} if there is no space for it
- * @example
- * const delta = readSuperblock(bytes, repo.platform)
- * await repo.transaction(async (tx) => {
- *   await tx.writeMeta('commit', delta.commit, delta.to)
- *   for (const part of delta.parts) await applyDeltaPart(repo, tx, delta, part, fetchBody(`${base}/${part.index}`))
- * })
  */
 export async function applyDeltaPart(
   repo: Repo,
