@@ -223,7 +223,20 @@ async function main(argv: readonly string[]): Promise<number> {
   return status
 }
 
+/**
+ * Fails the process when it ends before the command does: Node ends silently, with status 0, when a promise is still
+ * pending and nothing can settle it any more.
+ */
+function failUnfinished(): void {
+  process.exitCode = 1
+  err.line('error: The command ended before its work was done')
+  err.flush()
+}
+
+process.once('exit', failUnfinished)
 // Not `await`: the command is built as CommonJS, which does not allow it at the top level.
-void main(process.argv.slice(2)).then((status) => {
-  process.exitCode = status
-})
+void main(process.argv.slice(2))
+  .finally(() => process.off('exit', failUnfinished))
+  .then((status) => {
+    process.exitCode = status
+  })

@@ -47,6 +47,20 @@ describe.skipIf(!existsSync(join(root, 'dist/bin/main.js.cache')))('the built co
     expect(tell(process.env['PATH'] ?? '')).toMatchObject({ stdout: formatVersion(), stderr: '', status: 0 })
   })
 
+  test('a command that can never finish its work fails, and does not end silently', () => {
+    const preload = join(place, 'preload.cjs')
+    // The files of the layout are never opened, and nothing else keeps the process alive.
+    const never = '() => new Promise(() => {})'
+    writeFileSync(preload, `Object.assign(require('node:fs/promises'), { open: ${never}, stat: ${never} })`)
+    const args = ['container', 'image', 'pull', join(place, 'new.sqlite'), `oci:${place}:tag`]
+    const command = ['--require', preload, join(place, 'bin/ostree-ts'), ...args]
+    expect(spawnSync(process.execPath, command, { encoding: 'utf8' })).toMatchObject({
+      stdout: '',
+      stderr: 'error: The command ended before its work was done\n',
+      status: 1,
+    })
+  })
+
   test('the command runs with flags of V8 with which its code cache is not valid', () => {
     expect(run(['--version'], ['--no-opt'])).toEqual({ stdout: formatVersion(), stderr: '' })
   })

@@ -128,7 +128,8 @@ export class Thread<Request, Reply> {
       this.#ready = true
       return
     }
-    if (--this.#busy === 0) this.#hold(false)
+    // A thread that `end` waits for keeps the process alive until it has ended.
+    if (--this.#busy === 0 && !this.#ended) this.#hold(false)
     this.#answered(message)
   }
 
@@ -143,9 +144,13 @@ export class Thread<Request, Reply> {
     this.#ended = true
     this.#port.postMessage(END)
     if (!this.#ready) return
+    this.#hold(true)
+    // The last answers may arrive after the thread has ended, but they arrive before the port closes.
     await new Promise<void>((resolve) => {
-      this.#worker.ref()
-      this.#worker.once('exit', () => resolve())
+      let open = 2
+      const ended = () => --open === 0 && resolve()
+      this.#worker.once('exit', ended)
+      this.#port.once('close', ended)
     })
   }
 }

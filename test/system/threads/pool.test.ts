@@ -2,8 +2,10 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { Worker } from 'node:worker_threads'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { ThreadPool } from '../../../src/system/threads/pool.ts'
+import { Thread } from '../../../src/system/threads/thread.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
 
 const folder = temporaryFolder()
@@ -158,5 +160,28 @@ describe('ThreadPool', () => {
     release()
     await end
     expect([back.length, pool.hasRoom]).toEqual([1, false])
+  })
+})
+
+describe('Thread', () => {
+  test('an answer that arrives while the thread ends does not let the process end first', async () => {
+    const flag = new Int32Array(new SharedArrayBuffer(4))
+    const answers: number[] = []
+    const thread = new Thread<Request, number>(
+      program,
+      { flag },
+      (answer) => answers.push(answer),
+      () => {},
+    )
+    await vi.waitFor(() => expect(thread.ready).toBe(true), { timeout: 20_000 })
+    thread.ask('hold')
+    const ended = thread.end()
+    const unref = vi.spyOn(Worker.prototype, 'unref')
+    Atomics.store(flag, 0, 1)
+    Atomics.notify(flag, 0)
+    await ended
+    expect(answers).toHaveLength(1)
+    expect(unref).not.toHaveBeenCalled()
+    unref.mockRestore()
   })
 })
