@@ -4,12 +4,13 @@
 //   node bench/pull.mjs [--files=20000] [--folder=/dev/shm] [--rounds=5] [--command=bin/ostree-ts]
 //
 // Runs the built command (npm run build).
-import { spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { temporaryFolder } from '../scripts/temporary.mjs'
 import { race } from './measure.mjs'
+import { makeRepos, ostree } from './small-files.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -39,31 +40,12 @@ server.keepAliveTimeout = 60000
 server.listen(0, '127.0.0.1', () => console.log(server.address().port))
 `
 
-function ostree(...args) {
-  const { status, stderr } = spawnSync('ostree', args)
-  if (status !== 0) throw new Error(`ostree ${args.join(' ')}: ${stderr}`)
-}
-
-/** Writes files of a few dozen bytes, all different. */
-function makeTree(root, files) {
-  for (let n = 0; n < files; n++) {
-    const directory = join(root, `d${n % 200}`, `e${n % 7}`)
-    if (n < 1400) mkdirSync(directory, { recursive: true })
-    writeFileSync(join(directory, `f${n}`), `content ${n}\n`.repeat(1 + (n % 5)))
-  }
-}
-
 const place = temporaryFolder(join(values.folder, 'ostree-bench'))
 const server = spawn(process.execPath, ['-e', SERVER, place], { stdio: ['ignore', 'pipe', 'inherit'] })
 try {
   const port = await new Promise((done) => server.stdout.once('data', (text) => done(Number(text))))
-  makeTree(join(place, 'tree'), Number(values.files))
-  const served = join(place, 'served')
-  ostree(`--repo=${served}`, 'init', '--mode=archive')
-  const flags = ['--fsync=0', '--canonical-permissions', '--no-xattrs']
-  ostree(`--repo=${served}`, 'commit', '-b', 'main', ...flags, join(place, 'tree'))
-  ostree(`--repo=${served}`, 'summary', '-u')
-  rmSync(join(place, 'tree'), { recursive: true })
+  makeRepos(place, { served: 'archive' }, Number(values.files))
+  ostree(`--repo=${join(place, 'served')}`, 'summary', '-u')
   const into = join(place, 'into')
   for (const mode of ['archive', 'bare-user-only']) {
     const args = [`--repo=${into}`, 'pull', 'origin', 'main']

@@ -8,9 +8,9 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { BuiltCommand, spawn } from './support/built-command.ts'
+import { bundlePrograms } from './support/bundle.ts'
 import { isRoot } from './support/machine.ts'
 import { temporaryFolder } from './support/temporary.ts'
 
@@ -90,22 +90,9 @@ describe.each(['embedding.md', 'benchmarks.md'])('docs/%s', (page) => {
   })
 
   test.each(programs)('`%s` prints what the page shows', async (_, code, output) => {
-    const modules = temporaryFolder('modules')
-    mkdirSync(join(modules, 'in'))
-    writeFileSync(join(modules, 'in/program.mts'), code)
-    await build({
-      entryPoints: [join(modules, 'in/program.mts')],
-      outdir: modules,
-      outExtension: { '.js': '.mjs' },
-      alias: { 'ostree-ts/node': join(root, 'src/node.ts'), 'ostree-ts/errors': join(root, 'src/errors.ts') },
-      bundle: true,
-      splitting: true,
-      format: 'esm',
-      platform: 'node',
-      target: 'node20',
-      packages: 'external',
-      logLevel: 'silent',
-    })
+    const source = join(temporaryFolder('modules'), 'program.mts')
+    writeFileSync(source, code)
+    const modules = bundlePrograms([source])
     const { rc, stdout, stderr } = spawn(process.execPath, [join(modules, 'program.mjs')], workFolder())
     expect({ rc, stderr }).toEqual({ rc: 0, stderr: '' })
     expect(printed(stdout)).toMatch(pattern(output))

@@ -2,4 +2,5 @@
 
 export { deflateExactly, type ExactDeflate, type ExactStream, loadExactDeflate } from './codecs/stock-zlib.ts'
 export { storeXz } from './codecs/xz/store.ts'
+export { contentLength, networkErrorCode } from './http-facts.ts'
 export { defaultLevel, requireLevel } from './levels.ts'

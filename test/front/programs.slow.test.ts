@@ -1,14 +1,14 @@
 /** The programs in examples/programs do what they say, in at most twelve lines each. */
 import { spawnSync, spawn as start } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
 import { beforeAll, expect, test } from 'vitest'
 import { encodeUtf8 } from '../../src/bytes.ts'
 import { startRegistry } from '../container/registry/server.ts'
 import { spawn } from '../support/built-command.ts'
+import { bundlePrograms } from '../support/bundle.ts'
 import { run as runReference, testReference } from '../support/reference.ts'
 import { temporaryFolder } from '../support/temporary.ts'
 import { file, folder, symlink } from './image-cases.ts'
@@ -24,21 +24,7 @@ let other: string
 
 beforeAll(async () => {
   work = temporaryFolder()
-  built = temporaryFolder('modules')
-  await build({
-    entryPoints: readdirSync(PROGRAMS).map((name) => join(PROGRAMS, name)),
-    outdir: built,
-    outExtension: { '.js': '.mjs' },
-    alias: { 'ostree-ts/node': join(ROOT, 'src/node.ts') },
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    packages: 'external',
-    logLevel: 'silent',
-  })
-  writeFileSync(join(built, 'package.json'), '{"type":"module"}')
+  built = bundlePrograms(readdirSync(PROGRAMS).map((name) => join(PROGRAMS, name)))
   const layer = [
     folder('etc'),
     symlink('etc/os-release', '../usr/lib/os-release'),

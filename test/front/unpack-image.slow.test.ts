@@ -1,15 +1,14 @@
 /** Images unpacked here and by umoci are the same, down to the nanosecond. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, createWriteStream, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, createWriteStream, mkdirSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
 import { beforeAll, expect, test } from 'vitest'
 import { equalBytes } from '../../src/bytes.ts'
 import { unpackImage } from '../../src/node.ts'
 import { collect } from '../container/tar-kit.ts'
+import { bundleScript } from '../support/bundle.ts'
 import { describeReference, run } from '../support/reference.ts'
 import { temporaryFolder } from '../support/temporary.ts'
 import { type ImageCase, makeImages } from './image-cases.ts'
@@ -45,7 +44,7 @@ describeReference(['umoci', 'skopeo', 'tar', 'root'], 'images unpacked', () => {
     chownSync(home, USER, USER)
     const closed = join(folder, 'closed')
     mkdirSync(closed, { mode: 0o555 })
-    const program = await bundled()
+    const program = bundled()
     for (const [i, { name, layout, reference }] of images.entries()) {
       asUser(['umoci', 'unpack', '--rootless', '--image', layout, join(home, `umoci-${i}`)], closed)
       const out = join(home, `ours-${i}`)
@@ -79,28 +78,15 @@ function without(from: Record<string, string>, paths: readonly string[]): Record
 }
 
 /** Bundles a program that unpacks an image and prints what it could not make. */
-async function bundled(): Promise<string> {
-  const modules = temporaryFolder('modules')
-  for (let path = modules; path.includes('node_modules'); path = dirname(path)) chmodSync(path, 0o755)
-  const source = join(modules, 'unpack.ts')
-  const entry = fileURLToPath(new URL('../../src/node.ts', import.meta.url))
-  writeFileSync(
-    source,
-    `import { unpackImage } from ${JSON.stringify(entry)}
+function bundled(): string {
+  const script = bundleScript(
+    'unpack',
+    `import { unpackImage } from './src/node.ts'
 const [, , reference = '', target = ''] = process.argv
 console.log(JSON.stringify((await unpackImage(reference, target)).notMade))`,
   )
-  const outfile = join(modules, 'unpack.mjs')
-  await build({
-    entryPoints: [source],
-    outfile,
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    packages: 'external',
-  })
-  return outfile
+  for (let path = dirname(script); path.includes('node_modules'); path = dirname(path)) chmodSync(path, 0o755)
+  return script
 }
 
 function asUser(command: readonly string[], home: string): string {

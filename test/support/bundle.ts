@@ -67,6 +67,23 @@ export function failingThreadProgram(answers = 0, answer = 'undefined'): URL {
   return pathToFileURL(path)
 }
 
+/**
+ * Bundles programs that import the library by its name, below `node_modules`.
+ * @returns the directory in which `NAME.mts` or `NAME.mjs` is `NAME.mjs`
+ */
+export function bundlePrograms(entryPoints: readonly string[]): string {
+  const outdir = temporaryFolder('modules')
+  build({
+    entryPoints: [...entryPoints],
+    outdir,
+    outExtension: { '.js': '.mjs' },
+    alias: { 'ostree-ts/node': join(CHECKOUT, 'src/node.ts'), 'ostree-ts/errors': join(CHECKOUT, 'src/errors.ts') },
+    splitting: true,
+  })
+  writeFileSync(join(outdir, 'package.json'), '{"type":"module"}')
+  return outdir
+}
+
 function build(options: BuildOptions): void {
   buildSync({
     ...options,

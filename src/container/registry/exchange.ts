@@ -9,6 +9,7 @@
 import { type Content, concatBytes } from '../../bytes.ts'
 import { LimitError, OstreeError } from '../../errors.ts'
 import type { FetchResponse, Network } from '../../platform/index.ts'
+import { contentLength, networkErrorCode } from '../../platform/internal.ts'
 import { printable, RegistryError, type RegistryPlace } from './errors.ts'
 import {
   DEFAULT_SPEED_LIMIT,
@@ -162,20 +163,10 @@ const LASTING =
 function unanswered(place: RegistryPlace, error: unknown): OstreeError {
   if (error instanceof OstreeError) return error
   if (error instanceof TooSlow) return new RegistryError('network', place, error.message, { retryable: true })
-  const code = codeOf(error)
+  const code = networkErrorCode(error)
   const message = code ?? (error instanceof Error ? error.message : 'unknown failure')
   const retryable = code === undefined || !LASTING.test(code)
   return new RegistryError('network', place, `connection failed: ${message}`, { retryable, cause: error })
-}
-
-/** Returns the error code of the operating system, which is in a cause of the runtime's own `fetch failed` error. */
-function codeOf(error: unknown): string | undefined {
-  let at = error
-  for (let depth = 0; depth < 5 && at instanceof Error; depth++) {
-    if ('code' in at && typeof at.code === 'string') return at.code
-    at = at instanceof AggregateError && at.errors.length > 0 ? at.errors[0] : at.cause
-  }
-  return undefined
 }
 
 /** An HTTP answer. It holds a connection until its body is read to the end or discarded. */
@@ -209,8 +200,7 @@ export class Answer {
 
   /** Size of the body in bytes, from `Content-Length`; `undefined` when that is absent or malformed. */
   get length(): number | undefined {
-    const text = this.header('content-length')
-    return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : undefined
+    return contentLength(this.#response)
   }
 
   /**

@@ -3,6 +3,7 @@
 import { concatBytes, EMPTY_BYTES } from '../../bytes.ts'
 import { FetchError, LimitError } from '../../errors.ts'
 import type { FetchResponse, LocalFiles } from '../../platform/index.ts'
+import { contentLength } from '../../platform/internal.ts'
 import { cutFailure } from './failures.ts'
 import type { WatchedTransfer } from './speed-watch.ts'
 
@@ -61,10 +62,8 @@ export class Body {
   }
 
   #announced(): number | undefined {
-    const text = this.header('content-length')
-    if (text === null || !/^\d{1,15}$/.test(text)) return undefined
     const encoding = this.header('content-encoding')
-    return encoding === null || encoding === 'identity' ? Number(text) : undefined
+    return encoding === null || encoding === 'identity' ? contentLength(this.#response) : undefined
   }
 
   /**

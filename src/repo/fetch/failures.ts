@@ -11,6 +11,7 @@
  */
 
 import { FetchError, OstreeError } from '../../errors.ts'
+import { networkErrorCode } from '../../platform/internal.ts'
 
 /** Statuses that mean that the file does not exist. */
 const ABSENT: ReadonlySet<number> = new Set([403, 404, 410])
@@ -52,18 +53,8 @@ export function cutFailure(url: string): FetchError {
 /** Returns the error of a request that the runtime failed to send or whose response it failed to read. */
 export function transportFailure(url: string, error: unknown, retryAll: boolean): OstreeError {
   if (error instanceof OstreeError) return error
-  const code = codeOf(error)
+  const code = networkErrorCode(error)
   const known = CURL.find(([codes]) => code !== undefined && codes.test(code))
   const message = known?.[1] ?? (error instanceof Error ? error.message : 'unknown failure')
   return new FetchError(url, message, { retryable: retryAll || known?.[2] === true, cause: error })
-}
-
-/** Returns the error code of the system, which may be in a cause of the runtime's own error. */
-function codeOf(error: unknown): string | undefined {
-  let at = error
-  for (let depth = 0; depth < 5 && at instanceof Error; depth++) {
-    if ('code' in at && typeof at.code === 'string') return at.code
-    at = at instanceof AggregateError && at.errors.length > 0 ? at.errors[0] : at.cause
-  }
-  return undefined
 }

@@ -2,8 +2,6 @@
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
 import { expect, test } from 'vitest'
 import { encodeUtf8 } from '../../../src/bytes.ts'
 import { openRepository } from '../../../src/container/distribution/index.ts'
@@ -11,6 +9,7 @@ import { hostPlatform, nodeNetwork, nodePlatform as platform } from '../../../sr
 import { file } from '../../front/image-cases.ts'
 import { writeLayout } from '../../front/layout.ts'
 import { start } from '../../real/start-program.ts'
+import { bundleScript } from '../../support/bundle.ts'
 import { run, testReference } from '../../support/reference.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
 import { startRegistry } from '../registry/server.ts'
@@ -108,19 +107,16 @@ test('a blob of 2 GB is read with memory that does not depend on its size', asyn
   try {
     const address = server.address()
     const port = typeof address === 'object' ? address?.port : undefined
-    const script = join(temporaryFolder('modules'), 'read.mjs')
-    const source = fileURLToPath(new URL('../../../src', import.meta.url))
-    const contents = `
-import { openRepository } from ${JSON.stringify(`${source}/container/distribution/index.ts`)}
-import { nodeNetwork, nodePlatform as platform } from ${JSON.stringify(`${source}/node.ts`)}
+    const script = bundleScript(
+      'read-blob',
+      `import { openRepository } from './src/container/distribution/index.ts'
+import { nodeNetwork, nodePlatform as platform } from './src/node.ts'
 const repository = openRepository('127.0.0.1:${port}/a', { platform, network: nodeNetwork(), insecure: true })
 const blob = { digest: '${digest}', size: ${size}, mediaType: 'x/y' }
 let read = 0
 for await (const chunk of repository.blob(blob, { connections: Number(process.argv[2]) })) read += chunk.length
-console.log(read, Math.round(process.resourceUsage().maxRSS / 1024))`
-    const stdin = { contents, resolveDir: source, loader: 'ts' } as const
-    const target = 'node20'
-    await build({ stdin, outfile: script, bundle: true, format: 'esm', platform: 'node', target, packages: 'external' })
+console.log(read, Math.round(process.resourceUsage().maxRSS / 1024))`,
+    )
     for (const [connections, most] of [
       [1, 150],
       [4, 300],

@@ -92,20 +92,25 @@ describe.each([
     return [one, await openRepo(path)] as const
   }
 
-  test.each(['checkpoint', 'commit'] as const)('both images are whole, when both reach the %s', async (step) => {
+  /** Lets `work` reach its end through another handle while an import stands at a step. Both images must be whole. */
+  async function meetAt(step: 'checkpoint' | 'commit', work: (repo: Repo) => Promise<unknown>): Promise<void> {
     const [one, other] = await twoHandles()
     const { storage, waiting } = waits(other.storage)
     const second = await Repo.open(storage, nodePlatform)
-    let pulled: Promise<unknown> | undefined
+    let done: Promise<unknown> | undefined
     const first = await pausing(one.storage, step, async () => {
-      pulled = pull(second, PLAIN, PLAIN_NAME)
-      await Promise.race([pulled, waiting])
+      done = work(second)
+      await Promise.race([done, waiting])
     })
     const { manifest } = await pull(first, CHUNKED, OSTREE_NAME)
-    await pulled
+    await done
     await requireBoth(one, manifest.layers.length)
     for (const repo of [one, other]) await repo.close()
-  })
+  }
+
+  test.each(['checkpoint', 'commit'] as const)('both images are whole, when both reach the %s', (step) =>
+    meetAt(step, (repo) => pull(repo, PLAIN, PLAIN_NAME)),
+  )
 
   test('both images are whole, when a copy reaches its end together with an import', async () => {
     await using alone = await Repo.open(
@@ -113,18 +118,7 @@ describe.each([
       nodePlatform,
     )
     await pull(alone, PLAIN, PLAIN_NAME)
-    const [one, other] = await twoHandles()
-    const { storage, waiting } = waits(other.storage)
-    const second = await Repo.open(storage, nodePlatform)
-    let copied: Promise<unknown> | undefined
-    const first = await pausing(one.storage, 'commit', async () => {
-      copied = copyImage(alone, PLAIN_NAME, second)
-      await Promise.race([copied, waiting])
-    })
-    const { manifest } = await pull(first, CHUNKED, OSTREE_NAME)
-    await copied
-    await requireBoth(one, manifest.layers.length)
-    for (const repo of [one, other]) await repo.close()
+    await meetAt('commit', (repo) => copyImage(alone, PLAIN_NAME, repo))
   })
 })
 
