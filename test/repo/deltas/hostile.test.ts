@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { type Checksum, concatBytes, encodeUtf8 } from '../../../src/bytes.ts'
 import { OstreeError } from '../../../src/errors.ts'
-import type { ObjectName } from '../../../src/objects/index.ts'
+import { Commit, type ObjectName } from '../../../src/objects/index.ts'
+import { nodePlatform } from '../../../src/platform/node.ts'
 import { commitTree, memoryRepo } from '../../support/commits.ts'
 import {
   applyHandmade,
@@ -71,6 +72,20 @@ describe('a delta put together by hand', () => {
   })
 
   const big = 2n ** 64n - 1n
+  test('another commit in a part is marked as partial, since its tree may be missing', async () => {
+    const repo = await memoryRepo('bare-user')
+    const bytes = Commit.encode({ ...Commit.decode(commit), subject: 'another' })
+    const checksum = nodePlatform.sha256(bytes)
+    const operations: Operation[] = [['S', bytes.length, 0]]
+    await applyHandmade(
+      repo,
+      handmadeDelta(commit, [{ objects: [{ type: 'commit', checksum }], operations, blob: bytes }]),
+    )
+    expect((await repo.readCommit(checksum)).subject).toBe('another')
+    expect(await repo.commitState(checksum)).toBe('partial')
+    expect(await repo.commitState(nodePlatform.sha256(commit))).toBe('complete')
+  })
+
   test.each<[string, HandmadePart, string]>([
     [
       'an offset beyond the blob',

@@ -2,12 +2,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Checksum } from '../../../src/bytes.ts'
 import { FetchError, OstreeError } from '../../../src/errors.ts'
+import { Commit } from '../../../src/objects/index.ts'
 import { Fetcher } from '../../../src/repo/fetch/fetcher.ts'
 import { addRemote, type PullOptions, pull, type Repo, Summary, updateSummary } from '../../../src/repo/index.ts'
 import { createRepo } from '../../../src/repo/local.ts'
 import { nodeNetwork } from '../../../src/system/network.ts'
 import { commitTree, memoryRepo } from '../../support/commits.ts'
 import { FileServer } from '../../support/file-server.ts'
+import { goldenJson } from '../../support/golden.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
 
 const network = nodeNetwork({ pipelining: true })
@@ -208,6 +210,65 @@ describe('names', () => {
       expect((await failure({ refs: [ref] })).code).toBe('invalid')
     }
     expect(server.take()).toEqual([])
+  })
+})
+
+describe('local caches', () => {
+  const { public_key_b64: key } = goldenJson<{ ed25519: { public_key_b64: string } }>(
+    'core/signatures-2026.json',
+  ).ed25519
+  const verified = { verification: { now: () => 0 } }
+
+  async function cacheWith(bytes?: Uint8Array): Promise<Repo> {
+    const cache = await memoryRepo()
+    await addRemote(cache, { name: 'o', url: `${server.url}/served`, options: [['gpg-verify', false]] })
+    await pull(cache, 'o', { refs: ['main'], network })
+    if (bytes === undefined) return cache
+    const objects = Object.assign(Object.create(cache.objects), { readMeta: () => bytes })
+    return Object.assign(Object.create(cache), { objects })
+  }
+
+  async function refused(cache: Repo, options: readonly (readonly [string, string | boolean])[]): Promise<OstreeError> {
+    const remote = { name: 'o', url: `${server.url}/served`, options }
+    await addRemote(repo, remote)
+    const error = await pull(repo, 'o', { refs: ['main'], network, localCaches: [cache], ...verified }).then(
+      () => new Error('the pull succeeded'),
+      (thrown: unknown) => thrown,
+    )
+    expect(await repo.objects.has({ checksum: main, type: 'commit' })).toBe(false)
+    for await (const { checksum } of repo.objects.list()) expect.fail(`${checksum} was stored`)
+    return error as OstreeError
+  }
+
+  test('a commit in a cache is not stored before its signatures are verified', async () => {
+    const error = await refused(await cacheWith(), [
+      ['gpg-verify', false],
+      ['sign-verify', 'ed25519'],
+      ['verification-ed25519-key', key],
+    ])
+    expect(error.code).toBe('denied')
+  })
+
+  test('a commit in a cache must have its checksum', async () => {
+    const other = Commit.encode({ ...(await served.readCommit(main)), subject: 'other' })
+    const error = await refused(await cacheWith(other), [['gpg-verify', false]])
+    expect(error).toMatchObject({ code: 'corrupt', message: expect.stringContaining(main) })
+  })
+
+  test('a sound cache gives everything', async () => {
+    const cache = await cacheWith()
+    await addRemote(repo, { name: 'o', url: `${server.url}/served`, options: [['gpg-verify', false]] })
+    const { importedMetadata, importedContent, content } = await pull(repo, 'o', {
+      refs: ['main'],
+      network,
+      localCaches: [cache],
+    })
+    expect({ importedMetadata, importedContent, content }).toEqual({
+      importedMetadata: 4,
+      importedContent: 2,
+      content: 0,
+    })
+    expect(await repo.commitState(main)).toBe('complete')
   })
 })
 

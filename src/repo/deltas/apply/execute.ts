@@ -143,6 +143,8 @@ export class PartExecutor {
       await this.#tx.writeMeta(name.type, bytes, name.checksum)
       throw withContext(formatObjectName(name), error)
     }
+    // Nothing is known of the tree of another commit than the target of the delta, which is stored already.
+    if (name.type === 'commit') this.#tx.setCommitState(name.checksum, 'partial')
     await this.#tx.writeMeta(name.type, bytes, name.checksum)
   }
 

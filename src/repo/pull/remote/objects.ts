@@ -37,6 +37,12 @@ export interface RemoteObjectsOptions {
   readonly bareUserOnly: boolean
 }
 
+/** A commit in a local cache. */
+export interface LocalCommit {
+  readonly bytes: Uint8Array
+  readonly attached: Uint8Array | undefined
+}
+
 /** Fetches objects. */
 export class RemoteObjects {
   readonly counts = { metadata: 0, content: 0, importedMetadata: 0, importedContent: 0 }
@@ -51,11 +57,10 @@ export class RemoteObjects {
   }
 
   /** Imports an object from the first local cache that has it. @returns whether one has */
-  async importLocally(name: ObjectName & { type: MetaType | 'file' }): Promise<boolean> {
+  async importLocally(name: ObjectName & { type: Exclude<MetaType, 'commit'> | 'file' }): Promise<boolean> {
     const { counts } = this
     for (const [cache, importer] of this.#caches) {
       if (!(await cache.objects.has(name))) continue
-      if (name.type === 'commit') await this.#importAttached(cache, name.checksum)
       await importer.importObject(name)
       if (name.type === 'file') counts.importedContent++
       else counts.importedMetadata++
@@ -64,9 +69,19 @@ export class RemoteObjects {
     return false
   }
 
-  async #importAttached(cache: Repo, commit: Checksum): Promise<void> {
-    const bytes = await cache.objects.readAttached('commitmeta', commit)
-    if (bytes !== undefined) await this.#options.tx.writeAttached('commitmeta', commit, bytes)
+  /**
+   * Reads a commit and its detached metadata from the first local cache that has it, but does not store them.
+   * @returns `undefined` when none has it
+   */
+  async readCommitLocally(checksum: Checksum): Promise<LocalCommit | undefined> {
+    const name = { checksum, type: 'commit' } as const
+    for (const [{ objects }] of this.#caches) {
+      if (!(await objects.has(name))) continue
+      const bytes = await objects.readMeta('commit', checksum)
+      this.counts.importedMetadata++
+      return { bytes, attached: await objects.readAttached('commitmeta', checksum) }
+    }
+    return undefined
   }
 
   /**

@@ -184,30 +184,30 @@ export class RemoteWalk {
     const rules = this.#rules
     // Detached metadata may have changed since the commit was pulled.
     const attached = await this.#objects.fetchAttached(checksum)
-    const isHere = await tx.has(name)
-    const isImported = !isHere && (await this.#objects.importLocally(name))
-    if (isHere || isImported) {
+    if (await tx.has(name)) {
       const bytes = await tx.readMeta('commit', checksum)
       await rules.verifyCommit(checksum, bytes, attached ?? (await tx.readAttached('commitmeta', checksum)))
       if (attached !== undefined) await tx.writeAttached('commitmeta', checksum, attached)
-      const isNew = isImported || rules.byDelta.has(checksum)
-      const state = isNew ? 'partial' : await this.#repo.commitState(checksum)
-      if (isImported) tx.setCommitState(checksum, 'partial')
+      const state = rules.byDelta.has(checksum) ? 'partial' : await this.#repo.commitState(checksum)
       return { commit: await readCommit(tx, checksum), state }
     }
-    this.#requested++
-    let bytes: Uint8Array
-    try {
-      bytes = await this.#objects.fetchMeta('commit', checksum, wanted?.size ?? MAX_METADATA_SIZE)
-    } catch (error) {
-      if (wanted !== undefined || !isObjectAbsent(error, name)) throw error
-      if (rules.tombstones) await this.#tombstone(checksum)
-      return undefined
+    const local = await this.#objects.readCommitLocally(checksum)
+    let bytes = local?.bytes
+    if (bytes === undefined) {
+      this.#requested++
+      try {
+        bytes = await this.#objects.fetchMeta('commit', checksum, wanted?.size ?? MAX_METADATA_SIZE)
+      } catch (error) {
+        if (wanted !== undefined || !isObjectAbsent(error, name)) throw error
+        if (rules.tombstones) await this.#tombstone(checksum)
+        return undefined
+      }
     }
-    await rules.verifyCommit(checksum, bytes, attached)
+    const detached = attached ?? local?.attached
+    await rules.verifyCommit(checksum, bytes, detached)
     const commit = validateCommit(bytes)
     this.#check(checksum, commit, wanted)
-    if (attached !== undefined) await tx.writeAttached('commitmeta', checksum, attached)
+    if (detached !== undefined) await tx.writeAttached('commitmeta', checksum, detached)
     tx.setCommitState(checksum, 'partial')
     await tx.writeMeta('commit', bytes, checksum)
     return { commit, state: 'partial' }
