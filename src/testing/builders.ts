@@ -7,64 +7,30 @@
  * tx.setRef('heads/main', { commit })
  * ```
  *
- * They encode objects with the codecs only, so the operations on trees can be tested against them.
+ * They encode objects with the codecs only, so the operations on trees can be tested against them. fast-check prints
+ * trees as `tar tv` does.
  */
 
 import { type Checksum, compareUtf8, concatBytes, encodeUtf8, joinPath } from '../bytes.ts'
 import type { Vardict } from '../gvariant/index.ts'
-import {
-  Commit,
-  DirMeta,
-  DirTree,
-  isSymlink,
-  NO_XATTRS,
-  S_IFDIR,
-  S_IFLNK,
-  S_IFREG,
-  type Xattrs,
-} from '../objects/index.ts'
+import { Commit, DirMeta, DirTree, isSymlink, NO_XATTRS, S_IFDIR, S_IFLNK, S_IFREG } from '../objects/index.ts'
 import type { ObjectReader, Transaction } from '../repo/index.ts'
+import type { Directory, FileAttributes, RegularFile, SymbolicLink, TreeNode } from './nodes.ts'
+import { printedAs, printTree } from './printing.ts'
 
-/** Metadata of a file, symbolic link or directory. */
-export interface FileAttributes {
-  readonly uid: number
-  readonly gid: number
-  /** Permission, set-id and sticky bits, without the file type. */
-  readonly mode: number
-  readonly xattrs: Xattrs
-}
-
-/** A regular file of a tree. */
-export interface RegularFile extends FileAttributes {
-  readonly kind: 'file'
-  readonly content: Uint8Array
-}
-
-/** A symbolic link of a tree. */
-export interface SymbolicLink extends FileAttributes {
-  readonly kind: 'symlink'
-  readonly target: string
-}
-
-/** A directory of a tree, or the tree itself. */
-export interface Directory extends FileAttributes {
-  readonly kind: 'directory'
-  /** Entries by name. The same object under two names is a hard link. */
-  readonly children: ReadonlyMap<string, TreeNode>
-}
-
-/** Any entry of a tree. */
-export type TreeNode = RegularFile | SymbolicLink | Directory
+export type { Directory, FileAttributes, RegularFile, SymbolicLink, TreeNode } from './nodes.ts'
 
 /** Creates a regular file, by default with mode 0644 and owner 0:0. @param content bytes, or text encoded as UTF-8 */
 export function file(content: string | Uint8Array = '', inode: Partial<FileAttributes> = {}): RegularFile {
   const bytes = typeof content === 'string' ? encodeUtf8(content) : content
-  return { kind: 'file', uid: 0, gid: 0, mode: 0o644, xattrs: NO_XATTRS, ...inode, content: bytes }
+  const node = { uid: 0, gid: 0, mode: 0o644, xattrs: NO_XATTRS, ...inode, kind: 'file', content: bytes } as const
+  return printedAs<RegularFile>(node, printTree)
 }
 
 /** Creates a symbolic link, by default with mode 0777 and owner 0:0. */
 export function symlink(target: string, inode: Partial<FileAttributes> = {}): SymbolicLink {
-  return { kind: 'symlink', uid: 0, gid: 0, mode: 0o777, xattrs: NO_XATTRS, ...inode, target }
+  const node = { uid: 0, gid: 0, mode: 0o777, xattrs: NO_XATTRS, ...inode, kind: 'symlink', target } as const
+  return printedAs<SymbolicLink>(node, printTree)
 }
 
 /**
@@ -76,7 +42,8 @@ export function directory(
   inode: Partial<FileAttributes> = {},
 ): Directory {
   const pairs = Symbol.iterator in children ? children : Object.entries(children)
-  return { kind: 'directory', uid: 0, gid: 0, mode: 0o755, xattrs: NO_XATTRS, ...inode, children: new Map(pairs) }
+  const node = { uid: 0, gid: 0, mode: 0o755, xattrs: NO_XATTRS, ...inode, kind: 'directory' } as const
+  return printedAs<Directory>({ ...node, children: new Map(pairs) }, printTree)
 }
 
 /** Yields every node with its path (`''` for the root), parents first, children in byte order. */

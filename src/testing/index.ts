@@ -33,6 +33,7 @@ export {
   packFiles,
 } from './image-builder.ts'
 export { isTextEntry, packLayer } from './pack-layer.ts'
+export { printCommit, printContent, printEntries, printEntry, printedAs, printTree, printValue } from './printing.ts'
 export {
   type ImageStoreSubject,
   imageStoreSuite,

@@ -3,6 +3,7 @@
 import fc from 'fast-check'
 import { codecFor, type Variant } from '../../gvariant/index.ts'
 import { type TypeNode, typeNode } from '../../gvariant/internal.ts'
+import { printContent, printedAs, printValue } from '../printing.ts'
 
 const BASIC_TYPES = [...'bynqiuxthdsog']
 
@@ -75,15 +76,26 @@ function nodeValue(node: TypeNode, levels: number): fc.Arbitrary<unknown> {
   }
 }
 
-function anyVariant(levels: number): fc.Arbitrary<Variant> {
+/** Generates a value of any type. @param levels of variants in variants; default 2 */
+export function anyVariant(levels = 2): fc.Arbitrary<Variant> {
   return variantType().chain((type) =>
-    nodeValue(typeNode(type), levels).map((value) => ({ type, bytes: codecFor(type).encode(value) })),
+    nodeValue(typeNode(type), levels).map((value) =>
+      printedAs<Variant>({ type, bytes: codecFor(type).encode(value) }, printValue),
+    ),
   )
 }
 
-/** Generates values as `codecFor(type)` decodes them; variants in them are in normal form. */
+/**
+ * Generates values as `codecFor(type)` decodes them; variants in them are in normal form. Those that are objects print in
+ * the text form of GVariant.
+ */
 export function valueOfType(type: string): fc.Arbitrary<unknown> {
-  return nodeValue(typeNode(type), 2)
+  const codec = codecFor(type)
+  return nodeValue(typeNode(type), 2).map((value) =>
+    typeof value === 'object' && value !== null
+      ? printedAs(value, () => printValue({ type, bytes: codec.encode(value) }))
+      : value,
+  )
 }
 
 /** Generates bytes to decode as a type: some in normal form, most with a few edits to such a form, some arbitrary. */
@@ -96,5 +108,7 @@ export function bytesForType(type: string): fc.Arbitrary<Uint8Array> {
     for (const [place, byte, removed] of edits) list.splice(place % (list.length + 1), removed, byte)
     return Uint8Array.from(list)
   })
-  return fc.oneof(normal, { arbitrary: edited, weight: 3 }, fc.uint8Array({ maxLength: 32 }))
+  return fc
+    .oneof(normal, { arbitrary: edited, weight: 3 }, fc.uint8Array({ maxLength: 32 }))
+    .map((bytes) => printedAs(bytes, () => `${bytes.length} bytes as ${type}: ${printContent(bytes)}`))
 }

@@ -8,6 +8,7 @@ import type { Directory } from '../builders.ts'
 import { compressLayer, LAYER_CODECS, type LayerCodec } from '../compress-layer.ts'
 import { buildImage, type ImageFields, type LayerFields } from '../image-builder.ts'
 import { packLayer } from '../pack-layer.ts'
+import { block, printedAs, printTree } from '../printing.ts'
 import { anyLayerTree, type LayerTreeOptions, layerEntries } from './layers.ts'
 
 /** A layer as a tree, and its compression. */
@@ -32,7 +33,9 @@ export interface ImageOptions extends LayerTreeOptions {
 
 /** Generates a layer. */
 export function anyLayer({ codecs = LAYER_CODECS, ...options }: ImageOptions = {}): fc.Arbitrary<LayerSample> {
-  return fc.record({ tree: anyLayerTree(options), codec: fc.constantFrom(...codecs) })
+  return fc
+    .record({ tree: anyLayerTree(options), codec: fc.constantFrom(...codecs) })
+    .map((layer) => printedAs(layer, printLayer))
 }
 
 const anyFields: fc.Arbitrary<ImageFields> = fc.record({
@@ -46,11 +49,18 @@ export function anyImage({ maxLayers = 4, ...options }: ImageOptions = {}): fc.A
   const layers = fc.array(anyLayer(options), { minLength: 1, maxLength: maxLayers })
   return fc.record({ layers, again: fc.nat({ max: 9 }), fields: anyFields }).map(({ layers, again, fields }) => {
     const [first] = layers
-    return {
-      layers: again === 0 && first !== undefined && layers.length < maxLayers ? [...layers, first] : layers,
-      fields,
-    }
+    const twice = again === 0 && first !== undefined && layers.length < maxLayers
+    return printedAs<ImageSample>({ layers: twice ? [...layers, first] : layers, fields }, printImage)
   })
+}
+
+function printLayer({ tree, codec }: LayerSample): string {
+  return `layer ${codec} ${printTree(tree).trimStart()}`
+}
+
+function printImage({ layers, fields }: ImageSample): string {
+  const members = Object.entries(fields).filter(([, value]) => value !== undefined)
+  return block([...layers.map(printLayer), ...members.map(([name, value]) => `${name} ${JSON.stringify(value)}`)])
 }
 
 /** Packs and compresses layers, for `buildImage` and the other builders. */

@@ -7,6 +7,7 @@ import { encodeUtf8 } from '../../bytes.ts'
 import type { Xattrs } from '../../objects/index.ts'
 import type { TarEntry } from '../../tar/index.ts'
 import { type Directory, directory, type FileAttributes, file, symlink, type TreeNode, walkNodes } from '../builders.ts'
+import { printEntries, printedAs } from '../printing.ts'
 import { withLinks } from './links.ts'
 
 /** Options of `anyLayerTree`. */
@@ -22,6 +23,9 @@ export interface LayerTreeOptions {
   /** Levels of directories below `usr`. Default 3. */
   readonly depth?: number
 }
+
+/** Lets a value shrink to one of the first alternative. */
+const CROSS = { withCrossShrink: true }
 
 /** Few names, so that layers share paths. The first sorts before `.wh.`, so a whiteout of its own layer deletes it. */
 const NAMES = ['-a', 'a', 'b', 'bin', 'é', '...']
@@ -52,6 +56,7 @@ export function anyLayerTree(options: LayerTreeOptions = {}): fc.Arbitrary<Direc
   const { whiteouts = true, metadata = true, hardLinks = true, oddNames = true, depth = 3 } = options
   const names = oddNames
     ? fc.oneof(
+        CROSS,
         { weight: 8, arbitrary: fc.constantFrom(...NAMES) },
         { weight: 1, arbitrary: fc.constantFrom(...ODD_NAMES) },
       )
@@ -64,12 +69,16 @@ export function anyLayerTree(options: LayerTreeOptions = {}): fc.Arbitrary<Direc
     .map(([target, inode]) => symlink(target, inode))
   const gone = fc.tuple(fc.constantFrom(...WHITEOUTS), fc.constant(file('')))
   const directories = (levels: number): fc.Arbitrary<Directory> => {
-    const leaf: fc.Arbitrary<TreeNode> = fc.oneof({ weight: 3, arbitrary: files }, { weight: 1, arbitrary: links })
-    const node = levels <= 1 ? leaf : fc.oneof(leaf, directories(levels - 1))
+    const leaf: fc.Arbitrary<TreeNode> = fc.oneof(
+      CROSS,
+      { weight: 3, arbitrary: files },
+      { weight: 1, arbitrary: links },
+    )
+    const node = levels <= 1 ? leaf : fc.oneof(CROSS, leaf, directories(levels - 1))
     const child: fc.Arbitrary<readonly [string, TreeNode]> = fc.tuple(names, node)
     return fc
       .tuple(
-        fc.uniqueArray(whiteouts ? fc.oneof({ weight: 4, arbitrary: child }, gone) : child, {
+        fc.uniqueArray(whiteouts ? fc.oneof(CROSS, { weight: 4, arbitrary: child }, gone) : child, {
           selector: ([name]) => name,
           maxLength: 5,
         }),
@@ -110,5 +119,5 @@ export function layerEntries(tree: Directory): TarEntry[] {
       entries.push({ ...inode, type: 'file', body: node.content })
     }
   }
-  return entries
+  return printedAs(entries, printEntries)
 }

@@ -1,5 +1,5 @@
 /** Adds hard links to a tree: further names of its files. */
-import type { Directory, RegularFile, SymbolicLink, TreeNode } from '../builders.ts'
+import { type Directory, directory, type RegularFile, type SymbolicLink, type TreeNode } from '../builders.ts'
 
 /** A name to add. */
 export interface NewName {
@@ -22,14 +22,15 @@ export function withLinks(
   const files: (RegularFile | SymbolicLink)[] = []
   const directories: Map<string, TreeNode>[] = []
   const copy = (node: Directory): Directory => {
-    const children = new Map<string, TreeNode>()
-    directories.push(children)
-    for (const [name, child] of node.children) {
-      if (child.kind === 'directory') children.set(name, copy(child))
-      else children.set(name, child)
+    const { children, ...inode } = node
+    const copied = directory([], inode)
+    const entries = copied.children as Map<string, TreeNode>
+    directories.push(entries)
+    for (const [name, child] of children) {
+      entries.set(name, child.kind === 'directory' ? copy(child) : child)
       if (child.kind === 'file' && mayLink(name)) files.push(child)
     }
-    return { ...node, children }
+    return copied
   }
   const tree = copy(root)
   for (const { file, into, name } of added) {

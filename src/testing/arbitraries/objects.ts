@@ -16,6 +16,10 @@ import {
   type Xattr,
   type Xattrs,
 } from '../../objects/index.ts'
+import { printCommit, printedAs } from '../printing.ts'
+
+/** Lets a value shrink to one of the first alternative. */
+const CROSS = { withCrossShrink: true }
 
 /** Any checksum: 64 lower-case hexadecimal digits. */
 export const anyChecksum: fc.Arbitrary<Checksum> = fc
@@ -31,6 +35,7 @@ const anyWrongChecksum = fc
 /** Any valid name in a dirtree: text other than `.` and `..`, without `/` and NUL. */
 export const anyFilename: fc.Arbitrary<string> = fc
   .oneof(
+    CROSS,
     fc.stringMatching(/^[a-z0-9._-]{1,12}$/),
     fc.string({ unit: 'binary', minLength: 1, maxLength: 12 }),
     fc.constantFrom('...', '~', 'ünï', '日本語', 'with space', 'new\nline', '\ue000', '\u{10000}'),
@@ -54,12 +59,17 @@ export const anyUnsortedXattrs: fc.Arbitrary<Xattrs> = fc.uniqueArray(
 /** Xattrs in canonical order. */
 export const anyXattrs: fc.Arbitrary<Xattrs> = anyUnsortedXattrs.map(sortXattrs)
 
-const anyId = fc.oneof(fc.constantFrom(0, 1000), fc.integer({ min: 0, max: 0xffff_ffff }))
-const anyPermissions = fc.oneof(fc.constantFrom(0o644, 0o755, 0o4755, 0o1777), fc.integer({ min: 0, max: 0o7777 }))
+const anyId = fc.oneof(CROSS, fc.constantFrom(0, 1000), fc.integer({ min: 0, max: 0xffff_ffff }))
+const anyPermissions = fc.oneof(
+  CROSS,
+  fc.constantFrom(0o644, 0o755, 0o4755, 0o1777),
+  fc.integer({ min: 0, max: 0o7777 }),
+)
 const anyTarget = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }).map((text) => text.replaceAll('\0', '_'))
 
 /** A header of a regular file or a symbolic link. */
 export const anyFileHeader: fc.Arbitrary<FileHeader> = fc.oneof(
+  CROSS,
   fc.record({
     uid: anyId,
     gid: anyId,
@@ -111,16 +121,18 @@ const anyMetadata: fc.Arbitrary<[string, Variant]> = fc.tuple(
 )
 
 /** A well-formed commit. */
-export const anyCommit: fc.Arbitrary<Commit> = fc.record({
-  metadata: fc.array(anyMetadata, { maxLength: 4 }),
-  parent: fc.option(anyChecksum, { nil: undefined }),
-  related: fc.constant([]),
-  subject: anyText,
-  body: anyText,
-  timestamp: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
-  rootTree: anyChecksum,
-  rootMeta: anyChecksum,
-})
+export const anyCommit: fc.Arbitrary<Commit> = fc
+  .record({
+    metadata: fc.array(anyMetadata, { maxLength: 4 }),
+    parent: fc.option(anyChecksum, { nil: undefined }),
+    related: fc.constant([]),
+    subject: anyText,
+    body: anyText,
+    timestamp: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+    rootTree: anyChecksum,
+    rootMeta: anyChecksum,
+  })
+  .map((commit) => printedAs(commit, printCommit))
 
 /** A value that breaks one rule, and the start of the message of its validator. */
 export interface BrokenSample<T> {

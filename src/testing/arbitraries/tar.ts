@@ -10,6 +10,7 @@ import {
   type TarEntry,
   type TarEntryType,
 } from '../../tar/index.ts'
+import { block, printEntry, printedAs } from '../printing.ts'
 
 /** One entry as a reader returns it. */
 export interface TarSample {
@@ -37,13 +38,17 @@ export interface TarSampleOptions {
 }
 
 const ALL_TYPES = ['file', 'directory', 'symlink', 'hardlink', 'char', 'block', 'fifo'] as const
+/** Lets a value shrink to one of the first alternative. */
+const CROSS = { withCrossShrink: true }
 const NOTHING = new Uint8Array(0)
 
 const textPart = fc.oneof(
+  CROSS,
   fc.constantFrom('a', 'etc', 'usr', 'lib', '.wh.x', 'été', '字', 'with space', 'name=value', 'x'.repeat(60)),
   fc.string({ unit: fc.constantFrom(...'abcXYZ019._-+~ é'), minLength: 1, maxLength: 40 }),
 )
 const bytePart = fc.oneof(
+  CROSS,
   { weight: 3, arbitrary: textPart.map(encodeUtf8) },
   { weight: 1, arbitrary: fc.uint8Array({ min: 1, minLength: 1, maxLength: 30 }) },
 )
@@ -58,8 +63,14 @@ function anyPath(text: boolean): fc.Arbitrary<Uint8Array> {
     .filter((path) => path.at(-1) !== 0x2f)
 }
 
-const anyId = fc.oneof(fc.constantFrom(0, 0, 1000), fc.nat({ max: 0xffffffff }), fc.constantFrom(0o7777777, 0o10000000))
+const anyId = fc.oneof(
+  CROSS,
+  fc.constantFrom(0, 0, 1000),
+  fc.nat({ max: 0xffffffff }),
+  fc.constantFrom(0o7777777, 0o10000000),
+)
 const anyTime = fc.oneof(
+  CROSS,
   fc.constantFrom(0, 1, 1_700_000_000),
   fc.integer({ min: -(2 ** 33), max: 2 ** 34 }),
   fc.integer({ min: 0, max: 2 ** 32 }).map((quarters) => quarters / 4),
@@ -75,7 +86,7 @@ const anyOwner = fc.constantFrom('', 'root', 'a user', 'o'.repeat(31)).map(encod
 
 /** Bodies with sizes around multiples of the block size, and some larger ones. */
 const anyBody = fc
-  .oneof(fc.nat({ max: 40 }), fc.constantFrom(0, 1, 511, 512, 513, 1024, 5000))
+  .oneof(CROSS, fc.nat({ max: 40 }), fc.constantFrom(0, 1, 511, 512, 513, 1024, 5000))
   .chain((size) => fc.uint8Array({ minLength: size, maxLength: size }))
 
 /** Generates an entry. */
@@ -102,14 +113,18 @@ export function anyTarSample(options: TarSampleOptions = {}): fc.Arbitrary<TarSa
     })
     .map((sample) => {
       const device = sample.type === 'char' || sample.type === 'block'
-      return {
+      return printedSample({
         ...sample,
         linkPath: sample.type === 'symlink' || sample.type === 'hardlink' ? sample.linkPath : NOTHING,
         devMajor: device ? sample.devMajor : 0,
         devMinor: device ? sample.devMinor : 0,
         body: sample.type === 'file' ? sample.body : NOTHING,
-      }
+      })
     })
+}
+
+function printedSample(sample: TarSample): TarSample {
+  return printedAs(sample, () => printEntry(tarEntryOf(sample)))
 }
 
 /** Converts a sample to an entry for `packTar`. */
@@ -158,11 +173,16 @@ export function anyTarArchive(options: TarSampleOptions = {}): fc.Arbitrary<TarA
     .tuple(fc.array(fc.tuple(anyTarSample(options), anyStyle), { maxLength: 8 }), fc.constantFrom(0, 512, 1024, 10240))
     .map(([styled, zeros]) => {
       const samples = styled.map(([sample, { format }]) =>
-        format === 'gnu' ? { ...sample, xattrs: [], mtime: Math.floor(sample.mtime) } : sample,
+        format === 'gnu' ? printedSample({ ...sample, xattrs: [], mtime: Math.floor(sample.mtime) }) : sample,
       )
       const parts = samples.flatMap((sample, i) => encodeSample(sample, (styled[i] as (typeof styled)[0])[1]))
-      return { samples, bytes: concatBytes([...parts, new Uint8Array(zeros)]) }
+      const bytes = concatBytes([...parts, new Uint8Array(zeros)])
+      return printedAs<TarArchive>({ samples, bytes }, printArchive)
     })
+}
+
+function printArchive({ samples, bytes }: TarArchive): string {
+  return block([`archive of ${bytes.length} bytes`, ...samples.map((sample) => printEntry(tarEntryOf(sample)))])
 }
 
 function encodeSample(sample: TarSample, style: Style): Uint8Array[] {

@@ -7,6 +7,9 @@ import { type Directory, directory, type FileAttributes, file, symlink, type Tre
 import { withLinks } from './links.ts'
 import { anyFilename } from './objects.ts'
 
+/** Lets a value shrink to one of the first alternative. */
+const CROSS = { withCrossShrink: true }
+
 /** Valid names that break careless code: shells, globs, URLs, objects used as maps, sorting, normalisation, width. */
 const HOSTILE_NAMES: readonly string[] = [
   ...'-rf -- - ~ * ? [a] $(id) `id` $x ; | & " \' \\ \\..\\x %2e%2e ... ..a .a a A a- a. a0 ab a:b C: user@host:'.split(
@@ -22,7 +25,7 @@ const HOSTILE_NAMES: readonly string[] = [
 
 /** A name that is also valid in a directory on disk: at most 255 bytes. */
 export const anyHostileName: fc.Arbitrary<string> = fc
-  .oneof({ weight: 2, arbitrary: anyFilename }, { weight: 1, arbitrary: fc.constantFrom(...HOSTILE_NAMES) })
+  .oneof(CROSS, { weight: 2, arbitrary: anyFilename }, { weight: 1, arbitrary: fc.constantFrom(...HOSTILE_NAMES) })
   .filter((name) => encodeUtf8(name).length <= 255)
 
 /** Options of `anyTree`. */
@@ -64,16 +67,18 @@ const anyInodeXattrs: fc.Arbitrary<Xattrs> = fc
 function anyInode(options: TreeOptions, modes: readonly number[]): fc.Arbitrary<FileAttributes> {
   const id = options.owners === false ? fc.constant(0) : fc.constantFrom(0, 0, 1, 1000, 65534, 4294967294)
   const mode = fc.constantFrom(...modes.filter((bits) => options.specialModes !== false || (bits & ~0o775) === 0))
-  const xattrs = options.xattrs === false ? fc.constant([]) : fc.oneof(fc.constant([]), anyInodeXattrs)
+  const xattrs = options.xattrs === false ? fc.constant([]) : fc.oneof(CROSS, fc.constant([]), anyInodeXattrs)
   return fc.record({ uid: id, gid: id, mode, xattrs })
 }
 
 const anyContent = fc.oneof(
+  CROSS,
   { weight: 3, arbitrary: fc.uint8Array({ maxLength: 60 }) },
   { weight: 1, arbitrary: fc.nat(20_000).map((size) => new Uint8Array(size).fill(size)) },
 )
 
 const anyTarget = fc.oneof(
+  CROSS,
   fc.constantFrom('..', '../../..', '/', '/etc/passwd', '.', 'a//b/', ' ', 'x'.repeat(4000)),
   fc.array(anyFilename, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/')),
 )
@@ -91,9 +96,15 @@ export function anyTree(options: TreeOptions = {}): fc.Arbitrary<Directory> {
     .tuple(anyTarget, anyInode({ ...options, specialModes: true }, [0o777]))
     .map(([target, inode]) => symlink(target, inode))
   const directories = fc.memo((levels): fc.Arbitrary<Directory> => {
-    const leaf: fc.Arbitrary<TreeNode> = fc.oneof({ weight: 3, arbitrary: files }, { weight: 1, arbitrary: links })
+    const leaf: fc.Arbitrary<TreeNode> = fc.oneof(
+      CROSS,
+      { weight: 3, arbitrary: files },
+      { weight: 1, arbitrary: links },
+    )
     const node =
-      levels <= 1 ? leaf : fc.oneof({ weight: 3, arbitrary: leaf }, { weight: 2, arbitrary: directories(levels - 1) })
+      levels <= 1
+        ? leaf
+        : fc.oneof(CROSS, { weight: 3, arbitrary: leaf }, { weight: 2, arbitrary: directories(levels - 1) })
     return fc
       .tuple(
         fc.uniqueArray(fc.tuple(names, node), { selector: ([name]) => name, maxLength: 6 }),
