@@ -3,6 +3,7 @@ import {
   formatLayerStatus,
   formatOstreeImageReference,
   ImageImporter,
+  type ImportOptions,
   type ImportResult,
   imageFilteredContentWarning,
   type LostEntries,
@@ -18,6 +19,8 @@ import { command } from '../../command.ts'
 import { importSettings } from '../../container/image-import.ts'
 import { metadataPolicy, parseReference } from '../../container/image-reference.ts'
 import { PROXY_OPTIONS } from '../../container/registry-access.ts'
+import type { TimedImport } from '../../stages/timed-import.ts'
+import { printTimings, TIMINGS_OPTION } from '../../stages/timings.ts'
 import { ProgressBar } from '../../text/progress-bar.ts'
 import { writeFile } from '../../values.ts'
 
@@ -43,6 +46,11 @@ function writeCheck(path: string, { manifest }: PreparedImport): undefined {
   withIo(path, () => renameSync(temporary, path))
 }
 
+/** Opens a repository for an import that is measured. */
+async function openTimed(path: string): Promise<TimedImport> {
+  return (await import('../../stages/timed-import.ts')).TimedImport.open(path)
+}
+
 export const imagePull = command({
   name: 'container image pull',
   summary: 'Fetch an image into the repository',
@@ -63,9 +71,10 @@ export const imagePull = command({
     'disable-gc': { type: 'flag', help: 'Keep layers that no image needs' },
     check: { type: 'string', arg: 'PATH', help: 'Do not fetch layers; write the manifest of a newer image to PATH' },
     quiet: { type: 'flag', short: 'q', help: 'Show no progress' },
+    ...TIMINGS_OPTION,
     json: { type: 'flag', help: 'Print events and result as JSON, one object per line' },
   },
-  async run({ repo, args, options, out, err, signal }) {
+  async run({ repo, repoPath, args, options, out, err, signal }) {
     const named = [...args]
     const reference = named.pop()
     const given = named.pop()
@@ -75,10 +84,11 @@ export const imagePull = command({
     const metadata = metadataPolicy(options.metadata)
 
     const opened = await repo(given)
+    await using timed = options.timings ? await openTimed(given ?? repoPath()) : undefined
     const bar = options.quiet || options.json ? undefined : new ProgressBar(err)
     const pull = async (into: Repo): Promise<Result | undefined> => {
       const listen = options.json ? (event: object): void => out.json(event) : bar?.listen
-      await using importer = new ImageImporter(into, image, {
+      const settings: ImportOptions = {
         ...(await importSettings(image, options)),
         onWarning: (message) => err.line(`warning: ${message}`),
         noImgref: options['no-imgref'],
@@ -87,7 +97,8 @@ export const imagePull = command({
         metadata,
         signal,
         onProgress: listen,
-      })
+      }
+      await using importer = new ImageImporter(into, image, timed?.options(settings) ?? settings)
       const prepared = await importer.prepare()
       if (prepared.kind === 'already-present') return result(name, false, prepared.state)
       if (options.check !== undefined) return writeCheck(options.check, prepared.prepared)
@@ -121,13 +132,14 @@ export const imagePull = command({
     }
 
     try {
-      const pulled = await pull(opened)
+      const pulled = await pull(timed?.repo ?? opened)
       if (pulled === undefined) return
       const digestFile = options['ostree-digestfile']
       if (digestFile !== undefined) writeFile(digestFile, pulled.mergeCommit)
-      if (options.json) out.json({ kind: 'result', ...pulled })
+      if (options.json) out.json({ kind: 'result', ...pulled, timings: timed?.times })
       else if (pulled.changed) out.line(`Wrote: ${name} => ${pulled.mergeCommit}`)
       else out.line(`No changes in ${name} => ${pulled.mergeCommit}`)
+      if (timed !== undefined && !options.json) printTimings(out, timed.times)
     } finally {
       bar?.end()
     }
