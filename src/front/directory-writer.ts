@@ -14,21 +14,24 @@ import {
   chmodSync,
   closeSync,
   constants,
+  copyFileSync,
   fchmodSync,
   fchownSync,
   fstatSync,
   futimesSync,
   lchownSync,
   linkSync,
+  lstatSync,
   lutimesSync,
   mkdirSync,
   openSync,
+  type Stats,
   symlinkSync,
   unlinkSync,
 } from 'node:fs'
 import { Directory, type Inode, type RootMetadata, type RootWriter } from '../container/internal.ts'
 import { IoError } from '../errors.ts'
-import { errnoText, ioError, withIo } from '../system/errno.ts'
+import { errnoOf, errnoText, ioError, withIo } from '../system/errno.ts'
 import { CREATE_FLAGS, writeAll } from '../system/file-io.ts'
 import { loadNative } from '../system/native.ts'
 import { loadLinkCalls } from '../system/native-link.ts'
@@ -47,6 +50,17 @@ const ROOTLESS_XATTR = 'user.rootlesscontainers'
 const NOT_THERE = Symbol('not there')
 /** Reasons why an attribute or a device cannot be made here, though the image is right. */
 const NOT_POSSIBLE: readonly (string | undefined)[] = ['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP']
+/** Reasons why a file cannot be linked, but can be copied. */
+const NO_LINK: readonly (string | undefined)[] = [
+  ...NOT_POSSIBLE,
+  'EXDEV',
+  'EMLINK',
+  'EINVAL',
+  'ENOSYS',
+  'ENOTTY',
+  'EOPNOTSUPP',
+]
+const REFLINK: number = constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE
 const latin1 = new TextDecoder('latin1')
 
 /** Numbers of entries that are not as in the image, because the process or the file system could not make them so. */
@@ -141,6 +155,47 @@ export class DirectoryWriter implements RootWriter {
     if (isPipe) inode.content = NOT_THERE
     else this.#doing(parent, name, () => closeSync(openSync(path, CREATE_FLAGS, 0)))
     return !isPipe
+  }
+
+  /**
+   * Makes a file from the file of its object in a store, if that has the owner and the rights of the image and no
+   * attribute is needed.
+   * @param path of the object
+   * @param link `hard`: the same inode; `reflink`: a file that shares its blocks, with metadata of its own
+   * @returns false when that is not possible
+   */
+  makeFrom(parent: Directory, name: string, inode: Inode, path: string, link: 'hard' | 'reflink'): boolean {
+    const place = this.#place(parent, name)
+    if (link === 'hard') {
+      if (!this.#isAsStored(inode, lstatSync(path))) return false
+      return this.#isDone(parent, name, () => linkSync(path, place))
+    }
+    if (!this.#isDone(parent, name, () => copyFileSync(path, place, REFLINK))) return false
+    this.#path = place
+    this.#shown = `${parent.path}/${name}`
+    this.#fd = this.#doing(parent, name, () => openSync(place, constants.O_RDONLY | constants.O_NOFOLLOW))
+    this.#doing(parent, name, () => fchmodSync(this.#fd, inode.permissions & 0o777 & ~this.#umask))
+    this.end(inode)
+    return true
+  }
+
+  /** Returns whether a stored file has all metadata of the image but its time. */
+  #isAsStored({ uid, gid, permissions, xattrs }: Inode, stat: Stats): boolean {
+    const owner = this.#rootless ? [this.#uid, this.#gid] : [uid, gid]
+    if (this.#rootless && (uid !== 0 || gid !== 0)) return false
+    const isOwned = stat.uid === owner[0] && stat.gid === owner[1]
+    return stat.isFile() && isOwned && (stat.mode & 0o7777) === permissions && xattrs.length === 0
+  }
+
+  /** Tries to make a link. @returns false if the file systems or the limits of links do not allow it */
+  #isDone(parent: Directory, name: string, make: () => void): boolean {
+    try {
+      make()
+      return true
+    } catch (error) {
+      if (NO_LINK.includes(errnoOf(error))) return false
+      throw ioError(error, `${parent.path}/${name}`)
+    }
   }
 
   data(bytes: Uint8Array): void {

@@ -11,6 +11,7 @@ import {
   pullImage as pullInto,
   type StoredImage,
 } from '../container/index.ts'
+import { listUnpacked, removeUnpacked } from '../container/internal.ts'
 import { layerThreads } from '../container/local.ts'
 import { type CommitFiles, type FileTreeOptions, openCommit, type Repo, type RepoMode } from '../repo/index.ts'
 import { createKeySource, createRepo, openRepo } from '../repo/local.ts'
@@ -41,6 +42,13 @@ export interface ImageStore extends AsyncDisposable {
   image(reference: string, options?: FileTreeOptions): Promise<StoredImage>
   /** Lists the names of the stored images, such as `docker://quay.io/a/b:latest`. */
   images(): Promise<string[]>
+  /** Lists the images that `unpackImage` has kept here, by their references. */
+  unpacked(): Promise<string[]>
+  /**
+   * Forgets an image that `unpackImage` has kept, and the layers that no other one needs. `prune` then deletes the objects.
+   * @returns whether it was stored
+   */
+  removeUnpacked(reference: string): Promise<boolean>
   /** Opens the files of a commit. @throws {RefNotFoundError} when there is no such revision */
   commit(rev: string, options?: FileTreeOptions): Promise<CommitFiles>
   close(): Promise<void>
@@ -68,6 +76,8 @@ export async function openStore(path: string, options: OpenStoreOptions = {}): P
     },
     image: (reference, treeOptions) => openStoredImage(repo, reference, treeOptions),
     images: () => listImages(repo),
+    unpacked: () => listUnpacked(repo),
+    removeUnpacked: (reference) => removeUnpacked(repo, parseAnyImageReference(reference).imgref),
     commit: (rev, treeOptions) => openCommit(repo, rev, treeOptions),
     close: () => repo.close(),
     [Symbol.asyncDispose]: () => repo.close(),

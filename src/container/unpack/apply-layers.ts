@@ -94,7 +94,8 @@ class LayerSink implements TarSink {
   }
 }
 
-function layerEntry(header: TarHeader): LayerEntry {
+/** Returns an entry of a layer, as its header says it. */
+export function layerEntry(header: TarHeader): LayerEntry {
   const { path, type, size, uid, gid, pax, linkPath, devMajor, devMinor } = header
   return {
     path,

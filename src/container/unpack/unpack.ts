@@ -10,7 +10,12 @@ import type { FileTree } from '../../repo/index.ts'
 import type { ImageLimits } from '../import/import-options.ts'
 import type { ReadAheadOptions } from '../import/read-ahead.ts'
 import type { Digest, HostPlatform, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
-import { formatOstreeImageReference, type OstreeImageReference, parseAnyImageReference } from '../oci/reference.ts'
+import {
+  formatOstreeImageReference,
+  type ImageReference,
+  type OstreeImageReference,
+  parseAnyImageReference,
+} from '../oci/reference.ts'
 import { openImage } from '../open/open-image.ts'
 import { type HostPolicy, requireAccepted, requireStrictDefault } from '../policy/policy-check.ts'
 import type { RegistryOptions } from '../registry/options.ts'
@@ -64,6 +69,29 @@ export interface ImageFiles extends FileTree, ImageIdentity {
 }
 
 /**
+ * Returns the image that a reference names, if the policy accepts it.
+ * @throws {InvalidNameError} on a malformed reference
+ * @throws {UnsupportedError} on an `ostree-remote-image:` reference, whose signature is that of a commit
+ * @throws {DeniedError} when the policy rejects the image
+ */
+export async function acceptedReference(
+  reference: string | OstreeImageReference,
+  policy: HostPolicy | undefined,
+): Promise<ImageReference> {
+  const parsed = typeof reference === 'string' ? parseAnyImageReference(reference) : reference
+  if (parsed.sigverify.kind === 'remote') {
+    const name = formatOstreeImageReference(parsed)
+    throw new UnsupportedError(
+      'signature verification',
+      `Cannot verify signatures of ${name} without a repository; pull the image and check it out`,
+    )
+  }
+  requireStrictDefault(parsed, policy)
+  await requireAccepted(parsed.imgref, policy)
+  return parsed.imgref
+}
+
+/**
  * Applies an image to a writer.
  * @throws {InvalidNameError} on a malformed reference
  * @throws {UnsupportedError} on an `ostree-remote-image:` reference, whose signature is that of a commit
@@ -75,19 +103,10 @@ export async function unpackTo(
   options: UnpackOptions,
 ): Promise<ImageIdentity & { readonly root: Directory; readonly entries: number }> {
   const { policy, limits = {}, signal, platform, host, files, registry } = options
-  const parsed = typeof reference === 'string' ? parseAnyImageReference(reference) : reference
-  if (parsed.sigverify.kind === 'remote') {
-    const name = formatOstreeImageReference(parsed)
-    throw new UnsupportedError(
-      'signature verification',
-      `Cannot verify signatures of ${name} without a repository; pull the image and check it out`,
-    )
-  }
-  requireStrictDefault(parsed, policy)
-  await requireAccepted(parsed.imgref, policy)
+  const imgref = await acceptedReference(reference, policy)
   const { maxLayers = MAX_LAYERS, maxLayerBytes, tar, maxEntries = MAX_UNPACKED_ENTRIES } = limits
   const context = { platform, host, files, registry, signal, maxLayers, maxLayerBytes }
-  await using source = await openImage(parsed.imgref, context)
+  await using source = await openImage(imgref, context)
   const { manifest, manifestDigest } = source
   if (manifest.layers.length > maxLayers) throw new LimitError('number of layers', maxLayers)
   const config = await source.config()

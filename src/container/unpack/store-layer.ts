@@ -1,0 +1,211 @@
+/**
+ * Keeps layers in a repository so that they can be unpacked again exactly. Each is a commit of its own:
+ *
+ * ```
+ * index/00000000 …        the entries of the tar, in order (layer-index.ts)
+ * files/9a/2125db…        the content of its files, named by the checksums of their objects
+ * ```
+ *
+ * File objects have the owner and mode of the image and no extended attributes, those of a bare-user-only repository only
+ * the mode that it can hold. So files of different layers, and of pulled images, are stored once.
+ */
+
+import { type Checksum, displayUtf8, type MaybePromise, SMALL_FILE } from '../../bytes.ts'
+import { FormatError, LimitError, TarFormatError, withContext } from '../../errors.ts'
+import { DirMeta, type FileHeader, NO_XATTRS, S_IFDIR, S_IFREG } from '../../objects/index.ts'
+import {
+  type FileSink,
+  MutableTree,
+  type ObjectReader,
+  type Repo,
+  readCommit,
+  readDirTree,
+  type Transaction,
+  writeCommit,
+  writeTree,
+} from '../../repo/index.ts'
+import { CommitModifier } from '../../repo/internal.ts'
+import { feed, type TarHeader, type TarLimits, TarParser, type TarSink } from '../../tar/index.ts'
+import { layerEntry } from './apply-layers.ts'
+import { decodeEntries, ENTRIES_PER_PART, encodeEntries, type StoredEntry } from './layer-index.ts'
+import type { LayerEntry } from './root-tree.ts'
+
+/** Directories of the commit. */
+const INDEX = 'index'
+const FILES = 'files'
+/** Mode of the index files, which every repository can hold. */
+const INDEX_MODE = S_IFREG | 0o644
+
+/** How a layer is stored. */
+export interface StoreLayerOptions {
+  readonly maxEntries: number
+  readonly tar?: TarLimits | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Stores a layer. No ref is set.
+ * @param chunks the plain tar; a chunk may be reused once the next one is asked for
+ * @returns the commit
+ * @throws {TarFormatError} when the tar is malformed; {LimitError}; what `chunks` and the repository throw
+ */
+export async function storeLayer(
+  repo: Pick<Repo, 'mode' | 'settings'>,
+  tx: Transaction,
+  chunks: AsyncIterable<Uint8Array>,
+  { maxEntries, tar, signal }: StoreLayerOptions,
+): Promise<Checksum> {
+  const writer = new LayerWriter(repo, tx, maxEntries)
+  const parser = new TarParser(writer, { ...tar, allowMissingPadding: true })
+  try {
+    await feed(parser, chunks, { signal, drained: () => writer.drained() })
+    return await writer.finish()
+  } catch (error) {
+    writer.abort()
+    throw writer.located(error)
+  }
+}
+
+/** Reads the entries of a stored layer. @throws {FormatError}, {ObjectNotFoundError} when it is damaged */
+export async function* readStoredLayer(
+  objects: ObjectReader,
+  commit: Checksum,
+): AsyncGenerator<StoredEntry[], void, undefined> {
+  const { rootTree } = await readCommit(objects, commit)
+  const index = (await readDirTree(objects, rootTree)).dirs.find(({ name }) => name === INDEX)
+  if (index === undefined) throw new FormatError(`${commit}.commit`, 'The commit is not that of a stored layer')
+  for (const { checksum } of (await readDirTree(objects, index.tree)).files) {
+    const { body, size } = await objects.readFile(checksum)
+    const part = new Uint8Array(size)
+    let at = 0
+    if (body instanceof Uint8Array) part.set(body)
+    else {
+      for await (const chunk of body) {
+        part.set(chunk, at)
+        at += chunk.length
+      }
+    }
+    yield decodeEntries(part)
+  }
+}
+
+/** Writes the entries of one layer. */
+class LayerWriter implements TarSink {
+  readonly #tx: Transaction
+  readonly #modifier: CommitModifier
+  readonly #maxEntries: number
+  readonly #tree = new MutableTree()
+  /** Entries whose content may still be being written. */
+  #waiting: (Omit<StoredEntry, 'content'> & { content: MaybePromise<Checksum> | undefined })[] = []
+  #entries: StoredEntry[] = []
+  #parts = 0
+  #count = 0
+  #path: Uint8Array | undefined
+  #entry: LayerEntry | undefined
+  #small: Uint8Array | undefined
+  #filled = 0
+  #large: FileSink | undefined
+
+  constructor(repo: Pick<Repo, 'mode' | 'settings'>, tx: Transaction, maxEntries: number) {
+    this.#tx = tx
+    this.#modifier = new CommitModifier(repo)
+    this.#maxEntries = maxEntries
+  }
+
+  entry(header: TarHeader): void {
+    this.#path = header.path
+    this.#entry = undefined
+    if (header.type === 'pax-global') return
+    if (++this.#count > this.#maxEntries) throw new LimitError('entries of the image', this.#maxEntries)
+    const entry = layerEntry(header)
+    // The parser reuses the memory of a header.
+    this.#entry = { ...entry, path: entry.path.slice(), target: entry.target.slice() }
+    if (entry.kind !== 'file' || entry.size === 0) return
+    if (entry.size <= SMALL_FILE) this.#small = new Uint8Array(entry.size)
+    else this.#large = this.#tx.openFile(this.#header(entry), entry.size)
+    this.#filled = 0
+  }
+
+  data(bytes: Uint8Array): void {
+    if (this.#large !== undefined) this.#large.write(bytes)
+    else if (this.#small !== undefined) {
+      this.#small.set(bytes, this.#filled)
+      this.#filled += bytes.length
+    }
+  }
+
+  end(): void {
+    const entry = this.#entry
+    if (entry === undefined) return
+    let content: MaybePromise<Checksum> | undefined
+    if (this.#large !== undefined) content = this.#large.finish()
+    else if (this.#small !== undefined) {
+      content = this.#tx.writeFile({ header: this.#header(entry), size: entry.size, body: this.#small })
+    }
+    // Registered before it settles, so that a rejection is always handled; `drained` throws it.
+    if (content instanceof Promise) content.catch(() => {})
+    this.#waiting.push({ ...entry, content })
+    this.#small = undefined
+    this.#large = undefined
+    this.#path = undefined
+  }
+
+  /** Waits for the store, and writes the index of the entries so far. */
+  async drained(): Promise<void> {
+    await this.#tx.drained()
+    for (const { content, ...entry } of this.#waiting) {
+      const checksum = content instanceof Promise ? await content : content
+      if (checksum !== undefined) this.#name(FILES, checksum.slice(0, 2)).replaceFile(checksum.slice(2), checksum)
+      this.#entries.push({ ...entry, content: checksum })
+      if (this.#entries.length === ENTRIES_PER_PART) await this.#writePart()
+    }
+    this.#waiting = []
+  }
+
+  async finish(): Promise<Checksum> {
+    await this.drained()
+    if (this.#entries.length > 0 || this.#parts === 0) await this.#writePart()
+    const meta = await this.#tx.writeMeta(
+      'dirmeta',
+      DirMeta.encode({ uid: 0, gid: 0, mode: S_IFDIR | 0o755, xattrs: NO_XATTRS }),
+    )
+    const directories = [this.#tree]
+    for (const directory of directories) {
+      directory.setMeta(meta)
+      directories.push(...directory.dirs.values())
+    }
+    return writeCommit(this.#tx, { root: await writeTree(this.#tx, this.#tree), timestamp: 0n })
+  }
+
+  abort(): void {
+    this.#large?.abort()
+  }
+
+  /** Adds the path of the entry that was being read to an error. */
+  located(error: unknown): unknown {
+    if (this.#path === undefined || error instanceof TarFormatError) return error
+    return withContext(displayUtf8(this.#path), error)
+  }
+
+  async #writePart(): Promise<void> {
+    const body = encodeEntries(this.#entries)
+    const header = { uid: 0, gid: 0, mode: INDEX_MODE, target: '', xattrs: NO_XATTRS }
+    this.#modifier.apply('/', header)
+    const sink = this.#tx.openFile(header, body.length)
+    sink.write(body)
+    this.#name(INDEX).replaceFile(String(this.#parts++).padStart(8, '0'), await sink.finish())
+    this.#entries = []
+  }
+
+  #name(...names: string[]): MutableTree {
+    let at = this.#tree
+    for (const name of names) at = at.ensureDir(name)
+    return at
+  }
+
+  #header({ metadata: { uid, gid, permissions } }: LayerEntry): FileHeader {
+    const inode = { uid: uid >>> 0, gid: gid >>> 0, mode: S_IFREG | permissions }
+    this.#modifier.apply('/', inode)
+    return { ...inode, target: '', xattrs: NO_XATTRS }
+  }
+}
