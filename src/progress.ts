@@ -50,6 +50,8 @@ export type Progress =
     }
   /** `done` files, links and directories were checked out (or found and kept), or exported. Their total is not known. */
   | { kind: 'entries'; done: number }
+  /** `bytes` of the plain tar of all layers so far were written, by operations that write images. */
+  | { kind: 'written'; bytes: number }
   /** `done` of `total` items of the pass named by `label`, such as `prune`, are done. */
   | { kind: 'step'; label: string; done: number; total: number }
 

@@ -3,6 +3,7 @@
  * package exports these names, so they may change at any time.
  */
 
+export { reportObjects } from './commit/directory.ts'
 export { CommitModifier, parseSkipList, parseStatOverrides } from './commit/modifier.ts'
 export { permissionsOf } from './commit/tar/acl.ts'
 export { TarTreeBuilder } from './commit/tar/tar-tree-builder.ts'

@@ -10,6 +10,7 @@ import { directoryPath, fsPath } from '../../system/raw-path.ts'
 import { command } from '../command.ts'
 import { environmentOptions } from '../local-repo.ts'
 import { NOT_UTF8 } from '../options.ts'
+import { withCounter } from '../text/object-counter.ts'
 import { fileError } from '../values.ts'
 
 export const createUsbCommand = command({
@@ -33,7 +34,7 @@ export const createUsbCommand = command({
       help: 'Pull a specific commit (only works when a single ref is specified)',
     },
   },
-  async run({ options, args: [mount, ...pairs], out, signal, repo: openSource, usageError }) {
+  async run({ options, args: [mount, ...pairs], out, err, signal, repo: openSource, usageError }) {
     const from = await openSource()
     if (mount === undefined) throw usageError('A MOUNT-PATH must be specified')
     if (pairs.length < 2) throw usageError('At least one COLLECTION-ID REF pair must be specified')
@@ -56,7 +57,9 @@ export const createUsbCommand = command({
     try {
       const opening = environmentOptions()
       const fsync = options['disable-fsync'] ? false : undefined
-      await createUsb(from, directoryPath(mount), refs, { destination, fsync, opening, signal })
+      await withCounter(err, 'Copying', false, (onProgress) =>
+        createUsb(from, directoryPath(mount), refs, { destination, fsync, opening, signal, onProgress }),
+      )
     } catch (error) {
       // An invalid `--destination-repo` or MOUNT-PATH: ostree prints the help before this error.
       throw error instanceof UsageError ? usageError(error.message) : error

@@ -8,6 +8,7 @@ import { fsPath } from '../../system/raw-path.ts'
 import { END_OF_ARCHIVE } from '../../tar/index.ts'
 import { command } from '../command.ts'
 import { imageRevision } from '../image-revision.ts'
+import { withCounter } from '../text/object-counter.ts'
 import { Output } from '../text/output.ts'
 
 /** Bytes of a tar record. Standard output is padded to whole records and a file is not, as by libarchive. */
@@ -26,7 +27,7 @@ export const exportCommand = command({
     prefix: { type: 'string', raw: true, arg: 'PATH', help: 'Add PATH as prefix to archive pathnames' },
     output: { type: 'string', raw: true, short: 'o', arg: 'PATH', help: 'Output to PATH ' },
   },
-  async run({ options, args: [rev], out, repo: openRepo, usageError }) {
+  async run({ options, args: [rev], out, err, signal, repo: openRepo, usageError }) {
     const repo = await openRepo()
     if (rev === undefined) throw usageError('A COMMIT argument is required')
     const { subpath, prefix, output } = options
@@ -44,7 +45,9 @@ export const exportCommand = command({
       if (prefix !== undefined && hasEscapedBytes(prefix)) {
         throw new UsageError("Can't record entry in tar file without pathname", '--prefix')
       }
-      for await (const bytes of exportTar(repo, revision, { subpath, prefix })) send(bytes)
+      await withCounter(err, 'Exporting', to.isTerminal, async (onProgress) => {
+        for await (const bytes of exportTar(repo, revision, { subpath, prefix, signal, onProgress })) send(bytes)
+      })
     } catch (error) {
       // On an error, ostree still writes the end of the archive.
       send(END_OF_ARCHIVE)

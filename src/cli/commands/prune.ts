@@ -14,6 +14,7 @@ import {
 import { type CommandContext, command } from '../command.ts'
 import type { OptionTable } from '../options.ts'
 import { parseDate } from '../text/date.ts'
+import { withCounter } from '../text/object-counter.ts'
 import { JSON_OPTION } from '../values.ts'
 
 const OPTIONS = {
@@ -46,7 +47,7 @@ export const prune = command({
   rawArgs: true,
   options: OPTIONS,
   async run(context) {
-    const { options, out } = context
+    const { options, out, err, signal } = context
     const repo = await context.repo()
     const commit = options['delete-commit']
     if (commit !== undefined) {
@@ -60,15 +61,19 @@ export const prune = command({
     }
     const since = options['keep-younger-than']
     const retain = options['retain-branch-depth']
-    const result = await pruneObjects(repo, {
-      refsOnly: options['refs-only'],
-      depth: options.depth,
-      commitOnly: options['commit-only'],
-      keepYoungerThan: since === undefined ? undefined : parseDate(since, Date.now()),
-      retainBranchDepth: retain.length === 0 ? undefined : new Map(retain.map(parseRetain)),
-      onlyBranches: options['only-branch'],
-      dryRun: options['no-prune'],
-    })
+    const result = await withCounter(err, 'Deleting', options.json, (onProgress) =>
+      pruneObjects(repo, {
+        refsOnly: options['refs-only'],
+        depth: options.depth,
+        commitOnly: options['commit-only'],
+        keepYoungerThan: since === undefined ? undefined : parseDate(since, Date.now()),
+        retainBranchDepth: retain.length === 0 ? undefined : new Map(retain.map(parseRetain)),
+        onlyBranches: options['only-branch'],
+        dryRun: options['no-prune'],
+        signal,
+        onProgress,
+      }),
+    )
     if (options['no-prune']) {
       // As in ostree, `--no-prune` still deletes leftover deltas and cached summaries.
       await pruneDeltas(repo)

@@ -85,10 +85,17 @@ export async function writeLayers(
   { concurrency = LAYER_CONCURRENCY, exactCompression = true, signal, onProgress }: ImageWriteOptions = {},
 ): Promise<WrittenLayer[]> {
   let done = 0
+  let bytes = 0
+  const count =
+    onProgress &&
+    ((length: number): void => {
+      bytes += length
+      onProgress({ kind: 'written', bytes })
+    })
   return await mapConcurrently(layers, concurrency, async (layer) => {
     signal?.throwIfAborted()
     try {
-      const written = await writeLayer(platform, to, layer, exactCompression)
+      const written = await writeLayer(platform, to, layer, { exact: exactCompression, signal, count })
       onProgress?.({ kind: 'step', label: 'layers', done: ++done, total: layers.length })
       return written
     } catch (error) {
@@ -97,19 +104,39 @@ export async function writeLayers(
   })
 }
 
+interface WriteLayerOptions {
+  readonly exact: boolean
+  readonly signal: AbortSignal | undefined
+  /** Called with the length of each piece. */
+  readonly count: ((length: number) => void) | undefined
+}
+
+async function* counted(
+  from: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+  count: ((length: number) => void) | undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of from) {
+    signal?.throwIfAborted()
+    count?.(chunk.length)
+    yield chunk
+  }
+}
+
 async function writeLayer(
   platform: Platform,
   to: ImageDestination,
   layer: LayerInput,
-  exact: boolean,
+  { exact, signal, count }: WriteLayerOptions,
 ): Promise<WrittenLayer> {
+  const open = () => new VerifiedBlob(platform, counted(layer.tar(), signal, count))
   const { kind, level }: LayerCompression = to.keepsLayersPlain ? { kind: 'none' } : layer.compression
   const mediaType = layerType(kind)
-  let tar = new VerifiedBlob(platform, layer.tar())
+  let tar = open()
   const compressed = () => (kind === 'none' ? tar : platform.compress(kind, tar, { level, exact }))
   const reopen = () => {
     void tar[Symbol.asyncDispose]() // its errors are ignored there
-    tar = new VerifiedBlob(platform, layer.tar())
+    tar = open()
     return compressed()
   }
   try {

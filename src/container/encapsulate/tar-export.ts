@@ -15,6 +15,7 @@
 import { type Checksum, joinPath } from '../../bytes.ts'
 import { LimitError, withContext } from '../../errors.ts'
 import { type FileInfo, type FileObject, isSymlink, type ObjectName } from '../../objects/index.ts'
+import type { ProgressOptions } from '../../progress.ts'
 import { lookupPath, MAX_TREE_DEPTH, type Repo, type TreeRoot } from '../../repo/index.ts'
 import { decodeDirTree } from '../../repo/internal.ts'
 import type { HeaderBlock } from '../../tar/index.ts'
@@ -24,10 +25,11 @@ import { headerOf, LayerTar, mapPath, unmapPath } from './layer-tar.ts'
 
 /** Default of `ExportCommitOptions.maxEntries`: 2^26 files and directories. Ten small objects can name a billion. */
 export const MAX_EXPORT_ENTRIES = 1 << 26
+/** Entries between two events. */
+const ENTRIES_PER_REPORT = 1000
 
-/** Limits of an exported stream, and its signal. */
-export interface ExportCommitOptions {
-  readonly signal?: AbortSignal | undefined
+/** Limits of an exported stream. */
+export interface ExportCommitOptions extends ProgressOptions {
   /** Files and directories of the commit. Default MAX_EXPORT_ENTRIES. */
   readonly maxEntries?: number | undefined
 }
@@ -126,15 +128,18 @@ export async function* exportTree(repo: Repo, root: TreeRoot, options: ExportCom
 
 class EntryCount {
   readonly #most: number
+  readonly #onProgress: ProgressOptions['onProgress']
   #count = 0
 
-  constructor({ maxEntries = MAX_EXPORT_ENTRIES }: ExportCommitOptions) {
+  constructor({ maxEntries = MAX_EXPORT_ENTRIES, onProgress }: ExportCommitOptions) {
     this.#most = maxEntries
+    this.#onProgress = onProgress
   }
 
   /** Counts an entry. @throws {LimitError} */
   next(path: string): void {
     if (++this.#count > this.#most) throw new LimitError('entries to export', this.#most, undefined, path)
+    if (this.#count % ENTRIES_PER_REPORT === 0) this.#onProgress?.({ kind: 'entries', done: this.#count })
   }
 }
 

@@ -11,7 +11,9 @@ import type { Checksum, MaybePromise } from '../../bytes.ts'
 import { FormatError, LimitError, TarFormatError, withContext } from '../../errors.ts'
 import { type Vardict, vardict } from '../../gvariant/index.ts'
 import { DirMeta, DirTree, NO_XATTRS, S_IFDIR } from '../../objects/index.ts'
+import type { ProgressOptions } from '../../progress.ts'
 import { type Repo, type Transaction, writeCommit } from '../../repo/index.ts'
+import { reportObjects } from '../../repo/internal.ts'
 import { feed, type TarHeader, type TarLimits, TarParser } from '../../tar/index.ts'
 import type { Digest } from '../oci/oci-types.ts'
 import type { StreamObject, StreamType } from './object-path.ts'
@@ -21,11 +23,10 @@ import { ObjectSink, type StreamRules } from './object-sink.ts'
 export const MAX_LAYER_OBJECTS = 1 << 20
 
 /** How a tar stream of a commit is read. */
-export interface OstreeTarOptions {
+export interface OstreeTarOptions extends ProgressOptions {
   /** Digest of the layer's blob, for messages. */
   readonly layer?: Digest | undefined
   readonly limits?: TarLimits | undefined
-  readonly signal?: AbortSignal | undefined
 }
 
 /** Verifies the signatures of commits. */
@@ -93,11 +94,15 @@ async function run<T>(
   tx: Transaction,
   chunks: AsyncIterable<Uint8Array>,
   rules: StreamRules & { finish(): T },
-  { layer, limits, signal }: OstreeTarOptions,
+  { layer, limits, signal, onProgress }: OstreeTarOptions,
 ): Promise<T> {
   const sink = new ObjectSink(repo.platform, tx, rules)
   try {
-    await feed(new TarParser(sink, limits), chunks, { signal, drained: () => sink.drained() })
+    await feed(new TarParser(sink, limits), chunks, {
+      signal,
+      drained: () => sink.drained(),
+      onChunk: onProgress && (() => reportObjects(tx, { onProgress })),
+    })
     await sink.drained()
     return rules.finish()
   } catch (error) {

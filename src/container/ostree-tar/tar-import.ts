@@ -29,6 +29,7 @@ export async function importOstreeTar(
     return await repo.transaction(async (tx) => {
       const { commit } = await importCommitLayer(repo, tx, stream, options)
       await requireComplete(tx, commit)
+      options.signal?.throwIfAborted()
       tx.setCommitState(commit, 'complete')
       return commit
     })

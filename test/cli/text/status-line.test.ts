@@ -71,17 +71,20 @@ describe('the progress of a pull', () => {
   })
 })
 
-test('commit and checkout count objects and files', () => {
-  const shown = (event: Progress): string[] =>
+test('long commands count objects, files, layers and bytes', () => {
+  const shown = (...events: Progress[]): string[] =>
     written(80, (out, options) => {
       const counter = new ObjectCounter(out, 'Working', options)
-      for (let i = 0; i < 6; i++) counter.listen(event)
+      for (let i = 0; i < 6; i++) for (const event of events) counter.listen(event)
       counter.end()
     })
   expect(shown({ kind: 'entries', done: 5 })).toContain('Working: 5 files and directories')
   expect(shown({ kind: 'objects', written: 2, reused: 1, bytes: 1000 })).toContain(
     'Working: 3 objects, 2 new, 1.0\u00a0kB',
   )
+  expect(shown({ kind: 'step', label: 'prune', done: 3, total: 9 })).toContain('Working: 3 of 9')
+  const layers = shown({ kind: 'step', label: 'layers', done: 1, total: 2 }, { kind: 'written', bytes: 1000 })
+  expect(layers).toContain('Working: 1 of 2 layers, 1.0\u00a0kB')
 })
 
 test('a text that is too long is cut', () => {

@@ -145,7 +145,9 @@ describe('an encapsulated commit', () => {
     const options = { ...CHUNKED, created, onProgress: (event: Progress) => void events.push(event) }
     const { files } = await imageOf(await fixtureRepo(), options)
     expect(JSON.parse(documentsOf(files).configText).created).toBe('2020-01-02T03:04:05Z')
-    expect(events).toEqual([1, 2, 3].map((done) => ({ kind: 'step', label: 'layers', done, total: 3 })))
+    expect(events.filter(({ kind }) => kind === 'step')).toEqual(
+      [1, 2, 3].map((done) => ({ kind: 'step', label: 'layers', done, total: 3 })),
+    )
     for (const text of ['', 'now', '-1', '1e3', '9'.repeat(13)]) {
       expect(() => createdAtSourceDateEpoch(text)).toThrow('Invalid SOURCE_DATE_EPOCH')
     }

@@ -11,6 +11,7 @@ import { command } from '../../command.ts'
 import { COMPRESSION_OPTIONS, layerCompression } from '../../container/layer-compression.ts'
 import { PROXY_OPTIONS, registryOptions } from '../../container/registry-access.ts'
 import { imageRevision } from '../../image-revision.ts'
+import { withCounter } from '../../text/object-counter.ts'
 import { parseBoolean, readFile, readTextFile } from '../../values.ts'
 
 /** Parses labels `KEY=VALUE`. Of equal keys the last one counts. @throws {UsageError} when one has no `=` */
@@ -65,7 +66,7 @@ export const encapsulate = command({
     'create-parent-dirs': { type: 'flag', help: 'Write entries for the parent directories of each file' },
     json: { type: 'flag', help: 'Print one JSON object' },
   },
-  async run({ repo, args, options, out, env, signal }) {
+  async run({ repo, args, options, out, err, env, signal }) {
     const [rev, to, ...more] = args
     if (rev === undefined || to === undefined || more.length > 0)
       throw new UsageError('REV and IMGREF must be specified')
@@ -74,27 +75,32 @@ export const encapsulate = command({
     const labels = { ...parseLabels(options.label), ...meta?.labels }
     const cmd = options.cmd.length === 0 ? undefined : options.cmd
     const opened = await repo()
-    const digest = await encapsulateCommit(
-      opened,
-      await imageRevision(opened, rev),
-      { labels, cmd },
-      {
-        host: hostPlatform(),
-        files: nodeFiles,
-        registry: target.transport === 'registry' ? await registryOptions(options) : undefined,
-        skipCompression: options['compression-fast'],
-        compression: layerCompression(options),
-        exactCompression: parseBoolean('exact-compression', options['exact-compression']),
-        copyMetaKeys: options.copymeta,
-        copyMetaOptKeys: options['copymeta-opt'],
-        containerConfig: options.config === undefined ? undefined : readContainerConfig(options.config),
-        packageContentmeta: meta?.packageContentmeta,
-        maxLayers: options['max-layers'] ?? meta?.maxLayers,
-        created: meta?.created ?? sourceDate(env['SOURCE_DATE_EPOCH']),
-        tarCreateParentDirs: options['create-parent-dirs'],
-        signal,
-      },
-      target,
+    const commit = await imageRevision(opened, rev)
+    const registry = target.transport === 'registry' ? await registryOptions(options) : undefined
+    const digest = await withCounter(err, 'Encapsulating', options.json, (onProgress) =>
+      encapsulateCommit(
+        opened,
+        commit,
+        { labels, cmd },
+        {
+          host: hostPlatform(),
+          files: nodeFiles,
+          registry,
+          skipCompression: options['compression-fast'],
+          compression: layerCompression(options),
+          exactCompression: parseBoolean('exact-compression', options['exact-compression']),
+          copyMetaKeys: options.copymeta,
+          copyMetaOptKeys: options['copymeta-opt'],
+          containerConfig: options.config === undefined ? undefined : readContainerConfig(options.config),
+          packageContentmeta: meta?.packageContentmeta,
+          maxLayers: options['max-layers'] ?? meta?.maxLayers,
+          created: meta?.created ?? sourceDate(env['SOURCE_DATE_EPOCH']),
+          tarCreateParentDirs: options['create-parent-dirs'],
+          signal,
+          onProgress,
+        },
+        target,
+      ),
     )
     if (options.json) out.json({ image: to, digest })
     else out.line(digest)

@@ -4,6 +4,7 @@ import { command } from '../../command.ts'
 import { parseReference } from '../../container/image-reference.ts'
 import { openRepo } from '../../local-repo.ts'
 import { createMissing, removeIfEmpty } from '../../new-repo.ts'
+import { withCounter } from '../../text/object-counter.ts'
 
 export const imageCopy = command({
   name: 'container image copy',
@@ -16,7 +17,7 @@ export const imageCopy = command({
     'dest-repo': { type: 'string', arg: 'PATH', help: 'Repository to copy to' },
     json: { type: 'flag', help: 'Print one JSON object' },
   },
-  async run({ args, options, out, signal }) {
+  async run({ args, options, out, err, signal }) {
     const [text, as, ...more] = args
     if (text === undefined || more.length > 0) throw new UsageError('IMGREF must be specified')
     const from = options['src-repo']
@@ -28,7 +29,9 @@ export const imageCopy = command({
     const created = await createMissing(to)
     await using target = created ?? (await openRepo(to))
     try {
-      await copyImage(source, image, target, { target: name, signal })
+      await withCounter(err, 'Copying', options.json, (onProgress) =>
+        copyImage(source, image, target, { target: name, signal, onProgress }),
+      )
     } finally {
       if (created !== undefined) await removeIfEmpty(created, to)
     }

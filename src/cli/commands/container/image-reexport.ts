@@ -5,6 +5,7 @@ import { nodeFiles } from '../../../system/local-files.ts'
 import { command } from '../../command.ts'
 import { COMPRESSION_OPTIONS, layerCompression } from '../../container/layer-compression.ts'
 import { PROXY_OPTIONS, registryOptions } from '../../container/registry-access.ts'
+import { withCounter } from '../../text/object-counter.ts'
 import { parseBoolean } from '../../values.ts'
 
 export const imageReexport = command({
@@ -19,22 +20,28 @@ export const imageReexport = command({
     'keep-layer-notes': { type: 'flag', help: 'Keep annotations and history of each layer' },
     json: { type: 'flag', help: 'Print one JSON object' },
   },
-  async run({ repo, args, options, out, signal }) {
+  async run({ repo, args, options, out, err, signal }) {
     const [text, to, ...more] = args
     if (text === undefined || to === undefined || more.length > 0) {
       throw new UsageError('IMGREF and DESTINATION must be specified')
     }
     const target = parseImageReference(to)
-    const digest = await exportImage(await repo(), parseImageReference(text), target, {
-      host: hostPlatform(),
-      files: nodeFiles,
-      registry: target.transport === 'registry' ? await registryOptions(options) : undefined,
-      skipCompression: options['compression-fast'] || undefined,
-      compression: layerCompression(options),
-      exactCompression: parseBoolean('exact-compression', options['exact-compression']),
-      keepLayerNotes: options['keep-layer-notes'],
-      signal,
-    })
+    const image = parseImageReference(text)
+    const opened = await repo()
+    const registry = target.transport === 'registry' ? await registryOptions(options) : undefined
+    const digest = await withCounter(err, 'Exporting', options.json, (onProgress) =>
+      exportImage(opened, image, target, {
+        host: hostPlatform(),
+        files: nodeFiles,
+        registry,
+        skipCompression: options['compression-fast'] || undefined,
+        compression: layerCompression(options),
+        exactCompression: parseBoolean('exact-compression', options['exact-compression']),
+        keepLayerNotes: options['keep-layer-notes'],
+        signal,
+        onProgress,
+      }),
+    )
     if (options.json) out.json({ image: to, digest })
     else out.line(`Exported: ${digest}`)
   },

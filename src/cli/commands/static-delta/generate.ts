@@ -17,6 +17,7 @@ import { requireWritable } from '../../../repo/internal.ts'
 import { errnoText } from '../../../system/errno.ts'
 import { command } from '../../command.ts'
 import { engineOf, keysFileSigners, signersOf } from '../../signing/keys.ts'
+import { withCounter } from '../../text/object-counter.ts'
 import type { Output } from '../../text/output.ts'
 import { writeFile } from '../../values.ts'
 
@@ -85,7 +86,11 @@ export const generate = command({
       signers: [...signersOf(options, options.sign, env), ...keysFileSigners(() => engineOf(options, env), options)],
     }
     const { filename } = options
-    report(err, await (filename === undefined ? writeDelta(repo, request) : writeFiles(repo, request, filename)))
+    const stats = await withCounter(err, 'Generating', false, (onProgress) => {
+      const all = { ...request, onProgress }
+      return filename === undefined ? writeDelta(repo, all) : writeFiles(repo, all, filename)
+    })
+    report(err, stats)
   },
 })
 

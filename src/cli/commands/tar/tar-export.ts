@@ -2,6 +2,7 @@ import { exportCommit } from '../../../container/index.ts'
 import { UsageError } from '../../../errors.ts'
 import { command } from '../../command.ts'
 import { imageRevision } from '../../image-revision.ts'
+import { withCounter } from '../../text/object-counter.ts'
 
 export const tarExport = command({
   name: 'tar export',
@@ -12,10 +13,13 @@ export const tarExport = command({
   options: {
     'format-version': { type: 'integer', arg: 'NUM', hidden: true },
   },
-  async run({ repo, args, out }) {
+  async run({ repo, args, out, err, signal }) {
     const [rev, ...more] = args
     if (rev === undefined || more.length > 0) throw new UsageError('REV must be specified')
     const opened = await repo()
-    for await (const chunk of exportCommit(opened, await imageRevision(opened, rev))) out.write(chunk)
+    const commit = await imageRevision(opened, rev)
+    await withCounter(err, 'Exporting', out.isTerminal, async (onProgress) => {
+      for await (const chunk of exportCommit(opened, commit, { signal, onProgress })) out.write(chunk)
+    })
   },
 })
