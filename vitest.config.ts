@@ -1,6 +1,11 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
+  resolve: {
+    // For examples, which import the package by its name.
+    alias: { 'ostree-ts/repo': fileURLToPath(new URL('src/repo/index.ts', import.meta.url)) },
+  },
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['./test/support/vitest/global-setup.ts'],

@@ -231,6 +231,8 @@ export {
   withEtcLabels,
 } from './selinux/sepolicy.ts'
 export { createMemoryStorage, type MemoryStorageOptions } from './stores/memory.ts'
+export { createTableStorage, type TableStorageOptions } from './stores/table/storage.ts'
+export type { ValueTable } from './stores/table/value-table.ts'
 export { readSummary, Summary, type SummaryRef } from './summary/format.ts'
 export {
   COLLECTION_METADATA_REF,

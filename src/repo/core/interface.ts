@@ -1,13 +1,16 @@
 /**
  * The contracts of a repository. A backend implements `Storage`; `Repo` (repo.ts) and every operation use nothing else
  * of it. What is written here is what the conformance suite (`storageSuite` of `ostree-ts/testing`) checks, and all that
- * a backend has to do.
+ * a backend has to do. A backend that can read and write values by key need not implement any of it: `createTableStorage`
+ * makes a storage of such a table.
  *
  * Rules for every method:
  *
  * - **Answers.** A `MaybePromise` is the value itself if it is known at once, else a promise. A method that returns one
  *   may throw an error or reject with it. Methods may be called before the promises of earlier calls have settled.
- * - **Errors** are `OstreeError`s. Where `@throws` gives no condition, the name of the class says it.
+ * - **Errors** are `OstreeError`s. Where `@throws` gives no condition, the name of the class says it. The class and its
+ *   `data` are part of the contract; the text of a message only where it is given here, or where the constructor of the
+ *   class makes it.
  * - **Buffers.** A method that is given bytes copies or uses them before it returns; the caller may overwrite them then.
  *   Bytes that a method returns belong to the caller, who may overwrite them: that changes nothing in the store.
  *   They may be a Buffer, whose `slice` does not copy: copy with `new Uint8Array(bytes)`.
@@ -85,7 +88,7 @@ export interface FileSink {
   abort(): void
 }
 
-/** Counts of one transaction since it began; a checkpoint does not reset them. */
+/** Counts of one transaction since it began; a checkpoint does not reset them. A write that fails is not counted. */
 export interface TransactionStats {
   /** Metadata objects given to `writeMeta`, also those that were stored already. The commit is one of them. */
   metadataTotal: number
@@ -106,8 +109,9 @@ export type Adopted = 'taken' | 'absent' | 'unlike'
 
 /**
  * Collects objects and changes, and makes them visible together. Other readers of the storage see none of it before
- * `checkpoint` or `commit`, and then all of it. Reads through the transaction see its own writes at once, and what the
- * storage held before.
+ * `checkpoint` or `commit`, and then all of it. Reads through the transaction see its own writes at once, and otherwise
+ * what the storage holds at that moment, also what `ObjectStore` has written meanwhile. Of several writes of one attached
+ * object or state, the last one counts; those of the transaction replace those of `ObjectStore` when it commits.
  *
  * After `commit` or dispose, and while `checkpoint` or `commit` is under way, every method throws UsageError, except
  * dispose and, during a checkpoint, `openLane`.
@@ -118,10 +122,12 @@ export type Adopted = 'taken' | 'absent' | 'unlike'
 export interface Transaction extends ObjectReader, AsyncDisposable {
   readonly stats: TransactionStats
   /**
-   * Stores a metadata object. If it is stored already this changes nothing, and succeeds. Storing a commit deletes its
-   * tombstone when the transaction commits.
+   * Stores a metadata object. If it is stored already this changes nothing, and succeeds. Storing a commit, also
+   * one that is stored already, deletes its tombstone when the transaction commits; the transaction does not find it from
+   * then on.
    * @returns the checksum of `bytes`
-   * @throws {ChecksumMismatchError} if `expected` is another checksum (`Writing metadata object: …`); nothing is stored
+   * @throws {ChecksumMismatchError} if `expected` is another checksum, with the checksum of `bytes` as `actual`; the
+   *   message begins `Writing metadata object: `, and nothing is stored
    */
   writeMeta(type: MetaType, bytes: Uint8Array, expected?: Checksum): MaybePromise<Checksum>
   /** Replaces an attached object; `undefined` deletes it. Takes effect at `commit` or `checkpoint`. */
@@ -129,10 +135,10 @@ export interface Transaction extends ObjectReader, AsyncDisposable {
   /**
    * Stores a regular file or symbolic link. If it is stored already this changes nothing, and succeeds. Array, stream and
    * sink give the same object; content of more than SMALL_FILE bytes must not be gathered in memory. Xattrs keep the
-   * order they have in `file`, and the object has the checksum of that order; but if `expected` is the checksum of the
+   * order they have in `file` (except in mode bare, where inodes hold them), and the object has the checksum of that order; but if `expected` is the checksum of the
    * same file with its xattrs sorted by name, it is stored under that one.
    * @returns the checksum of header and content
-   * @throws {ChecksumMismatchError} if `expected` is none of these checksums
+   * @throws {ChecksumMismatchError} if `expected` is none of these checksums, with the checksum of `file` as `actual`
    * @throws {FormatError} if the body has not `file.size` bytes, if a symbolic link has content, or if the mode is not
    *   that of a regular file or symbolic link
    * @throws {FormatError}, {UnsupportedError} if a bare-user-only repository cannot hold the file (mode-rules.ts). In all
@@ -173,14 +179,16 @@ export interface Transaction extends ObjectReader, AsyncDisposable {
   drained(): Promise<void> | undefined
   /**
    * Sets a ref; `undefined` deletes it. Takes effect at `commit` or `checkpoint`. The last call for a path counts, and
-   * only the refs that result from all calls together may not conflict (`RefStore.write`).
+   * only the refs that result from all calls together may not conflict (`RefStore.write`), among themselves and with
+   * those that the storage has when the transaction commits.
    */
   setRef(path: RefPath, target: RefTarget | undefined): void
   /** Sets the state of a commit. Takes effect at `commit` or `checkpoint`. */
   setCommitState(commit: Checksum, state: CommitState): void
   /**
    * Makes everything written so far durable and visible, refs after all else; the transaction goes on.
-   * @throws {ConflictError} if refs conflict; none of them has changed. After an error the transaction has ended.
+   * @throws {ConflictError} if refs conflict; none of them has changed, and nothing else has become visible. After an
+   *   error the transaction has ended.
    */
   checkpoint(): Promise<void>
   /** Does what `checkpoint` does, and ends the transaction; so does an error. @returns `stats` */
@@ -238,7 +246,8 @@ export interface StagedLane {
  */
 export interface ObjectStore extends ObjectReader {
   /**
-   * Lists the names of all stored objects, or of one type, in no particular order; not those of a parent repository.
+   * Lists the names of all stored objects, attached ones included, or of one type, in no particular order; not those of a
+   * parent repository.
    * Objects may be deleted while the list is read.
    */
   list(type?: ObjectType): AsyncIterable<ObjectName>
@@ -333,7 +342,11 @@ export interface RepoDirectory {
   readonly layout: LooseLayout
 }
 
-/** A backend: objects, refs and configuration that belong together. Disposing closes it, and may be done twice. */
+/**
+ * A backend: objects, refs and configuration that belong together. Disposing closes it, and may be done twice. Storages of
+ * the same repository, also in other processes, see at once what one of them has committed, and everything that was
+ * committed is there when the repository is opened again.
+ */
 export interface Storage extends AsyncDisposable {
   /** For messages: a path, or `memory`. Not empty. */
   readonly location: string

@@ -5,10 +5,11 @@
 
 import fc from 'fast-check'
 import type { Checksum } from '../../bytes.ts'
-import { FormatError, OstreeError } from '../../errors.ts'
+import { ConflictError, FormatError, OstreeError, UsageError } from '../../errors.ts'
 import type { AttachedType, FileHeader, ObjectName } from '../../objects/index.ts'
 import { createMemoryStorage, type Storage, type Transaction } from '../../repo/index.ts'
 import { anyRefUpdate, refPool } from '../arbitraries/refs.ts'
+import { printedAs } from '../printing.ts'
 import {
   collect,
   commitOf,
@@ -42,10 +43,10 @@ async function outcome(run: Operation, side: Side): Promise<unknown> {
   try {
     return { value: await run(side) }
   } catch (error) {
-    if (error instanceof FormatError) return { error: error.name }
-    // In modes with a file on disk per object, ostree's messages also say which one was opened.
-    const says = (message: string): string => message.replace(/^Opening content object [0-9a-f]{64}: /, '')
-    if (error instanceof OstreeError) return { error: error.name, message: says(error.message) }
+    // The contract gives the texts of these; of all others, the class and its data.
+    if (error instanceof ConflictError) return { error: error.name, message: error.message }
+    if (error instanceof FormatError || error instanceof UsageError) return { error: error.name }
+    if (error instanceof OstreeError) return { error: error.name, data: error.data }
     throw error
   }
 }
@@ -108,7 +109,7 @@ function steps(context: SuiteContext): fc.Arbitrary<Step[]> {
   const state = fc.constantFrom('complete', 'partial', 'fsck-partial')
   const expected = fc.option(fc.constantFrom(...names.map(({ checksum }) => checksum)), { nil: undefined, freq: 5 })
 
-  const step = (title: string, run: Operation): Step => ({ title, run })
+  const step = (title: string, run: Operation): Step => printedAs<Step>({ title, run }, () => title)
   /** Creates a step in the open transaction; it does nothing when none is open. */
   const within = (title: string, work: (tx: Transaction) => unknown): Step =>
     step(title, async ({ tx }) => (tx ? await work(tx) : 'no transaction'))
