@@ -1,8 +1,5 @@
-/** What a table of keys and values has to do to carry a repository. */
-
 /**
- * A table of values by key. All calls are synchronous. Several storages of one process may use it, but only one process
- * at a time.
+ * What a table of keys and values has to do to carry a repository. The repository has these keys:
  *
  *     config                 text of the configuration
  *     TYPE/CHECKSUM          object, or what is attached to a commit: dirtree/5f9d…, commitmeta/09ab…
@@ -10,6 +7,11 @@
  *     open/NUMBER, next      bodies that no object refers to yet; the number of the next one
  *     state/CHECKSUM         state of a commit that is not complete
  *     ref/PATH               checksum, or `alias ` and a path
+ */
+
+/**
+ * A table of values by key. All calls are synchronous. Several storages of one process may use it, but only one process
+ * at a time.
  */
 export interface ValueTable {
   /** Returns the value of a key, `undefined` if there is none. The array is not changed by either side. */
