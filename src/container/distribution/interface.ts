@@ -73,14 +73,16 @@ export interface RegistryRepository extends AsyncDisposable {
   mount(blob: StoredBlob, from: string): Promise<boolean>
   /**
    * Sends a blob, unless the repository has it.
-   * @param options digest and size are verified where they are given. With `reopen` a stream is sent again after a failure
+   * @param options digest and size are verified where they are given. A digest of sha384 or sha512 names the blob in place of
+   *   that of sha256. With `reopen` a stream is sent again after a failure
    * @throws {DigestMismatchError} when one differs
    */
   pushBlob(content: Content, options?: PutBlobOptions): Promise<StoredBlob>
   /**
    * Sends a manifest, index or artifact manifest. If it has a `subject` and the registry has no referrers API, it is added to
    * the index with the fallback tag.
-   * @param tag the name it gets, beside its digest
+   * @param tag the name it gets, beside its digest; or its digest of sha384 or sha512, in place of that of sha256
+   * @throws {DigestMismatchError} when it has not that digest
    */
   pushManifest(content: Uint8Array | object, mediaType: string, tag?: string): Promise<Descriptor>
   /** Ends all running requests. */

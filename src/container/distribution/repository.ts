@@ -6,6 +6,7 @@
 import { type Content, encodeUtf8, streamOf } from '../../bytes.ts'
 import { DigestMismatchError, FormatError, InvalidNameError, LimitError } from '../../errors.ts'
 import { digestOf, parseDigest } from '../oci/digest.ts'
+import { hasherFor } from '../oci/digest-hasher.ts'
 import { guessManifestType, isIndexType, MAX_MANIFEST_SIZE, parseIndex } from '../oci/manifest.ts'
 import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from '../oci/media-types.ts'
 import type { Descriptor, Digest, HostPlatform, StoredBlob } from '../oci/oci-types.ts'
@@ -227,7 +228,7 @@ class Repository implements RegistryRepository {
 
   async pushManifest(content: Uint8Array | object, mediaType: string, tag?: string): Promise<Descriptor> {
     const bytes = content instanceof Uint8Array ? content : encodeUtf8(JSON.stringify(content))
-    const digest = digestOf(this.#options.platform.sha256(bytes))
+    const digest = await this.#digest(bytes, tag)
     const descriptor = { mediaType, digest, size: bytes.length }
     const stored = await this.#put(bytes, mediaType, tag ?? digest)
     const { subject, artifactType, annotations, config } = parseObject(bytes, 'manifest') as ManifestFields
@@ -242,12 +243,24 @@ class Repository implements RegistryRepository {
     return descriptor
   }
 
+  /** Returns the digest of a manifest, of the algorithm of the digest that names it. @throws {DigestMismatchError} */
+  async #digest(bytes: Uint8Array, name = ''): Promise<Digest> {
+    const { platform } = this.#options
+    if (!isDigestText(name)) return digestOf(platform.sha256(bytes))
+    const expected = parseDigest(name)
+    const hasher = await hasherFor(platform, expected)
+    hasher.update(bytes)
+    const digest = hasher.digest()
+    if (digest !== expected) throw new DigestMismatchError('digest', name, expected, digest)
+    return digest
+  }
+
   async #put(bytes: Uint8Array, mediaType: string, name: string): Promise<Answer> {
     const client = this.#writer
     const put = { ...request('PUT', `/manifests/${name}`, name), headers: { 'content-type': mediaType } }
     const answer = await client.ask({ ...put, body: bytes, expect: ANY_SUCCESS })
     await answer.excerpt()
-    const digest = digestOf(this.#options.platform.sha256(bytes))
+    const digest = await this.#digest(bytes, name)
     const stored = answer.header('docker-content-digest') ?? digest
     if (stored !== digest) throw new DigestMismatchError('digest', name, digest, stored)
     return answer

@@ -9,8 +9,8 @@
  * Source: OCI image-spec 1.1, descriptor.md, "Verification".
  */
 import { DigestMismatchError, LimitError, UsageError } from '../../errors.ts'
-import type { Hasher, Platform } from '../../platform/index.ts'
-import { digestOf } from './digest.ts'
+import type { Platform } from '../../platform/index.ts'
+import { type DigestHasher, sha256Hasher } from './digest-hasher.ts'
 import type { Digest, StoredBlob } from './oci-types.ts'
 
 /** Bytes a decompressed stream may have for each compressed byte. Deflate's maximum is 1032. */
@@ -30,6 +30,8 @@ export interface VerifiedBlobOptions {
   readonly signal?: AbortSignal | undefined
   /** Called after each chunk with the number of bytes received so far. */
   readonly onBytes?: ((received: number) => void) | undefined
+  /** Computes the digest. Default: SHA-256. */
+  readonly hasher?: DigestHasher | undefined
 }
 
 const END = { done: true, value: undefined } as const
@@ -46,7 +48,7 @@ export class VerifiedBlob implements AsyncIterable<Uint8Array>, AsyncDisposable 
   readonly #source: AsyncIterator<Uint8Array>
   readonly #expected: ExpectedBlob
   readonly #options: VerifiedBlobOptions
-  readonly #sum: Hasher
+  readonly #sum: DigestHasher
   #lastRead: Promise<IteratorResult<Uint8Array, void>> | undefined
   /** Whether the source was asked for a chunk and has not given one. */
   #waiting = false
@@ -63,7 +65,7 @@ export class VerifiedBlob implements AsyncIterable<Uint8Array>, AsyncDisposable 
     this.#source = source[Symbol.asyncIterator]()
     this.#expected = expected
     this.#options = options
-    this.#sum = platform.createSha256()
+    this.#sum = options.hasher ?? sha256Hasher(platform)
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array, void> {
@@ -131,7 +133,7 @@ export class VerifiedBlob implements AsyncIterable<Uint8Array>, AsyncDisposable 
   #verify(): StoredBlob {
     const { digest: expected, size = this.received } = this.#expected
     if (this.received !== size) throw this.#wrongSize(size)
-    const digest = digestOf(this.#sum.digest())
+    const digest = this.#sum.digest()
     if (expected !== undefined && expected !== digest) {
       throw new DigestMismatchError('digest', expected, expected, digest)
     }

@@ -6,6 +6,7 @@
 import { DigestMismatchError, UnsupportedError, UsageError, withContext } from '../../errors.ts'
 import type { Platform } from '../../platform/index.ts'
 import { digestOf } from '../oci/digest.ts'
+import { hasherFor } from '../oci/digest-hasher.ts'
 import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from '../oci/media-types.ts'
 import type { Digest, StoredBlob } from '../oci/oci-types.ts'
 import type { ImageReference } from '../oci/reference.ts'
@@ -115,7 +116,8 @@ class RegistryDestination implements ImageDestination {
 
   async #putOnce(bytes: AsyncIterable<Uint8Array>, options: PutBlobOptions): Promise<StoredBlob> {
     const { digest, size } = options
-    await using blob = new VerifiedBlob(this.#platform, bytes, options)
+    const hasher = digest && (await hasherFor(this.#platform, digest))
+    await using blob = new VerifiedBlob(this.#platform, bytes, options, { hasher })
     await sendBlob(this.#client, blob, { what: digest ?? 'uploading a blob', size, piece: this.#piece })
     return await blob.finish()
   }

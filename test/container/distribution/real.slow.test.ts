@@ -1,10 +1,11 @@
 /** The client for registries beside skopeo at a real registry, and its memory. */
-import { createHash } from 'node:crypto'
-import { createServer } from 'node:http'
+import { createHash, hash } from 'node:crypto'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { encodeUtf8 } from '../../../src/bytes.ts'
+import { encodeUtf8, equalBytes } from '../../../src/bytes.ts'
 import { openRepository } from '../../../src/container/distribution/index.ts'
+import type { Digest } from '../../../src/container/oci/oci-types.ts'
 import { hostPlatform, nodeNetwork, nodePlatform as platform } from '../../../src/node.ts'
 import { file } from '../../front/image-cases.ts'
 import { writeLayout } from '../../front/layout.ts'
@@ -77,14 +78,29 @@ testReference(['docker-registry', 'skopeo'], 'a registry says to this client wha
   await elsewhere.close()
 })
 
-test('a blob of 2 GB is read with memory that does not depend on its size', async () => {
-  const size = 2 * 2 ** 30
+testReference(['docker-registry'], 'a registry keeps blobs under digests of sha512', async () => {
+  await using registry = await startRegistry()
+  const options = { platform, network: nodeNetwork(), insecure: true }
+  await using repository = openRepository(`${registry.host}/example/os`, options)
+  const bytes = new Uint8Array(3_000_000).fill(9)
+  const digest = `sha512:${hash('sha512', bytes)}` as Digest
+  const blob = await repository.pushBlob(bytes, { digest })
+  expect(blob).toEqual({ digest, size: bytes.length })
+  expect(equalBytes(await collect(repository.blob({ ...blob, mediaType: 'x/y' })), bytes)).toBe(true)
+})
+
+/** Bytes of the large blob: 512 MiB, or as many as the environment says. */
+const LARGE = Number(process.env['LARGE_BLOB_BYTES'] ?? 2 ** 29)
+
+test('a large blob is read and pushed with memory that does not depend on its size', async () => {
+  const size = LARGE
   const chunk = Buffer.alloc(1 << 20, 'x')
   const hash = createHash('sha256')
   for (let i = 0; i < size; i += chunk.length) hash.update(chunk)
   const digest = `sha256:${hash.digest('hex')}`
   const server = createServer((request, response) => {
     if (request.url === '/v2/') return void response.end()
+    if (request.method !== 'GET') return void takeUpload(request, response)
     const [, from = '0', to = String(size - 1)] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? []
     const length = Number(to) - Number(from) + 1
     const range = `bytes ${from}-${to}/${size}`
@@ -125,8 +141,38 @@ console.log(read, Math.round(process.resourceUsage().maxRSS / 1024))`,
       expect(read).toBe(size)
       expect(peak).toBeLessThan(most as number)
     }
+    const pusher = bundleScript(
+      'push-blob',
+      `import { openRepository } from './src/container/distribution/index.ts'
+import { nodeNetwork, nodePlatform as platform } from './src/node.ts'
+const [, , piece] = process.argv
+const options = { platform, network: nodeNetwork(), insecure: true, uploadPiece: Number(piece) }
+const repository = openRepository('127.0.0.1:${port}/a', options)
+const chunk = Buffer.alloc(1 << 20, 'x')
+async function* content() {
+  for (let i = 0; i < ${size}; i += chunk.length) yield chunk
+}
+const { digest, size } = await repository.pushBlob(content(), { size: ${size} })
+console.log(digest, size, Math.round(process.resourceUsage().maxRSS / 1024))`,
+    )
+    for (const piece of [0, 8 << 20]) {
+      const [pushed, sent, peak] = (await start(process.execPath, [pusher, String(piece)])).trim().split(' ')
+      expect([pushed, Number(sent)]).toEqual([digest, size])
+      expect(Number(peak)).toBeLessThan(200)
+    }
   } finally {
     server.closeAllConnections()
     server.close()
   }
 })
+
+/** Answers the requests of an upload, and drops its bytes. */
+async function takeUpload(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  let length = 0
+  for await (const chunk of request) length += (chunk as Buffer).length
+  received = request.method === 'POST' ? 0 : received + length
+  const status = { HEAD: 404, POST: 202, PATCH: 202, PUT: 201 }[request.method ?? ''] ?? 405
+  response.writeHead(status, { location: '/v2/a/blobs/uploads/1', range: `0-${Math.max(0, received - 1)}` }).end()
+}
+
+let received = 0

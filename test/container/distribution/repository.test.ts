@@ -1,5 +1,5 @@
 /** The client for registries, with a registry that can be told to fail. */
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { encodeUtf8, equalBytes } from '../../../src/bytes.ts'
@@ -8,7 +8,7 @@ import type { Digest } from '../../../src/container/oci/oci-types.ts'
 import { nodePlatform as platform } from '../../../src/platform/node.ts'
 import { portablePlatform } from '../../../src/platform/portable.ts'
 import { FakeRegistry, type Reply, type Seen } from '../registry/fake.ts'
-import { collect } from '../tar-kit.ts'
+import { collect, once } from '../tar-kit.ts'
 
 const NAME = 'example.com/a/b'
 const INDEX = 'application/vnd.oci.image.index.v1+json'
@@ -191,6 +191,45 @@ describe('blobs', () => {
     expect(registry.requests('POST', 'mount=').at(-1)?.url).toContain('from=a%2Fother')
   })
 })
+
+test.each(['sha384', 'sha512'])(
+  'blobs and manifests are pushed under a digest of %s, and verified',
+  async (algorithm) => {
+    const { registry, repository } = setup()
+    const digestOf = (bytes: Uint8Array) => `${algorithm}:${hash(algorithm, bytes)}` as Digest
+    for (const bytes of [random(100), random(3_000_000)]) {
+      const digest = digestOf(bytes)
+      expect(await repository.pushBlob(bytes, { digest })).toEqual({ digest, size: bytes.length })
+      expect(await collect(repository.blob({ digest, size: bytes.length, mediaType: 'x/y' }))).toEqual(bytes)
+      await expect(repository.pushBlob(random(7), { digest: digestOf(random(6)) })).rejects.toMatchObject({
+        name: 'DigestMismatchError',
+      })
+      await expect(repository.pushBlob(once(random(7)), { digest: digestOf(random(8)) })).rejects.toMatchObject({
+        name: 'DigestMismatchError',
+      })
+    }
+    const config = { ...(await repository.pushBlob(encodeUtf8('{}'))), mediaType: 'x/y' }
+    const manifest = json({ schemaVersion: 2, mediaType: MANIFEST, config, layers: [] })
+    const digest = digestOf(manifest)
+    expect(await repository.pushManifest(manifest, MANIFEST, digest)).toEqual({
+      mediaType: MANIFEST,
+      digest,
+      size: manifest.length,
+    })
+    expect((await repository.manifest(digest)).digest).toBe(digest)
+    expect((await repository.resolve(digest)).digest).toBe(digest)
+    const other = digestOf(random(9))
+    const sent = registry.requests('PUT', 'manifests').length
+    await expect(repository.pushManifest(manifest, MANIFEST, other)).rejects.toMatchObject({
+      name: 'DigestMismatchError',
+    })
+    expect(registry.requests('PUT', 'manifests').length).toBe(sent)
+    const subject = { mediaType: MANIFEST, digest, size: manifest.length }
+    await repository.pushManifest({ schemaVersion: 2, mediaType: MANIFEST, config, layers: [], subject }, MANIFEST)
+    expect((await repository.referrers(digest)).length).toBe(1)
+    expect(registry.manifests.has(`a/b:${digest.slice(0, 6)}-${digest.slice(7, 71)}`)).toBe(true)
+  },
+)
 
 describe('lists', () => {
   test('tags come page by page, each once', async () => {

@@ -1,4 +1,5 @@
 /** A registry without a network, whose faults a test defines, and a clock that advances when nothing else happens. */
+import { hash } from 'node:crypto'
 import { concatBytes, encodeUtf8 } from '../../../src/bytes.ts'
 import type { RegistryOptions } from '../../../src/container/registry/options.ts'
 import type { Clock, FetchInit, FetchResponse, Platform } from '../../../src/platform/index.ts'
@@ -128,7 +129,7 @@ export class FakeRegistry {
   #answer({ method, url, headers, body }: Seen): Reply {
     const { pathname, searchParams } = new URL(url)
     if (pathname === '/v2/') return {}
-    const blob = /\/blobs\/(sha256:[0-9a-f]{64})$/.exec(pathname)?.[1]
+    const blob = /\/blobs\/(sha(?:256|384|512):[0-9a-f]+)$/.exec(pathname)?.[1]
     if (blob !== undefined) return this.#blob(blob, method, headers['range'])
     const [, repository = '', name = ''] = /^\/v2\/(.+)\/manifests\/(.+)$/.exec(pathname) ?? []
     if (name !== '' && method === 'PUT' && body !== undefined) {
@@ -167,8 +168,12 @@ export class FakeRegistry {
     if (method === 'GET') return { status: 204, headers }
     if (method === 'DELETE') return { status: this.uploads.delete(pathname) ? 204 : 404 }
     if (method === 'PATCH') return { status: 202, headers }
-    if (search.get('digest') !== this.digest(bytes)) return failure(400, 'DIGEST_INVALID', 'digest invalid')
-    this.put(bytes, '')
+    const digest = search.get('digest') ?? ''
+    const [algorithm = ''] = digest.split(':')
+    if (!/^sha(256|384|512)$/.test(algorithm) || digest !== `${algorithm}:${hash(algorithm, bytes)}`) {
+      return failure(400, 'DIGEST_INVALID', 'digest invalid')
+    }
+    this.blobs.set(digest, bytes)
     this.uploads.delete(pathname)
     return { status: 201 }
   }
