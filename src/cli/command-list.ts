@@ -135,6 +135,11 @@ const STATIC_DELTA: CommandGroup = {
 }
 
 export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
+  {
+    name: 'bench',
+    summary: 'Measure the import of images, beside other programs',
+    load: async () => (await import('./commands/bench.ts')).bench,
+  },
   { name: 'cat', summary: 'Concatenate contents of files', load: async () => (await import('./commands/cat.ts')).cat },
   {
     name: 'checkout',
