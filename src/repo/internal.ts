@@ -38,6 +38,7 @@ export {
   SUMMARY_EXPIRES_KEY,
   SUMMARY_FILE,
   SUMMARY_LAST_MODIFIED_KEY,
+  SUMMARY_MODE_KEY,
   SUMMARY_SIGNATURES_FILE,
 } from './summary/format.ts'
 export { formatRawSummary, formatSummary, formatSummaryValue, summaryMetadataKeys } from './summary/view.ts'

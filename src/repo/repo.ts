@@ -227,11 +227,10 @@ export async function editConfig(repo: Repo, change: (file: KeyFile) => void): P
 /**
  * Returns the files of a repository beside objects and refs.
  * @param what what needs them, for the error message
- * @throws {UnsupportedError} `… needs a repository that is a directory: …` in stores without such files
+ * @throws {UnsupportedError} `… needs a store that keeps files: …` in stores without them
  */
 export function requireRepoFiles(repo: Repo, what: string): RepoFiles {
   const { files, location } = repo.storage
-  if (files === undefined)
-    throw new UnsupportedError(what, `${what} needs a repository that is a directory: ${location}`)
+  if (files === undefined) throw new UnsupportedError(what, `${what} needs a store that keeps files: ${location}`)
   return files
 }

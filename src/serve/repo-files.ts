@@ -9,7 +9,8 @@
  */
 
 import { type Checksum, type Content, concatBytes, encodeUtf8, type MaybePromise, SMALL_FILE } from '../bytes.ts'
-import { InvalidNameError, ObjectNotFoundError } from '../errors.ts'
+import { InvalidNameError, IoError, ObjectNotFoundError } from '../errors.ts'
+import { string, variantOf } from '../gvariant/index.ts'
 import { KeyFile } from '../keyfile/index.ts'
 import {
   encodeFilezHeader,
@@ -21,7 +22,8 @@ import {
 } from '../objects/index.ts'
 import type { LocalFiles } from '../platform/index.ts'
 import type { Repo } from '../repo/index.ts'
-import { encodeSummary } from '../repo/index.ts'
+import { encodeSummary, Summary } from '../repo/index.ts'
+import { SUMMARY_MODE_KEY } from '../repo/internal.ts'
 import type { ServedFile } from './respond.ts'
 
 const BINARY = 'application/octet-stream'
@@ -66,9 +68,24 @@ export class RepoFilesView {
   }
 
   async #summary(): Promise<ServedFile | undefined> {
-    const stored = await this.#stored('summary')
-    if (stored !== undefined) return stored
+    const stored = await this.#repo.storage.files?.read('summary')
+    if (stored !== undefined) return this.#known(await this.#asOfArchive(stored), BINARY)
     return this.#known(await encodeSummary(this.#repo, { mode: 'archive' }), BINARY)
+  }
+
+  /**
+   * Returns a stored summary with the mode `archive-z2`: ostree pulls from no other. A signed one cannot be changed, and
+   * stays as it is.
+   */
+  async #asOfArchive(summary: Uint8Array): Promise<Uint8Array> {
+    if (this.#repo.mode === 'archive' || (await this.#repo.storage.files?.read('summary.sig')) !== undefined)
+      return summary
+    const { refs, metadata } = Summary.decode(summary)
+    const mode = variantOf(string, 'archive-z2')
+    return Summary.encode({
+      refs,
+      metadata: metadata.map(([key, value]) => [key, key === SUMMARY_MODE_KEY ? mode : value]),
+    })
   }
 
   async #stored(path: string): Promise<ServedFile | undefined> {
@@ -163,5 +180,6 @@ async function* joined(head: Uint8Array, rest: AsyncIterable<Uint8Array>): Async
 
 /** Tells whether an error means that there is no such file. */
 export function isAbsent(error: unknown): boolean {
+  if (error instanceof IoError) return error.data.errno === 'EISDIR'
   return error instanceof ObjectNotFoundError || error instanceof InvalidNameError
 }

@@ -92,6 +92,7 @@ describe('files beside the objects', () => {
       'remote.trustedkeys.gpg',
       'remote.cookies.txt',
       'deltas',
+      'deltas/Ab/rest',
       'deltas/../remote.cookies.txt',
       'x',
     ]) {

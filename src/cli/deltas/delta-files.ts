@@ -3,7 +3,13 @@
 import { readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { IoError } from '../../errors.ts'
-import { type DeltaPartInfo, type DeltaPartSource, parseDeltaName, type Repo } from '../../repo/index.ts'
+import {
+  type DeltaPartInfo,
+  type DeltaPartSource,
+  parseDeltaName,
+  type Repo,
+  type RepoFiles,
+} from '../../repo/index.ts'
 import { deltaPath, requireRepoFiles } from '../../repo/internal.ts'
 import { FOLLOW_FLAGS, streamFile } from '../../system/file-io.ts'
 import { fsPath } from '../../system/raw-path.ts'
@@ -41,8 +47,10 @@ export function readDeltaAt(path: string): DeltaFiles {
  * are those of the repository in both cases.
  * @throws {InvalidNameError} if it is not a name; {IoError} `openat(…): REASON` if it cannot be read
  */
-export function readDelta(repo: Repo, nameOrPath: string): DeltaFiles {
-  const root = requireRepoFiles(repo, 'A static delta').location
+export async function readDelta(repo: Repo, nameOrPath: string): Promise<DeltaFiles> {
+  const files = requireRepoFiles(repo, 'A static delta')
+  if (repo.storage.directory === undefined) return readStored(files, nameOrPath)
+  const root = files.location
   const inRepo = (path: string) => read(join(root, path), path)
   const superblock = nameOrPath.includes('/')
     ? read(nameOrPath, nameOrPath)
@@ -50,6 +58,24 @@ export function readDelta(repo: Repo, nameOrPath: string): DeltaFiles {
   return {
     superblock,
     openPart: ({ path }) => partAt(join(root, path), (reason) => `openat(${path}): ${reason}`),
+  }
+}
+
+/** Reads a delta of a store that is not a directory. */
+async function readStored(files: RepoFiles, nameOrPath: string): Promise<DeltaFiles> {
+  const stored = async (path: string): Promise<Uint8Array> => {
+    const bytes = await files.read(path)
+    if (bytes !== undefined) return bytes
+    throw new IoError(`openat(${path}): No such file or directory`, 'ENOENT', path)
+  }
+  return {
+    superblock: nameOrPath.includes('/')
+      ? read(nameOrPath, nameOrPath)
+      : await stored(`${deltaPath(parseDeltaName(nameOrPath))}/superblock`),
+    openPart: ({ path }) =>
+      async function* open() {
+        yield await stored(path)
+      },
   }
 }
 

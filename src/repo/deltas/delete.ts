@@ -21,7 +21,7 @@ export function parseDeltaName(text: string): DeltaName {
  * Deletes a static delta.
  * @throws {NotFoundError} `Can't find delta …` when it does not exist
  * @throws {RepoLockedError} when the repository stays locked
- * @throws {UnsupportedError} when the repository is not a directory
+ * @throws {UnsupportedError} when the store keeps nothing but objects and refs
  */
 export async function deleteDelta(repo: Repo, delta: DeltaName): Promise<void> {
   const lock = await repo.storage.lock('exclusive')

@@ -177,7 +177,7 @@ export async function* generateDelta(
  * Each file is replaced in one step, and the superblock is written last. If another delta with other parts is there, its
  * superblock is deleted before the first part is replaced. So a reader finds a whole delta, or none; one that has read the
  * old superblock finds parts of other checksums. If this is interrupted, it has to be done again.
- * @throws {UnsupportedError} when the repository is not a directory; and as `generateDelta` does
+ * @throws {UnsupportedError} when the store keeps nothing but objects and refs; and as `generateDelta` does
  */
 export async function writeDelta(repo: Repo, options: GenerateDeltaOptions): Promise<DeltaStats> {
   const files = requireRepoFiles(repo, 'A static delta')

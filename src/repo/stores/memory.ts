@@ -17,6 +17,7 @@ import type { Platform } from '../../platform/index.ts'
 import { initialConfig, parseConfig } from '../core/config.ts'
 import type {
   CommitState,
+  DeltaStore,
   ObjectStore,
   RefPath,
   RefStore,
@@ -25,9 +26,11 @@ import type {
   Storage,
   Transaction,
 } from '../core/interface.ts'
+import { type RepoFiles, requireFilePath } from '../core/repo-files.ts'
 import { requireNoRefConflict } from '../refs/ref-conflicts.ts'
 import { attachedChanges, type Changes } from './changes.ts'
 import type { LargeBody } from './incoming-file.ts'
+import { type FileTable, NamedDeltas, namesBelow, requireFilePlace } from './named-files.ts'
 import { OpenTransaction, type TransactionBackend } from './open-transaction.ts'
 
 /** How a repository in memory is created. */
@@ -218,6 +221,42 @@ class MemoryRefs implements RefStore {
   }
 }
 
+class MemoryFiles implements RepoFiles, FileTable {
+  readonly location = 'memory'
+  readonly #contents = new Map<string, Uint8Array>()
+
+  has(path: string): boolean {
+    return this.#contents.has(path)
+  }
+
+  below(path: string): string[] {
+    return [...this.#contents.keys()].filter((other) => other.startsWith(`${path}/`)).sort(compareUtf8)
+  }
+
+  read(path: string): Uint8Array | undefined {
+    requireFilePath(path)
+    const bytes = this.#contents.get(path)
+    return bytes && new Uint8Array(bytes)
+  }
+
+  list(path: string): string[] {
+    if (path === '') return namesBelow([...this.#contents.keys()], path)
+    requireFilePath(path)
+    return namesBelow(this.below(path), path)
+  }
+
+  write(path: string, bytes: Uint8Array): void {
+    requireFilePath(path)
+    requireFilePlace(this, path)
+    this.#contents.set(path, new Uint8Array(bytes))
+  }
+
+  delete(path: string): boolean {
+    requireFilePath(path)
+    return this.#contents.delete(path)
+  }
+}
+
 /** Keeps the objects of a transaction in a table above that of the store, until they are published. */
 class MemoryTransactionBackend implements TransactionBackend {
   readonly #storage: MemoryStorage
@@ -303,6 +342,8 @@ class MemoryStorage implements Storage {
   readonly mode: RepoMode
   readonly objects = new MemoryObjects()
   readonly refs = new MemoryRefs()
+  readonly files = new MemoryFiles()
+  readonly deltas: DeltaStore = new NamedDeltas(this.files, (path) => this.files.has(path))
   readonly #platform: Platform
   #config: string
   #transaction: Transaction | undefined

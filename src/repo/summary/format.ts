@@ -56,7 +56,7 @@ export type Summary = Value<typeof Summary>
 /**
  * Reads the bytes of the summary file.
  * @throws {NotFoundError} `openat(summary): No such file or directory` when there is none
- * @throws {UnsupportedError} when the repository is not a directory
+ * @throws {UnsupportedError} when the store keeps nothing but objects and refs
  */
 export async function readSummary(repo: Repo): Promise<Uint8Array> {
   const bytes = await requireRepoFiles(repo, 'A summary').read(SUMMARY_FILE)

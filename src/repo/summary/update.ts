@@ -64,7 +64,7 @@ export interface UpdateSummaryOptions {
  * and updates the delta indexes.
  * @throws {ObjectNotFoundError} when the commit of a ref is missing
  * @throws {RepoLockedError} when the repository stays locked
- * @throws {UnsupportedError} when the repository is not a directory
+ * @throws {UnsupportedError} when the store keeps nothing but objects and refs
  */
 export async function updateSummary(
   repo: Repo,
@@ -77,7 +77,9 @@ export async function updateSummary(
     const refs = await collectRefs(repo)
     const digests = await deltasFor(repo)
     await reindexDeltas(repo)
-    const summary = encode(repo, refs, { metadata, timestamp, digests, mode: repo.mode, indexed: true })
+    // Only servers read a store that is not a directory for ostree, and they publish it as an archive.
+    const mode = repo.storage.directory === undefined ? 'archive' : repo.mode
+    const summary = encode(repo, refs, { metadata, timestamp, digests, mode, indexed: true })
     const signatures = signers.length === 0 ? undefined : await addSignatures([], summary, signers)
     // Both files get one time, from which clients that cache by time see that they belong together.
     const modified = signatures === undefined ? undefined : Number(timestamp)

@@ -23,8 +23,10 @@ import {
 } from './kit.ts'
 import { largeFileTests } from './large-files.ts'
 import { modelTests } from './model.ts'
+import { namedFileTests, reopenedFilesTest } from './named-files.ts'
 import { objectTests } from './objects.ts'
 import { refTests } from './refs.ts'
+import { scratchTests } from './scratch.ts'
 import { transactionTests } from './transactions.ts'
 
 /** Registers the tests of a storage backend, one `describe` per mode. */
@@ -38,7 +40,12 @@ export function storageSuite(tools: TestTools, name: string, subject: StorageSub
       transactionTests(context)
       refTests(context)
       handleTests(context)
-      if (subject.reopen) persistenceTests(context, subject.reopen.bind(subject))
+      namedFileTests(context)
+      scratchTests(context)
+      if (subject.reopen) {
+        persistenceTests(context, subject.reopen.bind(subject))
+        reopenedFilesTest(context, subject.reopen.bind(subject))
+      }
       modelTests(context)
     })
   }

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
@@ -15,7 +16,17 @@ const STORES = [
   ['a directory of mode bare-user-only', 'plain', 'bare-user-only'],
 ] as const
 
+const { SECRET_KEY, PUBLIC_KEY } = ed25519Keys()
+
 let server: ChildProcess | undefined
+
+/** Returns a new pair of keys, as ostree writes them: base64 of the seed and the public key, and of the public key. */
+function ed25519Keys(): { SECRET_KEY: string; PUBLIC_KEY: string } {
+  const { privateKey } = generateKeyPairSync('ed25519')
+  const { d = '', x = '' } = privateKey.export({ format: 'jwk' })
+  const [seed, key] = [Buffer.from(d, 'base64url'), Buffer.from(x, 'base64url')]
+  return { SECRET_KEY: Buffer.concat([seed, key]).toString('base64'), PUBLIC_KEY: key.toString('base64') }
+}
 
 /** Starts a server, and returns its address. */
 async function serve(repo: string, ...words: string[]): Promise<string> {
@@ -81,6 +92,49 @@ for (const [title, program] of [
         run(program, [into, 'fsck', '--quiet'])
       }
       expect(await stop()).toBe('SIGTERM')
+    })
+  })
+}
+
+for (const [title, program] of [
+  ['ostree 2022.7', 'ostree'],
+  ['ostree 2026.4', NEWEST_OSTREE],
+] as const) {
+  describeReference(program, `${title} pulls what is stored in a SQLite file:`, () => {
+    test.each(['archive', 'bare-user'])('a summary and a delta of a file of mode %s', async (mode) => {
+      const path = join(folder, `${title}-${mode}.sqlite`)
+      const repo = `--repo=${path}`
+      run(OURS, ['init', repo, `--mode=${mode}`])
+      const tree = join(folder, `${title}-changing-${mode}`)
+      mkdirSync(tree)
+      const commits = ['first', 'second'].map((content) => {
+        writeFileSync(join(tree, 'file'), content.repeat(50_000))
+        return run(OURS, ['commit', repo, '-b', 'os', '--timestamp=@0', '--no-xattrs', `--tree=dir=${tree}`]).trim()
+      })
+      const [from = '', to = ''] = commits
+      run(OURS, ['static-delta', 'generate', repo, 'os'])
+      expect(run(OURS, ['static-delta', 'list', repo])).toBe(`${from}-${to}\n`)
+      expect(run(OURS, ['static-delta', 'show', repo, `${from}-${to}`])).toContain(`To: ${to}`)
+      const key = join(folder, 'public')
+      writeFileSync(key, PUBLIC_KEY)
+      run(OURS, ['summary', '-u', repo, '--sign-type=ed25519', `--sign=${SECRET_KEY}`])
+      const url = await serve(`${title}-${mode}.sqlite`)
+      const into = `--repo=${join(folder, `${title}-into-${mode}`)}`
+      run(program, [into, 'init', '--mode=bare-user'])
+      run(program, [into, 'remote', 'add', '--no-gpg-verify', 'origin', url])
+      run(program, [into, 'pull', 'origin', `os@${from}`])
+      run(program, [into, 'pull', '--require-static-deltas', 'origin', 'os'])
+      expect(run(program, [into, 'rev-parse', 'origin:os'])).toBe(`${to}\n`)
+      run(program, [into, 'fsck', '--quiet'])
+      // Both releases are built without ed25519 here, so our own pull verifies the signature.
+      const own = `--repo=${join(folder, `${title}-own-${mode}`)}`
+      run(OURS, ['init', own, '--mode=archive'])
+      run(OURS, ['remote', 'add', own, '--no-gpg-verify', `--sign-verify=ed25519=file:${key}`, 'origin', url])
+      run(OURS, ['config', own, 'set', 'remote "origin".sign-verify', 'false'])
+      run(OURS, ['config', own, 'set', 'remote "origin".sign-verify-summary', 'true'])
+      run(OURS, ['pull', own, 'origin', 'os'])
+      run(OURS, ['static-delta', 'delete', repo, `${from}-${to}`])
+      expect(run(OURS, ['static-delta', 'list', repo])).toBe('(No static deltas)\n')
     })
   })
 }

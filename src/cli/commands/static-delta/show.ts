@@ -18,7 +18,7 @@ export const show = command({
   async run({ args: [name], out, signal, repo: openRepo }) {
     const repo = await openRepo()
     if (name === undefined) throw new UsageError('DELTA must be specified')
-    const { superblock, openPart } = readDelta(repo, name)
+    const { superblock, openPart } = await readDelta(repo, name)
     const delta = readSuperblock(superblock, repo.platform)
     const { parts, fallbacks } = delta
     writeHead(out, name, delta)

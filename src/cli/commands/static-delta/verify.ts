@@ -22,7 +22,7 @@ export const verify = command({
       throw error
     })
     try {
-      const { superblock } = readDelta(repo, name)
+      const { superblock } = await readDelta(repo, name)
       let delta: DeltaSuperblock | undefined
       try {
         delta = readSuperblock(superblock, repo.platform)

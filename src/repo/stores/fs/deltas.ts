@@ -12,13 +12,13 @@
 import { existsSync, mkdirSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { decodeUtf8, encodeUtf8 } from '../../../bytes.ts'
 import { InvalidNameError, IoError } from '../../../errors.ts'
-import { modifiedBase64, parseModifiedBase64 } from '../../../objects/index.ts'
 import { namesIn } from '../../../system/directories.ts'
 import { withIo } from '../../../system/errno.ts'
 import { readWhole, removeFile, replaceFile } from '../../../system/file-io.ts'
 import type { NativeSource } from '../../../system/native.ts'
 import type { DeltaName, DeltaStore } from '../../core/interface.ts'
 import type { CachedFile, SummaryCache } from '../../core/summary-cache.ts'
+import { deltaDirectory, parseDeltaDirectory } from '../named-files.ts'
 
 export class FsDeltas implements DeltaStore {
   readonly #root: string
@@ -35,30 +35,17 @@ export class FsDeltas implements DeltaStore {
     const root = `${this.#root}/deltas`
     for (const head of namesIn(root)) {
       for (const tail of namesIn(`${root}/${head}`)) {
-        const delta = parseDelta(head + tail)
+        const delta = parseDeltaDirectory(head + tail)
         if (delta !== undefined && existsSync(`${root}/${head}/${tail}/superblock`)) deltas.push(delta)
       }
     }
     return deltas
   }
 
-  delete({ from, to }: DeltaName): void {
+  delete(delta: DeltaName): void {
     this.#requireWritable()
-    const name = from === undefined ? modifiedBase64(to) : `${modifiedBase64(from)}-${modifiedBase64(to)}`
-    const path = `deltas/${name.slice(0, 2)}/${name.slice(2)}`
+    const path = deltaDirectory(delta)
     withIo(path, () => rmSync(`${this.#root}/${path}`, { recursive: true, force: true }))
-  }
-}
-
-/** Parses the name of a delta. `undefined` if it is not one. */
-function parseDelta(name: string): DeltaName | undefined {
-  const [first = '', second] = name.split('-')
-  try {
-    if (second === undefined) return { from: undefined, to: parseModifiedBase64(first) }
-    return { from: parseModifiedBase64(first), to: parseModifiedBase64(second) }
-  } catch (error) {
-    if (error instanceof InvalidNameError) return undefined
-    throw error
   }
 }
 

@@ -7,11 +7,10 @@
 
 import { mkdirSync } from 'node:fs'
 import { compareUtf8 } from '../../../bytes.ts'
-import { InvalidNameError } from '../../../errors.ts'
 import { namesIn } from '../../../system/directories.ts'
 import { withIo } from '../../../system/errno.ts'
 import { readWhole, removeFile, replaceFile } from '../../../system/file-io.ts'
-import type { RepoFiles, WriteFileOptions } from '../../core/repo-files.ts'
+import { type RepoFiles, requireFilePath, type WriteFileOptions } from '../../core/repo-files.ts'
 
 export class FsFiles implements RepoFiles {
   readonly location: string
@@ -49,12 +48,7 @@ export class FsFiles implements RepoFiles {
   }
 
   #place(path: string): string {
-    if (
-      /[\0\p{Surrogate}]/u.test(path) ||
-      path.split('/').some((part) => part === '' || part === '.' || part === '..')
-    ) {
-      throw new InvalidNameError(path, `Invalid file name ${path}`)
-    }
+    requireFilePath(path)
     return `${this.location}/${path}`
   }
 }

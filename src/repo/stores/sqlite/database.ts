@@ -57,6 +57,11 @@ export class SqliteDatabase {
     return this.#connection.prepare(sql)
   }
 
+  /** Runs statements in the transaction that is open. */
+  exec(sql: string): void {
+    this.#connection.exec(sql)
+  }
+
   /** Returns the text of the configuration. @throws {FormatError} */
   readConfig(): MaybePromise<string> {
     return this.read(() => this.configText())

@@ -37,6 +37,7 @@ const PRIMARY: Readonly<Record<number, string>> = {
 const EXTENDED: Readonly<Record<number, string>> = {
   264: 'SQLITE_READONLY_RECOVERY',
   520: 'SQLITE_READONLY_CANTLOCK',
+  522: 'SQLITE_IOERR_SHORT_READ',
   776: 'SQLITE_READONLY_ROLLBACK',
   1032: 'SQLITE_READONLY_DBMOVED',
   1288: 'SQLITE_READONLY_CANTINIT',
@@ -84,6 +85,9 @@ export function translateSqliteError(error: unknown, path: string): unknown {
       return new IoError(`${path}: File too large`, 'EFBIG', path, options)
     case 'SQLITE_TOOBIG':
       return new LimitError('object', MAX_BLOB)
+    // The file ends before a page that another one names.
+    case 'SQLITE_IOERR_SHORT_READ':
+      return new FormatError(path, `${path}: the file is shorter than its tables (${message})`, options)
     // The statements are always the same, so SQLite rejects one only if the file has not the tables they were written for.
     case 'SQLITE_ERROR':
     case 'SQLITE_CORRUPT':

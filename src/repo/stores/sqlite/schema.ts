@@ -10,6 +10,7 @@
  * refs       path │ target │ alias
  * states     checksum │ state                                one row for each commit that is not complete
  * settings   name │ value                                    `config`: the key file
+ * files      path │ bytes                                    summary, static deltas, …; schema 1 lacks it (files.ts)
  * ```
  *
  * A body or chunk shorter than the content it stands for is that content as a raw deflate stream (RFC 1951). Short
@@ -26,10 +27,17 @@ import { emptyDatabaseError } from './errors.ts'
 /** `OSTR`, in the header of the file at byte 68, big-endian. */
 export const APPLICATION_ID = 0x4f535452
 /** Stored as `user_version`; raised when older versions cannot read the new layout. */
-export const SCHEMA_VERSION = 1
+export const SCHEMA_VERSION = 2
+/** The oldest layout that is still read and written. */
+const OLDEST_VERSION = 1
 
 /** Bytes. Most bodies fit in a page: rows of 4 KiB are inserted a quarter faster than with pages of 4096 (bench/sqlite-layout.mjs). */
 const PAGE_SIZE = 16_384
+
+/** The table that schema 2 adds. */
+const FILES = 'CREATE TABLE files (path TEXT PRIMARY KEY, bytes BLOB NOT NULL)'
+/** Makes a file of schema 1 one of schema 2, in the transaction that is open. */
+export const CREATE_FILES: string = `${FILES}; PRAGMA user_version = 2`
 
 /** SQLite stores these texts letter for letter in `sqlite_schema`, and `requireSchema` compares them. */
 const SCHEMA: readonly string[] = [
@@ -42,6 +50,7 @@ const SCHEMA: readonly string[] = [
   'CREATE TABLE refs (path TEXT PRIMARY KEY, target TEXT NOT NULL, alias INTEGER NOT NULL) WITHOUT ROWID',
   'CREATE TABLE states (checksum BLOB PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID',
   'CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID',
+  FILES,
 ]
 
 /**
@@ -97,8 +106,9 @@ export function requireSchema(handle: SqliteHandle, path: string): void {
   // A view, a trigger or a generated column could make a statement do something else, or never end.
   const found = handle.prepare('SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL').all() as { sql: string }[]
   const expected = new Set(SCHEMA)
-  if (version < 1 || found.length !== expected.size || !found.every(({ sql }) => expected.has(sql))) {
-    throw new FormatError(path, `${path} has other tables than schema ${SCHEMA_VERSION}`)
+  if (version === OLDEST_VERSION) expected.delete(FILES)
+  if (version < OLDEST_VERSION || found.length !== expected.size || !found.every(({ sql }) => expected.has(sql))) {
+    throw new FormatError(path, `${path} has other tables than schema ${version}`)
   }
 }
 

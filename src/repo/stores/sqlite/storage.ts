@@ -7,12 +7,13 @@ import type { KeyFile } from '../../../keyfile/index.ts'
 import type { Platform } from '../../../platform/index.ts'
 import { ScratchFile } from '../../../system/scratch-file.ts'
 import { parseConfig, type TriState } from '../../core/config.ts'
-import type { BeginOptions, LockOptions, RepoMode, Storage, Transaction } from '../../core/interface.ts'
+import type { BeginOptions, DeltaStore, LockOptions, RepoMode, Storage, Transaction } from '../../core/interface.ts'
 import { OpenTransaction } from '../open-transaction.ts'
 import { Packing } from './bodies.ts'
 import type { Connection } from './connection.ts'
 import { SqliteDatabase } from './database.ts'
 import type { SqliteDriver } from './driver.ts'
+import { SqliteFiles } from './files.ts'
 import type { LockKind } from './lock.ts'
 import { SqliteObjects } from './object-store.ts'
 import { SqliteRefs } from './refs.ts'
@@ -41,6 +42,8 @@ export class SqliteStorage implements Storage {
   readonly writable: boolean
   readonly objects: SqliteObjects
   readonly refs: SqliteRefs
+  readonly files: SqliteFiles
+  readonly deltas: DeltaStore
   readonly #database: SqliteDatabase
   readonly #packing: Packing
   readonly #platform: Platform
@@ -54,6 +57,8 @@ export class SqliteStorage implements Storage {
     this.writable = database.writable
     this.objects = new SqliteObjects(database)
     this.refs = new SqliteRefs(database)
+    this.files = new SqliteFiles(database)
+    this.deltas = this.files.deltas
     this.#database = database
     this.#packing = packing
     this.#platform = platform

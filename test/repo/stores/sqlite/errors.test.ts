@@ -22,6 +22,7 @@ const CODES: Readonly<Record<string, readonly [number, string]>> = {
   SQLITE_PROTOCOL: [15, 'conflict'],
   SQLITE_EMPTY: [16, 'corrupt'],
   SQLITE_SCHEMA: [17, 'corrupt'],
+  SQLITE_IOERR_SHORT_READ: [522, 'corrupt'],
   SQLITE_TOOBIG: [18, 'limit'],
   SQLITE_CONSTRAINT: [19, 'corrupt'],
   SQLITE_MISMATCH: [20, 'corrupt'],

@@ -98,8 +98,76 @@ describe('openSqliteStorage and createSqliteStorage', () => {
     newer.close()
     for (const open of [openSqliteStorage, createSqliteStorage]) {
       await expect(open(path, { platform })).rejects.toThrow(UnsupportedError)
-      await expect(open(path, { platform })).rejects.toThrow('(schema 7, this one knows 1)')
+      await expect(open(path, { platform })).rejects.toThrow('(schema 7, this one knows 2)')
     }
+  })
+
+  describe('a file of schema 1', () => {
+    /** Creates a file as schema 1 had it: without the table of files. */
+    async function olderFile(): Promise<string> {
+      const path = fresh()
+      const storage = await createSqliteStorage(path, { platform, mode: 'bare-user' })
+      await write(storage, [bytes(10, 0)])
+      await storage[Symbol.asyncDispose]()
+      const older = new Database(path)
+      older.exec('DROP TABLE files; PRAGMA user_version = 1')
+      older.close()
+      return path
+    }
+
+    /** Returns `user_version` and whether there is a table of files. */
+    function layoutOf(path: string): [unknown, number] {
+      const database = new Database(path, { readonly: true })
+      const tables = database.prepare("SELECT name FROM sqlite_schema WHERE name = 'files'").all()
+      const version = database.pragma('user_version', { simple: true })
+      database.close()
+      return [version, tables.length]
+    }
+
+    test('opens, also read-only, has no files, and stays as it is until one is written', async () => {
+      const path = await olderFile()
+      for (const readOnly of [true, false]) {
+        const storage = await openSqliteStorage(path, { platform, readOnly })
+        expect(await storage.files?.read('summary')).toBeUndefined()
+        expect(await storage.files?.list('')).toEqual([])
+        expect(await storage.deltas?.list()).toEqual([])
+        if (readOnly)
+          await expect(async () => storage.files?.write('summary', bytes(1, 1))).rejects.toThrow(OstreeError)
+        else {
+          expect(await storage.files?.delete('summary')).toBe(false)
+          await write(storage, [bytes(20, 1)])
+        }
+        await storage[Symbol.asyncDispose]()
+        expect(layoutOf(path)).toEqual([1, 0])
+      }
+    })
+
+    test('becomes one of the current schema with the first file, for every handle that has it open', async () => {
+      const path = await olderFile()
+      const one = await openSqliteStorage(path, { platform })
+      const other = await openSqliteStorage(path, { platform })
+      expect(await other.files?.read('summary')).toBeUndefined()
+      await one.files?.write('summary', bytes(3, 1))
+      await other.files?.write('summary.sig', bytes(4, 1))
+      expect([(await other.files?.read('summary'))?.length, (await one.files?.read('summary.sig'))?.length]).toEqual([
+        3, 4,
+      ])
+      await one[Symbol.asyncDispose]()
+      await other[Symbol.asyncDispose]()
+      expect(layoutOf(path)).toEqual([2, 1])
+      await (await createSqliteStorage(path, { platform }))[Symbol.asyncDispose]()
+    })
+
+    test('keeps a file that was written while a transaction was open which is aborted', async () => {
+      const path = await olderFile()
+      const storage = await openSqliteStorage(path, { platform })
+      const tx = await storage.begin()
+      await storage.files?.write('summary', bytes(3, 1))
+      await tx[Symbol.asyncDispose]()
+      expect((await storage.files?.read('summary'))?.length).toBe(3)
+      await storage[Symbol.asyncDispose]()
+      expect(layoutOf(path)).toEqual([2, 1])
+    })
   })
 
   test('createSqliteStorage opens an existing repository', async () => {
@@ -297,6 +365,7 @@ describe('a forged SQLite file', () => {
         if (!(body instanceof Uint8Array)) for await (const chunk of body) expect(chunk.length).toBeGreaterThan(0)
       }
       for (const path of await storage.refs.list('heads')) await storage.refs.read(path)
+      for (const path of (await storage.files?.list('')) ?? []) await storage.files?.read(path)
     } finally {
       await storage[Symbol.asyncDispose]()
     }
@@ -341,6 +410,10 @@ describe('a forged SQLite file', () => {
     'ALTER TABLE objects ADD COLUMN more DEFAULT 5',
     'DROP INDEX commits',
     'PRAGMA user_version = -1',
+    'PRAGMA user_version = 1',
+    'DROP TABLE files',
+    "INSERT INTO files VALUES ('summary', 'text')",
+    "INSERT INTO files VALUES (x'00', x'00')",
   ])('a file is refused after the statement %s', async (statement) => {
     const error = await readAll(await forged(statement)).catch((error: unknown) => error)
     expect(error).toBeInstanceOf(OstreeError)
