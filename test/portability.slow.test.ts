@@ -64,6 +64,20 @@ describe('the library without Node', () => {
     expect(found.unnamed).toEqual([])
   })
 
+  test.each(portable)('the entry %s does not bring the package openpgp with it', async (_entry, file) => {
+    const { metafile } = await build({
+      stdin: { contents: `export * from './${file}'`, resolveDir: root, loader: 'ts' },
+      bundle: true,
+      write: false,
+      metafile: true,
+      format: 'esm',
+      platform: 'browser',
+    })
+    const names = Object.keys(metafile.inputs)
+    expect(names.length).toBeGreaterThan(0)
+    expect(names.filter((name) => name.includes('openpgp') && name.includes('node_modules'))).toEqual([])
+  })
+
   test('zstd is written by the package @hpcc-js/wasm-zstd, and read', async () => {
     const program = await bundle(`
       import { portablePlatform as platform, readAll } from './src/index.ts'

@@ -4,6 +4,7 @@
  * @module ostree-ts/platform
  */
 
+export { type BlobLike, blobFiles } from './blob-files.ts'
 export type {
   CompressionKind,
   CompressOptions,

@@ -8,11 +8,13 @@ export { SMALL_FILE } from '../bytes.ts'
 export {
   createSigner,
   type KeyRings,
+  type OpenPgpLibrary,
   type PublicKeys,
   type SignatureEngine,
   type Signer,
   signatureEngine,
   type TimeFormat,
+  useOpenPgp,
 } from '../sign/index.ts'
 export { type CheckoutResult, checkout, MAX_CHECKOUT_ENTRIES } from './checkout/checkout.ts'
 export {

@@ -9,10 +9,28 @@ import { UnsupportedError } from '../errors.ts'
 /** The module namespace of the package openpgp. */
 export type OpenPgpLibrary = typeof OpenPgp
 
-/** Imports the package openpgp. @throws {UnsupportedError} when it is not installed */
+/** The name of the package, in a variable so that bundlers do not put its 390 kB into every program for browsers. */
+const PACKAGE: string = 'openpgp'
+
+let given: OpenPgpLibrary | undefined
+
+/**
+ * Sets the library that verifies OpenPGP signatures, for bundled programs. Others import the installed package when they
+ * need it first.
+ *
+ * @example
+ * useOpenPgp(await import('openpgp'))
+ * @param library the module namespace of the package `openpgp`, version 6
+ */
+export function useOpenPgp(library: OpenPgpLibrary): void {
+  given = library
+}
+
+/** Imports the package openpgp, unless it was given. @throws {UnsupportedError} when it is not installed */
 export async function loadOpenPgp(): Promise<OpenPgpLibrary> {
+  if (given !== undefined) return given
   try {
-    return await import('openpgp')
+    return (await import(/* @vite-ignore */ /* webpackIgnore: true */ PACKAGE)) as OpenPgpLibrary
   } catch (error) {
     throw new UnsupportedError('GPG', 'Verifying GPG signatures needs the package openpgp, which is not installed', {
       cause: error,

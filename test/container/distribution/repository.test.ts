@@ -200,7 +200,8 @@ test.each(['sha384', 'sha512'])(
     for (const bytes of [random(100), random(3_000_000)]) {
       const digest = digestOf(bytes)
       expect(await repository.pushBlob(bytes, { digest })).toEqual({ digest, size: bytes.length })
-      expect(await collect(repository.blob({ digest, size: bytes.length, mediaType: 'x/y' }))).toEqual(bytes)
+      const read = await collect(repository.blob({ digest, size: bytes.length, mediaType: 'x/y' }))
+      expect(equalBytes(read, bytes)).toBe(true)
       await expect(repository.pushBlob(random(7), { digest: digestOf(random(6)) })).rejects.toMatchObject({
         name: 'DigestMismatchError',
       })
