@@ -32,12 +32,15 @@ export {
   type LayerFields,
   packFiles,
 } from './image-builder.ts'
+export { applyLayers, compareTrees, LayerModel, type LayersPropertyOptions, layersProperty } from './models/layers.ts'
 export { isTextEntry, packLayer } from './pack-layer.ts'
 export { printCommit, printContent, printEntries, printEntry, printedAs, printTree, printValue } from './printing.ts'
 export {
   type ImageStoreSubject,
   imageStoreSuite,
+  type StorageStep,
   type StorageSubject,
+  storageProperty,
   storageSuite,
   type TestTools,
   type TransportImage,

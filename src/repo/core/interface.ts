@@ -40,7 +40,10 @@ export type RepoMode = 'bare' | 'bare-user' | 'bare-user-only' | 'bare-split-xat
  * contain slashes. refs.ts checks the grammar when it makes a path; a storage need not.
  */
 export type RefPath = string
-/** A commit; or, in `heads/` only, another ref in `heads/`, which need not exist. */
+/**
+ * A commit; or, in `heads/` only, another ref in `heads/`, which need not exist. A store whose aliases are symbolic links
+ * may throw IoError for refs if one of them leads in a circle or to a directory of refs, as ostree does.
+ */
 export type RefTarget = { readonly commit: Checksum } | { readonly alias: RefPath }
 
 /** `partial`: not all objects of the commit were fetched. `fsck-partial`: fsck found some missing or corrupt. */

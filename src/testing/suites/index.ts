@@ -2,5 +2,6 @@
 
 export { type ImageStoreSubject, imageStoreSuite } from './image-store.ts'
 export type { StorageSubject, TestTools } from './kit.ts'
+export { type StorageStep, storageProperty } from './model.ts'
 export { storageSuite } from './storage.ts'
 export { type TransportImage, type TransportSubject, transportSuite } from './transports.ts'

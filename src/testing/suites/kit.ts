@@ -40,8 +40,8 @@ export interface StorageSubject {
   readonly runs?: number
 }
 
-/** A subject in one mode, with the tools of the suites. */
-export interface SuiteContext extends TestTools {
+/** A subject in one mode. */
+export interface SubjectContext {
   readonly subject: StorageSubject
   readonly mode: RepoMode
   readonly platform: Platform
@@ -52,6 +52,9 @@ export interface SuiteContext extends TestTools {
   /** Creates an empty storage of the subject. */
   create(): Promise<Storage>
 }
+
+/** A subject in one mode, with the tools of the suites. */
+export interface SuiteContext extends SubjectContext, TestTools {}
 
 /** Encodes text as UTF-8. */
 export function text(content: string): Uint8Array {
@@ -69,8 +72,14 @@ export function plainHeader(permissions = 0o644): FileHeader {
   return { uid: 0, gid: 0, mode: S_IFREG | permissions, target: '', xattrs: [] }
 }
 
-/** Creates the context of a subject in one mode. */
+/** Creates the context of a subject in one mode, with the tools of the suites. */
 export function suiteContext(tools: TestTools, subject: StorageSubject, mode: RepoMode): SuiteContext {
+  const { describe, test, expect } = tools
+  return { describe, test, expect, ...subjectContext(subject, mode) }
+}
+
+/** Creates the context of a subject in one mode. */
+export function subjectContext(subject: StorageSubject, mode: RepoMode): SubjectContext {
   const { owner } = subject
   const own = (header: FileHeader): FileHeader =>
     mode === 'bare' && owner ? { ...header, uid: owner.uid, gid: owner.gid } : header
@@ -83,9 +92,6 @@ export function suiteContext(tools: TestTools, subject: StorageSubject, mode: Re
           { ...plainHeader(0o755), xattrs: mode === 'bare' && owner ? xattrs.slice(1) : xattrs },
         ]
   return {
-    describe: tools.describe,
-    test: tools.test,
-    expect: tools.expect,
     subject,
     mode,
     platform: subject.platform,
@@ -180,7 +186,7 @@ export function commitOf(platform: Platform, subject: string): MetaObject & { re
 }
 
 /** Computes the expected checksum of a file. */
-export function fileChecksum(context: SuiteContext, header: FileHeader, body: Uint8Array): Checksum {
+export function fileChecksum(context: SubjectContext, header: FileHeader, body: Uint8Array): Checksum {
   return checksumFile(context.platform, header, body)
 }
 
