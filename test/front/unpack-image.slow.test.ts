@@ -1,5 +1,4 @@
 /** Images unpacked here and by umoci are the same, down to the nanosecond. */
-import { spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, createWriteStream, mkdirSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -9,13 +8,12 @@ import { equalBytes } from '../../src/bytes.ts'
 import { fsck, type ImageStore, type OpenStoreOptions, openStore, unpackImage } from '../../src/node.ts'
 import type { LocalFiles } from '../../src/platform/index.ts'
 import { collect } from '../container/tar-kit.ts'
-import { bundleScript } from '../support/bundle.ts'
 import { describeReference, run } from '../support/reference.ts'
 import { temporaryFolder } from '../support/temporary.ts'
+import { asUser, bundledUnpack, USER } from './as-user.ts'
 import { type ImageCase, makeImages } from './image-cases.ts'
 import { listing } from './listing.ts'
 
-const USER = 12345
 const missing = (): never => {
   throw new Error('a file of the image is read')
 }
@@ -75,7 +73,7 @@ describeReference(['umoci', 'skopeo', 'tar', 'root'], 'images unpacked', () => {
     chownSync(home, USER, USER)
     const closed = join(folder, 'closed')
     mkdirSync(closed, { mode: 0o555 })
-    const program = bundled()
+    const program = bundledUnpack()
     for (const [i, { name, layout, reference }] of images.entries()) {
       asUser(['umoci', 'unpack', '--rootless', '--image', layout, join(home, `umoci-${i}`)], closed)
       const out = join(home, `ours-${i}`)
@@ -127,28 +125,4 @@ async function testLinks(
 
 function without(from: Record<string, string>, paths: readonly string[]): Record<string, string> {
   return Object.fromEntries(Object.entries(from).filter(([path]) => !paths.includes(path)))
-}
-
-/** Bundles a program that unpacks an image and prints what it could not make. */
-function bundled(): string {
-  const script = bundleScript(
-    'unpack',
-    `import { unpackImage } from './src/node.ts'
-const [, , reference = '', target = ''] = process.argv
-console.log(JSON.stringify((await unpackImage(reference, target)).notMade))`,
-  )
-  for (let path = dirname(script); path.includes('node_modules'); path = dirname(path)) chmodSync(path, 0o755)
-  return script
-}
-
-function asUser(command: readonly string[], home: string): string {
-  const ids = [`--reuid=${USER}`, `--regid=${USER}`, '--clear-groups']
-  const env = { PATH: process.env['PATH'] ?? '', HOME: home, LC_ALL: 'C.UTF-8' }
-  const { status, stdout, stderr } = spawnSync('setpriv', [...ids, '--', ...command], {
-    env,
-    encoding: 'utf8',
-    cwd: '/',
-  })
-  expect(status, stderr).toBe(0)
-  return stdout
 }

@@ -13,6 +13,7 @@ export const NEWEST_OSTREE: `/${string}` = `/${(process.env['OSTREE_NEWEST'] ?? 
 export type ReferenceProgram =
   | 'ostree'
   | 'skopeo'
+  | 'buildah'
   | 'umoci'
   | 'tar'
   | 'bsdtar'
