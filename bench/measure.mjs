@@ -17,7 +17,7 @@ const hasPython = spawnSync(python[0], [...python.slice(1), 'true']).status === 
 
 /**
  * Runs a command once.
- * @returns {{ seconds: number, cpu: number, peak: number }} elapsed seconds; user and system processor time in seconds,
+ * @returns {{ seconds: number, cpu: number, peak: number, stdout: Buffer }} elapsed seconds; user and system processor time in seconds,
  *   and peak memory in MiB, both NaN without Python
  */
 export function once([program, ...args], { env = {} } = {}) {
@@ -26,9 +26,10 @@ export function once([program, ...args], { env = {} } = {}) {
   const result = spawnSync(wrapped[0], wrapped.slice(1), { env: { ...process.env, ...env }, maxBuffer: 1 << 28 })
   const seconds = Number(process.hrtime.bigint() - start) / 1e9
   if (result.status !== 0) throw new Error(`${program} ${args.join(' ')}: ${result.stderr}`)
+  const { stdout } = result
   const usage = /WAIT4 (\S+) (\S+) (\d+)\n$/.exec(result.stderr.toString())
-  if (usage === null) return { seconds, cpu: Number.NaN, peak: Number.NaN }
-  return { seconds: Number(usage[1]), cpu: Number(usage[2]), peak: Number(usage[3]) / 1024 }
+  if (usage === null) return { seconds, cpu: Number.NaN, peak: Number.NaN, stdout }
+  return { seconds: Number(usage[1]), cpu: Number(usage[2]), peak: Number(usage[3]) / 1024, stdout }
 }
 
 /** Returns the median of numbers. */

@@ -183,9 +183,9 @@ describe('the architecture', () => {
     const wrong = files
       .filter((file) => !NODE_PLACES.some((place) => place.test(file)))
       .filter((file) => /\b(?:Buffer|process)\s*[.(]|Date\.now\(|new Date\(\)|Math\.random\(/.test(codeOf(file)))
-    // The places of checksums and links in hash tables are random, so that an archive cannot be made whose names all have
+    // The places of checksums and names in hash tables are random, so that an archive cannot be made whose names all have
     // one place; results do not depend on them.
-    expect(wrong.sort()).toEqual(['objects/checksum-set.ts', 'repo/commit/tar/link-table.ts'])
+    expect(wrong.sort()).toEqual(['objects/checksum-set.ts', 'repo/core/tables/text-pages.ts'])
   })
 
   test('only the command and the front door read the environment', () => {

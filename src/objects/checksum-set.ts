@@ -33,6 +33,12 @@ export class ChecksumSet implements Iterable<Checksum> {
     return this.#slots[this.#slotOf(this.#key, 0)] !== 0
   }
 
+  /** Returns the index of a checksum in the order of insertion, or -1. @throws {RangeError} unless it has 64 digits */
+  indexOf(checksum: Checksum): number {
+    this.#take(checksum)
+    return (this.#slots[this.#slotOf(this.#key, 0)] as number) - 1
+  }
+
   /** Adds a checksum. @returns whether it is new. @throws {RangeError} unless it has 64 digits */
   add(checksum: Checksum): boolean {
     this.#take(checksum)

@@ -18,12 +18,24 @@ import { type OffsetWidth, offsetWidthFor, writeOffset } from '../gvariant/inter
 
 const CHECKSUM = 32
 
+/** The files of a directory whose names are encoded already. */
+export interface EncodableFiles {
+  readonly size: number
+  /** Returns numbers by which the other functions know the files, in the order of their names' bytes. */
+  sortedFiles(): Uint32Array
+  /** Returns the bytes of a name, without the NUL. */
+  nameSize(file: number): number
+  /** Writes a name and, behind one byte for the NUL, the checksum. @throws {RangeError} if that is not known */
+  writeFile(file: number, into: Uint8Array, at: number): void
+}
+
 /** A list of entries with a name and `count` checksums each, before it is written. */
-interface EntryList {
-  readonly entries: ReadonlyMap<string, unknown>
-  /** Whether the entries are in the order of their names' bytes already, as those of most sources are. */
-  readonly inOrder: boolean
+interface EntryList<K> {
+  /** The entries, in the order of their names' bytes. */
+  readonly keys: Iterable<K>
   readonly count: 1 | 2
+  /** Writes a name, a NUL and the checksums. @returns the bytes of the name with its NUL */
+  readonly writeEntry: (key: K, into: Uint8Array, at: number) => number
   /** Bytes of the entries, without the table of their ends. */
   readonly body: number
   /** Bytes of an offset in the table. */
@@ -41,61 +53,85 @@ interface EntryList {
  * @throws {RangeError} if a checksum is not hex
  */
 export function encodeDirTree<D>(
-  files: ReadonlyMap<string, Checksum>,
+  files: ReadonlyMap<string, Checksum> | EncodableFiles,
   dirs: ReadonlyMap<string, D>,
   rootOf: (dir: D) => { readonly tree: Checksum; readonly meta: Checksum },
 ): Uint8Array {
-  const fileList = measure(files, 1)
-  const dirList = measure(dirs, 2)
-  const body = fileList.size + dirList.size
-  const width = offsetWidthFor(body, 1)
-  const bytes = new Uint8Array(body + width)
-  write(bytes, 0, fileList, (name, at) => writeHex(files.get(name) as Checksum, bytes, at))
-  write(bytes, fileList.size, dirList, (name, at) => {
-    const { tree, meta } = rootOf(dirs.get(name) as D)
+  const fileList = 'sortedFiles' in files ? encodedFiles(files) : mapped(files, 1, writeHex)
+  const dirList = mapped(dirs, 2, (dir, bytes, at) => {
+    const { tree, meta } = rootOf(dir)
     writeHex(tree, bytes, at)
     writeHex(meta, bytes, at + CHECKSUM)
   })
+  const body = fileList.size + dirList.size
+  const width = offsetWidthFor(body, 1)
+  const bytes = new Uint8Array(body + width)
+  write(bytes, 0, fileList as EntryList<string | number>)
+  write(bytes, fileList.size, dirList)
   writeOffset(bytes, body, width, fileList.size)
   return bytes
 }
 
-function measure(entries: ReadonlyMap<string, unknown>, count: 1 | 2): EntryList {
+/** Bytes of an entry whose name takes `name` bytes, with its NUL. */
+function entrySize(name: number, count: 1 | 2): number {
+  const size = name + count * CHECKSUM
+  return size + count * offsetWidthFor(size, count)
+}
+
+function listOf<K>(
+  keys: Iterable<K>,
+  entries: number,
+  count: 1 | 2,
+  body: number,
+  writeEntry: EntryList<K>['writeEntry'],
+): EntryList<K> {
+  const width = entries === 0 ? 0 : offsetWidthFor(body, entries)
+  return { keys, count, writeEntry, body, width, size: body + entries * width }
+}
+
+function encodedFiles(files: EncodableFiles): EntryList<number> {
+  const keys = files.sortedFiles()
+  let body = 0
+  for (let i = 0; i < keys.length; i++) body += entrySize(files.nameSize(keys[i] as number) + 1, 1)
+  return listOf(keys, keys.length, 1, body, (file, into, at) => {
+    files.writeFile(file, into, at)
+    return files.nameSize(file) + 1
+  })
+}
+
+function mapped<V>(
+  entries: ReadonlyMap<string, V>,
+  count: 1 | 2,
+  writeChecksums: (value: V, into: Uint8Array, at: number) => void,
+): EntryList<string> {
   let body = 0
   let inOrder = true
   let before: string | undefined
   for (const name of entries.keys()) {
-    const size = (isAscii(name) ? name.length + 1 : string.encode(name).length) + count * CHECKSUM
-    body += size + count * offsetWidthFor(size, count)
+    body += entrySize(isAscii(name) ? name.length + 1 : string.encode(name).length, count)
     inOrder &&= before === undefined || compareUtf8(before, name) < 0
     before = name
   }
-  const width = entries.size === 0 ? 0 : offsetWidthFor(body, entries.size)
-  return { entries, inOrder, count, body, width, size: body + entries.size * width }
+  // Entries of most sources are in order already.
+  const keys = inOrder ? { [Symbol.iterator]: () => entries.keys() } : [...entries.keys()].sort(compareUtf8)
+  return listOf(keys, entries.size, count, body, (name, into, at) => {
+    const end = writeName(into, at, name)
+    writeChecksums(entries.get(name) as V, into, end)
+    return end - at
+  })
 }
 
-/** Sorts names by their bytes. The array has its size from the start: one that grows leaves several copies behind. */
-function sorted(entries: ReadonlyMap<string, unknown>): readonly string[] {
-  const names = new Array<string>(entries.size)
-  let count = 0
-  for (const name of entries.keys()) names[count++] = name
-  return names.sort(compareUtf8)
-}
-
-function write(bytes: Uint8Array, start: number, list: EntryList, checksums: (name: string, at: number) => void): void {
-  const { entries, inOrder, count, body, width } = list
+function write<K>(bytes: Uint8Array, start: number, { keys, count, body, width, writeEntry }: EntryList<K>): void {
   let at = start
   let slot = start + body
-  for (const name of inOrder ? entries.keys() : sorted(entries)) {
+  for (const key of keys) {
     const from = at
-    at = writeName(bytes, at, name)
-    const nameEnd = at - from
-    checksums(name, at)
-    at += count * CHECKSUM
+    const nameSize = writeEntry(key, bytes, at)
+    at += nameSize + count * CHECKSUM
     const entryWidth = offsetWidthFor(at - from, count)
     // The last member has no offset, and the others are in reverse order.
     for (let member = count - 1; member >= 0; member--, at += entryWidth) {
-      writeOffset(bytes, at, entryWidth, nameEnd + member * CHECKSUM)
+      writeOffset(bytes, at, entryWidth, nameSize + member * CHECKSUM)
     }
     writeOffset(bytes, slot, width, at - start)
     slot += width

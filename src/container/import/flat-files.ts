@@ -5,17 +5,18 @@
 
 import { type Checksum, type MaybePromise, SMALL_FILE } from '../../bytes.ts'
 import type { FileInfo, FileObject } from '../../objects/index.ts'
+import { ChecksumSet } from '../../objects/internal.ts'
 import type { RepoMode, StagedLane, Transaction } from '../../repo/index.ts'
 import { ForwardingTransaction } from '../../repo/internal.ts'
 import { type FlattenOptions, isFlat } from '../layers/flatten.ts'
 
-/** Files that are noted, at about 100 bytes each; further ones are read back. */
+/** Files that are noted, at about 50 bytes each; further ones are read back. */
 export const MAX_NOTED_FILES: number = 1 << 18
 
 /** A transaction that notes flat files. */
 export class FlatFileNotes extends ForwardingTransaction {
   /** Files written through this transaction that flattening does not change. */
-  readonly flat = new Set<Checksum>()
+  readonly flat = new ChecksumSet()
   readonly #isFlat: ReturnType<typeof isFlat>
 
   constructor(tx: Transaction, mode: RepoMode, options: FlattenOptions) {

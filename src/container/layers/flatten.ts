@@ -50,7 +50,7 @@ export interface FlattenOptions {
   /** Owner of the importing process; only `compat` uses it. Default 0:0. */
   readonly owner?: FileOwner | undefined
   /** Files that are known not to change, and are not read. */
-  readonly flat?: ReadonlySet<Checksum> | undefined
+  readonly flat?: { has(file: Checksum): boolean } | undefined
   readonly signal?: AbortSignal | undefined
 }
 

@@ -11,24 +11,25 @@
 import type { Checksum } from '../../bytes.ts'
 import { FormatError, LimitError, UsageError } from '../../errors.ts'
 import { EMPTY_TREE, validateFilename } from '../../objects/index.ts'
-import { encodeDirTree } from '../../objects/internal.ts'
+import { type EncodableFiles, encodeDirTree } from '../../objects/internal.ts'
 import type { ObjectReader, Transaction } from './interface.ts'
 import { readDirTree } from './read-metadata.ts'
+import { FilePages, FileTable } from './tables/file-table.ts'
 
 /** Maximum nesting of directories. A path of 4096 bytes, the maximum of Linux, has fewer. */
 export const MAX_TREE_DEPTH = 2048
 
 /**
- * Maximum memory of a tree in bytes, as estimated below; enough for five million files. It limits malicious input: a
+ * Maximum memory of a tree in bytes, as estimated below; enough for ten million files. It limits malicious input: a
  * repository can refer to one directory from many places, and a small archive can have many entries.
  */
 export const MAX_TREE_MEMORY = 1 << 30
 
-/** Estimated bytes of a file or directory without its name. Measured: at most 190 and 630. */
-const FILE_MEMORY = 192
-const DIRECTORY_MEMORY = 640
-/** Bytes of a UTF-16 unit of a name. */
-const NAME_UNIT_MEMORY = 2
+/** Estimated bytes of a file or directory without its name. Measured: at most 60 and 810. */
+const FILE_MEMORY = 64
+const DIRECTORY_MEMORY = 896
+/** Bytes of a UTF-16 unit of a name in UTF-8, at most. */
+const NAME_UNIT_MEMORY = 3
 
 /** Limits of a tree. */
 export interface TreeLimits {
@@ -43,8 +44,7 @@ interface TreeBounds {
   memory: number
   readonly maxMemory: number
   readonly maxDepth: number
-  /** The checksum that was added last. Equal files often follow each other, and then share its text. */
-  last: Checksum | undefined
+  readonly pages: FilePages
 }
 
 /** The checksums of a stored directory: its dirtree and its dirmeta. */
@@ -54,6 +54,7 @@ export interface TreeRoot {
 }
 
 const NONE: ReadonlyMap<string, never> = new Map<string, never>()
+const NO_FILES = new FileTable(new FilePages())
 
 /** A directory of the tree. */
 export class MutableTree {
@@ -62,7 +63,7 @@ export class MutableTree {
   readonly #parent: MutableTree | undefined
   readonly #bounds: TreeBounds
   // Created on demand, because many directories have no files or no subdirectories, or are never loaded.
-  #files: Map<string, Checksum> | undefined
+  #files: FileTable | undefined
   #dirs: Map<string, MutableTree> | undefined
   #meta: Checksum | undefined
   /** Checksum of the dirtree with this content; `undefined` after a change. */
@@ -74,7 +75,7 @@ export class MutableTree {
     this.depth = parent === undefined ? 0 : parent.depth + 1
     this.#parent = parent
     const { maxDepth = MAX_TREE_DEPTH, maxMemory = MAX_TREE_MEMORY } = limits
-    this.#bounds = parent === undefined ? { memory: 0, maxMemory, maxDepth, last: undefined } : parent.#bounds
+    this.#bounds = parent === undefined ? { memory: 0, maxMemory, maxDepth, pages: new FilePages() } : parent.#bounds
     if (this.depth > this.#bounds.maxDepth) throw new LimitError('directory depth', this.#bounds.maxDepth)
     this.#files = undefined
     this.#dirs = undefined
@@ -108,9 +109,9 @@ export class MutableTree {
   }
 
   /** Files by name, in the order of insertion. @throws {UsageError} when the directory is not loaded */
-  get files(): ReadonlyMap<string, Checksum> {
+  get files(): ReadonlyMap<string, Checksum> & EncodableFiles {
     this.#requireLoaded()
-    return this.#files ?? NONE
+    return this.#files ?? NO_FILES
   }
 
   /** Subdirectories by name, in the order of insertion. @throws {UsageError} when the directory is not loaded */
@@ -131,7 +132,11 @@ export class MutableTree {
     const { files, dirs } = await readDirTree(source, contents)
     // Loaded by a concurrent call in the meantime.
     if (this.#source !== source) return this
-    for (const { name, checksum } of files) this.#addFile(name, checksum)
+    if (files.length > 0) this.#files ??= new FileTable(this.#bounds.pages)
+    for (const { name, checksum } of files) {
+      this.#count(FILE_MEMORY, name)
+      this.#files?.set(name, checksum)
+    }
     for (const { name, tree, meta } of dirs) this.#addDir(name).#referTo(source, { tree, meta })
     this.#source = undefined
     return this
@@ -184,28 +189,16 @@ export class MutableTree {
    */
   replaceFile(name: string, checksum: Checksum): void {
     this.#requireLoaded()
-    const present = this.#files?.get(name)
-    if (present === checksum) return
-    if (present === undefined) {
+    this.#files ??= new FileTable(this.#bounds.pages)
+    const isSame = this.#files.hasChecksum(name, checksum)
+    if (isSame) return
+    if (isSame === undefined) {
       requireName(name)
       if (this.#dirs?.has(name)) throw new UsageError(`Can't replace directory with file: ${name}`, name)
-    }
-    if (present === undefined) this.#addFile(name, checksum)
-    else this.#files?.set(name, this.#shared(checksum))
+      this.#count(FILE_MEMORY, name)
+      this.#files.add(checksum)
+    } else this.#files.set(name, checksum)
     this.#invalidate()
-  }
-
-  #addFile(name: string, checksum: Checksum): void {
-    this.#count(FILE_MEMORY, name)
-    this.#files ??= new Map()
-    this.#files.set(name, this.#shared(checksum))
-  }
-
-  /** Returns the checksum, as the same string as that of the file before if they are equal. */
-  #shared(checksum: Checksum): Checksum {
-    const bounds = this.#bounds
-    if (bounds.last !== checksum) bounds.last = checksum
-    return bounds.last
   }
 
   /**

@@ -210,7 +210,7 @@ describe('MutableTree', () => {
   test('long names and many names are refused beyond the limit of memory', () => {
     const long = new MutableTree({ maxMemory: 100_000 })
     expect(() => long.replaceFile('n'.repeat(60_000), A)).toThrow(LimitError)
-    const many = new MutableTree({ maxMemory: 100_000 })
+    const many = new MutableTree({ maxMemory: 50_000 })
     const fill = () => {
       for (let i = 0; i < 1000; i++) many.ensureDir('d').replaceFile(`${i}`, A)
     }

@@ -4,14 +4,13 @@
  *
  * ```
  * link     6 numbers of 32 bits: directory, name, target, next of the hash, next of the directory, file or mark
- * text     length (LEB128), UTF-8
  * ```
  *
- * Links are found by directory and name in a hash table with chains. The hash is a polynomial with a random key, so that
- * an archive cannot be made whose names have equal hashes.
+ * Links are found by directory and name in a hash table with chains.
  */
 
-import { type Checksum, encodeUtf8 } from '../../../bytes.ts'
+import { type Checksum, decodeUtf8, encodeUtf8 } from '../../../bytes.ts'
+import { free, memory, TextPages } from '../../core/tables/text-pages.ts'
 import type { MutableTree } from '../../core/tree.ts'
 
 /** Numbers of 32 bits per link, and their places. */
@@ -30,36 +29,7 @@ const IS_FILE = 0x80000000
 /** Value of `DIRECTORY` for a link that has been dropped. */
 const DROPPED = 0xffffffff
 
-/** The largest prime below 2^26: products of two smaller numbers are exact. */
-const PRIME = 67_108_859
-
 const FIRST_LINKS = 16
-/** Bytes of a page of texts. A longer text has a page of its own that takes the numbers of several. */
-const PAGE = 1 << 16
-/** Length of a string, in UTF-16 units, up to which it is encoded without a temporary array. */
-const SHORT = 128
-
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-
-/** What ES2024 adds to `ArrayBuffer`; engines before it ignore the options and lack the members. */
-interface ResizableBuffer extends ArrayBuffer {
-  readonly resizable?: boolean
-  resize(size: number): void
-}
-const ResizableBuffer = ArrayBuffer as unknown as new (size: number, options: { maxByteLength: number }) => ArrayBuffer
-
-/** Allocates `size` bytes that `free` can give back. */
-function memory(size: number): ArrayBuffer {
-  return new ResizableBuffer(size, { maxByteLength: size })
-}
-
-/** Frees the memory of arrays without waiting for a garbage collection, if the engine can. They are empty then. */
-function free(...arrays: readonly { readonly buffer: ArrayBufferLike }[]): void {
-  for (const { buffer } of arrays) {
-    const resizable = buffer as ResizableBuffer
-    if (resizable.resizable === true) resizable.resize(0)
-  }
-}
 
 interface Directory {
   readonly tree: MutableTree
@@ -74,14 +44,8 @@ export class LinkTable {
   #words = new Uint32Array(memory(FIRST_LINKS * WORDS * 4))
   #offsets = new Float64Array(memory(FIRST_LINKS * 8))
   #heads = new Uint32Array(memory(FIRST_LINKS * 4))
-  /** Texts, which do not go on from one page to the next. */
-  readonly #pages: (Uint8Array | undefined)[] = []
-  /** Position behind the last text: the number of a page, times `PAGE`, plus the place in it. */
-  #textEnd = 0
-  /** Number of pages that `releaseBefore` has freed. */
-  #released = 0
+  readonly #texts = new TextPages()
   #count = 0
-  readonly #key = 1 + Math.floor(Math.random() * (PRIME - 1))
   readonly #files: Checksum[] = []
   readonly #directories: Directory[] = []
   readonly #ids = new Map<MutableTree, number>()
@@ -89,7 +53,6 @@ export class LinkTable {
   readonly #oddPaths = new Map<number, string>()
   /** The target of the last link, which the next one often shares. */
   #target: string | undefined
-  #scratch: Uint8Array = new Uint8Array(SHORT)
 
   /** Number of links, including those that have been dropped. */
   get count(): number {
@@ -111,15 +74,15 @@ export class LinkTable {
     const words = this.#words
     const at = link * WORDS
     words[at + TARGET] =
-      target === this.#target ? (words[at - WORDS + TARGET] as number) : this.#append(this.#encode(target))
+      target === this.#target ? (words[at - WORDS + TARGET] as number) : this.#texts.append(this.#encode(target))
     this.#target = target
     const length = this.#encode(name)
-    words[at + NAME] = this.#append(length)
+    words[at + NAME] = this.#texts.append(length)
     words[at + DIRECTORY] = id
     words[at + SIBLING] = directory.last
     directory.last = link + 1
     this.#offsets[link] = offset
-    this.#chain(link, this.#hash(id, this.#scratch, 0, length))
+    this.#chain(link, this.#texts.hash(id, length))
   }
 
   /** Returns the directory that gets the link. */
@@ -128,11 +91,11 @@ export class LinkTable {
   }
 
   nameOf(link: number): string {
-    return this.#textAt(this.#words[link * WORDS + NAME] as number)
+    return this.#texts.at(this.#words[link * WORDS + NAME] as number)
   }
 
   targetOf(link: number): string {
-    return this.#textAt(this.#words[link * WORDS + TARGET] as number)
+    return this.#texts.at(this.#words[link * WORDS + TARGET] as number)
   }
 
   /** Tells whether two links have one text as their target; false for some equal ones. */
@@ -179,10 +142,10 @@ export class LinkTable {
     if (id === undefined) return undefined
     const length = this.#encode(name)
     const words = this.#words
-    let next = this.#heads[this.#hash(id, this.#scratch, 0, length) & (this.#heads.length - 1)] as number
+    let next = this.#heads[this.#texts.hash(id, length) & (this.#heads.length - 1)] as number
     for (; next !== 0; next = words[(next - 1) * WORDS + NEXT] as number) {
       const at = (next - 1) * WORDS
-      if (words[at + DIRECTORY] === id && this.#isScratch(words[at + NAME] as number, length)) return next - 1
+      if (words[at + DIRECTORY] === id && this.#texts.equals(words[at + NAME] as number, length)) return next - 1
     }
     return undefined
   }
@@ -193,12 +156,12 @@ export class LinkTable {
     if (id === undefined) return
     const length = this.#encode(name)
     const words = this.#words
-    const slot = this.#hash(id, this.#scratch, 0, length) & (this.#heads.length - 1)
+    const slot = this.#texts.hash(id, length) & (this.#heads.length - 1)
     let kept: number | undefined
     for (let next = this.#heads[slot] as number; next !== 0; ) {
       const at = (next - 1) * WORDS
       next = words[at + NEXT] as number
-      if (words[at + DIRECTORY] === id && this.#isScratch(words[at + NAME] as number, length)) {
+      if (words[at + DIRECTORY] === id && this.#texts.equals(words[at + NAME] as number, length)) {
         words[at + DIRECTORY] = DROPPED
         if (kept === undefined) this.#heads[slot] = next
         else words[kept + NEXT] = next
@@ -223,20 +186,13 @@ export class LinkTable {
   /** Frees the texts of all links before this one. They must not be asked for again, nor any link be looked for. */
   releaseBefore(link: number): void {
     // Positions of targets increase from link to link, and the name of a link comes behind its target.
-    const page = Math.floor((this.#words[link * WORDS + TARGET] as number) / PAGE)
-    for (; this.#released < page; this.#released++) this.#freePage(this.#released)
-  }
-
-  #freePage(number: number): void {
-    const page = this.#pages[number]
-    if (page !== undefined) free(page)
-    this.#pages[number] = undefined
+    this.#texts.releaseBefore(this.#words[link * WORDS + TARGET] as number)
   }
 
   /** Drops all links and frees their memory at once. The table is not to be used again. */
   release(): void {
     free(this.#words, this.#offsets, this.#heads)
-    for (let page = this.#released; page < this.#pages.length; page++) this.#freePage(page)
+    this.#texts.release()
     this.#count = 0
     this.#ids.clear()
   }
@@ -262,8 +218,8 @@ export class LinkTable {
     this.#heads = new Uint32Array(memory(size * 4))
     for (let link = 0; link < size / 2; link++) {
       if (this.isDropped(link)) continue
-      const { page, start, end } = this.#spanAt(words[link * WORDS + NAME] as number)
-      this.#chain(link, this.#hash(words[link * WORDS + DIRECTORY] as number, page, start, end))
+      const at = link * WORDS
+      this.#chain(link, this.#texts.hashAt(words[at + DIRECTORY] as number, words[at + NAME] as number))
     }
   }
 
@@ -274,76 +230,9 @@ export class LinkTable {
     this.#heads[slot] = link + 1
   }
 
-  /** Three bytes at a time are the coefficients. Their number is not hashed, because a name has no NUL at its end. */
-  #hash(directory: number, bytes: Uint8Array, start: number, end: number): number {
-    const key = this.#key
-    let hash = (directory + 1) % PRIME
-    for (let i = start; i < end; i += 3) {
-      const second = i + 1 < end ? (bytes[i + 1] as number) : 0
-      const third = i + 2 < end ? (bytes[i + 2] as number) : 0
-      hash = (hash * key + (bytes[i] as number) + (second << 8) + (third << 16)) % PRIME
-    }
-    // The lowest bits choose the slot.
-    return Math.floor((hash * key) % PRIME)
-  }
-
-  /** Encodes a text into the scratch buffer. @returns its length in bytes */
+  /** Encodes a text. A lone surrogate, which no name has that can be stored, becomes U+FFFD. */
   #encode(text: string): number {
-    if (text.length <= SHORT) {
-      let i = 0
-      for (; i < text.length; i++) {
-        const code = text.charCodeAt(i)
-        if (code >= 0x80) break
-        this.#scratch[i] = code
-      }
-      if (i === text.length) return i
-    }
-    const bytes = encodeUtf8(text)
-    if (bytes.length > this.#scratch.length) this.#scratch = bytes
-    else this.#scratch.set(bytes)
-    return bytes.length
-  }
-
-  /** Appends the first bytes of the scratch buffer as a text. @returns its position */
-  #append(length: number): number {
-    const needed = 5 + length
-    let start = this.#textEnd
-    if (start === this.#pages.length * PAGE || (start % PAGE) + needed > PAGE) {
-      start = this.#pages.length * PAGE
-      this.#pages.push(new Uint8Array(memory(Math.max(needed, PAGE))))
-      for (let more = Math.ceil(needed / PAGE); more > 1; more--) this.#pages.push(undefined)
-    }
-    const page = this.#pages[Math.floor(start / PAGE)] as Uint8Array
-    let at = start % PAGE
-    let rest = length
-    for (; rest >= 0x80; rest >>>= 7) page[at++] = (rest & 0x7f) | 0x80
-    page[at++] = rest
-    for (let i = 0; i < length; i++) page[at + i] = this.#scratch[i] as number
-    // No other text begins in a page of several numbers.
-    this.#textEnd = needed > PAGE ? this.#pages.length * PAGE : start - (start % PAGE) + at + length
-    return start
-  }
-
-  #spanAt(position: number): { page: Uint8Array; start: number; end: number } {
-    const page = this.#pages[Math.floor(position / PAGE)] as Uint8Array
-    let at = position % PAGE
-    let length = 0
-    for (let shift = 0; ; shift += 7) {
-      const byte = page[at++] as number
-      length |= (byte & 0x7f) << shift
-      if (byte < 0x80) return { page, start: at, end: at + length }
-    }
-  }
-
-  #textAt(position: number): string {
-    const { page, start, end } = this.#spanAt(position)
-    return decoder.decode(page.subarray(start, end))
-  }
-
-  #isScratch(position: number, length: number): boolean {
-    const { page, start, end } = this.#spanAt(position)
-    if (end - start !== length) return false
-    for (let i = 0; i < length; i++) if (page[start + i] !== this.#scratch[i]) return false
-    return true
+    const length = this.#texts.encode(text)
+    return length < 0 ? this.#texts.encode(decodeUtf8(encodeUtf8(text)) as string) : length
   }
 }

@@ -34,6 +34,7 @@ import type { LooseObjects } from './loose/loose.ts'
 import type { LooseReader } from './loose/loose-reader.ts'
 import type { PresentObjects } from './loose/present.ts'
 import type { Publisher } from './publish.ts'
+import { StagedObjects } from './staged-objects.ts'
 import type { Staging } from './staging.ts'
 import type { WriteBehind } from './threads/write-behind.ts'
 
@@ -41,8 +42,6 @@ const META_PERMISSIONS = 0o644
 
 /** The types of object that a transaction writes into staging. */
 type StagedType = MetaType | 'file'
-/** Whether this transaction wrote a staged object, or staging held it when the transaction began; or a thread's place. */
-type StagedBy = 'this' | 'earlier' | LanePlace
 
 function isStagedType(type: ObjectType): type is StagedType {
   return type === 'file' || type === 'dirtree' || type === 'dirmeta' || type === 'commit'
@@ -78,11 +77,11 @@ export class FsTransactionBackend implements TransactionBackend {
   readonly #bodies = new Set<LargeBody>()
   /** Large files whose content has all come, or was given up, and whose compressors have not stopped. */
   readonly #ending = new Set<Promise<void>>()
-  readonly #staged: Readonly<Record<StagedType, Map<Checksum, StagedBy>>> = {
-    file: new Map(),
-    dirtree: new Map(),
-    dirmeta: new Map(),
-    commit: new Map(),
+  readonly #staged: Readonly<Record<StagedType, StagedObjects>> = {
+    file: new StagedObjects(),
+    dirtree: new StagedObjects(),
+    dirmeta: new StagedObjects(),
+    commit: new StagedObjects(),
   }
   readonly #adoption: Adoption
   readonly #present: PresentObjects
