@@ -59,7 +59,9 @@ try {
         const pull = ['container', 'image', 'pull', '--quiet', `--ostree-digestfile=${digest}`, repo]
         step(`import of image ${i + 1}`, files, [...ours, ...pull, `ostree-unverified-image:oci:${layout}`])
       }
-      const [name] = once([...ours, 'container', 'image', 'list', `--repo=${repo}`]).stdout.toString().split('\n')
+      const [name] = once([...ours, 'container', 'image', 'list', `--repo=${repo}`])
+        .stdout.toString()
+        .split('\n')
       step('fsck', 2 * files, [...ours, 'fsck', '-q', `--repo=${repo}`])
       if (!isFile) {
         addRefs(repo, readFileSync(digest, 'utf8').trim(), Number(values.refs))
@@ -76,7 +78,9 @@ try {
         step(`commit of tar ${i + 1}`, files, ['ostree', ...commit, '--tar-autocreate-parents'])
       }
       step('fsck', 2 * files, ['ostree', 'fsck', '-q', `--repo=${repo}`])
-      const last = once(['ostree', 'rev-parse', `--repo=${repo}`, 'image-1']).stdout.toString().trim()
+      const last = once(['ostree', 'rev-parse', `--repo=${repo}`, 'image-1'])
+        .stdout.toString()
+        .trim()
       addRefs(repo, last, Number(values.refs))
       step('list of refs', files, ['ostree', 'refs', `--repo=${repo}`])
       once(['ostree', 'refs', `--repo=${repo}`, '--delete', 'image-0'])

@@ -11,7 +11,7 @@
 import type { Checksum } from '../../bytes.ts'
 import { FormatError, LimitError, UsageError } from '../../errors.ts'
 import { EMPTY_TREE, validateFilename } from '../../objects/index.ts'
-import { type EncodableFiles, encodeDirTree } from '../../objects/internal.ts'
+import { encodeDirTree } from '../../objects/internal.ts'
 import type { ObjectReader, Transaction } from './interface.ts'
 import { readDirTree } from './read-metadata.ts'
 import { FilePages, FileTable } from './tables/file-table.ts'
@@ -109,7 +109,7 @@ export class MutableTree {
   }
 
   /** Files by name, in the order of insertion. @throws {UsageError} when the directory is not loaded */
-  get files(): ReadonlyMap<string, Checksum> & EncodableFiles {
+  get files(): ReadonlyMap<string, Checksum> {
     this.#requireLoaded()
     return this.#files ?? NO_FILES
   }
