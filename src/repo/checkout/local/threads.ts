@@ -11,8 +11,12 @@ import type { CheckoutOptions } from '../options.ts'
 import type { CheckoutThreads, FileToMake, ReturnedFiles } from '../target.ts'
 import { LocalTargetDirectory } from './local-directory.ts'
 
-/** Files after which threads are started. The main thread creates about as many while a thread starts. */
-const FILES_BEFORE_START = 1000
+/**
+ * Files after which threads are started. The main thread copies about as many while a thread starts. Links are so fast
+ * that a thread, which takes 150 ms of a processor, pays only then: measured with one thread, 48,000 links took 0.25
+ * instead of 0.29 s without it, 120,000 links 0.53 instead of 0.48 s.
+ */
+const FILES_BEFORE_START = { copy: 8000, link: 100_000 } as const
 /** With more threads, they wait for each other in the file system. */
 const MAX_THREADS = 2
 /** Files in a batch. Their directories stay open until it is returned. */
@@ -77,7 +81,7 @@ export class LocalCheckoutThreads implements CheckoutThreads {
   }
 
   private constructor(threads: Threads, data: CheckoutThreadData) {
-    this.#pool = new ThreadPool(threads, data, FILES_BEFORE_START, {
+    this.#pool = new ThreadPool(threads, data, FILES_BEFORE_START[data.how], {
       answered: (files, left) => this.#returned.push({ files, left: new Set(left) }),
       lost: (files) => this.#leave(files),
     })

@@ -44,7 +44,7 @@ import { WriteBehind } from './threads/write-behind.ts'
 import { FsTransactionBackend } from './transaction.ts'
 
 /** Objects in a list below which this thread is done before another one has started. */
-const OBJECTS_BEFORE_START = 4000
+const OBJECTS_BEFORE_START = { verify: 4000, delete: 100_000 } as const
 /** Objects to delete below which the plain way is done before object-threads.ts is loaded. */
 const OBJECTS_BEFORE_LOADING = 100
 
@@ -127,7 +127,7 @@ export class FsStorage implements Storage {
   #workAhead(task: ObjectTask, names: ObjectList): AsyncIterable<Batch> | undefined {
     const threads = this.#context.objectThreads()
     if (threads === undefined || names.length === 0) return undefined
-    if (names.length >= (threads.after ?? OBJECTS_BEFORE_START)) return this.#workInThreads(threads, task, names)
+    if (names.length >= (threads.after ?? OBJECTS_BEFORE_START[task])) return this.#workInThreads(threads, task, names)
     // Even alone, this thread deletes faster that way: it looks names up in one open directory after another.
     const alone = task === 'delete' && names.length >= OBJECTS_BEFORE_LOADING
     return alone ? this.#workInThreads({ ...threads, count: 0 }, task, names) : undefined

@@ -1,6 +1,6 @@
 /** Checkouts in which threads create files: the files are the same as without threads, and all files are closed. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, test, vi } from 'vitest'
@@ -217,4 +217,25 @@ describeReference('ostree', 'checkout with threads and `ostree checkout`', () =>
       expect(describeDisk(ours, path)).toEqual(describeDisk(theirs, path))
     }
   })
+})
+
+test('threads are started after 8000 copies, and not for as many links, which take less time than a thread', async () => {
+  const repo = await createRepo(place(), { mode: 'bare-user-only' })
+  const nodes: Record<string, MemoryNode> = {}
+  for (let n = 0; n < 8100; n++) nodes[`d${n % 10}/f${n}`] = { mode: S_IFREG | 0o644, content: `${n % 100}` }
+  const commit = await commitTree(repo, nodes)
+  const folder = place()
+  mkdirSync(folder)
+  const program = join(folder, 'program.mjs')
+  const started = join(folder, 'started')
+  writeFileSync(program, `import { writeFileSync } from 'node:fs'\nwriteFileSync(${JSON.stringify(started)}, '')\n`)
+  const how = { count: 1, program: pathToFileURL(program) }
+
+  const links = await out(repo, commit, place(), { mode: 'user' }, how)
+  expect(links).toMatchObject({ linked: 8100, copied: 0 })
+  expect(existsSync(started)).toBe(false)
+  const copies = await out(repo, commit, place(), { mode: 'user', forceCopy: true }, how)
+  expect(copies).toMatchObject({ linked: 0, copied: 8100 })
+  await vi.waitFor(() => expect(existsSync(started)).toBe(true), { timeout: 10_000 })
+  await repo.close()
 })
