@@ -88,7 +88,7 @@ export interface ImportOptions extends ProgressOptions {
   readonly limits?: ImageLimits | undefined
   /**
    * Threads that import layers side by side, such as `layerThreads` of `ostree-ts/node` returns. Results and events do not
-   * depend on them. Default: none; for the functions of `ostree-ts/node`, those of `layerThreads`.
+   * depend on them. Stores in one file or in memory use them only if their `embedded` is set. Default: none; for the functions of `ostree-ts/node`, those of `layerThreads`.
    */
   readonly threads?: LayerThreads | undefined
   /** How far layers are fetched before they are imported. */

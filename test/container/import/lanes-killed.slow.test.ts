@@ -20,7 +20,7 @@ const SCRIPT = `
   import { openRepo } from './src/repo/local.ts'
   import { HOST, imageOf, someLayers } from './test/container/import/small-images.ts'
   const [path, program, event, milliseconds] = process.argv.slice(2)
-  const threads = new LocalLayerThreads({ count: 2, program: new URL(program), after: 1 })
+  const threads = new LocalLayerThreads({ count: 2, program: new URL(program), after: 1 }, true)
   const source = imageOf(await someLayers())
   let seen = 0
   const onProgress = () => {

@@ -58,7 +58,7 @@ function pretendedThreads(count: number, random: () => number, platform: Platfor
     },
     end: async () => {},
   })
-  return { count, platform: platform.name, after: 1, start }
+  return { count, platform: platform.name, after: 1, embedded: true, start }
 }
 
 function seeded(seed: number): () => number {
@@ -157,9 +157,10 @@ describe('layers imported side by side', () => {
       throw new Error('started')
     }
     const unused = [
-      { count: 2, platform: 'portable', after: 1, start },
-      { count: 2, platform: 'node', start },
-      { count: 0, platform: 'node', after: 1, start },
+      { count: 2, platform: 'portable', after: 1, embedded: true, start },
+      { count: 2, platform: 'node', embedded: true, start },
+      { count: 0, platform: 'node', after: 1, embedded: true, start },
+      { count: 2, platform: 'node', after: 1, start },
     ]
     for (const threads of unused) {
       expect((await pull('memory', imageOf(layers), { threads })).result).toMatchObject({ changed: true })
@@ -168,7 +169,7 @@ describe('layers imported side by side', () => {
 
   test.each(STORES)('threads of Node give the same as one thread: %s', async (store) => {
     const expected = await pull(store, imageOf(layers), {})
-    const threads = new LocalLayerThreads({ count: 2, program: threadProgram('local-layer-worker'), after: 1 })
+    const threads = new LocalLayerThreads({ count: 2, program: threadProgram('local-layer-worker'), after: 1 }, true)
     expect(await pull(store, imageOf(layers), { threads })).toEqual(expected)
   })
 
@@ -252,7 +253,7 @@ describe('layers imported side by side', () => {
   test.each(['sqlite', 'bare-user-only'] as const)(
     'a thread that ends by itself is an error that names the layer: %s',
     async (store) => {
-      const threads = new LocalLayerThreads({ count: 2, program: failingThreadProgram(), after: 1 })
+      const threads = new LocalLayerThreads({ count: 2, program: failingThreadProgram(), after: 1 }, true)
       const { result, left, contents } = await pull(store, imageOf(layers), { threads })
       expect(result).toMatchObject({ name: 'IoError', message: expect.stringContaining('layer thread: ended') })
       expect((result as Error).message).toContain(digestOf((layers[0] as Layer).blob))

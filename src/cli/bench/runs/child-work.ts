@@ -78,7 +78,7 @@ function lanesOf(lanes: number | null): ImportOptions['threads'] {
   const threads = layerThreads()
   if (lanes === null || threads === undefined) return threads
   const { platform, after } = threads
-  return { platform, after, count: lanes, start: (mode) => threads.start(mode) }
+  return { platform, after, embedded: true, count: lanes, start: (mode) => threads.start(mode) }
 }
 
 async function floor(blobs: readonly string[], target: string): Promise<void> {

@@ -68,6 +68,11 @@ export interface LayerThreads {
   /** Compressed bytes of layers for each thread that is started. Default: 8 MiB. */
   readonly after?: number | undefined
   /**
+   * Whether they are also used for stores in one file or in memory, which only one thread writes: on two processors that
+   * takes up to a third longer (bench/lanes.mjs). Default false.
+   */
+  readonly embedded?: boolean | undefined
+  /**
    * Starts a thread, a `LaneThread`, which only the library can use.
    * @param mode of the repository whose files the thread writes; `undefined` if it sends their contents
    */

@@ -56,6 +56,8 @@ export class Lanes implements AsyncDisposable {
   plan(jobs: readonly LayerJob[]): void {
     const { threads, repo } = this.#input
     if (threads === undefined || threads.platform !== repo.platform.name || repo.settings.fsverity === 'yes') return
+    const isEmbedded = repo.storage.directory === undefined
+    if (isEmbedded && threads.embedded !== true) return
     const bytes = jobs.reduce((sum, { layer }) => sum + layer.size, 0)
     this.#most = Math.min(
       threads.count,
@@ -63,7 +65,7 @@ export class Lanes implements AsyncDisposable {
       Math.floor(bytes / Math.max(1, threads.after ?? BYTES_PER_THREAD)),
     )
     // Small files of a single layer are written to a directory by other threads.
-    const alone = repo.storage.directory === undefined ? 1 : 2
+    const alone = isEmbedded ? 1 : 2
     this.#planned = this.#most < alone ? [] : [...jobs]
     this.#begin()
   }

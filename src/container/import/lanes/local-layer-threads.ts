@@ -37,11 +37,13 @@ export class LocalLayerThreads implements LayerThreads {
   readonly platform = 'node'
   readonly count: number
   readonly after: number | undefined
+  readonly embedded: boolean
   readonly #program: URL
 
-  constructor({ count, program, after }: Threads) {
+  constructor({ count, program, after }: Threads, embedded = false) {
     this.count = count
     this.after = after
+    this.embedded = embedded
     this.#program = program
   }
 
