@@ -1,0 +1,25 @@
+/** Tests with node:test: properties need no other test runner. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { nodePlatform as platform } from 'ostree-ts/node'
+import { createTableStorage, Repo } from 'ostree-ts/repo'
+import { anyTree, compareTrees, loadTree, storageProperty, storeTree } from 'ostree-ts/testing'
+import { MapTable } from './map-table.mjs'
+
+const open = (mode) => createTableStorage({ table: new MapTable(), platform, mode })
+
+test('any operations have the results that they have in memory', async () => {
+  await fc.assert(storageProperty({ platform, create: async (mode) => open(mode) }), { numRuns: 50 })
+})
+
+test('any tree is read back unchanged', async () => {
+  await fc.assert(
+    fc.asyncProperty(anyTree(), async (tree) => {
+      const repo = await Repo.open(open('archive'), platform)
+      const stored = await repo.transaction((tx) => storeTree(tx, tree))
+      assert.deepEqual(compareTrees(tree, await loadTree(repo.objects, stored)), [])
+    }),
+    { numRuns: 50 },
+  )
+})
