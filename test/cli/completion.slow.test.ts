@@ -19,7 +19,32 @@ beforeAll(async () => {
   }
   mkdirSync(join(folder, 'files'))
   writeFileSync(join(folder, 'files/archive.tar'), '')
+  // In place of the command: it prints what it was asked for.
+  mkdirSync(join(folder, 'bin'))
+  const script = `#!/bin/sh
+case $* in
+  'refs --repo=archive.tar') printf '%s\\n' main other/branch origin:main ;;
+  'refs') echo default ;;
+  'remote list --repo=archive.tar') echo origin ;;
+  'container image list --repo=archive.tar') echo oci:layout:tag ;;
+esac`
+  writeFileSync(join(folder, 'bin/ostree-ts'), script, { mode: 0o755 })
 })
+
+/** Finds the command of the test first. */
+const env = { PATH: `${join(folder, 'bin')}:${process.env['PATH']}` }
+
+/** Lines whose last word is a name of a repository, and names that are offered. */
+const NAMES: readonly [line: string, offered: readonly string[], others: readonly string[]][] = [
+  ['ostree-ts ls --repo=archive.tar ', ['main', 'other/branch'], ['origin', 'default']],
+  ['ostree-ts ls --repo archive.tar oth', ['other/branch'], ['main']],
+  ['ostree-ts ls ', ['default'], ['main']],
+  ['ostree-ts diff --repo=archive.tar main ', ['other/branch'], []],
+  ['ostree-ts pull --repo=archive.tar ', ['origin'], ['main']],
+  ['ostree-ts remote delete --repo=archive.tar ', ['origin'], ['main']],
+  ['ostree-ts container image verify --repo=archive.tar ', ['oci:layout:tag'], ['main']],
+  ['ostree-ts remote add --repo=archive.tar ', [], ['origin']],
+]
 
 /** Lines of a shell whose last word is completed, words that are offered, and words that are not. */
 const LINES: readonly [line: string, offered: readonly string[], others: readonly string[]][] = [
@@ -40,7 +65,7 @@ describeReference('bash', 'the completion of bash', () => {
   const complete = (line: string): string[] => {
     const words = line.split(/ |(?<==)|(?==)/)
     const script = `. ../bash; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _ostree_ts; printf '%s\\n' "\${COMPREPLY[@]-}"`
-    return run('bash', ['--norc', '-uc', script, 'bash', ...words], { cwd: join(folder, 'files') })
+    return run('bash', ['--norc', '-uc', script, 'bash', ...words], { cwd: join(folder, 'files'), env })
       .trim()
       .split('\n')
   }
@@ -49,6 +74,23 @@ describeReference('bash', 'the completion of bash', () => {
     const found = complete(line).map((word) => word.replace(/=$/, ''))
     expect(found).toEqual(expect.arrayContaining([...offered]))
     for (const other of others) expect(found).not.toContain(other)
+  })
+
+  test.each(NAMES)('after `%s` it offers the names %j', (line, offered, others) => {
+    const found = complete(line)
+    expect(found).toEqual(expect.arrayContaining([...offered]))
+    for (const other of others) expect(found).not.toContain(other)
+  })
+
+  test('it offers the rest of a name behind a colon', () => {
+    const asked = (...words: string[]) => {
+      const script = `. ../bash; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _ostree_ts; printf '%s\\n' "\${COMPREPLY[@]-}"`
+      const all = ['ostree-ts', 'ls', '--repo', 'archive.tar', ...words]
+      return run('bash', ['--norc', '-uc', script, 'bash', ...all], { cwd: join(folder, 'files'), env }).trim()
+    }
+    expect(asked('origin', ':')).toBe('main')
+    expect(asked('origin', ':', 'ma')).toBe('main')
+    expect(asked('origin', ':', 'x')).toBe('')
   })
 
   test('it offers files for the value of an option behind `=`', () => {
@@ -73,7 +115,30 @@ describeReference('zsh', 'the completion of zsh', () => {
   })
 })
 
+describeReference('zsh', 'the names that zsh offers', () => {
+  test.each(NAMES)('after `%s` it offers the names %j', (line, offered, others) => {
+    const words = line.split(' ').map((word) => `'${word}'`)
+    const script = `_describe() {}; _arguments() { [[ $* == *_ostree_ts_add* ]] && _ostree_ts_add }
+      compadd() { print -l -- "$@" }; words=(${words.join(' ')}); CURRENT=$#words; . ../zsh || true`
+    const found = run('zsh', ['-fc', script], { cwd: join(folder, 'files'), env })
+      .trim()
+      .split('\n')
+    // Which words begin as the last one does, zsh decides itself.
+    expect(found).toEqual(expect.arrayContaining([...offered]))
+    for (const other of line.endsWith(' ') ? others : []) expect(found).not.toContain(other)
+  })
+})
+
 describeReference('fish', 'the completion of fish', () => {
+  test.each(NAMES)('after `%s` it offers the names %j', (line, offered, others) => {
+    const script = `source ../fish; complete -C '${line}'`
+    const found = run('fish', ['--no-config', '-c', script], { cwd: join(folder, 'files'), env })
+      .split('\n')
+      .map((row) => row.split('\t')[0])
+    expect(found).toEqual(expect.arrayContaining([...offered]))
+    for (const other of others) expect(found).not.toContain(other)
+  })
+
   test.each(LINES)('after `%s` it offers %j', (line, offered, others) => {
     const script = `source ../fish; complete -C '${line}'`
     const found = run('fish', ['--no-config', '-c', script], { cwd: join(folder, 'files') })

@@ -1,5 +1,5 @@
 /** Makes the completion of bash 3.2 and newer. */
-import { type CommandNode, nodesOf, type ShownOption, takesPath } from './command-tree.ts'
+import { type CommandNode, LISTS, listOf, nodesOf, type ShownOption, takesPath } from './command-tree.ts'
 
 /** Returns the option's names as they are typed; an option with a value ends in `=`. */
 function namesOf({ name, short, type }: ShownOption): string[] {
@@ -34,11 +34,13 @@ export function bashCompletion(program: CommandNode): string {
   const options = cases(nodes, 'options', (node) => node.options.flatMap(namesOf))
   const values = cases(nodes, 'valued', (node) => valued(node.options))
   const paths = cases(nodes, 'paths', (node) => valued(node.options.filter(takesPath)))
+  const lists = cases(nodes, 'list', (node) => [listOf(node) ?? []].flat())
+  const names = Object.entries(LISTS).map(([list, words]) => `    ${list}) ostree-ts ${words} \${2:+--repo="$2"} ;;`)
   return `# Completion of ostree-ts for bash. Made from the tables of its options.
 
 # Sets what may follow the words in $1: members, options, and options whose value is any text or a path.
 _ostree_ts_describe() {
-  members='' options='' valued='' paths=''
+  members='' options='' valued='' paths='' list=''
   case $1 in
 ${members}
   esac
@@ -51,10 +53,20 @@ ${values}
   case $1 in
 ${paths}
   esac
+  case $1 in
+${lists}
+  esac
+}
+
+# Prints the names of a repository: $1 tells which, $2 is its path, or empty for the default one.
+_ostree_ts_names() {
+  case $1 in
+${names.join('\n')}
+  esac 2>/dev/null
 }
 
 _ostree_ts() {
-  local members options valued paths path='' word previous='' i
+  local members options valued paths list path='' word previous='' repo='' i
   local current=\${COMP_WORDS[COMP_CWORD]}
   COMPREPLY=()
   _ostree_ts_describe ''
@@ -63,7 +75,13 @@ _ostree_ts() {
     # Bash splits --option=value into three words.
     if [ "$word" = '=' ]; then continue; fi
     if [ -n "$previous" ]; then
-      case " $valued " in *" $previous "*) previous=''; continue ;; esac
+      case " $valued " in
+        *" $previous "*)
+          if [ "$previous" = '--repo' ]; then repo=$word; fi
+          previous=''
+          continue
+          ;;
+      esac
     fi
     previous=$word
     case $word in -*) continue ;; esac
@@ -93,9 +111,23 @@ _ostree_ts() {
         COMPREPLY=($(compgen -W "$members" -- "$current"))
       else
         _ostree_ts_files "$current"
+        if [ -n "$list" ]; then _ostree_ts_add "$list" "$repo" "$current"; fi
       fi
       ;;
   esac
+}
+
+# Adds the names that begin as the current word does. Bash splits words at colons, and replaces only the last part.
+_ostree_ts_add() {
+  local word=$3 name i=$COMP_CWORD
+  if [ "$word" = ':' ]; then i=$((i + 1)); word=''; fi
+  while ((i >= 2)) && [ "\${COMP_WORDS[i - 1]}" = ':' ]; do
+    word=\${COMP_WORDS[i - 2]}:$word
+    i=$((i - 2))
+  done
+  while IFS= read -r name; do
+    case $name in "$word"*) COMPREPLY+=("\${name#"\${word%"\${word##*:}"}"}") ;; esac
+  done < <(_ostree_ts_names "$1" "$2")
 }
 
 _ostree_ts_files() {

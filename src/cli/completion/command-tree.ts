@@ -65,6 +65,18 @@ export function* nodesOf(node: CommandNode): Iterable<CommandNode> {
   for (const member of node.members) yield* nodesOf(member)
 }
 
+/** Names that a repository has, and the words of the command that prints them. */
+export const LISTS = { refs: 'refs', remotes: 'remote list', images: 'container image list' } as const
+
+/** Tells which names of a repository the positional arguments of a command may be; `undefined` if none. */
+export function listOf({ path, usage }: CommandNode): keyof typeof LISTS | undefined {
+  if (path[0] === 'remote' && path[1] !== 'add' && /^\[?NAME\b/.test(usage)) return 'remotes'
+  if (/^REMOTE\b/.test(usage)) return 'remotes'
+  // A reference of an image that is to be fetched is not that of a stored one.
+  if (path[1] === 'image' && path[2] !== 'pull' && /^\[?IMGREF\b/.test(usage)) return 'images'
+  return /\b(?:COMMIT|REV|REF|REFS|TO|PREFIX|REV_OR_DIR|SRC_REV)\b/.test(usage) ? 'refs' : undefined
+}
+
 /** Names of values that are paths of this machine. */
 const PATHS: readonly string[] = ['PATH', 'FILE', 'HOMEDIR', 'DIR']
 

@@ -1,5 +1,5 @@
 /** Makes the completion of fish. */
-import { type CommandNode, nodesOf, type ShownOption, takesPath } from './command-tree.ts'
+import { type CommandNode, LISTS, listOf, nodesOf, type ShownOption, takesPath } from './command-tree.ts'
 
 /** Quotes a text for fish, in whose single quotes only `\` and `'` are escaped. */
 function quote(text: string): string {
@@ -34,9 +34,15 @@ export function fishCompletion(program: CommandNode): string {
       ...node.members.map(
         ({ path, summary }) => `complete -c ostree-ts -f -n ${quote(condition)} -a ${path.at(-1)} -d ${quote(summary)}`,
       ),
+      ...[listOf(node) ?? []]
+        .flat()
+        .map((list) => `complete -c ostree-ts -n ${quote(condition)} -a '(__ostree_ts_names ${list})'`),
       ...node.options.map((option) => optionLine(condition, option)),
     ]
   })
+  const names = Object.entries(LISTS).map(
+    ([list, words]) => `        case ${list}\n            ostree-ts ${words} $repo 2>/dev/null`,
+  )
   return `# Completion of ostree-ts for fish. Made from the tables of its options.
 
 function __ostree_ts_members
@@ -67,6 +73,23 @@ function __ostree_ts_at
         end
     end
     test "$place" = "$argv[1]"
+end
+
+# Prints the names of the repository on the command line, or of the default one.
+function __ostree_ts_names
+    set -l repo
+    set -l previous ''
+    for word in (commandline -opc)
+        if test "$previous" = --repo
+            set repo --repo=$word
+        else if string match -q -- '--repo=*' $word
+            set repo $word
+        end
+        set previous $word
+    end
+    switch "$argv[1]"
+${names.join('\n')}
+    end
 end
 
 ${lines.join('\n')}

@@ -1,5 +1,5 @@
 /** Makes the completion of zsh. */
-import { type CommandNode, nodesOf, type ShownOption, takesPath } from './command-tree.ts'
+import { type CommandNode, LISTS, listOf, nodesOf, type ShownOption, takesPath } from './command-tree.ts'
 
 /** Quotes a text for the shell. */
 function quote(text: string): string {
@@ -34,33 +34,48 @@ export function zshCompletion(program: CommandNode): string {
       `    (${quote(node.path.join(' '))})`,
       `      members=(${members.join(' ')})`,
       `      valued=(${valued.join(' ')})`,
+      `      list=${listOf(node) ?? ''}`,
       `      options=(`,
       ...node.options.flatMap(specsOf).map((spec) => `        ${spec}`),
       '      )',
       '      ;;',
     ].join('\n')
   })
+  const names = Object.entries(LISTS).map(([list, words]) => `    (${list}) ostree-ts ${words} \${2:+--repo=$2} ;;`)
   return `#compdef ostree-ts
 # Completion of ostree-ts for zsh. Made from the tables of its options.
 
 # Sets what may follow the words in $1: members, options, and the options that take a value.
 _ostree_ts_describe() {
-  members=() valued=() options=()
+  members=() valued=() options=() list=''
   case $1 in
 ${blocks.join('\n')}
   esac
 }
 
+# Prints the names of a repository: $1 tells which, $2 is its path, or empty for the default one.
+_ostree_ts_names() {
+  case $1 in
+${names.join('\n')}
+  esac 2>/dev/null
+}
+
+_ostree_ts_add() {
+  compadd -- \${(f)"$(_ostree_ts_names $list $repo)"}
+}
+
 _ostree-ts() {
   local -a members valued options
-  local place='' word previous=''
+  local place='' word previous='' list='' repo=''
   _ostree_ts_describe ''
   for word in "\${(@)words[2,CURRENT-1]}"; do
     if [[ -n $previous && -n \${valued[(r)$previous]} ]]; then
+      [[ $previous == --repo ]] && repo=$word
       previous=''
       continue
     fi
     previous=$word
+    [[ $word == --repo=* ]] && repo=\${word#--repo=}
     [[ $word == -* ]] && continue
     if [[ -n \${members[(r)$word:*]} ]]; then
       place="\${place:+$place }$word"
@@ -69,6 +84,8 @@ _ostree-ts() {
   done
   if (( $#members )) && [[ \${words[CURRENT]} != -* ]]; then
     _describe -t commands command members
+  elif [[ -n $list ]]; then
+    _arguments -S $options '*: :_alternative "names:name:_ostree_ts_add" "files:file:_files"'
   else
     _arguments -S $options '*:file:_files'
   fi
