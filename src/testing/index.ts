@@ -24,6 +24,7 @@ export {
   walkNodes,
 } from './builders.ts'
 export { compressLayer, LAYER_CODECS, type LayerCodec } from './compress-layer.ts'
+export { type FaultPlan, type FaultyStorage, faultyStorage } from './faults.ts'
 export {
   buildDirectoryImage,
   buildDockerImage,
