@@ -205,9 +205,15 @@ export async function readAll(
   for await (const part of from) {
     length += part.length
     if (length > limit) throw tooLong(limit)
-    parts.push(part.slice())
+    parts.push(new Uint8Array(part))
   }
   return concatBytes(parts)
+}
+
+/** Returns a view that is a plain `Uint8Array`: `slice` of a `Buffer`, its subclass in Node.js, does not copy. */
+export function plainBytes(bytes: Uint8Array): Uint8Array {
+  if (bytes.constructor === Uint8Array) return bytes
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 /** Returns a stream of one chunk. */

@@ -36,7 +36,7 @@ function streamOf(from: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
     async pull(controller) {
       const next = await source.next()
       if (next.done) controller.close()
-      else controller.enqueue(next.value.slice())
+      else controller.enqueue(new Uint8Array(next.value))
     },
     async cancel() {
       await source.return?.()

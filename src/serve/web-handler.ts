@@ -16,7 +16,10 @@ export function webHandler(handler: HttpHandler): (request: Request) => Promise<
     const { body } = response
     const { status, headers: answered } = response
     if (body === undefined) return new Response(null, { status, headers: answered })
-    return new Response(body instanceof Uint8Array ? body.slice() : streamOf(body), { status, headers: answered })
+    return new Response(body instanceof Uint8Array ? new Uint8Array(body) : streamOf(body), {
+      status,
+      headers: answered,
+    })
   }
 }
 
@@ -26,7 +29,7 @@ function streamOf(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array>
     async pull(controller) {
       const { done, value } = await iterator.next()
       if (done) controller.close()
-      else controller.enqueue(value.slice())
+      else controller.enqueue(new Uint8Array(value))
     },
     async cancel() {
       await iterator.return?.()

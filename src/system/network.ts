@@ -149,7 +149,7 @@ async function send(body: AsyncIterable<Uint8Array>, request: ReturnType<typeof 
   for await (const chunk of body) {
     if (request.destroyed) return
     // A copy, because the caller may reuse the chunk's memory before it is sent.
-    const pending = request.write(chunk.slice())
+    const pending = request.write(new Uint8Array(chunk))
     if (!pending) await new Promise<void>((resolve) => drained(request, resolve))
   }
   request.end()

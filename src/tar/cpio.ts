@@ -11,7 +11,7 @@
  * Source: cpio(5) of libarchive; archive_read_support_format_cpio.c.
  */
 
-import { byteKey, EMPTY_BYTES } from '../bytes.ts'
+import { byteKey, EMPTY_BYTES, plainBytes } from '../bytes.ts'
 import { LimitError, TarFormatError } from '../errors.ts'
 import type { TarEntryType, TarHeader, TarLimits, TarSink } from './interface.ts'
 import { MAX_TAR_ENTRIES, MAX_TAR_EXTENSION_BYTES, MAX_TAR_FILE_BYTES } from './parser.ts'
@@ -102,7 +102,8 @@ export class CpioParser {
    * @throws {LimitError} if it exceeds a limit
    * @throws what the sink throws
    */
-  push(bytes: Uint8Array): void {
+  push(chunk: Uint8Array): void {
+    const bytes = plainBytes(chunk)
     let at = 0
     while (at < bytes.length && this.#step !== 'end') {
       const streams = this.#step === 'data' || this.#step === 'padding'

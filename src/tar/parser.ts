@@ -5,7 +5,7 @@
  * are read as by libarchive, which libostree uses; see docs/formats/tar.md.
  */
 
-import { displayUtf8, EMPTY_BYTES } from '../bytes.ts'
+import { displayUtf8, EMPTY_BYTES, plainBytes } from '../bytes.ts'
 import { LimitError, TarFormatError } from '../errors.ts'
 import { EntryReader, globalHeader } from './entry.ts'
 import {
@@ -138,7 +138,7 @@ export class TarParser {
   pushPart(bytes: Uint8Array, from = 0): number | undefined {
     if (this.#failure !== undefined) throw this.#failure.error
     try {
-      return this.#take(bytes, from)
+      return this.#take(plainBytes(bytes), from)
     } catch (error) {
       this.#failure = { error }
       throw error

@@ -26,6 +26,26 @@ function listing() {
   return { sink, lines, take: () => lines.splice(0) }
 }
 
+/** Yields every chunk in the same buffer, whose `slice` does not copy. */
+async function* reusing(bytes: Uint8Array, size: number) {
+  const buffer = Buffer.alloc(size)
+  for await (const chunk of chunks(bytes, size)) {
+    buffer.set(chunk)
+    yield buffer.subarray(0, chunk.length)
+    buffer.fill(0xff)
+  }
+}
+
+test('a chunk that is a Buffer may be reused: paths and content that are kept are copies', async () => {
+  const kept: Uint8Array[] = []
+  await feed(
+    new TarParser({ entry: ({ path }) => void kept.push(path), data: () => undefined, end: () => undefined }),
+    reusing(tar, 512),
+  )
+  expect(kept.map(displayUtf8)).toEqual(['a', 'b'])
+  expect(await readAll(reusing(tar, 512))).toEqual(tar)
+})
+
 describe('feed', () => {
   test('an archive is read to its end, and a truncated one is refused', async () => {
     const { sink, lines } = listing()

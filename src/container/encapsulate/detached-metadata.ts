@@ -54,7 +54,7 @@ export async function* replaceDetachedMetadata(
       yield chunk
       continue
     }
-    pending.push(chunk.slice())
+    pending.push(new Uint8Array(chunk))
     size += chunk.length
     done = places.to !== undefined
     if (done) {

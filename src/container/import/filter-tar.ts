@@ -45,7 +45,7 @@ class WritingSink implements TarSink {
   }
 
   data(bytes: Uint8Array): void {
-    this.#parts.push(bytes.slice())
+    this.#parts.push(new Uint8Array(bytes))
   }
 
   end(): void {

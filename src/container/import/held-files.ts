@@ -9,10 +9,15 @@ import type { FileSink, Repo, Transaction } from '../../repo/index.ts'
 import { CommitModifier, type TarTreeBuilder } from '../../repo/internal.ts'
 import type { TarHeader } from '../../tar/index.ts'
 
+/** Owner, mode and size of a file. */
+type HeldFacts = Pick<TarHeader, 'uid' | 'gid' | 'mode' | 'size'>
+
 export class HeldFiles {
   readonly #modifier: CommitModifier
   readonly #tx: Transaction
   readonly #tree: TarTreeBuilder
+  /** The header of the last file. Transactions remember facts of a header, and equal ones often follow each other. */
+  #header: FileHeader | undefined
   #open: FileSink | undefined
 
   /** @param tree the tree that the files are added to; it writes to `tx` */
@@ -22,19 +27,19 @@ export class HeldFiles {
     this.#tree = tree
   }
 
-  /** Opens a file with size, owner and mode of `header`, and without extended attributes, for its content. */
-  hold(header: TarHeader): FileSink {
-    this.#open = this.#tx.openFile(this.#fileHeader(header), header.size)
+  /** Opens a file with these facts, and without extended attributes, for its content. */
+  hold(facts: HeldFacts): FileSink {
+    this.#open = this.#tx.openFile(this.#fileHeader(facts), facts.size)
     return this.#open
   }
 
-  /** Stores a file with size, owner and mode of `header`, and without extended attributes. */
-  write(header: TarHeader, parts: readonly Uint8Array[]): MaybePromise<Checksum> {
-    const { size } = header
+  /** Stores a file with these facts, and without extended attributes. */
+  write(facts: HeldFacts, parts: readonly Uint8Array[]): MaybePromise<Checksum> {
+    const { size } = facts
     if (size <= SMALL_FILE) {
-      return this.#tx.writeFile({ header: this.#fileHeader(header), size, body: concatBytes(parts) })
+      return this.#tx.writeFile({ header: this.#fileHeader(facts), size, body: concatBytes(parts) })
     }
-    const sink = this.hold(header)
+    const sink = this.hold(facts)
     for (const part of parts) sink.write(part)
     return sink.finish()
   }
@@ -44,10 +49,13 @@ export class HeldFiles {
     this.#tree.placeFile(header, checksum)
   }
 
-  #fileHeader({ uid, gid, mode }: TarHeader): FileHeader {
+  #fileHeader({ uid, gid, mode }: HeldFacts): FileHeader {
     const inode = { uid: uid >>> 0, gid: gid >>> 0, mode: S_IFREG | mode }
     this.#modifier.apply('/', inode)
-    return { ...inode, target: '', xattrs: NO_XATTRS }
+    const last = this.#header
+    if (last?.uid === inode.uid && last.gid === inode.gid && last.mode === inode.mode) return last
+    this.#header = { ...inode, target: '', xattrs: NO_XATTRS }
+    return this.#header
   }
 
   /** Drops a half-written file after a failure. May be repeated. */

@@ -8,46 +8,40 @@
  * the file and the others become hard links to that.
  */
 
-import { decodeUtf8, displayUtf8, EMPTY_BYTES, encodeUtf8, SMALL_FILE } from '../../bytes.ts'
+import { displayUtf8, EMPTY_BYTES, encodeUtf8, SMALL_FILE } from '../../bytes.ts'
 import type { FileSink } from '../../repo/index.ts'
 import type { TarHeader, TarSink } from '../../tar/index.ts'
+import { EarlyLinks, LINK_MEMORY, type Place } from '../layers/early-links.ts'
+import { FirstFiles, type HeldMemory, headerOf, PLAIN } from '../layers/layer-objects.ts'
 import {
-  type EarlyLink,
-  FirstFiles,
-  type HeldMemory,
-  headerOf,
-  inRing,
-  keepChecksum,
-  type LayerObject,
-  PLAIN,
-  type Place,
-  pathOf,
-} from '../layers/layer-objects.ts'
+  IS_ALIAS,
+  IS_IN_PLACE,
+  IS_LINKED,
+  IS_MODIFIED,
+  IS_MODIFIED_ALIAS,
+  IS_OBJECT,
+  memoryOf,
+  ObjectTable,
+} from '../layers/object-table.ts'
 import { normalisePath, normaliseSymlinkTarget, type PathRules, storePathOf } from '../layers/path-rules.ts'
 import type { HeldFiles } from './held-files.ts'
 import type { LostEntries } from './import-result.ts'
 
 /** Bytes of content held in memory when there is a store to write to; further objects are written to that. */
-const HELD_CONTENT = 1 << 24
+const HELD_CONTENT = 1 << 20
 
 /**
- * Bytes counted for each object in addition to name and content: 860 bytes were measured for each of 100,000, and there is
- * the garbage of making them. With the default limit a layer may have 100,000 objects whose links come later, which take
- * less than 200 MB with all else.
+ * Bytes counted for each object in addition to its name and content: those of the file that a link becomes in the tree,
+ * and of the garbage of making it. With the default limit a layer may have 260,000 objects whose links come later, which
+ * take less than 200 MB with all else.
  */
-const HELD_OVERHEAD = 1200
+const HELD_OVERHEAD = 304
 
 /** Bytes counted for content in memory in addition to its length. */
 const CONTENT_OVERHEAD = 512
 
-/** Bytes counted for the first link that waits for an object in addition to its path. */
-const EARLY_OVERHEAD = 384
-
 /** The name that objects are counted under when they are left out. */
 const TOP = 'sysroot'
-
-/** Bytes counted for each other name in addition to its length. */
-const NAME_OVERHEAD = 128
 
 /** Where objects are in a repository. Other files of it can be held as well, but only modified ones, as in ostree-ext. */
 const OBJECTS = 'objects/'
@@ -65,17 +59,18 @@ export interface ObjectLinksOptions {
   readonly count: (name: string) => void
 }
 
-/** A name of an object that is a hard link to another one. */
-interface Alias {
-  object: string
-  readonly isModified: boolean
+/** The content of an object in memory. */
+interface Content {
+  readonly parts: Uint8Array[]
+  /** Bytes that are counted for it. */
+  readonly bytes: number
 }
 
 /** The object that is being read. */
 interface Current {
-  readonly name: string
-  /** Takes the content. `undefined` when it is left out, or stays where it is. */
-  readonly object: LayerObject | undefined
+  readonly id: number
+  /** Takes the content, unless it is large or passed on. */
+  readonly parts: Uint8Array[]
   /** Takes the content of a large object. */
   readonly sink: FileSink | undefined
   /** Whether the content is to be stored when it is complete. */
@@ -89,14 +84,15 @@ export type ObjectCourse = 'other' | 'done' | 'data'
 /** The objects and links of one layer. */
 export class ObjectLinks {
   readonly #options: ObjectLinksOptions
-  readonly #objects = new Map<string, LayerObject>()
-  /** The files that objects became, by the name of the object, while there is no store. */
+  readonly #names = new ObjectTable()
+  readonly #early = new EarlyLinks()
+  /** Targets of objects that are symbolic links. */
+  readonly #targets = new Map<number, Uint8Array>()
+  /** Contents in memory, by the number of the object's name, unless they are empty. */
+  readonly #contents = new Map<number, Content>()
+  /** The files that objects became, while there is no store. */
   readonly #files: FirstFiles
-  /** Names of objects that are at their own paths. */
-  readonly #inPlace = new Set<string>()
-  readonly #aliases = new Map<string, Alias>()
-  /** The last one of the links that came before their object, by the name of the object. */
-  readonly #early = new Map<string, EarlyLink>()
+  readonly #placed = headerOf(PLAIN, { path: EMPTY_BYTES, offset: 0 })
   #heldContent = 0
   #current: Current | undefined
   #hasTakenUnmodified = false
@@ -121,46 +117,40 @@ export class ObjectLinks {
       const target = storePathOf(header.linkPath)
       if (target === undefined) return 'other'
       const alias = storePathOf(header.path)
-      if (alias === undefined) this.#link(header, this.#objectOf(target))
-      else this.#addAlias(header, alias, this.#objectOf(target))
+      if (alias === undefined) this.#link(header, target)
+      else this.#addAlias(header, alias, target)
       return 'done'
     }
     if (type !== 'file' && type !== 'symlink') return 'other'
     const name = storePathOf(header.path)
     if (name === undefined || !(name.startsWith(OBJECTS) || isModifiedFile(header))) return 'other'
-    this.#aliases.delete(name)
+    const known = this.#names.find(name)
+    if (known !== undefined) this.#names.unmark(known, IS_ALIAS)
     // ostree-ext keeps objects that were not modified, and symbolic links.
     if (this.#options.rules.allowNonusr === true && !isModifiedFile(header)) {
       this.#stay(header, name)
       return 'other'
     }
-    this.#addObject(header, name)
-    return 'data'
+    return this.#addObject(header, name)
   }
 
   /** Takes data of the current entry, for which `entry` returned `data`. */
   data(bytes: Uint8Array): void {
-    const { object, sink, isPassed } = this.#current as Current
+    const { parts, sink, isPassed } = this.#current as Current
     if (isPassed) this.#options.sink.data(bytes)
     else if (sink !== undefined) sink.write(bytes)
-    else if (object !== undefined) {
-      object.parts ??= []
-      object.parts.push(bytes.slice())
-    }
+    else parts.push(new Uint8Array(bytes))
   }
 
   /** Ends an entry. To be called for each; if path rules decided about it, after it was passed on. */
   end(): void {
     if (this.#current === undefined) return
-    const { name, object, sink, toStore, isPassed } = this.#current
+    const { id, parts, sink, toStore, isPassed } = this.#current
     this.#current = undefined
     if (isPassed) this.#options.sink.end()
-    else if (object !== undefined && sink !== undefined) keepChecksum(object, sink.finish())
-    else if (object !== undefined && toStore) this.#store(object)
-    const last = this.#early.get(name)
-    if (last === undefined) return
-    this.#early.delete(name)
-    for (const link of inRing(last)) this.#linkTo({ path: pathOf(link), offset: link.offset }, name)
+    else if (sink !== undefined) this.#names.setChecksum(id, sink.finish())
+    else if (toStore) this.#store(id, parts)
+    this.#placeEarly(id, id)
   }
 
   /** Notes that an entry is passed on that is neither an object nor a link to one. It may replace a file of an object. */
@@ -177,162 +167,208 @@ export class ObjectLinks {
     const missing = (path: Uint8Array): void => {
       if (linksWithoutObject++ < MAX_EXAMPLES) withoutObject.push(displayUtf8(path))
     }
-    for (const last of this.#early.values()) {
-      for (const link of inRing(last)) {
-        if (this.#hasOverflown) throw this.#options.memory.exceeded(pathOf(link))
-        missing(pathOf(link))
+    const names = this.#names
+    for (let id = 0; id < names.count; id++) {
+      if (names.lastOf(id) === 0) continue
+      for (const { path } of this.#early.inRing(names.lastOf(id))) {
+        if (this.#hasOverflown) throw this.#options.memory.exceeded(path)
+        missing(path)
       }
     }
-    for (const [alias, { isModified }] of this.#aliases) {
-      if (isModified) continue
-      const name = this.#objectOf(alias)
-      const object = this.#objects.get(name)
-      if (this.#inPlace.has(name)) this.#passLink({ path: inPlacePath(alias), offset: 0 }, inPlacePath(name), object)
-      else if (object?.isLinked === true) continue
+    for (let alias = 0; alias < names.count; alias++) {
+      if (!names.is(alias, IS_ALIAS) || names.is(alias, IS_MODIFIED_ALIAS)) continue
+      const id = this.#objectOf(alias)
+      if (names.is(id, IS_IN_PLACE))
+        this.#passLink({ path: this.#inPlacePath(alias), offset: 0 }, this.#inPlacePath(id), id)
+      else if (names.is(id, IS_OBJECT) && names.is(id, IS_LINKED)) continue
       else if (this.#options.rules.allowNonusr !== true) this.#options.count(TOP)
-      else if (object === undefined) missing(inPlacePath(alias))
+      else if (!names.is(id, IS_OBJECT)) missing(this.#inPlacePath(alias))
     }
-    for (const [name, { isLinked, isModified, target }] of this.#objects) {
-      if (isLinked) continue
-      if (!isModified || target !== undefined) this.#options.count(TOP)
-      else if (objectsWithoutLink++ < MAX_EXAMPLES) withoutLink.push(displayUtf8(inPlacePath(name)))
+    for (let id = 0; id < names.count; id++) {
+      if (!names.is(id, IS_OBJECT) || names.is(id, IS_LINKED)) continue
+      if (!names.is(id, IS_MODIFIED) || this.#targets.has(id)) this.#options.count(TOP)
+      else if (objectsWithoutLink++ < MAX_EXAMPLES) withoutLink.push(displayUtf8(this.#inPlacePath(id)))
     }
     if (linksWithoutObject + objectsWithoutLink === 0) return undefined
     return { linksWithoutObject, objectsWithoutLink, examples: [...withoutObject, ...withoutLink] }
   }
 
   /** Follows hard links between objects. Chains are shortened on the way. */
-  #objectOf(name: string): string {
-    const aliases = this.#aliases
-    let object = name
-    for (let next = aliases.get(object); next !== undefined; next = aliases.get(object)) object = next.object
-    for (let at = aliases.get(name); at !== undefined && at.object !== object; ) {
-      const next = aliases.get(at.object)
-      at.object = object
+  #objectOf(id: number): number {
+    const names = this.#names
+    let object = id
+    while (names.is(object, IS_ALIAS)) object = names.aliasOf(object)
+    for (let at = id; at !== object; ) {
+      const next = names.aliasOf(at)
+      names.setAlias(at, object)
       at = next
     }
     return object
   }
 
+  /** Returns the number of a name, and counts its memory if it is new. */
+  #idOf(name: string, path: Uint8Array): number {
+    const { count } = this.#names
+    const id = this.#names.add(name)
+    if (id === count) this.#options.memory.add(memoryOf(name), path)
+    return id
+  }
+
   /** Makes `alias` another name of an object, also for the links that came before. */
-  #addAlias(header: TarHeader, alias: string, object: string): void {
+  #addAlias(header: TarHeader, alias: string, target: string): void {
+    const object = this.#objectOf(this.#idOf(target, header.path))
+    const id = this.#idOf(alias, header.path)
     // A cycle has no content.
-    if (alias === object) return
-    this.#options.memory.add(HELD_OVERHEAD + alias.length + object.length + header.path.length, header.path)
-    this.#aliases.set(alias, { object, isModified: isModified(header) })
-    const last = this.#early.get(alias)
-    if (last === undefined) return
-    this.#early.delete(alias)
-    for (const link of inRing(last)) this.#linkTo({ path: pathOf(link), offset: link.offset }, object)
+    if (id === object) return
+    const names = this.#names
+    names.setAlias(id, object)
+    if (isModified(header)) names.mark(id, IS_MODIFIED_ALIAS)
+    else names.unmark(id, IS_MODIFIED_ALIAS)
+    this.#placeEarly(id, object)
+  }
+
+  /** Links those to an object that came before it. @param id the name that they wait for */
+  #placeEarly(id: number, object: number): void {
+    const last = this.#names.lastOf(id)
+    if (last === 0) return
+    this.#names.setLast(id, 0)
+    for (const place of this.#early.inRing(last)) this.#linkTo(place, object)
   }
 
   /** Notes that an object stays at its path. */
   #stay(header: TarHeader, name: string): void {
-    this.#current = { name, object: undefined, sink: undefined, toStore: false, isPassed: false }
-    this.#objects.delete(name)
-    if (this.#inPlace.has(name)) return
-    this.#options.memory.add(NAME_OVERHEAD + name.length, header.path)
-    this.#inPlace.add(name)
+    const id = this.#idOf(name, header.path)
+    this.#current = { id, parts: [], sink: undefined, toStore: false, isPassed: false }
+    this.#names.unmark(id, IS_OBJECT)
+    this.#names.mark(id, IS_IN_PLACE)
+    this.#forget(id, header.path)
   }
 
-  #addObject(header: TarHeader, name: string): void {
+  #addObject(header: TarHeader, name: string): ObjectCourse {
     const { files, memory, count, sink } = this.#options
-    const { uid, gid, mode, mtime, size, path, offset } = header
+    const { size, path, offset } = header
     const isModified = isModifiedFile(header)
-    const target = header.type === 'symlink' ? normaliseSymlinkTarget(header.linkPath).slice() : undefined
-    const first = files === undefined && target === undefined ? this.#early.get(name)?.next : undefined
+    const target = header.type === 'symlink' ? new Uint8Array(normaliseSymlinkTarget(header.linkPath)) : undefined
+    const known = this.#names.find(name)
+    const early = known === undefined ? 0 : this.#names.lastOf(known)
+    const isPassed = files === undefined && target === undefined && early !== 0
     const inMemory = size === 0 ? 0 : CONTENT_OVERHEAD + size
     const toStore = files !== undefined && target === undefined && this.#heldContent + inMemory > HELD_CONTENT
-    const bytes = toStore || first !== undefined ? 0 : inMemory
-    const held = HELD_OVERHEAD + bytes + name.length + (target?.length ?? 0)
-    if (!isModified && !memory.fits(held + HELD_OVERHEAD)) {
+    const bytes = toStore || isPassed ? 0 : inMemory
+    const isKnown = known !== undefined && this.#names.is(known, IS_OBJECT)
+    const extra = (isKnown ? 0 : HELD_OVERHEAD) + bytes + (target === undefined ? 0 : CONTENT_OVERHEAD + target.length)
+    if (!isModified && !memory.fits(extra + memoryOf(name) + HELD_OVERHEAD)) {
       this.#hasOverflown = true
-      this.#current = { name, object: undefined, sink: undefined, toStore: false, isPassed: false }
       count(TOP)
-      return
+      return 'done'
     }
-    const before = this.#objects.get(name)?.bytes ?? 0
-    memory.add(held - before, path)
-    this.#heldContent += bytes - before
-    const content = { parts: undefined, checksum: undefined, bytes, isLinked: false }
-    const object: LayerObject = { uid, gid, mode, mtime, size, target, isModified, ...content }
-    this.#objects.set(name, object)
+    const id = this.#idOf(name, path)
+    this.#forget(id, path)
+    memory.add(extra, path)
+    this.#heldContent += bytes
+    this.#names.setObject(id, header, isModified)
+    const parts: Uint8Array[] = []
+    if (bytes > 0) this.#contents.set(id, { parts, bytes })
+    if (target !== undefined) this.#targets.set(id, target)
     const large = toStore && size > SMALL_FILE ? files.hold(header) : undefined
-    this.#current = { name, object, sink: large, toStore, isPassed: first !== undefined }
-    if (first === undefined) return
+    this.#current = { id, parts, sink: large, toStore, isPassed }
+    if (!isPassed) return 'data'
     // The object becomes the file of the first link that came before it.
-    const place = { path: pathOf(first), offset }
-    this.#take(place, name, object)
-    sink.entry(headerOf(object, place))
+    const place = { path: this.#early.firstOf(early).path, offset }
+    this.#take(place, id)
+    sink.entry(this.#headerOf(id, place))
+    return 'data'
   }
 
-  /** Stores the content of an object that is in memory. */
-  #store(object: LayerObject): void {
-    const header = headerOf(object, { path: EMPTY_BYTES, offset: 0 })
-    const checksum = this.#options.files?.write(header, object.parts ?? [])
-    object.parts = undefined
-    if (checksum !== undefined) keepChecksum(object, checksum)
+  /** Drops the content of an object that is replaced, or that a link has taken. */
+  #forget(id: number, path: Uint8Array): void {
+    this.#targets.delete(id)
+    this.#release(id, path)
+  }
+
+  /** Drops content that is in memory. */
+  #release(id: number, path: Uint8Array): void {
+    const bytes = this.#contents.get(id)?.bytes ?? 0
+    if (bytes === 0) return
+    this.#contents.delete(id)
+    this.#heldContent -= bytes
+    this.#options.memory.add(-bytes, path)
+  }
+
+  /** Stores the content of an object. */
+  #store(id: number, parts: readonly Uint8Array[]): void {
+    const checksum = this.#options.files?.write(this.#names.factsOf(id), parts)
+    if (checksum !== undefined) this.#names.setChecksum(id, checksum)
   }
 
   /** Notes that an object becomes a file. */
-  #take({ path }: Place, name: string, object: LayerObject): void {
-    object.isLinked = true
-    if (!object.isModified) this.#hasTakenUnmodified = true
-    if (this.#options.files !== undefined || object.target !== undefined) return
-    this.#files.add(name, path)
+  #take({ path }: Place, id: number): void {
+    this.#names.mark(id, IS_LINKED)
+    if (!this.#names.is(id, IS_MODIFIED)) this.#hasTakenUnmodified = true
+    if (this.#options.files !== undefined || this.#targets.has(id)) return
+    this.#files.add(id, path)
   }
 
-  #link(header: TarHeader, object: string): void {
+  #link(header: TarHeader, target: string): void {
     const path = normalisePath(header.path, this.#options.rules)
     if (typeof path === 'string') this.#options.count(path)
-    else this.#linkTo({ path, offset: header.offset }, object)
+    else this.#linkTo({ path, offset: header.offset }, this.#objectOf(this.#idOf(target, path)))
   }
 
   /** Adds a link, whose path is that in a deployment, to an object. */
-  #linkTo(place: Place, name: string): void {
-    const object = this.#objects.get(name)
-    if (object !== undefined) this.#becomeFile(place, name, object)
-    else if (this.#inPlace.has(name)) this.#passLink(place, inPlacePath(name), undefined)
-    else this.#wait(place, name)
+  #linkTo(place: Place, id: number): void {
+    if (this.#names.is(id, IS_OBJECT)) this.#becomeFile(place, id)
+    else if (this.#names.is(id, IS_IN_PLACE)) this.#passLink(place, this.#inPlacePath(id), undefined)
+    else this.#wait(place, id)
   }
 
   /** Lets an object become the file of a link. */
-  #becomeFile(place: Place, name: string, object: LayerObject): void {
-    const { files, memory, sink } = this.#options
-    const isFirst = !object.isLinked
-    if (files !== undefined && object.target === undefined) {
-      if (object.checksum === undefined) this.#store(object)
-      if (object.checksum !== undefined) files.place(headerOf(object, place), object.checksum)
-    } else if (isFirst || object.target !== undefined) {
-      sink.entry(headerOf(object, place))
-      for (const part of object.parts ?? []) sink.data(part)
+  #becomeFile(place: Place, id: number): void {
+    const { files, sink } = this.#options
+    const isFirst = !this.#names.is(id, IS_LINKED)
+    const isSymlink = this.#targets.has(id)
+    const parts = this.#contents.get(id)?.parts ?? []
+    if (files !== undefined && !isSymlink) {
+      if (this.#names.checksumOf(id) === undefined) this.#store(id, parts)
+      const checksum = this.#names.checksumOf(id)
+      if (checksum !== undefined) files.place(this.#placedAt(id, place), checksum)
+    } else if (isFirst || isSymlink) {
+      sink.entry(this.#headerOf(id, place))
+      for (const part of parts) sink.data(part)
       sink.end()
-      object.parts = undefined
     } else {
-      const linkPath = this.#files.targetOf(name, place)
-      if (linkPath !== undefined) this.#passLink(place, linkPath, object)
+      const linkPath = this.#files.targetOf(id, this.#names.nameOf(id), place)
+      if (linkPath !== undefined) this.#passLink(place, linkPath, id)
       return
     }
-    this.#heldContent -= object.bytes
-    memory.add(-object.bytes, place.path)
-    object.bytes = 0
-    if (isFirst) this.#take(place, name, object)
+    this.#release(id, place.path)
+    if (isFirst) this.#take(place, id)
   }
 
-  #wait({ path, offset }: Place, name: string): void {
-    const last = this.#early.get(name)
-    const overhead = last === undefined ? EARLY_OVERHEAD + name.length : NAME_OVERHEAD
-    this.#options.memory.add(overhead + path.length, path)
-    const link = { path: decodeUtf8(path) ?? path.slice(), offset } as EarlyLink
-    link.next = last?.next ?? link
-    if (last !== undefined) last.next = link
-    this.#early.set(name, link)
+  #headerOf(id: number, place: Place): TarHeader {
+    return headerOf({ ...this.#names.factsOf(id), target: this.#targets.get(id) }, place)
+  }
+
+  /** Returns the header of a file that is stored, which holds until the next one: each would be garbage of 240 bytes. */
+  #placedAt(id: number, { path, offset }: Place): TarHeader {
+    const { uid, gid, mode } = this.#names.factsOf(id)
+    return Object.assign(this.#placed, { path, offset, uid, gid, mode })
+  }
+
+  #wait(place: Place, id: number): void {
+    this.#options.memory.add(LINK_MEMORY + place.path.length, place.path)
+    this.#names.setLast(id, this.#early.add(place, this.#names.lastOf(id)))
+  }
+
+  /** Returns the path of an object that is at its own path. */
+  #inPlacePath(id: number): Uint8Array {
+    return encodeUtf8(`sysroot/ostree/repo/${this.#names.nameOf(id)}`)
   }
 
   /** Passes on a hard link, with owner and mode of the object. */
-  #passLink(place: Place, linkPath: Uint8Array, object: LayerObject | undefined): void {
+  #passLink(place: Place, linkPath: Uint8Array, id: number | undefined): void {
     const header: TarHeader = {
-      ...headerOf(object ?? PLAIN, place),
+      ...(id !== undefined && this.#names.is(id, IS_OBJECT) ? this.#headerOf(id, place) : headerOf(PLAIN, place)),
       type: 'hardlink',
       typeflag: 0x31,
       linkPath,
@@ -351,9 +387,4 @@ function isModified({ headerMtime }: TarHeader): boolean {
 
 function isModifiedFile(header: TarHeader): boolean {
   return header.type === 'file' && isModified(header)
-}
-
-/** Returns the path of an object that is at its own path. */
-function inPlacePath(name: string): Uint8Array {
-  return encodeUtf8(`sysroot/ostree/repo/${name}`)
 }

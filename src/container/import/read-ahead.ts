@@ -110,7 +110,7 @@ class EarlyBlob {
         }
         this.#budget.left -= next.value.length
         // A copy, because the source may reuse the chunk.
-        this.#chunks.push(next.value.slice())
+        this.#chunks.push(new Uint8Array(next.value))
       }
     } catch (error) {
       this.#ended = true

@@ -32,6 +32,7 @@ const ETC = encodeUtf8('etc')
 const VAR = encodeUtf8('var')
 const USR_PREFIX = encodeUtf8('usr/')
 const SYSROOT = encodeUtf8('sysroot')
+const STORE_PREFIX = encodeUtf8('sysroot/ostree/repo/')
 const FACTORY_PREFIX = encodeUtf8('usr/share/factory/')
 /** Directories of the running system: they exist in an image, but their content does not belong to it. */
 const RUNTIME = ['run', 'tmp', 'proc', 'sys', 'dev'].map(encodeUtf8)
@@ -187,6 +188,10 @@ export function storePathOf(path: Uint8Array): string | undefined {
 
 function storePathFrom(path: Uint8Array, at: number): string | undefined {
   if (!isPart(path, at, componentEnd(path, at), SYSROOT)) return undefined
+  // Most are written so. Splitting each would leave much garbage, since a layer may have 500,000.
+  const end = at + STORE_PREFIX.length
+  if (isPart(path, at, end, STORE_PREFIX) && isClean(path) && path.at(-1) !== SLASH)
+    return decodeUtf8(path.subarray(end))
   const names = componentsOf(decodeUtf8(path.subarray(at)) ?? '')
   return names[1] === 'ostree' && names[2] === 'repo' ? names.slice(3).join('/') : undefined
 }

@@ -214,7 +214,7 @@ export class ObjectSink implements TarSink {
     if (work.kind === 'file') {
       this.#expect(this.#tx.writeFile({ header: work.header, size: bytes.length, body: bytes }, work.checksum))
     } else if (work.kind === 'xattrs') this.#takeXattrs(bytes, work.expected, work.file)
-    else this.#takeMeta(work.object, bytes.slice())
+    else this.#takeMeta(work.object, new Uint8Array(bytes))
   }
 
   #takeMeta(object: StreamObject, bytes: Uint8Array): void {
@@ -232,7 +232,7 @@ export class ObjectSink implements TarSink {
     if (!this.#xattrs.has(checksum)) {
       this.#xattrMemory += bytes.length + XATTR_OVERHEAD
       if (this.#xattrMemory > MAX_XATTR_MEMORY) throw new LimitError('memory of xattrs', MAX_XATTR_MEMORY)
-      this.#xattrs.set(checksum, { xattrs: Xattrs.decode(bytes.slice()), header: undefined })
+      this.#xattrs.set(checksum, { xattrs: Xattrs.decode(new Uint8Array(bytes)), header: undefined })
     }
     if (file !== undefined) this.#next = { file, xattrs: checksum }
   }

@@ -130,7 +130,7 @@ class RegistryDestination implements ImageDestination {
     const digest = digestOf(this.#platform.sha256(bytes))
     const wanted = this.#reference.digest
     if (wanted !== undefined && wanted !== digest) throw new DigestMismatchError('digest', wanted, wanted, digest)
-    this.#manifest = { bytes: bytes.slice(), mediaType, digest }
+    this.#manifest = { bytes: new Uint8Array(bytes), mediaType, digest }
     return digest
   }
 

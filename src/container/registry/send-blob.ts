@@ -60,7 +60,7 @@ class Sender {
     const head: Uint8Array[] = []
     let length = 0
     for await (const chunk of this.#blob) {
-      head.push(chunk.slice())
+      head.push(new Uint8Array(chunk))
       length += chunk.length
       if (length > SMALL_BLOB) {
         await this.session.stream(joined(head, this.#blob), size)

@@ -28,7 +28,7 @@ export function memoryWritableTree(files: Map<string, Uint8Array>, what = 'memor
       files.set(await name(), content)
     },
     async replace(path, bytes) {
-      files.set(path, bytes.slice())
+      files.set(path, new Uint8Array(bytes))
     },
     async [Symbol.asyncDispose]() {},
   }

@@ -33,7 +33,7 @@ export class MemoryRoot implements RootWriter, RootContent {
   data(bytes: Uint8Array): void {
     this.#bytes += bytes.length
     if (this.#bytes > this.#maxBytes) throw new LimitError('content of the image in memory', this.#maxBytes)
-    this.#parts.push(bytes.slice())
+    this.#parts.push(new Uint8Array(bytes))
   }
 
   end(inode: Inode): void {

@@ -168,7 +168,7 @@ class MemoryDirectory implements TargetDirectory {
     const tooLong = () => new LimitError('content of the checkout in memory', this.#budget.maxBytes)
     const bytes = await readAll(body, this.#budget.left, tooLong)
     this.#budget.left -= bytes.length
-    return body instanceof Uint8Array ? bytes.slice() : bytes
+    return body instanceof Uint8Array ? new Uint8Array(bytes) : bytes
   }
 
   makeSymlink(name: string, target: string): boolean {

@@ -117,7 +117,7 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 export async function contentOf(body: Content): Promise<Uint8Array> {
   if (body instanceof Uint8Array) return body
   const chunks: Uint8Array[] = []
-  for await (const chunk of body) chunks.push(chunk.slice())
+  for await (const chunk of body) chunks.push(new Uint8Array(chunk))
   const whole = new Uint8Array(chunks.reduce((length, chunk) => length + chunk.length, 0))
   let offset = 0
   for (const chunk of chunks) {

@@ -45,7 +45,7 @@ export async function* uncompressedTar(
     while (length < BLOCK) {
       const { value, done } = await chunks.next()
       if (done) break
-      head.push(value.slice())
+      head.push(new Uint8Array(value))
       length += value.length
     }
     const start = concatBytes(head)

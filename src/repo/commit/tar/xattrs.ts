@@ -44,7 +44,7 @@ function put(found: Map<string, Xattr>, name: string, value: Uint8Array): void {
   const text = nul < 0 ? name : name.slice(0, nul)
   if (text === '') return
   // Copied, because the record is a view into the buffer of the tar parser.
-  found.set(text, [Uint8Array.from(text, (character) => character.charCodeAt(0)), value.slice()])
+  found.set(text, [Uint8Array.from(text, (character) => character.charCodeAt(0)), new Uint8Array(value)])
 }
 
 /** Decodes `%XX` sequences; invalid ones are unchanged. */
