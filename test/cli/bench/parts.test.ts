@@ -148,7 +148,7 @@ describe('the report', () => {
     expect(text).toMatch(
       /^sqlite +2\.00 \(1\.00 to 3\.00\) +1\.25 +2\.00 +500 +2\.0 +100\.0\u00a0MB +9000 \(9\.0 a file\)$/m,
     )
-    expect(text).toMatch(/^other +failed: no <such> file$/m)
+    expect(text).toMatch(/^other: failed: no <such> file$/m)
     expect(text).toMatch(/^stages, seconds +fetch +inflate +digest +parse +hash +write +merge +sync$/m)
   })
 

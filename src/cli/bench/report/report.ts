@@ -32,18 +32,18 @@ function formatResult({ name, summary, layers, files, content, compressed, rows 
   const sizes = `${files} files, ${formatSize(content)}, ${layers} layers of ${formatSize(compressed)}`
   const table = formatTable([
     ['', 'seconds', 'of floor', 'processor', 'files/s', 'MB/s', 'peak', 'system calls'],
-    ...rows.map((row) => cells(row, files)),
+    ...rows.filter(({ error }) => error === undefined).map((row) => cells(row, files)),
   ])
+  const failed = rows.flatMap(({ name, error }) => (error === undefined ? [] : [`${name}: failed: ${error}\n`]))
   const staged = rows.flatMap((row) => (row.stages === undefined ? [] : [{ name: row.name, stages: row.stages }]))
   const stages = formatTable([
     ['stages, seconds', ...STAGES],
     ...staged.map(({ name, stages }) => [name, ...STAGES.map((stage) => stages[stage].median.toFixed(3))]),
   ])
-  return `\n${name}: ${summary}\n${sizes}\n\n${table}${staged.length > 0 ? `\n${stages}` : ''}`
+  return `\n${name}: ${summary}\n${sizes}\n\n${table}${failed.join('')}${staged.length > 0 ? `\n${stages}` : ''}`
 }
 
 function cells(row: Row, files: number): string[] {
-  if (row.error !== undefined) return [row.name, `failed: ${row.error}`]
   const { seconds, processor, peak, filesPerSecond, bytesPerSecond, againstFloor, systemCalls } = row
   return [
     row.name,

@@ -40,10 +40,13 @@ export function describeMachine(place: string, programs: readonly string[]): Mac
   }
 }
 
-/** Returns the first version in what a program prints for `--version`. */
+/** Returns the first version in what a program prints for `--version`, or for `version`, as some have it. */
 function versionOf(program: string): string {
-  const { stdout, stderr } = spawnSync(program, ['--version'], { encoding: 'utf8', timeout: 10_000 })
-  return /\d+(?:\.\d+)+\S*?(?=[\s,;'")]|$)/m.exec(`${stdout ?? ''}\n${stderr ?? ''}`)?.[0] ?? 'unknown'
+  const printed = ['--version', 'version'].map((word) =>
+    spawnSync(program, [word], { encoding: 'utf8', timeout: 10_000 }),
+  )
+  const { stdout, stderr } = printed.find(({ status }) => status === 0) ?? { stdout: '', stderr: '' }
+  return /(?<![\w.])\d+(?:\.\d+)*\S*?(?=[\s,;'")]|$)/m.exec(`${stdout ?? ''}\n${stderr ?? ''}`)?.[0] ?? 'unknown'
 }
 
 /** Returns the type of the file system of a path: that of the longest mount point that contains it. */
