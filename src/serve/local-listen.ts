@@ -103,7 +103,10 @@ async function respond(
   }
   let status = 500
   try {
+    // Making a response may take longer than a client may take to read some bytes of it.
+    request.socket.setTimeout(0)
     const answer = await handler({ method, target: url, headers })
+    request.socket.setTimeout(STALL_TIMEOUT)
     status = answer.status
     response.writeHead(status, answer.headers)
     if (answer.body === undefined || answer.body instanceof Uint8Array) {

@@ -1,9 +1,9 @@
-/** `ostree-ts serve`: publishes a repository over HTTP, whatever its store and mode are. */
+/** `ostree-ts serve`: publishes a repository over HTTP, whatever its store and mode are, and its images as a registry. */
 
 import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { UsageError } from '../../errors.ts'
-import { requireToken, serveRepo } from '../../serve/index.ts'
+import { type HttpHandler, type HttpRequest, requireToken, serveImages, serveRepo } from '../../serve/index.ts'
 import { listen } from '../../serve/local.ts'
 import { nodeFiles } from '../../system/local-files.ts'
 import { command } from '../command.ts'
@@ -13,7 +13,7 @@ const MAX_PORT = 65535
 
 export const serve = command({
   name: 'serve',
-  summary: 'Publish the repository over HTTP until interrupted',
+  summary: 'Publish the repository and its images over HTTP until interrupted',
   usage: '',
   repo: true,
   long: true,
@@ -29,6 +29,10 @@ export const serve = command({
     },
     'tls-cert': { type: 'string', arg: 'PATH', help: 'Serve HTTPS with the certificates in PATH (PEM)' },
     'tls-key': { type: 'string', arg: 'PATH', help: 'Private key of the certificate (PEM)' },
+    'reexport-images': {
+      type: 'flag',
+      help: 'Serve images whose original bytes cannot be made with the digests of `container image reexport`',
+    },
     log: { type: 'flag', help: 'Print each request on standard error' },
   },
   async run({ options, args, out, err, repo: openRepo, signal, usageError }) {
@@ -40,13 +44,13 @@ export const serve = command({
     if ((cert === undefined) !== (key === undefined)) throw new UsageError('Must specify both --tls-cert and --tls-key')
     const tls = cert !== undefined && key !== undefined ? { cert: readFile(cert), key: readFile(key) } : undefined
     const repo = await openRepo()
-    const files = serveRepo(repo, {
-      prefix,
-      files: nodeFiles,
-      onError: (error, { target }) => err.line(`${target}: ${error instanceof Error ? error.message : String(error)}`),
-    })
+    const onError = (error: unknown, { target }: HttpRequest): void =>
+      err.line(`${target}: ${error instanceof Error ? error.message : String(error)}`)
+    const files = serveRepo(repo, { prefix, files: nodeFiles, onError })
+    const images = serveImages(repo, { reexport: options['reexport-images'], onError })
+    const both: HttpHandler = (request) => (/^\/v2(?:[/?]|$)/.test(request.target) ? images : files)(request)
     const tokenFile = options['token-file']
-    const handler = tokenFile === undefined ? files : requireToken(files, readTextFile(tokenFile).trim(), repo.platform)
+    const handler = tokenFile === undefined ? both : requireToken(both, readTextFile(tokenFile).trim(), repo.platform)
     const server = await listen(handler, {
       port,
       address,

@@ -9,7 +9,7 @@
 
 import type { Checksum } from '../../bytes.ts'
 import { FormatError, NotFoundError, OstreeError, withContext } from '../../errors.ts'
-import type { Vardict } from '../../gvariant/index.ts'
+import { lookup, string, type Vardict } from '../../gvariant/index.ts'
 import type { Repo } from '../../repo/index.ts'
 import type { Descriptor, Digest, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
 import { formatImageReference, type ImageReference, toImageReference } from '../oci/reference.ts'
@@ -23,7 +23,16 @@ import {
   manifestDataFromCommitmeta,
   parseCachedUpdate,
 } from './merge-metadata.ts'
-import { CACHED_KEYS, DIFFID_LABEL, IMAGE_PREFIX, LAYER_PREFIX, refForImage, refForLayer } from './names.ts'
+import {
+  CACHED_KEYS,
+  DIFFID_LABEL,
+  IMAGE_PREFIX,
+  LAYER_PREFIX,
+  META_CONFIG,
+  META_MANIFEST,
+  refForImage,
+  refForLayer,
+} from './names.ts'
 import { unprefixUnescapeRef } from './ref-escape.ts'
 import { listLocalRefs, resolveLocalRef } from './refs.ts'
 
@@ -204,4 +213,13 @@ export async function clearCachedUpdate(repo: Repo, image: string | ImageReferen
   } catch (error) {
     throw withContext(context, error)
   }
+}
+
+/** Reads the texts of manifest and config of a merge commit, as they were stored. `undefined` where one is missing. */
+export async function storedDocuments(
+  repo: Repo,
+  commit: Checksum,
+): Promise<{ manifest: string | undefined; config: string | undefined }> {
+  const { metadata } = await repo.readCommit(commit)
+  return { manifest: lookup(metadata, META_MANIFEST, string), config: lookup(metadata, META_CONFIG, string) }
 }
