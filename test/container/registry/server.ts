@@ -118,7 +118,8 @@ ${options.tls === true ? tlsConfig(directory) : ''}${authConfig(options, directo
     } catch {
       // The registry is not listening yet.
     }
-    if (tries === 200 || child.exitCode !== null) {
+    // A minute: on a loaded machine 10 s may be too short.
+    if (tries === 1200 || child.exitCode !== null) {
       await stop()
       throw new Error(`docker-registry does not start: ${said}`)
     }
