@@ -176,9 +176,12 @@ function removeEntry(parent: OpenDirectory, name: FileName, shown: string): void
   }
 }
 
-/** Removes what is not a directory. @returns whether there is a directory */
+/**
+ * Removes what is not a directory; Deno's unlink also removes an empty one, and says ENOTEMPTY of another.
+ * @returns whether there is a directory
+ */
 function isDirectoryLeft(path: FileName, shown: string): boolean {
-  const removed = unless(['ENOENT', 'EISDIR', 'EPERM'], shown, () => {
+  const removed = unless(['ENOENT', 'EISDIR', 'EPERM', 'ENOTEMPTY'], shown, () => {
     unlinkSync(path)
     return true
   })
