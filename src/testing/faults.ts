@@ -42,15 +42,7 @@ const NONE: ReadonlySet<PropertyKey> = new Set()
 /**
  * Wraps a storage so that writes fail by plan. Writes are those of objects, refs and the configuration, checkpoints and
  * commits; `setRef` and `setCommitState` of a transaction are part of its commit. Threads do not write to the result.
- *
- * @example
- * const counted = faultyStorage(await create())
- * await work(counted.storage)
- * for (let failAt = 0; failAt < counted.writes(); failAt++) {
- *   const inner = await create()
- *   await work(faultyStorage(inner, { failAt }).storage).catch(() => {})
- *   await work(inner)
- * }
+ * A test runs a program once without a plan, and then with each `failAt` below the number of writes that it counted.
  */
 export function faultyStorage(storage: Storage, { failAt, kind = 'once' }: FaultPlan = {}): FaultyStorage {
   let writes = 0

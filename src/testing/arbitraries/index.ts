@@ -1,3 +1,4 @@
+export * from './corruptions.ts'
 export * from './gvariant.ts'
 export * from './images.ts'
 export * from './layers.ts'

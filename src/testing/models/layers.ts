@@ -99,9 +99,6 @@ export interface LayersPropertyOptions extends LayerTreeOptions {
  * Returns the property that a program applies any layers as the specification says. The message of a failure names up to
  * three paths that differ.
  * @param apply applies the layers, the lowest first. `layerEntries` and `packLayer` make archives of them
- *
- * @example
- * await fc.assert(layersProperty((layers) => unpackWithMyProgram(layers)))
  */
 export function layersProperty(
   apply: (layers: readonly Directory[]) => Promise<Directory>,

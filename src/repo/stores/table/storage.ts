@@ -32,10 +32,10 @@ export interface TableStorageOptions {
  *
  * @example
  * const values = new Map<string, Uint8Array>()
- * const table: ValueTable = {
- *   get: (key) => values.get(key),
- *   keys: (prefix) => [...values.keys()].filter((key) => key.startsWith(prefix)),
- *   write: (changes) => {
+ * const table = {
+ *   get: (key: string) => values.get(key),
+ *   keys: (prefix: string) => [...values.keys()].filter((key) => key.startsWith(prefix)),
+ *   write: (changes: ReadonlyMap<string, Uint8Array | undefined>) => {
  *     for (const [key, value] of changes) value ? values.set(key, value) : values.delete(key)
  *   },
  * }
