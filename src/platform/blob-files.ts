@@ -17,8 +17,9 @@ export interface BlobLike {
  * Returns access to blobs by path, for the transports that read files: an archive is read piece by piece.
  *
  * @example
- * const [file] = input.files
- * const image = await unpackToMemory('oci-archive:image.tar', { platform, host, files: blobFiles({ 'image.tar': file }) })
+ * const archive = await (await fetch('/image.tar')).blob() // or a File that was chosen on the page
+ * const readable = blobFiles({ 'image.tar': archive })
+ * const image = await unpackToMemory('oci-archive:image.tar', { platform: portablePlatform, host, files: readable })
  * @param blobs blobs by their paths, also those of a directory (`layout/index.json`); or one blob, which every path names
  */
 export function blobFiles(blobs: BlobLike | Readonly<Record<string, BlobLike>>): LocalFiles {
