@@ -10,8 +10,8 @@
  */
 
 import { type Checksum, encodeUtf8 } from '../bytes.ts'
-import type { ExportToOciOptions, ImageDestination, LayeredImageState } from '../container/index.ts'
-import { exportToOci, queryImage } from '../container/index.ts'
+import type { Digest, ExportToOciOptions, ImageDestination, LayeredImageState, StoredBlob } from '../container/index.ts'
+import { digestOf, exportToOci, queryImage } from '../container/index.ts'
 import { canonicalJson, storedDocuments } from '../container/internal.ts'
 import { NotFoundError, UnsupportedError, UsageError } from '../errors.ts'
 import type { RandomAccess, Repo } from '../repo/index.ts'
@@ -19,7 +19,7 @@ import { accessTo, createScratch, streamAccess } from '../repo/internal.ts'
 
 /** A manifest or blob. */
 export interface ServedBlob {
-  readonly digest: string
+  readonly digest: Digest
   readonly mediaType: string
   readonly access: RandomAccess
 }
@@ -67,6 +67,8 @@ const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 const BINARY = 'application/octet-stream'
 /** Images whose blobs are kept. */
 const KEPT_IMAGES = 4
+/** Bytes of a blob that are kept in memory, if the store has scratch space: an image may have many layers. */
+const MOST_IN_MEMORY = 1 << 16
 
 /** Exports images, and remembers what the last ones gave. */
 export class ImageExports {
@@ -132,9 +134,20 @@ export class ImageExports {
       const message = `The original bytes of ${image} cannot be made from what is stored: its layers or documents would have other digests`
       return new UnsupportedError('original image', message)
     }
-    const destination = new ScratchDestination(this.#repo)
-    await exportToOci(this.#repo, image, destination)
+    const destination = await this.#written(image, {})
     return destination.exported()
+  }
+
+  /** Writes an image into scratch space, which is given back if that fails. */
+  async #written(image: string, options: ExportToOciOptions): Promise<ScratchDestination> {
+    const destination = new ScratchDestination(this.#repo)
+    try {
+      await exportToOci(this.#repo, image, destination, options)
+      return destination
+    } catch (error) {
+      destination.close()
+      throw error
+    }
   }
 
   /** Returns the image as it was, if each layer can be written with its digest. */
@@ -145,17 +158,13 @@ export class ImageExports {
     const config = exact(platform, [stored.config, canonicalJson(state.configuration)], state.manifest.config.digest)
     if (manifest === undefined || config === undefined) return undefined
     for (const options of compressionsOf(state)) {
-      const destination = new ScratchDestination(this.#repo)
-      await exportToOci(this.#repo, image, destination, options)
-      const blobs = new Map<string, ServedBlob>()
-      for (const { digest } of state.manifest.layers) {
-        const blob = destination.blobs.get(digest)
-        if (blob !== undefined) blobs.set(digest, blob)
-      }
-      if (blobs.size < new Set(state.manifest.layers.map(({ digest }) => digest)).size) {
-        destination.close()
-        continue
-      }
+      const destination = await this.#written(image, options)
+      const layers = new Set<string>(state.manifest.layers.map(({ digest }) => digest))
+      const isOriginal = [...layers].every((digest) => destination.blobs.has(digest))
+      // The config that was written is not that of the image.
+      destination.close((digest) => !isOriginal || !layers.has(digest))
+      if (!isOriginal) continue
+      const { blobs } = destination
       const { digest, mediaType } = state.manifest.config
       blobs.set(digest, { digest, mediaType, access: accessTo(config) })
       const type = state.manifest.mediaType ?? OCI_MANIFEST
@@ -212,8 +221,8 @@ class ScratchDestination implements ImageDestination {
   async putBlob(
     bytes: AsyncIterable<Uint8Array>,
     { mediaType = BINARY }: { readonly mediaType?: string | undefined } = {},
-  ) {
-    const access = createScratch(this.#repo.storage)
+  ): Promise<StoredBlob> {
+    const access = createScratch(this.#repo.storage, MOST_IN_MEMORY)
     const hasher = this.#repo.platform.createSha256()
     try {
       for await (const chunk of bytes) {
@@ -224,20 +233,21 @@ class ScratchDestination implements ImageDestination {
       access.close()
       throw error
     }
-    const digest = `sha256:${hasher.digest()}` as const
+    const digest = digestOf(hasher.digest())
+    const { size } = access
     if (this.blobs.has(digest)) access.close()
     else this.blobs.set(digest, { digest, mediaType, access })
-    return { digest, size: access.size } as Awaited<ReturnType<ImageDestination['putBlob']>>
+    return { digest, size }
   }
 
-  async putManifest(bytes: Uint8Array, { mediaType }: { readonly mediaType: string }) {
-    const digest = `sha256:${this.#repo.platform.sha256(bytes)}` as Awaited<ReturnType<ImageDestination['putManifest']>>
+  async putManifest(bytes: Uint8Array, { mediaType }: { readonly mediaType: string }): Promise<Digest> {
+    const digest = digestOf(this.#repo.platform.sha256(bytes))
     this.#manifest = { digest, mediaType, access: accessTo(bytes) }
     return digest
   }
 
-  async commit() {
-    return this.exported().manifest.digest as Awaited<ReturnType<ImageDestination['commit']>>
+  async commit(): Promise<Digest> {
+    return this.exported().manifest.digest
   }
 
   /** Returns what was written. @throws {UsageError} before `putManifest` */
@@ -246,8 +256,13 @@ class ScratchDestination implements ImageDestination {
     return new ExportedImage(this.#manifest, this.blobs)
   }
 
-  close(): void {
-    for (const { access } of this.blobs.values()) access.close()
+  /** Drops blobs. @param unwanted tells which; default: all */
+  close(unwanted: (digest: string) => boolean = () => true): void {
+    for (const [digest, { access }] of this.blobs) {
+      if (!unwanted(digest)) continue
+      access.close()
+      this.blobs.delete(digest)
+    }
   }
 
   /** The blobs stay: they are served. */

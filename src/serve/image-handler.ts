@@ -28,6 +28,8 @@ export interface ServeImagesOptions {
    * false: requests for it fail, with a message that says why.
    */
   readonly reexport?: boolean | undefined
+  /** Aborting it gives the scratch space back. Without it that stays in use as long as the process runs. */
+  readonly signal?: AbortSignal | undefined
   /** Called with each error of the repository, after which the response has status 500. */
   readonly onError?: ((error: unknown, request: HttpRequest) => void) | undefined
 }
@@ -58,8 +60,11 @@ interface PublishedImages {
  * const server = await listen(serveImages(repo), { port: 5000 })
  * // skopeo copy --src-tls-verify=false docker://127.0.0.1:5000/quay.io/exampleos/os:1 oci:os
  */
-export function serveImages(repo: Repo, { reexport = false, onError }: ServeImagesOptions = {}): HttpHandler {
-  const registry = new ImageRegistry(repo, new ImageExports(repo, reexport))
+export function serveImages(repo: Repo, options: ServeImagesOptions = {}): HttpHandler {
+  const { reexport = false, signal, onError } = options
+  const exports = new ImageExports(repo, reexport)
+  signal?.addEventListener('abort', () => exports.close(), { once: true })
+  const registry = new ImageRegistry(repo, exports)
   return async (request) => {
     try {
       return await registry.answer(request)

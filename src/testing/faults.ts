@@ -40,8 +40,8 @@ const TRANSACTION_WRITES: ReadonlySet<PropertyKey> = new Set([
 const NONE: ReadonlySet<PropertyKey> = new Set()
 
 /**
- * Wraps a storage so that writes fail by plan. Writes are those of objects, refs and the configuration, checkpoints and
- * commits; `setRef` and `setCommitState` of a transaction are part of its commit. Threads do not write to the result.
+ * Wraps a storage so that writes fail by plan. Writes are those of objects, refs, the configuration and named files,
+ * checkpoints and commits; `setRef` and `setCommitState` of a transaction are part of its commit. Threads do not write to the result.
  * A test runs a program once without a plan, and then with each `failAt` below the number of writes that it counted.
  */
 export function faultyStorage(storage: Storage, { failAt, kind = 'once' }: FaultPlan = {}): FaultyStorage {
@@ -120,6 +120,7 @@ export function faultyStorage(storage: Storage, { failAt, kind = 'once' }: Fault
 
   const faulty = guarded<Storage>(storage, new Set(['writeConfig']), {
     objects: guarded(storage.objects, OBJECT_WRITES),
+    ...(storage.files && { files: guarded(storage.files, new Set(['write'])) }),
     refs: guarded(storage.refs, new Set(['write'])),
     begin: async (options) => {
       requireAlive()
@@ -129,6 +130,12 @@ export function faultyStorage(storage: Storage, { failAt, kind = 'once' }: Fault
       requireAlive()
       return guardedLock(await storage.lock(...args))
     },
+    ...(storage.lockRefs && {
+      lockRefs: async (...args: Parameters<NonNullable<Storage['lockRefs']>>) => {
+        requireAlive()
+        return guardedLock((await storage.lockRefs?.(...args)) as AsyncDisposable)
+      },
+    }),
     [Symbol.asyncDispose]: async () => {
       if (!crashed) await storage[Symbol.asyncDispose]()
     },

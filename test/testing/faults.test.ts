@@ -2,7 +2,13 @@
 import { describe, expect, test } from 'vitest'
 import { IoError } from '../../src/errors.ts'
 import { portablePlatform as platform } from '../../src/platform/portable.ts'
-import { createTableStorage, SMALL_FILE, type Storage, type ValueTable } from '../../src/repo/index.ts'
+import {
+  createMemoryStorage,
+  createTableStorage,
+  SMALL_FILE,
+  type Storage,
+  type ValueTable,
+} from '../../src/repo/index.ts'
 import { directory, faultyStorage, file, storeCommit } from '../../src/testing/index.ts'
 
 const TREE = directory({
@@ -91,5 +97,20 @@ describe('a storage that fails by plan', () => {
       await work(next)
       expect(await next.refs.list('heads')).toEqual(['heads/last', 'heads/new'])
     }
+  })
+
+  test('named files and the lock of refs belong to it', async () => {
+    const full = faultyStorage(createMemoryStorage({ platform }), { failAt: 1, kind: 'full' })
+    await full.storage.files?.write('summary', Uint8Array.of(1))
+    await expect(async () => full.storage.files?.write('summary.sig', Uint8Array.of(2))).rejects.toThrow(
+      'No space left',
+    )
+    expect(await full.storage.files?.read('summary')).toEqual(Uint8Array.of(1))
+    expect(await full.storage.files?.list('')).toEqual(['summary'])
+
+    const crashed = faultyStorage(createTableStorage({ platform, table: mapTable() }), { failAt: 0, kind: 'crash' })
+    await (await crashed.storage.lockRefs?.())?.[Symbol.asyncDispose]()
+    await expect(crashed.storage.begin().then((tx) => tx.commit())).rejects.toThrow(IoError)
+    await expect(crashed.storage.lockRefs?.()).rejects.toThrow('The storage has crashed')
   })
 })

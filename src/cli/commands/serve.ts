@@ -47,7 +47,7 @@ export const serve = command({
     const onError = (error: unknown, { target }: HttpRequest): void =>
       err.line(`${target}: ${error instanceof Error ? error.message : String(error)}`)
     const files = serveRepo(repo, { prefix, files: nodeFiles, onError })
-    const images = serveImages(repo, { reexport: options['reexport-images'], onError })
+    const images = serveImages(repo, { reexport: options['reexport-images'], signal, onError })
     const both: HttpHandler = (request) => (/^\/v2(?:[/?]|$)/.test(request.target) ? images : files)(request)
     const tokenFile = options['token-file']
     const handler = tokenFile === undefined ? both : requireToken(both, readTextFile(tokenFile).trim(), repo.platform)

@@ -310,7 +310,7 @@ function isDigestText(text: string): boolean {
   return text.includes(':')
 }
 
-/** Returns the address of the next page. @throws {RegistryError} when it is on another host, whom credentials are not for */
+/** Returns the address of the next page. @throws {RegistryError} when it is on another host, which must not get the credentials */
 function sameOrigin(next: URL, url: string, place: () => RegistryPlace): string {
   if (next.origin === new URL(url).origin) return next.href
   throw new RegistryError('network', place(), `the next page is on another host, ${next.origin}`)

@@ -10,7 +10,7 @@
  * the mode that it can hold. So files of different layers, and of pulled images, are stored once.
  */
 
-import { type Checksum, displayUtf8, type MaybePromise, SMALL_FILE } from '../../bytes.ts'
+import { type Checksum, displayUtf8, type MaybePromise, readAll, SMALL_FILE } from '../../bytes.ts'
 import { FormatError, LimitError, TarFormatError, withContext } from '../../errors.ts'
 import { DirMeta, type FileHeader, NO_XATTRS, S_IFDIR, S_IFREG } from '../../objects/index.ts'
 import {
@@ -75,17 +75,8 @@ export async function* readStoredLayer(
   const index = (await readDirTree(objects, rootTree)).dirs.find(({ name }) => name === INDEX)
   if (index === undefined) throw new FormatError(`${commit}.commit`, 'The commit is not that of a stored layer')
   for (const { checksum } of (await readDirTree(objects, index.tree)).files) {
-    const { body, size } = await objects.readFile(checksum)
-    const part = new Uint8Array(size)
-    let at = 0
-    if (body instanceof Uint8Array) part.set(body)
-    else {
-      for await (const chunk of body) {
-        part.set(chunk, at)
-        at += chunk.length
-      }
-    }
-    yield decodeEntries(part)
+    const { body } = await objects.readFile(checksum)
+    yield decodeEntries(await readAll(body))
   }
 }
 

@@ -30,7 +30,7 @@ import { type RepoFiles, requireFilePath } from '../core/repo-files.ts'
 import { requireNoRefConflict } from '../refs/ref-conflicts.ts'
 import { attachedChanges, type Changes } from './changes.ts'
 import type { LargeBody } from './incoming-file.ts'
-import { type FileTable, NamedDeltas, namesBelow, requireFilePlace } from './named-files.ts'
+import { NamedDeltas, namesBelow, type PathTable, requireFilePlace } from './named-files.ts'
 import { OpenTransaction, type TransactionBackend } from './open-transaction.ts'
 
 /** How a repository in memory is created. */
@@ -221,7 +221,7 @@ class MemoryRefs implements RefStore {
   }
 }
 
-class MemoryFiles implements RepoFiles, FileTable {
+class MemoryFiles implements RepoFiles, PathTable {
   readonly location = 'memory'
   readonly #contents = new Map<string, Uint8Array>()
 

@@ -31,8 +31,8 @@ export function parseDeltaDirectory(name: string): DeltaName | undefined {
   }
 }
 
-/** The table of files of a store, as `NamedDeltas` and the checks of paths need it. */
-export interface FileTable {
+/** The paths of the files of a store, as `NamedDeltas` and the checks of paths need it. */
+export interface PathTable {
   has(path: string): boolean
   /** Lists the paths that begin with `PATH/`, sorted by their UTF-8 bytes. */
   below(path: string): string[]
@@ -42,7 +42,7 @@ export interface FileTable {
  * Refuses a path that a directory of files could not have beside those that are there.
  * @throws {IoError} `ENOTDIR`, `EISDIR`
  */
-export function requireFilePlace(files: FileTable, path: string): void {
+export function requireFilePlace(files: PathTable, path: string): void {
   for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) {
     if (!files.has(path.slice(0, at))) continue
     throw new IoError(`open(${path}): Not a directory`, 'ENOTDIR', path)

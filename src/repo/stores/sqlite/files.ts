@@ -5,7 +5,7 @@
 
 import type { MaybePromise } from '../../../bytes.ts'
 import { type RepoFiles, requireFilePath } from '../../core/repo-files.ts'
-import { type FileTable, NamedDeltas, namesBelow, requireFilePlace } from '../named-files.ts'
+import { NamedDeltas, namesBelow, type PathTable, requireFilePlace } from '../named-files.ts'
 import type { Statement } from './connection.ts'
 import type { SqliteDatabase } from './database.ts'
 import { CREATE_FILES } from './schema.ts'
@@ -20,7 +20,7 @@ interface Statements {
   readonly delete: Statement
 }
 
-export class SqliteFiles implements RepoFiles, FileTable {
+export class SqliteFiles implements RepoFiles, PathTable {
   readonly location: string
   readonly deltas: NamedDeltas
   readonly #database: SqliteDatabase
