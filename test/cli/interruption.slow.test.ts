@@ -57,6 +57,22 @@ describe('commands that are interrupted', () => {
     expect(existsSync(join(root, 'full/refs/heads/again'))).toBe(false)
   })
 
+  // These read the whole repository without waiting for anything.
+  test.each([
+    ['fsck', '--repo=full'],
+    ['prune', '--repo=full', '--refs-only'],
+    ['static-delta', 'generate', '--repo=full', '--empty', 'main'],
+    ['ls', '--repo=full', '-R', 'main'],
+    ['composefs', 'image', '--repo=full', 'main', 'image'],
+  ])('%s is ended', async (...words) => {
+    const start = performance.now()
+    expect(program.run(words, root).rc).toBe(0)
+    const whole = performance.now() - start
+    const half = performance.now() + whole / 2
+    expect((await interrupt(words, 'SIGINT', () => performance.now() > half)).signal).toBe('SIGINT')
+    expect(program.run(['fsck', '--repo=full'], root)).toMatchObject({ rc: 0, stderr: '' })
+  })
+
   test('an export is ended', async () => {
     const words = ['export', '--repo=full', '-o', join(root, 'tar'), 'main']
     const started = () => existsSync(join(root, 'tar'))

@@ -17,7 +17,7 @@ import { LimitError, withContext } from '../../errors.ts'
 import { type FileInfo, type FileObject, isSymlink, type ObjectName } from '../../objects/index.ts'
 import type { ProgressOptions } from '../../progress.ts'
 import { lookupPath, MAX_TREE_DEPTH, type Repo, type TreeRoot } from '../../repo/index.ts'
-import { decodeDirTree } from '../../repo/internal.ts'
+import { decodeDirTree, Pauses } from '../../repo/internal.ts'
 import type { HeaderBlock } from '../../tar/index.ts'
 import { SlabBuffer } from '../../tar/internal.ts'
 import type { Chunk } from './chunk.ts'
@@ -98,19 +98,21 @@ export async function* exportFinalChunk(
  * SELinux; xattrs of directories are not.
  */
 export async function* exportTree(repo: Repo, root: TreeRoot, options: ExportCommitOptions = {}): Stream {
-  const { signal } = options
+  const pauses = new Pauses(options.signal)
   const count = new EntryCount(options)
   const out = new SlabBuffer()
   const tar = new LayerTar(out)
   const waiting: Directory[] = [{ ...root, path: '', depth: 0 }]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    signal?.throwIfAborted()
+    const pause = pauses.next()
+    if (pause !== undefined) await pause
     const { path, depth, meta } = next
     count.next(path)
     if (path !== '') tar.directory(mapPath(path), await repo.readDirMeta(meta))
     const { files, dirs } = await readDirectory(repo, next)
     for (const { name, checksum } of files) {
-      signal?.throwIfAborted()
+      const pause = pauses.next()
+      if (pause !== undefined) await pause
       const file = await repo.objects.readFile(checksum)
       const to = joinPath(path, name)
       count.next(to)
@@ -178,7 +180,7 @@ class ObjectWriter {
   readonly tar: LayerTar
   readonly #out = new SlabBuffer()
   readonly #repo: Repo
-  readonly #signal: AbortSignal | undefined
+  readonly #pauses: Pauses
   readonly #count: EntryCount
   readonly #written = new Set<Checksum>()
   /** Directories that are not written with the files. */
@@ -187,7 +189,7 @@ class ObjectWriter {
 
   constructor(repo: Repo, options: ExportCommitOptions) {
     this.#repo = repo
-    this.#signal = options.signal
+    this.#pauses = new Pauses(options.signal)
     this.#count = new EntryCount(options)
     this.tar = new LayerTar(this.#out)
   }
@@ -216,7 +218,8 @@ class ObjectWriter {
   /** Writes the files of a chunk, by checksum, each with all its paths. */
   async *chunk(chunk: Chunk, parents: ParentDirs | undefined): Stream {
     for (const [checksum, { paths }] of chunk.sorted()) {
-      this.#signal?.throwIfAborted()
+      const pause = this.#pauses.next()
+      if (pause !== undefined) await pause
       const file = await this.#repo.objects.readFile(checksum)
       const header = this.tar.content(checksum, file)
       yield* body(this.#out, this.tar, file)
@@ -240,7 +243,8 @@ class ObjectWriter {
     const named = mode === 'full' || mode === 'structure'
     const waiting = [start]
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      this.#signal?.throwIfAborted()
+      const pause = this.#pauses.next()
+      if (pause !== undefined) await pause
       const { path, depth, tree, meta } = next
       this.#count.next(path)
       await this.#dirMeta(meta)
@@ -257,6 +261,8 @@ class ObjectWriter {
       if (mode === 'full' || mode === 'objects') {
         for (const { name, checksum } of files) {
           this.#count.next(path)
+          const pause = this.#pauses.next()
+          if (pause !== undefined) await pause
           yield* this.#file(checksum, named ? `${path}/${name}` : undefined)
         }
       }

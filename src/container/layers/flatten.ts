@@ -36,6 +36,7 @@ import {
   readDirMeta,
   type Transaction,
 } from '../../repo/index.ts'
+import { Pauses } from '../../repo/internal.ts'
 
 /**
  * What a merged tree keeps of owners, modes and extended attributes: `exact` keeps everything; `compat` keeps what is
@@ -85,9 +86,11 @@ export async function flattenTree(
   if (rules === undefined) return
   const files = new Map<Checksum, Checksum>()
   const metas = new Map<Checksum, Checksum>()
+  const pauses = new Pauses(options.signal)
   const waiting = [tree]
   for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
-    options.signal?.throwIfAborted()
+    const pause = pauses.next()
+    if (pause !== undefined) await pause
     await directory.load()
     if (directory.meta !== undefined) {
       const meta = metas.get(directory.meta) ?? (await flattenMeta(tx, directory.meta, rules))
@@ -95,6 +98,8 @@ export async function flattenTree(
       directory.setMeta(meta)
     }
     for (const [name, checksum] of directory.files) {
+      const pause = pauses.next()
+      if (pause !== undefined) await pause
       if (options.flat?.has(checksum)) continue
       const flat = files.get(checksum) ?? (await flattenFile(tx, checksum, rules))
       files.set(checksum, flat)

@@ -16,7 +16,7 @@
 import { FormatError } from '../../errors.ts'
 import { isSymlink } from '../../objects/index.ts'
 import { type MutableTree, type ObjectReader, readDirTree, type TreeRoot } from '../../repo/index.ts'
-import { OPAQUE_WHITEOUT, WHITEOUT_PREFIX } from '../../repo/internal.ts'
+import { OPAQUE_WHITEOUT, Pauses, WHITEOUT_PREFIX } from '../../repo/internal.ts'
 
 export interface OverlayOptions {
   readonly signal?: AbortSignal | undefined
@@ -32,9 +32,11 @@ export async function overlayLayer(
   layer: TreeRoot,
   { signal }: OverlayOptions = {},
 ): Promise<void> {
+  const pauses = new Pauses(signal)
   const waiting: [MutableTree, TreeRoot][] = [[onto, layer]]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    signal?.throwIfAborted()
+    const pause = pauses.next()
+    if (pause !== undefined) await pause
     const [target, source] = next
     const { files, dirs } = await readDirTree(reader, source.tree)
     await target.load()

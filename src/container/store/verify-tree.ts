@@ -14,7 +14,7 @@
 import { type Checksum, compareUtf8, type MaybePromise } from '../../bytes.ts'
 import { type DirTree, type FileHeader, type FileInfo, isSymlink, xattrsEqual } from '../../objects/index.ts'
 import { type ObjectReader, readDirTree, type TreeRoot } from '../../repo/index.ts'
-import { OPAQUE_WHITEOUT, WHITEOUT_PREFIX } from '../../repo/internal.ts'
+import { OPAQUE_WHITEOUT, Pauses, WHITEOUT_PREFIX } from '../../repo/internal.ts'
 import { isLeftover } from '../layers/cleanup-root.ts'
 
 /** What became of the files that a merged tree should have, by absolute path. */
@@ -67,9 +67,11 @@ export async function compareCommitTrees(
   state: CompareState,
   options: CompareOptions,
 ): Promise<void> {
+  const pauses = new Pauses(options.signal)
   const waiting: Level[] = [{ path: '', target: target.tree, expected: expected.tree, above: options.above ?? [] }]
   for (let level = waiting.pop(); level !== undefined; level = waiting.pop()) {
-    options.signal?.throwIfAborted()
+    const pause = pauses.next()
+    if (pause !== undefined) await pause
     if (level.target === level.expected) continue
     for (const below of await compareLevel(reader, level, state, options)) waiting.push(below)
   }

@@ -4,6 +4,7 @@
  */
 
 import { compareUtf8, unescapeUtf8 } from '../../bytes.ts'
+import { Pauses } from '../../repo/internal.ts'
 import { packTar, type TarEntry, type TarEntryFields } from '../../tar/index.ts'
 import type { RootContent } from './memory-root.ts'
 import { Directory, type Inode, type RootMetadata } from './root-tree.ts'
@@ -23,9 +24,11 @@ async function* entriesOf(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<TarEntry> {
   const written = new Map<Inode, Uint8Array>()
+  const pauses = new Pauses(signal)
   const waiting: [path: string, Directory | Inode][] = [['./', root]]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    signal?.throwIfAborted()
+    const pause = pauses.next()
+    if (pause !== undefined) await pause
     const [text, node] = next
     const path = unescapeUtf8(text)
     if (node instanceof Directory) {

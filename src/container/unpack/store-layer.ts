@@ -163,7 +163,7 @@ class LayerWriter implements TarSink {
     const directories = [this.#tree]
     for (const directory of directories) {
       directory.setMeta(meta)
-      directories.push(...directory.dirs.values())
+      for (const child of directory.dirs.values()) directories.push(child)
     }
     return writeCommit(this.#tx, { root: await writeTree(this.#tx, this.#tree), timestamp: 0n })
   }

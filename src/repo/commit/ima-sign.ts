@@ -11,6 +11,7 @@ import type { ProgressOptions } from '../../progress.ts'
 import type { ObjectReader, Transaction } from '../core/interface.ts'
 import { readCommit } from '../core/read-metadata.ts'
 import { MutableTree, writeTree } from '../core/tree.ts'
+import { Pauses } from '../core/yield-to-event-loop.ts'
 import type { Repo } from '../repo.ts'
 
 const IMA = encodeUtf8('security.ima')
@@ -38,11 +39,13 @@ export async function imaSign(
     const before = await readCommit(tx, commit)
     const root = MutableTree.from(tx, { tree: before.rootTree, meta: before.rootMeta })
     const signed = new Map<Checksum, Checksum>()
+    const pauses = new Pauses(signal)
     const waiting = [root]
     for (let tree = waiting.pop(); tree !== undefined; tree = waiting.pop()) {
       await tree.load()
       for (const [name, checksum] of tree.files) {
-        signal?.throwIfAborted()
+        const pause = pauses.next()
+        if (pause !== undefined) await pause
         const known = signed.get(checksum) ?? (await signFile(repo.objects, tx, checksum, sign, overwrite))
         signed.set(checksum, known)
         if (known !== checksum) tree.replaceFile(name, known)

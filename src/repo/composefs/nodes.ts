@@ -12,6 +12,7 @@ import type { Platform } from '../../platform/index.ts'
 import type { ObjectReader } from '../core/interface.ts'
 import { DirMetaReader, readDirTree } from '../core/read-metadata.ts'
 import { MAX_TREE_DEPTH, type TreeRoot } from '../core/tree.ts'
+import { Pauses } from '../core/yield-to-event-loop.ts'
 
 /** Directories that every root gets, since a deployment mounts something there. */
 const ROOT_DIRECTORIES = ['usr', 'etc', 'boot', 'var', 'sysroot']
@@ -57,6 +58,7 @@ class NodeReader {
   readonly #platform: Platform
   readonly #options: NodeOptions
   readonly #metas: DirMetaReader
+  readonly #pauses: Pauses
   /** Nodes of files by their objects, which a tree often has under several names. */
   readonly #files = new Map<Checksum, ImageNode>()
   #memory = 0
@@ -66,6 +68,7 @@ class NodeReader {
     this.#platform = platform
     this.#options = options
     this.#metas = new DirMetaReader(reader)
+    this.#pauses = new Pauses(options.signal)
   }
 
   async readRoot(root: TreeRoot): Promise<DirectoryNode> {
@@ -79,7 +82,8 @@ class NodeReader {
   }
 
   async #directory({ tree, meta }: TreeRoot, depth: number): Promise<DirectoryNode> {
-    this.#options.signal?.throwIfAborted()
+    const pause = this.#pauses.next()
+    if (pause !== undefined) await pause
     if (depth > MAX_TREE_DEPTH) throw new LimitError('directory depth', MAX_TREE_DEPTH)
     const { files, dirs } = await readDirTree(this.#reader, tree)
     const { mode, uid, gid, xattrs } = await this.#metas.read(meta)
@@ -98,7 +102,8 @@ class NodeReader {
   }
 
   async #file(checksum: Checksum): Promise<ImageNode> {
-    this.#options.signal?.throwIfAborted()
+    const pause = this.#pauses.next()
+    if (pause !== undefined) await pause
     try {
       const node = await this.#readFile(checksum)
       this.#files.set(checksum, node)

@@ -12,6 +12,7 @@ import { type DirTree, type FileInfo, isSymlink } from '../../objects/index.ts'
 import type { ObjectReader } from './interface.ts'
 import { readCommit, readDirMeta, readDirTree } from './read-metadata.ts'
 import { MAX_TREE_DEPTH, type TreeRoot } from './tree.ts'
+import { Pauses } from './yield-to-event-loop.ts'
 
 /** Symlinks followed for one path. More are taken for a loop. */
 export const MAX_SYMLINKS = 40
@@ -153,17 +154,23 @@ export async function* walkTree(
   start: TreeEntry,
   { depth = Number.POSITIVE_INFINITY, signal }: WalkOptions = {},
 ): AsyncGenerator<TreeEntry, void> {
+  const pauses = new Pauses(signal)
   const waiting: { entry: TreeEntry; level: number }[] = [{ entry: start, level: 0 }]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const { entry, level } = next
+    const pause = pauses.next()
+    if (pause !== undefined) await pause
     // Read before the directory is yielded, so that one that cannot be read is not listed.
     const content = entry.kind === 'file' ? undefined : await readDirTree(reader, entry.tree)
     yield entry
     if (content === undefined || level >= depth) continue
     if (level > MAX_TREE_DEPTH) throw new LimitError('directory depth', MAX_TREE_DEPTH, undefined, entry.path)
-    signal?.throwIfAborted()
     const { files, dirs } = content
-    for (const { name, checksum } of files) yield { kind: 'file', path: childPath(entry.path, name), checksum }
+    for (const { name, checksum } of files) {
+      const pause = pauses.next()
+      if (pause !== undefined) await pause
+      yield { kind: 'file', path: childPath(entry.path, name), checksum }
+    }
     // Pushed in reverse, so that they are popped in order.
     for (const { name, tree, meta } of dirs.toReversed()) {
       const path = childPath(entry.path, name)

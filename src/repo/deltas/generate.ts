@@ -28,6 +28,7 @@ import {
 } from '../../objects/index.ts'
 import { storeXz } from '../../platform/internal.ts'
 import type { ProgressOptions } from '../../progress.ts'
+import { Pauses } from '../core/yield-to-event-loop.ts'
 import { collectReachable, ReachableSet } from '../reach/traverse.ts'
 import type { Repo } from '../repo.ts'
 import { requireRepoFiles } from '../repo.ts'
@@ -248,13 +249,15 @@ class DeltaBuilder {
     const missing = await this.#findMissing()
     const total = missing.meta.length + missing.files.length
     let done = 0
+    const pauses = new Pauses(this.#options.signal)
     const next = () => {
-      this.#options.signal?.throwIfAborted()
       this.#options.onProgress?.({ kind: 'step', label: 'delta', done: ++done, total })
+      return pauses.next()
     }
     const symlinks: Checksum[] = []
     const regular = new Map<Checksum, number>()
     for (const checksum of missing.files) {
+      await pauses.next()
       const { header, size } = await objects.statFile(checksum)
       if (isSymlink(header)) symlinks.push(checksum)
       else regular.set(checksum, encodeFileHeader(header).length + size)
@@ -264,7 +267,7 @@ class DeltaBuilder {
     const deltas = await this.#fileDeltas(regular)
 
     for (const { type, checksum } of missing.meta) {
-      next()
+      await next()
       const bytes = await objects.readMeta(type, checksum)
       if (this.#isFull(bytes.length)) yield await this.#finish()
       this.#part.addMeta(type, checksum, bytes)
@@ -273,23 +276,22 @@ class DeltaBuilder {
     for (const kind of ['rollsum', 'bsdiff'] as const) {
       for (const [checksum, delta] of deltas) {
         if (delta.kind !== kind) continue
-        next()
+        await next()
         if (this.#isFull(0)) yield await this.#finish()
         await this.#addDelta(checksum, delta)
       }
     }
     for (const [checksum, size] of regular) {
       if (deltas.has(checksum)) continue
-      next()
-      if (size > this.#fileSize) {
-        await this.#addFallback(checksum, size)
-        continue
+      await next()
+      if (size > this.#fileSize) await this.#addFallback(checksum, size)
+      else {
+        if (this.#isFull((await objects.statFile(checksum)).size)) yield await this.#finish()
+        await this.#addFile(checksum)
       }
-      if (this.#isFull((await objects.statFile(checksum)).size)) yield await this.#finish()
-      await this.#addFile(checksum)
     }
     for (const checksum of symlinks) {
-      next()
+      await next()
       if (this.#isFull(0)) yield await this.#finish()
       await this.#addFile(checksum)
     }
@@ -390,9 +392,7 @@ class DeltaBuilder {
     const bytes = concatBytes([Uint8Array.of(XZ), packed])
     this.#partStats.push({ objects: count, size: bytes.length, unpacked })
     const checksum = platform.sha256(bytes)
-    return {
-      bytes,
-      header: { version: 0, checksum, size: BigInt(bytes.length), unpacked: BigInt(unpacked), objects },
-    }
+    const header = { version: 0, checksum, size: BigInt(bytes.length), unpacked: BigInt(unpacked), objects }
+    return { bytes, header }
   }
 }

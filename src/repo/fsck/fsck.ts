@@ -13,6 +13,7 @@ import type { ProgressOptions } from '../../progress.ts'
 import { workOff } from '../core/batches.ts'
 import type { RefPath } from '../core/interface.ts'
 import { isMissing, verifyObject } from '../core/verify-object.ts'
+import { Pauses } from '../core/yield-to-event-loop.ts'
 import { deleteObject, enableTombstones } from '../prune/delete.ts'
 import { ReachingCommits, reachLeniently } from '../reach/lenient.ts'
 import { ObjectTable } from '../reach/object-table.ts'
@@ -213,8 +214,10 @@ class Fsck {
     const orphans: Checksum[] = []
     let partial = 0
     let fsckPartial = 0
+    const pauses = new Pauses(signal)
     for (const name of all.list()) {
-      signal?.throwIfAborted()
+      const pause = pauses.next()
+      if (pause !== undefined) await pause
       const { checksum } = name
       const commit = Commit.decode(await this.#repo.objects.readMeta('commit', checksum))
       if (backRefs) await verifyBackRefs(this.#repo, checksum, commit)
@@ -237,9 +240,11 @@ class Fsck {
     const names = await reachLeniently(this.#repo, commits, signal)
     const reaching = new ReachingCommits(this.#repo, commits)
     const total = names.length
+    const pauses = new Pauses(signal)
     for await (const { from, to, left } of workOff(this.#repo.storage.objects, 'verify', names)) {
       for (let at = from; at < to; at++) {
-        signal?.throwIfAborted()
+        const pause = pauses.next()
+        if (pause !== undefined) await pause
         if (left.has(at)) await this.#verify(names.name(at), reaching)
         onProgress?.({ kind: 'step', label: 'fsck', done: at + 1, total })
       }

@@ -7,6 +7,7 @@ import type { Checksum } from '../../bytes.ts'
 import { FormatError, ObjectNotFoundError, withContext } from '../../errors.ts'
 import { Commit, type FileObject, validateCommit } from '../../objects/index.ts'
 import { commitRoot, lookupFile, type WalkOptions } from '../core/path.ts'
+import { Pauses } from '../core/yield-to-event-loop.ts'
 import type { Repo } from '../repo.ts'
 import { type Difference, type DiffOptions, diffDirectories, treeToDiff } from './diff.ts'
 import { type ListedEntry, listPath } from './list-path.ts'
@@ -53,9 +54,11 @@ export async function* commitHistory(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<{ readonly checksum: Checksum; readonly bytes: Uint8Array }, void> {
   const seen = new Set<Checksum>()
+  const pauses = new Pauses(signal)
   let checksum: Checksum | undefined = await repo.resolve(rev)
   while (checksum !== undefined) {
-    signal?.throwIfAborted()
+    const pause = pauses.next()
+    if (pause !== undefined) await pause
     if (seen.has(checksum)) throw new FormatError(`${checksum}.commit`, `Commit ${checksum} is its own ancestor`)
     const bytes: Uint8Array | undefined = await readCommitBytes(repo, checksum, seen.size === 0)
     if (bytes === undefined) return

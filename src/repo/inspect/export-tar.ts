@@ -66,7 +66,6 @@ export async function* exportTar(
   const written = new Map<Checksum, string>()
   let done = 0
   for await (const entry of walkTree(repo.objects, start, { signal })) {
-    signal?.throwIfAborted()
     if (++done % ENTRIES_PER_REPORT === 0) onProgress?.({ kind: 'entries', done })
     const path = pathOf(entry, prefix, cut)
     if (entry.kind === 'directory') {

@@ -9,6 +9,7 @@ import { IoError, LimitError, PathNotFoundError } from '../../errors.ts'
 import type { Xattrs } from '../../objects/index.ts'
 import { childPath, MAX_SYMLINKS } from '../core/path.ts'
 import { MAX_TREE_DEPTH } from '../core/tree.ts'
+import { Pauses } from '../core/yield-to-event-loop.ts'
 import type { Difference } from './diff.ts'
 
 /** Default of `ReadFileOptions.maxBytes`: 1 GiB. */
@@ -141,6 +142,7 @@ export abstract class NodeTree<N> implements FileTree {
     const { node, stat } = await this.#find(path, true)
     yield stat
     if (stat.kind !== 'directory') return
+    const pauses = new Pauses(signal)
     const levels = [{ path: stat.path, entries: await this.#shown(node, stat.path), next: 0 }]
     for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
       const entry = level.entries[level.next++]
@@ -148,7 +150,8 @@ export abstract class NodeTree<N> implements FileTree {
         levels.pop()
         continue
       }
-      signal?.throwIfAborted()
+      const pause = pauses.next()
+      if (pause !== undefined) await pause
       const [name, child] = entry
       const below: FileStat = { path: childPath(level.path, name), ...(await this.describe(child)) }
       yield below

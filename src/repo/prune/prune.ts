@@ -18,6 +18,7 @@ import { type Commit, ObjectList, type ObjectName, type ObjectType, objectTypeNu
 import type { ProgressOptions } from '../../progress.ts'
 import { listMany, workOff } from '../core/batches.ts'
 import { requireAbsent } from '../core/verify-object.ts'
+import { Pauses } from '../core/yield-to-event-loop.ts'
 import { ReachingCommits } from '../reach/lenient.ts'
 import { collectReachable, ReachableSet } from '../reach/traverse.ts'
 import type { Repo } from '../repo.ts'
@@ -96,8 +97,10 @@ async function plan(repo: Repo, options: PruneOptions): Promise<Plan> {
   const byType: (ObjectList | undefined)[] = []
   for (const type of DELETION_ORDER) byType[objectTypeNumber(type)] = ObjectList.empty()
   let total = 0
+  const pauses = new Pauses(signal)
   for await (const names of listMany(repo.storage.objects, commitOnly ? 'commit' : undefined)) {
-    signal?.throwIfAborted()
+    const pause = pauses.next()
+    if (pause !== undefined) await pause
     for (let i = 0; i < names.length; i++) {
       const unreachable = byType[names.typeNumber(i)]
       if (unreachable === undefined) continue
@@ -138,9 +141,11 @@ async function remove(repo: Repo, names: ObjectList, { signal, onProgress }: Pru
     bytes += size
   }
   const report = (done: number) => onProgress?.({ kind: 'step', label: 'prune', done, total })
+  const pauses = new Pauses(signal)
   const oneByOne = async (from: number, to: number, left?: ReadonlySet<number>) => {
     for (let at = from; at < to; at++) {
-      signal?.throwIfAborted()
+      const pause = pauses.next()
+      if (pause !== undefined) await pause
       if (left?.has(at) ?? true) await one(names.name(at))
       report(at + 1)
     }

@@ -20,6 +20,7 @@ import { checksumAt, directoryAt } from '../../objects/internal.ts'
 import type { ProgressOptions } from '../../progress.ts'
 import type { BeginOptions, Transaction } from '../core/interface.ts'
 import { readCommit, readDirTree, readDirTreeChecksums } from '../core/read-metadata.ts'
+import { Pauses } from '../core/yield-to-event-loop.ts'
 import { verifyBindings } from '../fsck/bindings.ts'
 import { readRef, refspecOf } from '../refs/refs.ts'
 import type { Verification } from '../remotes/signature-keys.ts'
@@ -148,6 +149,7 @@ class LocalPull {
   readonly #tx: Transaction
   readonly #options: PullLocalOptions
   readonly #importer: ObjectImporter
+  readonly #pauses: Pauses
   readonly #rules: LocalPullRules | undefined
   readonly #subpaths: Subpaths
   /**
@@ -169,6 +171,7 @@ class LocalPull {
     this.#tx = tx
     this.#options = options
     this.#importer = new ObjectImporter(from, into, tx, options)
+    this.#pauses = new Pauses(options.signal)
   }
 
   /** Pulls commits. @param wanted the requested commits, in the order in which they are visited */
@@ -178,7 +181,8 @@ class LocalPull {
       const level = this.#waiting
       this.#waiting = []
       for (const next of level) {
-        this.#options.signal?.throwIfAborted()
+        const pause = this.#pauses.next()
+        if (pause !== undefined) await pause
         // With subpaths, the same directory at another path may have other entries that are wanted.
         const key = next.type === 'dirtree' ? next.checksum + (next.path ?? '') : next.checksum
         if (this.#seen[next.type].has(key)) continue
@@ -281,6 +285,8 @@ class LocalPull {
       throw await describeDirTreeFault(error, directory, this.#tx)
     })
     for (const at of files) {
+      const pause = this.#pauses.next()
+      if (pause !== undefined) await pause
       const pending = this.#file(checksumAt(bytes, at))
       if (pending !== undefined) await pending
     }

@@ -19,6 +19,7 @@ import {
 } from '../../objects/index.ts'
 import { directoryAt, locateChecksums } from '../../objects/internal.ts'
 import type { TreeRoot } from '../core/tree.ts'
+import { Pauses } from '../core/yield-to-event-loop.ts'
 import { inTableOrder } from '../refs/table-order.ts'
 import type { Repo } from '../repo.ts'
 import { ObjectTable } from './object-table.ts'
@@ -52,6 +53,7 @@ async function visit(
   reached: ObjectTable,
   onEdge?: (parent: ObjectName, child: ObjectName) => void,
 ): Promise<void> {
+  const pauses = new Pauses(signal)
   for (const checksum of commits) {
     const commit: ObjectName = { type: 'commit', checksum }
     reached.add(commit)
@@ -60,7 +62,8 @@ async function visit(
       { parent: commit, tree: rootTree, meta: rootMeta },
     ]
     for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
-      signal?.throwIfAborted()
+      const pause = pauses.next()
+      if (pause !== undefined) await pause
       if ('leave' in next) {
         reached.add(next.leave)
         continue

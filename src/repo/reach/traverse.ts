@@ -13,6 +13,7 @@ import type { ObjectReader } from '../core/interface.ts'
 import { type DirTreeBytes, readDirTreeChecksums } from '../core/read-metadata.ts'
 import type { TreeRoot } from '../core/tree.ts'
 import { isMissing, requireAbsent } from '../core/verify-object.ts'
+import { Pauses } from '../core/yield-to-event-loop.ts'
 import type { Repo } from '../repo.ts'
 
 /** Which objects a traversal visits. */
@@ -138,10 +139,12 @@ export async function* traverseTree(
   reached: ReachableSet,
   { partial = false, signal }: { readonly partial?: boolean; readonly signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<ObjectList, void> {
+  const pauses = new Pauses(signal)
   const found = ObjectList.empty()
   const waiting: TreeRoot[] = [root]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    signal?.throwIfAborted()
+    const pause = pauses.next()
+    if (pause !== undefined) await pause
     found.clear()
     if (reached.add('dirmeta', next.meta)) found.push({ checksum: next.meta, type: 'dirmeta' })
     const name: ObjectName = { checksum: next.tree, type: 'dirtree' }

@@ -11,6 +11,7 @@ import type { Transaction } from '../core/interface.ts'
 import { childPath } from '../core/path.ts'
 import { readDirMeta } from '../core/read-metadata.ts'
 import type { MutableTree } from '../core/tree.ts'
+import { Pauses } from '../core/yield-to-event-loop.ts'
 import type { SePolicy } from './sepolicy.ts'
 
 const SELINUX = encodeUtf8('security.selinux')
@@ -39,13 +40,17 @@ export async function labelTree(
   signal?: AbortSignal,
 ): Promise<void> {
   const labeller = new Labeller(tx, policy)
+  const pauses = new Pauses(signal)
   const waiting: [path: string, tree: MutableTree][] = [['/', tree]]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    signal?.throwIfAborted()
     const [path, directory] = next
+    const pause = pauses.next()
+    if (pause !== undefined) await pause
     await directory.load()
     if (directory.meta !== undefined) directory.setMeta(await labeller.directory(path, directory.meta))
     for (const [name, checksum] of directory.files) {
+      const pause = pauses.next()
+      if (pause !== undefined) await pause
       directory.replaceFile(name, await labeller.file(childPath(path, name), checksum))
     }
     for (const [name, child] of directory.dirs) waiting.push([childPath(path, name), child])

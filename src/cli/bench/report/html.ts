@@ -98,7 +98,7 @@ function bars(
     return spread === undefined ? [] : [{ row, spread }]
   })
   if (shown.length === 0) return ''
-  const most = Math.max(...shown.map(({ spread }) => spread.max), Number.MIN_VALUE)
+  const most = shown.reduce((largest, { spread }) => Math.max(largest, spread.max), Number.MIN_VALUE)
   const scaled = (value: number): number => (value / most) * (WIDTH - LABEL - VALUE)
   const drawn = shown.map(({ row, spread }, i) => {
     const [top, middle] = [i * ROW, i * ROW + ROW / 2]
@@ -119,7 +119,7 @@ function stageBars(rows: readonly Row[]): string {
     return [{ name, parts, total: parts.reduce((sum, { seconds }) => sum + seconds, 0) }]
   })
   if (shown.length === 0) return ''
-  const most = Math.max(...shown.map(({ total }) => total), Number.MIN_VALUE)
+  const most = shown.reduce((largest, { total }) => Math.max(largest, total), Number.MIN_VALUE)
   const scaled = (value: number): number => (value / most) * (WIDTH - LABEL - VALUE)
   const drawn = shown.map(({ name, parts, total }, i) => {
     const [top, middle] = [i * ROW, i * ROW + ROW / 2]

@@ -2,6 +2,7 @@
 
 import { type Checksum, readAll } from '../../../bytes.ts'
 import type { ProgressOptions } from '../../../progress.ts'
+import { yieldToEventLoop } from '../../core/yield-to-event-loop.ts'
 import type { Repo } from '../../repo.ts'
 import { divide, findMatches, type RollsumMatches } from './rollsum.ts'
 
@@ -33,7 +34,8 @@ export async function chooseFileDeltas(
 ): Promise<Map<Checksum, FileDelta>> {
   const chosen = new Map<Checksum, FileDelta>()
   for (const [to, from] of similar) {
-    signal?.throwIfAborted()
+    // Each pair of files may take seconds.
+    if (signal !== undefined) await yieldToEventLoop(signal)
     const source = await repo.objects.readFile(from)
     if ((source.header.mode & WORLD_READABLE) === 0) continue
     const target = await repo.objects.readFile(to)

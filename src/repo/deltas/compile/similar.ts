@@ -8,6 +8,7 @@
 import type { Checksum } from '../../../bytes.ts'
 import { isSymlink } from '../../../objects/index.ts'
 import type { ProgressOptions } from '../../../progress.ts'
+import { Pauses } from '../../core/yield-to-event-loop.ts'
 import type { Repo } from '../../repo.ts'
 
 /** How much larger or smaller the other file may be. */
@@ -76,8 +77,9 @@ async function sizedFiles(
   const names = new Map<Checksum, Set<string>>()
   const waiting = [(await repo.readCommit(commit)).rootTree]
   const seen = new Set(waiting)
+  const pauses = new Pauses(signal)
   for (let tree = waiting.pop(); tree !== undefined; tree = waiting.pop()) {
-    signal?.throwIfAborted()
+    await pauses.next()
     const { files, dirs } = await repo.readDirTree(tree)
     for (const { name, checksum } of files) {
       if (!isWanted(checksum)) continue
@@ -93,6 +95,7 @@ async function sizedFiles(
   }
   const sized: SizedFile[] = []
   for (const [checksum, each] of names) {
+    await pauses.next()
     const { header, size } = await repo.objects.statFile(checksum)
     if (!isSymlink(header)) sized.push({ checksum, size, names: each })
   }

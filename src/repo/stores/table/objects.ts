@@ -152,7 +152,7 @@ export class TableObjects extends TableReader implements ObjectStore {
     if (size === undefined) throw new ObjectNotFoundError(formatObjectName(name))
     const keys = [objectKey(name)]
     const body = name.type === 'file' ? this.file(name.checksum).body : -1
-    if (body >= 0) keys.push(...this.#table.keys(`body/${body}/`))
+    if (body >= 0) for (const key of this.#table.keys(`body/${body}/`)) keys.push(key)
     this.#table.write(new Map(keys.map((key) => [key, undefined])))
   }
 
