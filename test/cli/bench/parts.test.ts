@@ -176,7 +176,7 @@ describe('the command', () => {
   test('lists the scenarios', async () => {
     const { stdout, status } = await runInProcess(['bench', '--list'], folder)
     expect(status).toBe(0)
-    expect(stdout).toMatch(/^small-files +52,000 files in 58 MB, one layer$/m)
+    expect(stdout).toMatch(/^small-files +52,000 files in 60 MB, one layer$/m)
     const json = await runInProcess(['bench', '--list', '--json'], folder)
     const rows = json.stdout.trimEnd().split('\n')
     expect(rows.map((row) => Object.keys(JSON.parse(row)))).toEqual(rows.map(() => ['name', 'summary']))

@@ -134,7 +134,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'small-files',
-    summary: '52,000 files in 58 MB, one layer',
+    summary: '52,000 files in 60 MB, one layer',
     layers: (contents, count) => [tree('usr', count(52_000), 40, () => contents.bytes(contents.size(680, 1.03)))],
   },
   {
