@@ -112,7 +112,7 @@ function writeObjects(path: string): void {
   closeSync(out)
 }
 
-describe.each(['bare-user-only', 'SQLite'])('memory of an import of objects into %s', (store) => {
+describe.each(['archive', 'bare-user-only', 'SQLite'])('memory of an import of objects into %s', (store) => {
   test('250,000 objects, whose links come later, take less than 200 MB', { timeout: 120_000 }, async () => {
     const script = bundleScript(
       'objects-memory',
