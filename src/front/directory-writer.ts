@@ -32,7 +32,7 @@ import {
 import { Directory, type Inode, type RootMetadata, type RootWriter } from '../container/internal.ts'
 import { IoError } from '../errors.ts'
 import { errnoOf, errnoText, ioError, withIo } from '../system/errno.ts'
-import { CREATE_FLAGS, writeAll } from '../system/file-io.ts'
+import { CREATE_FLAGS, fileTime, writeAll } from '../system/file-io.ts'
 import { loadNative } from '../system/native.ts'
 import { loadLinkCalls } from '../system/native-link.ts'
 import { type FileName, OpenDirectory } from '../system/open-directory.ts'
@@ -217,7 +217,7 @@ export class DirectoryWriter implements RootWriter {
       if (xattrs.length > 0 || this.#rootless) {
         this.#setXattrs(inode, (name, value) => this.#native?.setXattrOf(fd, name, value))
       }
-      const time = mtime.seconds + mtime.nanoseconds / 1e9
+      const time = fileTime(mtime.seconds + mtime.nanoseconds / 1e9)
       futimesSync(fd, time, time)
     } catch (error) {
       throw ioError(error, this.#shown)
@@ -295,7 +295,7 @@ export class DirectoryWriter implements RootWriter {
     // Node's own call is exact to the microsecond.
     const refused = mtime.nanoseconds === 0 ? 'ENOSYS' : this.#calls?.setTimes(path, mtime.seconds, mtime.nanoseconds)
     if (refused === undefined && this.#calls !== undefined) return
-    const time = mtime.seconds + mtime.nanoseconds / 1e9
+    const time = fileTime(mtime.seconds + mtime.nanoseconds / 1e9)
     lutimesSync(path, time, time)
   }
 

@@ -37,6 +37,18 @@ export const CREATE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O
 /** Largest file, in bytes, that is read into one array, such as a metadata object. A sparse file can claim any size. */
 export const MAX_WHOLE_FILE = 1 << 30
 
+/** The earliest time of a Date, in milliseconds since 1970. */
+const FIRST_TIME = -8.64e15
+
+/**
+ * Returns a time as Node's functions that set times of files take it: they replace negative numbers by the current time,
+ * but not dates. Times before 1970 are exact to the millisecond.
+ * @param seconds since 1970
+ */
+export function fileTime(seconds: number): number | Date {
+  return seconds < 0 ? new Date(Math.max(Math.floor(seconds * 1000), FIRST_TIME)) : seconds
+}
+
 /** Buffer for the first 64 KiB of a file, which is all of most objects. Its content is copied before the next read. */
 const scratch = new Uint8Array(1 << 16)
 
@@ -196,7 +208,7 @@ export function replaceFile(
       try {
         fchmodSync(fd, mode)
         writeAll(fd, bytes)
-        if (modified !== undefined) futimesSync(fd, modified, modified)
+        if (modified !== undefined) futimesSync(fd, fileTime(modified), fileTime(modified))
         if (fsync) fsyncSync(fd)
       } finally {
         closeSync(fd)

@@ -14,7 +14,7 @@ import { decodeUtf8, encodeUtf8 } from '../../../bytes.ts'
 import { InvalidNameError, IoError } from '../../../errors.ts'
 import { namesIn } from '../../../system/directories.ts'
 import { withIo } from '../../../system/errno.ts'
-import { readWhole, removeFile, replaceFile } from '../../../system/file-io.ts'
+import { fileTime, readWhole, removeFile, replaceFile } from '../../../system/file-io.ts'
 import type { NativeSource } from '../../../system/native.ts'
 import type { DeltaName, DeltaStore } from '../../core/interface.ts'
 import type { CachedFile, SummaryCache } from '../../core/summary-cache.ts'
@@ -90,7 +90,9 @@ export class FsSummaryCache implements SummaryCache {
     withIo(name, () => mkdirSync(this.#path, { recursive: true, mode: 0o777 }))
     replaceFile(path, bytes, { tmp: this.#path, fsync: false, shown: name })
     if (etag !== undefined) this.#setEtag(path, etag)
-    if (lastModified !== undefined) withIo(name, () => utimesSync(path, lastModified, lastModified))
+    if (lastModified === undefined) return
+    const time = fileTime(lastModified)
+    withIo(name, () => utimesSync(path, time, time))
   }
 
   /** Without the attribute, which some file systems do not support, the file is fetched again the next time. */
