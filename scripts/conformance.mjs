@@ -3,13 +3,16 @@
 // a fresh directory with a wrapper named `ostree` first in PATH.
 //
 //   node scripts/conformance.mjs [--expect FILE] [--write-expect FILE] [--ostree PROGRAM] [--root DIRECTORY]
-//                                [--jobs N] [--timeout SECONDS] [--tail LINES] [--all] [NAME…]
+//                                [--jobs N] [--timeout SECONDS] [--tail LINES] [--all] [--own-httpd]
+//                                [NAME…]
 //
 // Without names it runs the tests listed in the expect file, with --all every installed test. An expect file has one
 // test per line; a number after it requires only that many points (single checks) of the test to pass.
 //
 // With --root the tests of another release are run, inside the directory that scripts/newest-ostree.sh makes. They see
 // its programs, this project at its own path, and the Node that runs this script. That needs root.
+//
+// With --own-httpd the tests pull from `trivial-httpd` of the command instead of from ostree's.
 //
 // As root, each test runs in its own PID, network and mount namespaces, and the system's ostree is replaced by a
 // program that fails, so that a test which calls it fails. Otherwise only the process group of a test is killed at its
@@ -58,6 +61,7 @@ const { values, positionals } = parseArgs({
     timeout: { type: 'string', default: '600' },
     tail: { type: 'string', default: '0' },
     root: { type: 'string' },
+    'own-httpd': { type: 'boolean', default: false },
   },
 })
 if (values.root !== undefined) process.exit(runInside(resolve(values.root)))
@@ -71,6 +75,7 @@ accessSync(values.ostree, constants.X_OK)
 
 const work = temporaryFolder('/var/tmp/ostree-ts-conformance')
 const unskipped = copyUnskipped()
+const suiteOfAll = values['own-httpd'] ? copySuite('suite-own-httpd') : SUITE
 const isolated = process.getuid?.() === 0 && spawnSync('unshare', [...namespaces(), 'true']).status === 0
 
 const tests = chosen()
@@ -133,6 +138,18 @@ function chosen() {
   return names.sort((a, b) => weight(b) - weight(a))
 }
 
+/** Returns a copy of the tests. There they find no server beside them, and use the one of the command `ostree`. */
+function copySuite(name) {
+  const copy = join(work, 'suites/libostree', name)
+  cpSync(SUITE, copy, { recursive: true, verbatimSymlinks: true })
+  const server = join(copy, 'ostree-trivial-httpd')
+  if (existsSync(server)) {
+    rmSync(server)
+    writeFileSync(server, '#!/bin/sh\nexec ostree trivial-httpd "$@"\n', { mode: 0o755 })
+  }
+  return copy
+}
+
 function copyUnskipped() {
   const copy = join(work, 'suite')
   cpSync(SUITE, copy, { recursive: true, verbatimSymlinks: true })
@@ -166,7 +183,7 @@ async function worker() {
 
 async function runTest(name) {
   const place = mkdtempSync(join(work, 't'))
-  const suite = name === UNSKIPPED ? unskipped : SUITE
+  const suite = name === UNSKIPPED ? unskipped : suiteOfAll
   const file = (path) => join(place, path)
   for (const directory of ['bin', 'cwd']) mkdirSync(file(directory))
   writeFileSync(file('bin/ostree'), `#!/bin/sh\nexec '${resolve(values.ostree)}' "$@"\n`, { mode: 0o755 })

@@ -245,4 +245,11 @@ export const COMMANDS: readonly (CommandEntry | CommandGroup)[] = [
     load: async () => (await import('./commands/summary.ts')).summary,
   },
   TAR,
+  {
+    name: 'trivial-httpd',
+    summary: 'Simple webserver',
+    // As in Debian's ostree, which has it as a program of its own.
+    hidden: true,
+    load: async () => (await import('./commands/trivial-httpd.ts')).trivialHttpd,
+  },
 ]

@@ -9,7 +9,6 @@ export const MISSING_COMMANDS: Readonly<Record<string, string>> = {
   admin:
     '`ostree-ts container image deploy --sysroot=PATH` deploys an image to a sysroot; use `ostree admin` for everything else',
   'find-remotes': 'configure the remote with `ostree-ts remote add`, or use `ostree find-remotes`',
-  'trivial-httpd': 'serve a repository of mode archive with any web server',
 }
 
 /**

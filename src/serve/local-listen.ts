@@ -3,8 +3,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import type { HttpHandler } from '../platform/index.ts'
 import { ioError } from '../system/errno.ts'
 
@@ -112,18 +110,38 @@ async function respond(
     if (answer.body === undefined || answer.body instanceof Uint8Array) {
       response.end(method === 'HEAD' ? undefined : answer.body)
     } else {
-      await pipeline(Readable.from(copies(answer.body)), response)
+      await send(answer.body, response)
     }
   } catch {
-    // A body that breaks off closes the connection, so that the client sees that it is incomplete.
-    if (response.headersSent) response.destroy()
+    // A body that breaks off closes the connection after what has been sent, so that the client sees that it is incomplete.
+    if (response.headersSent) request.socket.destroySoon()
     else response.writeHead(500).end()
   } finally {
     onResponse?.(method, url, status)
   }
 }
 
-/** Copies chunks, whose memory is reused by their source while Node still holds them. */
-async function* copies(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
-  for await (const chunk of source) yield Uint8Array.prototype.slice.call(chunk)
+/**
+ * Sends a body, no faster than the client takes it. It ends early, without an error, when the client has gone.
+ * Throws the errors of the body, after which the response is incomplete.
+ */
+async function send(body: AsyncIterable<Uint8Array>, response: ServerResponse): Promise<void> {
+  for await (const chunk of body) {
+    if (response.destroyed) return
+    // The source reuses the memory of a chunk while Node still holds it.
+    if (!response.write(Uint8Array.prototype.slice.call(chunk))) await drained(response)
+  }
+  response.end()
+}
+
+/** Resolves when a response takes more bytes, or when its connection is closed. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done).off('close', done)
+      resolve()
+    }
+    response.on('drain', done).on('close', done)
+    if (response.destroyed) done()
+  })
 }

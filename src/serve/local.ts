@@ -1,1 +1,2 @@
+export { type RandomStatus, type ServeDirectoryOptions, serveDirectory } from './local-directory.ts'
 export { type ListeningServer, type ListenOptions, listen } from './local-listen.ts'

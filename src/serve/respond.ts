@@ -9,7 +9,10 @@ export interface ServedFile {
   readonly tag: string
   /** Whether the bytes at this path never change. */
   readonly immutable: boolean
-  readonly type: string
+  /** Media type. `undefined`: the response does not name one. */
+  readonly type?: string | undefined
+  /** Time of the last change, in milliseconds since 1970. */
+  readonly modified?: number | undefined
   /** Bytes; `undefined` when they are known only when all have been made. Ranges need it. */
   readonly size?: number | undefined
   /** Returns the bytes, or those from `start` up to, but not including, `end`. Called at most once. */
@@ -45,8 +48,9 @@ export async function fileResponse(request: HttpRequest, file: ServedFile): Prom
     etag: tag,
     'cache-control': file.immutable ? `public, max-age=${YEAR_SECONDS}, immutable` : 'no-cache',
   }
-  if (matches(request.headers.get('if-none-match'), tag)) return { status: 304, headers }
-  headers['content-type'] = file.type
+  if (file.modified !== undefined) headers['last-modified'] = new Date(file.modified).toUTCString()
+  if (isUnchanged(request, tag, file.modified)) return { status: 304, headers }
+  if (file.type !== undefined) headers['content-type'] = file.type
   if (size !== undefined) headers['accept-ranges'] = 'bytes'
   const range = size === undefined ? undefined : rangeOf(request, tag, size)
   if (range === 'unsatisfiable') {
@@ -60,9 +64,17 @@ export async function fileResponse(request: HttpRequest, file: ServedFile): Prom
   return { status, headers, body: await file.content(range) }
 }
 
+/** Evaluates the conditions of a request. Entity tags take precedence over times: RFC 9110, section 13.2.2. */
+function isUnchanged({ headers }: HttpRequest, tag: string, modified: number | undefined): boolean {
+  const tags = headers.get('if-none-match')
+  if (tags !== null) return matches(tags, tag)
+  const since = Date.parse(headers.get('if-modified-since') ?? '')
+  // HTTP dates have whole seconds.
+  return modified !== undefined && !Number.isNaN(since) && Math.floor(modified / 1000) * 1000 <= since
+}
+
 /** Tells whether a list of entity tags has this one. Weak tags count as well: RFC 9110, section 13.1.2. */
-function matches(list: string | null, tag: string): boolean {
-  if (list === null) return false
+function matches(list: string, tag: string): boolean {
   return list.split(',').some((item) => item.trim() === '*' || item.trim().replace(/^W\//, '') === tag)
 }
 
