@@ -34,11 +34,15 @@ export {
   packFiles,
 } from './image-builder.ts'
 export { applyLayers, compareTrees, LayerModel, type LayersPropertyOptions, layersProperty } from './models/layers.ts'
+export * from './network/index.ts'
 export { isTextEntry, packLayer } from './pack-layer.ts'
 export { printCommit, printContent, printEntries, printEntry, printedAs, printTree, printValue } from './printing.ts'
 export {
   type ImageStoreSubject,
   imageStoreSuite,
+  type NetworkPlace,
+  type NetworkSubject,
+  networkSuite,
   type StorageStep,
   type StorageSubject,
   storageProperty,

@@ -1,5 +1,5 @@
 /** Checks docs/testing.md: its example and the names in its table. */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import * as kit from '../../src/testing/index.ts'
@@ -12,6 +12,20 @@ test('the example of docs/testing.md equals example.test.ts, except for import p
     folder === '' ? "'ostree-ts'" : `'ostree-ts/${folder}'`,
   )
   expect(page).toContain(`\`\`\`ts\n${example}\`\`\`\n`)
+})
+
+test('every other example of docs/testing.md is part of a test', () => {
+  const folder = fileURLToPath(new URL('.', import.meta.url))
+  const tests = readdirSync(folder).filter((name) => /^example-.*\.test\.ts$/.test(name))
+  const lines = (text: string) =>
+    text
+      .split('\n')
+      .map((line) => line.trim())
+      .join('\n')
+  const known = tests.map((name) => lines(read(`./${name}`)))
+  const blocks = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].slice(1).map(([, block = '']) => lines(block))
+  expect(blocks.length).toBe(tests.length)
+  expect(blocks.filter((block) => !known.some((text) => text.includes(block)))).toEqual([])
 })
 
 test('every name in the table of docs/testing.md is exported by the kit', () => {
