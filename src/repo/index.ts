@@ -183,6 +183,8 @@ export type { DeltaSizes, PullOptions, PullResult, RemoteAccess } from './pull/o
 export { pull } from './pull/pull.ts'
 export { type PullLocalOptions, type PullLocalResult, pullLocal } from './pull/pull-local.ts'
 export type { WantedCollectionRef, WantedRefs } from './pull/refs.ts'
+export type { FetchedSummary } from './pull/remote/summary.ts'
+export { fetchRemoteSummary } from './pull/remote-summary.ts'
 export {
   collectReachable,
   ReachableSet,

@@ -40,7 +40,9 @@ export function createDummyEngine(enabled: boolean): SignatureEngine {
       const text = key && decodeUtf8(key)
       const isGood = signatures.some((signature) => text !== undefined && decodeUtf8(signature) === text)
       if (isGood) return 'dummy: Signature verified'
-      throw new DeniedError('dummy', 'signature: dummy: incorrect signature')
+      const { length } = signatures
+      const reason = length === 0 ? 'no signatures' : `incorrect signatures found: ${length}`
+      throw new DeniedError('dummy', `signature: dummy: ${reason}`)
     },
   }
 }

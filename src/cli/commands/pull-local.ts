@@ -1,13 +1,17 @@
 /** `ostree pull-local`. Source: ot-builtin-pull-local.c. */
 
 import { hasEscapedBytes } from '../../bytes.ts'
-import { UnsupportedError, UsageError } from '../../errors.ts'
+import { UsageError } from '../../errors.ts'
 import { formatSize } from '../../format-size.ts'
 import type { Progress } from '../../progress.ts'
-import { type PullLocalResult, pullLocal as pullBetween, type Repo } from '../../repo/index.ts'
+import { type PullLocalResult, pullLocal as pullBetween } from '../../repo/index.ts'
+import { pullLocalByDeltas } from '../../repo/internal.ts'
+import { nodeFiles } from '../../system/local-files.ts'
+import { nodeNetwork } from '../../system/network.ts'
 import { command } from '../command.ts'
 import { openGivenRepo } from '../local-repo.ts'
 import { Console } from '../text/console.ts'
+import { formatPullResult } from '../text/pull-result.ts'
 import { JSON_OPTION } from '../values.ts'
 import { hostVerification } from '../verification.ts'
 
@@ -40,7 +44,7 @@ export const pullLocal = command({
     depth: { type: 'integer', arg: 'DEPTH', help: 'Traverse DEPTH parents (-1=infinite) (default: 0)' },
     ...JSON_OPTION,
   },
-  async run({ options, args: [source, ...refs], out, signal, repo: openTarget, usageError }) {
+  async run({ options, args: [source, ...refs], out, env, signal, repo: openTarget, usageError }) {
     const into = await openTarget()
     if (source === undefined) throw usageError('DESTINATION must be specified')
     if (refs.some(hasEscapedBytes)) throw new UsageError('Invalid ref name: not valid UTF-8')
@@ -48,8 +52,10 @@ export const pullLocal = command({
     const progress = options.json ? undefined : new Console(out)
     progress?.start()
     try {
-      if (options['require-static-deltas']) await refuseDeltas(from, into)
-      const result = await pullBetween(from, into, {
+      if (options['require-static-deltas'] && options['disable-static-deltas']) {
+        throw usageError('Cannot specify both --require-static-deltas and --disable-static-deltas')
+      }
+      const asked = {
         refs: refs.length === 0 ? undefined : refs,
         remote: options.remote,
         depth: options.depth,
@@ -64,8 +70,16 @@ export const pullLocal = command({
         ...(options['disable-fsync'] && { fsync: false }),
         ...(options['per-object-fsync'] && { perObjectFsync: true }),
         signal,
-        ...(progress?.isTerminal && { onProgress: (event) => report(progress, event) }),
-      })
+        ...(progress?.isTerminal && { onProgress: (event: Progress) => report(progress, event) }),
+      }
+      if (options['require-static-deltas']) {
+        const access = { network: nodeNetwork({ environment: env }), files: nodeFiles }
+        const result = await pullLocalByDeltas(from, into, { ...asked, ...access })
+        if (progress === undefined) out.json(result)
+        else progress.text(formatPullResult(result), true)
+        return
+      }
+      const result = await pullBetween(from, into, asked)
       if (progress === undefined) out.json(result)
       else progress.text(formatResult(result), true)
     } finally {
@@ -87,13 +101,4 @@ function formatResult({ metadata, content, contentBytes, attachedBytes }: PullLo
 
 function formatTransferred(bytes: number): string {
   return bytes < 1024 ? `${bytes} B` : `${Math.floor(bytes / 1024)} KiB`
-}
-
-/** Throws the error of `--require-static-deltas`: ostree's where ostree fails too, else that it is not supported. */
-async function refuseDeltas(from: Repo, into: Repo): Promise<never> {
-  if (into.mode === 'archive') throw new UsageError("Can't use static deltas in an archive repo")
-  if (((await from.storage.deltas?.list()) ?? []).length === 0) {
-    throw new UsageError('Fetch configured to require static deltas, but no summary deltas or delta index found')
-  }
-  throw new UnsupportedError('static deltas', 'Static deltas cannot be applied; pull without --require-static-deltas')
 }

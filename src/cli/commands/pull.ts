@@ -5,13 +5,14 @@ import { hasEscapedBytes } from '../../bytes.ts'
 import { UsageError } from '../../errors.ts'
 import { formatSize } from '../../format-size.ts'
 import type { Progress } from '../../progress.ts'
-import { type PullResult, parseRefspec, pull as pullFrom, type Repo } from '../../repo/index.ts'
+import { parseRefspec, pull as pullFrom, type Repo } from '../../repo/index.ts'
 import { createSummaryCache } from '../../repo/local.ts'
 import { nodeFiles } from '../../system/local-files.ts'
 import { nodeNetwork } from '../../system/network.ts'
 import { command } from '../command.ts'
 import { openRepo } from '../local-repo.ts'
 import { Console } from '../text/console.ts'
+import { formatPullResult } from '../text/pull-result.ts'
 import { JSON_OPTION } from '../values.ts'
 import { hostVerification } from '../verification.ts'
 
@@ -195,24 +196,4 @@ function reporter(progress: Console): (event: Progress) => void {
       progress.text(`Receiving objects: ${percent}% (${fetched}/${requested}) ${speed}/s ${formatSize(received)}`)
     }
   }
-}
-
-/** Formats the line that a pull ends with. */
-export function formatPullResult(result: PullResult): string {
-  const { metadata, content, importedMetadata, importedContent, deltaParts, transferred, seconds, contentBytes } =
-    result
-  if (result.delta !== undefined) {
-    const { parts, size, unpacked } = result.delta
-    return `Delta update: 0/${parts} parts, 0 bytes/${formatSize(Number(size))}, ${formatSize(Number(unpacked))} total uncompressed`
-  }
-  const counts = result.isLocal
-    ? `${metadata} metadata, ${content} content objects imported`
-    : deltaParts > 0
-      ? `${deltaParts} delta parts, ${metadata + content} loose fetched`
-      : `${metadata} metadata, ${content} content objects fetched`
-  const imported = importedMetadata + importedContent
-  const local = imported === 0 ? '' : ` (${importedMetadata} meta, ${importedContent} content local)`
-  const amount = transferred < 1024 ? `${transferred} B` : `${Math.floor(transferred / 1024)} KiB`
-  const moved = transferred === 0 ? '' : ` ${amount} transferred in ${seconds} seconds;`
-  return `${counts}${local};${moved} ${formatSize(contentBytes)} content written`
 }

@@ -6,11 +6,11 @@
 
 import type { Checksum } from '../../bytes.ts'
 import { DeniedError, withContext } from '../../errors.ts'
-import { vardict } from '../../gvariant/index.ts'
 import type { Verification } from '../remotes/signature-keys.ts'
 import { readSignedCommit, requireGpgSignature } from '../remotes/verify-commit.ts'
 import type { Repo } from '../repo.ts'
 import { SUMMARY_FILE, SUMMARY_SIGNATURES_FILE } from '../summary/format.ts'
+import { decodeSignatures } from './remote/summary.ts'
 
 /**
  * Verifies a commit of `from` with the keys that `into` has for the remote.
@@ -31,7 +31,7 @@ export async function requireSignedCommit(
 }
 
 /**
- * Verifies the summary of the source with the keys that `into` has for the remote.
+ * Reads the summary of the source and verifies it with the keys that `into` has for the remote.
  * @throws {DeniedError} when there is no summary, or it has no good signature
  */
 export async function requireSignedSummary(
@@ -39,7 +39,7 @@ export async function requireSignedSummary(
   into: Repo,
   remote: string,
   verification: Verification,
-): Promise<void> {
+): Promise<Uint8Array> {
   const read = async (name: string): Promise<Uint8Array> => {
     const bytes = await files?.read(name)
     if (bytes !== undefined) return bytes
@@ -47,6 +47,7 @@ export async function requireSignedSummary(
     throw new DeniedError(name, `GPG verification enabled, but no ${name} found ${hint}`)
   }
   const bytes = await read(SUMMARY_FILE)
-  const metadata = vardict.decode(await read(SUMMARY_SIGNATURES_FILE))
-  await requireGpgSignature(into, remote, { bytes, metadata }, verification)
+  const signatures = await read(SUMMARY_SIGNATURES_FILE)
+  await requireGpgSignature(into, remote, { bytes, metadata: decodeSignatures(signatures) }, verification)
+  return bytes
 }

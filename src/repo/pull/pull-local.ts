@@ -57,8 +57,10 @@ export interface PullLocalOptions
 export interface LocalPullRules {
   /** Verifies the signatures of a commit, given its detached metadata. */
   verifyCommit(commit: Checksum, bytes: Uint8Array, attached: Uint8Array | undefined): Promise<void>
-  /** Verifies the summary of the source, before refs are looked up. */
-  verifySummary(): Promise<void>
+  /** Reads the summary of the source and verifies it, before refs are looked up. */
+  summary(): Promise<Uint8Array | undefined>
+  /** Whether refs become mirrored refs of the collection that the summary tells. */
+  readonly mirror: boolean
   readonly timestamps: TimestampRules
 }
 
@@ -101,8 +103,8 @@ export async function pullBetween(
   if ((options.gpgVerify || options.gpgVerifySummary) && options.remote === undefined) {
     throw new UsageError('Must specify remote name to enable gpg verification')
   }
-  const verifySummary = rules === undefined ? verifierOfSummary(from, into, options) : () => rules.verifySummary()
-  const wanted = await resolveWanted(from, options, verifySummary)
+  const summary = rules === undefined ? signedSummary(from, into, options) : () => rules.summary()
+  const wanted = await resolveWanted(from, options, { summary, mirror: rules?.mirror })
   const tx = await into.begin({ fsync: options.fsync, perObjectFsync: options.perObjectFsync })
   try {
     const pull = new LocalPull(from, into, tx, options, rules)
@@ -122,8 +124,8 @@ export async function pullBetween(
   }
 }
 
-/** Returns a function that verifies the summary of the source, if that is required. */
-function verifierOfSummary(from: Repo, into: Repo, options: PullLocalOptions): (() => Promise<void>) | undefined {
+/** Returns a function that reads and verifies the summary of the source, if that is required. */
+function signedSummary(from: Repo, into: Repo, options: PullLocalOptions): (() => Promise<Uint8Array>) | undefined {
   const { gpgVerifySummary, remote = '' } = options // pullLocal has checked that there is a remote
   if (!gpgVerifySummary) return undefined
   return () => requireSignedSummary(from, into, remote, requireVerification(options))

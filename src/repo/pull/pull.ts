@@ -47,7 +47,7 @@ export async function pull(repo: Repo, remote: string, options: PullOptions = {}
 /** Creates the fetcher for a remote, with its cookies. */
 export async function openFetcher(
   repo: Repo,
-  { remote }: RemoteSettings,
+  { remote }: Pick<RemoteSettings, 'remote'>,
   options: RemoteAccess & Pick<PullOptions, 'signal'>,
 ): Promise<Fetcher> {
   const { network, files, signal, headers, userAgent, retries, retryAll, lowSpeed, concurrency } = options

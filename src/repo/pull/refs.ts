@@ -55,9 +55,16 @@ export interface WantedCommit {
   path(into: Repo): RefPath | undefined
 }
 
+/** What a pull knows beyond the requested refs. */
+export interface WantedRules {
+  /** Reads the summary of the source and verifies it, before refs are looked up. Default: it is read unverified. */
+  readonly summary?: (() => Promise<Uint8Array | undefined>) | undefined
+  /** Whether refs without a collection become mirrored refs of the collection that the summary tells. Default false. */
+  readonly mirror?: boolean | undefined
+}
+
 /**
  * Resolves the requested refs.
- * @param verifySummary called before refs are looked up
  * @returns commits requested by checksum, then refs, each in ostree's order
  * @throws {InvalidNameError} when a name is malformed
  * @throws {RefNotFoundError} when the source does not have a ref
@@ -66,7 +73,7 @@ export interface WantedCommit {
 export async function resolveWanted(
   from: Repo,
   options: WantedRefs,
-  verifySummary?: () => Promise<void>,
+  { summary = async () => from.storage.files?.read(SUMMARY_FILE), mirror = false }: WantedRules = {},
 ): Promise<WantedCommit[]> {
   const { refs, collectionRefs, overrides = new Map<string, Checksum>(), remote } = options
   const all = async () => inTableOrder((await from.listRefs()).map(({ name }) => name))
@@ -79,14 +86,18 @@ export async function resolveWanted(
   const unresolved =
     [...names].some((name) => !isChecksum(name) && !overrides.has(name)) ||
     collectionRefs?.some(({ commit }) => !commit)
-  if (unresolved) await verifySummary?.()
-  const find = unresolved ? ((await summaryFinder(from)) ?? repoFinder(from)) : undefined
+  const find = unresolved ? finderIn(await summary(), from) : undefined
   const byName = [...names].filter((name) => !isChecksum(name)).map((name) => ({ collection: undefined, name }))
   const found: FoundRef[] = []
   for (const ref of inRefTableOrder<CollectionRef | WantedCollectionRef>([...byName, ...(collectionRefs ?? [])])) {
     const { collection, name } = ref
     const given = 'commit' in ref ? ref.commit : collection === undefined ? overrides.get(name) : undefined
-    found.push({ collection, name, commit: given ?? ((await find?.(ref)) as Checksum) }) // a finder throws if not found
+    // A finder throws if it does not find the ref.
+    if (given !== undefined) found.push({ collection, name, commit: given })
+    else {
+      const own = mirror ? (collection ?? find?.collection) : collection
+      found.push({ collection: own, name, commit: (await find?.find(ref)) as Checksum })
+    }
   }
   const commits = inTableOrder([...names].filter(isChecksum))
   return [
@@ -107,34 +118,44 @@ interface FoundRef extends CollectionRef {
   readonly commit: Checksum
 }
 
-/** Returns the commit of a ref. @throws {RefNotFoundError} when the source does not have it */
-type Finder = (ref: CollectionRef) => Promise<Checksum>
+/** Looks refs up. */
+interface Finder {
+  /** The collection of refs that are requested without one, if the summary tells it. */
+  readonly collection: string | undefined
+  /** Returns the commit of a ref. @throws {RefNotFoundError} when the source does not have it */
+  find(ref: CollectionRef): Promise<Checksum>
+}
 
 /** Looks refs up in the repository. */
 function repoFinder(from: Repo): Finder {
-  return async ({ collection, name }) => {
-    if (collection === undefined) return resolveRev(from, name, { localOnly: true })
-    const commit = await findCollectionRef(from, collection, name)
-    if (commit === undefined) throw new RefNotFoundError(name, `Collection–ref (${collection}, ${name}) not found`)
-    return commit
+  return {
+    collection: undefined,
+    async find({ collection, name }) {
+      if (collection === undefined) return resolveRev(from, name, { localOnly: true })
+      const commit = await findCollectionRef(from, collection, name)
+      if (commit === undefined) throw new RefNotFoundError(name, `Collection–ref (${collection}, ${name}) not found`)
+      return commit
+    },
   }
 }
 
-/** Looks refs up in the summary. @returns `undefined` when the source has none */
-async function summaryFinder(from: Repo): Promise<Finder | undefined> {
-  const bytes = await from.storage.files?.read(SUMMARY_FILE)
-  if (bytes === undefined) return undefined
+/** Looks refs up in the summary, or in the repository if it has none. */
+function finderIn(bytes: Uint8Array | undefined, from: Repo): Finder {
+  if (bytes === undefined) return repoFinder(from)
   if (!isNormal(Summary.type, bytes)) throw new FormatError(SUMMARY_FILE, 'Not normal form')
   const { refs, metadata } = Summary.decode(bytes)
   const own = lookup(metadata, SUMMARY_COLLECTION_KEY, string)
   const others = new Map<string, readonly SummaryRef[]>(
     lookup(metadata, SUMMARY_COLLECTION_MAP_KEY, CollectionMap) ?? [],
   )
-  return async ({ collection, name }) => {
-    const among = collection === undefined || collection === own ? refs : others.get(collection)
-    const found = among?.find((ref) => ref.name === name)
-    if (found !== undefined) return found.latest.commit
-    const shown = collection === undefined ? `'${name}'` : `(${collection}, ${name})`
-    throw new RefNotFoundError(name, `No such branch ${shown} in repository summary`)
+  return {
+    collection: own || undefined,
+    async find({ collection, name }) {
+      const among = collection === undefined || collection === own ? refs : others.get(collection)
+      const found = among?.find((ref) => ref.name === name)
+      if (found !== undefined) return found.latest.commit
+      const shown = collection === undefined ? `'${name}'` : `(${collection}, ${name})`
+      throw new RefNotFoundError(name, `No such branch ${shown} in repository summary`)
+    },
   }
 }

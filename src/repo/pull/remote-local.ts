@@ -7,7 +7,6 @@
 
 import type { Checksum } from '../../bytes.ts'
 import { UnsupportedError, UsageError } from '../../errors.ts'
-import { vardict } from '../../gvariant/index.ts'
 import { requireSignatures, type SignaturePolicy, signaturePolicy } from '../remotes/verify-commit.ts'
 import type { Repo } from '../repo.ts'
 import { SUMMARY_FILE, SUMMARY_SIGNATURES_FILE, Summary } from '../summary/format.ts'
@@ -16,7 +15,7 @@ import { type LocalPullRules, pullBetween } from './pull-local.ts'
 import type { WantedCollectionRef } from './refs.ts'
 import { parseRequested, SummaryRefs } from './remote/refs.ts'
 import type { RemoteSettings } from './remote/settings.ts'
-import { requireVerification, unsigned } from './remote/summary.ts'
+import { decodeSignatures, requireVerification, unsigned } from './remote/summary.ts'
 import { TimestampRules } from './timestamps.ts'
 
 /** Opens the repository of a `file:` URL and pulls from it. @throws as `pull` */
@@ -116,13 +115,12 @@ class PathPull {
 
   /** Returns all refs in the summary of the source. */
   async #all(): Promise<{ collection: string | undefined; name: string; commit: Checksum }[]> {
-    const { bytes } = await this.#summary()
+    const bytes = await this.#rules().summary()
     if (bytes === undefined) {
       throw new UsageError(
         'Fetching all refs was requested in mirror mode, but remote repository does not have a summary',
       )
     }
-    await this.#rules().verifySummary()
     return new SummaryRefs(Summary.decode(bytes)).all().flatMap(({ ref, commit }) => (ref ? [{ ...ref, commit }] : []))
   }
 
@@ -138,19 +136,21 @@ class PathPull {
       what: string,
     ): Promise<void> => {
       if (remote === undefined || (!gpg && sign === undefined)) return
-      const signed = { bytes, metadata: attached && vardict.decode(attached), what }
+      const signed = { bytes, metadata: attached && decodeSignatures(attached), what }
       await requireSignatures(this.#repo, remote, { gpg, sign }, signed, requireVerification(verification))
     }
     return {
       timestamps: new TimestampRules(this.#repo, timestampCheck, timestampCheckFrom),
       verifyCommit: (commit, bytes, attached) => verify(policyOf('commit'), bytes, attached, `Commit ${commit}`),
-      verifySummary: async () => {
+      mirror: this.#options.mirror ?? false,
+      summary: async () => {
         const policy = policyOf('summary')
-        if (!policy.gpg && policy.sign === undefined) return
         const { bytes, signatures } = await this.#summary()
-        if (bytes === undefined) throw unsigned(SUMMARY_FILE, policy)
-        if (signatures === undefined) throw unsigned(SUMMARY_SIGNATURES_FILE, policy)
+        if (!policy.gpg && policy.sign === undefined) return bytes
+        if (bytes === undefined) throw unsigned(SUMMARY_FILE, policy.gpg)
+        if (signatures === undefined) throw unsigned(SUMMARY_SIGNATURES_FILE, policy.gpg)
         await verify(policy, bytes, signatures, 'summary')
+        return bytes
       },
     }
   }

@@ -13,7 +13,7 @@
  */
 
 import { decodeUtf8 } from '../../bytes.ts'
-import { DeniedError, NotFoundError, OstreeError, UnsupportedError, withContext } from '../../errors.ts'
+import { DeniedError, FormatError, NotFoundError, OstreeError, UnsupportedError, withContext } from '../../errors.ts'
 import type { KeyRings, PublicKeys, SignatureEngine, TimeFormat } from '../../sign/index.ts'
 import type { Repo } from '../repo.ts'
 import type { Remote } from './remotes.ts'
@@ -54,11 +54,19 @@ export async function remoteKeyRings(repo: Repo, remote: Remote, { keys }: Verif
   const rings: Uint8Array[] = []
   const own = await repo.storage.files?.read(`${remote.name}${KEYRING_SUFFIX}`)
   if (own !== undefined) rings.push(own)
-  for (const path of remote.config.getList(remote.group, 'gpgkeypath', undefined) ?? []) {
+  for (const path of keyPaths(remote)) {
     if (keys === undefined) throw new UnsupportedError('gpgkeypath', `Cannot read ${path}: no key source is given`)
     for (const ring of await keys.at(path)) rings.push(ring)
   }
   return own === undefined && keys !== undefined ? [...(await keys.system()), ...rings] : rings
+}
+
+/** Returns the paths of `gpgkeypath`, which are separated by `;` or by `,`. @throws {FormatError} when it has both */
+function keyPaths({ config, group }: Remote): readonly string[] {
+  const text = config.get(group, 'gpgkeypath')
+  if (text === undefined || !text.includes(',')) return config.getList(group, 'gpgkeypath', undefined) ?? []
+  if (text.includes(';')) throw new FormatError('gpgkeypath', `key value list contains more than one separator`)
+  return text.split(',').filter((path) => path !== '')
 }
 
 /** Returns the keyrings of all remotes, and the system keyrings. */

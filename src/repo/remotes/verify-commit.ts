@@ -198,7 +198,8 @@ async function requireEngines(
   try {
     return await firstSuccess(tries)
   } catch (error) {
-    throw withContext(`Can't verify ${what}`, error)
+    // As in ostree, only the message about a commit tells what was verified.
+    throw what === 'commit' ? withContext("Can't verify commit", error) : error
   }
 }
 

@@ -148,7 +148,7 @@ describe.each(['http', 'file'])('a remote reached by %s', (scheme) => {
     [
       'plain',
       ['--set=sign-verify-summary=ed25519', `--set=verification-ed25519-key=${ed25519.other_public_key_b64}`],
-      "Can't verify summary",
+      "error: ed25519: Signature couldn't be verified",
     ],
     [
       'ed',

@@ -37,6 +37,8 @@ describeReference('ostree', 'signatures in `ostree-ts` and in `ostree`', () => {
         for remote in with bare; do ostree --repo=$repo remote add $remote http://localhost; done
         ostree --repo=$repo remote add file http://localhost --set=gpgkeypath=$PWD/files/keys.gpg
         ostree --repo=$repo remote add folder http://localhost --set=gpgkeypath=$PWD/files
+        ostree --repo=$repo remote add commas http://localhost --set=gpgkeypath=$PWD/none,$PWD/files
+        ostree --repo=$repo remote add mixed http://localhost "--set=gpgkeypath=$PWD/none,$PWD/none;$PWD/files"
         ostree --repo=$repo remote add gone http://localhost --set=gpgkeypath=/nowhere/at/all
         ostree --repo=$repo remote add unwilling http://localhost --no-gpg-verify
       done`)
@@ -81,7 +83,8 @@ describeReference('ostree', 'signatures in `ostree-ts` and in `ostree`', () => {
 
       test('both pull or refuse the commit', async () => {
         sign(...names)
-        const others = names.join() === 'good' ? ['file', 'folder', 'gone', 'nosuch', 'unwilling'] : []
+        const others =
+          names.join() === 'good' ? ['file', 'folder', 'commas', 'mixed', 'gone', 'nosuch', 'unwilling'] : []
         for (const remote of ['with', ...others]) {
           await pair.run(['pull-local', '--repo=@/into', '--gpg-verify', `--remote=${remote}`, '@/src', 't'])
           pair.expectSame('into/refs')

@@ -16,7 +16,7 @@ export const REPO_OR_SYSROOT = {
 /** Signature types that a remote can be configured to require. */
 export const SIGNATURE_TYPES: readonly string[] = ['ed25519', 'spki', 'dummy']
 
-/** Accepted and ignored: the summary of a local remote is not cached. */
+/** Keeps the cache of summaries in another directory than the repository's. */
 export const CACHE_DIR = {
-  'cache-dir': { type: 'string', raw: true, help: 'Use custom cache dir' },
+  'cache-dir': { type: 'string', help: 'Use custom cache dir' },
 } as const satisfies OptionTable

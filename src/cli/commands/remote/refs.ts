@@ -19,10 +19,10 @@ export const refs = command({
     ...CACHE_DIR,
     ...JSON_OPTION,
   },
-  async run({ options, args: [remote], out, repo, usageError }) {
+  async run({ options, args: [remote], out, env, signal, repo, usageError }) {
     const opened = await repo()
     if (remote === undefined) throw usageError('NAME must be specified')
-    const found = await summaryOf(opened, remote)
+    const found = await summaryOf(opened, remote, { env, signal }, options['cache-dir'])
     if (found === undefined) {
       throw new NotFoundError(remote, 'Remote refs not available; server has no summary file')
     }

@@ -1,81 +1,54 @@
-/**
- * Reads the summary of a remote for `ostree remote refs` and `ostree remote summary`. Only `file:` URLs are supported.
- */
+/** Reads the summary of a remote for `ostree remote refs` and `ostree remote summary`. */
 
-import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { DeniedError, UnsupportedError, UsageError } from '../../../errors.ts'
+import { resolve } from 'node:path'
 import { vardict } from '../../../gvariant/index.ts'
-import { findRemote, type Repo, remoteUrl, type SignedCommit } from '../../../repo/index.ts'
-import {
-  formatSignatures,
-  remoteKeyRings,
-  requireGpgSignature,
-  SUMMARY_FILE,
-  SUMMARY_SIGNATURES_FILE,
-} from '../../../repo/internal.ts'
-import { readBytes } from '../../values.ts'
+import { fetchRemoteSummary, findRemote, type Repo } from '../../../repo/index.ts'
+import { formatSignatures, remoteKeyRings } from '../../../repo/internal.ts'
+import { createSummaryCache } from '../../../repo/local.ts'
+import { nodeFiles } from '../../../system/local-files.ts'
+import { nodeNetwork } from '../../../system/network.ts'
+import type { CommandContext } from '../../command.ts'
 import { hostVerification } from '../../verification.ts'
-
-const GPG_OPTION = 'gpg-verify-summary'
-const SIGN_OPTION = 'sign-verify-summary'
 
 /** The summary of a remote. */
 export interface RemoteSummary {
   readonly bytes: Uint8Array
-  /** Returns a text about the signatures of the summary; `''` when the remote does not require any. */
+  /** Returns a text about the GPG signatures of the summary; `''` when the remote does not require any. */
   signatures(): Promise<string>
 }
 
 /**
- * Reads the summary of a remote and verifies its GPG signature, if the remote requires one.
+ * Fetches the summary of a remote and verifies the signatures that the remote requires.
+ * @param cacheDirectory value of `--cache-dir`
  * @returns `undefined` when the remote has no summary
- * @throws {DeniedError} when a required signature is missing or invalid
- * @throws {UnsupportedError} when the remote's URL is not `file:`, or the remote requires a signature other than GPG's
+ * @throws as `fetchRemoteSummary`
  */
-export async function summaryOf(repo: Repo, name: string): Promise<RemoteSummary | undefined> {
-  const remote = await findRemote(repo, name)
-  const { config, group } = remote
-  if (!['false', '0'].includes(config.get(group, SIGN_OPTION) ?? 'false')) {
-    throw new UnsupportedError(
-      SIGN_OPTION,
-      `Verifying the summary of remote "${name}" (${SIGN_OPTION}) is not supported`,
-    )
-  }
-  const url = await remoteUrl(repo, name)
-  if (!url.startsWith('file:')) throw new UnsupportedError('network', `Fetching from ${url} is not supported`)
-  const bytes = read(url, SUMMARY_FILE)
-  if (!config.getBoolean(group, GPG_OPTION, false)) return bytes && { bytes, signatures: async () => '' }
-  if (bytes === undefined) {
-    throw refused('no summary found (check that the configured URL in remote config is correct)')
-  }
-  const signatures = read(url, SUMMARY_SIGNATURES_FILE)
-  if (signatures === undefined) {
-    throw refused(`no summary signatures found (use ${GPG_OPTION}=false in remote config to disable)`)
-  }
-  const signed: SignedCommit = { bytes, metadata: vardict.decode(signatures) }
+export async function summaryOf(
+  repo: Repo,
+  name: string,
+  { env, signal }: Pick<CommandContext<Record<string, never>>, 'env' | 'signal'>,
+  cacheDirectory: string | undefined,
+): Promise<RemoteSummary | undefined> {
   const verification = hostVerification()
-  await requireGpgSignature(repo, name, signed, verification)
-  const describe = async () =>
-    formatSignatures(signed, await remoteKeyRings(repo, remote, verification), verification, {
-      found: 'GPG: Verification enabled, found',
-    })
+  const found = await fetchRemoteSummary(repo, name, {
+    network: nodeNetwork({ environment: env, containerCertificates: false }),
+    files: nodeFiles,
+    verification,
+    signal,
+    summaryCache: cacheDirectory === undefined ? undefined : cacheAt(cacheDirectory),
+  })
+  if (found === undefined) return undefined
+  const { bytes, signatures } = found
+  const describe = async (): Promise<string> => {
+    const remote = await findRemote(repo, name)
+    if (signatures === undefined || !remote.config.getBoolean(remote.group, 'gpg-verify-summary', false)) return ''
+    const signed = { bytes, metadata: vardict.decode(signatures) }
+    const rings = await remoteKeyRings(repo, remote, verification)
+    return formatSignatures(signed, rings, verification, { found: 'GPG: Verification enabled, found' })
+  }
   return { bytes, signatures: describe }
 }
 
-function refused(reason: string): DeniedError {
-  return new DeniedError(SUMMARY_FILE, `GPG verification enabled, but ${reason}`)
-}
-
-function read(url: string, name: string): Uint8Array | undefined {
-  const path = `${pathOf(url)}/${name}`
-  return existsSync(path) ? readBytes(path, (reason) => `openat(${name}): ${reason}`) : undefined
-}
-
-function pathOf(url: string): string {
-  try {
-    return fileURLToPath(url)
-  } catch {
-    throw new UsageError(`Invalid URL ${url}`)
-  }
+function cacheAt(directory: string): ReturnType<typeof createSummaryCache> {
+  return createSummaryCache(`${resolve(directory)}/summaries`)
 }

@@ -21,10 +21,10 @@ export const summary = command({
     raw: { type: 'flag', help: 'Show raw variant data' },
     ...JSON_OPTION,
   },
-  async run({ options, args: [remote], out, repo, usageError }) {
+  async run({ options, args: [remote], out, env, signal, repo, usageError }) {
     const opened = await repo()
     if (remote === undefined) throw usageError('NAME must be specified')
-    const found = await summaryOf(opened, remote)
+    const found = await summaryOf(opened, remote, { env, signal }, options['cache-dir'])
     if (found === undefined) throw new NotFoundError(remote, 'Remote server has no summary file')
     const { bytes } = found
     const key = options['print-metadata-key']

@@ -8,7 +8,7 @@
  */
 
 import type { Checksum } from '../../../bytes.ts'
-import { ChecksumMismatchError, withContext } from '../../../errors.ts'
+import { ChecksumMismatchError, FormatError, withContext } from '../../../errors.ts'
 import {
   checksumMeta,
   formatObjectName,
@@ -104,11 +104,17 @@ export class RemoteObjects {
     return bytes
   }
 
-  /** Fetches the detached metadata of a commit. @returns `undefined` when there is none */
+  /** Fetches the detached metadata of a commit. @returns `undefined` when there is none, or it is malformed */
   async fetchAttached(commit: Checksum): Promise<Uint8Array | undefined> {
-    const bytes = await this.#fetchAttached('commitmeta', commit)
-    if (bytes !== undefined) this.counts.metadata++
-    return bytes
+    try {
+      const bytes = await this.#fetchAttached('commitmeta', commit)
+      if (bytes !== undefined) this.counts.metadata++
+      return bytes
+    } catch (error) {
+      // It is not part of the commit. Where signatures are required, they are missing then.
+      if (error instanceof FormatError) return undefined
+      throw error
+    }
   }
 
   /** Fetches the tombstone of a commit. @returns `undefined` when there is none */

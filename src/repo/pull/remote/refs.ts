@@ -52,6 +52,8 @@ export interface WantedRemoteCommit {
   readonly commit: Checksum
   /** The ref it was requested by. */
   readonly ref: CollectionRef | undefined
+  /** The ref that a mirror has it by, if that is another one: the summary tells the collection. */
+  readonly mirrored?: CollectionRef | undefined
   /** Size of the commit object in bytes, if the summary tells it. */
   readonly size?: number | undefined
 }
@@ -163,8 +165,10 @@ export async function resolveRequested(
   for (const { collection, name, commit } of refs) {
     const ref = { collection, name }
     if (commit !== undefined) wanted.push({ commit, ref })
-    else if (summary !== undefined) wanted.push({ ...wantedOf(collection, summary.find(ref)), ref })
-    else wanted.push({ commit: await fetchRef(ref, fetcher, bases), ref })
+    else if (summary !== undefined) {
+      const mirrored = { collection: collection ?? summary.collection, name }
+      wanted.push({ ...wantedOf(collection, summary.find(ref)), ref, mirrored })
+    } else wanted.push({ commit: await fetchRef(ref, fetcher, bases), ref })
   }
   return wanted
 }

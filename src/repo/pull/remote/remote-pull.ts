@@ -12,9 +12,8 @@ import type { Checksum } from '../../../bytes.ts'
 import { UnsupportedError, UsageError } from '../../../errors.ts'
 import { bool, lookup, vardict } from '../../../gvariant/index.ts'
 import type { Transaction } from '../../core/interface.ts'
-import { type FetchBase, parseBase } from '../../fetch/base.ts'
+import type { FetchBase } from '../../fetch/base.ts'
 import { DEFAULT_CONCURRENCY, type Fetcher } from '../../fetch/fetcher.ts'
-import { fetchByMetalink } from '../../fetch/metalink.ts'
 import { basesOf } from '../../fetch/mirrors.ts'
 import { readRef, refspecOf } from '../../refs/refs.ts'
 import { requireSignatures, type SignaturePolicy, signaturePolicy } from '../../remotes/verify-commit.ts'
@@ -30,6 +29,7 @@ import {
 import type { PullOptions, PullResult } from '../options.ts'
 import { Subpaths } from '../subpaths.ts'
 import { TimestampRules } from '../timestamps.ts'
+import { remoteBases } from './bases.ts'
 import { fetchRemoteConfig, type RemoteConfig } from './config.ts'
 import { readDeltaList } from './delta-choice.ts'
 import { type CommitByDelta, RemoteDeltas, sizesOf } from './deltas.ts'
@@ -71,7 +71,13 @@ export class RemotePull {
     const start = network?.clock.now() ?? 0
     const deltas = this.#usesDeltas()
     const requested = parseRequested(this.#name, this.#options, this.#settings.branches)
-    const { bases, metalinked } = await this.#bases()
+    const { bases, metalinked } = await remoteBases(
+      this.#fetcher,
+      this.#repo.platform,
+      this.#name,
+      this.#settings,
+      this.#options.url,
+    )
     let needsSummary = requested.all || requested.refs.some(({ commit }) => commit === undefined)
     let config: RemoteConfig | undefined
     if (!needsSummary && deltas) {
@@ -114,19 +120,6 @@ export class RemotePull {
       throw new UsageError("Can't use static deltas in an archive repo", '--require-static-deltas')
     }
     return deltas !== 'never' && this.#repo.mode !== 'archive' && !commitOnly
-  }
-
-  /** Returns where the files are, and the summary if a metalink led to it. */
-  async #bases(): Promise<{ bases: FetchBase[]; metalinked: Uint8Array | undefined }> {
-    const { url } = this.#options
-    const { url: own, metalink } = this.#settings
-    if (url !== undefined) return { bases: [parseBase(url)], metalinked: undefined }
-    if (metalink !== undefined) {
-      const { bytes, base } = await fetchByMetalink(this.#fetcher, this.#repo.platform, metalink, SUMMARY_FILE)
-      return { bases: [base], metalinked: bytes }
-    }
-    if (own === undefined) throw new UsageError(`No "url" option in remote "${this.#name}"`)
-    return { bases: await basesOf(this.#fetcher, own), metalinked: undefined }
   }
 
   #policy(of: 'commit' | 'summary'): SignaturePolicy {
@@ -255,8 +248,8 @@ export class RemotePull {
       listed: readDeltaList(metadata),
       required: deltas === 'require',
       signal,
-      current: async ({ ref }) =>
-        ref && readRef(repo.refs, targetPath(ref, remote?.name, mirror, repo.settings.collectionId)),
+      current: async ({ ref, mirrored = ref }) =>
+        mirrored && readRef(repo.refs, targetPath(mirrored, remote?.name, mirror, repo.settings.collectionId)),
       verifySuperblock: async ({ signatures, signedBytes, to }) => {
         if (remote === undefined || !this.#requiresSignedDeltas()) return
         const { sign } = this.#policy('commit')
@@ -279,9 +272,9 @@ export class RemotePull {
   async #setRefs(tx: Transaction, wanted: readonly WantedRemoteCommit[]): Promise<void> {
     const { mirror = false } = this.#options
     const { remote } = this.#settings
-    for (const { ref, commit } of wanted) {
-      if (ref === undefined) continue
-      const path = targetPath(ref, remote?.name, mirror, this.#repo.settings.collectionId)
+    for (const { ref, mirrored = ref, commit } of wanted) {
+      if (mirrored === undefined) continue
+      const path = targetPath(mirrored, remote?.name, mirror, this.#repo.settings.collectionId)
       // As in ostree, the ref is not set if its name resolves to the commit already, be it as a ref of a remote.
       const refspec = refspecOf(path)
       const known = refspec === undefined ? await readRef(this.#repo.refs, path) : await this.#repo.tryResolve(refspec)

@@ -40,10 +40,12 @@ export interface SummarySource {
   readonly remote: Remote | undefined
   readonly policy: SignaturePolicy
   readonly verification: Verification | undefined
-  /** The bytes of the summary, if a metalink led to it. */
+  /** The bytes of the summary, if a metalink led to it: they have the checksum that the metalink tells. */
   readonly known?: Uint8Array | undefined
   /** Default: that of the repository. */
   readonly cache?: SummaryCache | undefined
+  /** Returns the error for a file that does not exist although signatures are required. Default: that of a pull. */
+  readonly unsigned?: ((file: string, gpg: boolean) => DeniedError) | undefined
 }
 
 /**
@@ -53,11 +55,12 @@ export interface SummarySource {
  * @throws {FormatError} when the summary is malformed
  */
 export async function fetchSummary(source: SummarySource): Promise<FetchedSummary | undefined> {
-  const { remote, repo, policy } = source
+  const { remote, repo, known } = source
   const cache = remote && (source.cache ?? repo.storage.summaryCache)
   const name = remote?.name ?? ''
   const cachedSig = await cache?.read(`${name}.sig`)
   const sig = await fetchCached(source, SUMMARY_SIGNATURES_FILE, cachedSig)
+  if (known !== undefined) return keep(source, { bytes: known }, sig)
   const cached = sig === undefined || cachedSig === undefined ? undefined : await cache?.read(name)
   const isSame =
     cached !== undefined && cachedSig !== undefined && equalBytes(sig?.bytes as Uint8Array, cachedSig.bytes)
@@ -77,22 +80,33 @@ export async function fetchSummary(source: SummarySource): Promise<FetchedSummar
     SUMMARY_FILE,
     cachedSig === undefined || isSame ? undefined : await cache?.read(name),
   )
-  if (summary === undefined && policy.gpg) throw unsigned(SUMMARY_FILE, policy)
-  if (freshSig === undefined && (policy.gpg || policy.sign !== undefined)) {
-    throw unsigned(SUMMARY_SIGNATURES_FILE, policy)
+  return keep(source, summary, freshSig)
+}
+
+/** Verifies what was fetched, and puts it into the cache if it is signed. */
+async function keep(
+  source: SummarySource,
+  summary: CachedFile | undefined,
+  sig: CachedFile | undefined,
+): Promise<FetchedSummary | undefined> {
+  const { remote, repo, policy, unsigned: missing = unsigned } = source
+  if (policy.gpg || policy.sign !== undefined) {
+    if (summary === undefined && (policy.gpg || source.unsigned !== undefined)) throw missing(SUMMARY_FILE, policy.gpg)
+    if (sig === undefined) throw missing(SUMMARY_SIGNATURES_FILE, policy.gpg)
   }
   if (summary === undefined) return undefined
-  await verify(source, summary.bytes, freshSig?.bytes)
+  await verify(source, summary.bytes, sig?.bytes)
   requireSound(summary.bytes)
-  if (freshSig !== undefined && cache !== undefined && repo.storage.writable) {
-    await cache.write(name, summary)
-    await cache.write(`${name}.sig`, freshSig)
+  const cache = remote && (source.cache ?? repo.storage.summaryCache)
+  if (remote !== undefined && sig !== undefined && cache !== undefined && repo.storage.writable) {
+    await cache.write(remote.name, summary)
+    await cache.write(`${remote.name}.sig`, sig)
   }
-  return { bytes: summary.bytes, signatures: freshSig?.bytes }
+  return { bytes: summary.bytes, signatures: sig?.bytes }
 }
 
 /** Returns the error for a file of the summary that does not exist although signatures are required. */
-export function unsigned(file: string, { gpg }: SignaturePolicy): DeniedError {
+export function unsigned(file: string, gpg: boolean): DeniedError {
   const kind = gpg ? 'GPG verification' : 'Signatures verification'
   const key = gpg ? 'gpg-verify-summary' : 'sign-verify-summary'
   return new DeniedError(file, `${kind} enabled, but no ${file} found (use ${key}=false in remote config to disable)`)
@@ -104,14 +118,13 @@ async function verify(
   signatures: Uint8Array | undefined,
 ): Promise<void> {
   if (remote === undefined || (!policy.gpg && policy.sign === undefined)) return
-  const metadata = decodeSignatures(signatures)
+  const metadata = signatures && decodeSignatures(signatures)
   await requireSignatures(repo, remote, policy, { bytes, metadata, what: 'summary' }, requireVerification(verification))
 }
 
-function decodeSignatures(bytes: Uint8Array | undefined): Vardict | undefined {
-  if (bytes === undefined) return undefined
-  if (!isNormal(vardict.type, bytes)) throw new FormatError(SUMMARY_SIGNATURES_FILE, 'summary.sig: Not normal form')
-  return vardict.decode(bytes)
+/** Decodes signatures of a summary or a commit. As in ostree, a malformed file has none. */
+export function decodeSignatures(bytes: Uint8Array): Vardict {
+  return isNormal(vardict.type, bytes) ? vardict.decode(bytes) : []
 }
 
 function requireSound(bytes: Uint8Array): void {
