@@ -91,6 +91,24 @@ describe('an upload in pieces', () => {
     })
   })
 
+  test.each([
+    ['fewer bytes than it had taken', 1999],
+    ['more bytes than were sent', 8000],
+  ])('a registry that has %s after a broken connection gets no other piece', async (_, last) => {
+    const registry = new FakeRegistry(platform)
+    registry.fault = ({ method, url, headers }) => {
+      if (method === 'GET' && url.includes('/uploads/')) return { status: 204, headers: { range: `0-${last}` } }
+      if (headers['content-range'] !== '4000-7999') return undefined
+      throw broken()
+    }
+    await using into = destination(registry, { uploadPiece: 4000 })
+    await expect(into.putBlob(chunks(BLOB))).rejects.toMatchObject({
+      code: 'network',
+      message: expect.stringContaining('cannot continue this upload'),
+    })
+    expect(registry.requests('PATCH').map(({ headers }) => headers['content-range'])).toEqual(['0-3999', '4000-7999'])
+  })
+
   test('an upload whose last answer was lost is found by a request for the blob', async () => {
     for (const uploadPiece of [4000, 20_000]) {
       let failures = 1
