@@ -58,12 +58,14 @@ export class Batches {
     return open
   }
 
-  /** Yields the names of published objects, `TYPE/CHECKSUM`; one that is in several batches may come twice. */
-  async *names(type: ObjectType): AsyncGenerator<string[]> {
-    for await (const keys of this.#connection.keys('objects', `${type}/`)) {
-      const open = await this.open()
-      const found = keys.map(splitKey).filter(({ batch }) => !open.has(batch))
-      yield found.map(({ name }) => name)
+  /** Yields the names of published objects, sorted by type and checksum; one that is in several batches comes repeatedly. */
+  async *names(type?: ObjectType): AsyncGenerator<ObjectName[]> {
+    for (const each of NAMED.filter((one) => type === undefined || one === type)) {
+      for await (const keys of this.#connection.keys('objects', `${each}/`)) {
+        const open = await this.open()
+        const found = keys.map(splitKey).filter(({ batch }) => !open.has(batch))
+        yield found.map(({ name }) => ({ checksum: name.slice(each.length + 1) as Checksum, type: each }))
+      }
     }
   }
 }
@@ -155,13 +157,11 @@ export class BatchReader implements ObjectReader {
 
 export class IndexedDbObjects extends BatchReader implements ObjectStore {
   async *list(type?: ObjectType): AsyncIterable<ObjectName> {
-    for (const each of NAMED.filter((one) => type === undefined || one === type)) {
-      let last = ''
-      for await (const names of this.batches.names(each)) {
-        for (const name of names) {
-          if (name !== last) yield { checksum: name.slice(each.length + 1) as Checksum, type: each }
-          last = name
-        }
+    let last: ObjectName | undefined
+    for await (const names of this.batches.names(type)) {
+      for (const name of names) {
+        if (name.checksum !== last?.checksum || name.type !== last.type) yield name
+        last = name
       }
     }
     for (const each of ATTACHED.filter((one) => type === undefined || one === type)) {

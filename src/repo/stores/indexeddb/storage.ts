@@ -26,7 +26,7 @@ export interface IndexedDbStorageOptions {
 /**
  * Opens the repository in the IndexedDB database `name` of the page's origin, and creates it if there is none. Pages and
  * workers of the origin may use it at the same time: Web Locks lock it. Objects go to the database while a transaction is
- * under way, at most about 10 MB are on their way; in memory are the names of all objects, about 100 bytes each. A commit
+ * under way, at most about 10 MB are on their way; in memory are the names of all objects, about 40 bytes each. A commit
  * is durable when it returns, where the browser heeds `durability: 'strict'`; `navigator.storage.persist()` keeps the
  * browser from deleting the database when space runs low. What a page left behind that was closed in a transaction is
  * deleted by the next exclusive lock. `indexedDB.deleteDatabase(name)` deletes the repository.

@@ -10,7 +10,7 @@ import type { LargeBody } from '../incoming-file.ts'
 import type { TransactionBackend } from '../open-transaction.ts'
 import { bodyFile, decodeFile, inlineFile, objectKey } from '../table/objects.ts'
 import { answer, type Connection } from './connection.ts'
-import type { KnownNames } from './known.ts'
+import { type KnownNames, NameSet } from './known.ts'
 import { type Batches, BatchReader, BODIES, countChange, pieces, putState, putValue } from './objects.ts'
 import { updateRefs } from './refs.ts'
 
@@ -27,9 +27,9 @@ export class IndexedDbTransactionBackend implements TransactionBackend {
   readonly #ended: () => Promise<void>
   readonly #reader: BatchReader
   #batch = 0
-  /** Names of the objects of this batch, `TYPE/CHECKSUM`. */
-  readonly #staged = new Set<string>()
-  /** Those of them that no transaction of the database writes yet. */
+  /** The objects of this batch. */
+  readonly #staged = new NameSet()
+  /** Those of them that no transaction of the database writes yet, by `TYPE/CHECKSUM`. */
   #objects = new Map<string, Uint8Array>()
   #pieces: { key: [body: number, piece: number]; bytes: Uint8Array }[] = []
   #gathered = 0
@@ -62,12 +62,11 @@ export class IndexedDbTransactionBackend implements TransactionBackend {
   }
 
   has(name: ObjectName): boolean {
-    const key = objectKey(name)
-    return this.#staged.has(key) || this.#known.has(key)
+    return this.#staged.has(name) || this.#known.has(name)
   }
 
   async hasNow(name: ObjectName): Promise<boolean> {
-    return (!isAttached(name) && this.#staged.has(objectKey(name))) || this.#reader.has(name)
+    return (!isAttached(name) && this.#staged.has(name)) || this.#reader.has(name)
   }
 
   async readMeta(type: MetaType, checksum: Checksum): Promise<Uint8Array> {
@@ -102,9 +101,9 @@ export class IndexedDbTransactionBackend implements TransactionBackend {
 
   #insert(name: ObjectName, encode: () => Uint8Array): boolean {
     if (this.has(name)) return false
-    const [key, bytes] = [objectKey(name), encode()]
-    this.#staged.add(key)
-    this.#objects.set(key, bytes)
+    const bytes = encode()
+    this.#staged.add(name)
+    this.#objects.set(objectKey(name), bytes)
     this.#gather(bytes.length)
     return true
   }
@@ -217,11 +216,11 @@ export class IndexedDbTransactionBackend implements TransactionBackend {
     }
   }
 
-  async #drop(names: readonly string[], bodies: readonly number[]): Promise<void> {
+  async #drop(names: readonly ObjectName[], bodies: readonly number[]): Promise<void> {
     await this.#connection.write(
       ['values', 'objects', 'pieces'],
       (tx) => {
-        for (const name of names) tx.objectStore('objects').delete(`${name}/${this.#batch}`)
+        for (const name of names) tx.objectStore('objects').delete(`${objectKey(name)}/${this.#batch}`)
         for (const body of bodies) {
           tx.objectStore('pieces').delete(pieces(body))
           putValue(tx, `body/${body}`, undefined)
