@@ -50,15 +50,14 @@ export function bodyFile(framedHeader: Uint8Array, size: number, body: number): 
   return concatBytes([new Uint8Array(head.buffer), framedHeader])
 }
 
-/** A file as it is stored. */
-export interface StoredFile extends FileInfo {
+interface StoredFile extends FileInfo {
   /** `undefined` if the content is in a body. */
   readonly content: Uint8Array | undefined
   readonly body: number
 }
 
 /** Reads a file, whose header and content are copies. @throws {FormatError} */
-export function decodeFile(stored: Uint8Array, checksum: Checksum): StoredFile {
+function decodeFile(stored: Uint8Array, checksum: Checksum): StoredFile {
   const value = new Uint8Array(stored)
   if (value[0] === INLINE) {
     const { header, bodyOffset } = decodeFileHeader(value.subarray(1))
