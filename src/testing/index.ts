@@ -33,7 +33,29 @@ export {
   type LayerFields,
   packFiles,
 } from './image-builder.ts'
+export {
+  type CommandImage,
+  type ImageCommand,
+  type ImageCommandsOptions,
+  type ImageModel,
+  type ImageSystem,
+  imageCacheCommands,
+  imageCacheProperty,
+  runImageCacheCommands,
+} from './models/image-commands.ts'
 export { applyLayers, compareTrees, LayerModel, type LayersPropertyOptions, layersProperty } from './models/layers.ts'
+export type { CommandSequence } from './models/print-commands.ts'
+export {
+  type ModelCommit,
+  type RepoCommand,
+  type RepoCommandsOptions,
+  type RepoModel,
+  type RepoSystem,
+  repoCommands,
+  repoProperty,
+  runRepoCommands,
+} from './models/repo-commands.ts'
+export { RepoUnderTest } from './models/world.ts'
 export * from './network/index.ts'
 export { isTextEntry, packLayer } from './pack-layer.ts'
 export { printCommit, printContent, printEntries, printEntry, printedAs, printTree, printValue } from './printing.ts'

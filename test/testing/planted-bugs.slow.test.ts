@@ -9,6 +9,7 @@ import { ConflictError } from '../../src/errors.ts'
 import { portablePlatform as platform } from '../../src/platform/portable.ts'
 import {
   createMemoryStorage,
+  createTableStorage,
   Repo,
   type Storage,
   type Transaction,
@@ -18,12 +19,16 @@ import {
 import type { TarEntry } from '../../src/tar/index.ts'
 import {
   type Directory,
+  imageCacheProperty,
   layerEntries,
   layersProperty,
   loadTree,
   packLayer,
+  repoProperty,
+  type StorageSubject,
   storageProperty,
 } from '../../src/testing/index.ts'
+import { MapTable } from './map-table.ts'
 
 /** Longest counterexample, in printed lines. */
 const MOST_LINES = 10
@@ -132,6 +137,61 @@ describe('a planted bug of a storage', () => {
 
   test.each(STORAGE_BUGS)('%s: it is found, and the counterexample has at most ten lines', async (_title, plant) => {
     await expectFound(storageProperty(subject(plant)), 500)
+  })
+})
+
+/** Bugs that show only over several commands. */
+const COMMAND_BUGS: readonly (readonly [title: string, plant: (storage: Storage) => Storage])[] = [
+  [
+    'refs of a transaction are set before its objects are committed',
+    (storage) =>
+      changed(storage, {
+        begin: (from) => async (options) =>
+          changed(await from.begin(options), {
+            setRef: () => (path, target) => void storage.refs.write(path, target),
+          }),
+      }),
+  ],
+  [
+    'a list of refs is remembered',
+    (storage) => {
+      const known = new Map<string, Promise<string[]>>()
+      const list = async (prefix: string) => storage.refs.list(prefix) as Promise<string[]>
+      return changed(storage, {
+        refs: ({ refs }) =>
+          changed(refs, { list: () => (prefix) => known.get(prefix) ?? remembered(known, prefix, list(prefix)) }),
+      })
+    },
+  ],
+]
+
+function remembered<T>(known: Map<string, T>, key: string, value: T): T {
+  known.set(key, value)
+  return value
+}
+
+describe('a planted bug that commands find', () => {
+  const subject = (plant: (storage: Storage) => Storage): StorageSubject => {
+    const tables = new WeakMap<Storage, MapTable>()
+    const open = (table: MapTable) => {
+      const storage = plant(createTableStorage({ table, platform }))
+      tables.set(storage, table)
+      return storage
+    }
+    return {
+      platform,
+      create: async () => open(new MapTable()),
+      reopen: async (storage) => open(tables.get(storage) as MapTable),
+      afterCrash: async (storage) => open(new MapTable(tables.get(storage)?.values)),
+    }
+  }
+
+  test.each(COMMAND_BUGS)('of a repository: %s', async (_title, plant) => {
+    await expectFound(repoProperty(subject(plant)), 100)
+  })
+
+  test.each(COMMAND_BUGS)('of a cache of images: %s', async (_title, plant) => {
+    await expectFound(imageCacheProperty(subject(plant)), 100)
   })
 })
 

@@ -32,6 +32,11 @@ export interface StorageSubject {
    * stores whose data is lost with their handle.
    */
   reopen?(storage: Storage): Promise<Storage>
+  /**
+   * Opens a copy of the data as it is at this moment, as it would be after the process was killed. `storage` stays open and
+   * is not used any more. The crashes of `repoCommands` and `imageCacheCommands` need it.
+   */
+  afterCrash?(storage: Storage): Promise<Storage>
   /** Default: archive only. */
   readonly modes?: readonly RepoMode[]
   /** Owner of files in mode `bare`, for a process that may not change owners; default: owners vary. */
