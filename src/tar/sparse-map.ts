@@ -181,7 +181,8 @@ export class SparseMapReader {
 }
 
 /**
- * Returns whether the pieces of a map are in order, do not overlap, and lie within the file and its data.
+ * Returns whether the pieces of a map are in order, do not overlap, lie within the file, and take all of its data. Data behind
+ * them would be a part of the entry for GNU tar, but headers of further entries for libarchive.
  * @param realSize size of the whole file in bytes
  * @param packed bytes of data in the archive
  */
@@ -196,7 +197,7 @@ export function isSaneMap(map: SparseMap, realSize: number, packed: number): boo
     position = offset + length
     held += length
   }
-  return held <= packed
+  return held === packed
 }
 
 /** Returns the number of bytes of a file that are not in its map. */
