@@ -43,7 +43,7 @@ export {
   readLocalSePolicy,
   scanHardLinks,
 } from './repo/local.ts'
-export { type ListeningServer, type ListenOptions, listen } from './serve/local.ts'
+export { type ListeningServer, type ListenOptions, listen, type ServerTimeouts } from './serve/local.ts'
 export { type BootEntry, type Deployed, type Deployment, type DeployOptions, deployCommit } from './sysroot/index.ts'
 export { hostPlatform } from './system/host.ts'
 export { nodeFiles } from './system/local-files.ts'

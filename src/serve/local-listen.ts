@@ -2,9 +2,21 @@
 
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { HttpHandler } from '../platform/index.ts'
 import { ioError } from '../system/errno.ts'
+
+/** How long a server waits, in milliseconds. */
+export interface ServerTimeouts {
+  /** For a whole request, and for the handshake of TLS. Default 20,000. */
+  readonly request: number
+  /** For the next request of a connection. Default 30,000. */
+  readonly idle: number
+  /** For a client to take some bytes of a response. Default 60,000. */
+  readonly stall: number
+  /** For responses under way when the server is stopped. Default 5,000. */
+  readonly grace: number
+}
 
 /** How a server listens. */
 export interface ListenOptions {
@@ -16,6 +28,7 @@ export interface ListenOptions {
   readonly tls?: { readonly cert: string | Uint8Array; readonly key: string | Uint8Array } | undefined
   /** Connections at the same time; further ones are refused. Default 512. */
   readonly maxConnections?: number | undefined
+  readonly timeouts?: Partial<ServerTimeouts> | undefined
   /** Aborting it stops the server. */
   readonly signal?: AbortSignal | undefined
   /** Called with what a response is, when it has been sent or has failed. */
@@ -27,97 +40,157 @@ export interface ListeningServer extends AsyncDisposable {
   readonly port: number
   /** `http://ADDRESS:PORT/` or `https://…`. */
   readonly url: string
-  /** Stops the server: refuses new connections, lets responses under way end for five seconds, then closes all. */
+  /**
+   * Stops the server: refuses new connections and requests, lets responses under way end for `timeouts.grace`, then closes
+   * all connections.
+   */
   close(): Promise<void>
 }
 
 const DEFAULT_CONNECTIONS = 512
-/** Milliseconds for the headers of a request, for a connection without a request, and for responses at the end. */
-const HEADERS_TIMEOUT = 20_000
-const IDLE_TIMEOUT = 30_000
-const GRACE = 5_000
-/** Milliseconds in which a client must take some bytes of a response. */
-const STALL_TIMEOUT = 60_000
+const DEFAULT_TIMEOUTS: ServerTimeouts = { request: 20_000, idle: 30_000, stall: 60_000, grace: 5_000 }
+/** Bytes of the body of a request, which is not used, that are read to keep the connection. */
+const SMALL_BODY = 1 << 16
 
 /**
- * Serves a handler.
+ * Serves a handler. The requests of one connection are answered one after the other, also when a client sends several
+ * without waiting.
  * @throws {IoError} when the address cannot be used
  */
 export async function listen(handler: HttpHandler, options: ListenOptions = {}): Promise<ListeningServer> {
   const { port = 0, address = '127.0.0.1', tls, signal } = options
   signal?.throwIfAborted()
-  const answer: RequestListener = (request, response) => {
-    void respond(handler, request, response, options)
+  const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts }
+  const connections = new Connections(handler, timeouts.stall, options.onResponse)
+  const limits = {
+    headersTimeout: timeouts.request,
+    requestTimeout: timeouts.request,
+    keepAliveTimeout: timeouts.idle,
+    // How often the first two are looked at.
+    connectionsCheckingInterval: Math.ceil(timeouts.request / 4),
   }
   const server: Server =
     tls === undefined
-      ? createServer(answer)
-      : createTlsServer({ cert: Buffer.from(tls.cert), key: Buffer.from(tls.key) }, answer)
+      ? createServer(limits, connections.answer)
+      : createTlsServer(
+          { ...limits, cert: Buffer.from(tls.cert), key: Buffer.from(tls.key), handshakeTimeout: timeouts.request },
+          connections.answer,
+        )
+  server.on(tls === undefined ? 'connection' : 'secureConnection', connections.add)
   server.maxConnections = options.maxConnections ?? DEFAULT_CONNECTIONS
-  server.headersTimeout = HEADERS_TIMEOUT
-  server.requestTimeout = HEADERS_TIMEOUT
-  server.keepAliveTimeout = IDLE_TIMEOUT
-  server.setTimeout(STALL_TIMEOUT, (socket) => socket.destroy())
+  server.setTimeout(timeouts.stall, (socket) => socket.destroy())
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(ioError(error)))
     server.listen(port, address, resolve)
   })
   const { port: chosen } = server.address() as AddressInfo
   const host = address.includes(':') ? `[${address}]` : address
-  const close = closer(server)
+  const close = closer(server, connections, timeouts.grace)
   signal?.addEventListener('abort', () => void close(), { once: true })
   const url = `${tls === undefined ? 'http' : 'https'}://${host}:${chosen}/`
   return { port: chosen, url, close, [Symbol.asyncDispose]: close }
 }
 
 /** Returns a function that stops a server once, however often it is called. */
-function closer(server: Server): () => Promise<void> {
+function closer(server: Server, connections: Connections, grace: number): () => Promise<void> {
   let closed: Promise<void> | undefined
   return () => {
     closed ??= new Promise((resolve) => {
-      const timer = setTimeout(() => server.closeAllConnections(), GRACE)
+      const timer = setTimeout(() => server.closeAllConnections(), grace)
+      connections.stop()
       server.close(() => {
         clearTimeout(timer)
         resolve()
       })
-      server.closeIdleConnections()
     })
     return closed
   }
 }
 
-async function respond(
-  handler: HttpHandler,
-  request: IncomingMessage,
-  response: ServerResponse,
-  { onResponse }: ListenOptions,
-): Promise<void> {
-  const { method = 'GET', url = '/' } = request
-  const headers = {
-    get(name: string): string | null {
+/** Answers the requests of all connections. */
+class Connections {
+  #stopped = false
+  readonly #handler: HttpHandler
+  readonly #stall: number
+  readonly #onResponse: ListenOptions['onResponse']
+  readonly #open = new Set<Socket>()
+  /** For connections with unanswered requests: resolves when the last of them has been answered. */
+  readonly #last = new Map<Socket, Promise<void>>()
+
+  constructor(handler: HttpHandler, stall: number, onResponse: ListenOptions['onResponse']) {
+    this.#handler = handler
+    this.#stall = stall
+    this.#onResponse = onResponse
+  }
+
+  readonly add = (socket: Socket): void => {
+    this.#open.add(socket)
+    socket.once('close', () => this.#open.delete(socket))
+  }
+
+  /** Closes connections without a request; the others are closed when theirs have been answered. */
+  stop(): void {
+    this.#stopped = true
+    for (const socket of this.#open) if (!this.#last.has(socket)) socket.destroy()
+  }
+
+  readonly answer: RequestListener = (request, response) => {
+    const { socket } = request
+    const before = this.#last.get(socket)
+    // Node passes on all requests that have arrived. Answered at the same time, each would hold its object in memory.
+    const answered =
+      before === undefined ? this.#respond(request, response) : before.then(() => this.#respond(request, response))
+    this.#last.set(socket, answered)
+    void answered.then(() => {
+      if (this.#last.get(socket) !== answered) return
+      this.#last.delete(socket)
+      if (this.#stopped) socket.destroySoon()
+    })
+  }
+
+  async #respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = 'GET', url = '/', socket } = request
+    if (socket.destroyed) return
+    if (this.#stopped) {
+      response.writeHead(503, { connection: 'close', 'content-length': 0 }).end()
+      return
+    }
+    if (hasLargeBody(request)) response.shouldKeepAlive = false
+    let status = 500
+    try {
+      // Making a response may take longer than a client may take to read some bytes of it.
+      socket.setTimeout(0)
+      const answer = await this.#handler({ method, target: url, headers: headersOf(request) })
+      socket.setTimeout(this.#stall)
+      status = answer.status
+      response.writeHead(status, answer.headers)
+      if (answer.body === undefined || answer.body instanceof Uint8Array) {
+        response.end(method === 'HEAD' ? undefined : answer.body)
+      } else {
+        await send(answer.body, response)
+      }
+      await finished(response)
+    } catch {
+      // A body that breaks off closes the connection after what has been sent, so that the client sees that it is incomplete.
+      if (response.headersSent) socket.destroySoon()
+      else response.writeHead(500).end()
+    } finally {
+      this.#onResponse?.(method, url, status)
+    }
+  }
+}
+
+/** Tells whether a request has a body that is not worth to be read so that the connection can be kept. */
+function hasLargeBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > SMALL_BODY
+}
+
+function headersOf(request: IncomingMessage): { get(name: string): string | null } {
+  return {
+    get(name) {
       const value = request.headers[name.toLowerCase()]
       return value === undefined ? null : Array.isArray(value) ? value.join(', ') : value
     },
-  }
-  let status = 500
-  try {
-    // Making a response may take longer than a client may take to read some bytes of it.
-    request.socket.setTimeout(0)
-    const answer = await handler({ method, target: url, headers })
-    request.socket.setTimeout(STALL_TIMEOUT)
-    status = answer.status
-    response.writeHead(status, answer.headers)
-    if (answer.body === undefined || answer.body instanceof Uint8Array) {
-      response.end(method === 'HEAD' ? undefined : answer.body)
-    } else {
-      await send(answer.body, response)
-    }
-  } catch {
-    // A body that breaks off closes the connection after what has been sent, so that the client sees that it is incomplete.
-    if (response.headersSent) request.socket.destroySoon()
-    else response.writeHead(500).end()
-  } finally {
-    onResponse?.(method, url, status)
   }
 }
 
@@ -143,5 +216,13 @@ function drained(response: ServerResponse): Promise<void> {
     }
     response.on('drain', done).on('close', done)
     if (response.destroyed) done()
+  })
+}
+
+/** Resolves when all bytes of a response have been handed to the system, or its connection is closed. */
+function finished(response: ServerResponse): Promise<void> {
+  if (response.writableFinished || response.destroyed) return Promise.resolve()
+  return new Promise((resolve) => {
+    response.once('finish', resolve).once('close', resolve)
   })
 }
