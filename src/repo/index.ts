@@ -234,6 +234,7 @@ export {
   type SePolicyFiles,
   withEtcLabels,
 } from './selinux/sepolicy.ts'
+export { type IndexedDbStorageOptions, openIndexedDbStorage } from './stores/indexeddb/storage.ts'
 export { createMemoryStorage, type MemoryStorageOptions } from './stores/memory.ts'
 export { createTableStorage, type TableStorageOptions } from './stores/table/storage.ts'
 export type { ValueTable } from './stores/table/value-table.ts'

@@ -33,6 +33,7 @@ export type ReferenceProgram =
   | 'fish'
   | 'groff'
   | 'GNU date'
+  | 'chromium'
 
 /** What tests may need: a program, a file by its absolute path, the rights of root, or to mount file systems. */
 export type Need = ReferenceProgram | 'root' | 'mount' | `/${string}`

@@ -48,6 +48,8 @@ import { IncomingFileSink, type LargeBody } from './incoming-file.ts'
 /** What a transaction needs of a store. Reads find what was inserted through it, and what the store had before. */
 export interface TransactionBackend extends ObjectReader {
   has(name: ObjectName): boolean
+  /** As `has` of `ObjectReader`. Absent if `has` also finds what other handles have stored since the transaction began. */
+  hasNow?(name: ObjectName): MaybePromise<boolean>
   /** Inserts a copy of `bytes`, unless the object is there already. @returns whether it is new */
   insertMeta(type: MetaType, checksum: Checksum, bytes: Uint8Array): boolean
   /** As `insertMeta`. @param framedHeader the header as it is hashed before the content. @param body at most SMALL_FILE bytes */
@@ -118,13 +120,13 @@ export class OpenTransaction implements Transaction {
     this.#verity = fsverity === 'yes'
   }
 
-  has(name: ObjectName): boolean {
+  has(name: ObjectName): MaybePromise<boolean> {
     this.#requireOpen()
     if (isAttached(name)) {
       const changed = this.#changes.attached[name.type]
       if (changed.has(name.checksum)) return changed.get(name.checksum) !== undefined
     }
-    return this.#backend.has(name)
+    return this.#backend.hasNow?.(name) ?? this.#backend.has(name)
   }
 
   readMeta(type: MetaType, checksum: Checksum): MaybePromise<Uint8Array> {

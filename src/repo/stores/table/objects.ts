@@ -50,14 +50,15 @@ export function bodyFile(framedHeader: Uint8Array, size: number, body: number): 
   return concatBytes([new Uint8Array(head.buffer), framedHeader])
 }
 
-interface StoredFile extends FileInfo {
+/** A file as it is stored. */
+export interface StoredFile extends FileInfo {
   /** `undefined` if the content is in a body. */
   readonly content: Uint8Array | undefined
   readonly body: number
 }
 
 /** Reads a file, whose header and content are copies. @throws {FormatError} */
-function decodeFile(stored: Uint8Array, checksum: Checksum): StoredFile {
+export function decodeFile(stored: Uint8Array, checksum: Checksum): StoredFile {
   const value = new Uint8Array(stored)
   if (value[0] === INLINE) {
     const { header, bodyOffset } = decodeFileHeader(value.subarray(1))
