@@ -15,8 +15,12 @@ export function networkErrorCode(error: unknown): string | undefined {
   return undefined
 }
 
-/** Returns the number of bytes in `Content-Length`; `undefined` when that is absent or malformed. */
+/**
+ * Returns the number of bytes of a body that `Content-Length` announces; `undefined` when that is absent or malformed, and
+ * when the body has a `Content-Encoding`: the header then counts encoded bytes, and `fetch` of most runtimes decodes them.
+ */
 export function contentLength({ headers }: FetchResponse): number | undefined {
+  if ((headers.get('content-encoding') ?? 'identity').trim().toLowerCase() !== 'identity') return undefined
   const text = headers.get('content-length')
   return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : undefined
 }

@@ -198,7 +198,7 @@ export class Answer {
     return this.#response.headers.get(name)
   }
 
-  /** Size of the body in bytes, from `Content-Length`; `undefined` when that is absent or malformed. */
+  /** Size of the body in bytes, as the registry announces it: see `contentLength`. */
   get length(): number | undefined {
     return contentLength(this.#response)
   }

@@ -57,13 +57,8 @@ export class Body {
 
   /** Size in bytes as the server announces it; `undefined` when it does not, or the runtime decodes the body. */
   get length(): number | undefined {
-    if (this.#length === 'unknown') this.#length = this.#announced()
+    if (this.#length === 'unknown') this.#length = contentLength(this.#response)
     return this.#length
-  }
-
-  #announced(): number | undefined {
-    const encoding = this.header('content-encoding')
-    return encoding === null || encoding === 'identity' ? contentLength(this.#response) : undefined
   }
 
   /**

@@ -125,6 +125,25 @@ describe.each([nodePlatform, portablePlatform])('a registry on the platform $nam
     })
   })
 
+  test.each(['gzip', 'br', 'GZIP'])(
+    'answers in the encoding %s that the runtime has decoded may announce the size of the encoded bytes',
+    async (encoding) => {
+      const { registry, layer, manifest } = fresh()
+      const headers = { 'content-encoding': encoding, 'content-length': '77' }
+      registry.fault = ({ url }) => {
+        if (url.endsWith(layer)) return { headers, body: LAYER }
+        const type = 'application/vnd.oci.image.manifest.v1+json'
+        const bytes = registry.manifests.get(manifest)?.bytes
+        return url.includes('/manifests/') && bytes
+          ? { headers: { ...headers, 'content-type': type }, body: bytes }
+          : undefined
+      }
+      const source = await open(registry, { retries: 0 })
+      expect(source.manifestDigest).toBe(manifest)
+      expect(equalBytes(await readLayer(source), LAYER)).toBe(true)
+    },
+  )
+
   describe('a wrong blob', () => {
     const web = { headers: { 'content-type': 'text/html; charset=utf-8' }, body: encodeUtf8('<html>Log in</html>') }
     test.each([
