@@ -1,12 +1,12 @@
 /**
- * `Platform` in JavaScript alone, for browsers and for comparison with the one of Node. It hashes with @noble/hashes,
- * deflates with fflate, or with pako where the bytes of zlib are asked for, and writes zstd with an optional package (zstd/compress.ts). The decoders are our own, because
+ * `Platform` in JavaScript alone, for browsers and for comparison with the one of Node. It hashes in
+ * WebAssembly, or with @noble/hashes where that is not allowed, deflates with fflate, or with pako where the bytes of
+ * zlib are asked for, and writes zstd with an optional package (zstd/compress.ts). The decoders are our own, because
  * those of libraries do not reject all malformed input (inflate.ts, zstd/decompress.ts).
  */
 
-import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js'
 import { deflateSync } from 'fflate'
-import { type Checksum, toHex } from '../bytes.ts'
+import type { Checksum } from '../bytes.ts'
 import { CompressionError } from '../errors.ts'
 import { decompressArchive } from './codecs/archives.ts'
 import { crc32 } from './codecs/crc32.ts'
@@ -15,38 +15,16 @@ import { deflateSlabs } from './codecs/deflate-slabs.ts'
 import { gunzip } from './codecs/gunzip.ts'
 import { gzipMember } from './codecs/gzip-frame.ts'
 import { INFLATE_SLACK, inflate, inflateBuffer } from './codecs/inflate.ts'
+import { createSha256 } from './codecs/sha256.ts'
 import { canBeExact, deflateExactly } from './codecs/stock-zlib.ts'
 import { compressFrames } from './codecs/zstd/compress.ts'
 import { unzstd } from './codecs/zstd/decompress.ts'
-import type {
-  CompressionKind,
-  CompressOptions,
-  DecompressionKind,
-  DecompressOptions,
-  Hasher,
-  Platform,
-} from './interface.ts'
+import type { CompressionKind, CompressOptions, DecompressionKind, DecompressOptions, Platform } from './interface.ts'
 import { defaultLevel, requireLevel } from './levels.ts'
 import { MAX_DEFLATE_RATIO } from './limits.ts'
 
-class PortableHasher implements Hasher {
-  readonly #hash = nobleSha256.create()
-
-  update(bytes: Uint8Array): void {
-    this.#hash.update(bytes)
-  }
-
-  digest(): Checksum {
-    return toHex(this.#hash.digest()) as Checksum
-  }
-}
-
-function createSha256(): Hasher {
-  return new PortableHasher()
-}
-
 function sha256(...parts: readonly Uint8Array[]): Checksum {
-  const hasher = new PortableHasher()
+  const hasher = createSha256()
   for (const part of parts) hasher.update(part)
   return hasher.digest()
 }
