@@ -38,6 +38,18 @@ export function memory(size: number): ArrayBuffer {
   return new ResizableBuffer(size, { maxByteLength: size })
 }
 
+/** Whether `TextDecoder` reads memory that can be resized: Node does, browsers do not. */
+const DECODES_RESIZABLE = decodesResizable()
+
+function decodesResizable(): boolean {
+  try {
+    decoder.decode(new Uint8Array(memory(1)))
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Frees the memory of arrays without waiting for a garbage collection, if the engine can. They are empty then. */
 export function free(...arrays: readonly { readonly buffer: ArrayBufferLike }[]): void {
   for (const { buffer } of arrays) {
@@ -139,7 +151,7 @@ export class TextPages {
   /** Returns a text. */
   at(position: number): string {
     const { page, start, end } = this.spanAt(position)
-    return decoder.decode(page.subarray(start, end))
+    return decoder.decode(DECODES_RESIZABLE ? page.subarray(start, end) : page.slice(start, end))
   }
 
   /** Tells whether a text is the one of `length` bytes in the scratch buffer. */

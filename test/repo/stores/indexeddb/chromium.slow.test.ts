@@ -109,4 +109,16 @@ describeReference(['chromium', 'skopeo'], 'IndexedDB in Chromium', () => {
     const { mergeCommit } = await pullImage(repo, `ostree-unverified-image:oci-archive:${path}`)
     expect(result).toEqual({ mergeCommit, text: expect.stringContaining('Example') })
   })
+
+  test('texts of a table are read whose memory can be given back', async () => {
+    const result = await runInChromium(`
+      import { TextPages } from './src/repo/core/tables/text-pages.ts'
+      export async function run() {
+        const pages = new TextPages()
+        const names = Array.from({ length: 4000 }, (_, i) => 'a name of forty bytes, with the number ' + i)
+        const positions = names.map((name) => pages.append(pages.encode(name)))
+        return positions.filter((position, i) => pages.at(position) === names[i]).length
+      }`)
+    expect(result).toBe(4000)
+  })
 })
