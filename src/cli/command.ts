@@ -4,7 +4,7 @@
  */
 import { setFlagsFromString } from 'node:v8'
 import { hasEscapedBytes } from '../bytes.ts'
-import { IoError, UsageError } from '../errors.ts'
+import { FormatError, IoError, UsageError } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
 import { formatOptions, NOT_UTF8, type OptionTable, type OptionValues, parseOptions } from './options.ts'
 import type { Output } from './text/output.ts'
@@ -100,6 +100,14 @@ export class ShownUsageError extends UsageError {
   }
 }
 
+/**
+ * Returns the word that ostree prints in front of an error: `error`; or its own name where it reports the error itself,
+ * as when it prints a commit that is damaged. Source: ot-dump.c, dump_commit.
+ */
+export function errorPrefix(error: unknown): 'error' | 'ostree' {
+  return error instanceof FormatError && error.message.startsWith('Failed to read commit: ') ? 'ostree' : 'error'
+}
+
 /** Returns all options of a command: `--repo`, its own, and the common ones. */
 export function allOptions(spec: AnyCommand): OptionTable {
   const own: OptionTable = { ...(spec.repo ? REPO_OPTIONS : {}), ...spec.options }
@@ -133,7 +141,8 @@ export interface CommandHost {
    * @returns `undefined` when neither the option, the current directory nor the environment gives one
    */
   findRepo(option: string | undefined): string | undefined
-  openRepo(path: string): Promise<Repo>
+  /** @param sysroot root of the system that the repository belongs to, if `--sysroot` names one */
+  openRepo(path: string, sysroot?: string): Promise<Repo>
 }
 
 /**

@@ -33,9 +33,12 @@ function failBeforePublish(): never {
   throw new UsageError('OSTREE_REPO_TEST_ERROR_PRE_COMMIT specified')
 }
 
-/** Opens a repository with the options of the environment. Errors are those of the library's `openRepo`. */
-export function openRepo(path: string): Promise<Repo> {
-  return local.openRepo(usablePath(path), environmentOptions())
+/**
+ * Opens a repository with the options of the environment. Errors are those of the library's `openRepo`.
+ * @param sysroot root of the system that the repository belongs to, if the command line names one
+ */
+export function openRepo(path: string, sysroot?: string): Promise<Repo> {
+  return local.openRepo(usablePath(path), { ...environmentOptions(), sysroot })
 }
 
 /**
@@ -43,9 +46,9 @@ export function openRepo(path: string): Promise<Repo> {
  * @throws {IoError} `opening repo: opendir((null)): Bad address` for the empty path, which is not the current directory;
  *   and as `openRepo`
  */
-export async function openGivenRepo(path: string): Promise<Repo> {
+export async function openGivenRepo(path: string, sysroot?: string): Promise<Repo> {
   if (path === '') throw new IoError('opening repo: opendir((null)): Bad address', 'EFAULT', path)
-  return openRepo(resolve(path))
+  return openRepo(resolve(path), sysroot)
 }
 
 /** Creates a repository with the options of the environment. Errors are those of the library's `createRepo`. */

@@ -9,7 +9,14 @@ import { UsageError } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
 import { isDirectory } from '../system/directories.ts'
 import { ioError } from '../system/errno.ts'
-import { type AnyCommand, COMMON_OPTIONS, type CommandHost, runCommand, ShownUsageError } from './command.ts'
+import {
+  type AnyCommand,
+  COMMON_OPTIONS,
+  type CommandHost,
+  errorPrefix,
+  runCommand,
+  ShownUsageError,
+} from './command.ts'
 import type { CommandGroup } from './command-entry.ts'
 import { COMMANDS } from './command-list.ts'
 import { walkCommands } from './find-command.ts'
@@ -114,9 +121,9 @@ function findRepo(option: string | undefined): string | undefined {
   return isDirectory(system) ? system : undefined
 }
 
-async function openRepo(path: string): Promise<Repo> {
+async function openRepo(path: string, sysroot?: string): Promise<Repo> {
   const local = await import('./local-repo.ts')
-  return local.openGivenRepo(path)
+  return local.openGivenRepo(path, sysroot)
 }
 
 /**
@@ -147,7 +154,9 @@ function printError(thrown: unknown): void {
   const error = ioError(thrown, (thrown as NodeJS.ErrnoException | undefined)?.path)
   const message = error instanceof Error ? error.message : String(error)
   if (error instanceof ShownUsageError) err.write(`${error.help}`)
-  err.line(usesColor(err) ? `\u001b[31m\u001b[1merror:\u001b[0m\u001b[22m ${message}` : `error: ${message}`)
+  const prefix = errorPrefix(error)
+  const colored = prefix === 'error' && usesColor(err)
+  err.line(colored ? `\u001b[31m\u001b[1merror:\u001b[0m\u001b[22m ${message}` : `${prefix}: ${message}`)
   if (process.env['OSTREE_TS_DEBUG'] === undefined) return
   for (let at = error; at instanceof Error; at = at.cause) err.line(at === error ? `${at.stack}` : `Cause: ${at.stack}`)
 }

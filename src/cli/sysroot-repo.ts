@@ -3,16 +3,20 @@ import { closeSync, constants, existsSync, openSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { IoError, withContext } from '../errors.ts'
 import type { Repo } from '../repo/index.ts'
+import { checkRemoteFiles } from '../repo/internal.ts'
 import { fileError } from './values.ts'
+
+type OpenRepo = (path: string, sysroot?: string) => Promise<Repo>
 
 const OPENING = 'Opening sysroot repo'
 
 /**
- * Opens `SYSROOT/ostree/repo`.
+ * Opens `SYSROOT/ostree/repo`, whose remotes are also those of `SYSROOT/etc/ostree/remotes.d`.
+ * @throws {FormatError} `loading sysroot: Opening sysroot repo: Reloading remotes: …` when one of those files is invalid
  * @throws {IoError} `loading sysroot: …` when the sysroot, its repository or `ostree/deploy` does not exist. Errors of
  *   opening the repository get the same prefix
  */
-export async function openRepoOfSysroot(sysroot: string, openRepo: (path: string) => Promise<Repo>): Promise<Repo> {
+export async function openRepoOfSysroot(sysroot: string, openRepo: OpenRepo): Promise<Repo> {
   // `resolve('')` would give the current directory.
   if (sysroot === '')
     throw new IoError('loading sysroot: Initializing sysroot: opendir((null)): Bad address', 'EFAULT', sysroot)
@@ -22,7 +26,13 @@ export async function openRepoOfSysroot(sysroot: string, openRepo: (path: string
   requireDirectory(repo, `${OPENING}: opendir(ostree/repo)`)
   let opened: Repo
   try {
-    opened = await openRepo(repo)
+    opened = await openRepo(repo, root)
+    try {
+      await checkRemoteFiles(opened)
+    } catch (error) {
+      await opened.close()
+      throw error
+    }
   } catch (error) {
     throw withContext(`loading sysroot: ${OPENING}`, error)
   }

@@ -108,7 +108,7 @@ export {
 } from './core/path.ts'
 export type { RandomAccess, Scratch } from './core/random-access.ts'
 export { readCommit, readDirMeta, readDirTree } from './core/read-metadata.ts'
-export type { RepoFiles, WriteFileOptions } from './core/repo-files.ts'
+export type { RemoteFiles, RepoFiles, WriteFileOptions } from './core/repo-files.ts'
 export type { CachedFile, SummaryCache } from './core/summary-cache.ts'
 export {
   MAX_TREE_DEPTH,

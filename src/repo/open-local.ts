@@ -14,6 +14,7 @@ import { threadedPlatform } from '../system/threaded-platform.ts'
 import { parseConfig } from './core/config.ts'
 import type { RepoMode, Storage } from './core/interface.ts'
 import type { SummaryCache } from './core/summary-cache.ts'
+import { checkRemoteFiles } from './remotes/remotes.ts'
 import { Repo } from './repo.ts'
 import { FsSummaryCache } from './stores/fs/deltas.ts'
 import {
@@ -65,12 +66,15 @@ async function openWithParents(path: string, options: OpenFsStorageOptions, dept
   }
   const { platform } = options
   const storage = await openStorage(path, options)
+  const own = { ...options, sysroot: undefined }
   let parent: Repo | undefined
   try {
     const { settings } = parseConfig(await storage.readConfig())
-    if (settings.parent !== undefined) parent = await openParent(resolve(settings.parent), options, depth + 1)
-    const checkParent = async (parent: string) => (await openParent(resolve(parent), options, depth + 1)).close()
-    return await Repo.open(storage, platform, { parent, closeParent: true, checkParent, updateSummary })
+    if (settings.parent !== undefined) parent = await openParent(resolve(settings.parent), own, depth + 1)
+    const checkParent = async (parent: string) => (await openParent(resolve(parent), own, depth + 1)).close()
+    const repo = await Repo.open(storage, platform, { parent, closeParent: true, checkParent, updateSummary })
+    if (options.sysroot === undefined) await checkRemoteFiles(repo)
+    return repo
   } catch (error) {
     await parent?.close()
     await storage[Symbol.asyncDispose]()

@@ -95,6 +95,28 @@ describeReference(['ostree', NEWEST_OSTREE, 'mount'], 'read-only repositories', 
     both.compare('$O remote delete --sysroot= a')
   })
 
+  test.each([
+    ['x', 'true'],
+    ['link', 'ln -s ../../../link.txt s/etc/ostree/remotes.d/link.conf'],
+    ['added', 'O=ostree; ostree config --repo=s/ostree/repo set core.add-remotes-config-dir true'],
+    [
+      'added',
+      'mkdir s/etc/ostree/remotes.d/d.conf; mkfifo s/etc/ostree/remotes.d/f.conf; ln -s none s/etc/ostree/remotes.d/n.conf',
+    ],
+    ['added', 'echo zork > s/etc/ostree/remotes.d/broken.conf'],
+    ['added', 'cp link.txt s/etc/ostree/remotes.d/y.conf; cp link.txt s/etc/ostree/remotes.d/z.conf'],
+    ['added', 'rm -r s/etc/ostree/remotes.d; echo > s/etc/ostree/remotes.d'],
+    ['added', 'rm -r s/etc'],
+  ])('both read the remotes of a sysroot beside its repository: remote %s after `%s`', (name, change) => {
+    const setup = `rm -rf s; mkdir -p s/ostree/deploy s/etc/ostree/remotes.d; cp -a r s/ostree/repo; rm -f s/ostree/repo/.lock
+      printf '[remote "x"]\\nurl=http://x\\n' > s/etc/ostree/remotes.d/x.conf
+      printf '[remote "link"]\\nurl=http://link\\n' > link.txt; ${change}`
+    const state = 'ls s/etc/ostree/remotes.d; cat s/etc/ostree/remotes.d/x.conf s/ostree/repo/config | grep .'
+    both.compare(`${setup}; $O remote add --sysroot=s ${name} http://b; ${state}`)
+    both.compare(`${setup}; $O remote add --sysroot=s --force ${name} http://b; ${state}`)
+    both.compare(`${setup}; $O remote delete --sysroot=s ${name}; ${state}`)
+  })
+
   test('--consume names the entry that it cannot remove, as libostree does', () => {
     both.compare(
       'mkdir -p c/d; echo x > c/d/f; mount --bind c c && mount -o remount,ro,bind c && $O --repo=r commit --orphan --timestamp=@0 --consume c; umount c; rm -r c',

@@ -1,6 +1,6 @@
 /** Commands of `ostree-ts` in the process of the test, which is faster than a process for each. */
 import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
-import { type AnyCommand, runCommand, ShownUsageError } from '../../src/cli/command.ts'
+import { type AnyCommand, errorPrefix, runCommand, ShownUsageError } from '../../src/cli/command.ts'
 import { type CommandEntry, isGroup } from '../../src/cli/command-entry.ts'
 import { COMMANDS } from '../../src/cli/command-list.ts'
 import { hintFor } from '../../src/cli/hints/hint.ts'
@@ -57,14 +57,14 @@ export async function runForBytes(
       signal: new AbortController().signal,
       version: () => '',
       findRepo: (option) => option,
-      openRepo,
+      openRepo: (path, sysroot) => openRepo(path, { sysroot }),
     })
   } catch (error) {
     if (!(error instanceof OstreeError)) throw error
     onError?.(error)
     status = 1
     if (error instanceof ShownUsageError) err.write(error.help)
-    err.line(`error: ${error.message}`)
+    err.line(`${errorPrefix(error)}: ${error.message}`)
   } finally {
     out.flush()
     err.flush()
@@ -87,7 +87,10 @@ export async function hintOf(
   await runForBytes(words, scratch, env, (error) => errors.push(error))
   const [error] = errors
   if (error === undefined) throw new Error(`${words.join(' ')} does not fail`)
-  return { error, hint: await hintFor(error, words, { findRepo: (option) => option, openRepo }) }
+  return {
+    error,
+    hint: await hintFor(error, words, { findRepo: (option) => option, openRepo: (path) => openRepo(path) }),
+  }
 }
 
 async function find(words: readonly string[]): Promise<{ command: AnyCommand; args: readonly string[] }> {

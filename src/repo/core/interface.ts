@@ -29,7 +29,7 @@ import type {
 } from '../../objects/index.ts'
 import type { FastPaths, LooseFiles } from './fast-paths.ts'
 import type { Scratch } from './random-access.ts'
-import type { RepoFiles } from './repo-files.ts'
+import type { RemoteFiles, RepoFiles } from './repo-files.ts'
 import type { SummaryCache } from './summary-cache.ts'
 
 /** The value of `core.mode`; `archive` stands for `archive-z2`. */
@@ -367,7 +367,7 @@ export interface Storage extends AsyncDisposable {
   /** Absent if the storage keeps nothing but objects, refs and configuration. */
   readonly files?: RepoFiles
   /** More configuration of remotes, one `*.conf` each: `/etc/ostree/remotes.d` for the repository of the running system. */
-  readonly remoteFiles?: RepoFiles | undefined
+  readonly remoteFiles?: RemoteFiles | undefined
   /** Creates a place for bytes that do not fit into memory. Absent if the storage is in memory itself. */
   createScratch?(): Scratch
   /** Returns the text of the configuration key file, exactly as it was written; that of a new storage: `initialConfig`. */

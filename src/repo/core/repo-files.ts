@@ -34,6 +34,12 @@ export interface RepoFiles {
   delete(path: string): MaybePromise<boolean>
 }
 
+/** Files that configure remotes. */
+export interface RemoteFiles extends RepoFiles {
+  /** Whether each new remote gets a file, unless `core.add-remotes-config-dir` is false. Default true. */
+  readonly takesNew?: boolean | undefined
+}
+
 /** @throws {InvalidNameError} unless every part of the path is a name, and its text can be encoded as UTF-8 */
 export function requireFilePath(path: string): void {
   if (!/[\0\p{Surrogate}]/u.test(path) && path.split('/').every((part) => !['', '.', '..'].includes(part))) return

@@ -12,7 +12,7 @@
  */
 
 import { compareUtf8, decodeUtf8, EMPTY_BYTES, encodeUtf8 } from '../../bytes.ts'
-import { ConflictError, FormatError, NotFoundError } from '../../errors.ts'
+import { ConflictError, FormatError, NotFoundError, withContext } from '../../errors.ts'
 import { KeyFile } from '../../keyfile/index.ts'
 import type { RepoFiles } from '../core/repo-files.ts'
 import { validateRemoteName } from '../refs/refs.ts'
@@ -80,9 +80,26 @@ async function ownRemotes(repo: Repo): Promise<Map<string, Remote>> {
 
 async function readRemoteFile(files: RepoFiles, file: string): Promise<KeyFile> {
   const what = `${files.location}/${file}`
-  const text = decodeUtf8((await files.read(file)) ?? EMPTY_BYTES)
-  if (text === undefined) throw new FormatError(what, `Parsing ${what}: Key file is not valid UTF-8`)
-  return KeyFile.parse(text, what)
+  try {
+    const text = decodeUtf8((await files.read(file)) ?? EMPTY_BYTES)
+    if (text === undefined) throw new FormatError(what, 'Key file is not valid UTF-8')
+    return KeyFile.parse(text, what)
+  } catch (error) {
+    throw withContext(`Failed to parse ${what}`, error)
+  }
+}
+
+/**
+ * Reads the remotes of a repository that has files for them, whose errors are errors of opening the repository.
+ * @throws {FormatError}, {IoError} `Reloading remotes: …` when a file cannot be read or parsed
+ */
+export async function checkRemoteFiles(repo: Repo): Promise<void> {
+  if (repo.storage.remoteFiles === undefined) return
+  try {
+    await ownRemotes(repo)
+  } catch (error) {
+    throw withContext('Reloading remotes', error)
+  }
 }
 
 /** Lists the names of all remotes, including those of parent repositories, in byte order. */
@@ -151,7 +168,7 @@ export async function addRemote(
     throw new ConflictError(name, `Remote configuration for "${name}" already exists: ${placeOf(repo, known)}`)
   }
   const files = repo.storage.remoteFiles
-  const wantsFile = repo.config.getBoolean('core', 'add-remotes-config-dir', files !== undefined)
+  const wantsFile = files?.takesNew !== false && repo.config.getBoolean('core', 'add-remotes-config-dir', true)
   const file = known === undefined ? (wantsFile ? `${name}${FILE_SUFFIX}` : undefined) : known.file
   if (files === undefined || file === undefined) return editConfig(repo, (config) => put(config, remote))
   const config = known === undefined ? KeyFile.parse('') : known.config

@@ -78,7 +78,7 @@ describe('a commit whose file is cut', () => {
       for (const name of ['show', 'log']) {
         const { status, stdout, stderr } = await ostree(name, `--repo=${repo}`, 'main')
         expect(stdout).toBe(`commit ${commit}\n`)
-        expect(stderr).toMatch(/^error: Failed to read commit: /)
+        expect(stderr).toMatch(/^ostree: Failed to read commit: /)
         expect(status).toBe(1)
       }
     },

@@ -1,8 +1,9 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { nodePlatform } from '../../../src/platform/node.ts'
 import { addRemote, deleteRemote, editConfig, listRemotes, Repo, remoteUrl } from '../../../src/repo/index.ts'
+import { createRepo, openRepo } from '../../../src/repo/local.ts'
 import { initFsStorage, openFsStorage } from '../../../src/repo/stores/fs/index.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
 
@@ -48,6 +49,30 @@ describe('remotes with files in remotes.d', () => {
     await deleteRemote(repo, 'foo')
     expect(readdirSync(files)).toEqual(['README'])
     await expect(remoteUrl(repo, 'foo')).rejects.toThrow('Remote "foo" not found')
+  })
+
+  test('with a sysroot its remotes are read, new ones go into config, and a parent repository does not get them', async () => {
+    const root = join(folder, 'root')
+    mkdirSync(join(root, 'etc/ostree'), { recursive: true })
+    renameSync(files, join(root, 'etc/ostree/remotes.d'))
+    const open = (sysroot?: string) => openRepo(join(folder, 'repo'), { sysroot })
+    {
+      await using system = await open(root)
+      expect(await listRemotes(system)).toEqual(['foo'])
+      await addRemote(system, { name: 'bar', url: 'http://bar' })
+      expect(system.config.get('remote "bar"', 'url')).toBe('http://bar')
+      await expect(addRemote(system, { name: 'foo', url: 'http://x' })).rejects.toThrow(
+        `already exists: ${root}/etc/ostree/remotes.d/foo.conf`,
+      )
+    }
+    {
+      await using child = await createRepo(join(folder, 'child'), { mode: 'archive' })
+      await editConfig(child, (config) => config.set('core', 'parent', join(folder, 'repo')))
+    }
+    await using child = await openRepo(join(folder, 'child'), { sysroot: join(folder, 'none') })
+    expect(await listRemotes(child)).toEqual(['bar'])
+    await using plain = await open()
+    expect(await listRemotes(plain)).toEqual(['bar'])
   })
 
   test('a remote that is configured twice is refused', async () => {

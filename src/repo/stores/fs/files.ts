@@ -5,12 +5,13 @@
  * Source: ostree-repo.c, _ostree_repo_file_replace_contents.
  */
 
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, statSync } from 'node:fs'
 import { compareUtf8 } from '../../../bytes.ts'
+import { IoError } from '../../../errors.ts'
 import { namesIn } from '../../../system/directories.ts'
-import { withIo } from '../../../system/errno.ts'
-import { readWhole, removeFile, replaceFile } from '../../../system/file-io.ts'
-import { type RepoFiles, requireFilePath, type WriteFileOptions } from '../../core/repo-files.ts'
+import { errnoText, unless, withIo } from '../../../system/errno.ts'
+import { readWhole, readWholeFollowing, removeFile, replaceFile } from '../../../system/file-io.ts'
+import { type RemoteFiles, type RepoFiles, requireFilePath, type WriteFileOptions } from '../../core/repo-files.ts'
 
 export class FsFiles implements RepoFiles {
   readonly location: string
@@ -27,28 +28,73 @@ export class FsFiles implements RepoFiles {
   }
 
   read(path: string): Uint8Array | undefined {
-    return readWhole(this.#place(path))
+    return readWhole(this.place(path))
   }
 
   list(path: string): string[] {
-    const place = path === '' ? this.location : this.#place(path)
+    const place = path === '' ? this.location : this.place(path)
     return namesIn(place, path).sort(compareUtf8)
   }
 
   write(path: string, bytes: Uint8Array, { mode, modified }: WriteFileOptions = {}): void {
     this.#requireWritable(`open(${path})`)
-    const place = this.#place(path)
+    const place = this.place(path)
     withIo(path, () => mkdirSync(place.slice(0, place.lastIndexOf('/')), { recursive: true, mode: 0o777 }))
     replaceFile(place, bytes, { tmp: this.#tmp, fsync: this.#fsync(), shown: path, mode, modified })
   }
 
   delete(path: string): boolean {
     this.#requireWritable(`unlinkat(${path})`)
-    return removeFile(this.#place(path), path)
+    return removeFile(this.place(path), path)
   }
 
-  #place(path: string): string {
+  protected place(path: string): string {
     requireFilePath(path)
     return `${this.location}/${path}`
   }
+}
+
+/**
+ * The files that configure the remotes of a system. Unlike the files of a repository, these may be symbolic links.
+ * Source: ostree-repo.c, append_remotes_d.
+ */
+export class FsRemoteFiles extends FsFiles implements RemoteFiles {
+  readonly takesNew: boolean
+
+  constructor(root: string, takesNew: boolean, requireWritable: (call?: string) => void, fsync: () => boolean) {
+    super(root, root, requireWritable, fsync)
+    this.takesNew = takesNew
+  }
+
+  /** @throws {IoError} with the reason alone, as `Permission denied` */
+  override read(path: string): Uint8Array | undefined {
+    const place = this.place(path)
+    try {
+      return readWholeFollowing(place)
+    } catch (error) {
+      throw reworded(error, place, (reason) => reason)
+    }
+  }
+
+  /** Lists the regular files and the links to some. @throws {IoError} `Error opening directory '…': …` */
+  override list(): string[] {
+    const { location } = this
+    let names: string[] | undefined
+    try {
+      names = unless(['ENOENT'], location, () => readdirSync(location))
+    } catch (error) {
+      throw reworded(error, location, (reason) => `Error opening directory '${location}': ${reason}`)
+    }
+    return (names ?? []).filter((name) => isRegularFile(`${location}/${name}`)).sort(compareUtf8)
+  }
+}
+
+function isRegularFile(path: string): boolean {
+  return unless(['ENOENT', 'ELOOP', 'ENOTDIR'], path, () => statSync(path))?.isFile() === true
+}
+
+function reworded(error: unknown, path: string, text: (reason: string) => string): unknown {
+  if (!(error instanceof IoError)) return error
+  const { errno } = error.data
+  return new IoError(text(errnoText(errno)), errno, path, { cause: error })
 }

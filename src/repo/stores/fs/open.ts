@@ -19,7 +19,8 @@ import { defaultWriters } from './threads/write-behind.ts'
 const DIRECTORY_MODE = 0o775
 const DIRECTORIES = ['tmp', 'extensions', 'state', 'refs', 'refs/heads', 'refs/mirrors', 'refs/remotes', 'objects']
 const SYSTEM_REPO = '/ostree/repo'
-const SYSTEM_REMOTES = '/etc/ostree/remotes.d'
+/** Relative to the root of a system. */
+const REMOTES = 'etc/ostree/remotes.d'
 /** Errors of creating `tmp` that are ignored: a repository that cannot be written can still be read. */
 const NOT_WRITABLE = ['EROFS', 'EACCES', 'EPERM']
 
@@ -39,6 +40,12 @@ export interface RepoDirectoryOptions {
    * experiment: only content is stored, so that fsck reports each file as missing. Default false.
    */
   readonly writeSplitXattrs?: boolean | undefined
+  /**
+   * Root of the system that the repository belongs to, when it is not the running one: the files of its
+   * `etc/ostree/remotes.d` configure more remotes. New remotes go into `config` all the same. Parent repositories do not
+   * get this option. Default: none.
+   */
+  readonly sysroot?: string | undefined
 }
 
 export interface OpenFsStorageOptions extends RepoDirectoryOptions {
@@ -49,7 +56,7 @@ export interface OpenFsStorageOptions extends RepoDirectoryOptions {
   readonly writers?: Threads | null | undefined
   /** Threads that process long lists of objects (`FastPaths.workAhead`); `null` for none. Default: `defaultObjectThreads`. */
   readonly objectThreads?: Threads | null | undefined
-  /** Directory that configures more remotes, one file each. Default: `/etc/ostree/remotes.d` for `/ostree/repo`, else none. */
+  /** Directory that configures more remotes, one file each. Default: `etc/ostree/remotes.d` of the system, if any. */
   readonly remotesDirectory?: string | undefined
 }
 
@@ -65,8 +72,9 @@ export async function openFsStorage(path: string, options: OpenFsStorageOptions)
     requireDirectory(path, path)
     const root = resolve(path)
     requireDirectory(`${root}/objects`, 'objects')
-    const { platform, bootId, makeCache = true, beforePublish, writeSplitXattrs = false } = options
+    const { platform, bootId, makeCache = true, beforePublish, writeSplitXattrs = false, sysroot } = options
     ensureTmp(root, makeCache)
+    const own = options.remotesDirectory ?? (isSystemRepo(root) ? `/${REMOTES}` : undefined)
     return new FsStorage({
       path: root,
       platform,
@@ -74,7 +82,8 @@ export async function openFsStorage(path: string, options: OpenFsStorageOptions)
       writers: threadsOf(options, options.writers, defaultWriters),
       objectThreads: threadsOf(options, options.objectThreads, defaultObjectThreads),
       lanes: platform.name === 'node' && options.native === undefined,
-      remotesDirectory: options.remotesDirectory ?? (isSystemRepo(root) ? SYSTEM_REMOTES : undefined),
+      remotesDirectory: own ?? (sysroot === undefined ? undefined : resolve(sysroot, REMOTES)),
+      addsRemoteFiles: own !== undefined,
       bootId,
       beforePublish,
       writeSplitXattrs,

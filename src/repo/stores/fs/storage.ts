@@ -32,7 +32,7 @@ import { OpenTransaction } from '../open-transaction.ts'
 import { contentModeOf } from './content/content-modes.ts'
 import { FsDeltas, FsSummaryCache } from './deltas.ts'
 import { fileText } from './file-text.ts'
-import { FsFiles } from './files.ts'
+import { FsFiles, FsRemoteFiles } from './files.ts'
 import { FreeSpace } from './free-space.ts'
 import { fileLocker, type Locker, noLocker, processLocker, RepoLock } from './lock.ts'
 import { LooseObjects } from './loose/loose.ts'
@@ -61,6 +61,8 @@ export interface FsStorageContext {
   readonly lanes: boolean
   /** As in `OpenFsStorageOptions`. */
   readonly remotesDirectory: string | undefined
+  /** Whether each new remote gets a file in that directory. */
+  readonly addsRemoteFiles: boolean
   /** As in `RepoDirectoryOptions`. */
   readonly bootId: string | undefined
   readonly beforePublish: (() => void) | undefined
@@ -76,7 +78,7 @@ export class FsStorage implements Storage {
   readonly deltas: FsDeltas
   readonly summaryCache: FsSummaryCache
   readonly files: FsFiles
-  readonly remoteFiles: FsFiles | undefined
+  readonly remoteFiles: FsRemoteFiles | undefined
   readonly #context: FsStorageContext
   readonly #reader: LooseReader
   readonly #lock: RepoLock
@@ -108,8 +110,9 @@ export class FsStorage implements Storage {
     this.deltas = new FsDeltas(path, requireWritable)
     this.summaryCache = new FsSummaryCache(`${path}/tmp/cache/summaries`, requireWritable, context.native)
     this.files = new FsFiles(path, `${path}/tmp`, requireWritable, fsync)
-    const remotes = context.remotesDirectory
-    this.remoteFiles = remotes === undefined ? undefined : new FsFiles(remotes, remotes, requireWritable, fsync)
+    if (context.remotesDirectory !== undefined) {
+      this.remoteFiles = new FsRemoteFiles(context.remotesDirectory, context.addsRemoteFiles, requireWritable, fsync)
+    }
     this.#lock = new RepoLock(() => this.#makeLocker('.lock'))
     this.#refsLock = new RepoLock(() => this.#makeLocker('.refs.lock'))
   }
