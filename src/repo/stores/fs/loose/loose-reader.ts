@@ -2,7 +2,7 @@
 
 import { existsSync, lstatSync } from 'node:fs'
 import type { Checksum, MaybePromise } from '../../../../bytes.ts'
-import { IoError, ObjectNotFoundError, withContext } from '../../../../errors.ts'
+import { IoError, ObjectNotFoundError, OstreeError, withContext } from '../../../../errors.ts'
 import {
   type FileInfo,
   type FileObject,
@@ -69,7 +69,8 @@ export class LooseReader {
     try {
       return found(path, open, { checksum, type: 'file' })
     } catch (error) {
-      throw this.archive ? error : withContext(`Opening content object ${checksum}`, error)
+      if (this.archive) throw error instanceof OstreeError ? withShortPath(error, path) : error
+      throw withContext(`Opening content object ${checksum}`, withoutPath(error, path))
     }
   }
 }
@@ -81,9 +82,30 @@ function found<T>(path: string, read: () => T | undefined, name: ObjectName): T 
     value = read()
   } catch (error) {
     const isMissing = error instanceof IoError && error.data.errno === 'ENOENT'
-    if (!isMissing || !lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) throw error
+    if (!isMissing || !lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) {
+      throw error instanceof OstreeError && name.type !== 'file' ? withShortPath(error, path) : error
+    }
     throw new ObjectNotFoundError(formatObjectName(name), { cause: error })
   }
   if (value === undefined) throw new ObjectNotFoundError(formatObjectName(name))
   return value
+}
+
+/** Names the file in the message of an error as ostree does, below `objects`: `openat(ab/cdef….dirtree): Permission denied`. */
+function withShortPath(error: OstreeError, path: string): OstreeError {
+  if (!error.message.includes(path)) return error
+  const short = path.split('/').slice(-2).join('/')
+  return error.withMessage(error.message.replaceAll(path, short), { cause: error })
+}
+
+/** Leaves the path out of the message on a content object that is a file of its own, as ostree does. */
+function withoutPath(error: unknown, path: string): unknown {
+  if (!(error instanceof OstreeError)) return error
+  if (error instanceof IoError && error.data.errno === 'EISDIR') {
+    return error.withMessage('Not a regular file or symlink', { cause: error })
+  }
+  const message = error.message
+    .replace(`openat(${path})`, 'openat')
+    .replace(/(?<=Not a regular file or symlink): .*$/s, '')
+  return message === error.message ? error : error.withMessage(message, { cause: error })
 }
