@@ -117,6 +117,18 @@ describeReference(['ostree', NEWEST_OSTREE, 'mount'], 'read-only repositories', 
     both.compare(`${setup}; $O remote delete --sysroot=s ${name}; ${state}`)
   })
 
+  test.each(['ls -R main', 'cat main /a', 'fsck --quiet', 'checkout main x'])(
+    'both name an object that cannot be read in the same words for `%s`',
+    (words) => {
+      const setup = 'rm -rf b; ostree init --repo=b --mode=bare; ostree commit --repo=b -b main --timestamp=@1 t'
+      const remains = 'find b/objects -type d -o -type l | sort'
+      both.compare(`${setup}; cd b/objects; for f in */*.dirtree; do ln -sfn \${f#*/} $f; done; cd ../..
+        $O --repo=b ${words}; rm -rf x; ${remains}`)
+      both.compare(`${setup}; for f in b/objects/*/*.file; do rm $f; mkdir $f; done
+        $O --repo=b ${words}; rm -rf x; ${remains}`)
+    },
+  )
+
   test('--consume names the entry that it cannot remove, as libostree does', () => {
     both.compare(
       'mkdir -p c/d; echo x > c/d/f; mount --bind c c && mount -o remount,ro,bind c && $O --repo=r commit --orphan --timestamp=@0 --consume c; umount c; rm -r c',
