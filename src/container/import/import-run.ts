@@ -161,10 +161,7 @@ export class ImportRun implements AsyncDisposable {
     const { tx, prepared, rules } = this.#input
     if (prepared.layers.length === 0) return []
     const wanted = await rules.of(tx, base)
-    // Labels are read back from the objects, which a thread cannot do.
-    if (wanted.policy === undefined) {
-      await this.#plan(prepared.layers, (layer) => this.#findDerived(layer, wanted), 'derived', wanted)
-    }
+    await this.#plan(prepared.layers, (layer) => this.#findDerived(layer, wanted), 'derived', wanted)
     for (const layer of prepared.layers) {
       const { digest } = layer.layer
       if (this.#kept.has(layer) && this.#derived.has(digest)) continue
@@ -256,7 +253,7 @@ export class ImportRun implements AsyncDisposable {
       if (jobs.has(digest) || this.#derived.has(digest) || (await find(layer)) !== undefined) continue
       jobs.set(digest, this.#jobOf(layer, kind, wanted))
     }
-    this.#lanes.plan([...jobs.values()])
+    this.#lanes.plan([...jobs.values()], wanted?.policy !== undefined)
   }
 
   #jobOf(prepared: PreparedLayer, kind: LayerJob['kind'], wanted?: ImportRules): LayerJob {

@@ -26,8 +26,9 @@ import {
   writeTree,
 } from '../../repo/index.ts'
 import { cleanupRoot } from '../layers/cleanup-root.ts'
-import { type FlattenOptions, flattenTree } from '../layers/flatten.ts'
-import { overlayLayer } from '../layers/overlay.ts'
+import { type FlattenOptions, flatRules, flattenTree } from '../layers/flatten.ts'
+import { type OverlayOptions, overlayLayer } from '../layers/overlay.ts'
+import { StoredSubtrees } from '../layers/stored-subtrees.ts'
 import { canonicalJson } from '../oci/canonical-json.ts'
 import type { Digest, ImageConfiguration, ImageManifest } from '../oci/oci-types.ts'
 import { IMPORTER_VERSION, META_CONFIG, META_MANIFEST, META_MANIFEST_DIGEST } from '../store/names.ts'
@@ -58,9 +59,10 @@ export interface MergeResult {
 
 /** Writes the merge commit. No ref is set. */
 export async function writeMergeCommit(tx: Transaction, input: MergeInput): Promise<MergeResult> {
-  const tree = await mergeTrees(tx, input.base, input.layers, input.signal)
+  const subtrees = new StoredSubtrees(tx, flatRules(tx, input.mode, input), input.signal)
+  const tree = await mergeTrees(tx, input.base, input.layers, { signal: input.signal, subtrees })
   await cleanupRoot(tree, tx)
-  await flattenTree(tx, input.mode, tree, input)
+  await flattenTree(tx, input.mode, tree, input, subtrees)
   const policy = input.label ? await treePolicy(tx, tree) : undefined
   if (policy !== undefined) await labelTree(tx, tree, policy, input.signal)
   const commit = await writeCommit(tx, {
@@ -80,7 +82,7 @@ export async function mergeTrees(
   reader: Transaction,
   base: Checksum | undefined,
   layers: readonly Checksum[],
-  signal?: AbortSignal,
+  options: OverlayOptions = {},
 ): Promise<MutableTree> {
   const tree = new MutableTree()
   if (base !== undefined) {
@@ -90,7 +92,7 @@ export async function mergeTrees(
   for (const layer of layers) {
     try {
       const { rootTree, rootMeta } = await readCommit(reader, layer)
-      await overlayLayer(tree, reader, { tree: rootTree, meta: rootMeta }, { signal })
+      await overlayLayer(tree, reader, { tree: rootTree, meta: rootMeta }, options)
     } catch (error) {
       throw withContext(`Checking out layer ${layer}`, error)
     }

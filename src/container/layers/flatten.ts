@@ -17,7 +17,7 @@
  * Source: libostree, ostree-repo-checkout.c and ostree-repo-commit.c with a devino cache.
  */
 
-import type { Checksum } from '../../bytes.ts'
+import { type Checksum, equalBytes } from '../../bytes.ts'
 import {
   DirMeta,
   type FileHeader,
@@ -31,12 +31,14 @@ import {
 import {
   type FileOwner,
   type MutableTree,
+  type ObjectReader,
   type Repo,
   type RepoMode,
   readDirMeta,
   type Transaction,
 } from '../../repo/index.ts'
 import { Pauses } from '../../repo/internal.ts'
+import type { FlatRules, StoredSubtrees } from './stored-subtrees.ts'
 
 /**
  * What a merged tree keeps of owners, modes and extended attributes: `exact` keeps everything; `compat` keeps what is
@@ -50,8 +52,8 @@ export interface FlattenOptions {
   readonly policy: MetadataPolicy
   /** Owner of the importing process; only `compat` uses it. Default 0:0. */
   readonly owner?: FileOwner | undefined
-  /** Files that are known not to change, and are not read. */
-  readonly flat?: { has(file: Checksum): boolean } | undefined
+  /** Files that are known not to change, and are not read. `hasAt` takes the 32 bytes of a checksum from `at`. */
+  readonly flat?: { has(file: Checksum): boolean; hasAt?(bytes: Uint8Array, at: number): boolean } | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -75,12 +77,35 @@ interface Rules {
   directory(meta: DirMeta): DirMeta
 }
 
-/** Flattens `tree` in place and writes the new objects. The whole tree is read unless nothing can change. */
+/** Returns what `flattenTree` leaves as it is, as far as it is known. `undefined` if that is everything. */
+export function flatRules(reader: ObjectReader, mode: RepoMode, options: FlattenOptions): FlatRules | undefined {
+  const rules = rulesOf(mode, options)
+  if (rules === undefined) return undefined
+  const metas = new Map<Checksum, boolean>()
+  const { flat } = options
+  return {
+    file: (bytes, at) => flat?.hasAt?.(bytes, at) ?? false,
+    meta: async (checksum) => {
+      const known = metas.get(checksum)
+      if (known !== undefined) return known
+      const meta = await readDirMeta(reader, checksum)
+      const isSame = equalBytes(DirMeta.encode(rules.directory(meta)), DirMeta.encode(meta))
+      metas.set(checksum, isSame)
+      return isSame
+    },
+  }
+}
+
+/**
+ * Flattens `tree` in place and writes the new objects. The whole tree is read unless nothing can change.
+ * @param subtrees what is known of directories that `tree` refers to
+ */
 export async function flattenTree(
   tx: Transaction,
   mode: RepoMode,
   tree: MutableTree,
   options: FlattenOptions,
+  subtrees?: StoredSubtrees,
 ): Promise<void> {
   const rules = rulesOf(mode, options)
   if (rules === undefined) return
@@ -91,12 +116,16 @@ export async function flattenTree(
   for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
     const pause = pauses.next()
     if (pause !== undefined) await pause
-    await directory.load()
     if (directory.meta !== undefined) {
       const meta = metas.get(directory.meta) ?? (await flattenMeta(tx, directory.meta, rules))
       metas.set(directory.meta, meta)
       directory.setMeta(meta)
     }
+    const { contents } = directory
+    if (subtrees !== undefined && !directory.loaded && contents !== undefined) {
+      if ((await subtrees.of(contents)).isFlat) continue
+    }
+    await directory.load()
     for (const [name, checksum] of directory.files) {
       const pause = pauses.next()
       if (pause !== undefined) await pause

@@ -17,20 +17,24 @@ import { FormatError } from '../../errors.ts'
 import { isSymlink } from '../../objects/index.ts'
 import { type MutableTree, type ObjectReader, readDirTree, type TreeRoot } from '../../repo/index.ts'
 import { OPAQUE_WHITEOUT, Pauses, WHITEOUT_PREFIX } from '../../repo/internal.ts'
+import { StoredSubtrees } from './stored-subtrees.ts'
 
 export interface OverlayOptions {
+  /** What is known of the directories of the layers. Default: nothing is. */
+  readonly subtrees?: StoredSubtrees | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * Changes `onto` in place. Only the directories that the layer has are read. A root without dirmeta gets the layer's.
+ * Changes `onto` in place. Only the directories that the layer has are read. A directory that only the layer has, without
+ * whiteouts in it, is referred to. A root without dirmeta gets the layer's.
  * @throws {FormatError} on a whiteout without a name, of `.` or of `..`
  */
 export async function overlayLayer(
   onto: MutableTree,
   reader: ObjectReader,
   layer: TreeRoot,
-  { signal }: OverlayOptions = {},
+  { signal, subtrees = new StoredSubtrees(reader, undefined, signal) }: OverlayOptions = {},
 ): Promise<void> {
   const pauses = new Pauses(signal)
   const waiting: [MutableTree, TreeRoot][] = [[onto, layer]]
@@ -57,7 +61,10 @@ export async function overlayLayer(
     }
     for (const { name, tree, meta } of dirs) {
       if (target.files.has(name)) target.remove(name)
-      waiting.push([target.ensureDir(name), { tree, meta }])
+      const isNew = !target.dirs.has(name)
+      const child = target.ensureDir(name)
+      if (isNew && (await subtrees.of(tree)).isPlain) child.fillEmpty(reader, { tree, meta })
+      else waiting.push([child, { tree, meta }])
     }
   }
 }

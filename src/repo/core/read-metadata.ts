@@ -81,6 +81,8 @@ export function readDirTree(reader: ObjectReader, checksum: Checksum): Promise<D
 /** The bytes of a dirtree, and the offsets of the checksums in them. */
 export interface DirTreeBytes extends DirTreeChecksums {
   readonly bytes: Uint8Array
+  /** Whether these are the stored bytes; otherwise they are its normal form. */
+  readonly isNormal: boolean
 }
 
 /** Reads a dirtree without creating an object per entry. Errors are those of `readDirTree`. */
@@ -90,7 +92,7 @@ export function readDirTreeChecksums(reader: ObjectReader, checksum: Checksum): 
 
 function located(bytes: Uint8Array): DirTreeBytes | undefined {
   const found = locateChecksums(bytes)
-  return found && { bytes, files: found.files, dirs: found.dirs }
+  return found && { bytes, files: found.files, dirs: found.dirs, isNormal: bytes.length > 0 }
 }
 
 /**
@@ -100,7 +102,7 @@ function located(bytes: Uint8Array): DirTreeBytes | undefined {
 function locatedInNormalForm(bytes: Uint8Array, checksum: Checksum): DirTreeBytes {
   const again = located(DirTree.encode(checkedDirTree(bytes, checksum)))
   if (again === undefined) throw new FormatError(`${checksum}.dirtree`, 'Not normal form')
-  return again
+  return { ...again, isNormal: false }
 }
 
 /**

@@ -1,6 +1,6 @@
 /** One file on its way into a store: counted and hashed as it arrives, and stored when it is complete and verified. */
 
-import type { Checksum, MaybePromise } from '../../bytes.ts'
+import { type Checksum, type MaybePromise, SMALL_FILE } from '../../bytes.ts'
 import { FormatError, UsageError, withContext } from '../../errors.ts'
 import { createFileHasher, createFileVerifier, type FileHeader } from '../../objects/index.ts'
 import type { Platform } from '../../platform/index.ts'
@@ -27,12 +27,30 @@ export interface IncomingFile {
   readonly expected: Checksum | undefined
   /** Whether `expected` is the checksum of the object without being verified. */
   readonly trusted: boolean
-  /** Takes the content. If absent, the sink gathers it in one array. */
-  readonly large: LargeBody | undefined
+  /** Takes the content: a large body, or room for `size` bytes, in which the sink gathers it. */
+  readonly content: LargeBody | Uint8Array
+  /** Called once, when `content` is not used any more. */
+  ended?(): void
   /** @throws {UsageError} if the transaction takes no writes now */
   requireOpen(): void
   /** Stores a file that is complete and has the expected checksum. */
   store(checksum: Checksum, content: Uint8Array | LargeBody): MaybePromise<void>
+}
+
+/** Memory for small files. Most of the time there is one file at a time, so that it is allocated once. */
+export class SmallFileRooms {
+  #free: Uint8Array | undefined
+
+  /** Returns SMALL_FILE bytes, not zeroed. */
+  take(): Uint8Array {
+    const room = this.#free ?? new Uint8Array(SMALL_FILE)
+    this.#free = undefined
+    return room
+  }
+
+  giveBack(room: Uint8Array | undefined): void {
+    this.#free ??= room
+  }
 }
 
 export class IncomingFileSink implements FileSink {
@@ -44,9 +62,9 @@ export class IncomingFileSink implements FileSink {
   #done = false
 
   constructor(platform: Platform, file: IncomingFile) {
-    const { header, size, expected, trusted, large } = file
+    const { header, expected, trusted, content } = file
     this.#file = file
-    this.#content = large ?? new Uint8Array(size)
+    this.#content = content
     if (trusted && expected !== undefined) {
       this.#update = () => {}
       this.#checksum = () => expected
@@ -102,6 +120,7 @@ export class IncomingFileSink implements FileSink {
 
   #stored(checksum: Checksum): Checksum {
     this.#done = true
+    this.#file.ended?.()
     return checksum
   }
 
@@ -113,7 +132,8 @@ export class IncomingFileSink implements FileSink {
   abort(): void {
     if (this.#done) return
     this.#done = true
-    this.#file.large?.abort()
+    if (!(this.#content instanceof Uint8Array)) this.#content.abort()
+    this.#file.ended?.()
   }
 
   #requireOpen(): void {

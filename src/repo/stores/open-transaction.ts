@@ -43,7 +43,7 @@ import type {
 import { requireHoldable, requireSoundHeader, verityError } from '../core/mode-rules.ts'
 import { type Changes, isAttached, noChanges } from './changes.ts'
 import { describedBody } from './described-body.ts'
-import { IncomingFileSink, type LargeBody } from './incoming-file.ts'
+import { IncomingFileSink, type LargeBody, SmallFileRooms } from './incoming-file.ts'
 
 /** What a transaction needs of a store. Reads find what was inserted through it, and what the store had before. */
 export interface TransactionBackend extends ObjectReader {
@@ -103,6 +103,7 @@ export class OpenTransaction implements Transaction {
   /** Whether files are stored although the mode cannot hold them, see `RepoDirectoryOptions.writeSplitXattrs`. */
   readonly #anyFile: boolean
   readonly #headers = new FileHeaderCache()
+  readonly #rooms = new SmallFileRooms()
   #changes = noChanges()
   #state: 'open' | 'publishing' | 'ended' = 'open'
   /** Settles when the last checkpoint or commit has ended; never rejects. */
@@ -244,12 +245,14 @@ export class OpenTransaction implements Transaction {
     try {
       requireSoundHeader(header, size)
       const framedHeader = this.#headers.encode(header)
+      const room = size > SMALL_FILE ? undefined : this.#rooms.take()
       return new IncomingFileSink(this.#platform, {
         header,
         size,
         expected,
         trusted,
-        large: size > SMALL_FILE ? this.#backend.openBody(header, framedHeader, size) : undefined,
+        content: room?.subarray(0, size) ?? this.#backend.openBody(header, framedHeader, size),
+        ended: () => this.#rooms.giveBack(room),
         requireOpen: () => this.#requireOpen(),
         store: (checksum, content) =>
           content instanceof Uint8Array

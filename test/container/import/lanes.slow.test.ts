@@ -25,8 +25,15 @@ const REFERENCE = 'ostree-unverified-image:oci:image'
 const folder = temporaryFolder()
 let made = 0
 
-/** Threads that run in this thread, and whose messages take a random time, but keep their order. */
-function pretendedThreads(count: number, random: () => number, platform: Platform = nodePlatform): LayerThreads {
+/**
+ * Threads that run in this thread, and whose messages take a random time, but keep their order.
+ * @param embedded whether they import layers for stores that are not directories; otherwise one decodes them
+ */
+function pretendedThreads(
+  count: number,
+  random: () => number,
+  { platform = nodePlatform, embedded = true }: { platform?: Platform; embedded?: boolean } = {},
+): LayerThreads {
   const later = () => {
     let last = Promise.resolve()
     return (deliver: () => void) => {
@@ -46,6 +53,7 @@ function pretendedThreads(count: number, random: () => number, platform: Platfor
           const sent = message.kind === 'failed' ? message : structuredClone(message)
           // What was sent is moved: the sender must not use it again.
           if (message.kind === 'batch') message.batch.bytes.fill(0xee)
+          if (message.kind === 'tar') message.bytes.fill(0xee)
           toHere(() => hear(sent))
         },
       })
@@ -58,7 +66,7 @@ function pretendedThreads(count: number, random: () => number, platform: Platfor
     },
     end: async () => {},
   })
-  return { count, platform: platform.name, after: 1, embedded: true, start }
+  return { count, platform: platform.name, after: 1, embedded, start }
 }
 
 function seeded(seed: number): () => number {
@@ -132,8 +140,10 @@ describe('layers imported side by side', () => {
       [4, 5],
       [8, 6],
     ] as const) {
-      const threads = pretendedThreads(count, seeded(seed))
-      expect(await pull(store, imageOf(layers), { threads })).toEqual(expected)
+      for (const embedded of [true, false]) {
+        const threads = pretendedThreads(count, seeded(seed), { embedded })
+        expect(await pull(store, imageOf(layers), { threads })).toEqual(expected)
+      }
     }
   })
 
@@ -142,7 +152,10 @@ describe('layers imported side by side', () => {
       [undefined, 1, 3].map(async (count) => {
         const storage = createMemoryStorage({ mode: 'bare-user', platform: portablePlatform })
         const repo = await Repo.open(storage, portablePlatform)
-        const threads = count === undefined ? undefined : pretendedThreads(count, seeded(count), portablePlatform)
+        const threads =
+          count === undefined
+            ? undefined
+            : pretendedThreads(count, seeded(count), { platform: portablePlatform, embedded: count === 3 })
         const events: Progress[] = []
         const options = { host: HOST, now: () => 1, open: async () => imageOf(layers), threads }
         const result = await pullImage(repo, REFERENCE, { ...options, onProgress: (event) => events.push(event) })
@@ -160,7 +173,6 @@ describe('layers imported side by side', () => {
       { count: 2, platform: 'portable', after: 1, embedded: true, start },
       { count: 2, platform: 'node', embedded: true, start },
       { count: 0, platform: 'node', after: 1, embedded: true, start },
-      { count: 2, platform: 'node', after: 1, start },
     ]
     for (const threads of unused) {
       expect((await pull('memory', imageOf(layers), { threads })).result).toMatchObject({ changed: true })
@@ -169,8 +181,11 @@ describe('layers imported side by side', () => {
 
   test.each(STORES)('threads of Node give the same as one thread: %s', async (store) => {
     const expected = await pull(store, imageOf(layers), {})
-    const threads = new LocalLayerThreads({ count: 2, program: threadProgram('local-layer-worker'), after: 1 }, true)
-    expect(await pull(store, imageOf(layers), { threads })).toEqual(expected)
+    for (const embedded of [true, false]) {
+      const program = threadProgram('local-layer-worker')
+      const threads = new LocalLayerThreads({ count: 2, program, after: 1 }, embedded)
+      expect(await pull(store, imageOf(layers), { threads })).toEqual(expected)
+    }
   })
 
   test.each(['memory', 'sqlite', 'bare-user-only'] as const)(
@@ -189,7 +204,7 @@ describe('layers imported side by side', () => {
             name: expect.stringMatching(/^(DigestMismatch|TarFormat|Compression)Error$/),
           })
           for (const seed of [1, 2]) {
-            const threads = pretendedThreads(3, seeded(seed))
+            const threads = pretendedThreads(3, seeded(seed), { embedded: seed === 1 })
             expect(await pull(store, imageOf(layers, given), { threads })).toMatchObject(expected)
           }
         }
@@ -235,7 +250,7 @@ describe('layers imported side by side', () => {
             const onProgress = () => {
               if (seen++ === at) controller.abort(reason)
             }
-            const threads = pretendedThreads(count, seeded(seed))
+            const threads = pretendedThreads(count, seeded(seed), { embedded: seed % 2 === 0 })
             const { result, left } = await pull(store, imageOf(layers), {
               threads,
               signal: controller.signal,
@@ -253,12 +268,14 @@ describe('layers imported side by side', () => {
   test.each(['sqlite', 'bare-user-only'] as const)(
     'a thread that ends by itself is an error that names the layer: %s',
     async (store) => {
-      const threads = new LocalLayerThreads({ count: 2, program: failingThreadProgram(), after: 1 }, true)
-      const { result, left, contents } = await pull(store, imageOf(layers), { threads })
-      expect(result).toMatchObject({ name: 'IoError', message: expect.stringContaining('layer thread: ended') })
-      expect((result as Error).message).toContain(digestOf((layers[0] as Layer).blob))
-      expect(left).toEqual([])
-      expect(contents).toEqual({ objects: [], refs: [] })
+      for (const embedded of [true, false]) {
+        const threads = new LocalLayerThreads({ count: 2, program: failingThreadProgram(), after: 1 }, embedded)
+        const { result, left, contents } = await pull(store, imageOf(layers), { threads })
+        expect(result).toMatchObject({ name: 'IoError', message: expect.stringContaining('layer thread: ended') })
+        expect((result as Error).message).toContain(digestOf((layers[0] as Layer).blob))
+        expect(left).toEqual([])
+        expect(contents).toEqual({ objects: [], refs: [] })
+      }
     },
   )
 

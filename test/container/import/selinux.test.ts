@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, concatBytes, displayUtf8, encodeUtf8 } from '../../../src/bytes.ts'
+import { LocalLayerThreads } from '../../../src/container/import/lanes/local-layer-threads.ts'
 import {
   countLayerReferences,
   type ImportOptions,
@@ -26,6 +27,7 @@ import {
 } from '../../../src/repo/index.ts'
 import { TarWriter } from '../../../src/tar/index.ts'
 import { type Directory, directory, file, storeCommit, storeTree, symlink } from '../../../src/testing/index.ts'
+import { threadProgram } from '../../support/bundle.ts'
 import { type GoldenImage, goldenImage, sourceOf, withLayers } from '../golden-images.ts'
 
 const HOST = { architecture: 'amd64', os: 'linux' }
@@ -278,6 +280,13 @@ describe('an image with a policy', () => {
     expect(commit).toBe(sepolicyCommit)
     const state = await pull(other, source, { sepolicyCommit })
     expect((await labels(other, state.mergeCommit))['/usr/bin/sh']).toBe('u:bin$')
+
+    // A thread that decodes the layers changes nothing.
+    const third = await memory('bare')
+    await third.transaction(async (tx) => storeCommit(tx, treeOf(under('usr/etc/selinux', POLICY))))
+    const threads = new LocalLayerThreads({ count: 2, program: threadProgram('local-layer-worker'), after: 1 })
+    const decoded = await pull(third, source, { sepolicyCommit, threads })
+    expect(decoded.mergeCommit).toBe(state.mergeCommit)
   })
 
   test('an unreadable policy of sepolicyCommit stops the import before a layer is stored', async () => {

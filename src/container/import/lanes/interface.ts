@@ -4,12 +4,14 @@
  *
  *     starter                                   thread
  *       job         ───────────────────────────▶
- *       chunk …     ───────────────────────────▶  digest, decompress, diff id, tar, hashes
- *       end                                       loose files, if the store has them
+ *       chunk …     ───────────────────────────▶  digest, decompress, diff id
+ *       end                                       tar, hashes, and loose files, if the store has them
  *                   ◀───────────────────────────  bytes …
  *                   ◀───────────────────────────  batch …
  *       stored …    ───────────────────────────▶
  *                   ◀───────────────────────────  done, or failed
+ *
+ * A thread can also do the first half alone. Then it sends `tar` instead of `batch`, and the starter imports the tar.
  */
 
 import type { Platform } from '../../../platform/index.ts'
@@ -20,12 +22,16 @@ import type { LayerJob, LayerJobResult } from './layer-job.ts'
 /** The work that a thread is given. */
 export interface LaneRequest {
   readonly job: LayerJob
+  /** What the thread sends: the objects of the layer, or its verified plain tar. */
+  readonly gives: LaneOutput
   readonly settings: RepoSettings
   /** Where the thread writes loose files. Absent if batches have to hold the contents. */
   readonly place: LanePlace | undefined
-  /** Bytes of batches that the thread may have sent and that are not stored. */
+  /** Bytes of batches, or of the tar, that the thread may have sent and that are not stored. */
   readonly mostWaiting: number
 }
+
+export type LaneOutput = 'objects' | 'tar'
 
 /** A message to a thread, in the order of its work. */
 export type ToLane =
@@ -33,7 +39,7 @@ export type ToLane =
   | { readonly kind: 'end' }
   /** The rest of the blob cannot be read. */
   | { readonly kind: 'broken' }
-  /** A batch is stored; its memory may be used again. */
+  /** A batch, or a piece of the tar, is stored; its memory may be used again. */
   | { readonly kind: 'stored'; readonly bytes: Uint8Array; readonly cost: number }
   /** The work has to end with an error. */
   | { readonly kind: 'stop' }
@@ -43,7 +49,10 @@ export type FromLane =
   /** The number of bytes of the blob that were read so far. */
   | { readonly kind: 'bytes'; readonly received: number }
   | { readonly kind: 'batch'; readonly batch: ObjectBatch; readonly cost: number }
-  | { readonly kind: 'done'; readonly result: LayerJobResult }
+  /** The next bytes of the plain tar. */
+  | { readonly kind: 'tar'; readonly bytes: Uint8Array; readonly cost: number }
+  /** The work has ended, and the layer is verified. `result` is absent if the thread gave the tar. */
+  | { readonly kind: 'done'; readonly result: LayerJobResult | undefined }
   /** `outside`: the reason is not in the layer. The rest of the blob cannot be read, or the thread has ended by itself. */
   | { readonly kind: 'failed'; readonly error: unknown; readonly outside: boolean }
 
@@ -68,8 +77,8 @@ export interface LayerThreads {
   /** Compressed bytes of layers for each thread that is started. Default: 8 MiB. */
   readonly after?: number | undefined
   /**
-   * Whether they are also used for stores in one file or in memory, which only one thread writes: on two processors that
-   * takes up to a third longer (bench/lanes.mjs). Default false.
+   * Whether threads import whole layers also for stores in one file or in memory, which only one thread writes: on two
+   * processors that takes longer. Otherwise one thread decodes layers for them. Default false.
    */
   readonly embedded?: boolean | undefined
   /**

@@ -5,8 +5,10 @@ import type { Platform } from '../../../platform/index.ts'
 import type { LanePlace, RepoSettings } from '../../../repo/index.ts'
 import { type BatchSender, type LaneTransaction, type ObjectBatch, sendingTransaction } from '../../../repo/internal.ts'
 import type { FromLane, LaneRequest, ToLane } from './interface.ts'
-import { runLayerJob } from './layer-job.ts'
+import { type LayerJobContext, type LayerJobResult, openJob, runLayerJob } from './layer-job.ts'
 
+/** Bytes of each piece of a plain tar that is sent, except the last. */
+const PIECE = 1 << 18
 /** Bytes that an object in a batch counts in addition to its content. */
 const OBJECT_COST = 100
 
@@ -15,7 +17,7 @@ export interface LaneContext {
   readonly platform: Platform
   /** Begins a transaction that writes loose files. */
   readonly stage: (place: LanePlace, settings: RepoSettings, sender: BatchSender) => LaneTransaction
-  /** Sends a message. The buffer of a batch is moved. */
+  /** Sends a message. The buffer of a batch, or of a piece of the tar, is moved. */
   readonly send: (message: FromLane) => void
 }
 
@@ -27,7 +29,9 @@ export class LaneProgram {
   readonly #blob: (Uint8Array | 'end' | 'broken')[] = []
   #broken = false
   #lane: LaneTransaction | undefined
-  /** Bytes of batches that are sent and not stored. */
+  /** Pieces of the tar that can be filled again. */
+  readonly #spare: Uint8Array[] = []
+  /** Bytes of batches, or of the tar, that are sent and not stored. */
   #waiting = 0
   #wake: (() => void) | undefined
 
@@ -48,7 +52,8 @@ export class LaneProgram {
         break
       case 'stored':
         this.#waiting -= message.cost
-        this.#lane?.reuse(message.bytes)
+        if (this.#request.gives === 'objects') this.#lane?.reuse(message.bytes)
+        else if (message.bytes.length === PIECE) this.#spare.push(message.bytes)
         break
       case 'stop':
         this.#stop.abort()
@@ -62,27 +67,55 @@ export class LaneProgram {
   }
 
   async #result(): Promise<FromLane> {
-    const { job, settings, place } = this.#request
-    const { platform, stage, send } = this.#context
-    const sender = { send: (batch: ObjectBatch) => this.#send(batch), drained: () => this.#drained() }
-    const { signal } = this.#stop
     try {
-      const repo = { mode: settings.mode, settings }
-      const lane = place === undefined ? sendingTransaction(platform, settings, sender) : stage(place, settings, sender)
-      this.#lane = lane
-      await using tx = lane.tx
-      const result = await runLayerJob(job, () => this.#read(), {
-        repo,
-        platform,
-        tx,
-        signal,
-        onBytes: (received) => send({ kind: 'bytes', received }),
-      })
-      lane.flush()
+      const result = this.#request.gives === 'tar' ? await this.#sendTar() : await this.#sendObjects()
       return { kind: 'done', result }
     } catch (error) {
       return { kind: 'failed', error, outside: this.#broken }
     }
+  }
+
+  async #sendObjects(): Promise<LayerJobResult> {
+    const { job, settings, place } = this.#request
+    const { platform, stage } = this.#context
+    const sender = { send: (batch: ObjectBatch) => this.#send(batch), drained: () => this.#drained() }
+    const repo = { mode: settings.mode, settings }
+    const lane = place === undefined ? sendingTransaction(platform, settings, sender) : stage(place, settings, sender)
+    this.#lane = lane
+    await using tx = lane.tx
+    const result = await runLayerJob(job, () => this.#read(), { repo, tx, ...this.#reading })
+    lane.flush()
+    return result
+  }
+
+  async #sendTar(): Promise<undefined> {
+    const { job } = this.#request
+    let piece: Uint8Array = new Uint8Array(PIECE)
+    let filled = 0
+    const flush = (): void => {
+      this.#waiting += filled
+      this.#context.send({ kind: 'tar', bytes: piece.subarray(0, filled), cost: filled })
+    }
+    for await (const chunk of openJob(job, () => this.#read(), this.#reading)) {
+      for (let at = 0; at < chunk.length; ) {
+        const part = chunk.subarray(at, at + PIECE - filled)
+        piece.set(part, filled)
+        filled += part.length
+        at += part.length
+        if (filled < PIECE) continue
+        flush()
+        piece = this.#spare.pop() ?? new Uint8Array(PIECE)
+        filled = 0
+        const pending = this.#drained()
+        if (pending !== undefined) await pending
+      }
+    }
+    if (filled > 0) flush()
+  }
+
+  get #reading(): Pick<LayerJobContext, 'platform' | 'signal' | 'onBytes'> {
+    const { platform, send } = this.#context
+    return { platform, signal: this.#stop.signal, onBytes: (received) => send({ kind: 'bytes', received }) }
   }
 
   #send(batch: ObjectBatch): void {

@@ -1,7 +1,7 @@
 /** One layer that is imported by a thread: feeds the thread with the blob, and keeps its messages until they are read. */
 
 import type { StagedLane } from '../../../repo/index.ts'
-import type { FromLane, LaneRequest, LaneThread, ToLane } from './interface.ts'
+import type { FromLane, LaneOutput, LaneRequest, LaneThread, ToLane } from './interface.ts'
 
 /** Bytes of the blob that the thread has been sent and has not read. */
 const MOST_AHEAD = 1 << 20
@@ -21,6 +21,7 @@ export interface LaneStart {
 
 export class Lane {
   readonly staged: StagedLane | undefined
+  readonly gives: LaneOutput
   /** Resolves when the thread has ended its work, and the source was told to end. */
   readonly finished: Promise<void>
   readonly #post: (message: ToLane) => void
@@ -29,7 +30,7 @@ export class Lane {
   readonly #source: AsyncIterator<Uint8Array>
   #sent = 0
   #received = 0
-  /** Bytes of batches that wait to be stored. */
+  /** Bytes of batches, or of the tar, that wait to be stored. */
   #waiting = 0
   #fault: { readonly error: unknown } | undefined
   #last: 'done' | 'failed' | undefined
@@ -40,6 +41,7 @@ export class Lane {
 
   constructor({ thread, request, staged, blob, ended }: LaneStart) {
     this.staged = staged
+    this.gives = request.gives
     this.#ended = ended
     this.#source = blob[Symbol.asyncIterator]()
     this.#post = thread.run(request, (message) => this.#hear(message))
@@ -47,7 +49,7 @@ export class Lane {
     this.finished = Promise.all([this.#feed(), this.#untilLast()]).then(() => {})
   }
 
-  /** Bytes of batches that wait to be stored. */
+  /** Bytes of batches, or of the tar, that wait to be stored. */
   get waiting(): number {
     return this.#waiting
   }
@@ -67,7 +69,7 @@ export class Lane {
     }
   }
 
-  /** Tells the thread that a batch is stored. @param bytes its memory */
+  /** Tells the thread that a batch, or a piece of the tar, is stored. @param bytes its memory */
   stored(bytes: Uint8Array, cost: number): void {
     this.#waiting -= cost
     if (this.#last === undefined) this.#post({ kind: 'stored', bytes, cost })
@@ -84,7 +86,7 @@ export class Lane {
 
   #hear(message: FromLane): void {
     if (message.kind === 'bytes') this.#received = message.received
-    if (message.kind === 'batch') this.#waiting += message.cost
+    if (message.kind === 'batch' || message.kind === 'tar') this.#waiting += message.cost
     this.#messages.push(message)
     if (message.kind === 'done' || message.kind === 'failed') {
       this.#last = message.kind

@@ -13,14 +13,23 @@
 import type { Repo, Transaction } from '../../../repo/index.ts'
 import { BatchReader } from '../../../repo/internal.ts'
 import type { ImageSource } from '../../transport/interface.ts'
-import type { LaneThread, LayerThreads } from './interface.ts'
+import type { LaneOutput, LaneThread, LayerThreads } from './interface.ts'
 import { Lane } from './lane.ts'
-import { type LayerJob, type LayerJobContext, type LayerJobResult, runLayerJob } from './layer-job.ts'
+import {
+  type LayerJob,
+  type LayerJobContext,
+  type LayerJobResult,
+  openJob,
+  runLayerJob,
+  storeLayer,
+} from './layer-job.ts'
 
 /** Compressed bytes for each thread: it takes 60 ms of a processor to start. */
 const BYTES_PER_THREAD = 8 << 20
 /** Bytes of batches of one layer that wait to be stored. */
 const MOST_WAITING = 8 << 20
+/** Bytes of a plain tar that wait to be imported. */
+const MOST_WAITING_OF_TAR = 1 << 20
 /** Bytes of batches of all layers that wait to be stored above which no further layer begins. */
 const MOST_WAITING_OF_ALL = 12 << 20
 
@@ -43,6 +52,7 @@ export class Lanes implements AsyncDisposable {
   readonly #idle: LaneThread[] = []
   readonly #all: LaneThread[] = []
   #most = 0
+  #gives: LaneOutput = 'objects'
   #ended = false
 
   constructor(input: LanesInput) {
@@ -52,21 +62,25 @@ export class Lanes implements AsyncDisposable {
   /**
    * Begins with the first of some layers, as many as there are threads; the others follow. Each is given to `run` later,
    * in this order. Layers that threads would not make faster are left to `run`.
+   * @param labels whether the layers are labelled, for which objects are read back: a thread that sends them cannot do that
    */
-  plan(jobs: readonly LayerJob[]): void {
+  plan(jobs: readonly LayerJob[], labels = false): void {
     const { threads, repo } = this.#input
     if (threads === undefined || threads.platform !== repo.platform.name || repo.settings.fsverity === 'yes') return
-    const isEmbedded = repo.storage.directory === undefined
-    if (isEmbedded && threads.embedded !== true) return
     const bytes = jobs.reduce((sum, { layer }) => sum + layer.size, 0)
-    this.#most = Math.min(
-      threads.count,
-      jobs.length,
-      Math.floor(bytes / Math.max(1, threads.after ?? BYTES_PER_THREAD)),
-    )
-    // Small files of a single layer are written to a directory by other threads.
-    const alone = isEmbedded ? 1 : 2
-    this.#planned = this.#most < alone ? [] : [...jobs]
+    const worthwhile = Math.floor(bytes / Math.max(1, threads.after ?? BYTES_PER_THREAD))
+    this.#most = Math.min(threads.count, jobs.length, worthwhile)
+    const isEmbedded = repo.storage.directory === undefined
+    if (isEmbedded && (labels || threads.embedded !== true)) {
+      // One thread decodes layers as fast as this one stores them.
+      this.#gives = 'tar'
+      this.#most = Math.min(this.#most, 1)
+    } else {
+      this.#gives = 'objects'
+      // Small files of a single layer are written to a directory by other threads.
+      if (labels || (!isEmbedded && this.#most === 1)) this.#most = 0
+    }
+    this.#planned = this.#most === 0 ? [] : [...jobs]
     this.#begin()
   }
 
@@ -87,12 +101,55 @@ export class Lanes implements AsyncDisposable {
       return runLayerJob(job, () => source.blob(job.layer), inline)
     }
     try {
+      if (lane.gives === 'tar') {
+        const result = await storeLayer(job, this.#tarOf(job, lane, context.onBytes), inline)
+        this.#begun.delete(job)
+        return result
+      }
       const result = await this.#store(lane, context.onBytes)
       if ('fault' in result) return await runLayerJob(job, () => failing(result.fault), inline)
       this.#begun.delete(job)
       return result
     } finally {
       this.#begin()
+    }
+  }
+
+  /** Returns the plain tar that a thread sends. The iteration throws as that of `openLayer`. */
+  async *#tarOf(
+    job: LayerJob,
+    lane: Lane,
+    onBytes: (received: number) => void,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const { repo, signal } = this.#input
+    const abort = () => lane.stop(signal?.reason)
+    signal?.addEventListener('abort', abort, { once: true })
+    try {
+      if (signal?.aborted) abort()
+      for (;;) {
+        const message = await lane.next()
+        switch (message.kind) {
+          case 'bytes':
+            onBytes(message.received)
+            break
+          case 'tar':
+            yield message.bytes
+            lane.stored(message.bytes, message.cost)
+            this.#begin()
+            break
+          case 'done':
+            return
+          case 'failed':
+            throw message.error
+          case 'fault':
+            // The error is given the place in the layer that it would have without a thread.
+            yield* openJob(job, () => failing(message.error), { platform: repo.platform, signal, onBytes })
+            return
+        }
+      }
+    } finally {
+      lane.stop(new Error('The tar is not read to its end'))
+      signal?.removeEventListener('abort', abort)
     }
   }
 
@@ -119,9 +176,11 @@ export class Lanes implements AsyncDisposable {
             lane.stored(message.batch.bytes, message.cost)
             this.#begin()
             break
+          case 'tar':
+            break
           case 'done':
             lane.staged?.finish()
-            return message.result
+            return message.result as LayerJobResult // the thread gives objects
           case 'fault':
             return { fault: message.error }
           case 'failed':
@@ -153,11 +212,13 @@ export class Lanes implements AsyncDisposable {
 
   #beginWith(job: LayerJob, threads: LayerThreads): void {
     const { repo, tx, source } = this.#input
-    const staged = tx.openLane()
+    const gives = this.#gives
+    const staged = gives === 'objects' ? tx.openLane() : undefined
+    const mostWaiting = gives === 'tar' ? MOST_WAITING_OF_TAR : MOST_WAITING
     const thread = this.#idle.pop() ?? this.#start(threads)
     const lane = new Lane({
       thread,
-      request: { job, settings: repo.settings, place: staged?.place, mostWaiting: MOST_WAITING },
+      request: { job, gives, settings: repo.settings, place: staged?.place, mostWaiting },
       staged,
       blob: source.blob(job.layer),
       ended: (failed) => {

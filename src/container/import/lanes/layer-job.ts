@@ -48,13 +48,33 @@ export interface LayerJobContext {
  * @param blob called once; its bytes are verified
  * @throws as `openLayer`, `importObjectSet` and `importLayer`
  */
-export async function runLayerJob(
-  { kind, layer, diffId, maxBytes, limits, rules }: LayerJob,
+export function runLayerJob(
+  job: LayerJob,
   blob: () => AsyncIterable<Uint8Array>,
-  { repo, platform, tx, signal, policy, onBytes }: LayerJobContext,
+  context: LayerJobContext,
 ): Promise<LayerJobResult> {
-  const stream = openLayer({ blob }, layer, { platform, diffId, maxBytes, signal, onBytes })
+  return storeLayer(job, openJob(job, blob, context), context)
+}
+
+/** Returns the plain tar of a layer, as `openLayer`. */
+export function openJob(
+  { layer, diffId, maxBytes }: LayerJob,
+  blob: () => AsyncIterable<Uint8Array>,
+  { platform, signal, onBytes }: Pick<LayerJobContext, 'platform' | 'signal' | 'onBytes'>,
+): AsyncIterable<Uint8Array> {
+  return openLayer({ blob }, layer, { platform, diffId, maxBytes, signal, onBytes })
+}
+
+/**
+ * Stores the objects of a layer's plain tar.
+ * @throws what `tar` throws; as `importObjectSet` and `importLayer`
+ */
+export async function storeLayer(
+  { kind, layer, limits, rules }: LayerJob,
+  tar: AsyncIterable<Uint8Array>,
+  { repo, platform, tx, signal, policy }: Omit<LayerJobContext, 'onBytes'>,
+): Promise<LayerJobResult> {
   const common = { layer: layer.digest, limits, signal }
-  if (kind === 'chunk') return { kind, objects: await importObjectSet({ platform }, tx, stream, common) }
-  return { kind, imported: await importLayer(repo, tx, stream, { ...common, ...rules, policy }) }
+  if (kind === 'chunk') return { kind, objects: await importObjectSet({ platform }, tx, tar, common) }
+  return { kind, imported: await importLayer(repo, tx, tar, { ...common, ...rules, policy }) }
 }

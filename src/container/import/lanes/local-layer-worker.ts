@@ -6,7 +6,7 @@ import type { RepoMode } from '../../../repo/index.ts'
 import { loadForLanes, stagingTransaction } from '../../../repo/local.ts'
 import { packError } from '../../../system/threads/thread-errors.ts'
 import { bufferOf, runProgram } from '../../../system/threads/thread-program.ts'
-import type { LaneRequest, ToLane } from './interface.ts'
+import type { FromLane, LaneRequest, ToLane } from './interface.ts'
 import { LaneProgram } from './lane-program.ts'
 
 /** What a thread is started with. */
@@ -33,7 +33,7 @@ runProgram<LaneData, PortRequest, LaneStarted>(({ mode }) => {
       stage: (place, settings, sender) => stagingTransaction(place, settings, sender),
       send: (message) => {
         if (message.kind === 'failed') port.postMessage({ ...message, error: packError(message.error) })
-        else port.postMessage(message, message.kind === 'batch' ? bufferOf(message.batch.bytes) : [])
+        else port.postMessage(message, buffersOf(message))
       },
     })
     port.on('message', (message: ToLane) => program.hear(message))
@@ -42,3 +42,9 @@ runProgram<LaneData, PortRequest, LaneStarted>(({ mode }) => {
     return { reply: 'ended' }
   }
 })
+
+/** Returns the buffers that a message moves. */
+function buffersOf(message: FromLane): ReturnType<typeof bufferOf> {
+  if (message.kind === 'batch') return bufferOf(message.batch.bytes)
+  return message.kind === 'tar' ? bufferOf(message.bytes) : []
+}

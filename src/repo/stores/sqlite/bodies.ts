@@ -64,6 +64,8 @@ export class Chunks {
   readonly #size: Statement<{ size: number | null }>
   readonly #last: Statement<{ n: number | null }>
   readonly #deleteOrphans: Statement
+  /** CHUNK bytes that no writer uses. */
+  #spare: Uint8Array | undefined
 
   constructor(connection: Connection, packing: Packing) {
     this.#packing = packing
@@ -78,6 +80,12 @@ export class Chunks {
     this.#last = connection.prepare('SELECT max(n) AS n FROM chunks')
   }
 
+  #takeChunk(): Uint8Array {
+    const chunk = this.#spare ?? new Uint8Array(CHUNK)
+    this.#spare = undefined
+    return chunk
+  }
+
   /** Returns a number that no body has. */
   #nextBody(): number {
     return Math.floor((this.#last.get()?.n ?? -1) / CHUNKS_PER_BODY) + 1
@@ -88,7 +96,7 @@ export class Chunks {
    * before: during a checkpoint another process could take the same number.
    */
   writer(): BodyChunks {
-    let chunk: Uint8Array = new Uint8Array(CHUNK)
+    let chunk = this.#takeChunk()
     let filled = 0
     let body: number | undefined
     let seq = 0
@@ -97,6 +105,10 @@ export class Chunks {
       if (filled > 0) this.#insert.run(body * CHUNKS_PER_BODY + seq++, this.#packing.pack(chunk.subarray(0, filled)))
       filled = 0
       return body
+    }
+    const release = (): void => {
+      if (chunk.length > 0) this.#spare = chunk
+      chunk = EMPTY_BYTES
     }
     return {
       write: (bytes) => {
@@ -110,10 +122,11 @@ export class Chunks {
       },
       end: () => {
         const number = flush()
-        chunk = EMPTY_BYTES
+        release()
         return number
       },
       drop: () => {
+        release()
         if (body !== undefined) this.delete(body)
       },
     }
