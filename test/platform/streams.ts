@@ -36,11 +36,11 @@ export function streamSuite(platform: Platform): void {
       await expect(unpack('gzip', gzipSync('12345'), 4, { maxBytes: 4 })).rejects.toThrow(LimitError)
     })
 
-    test('chunks have about 1 MiB', async () => {
+    test('chunks have about 256 KiB', async () => {
       const sizes: number[] = []
       for await (const chunk of platform.decompress('gzip', pieces(megabytes))) sizes.push(chunk.length)
       expect(sizes.reduce((a, b) => a + b)).toBe(24 << 20)
-      expect(sizes.length).toBeLessThanOrEqual(30)
+      expect(sizes.length).toBeLessThanOrEqual(110)
     })
 
     test('the source is read only as far as output is read', async () => {
