@@ -1,16 +1,17 @@
 // Tries changed inputs on every decoder and reader of the library (test/fuzz/targets.ts), each in a process of its own.
 //
-//   npm run fuzz -- [--inputs=100000] [--seed=1] [--target=TEXT] [--parallel=2] [--no-coverage] [--input=BASE64]
+//   npm run fuzz -- [--inputs=100000] [--seed=1] [--target=TEXT] [--parallel=2] [--no-coverage] [--input=BASE64] [--keep=N]
 //
 // Inputs are shared out among the targets, whose names contain TEXT. Those that reach new blocks of the code are changed in
-// their turn; `--no-coverage` keeps only those whose error is new, which is twice as fast. `--input` tries one input. The
+// their turn; `--no-coverage` keeps only those whose error is new, which is twice as fast. `--input` tries one input. With
+// `--keep` the first N of those inputs that have at most 1 KiB are written to test/fuzz/corpus/, which all runs begin with. The
 // exit status is 1 if an input breaks a rule: gives anything but a result or an error of the library, takes more than two
 // seconds of processor time, or needs more memory than inputs of its size may. Such an input is printed in base64, and
 // belongs to test/fuzz/corpus/TARGET.txt as soon as the fault is mended.
 import { spawn } from 'node:child_process'
-import { rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { buildSync } from 'esbuild'
 import { temporaryFolder } from './temporary.mjs'
@@ -23,11 +24,14 @@ const { values } = parseArgs({
     parallel: { type: 'string', default: String(availableParallelism()) },
     'no-coverage': { type: 'boolean', default: false },
     input: { type: 'string' },
+    keep: { type: 'string', default: '0' },
   },
 })
 const root = join(import.meta.dirname, '..')
 /** MiB that the process of a target may need. The heap of the runtime with the sound inputs is about 150 of them. */
 const MOST_MEMORY = 768
+/** Bytes of inputs that `--keep` keeps. */
+const MOST_KEPT_BYTES = 1024
 
 const folder = temporaryFolder(join(root, 'node_modules', '.fuzz'))
 const program = join(folder, 'main.mjs')
@@ -61,6 +65,17 @@ function run(args) {
   })
 }
 
+/** Adds inputs in base64 to the kept ones of a target.  */
+function keep(name, inputs) {
+  const small = inputs.filter((input) => input.length > 0 && input.length <= (MOST_KEPT_BYTES * 4) / 3)
+  const chosen = small.slice(0, Number(values.keep))
+  if (chosen.length === 0) return
+  const path = join(root, 'test/fuzz/corpus', `${name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')}.txt`)
+  mkdirSync(dirname(path), { recursive: true })
+  const known = existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : []
+  writeFileSync(path, [...new Set([...known, ...chosen]), ''].join('\n'))
+}
+
 const list = await run([])
 if (list.code !== 0) throw new Error(list.err)
 const targets = JSON.parse(list.out)
@@ -87,6 +102,7 @@ async function work() {
       continue
     }
     const { faults, inputs, accepted, kept, blocks, peak } = JSON.parse(out)
+    keep(name, kept)
     totals.inputs += inputs
     totals.accepted += accepted
     totals.faults += faults.length

@@ -1,7 +1,7 @@
 /** Runs one target with changed inputs, and reports each that breaks a rule. */
 import { OstreeError } from '../../src/errors.ts'
 import { Coverage } from './coverage.ts'
-import { mutate, randomFrom } from './mutate.ts'
+import { mutate, mutateJson, randomFrom } from './mutate.ts'
 import type { FuzzTarget } from './target.ts'
 import { Watchdog } from './watchdog.ts'
 
@@ -97,8 +97,11 @@ class Runner {
       if (isSampled) this.#coverage?.take()
       const batch: Uint8Array[] = []
       for (; batch.length < BATCH && tried < inputs && this.#faults.length < MOST_FAULTS; tried++) {
-        const from = this.#corpus[Math.floor(random() * this.#corpus.length)] as Uint8Array
-        const changed = mutate(from, this.#corpus, random)
+        // A third begins with sound inputs again, of which fewer are refused at once.
+        const pool = random() < 0.33 ? sound : this.#corpus
+        const from = pool[Math.floor(random() * pool.length)] as Uint8Array
+        const asJson = this.#target.json === true && random() < 0.5
+        const changed = asJson ? mutateJson(from, random) : mutate(from, this.#corpus, random)
         const input = this.#target.seal !== undefined && random() < 0.5 ? this.#target.seal(changed) : changed
         batch.push(input)
         await this.#try(input)

@@ -18,6 +18,8 @@ export interface FuzzTarget {
   readonly expected?: RegExp
   /** Repairs what a change of bytes breaks first of all, such as the checksum of a header. Used for a half of the inputs. */
   readonly seal?: (input: Uint8Array) => Uint8Array
+  /** Whether the inputs are JSON, of which a half is changed as such. */
+  readonly json?: boolean
   /** How many inputs are tried where others get one: below 1 for targets that are slow. Default 1. */
   readonly share?: number
   /** Runs before the process ends. */

@@ -4,7 +4,9 @@ import { CODEC_TARGETS } from './targets/codecs.ts'
 import { CONTAINER_TARGETS } from './targets/container.ts'
 import { DELTA_TARGETS } from './targets/deltas.ts'
 import { GVARIANT_TARGETS } from './targets/gvariant.ts'
+import { NETWORK_TARGETS } from './targets/network.ts'
 import { OBJECT_TARGETS } from './targets/objects.ts'
+import { OUTPUT_TARGETS } from './targets/outputs.ts'
 import { TAR_TARGETS } from './targets/tar.ts'
 import { TEXT_TARGETS } from './targets/texts.ts'
 
@@ -16,4 +18,6 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...DELTA_TARGETS,
   ...TEXT_TARGETS,
   ...CONTAINER_TARGETS,
+  ...NETWORK_TARGETS,
+  ...OUTPUT_TARGETS,
 ]

@@ -69,6 +69,7 @@ function reformatted<T>(parse: (text: string) => T, format: (value: T) => string
 export const CONTAINER_TARGETS: readonly FuzzTarget[] = [
   {
     name: 'manifest',
+    json: true,
     share: 4,
     seeds: json(MANIFEST, DOCKER_MANIFEST),
     run(input) {
@@ -80,12 +81,14 @@ export const CONTAINER_TARGETS: readonly FuzzTarget[] = [
   },
   {
     name: 'index',
+    json: true,
     share: 3,
     seeds: json(INDEX),
     run: (input) => chooseManifest(parseIndex(input), { architecture: 'arm64', os: 'linux' }),
   },
   {
     name: 'image config',
+    json: true,
     share: 3,
     seeds: json(CONFIG),
     run(input) {
@@ -94,15 +97,17 @@ export const CONTAINER_TARGETS: readonly FuzzTarget[] = [
       normaliseConfig(input)
     },
   },
-  { name: 'docker config', share: 2, seeds: json(CONFIG), run: convertDockerConfig },
+  { name: 'docker config', json: true, share: 2, seeds: json(CONFIG), run: convertDockerConfig },
   {
     name: 'auth file',
+    json: true,
     share: 3,
     seeds: texts('{"auths":{"a.example/b":{"auth":"dXNlcjpwYXNz"}},"credHelpers":{"c.example":"x"},"credsStore":"y"}'),
     run: (input) => parseAuthFile(input),
   },
   {
     name: 'policy',
+    json: true,
     share: 3,
     seeds: texts(
       '{"default":[{"type":"reject"}],"transports":{"docker":{"a.example/b":[{"type":"insecureAcceptAnything"}]}}}',
@@ -155,6 +160,7 @@ export const CONTAINER_TARGETS: readonly FuzzTarget[] = [
   },
   {
     name: 'answer with an error',
+    json: true,
     share: 2,
     seeds: texts('{"errors":[{"code":"DENIED","message":"no","detail":null}]}', '<html>no</html>'),
     run(input) {

@@ -25,8 +25,8 @@ const seedsOf = (type: keyof typeof metas): Uint8Array[] => [
   ...made.filter((each) => each.type === type).map(({ bytes }) => bytes),
 ]
 
-export async function memoryRepo(): Promise<Repo> {
-  return Repo.open(createMemoryStorage({ mode: 'bare-user-only', platform: nodePlatform }), nodePlatform)
+export async function memoryRepo(mode: 'archive' | 'bare-user-only' = 'bare-user-only'): Promise<Repo> {
+  return Repo.open(createMemoryStorage({ mode, platform: nodePlatform }), nodePlatform)
 }
 
 const SUM = 'ab'.repeat(32) as Checksum
