@@ -124,6 +124,7 @@ export const pull = command({
         commitOnly: options['commit-metadata-only'],
         subpaths: options.subpath,
         untrusted: options.untrusted,
+        httpTrusted: options['http-trusted'],
         bareUserOnlyFiles: options['bareuseronly-files'],
         verifyBindings: !options['disable-verify-bindings'],
         localCaches: caches,

@@ -66,8 +66,13 @@ export interface PullOptions extends RemoteAccess, BeginOptions, Pick<ProgressOp
   readonly verifyBindings?: boolean | undefined
   /** Refuse files whose mode a bare-user-only repository cannot store: setuid, setgid, sticky, or world-writable. */
   readonly bareUserOnlyFiles?: boolean | undefined
-  /** Verify all objects of a repository on this machine. Those of a server are always verified. */
+  /** Verify all objects of a repository on this machine. Those of a server are verified in any case, see `httpTrusted`. */
   readonly untrusted?: boolean | undefined
+  /**
+   * Do not verify the checksums of files that a server sends. As in ostree, this has an effect only for a mirror in mode
+   * `archive` without `bareUserOnlyFiles`; metadata is always verified. `fsck` finds corrupted files later.
+   */
+  readonly httpTrusted?: boolean | undefined
   /**
    * How static deltas are used: where the remote has them (default), never, or always: then a commit without a delta is an
    * error. An archive repository and `commitOnly` never use them.

@@ -14,6 +14,7 @@ import {
   type PullResult,
   pull,
   type Repo,
+  type RepoMode,
   updateSummary,
 } from '../../../src/repo/index.ts'
 import { requireSound } from '../../../src/repo/internal.ts'
@@ -159,3 +160,43 @@ const DAMAGES: Record<string, (bytes: Buffer) => Buffer> = {
   'another file': () => Buffer.from('<html>'),
   compressed: (bytes) => gzipSync(bytes),
 }
+
+describe('files of a server that is trusted', () => {
+  let count = 0
+  let other: Checksum
+  let wrong: Checksum
+  const another = () => readFileSync(`${folder}/served/objects/${other.slice(0, 2)}/${other.slice(2)}.filez`)
+  beforeAll(async () => {
+    const { files } = await served.readDirTree((await served.readCommit(second)).rootTree)
+    const [a, , run] = files
+    other = (a as { checksum: Checksum }).checksum
+    wrong = (run as { checksum: Checksum }).checksum
+  })
+
+  async function mirrored(mode: RepoMode, options: PullOptions): Promise<boolean> {
+    const repo = await addOrigin(await createRepo(`${folder}/trusting${count++}`, { mode }))
+    server.trick = (path, response) => {
+      if (!path.endsWith(`${wrong.slice(2)}.filez`)) return false
+      response.end(another())
+      return true
+    }
+    await pullMain(repo, { mirror: true, ...options })
+    const isStored = await repo.objects.has({ checksum: wrong, type: 'file' })
+    await expect(fsck(repo)).rejects.toMatchObject({ code: 'corrupt' })
+    await repo.close()
+    return isStored
+  }
+
+  test('are not verified in a mirror of mode archive', async () => {
+    expect(await mirrored('archive', { httpTrusted: true })).toBe(true)
+  })
+
+  test.each([
+    ['archive', {}],
+    ['archive', { httpTrusted: true, mirror: false }],
+    ['archive', { httpTrusted: true, bareUserOnlyFiles: true }],
+    ['bare-user-only', { httpTrusted: true }],
+  ] as const)('are verified in mode %s with %j', async (mode, options) => {
+    await expect(mirrored(mode, options)).rejects.toMatchObject({ code: 'corrupt' })
+  })
+})

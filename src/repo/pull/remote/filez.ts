@@ -5,7 +5,13 @@
 
 import { type Checksum, concatBytes, EMPTY_BYTES, SMALL_FILE } from '../../../bytes.ts'
 import { CompressionError, FormatError, LimitError } from '../../../errors.ts'
-import { decodeFilezHeader, type FileInfo, isSymlink, validateBareUserOnlyMode } from '../../../objects/index.ts'
+import {
+  decodeFilezHeader,
+  type FileInfo,
+  type FileObject,
+  isSymlink,
+  validateBareUserOnlyMode,
+} from '../../../objects/index.ts'
 import { framedSize } from '../../../objects/internal.ts'
 import type { Platform } from '../../../platform/index.ts'
 import type { Transaction } from '../../core/interface.ts'
@@ -29,6 +35,8 @@ export interface FilezTarget {
   readonly platform: Platform
   /** Refuse files with a mode that bare-user-only repositories cannot store. */
   readonly bareUserOnly: boolean
+  /** Store files without verifying their checksums. */
+  readonly trusted: boolean
 }
 
 /**
@@ -41,20 +49,21 @@ export async function storeFilez(source: ChunkSource, checksum: Checksum, target
   const total = ended ? bytes.length : Number.MAX_SAFE_INTEGER
   const { info, bodyOffset } = decodeFilezHeader(bytes, total)
   const { header, size } = info
-  const { tx, platform, bareUserOnly } = target
+  const { tx, platform, bareUserOnly, trusted } = target
+  const write = (file: FileObject) => (trusted ? tx.writeTrustedFile(file, checksum) : tx.writeFile(file, checksum))
   if (bareUserOnly) validateBareUserOnlyMode(checksum, header.mode)
   const rest = bytes.subarray(bodyOffset)
   if (isSymlink(header)) {
-    await tx.writeFile({ header, size: 0, body: EMPTY_BYTES }, checksum)
+    await write({ header, size: 0, body: EMPTY_BYTES })
     return
   }
   if (ended && size <= SMALL_FILE) {
-    const written = tx.writeFile({ header, size, body: inflateSmall(platform, rest, size) }, checksum)
+    const written = write({ header, size, body: inflateSmall(platform, rest, size) })
     if (written instanceof Promise) await written
     return
   }
   const compressed = limited(rest, ended ? undefined : source, info, checksum)
-  await tx.writeFile({ header, size, body: inflate(platform, compressed) }, checksum)
+  await write({ header, size, body: inflate(platform, compressed) })
 }
 
 /** Reads until the body ends, or its header is complete and there are more than 2 MiB. */

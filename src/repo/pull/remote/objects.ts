@@ -35,6 +35,8 @@ export interface RemoteObjectsOptions {
   readonly contentBases: readonly FetchBase[]
   readonly localCaches: readonly Repo[]
   readonly bareUserOnly: boolean
+  /** Store files that are fetched without verifying their checksums. */
+  readonly trusted: boolean
 }
 
 /** A commit in a local cache. */
@@ -136,8 +138,8 @@ export class RemoteObjects {
 
   /** Fetches a file object and stores it while it arrives. */
   async fetchFile(checksum: Checksum): Promise<void> {
-    const { fetcher, contentBases: bases, tx, repo, bareUserOnly } = this.#options
-    const target = { tx, platform: repo.platform, bareUserOnly }
+    const { fetcher, contentBases: bases, tx, repo, bareUserOnly, trusted } = this.#options
+    const target = { tx, platform: repo.platform, bareUserOnly, trusted }
     await fetcher.fetch({ bases, path: objectPath(checksum, 'filez') }, (body) => storeFilez(body, checksum, target))
     this.counts.content++
     const pending = tx.drained()

@@ -122,6 +122,12 @@ export class RemotePull {
     return deltas !== 'never' && this.#repo.mode !== 'archive' && !commitOnly
   }
 
+  /** As in ostree, files are trusted only where an archive would store them as they arrive. */
+  #trustsFiles(): boolean {
+    const { httpTrusted, mirror, bareUserOnlyFiles } = this.#options
+    return httpTrusted === true && mirror === true && bareUserOnlyFiles !== true && this.#repo.mode === 'archive'
+  }
+
   #policy(of: 'commit' | 'summary'): SignaturePolicy {
     const { remote } = this.#settings
     return remote === undefined ? NO_SIGNATURES : signaturePolicy(remote, of)
@@ -172,6 +178,7 @@ export class RemotePull {
       contentBases,
       localCaches: options.localCaches ?? [],
       bareUserOnly: options.bareUserOnlyFiles ?? false,
+      trusted: this.#trustsFiles(),
     })
     const subpaths = new Subpaths(options.subpaths)
     const { commitOnly = false, concurrency = DEFAULT_CONCURRENCY } = options
