@@ -35,8 +35,8 @@ export interface FilezTarget {
   readonly platform: Platform
   /** Refuse files with a mode that bare-user-only repositories cannot store. */
   readonly bareUserOnly: boolean
-  /** Store files without verifying their checksums. */
-  readonly trusted: boolean
+  /** Store files without verifying their checksums. Default: false. */
+  readonly trusted?: boolean | undefined
 }
 
 /**
@@ -49,7 +49,7 @@ export async function storeFilez(source: ChunkSource, checksum: Checksum, target
   const total = ended ? bytes.length : Number.MAX_SAFE_INTEGER
   const { info, bodyOffset } = decodeFilezHeader(bytes, total)
   const { header, size } = info
-  const { tx, platform, bareUserOnly, trusted } = target
+  const { tx, platform, bareUserOnly, trusted = false } = target
   const write = (file: FileObject) => (trusted ? tx.writeTrustedFile(file, checksum) : tx.writeFile(file, checksum))
   if (bareUserOnly) validateBareUserOnlyMode(checksum, header.mode)
   const rest = bytes.subarray(bodyOffset)
