@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { FormatError, InvalidNameError, NotFoundError } from '../../src/errors.ts'
+import { isKeyName, isTranslation, parseLine } from '../../src/keyfile/grammar.ts'
 import { KeyFile } from '../../src/keyfile/index.ts'
-import { parseInteger } from '../../src/keyfile/values.ts'
+import { parseBoolean, parseInteger, parseList, parseUint64, unescapeValue } from '../../src/keyfile/values.ts'
 
 const CONFIG = `# the repository of the build server
 
@@ -100,6 +101,94 @@ describe('KeyFile', () => {
 
   test('an integer that starts with a form feed and has no digits is 0, as GKeyFile reads it with strtol', () => {
     expect(['\f', '\fx', '\v', '-\f'].map(parseInteger)).toEqual([0, 0, undefined, undefined])
+  })
+
+  test.each([
+    ['0', 0n],
+    ['  +7', 7n],
+    ['-1', (1n << 64n) - 1n],
+    ['-18446744073709551615', 1n],
+    ['18446744073709551614', (1n << 64n) - 2n],
+    ['18446744073709551615', (1n << 64n) - 1n],
+    ['18446744073709551616', (1n << 64n) - 1n],
+    ['99999999999999999999', (1n << 64n) - 1n],
+    ['-99999999999999999999', (1n << 64n) - 1n],
+    ['100000000000000000001', (1n << 64n) - 1n],
+    ['000000000000000000000000000012', 12n],
+    ['12 ', undefined],
+    ['12x', undefined],
+    ['', undefined],
+    ['-', undefined],
+  ])('the number %j is %s as g_ascii_strtoull reads it', (text, value) => {
+    expect(parseUint64(text)).toBe(value)
+  })
+
+  test.each([
+    ['2147483647', 2_147_483_647],
+    ['2147483648', undefined],
+    ['-2147483648', -2_147_483_648],
+    ['-2147483649', undefined],
+  ])('the integer %s is %s', (text, value) => expect(parseInteger(text)).toBe(value))
+
+  test.each([
+    ['true', true],
+    ['1', true],
+    ['false', false],
+    ['0 ', false],
+    ['yes', undefined],
+    ['', undefined],
+    [' true', undefined],
+  ])('the boolean %j is %s', (text, value) => expect(parseBoolean(text)).toBe(value))
+
+  test.each([
+    ['', []],
+    ['a', ['a']],
+    ['a;b;', ['a', 'b']],
+    ['a;;b', ['a', '', 'b']],
+    [';', ['']],
+    ['a\\;b;c\\s', ['a;b', 'c ']],
+    ['a\\', undefined],
+  ])('the list %j is %j', (raw, value) => expect(parseList(raw, ';')).toEqual(value))
+
+  test('a separator is not an escape in a value that is not a list', () => {
+    expect(unescapeValue('a\\;b')).toBeUndefined()
+    expect(unescapeValue('a;b')).toBe('a;b')
+  })
+
+  test.each([
+    ['=1', 'junk'],
+    ['  =1', 'junk'],
+    ['a=', 'pair'],
+    ['[a]', 'group'],
+    ['[a] \t', 'group'],
+    ['[a]b', 'junk'],
+    ['[a]b=c', 'pair'],
+    ['a]=c', 'pair'],
+    ['[a', 'junk'],
+  ])('the line %j is of the kind %s', (line, kind) => expect(parseLine(line).kind).toBe(kind))
+
+  test('a key has a locale of at least one character at its end', () => {
+    expect(['a', 'a[', 'a[]', 'a[d]', '[d]', '[]', 'a[b'].map(isTranslation)).toEqual([
+      false,
+      false,
+      false,
+      true,
+      true,
+      false,
+      false,
+    ])
+    expect(['a', 'a b', ' a', 'a ', 'a\0b', '#a', 'a[de]', ' a[de]', 'a [de]', ''].map(isKeyName)).toEqual([
+      true,
+      true,
+      false,
+      false,
+      false,
+      false,
+      true,
+      false,
+      false,
+      false,
+    ])
   })
 
   test('a value of another type throws an error also if the caller gives a default', () => {
