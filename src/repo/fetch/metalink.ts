@@ -109,7 +109,7 @@ function parseMetalink(text: string, name: string): MetalinkFile {
   if (size === undefined) throw malformed('No <size> element found or it is invalid')
   if (sha256 === undefined && long === undefined)
     throw malformed('No <verification> element with known <hash type=> found')
-  if (urls.length === 0) throw malformed('No <url> elements found')
+  if (urls.length === 0) throw malformed("No <url method='http'> elements found")
   return { size, sha256, sha512: long, urls }
 }
 

@@ -66,7 +66,8 @@ function keyPaths({ config, group }: Remote): readonly string[] {
   const text = config.get(group, 'gpgkeypath')
   if (text === undefined || !text.includes(',')) return config.getList(group, 'gpgkeypath', undefined) ?? []
   if (text.includes(';')) throw new FormatError('gpgkeypath', `key value list contains more than one separator`)
-  return text.split(',').filter((path) => path !== '')
+  // As in GLib's lists only a separator at the end has no path after it; elsewhere there is an empty one, which does not exist.
+  return text.replace(/,$/, '').split(',')
 }
 
 /** Returns the keyrings of all remotes, and the system keyrings. */
