@@ -1,6 +1,10 @@
 /**
  * The directory that an image is unpacked into. One that does not exist, or is to be replaced, is made beside its place and
  * renamed at the end; one that is empty is filled, since it may be a mount point, and emptied again on failure.
+ *
+ * A directory with content is exchanged with the new one by renameat2(2), so that a process that is killed leaves the old
+ * or the new one, complete. That needs koffi and a file system that can do it (ext4, XFS, Btrfs and tmpfs can). Elsewhere
+ * the old directory is renamed first and then the new one: a process that is killed between the two leaves nothing at the place.
  */
 
 import {
@@ -18,6 +22,7 @@ import {
 import { basename, dirname, resolve } from 'node:path'
 import { ConflictError, IoError } from '../errors.ts'
 import { ioError, withIo } from '../system/errno.ts'
+import { loadLinkCalls } from '../system/native-link.ts'
 import { type FileName, OpenDirectory } from '../system/open-directory.ts'
 import { createTemporary } from '../system/temporary.ts'
 
@@ -72,9 +77,16 @@ export class Destination {
   async commit(): Promise<void> {
     const { path, has } = this.#place
     if (has === 'nothing') withIo(path, () => renameSync(this.path, path))
+    const old = has === 'content' ? await this.#exchange() : undefined
     this.#done = true
-    if (has !== 'content') return
-    this.#done = false
+    if (old !== undefined) within(dirname(path), (parent) => remove(parent, basename(old)))
+  }
+
+  /** Puts the directory in the place of another one. @returns where that one is now */
+  async #exchange(): Promise<string> {
+    const { path } = this.#place
+    const calls = loadLinkCalls()
+    if (calls !== undefined && calls.exchange(this.path, path) === undefined) return this.path
     const old = await createTemporary(dirname(path))
     try {
       withIo(path, () => renameSync(path, old))
@@ -88,8 +100,7 @@ export class Destination {
       renameSync(old, path)
       throw error
     }
-    this.#done = true
-    within(dirname(path), (parent) => remove(parent, basename(old)))
+    return old
   }
 
   /** Undoes everything, unless the directory has been moved to its place. */

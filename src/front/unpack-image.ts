@@ -21,7 +21,11 @@ import { requireLinkable, StoredContent, StoredFiles } from './stored-content.ts
 export interface UnpackImageOptions
   extends HostOptions,
     Pick<UnpackOptions, 'signal' | 'onProgress' | 'readAhead' | 'limits'> {
-  /** Replace a directory that is not empty, as a whole and only when the image is complete. Default: it is an error. */
+  /**
+   * Replace a directory that is not empty, as a whole and only when the image is complete. Default: it is an error.
+   * A process that is killed leaves the old directory or the new one; without koffi, or on a file system that cannot exchange
+   * names, it may leave nothing there.
+   */
   readonly overwrite?: boolean | undefined
   /**
    * Leave all owners as they are for the process, and note them in the attribute `user.rootlesscontainers`, and make empty

@@ -1,15 +1,15 @@
 /**
- * System calls relative to an open directory, with which a checkout makes links and devices. `link`, `unlink` and
+ * System calls on names in directories, with which a checkout makes links and devices. `link`, `unlink` and
  * `inode` also save time: they take half as long as those of `node:fs` (bench/checkout.mjs). Where the C library cannot
  * be called (koffi.ts) callers do without.
  *
- * Source: linkat(2), unlinkat(2), statx(2), mknod(2), utimensat(2).
+ * Source: linkat(2), unlinkat(2), statx(2), mknod(2), utimensat(2), renameat2(2).
  */
 
 import { constants, fstatSync } from 'node:fs'
 import { encodeUtf8 } from '../bytes.ts'
 import { UnsupportedError } from '../errors.ts'
-import { type CLibrary, loadCLibrary } from './koffi.ts'
+import { type CLibrary, loadCLibrary, type NativeFunction } from './koffi.ts'
 
 export interface LinkCalls {
   /**
@@ -41,6 +41,11 @@ export interface LinkCalls {
    * @returns as `link`
    */
   setTimes(path: Name, seconds: number, nanoseconds: number): string | undefined
+  /**
+   * Exchanges two existing names of one file system in one step: at any moment both exist.
+   * @returns as `link`; `EINVAL` where the file system cannot do that, `ENOSYS` where the C library or the kernel cannot
+   */
+  exchange(path: Name, other: Name): string | undefined
 }
 
 /** A file name: text, or its bytes if it is not valid UTF-8. */
@@ -50,6 +55,7 @@ const AT_FDCWD = -100
 const AT_SYMLINK_NOFOLLOW = 0x100
 const AT_SYMLINK_FOLLOW = 0x400
 const STATX_BASIC_STATS = 0x7ff
+const RENAME_EXCHANGE = 2
 const S_IFCHR = 0o020000
 const PRIVATE = 0o600
 /** Constants of linkat(2), unlinkat(2) and statx(2), which Node does not export. */
@@ -102,6 +108,8 @@ function bind(library: CLibrary): LinkCalls {
   const mknodatBytes = library.func('int mknodat(int directory, const uint8_t *name, uint mode, uint64_t device)')
   const utimensat = library.func('int utimensat(int directory, const uint8_t *name, const void *times, int flags)')
 
+  const renameat2 = renameFunction(library)
+
   const reason = (result: number): string | undefined => (result >= 0 ? undefined : library.errno())
 
   const root = openat(AT_FDCWD, '/', constants.O_RDONLY | O_CLOEXEC, 0)
@@ -138,6 +146,19 @@ function bind(library: CLibrary): LinkCalls {
       const times = BigInt64Array.of(BigInt(seconds), BigInt(nanoseconds), BigInt(seconds), BigInt(nanoseconds))
       return reason(utimensat(AT_FDCWD, terminated(path), times, AT_SYMLINK_NOFOLLOW))
     },
+    exchange(path, other) {
+      if (renameat2 === undefined) return 'ENOSYS'
+      return reason(renameat2(AT_FDCWD, terminated(path), AT_FDCWD, terminated(other), RENAME_EXCHANGE))
+    },
+  }
+}
+
+/** Returns renameat2(2), which C libraries have later than the other functions: glibc since 2.28. */
+function renameFunction(library: CLibrary): NativeFunction | undefined {
+  try {
+    return library.func('int renameat2(int from, const uint8_t *path, int to, const uint8_t *other, uint flags)')
+  } catch {
+    return undefined
   }
 }
 
