@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { importLayer } from '../../src/container/import/import-layer.ts'
 import type { Digest } from '../../src/container/index.ts'
+import { TarFormatError } from '../../src/errors.ts'
 import { nodePlatform as platform } from '../../src/platform/node.ts'
 import { commit, createMemoryStorage, Repo } from '../../src/repo/index.ts'
 import { anyTreeArchive, compareTrees, loadTree, type TreeArchive, walkNodes } from '../../src/testing/index.ts'
@@ -51,6 +52,16 @@ test('an import as a layer gives the tree of any archive, also without padding a
       expect(lines).toEqual([])
     }),
     { numRuns },
+  )
+})
+
+test('a commit of an archive without padding at its end is refused', async () => {
+  const archives = anyTreeArchive({ depth: 2, missingPadding: true }).filter(({ bytes }) => bytes.length % 512 !== 0)
+  await fc.assert(
+    fc.asyncProperty(archives, async (archive) => {
+      await expect(imported(archive)).rejects.toBeInstanceOf(TarFormatError)
+    }),
+    { numRuns: 20 },
   )
 })
 

@@ -32,7 +32,10 @@ export interface TreeArchiveOptions extends TreeOptions {
   readonly oddOrder?: boolean
   /** The zeros at the end may be more or fewer than two blocks, or missing. Default true. */
   readonly oddEnds?: boolean
-  /** The last file may end without the zeros that fill its block. Imports of layers read it, other programs do not. Default false. */
+  /**
+   * The last file may end without the zeros that fill its block. Imports of layers read such an archive, `ostree-ts commit
+   * --tree=tar` does not. Default false.
+   */
   readonly missingPadding?: boolean
 }
 
