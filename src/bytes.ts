@@ -18,6 +18,8 @@ export type Content = Uint8Array | AsyncIterable<Uint8Array>
 export const EMPTY_BYTES: Uint8Array = new Uint8Array(0)
 
 const DIGITS = new TextEncoder().encode('0123456789abcdef')
+/** Bits of the character codes of hex digits. */
+const MASK = 0x7f
 /** Value of each hex digit by its character code; -1 for other characters. */
 const DIGIT_VALUES = Int8Array.from({ length: 128 }, (_, code) =>
   '0123456789abcdef'.indexOf(String.fromCharCode(code | 32)),
@@ -45,11 +47,13 @@ export function toHex(bytes: Uint8Array, start = 0, end = bytes.length): string 
  */
 export function writeHex(text: string, into: Uint8Array, at: number): void {
   if (text.length % 2 !== 0) throw new RangeError(`hex text of odd length ${text.length}`)
-  for (let i = 0; i < text.length; i += 2) {
-    const high = DIGIT_VALUES[text.charCodeAt(i)] ?? -1
-    const low = DIGIT_VALUES[text.charCodeAt(i + 1)] ?? -1
-    if ((high | low) < 0) throw new RangeError(`not hex digits at ${i}: ${JSON.stringify(text.slice(i, i + 2))}`)
-    into[at + i / 2] = (high << 4) | low
+  for (let i = 0, to = at; i < text.length; i += 2, to++) {
+    const high = DIGIT_VALUES[text.charCodeAt(i) & MASK] as number
+    const low = DIGIT_VALUES[text.charCodeAt(i + 1) & MASK] as number
+    if ((high | low) < 0 || ((text.charCodeAt(i) | text.charCodeAt(i + 1)) & ~MASK) !== 0) {
+      throw new RangeError(`not hex digits at ${i}: ${JSON.stringify(text.slice(i, i + 2))}`)
+    }
+    into[to] = (high << 4) | low
   }
 }
 

@@ -21,6 +21,8 @@ export class ChecksumSet implements Iterable<Checksum> {
   /** The checksum that is looked up. */
   readonly #key = new Uint32Array(WORDS)
   readonly #keyBytes = new Uint8Array(this.#key.buffer)
+  /** The checksum in `#key`, if it was given as text: a lookup is often followed by an insertion. */
+  #taken: Checksum | undefined
 
   /** Number of checksums. */
   get size(): number {
@@ -37,6 +39,16 @@ export class ChecksumSet implements Iterable<Checksum> {
   indexOf(checksum: Checksum): number {
     this.#take(checksum)
     return (this.#slots[this.#slotOf(this.#key, 0)] as number) - 1
+  }
+
+  /** Adds a checksum unless it is there. @returns its index. @throws {RangeError} unless it has 64 digits */
+  place(checksum: Checksum): number {
+    this.#take(checksum)
+    const slot = this.#slotOf(this.#key, 0)
+    const number = this.#slots[slot] as number
+    if (number !== 0) return number - 1
+    this.#insert(slot)
+    return this.#size - 1
   }
 
   /** Adds a checksum. @returns whether it is new. @throws {RangeError} unless it has 64 digits */
@@ -65,26 +77,37 @@ export class ChecksumSet implements Iterable<Checksum> {
   }
 
   #take(checksum: Checksum): void {
+    if (checksum === this.#taken) return
     if (checksum.length !== 2 * BYTES)
       throw new RangeError(`Invalid checksum of ${checksum.length} digits; expected ${2 * BYTES}`)
+    this.#taken = undefined
     writeHex(checksum, this.#keyBytes, 0)
+    this.#taken = checksum
   }
 
   #takeAt(bytes: Uint8Array, at: number): void {
+    this.#taken = undefined
     const key = this.#keyBytes
     for (let i = 0; i < BYTES; i++) key[i] = bytes[at + i] as number
   }
 
   #add(): boolean {
-    let slot = this.#slotOf(this.#key, 0)
+    const slot = this.#slotOf(this.#key, 0)
     if (this.#slots[slot] !== 0) return false
+    this.#insert(slot)
+    return true
+  }
+
+  /** Adds the checksum that was looked up, which is not there. @param free the slot where it would go */
+  #insert(free: number): void {
+    let slot = free
     if (2 * (this.#size + 1) > this.#slots.length) {
       this.#grow()
       slot = this.#slotOf(this.#key, 0)
     }
-    this.#words.set(this.#key, WORDS * this.#size)
+    const at = WORDS * this.#size
+    for (let i = 0; i < WORDS; i++) this.#words[at + i] = this.#key[i] as number
     this.#slots[slot] = ++this.#size
-    return true
   }
 
   /** @returns the slot of the checksum at index `from` of `words`, or the free slot where it would go */

@@ -44,7 +44,7 @@ export class LinkTable {
   #words = new Uint32Array(memory(FIRST_LINKS * WORDS * 4))
   #offsets = new Float64Array(memory(FIRST_LINKS * 8))
   #heads = new Uint32Array(memory(FIRST_LINKS * 4))
-  readonly #texts = new TextPages()
+  readonly #texts = new TextPages(true)
   #count = 0
   readonly #files: Checksum[] = []
   readonly #directories: Directory[] = []

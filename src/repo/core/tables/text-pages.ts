@@ -33,21 +33,33 @@ interface ResizableBuffer extends ArrayBuffer {
 }
 const ResizableBuffer = ArrayBuffer as unknown as new (size: number, options: { maxByteLength: number }) => ArrayBuffer
 
-/** Allocates `size` bytes that `free` can give back. */
+/** Bytes from which memory is worth giving back at once. */
+const LARGE = 1 << 19
+
+/**
+ * Allocates `size` bytes that `free` can give back, if they are many. As soon as a program has an array of such memory, V8 is
+ * slower with all typed arrays: a commit of 30,000 files took a tenth longer.
+ */
 export function memory(size: number): ArrayBuffer {
+  return size < LARGE ? new ArrayBuffer(size) : releasable(size)
+}
+
+function releasable(size: number): ArrayBuffer {
   return new ResizableBuffer(size, { maxByteLength: size })
 }
 
-/** Whether `TextDecoder` reads memory that can be resized: Node does, browsers do not. */
-const DECODES_RESIZABLE = decodesResizable()
+let decodes: boolean | undefined
 
+/** Returns whether `TextDecoder` reads memory that can be resized: Node does, browsers do not. */
 function decodesResizable(): boolean {
+  if (decodes !== undefined) return decodes
   try {
-    decoder.decode(new Uint8Array(memory(1)))
-    return true
+    decoder.decode(new Uint8Array(releasable(1)))
+    decodes = true
   } catch {
-    return false
+    decodes = false
   }
+  return decodes
 }
 
 /** Frees the memory of arrays without waiting for a garbage collection, if the engine can. They are empty then. */
@@ -74,6 +86,12 @@ export class TextPages {
   #released = 0
   readonly #key = 1 + Math.floor(Math.random() * (PRIME - 1))
   #scratch: Uint8Array = new Uint8Array(SHORT)
+  readonly #releasable: boolean
+
+  /** @param releasable whether `release` and `releaseBefore` give memory back at once, if it is much */
+  constructor(releasable = false) {
+    this.#releasable = releasable
+  }
 
   /**
    * Encodes a text into the scratch buffer, for `append`, `hash` and `equals`.
@@ -121,8 +139,7 @@ export class TextPages {
     if (this.#pages.length <= 1 && this.#used + needed <= PAGE) {
       let size = last?.length ?? FIRST_PAGE
       while (size < this.#used + needed) size *= 2
-      // A small buffer that can be resized takes a system call, and at least 4 KiB.
-      const page = size < PAGE ? new Uint8Array(size) : new Uint8Array(memory(size))
+      const page = this.#newPage(size)
       if (last !== undefined) {
         page.set(last)
         free(last)
@@ -131,9 +148,14 @@ export class TextPages {
       return page
     }
     this.#used = 0
-    const page = new Uint8Array(memory(Math.max(needed, PAGE)))
+    const page = this.#newPage(Math.max(needed, PAGE))
     this.#pages.push(page)
     return page
+  }
+
+  #newPage(size: number): Uint8Array {
+    const isMuch = this.#releasable && this.#pages.length * PAGE >= LARGE
+    return new Uint8Array(isMuch ? releasable(size) : new ArrayBuffer(size))
   }
 
   /** Returns where the bytes of a text are, which is valid until the next call of `append`. */
@@ -151,7 +173,8 @@ export class TextPages {
   /** Returns a text. */
   at(position: number): string {
     const { page, start, end } = this.spanAt(position)
-    return decoder.decode(DECODES_RESIZABLE ? page.subarray(start, end) : page.slice(start, end))
+    const isReadable = (page.buffer as ResizableBuffer).resizable !== true || decodesResizable()
+    return decoder.decode(isReadable ? page.subarray(start, end) : page.slice(start, end))
   }
 
   /** Tells whether a text is the one of `length` bytes in the scratch buffer. */

@@ -25,7 +25,7 @@ export class StagedObjects {
   }
 
   set(checksum: Checksum, by: StagedBy): void {
-    this.#objects.add(checksum)
+    const index = this.#objects.place(checksum)
     let writer = this.#writers.lastIndexOf(by)
     if (writer < 0) writer = this.#writers.push(by) - 1
     if (this.#objects.size > this.#by.length) {
@@ -33,7 +33,7 @@ export class StagedObjects {
       this.#by = new Uint16Array(Math.max(64, 2 * before.length))
       this.#by.set(before)
     }
-    this.#by[this.#objects.indexOf(checksum)] = writer
+    this.#by[index] = writer
   }
 
   keys(): Iterable<Checksum> {
