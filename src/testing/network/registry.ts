@@ -3,6 +3,7 @@
 import { sha384, sha512 } from '@noble/hashes/sha2.js'
 import { concatBytes, decodeUtf8, encodeUtf8, toHex } from '../../bytes.ts'
 import type { Clock, FetchInit, FetchResponse, Network, Platform } from '../../platform/index.ts'
+import type { PackedIndex } from '../arbitraries/indexes.ts'
 import { chunksOf, wholeBody } from './chunks.ts'
 import { FakeClock } from './clock.ts'
 
@@ -78,6 +79,8 @@ export class MemoryRegistry {
   answer: RegistryAnswer = () => undefined
   /** Whether ranges of blobs can be requested. */
   ranges = true
+  /** Whether it lists referrers. Without, clients keep an index with a fallback tag for them. */
+  referrers = true
   /** A network where every server is this registry. */
   readonly network: Network
   #uploads = 0
@@ -129,6 +132,14 @@ export class MemoryRegistry {
     add(parse(files.get('index.json') ?? json({})))
   }
 
+  /** Stores an index under a tag, with its images, artifacts and blobs. */
+  putIndex(repository: string, { index, entries, artifacts, blobs }: PackedIndex, tag: string): void {
+    for (const [digest, bytes] of blobs) this.blobs.set(digest, bytes)
+    for (const { digest, mediaType: type, bytes } of [...entries, ...artifacts, index])
+      this.manifests.set(digest, { type, bytes })
+    this.manifests.set(`${repository}:${tag}`, { type: index.mediaType, bytes: index.bytes })
+  }
+
   /** Returns the requests with a method and a part of the URL. */
   requests(method: string, part = ''): RegistryRequest[] {
     return this.seen.filter((seen) => seen.method === method && seen.url.includes(part))
@@ -153,7 +164,7 @@ export class MemoryRegistry {
     const [, repository = '', kind, name = ''] =
       /^\/v2\/(.+)\/(manifests|referrers|tags)\/([^/]+)$/.exec(pathname) ?? []
     if (kind === 'manifests') return this.#manifest(method, repository, name, headers['content-type'] ?? '', body)
-    if (kind === 'referrers') return this.#referrers(name)
+    if (kind === 'referrers' && this.referrers) return this.#referrers(name)
     if (kind === 'tags' && name === 'list') return { body: json({ name: repository, tags: this.#tags(repository) }) }
     return this.#upload(method, pathname, searchParams, body)
   }
@@ -166,7 +177,11 @@ export class MemoryRegistry {
         this.manifests.set(key, { type, bytes: body })
       const { subject } = parse(body)
       const location = `/v2/${repository}/manifests/${digest}`
-      const headers = { location, 'docker-content-digest': digest, ...(subject && { 'oci-subject': subject.digest }) }
+      const headers = {
+        location,
+        'docker-content-digest': digest,
+        ...(subject && this.referrers && { 'oci-subject': subject.digest }),
+      }
       return { status: 201, headers }
     }
     const found = this.manifests.get(name) ?? this.manifests.get(`${repository}:${name}`)
