@@ -5,6 +5,6 @@
 
 export { checksum, optionalChecksum } from './checksum-codec.ts'
 export { ChecksumSet } from './checksum-set.ts'
-export { checksumAt, type DirTreeChecksums, directoryAt, locateChecksums } from './dirtree-checksums.ts'
+export { checksumAt, type DirTreeChecksums, DirTreeEntries, directoryAt, locateChecksums } from './dirtree-checksums.ts'
 export { type EncodableFiles, encodeDirTree } from './encode-dirtree.ts'
 export { framedSize } from './frame.ts'

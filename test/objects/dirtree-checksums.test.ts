@@ -6,8 +6,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Checksum, compareUtf8, toHex } from '../../src/bytes.ts'
 import { DirTree } from '../../src/objects/index.ts'
-import { locateChecksums } from '../../src/objects/internal.ts'
-import { decodeDirTree } from '../../src/repo/core/read-metadata.ts'
+import { type DirTreeEntries, locateChecksums } from '../../src/objects/internal.ts'
+import { checkedDirTree } from '../../src/repo/core/read-metadata.ts'
 
 const NOWHERE = 'e'.repeat(64) as Checksum
 
@@ -33,19 +33,36 @@ const anyTree: fc.Arbitrary<DirTree> = fc
 function readAsValues(bytes: Uint8Array) {
   let tree: DirTree
   try {
-    tree = decodeDirTree(bytes, NOWHERE)
+    tree = checkedDirTree(bytes, NOWHERE)
   } catch {
     return undefined
   }
-  return { files: tree.files.map(({ checksum }) => checksum), dirs: tree.dirs.map(({ tree, meta }) => tree + meta) }
+  return {
+    files: tree.files.map(({ checksum }) => checksum),
+    dirs: tree.dirs.map(({ tree, meta }) => tree + meta),
+    entries: tree,
+  }
+}
+
+const file = (files: DirTreeEntries, i: number) => ({ name: files.name(i), checksum: files.checksum(i) })
+const directory = (dirs: DirTreeEntries, i: number) => ({ name: dirs.name(i), ...dirs.directory(i) })
+
+function valuesOf<T extends { name: string }>(entries: DirTreeEntries, value: (of: DirTreeEntries, i: number) => T) {
+  const values = Array.from({ length: entries.length }, (_, i) => value(entries, i))
+  expect(values.map(({ name }) => entries.indexOf(name))).toEqual([...values.keys()])
+  for (const name of ['', '\0', 'nowhere', '\ud800', '\ufffd\uffff']) {
+    if (!values.some((known) => known.name === name)) expect(entries.indexOf(name)).toBe(-1)
+  }
+  return values
 }
 
 function located(bytes: Uint8Array) {
   const found = locateChecksums(bytes)
   return (
     found && {
-      files: found.files.map((at) => toHex(bytes, at, at + 32)),
-      dirs: found.dirs.map((at) => toHex(bytes, at, at + 64)),
+      files: Array.from(found.files, (at) => toHex(bytes, at, at + 32)),
+      dirs: Array.from(found.dirs, (at) => toHex(bytes, at, at + 64)),
+      entries: { files: valuesOf(found.files, file), dirs: valuesOf(found.dirs.detached(), directory) },
     }
   )
 }

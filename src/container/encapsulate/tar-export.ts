@@ -15,9 +15,10 @@
 import { type Checksum, joinPath } from '../../bytes.ts'
 import { LimitError, withContext } from '../../errors.ts'
 import { type FileInfo, type FileObject, isSymlink, type ObjectName } from '../../objects/index.ts'
+import { ChecksumSet } from '../../objects/internal.ts'
 import type { ProgressOptions } from '../../progress.ts'
 import { lookupPath, MAX_TREE_DEPTH, type Repo, type TreeRoot } from '../../repo/index.ts'
-import { decodeDirTree, Pauses } from '../../repo/internal.ts'
+import { dirTreeEntries, Pauses } from '../../repo/internal.ts'
 import type { HeaderBlock } from '../../tar/index.ts'
 import { SlabBuffer } from '../../tar/internal.ts'
 import type { Chunk } from './chunk.ts'
@@ -110,17 +111,17 @@ export async function* exportTree(repo: Repo, root: TreeRoot, options: ExportCom
     count.next(path)
     if (path !== '') tar.directory(mapPath(path), await repo.readDirMeta(meta))
     const { files, dirs } = await readDirectory(repo, next)
-    for (const { name, checksum } of files) {
+    for (let i = 0; i < files.length; i++) {
       const pause = pauses.next()
       if (pause !== undefined) await pause
-      const file = await repo.objects.readFile(checksum)
-      const to = joinPath(path, name)
+      const file = await repo.objects.readFile(files.checksum(i))
+      const to = joinPath(path, files.name(i))
       count.next(to)
       tar.plainFile(mapPath(to), file)
       yield* body(out, tar, file)
     }
-    for (const dir of dirs.toReversed()) {
-      waiting.push({ tree: dir.tree, meta: dir.meta, path: joinPath(path, dir.name), depth: depth + 1 })
+    for (let i = dirs.length - 1; i >= 0; i--) {
+      waiting.push({ ...dirs.directory(i), path: joinPath(path, dirs.name(i)), depth: depth + 1 })
     }
   }
   tar.end()
@@ -165,11 +166,12 @@ async function* body(out: SlabBuffer, tar: LayerTar, { header, size, body: conte
   if (out.hasFull) yield* out.full()
 }
 
-/** A dirtree, and the bytes that it was read from. */
+/** A dirtree, and the bytes that are stored. */
 async function readDirectory(repo: Repo, { tree, path, depth }: Directory) {
   if (depth > MAX_TREE_DEPTH) throw new LimitError('directory depth', MAX_TREE_DEPTH, undefined, path)
   const bytes = await repo.objects.readMeta('dirtree', tree)
-  return { bytes, ...decodeDirTree(bytes, tree) }
+  const { files, dirs } = dirTreeEntries(bytes, tree)
+  return { bytes, files, dirs }
 }
 
 /** What is written of a directory: everything, everything except files, or objects without their paths. */
@@ -182,7 +184,7 @@ class ObjectWriter {
   readonly #repo: Repo
   readonly #pauses: Pauses
   readonly #count: EntryCount
-  readonly #written = new Set<Checksum>()
+  readonly #written = new ChecksumSet()
   /** Directories that are not written with the files. */
   readonly #passed: Directory[] = []
   #hasVarTmp = false
@@ -259,15 +261,15 @@ class ObjectWriter {
       const { bytes, files, dirs } = await readDirectory(this.#repo, next)
       this.#metadata({ checksum: tree, type: 'dirtree' }, bytes)
       if (mode === 'full' || mode === 'objects') {
-        for (const { name, checksum } of files) {
+        for (let i = 0; i < files.length; i++) {
           this.#count.next(path)
           const pause = this.#pauses.next()
           if (pause !== undefined) await pause
-          yield* this.#file(checksum, named ? `${path}/${name}` : undefined)
+          yield* this.#file(files.checksum(i), named ? `${path}/${files.name(i)}` : undefined)
         }
       }
-      for (const dir of dirs.toReversed()) {
-        waiting.push({ tree: dir.tree, meta: dir.meta, path: `${path}/${dir.name}`, depth: depth + 1 })
+      for (let i = dirs.length - 1; i >= 0; i--) {
+        waiting.push({ ...dirs.directory(i), path: `${path}/${dirs.name(i)}`, depth: depth + 1 })
       }
       if (this.#out.hasFull) yield* this.#out.full()
     }

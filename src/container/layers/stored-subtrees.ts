@@ -5,7 +5,7 @@
 
 import type { Checksum } from '../../bytes.ts'
 import { LimitError } from '../../errors.ts'
-import { directoryAt } from '../../objects/internal.ts'
+import type { DirTreeEntries } from '../../objects/internal.ts'
 import type { ObjectReader } from '../../repo/index.ts'
 import { type DirTreeBytes, MAX_TREE_DEPTH, Pauses, readDirTreeChecksums } from '../../repo/internal.ts'
 
@@ -66,8 +66,8 @@ export class StoredSubtrees {
     const open = [await this.#open(root)]
     for (;;) {
       const directory = open.at(-1) as OpenDirectory
-      const at = directory.content.dirs[directory.next]
-      if (at === undefined) {
+      const { dirs } = directory.content
+      if (directory.next === dirs.length) {
         open.pop()
         const facts = { isPlain: directory.isPlain, isFlat: directory.isFlat }
         this.#facts.set(directory.tree, facts)
@@ -76,8 +76,7 @@ export class StoredSubtrees {
         add(above, facts)
         continue
       }
-      directory.next++
-      const { tree, meta } = directoryAt(directory.content.bytes, at)
+      const { tree, meta } = dirs.directory(directory.next++)
       directory.isFlat &&= (await this.#flat?.meta(meta)) ?? true
       const below = this.#facts.get(tree)
       if (below !== undefined) add(directory, below)
@@ -97,9 +96,14 @@ export class StoredSubtrees {
       content,
       next: 0,
       isPlain: isNormal && !mayNameWhiteout(bytes),
-      isFlat: flat === undefined || files.every((at) => flat.file(bytes, at)),
+      isFlat: flat === undefined || everyFile(files, (at) => flat.file(bytes, at)),
     }
   }
+}
+
+function everyFile(files: DirTreeEntries, isFlat: (offset: number) => boolean): boolean {
+  for (const at of files) if (!isFlat(at)) return false
+  return true
 }
 
 function add(above: Facts, below: Facts): void {

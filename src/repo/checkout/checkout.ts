@@ -16,9 +16,9 @@
 
 import type { Checksum } from '../../bytes.ts'
 import { ConflictError, IoError, LimitError, UsageError, withContext } from '../../errors.ts'
-import { type DirMeta, type DirTree, S_IFDIR, S_IFMT } from '../../objects/index.ts'
+import { type DirMeta, S_IFDIR, S_IFMT } from '../../objects/index.ts'
 import { commitRoot, lookupPath } from '../core/path.ts'
-import { DirMetaReader } from '../core/read-metadata.ts'
+import { DirMetaReader, type DirTreeBytes, readDirTreeChecksums } from '../core/read-metadata.ts'
 import { MAX_TREE_DEPTH, type TreeRoot } from '../core/tree.ts'
 import { OPAQUE_WHITEOUT } from '../core/whiteouts.ts'
 import { yieldToEventLoop } from '../core/yield-to-event-loop.ts'
@@ -135,10 +135,14 @@ class Checkout {
 
   /** Makes the checkout put `/usr/etc` at `/etc`, unless there is an `/etc`. */
   async restoreEtc(root: TreeRoot): Promise<void> {
-    const { files, dirs } = await this.#repo.readDirTree(root.tree)
-    if ([...files, ...dirs].some(({ name }) => name === 'etc')) return
-    const usr = dirs.find(({ name }) => name === 'usr')
-    if (usr !== undefined) this.#etc = (await this.#repo.readDirTree(usr.tree)).dirs.find(({ name }) => name === 'etc')
+    const { objects } = this.#repo
+    const { files, dirs } = await readDirTreeChecksums(objects, root.tree)
+    if (files.indexOf('etc') >= 0 || dirs.indexOf('etc') >= 0) return
+    const usr = dirs.indexOf('usr')
+    if (usr < 0) return
+    const { dirs: belowUsr } = await readDirTreeChecksums(objects, dirs.checksum(usr))
+    const etc = belowUsr.indexOf('etc')
+    if (etc >= 0) this.#etc = belowUsr.directory(etc)
   }
 
   /** Reports how many entries are done. Threads may still create the last ones. */
@@ -175,7 +179,7 @@ class Checkout {
   async directory(parent: TargetDirectory, name: string, root: TreeRoot, path: string, depth: number): Promise<void> {
     if (depth > MAX_TREE_DEPTH) throw new LimitError('directory depth', MAX_TREE_DEPTH, undefined, path)
     this.#options.signal?.throwIfAborted()
-    const content = await this.#repo.readDirTree(root.tree)
+    const content = await readDirTreeChecksums(this.#repo.objects, root.tree)
     const meta = await this.#dirMetas.read(root.meta)
     const { filter, whiteouts, overwrite = 'none' } = this.#options
     if (filter?.(path, { ...meta, target: '' }) === 'skip') return
@@ -214,13 +218,15 @@ class Checkout {
   /** Checks out the entries of a directory. @param isNew the directory was created by this checkout */
   async #content(
     directory: TargetDirectory,
-    { files, dirs }: DirTree,
+    { files, dirs }: DirTreeBytes,
     path: string,
     depth: number,
     isNew: boolean,
   ): Promise<void> {
     const { filter } = this.#options
-    for (const { name, checksum } of files) {
+    for (let i = 0; i < files.length; i++) {
+      const name = files.name(i)
+      const checksum = files.checksum(i)
       const pending = this.#count(path)
       if (pending !== undefined) await pending
       if (isNew && this.#ahead?.take({ directory, name, checksum })) continue
@@ -229,10 +235,11 @@ class Checkout {
       const below = `${path}${name}`
       await this.#files.checkOut(directory, name, checksum, filter && below, this.#labelPath(below))
     }
-    for (const { name, tree, meta } of dirs) {
+    for (let i = 0; i < dirs.length; i++) {
+      const name = dirs.name(i)
       if (this.#etc !== undefined && path === '/usr/' && name === 'etc') continue
       await this.#count(path)
-      await this.directory(directory, name, { tree, meta }, `${path}${name}/`, depth + 1)
+      await this.directory(directory, name, dirs.directory(i), `${path}${name}/`, depth + 1)
     }
     if (this.#etc === undefined || path !== '/') return
     await this.#count(path)
@@ -256,8 +263,8 @@ class Checkout {
   }
 
   /** Removes what lower layers have at this path if the directory is opaque, or replaces a file. */
-  async #removeReplaced(parent: TargetDirectory, name: string, { files }: DirTree, depth: number): Promise<void> {
-    if (files.some((file) => file.name === OPAQUE_WHITEOUT)) {
+  async #removeReplaced(parent: TargetDirectory, name: string, { files }: DirTreeBytes, depth: number): Promise<void> {
+    if (files.indexOf(OPAQUE_WHITEOUT) >= 0) {
       await parent.removeTree(name)
     } else if (this.#options.overwrite === 'union-files' && depth > 0) {
       const present = await parent.stat(name)

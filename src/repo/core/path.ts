@@ -8,9 +8,10 @@
 
 import type { Checksum } from '../../bytes.ts'
 import { IoError, LimitError, PathNotFoundError } from '../../errors.ts'
-import { type DirTree, type FileInfo, isSymlink } from '../../objects/index.ts'
+import { type FileInfo, isSymlink } from '../../objects/index.ts'
+import type { DirTreeEntries } from '../../objects/internal.ts'
 import type { ObjectReader } from './interface.ts'
-import { readCommit, readDirMeta, readDirTree } from './read-metadata.ts'
+import { type DirTreeBytes, readCommit, readDirMeta, readDirTreeChecksums } from './read-metadata.ts'
 import { MAX_TREE_DEPTH, type TreeRoot } from './tree.ts'
 import { Pauses } from './yield-to-event-loop.ts'
 
@@ -47,8 +48,8 @@ export async function commitRoot(reader: ObjectReader, commit: Checksum): Promis
 }
 
 /** Reads the dirtree of a directory. Its dirmeta must exist too. */
-async function readDirectory(reader: ObjectReader, { tree, meta }: TreeRoot): Promise<DirTree> {
-  const content = await readDirTree(reader, tree)
+async function readDirectory(reader: ObjectReader, { tree, meta }: TreeRoot): Promise<DirTreeBytes> {
+  const content = await readDirTreeChecksums(reader, tree)
   await readDirMeta(reader, meta)
   return content
 }
@@ -84,7 +85,7 @@ export function lookupPath(reader: ObjectReader, root: TreeRoot, path: string): 
 
 async function lookupNames(reader: ObjectReader, root: TreeRoot, names: readonly string[]): Promise<TreeEntry> {
   let at: TreeEntry = { kind: 'directory', path: '/', tree: root.tree, meta: root.meta }
-  let content = names.length === 0 ? undefined : await readDirTree(reader, root.tree)
+  let content = names.length === 0 ? undefined : await readDirTreeChecksums(reader, root.tree)
   for (const name of names) {
     if (content === undefined) throw new IoError('Not a directory', 'ENOTDIR', at.path)
     const path: string = childPath(at.path, name)
@@ -96,11 +97,11 @@ async function lookupNames(reader: ObjectReader, root: TreeRoot, names: readonly
   return at
 }
 
-function findChild({ files, dirs }: DirTree, name: string): { checksum: Checksum } | TreeRoot | undefined {
-  const file = files.find((entry) => entry.name === name)
-  if (file !== undefined) return { checksum: file.checksum }
-  const dir = dirs.find((entry) => entry.name === name)
-  return dir === undefined ? undefined : { tree: dir.tree, meta: dir.meta }
+function findChild({ files, dirs }: DirTreeBytes, name: string): { checksum: Checksum } | TreeRoot | undefined {
+  const file = files.indexOf(name)
+  if (file >= 0) return { checksum: files.checksum(file) }
+  const dir = dirs.indexOf(name)
+  return dir < 0 ? undefined : dirs.directory(dir)
 }
 
 /**
@@ -155,28 +156,39 @@ export async function* walkTree(
   { depth = Number.POSITIVE_INFINITY, signal }: WalkOptions = {},
 ): AsyncGenerator<TreeEntry, void> {
   const pauses = new Pauses(signal)
-  const waiting: { entry: TreeEntry; level: number }[] = [{ entry: start, level: 0 }]
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    const { entry, level } = next
+  /** The directories on the way to the current one: what is left of their subdirectories. */
+  const open: { path: string; dirs: DirTreeEntries; next: number }[] = []
+  for (let entry: TreeEntry | undefined = start; entry !== undefined; entry = nextDirectory(open)) {
+    const level = open.length
     const pause = pauses.next()
     if (pause !== undefined) await pause
     // Read before the directory is yielded, so that one that cannot be read is not listed.
-    const content = entry.kind === 'file' ? undefined : await readDirTree(reader, entry.tree)
+    const content: DirTreeBytes | undefined =
+      entry.kind === 'file' ? undefined : await readDirTreeChecksums(reader, entry.tree)
     yield entry
     if (content === undefined || level >= depth) continue
     if (level > MAX_TREE_DEPTH) throw new LimitError('directory depth', MAX_TREE_DEPTH, undefined, entry.path)
     const { files, dirs } = content
-    for (const { name, checksum } of files) {
+    for (let i = 0; i < files.length; i++) {
       const pause = pauses.next()
       if (pause !== undefined) await pause
-      yield { kind: 'file', path: childPath(entry.path, name), checksum }
+      yield { kind: 'file', path: childPath(entry.path, files.name(i)), checksum: files.checksum(i) }
     }
-    // Pushed in reverse, so that they are popped in order.
-    for (const { name, tree, meta } of dirs.toReversed()) {
-      const path = childPath(entry.path, name)
-      waiting.push({ entry: { kind: 'directory', path, tree, meta }, level: level + 1 })
-    }
+    open.push({ path: entry.path, dirs: dirs.detached(), next: 0 })
   }
+}
+
+/** Returns the next subdirectory of the innermost directory that has one left. The others are removed from the list. */
+function nextDirectory(open: { path: string; dirs: DirTreeEntries; next: number }[]): DirectoryEntry | undefined {
+  for (let at = open.at(-1); at !== undefined; at = open.at(-1)) {
+    const { path, dirs, next } = at
+    if (next < dirs.length) {
+      at.next++
+      return { kind: 'directory', path: childPath(path, dirs.name(next)), ...dirs.directory(next) }
+    }
+    open.pop()
+  }
+  return undefined
 }
 
 /** Joins the path of a directory and a name. */

@@ -78,7 +78,7 @@ export function readDirTree(reader: ObjectReader, checksum: Checksum): Promise<D
   return read(reader, 'dirtree', checksum, (bytes) => checkedDirTree(bytes, checksum))
 }
 
-/** The bytes of a dirtree, and the offsets of the checksums in them. */
+/** The bytes of a dirtree, and the entries in them. */
 export interface DirTreeBytes extends DirTreeChecksums {
   readonly bytes: Uint8Array
   /** Whether these are the stored bytes; otherwise they are its normal form. */
@@ -88,6 +88,19 @@ export interface DirTreeBytes extends DirTreeChecksums {
 /** Reads a dirtree without creating an object per entry. Errors are those of `readDirTree`. */
 export function readDirTreeChecksums(reader: ObjectReader, checksum: Checksum): Promise<DirTreeBytes> {
   return read(reader, 'dirtree', checksum, (bytes) => located(bytes) ?? locatedInNormalForm(bytes, checksum))
+}
+
+/**
+ * Checks the bytes of a dirtree, and gives access to its entries.
+ * @param checksum its checksum, for errors.
+ * @throws {FormatError} as `readDirTree` does
+ */
+export function dirTreeEntries(bytes: Uint8Array, checksum: Checksum): DirTreeBytes {
+  try {
+    return located(bytes) ?? locatedInNormalForm(bytes, checksum)
+  } catch (error) {
+    throw withContext(`${checksum}.dirtree`, error)
+  }
 }
 
 function located(bytes: Uint8Array): DirTreeBytes | undefined {
@@ -107,18 +120,10 @@ function locatedInNormalForm(bytes: Uint8Array, checksum: Checksum): DirTreeByte
 
 /**
  * Decodes the bytes of a dirtree.
- * @param checksum its checksum, for errors.
- * @throws {FormatError} as `readDirTree` does
+ * @param checksum its checksum, for errors
+ * @throws {FormatError} as `readDirTree` does, without the name of the object in front of some messages
  */
-export function decodeDirTree(bytes: Uint8Array, checksum: Checksum): DirTree {
-  try {
-    return checkedDirTree(bytes, checksum)
-  } catch (error) {
-    throw withContext(`${checksum}.dirtree`, error)
-  }
-}
-
-function checkedDirTree(bytes: Uint8Array, checksum: Checksum): DirTree {
+export function checkedDirTree(bytes: Uint8Array, checksum: Checksum): DirTree {
   const tree = validateDirTree(bytes)
   requireOrder(tree, checksum)
   return tree

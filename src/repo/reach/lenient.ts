@@ -103,7 +103,7 @@ function visitFiles(
     return dirs
   }
   for (const at of located.files) reached.addAt(FILE, bytes, at)
-  return located.dirs.map((at) => directoryAt(bytes, at))
+  return Array.from(located.dirs, (at) => directoryAt(bytes, at))
 }
 
 /** A directory still to be visited, and the commit or dirtree that refers to it. */

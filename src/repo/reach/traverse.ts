@@ -7,7 +7,7 @@
 
 import type { Checksum } from '../../bytes.ts'
 import { type Commit, ObjectList, type ObjectName, type ObjectType, objectTypeNumber } from '../../objects/index.ts'
-import { ChecksumSet, directoryAt } from '../../objects/internal.ts'
+import { ChecksumSet } from '../../objects/internal.ts'
 import type { ProgressOptions } from '../../progress.ts'
 import type { ObjectReader } from '../core/interface.ts'
 import { type DirTreeBytes, readDirTreeChecksums } from '../core/read-metadata.ts'
@@ -157,7 +157,7 @@ export async function* traverseTree(
         found.push(name)
         for (const at of files) if (reached.addAt(FILE, bytes, at)) found.pushAt(FILE, bytes, at)
         // Pushed in reverse, so that they are popped in order.
-        for (const at of dirs.toReversed()) waiting.push(directoryAt(bytes, at))
+        for (let i = dirs.length - 1; i >= 0; i--) waiting.push(dirs.directory(i))
       }
     }
     if (found.length > 0) yield found
