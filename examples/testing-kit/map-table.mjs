@@ -1,6 +1,11 @@
 /** The program under test: a table of values for `createTableStorage`. */
 export class MapTable {
-  #values = new Map()
+  #values
+
+  /** @param from a table whose values are copied */
+  constructor(from) {
+    this.#values = new Map(from === undefined ? [] : from.#values)
+  }
 
   get(key) {
     return this.#values.get(key)

@@ -42,10 +42,11 @@ test('the project passes with vitest', () => {
   const output = run('node_modules/vitest/vitest.mjs', 'run')
   const [, passed] = /Tests\s+(\d+) passed/.exec(output) ?? []
   expect(Number(passed), output).toBeGreaterThan(50)
+  expect(output).toMatch(/Test Files\s+2 passed/)
 })
 
 test('the project passes with node:test', () => {
   const output = run('--test', '--test-reporter=tap', 'node-runner.mjs')
-  expect(output).toMatch(/^# pass 2$/m)
+  expect(output).toMatch(/^# pass 3$/m)
   expect(output).toMatch(/^# fail 0$/m)
 })
