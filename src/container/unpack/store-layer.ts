@@ -10,7 +10,7 @@
  * the mode that it can hold. So files of different layers, and of pulled images, are stored once.
  */
 
-import { type Checksum, displayUtf8, type MaybePromise, readAll, SMALL_FILE } from '../../bytes.ts'
+import { type Checksum, displayUtf8, EMPTY_BYTES, type MaybePromise, readAll, SMALL_FILE } from '../../bytes.ts'
 import { FormatError, LimitError, TarFormatError, withContext } from '../../errors.ts'
 import { DirMeta, type FileHeader, NO_XATTRS, S_IFDIR, S_IFREG } from '../../objects/index.ts'
 import {
@@ -87,15 +87,18 @@ class LayerWriter implements TarSink {
   readonly #maxEntries: number
   readonly #tree = new MutableTree()
   /** Entries whose content may still be being written. */
-  #waiting: (Omit<StoredEntry, 'content'> & { content: MaybePromise<Checksum> | undefined })[] = []
+  #waiting: { readonly entry: LayerEntry; readonly content: MaybePromise<Checksum> | undefined }[] = []
   #entries: StoredEntry[] = []
   #parts = 0
   #count = 0
   #path: Uint8Array | undefined
   #entry: LayerEntry | undefined
-  #small: Uint8Array | undefined
+  /** The body of a small file that comes in pieces. */
+  #scratch: Uint8Array = EMPTY_BYTES
   #filled = 0
   #large: FileSink | undefined
+  #content: MaybePromise<Checksum> | undefined
+  #last: FileHeader | undefined
 
   constructor(repo: Pick<Repo, 'mode' | 'settings'>, tx: Transaction, maxEntries: number) {
     this.#tx = tx
@@ -110,33 +113,42 @@ class LayerWriter implements TarSink {
     if (++this.#count > this.#maxEntries) throw new LimitError('entries of the image', this.#maxEntries)
     const entry = layerEntry(header)
     // The parser reuses the memory of a header.
-    this.#entry = { ...entry, path: entry.path.slice(), target: entry.target.slice() }
-    if (entry.kind !== 'file' || entry.size === 0) return
-    if (entry.size <= SMALL_FILE) this.#small = new Uint8Array(entry.size)
-    else this.#large = this.#tx.openFile(this.#header(entry), entry.size)
+    const { kind, metadata, size, major, minor } = entry
+    const target = entry.target.length === 0 ? EMPTY_BYTES : entry.target.slice()
+    this.#entry = { path: entry.path.slice(), kind, target, metadata, size, major, minor }
+    this.#content = undefined
     this.#filled = 0
+    if (kind === 'file' && size > SMALL_FILE) this.#large = this.#tx.openFile(this.#header(entry), size)
   }
 
   data(bytes: Uint8Array): void {
+    const entry = this.#entry
     if (this.#large !== undefined) this.#large.write(bytes)
-    else if (this.#small !== undefined) {
-      this.#small.set(bytes, this.#filled)
+    else if (entry?.kind === 'file') this.#gather(entry, bytes)
+  }
+
+  /** Stores a small body: as it is when it comes in one piece, else joined in memory that is reused. */
+  #gather(entry: LayerEntry, bytes: Uint8Array): void {
+    const { size } = entry
+    let body = bytes
+    if (bytes.length < size) {
+      if (this.#scratch.length === 0) this.#scratch = new Uint8Array(SMALL_FILE)
+      this.#scratch.set(bytes, this.#filled)
       this.#filled += bytes.length
+      if (this.#filled < size) return
+      body = this.#scratch.subarray(0, size)
     }
+    this.#content = this.#tx.writeFile({ header: this.#header(entry), size, body })
   }
 
   end(): void {
     const entry = this.#entry
     if (entry === undefined) return
-    let content: MaybePromise<Checksum> | undefined
-    if (this.#large !== undefined) content = this.#large.finish()
-    else if (this.#small !== undefined) {
-      content = this.#tx.writeFile({ header: this.#header(entry), size: entry.size, body: this.#small })
-    }
+    const content = this.#large === undefined ? this.#content : this.#large.finish()
     // Registered before it settles, so that a rejection is always handled; `drained` throws it.
     if (content instanceof Promise) content.catch(() => {})
-    this.#waiting.push({ ...entry, content })
-    this.#small = undefined
+    this.#waiting.push({ entry, content })
+    this.#content = undefined
     this.#large = undefined
     this.#path = undefined
   }
@@ -144,10 +156,11 @@ class LayerWriter implements TarSink {
   /** Waits for the store, and writes the index of the entries so far. */
   async drained(): Promise<void> {
     await this.#tx.drained()
-    for (const { content, ...entry } of this.#waiting) {
+    for (const { entry, content } of this.#waiting) {
       const checksum = content instanceof Promise ? await content : content
       if (checksum !== undefined) this.#name(FILES, checksum.slice(0, 2)).replaceFile(checksum.slice(2), checksum)
-      this.#entries.push({ ...entry, content: checksum })
+      const { path, kind, target, metadata, size, major, minor } = entry
+      this.#entries.push({ path, kind, target, metadata, size, major, minor, content: checksum })
       if (this.#entries.length === ENTRIES_PER_PART) await this.#writePart()
     }
     this.#waiting = []
@@ -194,9 +207,13 @@ class LayerWriter implements TarSink {
     return at
   }
 
+  /** Returns one and the same object for equal neighbours: stores reuse the encoded bytes of a header they have seen. */
   #header({ metadata: { uid, gid, permissions } }: LayerEntry): FileHeader {
     const inode = { uid: uid >>> 0, gid: gid >>> 0, mode: S_IFREG | permissions }
     this.#modifier.apply('/', inode)
-    return { ...inode, target: '', xattrs: NO_XATTRS }
+    const last = this.#last
+    if (last?.uid === inode.uid && last.gid === inode.gid && last.mode === inode.mode) return last
+    this.#last = { uid: inode.uid, gid: inode.gid, mode: inode.mode, target: '', xattrs: NO_XATTRS }
+    return this.#last
   }
 }
