@@ -9,8 +9,8 @@ import { MAX_ZSTD_WINDOW, STREAM_CHUNK_BYTES } from './limits.ts'
 /** A stream of node:zlib. `bytesWritten` is the number of input bytes it has consumed. */
 export type Engine = Transform & { readonly bytesWritten: number }
 
-/** Options of every codec: it buffers one chunk of output, then waits. The types lack `readableHighWaterMark`. */
-export const STREAM_OPTIONS = { chunkSize: STREAM_CHUNK_BYTES, readableHighWaterMark: STREAM_CHUNK_BYTES }
+/** Options of every codec: it buffers 1 MiB of output, then waits. The types lack `readableHighWaterMark`. */
+export const STREAM_OPTIONS = { chunkSize: STREAM_CHUNK_BYTES, readableHighWaterMark: 4 * STREAM_CHUNK_BYTES }
 
 const HEADER_FAULT =
   /^(incorrect header check|unknown compression method|unknown header flags set|header crc mismatch)$/
