@@ -171,8 +171,11 @@ export class MemoryRegistry {
 
   #manifest(method: string, repository: string, name: string, type: string, body: Uint8Array | undefined) {
     if (method === 'PUT' && body !== undefined) {
-      const digest = this.digest(body)
-      if (name.includes(':') && name !== digest) return registryFailure(400, 'DIGEST_INVALID', 'digest invalid')
+      const isDigest = name.includes(':')
+      if (isDigest && name !== this.#digestLike(name, body)) {
+        return registryFailure(400, 'DIGEST_INVALID', 'digest invalid')
+      }
+      const digest = isDigest ? name : this.digest(body)
       for (const key of name === digest ? [digest] : [digest, `${repository}:${name}`])
         this.manifests.set(key, { type, bytes: body })
       const { subject } = parse(body)
@@ -186,14 +189,15 @@ export class MemoryRegistry {
     }
     const found = this.manifests.get(name) ?? this.manifests.get(`${repository}:${name}`)
     if (found === undefined) return registryFailure(404, 'MANIFEST_UNKNOWN', 'manifest unknown')
-    const headers = { 'content-type': found.type, 'docker-content-digest': this.digest(found.bytes) }
+    const digest = name.includes(':') ? name : this.digest(found.bytes)
+    const headers = { 'content-type': found.type, 'docker-content-digest': digest }
     return { headers, body: found.bytes }
   }
 
   #referrers(digest: string): RegistryReply {
     const manifests = [...this.manifests].flatMap(([name, { type, bytes }]) => {
       const { subject, artifactType, config, annotations } = parse(bytes)
-      if (!name.startsWith('sha256:') || subject?.digest !== digest) return []
+      if (!/^sha\d+:/.test(name) || subject?.digest !== digest) return []
       return [
         {
           mediaType: type,

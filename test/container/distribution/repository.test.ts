@@ -196,6 +196,7 @@ test.each(['sha384', 'sha512'])(
   'blobs and manifests are pushed under a digest of %s, and verified',
   async (algorithm) => {
     const { registry, repository } = setup()
+    registry.referrers = false
     const digestOf = (bytes: Uint8Array) => `${algorithm}:${hash(algorithm, bytes)}` as Digest
     for (const bytes of [random(100), random(3_000_000)]) {
       const digest = digestOf(bytes)
@@ -297,6 +298,7 @@ describe('lists', () => {
 
   test('on a registry without referrers, a pushed artifact is found by the fallback tag', async () => {
     const { registry, repository } = setup()
+    registry.referrers = false
     const image = registry.putImage('a/b:1', random(10)).manifest as Digest
     expect(await repository.referrers(image)).toEqual([])
     const subject = { mediaType: MANIFEST, digest: image, size: 1 }
