@@ -15,6 +15,7 @@ interface Sample {
 const SURROUNDINGS = `
 import type { HostPlatform, ImportOptions, RegistryOptions, Repo, TarSink, WritableFiles } from './every-name.ts'
 declare global {
+  const fc: typeof import('fast-check').default
   const repo: Repo
   const from: Repo
   const into: Repo

@@ -23,7 +23,9 @@ test('every other example of docs/testing.md is part of a test', () => {
       .map((line) => line.trim())
       .join('\n')
   const known = tests.map((name) => lines(read(`./${name}`)))
-  const blocks = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].slice(1).map(([, block = '']) => lines(block))
+  const blocks = [...page.matchAll(/```(?:ts|typescript)\n([\s\S]*?)```/g)]
+    .slice(1)
+    .map(([, block = '']) => lines(block))
   expect(blocks.length).toBe(tests.length)
   expect(blocks.filter((block) => !known.some((text) => text.includes(block)))).toEqual([])
 })

@@ -112,8 +112,9 @@ export function anyIndex({
         const about = entries.length + (attested && before ? 1 : 0)
         const attestation: IndexEntry = { kind: 'attestation', platform: UNKNOWN, about }
         const image: IndexEntry = { kind: 'image', platform, about: undefined }
-        if (attested) entries.push(...(before ? [attestation, image] : [image, attestation]))
-        else entries.push(image)
+        if (attested && before) entries.push(attestation)
+        entries.push(image)
+        if (attested && !before) entries.push(attestation)
       }
       const referring = artifacts.map(({ subject, ...rest }): ArtifactSample => {
         return { ...rest, subject: subject === 'index' ? subject : subject % entries.length }

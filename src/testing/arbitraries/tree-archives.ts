@@ -98,8 +98,9 @@ function encodeEntry(entry: TarEntry, style: Style): Uint8Array[] {
     if (style.global) before.push(globalHeader())
     const attributes = (xattrs as Pairs).map(([name, value]) => [`SCHILY.xattr.${text(name)}`, value] as const)
     const records: [string, Uint8Array][] = attributes.map(([key, value]) => [key, value])
-    if (pieces !== undefined && sparse !== undefined)
-      records.push(...sparseRecords(path, content.length, pieces, sparse))
+    if (pieces !== undefined && sparse !== undefined) {
+      for (const record of sparseRecords(path, content.length, pieces, sparse)) records.push(record)
+    }
     if (path.length > 100 && sparse !== 'pax-1.0') records.push(['path', path])
     if (link.length > 100) records.push(['linkpath', link])
     if (records.length > 0) before.push(encodePaxHeader(records))

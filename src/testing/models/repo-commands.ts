@@ -388,7 +388,9 @@ export async function runRepoCommands(
  * Returns the property that any sequence of commands keeps a storage equal to the model.
  *
  * @example
- * await fc.assert(repoProperty({ platform, create: async (mode) => openMyStorage(mode) }), { numRuns: 50 })
+ * const platform = portablePlatform
+ * const property = repoProperty({ platform, create: async (mode) => createMemoryStorage({ mode, platform }) })
+ * await fc.assert(property, { numRuns: 50 })
  */
 export function repoProperty(
   subject: StorageSubject,

@@ -150,7 +150,9 @@ class IndexedDbStorage implements Storage {
     const connection = this.#connection
     const open = await this.#batches.open()
     const bodies: string[] = []
-    for await (const keys of connection.keys('values', 'body/')) bodies.push(...keys)
+    for await (const keys of connection.keys('values', 'body/')) {
+      for (const key of keys) bodies.push(key)
+    }
     if (open.size + bodies.length === 0) return
     for (const type of open.size === 0 ? [] : ['file', 'dirtree', 'dirmeta', 'commit']) {
       for await (const keys of connection.keys('objects', `${type}/`)) {
