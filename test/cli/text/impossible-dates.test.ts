@@ -16,12 +16,10 @@ describeReference('ostree', 'dates after the year 9999 in `ostree-ts` and in `os
       ostree --repo=r commit --canonical-permissions --no-xattrs -b after --timestamp=@5 -s later tree \\
         --parent=$(ostree --repo=r rev-parse at/253402300800)`),
   )
-  // ostree ends with errx(3), which prints the name of the program before the message.
-  const ended = { stderr: (theirs: string) => theirs.replace(/^ostree: /, 'error: ') }
 
   test.each([...SECONDS.map((seconds) => `at/${seconds}`), 'after'])('%s is shown as far as it goes', async (ref) => {
-    for (const how of [[], ['-B'], ['--raw']]) await pair.run(['show', '--repo=@/r', ref, ...how], ended)
-    await pair.run(['log', '--repo=@/r', ref], ended)
+    for (const how of [[], ['-B'], ['--raw']]) await pair.run(['show', '--repo=@/r', ref, ...how])
+    await pair.run(['log', '--repo=@/r', ref])
   })
 
   test('a summary leaves them out, and calls those invalid that it has', async () => {
