@@ -54,6 +54,8 @@ async function visit(
   onEdge?: (parent: ObjectName, child: ObjectName) => void,
 ): Promise<void> {
   const pauses = new Pauses(signal)
+  /** The directories that the walk is in. Only a corrupt one can contain itself: fsck reports it, and a walk must end. */
+  const open = new Set<Checksum>()
   for (const checksum of commits) {
     const commit: ObjectName = { type: 'commit', checksum }
     reached.add(commit)
@@ -66,6 +68,7 @@ async function visit(
       if (pause !== undefined) await pause
       if ('leave' in next) {
         reached.add(next.leave)
+        open.delete(next.leave.checksum)
         continue
       }
       const { parent } = next
@@ -74,10 +77,11 @@ async function visit(
       reached.add(meta)
       onEdge?.(parent, meta)
       onEdge?.(parent, tree)
-      if (reached.has(tree)) continue
+      if (reached.has(tree) || open.has(tree.checksum)) continue
       const bytes = await repo.objects.readMeta('dirtree', tree.checksum)
       const dirs = visitFiles(tree, bytes, reached, onEdge)
       stack.push({ leave: tree })
+      open.add(tree.checksum)
       // Pushed in reverse, so that they are popped in order.
       for (const { tree: below, meta } of dirs.toReversed()) stack.push({ parent: tree, tree: below, meta })
     }
