@@ -389,8 +389,7 @@ export async function runRepoCommands(
  *
  * @example
  * const platform = portablePlatform
- * const property = repoProperty({ platform, create: async (mode) => createMemoryStorage({ mode, platform }) })
- * await fc.assert(property, { numRuns: 50 })
+ * await fc.assert(repoProperty({ platform, create: async (mode) => createMemoryStorage({ mode, platform }) }))
  */
 export function repoProperty(
   subject: StorageSubject,
